@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Doors from Jinja to the rules of the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleFilterError
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from ..module_utils import env_file, plan, sudoers, systemd_unit
+from ..module_utils.configuration import (
+    Configuration,
+    is_secret,
+    read_configuration,
+)
+from ..module_utils.problems import Problem
+
+
+def plain(value: Any) -> Any:
+    """Return Ansible's value as ordinary data, so that the rules and YAML see only that."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return "".join(str(value))
+
+
+def _configuration(contract: Any, given: Any, users_file: str | None) -> Configuration:
+    users = None
+    if users_file is not None:
+        try:
+            parsed = yaml.safe_load(users_file)
+        except yaml.YAMLError as error:
+            configuration = read_configuration(contract, given, [])
+            configuration.problems = [
+                Problem(
+                    "kai_install_users_file",
+                    f"text that is not YAML ({' '.join(str(error).split())})",
+                    "a mapping with a list named users",
+                    "mend the file",
+                )
+            ]
+            return configuration
+        users = parsed.get("users") if isinstance(parsed, dict) else []
+    return read_configuration(contract, given, users)
+
+
+def configuration(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
+    """Return what the variables mean: problems, notes, host, secrets and the port."""
+    read = _configuration(plain(contract), plain(given), users_file)
+    return {
+        "problems": [problem.as_dict() for problem in read.problems],
+        "notes": read.notes,
+        "host": read.host,
+        "port": read.settings.get("WEBHOOK_PORT"),
+        "secrets": [str(value) for key, value in read.chosen.items() if is_secret(contract, key)]
+        + list(plain(given).get("kai_install_secret_extra_env", {}).values()),
+    }
+
+
+def probe_request(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
+    """Return the arguments for kai_probe."""
+    contract = plain(contract)
+    return plan.probe_request(contract, _configuration(contract, plain(given), users_file))
+
+
+def desired_state(
+    given: Any, contract: Any, probe: Any, users_file: str | None = None
+) -> dict[str, Any]:
+    """Return what the host must look like, and what stands in its way."""
+    contract = plain(contract)
+    read = _configuration(contract, plain(given), users_file)
+    return plan.desired_state(contract, read, plain(probe))
+
+
+def python_for(interpreters: Sequence[Any], requires: str, wanted: str = "") -> dict[str, Any]:
+    """Return path and problem: the newest interpreter in the range, or the wanted one."""
+    try:
+        accepted = SpecifierSet(requires)
+    except InvalidSpecifier as error:
+        raise AnsibleFilterError(f"requires-python {requires!r} is not a range") from error
+    if wanted:
+        return {"path": wanted, "problems": []}
+    for interpreter in interpreters:
+        if accepted.contains(interpreter["version"], prereleases=True):
+            return {"path": interpreter["path"], "problems": []}
+    seen = ", ".join(f"{entry['path']} ({entry['version']})" for entry in interpreters)
+    problem = Problem(
+        "kai_install_python",
+        f"no Python {requires} with the venv module on the host"
+        + (f", only {seen}" if seen else ""),
+        f"Python {requires}",
+        "install it with its venv package, or set kai_install_python to its absolute path",
+    )
+    return {"path": "", "problems": [problem.as_dict()]}
+
+
+def problems_text(problems: Sequence[Any]) -> str:
+    """Return problems as numbered lines for a person."""
+    entries = [Problem(**plain(problem)) for problem in problems]
+    count = "1 problem" if len(entries) == 1 else f"{len(entries)} problems"
+    lines = [f"{number}. {problem}" for number, problem in enumerate(entries, start=1)]
+    return "\n".join([f"{count}; nothing was changed.", *lines])
+
+
+def env_line(value: Any, key: str) -> str:
+    """Return the line of /etc/kai/env that gives a key its value."""
+    try:
+        return env_file.env_line(plain(key), plain(value))
+    except env_file.UnwritableValue as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def sudoers_command(path: str) -> str:
+    """Return a path as the command of a sudoers rule."""
+    try:
+        return sudoers.sudoers_command(plain(path))
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def secure_path(directories: Sequence[str]) -> str:
+    """Return directories as the value of secure_path."""
+    try:
+        return sudoers.secure_path(plain(directories))
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """The filters of the collection."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return every filter by name."""
+        return {
+            "configuration": configuration,
+            "desired_state": desired_state,
+            "env_line": env_line,
+            "probe_request": probe_request,
+            "problems_text": problems_text,
+            "python_for": python_for,
+            "secure_path": secure_path,
+            "sudoers_command": sudoers_command,
+            "unit_argument": systemd_unit.unit_argument,
+            "unit_path": systemd_unit.unit_path,
+            "unit_word": systemd_unit.unit_word,
+        }

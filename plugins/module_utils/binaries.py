@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which copy of an agent's binary is used.
+
+In order: what host_vars say, what is deployed and still works, what the people who run it have in
+their PATH, the platform's usual places. The last is a guess and only serves a first install.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .configuration import variable
+from .people import agents, names_of
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .configuration import Configuration
+
+SOURCES = ("host_vars", "deployed", "path", "usual")
+
+
+@dataclass(frozen=True)
+class Binary:
+    """The chosen binary of a backend.
+
+    source: one of SOURCES.
+    """
+
+    backend: str
+    path: str
+    source: str
+
+
+def backends_in_use(configuration: Configuration) -> list[str]:
+    """Return each backend that somebody uses, in order of people."""
+    return list(dict.fromkeys(backend for _, backend in agents(configuration.people)))
+
+
+def runners(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
+    """Return the accounts that start a backend's binary.
+
+    The service user starts it for people without an account, and every backend that the bot does
+    not wrap in sudo (Kai runtime contract, section 4.1).
+    """
+    wrapped = contract["backends"][backend]["spawn"]["chat"]["as_os_user"]
+    service_user = configuration.host["service_user"]
+    accounts = [
+        account if account and wrapped else service_user
+        for account, used in agents(configuration.people)
+        if used == backend
+    ]
+    return list(dict.fromkeys(accounts))
+
+
+def choose_binary(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    backend: str,
+    candidates: Sequence[Mapping[str, Any]],
+) -> tuple[Binary | None, list[Problem]]:
+    """Return the binary to use for a backend in use, or the problem that leaves none.
+
+    candidates: what the probe saw, best first: path, source (one of SOURCES), fault (None when
+    every account that runs it can execute it, else the reason in words).
+    """
+    setting = contract["backends"][backend]["binary"]["setting"]
+    where = variable(setting)
+    people = names_of(configuration.people, backend)
+    for candidate in candidates:
+        if candidate["fault"] is None:
+            return Binary(backend, candidate["path"], candidate["source"]), []
+        if candidate["source"] == "host_vars":
+            return None, [
+                Problem(
+                    where,
+                    f"{candidate['path']!r}, which {candidate['fault']}",
+                    f"a path that every account of {backend} can execute (used by {people})",
+                    f"mend the path or its modes on the host, or run "
+                    f"make install {setting}=/absolute/path",
+                )
+            ]
+    tried = "; ".join(f"{entry['path']} {entry['fault']}" for entry in candidates)
+    return None, [
+        Problem(
+            where,
+            f"no {backend} on the host" + (f" ({tried})" if tried else ""),
+            f"{backend} installed for {people}",
+            f"install {backend} where all of them can execute it, or run "
+            f"make install {setting}=/absolute/path",
+        )
+    ]

@@ -1,0 +1,521 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operator chose: read from variables, checked whole, told in the terms of the contract.
+
+The wizard calls this on what it is about to write, the role on what it is about to apply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .conditions import Circumstances, holds, in_words
+from .env_file import fault_of_key, fault_of_value
+from .models import belongs_elsewhere, normalised_model, providers_of, surface_of
+from .people import Person, effective_person, pairs_in_use
+from .problems import Problem, listed, nearest
+from .values import UnacceptableValue, describe, env_text, read_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "kai_install_"
+_OTHER_VARIABLES = ("release", "users", "users_file", "extra_env", "secret_extra_env")
+
+
+@dataclass
+class Configuration:
+    """A whole configuration.
+
+    host: installation settings by name, defaults included.
+    chosen: bot settings that the operator gave, by env key.
+    settings: ``chosen`` and Kai's defaults together.
+    users: entries of users.yaml, unknown fields included.
+    people: the same entries with everything inherited.
+    extra_env: variables for the bot that the contract does not know, by env key.
+    users_file: whether users.yaml is the operator's own file, which nothing may be filled into.
+    cleared: env keys that were explicitly emptied, so that the host may lose them.
+    rejected: env keys and user places whose value was refused, so that nothing is built on them.
+    notes: what a person should know though nothing is wrong.
+    problems: everything that keeps this configuration from being applied.
+    """
+
+    host: dict[str, Any] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    users: list[dict[str, Any]] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    extra_env: dict[str, str] = field(default_factory=dict)
+    users_file: bool = False
+    cleared: set[str] = field(default_factory=set)
+    rejected: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def pairs(self) -> frozenset[tuple[str, str | None]]:
+        """Every (backend, provider) that somebody uses."""
+        return frozenset(pairs_in_use(self.people))
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What the contract's conditions look at."""
+        return Circumstances(self.settings, self.pairs)
+
+    def uses(self, backend: str) -> bool:
+        """Return whether somebody uses the backend."""
+        return any(used == backend for used, _ in self.pairs)
+
+
+def variable(name: str) -> str:
+    """Return the Ansible variable of an env key or of a host setting."""
+    return PREFIX + name.lower()
+
+
+def read_configuration(
+    contract: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    users_from_file: list[Any] | None = None,
+) -> Configuration:
+    """Return the configuration that Ansible variables mean, with every problem found.
+
+    variables: every variable whose name begins with ``kai_install_``; null and empty text clear a
+        setting.
+    users_from_file: the ``users`` list of kai_install_users_file, already parsed.
+    """
+    configuration = Configuration()
+    given = {name[len(PREFIX) :]: value for name, value in variables.items()}
+    _read_host(contract, given, configuration)
+    _read_settings(contract, given, configuration)
+    _read_extra_env(contract, given, configuration)
+    _report_unknown(contract, given, configuration)
+    _read_users(contract, given, users_from_file, configuration)
+    _fill_in(contract, configuration)
+    _check_pairs(contract, configuration)
+    _check_conditions(contract, configuration)
+    return configuration
+
+
+def env_of(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, str]:
+    """Return what /etc/kai/env has to hold, by key; a binary that nobody named is left out."""
+    env = {}
+    for key, spec in contract["settings"].items():
+        chosen = key in configuration.chosen
+        if spec["written"] == "never" or not (chosen or spec["written"] == "always"):
+            continue
+        value = configuration.settings.get(key)
+        if value is None or not applies(spec, configuration):
+            continue
+        env[key] = env_text(value)
+    return {**env, **configuration.extra_env}
+
+
+def applies(spec: Mapping[str, Any], configuration: Configuration) -> bool:
+    """Return whether a setting reaches the bot under this configuration."""
+    return holds(spec.get("applies", "always"), configuration.circumstances)
+
+
+def is_secret(contract: Mapping[str, Any], key: str) -> bool:
+    """Return whether a setting must be kept out of sight."""
+    return bool(contract["settings"].get(key, {}).get("secret", False))
+
+
+def shown(contract: Mapping[str, Any], key: str, value: Any) -> str:
+    """Return a value for a message: a secret only by its length."""
+    if is_secret(contract, key):
+        return f"a secret of {len(str(value))} characters"
+    return repr(value)
+
+
+def canonical_key(contract: Mapping[str, Any], key: str) -> str:
+    """Return today's env key of a setting that may be given by an old name."""
+    for name, spec in contract["settings"].items():
+        if key in spec.get("old_names", ()):
+            return str(name)
+    return key
+
+
+def _read_host(
+    contract: Mapping[str, Any], given: Mapping[str, Any], configuration: Configuration
+) -> None:
+    for name, spec in contract["host"].items():
+        raw = given.get(name)
+        if raw in (None, ""):
+            if "default" in spec:
+                configuration.host[name] = spec["default"]
+            elif spec.get("required") == "always":
+                configuration.problems.append(
+                    Problem(
+                        variable(name),
+                        "nothing",
+                        describe(contract, spec),
+                        f"set {variable(name)}: {spec['help']}",
+                    )
+                )
+            continue
+        try:
+            configuration.host[name] = read_value(contract, spec, raw)
+        except UnacceptableValue as error:
+            configuration.problems.append(
+                Problem(variable(name), repr(raw), error.expected, f"set {variable(name)} to that")
+            )
+
+
+def _read_settings(
+    contract: Mapping[str, Any], given: Mapping[str, Any], configuration: Configuration
+) -> None:
+    for key, spec in contract["settings"].items():
+        found = {
+            name: given[name.lower()]
+            for name in (key, *spec.get("old_names", ()))
+            if given.get(name.lower()) not in (None, "")
+        }
+        if not found:
+            if key.lower() in given:
+                configuration.cleared.add(key)
+            continue
+        name, raw = next(iter(found.items()))
+        if len({str(value) for value in found.values()}) > 1:
+            configuration.problems.append(
+                Problem(
+                    variable(key),
+                    "different values under " + listed(variable(other) for other in found),
+                    f"one value under {variable(key)}",
+                    f"keep {variable(key)} and remove the others",
+                )
+            )
+        if name != key:
+            configuration.notes.append(f"{variable(name)} is the old name of {variable(key)}.")
+        try:
+            value = read_value(contract, spec, raw)
+        except UnacceptableValue as error:
+            configuration.problems.append(
+                Problem(
+                    variable(name),
+                    shown(contract, key, raw),
+                    error.expected,
+                    f"set {variable(key)} to that",
+                )
+            )
+            configuration.rejected.add(key)
+            continue
+        if spec["type"] == "model":
+            value = normalised_model(contract, value)
+        configuration.chosen[key] = value
+
+
+def _read_extra_env(
+    contract: Mapping[str, Any], given: Mapping[str, Any], configuration: Configuration
+) -> None:
+    for name in ("extra_env", "secret_extra_env"):
+        extra = given.get(name) or {}
+        if not isinstance(extra, dict):
+            configuration.problems.append(
+                Problem(
+                    variable(name),
+                    type(extra).__name__,
+                    "a mapping of env keys to text",
+                    f"mend {variable(name)}",
+                )
+            )
+            continue
+        for key, raw in extra.items():
+            where = f"{variable(name)}.{key}"
+            if raw is None:
+                configuration.cleared.add(str(key))
+                continue
+            known = canonical_key(contract, str(key))
+            if known in contract["settings"] or known in contract["process_environment"]:
+                configuration.problems.append(
+                    Problem(
+                        where,
+                        "a key that the contract knows",
+                        f"{variable(known)} in its place",
+                        f"move the value to {variable(known)}",
+                    )
+                )
+                continue
+            text = env_text(raw) if isinstance(raw, (str, int, float)) else ""
+            fault = fault_of_key(str(key)) or fault_of_value(text)
+            if not isinstance(raw, (str, int, float)):
+                fault = "is not text"
+            if fault:
+                configuration.problems.append(
+                    Problem(where, f"something that {fault}", "one line of text", f"mend {where}")
+                )
+                continue
+            configuration.extra_env[str(key)] = text
+
+
+def _report_unknown(
+    contract: Mapping[str, Any], given: Mapping[str, Any], configuration: Configuration
+) -> None:
+    retired = {key.lower(): reason for key, reason in contract["retired"].items()}
+    known = {key.lower() for key in contract["settings"]}
+    for spec in contract["settings"].values():
+        known |= {old.lower() for old in spec.get("old_names", ())}
+    known |= set(contract["host"]) | set(_OTHER_VARIABLES)
+    for name in sorted(set(given) - known):
+        if name in retired:
+            configuration.notes.append(f"{variable(name)} is not written: {retired[name]}.")
+            continue
+        configuration.problems.append(
+            Problem(
+                variable(name),
+                "an unknown variable" + nearest(variable(name), map(variable, known)),
+                f"a setting of {contract['title']}",
+                f"mend its name, or put it under {PREFIX}extra_env by its env key",
+            )
+        )
+
+
+def _read_users(
+    contract: Mapping[str, Any],
+    given: Mapping[str, Any],
+    users_from_file: list[Any] | None,
+    configuration: Configuration,
+) -> None:
+    listed_users = given.get("users")
+    if listed_users and given.get("users_file"):
+        configuration.problems.append(
+            Problem(
+                variable("users"),
+                f"both {variable('users')} and {variable('users_file')}",
+                "one owner of users.yaml",
+                "remove one of the two",
+            )
+        )
+    configuration.users_file = users_from_file is not None
+    where = variable("users_file" if users_from_file is not None else "users")
+    entries = users_from_file if users_from_file is not None else listed_users
+    if not isinstance(entries, list) or not entries:
+        configuration.problems.append(
+            Problem(
+                where,
+                "nobody" if not entries else type(entries).__name__,
+                "a list of at least one person",
+                "run kai-ansible config, or add an entry with telegram_id, name and role",
+            )
+        )
+        return
+    seen: dict[int, str] = {}
+    for index, entry in enumerate(entries):
+        place = f"{where}[{index}]"
+        if not isinstance(entry, dict):
+            configuration.problems.append(
+                Problem(place, type(entry).__name__, "a mapping of fields", f"mend {place}")
+            )
+            continue
+        user = _read_user(contract, place, entry, configuration)
+        configuration.users.append(user)
+        telegram_id = user.get("telegram_id")
+        if isinstance(telegram_id, int):
+            if telegram_id in seen:
+                configuration.problems.append(
+                    Problem(
+                        f"{place}.telegram_id",
+                        f"{telegram_id}, which {seen[telegram_id]} has too",
+                        "an ID of its own",
+                        f"remove {place} or mend its ID",
+                    )
+                )
+            seen.setdefault(telegram_id, place)
+    if not any(user.get("role") == "admin" for user in configuration.users):
+        configuration.notes.append("Nobody has the role admin, so nobody can manage the bot.")
+
+
+def _read_user(
+    contract: Mapping[str, Any], place: str, entry: Mapping[str, Any], configuration: Configuration
+) -> dict[str, Any]:
+    user = {key: value for key, value in entry.items() if value is not None}
+    for name, spec in contract["user_fields"].items():
+        where = f"{place}.{name}"
+        raw = user.get(name)
+        if raw in (None, ""):
+            user.pop(name, None)
+            if spec.get("required"):
+                configuration.problems.append(
+                    Problem(where, "nothing", describe(contract, spec), f"add {name} to {place}")
+                )
+            continue
+        try:
+            user[name] = read_value(contract, spec, raw)
+        except UnacceptableValue as error:
+            configuration.problems.append(
+                Problem(where, repr(raw), error.expected, f"mend {name} in {place}")
+            )
+            del user[name]
+            configuration.rejected.add(place)
+    for name in user:
+        if name not in contract["user_fields"]:
+            configuration.notes.append(
+                f"{place}.{name} is not a field of {contract['title']}; it is carried over"
+                f"{nearest(str(name), contract['user_fields'])}."
+            )
+    return user
+
+
+def _fill_in(contract: Mapping[str, Any], configuration: Configuration) -> None:
+    settings = {
+        key: spec["default"] for key, spec in contract["settings"].items() if "default" in spec
+    }
+    settings.update(configuration.chosen)
+    if "DEFAULT_MODEL" not in settings:
+        surface = surface_of(
+            contract,
+            settings["AGENT_BACKEND"],
+            effective_person(contract, settings, {}).provider,
+        )
+        if surface and surface.default:
+            settings["DEFAULT_MODEL"] = surface.default
+            configuration.notes.append(
+                f"No model was chosen; {surface.default} is the default of "
+                f"{settings['AGENT_BACKEND']}."
+            )
+    configuration.settings = settings
+    configuration.people = [
+        effective_person(contract, settings, user) for user in configuration.users
+    ]
+
+
+def _check_pairs(contract: Mapping[str, Any], configuration: Configuration) -> None:
+    if configuration.rejected & {"AGENT_BACKEND", "LLM_PROVIDER", "DEFAULT_MODEL"}:
+        return
+    settings = configuration.settings
+    everyone = effective_person(contract, settings, {"model": settings.get("DEFAULT_MODEL")})
+    _check_pair(
+        contract, configuration, variable("default_model"), variable("llm_provider"), everyone
+    )
+    service_user = configuration.host.get("service_user")
+    for index, person in enumerate(configuration.people):
+        place = f"{variable('users_file' if configuration.users_file else 'users')}[{index}]"
+        if place in configuration.rejected:
+            continue
+        _check_pair(contract, configuration, f"{place}.model", f"{place}.llm_provider", person)
+        if person.os_user and person.os_user == service_user:
+            configuration.problems.append(
+                Problem(
+                    f"{place}.os_user",
+                    f"{person.os_user!r}, which is the service user",
+                    "an account of the person's own",
+                    "name another account, or remove os_user to run as the service user",
+                )
+            )
+        if person.os_user is None:
+            configuration.notes.append(
+                f"{person.name} has no os_user: their agents run as the service user "
+                f"{service_user}, which can read the bot's secrets."
+            )
+        if person.model_from == "default" and person.model and configuration.users_file:
+            configuration.problems.append(
+                Problem(
+                    f"{place}.model",
+                    f"no model, so {person.backend} would get {settings.get('DEFAULT_MODEL')!r}",
+                    f"a model of {person.backend}",
+                    f"add 'model: {person.model}' to that entry of the file",
+                )
+            )
+        elif person.model_from == "default" and person.model:
+            configuration.notes.append(
+                f"{person.name} uses {person.backend}, which has no model "
+                f"{settings.get('DEFAULT_MODEL')!r}: users.yaml gets its default {person.model}."
+            )
+
+
+def _check_pair(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    model_place: str,
+    provider_place: str,
+    person: Person,
+) -> None:
+    offered = providers_of(contract, person.backend)
+    if person.provider is None:
+        configuration.problems.append(
+            Problem(
+                provider_place,
+                f"no provider for {person.backend}",
+                "one of " + listed(offered),
+                f"set {provider_place}",
+            )
+        )
+        return
+    surface = surface_of(contract, person.backend, person.provider)
+    if surface is None:
+        configuration.problems.append(
+            Problem(
+                provider_place,
+                f"{person.provider!r}, which {person.backend} does not have",
+                "one of " + listed(offered),
+                f"set {provider_place}",
+            )
+        )
+        return
+    pair = person.backend if len(offered) == 1 else f"{person.backend} on {person.provider}"
+    models = f"one of {listed(surface.models)}"
+    if surface.open_ended:
+        models = f"any model of {surface.name}"
+    advice = surface.default or f"a model that {surface.name} offers"
+    if not person.model:
+        configuration.problems.append(
+            Problem(model_place, f"no model for {pair}", models, f"set {model_place} to {advice}")
+        )
+    elif not surface.accepts(person.model):
+        configuration.problems.append(
+            Problem(
+                model_place,
+                f"{person.model!r}, which {pair} does not have",
+                models,
+                f"set {model_place} to {advice}",
+            )
+        )
+    elif belongs_elsewhere(contract, surface, person.model):
+        configuration.notes.append(
+            f"{model_place} is {person.model!r}, a name that belongs to another provider: make "
+            f"sure that {surface.name} has it."
+        )
+
+
+def _check_conditions(contract: Mapping[str, Any], configuration: Configuration) -> None:
+    circumstances = configuration.circumstances
+    for key, spec in contract["settings"].items():
+        value = configuration.settings.get(key)
+        required = spec.get("required")
+        pair = key in ("DEFAULT_MODEL", "LLM_PROVIDER")
+        missing = value is None and key not in configuration.rejected and not pair
+        if missing and required and holds(required, circumstances):
+            why = "" if required == "always" else f", because {in_words(required)}"
+            configuration.problems.append(
+                Problem(
+                    variable(key),
+                    f"nothing{why}",
+                    spec.get("pattern_help") or describe(contract, spec),
+                    f"set {variable(key)}" + (" in vault.yml" if spec.get("secret") else ""),
+                )
+            )
+        conflict = spec.get("conflicts")
+        given = key in configuration.chosen and value is not False
+        if given and conflict and holds(conflict, circumstances):
+            configuration.problems.append(
+                Problem(
+                    variable(key),
+                    f"a value although {in_words(conflict)}",
+                    "one of the two",
+                    f"remove {variable(key)}, or change the other",
+                )
+            )
+        if key in configuration.chosen and not applies(spec, configuration):
+            configuration.notes.append(
+                f"{variable(key)} is kept but does not reach the bot, because it is only used when "
+                f"{in_words(spec['applies'])}."
+            )
+    if configuration.settings.get("MEMORY_EXTRACTION_ENABLED"):
+        able = contract["memory_extraction_backends"]
+        for person in configuration.people:
+            if person.backend not in able:
+                configuration.notes.append(
+                    f"{person.name} uses {person.backend}, which cannot extract memories; "
+                    f"{listed(able)} can."
+                )

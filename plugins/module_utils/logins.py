@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who still has to log in to an agent, and how."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from .binaries import runners
+from .people import agents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .configuration import Configuration
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login that an account needs for a backend.
+
+    command: argv to be run by the account itself.
+    shared: whether the account is the service user's, which nobody can log in to.
+    logged_in: None when nobody could look.
+    """
+
+    account: str
+    backend: str
+    command: tuple[str, ...]
+    shared: bool
+    logged_in: bool | None
+
+    @property
+    def line(self) -> str:
+        """The login as the account types it at its own prompt."""
+        typed = " ".join(self.command)
+        prompt = f"sudo -H -u {self.account}" if self.shared else f"{self.account} ~$"
+        return f"{prompt} {typed}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields by name, and the line."""
+        return {**asdict(self), "command": list(self.command), "line": self.line}
+
+
+def login_files(
+    contract: Mapping[str, Any], configuration: Configuration, backend: str
+) -> list[str] | None:
+    """Return where a backend keeps its login under the account's home; None if it needs none.
+
+    Kai runtime contract, section 1.5.
+    """
+    entry = _login_entry(contract, configuration, backend)
+    return list(entry["kept_in"]) if entry and "kept_in" in entry else None
+
+
+def logins(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    binaries: Mapping[str, str],
+    seen: Iterable[Mapping[str, Any]],
+) -> list[Login]:
+    """Return one login per (account, backend) in use that logs in at all.
+
+    binaries: path of each backend's binary. seen: what the probe saw: account, backend, logged_in.
+    """
+    known = {(entry["account"], entry["backend"]): entry["logged_in"] for entry in seen}
+    found = []
+    for backend in dict.fromkeys(used for _, used in agents(configuration.people)):
+        entry = _login_entry(contract, configuration, backend)
+        if not entry or "command" not in entry:
+            continue
+        name, *rest = entry["command"]
+        for account in runners(contract, configuration, backend):
+            found.append(
+                Login(
+                    account=account,
+                    backend=backend,
+                    command=(binaries.get(backend, name), *rest),
+                    shared=account == configuration.host["service_user"],
+                    logged_in=known.get((account, backend)),
+                )
+            )
+    return found
+
+
+def login_notice(needed: Iterable[Login]) -> list[str]:
+    """Return the text that tells people to log in, nothing when everybody is.
+
+    The same lines end the wizard, an install and ``kai-ansible logins``.
+    """
+    missing = [login for login in needed if not login.logged_in]
+    if not missing:
+        return []
+    lines = ["Log in once, each account for itself and not through another one:"]
+    lines += [f"  {login.line}" for login in missing]
+    lines += [
+        f"  {login.account} is the service user: people without an os_user share its login."
+        for login in missing
+        if login.shared
+    ]
+    return lines
+
+
+def _login_entry(
+    contract: Mapping[str, Any], configuration: Configuration, backend: str
+) -> Mapping[str, Any] | None:
+    entry = contract["backends"][backend]
+    mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
+    found: Mapping[str, Any] | None = entry["login"].get(mode)
+    return found

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which models are valid for a backend and a provider, and which one is offered first.
+
+Source of the rules: Kai runtime contract, sections 1.1 to 1.4. An unknown backend or provider
+offers no model at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The models of a backend on a provider.
+
+    models: the names Kai knows; empty when open_ended, where any name may do.
+    default: what is used when nobody chose, None when somebody must.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    default: str | None
+    open_ended: bool
+
+    def accepts(self, model: str) -> bool:
+        """Return whether Kai starts with ``model`` here."""
+        return bool(model.strip()) if self.open_ended else model in self.models
+
+
+def providers_of(contract: Mapping[str, Any], backend: str) -> tuple[str, ...]:
+    """Return the providers of a backend, none for an unknown backend."""
+    return tuple(contract["backends"].get(backend, {}).get("surfaces", {}))
+
+
+def names_provider(contract: Mapping[str, Any], backend: str) -> bool:
+    """Return whether somebody must say which provider the backend uses."""
+    return bool(contract["backends"].get(backend, {}).get("names_provider", False))
+
+
+def effective_provider(contract: Mapping[str, Any], backend: str, named: str | None) -> str | None:
+    """Return the provider in effect: the named one, or the only one of a backend that has one."""
+    if names_provider(contract, backend):
+        return named or None
+    return next(iter(providers_of(contract, backend)), None)
+
+
+def surface_of(contract: Mapping[str, Any], backend: str, provider: str | None) -> Surface | None:
+    """Return the surface of (backend, provider), or None when Kai has no such pair."""
+    name = contract["backends"].get(backend, {}).get("surfaces", {}).get(provider)
+    return named_surface(contract, name) if name else None
+
+
+def named_surface(contract: Mapping[str, Any], name: str) -> Surface:
+    """Return a surface by its name in the contract."""
+    entry = contract["surfaces"][name]
+    return Surface(
+        name=name,
+        models=tuple(entry.get("models", ())),
+        default=entry.get("default"),
+        open_ended=bool(entry.get("open_ended", False)),
+    )
+
+
+def normalised_model(contract: Mapping[str, Any], model: str) -> str:
+    """Return the model as Kai compares it: known names in lower case, any other as typed."""
+    text = model.strip()
+    known = {name for entry in contract["surfaces"].values() for name in entry.get("models", ())}
+    return text.lower() if text.lower() in known else text
+
+
+def belongs_elsewhere(contract: Mapping[str, Any], surface: Surface, model: str) -> bool:
+    """Return whether an open-ended surface was given a name that Kai knows from another surface.
+
+    Kai accepts it there, and the provider then has no such model (Kai 1.x installer, section 2.5).
+    """
+    return surface.open_ended and any(
+        model in entry.get("models", ()) for entry in contract["surfaces"].values()
+    )

@@ -1,0 +1,396 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host must look like, decided from the contract, the configuration and one look at it."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from .binaries import Binary, backends_in_use, choose_binary, runners
+from .configuration import applies, canonical_key, env_of, variable
+from .logins import login_files, login_notice, logins
+from .people import os_users
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .configuration import Configuration
+
+
+def probe_request(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    """Return the arguments with which kai_probe looks at everything a decision needs."""
+    host = configuration.host
+    people = configuration.people
+    directories = [
+        user[name]
+        for user in configuration.users
+        for name in ("home_workspace", "workspace_base")
+        if name in user
+    ]
+    directories += configuration.settings.get("ALLOWED_WORKSPACES", [])
+    for user in configuration.users:
+        directories += user.get("allowed_workspaces", [])
+    return {
+        "service_user": host["service_user"],
+        "os_users": os_users(people),
+        "install_dir": host["install_dir"],
+        "directories": list(dict.fromkeys(directories)),
+        "env_file": contract["protected_files"]["env"]["path"],
+        "sudoers_file": contract["sudoers"]["path"],
+        "platforms": dict(contract["platforms"]),
+        "binaries": [
+            _binary_request(contract, configuration, backend)
+            for backend in backends_in_use(configuration)
+        ],
+    }
+
+
+def _binary_request(
+    contract: Mapping[str, Any], configuration: Configuration, backend: str
+) -> dict[str, Any]:
+    binary = contract["backends"][backend]["binary"]
+    return {
+        "backend": backend,
+        "name": binary["name"],
+        "env_key": binary["setting"] if binary["started_by"] == "setting" else "",
+        "wanted": configuration.chosen.get(binary["setting"], ""),
+        "usual_places": dict(binary["usual_places"]),
+        "accounts": runners(contract, configuration, backend),
+        "login_files": login_files(contract, configuration, backend) or [],
+    }
+
+
+def desired_state(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return everything that the role has to bring about, and what stands in its way.
+
+    probe: the result of kai_probe for ``probe_request``.
+    Returns problems, notes, env, users, sudo, unit, directories, seeds, logins and login_notice.
+    """
+    platform = contract["platforms"].get(probe["platform"])
+    problems = _host_problems(contract, configuration, probe)
+    if platform is None:
+        return {"problems": [problem.as_dict() for problem in problems], "notes": []}
+    binaries: dict[str, Binary] = {}
+    notes = []
+    for backend in backends_in_use(configuration):
+        chosen, faults = choose_binary(
+            contract, configuration, backend, probe["binaries"].get(backend, [])
+        )
+        problems += faults
+        if chosen:
+            binaries[backend] = chosen
+            if chosen.source == "usual":
+                notes.append(
+                    f"{backend} is taken from {chosen.path}, a guess: nothing on the host or in "
+                    f"host_vars names it."
+                )
+    paths = {backend: binary.path for backend, binary in binaries.items()}
+    places = {
+        "install_dir": configuration.host["install_dir"],
+        "data_dir": configuration.host["data_dir"],
+        "service_home": probe["service_home"],
+    }
+    search_path = _search_path(contract, platform, places, paths)
+    needed = logins(contract, configuration, paths, probe["logins"])
+    problems += _lost_keys(contract, configuration, probe)
+    return {
+        "problems": [problem.as_dict() for problem in problems],
+        "notes": notes,
+        "binaries": {name: vars_of(binary) for name, binary in binaries.items()},
+        "env": _env(contract, configuration, paths),
+        "users": _users(configuration),
+        "people": [person.as_dict() for person in configuration.people],
+        "sudo": _sudo(contract, configuration, probe, paths, search_path),
+        "unit": {
+            **platform["unit"],
+            "search_path": search_path,
+            "environment": {
+                key: value.format(**places)
+                for key, value in contract["process_environment"].items()
+            },
+        },
+        "directories": _directories(contract, configuration, places),
+        "seeds": _seeds(contract, configuration, places),
+        "proofs": _proofs(contract, configuration, paths),
+        "logins": [login.as_dict() for login in needed],
+        "login_notice": login_notice(needed),
+    }
+
+
+def vars_of(binary: Binary) -> dict[str, str]:
+    """Return a chosen binary as plain data."""
+    return {"path": binary.path, "source": binary.source}
+
+
+def _host_problems(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[Problem]:
+    problems = [Problem(**fault) for fault in probe["faults"]]
+    uids: dict[int, str] = {}
+    service_user = configuration.host["service_user"]
+    service_account = probe["accounts"].get(service_user)
+    if service_account:
+        uids[service_account["uid"]] = service_user
+        if service_account["uid"] == 0:
+            problems.append(
+                Problem(
+                    variable("service_user"),
+                    f"{service_user!r}, whose UID is 0",
+                    "an account without privilege",
+                    f"set {variable('service_user')} to another account",
+                )
+            )
+    for name in os_users(configuration.people):
+        account = probe["accounts"].get(name)
+        where = f"{variable('users')}: os_user"
+        if account is None:
+            problems.append(
+                Problem(
+                    where,
+                    f"{name!r}, which is no account on the host",
+                    "an existing account",
+                    f"create it on the host (useradd --create-home {name}), or mend os_user",
+                )
+            )
+        elif account["uid"] == 0 or account["uid"] in uids:
+            other = uids.get(account["uid"], "root")
+            problems.append(
+                Problem(
+                    where,
+                    f"{name!r}, which has the same UID as {other}",
+                    "an account of its own",
+                    "name another account",
+                )
+            )
+        else:
+            uids[account["uid"]] = name
+    problems += [
+        Problem(
+            "a directory that the configuration names",
+            f"{path}, which is {state}",
+            "an existing directory",
+            f"create it on the host, or remove it from the configuration: mkdir -p {path}",
+        )
+        for path, state in probe["directories"].items()
+        if state != "directory" and not path.startswith(configuration.host["data_dir"] + "/")
+    ]
+    return problems
+
+
+def _lost_keys(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[Problem]:
+    kept = set(configuration.extra_env) | configuration.cleared | set(configuration.chosen)
+    problems = []
+    for key in probe["env_keys"]:
+        known = canonical_key(contract, key)
+        spec = contract["settings"].get(known)
+        if (
+            known in kept
+            or known in contract["retired"]
+            or known in contract["process_environment"]
+        ):
+            continue
+        if spec and (spec["written"] == "always" or not applies(spec, configuration)):
+            continue
+        place = variable(known) if spec else f"{variable('extra_env')}.{key}"
+        problems.append(
+            Problem(
+                f"{contract['protected_files']['env']['path']}: {key}",
+                "a value on the host that host_vars do not have",
+                f"{place} in host_vars",
+                f"set {place} to keep it, or to null to drop it",
+            )
+        )
+    return problems
+
+
+def _search_path(
+    contract: Mapping[str, Any],
+    platform: Mapping[str, Any],
+    places: Mapping[str, str],
+    paths: Mapping[str, str],
+) -> list[str]:
+    # a backend that the bot starts by its bare name must be found first, by sudo and by the service
+    first = [
+        posixpath.dirname(path)
+        for backend, path in paths.items()
+        if contract["backends"][backend]["binary"]["started_by"] == "name"
+    ]
+    usual = [directory.format(**places) for directory in platform["search_path"]]
+    return list(dict.fromkeys([*first, *usual]))
+
+
+def _env(
+    contract: Mapping[str, Any], configuration: Configuration, paths: Mapping[str, str]
+) -> dict[str, str]:
+    env = env_of(contract, configuration)
+    for backend, path in paths.items():
+        binary = contract["backends"][backend]["binary"]
+        if binary["started_by"] == "setting":
+            env[binary["setting"]] = path
+    return dict(sorted(env.items()))
+
+
+def _users(configuration: Configuration) -> list[dict[str, Any]]:
+    filled = []
+    for user, person in zip(configuration.users, configuration.people):
+        entry = dict(user)
+        if person.model and (person.model_from == "default" or "model" in entry):
+            entry["model"] = person.model
+        filled.append(entry)
+    return filled
+
+
+def _sudo(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    paths: Mapping[str, str],
+    search_path: list[str],
+) -> dict[str, Any]:
+    service_user = configuration.host["service_user"]
+    reads = [entry["path"] for entry in contract["protected_files"].values()]
+    writes = [
+        entry["path"]
+        for entry in contract["protected_files"].values()
+        if "write" in entry["access"]
+    ]
+    agents = []
+    env_keep: list[str] = []
+    for backend, path in paths.items():
+        entry = contract["backends"][backend]
+        accounts = [
+            account
+            for account in runners(contract, configuration, backend)
+            if account != service_user
+        ]
+        agents += [
+            {"account": account, "command": path, "tags": entry["sudo_tags"], "backend": backend}
+            for account in accounts
+        ]
+        mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
+        if accounts:
+            env_keep += entry["login"].get(mode, {}).get("env_keep", [])
+    return {
+        "path": contract["sudoers"]["path"],
+        "mode": contract["sudoers"]["mode"],
+        "secure_path": search_path,
+        "env_keep": env_keep,
+        "reads": reads,
+        "writes": writes,
+        "agents": agents,
+        "kill_accounts": list(dict.fromkeys(agent["account"] for agent in agents)),
+        "tools": probe["tools"],
+    }
+
+
+def _proofs(
+    contract: Mapping[str, Any], configuration: Configuration, paths: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    # -n keeps sudo from asking for a password where the bot, without a terminal, would fail as well
+    proofs: list[dict[str, Any]] = [
+        {
+            "what": f"the bot reads {entry['path']}",
+            "argv": ["sudo", "-n", "cat", entry["path"]],
+            "only_if_exists": entry["path"],
+        }
+        for entry in contract["protected_files"].values()
+    ]
+    service_user = configuration.host["service_user"]
+    for backend, path in paths.items():
+        entry = contract["backends"][backend]
+        binary, chat = entry["binary"], entry["spawn"]["chat"]
+        started = path if binary["started_by"] == "setting" else binary["name"]
+        for account in runners(contract, configuration, backend):
+            wrap = [
+                *("sudo", "-n", "-H", "-u", account),
+                "--preserve-env=" + ",".join(chat["preserve_env"]),
+                "--",
+            ]
+            argv = [*(wrap if account != service_user else ()), started, *entry["version"]]
+            proofs.append({"what": f"the bot starts {backend} as {account}", "argv": argv})
+    return proofs
+
+
+def _owned(entry: Mapping[str, Any], path: str, agent: str, service_user: str) -> dict[str, Any]:
+    owner = {"root": "root", "service": service_user, "agent": agent}[entry["owner"]]
+    group_of = "root" if owner == "root" else service_user
+    return {"path": path, "owner": owner, "group_of": group_of, "mode": entry["mode"]}
+
+
+def _home_of(
+    contract: Mapping[str, Any], user: Mapping[str, Any], places: Mapping[str, str]
+) -> tuple[str, bool]:
+    default = contract["default_home"].format(telegram_id=user["telegram_id"], **places)
+    home = user.get("home_workspace", default)
+    return home, home.startswith(places["data_dir"] + "/")
+
+
+def _directories(
+    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    service_user = configuration.host["service_user"]
+    found = [
+        _owned(entry, entry["path"].format(**places), service_user, service_user)
+        for entry in [contract["config_dir"], *contract["directories"]]
+    ]
+    base = configuration.settings.get("WORKSPACE_BASE")
+    if base:
+        found.append({"path": base, "owner": service_user, "group_of": service_user, "mode": None})
+    for user, person in zip(configuration.users, configuration.people):
+        home, managed = _home_of(contract, user, places)
+        for entry in contract["user_directories"]:
+            if not managed and "{home}" in entry["path"]:
+                continue
+            path = entry["path"].format(home=home, telegram_id=person.telegram_id, **places)
+            found.append(_owned(entry, path, person.os_user or service_user, service_user))
+    for account in os_users(configuration.people):
+        for entry in contract["os_user_directories"]:
+            path = entry["path"].format(os_user=account, **places)
+            found.append(_owned(entry, path, account, service_user))
+    return found
+
+
+def _seeds(
+    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    service_user = configuration.host["service_user"]
+    found = []
+    for user, person in zip(configuration.users, configuration.people):
+        home, managed = _home_of(contract, user, places)
+        for entry in contract["user_seeds"]:
+            if not managed and "{home}" in entry["path"]:
+                continue
+            found.append(
+                {
+                    "path": entry["path"].format(
+                        home=home, telegram_id=person.telegram_id, **places
+                    ),
+                    "source": entry["source"],
+                    "fallback": entry.get("fallback"),
+                    "owner": person.os_user or service_user,
+                    "group_of": service_user,
+                    "mode": "0640",
+                }
+            )
+    for backend in backends_in_use(configuration):
+        for entry in contract["backend_seeds"].get(backend, []):
+            found.append(
+                {
+                    "path": entry["path"].format(**places),
+                    "source": entry["source"],
+                    "fallback": entry.get("fallback"),
+                    "owner": service_user,
+                    "group_of": service_user,
+                    "mode": "0644",
+                }
+            )
+    return found

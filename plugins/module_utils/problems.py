@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with an input, told so that a person can mend it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of an input.
+
+    where: the variable, key or path that is wrong.
+    found: what stands there; never the value of a secret.
+    expected: what would be right.
+    fix: the command or edit that mends it.
+    """
+
+    where: str
+    found: str
+    expected: str
+    fix: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.where}: found {self.found}, expected {self.expected}. Fix: {self.fix}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ' (did you mean X?)' for the known name closest to ``name``, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a readable list, or 'none' when there are none."""
+    return ", ".join(names) or "none"

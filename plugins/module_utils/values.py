@@ -1,0 +1,212 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading one value as the contract describes it, and writing it for the bot."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from .accounts import fault_of_account
+from .env_file import fault_of_value
+from .paths import fault_of_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?\Z")
+_URL = re.compile(r"https://[^\s/]+\S*\Z")
+_BOOLEANS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+class UnacceptableValue(ValueError):
+    """A value that breaks its description; ``expected`` says what would do."""
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(expected)
+        self.expected = expected
+
+
+def choices_of(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> list[str]:
+    """Return the values that a choice may have, in the order of the contract."""
+    source = spec.get("choices_from")
+    return list(contract[source]) if source else list(spec.get("choices", ()))
+
+
+def read_value(contract: Mapping[str, Any], spec: Mapping[str, Any], raw: Any) -> Any:
+    """Return ``raw`` as the type that ``spec`` describes.
+
+    raw: what YAML, a prompt or a command line gave.
+    Returns str, int, float, bool or a list of str. Raises UnacceptableValue.
+    """
+    kind = spec["type"]
+    if kind == "boolean":
+        return _boolean(raw)
+    if kind == "integer":
+        return _integer(spec, raw)
+    if kind == "number":
+        return _number(spec, raw)
+    if kind == "choice":
+        return _choice(choices_of(contract, spec), raw)
+    if kind == "list":
+        return _list(contract, spec, raw)
+    if kind == "directory_list":
+        return _directory_list(raw)
+    return _text(spec, raw)
+
+
+def describe(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    """Return type and range of a description in words."""
+    kind = spec["type"]
+    if kind == "choice":
+        return "one of " + ", ".join(choices_of(contract, spec))
+    if kind in ("integer", "number"):
+        return _range_in_words(spec)
+    if kind == "list":
+        return "a list of " + describe(contract, {"type": spec.get("items", "string")})
+    return {
+        "boolean": "true or false",
+        "path": "an absolute path",
+        "directory": "an absolute path of a directory",
+        "directory_list": "absolute paths of directories, separated by commas",
+        "url": "an https URL",
+        "account": "the name of an account",
+        "model": "the name of a model",
+    }.get(kind, "text")
+
+
+def env_text(value: Any) -> str:
+    """Return a value as the text that Kai expects in its environment."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ",".join(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return f"{value:.1f}"
+    return str(value)
+
+
+def _boolean(raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    if isinstance(raw, (str, int)) and str(raw).strip().lower() in _BOOLEANS:
+        return _BOOLEANS[str(raw).strip().lower()]
+    raise UnacceptableValue("true or false")
+
+
+def _range_in_words(spec: Mapping[str, Any]) -> str:
+    noun = "a whole number" if spec["type"] == "integer" else "a number"
+    words = []
+    if "minimum" in spec:
+        words.append(f"at least {spec['minimum']}")
+    if "exclusive_minimum" in spec:
+        words.append(f"more than {spec['exclusive_minimum']}")
+    if "maximum" in spec:
+        words.append(f"at most {spec['maximum']}")
+    if spec.get("nonzero"):
+        words.append("not 0")
+    text = f"{noun}, {' and '.join(words)}" if words else noun
+    return f"{text}, or 0" if spec.get("or_zero") else text
+
+
+def _in_range(spec: Mapping[str, Any], value: float) -> bool:
+    if spec.get("or_zero") and value == 0:
+        return True
+    return (
+        value >= spec.get("minimum", -math.inf)
+        and value > spec.get("exclusive_minimum", -math.inf)
+        and value <= spec.get("maximum", math.inf)
+        and not (spec.get("nonzero") and value == 0)
+    )
+
+
+def _integer(spec: Mapping[str, Any], raw: Any) -> int:
+    text = str(raw).strip() if isinstance(raw, (int, str)) and not isinstance(raw, bool) else ""
+    if _INTEGER.match(text) and len(text) <= 19 and _in_range(spec, int(text)):
+        return int(text)
+    raise UnacceptableValue(_range_in_words(spec) + ", written without leading zeros")
+
+
+def _number(spec: Mapping[str, Any], raw: Any) -> float:
+    if isinstance(raw, float) and math.isfinite(raw):
+        number: float | None = raw
+    else:
+        usable = isinstance(raw, (int, str)) and not isinstance(raw, bool)
+        text = str(raw).strip() if usable else ""
+        number = None
+        if _NUMBER.match(text) and len(text) <= 40:
+            number = float(text) if "." in text else int(text)
+    if number is not None and _in_range(spec, number):
+        return number
+    raise UnacceptableValue(_range_in_words(spec))
+
+
+def _choice(choices: list[str], raw: Any) -> str:
+    text = raw.strip().lower() if isinstance(raw, str) else None
+    if text in choices:
+        return str(text)
+    raise UnacceptableValue("one of " + ", ".join(choices))
+
+
+def _text(spec: Mapping[str, Any], raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise UnacceptableValue("text; put it in quotes")
+    kind = spec["type"]
+    fault = fault_of_value(raw)
+    if kind == "account":
+        fault = fault_of_account(raw)
+    elif kind in ("path", "directory"):
+        fault = fault_of_path(raw)
+    elif kind == "url" and not _URL.match(raw):
+        fault = "does not begin with https:// and a host"
+    elif kind == "model" and not raw.strip():
+        fault = "is blank"
+    if fault:
+        raise UnacceptableValue(f"{_noun(kind)}; this one {fault}")
+    pattern = spec.get("pattern")
+    if pattern and not re.fullmatch(pattern, raw):
+        raise UnacceptableValue(spec.get("pattern_help", f"text that matches {pattern}"))
+    return raw
+
+
+def _noun(kind: str) -> str:
+    return {
+        "account": "the name of an account",
+        "path": "an absolute path",
+        "directory": "an absolute path of a directory",
+        "url": "an https URL",
+        "model": "the name of a model",
+    }.get(kind, "text")
+
+
+def _list(contract: Mapping[str, Any], spec: Mapping[str, Any], raw: Any) -> list[Any]:
+    if not isinstance(raw, (list, tuple)):
+        raise UnacceptableValue("a list")
+    item = {"type": spec.get("items", "string")}
+    if "item_pattern" in spec:
+        item.update(pattern=spec["item_pattern"], pattern_help=spec.get("pattern_help", ""))
+    return [read_value(contract, item, part) for part in raw]
+
+
+def _directory_list(raw: Any) -> list[str]:
+    parts = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise UnacceptableValue("paths, separated by commas")
+    paths = [part.strip() for part in parts if part.strip()]
+    for path in paths:
+        fault = fault_of_path(path) or ("has a comma" if "," in path else None)
+        if fault:
+            raise UnacceptableValue(f"absolute paths, separated by commas; {path!r} {fault}")
+    return paths

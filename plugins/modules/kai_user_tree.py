@@ -1,0 +1,335 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many directories in one call, never through somebody else's link."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kai_user_tree
+short_description: Directories exist with their owner and mode, and people have their first files
+version_added: 0.1.0
+description:
+  - Makes directories and first files where accounts other than root may own the parents.
+  - A path is walked one part at a time from the root directory. A link is followed only where
+    root alone could have made it, so that no account can lead root elsewhere.
+  - Existing files are never opened, changed or removed.
+options:
+  directories:
+    description: Directories that have to exist, parents before children.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: str
+        required: true
+      owner:
+        description: The account that owns it.
+        type: str
+        required: true
+      group_of:
+        description: The account whose primary group owns it; the owner's own by default.
+        type: str
+      mode:
+        description: Octal mode. Without it an existing directory is left as it is.
+        type: str
+  seeds:
+    description: Files that are made where they do not exist.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: str
+        required: true
+      source:
+        description: Path below O(release) of the content.
+        type: str
+        required: true
+      fallback:
+        description: The content when the release has no such file; without it nothing is made.
+        type: str
+      owner:
+        description: The account that owns it.
+        type: str
+        required: true
+      group_of:
+        description: The account whose primary group owns it; the owner's own by default.
+        type: str
+      mode:
+        description: Octal mode.
+        type: str
+        required: true
+  release:
+    description: The release that seeds are taken from; without it no seeds are made.
+    type: path
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be made or mended.
+  diff_mode:
+    support: full
+    description: Shows owner and mode before and after.
+author: the kai-ansible authors (@kai-ansible)
+"""
+
+EXAMPLES = r"""
+- name: People have their directories
+  kai.bot.kai_user_tree:
+    directories:
+      - path: /var/lib/kai
+        owner: kai
+        mode: "0711"
+      - path: /var/lib/kai/memory/123456789
+        owner: alice
+        group_of: kai
+        mode: "2750"
+"""
+
+RETURN = r"""
+changes:
+  description: What was made or mended, one line each.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import errno
+import os
+import pwd
+import stat
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+MOST_LINKS = 40
+
+
+class Refused(Exception):
+    """A path that root must not touch, with the reason."""
+
+
+def identity(owner: str, group_of: str | None) -> tuple[int, int]:
+    """Return UID and GID for an owner and the account whose primary group is used."""
+    try:
+        return pwd.getpwnam(owner).pw_uid, pwd.getpwnam(group_of or owner).pw_gid
+    except KeyError as error:
+        raise Refused(f"there is no account {error.args[0]!r}") from error
+
+
+def trusted(descriptor: int) -> bool:
+    """Return whether root alone can change what a directory holds."""
+    status = os.fstat(descriptor)
+    return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+class Tree:
+    """The directories and files of one call."""
+
+    def __init__(self, release: str | None, dry: bool) -> None:
+        self.release = release
+        self.dry = dry
+        self.changes: list[str] = []
+        # in check mode nothing is made, so children of what would be made are known by name only
+        self.would_exist: set[str] = set()
+
+    def open_parent(self, path: str, links: int = 0) -> tuple[int, str] | None:
+        """Return a descriptor of the path's parent and the last part; None when it would be made.
+
+        Raises Refused for a link that anybody but root could have made.
+        """
+        parts = [part for part in path.split("/") if part]
+        current = os.open("/", DIRECTORY)
+        for index, part in enumerate(parts[:-1]):
+            try:
+                following = os.open(part, DIRECTORY, dir_fd=current)
+            except FileNotFoundError:
+                if self.dry and "/" + "/".join(parts[: index + 1]) in self.would_exist:
+                    os.close(current)
+                    return None
+                os.mkdir(part, 0o755, dir_fd=current) if not self.dry else None
+                if self.dry:
+                    os.close(current)
+                    return None
+                following = os.open(part, DIRECTORY, dir_fd=current)
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                target = self.link_target(current, part, path)
+                os.close(current)
+                if links >= MOST_LINKS:
+                    raise Refused(f"{path} passes through too many links") from error
+                base = "/" + "/".join(parts[:index])
+                rest = "/".join(parts[index + 1 :])
+                return self.open_parent(
+                    os.path.normpath(os.path.join(base, target, rest)), links + 1
+                )
+            os.close(current)
+            current = following
+        return current, parts[-1]
+
+    def link_target(self, parent: int, part: str, path: str) -> str:
+        """Return where a link in a trusted directory points. Raises Refused for any other."""
+        status = os.stat(part, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            raise Refused(f"{path}: {part} is not a directory")
+        if not trusted(parent):
+            raise Refused(f"{path}: {part} is a link in a directory that root does not own alone")
+        return os.readlink(part, dir_fd=parent)
+
+    def directory(self, entry: dict[str, Any]) -> None:
+        """Bring one directory about."""
+        path = entry["path"]
+        opened = self.open_parent(path)
+        if opened is None:
+            self.would_exist.add(path)
+            self.changes.append(f"{path}: made")
+            return
+        parent, name = opened
+        try:
+            try:
+                descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+            except FileNotFoundError:
+                self.changes.append(f"{path}: made")
+                self.would_exist.add(path)
+                if self.dry:
+                    return
+                os.mkdir(name, 0o700, dir_fd=parent)
+                descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+                entry = {**entry, "mode": entry["mode"] or "0755"}
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                descriptor = self.linked_directory(parent, name, path)
+            try:
+                if entry["mode"]:
+                    self.settle(descriptor, entry)
+            finally:
+                os.close(descriptor)
+        finally:
+            os.close(parent)
+
+    def linked_directory(self, parent: int, name: str, path: str) -> int:
+        """Return a descriptor of the directory that a link of root's points to."""
+        self.link_target(parent, name, path)
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
+
+    def settle(self, descriptor: int, entry: dict[str, Any]) -> None:
+        """Give an open directory its owner and mode."""
+        status = os.fstat(descriptor)
+        before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        wanted_mode = int(entry["mode"], 8)
+        try:
+            uid, gid = identity(entry["owner"], entry["group_of"])
+        except Refused:
+            # in check mode the service account may be one that the same run would make
+            if self.dry:
+                return
+            raise
+        after = (uid, gid, wanted_mode)
+        if before == after:
+            return
+        made = f"{entry['path']}: made"
+        if made not in self.changes:
+            self.changes.append(
+                f"{entry['path']}: {before[0]}:{before[1]} {before[2]:04o} -> "
+                f"{uid}:{gid} {wanted_mode:04o}"
+            )
+        if not self.dry:
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, wanted_mode)
+
+    def seed(self, entry: dict[str, Any]) -> None:
+        """Make one first file where there is none."""
+        content = self.seed_content(entry)
+        if content is None:
+            return
+        opened = self.open_parent(entry["path"])
+        if opened is None:
+            self.changes.append(f"{entry['path']}: made")
+            return
+        parent, name = opened
+        try:
+            try:
+                os.stat(name, dir_fd=parent, follow_symlinks=False)
+                return
+            except FileNotFoundError:
+                self.changes.append(f"{entry['path']}: made")
+            if self.dry:
+                return
+            uid, gid = identity(entry["owner"], entry["group_of"])
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as handle:
+                handle.write(content)
+                os.fchown(handle.fileno(), uid, gid)
+                os.fchmod(handle.fileno(), int(entry["mode"], 8))
+        finally:
+            os.close(parent)
+
+    def seed_content(self, entry: dict[str, Any]) -> bytes | None:
+        """Return what a first file holds, None when there is nothing to put into it."""
+        if self.release:
+            try:
+                with open(os.path.join(self.release, entry["source"]), "rb") as handle:
+                    return handle.read()
+            except FileNotFoundError:
+                pass
+        fallback = entry["fallback"]
+        return None if fallback is None else fallback.encode()
+
+
+def main() -> None:
+    """Run the module."""
+    owner: dict[str, Any] = {
+        "path": {"type": "str", "required": True},
+        "owner": {"type": "str", "required": True},
+        "group_of": {"type": "str"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "directories": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {**owner, "mode": {"type": "str"}},
+            },
+            "seeds": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    **owner,
+                    "mode": {"type": "str", "required": True},
+                    "source": {"type": "str", "required": True},
+                    "fallback": {"type": "str"},
+                },
+            },
+            "release": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    tree = Tree(module.params["release"], module.check_mode)
+    refusals = []
+    entries = [(tree.directory, entry) for entry in module.params["directories"]]
+    entries += [(tree.seed, entry) for entry in module.params["seeds"]]
+    for bring_about, entry in entries:
+        try:
+            bring_about(entry)
+        except (Refused, OSError) as error:
+            refusals.append(f"{entry['path']}: {error}")
+    changes = tree.changes
+    result = {"changed": bool(changes), "changes": changes}
+    if refusals:
+        module.fail_json(msg="These paths were not touched:\n" + "\n".join(refusals), **result)
+    if module._diff:
+        result["diff"] = {"before": "", "after": "".join(f"{change}\n" for change in changes)}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

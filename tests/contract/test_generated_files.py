@@ -1,0 +1,204 @@
+"""The generated files: up to date, noticed when stale, and usable by Ansible."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+ROOT = Path(__file__).parents[2]
+GENERATOR = ROOT / "tools" / "generate.py"
+CONTRACT = "roles/kai_install/vars/kai_1.yml"
+ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
+SETTINGS_PAGE = "docs/settings.md"
+REFRESH = "refresh it with: python tools/generate.py"
+
+
+def generate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(GENERATOR), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the contract and of what is generated from it."""
+    for name in (CONTRACT, ARGUMENT_SPECS, SETTINGS_PAGE):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def options() -> dict[str, Any]:
+    specs = yaml.safe_load((ROOT / ARGUMENT_SPECS).read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = specs["argument_specs"]["main"]["options"]
+    return loaded
+
+
+def test_the_generated_files_are_up_to_date() -> None:
+    result = generate("--check")
+    assert result.returncode == 0, result.stderr
+
+
+def replaced(old: str, new: str) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        assert text.count(old) == 1
+        return text.replace(old, new)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        pytest.param(
+            replaced("default: 8080", "default: 8081"),
+            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            id="default",
+        ),
+        pytest.param(
+            replaced("old_names: [CLAUDE_MODEL]", "old_names: [MODEL]"),
+            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            id="old name",
+        ),
+        pytest.param(
+            replaced("    required: {global_backend: goose}\n", ""),
+            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            id="condition",
+        ),
+        pytest.param(
+            replaced("  GITHUB_REPO:", "  GITHUB_REPOSITORY:"),
+            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            id="env key",
+        ),
+        pytest.param(
+            replaced("    minimum: 50000\n", "    minimum: 40000\n"),
+            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            id="user field",
+        ),
+        pytest.param(
+            replaced("default: gemini-3-flash", "default: gemini-3.1-pro"),
+            [SETTINGS_PAGE],
+            id="model",
+        ),
+    ],
+)
+def test_a_change_of_the_contract_makes_files_stale(
+    tree: Path, change: Callable[[str], str], stale: list[str]
+) -> None:
+    contract = tree / CONTRACT
+    contract.write_text(change(contract.read_text(encoding="utf-8")), encoding="utf-8")
+    before = (tree / SETTINGS_PAGE).read_text(encoding="utf-8")
+
+    checked = generate("--check", "--root", tree)
+    assert checked.returncode == 1
+    assert checked.stderr.splitlines() == [f"{name} is stale; {REFRESH}" for name in stale]
+    assert (tree / SETTINGS_PAGE).read_text(encoding="utf-8") == before
+
+    assert generate("--root", tree).returncode == 0
+    assert generate("--check", "--root", tree).returncode == 0
+
+
+def test_an_edited_file_is_stale(tree: Path) -> None:
+    page = tree / SETTINGS_PAGE
+    page.write_text(page.read_text(encoding="utf-8") + "An afterthought.\n", encoding="utf-8")
+    result = generate("--check", "--root", tree)
+    assert result.returncode == 1
+    assert result.stderr == f"{SETTINGS_PAGE} is stale; {REFRESH}\n"
+
+
+def test_a_missing_file_is_stale(tree: Path) -> None:
+    (tree / ARGUMENT_SPECS).unlink()
+    result = generate("--check", "--root", tree)
+    assert result.returncode == 1
+    assert ARGUMENT_SPECS in result.stderr
+    assert not (tree / ARGUMENT_SPECS).exists()
+
+
+def test_a_missing_contract_is_told(tmp_path: Path) -> None:
+    result = generate("--check", "--root", tmp_path)
+    assert result.returncode == 2
+    assert "cannot read the contract" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", [ARGUMENT_SPECS, SETTINGS_PAGE])
+def test_the_first_line_names_the_command(name: str) -> None:
+    first = (ROOT / name).read_text(encoding="utf-8").partition("\n")[0]
+    assert "python tools/generate.py" in first
+
+
+def faults(options: dict[str, Any], **values: Any) -> list[str]:
+    """Return what Ansible says to variables, given by their names without kai_install_."""
+    given = {f"kai_install_{name}": value for name, value in values.items()}
+    result = ArgumentSpecValidator(options).validate(given)
+    return list(result.error_messages)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"release": 1}, id="release as a number"),
+        pytest.param({"webhook_port": "8080", "budget_ceiling": "7.5"}, id="numbers as text"),
+        pytest.param({"voice_enabled": "yes"}, id="boolean as text"),
+        pytest.param({"agent_backend": "Codex"}, id="choice in other case"),
+        pytest.param({"default_model": 5.4}, id="text that YAML reads as a number"),
+        pytest.param({"allowed_workspaces": "/a,/b"}, id="directories as text"),
+        pytest.param({"allowed_workspaces": ["/a", "/b"]}, id="directories as a list"),
+        pytest.param({"users": [{"telegram_id": 1, "name": "a", "new": 2}]}, id="unknown field"),
+        pytest.param({"extra_env": {"NEW_KEY": 1}}, id="unknown key"),
+    ],
+)
+def test_ansible_accepts(options: dict[str, Any], values: dict[str, Any]) -> None:
+    assert faults(options, **values) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"webhook_port": "http"}, {"voice_enabled": "perhaps"}, {"users": ["admin"]}],
+)
+def test_ansible_refuses_another_type(options: dict[str, Any], values: dict[str, Any]) -> None:
+    assert len(faults(options, **values)) == 1
+
+
+def test_secrets_are_not_logged(options: dict[str, Any]) -> None:
+    """Kai 1.x installer facts, section 2.2, and the keys of services."""
+    assert {name for name, option in options.items() if option.get("no_log")} == {
+        "kai_install_telegram_bot_token",
+        "kai_install_telegram_webhook_secret",
+        "kai_install_webhook_secret",
+        "kai_install_anthropic_api_key",
+        "kai_install_openai_api_key",
+        "kai_install_google_api_key",
+        "kai_install_openrouter_api_key",
+        "kai_install_perplexity_api_key",
+        "kai_install_openweather_api_key",
+        "kai_install_jina_api_key",
+        "kai_install_secret_extra_env",
+    }
+
+
+def test_only_the_installation_has_defaults(options: dict[str, Any]) -> None:
+    assert {name: option["default"] for name, option in options.items() if "default" in option} == {
+        "kai_install_release": "1",
+        "kai_install_service_user": "kai",
+        "kai_install_install_dir": "/opt/kai",
+        "kai_install_data_dir": "/var/lib/kai",
+        "kai_install_extras": ["memory", "totp", "tts"],
+        "kai_install_health_timeout": 120,
+    }
+    assert not any("required" in option or "choices" in option for option in options.values())
+
+
+def test_every_setting_is_declared_and_documented(options: dict[str, Any]) -> None:
+    contract = yaml.safe_load((ROOT / CONTRACT).read_text(encoding="utf-8"))
+    page = (ROOT / SETTINGS_PAGE).read_text(encoding="utf-8")
+    for name in [*contract["host"], *contract["settings"], "users", "users_file"]:
+        assert f"kai_install_{name.lower()}" in options
+        assert f"`kai_install_{name.lower()}`" in page

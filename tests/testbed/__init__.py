@@ -1,0 +1,1 @@
+"""Throwaway systemd machines in podman: for the demo, the fixtures and Molecule."""

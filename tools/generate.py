@@ -1,0 +1,424 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the files that say again what the contract says: argument specs and docs/settings.md.
+
+``--check`` writes nothing and exits with 1 when a file is not what the contract makes of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+CONTRACT = "roles/kai_install/vars/kai_1.yml"
+ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
+SETTINGS_PAGE = "docs/settings.md"
+COMMAND = "python tools/generate.py"
+NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
+
+# the rules of the collection, so that documents and messages use the same words
+sys.path.insert(0, str(CHECKOUT / "plugins"))
+_conditions = importlib.import_module("module_utils.conditions")
+_configuration = importlib.import_module("module_utils.configuration")
+_values = importlib.import_module("module_utils.values")
+in_words: Callable[[Any], str] = _conditions.in_words
+variable: Callable[[str], str] = _configuration.variable
+env_text: Callable[[Any], str] = _values.env_text
+describe: Callable[[Mapping[str, Any], Mapping[str, Any]], str] = _values.describe
+
+# Loose on purpose: the rules of the role check every value and report all faults at once, which
+# Ansible's own validation, coming first, must not cut short.
+_ANSIBLE_TYPES: Mapping[str, dict[str, Any]] = {
+    "integer": {"type": "int"},
+    "number": {"type": "float"},
+    "boolean": {"type": "bool"},
+    "list": {"type": "list", "elements": "str"},
+    "directory_list": {"type": "list", "elements": "str"},
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Generate or check the files; return the exit code.
+
+    Ends with exit code 2 when the arguments are wrong or the contract cannot be read.
+    """
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when stale")
+    parser.add_argument("--root", type=Path, default=CHECKOUT, help="tree to read and write")
+    options = parser.parse_args(arguments)
+    try:
+        contract = yaml.safe_load((options.root / CONTRACT).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        parser.error(f"cannot read the contract: {error}")
+    stale = False
+    for name, text in generated_files(contract).items():
+        path: Path = options.root / name
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        if options.check:
+            print(f"{name} is stale; refresh it with: {COMMAND}", file=sys.stderr)
+            stale = True
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {name}")
+    return 1 if stale else 0
+
+
+def generated_files(contract: Mapping[str, Any]) -> dict[str, str]:
+    """Return the text of every generated file by its path below the root."""
+    return {
+        ARGUMENT_SPECS: argument_specs_text(argument_specs(contract)),
+        SETTINGS_PAGE: settings_page(contract),
+    }
+
+
+def argument_specs(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the role's argument specs as data."""
+    options = {"kai_install_release": _release_option(contract)}
+    for name, spec in contract["host"].items():
+        options[variable(name)] = _host_option(contract, spec)
+    for key, spec in contract["settings"].items():
+        options[variable(key)] = _setting_option(contract, key, spec)
+    options.update(_people_options(contract))
+    options.update(_extra_options(contract))
+    return {
+        "argument_specs": {
+            "main": {
+                "short_description": "Install and configure a Kai bot",
+                "description": [
+                    f"Installs {contract['title']} as a service, configured as the variables say.",
+                    "Which values are needed and fit together depends on the backends in use.",
+                    "The role checks that before any change and reports every problem at once.",
+                ],
+                "author": ["the kai-ansible authors"],
+                "options": options,
+            }
+        }
+    }
+
+
+def argument_specs_text(specs: Mapping[str, Any]) -> str:
+    """Return argument specs as YAML."""
+    body = yaml.dump(specs, Dumper=_IndentedDumper, sort_keys=False, width=96, allow_unicode=True)
+    return f"# {NOTICE}\n---\n{body}"
+
+
+def settings_page(contract: Mapping[str, Any]) -> str:
+    """Return the reference of every variable as Markdown."""
+    env_file = contract["protected_files"]["env"]["path"]
+    parts = [
+        f"<!-- {NOTICE} -->",
+        f"# Settings of {contract['title']}",
+        _INTRODUCTION.format(env_file=env_file),
+    ]
+    for section, title in contract["sections"].items():
+        rows = [*_host_rows(contract, section), *_setting_rows(contract, section)]
+        if rows:
+            parts += [f"## {title}", _table(_SETTING_COLUMNS, rows)]
+    parts += [
+        "## Other variables",
+        _table(("Variable", "Type", "What it is"), _whole_rows(contract)),
+        "## Fields of a person",
+        _ABOUT_FIELDS,
+        _table(
+            ("Field", "Type and range", "Needed", "Default", "Kai itself"), _user_rows(contract)
+        ),
+        "## Backends, providers and models",
+        _table(("Backend", "Provider", "Key", "Models", "Default"), _model_rows(contract)),
+        "## Variables of the service definition",
+        f"Kai reads these before `{env_file}`, so the role puts them into the service definition.",
+        _table(
+            ("Key", "Value"),
+            [(f"`{k}`", f"`{v}`") for k, v in contract["process_environment"].items()],
+        ),
+        "## Retired keys",
+        "Never written, and reported when they are found.",
+        _table(("Key", "Why"), [(f"`{key}`", why) for key, why in contract["retired"].items()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_INTRODUCTION = """\
+Every variable of the role. A row with an env key is a setting of the bot, written to
+`{env_file}` under that key; a row without one belongs to the installation, and Kai never reads it.
+Secrets belong in `vault.yml`. An old name still works and is reported.
+
+A setting that reaches the bot "when chosen" is left to Kai's own default until somebody gives it a
+value. One that does not reach the bot under the present configuration is kept and reported."""
+
+_ABOUT_FIELDS = """\
+An entry of `kai_install_users` has the fields of Kai's users.yaml. The last column tells what Kai
+itself does with a value that breaks a rule; the role refuses it. A field that is not listed is
+carried over."""
+
+
+class _IndentedDumper(yaml.SafeDumper):
+    """Indents lists below their key, as yamllint expects."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _release_option(contract: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "description": [f"Release line of Kai; {contract['release']} is {contract['title']}."],
+        "type": "str",
+        "default": contract["release"],
+    }
+
+
+def _host_option(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    sentences = [spec["help"], _expectation(contract, spec)]
+    if "required" in spec:
+        sentences.append("Must have a value.")
+    option = {"description": sentences, **_ansible_type(spec)}
+    if "default" in spec:
+        option["default"] = spec["default"]
+    return option
+
+
+def _setting_option(
+    contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]
+) -> dict[str, Any]:
+    sentences = [spec["help"], _expectation(contract, spec)]
+    default = _default_in_words(contract, key, spec)
+    if default:
+        sentences.append(f"Without a value, {default}.")
+    if "required" in spec:
+        sentences.append(f"Needed {_when(spec['required'])}.")
+    if "conflicts" in spec:
+        sentences.append(f"Refused {_when(spec['conflicts'])}.")
+    sentences.append(f"Env key {key}; reaches the bot {_reach(contract, key, spec)}.")
+    if "old_names" in spec:
+        sentences.append(f"Old env key {', '.join(spec['old_names'])}.")
+    option: dict[str, Any] = {"description": sentences, **_ansible_type(spec)}
+    if spec.get("secret"):
+        option["no_log"] = True
+    return option
+
+
+def _people_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    fields = [
+        f"{name} - {_type_and_range(contract, spec)}{'; required' if spec.get('required') else ''}."
+        for name, spec in contract["user_fields"].items()
+    ]
+    # Declared sub-options would make Ansible refuse a field that the contract does not know.
+    return {
+        variable("users"): {
+            "description": [
+                "The people who may talk to the bot, one entry each; the role writes users.yaml.",
+                "A field that is not listed below is carried over.",
+                *fields,
+            ],
+            "type": "list",
+            "elements": "dict",
+        },
+        variable("users_file"): {
+            "description": [
+                "A users.yaml on the machine that runs Ansible, deployed byte for byte.",
+                f"Takes the place of {variable('users')}; giving both is an error.",
+            ],
+            "type": "str",
+        },
+    }
+
+
+def _extra_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    env_file = contract["protected_files"]["env"]["path"]
+    return {
+        variable("extra_env"): {
+            "description": [
+                f"Settings for {env_file} that this role does not know, by env key.",
+                "A key that the role knows has its own variable and is refused here.",
+            ],
+            "type": "dict",
+        },
+        variable("secret_extra_env"): {
+            "description": [f"As {variable('extra_env')}, for secrets; keep it in the vault."],
+            "type": "dict",
+            "no_log": True,
+        },
+    }
+
+
+def _ansible_type(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return _ANSIBLE_TYPES.get(spec["type"], {"type": "str"})
+
+
+def _type_and_range(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    text = describe(contract, spec)
+    if spec["type"] == "model" and "surface" in spec:
+        text = "one of " + ", ".join(contract["surfaces"][spec["surface"]]["models"])
+    return f"{text}: {spec['pattern_help']}" if "pattern_help" in spec else text
+
+
+def _expectation(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    return f"Expects {_type_and_range(contract, spec)}".rstrip(".") + "."
+
+
+def _default_in_words(contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]) -> str:
+    if "default" in spec:
+        text = env_text(spec["default"])
+        return f"Kai uses {text}" if text else "Kai uses an empty text"
+    if "generate" in spec:
+        return "the wizard makes one at random"
+    if spec["type"] == "model" and "surface" not in spec:
+        return "the backend's default is written"
+    if _program_of(contract, key):
+        return "the role looks for it on the target"
+    return ""
+
+
+def _program_of(contract: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+    """Return the binary of the backend whose path the setting names, or None."""
+    binaries: Iterable[Mapping[str, Any]] = (
+        backend["binary"] for backend in contract["backends"].values()
+    )
+    return next((binary for binary in binaries if binary["setting"] == key), None)
+
+
+def _when(condition: Any) -> str:
+    words = in_words(condition)
+    return words if condition == "always" else f"when {words}"
+
+
+def _reach(contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]) -> str:
+    """Return when a setting reaches the bot, as the end of a sentence."""
+    if spec["written"] == "never":
+        program = _program_of(contract, key)
+        return f"never, as it starts {program['name']} by name" if program else "never"
+    applies = spec.get("applies", "always")
+    if spec["written"] == "always":
+        return _when(applies)
+    return "when chosen" if applies == "always" else f"when chosen, if {in_words(applies)}"
+
+
+_SETTING_COLUMNS = (
+    "Variable",
+    "Env key",
+    "Type and range",
+    "Default",
+    "Secret",
+    "Needed",
+    "Reaches the bot",
+    "Old names",
+    "What it is",
+)
+_NONE = "-"
+
+
+def _host_rows(contract: Mapping[str, Any], section: str) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"`{variable(name)}`",
+            _NONE,
+            _type_and_range(contract, spec),
+            f"`{env_text(spec['default'])}`" if "default" in spec else _NONE,
+            "no",
+            spec.get("required", _NONE),
+            _NONE,
+            _NONE,
+            spec["help"],
+        )
+        for name, spec in contract["host"].items()
+        if spec["section"] == section
+    ]
+
+
+def _setting_rows(contract: Mapping[str, Any], section: str) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"`{variable(key)}`",
+            f"`{key}`",
+            _type_and_range(contract, spec),
+            _default_cell(contract, key, spec),
+            "yes" if spec.get("secret") else "no",
+            _needed_cell(spec),
+            _reach(contract, key, spec),
+            ", ".join(f"`{name}`" for name in spec.get("old_names", ())) or _NONE,
+            spec["help"],
+        )
+        for key, spec in contract["settings"].items()
+        if spec["section"] == section
+    ]
+
+
+def _default_cell(contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]) -> str:
+    text = f"`{env_text(spec['default'])}`" if spec.get("default", "") != "" else ""
+    text = text or _default_in_words(contract, key, spec)
+    if "suggestion" in spec:
+        text += f"{'; ' if text else ''}the wizard offers `{env_text(spec['suggestion'])}`"
+    return text or _NONE
+
+
+def _needed_cell(spec: Mapping[str, Any]) -> str:
+    parts = [_when(spec["required"])] if "required" in spec else []
+    if "conflicts" in spec:
+        parts.append(f"refused {_when(spec['conflicts'])}")
+    return "; ".join(parts) or _NONE
+
+
+def _whole_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    options = {
+        "kai_install_release": _release_option(contract),
+        **_people_options(contract),
+        **_extra_options(contract),
+    }
+    return [
+        (f"`{name}`", option["type"], " ".join(option["description"][:2]))
+        for name, option in options.items()
+    ]
+
+
+def _user_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"`{name}`",
+            _type_and_range(contract, spec) + ("; unique" if spec.get("unique") else ""),
+            "always" if spec.get("required") else _NONE,
+            f"`{env_text(spec['default'])}`" if "default" in spec else _NONE,
+            _NONE if spec["kai_on_violation"] == "none" else spec["kai_on_violation"],
+        )
+        for name, spec in contract["user_fields"].items()
+    ]
+
+
+def _model_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for backend, entry in contract["backends"].items():
+        for provider, name in entry["surfaces"].items():
+            surface = contract["surfaces"][name]
+            key = contract["providers"][provider]["key"] if entry["names_provider"] else None
+            rows.append(
+                (
+                    f"`{backend}`",
+                    f"`{provider}`" if entry["names_provider"] else f"{provider}, implied",
+                    f"`{key}`" if key else _NONE,
+                    ", ".join(surface.get("models", ())) or "any name",
+                    surface.get("default", "none; somebody must choose"),
+                )
+            )
+    return rows
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
