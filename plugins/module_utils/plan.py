@@ -98,6 +98,7 @@ def desired_state(
         "service_home": probe["service_home"],
     }
     search_path = _search_path(contract, platform, places, paths)
+    places["search_path"] = ":".join(search_path)
     needed = logins(contract, configuration, paths, probe["logins"])
     problems += _lost_keys(contract, configuration, probe)
     return {
@@ -110,7 +111,6 @@ def desired_state(
         "sudo": _sudo(contract, configuration, probe, paths, search_path),
         "unit": {
             **platform["unit"],
-            "search_path": search_path,
             "environment": {
                 key: value.format(**places)
                 for key, value in contract["process_environment"].items()

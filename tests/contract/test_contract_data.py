@@ -334,21 +334,23 @@ def test_only_keys_that_kai_does_not_read_are_never_written() -> None:
     assert never == [key.name for key in KNOWN_BUT_NEVER_WRITTEN]
 
 
-# Kai 1.x installer facts, section 5, "always", and Kai runtime contract, section 1.3
-@pytest.mark.parametrize(
-    "key",
-    [
+def test_keys_that_are_always_written() -> None:
+    """Kai 1.x installer facts, section 5, and Kai runtime contract, section 1.3.
+
+    AGENT_BACKEND and CODEX_BIN are ours: the file shall say what the checks were made for.
+    """
+    always = [key for key, spec in SETTINGS.items() if spec["written"] == "always"]
+    assert set(always) == {
         "TELEGRAM_BOT_TOKEN",
         "WEBHOOK_PORT",
         "WEBHOOK_SECRET",
         "DEFAULT_MODEL",
         "VOICE_ENABLED",
         "TTS_ENABLED",
-    ],
-)
-def test_key_that_is_always_written(key: str) -> None:
-    assert SETTINGS[key]["written"] == "always"
-    assert "applies" not in SETTINGS[key]
+        "AGENT_BACKEND",
+        "CODEX_BIN",
+    }
+    assert [key for key in always if "applies" in SETTINGS[key]] == ["CODEX_BIN"]
 
 
 # Kai runtime contract, sections 1.4 and 2.1, "Required when"
@@ -396,10 +398,13 @@ def test_key_of_one_backend(key: str, condition: Any) -> None:
     assert SETTINGS[key]["applies"] == condition
 
 
-def test_extraction_needs_memory() -> None:
-    """Kai runtime contract, section 2.1: MEMORY_EXTRACTION_ENABLED and MEMORY_ENABLED."""
-    conflict = {"not": {"setting": "MEMORY_ENABLED", "equals": True}}
-    assert SETTINGS["MEMORY_EXTRACTION_ENABLED"]["conflicts"] == conflict
+def test_conflicts() -> None:
+    """Kai runtime contract, section 2.1: a URL means webhooks; extraction is part of memory."""
+    conflicts = {key: spec["conflicts"] for key, spec in SETTINGS.items() if "conflicts" in spec}
+    assert conflicts == {
+        "TELEGRAM_WEBHOOK_URL": {"setting": "TELEGRAM_TRANSPORT", "equals": "polling"},
+        "MEMORY_EXTRACTION_ENABLED": {"not": {"setting": "MEMORY_ENABLED", "equals": True}},
+    }
     assert CONTRACT["memory_extraction_backends"] == ["claude", "codex"]
 
 
@@ -411,6 +416,24 @@ def test_old_names() -> None:
         "AGENT_TIMEOUT_SECONDS": ["CLAUDE_TIMEOUT_SECONDS"],
         "BUDGET_CEILING": ["CLAUDE_MAX_BUDGET_USD"],
     }
+
+
+def test_settings_of_the_installation() -> None:
+    """Kai 1.x installer facts, sections 2.2 (1 to 3) and 4 (step 3); the rest is ours."""
+    host = CONTRACT["host"]
+    assert {name: spec.get("default") for name, spec in host.items()} == {
+        "service_user": "kai",
+        "install_dir": "/opt/kai",
+        "data_dir": "/var/lib/kai",
+        "source": None,
+        "version": None,
+        "extras": ["memory", "totp", "tts"],
+        "python": None,
+        "services_file": None,
+        "workspaces_file": None,
+        "health_timeout": 120,
+    }
+    assert [name for name, spec in host.items() if "required" in spec] == ["source"]
 
 
 def test_retired_keys() -> None:
@@ -1112,7 +1135,7 @@ PERSON = {*PLACES, "telegram_id", "home"}
         ("user_seeds", PERSON),
         ("os_user_directories", {*PLACES, "os_user"}),
         ("default_home", {*PLACES, "telegram_id"}),
-        ("process_environment", PLACES),
+        ("process_environment", PLACES | {"search_path"}),
         ("backend_seeds", PLACES),
         ("platforms", PLACES),
     ],

@@ -1,0 +1,35 @@
+"""The person at the keyboard, also when the command runs through sudo."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import platformdirs
+
+
+def through_sudo() -> pwd.struct_passwd | None:
+    """Return the account that called sudo, None when nobody did."""
+    name = os.environ.get("SUDO_USER")
+    if os.geteuid() != 0 or not name or name == "root":
+        return None
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def config_dir() -> Path:
+    """Return the operator's own configuration directory, not root's."""
+    account = through_sudo()
+    if account:
+        return Path(account.pw_dir) / ".config" / "kai-ansible"
+    return Path(platformdirs.user_config_dir("kai-ansible", appauthor=False))
+
+
+def give_to_owner_of(directory: Path, path: Path) -> None:
+    """Make what root wrote into somebody's tree belong to them, never through a link."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
