@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from kai_ansible.rules.problems import Problem
 
@@ -25,6 +27,7 @@ class CommandError(Exception):
     """A command cannot go on; ``str`` of it is for the operator.
 
     problems: every fault of the input, if that is what stopped it.
+    places: the file that sets a variable, by variable, where it is known.
     """
 
     def __init__(
@@ -32,8 +35,23 @@ class CommandError(Exception):
         message: str,
         *,
         problems: Sequence[Problem] = (),
+        places: Mapping[str, Path] | None = None,
         code: ExitCode = ExitCode.INVALID,
     ) -> None:
         super().__init__(message)
         self.problems = tuple(problems)
+        self.places = dict(places or {})
         self.code = code
+
+    def __str__(self) -> str:
+        lines = []
+        for number, problem in enumerate(self.problems, start=1):
+            variable = re.split(r"[\[.:]", problem.where)[0]
+            place = f"{self.places[variable]}: " if variable in self.places else ""
+            lines += [
+                f"{number}. {place}{problem.where}",
+                f"   found:    {problem.found}",
+                f"   expected: {problem.expected}",
+                f"   fix:      {problem.fix}",
+            ]
+        return "\n".join([*lines, *self.args])

@@ -130,8 +130,7 @@ class Inventory:
         found = [host.name for host in manager.get_hosts(pattern)]
         if not found:
             raise CommandError(
-                f"The inventory {self.path} has no host {pattern!r}.\n"
-                f"It has: {', '.join(every)}."
+                f"The inventory {self.path} has no host {pattern!r}.\nIt has: {', '.join(every)}."
             )
         return found
 
@@ -169,6 +168,16 @@ class Inventory:
         directories = [self.directory / "group_vars", self.directory / "host_vars" / host]
         files = [path for directory in directories for path in directory.rglob("*.y*ml")]
         return any(read_text(path).startswith(VAULT_HEADER) for path in files if path.is_file())
+
+    def is_local(self, host: str) -> bool:
+        """Return whether Ansible works on this very machine for a host."""
+        if self.is_new:
+            return True
+        manager = self._ansible(None)[1]
+        found = manager.get_host(host).get_vars()
+        return found.get("ansible_connection") == "local" or (
+            host == LOCALHOST and "ansible_connection" not in found
+        )
 
     def _ansible(self, password: VaultPassword | None) -> tuple[Any, Any]:
         os.environ["ANSIBLE_INVENTORY_UNPARSED_FAILED"] = "true"

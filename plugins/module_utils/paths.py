@@ -34,7 +34,8 @@ def fault_of_path(path: object) -> str | None:
         encoded = path.encode("utf-8")
     except UnicodeEncodeError:
         return "is not valid UTF-8"
-    if len(encoded) > 4096 or any(len(part) > 255 for part in encoded.split(b"/")):
+    # PATH_MAX counts the NUL behind the path
+    if len(encoded) > 4095 or any(len(part) > 255 for part in encoded.split(b"/")):
         return "is longer than a path can be"
     return None
 

@@ -13,9 +13,13 @@ from .paths import fault_of_path, fault_of_search_directory
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+# sudo knows only ASCII blanks; any other may be a part of a path
 _RULE = re.compile(
-    r"^(?P<user>\S+)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?:[A-Z_]+(?:=\S+)?:?\s*)*(?P<command>/.*)$"
+    r"\s*[^\s#]\S*\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?:[A-Z_]+(?::\s*|=\S+\s+))*"
+    r"(?P<command>/.*)",
+    re.ASCII,
 )
+_COMMAND = re.compile(r"(?:\\.|[^\s\\,])+", re.ASCII)
 _INCLUDEDIR = re.compile(r"^[#@]includedir\s+(?P<directory>.+?)\s*$")
 
 
@@ -45,15 +49,16 @@ def secure_path(directories: Iterable[str]) -> str:
 
 
 def commands_by_account(text: str) -> list[tuple[str, str]]:
-    """Return (target account, command path) of every rule of a drop-in, arguments cut off.
+    """Return (target account, command path) of every rule of a drop-in.
 
-    Understands the drop-ins of this role and of Kai's own installer; other lines are passed over.
+    Arguments and what follows a comma are cut off. Understands the drop-ins of this role and of
+    Kai's own installer; other lines are passed over.
     """
     found = []
     for line in text.splitlines():
-        match = _RULE.match(line.strip())
+        match = _RULE.match(line)
         if match:
-            command = re.match(r"(?:\\.|[^\s\\])+", match["command"])
+            command = _COMMAND.match(match["command"])
             if command:
                 found.append((match["runas"], re.sub(r"\\(.)", r"\1", command[0])))
     return found
@@ -80,7 +85,9 @@ def policy_with_candidate(
     names = sorted({*drop_ins, target})
     active = [name for name in names if not name.endswith("~") and "." not in name]
     includes = "\n".join(
-        f"#include {candidate if name == target else directory + '/' + name}" for name in active
+        "#include "
+        + (candidate if name == target else directory + "/" + re.sub(r"([ \\])", r"\\\1", name))
+        for name in active
     )
     lines = []
     for line in policy.splitlines():

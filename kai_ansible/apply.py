@@ -1,0 +1,194 @@
+"""The commands that run the role: ``install`` and ``logins``."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible.collection import contract as contract_of
+from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
+from kai_ansible.report import tell_failure, tell_outcome
+from kai_ansible.rules.configuration import variable
+from kai_ansible.rules.problems import Problem
+from kai_ansible.runner import Outcome, Run, run_playbook
+from kai_ansible.secrets import VaultPassword, find_vault_password
+from kai_ansible.wizard.answers import read_assignments
+from kai_ansible.wizard.draft import configuration_of, variable_is_secret
+from kai_ansible.wizard.host_view import may_become_root
+from kai_ansible.wizard.prompts import at_terminal
+
+if TYPE_CHECKING:
+    from kai_ansible.report import Screen
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """What was asked of a command that runs the role."""
+
+    inventory: Path
+    host: str | None
+    check: bool = False
+    assignments: tuple[str, ...] = ()
+    ask_become_pass: bool = False
+    vault_password_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """The hosts of a run, checked.
+
+    overrides: variables that were given for this run and are kept when it succeeds.
+    """
+
+    inventory: Inventory
+    hosts: Sequence[str]
+    password: VaultPassword
+    contract: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+
+
+def install_kai(options: ApplyOptions, screen: Screen) -> None:
+    """Apply the role and tell how it ended; keep what was given with --set once it works.
+
+    Raises CommandError for an invalid configuration and for a run that failed.
+    """
+    target = _target(options)
+    outcome = _run(target, "install", options, screen)
+    _raise_for_obstacles(target, outcome)
+    tell_outcome(screen, outcome, check=options.check)
+    if outcome.succeeded and not options.check:
+        for path in _keep_overrides(target):
+            screen.good(f"Kept in: {path}")
+    screen.document(
+        {
+            "succeeded": outcome.succeeded,
+            "check": options.check,
+            "hosts": dict(outcome.reports),
+            "failures": [failure.as_dict() for failure in outcome.failures],
+        }
+    )
+    _raise_unless_succeeded(outcome)
+    if not options.check:
+        screen.good("Done.")
+
+
+def tell_logins(options: ApplyOptions, screen: Screen) -> None:
+    """Tell who has to log in on each host. Raises CommandError as ``install_kai`` does."""
+    target = _target(options)
+    outcome = _run(target, "logins", options, screen)
+    for host, report in outcome.reports.items():
+        lines = report["login_notice"] or ["Everybody is logged in."]
+        for line in [f"{host}:", *lines] if len(outcome.reports) > 1 else lines:
+            screen.say(line)
+    for failure in outcome.failures:
+        tell_failure(screen, failure)
+    screen.document({host: report["logins"] for host, report in outcome.reports.items()})
+    _raise_unless_succeeded(outcome)
+
+
+def _target(options: ApplyOptions) -> Target:
+    inventory = Inventory(options.inventory)
+    hosts = inventory.hosts(options.host)
+    password = find_vault_password(
+        options.vault_password_file,
+        needed=any(inventory.has_vault(host) for host in hosts),
+        may_ask=at_terminal(),
+    )
+    if password is None:
+        raise CommandError(
+            "The vault is locked, and no vault password was found.\n"
+            "Name its file with --vault-password-file."
+        )
+    contract = contract_of()
+    overrides, problems = read_assignments(contract, options.assignments)
+    places: dict[str, Path] = {}
+    for host in hosts:
+        variables = {**inventory.variables(host, password), **overrides}
+        files = inventory.host_vars(host)
+        places.update(_places(contract, files, variables))
+        if not variables:
+            raise CommandError(
+                f"Nothing is known about {host}: {files.directory} is empty.\n"
+                f"Run kai-ansible config {host} first."
+            )
+        release = str(variables.get(variable("release"), "1"))
+        problems += configuration_of(contract_of(release), variables).problems
+    if problems:
+        raise CommandError("Nothing was changed.", problems=problems, places=places)
+    return Target(inventory, hosts, password, contract, overrides)
+
+
+def _run(target: Target, playbook: str, options: ApplyOptions, screen: Screen) -> Outcome:
+    run = Run(
+        playbook,
+        target.inventory.path,
+        target.hosts,
+        check=options.check,
+        variables=target.overrides,
+        vault_password=None if target.password.made else target.password,
+        become_password=_become_password(target, options),
+    )
+    with screen.progress() as progress:
+        return run_playbook(run, progress)
+
+
+def _become_password(target: Target, options: ApplyOptions) -> str | None:
+    asked = options.ask_become_pass
+    if not asked and all(target.inventory.is_local(host) for host in target.hosts):
+        asked = not may_become_root()
+    if not asked:
+        return None
+    if not at_terminal():
+        raise CommandError(
+            "sudo wants a password here, and there is no terminal to ask for it.\n"
+            "Run this as root, or at a terminal."
+        )
+    return getpass.getpass("sudo password: ")
+
+
+def _places(
+    contract: Mapping[str, Any], files: HostVars, variables: Iterable[str]
+) -> dict[str, Path]:
+    return {
+        name: files.vault if variable_is_secret(contract, name) else files.settings
+        for name in variables
+    }
+
+
+def _raise_for_obstacles(target: Target, outcome: Outcome) -> None:
+    problems = []
+    places: dict[str, Path] = {}
+    for host, report in outcome.reports.items():
+        found = [Problem(**problem) for problem in report.get("problems", ())]
+        problems += found
+        variables = [problem.where.partition("[")[0].partition(":")[0] for problem in found]
+        places.update(_places(target.contract, target.inventory.host_vars(host), variables))
+    if problems:
+        raise CommandError("Nothing was changed.", problems=problems, places=places)
+
+
+def _keep_overrides(target: Target) -> list[Path]:
+    written: list[Path] = []
+    for host in target.hosts if target.overrides else ():
+        texts, _ = edited_texts(
+            target.inventory.host_vars(host),
+            target.overrides,
+            lambda name: variable_is_secret(target.contract, name),
+            target.password,
+        )
+        written += write_host_vars(target.inventory, texts)
+    return written
+
+
+def _raise_unless_succeeded(outcome: Outcome) -> None:
+    if outcome.interrupted:
+        raise CommandError(
+            "Interrupted. Run the same command again to finish or to mend what was begun.",
+            code=ExitCode.INTERRUPTED,
+        )
+    if not outcome.succeeded:
+        raise CommandError("Failed.", code=ExitCode.FAILED)

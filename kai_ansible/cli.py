@@ -1,0 +1,153 @@
+"""The commands and their options. What they do stands in the modules that they call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kai_ansible import __version__
+
+app = typer.Typer(
+    name="kai-ansible",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Installs, configures and runs a Kai bot.",
+    epilog="Begin with: kai-ansible config",
+)
+
+InventoryOption = Annotated[
+    Path, typer.Option("--inventory", "-i", help="Directory or file of the inventory.")
+]
+HostArgument = Annotated[
+    str | None,
+    typer.Argument(help="Host or pattern; without it the only host of the inventory."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PlainOption = Annotated[
+    bool, typer.Option("--plain", help="No colours, frames or arrow keys; numbered choices.")
+]
+VaultOption = Annotated[
+    Path | None,
+    typer.Option("--vault-password-file", help="File or script that gives the vault password."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Give a setting by Kai's name for it."),
+]
+BecomeOption = Annotated[
+    bool, typer.Option("--ask-become-pass", "-K", help="Ask for the sudo password first.")
+]
+DEFAULT_INVENTORY = Path("inventory")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"kai-ansible {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Install, configure and run a Kai bot."""
+
+
+@app.command(epilog="Example: kai-ansible config --answers answers.yml --no-input")
+def config(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    answers: Annotated[
+        Path | None, typer.Option(help="YAML file with host, users and settings.")
+    ] = None,
+    assignments: SetOption = None,
+    section: Annotated[str | None, typer.Option(help="Ask about one section only.")] = None,
+    no_input: Annotated[
+        bool, typer.Option("--no-input", help="Ask nothing; defaults stand in.")
+    ] = False,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Show what would be written, and write nothing.")
+    ] = False,
+    no_probe: Annotated[bool, typer.Option("--no-probe", help="Do not look at the host.")] = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Ask what must be known and write it to the inventory's host_vars."""
+    from kai_ansible.report import Screen
+    from kai_ansible.wizard.command import ConfigOptions, configure
+
+    configure(
+        ConfigOptions(
+            inventory=inventory,
+            host=host,
+            answers=answers,
+            assignments=tuple(assignments or ()),
+            section=section,
+            no_input=no_input,
+            only_print=only_print,
+            probe=not no_probe,
+            vault_password_file=vault_password_file,
+            plain=plain,
+        ),
+        Screen(as_json=as_json, plain=plain),
+    )
+
+
+@app.command(epilog="Example: kai-ansible install --check")
+def install(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what would change, and change nothing.")
+    ] = False,
+    assignments: SetOption = None,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Bring the host to what host_vars say, and prove that the bot works."""
+    from kai_ansible.apply import ApplyOptions, install_kai
+    from kai_ansible.report import Screen
+
+    install_kai(
+        ApplyOptions(
+            inventory=inventory,
+            host=host,
+            check=check,
+            assignments=tuple(assignments or ()),
+            ask_become_pass=ask_become_pass,
+            vault_password_file=vault_password_file,
+        ),
+        Screen(as_json=as_json, plain=plain),
+    )
+
+
+@app.command(epilog="Example: kai-ansible logins")
+def logins(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Say who still has to log in to an agent, and how."""
+    from kai_ansible.apply import ApplyOptions, tell_logins
+    from kai_ansible.report import Screen
+
+    tell_logins(
+        ApplyOptions(
+            inventory=inventory,
+            host=host,
+            ask_become_pass=ask_become_pass,
+            vault_password_file=vault_password_file,
+        ),
+        Screen(as_json=as_json, plain=plain),
+    )

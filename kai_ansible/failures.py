@@ -1,0 +1,80 @@
+"""Why a run failed, read from its events before they are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+CENSORED = "censored"
+LAST_LINES = 20
+_ADVICE = (
+    ("Host key verification failed", "accept the host's key once: ssh {host}"),
+    ("Missing sudo password", "run the same command with --ask-become-pass"),
+    ("Incorrect sudo password", "run the same command again with the right password"),
+    ("Permission denied", "check that you can log in: ssh {host}"),
+    ("Could not resolve hostname", "mend ansible_host of {host} in the inventory"),
+    ("Connection refused", "check that the host is up and its ssh port is right"),
+    ("Connection timed out", "check that the host is up and reachable"),
+)
+
+
+@dataclass(frozen=True)
+class FailedTask:
+    """A task that ended a run on a host.
+
+    fix: what to do, empty when the message itself says it.
+    """
+
+    host: str
+    task: str
+    message: str
+    fix: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[FailedTask]:
+    """Return the tasks that ended a run, the cause first on each host.
+
+    events: job events of ansible-runner. output: what Ansible printed, which is all there is when
+    it never started a task. A rescue that only tells the cause again adds nothing; one that failed
+    itself does.
+    """
+    failures: list[FailedTask] = []
+    for event in events:
+        data = event.get("event_data", {})
+        if event.get("event") not in ("runner_on_failed", "runner_on_unreachable"):
+            continue
+        if data.get("ignore_errors"):
+            continue
+        host = str(data.get("host", ""))
+        message = _message(data.get("res", {}))
+        told_before = [earlier.message for earlier in failures if earlier.host == host]
+        if not any(text in message for text in told_before):
+            failures.append(FailedTask(host, _task(data), message, _fix(message, host)))
+    if failures:
+        return failures
+    lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]
+    told = "\n".join(lines) or "Ansible ended without a word"
+    return [FailedTask("", "starting Ansible", told, _fix(told, ""))]
+
+
+def _task(data: Mapping[str, Any]) -> str:
+    return str(data.get("task", "")).rpartition(" : ")[2]
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    if CENSORED in result:
+        return "the result is hidden, because it may name secrets"
+    parts = [str(result[key]) for key in ("msg", "module_stderr", "stderr") if result.get(key)]
+    return "\n".join(dict.fromkeys(parts)).strip() or "no message"
+
+
+def _fix(message: str, host: str) -> str:
+    for text, advice in _ADVICE:
+        if text in message:
+            return advice.format(host=host)
+    return ""

@@ -1,0 +1,175 @@
+"""What the operator sees: problems, progress, changes and what is left to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from kai_ansible.failures import FailedTask
+    from kai_ansible.runner import Event, Outcome
+
+PHASES = {
+    "validate": "Checking the configuration",
+    "probe": "Looking at the host",
+    "source": "Reading Kai's code",
+    "preflight": "Checking what could stand in the way",
+    "stage": "Laying out directories",
+    "release": "Building the release",
+    "switch": "Switching and proving it",
+    "restore": "Bringing back what was there",
+    "report": "Summing up",
+}
+
+
+class Screen:
+    """Where a command speaks: for a person, in plain lines, or as one JSON document."""
+
+    def __init__(self, *, as_json: bool = False, plain: bool = False) -> None:
+        """Open a screen. With ``as_json`` everything meant for people goes to standard error."""
+        self.as_json = as_json
+        self.plain = plain or not sys.stdout.isatty()
+        self.console = Console(
+            stderr=as_json, no_color=plain or None, highlight=False, soft_wrap=True
+        )
+
+    def say(self, text: str = "") -> None:
+        """Print a line of ordinary text."""
+        self.console.print(escape(text))
+
+    def good(self, text: str) -> None:
+        """Print a line that says that something is as it should be."""
+        self.console.print(f"[green]{escape(text)}[/green]")
+
+    def bad(self, text: str) -> None:
+        """Print a line that says that something is not."""
+        self.console.print(f"[red]{escape(text)}[/red]")
+
+    def notes(self, notes: Iterable[str]) -> None:
+        """Print what a person should know though nothing is wrong."""
+        for note in notes:
+            self.console.print(f"[yellow]Note:[/yellow] {escape(note)}")
+
+    def lines(self, title: str, lines: Sequence[str]) -> None:
+        """Print a framed list, or plain lines where frames are unwelcome."""
+        if not lines:
+            return
+        if self.plain:
+            self.say(f"{title}:")
+            for line in lines:
+                self.say(f"  {line}")
+            return
+        self.console.print(Panel("\n".join(map(escape, lines)), title=title, title_align="left"))
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table, or its cells line by line where frames are unwelcome."""
+        if self.plain:
+            self.say(f"{title}:")
+            for row in rows:
+                self.say("  " + "  ".join(row))
+            return
+        table = Table(*columns, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self.console.print(table)
+
+    def document(self, data: Mapping[str, Any]) -> None:
+        """Print the JSON document of a command, when one was asked for."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show that something takes a moment."""
+        if self.plain or self.as_json:
+            self.say(f"{what} ...")
+            yield
+        else:
+            with self.console.status(f"{what} ..."):
+                yield
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Show the phases of a run as they pass."""
+        progress = Progress(self)
+        try:
+            yield progress
+        finally:
+            progress.close()
+
+
+class Progress:
+    """A line per phase and host, the present one alive."""
+
+    def __init__(self, screen: Screen) -> None:
+        """Begin; ``__call__`` takes each event of the run."""
+        self.screen = screen
+        self.phase = ""
+        self.started = time.monotonic()
+        self.live = not (screen.plain or screen.as_json)
+        self.status = screen.console.status("Starting Ansible ...") if self.live else None
+        if self.status:
+            self.status.start()
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if event["event"] != "playbook_on_task_start":
+            return
+        data = event["event_data"]
+        phase = Path(str(data.get("task_path", "")).rpartition(":")[0]).stem
+        if phase in PHASES and phase != self.phase:
+            self._done()
+            self.phase = phase
+            self.started = time.monotonic()
+            if not self.live:
+                self.screen.say(f"{PHASES[phase]} ...")
+        if self.status:
+            task = str(data.get("task", "")).rpartition(" : ")[2]
+            self.status.update(f"{PHASES.get(self.phase, 'Starting')}: {escape(task)}")
+
+    def close(self) -> None:
+        """End the last line."""
+        self._done()
+        if self.status:
+            self.status.stop()
+
+    def _done(self) -> None:
+        if self.live and self.phase:
+            seconds = time.monotonic() - self.started
+            self.screen.console.print(f"[green]✓[/green] {PHASES[self.phase]} ({seconds:.1f} s)")
+            self.phase = ""
+
+
+def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool) -> None:
+    """Print how a run ended on each host: changes, notes, logins, or why it failed."""
+    for host, report in outcome.reports.items():
+        if "changes" not in report:
+            continue
+        changes = list(report["changes"])
+        title = f"{host}: would change" if check else f"{host}: changed"
+        screen.lines(title, changes or ["nothing"])
+        screen.notes(report["notes"])
+        screen.lines(f"{host}: proven", report["proven"])
+        for line in report["login_notice"]:
+            screen.say(line)
+    for failure in outcome.failures:
+        tell_failure(screen, failure)
+
+
+def tell_failure(screen: Screen, failure: FailedTask) -> None:
+    """Print what failed, where, and what to do about it."""
+    place = f"{failure.host}: " if failure.host else ""
+    screen.bad(f"{place}failed at: {failure.task}")
+    screen.say(failure.message)
+    if failure.fix:
+        screen.say(f"Fix: {failure.fix}")

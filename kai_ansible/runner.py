@@ -1,0 +1,206 @@
+"""Running a playbook of the collection: one private directory per run, nothing left of it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from kai_ansible.collection import collection_root
+from kai_ansible.failures import FailedTask, failed_tasks
+from kai_ansible.files import write_private
+
+if TYPE_CHECKING:
+    from kai_ansible.secrets import VaultPassword
+
+Event = Mapping[str, Any]
+Listener = Callable[[Event], None]
+
+# what Ansible, ssh and pip need; anything else, a token for instance, has no business in a run
+_PASSED_ON = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LANGUAGE",
+        "TERM",
+        "TMPDIR",
+        "SHELL",
+        "SSH_AUTH_SOCK",
+        "SUDO_USER",
+        "SUDO_UID",
+        "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_RUNTIME_DIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+    ]
+)
+_PASSED_ON_PREFIXES = ("LC_", "ANSIBLE_", "PIP_")
+_POLL_SECONDS = 0.2
+_CANCEL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run, on which hosts, and how.
+
+    playbook: name of a playbook of the collection. hosts: names in the inventory; empty means all.
+    variables: extra variables, which must not hold secrets.
+    become_password: for sudo on the hosts, None when none is needed.
+    """
+
+    playbook: str
+    inventory: Path
+    hosts: Sequence[str] = ()
+    check: bool = False
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    vault_password: VaultPassword | None = None
+    become_password: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    reports: what the role reported, by host. failures: the tasks that ended it.
+    changed: how many tasks changed something, by host.
+    """
+
+    succeeded: bool
+    interrupted: bool
+    reports: Mapping[str, Mapping[str, Any]]
+    failures: Sequence[FailedTask]
+    changed: Mapping[str, int]
+
+
+def run_playbook(run: Run, listener: Listener) -> Outcome:
+    """Run a playbook and return its outcome; ``listener`` gets each event in the caller's thread.
+
+    The run's directory is removed afterwards, whatever happens, after what failed was summarised.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
+    try:
+        return _run(run, directory, listener)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _run(run: Run, directory: Path, listener: Listener) -> Outcome:
+    import ansible_runner
+
+    events: queue.Queue[Event] = queue.Queue()
+    seen: list[Event] = []
+    cancelled = False
+
+    def keep_off_disk(event: Event) -> bool:
+        events.put(event)
+        return False
+
+    def drain() -> None:
+        while not events.empty():
+            event = events.get_nowait()
+            seen.append(event)
+            listener(event)
+
+    with _environment(directory):
+        thread, runner = ansible_runner.run_async(
+            private_data_dir=str(directory),
+            playbook=str(collection_root() / "playbooks" / f"{run.playbook}.yml"),
+            inventory=[str(run.inventory.resolve())],
+            cmdline=_command_line(run, directory),
+            settings={"suppress_ansible_output": True, "pexpect_timeout": _CANCEL_SECONDS},
+            event_handler=keep_off_disk,
+            cancel_callback=lambda: cancelled,
+            quiet=True,
+        )
+        while thread.is_alive():
+            try:
+                thread.join(_POLL_SECONDS)
+                drain()
+            except KeyboardInterrupt:
+                cancelled = True
+        drain()
+        said = Path(directory, "artifacts").glob("*/stdout")
+        output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
+    stats = next((event for event in seen if event["event"] == "playbook_on_stats"), {})
+    data = stats.get("event_data", {})
+    succeeded = runner.rc == 0 and not cancelled
+    return Outcome(
+        succeeded=succeeded,
+        interrupted=cancelled,
+        reports=data.get("artifact_data", {}).get("kai_install_reports", {}),
+        failures=[] if succeeded or cancelled else failed_tasks(seen, output),
+        changed=data.get("changed", {}),
+    )
+
+
+def _command_line(run: Run, directory: Path) -> str:
+    import shlex
+
+    arguments = []
+    if run.hosts:
+        arguments += ["--limit", ",".join(run.hosts)]
+    if run.check:
+        arguments += ["--check"]
+    if run.vault_password:
+        path = run.vault_password.path
+        if path is None or not path.exists():
+            path = directory / "vault-password"
+            write_private({path: run.vault_password.secret.bytes.decode()})
+        arguments += ["--vault-password-file", str(path.resolve())]
+    if run.become_password is not None:
+        path = directory / "become-password"
+        write_private({path: run.become_password})
+        arguments += ["--become-password-file", str(path)]
+    if run.variables:
+        path = directory / "variables.yml"
+        write_private({path: yaml.safe_dump(dict(run.variables))})
+        arguments += ["--extra-vars", f"@{path}"]
+    return shlex.join(arguments)
+
+
+@contextmanager
+def _environment(directory: Path) -> Iterator[None]:
+    # the runner writes the whole environment of the process into its artifacts
+    links = directory / "collections" / "ansible_collections" / "kai"
+    links.mkdir(parents=True)
+    (links / "bot").symlink_to(collection_root())
+    before = dict(os.environ)
+    after = {
+        name: value
+        for name, value in before.items()
+        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+    others = [path for path in [before.get("ANSIBLE_COLLECTIONS_PATH")] if path]
+    after["ANSIBLE_COLLECTIONS_PATH"] = ":".join([str(links.parent.parent), *others])
+    after["PATH"] = f"{Path(sys.executable).parent}:{before.get('PATH', '/usr/bin:/bin')}"
+    # the runner switches the check of host keys off unless it is told
+    after.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")
+    after.setdefault("ANSIBLE_PIPELINING", "True")
+    after.setdefault("ANSIBLE_LOCALHOST_WARNING", "False")
+    os.environ.clear()
+    os.environ.update(after)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,1 @@
+"""Asking an operator what must be known."""

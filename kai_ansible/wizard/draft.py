@@ -1,0 +1,84 @@
+"""A configuration in the making: what is set now, and what a run changes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from kai_ansible.inventory import REMOVED, Removed, read_text
+from kai_ansible.rules.configuration import (
+    Configuration,
+    is_secret,
+    read_configuration,
+    variable,
+)
+
+SECRET_EXTRA = variable("secret_extra_env")
+
+
+@dataclass
+class Draft:
+    """The configuration of one host while it is asked for.
+
+    before: what is set now, by variable, as the role would see it. changes: what this run sets.
+    given: variables that need not be asked.
+    """
+
+    contract: Mapping[str, Any]
+    before: Mapping[str, Any]
+    changes: dict[str, Any] = field(default_factory=dict)
+    given: set[str] = field(default_factory=set)
+
+    def give(self, variables: Mapping[str, Any]) -> None:
+        """Take answers that were given instead of asked."""
+        for name, value in variables.items():
+            self.set(name, value)
+            self.given.add(name)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a variable; an empty value takes it out."""
+        self.changes[name] = REMOVED if value in (None, "") else value
+
+    def get(self, name: str) -> Any:
+        """Return a variable's value now, None when it has none."""
+        value = self.changes.get(name, self.before.get(name))
+        return None if isinstance(value, Removed) else value
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Every variable as it would be."""
+        merged = {**self.before, **self.changes}
+        return {name: value for name, value in merged.items() if not isinstance(value, Removed)}
+
+    def configuration(self) -> Configuration:
+        """Return what the variables mean."""
+        return configuration_of(self.contract, self.variables)
+
+    def configuration_before(self) -> Configuration:
+        """Return what the variables meant before this run."""
+        return configuration_of(self.contract, dict(self.before))
+
+    def is_secret(self, name: str) -> bool:
+        """Return whether a variable belongs in the vault."""
+        return variable_is_secret(self.contract, name)
+
+
+def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Configuration:
+    """Return what variables mean, the operator's own users.yaml included."""
+    from pathlib import Path
+
+    users = None
+    path = variables.get(variable("users_file"))
+    if path:
+        parsed = yaml.safe_load(read_text(Path(path)))
+        users = parsed.get("users") if isinstance(parsed, dict) else []
+    return read_configuration(contract, variables, users)
+
+
+def variable_is_secret(contract: Mapping[str, Any], name: str) -> bool:
+    """Return whether a variable belongs in the vault."""
+    keys = {variable(key): key for key in contract["settings"]}
+    return name == SECRET_EXTRA or is_secret(contract, keys.get(name, ""))

@@ -1,0 +1,138 @@
+"""What every test may use: the contract, where things are, and throwaway machines."""
+
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+TESTS = ROOT / "tests"
+STAND_IN = TESTS / "fixtures" / "kai"
+VARS = ROOT / "roles" / "kai_install" / "vars"
+COLLECTIONS = ROOT / ".cache" / "collections"
+
+# the test bed and the stand-in bot are no installed packages
+for place in (ROOT, STAND_IN / "src"):
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
+
+if TYPE_CHECKING:
+    from tests.testbed.machines import Machine
+
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=150, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(TESTS / "machine"):
+            item.add_marker(pytest.mark.machine)
+
+
+@pytest.fixture(scope="session")
+def contract() -> dict[str, Any]:
+    """The contract of Kai 1.x; a test that changes it makes a copy first."""
+    loaded: dict[str, Any] = yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def collections_path() -> Path:
+    """A directory in which Ansible finds this checkout as the collection kai.bot."""
+    link = COLLECTIONS / "ansible_collections" / "kai" / "bot"
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        # another process that runs tests may have made it in between
+        with contextlib.suppress(FileExistsError):
+            link.symlink_to("../../../..")
+    return COLLECTIONS
+
+
+@pytest.fixture(scope="session")
+def ansible_environment(collections_path: Path) -> dict[str, str]:
+    """The environment for Ansible's commands, with nothing of the caller's settings."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("ANSIBLE_") and key not in ("PYTHONPATH", "PYTHONWARNINGS")
+    }
+    return {
+        **kept,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+@pytest.fixture(scope="session")
+def machine_factory() -> Iterator[Callable[..., "Machine"]]:
+    """Start machines that end with the session: ``machine_factory(suite, options=[...])``."""
+    from tests.testbed import machines
+
+    numbers = itertools.count(1)
+    with contextlib.ExitStack() as stack:
+
+        def start(suite: str = "trixie", *, options: Sequence[str] = ()) -> "Machine":
+            name = f"pytest-{os.getpid()}-{next(numbers)}"
+            return stack.enter_context(machines.running(name, suite, options=options))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def machine(request: pytest.FixtureRequest) -> Iterator["Machine"]:
+    """One machine for a module.
+
+    SUITE and MACHINE_OPTIONS of the module say which; an indirect parameter names another suite.
+    """
+    from tests.testbed import machines
+
+    suite = getattr(request, "param", None) or getattr(request.module, "SUITE", "trixie")
+    options = getattr(request.module, "MACHINE_OPTIONS", ())
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    with machines.running(f"{name}-{suite}-{os.getpid()}", suite, options=options) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def run_module(
+    machine: "Machine", ansible_environment: dict[str, str]
+) -> Callable[..., dict[str, Any]]:
+    """Run a module of the collection on the machine, and return its result.
+
+    ``run_module(name, arguments, check=False)``; a failed module returns its result as well.
+    """
+
+    def run(name: str, arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+        command = [
+            str(Path(sys.executable).with_name("ansible")),
+            *("-i", str(machine.inventory), "all", "-m", f"kai.bot.{name}"),
+            *("-a", json.dumps(arguments)),
+            *(["--check"] if check else []),
+        ]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=ansible_environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        _, arrow, text = done.stdout.partition("=> ")
+        assert arrow, done.stdout + done.stderr
+        result: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
+        return result
+
+    return run

@@ -1,0 +1,57 @@
+"""A small valid configuration that tests vary."""
+
+from typing import Any
+
+TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
+SECRET = "0f" * 32
+CODEX_MODELS = (
+    *("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.3-codex", "gpt-5.3-codex-spark", "gpt-5.2"),
+)
+
+
+def user(telegram_id: int = 1, name: str = "Ada", **fields: Any) -> dict[str, Any]:
+    """Return an entry of users.yaml."""
+    return {"telegram_id": telegram_id, "name": name, "role": "admin", **fields}
+
+
+def variables(*users: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """Return variables of a valid installation: alice on claude, unless something else is said."""
+    return {
+        "kai_install_source": "/src/kai",
+        "kai_install_telegram_bot_token": TOKEN,
+        "kai_install_webhook_secret": SECRET,
+        "kai_install_users": list(users) or [user(os_user="alice")],
+        **{f"kai_install_{name.lower()}": value for name, value in settings.items()},
+    }
+
+
+def probe(**seen: Any) -> dict[str, Any]:
+    """Return what kai_probe sees on a host on which everything is in order."""
+    accounts = {
+        name: {"uid": uid, "gid": uid, "home": f"/home/{name}"}
+        for uid, name in enumerate(("kai", "alice", "bob", "carol"), start=1000)
+    }
+    return {
+        "platform": "linux",
+        "privileged": True,
+        "accounts": accounts,
+        "service_home": "/home/kai",
+        "tools": {
+            "cat": "/usr/bin/cat",
+            "tee": "/usr/bin/tee",
+            "kill": "/bin/kill",
+            "visudo": "/usr/sbin/visudo",
+        },
+        "interpreters": [{"path": "/usr/bin/python3.13", "version": "3.13.5"}],
+        "directories": {},
+        "release": {"live": None, "complete": []},
+        "service": {"active": False, "enabled": False, "pid": 0},
+        "env_keys": [],
+        "binaries": {
+            name: [{"path": f"/usr/local/bin/{name}", "source": "path", "fault": None}]
+            for name in ("claude", "codex", "goose")
+        },
+        "logins": [],
+        "faults": [],
+        **seen,
+    }

@@ -1,0 +1,58 @@
+"""Conditions of the contract."""
+
+from typing import Any
+
+import pytest
+
+from kai_ansible.rules.conditions import Circumstances, holds, in_words
+
+HERE = Circumstances(
+    settings={"AGENT_BACKEND": "codex", "MEMORY_ENABLED": False, "CODEX_AUTH_MODE": "api_key"},
+    pairs=frozenset({("codex", "openai"), ("goose", "google")}),
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "truth", "words"),
+    [
+        ("always", True, "always"),
+        ({"backend": "codex"}, True, "somebody uses codex"),
+        ({"backend": "claude"}, False, "somebody uses claude"),
+        ({"backend": "goose", "provider": "google"}, True, "somebody uses goose on google"),
+        ({"backend": "goose", "provider": "openai"}, False, "somebody uses goose on openai"),
+        # the provider of one person and the backend of another make no pair
+        ({"backend": "codex", "provider": "google"}, False, "somebody uses codex on google"),
+        ({"global_backend": "codex"}, True, "the global backend is codex"),
+        ({"global_backend": "goose"}, False, "the global backend is goose"),
+        ({"setting": "CODEX_AUTH_MODE", "equals": "api_key"}, True, "CODEX_AUTH_MODE is api_key"),
+        ({"setting": "MEMORY_ENABLED", "equals": True}, False, "MEMORY_ENABLED is true"),
+        ({"setting": "TELEGRAM_TRANSPORT", "equals": "polling"}, False, None),
+        ({"not": {"setting": "MEMORY_ENABLED", "equals": True}}, True, "not (MEMORY_ENABLED is true)"),
+        ({"not": {"not": "always"}}, True, "not (not (always))"),
+        (
+            {"any": [{"backend": "claude"}, {"backend": "goose"}]},
+            True,
+            "somebody uses claude or somebody uses goose",
+        ),
+        (
+            {"all": [{"backend": "claude"}, {"backend": "goose"}]},
+            False,
+            "somebody uses claude and somebody uses goose",
+        ),
+        ({"any": []}, False, None),
+        ({"all": []}, True, None),
+        ({"all": [{"any": [{"backend": "x"}, "always"]}, {"backend": "goose"}]}, True, None),
+    ],
+)
+def test_conditions(condition: Any, truth: bool, words: str | None) -> None:
+    assert holds(condition, HERE) is truth
+    if words is not None:
+        assert in_words(condition) == words
+
+
+@pytest.mark.parametrize(
+    "condition", ["never", "", None, True, {}, {"provider": "openai"}, ["always"], {"any": ["x"]}]
+)
+def test_another_vocabulary_is_an_error(condition: Any) -> None:
+    with pytest.raises(ValueError, match="unknown condition"):
+        holds(condition, HERE)
