@@ -82,21 +82,21 @@ def config(
     from kai_ansible.report import Screen
     from kai_ansible.wizard.command import ConfigOptions, configure
 
-    configure(
-        ConfigOptions(
-            inventory=inventory,
-            host=host,
-            answers=answers,
-            assignments=tuple(assignments or ()),
-            section=section,
-            no_input=no_input,
-            only_print=only_print,
-            probe=not no_probe,
-            vault_password_file=vault_password_file,
-            plain=plain,
-        ),
-        Screen(as_json=as_json, plain=plain),
+    screen = Screen(as_json=as_json, plain=plain)
+    options = ConfigOptions(
+        inventory=inventory,
+        host=host,
+        answers=answers,
+        assignments=tuple(assignments or ()),
+        section=section,
+        no_input=no_input,
+        only_print=only_print,
+        probe=not no_probe,
+        vault_password_file=vault_password_file,
+        plain=plain,
     )
+    with screen.telling_errors():
+        configure(options, screen)
 
 
 @app.command(epilog="Example: kai-ansible install --check")
@@ -116,17 +116,17 @@ def install(
     from kai_ansible.apply import ApplyOptions, install_kai
     from kai_ansible.report import Screen
 
-    install_kai(
-        ApplyOptions(
-            inventory=inventory,
-            host=host,
-            check=check,
-            assignments=tuple(assignments or ()),
-            ask_become_pass=ask_become_pass,
-            vault_password_file=vault_password_file,
-        ),
-        Screen(as_json=as_json, plain=plain),
+    screen = Screen(as_json=as_json, plain=plain)
+    options = ApplyOptions(
+        inventory=inventory,
+        host=host,
+        check=check,
+        assignments=tuple(assignments or ()),
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
     )
+    with screen.telling_errors():
+        install_kai(options, screen)
 
 
 @app.command(epilog="Example: kai-ansible logins")
@@ -142,12 +142,12 @@ def logins(
     from kai_ansible.apply import ApplyOptions, tell_logins
     from kai_ansible.report import Screen
 
-    tell_logins(
-        ApplyOptions(
-            inventory=inventory,
-            host=host,
-            ask_become_pass=ask_become_pass,
-            vault_password_file=vault_password_file,
-        ),
-        Screen(as_json=as_json, plain=plain),
+    screen = Screen(as_json=as_json, plain=plain)
+    options = ApplyOptions(
+        inventory=inventory,
+        host=host,
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
     )
+    with screen.telling_errors():
+        tell_logins(options, screen)

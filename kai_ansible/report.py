@@ -15,6 +15,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from kai_ansible.errors import CommandError
+
 if TYPE_CHECKING:
     from kai_ansible.failures import FailedTask
     from kai_ansible.runner import Event, Outcome
@@ -87,6 +89,21 @@ class Screen:
         """Print the JSON document of a command, when one was asked for."""
         if self.as_json:
             sys.stdout.write(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")
+
+    @contextmanager
+    def telling_errors(self) -> Iterator[None]:
+        """Print the JSON document of an error as well, when one was asked for."""
+        try:
+            yield
+        except CommandError as error:
+            self.document(
+                {
+                    "error": error.args[0],
+                    "exit_code": int(error.code),
+                    "problems": [problem.as_dict() for problem in error.problems],
+                }
+            )
+            raise
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:

@@ -193,6 +193,7 @@ def _environment(directory: Path) -> Iterator[None]:
     others = [path for path in [before.get("ANSIBLE_COLLECTIONS_PATH")] if path]
     after["ANSIBLE_COLLECTIONS_PATH"] = ":".join([str(links.parent.parent), *others])
     after["PATH"] = f"{Path(sys.executable).parent}:{before.get('PATH', '/usr/bin:/bin')}"
+    after["ANSIBLE_LOCAL_TEMP"] = str(directory / "tmp")
     # the runner switches the check of host keys off unless it is told
     after.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")
     after.setdefault("ANSIBLE_PIPELINING", "True")

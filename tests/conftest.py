@@ -39,11 +39,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.machine)
 
 
+class Contract(dict[str, Any]):
+    """A contract that a failing test can name in one word."""
+
+    def __repr__(self) -> str:
+        return "contract"
+
+
 @pytest.fixture(scope="session")
-def contract() -> dict[str, Any]:
+def contract() -> Contract:
     """The contract of Kai 1.x; a test that changes it makes a copy first."""
-    loaded: dict[str, Any] = yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8"))
-    return loaded
+    return Contract(yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +116,7 @@ def run_module(
 ) -> Callable[..., dict[str, Any]]:
     """Run a module of the collection on the machine, and return its result.
 
-    ``run_module(name, arguments, check=False)``; a failed module returns its result as well.
+    ``run_module(name, arguments, check=False)``; ``failed`` in the result tells whether it failed.
     """
 
     def run(name: str, arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
@@ -130,9 +136,10 @@ def run_module(
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        _, arrow, text = done.stdout.partition("=> ")
+        verdict, arrow, text = done.stdout.partition("=> ")
         assert arrow, done.stdout + done.stderr
+        assert "UNREACHABLE" not in verdict, done.stdout + done.stderr
         result: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
-        return result
+        return {**result, "failed": "FAILED" in verdict}
 
     return run

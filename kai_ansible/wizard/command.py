@@ -104,7 +104,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         screen.good("Nothing to write: everything is as it should be.")
     for line in notice:
         screen.say(line)
-    screen.say("Next: make install")
+    screen.say(f"Next: kai-ansible install {host} --inventory {options.inventory}")
     screen.document(
         {
             "host": host,

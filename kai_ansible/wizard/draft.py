@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,7 +16,9 @@ from kai_ansible.rules.configuration import (
     read_configuration,
     variable,
 )
+from kai_ansible.rules.sources import is_git_url
 
+SOURCE = variable("source")
 SECRET_EXTRA = variable("secret_extra_env")
 
 
@@ -40,6 +43,9 @@ class Draft:
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable; an empty value takes it out."""
+        if name == SOURCE and isinstance(value, str) and value and not is_git_url(value):
+            # as the operator typed it, which is where this command runs
+            value = str(Path(value).expanduser().absolute())
         self.changes[name] = REMOVED if value in (None, "") else value
 
     def get(self, name: str) -> Any:
@@ -68,8 +74,6 @@ class Draft:
 
 def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Configuration:
     """Return what variables mean, the operator's own users.yaml included."""
-    from pathlib import Path
-
     users = None
     path = variables.get(variable("users_file"))
     if path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.rules.binaries import choose_binary
@@ -12,8 +13,10 @@ from kai_ansible.rules.logins import login_notice, logins
 from kai_ansible.rules.models import Surface, effective_provider, normalised_model, surface_of
 from kai_ansible.rules.people import names_of
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.rules.sources import is_git_url
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
 from kai_ansible.secrets import fingerprint
+from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.questions import Question, questions
 
 if TYPE_CHECKING:
@@ -58,6 +61,12 @@ class Interview:
         self._mend_models_of_users()
         self._settle_binaries(self.draft.configuration())
         configuration = self.draft.configuration()
+        source = self.draft.get(SOURCE)
+        fault = fault_of_local_source(source) if isinstance(source, str) else None
+        if fault:
+            self.problems.append(
+                Problem(SOURCE, repr(source), "Kai's code on this machine", f"mend it: {fault}")
+            )
         configuration.problems = [*self.problems, *configuration.problems]
         return configuration
 
@@ -113,12 +122,16 @@ class Interview:
             answer = prompter.text(
                 spec["prompt"], shown, lambda typed: self._fault(question, typed)
             )
+        if question.variable == SOURCE:
+            return answer
         return read_value(self.contract, spec, answer) if answer else None
 
     def _fault(self, question: Question, typed: str) -> str | None:
         if not typed:
             needed = question.spec.get("required")
             return "This is needed." if needed else None
+        if question.variable == SOURCE:
+            return fault_of_local_source(typed)
         try:
             read_value(self.contract, question.spec, typed)
         except UnacceptableValue as error:
@@ -273,3 +286,10 @@ class Interview:
                 self.problems += choose_binary(self.contract, configuration, backend, [candidate])[
                     1
                 ]
+
+
+def fault_of_local_source(source: str) -> str | None:
+    """Return what is wrong with a source on this machine, None also for a git URL."""
+    if is_git_url(source) or Path(source).expanduser().exists():
+        return None
+    return "There is no such file or directory here."

@@ -10,7 +10,15 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+try:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+except (
+    ImportError
+):  # every controller has it, because ansible-core does; a mere import test may not
+    HAS_PACKAGING = False
+else:
+    HAS_PACKAGING = True
 
 from ..module_utils import env_file, plan, sudoers, systemd_unit
 from ..module_utils.configuration import (
@@ -42,29 +50,33 @@ def _configuration(contract: Any, given: Any, users_file: str | None) -> Configu
             parsed = yaml.safe_load(users_file)
         except yaml.YAMLError as error:
             configuration = read_configuration(contract, given, [])
-            configuration.problems = [
-                Problem(
-                    "kai_install_users_file",
-                    f"text that is not YAML ({' '.join(str(error).split())})",
-                    "a mapping with a list named users",
-                    "mend the file",
-                )
-            ]
+            where = "kai_install_users_file"
+            unreadable = Problem(
+                where,
+                f"text that is not YAML ({' '.join(str(error).split())})",
+                "a mapping with a list named users",
+                "mend the file",
+            )
+            others = [problem for problem in configuration.problems if problem.where != where]
+            configuration.problems = [unreadable, *others]
             return configuration
-        users = parsed.get("users") if isinstance(parsed, dict) else []
+        # none at all is an empty file of the operator's, not the absence of a file
+        users = (parsed.get("users") if isinstance(parsed, dict) else None) or []
     return read_configuration(contract, given, users)
 
 
 def configuration(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
     """Return what the variables mean: problems, notes, host, secrets and the port."""
-    read = _configuration(plain(contract), plain(given), users_file)
+    given = plain(given)
+    read = _configuration(plain(contract), given, users_file)
+    extra = given.get("kai_install_secret_extra_env")
     return {
         "problems": [problem.as_dict() for problem in read.problems],
         "notes": read.notes,
         "host": read.host,
         "port": read.settings.get("WEBHOOK_PORT"),
         "secrets": [str(value) for key, value in read.chosen.items() if is_secret(contract, key)]
-        + list(plain(given).get("kai_install_secret_extra_env", {}).values()),
+        + [read.extra_env[key] for key in (extra or ()) if key in read.extra_env],
     }
 
 
@@ -85,6 +97,8 @@ def desired_state(
 
 def python_for(interpreters: Sequence[Any], requires: str, wanted: str = "") -> dict[str, Any]:
     """Return path and problem: the newest interpreter in the range, or the wanted one."""
+    if not HAS_PACKAGING:
+        raise AnsibleFilterError("the Python package 'packaging' is missing on the controller")
     try:
         accepted = SpecifierSet(requires)
     except InvalidSpecifier as error:

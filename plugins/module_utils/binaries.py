@@ -9,10 +9,12 @@ their PATH, the platform's usual places. The last is a guess and only serves a f
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .configuration import variable
+from .paths import fault_of_path, fault_of_search_directory
 from .people import agents, names_of
 from .problems import Problem
 
@@ -38,7 +40,7 @@ class Binary:
 
 def backends_in_use(configuration: Configuration) -> list[str]:
     """Return each backend that somebody uses, in order of people."""
-    return list(dict.fromkeys(backend for _, backend in agents(configuration.people)))
+    return list(dict.fromkeys(person.backend for person in configuration.people))
 
 
 def runners(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
@@ -68,29 +70,42 @@ def choose_binary(
     candidates: what the probe saw, best first: path, source (one of SOURCES), fault (None when
     every account that runs it can execute it, else the reason in words).
     """
-    setting = contract["backends"][backend]["binary"]["setting"]
+    binary = contract["backends"][backend]["binary"]
+    setting = binary["setting"]
     where = variable(setting)
     people = names_of(configuration.people, backend)
+    tried = []
     for candidate in candidates:
-        if candidate["fault"] is None:
+        fault = candidate["fault"] or _fault_of_place(binary, candidate["path"])
+        if fault is None:
             return Binary(backend, candidate["path"], candidate["source"]), []
+        tried.append(f"{candidate['path']} {fault}")
         if candidate["source"] == "host_vars":
             return None, [
                 Problem(
                     where,
-                    f"{candidate['path']!r}, which {candidate['fault']}",
+                    f"{candidate['path']!r}, which {fault}",
                     f"a path that every account of {backend} can execute (used by {people})",
                     f"mend the path or its modes on the host, or run "
                     f"make install {setting}=/absolute/path",
                 )
             ]
-    tried = "; ".join(f"{entry['path']} {entry['fault']}" for entry in candidates)
     return None, [
         Problem(
             where,
-            f"no {backend} on the host" + (f" ({tried})" if tried else ""),
+            f"no {backend} on the host" + (f" ({'; '.join(tried)})" if tried else ""),
             f"{backend} installed for {people}",
             f"install {backend} where all of them can execute it, or run "
             f"make install {setting}=/absolute/path",
         )
     ]
+
+
+def _fault_of_place(binary: Mapping[str, Any], path: str) -> str | None:
+    # a bot that starts a backend by its bare name finds it only through its directory
+    by_name = binary["started_by"] == "name"
+    if by_name and posixpath.basename(path) != binary["name"]:
+        return f"is not named {binary['name']}, and the bot starts it by that name"
+    return fault_of_path(path) or (
+        fault_of_search_directory(posixpath.dirname(path)) if by_name else None
+    )

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from .conditions import Circumstances, holds, in_words
 from .env_file import fault_of_key, fault_of_value
-from .models import belongs_elsewhere, normalised_model, providers_of, surface_of
+from .models import (
+    belongs_elsewhere,
+    named_surface,
+    normalised_model,
+    providers_of,
+    surface_of,
+)
 from .people import Person, effective_person, pairs_in_use
 from .problems import Problem, listed, nearest
 from .values import UnacceptableValue, describe, env_text, read_value
@@ -66,7 +72,7 @@ class Configuration:
 
     def uses(self, backend: str) -> bool:
         """Return whether somebody uses the backend."""
-        return any(used == backend for used, _ in self.pairs)
+        return any(person.backend == backend for person in self.people)
 
 
 def variable(name: str) -> str:
@@ -113,8 +119,17 @@ def env_of(contract: Mapping[str, Any], configuration: Configuration) -> dict[st
 
 
 def applies(spec: Mapping[str, Any], configuration: Configuration) -> bool:
-    """Return whether a setting reaches the bot under this configuration."""
-    return holds(spec.get("applies", "always"), configuration.circumstances)
+    """Return whether a setting reaches the bot under this configuration.
+
+    What the bot demands reaches it even where nobody uses it: Kai judges the global backend and its
+    provider at every start.
+    """
+    circumstances = configuration.circumstances
+    conditions = [
+        spec.get("applies", "always"),
+        *([spec["required"]] if "required" in spec else ()),
+    ]
+    return any(holds(condition, circumstances) for condition in conditions)
 
 
 def is_secret(contract: Mapping[str, Any], key: str) -> bool:
@@ -203,6 +218,19 @@ def _read_settings(
             continue
         if spec["type"] == "model":
             value = normalised_model(contract, value)
+        if "surface" in spec:
+            surface = named_surface(contract, spec["surface"])
+            if not surface.accepts(value):
+                configuration.problems.append(
+                    Problem(
+                        variable(name),
+                        f"{value!r}, which {surface.name} does not have",
+                        "one of " + listed(surface.models),
+                        f"set {variable(key)} to that, or remove it",
+                    )
+                )
+                configuration.rejected.add(key)
+                continue
         configuration.chosen[key] = value
 
 
@@ -226,8 +254,21 @@ def _read_extra_env(
             if raw is None:
                 configuration.cleared.add(str(key))
                 continue
+            if key in contract["retired"]:
+                configuration.notes.append(f"{where} is not written: {contract['retired'][key]}.")
+                continue
             known = canonical_key(contract, str(key))
-            if known in contract["settings"] or known in contract["process_environment"]:
+            if known in contract["process_environment"]:
+                configuration.problems.append(
+                    Problem(
+                        where,
+                        "a key that belongs to the service definition",
+                        "no value: the role sets it there",
+                        f"remove {where}",
+                    )
+                )
+                continue
+            if known in contract["settings"]:
                 configuration.problems.append(
                     Problem(
                         where,
@@ -259,12 +300,12 @@ def _report_unknown(
     known |= set(contract["host"]) | set(_OTHER_VARIABLES)
     for name in sorted(set(given) - known):
         if name in retired:
-            configuration.notes.append(f"{variable(name)} is not written: {retired[name]}.")
+            configuration.notes.append(f"{PREFIX}{name} is not written: {retired[name]}.")
             continue
         configuration.problems.append(
             Problem(
-                variable(name),
-                "an unknown variable" + nearest(variable(name), map(variable, known)),
+                PREFIX + name,
+                "an unknown variable" + nearest(name.lower(), known, PREFIX),
                 f"a setting of {contract['title']}",
                 f"mend its name, or put it under {PREFIX}extra_env by its env key",
             )
@@ -393,7 +434,13 @@ def _check_pairs(contract: Mapping[str, Any], configuration: Configuration) -> N
         place = f"{variable('users_file' if configuration.users_file else 'users')}[{index}]"
         if place in configuration.rejected:
             continue
-        _check_pair(contract, configuration, f"{place}.model", f"{place}.llm_provider", person)
+        inherited = person.model_from != "own" and (
+            (person.backend, person.provider, person.model)
+            == (everyone.backend, everyone.provider, everyone.model)
+        )
+        # a wrong global value is told once, where it stands
+        if not inherited:
+            _check_pair(contract, configuration, f"{place}.model", f"{place}.llm_provider", person)
         if person.os_user and person.os_user == service_user:
             configuration.problems.append(
                 Problem(
@@ -402,6 +449,13 @@ def _check_pairs(contract: Mapping[str, Any], configuration: Configuration) -> N
                     "an account of the person's own",
                     "name another account, or remove os_user to run as the service user",
                 )
+            )
+        chat = contract["backends"].get(person.backend, {}).get("spawn", {}).get("chat", {})
+        if person.os_user and not chat.get("as_os_user", True):
+            configuration.notes.append(
+                f"{person.name} has the os_user {person.os_user}, but {contract['title']} runs "
+                f"{person.backend} as the service user {service_user}, which can read the bot's "
+                f"secrets."
             )
         if person.os_user is None:
             configuration.notes.append(

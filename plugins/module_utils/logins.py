@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .binaries import runners
-from .people import agents
+from .binaries import backends_in_use, runners
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ class Login:
     @property
     def line(self) -> str:
         """The login as the account types it at its own prompt."""
-        typed = " ".join(self.command)
+        typed = " ".join(shlex.quote(word) for word in self.command)
         prompt = f"sudo -H -u {self.account}" if self.shared else f"{self.account} ~$"
         return f"{prompt} {typed}"
 
@@ -67,7 +67,7 @@ def logins(
     """
     known = {(entry["account"], entry["backend"]): entry["logged_in"] for entry in seen}
     found = []
-    for backend in dict.fromkeys(used for _, used in agents(configuration.people)):
+    for backend in backends_in_use(configuration):
         entry = _login_entry(contract, configuration, backend)
         if not entry or "command" not in entry:
             continue

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-# a glob or a quote cannot be escaped in the command of a sudoers rule (sudoers(5), its lexer)
-_UNSAFE = re.compile(r"""[\x00-\x1f\x7f-\x9f\u2028\u2029*?\[\]!"'`$;|&<>(){}]""")
+# a glob, a quote or a backslash cannot be escaped in the command of a sudoers rule: its lexer knows
+# only \, \: \= \# and escaped blanks
+_UNSAFE = re.compile(r"""[\x00-\x1f\x7f-\x9f\u2028\u2029*?\[\]!"'`$;|&<>(){}\\]""")
 
 
 def fault_of_path(path: object) -> str | None:
@@ -29,7 +30,7 @@ def fault_of_path(path: object) -> str | None:
     if path == "/":
         return "is the root directory"
     if _UNSAFE.search(path):
-        return "has a control character, quote, glob or shell character"
+        return "has a control character, quote, backslash, glob or shell character"
     try:
         encoded = path.encode("utf-8")
     except UnicodeEncodeError:

@@ -101,6 +101,12 @@ def desired_state(
     places["search_path"] = ":".join(search_path)
     needed = logins(contract, configuration, paths, probe["logins"])
     problems += _lost_keys(contract, configuration, probe)
+    env_file = contract["protected_files"]["env"]["path"]
+    notes += [
+        f"{env_file}: {key} is not kept: {contract['retired'][key]}."
+        for key in probe["env_keys"]
+        if key in contract["retired"]
+    ]
     return {
         "problems": [problem.as_dict() for problem in problems],
         "notes": notes,
@@ -381,6 +387,14 @@ def _seeds(
                     "mode": "0640",
                 }
             )
+    found += [
+        {
+            **_owned(entry, entry["path"].format(**places), service_user, service_user),
+            "fallback": entry["fallback"],
+            "narrow": True,
+        }
+        for entry in contract["service_seeds"]
+    ]
     for backend in backends_in_use(configuration):
         for entry in contract["backend_seeds"].get(backend, []):
             found.append(

@@ -36,10 +36,13 @@ class Problem:
         return f"{self.where}: found {self.found}, expected {self.expected}. Fix: {self.fix}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ' (did you mean X?)' for the known name closest to ``name``, or an empty string."""
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return ' (did you mean X?)' for the known name closest to ``name``, or an empty string.
+
+    prefix: what every name begins with, shown but not compared.
+    """
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {matches[0]}?)" if matches else ""
+    return f" (did you mean {prefix}{matches[0]}?)" if matches else ""
 
 
 def listed(names: Iterable[str]) -> str:

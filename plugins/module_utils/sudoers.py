@@ -26,13 +26,13 @@ _INCLUDEDIR = re.compile(r"^[#@]includedir\s+(?P<directory>.+?)\s*$")
 def sudoers_command(path: str) -> str:
     """Return ``path`` as the command of a rule that means exactly this path, with any arguments.
 
-    sudoers(5): ``,`` ``:`` ``=`` ``\\``, blanks and ``#`` are written behind a backslash.
+    sudoers(5): ``,`` ``:`` ``=``, blanks and ``#`` are written behind a backslash.
     Raises ValueError when the path cannot be written.
     """
     fault = fault_of_path(path)
     if fault:
         raise ValueError(f"{path!r} {fault}")
-    return re.sub(r"([,:=\\ #])", r"\\\1", path)
+    return re.sub(r"([,:= #])", r"\\\1", path)
 
 
 def secure_path(directories: Iterable[str]) -> str:
@@ -45,7 +45,7 @@ def secure_path(directories: Iterable[str]) -> str:
         fault = fault_of_search_directory(directory)
         if fault:
             raise ValueError(f"{directory!r} {fault}")
-    return '"' + ":".join(listed).replace("\\", "\\\\") + '"'
+    return '"' + ":".join(listed) + '"'
 
 
 def commands_by_account(text: str) -> list[tuple[str, str]]:

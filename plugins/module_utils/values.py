@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .accounts import fault_of_account
 from .env_file import fault_of_value
 from .paths import fault_of_path
+from .sources import fault_of_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,7 @@ def describe(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
         "path": "an absolute path",
         "directory": "an absolute path of a directory",
         "directory_list": "absolute paths of directories, separated by commas",
+        "source": "a checkout or archive by its absolute path, or a git URL",
         "url": "an https URL",
         "account": "the name of an account",
         "model": "the name of a model",
@@ -169,6 +171,8 @@ def _text(spec: Mapping[str, Any], raw: Any) -> str:
         fault = fault_of_account(raw)
     elif kind in ("path", "directory"):
         fault = fault_of_path(raw)
+    elif kind == "source":
+        fault = fault or fault_of_source(raw)
     elif kind == "url" and not _URL.match(raw):
         fault = "does not begin with https:// and a host"
     elif kind == "model" and not raw.strip():
@@ -186,6 +190,7 @@ def _noun(kind: str) -> str:
         "account": "the name of an account",
         "path": "an absolute path",
         "directory": "an absolute path of a directory",
+        "source": "an absolute path or a git URL",
         "url": "an https URL",
         "model": "the name of a model",
     }.get(kind, "text")

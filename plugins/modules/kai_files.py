@@ -290,7 +290,7 @@ def bring_about(module: AnsibleModule) -> dict[str, Any]:
         for temporary, path in staged:
             os.rename(temporary, path)
     except OSError:
-        for temporary, _ in staged:
+        for temporary in (pair[0] for pair in staged):
             if os.path.lexists(temporary):
                 os.unlink(temporary)
         restore(module.params["backup_dir"], dry=False)

@@ -437,20 +437,20 @@ class Host:
                 paths.append((known, "deployed"))
             paths += [
                 (command, "deployed")
-                for _, command in commands_by_account(rules)
+                for runas, command in commands_by_account(rules)
                 if os.path.basename(command) == request["name"]
             ]
             # the PATH of the people costs a login shell each, so it is asked only when needed
-            if not any(self.fault_of(path, request["accounts"]) is None for path, _ in paths):
+            if all(self.fault_of(entry[0], request["accounts"]) for entry in paths):
                 paths += [(path, "path") for path in self.in_path_of(request)]
                 paths += [
                     (place.format(service_home=self.service_home()), "usual")
                     for place in request["usual_places"].get(self.system, [])
                 ]
-        unique = {path: source for path, source in reversed(paths)}
+        unique = dict(reversed(paths))
         return [
             {"path": path, "source": source, "fault": self.fault_of(path, request["accounts"])}
-            for path, source in sorted(unique.items(), key=lambda item: paths.index(item))
+            for path, source in sorted(unique.items(), key=paths.index)
         ]
 
     def in_path_of(self, request: dict[str, Any]) -> list[str]:
@@ -497,7 +497,9 @@ class Host:
             return "is not a file"
         for name in accounts:
             account = account_of(name)
-            if account and not as_account(account, lambda: os.access(path, os.X_OK)):
+            # without privilege nobody can judge for another account
+            judged = account and (self.privileged or account.pw_uid == os.geteuid())
+            if judged and not as_account(account, lambda: os.access(path, os.X_OK)):
                 return f"{name} cannot execute"
         return None
 

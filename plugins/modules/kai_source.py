@@ -84,12 +84,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.sources import is_git_url
+
 LEFT_OUT = re.compile(
     r"(^|/)(\.git|\.venv|venv|__pycache__|build|dist|\.env|install\.conf|users\.yaml|[^/]*\.egg-info)(/|$)"
     r"|\.pyc$"
 )
-GIT_URL = re.compile(r"^(https?://|ssh://|git://|file://|[^/@\s]+@[^/:\s]+:)")
-
 # content and whether it is executable, by path inside the release
 Files = dict
 
@@ -122,7 +122,7 @@ def from_directory(path: str) -> Files:
     else:
         names = [
             os.path.relpath(os.path.join(parent, name), path)
-            for parent, _, files in os.walk(path)
+            for parent, directories, files in os.walk(path)
             for name in files
         ]
         names = [name for name in names if not LEFT_OUT.search(name)]
@@ -189,15 +189,14 @@ def from_git(url: str, version: str | None) -> Files:
 
 def files_of(source: str, version: str | None) -> Files:
     """Return the files of a source of any kind. Raises Refused."""
-    if GIT_URL.match(source):
+    if is_git_url(source):
         return from_git(source, version)
-    path = os.path.expanduser(source)
     if version:
         raise Refused(f"version {version!r} is given, but {source} is not a git URL")
-    if os.path.isdir(path):
-        return from_directory(path)
-    if os.path.isfile(path):
-        return from_archive(path)
+    if os.path.isdir(source):
+        return from_directory(source)
+    if os.path.isfile(source):
+        return from_archive(source)
     raise Refused(f"{source} does not exist on the machine that runs Ansible")
 
 

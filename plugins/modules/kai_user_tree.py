@@ -14,7 +14,7 @@ description:
   - Makes directories and first files where accounts other than root may own the parents.
   - A path is walked one part at a time from the root directory. A link is followed only where
     root alone could have made it, so that no account can lead root elsewhere.
-  - Existing files are never opened, changed or removed.
+  - Existing files are never written to or removed.
 options:
   directories:
     description: Directories that have to exist, parents before children.
@@ -49,7 +49,6 @@ options:
       source:
         description: Path below O(release) of the content.
         type: str
-        required: true
       fallback:
         description: The content when the release has no such file; without it nothing is made.
         type: str
@@ -64,6 +63,10 @@ options:
         description: Octal mode.
         type: str
         required: true
+      narrow:
+        description: Whether permissions beyond O(seeds[].mode) are taken from an existing file.
+        type: bool
+        default: false
   release:
     description: The release that seeds are taken from; without it no seeds are made.
     type: path
@@ -257,6 +260,8 @@ class Tree:
         try:
             try:
                 os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if entry["narrow"]:
+                    self.narrow(parent, name, entry)
                 return
             except FileNotFoundError:
                 self.changes.append(f"{entry['path']}: made")
@@ -271,9 +276,27 @@ class Tree:
         finally:
             os.close(parent)
 
+    def narrow(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+        """Take from an existing file the permissions that it should not give."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(name, flags, dir_fd=parent)
+        try:
+            status = os.fstat(descriptor)
+            # a second link would be a file that lies elsewhere as well
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+                raise Refused(f"{name} is not a file of its own")
+            before = stat.S_IMODE(status.st_mode)
+            after = before & int(entry["mode"], 8)
+            if before != after:
+                self.changes.append(f"{entry['path']}: {before:04o} -> {after:04o}")
+                if not self.dry:
+                    os.fchmod(descriptor, after)
+        finally:
+            os.close(descriptor)
+
     def seed_content(self, entry: dict[str, Any]) -> bytes | None:
         """Return what a first file holds, None when there is nothing to put into it."""
-        if self.release:
+        if self.release and entry["source"]:
             try:
                 with open(os.path.join(self.release, entry["source"]), "rb") as handle:
                     return handle.read()
@@ -305,8 +328,9 @@ def main() -> None:
                 "options": {
                     **owner,
                     "mode": {"type": "str", "required": True},
-                    "source": {"type": "str", "required": True},
+                    "source": {"type": "str"},
                     "fallback": {"type": "str"},
+                    "narrow": {"type": "bool", "default": False},
                 },
             },
             "release": {"type": "path"},

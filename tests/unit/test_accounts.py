@@ -20,7 +20,15 @@ from kai_ansible.rules.accounts import fault_of_account
         (
             [
                 *("", " ", "-x", ".x", "%wheel", "%#0", "+netgroup", "#0", "#-1", "!alice", "@x"),
-                *("alice bob", "alice,root", "alice:root", "alice=x", "alice)", "alice\\", "alice$"),
+                *(
+                    "alice bob",
+                    "alice,root",
+                    "alice:root",
+                    "alice=x",
+                    "alice)",
+                    "alice\\",
+                    "alice$",
+                ),
                 *("alice\n", "alice\nroot ALL=(ALL) ALL", "\talice", "alice\x00", "alice\u2028"),
                 *("\u0430lice", "\uff41lice", "\u0661\u0662", "jürgen", "a\u200dlice", "a\ud800"),
                 *("/bin/sh", "../x", "x" * 33, "x" * 300, '"alice"'),

@@ -27,7 +27,11 @@ HERE = Circumstances(
         ({"setting": "CODEX_AUTH_MODE", "equals": "api_key"}, True, "CODEX_AUTH_MODE is api_key"),
         ({"setting": "MEMORY_ENABLED", "equals": True}, False, "MEMORY_ENABLED is true"),
         ({"setting": "TELEGRAM_TRANSPORT", "equals": "polling"}, False, None),
-        ({"not": {"setting": "MEMORY_ENABLED", "equals": True}}, True, "not (MEMORY_ENABLED is true)"),
+        (
+            {"not": {"setting": "MEMORY_ENABLED", "equals": True}},
+            True,
+            "not (MEMORY_ENABLED is true)",
+        ),
         ({"not": {"not": "always"}}, True, "not (not (always))"),
         (
             {"any": [{"backend": "claude"}, {"backend": "goose"}]},

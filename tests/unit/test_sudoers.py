@@ -45,7 +45,7 @@ kai ALL=(alice) NOPASSWD: /bin/kill
     [
         ("/usr/local/bin/codex", "/usr/local/bin/codex"),
         ("/opt/a b/x", r"/opt/a\ b/x"),
-        ("/opt/a,b:c=d#e\\f", r"/opt/a\,b\:c\=d\#e\\f"),
+        ("/opt/a,b:c=d#e", r"/opt/a\,b\:c\=d\#e"),
         ("/opt/a%@+^~é/x", "/opt/a%@+^~é/x"),
     ],
 )
@@ -54,20 +54,31 @@ def test_a_command(path: str, written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["codex", "/opt/", "/opt/*", "/opt/a\nroot", "/opt/[a]", '/opt/"a"', "ALL", "~/codex"]
+    "path",
+    [
+        "codex",
+        "/opt/",
+        "/opt/*",
+        "/opt/a\nroot",
+        "/opt/[a]",
+        "/opt/a\\b",
+        '/opt/"a"',
+        "ALL",
+        "~/codex",
+    ],
 )
 def test_what_is_no_command_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="opt|codex|ALL"):
         sudoers_command(path)
 
 
-characters = st.characters(exclude_categories=["Cs"]) | st.sampled_from(",:=\\ #%@+^~\xa0\u3000")
+characters = st.characters(exclude_categories=["Cs"]) | st.sampled_from(",:= #%@+^~\xa0\u3000")
 
 
 @given(st.lists(st.text(characters, min_size=1), min_size=1).map(lambda p: "/" + "/".join(p)))
 def test_a_rule_is_read_back(path: str) -> None:
     if fault_of_path(path):
-        with pytest.raises(ValueError, match="has|is"):
+        with pytest.raises(ValueError, match="(has|is|ends) "):
             sudoers_command(path)
         return
     command = sudoers_command(path)

@@ -2,7 +2,7 @@
 # ruff: noqa: S101 (assert is how pytest checks)
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from testinfra.host import Host
 VARIABLES = Path(__file__).parents[1] / "inventory/group_vars/all"
 SERVICE_USER = "kai"
 
-# The machines have no curl. The request comes on standard input, so that no secret is in argv.
+# The machines have no curl.
 HTTP_CLIENT = """
 import http.client, json, sys
-port, method, path, headers = json.load(sys.stdin)
+port, method, path, headers = json.loads(sys.argv[1])
 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 connection.request(method, path, headers=headers)
 answer = connection.getresponse()
@@ -42,8 +42,8 @@ def http(host: Host, chosen: dict[str, Any]) -> Http:
 
     def send(method: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         request = json.dumps([chosen["kai_install_webhook_port"], method, path, headers or {}])
-        command = "printf %%s %s | python3 -c %s"
-        status, body = json.loads(host.check_output(command, request, HTTP_CLIENT))
+        answer = host.check_output("python3 -c %s %s", HTTP_CLIENT, request)
+        status, body = json.loads(answer)
         return status, body
 
     return send
@@ -71,7 +71,9 @@ def run_as(host: Host) -> Run:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the bot's journal to the report of a test that failed."""
     report = yield
     host = getattr(item, "funcargs", {}).get("host")

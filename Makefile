@@ -1,0 +1,57 @@
+# One line per verb; kai-ansible does the work. Options: host=NAME inventory=PATH args="...".
+# `make install CODEX_BIN=/path` gives a setting once; it is kept in host_vars.
+
+VENV := .venv
+KAI = $(VENV)/bin/kai-ansible
+TARGET = $(host) $(if $(inventory),--inventory $(inventory)) $(args)
+GIVEN = $(foreach key,CODEX_BIN CLAUDE_BIN GOOSE_BIN,$(if $($(key)),--set "$(key)=$$$(key)"))
+export CODEX_BIN CLAUDE_BIN GOOSE_BIN
+
+# through sudo, what is made in the operator's tree is made as the operator
+AS_OPERATOR = $(if $(SUDO_USER),runuser -u $(SUDO_USER) --)
+ifdef SUDO_USER
+export PYTHONDONTWRITEBYTECODE = 1
+endif
+
+.PHONY: help config install check logins demo test test-fast test-all lint generate clean
+
+help: ## Show the verbs
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+config: $(VENV)/.ready ## Ask what must be known and write host_vars
+	@$(KAI) config $(TARGET) $(GIVEN)
+
+install: $(VENV)/.ready ## Bring the host to what host_vars say, and prove it
+	@$(KAI) install $(if $(DRY_RUN),--check) $(TARGET) $(GIVEN)
+
+check: $(VENV)/.ready ## Say what install would change
+	@$(KAI) install --check $(TARGET) $(GIVEN)
+
+logins: $(VENV)/.ready ## Say who still has to log in to an agent
+	@$(KAI) logins $(TARGET)
+
+demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
+	@tests/testbed/prepare && $(VENV)/bin/python -m tools.demo $(args)
+
+test: $(VENV)/.ready-dev lint ## Everything: linters, tests, containers
+	@tests/testbed/prepare && $(VENV)/bin/python -m pytest $(args)
+
+test-fast: $(VENV)/.ready-dev ## The loop: no containers, under a minute
+	@$(VENV)/bin/python -m pytest -m "not machine and not slow" -n auto $(args)
+
+test-all: test ## The whole matrix (nothing is sampled yet, so the same as test)
+
+lint: $(VENV)/.ready-dev ## Every linter, zero warnings
+	@$(VENV)/bin/python -m tools.lint
+
+generate: $(VENV)/.ready-dev ## Write what is generated from the contract
+	@$(VENV)/bin/python tools/generate.py
+
+clean: ## Remove what make and the tests made here
+	@rm -rf .cache $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready: pyproject.toml
+	@$(AS_OPERATOR) tools/make-venv $(VENV)
+
+$(VENV)/.ready-dev: pyproject.toml
+	@$(AS_OPERATOR) tools/make-venv $(VENV) dev

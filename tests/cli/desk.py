@@ -1,0 +1,225 @@
+"""An operator's desk: a home, a directory to work in, and kai-ansible run there."""
+
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from kai_ansible.collection import contract
+
+KAI_ANSIBLE = str(Path(sys.executable).with_name("kai-ansible"))
+SECONDS = 30
+ROWS, COLUMNS = 60, 200
+TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
+
+Tree = dict[str, tuple[int, bytes]]
+
+
+def answers(**settings: Any) -> dict[str, Any]:
+    """Return an answers file of a valid installation: Ada with the OS user alice on claude."""
+    return {
+        "host": {"source": "/src/kai"},
+        "users": [{"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}],
+        "settings": {"TELEGRAM_BOT_TOKEN": TOKEN, **settings},
+    }
+
+
+@dataclass
+class Wizard:
+    """A wizard that talks in plain lines to a real terminal.
+
+    Prompts are told by the contract's key (AGENT_BACKEND, telegram_id), or else by their label.
+    asked: the prompts so far, in order. offered: what Enter answers, by prompt.
+    """
+
+    child: pexpect.spawn
+    asked: list[str] = field(default_factory=list)
+    offered: dict[str, str] = field(default_factory=dict)
+    transcript: str = ""
+
+    def next_prompt(self) -> str | None:
+        """Return the next prompt, None when the wizard ends."""
+        at_end = self.child.expect([_PROMPT, pexpect.EOF])
+        self.transcript += self.child.before
+        if at_end:
+            return None
+        self.transcript += self.child.after
+        found = self.child.match
+        label = found["choice"] or found["line"]
+        prompt = str(_KEYS.get(label, label))
+        marked = re.search(r"(\S+) \(Enter\)", found["choices"] or "")
+        self.offered[prompt] = marked[1] if marked else (found["default"] or "")
+        self.asked.append(prompt)
+        return prompt
+
+    def go_to(self, prompt: str, **replies: str) -> None:
+        """Answer until a prompt comes, and leave it unanswered."""
+        while (found := self.next_prompt()) != prompt:
+            assert found, f"never asked: {prompt}\n{self.transcript}"
+            self.child.sendline(replies.get(found, ""))
+
+    def go_on(self, replies: Mapping[str, str] | None = None, /, **more: str) -> int:
+        """Answer the prompts that are named and Enter at any other; return the exit code.
+
+        Fails when a named prompt never comes, and when one comes again: it refused its answer.
+        """
+        replies = {**(replies or {}), **more}
+        while (prompt := self.next_prompt()) is not None:
+            assert prompt not in self.asked[:-1], f"refused: {self.transcript}"
+            self.child.sendline(replies.get(prompt, ""))
+        unasked = set(replies) - set(self.asked)
+        assert not unasked, f"never asked: {unasked}\n{self.transcript}"
+        return self.end()
+
+    def end(self) -> int:
+        """Return the exit code of a wizard that has nothing more to ask."""
+        self.child.expect(pexpect.EOF)
+        self.transcript += self.child.before
+        assert "Traceback" not in self.transcript, self.transcript
+        return exit_code(self.child)
+
+
+@dataclass
+class Desk:
+    """Where an operator works. Nothing of the caller's environment reaches it but the PATH."""
+
+    directory: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.work.mkdir(parents=True)
+        self.home.mkdir()
+
+    @property
+    def home(self) -> Path:
+        return self.directory / "home"
+
+    @property
+    def work(self) -> Path:
+        return self.directory / "work"
+
+    @property
+    def inventory(self) -> Path:
+        return self.work / "inventory"
+
+    @property
+    def password_file(self) -> Path:
+        return self.home / ".config" / "kai-ansible" / "vault-password"
+
+    def host_vars(self, host: str = "localhost") -> Path:
+        return self.inventory / "host_vars" / host
+
+    def settings(self, host: str = "localhost") -> dict[str, Any]:
+        """Return what kai.yml holds."""
+        text = (self.host_vars(host) / "kai.yml").read_text(encoding="utf-8")
+        return dict(yaml.safe_load(text))
+
+    def secrets(self, host: str = "localhost") -> dict[str, Any]:
+        """Return what vault.yml holds, opened with the password that the wizard made."""
+        secret = VaultSecret(self.password_file.read_bytes().strip())
+        locked = (self.host_vars(host) / "vault.yml").read_bytes()
+        return dict(yaml.safe_load(VaultLib([("default", secret)]).decrypt(locked)))
+
+    def environment(self, term: str = "dumb") -> dict[str, str]:
+        return {
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "PATH": os.environ["PATH"],
+            "PROMPT_TOOLKIT_NO_CPR": "1",
+            "TERM": term,
+            **self.variables,
+        }
+
+    def tree(self) -> Tree:
+        """Return every file at the desk, the vault password too, with its mode and bytes."""
+        return {
+            str(path.relative_to(self.directory)): (
+                path.stat().st_mode,
+                path.read_bytes() if path.is_file() else b"",
+            )
+            for path in sorted(self.directory.rglob("*"))
+        }
+
+    def write(self, name: str, content: Any) -> Path:
+        """Write text, or data as YAML, to a file of the working directory, and return its path."""
+        path = self.work / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run kai-ansible without a terminal. A traceback fails."""
+        done = subprocess.run(
+            [KAI_ANSIBLE, *arguments],
+            cwd=self.work,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        return done
+
+    def given(self, content: Mapping[str, Any], *arguments: str) -> None:
+        """Configure localhost from an answers file, which has to succeed."""
+        path = self.write("answers.yml", dict(content))
+        command = ["config", "--no-probe", "--no-input", "--answers", str(path), *arguments]
+        done = self.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        path.unlink()
+
+    def spawn(self, *arguments: str, term: str = "dumb") -> pexpect.spawn:
+        """Start kai-ansible in a pseudo-terminal."""
+        with warnings.catch_warnings():
+            # a worker of pytest has threads, but the child only becomes another program
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = pexpect.spawn(
+                KAI_ANSIBLE,
+                list(arguments),
+                cwd=str(self.work),
+                env=self.environment(term),
+                encoding="utf-8",
+                timeout=SECONDS,
+                dimensions=(ROWS, COLUMNS),
+            )
+        child.delaybeforesend = None
+        return child
+
+    def wizard(self, *arguments: str) -> Wizard:
+        """Start the wizard in a dumb terminal; without arguments it does not look at the host."""
+        return Wizard(self.spawn("config", *(arguments or ("--no-probe",))))
+
+
+def exit_code(child: pexpect.spawn) -> int:
+    """Return how a program in a terminal ended; a signal that killed it fails."""
+    child.close()
+    assert child.signalstatus is None
+    return int(child.exitstatus)
+
+
+_KEYS = {
+    spec["prompt"]: key
+    for part in ("host", "settings", "user_fields")
+    for key, spec in contract()[part].items()
+    if "prompt" in spec
+}
+_LABEL = "|".join(
+    [*(re.escape(label) for label in sorted(_KEYS, key=len, reverse=True)), r"Model of \w+"]
+)
+_PROMPT = re.compile(
+    rf"(?P<choice>{_LABEL})\r\n(?P<choices>(?:  \d+\. [^\r\n]*\r\n)+)Number or name: "
+    rf"|(?P<line>{_LABEL}|Write this to|Vault password)"
+    r"(?: \([^\r\n]*?\))?(?: [^\r\n ]*\?)?(?: \[(?P<default>[^\r\n]*)\])?: "
+)

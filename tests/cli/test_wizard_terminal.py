@@ -1,0 +1,304 @@
+"""The wizard as a person sees it, in a real terminal that knows lines only."""
+
+import re
+import socket
+import stat
+from typing import Any
+
+import pexpect
+import pytest
+
+from tests.cli.desk import TOKEN, Desk, Wizard, answers
+
+FIRST_RUN = {
+    "source": "/src/kai",
+    "TELEGRAM_BOT_TOKEN": TOKEN,
+    "telegram_id": "77",
+    "os_user": "alice",
+}
+GOOSE = [
+    ("anthropic", "ANTHROPIC_API_KEY", "opus"),
+    ("openai", "OPENAI_API_KEY", "gpt-5.4"),
+    ("google", "GOOGLE_API_KEY", "gemini-3-flash"),
+    ("openrouter", "OPENROUTER_API_KEY", None),
+    ("ollama", None, None),
+]
+
+
+def mode(path: Any) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_first_run_writes_private_files(desk: Desk) -> None:
+    wizard = desk.wizard()
+    assert wizard.go_on(FIRST_RUN) == 0
+
+    written = [desk.inventory / "hosts.yml", *sorted(desk.host_vars().iterdir())]
+    assert [path.name for path in written] == ["hosts.yml", "kai.yml", "vault.yml"]
+    assert {mode(path) for path in [*written, desk.password_file]} == {0o600}
+    assert desk.settings() == {
+        "kai_install_service_user": "kai",
+        "kai_install_install_dir": "/opt/kai",
+        "kai_install_data_dir": "/var/lib/kai",
+        "kai_install_source": "/src/kai",
+        "kai_install_users": [
+            {"telegram_id": 77, "name": "admin", "os_user": "alice", "role": "admin"}
+        ],
+        "kai_install_agent_backend": "claude",
+        "kai_install_default_model": "sonnet",
+        "kai_install_webhook_port": 8080,
+    }
+    assert (desk.host_vars() / "vault.yml").read_text().startswith("$ANSIBLE_VAULT;")
+    secrets = desk.secrets()
+    assert secrets.pop("kai_install_telegram_bot_token") == TOKEN
+    assert re.fullmatch("[0-9a-f]{64}", secrets.pop("kai_install_webhook_secret"))
+    assert secrets == {}
+    assert str(desk.password_file) in wizard.transcript
+    assert not desk.password_file.is_relative_to(desk.work)
+
+
+def test_secrets_are_never_on_the_screen(desk: Desk) -> None:
+    wizard = desk.wizard()
+    assert wizard.go_on({**FIRST_RUN, "WEBHOOK_SECRET": "a secret of mine"}) == 0
+    again = desk.wizard()
+    assert again.go_on() == 0
+
+    secrets = [*desk.secrets().values(), desk.password_file.read_text().strip()]
+    assert "a secret of mine" in secrets
+    for secret in secrets:
+        assert secret not in wizard.transcript + again.transcript
+    assert again.offered["TELEGRAM_BOT_TOKEN"] == again.offered["WEBHOOK_SECRET"] == ""
+    marks = re.findall(r"\(set, fingerprint ([0-9a-f]{8}); Enter keeps it\)", again.transcript)
+    assert len(set(marks)) == 2
+    assert all(f"fingerprint {mark}" in wizard.transcript for mark in marks)
+
+
+def test_accepting_everything_changes_nothing(desk: Desk) -> None:
+    assert desk.wizard().go_on(FIRST_RUN) == 0
+    before = desk.tree()
+    again = desk.wizard()
+    assert again.go_on() == 0
+    assert desk.tree() == before
+    assert "Write this to" not in again.asked
+    assert "Nothing to write" in again.transcript
+
+
+def test_a_no_at_the_end_writes_nothing(desk: Desk) -> None:
+    before = desk.tree()
+    assert desk.wizard().go_on({**FIRST_RUN, "Write this to": "no"}) == 1
+    assert desk.tree() == before
+
+
+@pytest.mark.parametrize("run", ["first", "change"])
+def test_an_abort_at_any_prompt_leaves_everything_as_it_was(desk: Desk, run: str) -> None:
+    replies = FIRST_RUN
+    if run == "change":
+        desk.given(answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
+        replies = {"AGENT_BACKEND": "codex", "TELEGRAM_BOT_TOKEN": TOKEN[::-1], "source": "/other"}
+    before = desk.tree()
+    aborted: list[str] = []
+    while "Write this to" not in aborted:
+        wizard = desk.wizard()
+        for _ in aborted:
+            wizard.child.sendline(replies.get(str(wizard.next_prompt()), ""))
+        aborted.append(str(wizard.next_prompt()))
+        wizard.child.sendintr()
+        assert wizard.end() == 130, wizard.transcript
+        assert desk.tree() == before, f"an abort at {aborted[-1]}"
+    assert {"TELEGRAM_BOT_TOKEN", "AGENT_BACKEND", "DEFAULT_MODEL"} < set(aborted)
+
+
+def test_the_end_of_the_input_is_an_abort(desk: Desk) -> None:
+    wizard = desk.wizard()
+    wizard.go_to("source")
+    wizard.child.sendeof()
+    assert wizard.end() == 130
+    assert "Interrupted" in wizard.transcript
+
+
+def test_an_abort_while_the_host_is_looked_at_ends_the_wizard(desk: Desk) -> None:
+    desk.given(answers())
+    before = desk.tree()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        address = {"ansible_host": "127.0.0.1", "ansible_port": port}
+        desk.write("other/hosts.yml", {"all": {"hosts": {"silent": address}}})
+        wizard = desk.wizard("--plain", "--inventory", "other", "--vault-password-file", "/dev/null")
+        wizard.child.expect("Looking at silent", timeout=1) if False else None
+        wizard.go_to("AGENT_BACKEND", **FIRST_RUN)
+        wizard.child.sendline()
+        silent.settimeout(20)
+        connection, _ = silent.accept()
+        with connection:
+            wizard.child.sendintr()
+            assert wizard.end() == 130, wizard.transcript
+    (desk.work / "other" / "hosts.yml").unlink()
+    (desk.work / "other").rmdir()
+    assert desk.tree() == before
+
+
+def test_comments_and_variables_of_ones_own_survive_a_change(desk: Desk) -> None:
+    desk.given(answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
+    path = desk.host_vars() / "kai.yml"
+    text = path.read_text()
+    mine = [
+        "# asked for by Grace on Monday",
+        'kai_install_extra_env: {NEW_KEY: "of tomorrow"}  # not known yet',
+        "backup_window:   [ 2, 4 ]",
+        "# the end",
+    ]
+    path.write_text(text + "\n".join(mine) + "\n")
+    assert desk.wizard().go_on({"AGENT_BACKEND": "codex"}) == 0
+    lines = path.read_text().splitlines()
+    assert set(text.splitlines()) - set(lines) == {
+        'kai_install_agent_backend: "claude"',
+        'kai_install_default_model: "opus"',
+    }
+    assert "# asked for by Grace on Monday" in lines
+    assert "# the end" in lines
+    assert any("# not known yet" in line for line in lines)
+    assert desk.settings()["kai_install_extra_env"] == {"NEW_KEY": "of tomorrow"}
+    assert desk.settings()["backup_window"] == [2, 4]
+
+
+def test_claude_to_codex_asks_for_the_model_again(desk: Desk) -> None:
+    desk.given(answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
+    wizard = desk.wizard()
+    assert wizard.go_on({"AGENT_BACKEND": "codex"}) == 0
+    assert "DEFAULT_MODEL 'opus' does not fit codex" in wizard.transcript
+    assert wizard.offered["DEFAULT_MODEL"] == "gpt-5.5"
+    assert desk.settings()["kai_install_agent_backend"] == "codex"
+    assert desk.settings()["kai_install_default_model"] == "gpt-5.5"
+
+
+def test_codex_to_claude_asks_for_the_model_again(desk: Desk) -> None:
+    desk.given(answers(AGENT_BACKEND="codex", DEFAULT_MODEL="gpt-5.4"))
+    wizard = desk.wizard()
+    assert wizard.go_on({"AGENT_BACKEND": "claude"}) == 0
+    assert "DEFAULT_MODEL 'gpt-5.4' does not fit anthropic" in wizard.transcript
+    assert wizard.offered["DEFAULT_MODEL"] == "sonnet"
+    assert desk.settings()["kai_install_default_model"] == "sonnet"
+
+
+@pytest.mark.parametrize(("provider", "key", "offered"), GOOSE)
+def test_claude_to_goose_asks_for_all_that_the_provider_needs(
+    desk: Desk, provider: str, key: str | None, offered: str | None
+) -> None:
+    desk.given(answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
+    replies = {"AGENT_BACKEND": "goose", "LLM_PROVIDER": provider}
+    if key:
+        replies[key] = "sk-test-of-the-provider"
+    if offered is None:
+        replies["DEFAULT_MODEL"] = "vendor/some-model"
+    wizard = desk.wizard()
+    assert wizard.go_on(replies) == 0
+    fits = offered == "opus"
+    assert ("'opus' does not fit" in wizard.transcript) is not fits
+    assert wizard.offered["DEFAULT_MODEL"] == (offered or "")
+    assert [name for name in wizard.asked if name.endswith("_API_KEY")] == ([key] if key else [])
+    settings = desk.settings()
+    assert settings["kai_install_llm_provider"] == provider
+    assert settings["kai_install_default_model"] == (offered or "vendor/some-model")
+    if key:
+        assert desk.secrets()[f"kai_install_{key.lower()}"] == "sk-test-of-the-provider"
+
+
+def people_after_codex() -> dict[str, Any]:
+    """Return Ada with a model of her own, Bob with a backend of his own, and Cleo with neither."""
+    content = answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus")
+    content["users"][0]["model"] = "haiku"
+    content["users"] += [
+        {"telegram_id": 2, "name": "Bob", "os_user": "bob", "agent_backend": "claude"},
+        {"telegram_id": 3, "name": "Cleo", "os_user": "carol"},
+    ]
+    content["users"][1]["model"] = "opus"
+    return content
+
+
+def test_a_model_of_a_persons_own_is_asked_again_too(desk: Desk) -> None:
+    desk.given(people_after_codex())
+    wizard = desk.wizard()
+    assert wizard.go_on({"AGENT_BACKEND": "codex", "Model of Ada": "gpt-5.4-mini"}) == 0
+    assert "the model of Ada 'haiku' does not fit codex" in wizard.transcript
+    assert wizard.offered["Model of Ada"] == "gpt-5.5"
+    assert [prompt for prompt in wizard.asked if prompt.startswith("Model of")] == ["Model of Ada"]
+    models = [user.get("model") for user in desk.settings()["kai_install_users"]]
+    assert models == ["gpt-5.4-mini", "opus", None]
+
+
+def test_a_secret_in_the_plain_file_moves_to_the_vault(desk: Desk) -> None:
+    desk.given(answers())
+    path = desk.host_vars() / "kai.yml"
+    text = path.read_text()
+    path.write_text(text + "kai_install_perplexity_api_key: pplx-of-ada\n")
+    before = desk.secrets()
+    wizard = desk.wizard()
+    assert wizard.go_on() == 0
+    assert "kai_install_perplexity_api_key was in kai.yml; it moves to the vault" in (
+        wizard.transcript
+    )
+    assert "pplx-of-ada" not in path.read_text() + wizard.transcript
+    assert desk.secrets() == {**before, "kai_install_perplexity_api_key": "pplx-of-ada"}
+
+
+REFUSED = [
+    ("service_user", "ALL", "sudoers"),
+    ("install_dir", "opt/kai", "absolute"),
+    ("source", "", "needed"),
+    ("TELEGRAM_BOT_TOKEN", "hunter2", "@BotFather"),
+    ("telegram_id", "@ada", "whole number"),
+    ("os_user", "root", "superuser"),
+    ("AGENT_BACKEND", "gemini", "claude, codex, goose"),
+    ("CLAUDE_BIN", "bin/claude", "absolute"),
+    ("DEFAULT_MODEL", "gpt-5.5", "opus, sonnet, haiku"),
+    ("WEBHOOK_PORT", "65536", "65535"),
+]
+
+
+def test_an_unacceptable_answer_is_asked_again_with_the_reason(desk: Desk) -> None:
+    wizard = desk.wizard()
+    for prompt, refused, reason in REFUSED:
+        wizard.go_to(prompt, **FIRST_RUN)
+        said = len(wizard.transcript)
+        wizard.child.sendline(refused)
+        # a choice shows its list only once
+        again = "Number or name: " if prompt in ("AGENT_BACKEND", "DEFAULT_MODEL") else None
+        if again:
+            wizard.child.expect_exact(again)
+            wizard.transcript += wizard.child.before
+        else:
+            assert wizard.next_prompt() == prompt
+        assert reason in wizard.transcript[said:], prompt
+        if prompt == "TELEGRAM_BOT_TOKEN":
+            assert refused not in wizard.transcript
+        wizard.child.sendline(FIRST_RUN.get(prompt, ""))
+    while wizard.next_prompt():
+        wizard.child.sendline()
+    assert wizard.end() == 0
+    assert desk.settings()["kai_install_agent_backend"] == "claude"
+
+
+def test_one_section_is_asked_alone(desk: Desk) -> None:
+    desk.given(answers())
+    wizard: Wizard = desk.wizard("--no-probe", "--section", "server")
+    assert wizard.go_on({"WEBHOOK_PORT": "8181"}) == 0
+    assert wizard.asked == ["WEBHOOK_PORT", "WEBHOOK_SECRET", "Write this to"]
+    assert desk.settings()["kai_install_webhook_port"] == 8181
+
+
+def test_without_a_password_file_the_vault_password_is_asked_unseen(desk: Desk) -> None:
+    desk.given(answers())
+    password = desk.password_file.read_text().strip()
+    desk.password_file.unlink()
+    before = desk.tree()
+    wizard = desk.wizard()
+    wizard.go_to("Vault password")
+    wizard.child.sendline("a wrong one")
+    wizard.child.expect(pexpect.EOF)
+    assert "vault password" in wizard.child.before
+    assert wizard.end() == 2
+    wizard = desk.wizard("--no-probe", "--section", "server")
+    assert wizard.go_on({"Vault password": password, "WEBHOOK_PORT": "8181"}) == 0
+    assert password not in wizard.transcript
+    assert not desk.password_file.exists()
+    assert desk.tree().keys() == before.keys()

@@ -1,0 +1,95 @@
+"""What the documents tell people to type works, and what they name exists."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kai_ansible.collection import contract
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.wizard.answers import read_answers
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+KAI_ANSIBLE = Path(sys.executable).parent / "kai-ansible"
+
+# what each command of the documents is proven by, besides being understood
+PROVEN_BY = {
+    "make demo": "tests/demo",
+    "make test": ".ci/run",
+    "make config": "tests/issue_486",
+    "make check": "tests/issue_486",
+    "make install": "tests/issue_486",
+    "make install CODEX_BIN=/opt/agents/codex": "tests/issue_486",
+    "make logins": "tests/issue_486",
+}
+
+
+def blocks(path: Path, language: str) -> Iterator[str]:
+    """The fenced blocks of a document in a language."""
+    yield from re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.S)
+
+
+def commands() -> list[str]:
+    """Every command line of every document."""
+    return [
+        line
+        for path in DOCUMENTS
+        for block in blocks(path, "console")
+        for line in block.splitlines()
+        if line.strip()
+    ]
+
+
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith("make ")])
+def test_a_make_command_is_a_verb_of_the_makefile(command: str) -> None:
+    shown = subprocess.run(
+        [*shlex.split(command), "--dry-run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert (ROOT / PROVEN_BY[command]).exists()
+
+
+@pytest.mark.parametrize(
+    "command", [line for line in commands() if line.startswith(".venv/bin/kai-ansible ")]
+)
+def test_an_option_of_a_documented_command_exists(command: str) -> None:
+    verb, *words = shlex.split(command)[1:]
+    options = [word for word in words if word.startswith("--")]
+    shown = subprocess.run(
+        [str(KAI_ANSIBLE), verb, "--help"], capture_output=True, text=True, check=True
+    )
+    assert [option for option in options if option not in shown.stdout] == []
+
+
+def test_the_answers_of_the_readme_are_a_valid_configuration(tmp_path: Path) -> None:
+    [text] = blocks(ROOT / "README.md", "yaml")
+    path = tmp_path / "answers.yml"
+    path.write_text(text, encoding="utf-8")
+    answers, problems = read_answers(contract(), path)
+    assert problems == []
+    # the wizard makes this one at random
+    answers["kai_install_webhook_secret"] = "0" * 64
+    assert read_configuration(contract(), answers).problems == []
+
+
+def test_the_example_inventory_is_a_valid_configuration() -> None:
+    variables = {}
+    for path in (ROOT / "inventory.example" / "host_vars" / "bot1").glob("*.yml"):
+        variables.update(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert read_configuration(contract(), variables).problems == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_link_between_documents_leads_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (document.parent / target).exists()] == []

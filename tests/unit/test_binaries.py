@@ -1,0 +1,152 @@
+"""Which copy of an agent's binary is used."""
+
+from typing import Any
+
+import pytest
+from samples import user, variables
+
+from kai_ansible.rules.binaries import backends_in_use, choose_binary, runners
+from kai_ansible.rules.configuration import Configuration, read_configuration
+
+Contract = dict[str, Any]
+
+
+def seen(path: str, source: str, fault: str | None = None) -> dict[str, Any]:
+    return {"path": path, "source": source, "fault": fault}
+
+
+@pytest.fixture(scope="module")
+def everybody(contract: Contract) -> Configuration:
+    """Ada and Ben on codex, Cem on claude without an account, Dia on goose."""
+    return read_configuration(
+        contract,
+        variables(
+            user(1, "Ada", os_user="alice", agent_backend="codex"),
+            user(2, "Ben", os_user="bob", agent_backend="codex"),
+            user(3, "Cem"),
+            user(
+                *(4, "Dia"),
+                os_user="carol",
+                agent_backend="goose",
+                llm_provider="ollama",
+                model="llama4:8b",
+            ),
+        ),
+    )
+
+
+def test_who_runs_what(contract: Contract, everybody: Configuration) -> None:
+    assert everybody.problems == []
+    assert backends_in_use(everybody) == ["codex", "claude", "goose"]
+    assert runners(contract, everybody, "codex") == ["alice", "bob"]
+    assert runners(contract, everybody, "claude") == ["kai"]
+    # Kai 1.x starts goose without sudo, whatever account the person has
+    assert runners(contract, everybody, "goose") == ["kai"]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "path", "source"),
+    [
+        (
+            [
+                seen("/home/bob/.npm-global/bin/codex", "deployed"),
+                seen("/usr/local/bin/codex", "path"),
+                seen("/usr/bin/codex", "usual"),
+            ],
+            *("/home/bob/.npm-global/bin/codex", "deployed"),
+        ),
+        (
+            [
+                seen("/gone/codex", "deployed", "does not exist"),
+                seen("/home/alice/bin/codex", "path", "bob cannot execute"),
+                seen("/usr/bin/codex", "path"),
+                seen("/usr/local/bin/codex", "usual"),
+            ],
+            *("/usr/bin/codex", "path"),
+        ),
+        (
+            [
+                seen("/gone/codex", "deployed", "does not exist"),
+                seen("/usr/local/bin/codex", "usual"),
+            ],
+            *("/usr/local/bin/codex", "usual"),
+        ),
+        ([seen("/opt/codex-1.2/run", "host_vars")], "/opt/codex-1.2/run", "host_vars"),
+    ],
+)
+def test_the_first_that_works_is_used(
+    contract: Contract,
+    everybody: Configuration,
+    candidates: list[dict[str, Any]],
+    path: str,
+    source: str,
+) -> None:
+    binary, problems = choose_binary(contract, everybody, "codex", candidates)
+    assert problems == []
+    assert binary is not None
+    assert (binary.backend, binary.path, binary.source) == ("codex", path, source)
+
+
+def test_a_working_path_of_the_host_is_never_replaced_by_a_guess(
+    contract: Contract, everybody: Configuration
+) -> None:
+    """Issue 486, bug 4."""
+    deployed = seen("/home/bob/.npm-global/bin/codex", "deployed")
+    binary, _ = choose_binary(
+        contract, everybody, "codex", [deployed, seen("/opt/homebrew/bin/codex", "usual")]
+    )
+    assert binary is not None
+    assert binary.path == "/home/bob/.npm-global/bin/codex"
+
+
+def test_a_broken_path_of_host_vars_is_a_problem(
+    contract: Contract, everybody: Configuration
+) -> None:
+    candidates = [
+        seen("/opt/codex", "host_vars", "bob cannot execute"),
+        seen("/usr/local/bin/codex", "deployed"),
+    ]
+    binary, (problem,) = choose_binary(contract, everybody, "codex", candidates)
+    assert binary is None
+    assert problem.where == "kai_install_codex_bin"
+    assert problem.found == "'/opt/codex', which bob cannot execute"
+    assert problem.expected == "a path that every account of codex can execute (used by Ada, Ben)"
+    assert "make install CODEX_BIN=/absolute/path" in problem.fix
+
+
+def test_none_at_all_names_what_was_tried(contract: Contract, everybody: Configuration) -> None:
+    binary, (problem,) = choose_binary(contract, everybody, "codex", [])
+    assert (binary, problem.found) == (None, "no codex on the host")
+    candidates = [
+        seen("/home/alice/bin/codex", "path", "bob cannot execute"),
+        seen("/usr/bin/codex", "usual", "does not exist"),
+    ]
+    binary, (problem,) = choose_binary(contract, everybody, "codex", candidates)
+    assert binary is None
+    assert problem.found == (
+        "no codex on the host (/home/alice/bin/codex bob cannot execute; "
+        "/usr/bin/codex does not exist)"
+    )
+    assert problem.expected == "codex installed for Ada, Ben"
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("/opt/claude-2.1/run", "is not named claude, and the bot starts it by that name"),
+        ("/opt/a:b/claude", "has a colon, which separates directories in PATH"),
+        ("/opt/(new)/claude", "has a control character, quote, backslash, glob or shell character"),
+    ],
+)
+def test_a_path_that_the_bot_would_not_find(
+    contract: Contract, everybody: Configuration, path: str, fault: str
+) -> None:
+    binary, (problem,) = choose_binary(contract, everybody, "claude", [seen(path, "host_vars")])
+    assert binary is None
+    assert problem.found == f"{path!r}, which {fault}"
+    # found on the host it is passed over
+    usual = seen("/usr/bin/claude", "usual")
+    other, problems = choose_binary(contract, everybody, "claude", [seen(path, "path"), usual])
+    assert problems == []
+    assert other is not None
+    assert other.path == "/usr/bin/claude"

@@ -1,0 +1,269 @@
+"""The filters and the templates of the role, through Ansible's own templating."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
+from kai.protected import parse_env
+from samples import SECRET, TOKEN, probe, user, variables
+
+from kai_ansible.rules.sudoers import commands_by_account
+
+Contract = dict[str, Any]
+Render = Callable[..., Any]
+TEMPLATES = Path(__file__).parents[2] / "roles" / "kai_install" / "templates"
+
+
+@pytest.fixture(scope="module")
+def render(collections_path: Path) -> Render:
+    """Return what Ansible makes of an expression, given variables by name."""
+    init_plugin_loader([str(collections_path)])
+
+    def evaluate(expression: str, **values: Any) -> Any:
+        templar = Templar(loader=DataLoader(), variables=values)
+        return templar.template(trust_as_template("{{ " + expression + " }}"))
+
+    return evaluate
+
+
+@pytest.mark.parametrize(
+    ("expression", "result"),
+    [
+        ("'a b' | kai.bot.env_line('KEY')", 'KEY="a b"'),
+        ("'/opt/a b' | kai.bot.sudoers_command", "/opt/a\\ b"),
+        ("['/a b', '/c'] | kai.bot.secure_path", '"/a b:/c"'),
+        ("'50% $x' | kai.bot.unit_word", '"50%% $x"'),
+        ("'50% $x' | kai.bot.unit_argument", '"50%% $$x"'),
+        ("'/opt/50%' | kai.bot.unit_path", "/opt/50%%"),
+    ],
+)
+def test_words(render: Render, expression: str, result: str) -> None:
+    assert render(expression) == result
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("value | kai.bot.env_line('KEY')", "the value of KEY has a line break or NUL"),
+        ("'x' | kai.bot.env_line('A B')", "'A B' is not the name of an environment variable"),
+        ("'/opt/*' | kai.bot.sudoers_command", "glob or shell character"),
+        ("['/a:b'] | kai.bot.secure_path", "has a colon"),
+        ("[] | kai.bot.python_for('new')", "requires-python 'new' is not a range"),
+    ],
+)
+def test_what_cannot_be_written_is_an_error(render: Render, expression: str, reason: str) -> None:
+    with pytest.raises(AnsibleError) as caught:
+        render(expression, value="sesame\n")
+    assert reason in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+INTERPRETERS = [
+    {"path": "/usr/local/bin/python3.14", "version": "3.14.0rc1"},
+    {"path": "/usr/bin/python3.13", "version": "3.13.5"},
+    {"path": "/usr/bin/python3.11", "version": "3.11.2"},
+]
+
+
+@pytest.mark.parametrize(
+    ("requires", "wanted", "path"),
+    [
+        (">=3.13", "", "/usr/local/bin/python3.14"),
+        (">=3.13,<3.14", "", "/usr/bin/python3.13"),
+        ("~=3.11.0", "", "/usr/bin/python3.11"),
+        ("", "", "/usr/local/bin/python3.14"),
+        (">=3.13", "/opt/python", "/opt/python"),
+    ],
+)
+def test_the_newest_interpreter_in_the_range(
+    render: Render, requires: str, wanted: str, path: str
+) -> None:
+    found = render(
+        "them | kai.bot.python_for(requires, wanted)",
+        them=INTERPRETERS,
+        requires=requires,
+        wanted=wanted,
+    )
+    assert found == {"path": path, "problems": []}
+
+
+def test_no_interpreter_in_the_range(render: Render) -> None:
+    found = render("them | kai.bot.python_for('>=3.15')", them=INTERPRETERS[1:])
+    (problem,) = found["problems"]
+    assert found["path"] == ""
+    assert problem["where"] == "kai_install_python"
+    assert problem["found"] == (
+        "no Python >=3.15 with the venv module on the host, only /usr/bin/python3.13 (3.13.5), "
+        "/usr/bin/python3.11 (3.11.2)"
+    )
+
+
+def test_problems_are_numbered(render: Render) -> None:
+    problem = {"where": "x", "found": "a", "expected": "b", "fix": "c"}
+    line = "x: found a, expected b. Fix: c"
+    assert render("them | kai.bot.problems_text", them=[problem]) == (
+        f"1 problem; nothing was changed.\n1. {line}"
+    )
+    assert render("them | kai.bot.problems_text", them=[problem] * 2) == (
+        f"2 problems; nothing was changed.\n1. {line}\n2. {line}"
+    )
+
+
+def read(
+    render: Render, contract: Contract, given: Contract, text: str | None = None
+) -> dict[str, Any]:
+    result: dict[str, Any] = render(
+        "given | kai.bot.configuration(contract, text)", given=given, contract=contract, text=text
+    )
+    return result
+
+
+def test_a_configuration(render: Render, contract: Contract) -> None:
+    given = variables(
+        webhook_port="9090", secret_extra_env={"TOKEN": "x", "GONE": None, "NUMBER": 5}
+    )
+    found = read(render, contract, given)
+    assert found["problems"] == []
+    assert found["port"] == 9090
+    assert found["host"]["service_user"] == "kai"
+    assert sorted(found["secrets"]) == sorted([TOKEN, SECRET, "x", "5"])
+
+
+@pytest.mark.parametrize("extra", [None, "", {}, ["x"], "x"])
+def test_an_unusable_mapping_of_secrets_is_no_crash(
+    render: Render, contract: Contract, extra: Any
+) -> None:
+    found = read(render, contract, variables(secret_extra_env=extra))
+    assert len(found["problems"]) == (1 if extra else 0)
+    assert sorted(found["secrets"]) == sorted([TOKEN, SECRET])
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "told"),
+    [
+        ("users:\n- {telegram_id: 1, name: Ada, os_user: alice, model: opus}\n", [], ""),
+        ("", ["users_file"], "nobody"),
+        ("{}", ["users_file"], "nobody"),
+        ("users:\n", ["users_file"], "nobody"),
+        ("users: 3\n", ["users_file"], "int"),
+        ("- 1\n", ["users_file"], "nobody"),
+        ("users: [", ["users_file"], "text that is not YAML"),
+    ],
+)
+@pytest.mark.parametrize("port", [8080, 0])
+def test_the_operators_own_users_yaml(
+    render: Render, contract: Contract, text: str, where: list[str], told: str, port: int
+) -> None:
+    given = variables(users_file="/srv/users.yaml", webhook_port=port)
+    del given["kai_install_users"]
+    problems = read(render, contract, given, text)["problems"]
+    other = [] if port else ["kai_install_webhook_port"]
+    assert sorted(problem["where"] for problem in problems) == sorted(
+        [f"kai_install_{name}" for name in where] + other
+    )
+    assert told in "".join(problem["found"] for problem in problems)
+
+
+@pytest.fixture(scope="module")
+def rendered(render: Render, contract: Contract) -> Callable[[str], str]:
+    """Return a template of the role as the role renders it for a difficult installation."""
+    given = variables(
+        user(1, "Ada", os_user="alice", agent_backend="codex", model="gpt-5.4"),
+        user(2, "Ben: {{ x }}", os_user="bob", shoe=44),
+        install_dir="/opt/50% kai",
+        codex_auth_mode="api_key",
+        openai_api_key="sk-'\"\\ $x # {{ not a template }}",
+        extra_env={"JSON": '{"pr_review":"sonnet"}'},
+    )
+    seen = probe(
+        binaries={
+            "claude": [{"path": "/opt/a b/claude", "source": "path", "fault": None}],
+            "codex": [{"path": "/opt/c,d/codex=1", "source": "path", "fault": None}],
+        }
+    )
+    desired = render(
+        "given | kai.bot.desired_state(contract, seen)", given=given, contract=contract, seen=seen
+    )
+    assert desired["problems"] == []
+
+    def of(name: str) -> str:
+        text: str = render(
+            "lookup('ansible.builtin.template', path)",
+            path=str(TEMPLATES / name),
+            _kai_install_desired=desired,
+            _kai_install_contract=contract,
+            _kai_install_host=read(render, contract, given)["host"],
+            _kai_install_current="/opt/50% kai/current",
+        )
+        return text
+
+    return of
+
+
+def test_the_environment_file(rendered: Callable[[str], str]) -> None:
+    text = rendered("env.j2")
+    assert text.endswith('WEBHOOK_SECRET="' + SECRET + '"\n')
+    assert parse_env(text) == {
+        "AGENT_BACKEND": "claude",
+        "CODEX_AUTH_MODE": "api_key",
+        "CODEX_BIN": "/opt/c,d/codex=1",
+        "DEFAULT_MODEL": "sonnet",
+        "JSON": '{"pr_review":"sonnet"}',
+        "OPENAI_API_KEY": "sk-'\"\\ $x # {{ not a template }}",
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TTS_ENABLED": "false",
+        "VOICE_ENABLED": "false",
+        "WEBHOOK_PORT": "8080",
+        "WEBHOOK_SECRET": SECRET,
+    }
+
+
+def test_users_yaml(rendered: Callable[[str], str]) -> None:
+    assert yaml.safe_load(rendered("users.yaml.j2")) == {
+        "users": [
+            user(1, "Ada", os_user="alice", agent_backend="codex", model="gpt-5.4"),
+            user(2, "Ben: {{ x }}", os_user="bob", shoe=44),
+        ]
+    }
+
+
+def test_the_sudoers_drop_in(rendered: Callable[[str], str]) -> None:
+    text = rendered("sudoers.j2")
+    rules = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert rules == [
+        'Defaults:kai secure_path="/opt/a b:/home/kai/.local/bin:/usr/local/bin:/usr/bin:/bin"',
+        'Defaults:kai env_keep += "OPENAI_API_KEY"',
+        "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/env",
+        "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/users.yaml",
+        "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/services.yaml",
+        "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/workspaces.yaml",
+        "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/totp.secret",
+        "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/totp.attempts",
+        "kai ALL=(root) NOPASSWD: /usr/bin/tee /etc/kai/totp.attempts",
+        "kai ALL=(alice) SETENV: NOPASSWD: /opt/c\\,d/codex\\=1",
+        "kai ALL=(bob) SETENV: NOPASSWD: /opt/a\\ b/claude",
+        "kai ALL=(alice) NOPASSWD: /bin/kill",
+        "kai ALL=(bob) NOPASSWD: /bin/kill",
+    ]
+    # a later look at the host reads the same back
+    assert commands_by_account(text)[-4:] == [
+        ("alice", "/opt/c,d/codex=1"),
+        ("bob", "/opt/a b/claude"),
+        ("alice", "/bin/kill"),
+        ("bob", "/bin/kill"),
+    ]
+
+
+def test_the_unit(rendered: Callable[[str], str]) -> None:
+    lines = rendered("kai.service.j2").splitlines()
+    assert 'ExecStart="/opt/50%% kai/current/venv/bin/python" -m kai' in lines
+    assert "WorkingDirectory=/opt/50%% kai/current" in lines
+    assert 'Environment="KAI_INSTALL_DIR=/opt/50%% kai/current"' in lines
+    assert 'Environment="PATH=/opt/a b:/home/kai/.local/bin:/usr/local/bin:/usr/bin:/bin"' in lines
+    assert "User=kai" in lines

@@ -1,0 +1,359 @@
+"""What a host must look like."""
+
+from typing import Any
+
+import pytest
+from samples import SECRET, TOKEN, probe, user, variables
+
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.plan import desired_state, probe_request
+
+Contract = dict[str, Any]
+ADA = user(1, "Ada", os_user="alice", agent_backend="codex")
+BEN = user(2, "Ben", os_user="bob")
+CEM = user(3, "Cem")
+DIA = user(
+    *(4, "Dia"), os_user="carol", agent_backend="goose", llm_provider="ollama", model="llama4:8b"
+)
+
+
+def plan(
+    contract: Contract, *users: dict[str, Any], seen: dict[str, Any] | None = None, **settings: Any
+) -> dict[str, Any]:
+    read = read_configuration(contract, variables(*users, **settings))
+    assert read.problems == []
+    return desired_state(contract, read, seen or probe())
+
+
+def places(desired: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(problem["where"], problem["found"]) for problem in desired["problems"]]
+
+
+def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
+    read = read_configuration(
+        contract,
+        variables(
+            {**ADA, "home_workspace": "/srv/ada", "allowed_workspaces": ["/srv/a", "/srv/ada"]},
+            {**BEN, "workspace_base": "/srv/ben"},
+            DIA,
+            allowed_workspaces="/srv/a,/srv/b",
+            codex_bin="/opt/codex",
+        ),
+    )
+    request = probe_request(contract, read)
+    assert request.pop("platforms") == contract["platforms"]
+    binaries = request.pop("binaries")
+    assert request == {
+        "service_user": "kai",
+        "os_users": ["alice", "bob", "carol"],
+        "install_dir": "/opt/kai",
+        "directories": ["/srv/ada", "/srv/ben", "/srv/a", "/srv/b"],
+        "env_file": "/etc/kai/env",
+        "sudoers_file": "/etc/sudoers.d/kai",
+    }
+    for entry in binaries:
+        assert "linux" in entry.pop("usual_places")
+    assert binaries == [
+        {
+            "backend": "codex",
+            "name": "codex",
+            "env_key": "CODEX_BIN",
+            "wanted": "/opt/codex",
+            "accounts": ["alice"],
+            "login_files": [".codex/auth.json"],
+        },
+        {
+            "backend": "claude",
+            "name": "claude",
+            "env_key": "",
+            "wanted": "",
+            "accounts": ["bob"],
+            "login_files": [".claude/.credentials.json"],
+        },
+        {
+            "backend": "goose",
+            "name": "goose",
+            "env_key": "",
+            "wanted": "",
+            "accounts": ["kai"],
+            "login_files": [],
+        },
+    ]
+
+
+def test_sudo_rules_for_the_pairs_in_use_and_no_others(contract: Contract) -> None:
+    desired = plan(contract, ADA, BEN, CEM, DIA, {**BEN, "telegram_id": 5, "name": "Eli"})
+    assert desired["problems"] == []
+    sudo = desired["sudo"]
+    assert [(agent["account"], agent["command"], agent["tags"]) for agent in sudo["agents"]] == [
+        ("alice", "/usr/local/bin/codex", ["SETENV", "NOPASSWD"]),
+        ("bob", "/usr/local/bin/claude", ["SETENV", "NOPASSWD"]),
+    ]
+    assert sudo["kill_accounts"] == ["alice", "bob"]
+    assert sudo["reads"] == [
+        "/etc/kai/env",
+        "/etc/kai/users.yaml",
+        "/etc/kai/services.yaml",
+        "/etc/kai/workspaces.yaml",
+        "/etc/kai/totp.secret",
+        "/etc/kai/totp.attempts",
+    ]
+    assert sudo["writes"] == ["/etc/kai/totp.attempts"]
+    assert (sudo["path"], sudo["mode"]) == ("/etc/sudoers.d/kai", "0440")
+    assert sudo["env_keep"] == []
+
+
+def test_nobody_with_an_account_means_no_agent_rule(contract: Contract) -> None:
+    sudo = plan(contract, CEM, DIA)["sudo"]
+    assert (sudo["agents"], sudo["kill_accounts"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("people", "kept"), [([ADA, BEN], ["OPENAI_API_KEY"]), ([BEN], []), ([CEM], [])]
+)
+def test_the_key_passes_sudo_only_for_codex_behind_sudo(
+    contract: Contract, people: list[dict[str, Any]], kept: list[str]
+) -> None:
+    settings = {"codex_auth_mode": "api_key", "openai_api_key": "k"}
+    assert plan(contract, *people, **settings)["sudo"]["env_keep"] == kept
+
+
+def test_the_environment_file(contract: Contract) -> None:
+    desired = plan(contract, ADA, BEN, spec_dir="docs", extra_env={"NEW": "1"})
+    assert list(desired["env"].items()) == [
+        ("AGENT_BACKEND", "claude"),
+        ("CODEX_BIN", "/usr/local/bin/codex"),
+        ("DEFAULT_MODEL", "sonnet"),
+        ("NEW", "1"),
+        ("SPEC_DIR", "docs"),
+        ("TELEGRAM_BOT_TOKEN", TOKEN),
+        ("TTS_ENABLED", "false"),
+        ("VOICE_ENABLED", "false"),
+        ("WEBHOOK_PORT", "8080"),
+        ("WEBHOOK_SECRET", SECRET),
+    ]
+    # where nobody uses codex, its path is not written
+    assert "CODEX_BIN" not in plan(contract, BEN, codex_bin="/opt/codex")["env"]
+
+
+def test_a_binary_that_is_started_by_its_name_is_found_first(contract: Contract) -> None:
+    seen = probe(
+        binaries={
+            "claude": [{"path": "/home/kai/.claude/bin/claude", "source": "path", "fault": None}],
+            "codex": [{"path": "/opt/codex/codex", "source": "usual", "fault": None}],
+            "goose": [{"path": "/usr/bin/goose", "source": "deployed", "fault": None}],
+        }
+    )
+    desired = plan(contract, ADA, BEN, DIA, seen=seen)
+    path = ["/home/kai/.claude/bin", "/usr/bin", "/home/kai/.local/bin", "/usr/local/bin", "/bin"]
+    assert desired["sudo"]["secure_path"] == path
+    assert desired["unit"]["environment"] == {
+        "PATH": ":".join(path),
+        "KAI_INSTALL_DIR": "/opt/kai/current",
+        "KAI_DATA_DIR": "/var/lib/kai",
+    }
+    assert desired["unit"]["path"] == "/etc/systemd/system/kai.service"
+    assert desired["notes"] == [
+        "codex is taken from /opt/codex/codex, a guess: nothing on the host or in host_vars names "
+        "it."
+    ]
+    assert desired["binaries"]["codex"] == {"path": "/opt/codex/codex", "source": "usual"}
+
+
+def test_the_model_is_filled_in_where_the_inherited_one_does_not_fit(contract: Contract) -> None:
+    unknown = {**CEM, "shoe": 44}
+    own = {**BEN, "model": "OPUS"}
+    desired = plan(contract, ADA, own, unknown, default_model="haiku")
+    assert desired["users"] == [
+        {**ADA, "model": "gpt-5.5"},
+        {**BEN, "model": "opus"},
+        {**CEM, "shoe": 44},
+    ]
+    assert [person["model"] for person in desired["people"]] == ["gpt-5.5", "opus", "haiku"]
+
+
+def owned(desired: dict[str, Any]) -> dict[str, tuple[str, str, str | None]]:
+    return {
+        entry["path"]: (entry["owner"], entry["group_of"], entry["mode"])
+        for entry in desired["directories"]
+    }
+
+
+def test_directories(contract: Contract) -> None:
+    desired = plan(
+        contract,
+        {**ADA, "home_workspace": "/srv/ada"},
+        {**BEN, "home_workspace": "/data/kai/home/ben"},
+        CEM,
+        seen=probe(directories={"/srv/ada": "directory", "/data/kai/home/ben": "absent"}),
+        data_dir="/data/kai",
+        install_dir="/srv/kai",
+        workspace_base="/srv/work",
+    )
+    assert desired["problems"] == []
+    found = owned(desired)
+    assert len(found) == len(desired["directories"])
+    assert found == {
+        "/etc/kai": ("root", "root", "0755"),
+        "/srv/kai": ("root", "root", "0755"),
+        "/srv/kai/releases": ("root", "root", "0755"),
+        "/data/kai": ("kai", "kai", "0711"),
+        "/data/kai/logs": ("kai", "kai", "0700"),
+        **{
+            f"/data/kai/{name}": ("kai", "kai", "0711")
+            for name in ("files", "history", "memory", "preferences", "home", "tmp")
+        },
+        "/srv/work": ("kai", "kai", None),
+        # a home outside the data directory is the person's own business
+        "/data/kai/memory/1": ("alice", "kai", "2750"),
+        "/data/kai/preferences/1": ("alice", "kai", "2750"),
+        "/data/kai/memory/2": ("bob", "kai", "2750"),
+        "/data/kai/preferences/2": ("bob", "kai", "2750"),
+        "/data/kai/home/ben": ("bob", "kai", "2750"),
+        "/data/kai/home/ben/.claude": ("bob", "kai", "2750"),
+        "/data/kai/memory/3": ("kai", "kai", "2750"),
+        "/data/kai/preferences/3": ("kai", "kai", "2750"),
+        "/data/kai/home/3": ("kai", "kai", "2750"),
+        "/data/kai/home/3/.claude": ("kai", "kai", "2750"),
+        "/data/kai/tmp/alice": ("alice", "kai", "0700"),
+        "/data/kai/tmp/bob": ("bob", "kai", "0700"),
+    }
+    paths = [entry["path"] for entry in desired["directories"]]
+    for index, path in enumerate(paths):
+        assert not any(other.startswith(path + "/") for other in paths[:index])
+
+
+def test_first_files(contract: Contract) -> None:
+    seeds = plan(contract, {**ADA, "home_workspace": "/srv/ada"}, DIA)["seeds"]
+    assert [(seed["path"], seed["owner"], seed["mode"]) for seed in seeds] == [
+        ("/var/lib/kai/memory/1/MEMORY.md", "alice", "0640"),
+        ("/var/lib/kai/preferences/1/PREFERENCES.md", "alice", "0640"),
+        ("/var/lib/kai/memory/4/MEMORY.md", "carol", "0640"),
+        ("/var/lib/kai/preferences/4/PREFERENCES.md", "carol", "0640"),
+        ("/var/lib/kai/home/4/.claude/CLAUDE.md", "carol", "0640"),
+        ("/home/kai/.config/goose/config.yaml", "kai", "0644"),
+    ]
+
+
+def test_proofs_are_the_commands_of_the_bot(contract: Contract) -> None:
+    proofs = [proof["argv"] for proof in plan(contract, ADA, BEN, CEM, DIA)["proofs"]]
+    assert ["sudo", "-n", "cat", "/etc/kai/env"] in proofs
+    preserve = "--preserve-env=KAI_WEBHOOK_SECRET,TMPDIR"
+    assert proofs[-4:] == [
+        ["sudo", "-n", "-H", "-u", "alice", preserve, "--", "/usr/local/bin/codex", "--version"],
+        ["sudo", "-n", "-H", "-u", "bob", preserve, "--", "claude", "--version"],
+        ["claude", "--version"],
+        ["goose", "--version"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "settings", "lost"),
+    [
+        (["NEW_KEY"], {}, ["kai_install_extra_env.NEW_KEY"]),
+        (["NEW_KEY"], {"extra_env": {"NEW_KEY": "1"}}, []),
+        (["NEW_KEY"], {"secret_extra_env": {"NEW_KEY": "1"}}, []),
+        (["NEW_KEY"], {"extra_env": {"NEW_KEY": None}}, []),
+        (["BUDGET_CEILING", "SPEC_DIR"], {"spec_dir": "x"}, ["kai_install_budget_ceiling"]),
+        (["CLAUDE_MAX_BUDGET_USD"], {}, ["kai_install_budget_ceiling"]),
+        (["CLAUDE_MAX_BUDGET_USD"], {"budget_ceiling": 3}, []),
+        (["BUDGET_CEILING"], {"budget_ceiling": None}, []),
+        # written always, without use for these people, or set by the service definition
+        (["WEBHOOK_PORT", "CLAUDE_MODEL", "CODEX_BIN", "CODEX_AUTH_MODE", "KAI_DATA_DIR"], {}, []),
+        (["ALLOWED_USER_IDS", "MEMORY_EPISODE_MODEL"], {}, []),
+        (["PERPLEXITY_API_KEY"], {}, ["kai_install_perplexity_api_key"]),
+    ],
+)
+def test_keys_that_only_the_host_has(
+    contract: Contract, keys: list[str], settings: dict[str, Any], lost: list[str]
+) -> None:
+    desired = plan(contract, BEN, seen=probe(env_keys=keys), **settings)
+    assert [problem["expected"] for problem in desired["problems"]] == [
+        f"{place} in host_vars" for place in lost
+    ]
+
+
+def test_what_kai_no_longer_reads_is_reported_when_found(contract: Contract) -> None:
+    desired = plan(contract, BEN, seen=probe(env_keys=["ALLOWED_USER_IDS"]))
+    assert desired["notes"] == [
+        "/etc/kai/env: ALLOWED_USER_IDS is not kept: users.yaml says who may talk to the bot."
+    ]
+
+
+def account(uid: int) -> dict[str, Any]:
+    return {"uid": uid, "gid": uid, "home": "/x"}
+
+
+@pytest.mark.parametrize(
+    ("accounts", "found"),
+    [
+        ({"kai": account(5), "alice": account(6), "bob": account(7)}, []),
+        ({"kai": None, "alice": account(6), "bob": account(7)}, []),
+        (
+            {"kai": account(5), "alice": None, "bob": account(7)},
+            [("kai_install_users: os_user", "'alice', which is no account on the host")],
+        ),
+        (
+            {"kai": account(5), "alice": account(0), "bob": account(5)},
+            [
+                ("kai_install_users: os_user", "'alice', which has the same UID as root"),
+                ("kai_install_users: os_user", "'bob', which has the same UID as kai"),
+            ],
+        ),
+        (
+            {"kai": account(5), "alice": account(6), "bob": account(6)},
+            [("kai_install_users: os_user", "'bob', which has the same UID as alice")],
+        ),
+        (
+            {"kai": account(0), "alice": account(6), "bob": account(7)},
+            [("kai_install_service_user", "'kai', whose UID is 0")],
+        ),
+    ],
+)
+def test_accounts_of_the_host(
+    contract: Contract, accounts: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
+    assert places(plan(contract, ADA, BEN, seen=probe(accounts=accounts))) == found
+
+
+def test_directories_that_have_to_exist(contract: Contract) -> None:
+    seen = probe(
+        directories={
+            "/srv/a": "directory",
+            "/srv/b": "absent",
+            "/srv/c": "something else",
+            "/var/lib/kai/home/x": "absent",
+        }
+    )
+    assert [found for _, found in places(plan(contract, BEN, seen=seen))] == [
+        "/srv/b, which is absent",
+        "/srv/c, which is something else",
+    ]
+
+
+def test_a_foreign_system_is_told_and_nothing_else(contract: Contract) -> None:
+    fault = {
+        "where": "the host",
+        "found": "the operating system plan9",
+        "expected": "linux or darwin",
+        "fix": "choose another host",
+    }
+    desired = plan(contract, BEN, seen=probe(platform="plan9", faults=[fault]))
+    assert desired == {"problems": [fault], "notes": []}
+
+
+def test_all_obstacles_are_listed_at_once(contract: Contract) -> None:
+    seen = probe(
+        accounts={"kai": account(5), "alice": None, "bob": None},
+        binaries={"claude": []},
+        env_keys=["NEW"],
+        directories={"/srv/a": "absent"},
+    )
+    assert [where for where, _ in places(plan(contract, ADA, BEN, seen=seen))] == [
+        "kai_install_users: os_user",
+        "kai_install_users: os_user",
+        "a directory that the configuration names",
+        "kai_install_codex_bin",
+        "kai_install_claude_bin",
+        "/etc/kai/env: NEW",
+    ]

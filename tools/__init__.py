@@ -1,0 +1,1 @@
+"""Tools for developing kai-ansible; operators do not need them."""

@@ -1,0 +1,172 @@
+"""Draws the pictures of the README from a real run on a throwaway machine.
+
+usage: python -m tools.picture
+
+Writes docs/images/wizard.svg and docs/images/install.svg: what a terminal of 88 columns shows while
+the wizard asks, and while the role installs the stand-in bot.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pexpect
+import pyte
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from tests.testbed import machines
+from tools.demo import CHECKOUT, TOKEN, prepare
+
+COLUMNS, ROWS = 88, 120
+IMAGES = CHECKOUT / "docs" / "images"
+ENTER = "\r"
+# no font from elsewhere: the reader's own monospaced one does
+SVG = """\
+<svg class="{unique_id}" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{
+  font-family: ui-monospace, Menlo, Consolas, monospace;
+  font-size: {char_height}px;
+  line-height: {line_height}px;
+}}
+.{unique_id}-title {{ font-size: 18px; font-family: sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+class Terminal:
+    """A command in a terminal of its own, and what its screen shows."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        """Start kai-ansible on the inventory of a directory."""
+        self.screen = pyte.Screen(COLUMNS, ROWS)
+        self.stream = pyte.Stream(self.screen)
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "PROMPT_TOOLKIT_NO_CPR": "1",
+            "XDG_CONFIG_HOME": str(directory / "config"),
+        }
+        self.child = pexpect.spawn(
+            str(Path(sys.executable).parent / "kai-ansible"),
+            [*arguments, "--inventory", "inventory"],
+            dimensions=(ROWS, COLUMNS),
+            encoding="utf-8",
+            cwd=str(directory),
+            env=environment,
+            timeout=120,
+        )
+
+    def answer(self, prompt: str, keys: str) -> None:
+        """Wait for a prompt and type."""
+        self.child.expect_exact(prompt)
+        self.feed(self.child.before, self.child.after)
+        self.child.send(keys)
+
+    def feed(self, *output: object) -> None:
+        """Let the screen show output."""
+        self.stream.feed("".join(str(part) for part in output))
+
+    def finish(self) -> None:
+        """Wait for the end. Raises RuntimeError when the command failed."""
+        self.child.expect(pexpect.EOF)
+        self.feed(self.child.before)
+        self.child.close()
+        if self.child.exitstatus != 0:
+            raise RuntimeError("\n".join(self.screen.display))
+
+    def draw(self, title: str, path: Path) -> None:
+        """Write the screen, without its empty lines at the end, as an SVG."""
+        console = Console(record=True, width=COLUMNS, file=io.StringIO())
+        last = max(row for row, line in enumerate(self.screen.display) if line.strip())
+        for row in range(last + 1):
+            console.print(self.line(row), end="\n", soft_wrap=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(console.export_svg(title=title, code_format=SVG), encoding="utf-8")
+
+    def line(self, row: int) -> Text:
+        """Return one row with its colours."""
+        text = Text()
+        cells = (self.screen.buffer[row][column] for column in range(COLUMNS))
+        for style, run in itertools.groupby(cells, _style):
+            text.append("".join(cell.data for cell in run), style)
+        text.rstrip()
+        return text
+
+
+def _style(cell: pyte.screens.Char) -> Style:
+    color = None if cell.fg == "default" else _color(cell.fg)
+    return Style(color=color, bold=cell.bold, reverse=cell.reverse)
+
+
+def _color(name: str) -> str:
+    hexadecimal = len(name) == 6 and all(digit in "0123456789abcdef" for digit in name)
+    return f"#{name}" if hexadecimal else {"brown": "yellow"}.get(name, name)
+
+
+def wizard(directory: Path) -> None:
+    """Go through a first run and draw it."""
+    terminal = Terminal(directory, "config")
+    terminal.answer("Service user", ENTER)
+    terminal.answer("Install directory", ENTER)
+    terminal.answer("Data directory", ENTER)
+    terminal.answer("Kai source", "./kai" + ENTER)
+    terminal.answer("Telegram bot token", TOKEN + ENTER)
+    terminal.answer("Admin Telegram ID", "123456789" + ENTER)
+    terminal.answer("Admin display name", "\x15Alice" + ENTER)
+    terminal.answer("OS user of the admin", "alice" + ENTER)
+    terminal.answer("Agent backend", "\x1b[B" + ENTER)
+    terminal.answer("Codex auth mode", ENTER)
+    terminal.answer("Codex binary path", ENTER)
+    terminal.answer("Default model", ENTER)
+    terminal.answer("Webhook port", ENTER)
+    terminal.answer("Webhook secret", ENTER)
+    terminal.answer("Write this to", ENTER)
+    terminal.finish()
+    terminal.draw("kai-ansible config", IMAGES / "wizard.svg")
+
+
+def install(directory: Path) -> None:
+    """Install what the wizard wrote and draw it."""
+    terminal = Terminal(directory, "install")
+    terminal.finish()
+    terminal.draw("kai-ansible install", IMAGES / "install.svg")
+
+
+def main() -> int:
+    """Draw both pictures. Returns the exit code."""
+    with machines.running("bot1") as machine, tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        prepare(machine, directory)
+        shutil.copytree(CHECKOUT / "tests" / "fixtures" / "kai", directory / "kai")
+        wizard(directory)
+        install(directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
