@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.answers import read_assignments
 from kai_ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
+from kai_ansible.invoker import at_terminal, may_become_root
 from kai_ansible.report import tell_failure, tell_outcome
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 from kai_ansible.runner import Outcome, Run, run_playbook
 from kai_ansible.secrets import VaultPassword, find_vault_password
-from kai_ansible.wizard.answers import read_assignments
-from kai_ansible.wizard.draft import configuration_of, variable_is_secret
-from kai_ansible.wizard.host_view import may_become_root
-from kai_ansible.wizard.prompts import at_terminal
+from kai_ansible.variables import configuration_of, variable_is_secret
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 CENSORED = "censored"
@@ -35,6 +35,11 @@ class FailedTask:
         """Return the fields by name."""
         return asdict(self)
 
+    def with_what_follows(self, message: str) -> FailedTask:
+        """Return this failure with what a later message says after telling it again."""
+        more = message.rpartition(self.message)[2].strip()
+        return replace(self, message=f"{self.message}\n{more}".strip())
+
 
 def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[FailedTask]:
     """Return the tasks that ended a run, the cause first on each host.
@@ -52,9 +57,12 @@ def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[Faile
             continue
         host = str(data.get("host", ""))
         message = _message(data.get("res", {}))
-        told_before = [earlier.message for earlier in failures if earlier.host == host]
-        if not any(text in message for text in told_before):
-            failures.append(FailedTask(host, _task(data), message, _fix(message, host)))
+        failure = FailedTask(host, _task(data), message, _fix(message, host))
+        again = [known for known in failures if known.host == host and known.message in message]
+        if again:
+            failures[failures.index(again[0])] = again[0].with_what_follows(message)
+        else:
+            failures.append(failure)
     if failures:
         return failures
     lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -33,3 +35,19 @@ def give_to_owner_of(directory: Path, path: Path) -> None:
     if os.geteuid() == 0:
         owner = directory.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def may_become_root() -> bool:
+    """Return whether this account is root already, or sudo asks it for no password."""
+    if os.geteuid() == 0:
+        return True
+    try:
+        asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    except FileNotFoundError:
+        return False
+    return asked.returncode == 0
+
+
+def at_terminal() -> bool:
+    """Return whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

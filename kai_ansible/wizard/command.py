@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kai_ansible.answers import read_answers, read_assignments
 from kai_ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import Inventory, edited_texts, write_host_vars
+from kai_ansible.invoker import at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.secrets import VaultPassword, find_vault_password
-from kai_ansible.wizard.answers import read_answers, read_assignments
 from kai_ansible.wizard.draft import Draft
 from kai_ansible.wizard.host_view import HostView
 from kai_ansible.wizard.interview import Interview
-from kai_ansible.wizard.prompts import at_terminal, prompter
-from kai_ansible.wizard.review import show_changes, show_texts
+from kai_ansible.wizard.prompts import prompter
+from kai_ansible.wizard.review import show_changes, show_files
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
@@ -84,7 +85,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         raise CommandError("Nothing was written.", problems=problems, places=places)
     texts, moved = edited_texts(files, draft.changes, draft.is_secret, password)
     if options.only_print:
-        show_texts(screen, texts, draft)
+        show_files(screen, files, texts, draft)
         screen.document({"host": host, "would_write": [str(path) for path in texts]})
         return
     screen.notes(configuration.notes)

@@ -7,19 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kai_ansible.inventory import REMOVED, Removed, read_text
-from kai_ansible.rules.configuration import (
-    Configuration,
-    is_secret,
-    read_configuration,
-    variable,
-)
+from kai_ansible.inventory import REMOVED, Removed
+from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.sources import is_git_url
+from kai_ansible.variables import configuration_of, variable_is_secret
 
 SOURCE = variable("source")
-SECRET_EXTRA = variable("secret_extra_env")
 
 
 @dataclass
@@ -70,19 +63,3 @@ class Draft:
     def is_secret(self, name: str) -> bool:
         """Return whether a variable belongs in the vault."""
         return variable_is_secret(self.contract, name)
-
-
-def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Configuration:
-    """Return what variables mean, the operator's own users.yaml included."""
-    users = None
-    path = variables.get(variable("users_file"))
-    if path:
-        parsed = yaml.safe_load(read_text(Path(path)))
-        users = parsed.get("users") if isinstance(parsed, dict) else []
-    return read_configuration(contract, variables, users)
-
-
-def variable_is_secret(contract: Mapping[str, Any], name: str) -> bool:
-    """Return whether a variable belongs in the vault."""
-    keys = {variable(key): key for key in contract["settings"]}
-    return name == SECRET_EXTRA or is_secret(contract, keys.get(name, ""))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.files import write_private
 from kai_ansible.inventory import LOCALHOST_INVENTORY, Inventory
+from kai_ansible.invoker import may_become_root
 from kai_ansible.rules.plan import probe_request
 from kai_ansible.runner import Run, run_playbook
 
@@ -98,14 +97,3 @@ class HostView:
         reason = outcome.failures[0].message.splitlines()[0] if outcome.failures else "interrupted"
         self.screen.notes([f"{self.host} could not be looked at, so nothing was checked: {reason}"])
         return None
-
-
-def may_become_root() -> bool:
-    """Return whether this account is root already, or sudo asks it for no password."""
-    if os.geteuid() == 0:
-        return True
-    try:
-        asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
-    except FileNotFoundError:
-        return False
-    return asked.returncode == 0

@@ -122,11 +122,6 @@ def prompter(*, plain: bool) -> Prompter:
     return ArrowPrompter()
 
 
-def at_terminal() -> bool:
-    """Return whether there is a person to ask."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
 def _show(text: str) -> None:
     sys.stdout.write(text + "\n")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.inventory import Removed
+from kai_ansible.inventory import HostVars, Removed, read_text
 from kai_ansible.rules.configuration import PREFIX, Configuration
 from kai_ansible.rules.values import env_text
 from kai_ansible.secrets import fingerprint
@@ -54,21 +53,11 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
     screen.table("People", ("name", "OS user", "backend", "provider", "model"), people)
 
 
-def show_texts(screen: Screen, texts: Mapping[Path, str], draft: Draft) -> None:
+def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft: Draft) -> None:
     """Print the settings file as it would be, and each secret by its fingerprint."""
-    for path, text in texts.items():
-        screen.say(f"# {path}")
-        if path.name == "vault.yml":
-            for name in sorted(filter(draft.is_secret, draft.variables)):
-                screen.say(f"{name}: {masked(draft, name, draft.get(name))}")
-        else:
-            screen.say(text.rstrip("\n"))
-
-
-def differences(before: str, after: str, path: Path) -> list[str]:
-    """Return a unified diff of a text without secrets."""
-    return list(
-        difflib.unified_diff(
-            before.splitlines(), after.splitlines(), str(path), str(path), lineterm=""
-        )
-    )
+    settings = texts.get(files.settings) or read_text(files.settings)
+    screen.say(f"# {files.settings}")
+    screen.say(settings.rstrip("\n"))
+    screen.say(f"# {files.vault}, encrypted")
+    for name in sorted(filter(draft.is_secret, draft.variables)):
+        screen.say(f"{name}: {masked(draft, name, draft.get(name))}")

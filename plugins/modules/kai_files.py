@@ -129,10 +129,11 @@ def current(path: str) -> tuple[bytes, os.stat_result] | None:
         if error.errno == errno.ELOOP:
             raise Refused(f"{path} is a link; remove it on the host") from error
         raise
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Refused(f"{path} is not a regular file; look at it on the host")
     with os.fdopen(descriptor, "rb") as handle:
-        status = os.fstat(handle.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise Refused(f"{path} is not a regular file; look at it on the host")
         return handle.read(), status
 
 
@@ -161,13 +162,23 @@ def write_beside(path: str, content: bytes, mode: int) -> str:
     Its name has a dot in front, which sudo passes over in a directory of drop-ins.
     """
     descriptor, temporary = tempfile.mkstemp(prefix=".kai.", dir=os.path.dirname(path))
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fchown(handle.fileno(), 0, 0)
-        os.fchmod(handle.fileno(), mode)
-        os.fsync(handle.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fchown(handle.fileno(), 0, 0)
+            os.fchmod(handle.fileno(), mode)
+            os.fsync(handle.fileno())
+    except OSError as error:
+        os.unlink(temporary)
+        error.filename = path
+        raise
     return temporary
+
+
+def drop_ins(directory: str) -> list[str]:
+    """Return the names of the regular files of a directory; sudo passes over everything else."""
+    return [name for name in os.listdir(directory) if os.path.isfile(os.path.join(directory, name))]
 
 
 def check_policy(visudo: str, entry: dict[str, Any]) -> None:
@@ -178,7 +189,7 @@ def check_policy(visudo: str, entry: dict[str, Any]) -> None:
         combined = os.path.join(scratch, "policy")
         with open(MAIN_POLICY, encoding="utf-8", errors="surrogateescape") as handle:
             policy = policy_with_candidate(
-                handle.read(), directory, os.listdir(directory), name, candidate
+                handle.read(), directory, drop_ins(directory), name, candidate
             )
         for path, text in ((candidate, text_of(entry)), (combined, policy)):
             with open(path, "w", encoding="utf-8", errors="surrogateescape") as handle:
@@ -282,18 +293,23 @@ def bring_about(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode or not changed:
         return result
     staged: list[tuple[str, str]] = []
-    keep(module.params["backup_dir"], result["changed_paths"])
+    backup_dir = module.params["backup_dir"]
     try:
+        keep(backup_dir, result["changed_paths"])
         for entry in changed:
             content, mode = text_of(entry).encode(), int(entry["mode"], 8)
             staged.append((write_beside(entry["path"], content, mode), entry["path"]))
         for temporary, path in staged:
             os.rename(temporary, path)
     except OSError:
-        for temporary in (pair[0] for pair in staged):
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
-        restore(module.params["backup_dir"], dry=False)
+        left = [entry[0] for entry in staged if os.path.lexists(entry[0])]
+        for temporary in left:
+            os.unlink(temporary)
+        # bringing back writes files, so it is done only where one was replaced
+        if len(left) < len(staged):
+            restore(backup_dir, dry=False)
+        else:
+            shutil.rmtree(backup_dir, ignore_errors=True)
         raise
     return result
 

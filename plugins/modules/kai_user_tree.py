@@ -138,35 +138,31 @@ class Tree:
         self.release = release
         self.dry = dry
         self.changes: list[str] = []
-        # in check mode nothing is made, so children of what would be made are known by name only
-        self.would_exist: set[str] = set()
 
-    def open_parent(self, path: str, links: int = 0) -> tuple[int, str] | None:
-        """Return a descriptor of the path's parent and the last part; None when it would be made.
+    def open_parent(self, path: str, links: int = 0) -> tuple[int, str, str] | None:
+        """Return a descriptor of the path's parent, the last part and the parent without links.
 
+        None when, in check mode, the parent is not there yet.
         Raises Refused for a link that anybody but root could have made.
         """
+        if links > MOST_LINKS:
+            raise Refused(f"{path} passes through too many links")
         parts = [part for part in path.split("/") if part]
         current = os.open("/", DIRECTORY)
         for index, part in enumerate(parts[:-1]):
             try:
                 following = os.open(part, DIRECTORY, dir_fd=current)
             except FileNotFoundError:
-                if self.dry and "/" + "/".join(parts[: index + 1]) in self.would_exist:
-                    os.close(current)
-                    return None
-                os.mkdir(part, 0o755, dir_fd=current) if not self.dry else None
                 if self.dry:
                     os.close(current)
                     return None
+                os.mkdir(part, 0o755, dir_fd=current)
                 following = os.open(part, DIRECTORY, dir_fd=current)
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
                 target = self.link_target(current, part, path)
                 os.close(current)
-                if links >= MOST_LINKS:
-                    raise Refused(f"{path} passes through too many links") from error
                 base = "/" + "/".join(parts[:index])
                 rest = "/".join(parts[index + 1 :])
                 return self.open_parent(
@@ -174,7 +170,7 @@ class Tree:
                 )
             os.close(current)
             current = following
-        return current, parts[-1]
+        return current, parts[-1], "/" + "/".join(parts[:-1])
 
     def link_target(self, parent: int, part: str, path: str) -> str:
         """Return where a link in a trusted directory points. Raises Refused for any other."""
@@ -187,19 +183,21 @@ class Tree:
 
     def directory(self, entry: dict[str, Any]) -> None:
         """Bring one directory about."""
+        self.directory_at(entry["path"], entry, 0)
+
+    def directory_at(self, place: str, entry: dict[str, Any], links: int) -> None:
+        """Bring a directory about at a place to which ``links`` links have led."""
         path = entry["path"]
-        opened = self.open_parent(path)
+        opened = self.open_parent(place, links)
         if opened is None:
-            self.would_exist.add(path)
             self.changes.append(f"{path}: made")
             return
-        parent, name = opened
+        parent, name, base = opened
         try:
             try:
                 descriptor = os.open(name, DIRECTORY, dir_fd=parent)
             except FileNotFoundError:
                 self.changes.append(f"{path}: made")
-                self.would_exist.add(path)
                 if self.dry:
                     return
                 os.mkdir(name, 0o700, dir_fd=parent)
@@ -208,7 +206,10 @@ class Tree:
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
-                descriptor = self.linked_directory(parent, name, path)
+                # where root's link leads is walked as well: others may have made links there
+                target = self.link_target(parent, name, path)
+                self.directory_at(os.path.normpath(os.path.join(base, target)), entry, links + 1)
+                return
             try:
                 if entry["mode"]:
                     self.settle(descriptor, entry)
@@ -216,11 +217,6 @@ class Tree:
                 os.close(descriptor)
         finally:
             os.close(parent)
-
-    def linked_directory(self, parent: int, name: str, path: str) -> int:
-        """Return a descriptor of the directory that a link of root's points to."""
-        self.link_target(parent, name, path)
-        return os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
 
     def settle(self, descriptor: int, entry: dict[str, Any]) -> None:
         """Give an open directory its owner and mode."""
@@ -256,7 +252,7 @@ class Tree:
         if opened is None:
             self.changes.append(f"{entry['path']}: made")
             return
-        parent, name = opened
+        parent, name = opened[:2]
         try:
             try:
                 os.stat(name, dir_fd=parent, follow_symlinks=False)

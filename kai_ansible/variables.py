@@ -1,0 +1,35 @@
+"""What the variables of a host mean, and which of them are secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kai_ansible.inventory import read_text
+from kai_ansible.rules.configuration import (
+    Configuration,
+    is_secret,
+    read_configuration,
+    variable,
+)
+
+SECRET_EXTRA = variable("secret_extra_env")
+
+
+def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Configuration:
+    """Return what variables mean, the operator's own users.yaml included."""
+    users = None
+    path = variables.get(variable("users_file"))
+    if path:
+        parsed = yaml.safe_load(read_text(Path(path)))
+        users = parsed.get("users") if isinstance(parsed, dict) else []
+    return read_configuration(contract, variables, users)
+
+
+def variable_is_secret(contract: Mapping[str, Any], name: str) -> bool:
+    """Return whether a variable belongs in the vault."""
+    keys = {variable(key): key for key in contract["settings"]}
+    return name == SECRET_EXTRA or is_secret(contract, keys.get(name, ""))
