@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check logins demo test test-fast test-all lint generate clean
+.PHONY: help config install check logins users demo test test-fast test-all lint generate clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +29,9 @@ check: $(VENV)/.ready ## Say what install would change
 
 logins: $(VENV)/.ready ## Say who still has to log in to an agent
 	@$(KAI) logins $(TARGET)
+
+users: $(VENV)/.ready ## List and change people: make users args="list"
+	@$(KAI) users $(args)
 
 demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
 	@tests/testbed/prepare && $(VENV)/bin/python -m tools.demo $(args)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from kai_ansible.answers import read_assignments
 from kai_ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
-from kai_ansible.invoker import at_terminal, may_become_root
+from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.report import tell_failure, tell_outcome
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
@@ -94,14 +93,10 @@ def _target(options: ApplyOptions) -> Target:
     hosts = inventory.hosts(options.host)
     password = find_vault_password(
         options.vault_password_file,
+        options.inventory,
         needed=any(inventory.has_vault(host) for host in hosts),
         may_ask=at_terminal(),
     )
-    if password is None:
-        raise CommandError(
-            "The vault is locked, and no vault password was found.\n"
-            "Name its file with --vault-password-file."
-        )
     contract = contract_of()
     overrides, problems = read_assignments(contract, options.assignments)
     places: dict[str, Path] = {}
@@ -141,12 +136,7 @@ def _become_password(target: Target, options: ApplyOptions) -> str | None:
         asked = not may_become_root()
     if not asked:
         return None
-    if not at_terminal():
-        raise CommandError(
-            "sudo wants a password here, and there is no terminal to ask for it.\n"
-            "Run this as root, or at a terminal."
-        )
-    return getpass.getpass("sudo password: ")
+    return ask_sudo_password()
 
 
 def _places(

@@ -8,6 +8,18 @@ from typing import Annotated
 import typer
 
 from kai_ansible import __version__
+from kai_ansible.cli_users import users_app
+from kai_ansible.cli_vault import vault_app
+from kai_ansible.options import (
+    DEFAULT_INVENTORY,
+    BecomeOption,
+    HostArgument,
+    InventoryOption,
+    JsonOption,
+    PlainOption,
+    SetOption,
+    VaultOption,
+)
 
 app = typer.Typer(
     name="kai-ansible",
@@ -17,29 +29,9 @@ app = typer.Typer(
     epilog="Begin with: kai-ansible config",
 )
 
-InventoryOption = Annotated[
-    Path, typer.Option("--inventory", "-i", help="Directory or file of the inventory.")
-]
-HostArgument = Annotated[
-    str | None,
-    typer.Argument(help="Host or pattern; without it the only host of the inventory."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-PlainOption = Annotated[
-    bool, typer.Option("--plain", help="No colours, frames or arrow keys; numbered choices.")
-]
-VaultOption = Annotated[
-    Path | None,
-    typer.Option("--vault-password-file", help="File or script that gives the vault password."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Give a setting by Kai's name for it."),
-]
-BecomeOption = Annotated[
-    bool, typer.Option("--ask-become-pass", "-K", help="Ask for the sudo password first.")
-]
-DEFAULT_INVENTORY = Path("inventory")
+
+app.add_typer(users_app, name="users")
+app.add_typer(vault_app, name="vault")
 
 
 def _version(value: bool) -> None:
@@ -74,6 +66,15 @@ def config(
         bool, typer.Option("--print", help="Show what would be written, and write nothing.")
     ] = False,
     no_probe: Annotated[bool, typer.Option("--no-probe", help="Do not look at the host.")] = False,
+    import_from: Annotated[
+        str | None,
+        typer.Option(
+            "--import",
+            metavar="FILE|host",
+            help="Begin with Kai's own install.conf, or with what is deployed on the host.",
+        ),
+    ] = None,
+    ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
@@ -92,6 +93,8 @@ def config(
         no_input=no_input,
         only_print=only_print,
         probe=not no_probe,
+        import_from=import_from,
+        ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
         plain=plain,
     )

@@ -77,6 +77,11 @@ def _task(data: Mapping[str, Any]) -> str:
 def _message(result: Mapping[str, Any]) -> str:
     if CENSORED in result:
         return "the result is hidden, because it may name secrets"
+    # of a loop only the items know what failed
+    items = [item for item in result.get("results", ()) if isinstance(item, dict)]
+    failed = [item for item in items if item.get("failed") or item.get("unreachable")]
+    if failed:
+        return "\n".join(dict.fromkeys(_message(item) for item in failed))
     parts = [str(result[key]) for key in ("msg", "module_stderr", "stderr") if result.get(key)]
     return "\n".join(dict.fromkeys(parts)).strip() or "no message"
 

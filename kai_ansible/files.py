@@ -39,3 +39,14 @@ def write_private(texts: Mapping[Path, str]) -> None:
     finally:
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)
+
+
+def is_there(path: Path) -> bool:
+    """Return whether something is at a path, or may be: what cannot be seen is not absent."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True

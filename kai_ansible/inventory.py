@@ -35,7 +35,9 @@ KAI_HEADER = (
     "file. 'make config' edits both and keeps your comments."
 )
 VAULT_TEXT_HEADER = "Secrets of this host's Kai bot. Edit with 'ansible-vault edit'."
-_TEMPLATE = re.compile(r"\{[{%#]")
+TEMPLATE = re.compile(r"\{[{%#]")
+# no shorter one, for YAML 1.1 takes yes, no, on and off for booleans
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 
 
 class Removed:
@@ -145,6 +147,9 @@ class Inventory:
         from ansible.template import Templar
         from ansible.vars.manager import VariableManager
 
+        if password:
+            for path in self._locked_files(host):
+                unlock(read_text(path), password, path)
         try:
             loader, manager = self._ansible(password)
             everything = VariableManager(loader=loader, inventory=manager).get_vars(
@@ -157,17 +162,17 @@ class Inventory:
                 if name.startswith(PREFIX)
             }
         except AnsibleError as error:
+            for path in self._variable_files(host):
+                if not read_text(path).startswith(VAULT_HEADER):
+                    # Ansible does not say in which file the YAML is wrong
+                    _load(read_text(path), path)
             raise CommandError(
                 f"The variables of {host} cannot be read.\n{_told(error)}"
             ) from error
 
     def has_vault(self, host: str) -> bool:
         """Return whether a file of the host is locked, so that a password is needed."""
-        if self.is_new:
-            return False
-        directories = [self.directory / "group_vars", self.directory / "host_vars" / host]
-        files = [path for directory in directories for path in directory.rglob("*.y*ml")]
-        return any(read_text(path).startswith(VAULT_HEADER) for path in files if path.is_file())
+        return not self.is_new and bool(self._locked_files(host))
 
     def is_local(self, host: str) -> bool:
         """Return whether Ansible works on this very machine for a host."""
@@ -178,6 +183,15 @@ class Inventory:
         return found.get("ansible_connection") == "local" or (
             host == LOCALHOST and "ansible_connection" not in found
         )
+
+    def _variable_files(self, host: str) -> list[Path]:
+        directories = [self.directory / "group_vars", self.directory / "host_vars" / host]
+        files = [path for directory in directories for path in directory.rglob("*.y*ml")]
+        return [path for path in sorted(files) if path.is_file()]
+
+    def _locked_files(self, host: str) -> list[Path]:
+        files = self._variable_files(host)
+        return [path for path in files if read_text(path).startswith(VAULT_HEADER)]
 
     def _ansible(self, password: VaultPassword | None) -> tuple[Any, Any]:
         os.environ["ANSIBLE_INVENTORY_UNPARSED_FAILED"] = "true"
@@ -203,8 +217,12 @@ def plain(value: Any) -> Any:
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, bool):
         return value
+    for kind in (int, float):
+        # Ansible's own kinds of numbers cannot be written as YAML
+        if isinstance(value, kind):
+            return kind(value)
     return "".join(str(value))
 
 
@@ -239,16 +257,21 @@ def edited_texts(
     opened = unlock(vault_text, password, files.vault) if locked else vault_text
     settings, vault = _load(settings_text, files.settings), _load(opened, files.vault)
     moved = [name for name in settings if is_secret(name)]
-    everything = {**{name: settings[name] for name in moved}, **changes}
-    for name, value in everything.items():
+    for name in moved:
+        # where both files have it, Ansible takes the vault's
+        vault.setdefault(name, settings.pop(name))
+    seen_by_ansible = {**_seen_by_ansible(settings_text), **_seen_by_ansible(opened)}
+    for name, value in changes.items():
         target, other = (vault, settings) if is_secret(name) else (settings, vault)
         other.pop(name, None)
         if isinstance(value, Removed):
             target.pop(name, None)
-        elif name not in target or plain(target[name]) != value:
+        elif name not in target:
             target[name] = _node(value)
-    new_settings = _dump(settings, settings_text, KAI_HEADER)
-    new_vault = _dump(vault, opened, VAULT_TEXT_HEADER)
+        else:
+            target[name] = _edited(target[name], seen_by_ansible[name], value)
+    new_settings = _edited_text(settings, settings_text, files.settings, KAI_HEADER)
+    new_vault = _edited_text(vault, opened, files.vault, VAULT_TEXT_HEADER)
     texts = {}
     if new_settings != settings_text:
         texts[files.settings] = new_settings
@@ -275,12 +298,12 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
     return list(everything)
 
 
-def _yaml() -> YAML:
+def _yaml(*, explicit_start: bool = True) -> YAML:
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="rt")
     yaml.preserve_quotes = True
-    yaml.explicit_start = True
+    yaml.explicit_start = explicit_start
     yaml.width = 2**16
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
@@ -297,8 +320,9 @@ def _load(text: str, path: Path) -> CommentedMap:
     if loaded is None:
         return CommentedMap()
     if not isinstance(loaded, CommentedMap):
+        found = "a list" if isinstance(loaded, list) else "text"
         raise CommandError(
-            f"{path} holds a {type(loaded).__name__}; expected a mapping of variables.\n"
+            f"{path} holds {found}; expected a mapping of variables.\n"
             f"Fix: write one 'name: value' per line."
         )
     return loaded
@@ -309,16 +333,67 @@ def _node(value: Any) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
     if isinstance(value, str):
-        if _TEMPLATE.search(value):
+        if TEMPLATE.search(value):
             # Ansible would evaluate it
             return TaggedScalar(value, style='"', tag="!unsafe")
         # quoted always, so that no reader takes it for a number, a date or a boolean
         return DoubleQuotedScalarString(value)
     if isinstance(value, dict):
-        return CommentedMap((key, _node(item)) for key, item in value.items())
+        return CommentedMap((_key(key), _node(item)) for key, item in value.items())
     if isinstance(value, list):
         return CommentedSeq(_node(item) for item in value)
     return value
+
+
+def _key(key: Any) -> Any:
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    if not isinstance(key, str) or _PLAIN_KEY.fullmatch(key):
+        return key
+    return DoubleQuotedScalarString(key)
+
+
+def _seen_by_ansible(text: str) -> dict[str, Any]:
+    # YAML is edited by version 1.2, but Ansible reads 1.1, where an unquoted yes is a boolean
+    from ansible.parsing.dataloader import DataLoader
+
+    return dict(DataLoader().load(text) or {})
+
+
+def _edited(node: Any, seen: Any, value: Any) -> Any:
+    """Return a node of the file with a new value; what is the same in it keeps its comments.
+
+    seen: what Ansible reads in the node.
+    """
+    if isinstance(node, dict) and isinstance(seen, dict) and isinstance(value, dict):
+        for key in [key for key in node if key not in value]:
+            del node[key]
+        for key, item in value.items():
+            if key in seen:
+                node[key] = _edited(node[key], seen[key], item)
+            else:
+                node[_key(key)] = _node(item)
+        return node
+    if isinstance(node, list) and isinstance(value, list) and len(node) == len(value):
+        for index, item in enumerate(value):
+            node[index] = _edited(node[index], seen[index], item)
+        return node
+    # True equals 1, but is something else
+    same = type(plain(seen)) is type(value) and bool(plain(seen) == value)
+    return node if same and not _is_template(node, value) else _node(value)
+
+
+def _is_template(node: Any, value: Any) -> bool:
+    from ruamel.yaml.comments import TaggedScalar
+
+    template = isinstance(value, str) and TEMPLATE.search(value)
+    return bool(template) and not isinstance(node, TaggedScalar)
+
+
+def _edited_text(data: CommentedMap, before: str, path: Path, header: str) -> str:
+    # what nobody changed keeps the form that the operator gave it
+    after = _dump(data, before, header)
+    return before if after == _dump(_load(before, path), before, header) else after
 
 
 def _dump(data: CommentedMap, before: str, header: str) -> str:
@@ -327,9 +402,11 @@ def _dump(data: CommentedMap, before: str, header: str) -> str:
     if not before:
         data.yaml_set_start_comment(header)
     stream = io.StringIO()
-    _yaml().dump(data, stream)
+    _yaml(explicit_start=not before or before.startswith("---")).dump(data, stream)
     return stream.getvalue()
 
 
 def _told(error: Exception) -> str:
-    return "\n".join(line for line in str(error).splitlines() if line.strip())
+    # its first line names the file; the others would show the source, which may be a secret
+    place = str(getattr(error, "_formatted_source_context", None) or "").partition("\n")[0]
+    return "\n".join(line for line in [*str(error).splitlines(), place] if line.strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import pwd
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import platformdirs
+
+from kai_ansible.errors import CommandError
 
 
 def through_sudo() -> pwd.struct_passwd | None:
@@ -51,3 +54,13 @@ def may_become_root() -> bool:
 def at_terminal() -> bool:
     """Return whether there is a person to ask."""
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def ask_sudo_password() -> str:
+    """Return the password for sudo, asked unseen. Raises CommandError without a terminal."""
+    if not at_terminal():
+        raise CommandError(
+            "sudo wants a password here, and there is no terminal to ask for it.\n"
+            "Run this as root, or at a terminal."
+        )
+    return getpass.getpass("sudo password: ")

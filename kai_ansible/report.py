@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from kai_ansible.failures import FailedTask
@@ -92,9 +92,18 @@ class Screen:
 
     @contextmanager
     def telling_errors(self) -> Iterator[None]:
-        """Print the JSON document of an error as well, when one was asked for."""
+        """Print the JSON document of an error as well, when one was asked for.
+
+        Ctrl-C and the end of the input become a CommandError too.
+        """
         try:
-            yield
+            try:
+                yield
+            except (KeyboardInterrupt, EOFError) as error:
+                sys.stderr.write("\n")
+                raise CommandError(
+                    "Interrupted; nothing was written.", code=ExitCode.INTERRUPTED
+                ) from error
         except CommandError as error:
             self.document(
                 {

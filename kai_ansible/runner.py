@@ -7,6 +7,8 @@ import queue
 import shutil
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +42,7 @@ _PASSED_ON = frozenset(
         "SSH_AUTH_SOCK",
         "SUDO_USER",
         "SUDO_UID",
+        "PYTHONDONTWRITEBYTECODE",
         "XDG_CONFIG_HOME",
         "XDG_CACHE_HOME",
         "XDG_RUNTIME_DIR",
@@ -57,6 +60,7 @@ _PASSED_ON = frozenset(
 _PASSED_ON_PREFIXES = ("LC_", "ANSIBLE_", "PIP_")
 _POLL_SECONDS = 0.2
 _CANCEL_SECONDS = 0.5
+_REMOVE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -101,11 +105,20 @@ def run_playbook(run: Run, listener: Listener) -> Outcome:
     try:
         return _run(run, directory, listener)
     finally:
+        _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    # a worker of Ansible outlives a run that was cut short, and may still write there
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    shutil.rmtree(directory, ignore_errors=True)
+    while directory.exists() and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def _run(run: Run, directory: Path, listener: Listener) -> Outcome:
-    import ansible_runner
+    from ansible_runner.interface import init_runner
 
     events: queue.Queue[Event] = queue.Queue()
     seen: list[Event] = []
@@ -122,7 +135,7 @@ def _run(run: Run, directory: Path, listener: Listener) -> Outcome:
             listener(event)
 
     with _environment(directory):
-        thread, runner = ansible_runner.run_async(
+        runner = init_runner(
             private_data_dir=str(directory),
             playbook=str(collection_root() / "playbooks" / f"{run.playbook}.yml"),
             inventory=[str(run.inventory.resolve())],
@@ -132,13 +145,32 @@ def _run(run: Run, directory: Path, listener: Listener) -> Outcome:
             cancel_callback=lambda: cancelled,
             quiet=True,
         )
-        while thread.is_alive():
+        ended = threading.Event()
+        broken: list[BaseException] = []
+
+        def work() -> None:
             try:
-                thread.join(_POLL_SECONDS)
+                runner.run()
+            except BaseException as error:  # noqa: BLE001 # raised again in the caller's thread
+                broken.append(error)
+            finally:
+                ended.set()
+
+        threading.Thread(target=work, daemon=True).start()
+        # an interrupted Thread.join takes a thread that still runs for one that ended
+        while not ended.is_set():
+            try:
+                ended.wait(_POLL_SECONDS)
                 drain()
             except KeyboardInterrupt:
                 cancelled = True
+            except BaseException:
+                cancelled = True
+                ended.wait()
+                raise
         drain()
+        if broken:
+            raise broken[0]
         said = Path(directory, "artifacts").glob("*/stdout")
         output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
     stats = next((event for event in seen if event["event"] == "playbook_on_stats"), {})
@@ -197,7 +229,13 @@ def _environment(directory: Path) -> Iterator[None]:
     # the runner switches the check of host keys off unless it is told
     after.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")
     after.setdefault("ANSIBLE_PIPELINING", "True")
+    # a broken inventory would be a run without hosts, which succeeds
+    after.update(
+        ANSIBLE_INVENTORY_UNPARSED_FAILED="True", ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True"
+    )
     after.setdefault("ANSIBLE_LOCALHOST_WARNING", "False")
+    # a talkative Ansible prints what modules return, a fetched file for one
+    after.update(ANSIBLE_VERBOSITY="0", ANSIBLE_DEBUG="False")
     os.environ.clear()
     os.environ.update(after)
     try:

@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING
 from kai_ansible.answers import read_answers, read_assignments
 from kai_ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.inventory import Inventory, edited_texts, write_host_vars
-from kai_ansible.invoker import at_terminal
+from kai_ansible.files import is_there
+from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
+from kai_ansible.inventory import HostVars, Inventory, edited_texts, read_text, write_host_vars
+from kai_ansible.invoker import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.secrets import VaultPassword, find_vault_password
 from kai_ansible.wizard.draft import Draft
-from kai_ansible.wizard.host_view import HostView
+from kai_ansible.wizard.host_view import HostView, Unseen
 from kai_ansible.wizard.interview import Interview
 from kai_ansible.wizard.prompts import prompter
 from kai_ansible.wizard.review import show_changes, show_files
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
+
+LOOKED_AT = ("service_user", "install_dir")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class ConfigOptions:
     no_input: bool
     only_print: bool
     probe: bool
+    import_from: str | None
+    ask_become_pass: bool
     vault_password_file: Path | None
     plain: bool
 
@@ -69,11 +75,23 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     answers, problems = read_answers(contract, options.answers) if options.answers else ({}, [])
     assignments, more_problems = read_assignments(contract, options.assignments)
     problems += more_problems
+    given = {**answers, **assignments}
+    view = HostView(
+        contract,
+        inventory,
+        host,
+        password,
+        screen,
+        enabled=options.probe,
+        become_password=ask_sudo_password() if options.ask_become_pass else None,
+    )
+    imported = _imported(options, draft, files, view, screen)
+    problems += [problem for problem in imported.problems if problem.where not in given]
     if problems and not options.no_input:
-        raise CommandError("Nothing was written.", problems=problems)
-    draft.give({**answers, **assignments})
+        raise CommandError("Nothing was written.", problems=problems, places=imported.places)
+    draft.give(given)
+    _leave_out_broken_binaries(draft, imported, view, screen)
     asker = None if options.no_input else prompter(plain=options.plain)
-    view = HostView(contract, inventory, host, password, screen, enabled=options.probe)
     interview = Interview(draft, asker, view, screen)
     configuration = interview.run(options.section)
     problems += configuration.problems
@@ -82,6 +100,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             name: files.vault if draft.is_secret(name) else files.settings
             for name in draft.variables
         }
+        places.update({name: imported.places[name] for name in set(imported.places) - set(given)})
         raise CommandError("Nothing was written.", problems=problems, places=places)
     texts, moved = edited_texts(files, draft.changes, draft.is_secret, password)
     if options.only_print:
@@ -111,20 +130,76 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             "host": host,
             "written": [str(path) for path in written],
             "notes": configuration.notes,
+            "imported": imported.as_dict(),
             "login_notice": notice,
         }
     )
 
 
+def _imported(
+    options: ConfigOptions, draft: Draft, files: HostVars, view: HostView, screen: Screen
+) -> Imported:
+    """Put what is imported into the draft, tell of it, and return it.
+
+    Without --import, a host that host_vars say nothing of is imported when Kai is deployed there.
+    Raises CommandError for what cannot be read.
+    """
+    asked = options.import_from
+    first_run = not (files.settings.exists() or files.vault.exists())
+    imported = Imported("nothing")
+    if asked == "host" and not options.probe:
+        raise CommandError("--import host has to look at the host; leave out --no-probe.")
+    if asked == "host" or (asked is None and first_run and options.probe):
+        paths = host_paths(draft.contract)
+        may_skip = asked is None and view.inventory.is_local(view.host)
+        if may_skip and not is_there(Path(paths[0])):
+            return imported
+        try:
+            deployed = view.fetch(paths)
+        except Unseen as unseen:
+            if asked:
+                raise
+            screen.notes([f"{unseen}"])
+            return imported
+        if paths[0] in deployed:
+            imported = from_host(draft.contract, deployed)
+        elif asked:
+            raise CommandError(f"Nothing is deployed on {view.host}: it has no {paths[0]}.")
+    elif asked:
+        path = Path(asked)
+        if not path.exists():
+            raise CommandError(f"There is no file {path} to import.")
+        imported = from_install_conf(draft.contract, read_text(path), str(path))
+    taken = imported.over(draft.before) if asked else imported.under(draft.before)
+    draft.take(taken)
+    if taken:
+        screen.say(f"Imported from {imported.source}: {len(taken)} variables.")
+        screen.notes(imported.told(draft.contract))
+    return imported
+
+
+def _leave_out_broken_binaries(
+    draft: Draft, imported: Imported, view: HostView, screen: Screen
+) -> None:
+    # a path that no longer works is looked for anew, like one that nobody named
+    configuration = draft.configuration()
+    if configuration.rejected or any(name not in configuration.host for name in LOOKED_AT):
+        return
+    for backend, entry in draft.contract["backends"].items():
+        name = variable(entry["binary"]["setting"])
+        path = imported.variables.get(name)
+        if not path or draft.get(name) != path or not configuration.uses(backend):
+            continue
+        fault = view.fault_of(configuration, backend, path)
+        if fault:
+            draft.leave_out(name)
+            screen.notes([f"{backend} is not imported: {path} {fault}."])
+
+
 def _password(inventory: Inventory, host: str, options: ConfigOptions) -> VaultPassword:
-    password = find_vault_password(
+    return find_vault_password(
         options.vault_password_file,
+        options.inventory,
         needed=inventory.has_vault(host),
         may_ask=not options.no_input,
     )
-    if password is None:
-        raise CommandError(
-            f"{inventory.host_vars(host).vault} is locked, and no vault password was found.\n"
-            f"Name its file with --vault-password-file."
-        )
-    return password

@@ -10,9 +10,11 @@ from typing import Any
 from kai_ansible.inventory import REMOVED, Removed
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.sources import is_git_url
+from kai_ansible.rules.values import UnacceptableValue, read_value
 from kai_ansible.variables import configuration_of, variable_is_secret
 
 SOURCE = variable("source")
+USERS = variable("users")
 
 
 @dataclass
@@ -30,16 +32,42 @@ class Draft:
 
     def give(self, variables: Mapping[str, Any]) -> None:
         """Take answers that were given instead of asked."""
+        specs = {**self.contract["host"], **self.contract["settings"]}
+        described = {variable(key): spec for key, spec in specs.items()}
         for name, value in variables.items():
-            self.set(name, value)
+            self.set(name, self._read(described.get(name), value))
             self.given.add(name)
+
+    def take(self, variables: Mapping[str, Any]) -> None:
+        """Take what was imported: it need not be asked, and None clears a setting of the host."""
+        self.changes.update(variables)
+        # people's models are still matched with their backends
+        self.given |= {name for name, value in variables.items() if value is not None} - {USERS}
+
+    def leave_out(self, name: str) -> None:
+        """Take back what was set in this run."""
+        self.changes.pop(name, None)
+        self.given.discard(name)
+
+    def _read(self, spec: Mapping[str, Any] | None, value: Any) -> Any:
+        # what is not acceptable is kept as it is, to be named
+        try:
+            return value if spec is None else read_value(self.contract, spec, value)
+        except UnacceptableValue:
+            return value
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable; an empty value takes it out."""
         if name == SOURCE and isinstance(value, str) and value and not is_git_url(value):
             # as the operator typed it, which is where this command runs
             value = str(Path(value).expanduser().absolute())
-        self.changes[name] = REMOVED if value in (None, "") else value
+        if value in (None, ""):
+            self.changes[name] = REMOVED
+        elif name in self.before and self.before[name] == value:
+            # what is said in another file, or by a template, stays where it is
+            self.changes.pop(name, None)
+        else:
+            self.changes[name] = value
 
     def get(self, name: str) -> Any:
         """Return a variable's value now, None when it has none."""

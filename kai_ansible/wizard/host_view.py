@@ -7,18 +7,24 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.errors import CommandError
 from kai_ansible.files import write_private
 from kai_ansible.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.invoker import may_become_root
 from kai_ansible.rules.plan import probe_request
-from kai_ansible.runner import Run, run_playbook
+from kai_ansible.rules.problems import listed
+from kai_ansible.runner import Outcome, Run, run_playbook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kai_ansible.report import Screen
     from kai_ansible.rules.configuration import Configuration
     from kai_ansible.secrets import VaultPassword
+
+
+class Unseen(CommandError):
+    """A host that cannot be looked at."""
 
 
 class HostView:
@@ -33,14 +39,19 @@ class HostView:
         screen: Screen,
         *,
         enabled: bool = True,
+        become_password: str | None = None,
     ) -> None:
-        """Prepare to look; with ``enabled`` false every look sees nothing."""
+        """Prepare to look; with ``enabled`` false every look sees nothing.
+
+        become_password: for sudo on the host, None when there is none to give.
+        """
         self.contract = contract
         self.inventory = inventory
         self.host = host
         self.password = password
         self.screen = screen
         self.enabled = enabled
+        self.become_password = become_password
         self.seen: dict[str, dict[str, Any] | None] = {}
 
     def look(self, configuration: Configuration) -> dict[str, Any] | None:
@@ -75,25 +86,92 @@ class HostView:
                     return fault
         return None
 
+    def fetch(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return the text of each of the host's files that exists, by path.
+
+        Without the first one the others are not looked for, and nothing is returned.
+        Raises Unseen when the host cannot be looked at, and CommandError when a file is there that
+        cannot be read: unreadable is not absent.
+        """
+        with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
+            variables = {"kai_fetch_paths": list(paths), "kai_fetch_directory": scratch}
+            with self.screen.waiting(f"Reading what is deployed on {self.host}"):
+                outcome = self._run("fetch", variables)
+            report = outcome.reports.get(self.host)
+            if report is None:
+                self.enabled = False
+                raise Unseen(f"{self.host} could not be looked at: {_reason(outcome)}")
+            if paths[0] in report["absent"]:
+                return {}
+            there = [path for path in paths if path not in report["absent"]]
+            unreadable = [path for path in there if path not in report["readable"]]
+            if unreadable:
+                raise CommandError(
+                    f"{self.host} has {listed(unreadable)}, which cannot be read without privilege."
+                    f"\nRun this through sudo or with --ask-become-pass, "
+                    f"or start from nothing with --no-probe."
+                )
+            if not outcome.succeeded:
+                raise CommandError(
+                    f"What is deployed on {self.host} could not be read: {_reason(outcome)}"
+                )
+            return {path: _text(Path(scratch + path), path) for path in there}
+
     def _look(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        outcome = self._run("probe", {"kai_probe_request": dict(request)})
+        if outcome.succeeded:
+            return dict(outcome.reports[self.host])
+        self.enabled = False
+        self.screen.notes(
+            [f"{self.host} could not be looked at, so nothing was checked: {_reason(outcome)}"]
+        )
+        return None
+
+    def _run(self, playbook: str, variables: Mapping[str, Any]) -> Outcome:
+        """Run a playbook that only looks, as root where that is possible.
+
+        Raises KeyboardInterrupt when it was interrupted.
+        """
         with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
             path = self.inventory.path
             if self.inventory.is_new:
                 path = Path(scratch) / "hosts.yml"
                 write_private({path: LOCALHOST_INVENTORY})
-            outcome = run_playbook(
-                Run(
-                    "probe",
-                    path,
-                    [self.host],
-                    variables={"kai_probe_request": dict(request), "kai_become": may_become_root()},
-                    vault_password=self.password if not self.inventory.is_new else None,
-                ),
-                lambda event: None,
-            )
-        if outcome.succeeded:
-            return dict(outcome.reports[self.host])
-        self.enabled = False
-        reason = outcome.failures[0].message.splitlines()[0] if outcome.failures else "interrupted"
-        self.screen.notes([f"{self.host} could not be looked at, so nothing was checked: {reason}"])
-        return None
+            for become in self._privileges():
+                outcome = run_playbook(
+                    Run(
+                        playbook,
+                        path,
+                        [self.host],
+                        variables={**variables, "kai_become": become},
+                        vault_password=self.password if not self.inventory.is_new else None,
+                        become_password=self.become_password,
+                    ),
+                    lambda event: None,
+                )
+                if outcome.interrupted:
+                    raise KeyboardInterrupt
+                if outcome.succeeded or "sudo" not in _reason(outcome):
+                    break
+        return outcome
+
+    def _privileges(self) -> Sequence[bool]:
+        if self.become_password is not None:
+            return [True]
+        if self.inventory.is_local(self.host):
+            return [may_become_root()]
+        # only the host itself knows whether its sudo wants a password
+        return [True, False]
+
+
+def _reason(outcome: Outcome) -> str:
+    return outcome.failures[0].message.splitlines()[0] if outcome.failures else "no reason given"
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            f"{name} of the host is not UTF-8 text (byte {error.start}).\nFix: mend it there."
+        ) from error

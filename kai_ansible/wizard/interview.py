@@ -14,10 +14,10 @@ from kai_ansible.rules.models import Surface, effective_provider, normalised_mod
 from kai_ansible.rules.people import names_of
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.sources import is_git_url
-from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
+from kai_ansible.rules.values import choices_of, env_text, read_value
 from kai_ansible.secrets import fingerprint
 from kai_ansible.wizard.draft import SOURCE
-from kai_ansible.wizard.questions import Question, questions
+from kai_ansible.wizard.questions import Question, fault_of_answer, questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +58,8 @@ class Interview:
                 self._ask_about_admin(question)
             elif self._is_due(question):
                 self._ask(question)
+        if section:
+            self._mend_default_model(section)
         self._mend_models_of_users()
         self._settle_binaries(self.draft.configuration())
         configuration = self.draft.configuration()
@@ -127,16 +129,9 @@ class Interview:
         return read_value(self.contract, spec, answer) if answer else None
 
     def _fault(self, question: Question, typed: str) -> str | None:
-        if not typed:
-            needed = question.spec.get("required")
-            return "This is needed." if needed else None
-        if question.variable == SOURCE:
+        if typed and question.variable == SOURCE:
             return fault_of_local_source(typed)
-        try:
-            read_value(self.contract, question.spec, typed)
-        except UnacceptableValue as error:
-            return f"Expected {error.expected}."
-        return None
+        return fault_of_answer(self.contract, question.spec, typed)
 
     def _ask_secret(self, question: Question) -> None:
         current = self.draft.get(question.variable)
@@ -165,6 +160,8 @@ class Interview:
             return
         if self.draft.get(variable("users_file")) or not self.prompter:
             return
+        if not self.admin:
+            self.screen.say("The first person, who manages the bot:")
         answer = self._answer(self.prompter, question, None)
         if answer is not None:
             self.admin[question.key] = answer
@@ -192,6 +189,15 @@ class Interview:
         chosen = self._choose_model(question.key, question.spec["prompt"], surface, default)
         if chosen:
             self.draft.set(MODEL, normalised_model(self.contract, chosen))
+
+    def _mend_default_model(self, section: str) -> None:
+        # another backend in one section leaves the model behind, which is asked in another
+        spec = self.contract["settings"]["DEFAULT_MODEL"]
+        if spec["section"] == section or MODEL in self.draft.given or not self.draft.before:
+            return
+        now, before = self.draft.configuration(), self.draft.configuration_before()
+        if self._surface(now) != self._surface(before):
+            self._ask_default_model(Question("setting", "DEFAULT_MODEL", spec))
 
     def _mend_models_of_users(self) -> None:
         users = self.draft.get(USERS)

@@ -24,8 +24,8 @@ class Prompter(Protocol):
     def choice(self, label: str, choices: Sequence[str], default: str | None) -> str:
         """Return one of the choices."""
 
-    def confirm(self, label: str) -> bool:
-        """Return yes or no, yes for Enter."""
+    def confirm(self, label: str, *, default: bool = True) -> bool:
+        """Return yes or no, ``default`` for Enter."""
 
 
 class PlainPrompter:
@@ -67,10 +67,11 @@ class PlainPrompter:
                 return answer.lower()
             _show(f"  Choose one of: {', '.join(choices)}")
 
-    def confirm(self, label: str) -> bool:
+    def confirm(self, label: str, *, default: bool = True) -> bool:
         """Ask for yes or no."""
+        shown = "yes" if default else "no"
         while True:
-            answer = _line(f"{label} [yes]: ").lower() or "yes"
+            answer = _line(f"{label} [{shown}]: ").lower() or shown
             if answer in ("y", "yes"):
                 return True
             if answer in ("n", "no"):
@@ -107,11 +108,11 @@ class ArrowPrompter:
         ).unsafe_ask()
         return answer
 
-    def confirm(self, label: str) -> bool:
+    def confirm(self, label: str, *, default: bool = True) -> bool:
         """Ask for yes or no."""
         import questionary
 
-        answer: bool = questionary.confirm(label, default=True).unsafe_ask()
+        answer: bool = questionary.confirm(label, default=default).unsafe_ask()
         return answer
 
 

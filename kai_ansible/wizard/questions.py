@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kai_ansible.rules.configuration import variable
+from kai_ansible.rules.values import UnacceptableValue, read_value
 
 ESSENTIAL = "essential"
 NEVER = "never"
@@ -56,6 +57,17 @@ def questions(contract: Mapping[str, Any], section: str | None = None) -> list[Q
                 if spec.get("asked") == ESSENTIAL
             ]
     return found
+
+
+def fault_of_answer(contract: Mapping[str, Any], spec: Mapping[str, Any], typed: str) -> str | None:
+    """Return what is wrong with an answer as it was typed, None when nothing is."""
+    if not typed:
+        return "This is needed." if spec.get("required") else None
+    try:
+        read_value(contract, spec, typed)
+    except UnacceptableValue as error:
+        return f"Expected {error.expected}."
+    return None
 
 
 def _is_asked(spec: Mapping[str, Any], *, whole_section: bool) -> bool:

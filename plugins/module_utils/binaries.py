@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from .configuration import variable
 from .paths import fault_of_path, fault_of_search_directory
-from .people import agents, names_of
+from .people import names_of
 from .problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .configuration import Configuration
+    from .people import Person
 
 SOURCES = ("host_vars", "deployed", "path", "usual")
 
@@ -43,18 +44,23 @@ def backends_in_use(configuration: Configuration) -> list[str]:
     return list(dict.fromkeys(person.backend for person in configuration.people))
 
 
-def runners(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
-    """Return the accounts that start a backend's binary.
+def agent_account(contract: Mapping[str, Any], configuration: Configuration, person: Person) -> str:
+    """Return the account that a person's agents really run as.
 
-    The service user starts it for people without an account, and every backend that the bot does
-    not wrap in sudo (Kai runtime contract, section 4.1).
+    The service user's own for people without one, and for every backend that the bot does not wrap
+    in sudo (Kai runtime contract, section 4.1).
     """
-    wrapped = contract["backends"][backend]["spawn"]["chat"]["as_os_user"]
-    service_user = configuration.host["service_user"]
+    wrapped = contract["backends"][person.backend]["spawn"]["chat"]["as_os_user"]
+    service_user: str = configuration.host["service_user"]
+    return person.os_user if person.os_user and wrapped else service_user
+
+
+def runners(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
+    """Return each account that starts a backend's binary, in order of people."""
     accounts = [
-        account if account and wrapped else service_user
-        for account, used in agents(configuration.people)
-        if used == backend
+        agent_account(contract, configuration, person)
+        for person in configuration.people
+        if person.backend == backend
     ]
     return list(dict.fromkeys(accounts))
 

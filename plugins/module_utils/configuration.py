@@ -362,7 +362,7 @@ def _read_users(
                         f"remove {place} or mend its ID",
                     )
                 )
-            seen.setdefault(telegram_id, place)
+            seen.setdefault(telegram_id, f"{user.get('name', 'somebody')} ({place})")
     if not any(user.get("role") == "admin" for user in configuration.users):
         configuration.notes.append("Nobody has the role admin, so nobody can manage the bot.")
 

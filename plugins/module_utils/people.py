@@ -87,11 +87,6 @@ def pairs_in_use(people: Iterable[Person]) -> set[tuple[str, str | None]]:
     return {(person.backend, person.provider) for person in people}
 
 
-def agents(people: Iterable[Person]) -> list[tuple[str | None, str]]:
-    """Return each distinct (account or None for the service user, backend), in order of people."""
-    return list(dict.fromkeys((person.os_user, person.backend) for person in people))
-
-
 def os_users(people: Iterable[Person]) -> list[str]:
     """Return each distinct account that agents run as, in order of people."""
     return list(dict.fromkeys(person.os_user for person in people if person.os_user))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from .binaries import Binary, backends_in_use, choose_binary, runners
+from .binaries import Binary, agent_account, backends_in_use, choose_binary, runners
 from .configuration import applies, canonical_key, env_of, variable
 from .logins import login_files, login_notice, logins
 from .people import os_users
@@ -71,7 +71,8 @@ def desired_state(
     """Return everything that the role has to bring about, and what stands in its way.
 
     probe: the result of kai_probe for ``probe_request``.
-    Returns problems, notes, env, users, sudo, unit, directories, seeds, logins and login_notice.
+    Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins
+    and login_notice.
     """
     platform = contract["platforms"].get(probe["platform"])
     problems = _host_problems(contract, configuration, probe)
@@ -114,6 +115,9 @@ def desired_state(
         "env": _env(contract, configuration, paths),
         "users": _users(configuration),
         "people": [person.as_dict() for person in configuration.people],
+        "missing_accounts": [
+            name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
+        ],
         "sudo": _sudo(contract, configuration, probe, paths, search_path),
         "unit": {
             **platform["unit"],
@@ -157,12 +161,15 @@ def _host_problems(
         account = probe["accounts"].get(name)
         where = f"{variable('users')}: os_user"
         if account is None:
+            if configuration.host["create_os_users"]:
+                continue
             problems.append(
                 Problem(
                     where,
                     f"{name!r}, which is no account on the host",
                     "an existing account",
-                    f"create it on the host (useradd --create-home {name}), or mend os_user",
+                    f"create it on the host (useradd --create-home {name}), set "
+                    f"{variable('create_os_users')} to true, or mend os_user",
                 )
             )
         elif account["uid"] == 0 or account["uid"] in uids:
@@ -357,7 +364,8 @@ def _directories(
             if not managed and "{home}" in entry["path"]:
                 continue
             path = entry["path"].format(home=home, telegram_id=person.telegram_id, **places)
-            found.append(_owned(entry, path, person.os_user or service_user, service_user))
+            agent = agent_account(contract, configuration, person)
+            found.append(_owned(entry, path, agent, service_user))
     for account in os_users(configuration.people):
         for entry in contract["os_user_directories"]:
             path = entry["path"].format(os_user=account, **places)
@@ -382,7 +390,7 @@ def _seeds(
                     ),
                     "source": entry["source"],
                     "fallback": entry.get("fallback"),
-                    "owner": person.os_user or service_user,
+                    "owner": agent_account(contract, configuration, person),
                     "group_of": service_user,
                     "mode": "0640",
                 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # sudo knows only ASCII blanks; any other may be a part of a path
 _RULE = re.compile(
-    r"\s*[^\s#]\S*\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?:[A-Z_]+(?::\s*|=\S+\s+))*"
+    r"\s*(?P<user>[^\s#]\S*)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?:[A-Z_]+(?::\s*|=\S+\s+))*"
     r"(?P<command>/.*)",
     re.ASCII,
 )
@@ -62,6 +62,15 @@ def commands_by_account(text: str) -> list[tuple[str, str]]:
             if command:
                 found.append((match["runas"], re.sub(r"\\(.)", r"\1", command[0])))
     return found
+
+
+def accounts_with_rules(text: str) -> list[str]:
+    """Return the accounts that the rules of a drop-in are for, each once, in their order.
+
+    Understands the same drop-ins as ``commands_by_account``; groups and IDs are passed over.
+    """
+    users = [match["user"] for match in map(_RULE.match, text.splitlines()) if match]
+    return [user for user in dict.fromkeys(users) if user[0] not in "%+#"]
 
 
 def includes_directory(policy: str, directory: str) -> bool:

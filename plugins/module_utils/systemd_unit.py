@@ -1,9 +1,11 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing values of unit files (systemd.syntax(7), systemd.exec(5), systemd.service(5))."""
+"""Writing and reading unit files (systemd.syntax(7), systemd.exec(5), systemd.service(5))."""
 
 from __future__ import annotations
+
+import shlex
 
 
 def unit_path(path: str) -> str:
@@ -22,3 +24,27 @@ def unit_word(text: str) -> str:
 def unit_argument(text: str) -> str:
     """Return ``text`` as one word of ExecStart, where ``$`` would begin a variable as well."""
     return unit_word(text).replace("$", "$$")
+
+
+def service_of(text: str) -> tuple[str | None, dict[str, str]]:
+    """Return the account and the environment that a service unit gives to its process.
+
+    Understands the units of this role and of Kai's own installer, which quotes nothing; a line that
+    cannot be split into words is passed over, as systemd does.
+    """
+    account = None
+    environment = {}
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        if name == "User":
+            account = value.strip().replace("%%", "%") or None
+        elif name == "Environment":
+            try:
+                words = shlex.split(value)
+            except ValueError:
+                continue
+            for word in words:
+                key, separator, content = word.replace("%%", "%").partition("=")
+                if separator:
+                    environment[key] = content
+    return account, environment

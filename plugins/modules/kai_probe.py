@@ -496,7 +496,8 @@ class Host:
         if not stat.S_ISREG(mode):
             return "is not a file"
         for name in accounts:
-            account = account_of(name)
+            # an account that is still to be made will be able to do what nobody can
+            account = account_of(name) or account_of("nobody")
             # without privilege nobody can judge for another account
             judged = account and (self.privileged or account.pw_uid == os.geteuid())
             if judged and not as_account(account, lambda: os.access(path, os.X_OK)):

@@ -226,7 +226,7 @@ class Tree:
         try:
             uid, gid = identity(entry["owner"], entry["group_of"])
         except Refused:
-            # in check mode the service account may be one that the same run would make
+            # in check mode the account may be one that the same run would make
             if self.dry:
                 return
             raise

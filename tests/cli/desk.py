@@ -1,5 +1,6 @@
 """An operator's desk: a home, a directory to work in, and kai-ansible run there."""
 
+import json
 import os
 import re
 import subprocess
@@ -17,20 +18,16 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from kai_ansible.collection import contract
 
 KAI_ANSIBLE = str(Path(sys.executable).with_name("kai-ansible"))
-SECONDS = 30
+SECONDS = 20
+MOST_PROMPTS = 60
 ROWS, COLUMNS = 60, 200
 TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
 
+# what answers gave, by their content; the source of each desk is another one
+_GIVEN: dict[str, dict[str, str]] = {}
+_SOURCE = "@source@"
+
 Tree = dict[str, tuple[int, bytes]]
-
-
-def answers(**settings: Any) -> dict[str, Any]:
-    """Return an answers file of a valid installation: Ada with the OS user alice on claude."""
-    return {
-        "host": {"source": "/src/kai"},
-        "users": [{"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}],
-        "settings": {"TELEGRAM_BOT_TOKEN": TOKEN, **settings},
-    }
 
 
 @dataclass
@@ -48,6 +45,7 @@ class Wizard:
 
     def next_prompt(self) -> str | None:
         """Return the next prompt, None when the wizard ends."""
+        assert len(self.asked) < MOST_PROMPTS, f"it asks for ever: {self.transcript[-600:]}"
         at_end = self.child.expect([_PROMPT, pexpect.EOF])
         self.transcript += self.child.before
         if at_end:
@@ -66,6 +64,13 @@ class Wizard:
         while (found := self.next_prompt()) != prompt:
             assert found, f"never asked: {prompt}\n{self.transcript}"
             self.child.sendline(replies.get(found, ""))
+
+    def refusal(self) -> str:
+        """Return what the wizard says before it asks the same again."""
+        # a choice shows its list only once
+        self.child.expect([r"Number or name: ", _PROMPT])
+        self.transcript += self.child.before + self.child.after
+        return str(self.child.before)
 
     def go_on(self, replies: Mapping[str, str] | None = None, /, **more: str) -> int:
         """Answer the prompts that are named and Enter at any other; return the exit code.
@@ -90,13 +95,18 @@ class Wizard:
 
 @dataclass
 class Desk:
-    """Where an operator works. Nothing of the caller's environment reaches it but the PATH."""
+    """Where an operator works. Nothing of the caller's environment reaches it but the PATH.
+
+    kai: the source of the bot, an empty directory at the desk by default.
+    """
 
     directory: Path
+    kai: Path | None = None
     variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.work.mkdir(parents=True)
+        self.source.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir(parents=True, exist_ok=True)
         self.home.mkdir()
 
     @property
@@ -108,12 +118,24 @@ class Desk:
         return self.directory / "work"
 
     @property
+    def source(self) -> Path:
+        return self.kai or self.work / "kai"
+
+    @property
     def inventory(self) -> Path:
         return self.work / "inventory"
 
     @property
     def password_file(self) -> Path:
         return self.home / ".config" / "kai-ansible" / "vault-password"
+
+    def answers(self, **settings: Any) -> dict[str, Any]:
+        """Return an answers file of a valid installation: Ada has the OS user alice."""
+        return {
+            "host": {"source": str(self.source)},
+            "users": [{"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}],
+            "settings": {"TELEGRAM_BOT_TOKEN": TOKEN, **settings},
+        }
 
     def host_vars(self, host: str = "localhost") -> Path:
         return self.inventory / "host_vars" / host
@@ -147,6 +169,8 @@ class Desk:
                 path.read_bytes() if path.is_file() else b"",
             )
             for path in sorted(self.directory.rglob("*"))
+            # Ansible's own scratch
+            if ".ansible" not in path.parts
         }
 
     def write(self, name: str, content: Any) -> Path:
@@ -172,13 +196,44 @@ class Desk:
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         return done
 
-    def given(self, content: Mapping[str, Any], *arguments: str) -> None:
-        """Configure localhost from an answers file, which has to succeed."""
+    def given(self, content: Mapping[str, Any], *, probe: bool = False) -> None:
+        """Configure the only host from an answers file, which has to succeed.
+
+        On a bare desk what the same answers gave before is copied.
+        """
+        bare = not self.inventory.exists() and not probe and not self.variables
+        content = {**content, "host": {**content["host"], "source": str(self.source)}}
+        earlier = _GIVEN.get(_name_of(content)) if bare else None
+        if earlier is not None:
+            for name, text in earlier.items():
+                self.put(name, text.replace(_SOURCE, str(self.source)))
+            return
         path = self.write("answers.yml", dict(content))
-        command = ["config", "--no-probe", "--no-input", "--answers", str(path), *arguments]
-        done = self.run(*command)
+        command = ["config", "--no-input", "--answers", str(path)]
+        done = self.run(*command, *([] if probe else ["--no-probe"]))
         assert done.returncode == 0, done.stdout + done.stderr
         path.unlink()
+        if bare:
+            written = [path for path in self.inventory.rglob("*") if path.is_file()]
+            _GIVEN[_name_of(content)] = {
+                str(path.relative_to(self.directory)): path.read_text(encoding="utf-8").replace(
+                    str(self.source), _SOURCE
+                )
+                for path in [*written, self.password_file]
+            }
+
+    def put(self, name: str, text: str) -> None:
+        """Put a private file on the desk."""
+        path = self.directory / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+
+    def install(self) -> str:
+        """Install on the only host, which has to succeed, and return what was printed."""
+        done = self.run("install")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def spawn(self, *arguments: str, term: str = "dumb") -> pexpect.spawn:
         """Start kai-ansible in a pseudo-terminal."""
@@ -202,6 +257,10 @@ class Desk:
         return Wizard(self.spawn("config", *(arguments or ("--no-probe",))))
 
 
+def _name_of(content: Mapping[str, Any]) -> str:
+    return json.dumps({**content, "host": {**content["host"], "source": _SOURCE}})
+
+
 def exit_code(child: pexpect.spawn) -> int:
     """Return how a program in a terminal ended; a signal that killed it fails."""
     child.close()
@@ -209,12 +268,13 @@ def exit_code(child: pexpect.spawn) -> int:
     return int(child.exitstatus)
 
 
-_KEYS = {
-    spec["prompt"]: key
+LABELS = {
+    key: spec["prompt"]
     for part in ("host", "settings", "user_fields")
     for key, spec in contract()[part].items()
     if "prompt" in spec
 }
+_KEYS = {label: key for key, label in LABELS.items()}
 _LABEL = "|".join(
     [*(re.escape(label) for label in sorted(_KEYS, key=len, reverse=True)), r"Model of \w+"]
 )

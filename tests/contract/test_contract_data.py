@@ -423,6 +423,7 @@ def test_settings_of_the_installation() -> None:
     host = CONTRACT["host"]
     assert {name: spec.get("default") for name, spec in host.items()} == {
         "service_user": "kai",
+        "create_os_users": False,
         "install_dir": "/opt/kai",
         "data_dir": "/var/lib/kai",
         "source": None,

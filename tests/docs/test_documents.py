@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kai_ansible.answers import read_answers
 from kai_ansible.collection import contract
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.wizard.answers import read_answers
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -63,12 +63,14 @@ def test_a_make_command_is_a_verb_of_the_makefile(command: str) -> None:
     "command", [line for line in commands() if line.startswith(".venv/bin/kai-ansible ")]
 )
 def test_an_option_of_a_documented_command_exists(command: str) -> None:
-    verb, *words = shlex.split(command)[1:]
-    options = [word for word in words if word.startswith("--")]
+    # with --help nothing is done, but everything else on the line has to be understood
     shown = subprocess.run(
-        [str(KAI_ANSIBLE), verb, "--help"], capture_output=True, text=True, check=True
+        [str(KAI_ANSIBLE), *shlex.split(command)[1:], "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert [option for option in options if option not in shown.stdout] == []
+    assert shown.returncode == 0, shown.stderr
 
 
 def test_the_answers_of_the_readme_are_a_valid_configuration(tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def ask(*command):
         ['runuser', '-u', 'kai', '--', 'sudo', '-n', '-u', 'alice', '--', *command],
         capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd='/',
     )
-result['allowed'] = [ask(path).returncode == ask(path, '--version').returncode == 0 for path in allowed]
+result['allowed'] = [
+    ask(path).returncode == ask(path, '--version').returncode == 0 for path in allowed
+]
 result['refused'] = [ask(path).stderr for path in refused]
 result['by_name'] = [ask(name).stderr for name in names]
 rules.unlink()
@@ -279,6 +281,12 @@ def test_links_of_other_accounts_are_not_followed(
         os.symlink('/victim', '/links/alice/.claude')
         os.symlink('/victim/inner', '/links/shared/1')
         os.symlink('/victim/seed', '/links/alice/fine/S.md')
+        os.symlink('/victim/seed', '/links/alice/fine/narrow.md')
+        for name, mode in (('old.md', 0o666), ('tight.md', 0o400), ('twice.md', 0o666)):
+            path = pathlib.Path('/links/alice/fine', name)
+            path.write_text(name)
+            path.chmod(mode)
+        os.link('/links/alice/fine/twice.md', '/links/alice/fine/twin.md')
         os.mkfifo('/links/alice/pipe')
         """,
         user="alice",
@@ -302,6 +310,14 @@ def test_links_of_other_accounts_are_not_followed(
                 "fallback": "planted",
             }
             for path in ("alice/.claude", "alice/fine", "through")
+        ]
+        + [
+            {
+                **owned(f"/links/alice/fine/{name}.md", "alice", "0640"),
+                "fallback": "",
+                "narrow": True,
+            }
+            for name in ("old", "tight", "twice", "narrow")
         ],
     }
     for check in (True, False):
@@ -311,11 +327,26 @@ def test_links_of_other_accounts_are_not_followed(
         lines = failed["msg"].splitlines()
         assert lines[0] == "These paths were not touched:"
         told = [line.partition(": ")[0] for line in lines[1:]]
-        assert told == [*wanted, "/links/alice/.claude/S.md", "/links/through/S.md"]
+        assert told == [
+            *wanted,
+            "/links/alice/.claude/S.md",
+            "/links/through/S.md",
+            "/links/alice/fine/twice.md",
+            "/links/alice/fine/narrow.md",
+        ]
         # whatever else was asked for is done
-        assert failed["changes"] == ["/links/home/2: made"]
+        assert failed["changes"] == [
+            "/links/home/2: made",
+            "/links/alice/fine/old.md: 0666 -> 0640",
+        ]
     assert "link in a directory that root does not own alone" in failed["msg"]
-    assert listing(machine, "/links/home/2")["/links/home/2"][1:4] == ["bob", "kai", "0700"]
+    found = listing(machine, "/links/home/2", "/links/alice/fine")
+    assert found["/links/home/2"][1:4] == ["bob", "kai", "0700"]
+    assert [found[f"/links/alice/fine/{name}.md"][1:] for name in ("old", "tight", "twice")] == [
+        ["alice", "alice", "0640", "old.md"],
+        ["alice", "alice", "0400", "tight.md"],
+        ["alice", "alice", "0666", "twice.md"],
+    ]
 
 
 # kai_files
@@ -465,8 +496,11 @@ def test_what_the_probe_sees(
 
     def request(backend: str, **more: Any) -> dict[str, Any]:
         return {
-            **{"backend": backend, "name": backend, "usual_places": {"linux": []}},
-            **{"accounts": ["alice"], "login_files": []},
+            "backend": backend,
+            "name": backend,
+            "usual_places": {"linux": []},
+            "accounts": ["alice"],
+            "login_files": [],
             **more,
         }
 

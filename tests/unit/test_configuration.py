@@ -196,7 +196,7 @@ def test_the_bot_starts_with_whatever_is_accepted(
     settings: dict[str, Any],
     people: list[dict[str, Any]],
 ) -> None:
-    keys = {key: "k" for key in KEYS}
+    keys = dict.fromkeys(KEYS, "k")
     users = [user(number, **fields) for number, fields in enumerate(people, start=1)]
     read = read_configuration(contract, variables(*users, **settings, **keys))
     if read.problems:
@@ -342,7 +342,7 @@ def test_settings_that_cannot_be_right(
         (
             [user(7), user("7", name="Ben")],
             ["users[1].telegram_id"],
-            "7, which kai_install_users[0] has too",
+            "7, which Ada (kai_install_users[0]) has too",
         ),
         ([user(), "Ben"], ["users[1]"], "a mapping of fields"),
         ({"telegram_id": 1}, ["users"], "found dict"),
@@ -587,6 +587,8 @@ def test_what_a_person_should_know(contract: Contract) -> None:
         "secrets.",
         "kai_install_users[1].model is 'opus', a name that belongs to another provider: make sure "
         "that ollama has it.",
+        "Ben has the os_user bob, but Kai 1.x runs goose as the service user kai, which can read "
+        "the bot's secrets.",
         "Ben uses goose, which cannot extract memories; claude, codex can.",
     ]
 

@@ -11,7 +11,6 @@ from kai.users import Defaults, parse_users
 
 from kai_ansible.rules.people import (
     Person,
-    agents,
     effective_person,
     names_of,
     os_users,
@@ -145,12 +144,6 @@ def test_lists_over_people_keep_their_order() -> None:
         Person(5, "Eli", "bob", "goose", "google", "gemini-3-flash", "own"),
     ]
     assert os_users(people) == ["bob", "alice"]
-    assert agents(people) == [
-        ("bob", "codex"),
-        (None, "claude"),
-        ("alice", "codex"),
-        ("bob", "goose"),
-    ]
     assert pairs_in_use(people) == {
         ("codex", "openai"),
         ("claude", "anthropic"),

@@ -109,7 +109,12 @@ def test_nobody_with_an_account_means_no_agent_rule(contract: Contract) -> None:
 
 
 @pytest.mark.parametrize(
-    ("people", "kept"), [([ADA, BEN], ["OPENAI_API_KEY"]), ([BEN], []), ([CEM], [])]
+    ("people", "kept"),
+    [
+        ([ADA, BEN], ["OPENAI_API_KEY"]),
+        ([BEN], []),
+        ([{**CEM, "agent_backend": "codex"}, BEN], []),
+    ],
 )
 def test_the_key_passes_sudo_only_for_codex_behind_sudo(
     contract: Contract, people: list[dict[str, Any]], kept: list[str]
@@ -225,12 +230,14 @@ def test_directories(contract: Contract) -> None:
 
 def test_first_files(contract: Contract) -> None:
     seeds = plan(contract, {**ADA, "home_workspace": "/srv/ada"}, DIA)["seeds"]
+    assert [seed["path"] for seed in seeds if seed.get("narrow")] == ["/var/lib/kai/kai.db"]
     assert [(seed["path"], seed["owner"], seed["mode"]) for seed in seeds] == [
         ("/var/lib/kai/memory/1/MEMORY.md", "alice", "0640"),
         ("/var/lib/kai/preferences/1/PREFERENCES.md", "alice", "0640"),
-        ("/var/lib/kai/memory/4/MEMORY.md", "carol", "0640"),
-        ("/var/lib/kai/preferences/4/PREFERENCES.md", "carol", "0640"),
-        ("/var/lib/kai/home/4/.claude/CLAUDE.md", "carol", "0640"),
+        ("/var/lib/kai/memory/4/MEMORY.md", "kai", "0640"),
+        ("/var/lib/kai/preferences/4/PREFERENCES.md", "kai", "0640"),
+        ("/var/lib/kai/home/4/.claude/CLAUDE.md", "kai", "0640"),
+        ("/var/lib/kai/kai.db", "kai", "0600"),
         ("/home/kai/.config/goose/config.yaml", "kai", "0644"),
     ]
 
@@ -314,6 +321,13 @@ def test_accounts_of_the_host(
     contract: Contract, accounts: dict[str, Any], found: list[tuple[str, str]]
 ) -> None:
     assert places(plan(contract, ADA, BEN, seen=probe(accounts=accounts))) == found
+
+
+def test_missing_accounts_are_made_when_the_operator_says_so(contract: Contract) -> None:
+    seen = probe(accounts={"kai": None, "alice": None, "bob": account(7)})
+    desired = plan(contract, ADA, BEN, CEM, seen=seen, create_os_users=True)
+    assert places(desired) == []
+    assert desired["missing_accounts"] == ["alice"]
 
 
 def test_directories_that_have_to_exist(contract: Contract) -> None:

@@ -68,7 +68,7 @@ def test_a_command(path: str, written: str) -> None:
     ],
 )
 def test_what_is_no_command_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="opt|codex|ALL"):
+    with pytest.raises(ValueError, match=r"(has|is|ends|begins) "):
         sudoers_command(path)
 
 
@@ -78,7 +78,7 @@ characters = st.characters(exclude_categories=["Cs"]) | st.sampled_from(",:= #%@
 @given(st.lists(st.text(characters, min_size=1), min_size=1).map(lambda p: "/" + "/".join(p)))
 def test_a_rule_is_read_back(path: str) -> None:
     if fault_of_path(path):
-        with pytest.raises(ValueError, match="(has|is|ends) "):
+        with pytest.raises(ValueError, match=r"(has|is|ends) "):
             sudoers_command(path)
         return
     command = sudoers_command(path)
@@ -131,7 +131,7 @@ def test_secure_path() -> None:
     directories = ["/opt/a b", "/opt/c,d=e#f", "/usr/bin"]
     assert secure_path(directories) == '"/opt/a b:/opt/c,d=e#f:/usr/bin"'
     for wrong in ("/opt/a:b", 'x"', "/opt/\n", "relative"):
-        with pytest.raises(ValueError, match="has|is"):
+        with pytest.raises(ValueError, match=r"(has|is) "):
             secure_path(["/usr/bin", wrong])
 
 

@@ -1,0 +1,33 @@
+"""The arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_INVENTORY = Path("inventory")
+
+InventoryOption = Annotated[
+    Path, typer.Option("--inventory", "-i", help="Directory or file of the inventory.")
+]
+HostArgument = Annotated[
+    str | None,
+    typer.Argument(help="Host or pattern; without it the only host of the inventory."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PlainOption = Annotated[
+    bool, typer.Option("--plain", help="No colours, frames or arrow keys; numbered choices.")
+]
+VaultOption = Annotated[
+    Path | None,
+    typer.Option("--vault-password-file", help="File or script that gives the vault password."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Give a setting by Kai's name for it."),
+]
+BecomeOption = Annotated[
+    bool, typer.Option("--ask-become-pass", "-K", help="Ask for the sudo password first.")
+]

@@ -1,0 +1,97 @@
+"""What is told of a failed run, from the events that Ansible gave."""
+
+from typing import Any
+
+import pytest
+
+from kai_ansible.failures import FailedTask, failed_tasks
+
+
+def event(kind: str = "failed", host: str = "bot", task: str = "Stage", **data: Any) -> dict:
+    return {"event": f"runner_on_{kind}", "event_data": {"host": host, "task": task, **data}}
+
+
+def test_the_failed_task_is_told_with_its_message() -> None:
+    events = [
+        event("ok", res={"msg": "fine"}),
+        event(task="kai.bot.kai_install : The release is built", res={"msg": "No space left"}),
+    ]
+    (failure,) = failed_tasks(events, "ignored")
+    assert failure == FailedTask("bot", "The release is built", "No space left", "")
+    assert failure.as_dict()["task"] == "The release is built"
+
+
+def test_what_a_program_said_belongs_to_the_message_but_is_said_once() -> None:
+    result = {"msg": "pip failed", "module_stderr": "no wheel", "stderr": "no wheel"}
+    (failure,) = failed_tasks([event(res=result)], "")
+    assert failure.message == "pip failed\nno wheel"
+
+
+def test_a_failure_without_a_message_is_told_as_one() -> None:
+    (failure,) = failed_tasks([event(res={})], "")
+    assert failure.message == "no message"
+
+
+def test_a_censored_result_is_called_hidden() -> None:
+    censored = {"censored": "the output has been hidden", "msg": "sk-secret", "stderr": "sk-secret"}
+    (failure,) = failed_tasks([event(res=censored)], "")
+    assert "hidden" in failure.message
+    assert "sk-secret" not in str(failure)
+
+
+def test_what_is_ignored_is_no_failure() -> None:
+    events = [event(ignore_errors=True, res={"msg": "never mind"}), event(res={"msg": "the end"})]
+    assert [failure.message for failure in failed_tasks(events, "")] == ["the end"]
+
+
+@pytest.mark.parametrize(
+    ("message", "fix"),
+    [
+        ("Host key verification failed.", "ssh bot"),
+        ("alice: Permission denied (publickey)", "log in: ssh bot"),
+        ("Could not resolve hostname bot", "ansible_host of bot"),
+        ("connect to host bot port 22: Connection refused", "ssh port"),
+        ("connect to host bot port 22: Connection timed out", "reachable"),
+        ("Missing sudo password", "--ask-become-pass"),
+    ],
+)
+def test_an_unreachable_host_is_told_with_the_fix(message: str, fix: str) -> None:
+    (failure,) = failed_tasks([event("unreachable", res={"msg": message})], "")
+    assert failure.message == message
+    assert fix in failure.fix
+
+
+def test_a_rescue_that_tells_the_cause_again_adds_only_what_is_new() -> None:
+    again = "The bot answers: refused\nThe host is as it was before this run."
+    events = [
+        event(task="The bot answers", res={"msg": "refused"}),
+        event(task="The reason is told", res={"msg": again}),
+    ]
+    (failure,) = failed_tasks(events, "")
+    assert failure.task == "The bot answers"
+    assert failure.message == "refused\nThe host is as it was before this run."
+
+
+def test_a_rescue_that_failed_itself_is_told_too() -> None:
+    events = [
+        event(task="The bot answers", res={"msg": "refused"}),
+        event(task="The former files are back", res={"msg": "disk full"}),
+    ]
+    assert [failure.task for failure in failed_tasks(events, "")] == [
+        "The bot answers",
+        "The former files are back",
+    ]
+
+
+def test_the_same_failure_on_two_hosts_is_told_for_both() -> None:
+    events = [event(host=host, res={"msg": "disk full"}) for host in ("one", "two")]
+    assert [failure.host for failure in failed_tasks(events, "")] == ["one", "two"]
+
+
+def test_when_nothing_ran_the_last_words_of_ansible_are_told() -> None:
+    output = "\n".join(["a line of the beginning", "", *(f"line {n}" for n in range(20))])
+    (failure,) = failed_tasks([event("ok")], output)
+    assert (failure.host, failure.task) == ("", "starting Ansible")
+    assert "line 19" in failure.message
+    assert "a line of the beginning" not in failure.message
+    assert failed_tasks([], "")[0].message == "Ansible ended without a word"

@@ -1,0 +1,139 @@
+"""A run of Ansible keeps its secrets to itself, and leaves nothing of it behind."""
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.vault import VaultSecret
+
+from kai_ansible.collection import contract
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.plan import probe_request
+from kai_ansible.runner import Run, run_playbook
+from kai_ansible.secrets import VaultPassword
+
+# the runner starts processes from a thread
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+
+SPY = """\
+#!/bin/sh
+env >{seen}/environment
+ls -ld "$TMPDIR"/kai-ansible-* >{seen}/directory
+cat "$TMPDIR"/kai-ansible-*/vault-password >{seen}/password
+exec {python} "$@"
+"""
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Path:
+    """Where the interpreter of the host notes what it sees of a run."""
+    directory = tmp_path / "seen"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def run(tmp_path: Path, seen: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A look at this very host, through an interpreter that is a spy."""
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SECRET_TOKEN", "nobody may see this")
+    monkeypatch.setenv("ANSIBLE_TIMEOUT", "7")
+    spy = tmp_path / "python"
+    spy.write_text(SPY.format(seen=seen, python=sys.executable), encoding="utf-8")
+    spy.chmod(0o755)
+    entry = {"ansible_connection": "local", "ansible_python_interpreter": str(spy)}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": entry}}}), "utf-8")
+    rules = contract()
+    request = probe_request(rules, read_configuration(rules, {}))
+    return Run(
+        "probe",
+        inventory,
+        ["localhost"],
+        variables={"kai_probe_request": request, "kai_become": False},
+        vault_password=VaultPassword(VaultSecret(b"open sesame"), None),
+    )
+
+
+def left_behind(run: Run) -> list[str]:
+    return [path.name for path in (run.inventory.parent / "tmp").glob("kai-ansible-*")]
+
+
+def test_a_run_leaves_nothing_and_sees_only_what_it_needs(run: Run, seen: Path) -> None:
+    before = dict(os.environ)
+    phases: list[str] = []
+    outcome = run_playbook(run, lambda event: phases.append(event["event"]))
+    assert outcome.succeeded, outcome.failures
+    assert outcome.reports["localhost"]["platform"] == "linux"
+    assert "playbook_on_stats" in phases
+
+    # while it ran there was a directory that only its owner may enter, with the password
+    assert (seen / "directory").read_text().startswith("drwx------")
+    assert (seen / "password").read_text() == "open sesame"
+    assert left_behind(run) == []
+
+    lines = (seen / "environment").read_text().splitlines()
+    environment = dict(line.split("=", 1) for line in lines if "=" in line)
+    assert "nobody may see this" not in environment.values()
+    assert environment["ANSIBLE_TIMEOUT"] == "7"
+    assert environment["ANSIBLE_HOST_KEY_CHECKING"] == "True"
+    assert dict(os.environ) == before
+
+
+def test_a_failed_run_leaves_nothing_and_tells_why(run: Run) -> None:
+    variables: Mapping[str, Any] = {"kai_become": False, "kai_probe_request": {}}
+    broken = Run(run.playbook, run.inventory, run.hosts, variables=variables)
+    outcome = run_playbook(broken, lambda event: None)
+    assert not outcome.succeeded
+    (failure,) = outcome.failures
+    assert failure.task == "The host has been looked at"
+    assert "service_user" in failure.message
+    assert left_behind(run) == []
+
+
+def test_an_inventory_that_ansible_refuses_is_told(run: Run) -> None:
+    run.inventory.write_text("all: [", encoding="utf-8")
+    outcome = run_playbook(run, lambda event: None)
+    assert not outcome.succeeded
+    assert outcome.failures[0].message
+    assert left_behind(run) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+def test_a_run_that_is_cut_short_leaves_nothing(run: Run, error: type[BaseException]) -> None:
+    before = dict(os.environ)
+
+    def listener(event: Mapping[str, Any]) -> None:
+        if event["event"] == "playbook_on_task_start":
+            raise error
+
+    if error is KeyboardInterrupt:
+        outcome = run_playbook(run, listener)
+        assert outcome.interrupted
+        assert not outcome.succeeded
+    else:
+        with pytest.raises(error):
+            run_playbook(run, listener)
+    assert left_behind(run) == []
+    assert dict(os.environ) == before
+
+
+def test_the_directory_of_a_run_is_private(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def listener(event: Mapping[str, Any]) -> None:
+        if event["event"] == "playbook_on_start":
+            directories = (run.inventory.parent / "tmp").glob("kai-ansible-*")
+            made.extend(stat.S_IMODE(path.stat().st_mode) for path in directories)
+
+    run_playbook(run, listener)
+    assert made == [0o700]

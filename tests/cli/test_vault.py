@@ -1,0 +1,272 @@
+"""The vault password: the keyring among its places, and the commands below ``vault``.
+
+The keyring is a stand-in: a backend of the keyring library that keeps everything in a JSON file.
+"""
+
+import json
+import os
+import stat
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from tests.cli.desk import TOKEN, Desk, exit_code
+
+STAND_IN = '''
+import getpass, json, os, pathlib, time
+import keyring.backend
+FILE = pathlib.Path(os.environ["STAND_IN_KEYRING"])
+class Keyring(keyring.backend.KeyringBackend):
+    """A stand-in: no secret is safe here."""
+    priority = 1
+    def _all(self):
+        return json.loads(FILE.read_text()) if FILE.exists() else {}
+    def get_password(self, service, username):
+        return self._all().get(f"{service} {username}")
+    def set_password(self, service, username, password):
+        FILE.write_text(json.dumps({**self._all(), f"{service} {username}": password}))
+    def delete_password(self, service, username):
+        FILE.write_text(json.dumps(
+            {key: value for key, value in self._all().items() if key != f"{service} {username}"}
+        ))
+class Asking(Keyring):
+    """Asks at the terminal, as an encrypted file does."""
+    def get_password(self, service, username):
+        return getpass.getpass("Unlock the keyring: ")
+class Silent(Keyring):
+    """Waits for somebody to unlock it, as a desktop does."""
+    def get_password(self, service, username):
+        time.sleep(600)
+'''
+
+
+@pytest.fixture
+def ready(desk: Desk) -> Desk:
+    """A desk with a configured localhost, its vault locked by our own password file."""
+    desk.given(desk.answers())
+    return desk
+
+
+def use_keyring(desk: Desk, name: str = "Keyring") -> Path:
+    """Give a desk the stand-in keyring, and return its file."""
+    desk.write("backends/stand_in.py", STAND_IN)
+    file = desk.work / "keyring.json"
+    desk.variables.update(
+        PYTHONPATH=str(desk.work / "backends"),
+        PYTHON_KEYRING_BACKEND=f"stand_in.{name}",
+        STAND_IN_KEYRING=str(file),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    return file
+
+
+def kept(desk: Desk) -> dict[str, str]:
+    """Return what the stand-in keyring has, by the inventory."""
+    entries = json.loads((desk.work / "keyring.json").read_text(encoding="utf-8"))
+    return {key.removeprefix("kai-ansible "): value for key, value in entries.items()}
+
+
+def opens(password: str, path: Path) -> bool:
+    vault = VaultLib([("default", VaultSecret(password.strip().encode()))])
+    try:
+        return TOKEN in vault.decrypt(path.read_bytes()).decode()
+    except Exception:  # noqa: BLE001 # whatever it says about a password that is wrong
+        return False
+
+
+def vault(desk: Desk) -> Path:
+    return desk.host_vars() / "vault.yml"
+
+
+def done(desk: Desk, *arguments: str) -> str:
+    """Run a command that has to succeed, and return what it printed."""
+    result = desk.run(*arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def refused(desk: Desk, *arguments: str) -> str:
+    """Run a command that must be refused and change nothing, and return why."""
+    before = desk.tree()
+    result = desk.run(*arguments)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert desk.tree() == before
+    return result.stderr
+
+
+# places
+
+
+def test_the_password_moves_into_the_keyring_and_is_found_there(ready: Desk) -> None:
+    use_keyring(ready)
+    password = ready.password_file.read_text(encoding="utf-8").strip()
+    said = done(ready, "vault", "password", "--to-keyring")
+    assert not ready.password_file.exists()
+    assert kept(ready) == {str(ready.inventory): password}
+    assert password not in said
+    done(ready, "users", "list")
+    assert "is in the keyring, fingerprint" in done(ready, "vault", "password")
+    # for this inventory, not for another
+    ready.inventory.rename(ready.work / "other")
+    assert "no vault password was found" in refused(ready, "users", "list", "-i", "other")
+
+
+def test_the_keyring_comes_after_what_was_named_and_before_our_own_file(ready: Desk) -> None:
+    password = ready.password_file.read_text(encoding="utf-8")
+    right, wrong = ready.write("right", password), ready.write("wrong", "another one")
+    file = use_keyring(ready)
+    file.write_text(json.dumps({f"kai-ansible {ready.inventory}": "another one"}), encoding="utf-8")
+    assert "from the keyring is not the one" in refused(ready, "users", "list")
+    done(ready, "users", "list", "--vault-password-file", str(right))
+    ready.variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(right)
+    done(ready, "users", "list")
+    told = refused(ready, "users", "list", "--vault-password-file", str(wrong))
+    assert f"from {wrong} is not the one" in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can come through sudo")
+def test_through_sudo_the_keyring_is_left_alone(ready: Desk) -> None:
+    file = use_keyring(ready)
+    file.write_text(json.dumps({f"kai-ansible {ready.inventory}": "root's"}), encoding="utf-8")
+    ready.variables["SUDO_USER"] = "nobody"
+    told = refused(ready, "users", "list")
+    assert "no vault password was found" in told
+    assert "keyring" not in told
+    named = ("--vault-password-file", str(ready.password_file))
+    assert "without sudo" in refused(ready, "vault", "rekey", "--keyring", *named)
+
+
+@pytest.mark.parametrize("backend", ["Asking", "Silent"])
+def test_a_keyring_never_asks_or_hangs(ready: Desk, backend: str) -> None:
+    use_keyring(ready, backend)
+    started = time.monotonic()
+    child = ready.spawn("users", "list")
+    child.expect(pexpect.EOF)
+    assert exit_code(child) == 0
+    assert "Unlock" not in child.before
+    assert "Ada" in child.before
+    assert time.monotonic() - started < 15
+
+
+def test_without_a_keyring_the_file_stays(ready: Desk) -> None:
+    ready.variables["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+    for command in (("password", "--to-keyring"), ("rekey", "--keyring")):
+        told = refused(ready, "vault", *command)
+        assert "There is no keyring here that can be used" in told
+    done(ready, "users", "list")
+
+
+# rekey
+
+
+def test_rekey_locks_every_vault_with_a_new_password_in_the_same_place(ready: Desk) -> None:
+    old = ready.password_file.read_text(encoding="utf-8")
+    other = ready.write("inventory/group_vars/all/secrets.yml", vault(ready).read_text())
+    said = done(ready, "vault", "rekey")
+    new = ready.password_file.read_text(encoding="utf-8")
+    assert new != old
+    for path in (vault(ready), other):
+        assert opens(new, path)
+        assert not opens(old, path)
+        assert str(path.relative_to(ready.work)) in said
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert str(ready.password_file) in said
+    # another inventory may be locked with the old one
+    [former] = [
+        path for path in ready.password_file.parent.iterdir() if path != ready.password_file
+    ]
+    assert former.read_text(encoding="utf-8") == old
+    assert str(former) in said
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (former, ready.password_file)} == {0o600}
+    assert old.strip() not in said
+    assert new.strip() not in said
+    assert ready.secrets()["kai_install_telegram_bot_token"] == TOKEN
+    done(ready, "users", "list")
+
+
+def test_rekey_in_the_keyring(ready: Desk) -> None:
+    use_keyring(ready)
+    own = ready.password_file.read_text(encoding="utf-8")
+    assert "is in the keyring" in done(ready, "vault", "rekey", "--keyring")
+    first = kept(ready)[str(ready.inventory)]
+    assert opens(first, vault(ready))
+    # our own file may serve another inventory
+    assert ready.password_file.read_text(encoding="utf-8") == own
+    done(ready, "vault", "rekey")
+    second = kept(ready)
+    assert list(second) == [str(ready.inventory)]
+    assert second[str(ready.inventory)] != first
+    assert opens(second[str(ready.inventory)], vault(ready))
+
+
+def test_rekey_with_a_password_of_the_operators(ready: Desk) -> None:
+    new = ready.write("new", "chosen by me\n")
+    done(ready, "vault", "rekey", "--new-vault-password-file", str(new))
+    assert opens("chosen by me", vault(ready))
+    done(ready, "users", "list")
+    named = ("--vault-password-file", str(new))
+    newer = ready.write("newer", "chosen again\n")
+    said = done(ready, "vault", "rekey", *named, "--new-vault-password-file", str(newer))
+    assert f"--vault-password-file {newer}" in said
+    assert opens("chosen again", vault(ready))
+    same = ("--vault-password-file", str(newer), "--new-vault-password-file", str(newer))
+    assert "is the old one" in refused(ready, "vault", "rekey", *same)
+
+
+def test_rekey_needs_a_place_for_the_new_password(ready: Desk) -> None:
+    script = ready.write("script", f"#!/bin/sh\ncat {ready.password_file}\n")
+    script.chmod(0o700)
+    told = refused(ready, "vault", "rekey", "--vault-password-file", str(script))
+    assert "--new-vault-password-file" in told
+
+
+def test_rekey_of_a_typed_password(ready: Desk) -> None:
+    password = ready.password_file.read_text(encoding="utf-8").strip()
+    ready.password_file.unlink()
+    new = ready.write("new", "chosen by me\n")
+    for options, code in (((), 2), (("--new-vault-password-file", str(new)), 0)):
+        child = ready.spawn("vault", "rekey", *options)
+        child.expect("Vault password: ")
+        child.sendline(password)
+        child.expect(pexpect.EOF)
+        assert exit_code(child) == code, child.before
+    assert opens("chosen by me", vault(ready))
+
+
+@pytest.mark.parametrize("keyring", [False, True])
+def test_a_file_that_the_password_does_not_open_stops_it(ready: Desk, keyring: bool) -> None:
+    if keyring:
+        use_keyring(ready).write_text("{}", encoding="utf-8")
+        done(ready, "vault", "password", "--to-keyring")
+    locked = VaultLib([]).encrypt("a: 1\n", secret=VaultSecret(b"another one")).decode()
+    path = ready.write("inventory/host_vars/other/vault.yml", locked)
+    assert f"{path.relative_to(ready.work)} cannot be opened" in refused(ready, "vault", "rekey")
+
+
+def test_a_value_that_is_locked_by_itself_stops_it(ready: Desk) -> None:
+    inline = "a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162\n"
+    path = ready.write("inventory/group_vars/all.yml", inline)
+    assert str(path.relative_to(ready.work)) in refused(ready, "vault", "rekey")
+
+
+@pytest.mark.parametrize("keyring", [False, True])
+def test_a_file_that_cannot_be_written_undoes_it(ready: Desk, keyring: bool) -> None:
+    if keyring:
+        use_keyring(ready).write_text("{}", encoding="utf-8")
+        done(ready, "vault", "password", "--to-keyring")
+    locked = vault(ready).read_text(encoding="utf-8")
+    # a name so long that no file with a longer one can be made beside it
+    ready.write(f"inventory/host_vars/zed/{'z' * 250}.yml", locked)
+    assert "Nothing was written" in refused(ready, "vault", "rekey")
+
+
+def test_an_inventory_without_a_vault(ready: Desk) -> None:
+    vault(ready).unlink()
+    assert "has no vault" in refused(ready, "vault", "rekey")
+    done(ready, "vault", "password")
+    ready.password_file.unlink()
+    assert "no vault password yet" in refused(ready, "vault", "password")
+    assert "There is no vault password in" in refused(ready, "vault", "password", "--to-keyring")

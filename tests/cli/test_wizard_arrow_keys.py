@@ -1,0 +1,139 @@
+"""The wizard with arrow keys, in a terminal whose screen is read back."""
+
+import pexpect
+import pyte
+import pytest
+
+from tests.cli.desk import COLUMNS, LABELS, ROWS, SECONDS, TOKEN, Desk, exit_code
+
+DOWN, ENTER = "\x1b[B", "\r"
+CTRL_C, CTRL_D, CTRL_U = "\x03", "\x04", "\x15"
+
+
+class Screen:
+    """A wizard in a terminal with a cursor, and what its screen shows."""
+
+    def __init__(self, desk: Desk, *arguments: str) -> None:
+        self.child = desk.spawn("config", "--no-probe", *arguments, term="xterm")
+        self.display = pyte.Screen(COLUMNS, ROWS)
+        self.stream = pyte.Stream(self.display)
+        self.everything = ""
+
+    def read(self) -> bool:
+        """Take what the wizard wrote; return whether there was anything."""
+        try:
+            text = self.child.read_nonblocking(65536, timeout=SECONDS)
+        except (pexpect.EOF, pexpect.TIMEOUT):
+            return False
+        self.everything += text
+        self.stream.feed(text)
+        return True
+
+    @property
+    def lines(self) -> list[str]:
+        return ["", *(line.rstrip() for line in self.display.display)]
+
+    @property
+    def current(self) -> str:
+        """The present question, with the list below it."""
+        return "\n".join(self.lines).rpartition("\n? ")[2].rstrip()
+
+    def wait_for(self, text: str) -> None:
+        """Return when the present question shows a text."""
+        while text not in self.current:
+            assert self.read(), f"{text!r} never came:\n" + "\n".join(self.lines)
+
+    def answer(self, prompt: str, keys: str = "", shown: str | None = None) -> None:
+        """Type keys at a prompt, wait until they show, and press Enter."""
+        self.wait_for(LABELS.get(prompt, prompt))
+        self.child.send(keys)
+        self.wait_for(keys if shown is None else shown)
+        self.child.send(ENTER)
+
+    def end(self) -> int:
+        """Return the exit code of a wizard that has nothing more to ask."""
+        while self.read():
+            pass
+        assert "Traceback" not in self.everything
+        return exit_code(self.child)
+
+
+def first_prompts(screen: Screen, *, until: str) -> None:
+    """Answer the prompts of a first run, as far as one that is left unanswered."""
+    for prompt, keys, shown in (
+        ("service_user", "", "kai"),
+        ("install_dir", "", "/opt/kai"),
+        ("data_dir", "", "/var/lib/kai"),
+        ("source", "kai", None),
+        ("TELEGRAM_BOT_TOKEN", TOKEN, "*" * len(TOKEN)),
+        ("telegram_id", "77", None),
+        ("name", "", "admin"),
+        ("os_user", "alice", None),
+        ("AGENT_BACKEND", "", None),
+    ):
+        if prompt == until:
+            break
+        screen.answer(prompt, keys, shown)
+    screen.wait_for(LABELS[until])
+
+
+def test_a_first_run_with_arrow_keys(desk: Desk) -> None:
+    screen = Screen(desk)
+    first_prompts(screen, until="AGENT_BACKEND")
+    screen.answer("AGENT_BACKEND", DOWN, shown="» codex")
+    screen.answer("CODEX_AUTH_MODE", shown="» subscription")
+    screen.answer("CODEX_BIN")
+    screen.answer("DEFAULT_MODEL", DOWN, shown="» gpt-5.4\n")
+    screen.answer("WEBHOOK_PORT", shown="8080")
+    screen.answer("WEBHOOK_SECRET", shown="(Enter makes one at random)")
+    screen.answer("Write this to inventory/host_vars/localhost?", shown="(Y/n)")
+    assert screen.end() == 0
+    assert TOKEN not in screen.everything
+    assert desk.settings()["kai_install_agent_backend"] == "codex"
+    assert desk.settings()["kai_install_default_model"] == "gpt-5.4"
+    assert desk.secrets()["kai_install_telegram_bot_token"] == TOKEN
+
+
+def test_what_is_set_is_marked_and_a_model_that_no_longer_fits_is_asked(desk: Desk) -> None:
+    # the model belongs to another section than the one that is asked
+    desk.given(desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
+    screen = Screen(desk, "--section", "agents")
+    screen.wait_for("» claude")
+    screen.answer("AGENT_BACKEND", DOWN, shown="» codex")
+    screen.answer("CODEX_AUTH_MODE")
+    screen.answer("CODEX_BIN")
+    screen.answer("DEFAULT_MODEL", shown="» gpt-5.5")
+    screen.answer("Write this to inventory/host_vars/localhost?")
+    assert screen.end() == 0
+    assert "DEFAULT_MODEL 'opus' does not fit codex" in "\n".join(screen.lines)
+    assert desk.settings()["kai_install_default_model"] == "gpt-5.5"
+
+
+def test_an_answer_is_judged_before_it_is_taken(desk: Desk) -> None:
+    screen = Screen(desk)
+    first_prompts(screen, until="service_user")
+    screen.child.send(f"{CTRL_U}ALL{ENTER}")
+    while not any("sudoers" in line for line in screen.lines):
+        assert screen.read()
+    screen.child.send(f"{CTRL_U}kai{ENTER}")
+    screen.wait_for(LABELS["install_dir"])
+    screen.child.send(CTRL_C)
+    assert screen.end() == 130
+
+
+@pytest.mark.parametrize(
+    ("prompt", "key"),
+    [
+        ("service_user", CTRL_C),
+        ("TELEGRAM_BOT_TOKEN", CTRL_C),
+        ("TELEGRAM_BOT_TOKEN", CTRL_D),
+        ("AGENT_BACKEND", CTRL_C),
+    ],
+)
+def test_an_abort_leaves_everything_as_it_was(desk: Desk, prompt: str, key: str) -> None:
+    before = desk.tree()
+    screen = Screen(desk)
+    first_prompts(screen, until=prompt)
+    screen.child.send(key)
+    assert screen.end() == 130, screen.everything
+    assert desk.tree() == before
