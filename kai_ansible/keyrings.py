@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import platformdirs
 
 SERVICE = "kai-ansible"
 _NOT_THERE = 3
@@ -23,7 +26,7 @@ class NoKeyring(Exception):
 def password_in_keyring(entry: str) -> str | None:
     """Return the password under an entry, None when there is none or no keyring either."""
     try:
-        return _ask("get", entry)
+        return _ask("get", entry) if _may_be_there() else None
     except NoKeyring:
         return None
 
@@ -38,6 +41,13 @@ def put_into_keyring(entry: str, password: str) -> None:
 def take_out_of_keyring(entry: str) -> None:
     """Forget the password under an entry. Raises NoKeyring."""
     _ask("delete", entry)
+
+
+def _may_be_there() -> bool:
+    # without a session bus only a backend that somebody chose can work, and to ask takes a moment
+    chosen = Path(platformdirs.user_config_dir("python_keyring"), "keyringrc.cfg")
+    named = {"DBUS_SESSION_BUS_ADDRESS", "PYTHON_KEYRING_BACKEND"} & set(os.environ)
+    return sys.platform == "darwin" or bool(named) or chosen.exists()
 
 
 def _ask(verb: str, entry: str, given: str = "") -> str | None:

@@ -33,10 +33,20 @@ hypothesis.settings.register_profile("ci", deadline=None, max_examples=150, dera
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")
 
 
+# each starts many whole processes; the loop keeps the wizard's own tests
+SLOW = [TESTS / "cli" / name for name in ("test_import_file.py", "test_users.py", "test_vault.py")]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(TESTS / "machine"):
             item.add_marker(pytest.mark.machine)
+        if item.path in SLOW:
+            item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("machine") or item.path.is_relative_to(TESTS / "collection"):
+            # what shares a machine or a build stays in one worker
+            shared = item.path.parent if item.path.parent.name == "issue_486" else item.path
+            item.add_marker(pytest.mark.xdist_group(str(shared)))
 
 
 class Contract(dict[str, Any]):

@@ -25,8 +25,6 @@ from kai_ansible.wizard.review import show_changes, show_files
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
 
-LOOKED_AT = ("service_user", "install_dir")
-
 
 @dataclass(frozen=True)
 class ConfigOptions:
@@ -100,7 +98,9 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             name: files.vault if draft.is_secret(name) else files.settings
             for name in draft.variables
         }
-        places.update({name: imported.places[name] for name in set(imported.places) - set(given)})
+        places.update(imported.places)
+        places.update(dict.fromkeys(answers, options.answers or files.settings))
+        places.update(dict.fromkeys(assignments, Path("--set")))
         raise CommandError("Nothing was written.", problems=problems, places=places)
     texts, moved = edited_texts(files, draft.changes, draft.is_secret, password)
     if options.only_print:
@@ -183,7 +183,7 @@ def _leave_out_broken_binaries(
 ) -> None:
     # a path that no longer works is looked for anew, like one that nobody named
     configuration = draft.configuration()
-    if configuration.rejected or any(name not in configuration.host for name in LOOKED_AT):
+    if configuration.rejected:
         return
     for backend, entry in draft.contract["backends"].items():
         name = variable(entry["binary"]["setting"])

@@ -59,7 +59,9 @@ class HostView:
 
         A host that cannot be looked at is told about once.
         """
-        if not self.enabled:
+        # these were refused if they are not there, and without them there is nothing to look for
+        named = {"service_user", "install_dir"} <= configuration.host.keys()
+        if not self.enabled or not named:
             return None
         request = probe_request(self.contract, configuration)
         key = json.dumps(request, sort_keys=True)

@@ -35,7 +35,7 @@ def service_of(text: str) -> tuple[str | None, dict[str, str]]:
     account = None
     environment = {}
     for line in text.splitlines():
-        name, _, value = line.partition("=")
+        name, separator, value = line.partition("=")
         if name == "User":
             account = value.strip().replace("%%", "%") or None
         elif name == "Environment":

@@ -65,6 +65,12 @@ class Wizard:
             assert found, f"never asked: {prompt}\n{self.transcript}"
             self.child.sendline(replies.get(found, ""))
 
+    def abort(self) -> int:
+        """Press Ctrl-C at a prompt, and return the exit code."""
+        # a Ctrl-C between the prompt and Python's read is noticed only with the next key
+        self.child.send("\x03\r")
+        return self.end()
+
     def refusal(self) -> str:
         """Return what the wizard says before it asks the same again."""
         # a choice shows its list only once

@@ -1,7 +1,6 @@
 """A run of Ansible keeps its secrets to itself, and leaves nothing of it behind."""
 
 import os
-import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,15 +124,3 @@ def test_a_run_that_is_cut_short_leaves_nothing(run: Run, error: type[BaseExcept
             run_playbook(run, listener)
     assert left_behind(run) == []
     assert dict(os.environ) == before
-
-
-def test_the_directory_of_a_run_is_private(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[int] = []
-
-    def listener(event: Mapping[str, Any]) -> None:
-        if event["event"] == "playbook_on_start":
-            directories = (run.inventory.parent / "tmp").glob("kai-ansible-*")
-            made.extend(stat.S_IMODE(path.stat().st_mode) for path in directories)
-
-    run_playbook(run, listener)
-    assert made == [0o700]

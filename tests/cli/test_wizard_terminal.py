@@ -88,23 +88,27 @@ def test_a_no_at_the_end_writes_nothing(desk: Desk) -> None:
     assert desk.tree() == before
 
 
-@pytest.mark.parametrize("run", ["first", "change"])
-def test_an_abort_at_any_prompt_leaves_everything_as_it_was(desk: Desk, run: str) -> None:
-    replies = FIRST_RUN
-    if run == "change":
-        desk.given(desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
-        replies = {"AGENT_BACKEND": "codex", "TELEGRAM_BOT_TOKEN": TOKEN.swapcase(), "source": ".."}
+def test_an_abort_at_any_prompt_of_a_first_run_writes_nothing(desk: Desk) -> None:
     before = desk.tree()
     aborted: list[str] = []
     while "Write this to" not in aborted:
         wizard = desk.wizard()
         for _ in aborted:
-            wizard.child.sendline(replies.get(str(wizard.next_prompt()), ""))
+            wizard.child.sendline(FIRST_RUN.get(str(wizard.next_prompt()), ""))
         aborted.append(str(wizard.next_prompt()))
-        wizard.child.sendintr()
-        assert wizard.end() == 130, wizard.transcript
+        assert wizard.abort() == 130, wizard.transcript
         assert desk.tree() == before, f"an abort at {aborted[-1]}"
     assert {"TELEGRAM_BOT_TOKEN", "AGENT_BACKEND", "DEFAULT_MODEL"} < set(aborted)
+
+
+@pytest.mark.parametrize("prompt", ["DEFAULT_MODEL", "WEBHOOK_SECRET", "Write this to"])
+def test_an_abort_of_a_change_leaves_the_files_as_they_were(desk: Desk, prompt: str) -> None:
+    desk.given(desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
+    before = desk.tree()
+    wizard = desk.wizard()
+    wizard.go_to(prompt, AGENT_BACKEND="codex", TELEGRAM_BOT_TOKEN=TOKEN.swapcase(), source="..")
+    assert wizard.abort() == 130, wizard.transcript
+    assert desk.tree() == before
 
 
 def test_the_end_of_the_input_is_an_abort(desk: Desk) -> None:

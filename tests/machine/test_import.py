@@ -32,6 +32,7 @@ def desk(machine: "Machine") -> Iterator[Desk]:
     # a short path, because ssh keeps a socket in the home
     with tempfile.TemporaryDirectory(prefix="kai-") as directory:
         made = Desk(Path(directory, "desk"))
+        (made.directory / "tmp").mkdir()
         hosts = {"all": {"hosts": {machine.name: machine.inventory_entry()}}}
         made.write("inventory/hosts.yml", hosts)
         yield made
@@ -52,7 +53,6 @@ def bare(machine: "Machine") -> None:
 def run(desk: Desk, *arguments: str, code: int = 0) -> str:
     """Run kai-ansible, and return all it said; no secret is in that, and nothing is left."""
     scratch = desk.directory / "tmp"
-    scratch.mkdir(exist_ok=True)
     done = subprocess.run(
         [KAI_ANSIBLE, *arguments],
         cwd=desk.work,

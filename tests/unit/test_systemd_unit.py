@@ -1,8 +1,10 @@
 """Values of unit files; that systemd agrees is tested on a machine."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kai_ansible.rules.systemd_unit import unit_argument, unit_path, unit_word
+from kai_ansible.rules.systemd_unit import service_of, unit_argument, unit_path, unit_word
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,18 @@ def test_words(text: str, word: str, argument: str) -> None:
 )
 def test_paths(path: str, written: str) -> None:
     assert unit_path(path) == written
+
+
+# a line of a unit ends where a line of text does
+values = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Z_]+", fullmatch=True), values))
+def test_an_environment_is_read_as_it_was_written(environment: dict[str, str]) -> None:
+    lines = [f"Environment={unit_word(f'{key}={value}')}" for key, value in environment.items()]
+    assert service_of("\n".join(["[Service]", "User=kai", *lines])) == ("kai", environment)
+
+
+def test_an_environment_without_quotes_is_split_at_blanks() -> None:
+    text = "Environment=A=/a%%b B=c\nEnvironment=C='d e'\nEnvironment=D=\"open\n"
+    assert service_of(text) == (None, {"A": "/a%b", "B": "c", "C": "d e"})

@@ -148,6 +148,16 @@ def test_problems_name_the_file_that_has_them(desk: Desk) -> None:
     assert not desk.inventory.exists()
 
 
+def test_a_service_user_that_is_refused_is_told_and_nothing_is_looked_for(desk: Desk) -> None:
+    desk.write("install.conf", json.dumps({"version": 1, "service_user": "ALL", "env": {}}))
+    desk.write("answers.yml", desk.answers())
+    done = desk.run(
+        *("config", "--no-input", "--import", "install.conf", "--answers", "answers.yml")
+    )
+    assert done.returncode == 2
+    assert "install.conf: kai_install_service_user" in done.stderr
+
+
 def test_an_answer_settles_what_the_file_says_twice(desk: Desk) -> None:
     name = write_conf(desk, AGENT_TIMEOUT_SECONDS="1", CLAUDE_TIMEOUT_SECONDS="2")
     done = imported(desk, name, "--set", "AGENT_TIMEOUT_SECONDS=3")
