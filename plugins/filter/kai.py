@@ -127,6 +127,22 @@ def problems_text(problems: Sequence[Any]) -> str:
     return "\n".join([f"{count}; nothing was changed.", *lines])
 
 
+def users_yaml(users: Any) -> str:
+    """Return the text of users.yaml that reads back as exactly these entries.
+
+    PyYAML writes some line separators as they are and then reads a blank, so text that has one is
+    written in escapes. Raises AnsibleFilterError for what YAML cannot hold.
+    """
+    document = {"users": plain(users)}
+    for allow_unicode in (True, False):
+        text: str = yaml.safe_dump(
+            document, sort_keys=False, allow_unicode=allow_unicode, width=2**16
+        )
+        if yaml.safe_load(text) == document:
+            return text
+    raise AnsibleFilterError("users.yaml cannot hold these users so that they read back the same")
+
+
 def env_line(value: Any, key: str) -> str:
     """Return the line of /etc/kai/env that gives a key its value."""
     try:
@@ -168,4 +184,5 @@ class FilterModule:
             "unit_argument": systemd_unit.unit_argument,
             "unit_path": systemd_unit.unit_path,
             "unit_word": systemd_unit.unit_word,
+            "users_yaml": users_yaml,
         }

@@ -267,3 +267,13 @@ def test_the_unit(rendered: Callable[[str], str]) -> None:
     assert 'Environment="KAI_INSTALL_DIR=/opt/50%% kai/current"' in lines
     assert 'Environment="PATH=/opt/a b:/home/kai/.local/bin:/usr/local/bin:/usr/bin:/bin"' in lines
     assert "User=kai" in lines
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "0123", "Jos\u00e9", "a\u0085b", "a\u2028b", " a\n b ", "{{ x }}"]
+)
+def test_users_yaml_reads_back_as_it_was(render: Render, text: str) -> None:
+    users = [{"telegram_id": 7, "name": text, "note": [text, {"x": text}]}]
+    written = render("users | kai.bot.users_yaml", users=users)
+    assert yaml.safe_load(written) == {"users": users}
+    assert ("Jos\u00e9" in written) is (text == "Jos\u00e9")
