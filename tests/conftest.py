@@ -75,6 +75,15 @@ def collections_path() -> Path:
 
 
 @pytest.fixture(scope="session")
+def collection_plugins(collections_path: Path) -> None:
+    """Ansible, in this very process, finds the filters of the collection."""
+    from ansible.plugins.loader import init_plugin_loader
+
+    # it may be called once in a process
+    init_plugin_loader([str(collections_path)])
+
+
+@pytest.fixture(scope="session")
 def ansible_environment(collections_path: Path) -> dict[str, str]:
     """The environment for Ansible's commands, with nothing of the caller's settings."""
     kept = {

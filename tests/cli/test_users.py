@@ -372,6 +372,7 @@ def test_one_host_at_a_time(team: Desk) -> None:
 
 
 @pytest.mark.parametrize("word", ["0123", "yes", "null", "1e3", "~", "1:30", "0x1f", "ł 🦉"])
+@pytest.mark.usefixtures("collection_plugins")
 def test_text_stays_text(team: Desk, word: str) -> None:
     """Through kai.yml, Ansible's loader and users.yaml (pain U1)."""
     is_account = word in ("yes", "null", "1e3", "0x1f")

@@ -73,7 +73,7 @@ def test_a_binary_that_a_new_account_could_not_run_is_refused(machine: Machine, 
 def test_a_check_only_says_that_accounts_would_be_made(machine: Machine, desk: Desk) -> None:
     before = state(machine)
     code, told = install(desk, "--check", "--set", CREATE)
-    assert code == 0
+    assert code == 0, told
     assert {"account dave: made", "account erin: made"} <= set(told["hosts"]["bot"]["changes"])
     assert state(machine) == before
 
@@ -100,6 +100,6 @@ def test_missing_accounts_are_made(machine: Machine, desk: Desk) -> None:
 def test_a_second_run_changes_nothing(machine: Machine, desk: Desk) -> None:
     before = state(machine)
     code, told = install(desk)
-    assert code == 0
+    assert code == 0, told
     assert told["hosts"]["bot"]["changes"] == []
     assert state(machine) == before

@@ -8,7 +8,6 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from kai.protected import parse_env
 from samples import SECRET, TOKEN, probe, user, variables
@@ -21,9 +20,8 @@ TEMPLATES = Path(__file__).parents[2] / "roles" / "kai_install" / "templates"
 
 
 @pytest.fixture(scope="module")
-def render(collections_path: Path) -> Render:
+def render(collection_plugins: None) -> Render:
     """Return what Ansible makes of an expression, given variables by name."""
-    init_plugin_loader([str(collections_path)])
 
     def evaluate(expression: str, **values: Any) -> Any:
         templar = Templar(loader=DataLoader(), variables=values)

@@ -200,7 +200,6 @@ def test_people_cannot_enter_the_directories_of_others(run_as: Run) -> None:
         assert run_as("alice", "ls", directory)[0] != 0, directory
 
 
-@pytest.mark.xfail(strict=True, reason="the bot makes its database 0644, and nobody narrows it")
 @pytest.mark.parametrize("account", ["alice", "bob", "carol"])
 def test_people_cannot_read_the_database_of_the_bot(run_as: Run, account: str) -> None:
     assert run_as(account, "test", "-r", "/var/lib/kai/kai.db")[0] != 0
