@@ -37,7 +37,7 @@ demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
 	@tests/testbed/prepare && $(VENV)/bin/python -m tools.demo $(args)
 
 test: $(VENV)/.ready-dev lint ## Everything: linters, tests, containers
-	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -n 2 --dist loadgroup $(args)
+	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(args)
 
 test-fast: $(VENV)/.ready-dev ## The loop: no containers, under a minute
 	@$(VENV)/bin/python -m pytest -m "not machine and not slow" -n auto $(args)

@@ -43,10 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.machine)
         if item.path in SLOW:
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("machine") or item.path.is_relative_to(TESTS / "collection"):
-            # what shares a machine or a build stays in one worker
-            shared = item.path.parent if item.path.parent.name == "issue_486" else item.path
-            item.add_marker(pytest.mark.xdist_group(str(shared)))
 
 
 class Contract(dict[str, Any]):
