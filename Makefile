@@ -40,7 +40,7 @@ test: $(VENV)/.ready-dev lint ## Everything: linters, tests, containers
 	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(args)
 
 test-fast: $(VENV)/.ready-dev ## The loop: no containers, under a minute
-	@$(VENV)/bin/python -m pytest -m "not machine and not slow" -n auto $(args)
+	@$(VENV)/bin/python -m pytest -m "not machine and not slow" -n 4 $(args)
 
 test-all: test ## The whole matrix (nothing is sampled yet, so the same as test)
 
