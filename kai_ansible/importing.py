@@ -124,6 +124,7 @@ def host_paths(contract: Mapping[str, Any]) -> list[str]:
     return [
         *(protected[name]["path"] for name in ("env", "users", "services", "workspaces")),
         contract["sudoers"]["path"],
+        contract["record"]["path"],
         *(platform["unit"]["path"] for platform in contract["platforms"].values()),
     ]
 
@@ -192,6 +193,7 @@ def from_host(contract: Mapping[str, Any], files: Mapping[str, str]) -> Imported
     """
     protected = {name: entry["path"] for name, entry in contract["protected_files"].items()}
     imported = Imported("the host")
+    _take_record(contract, files.get(contract["record"]["path"], "{}"), imported)
     env = read_env(files.get(protected["env"], ""))
     _take_env(contract, env, protected["env"], imported)
     if protected["users"] in files:
@@ -214,6 +216,19 @@ def from_host(contract: Mapping[str, Any], files: Mapping[str, str]) -> Imported
                 f"and set {variable(contract['protected_files'][name]['from'])}."
             )
     return imported
+
+
+def _take_record(contract: Mapping[str, Any], text: str, imported: Imported) -> None:
+    path = contract["record"]["path"]
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CommandError(
+            f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}.\n"
+            f"Fix: remove that file on the host; the next install writes it anew."
+        ) from error
+    for name, value in record.items() if isinstance(record, dict) else ():
+        imported.set(str(name), value, path)
 
 
 def _no_install_conf(path: str, reason: str) -> CommandError:

@@ -23,12 +23,14 @@ from kai_ansible.errors import CommandError
 from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
 from kai_ansible.rules.configuration import env_of, read_configuration
 from kai_ansible.rules.env_file import env_line
+from kai_ansible.rules.record import recorded
 from kai_ansible.rules.sudoers import sudoers_command
 from kai_ansible.rules.systemd_unit import unit_word
 
 ENV = "/etc/kai/env"
 USERS = "/etc/kai/users.yaml"
 SUDOERS = "/etc/sudoers.d/kai"
+RECORD = "/etc/kai/kai-ansible.json"
 UNIT = "/etc/systemd/system/kai.service"
 CONF = "install.conf"
 
@@ -436,6 +438,7 @@ def exported(contract: Contract, given_variables: dict[str, Any]) -> dict[str, s
     lines = [env_line(key, value) for key, value in env_of(contract, read).items()]
     claude = given_variables["kai_install_claude_bin"]
     return {
+        RECORD: json.dumps(recorded(contract, read, given_variables)),
         ENV: "# Managed by kai-ansible\n\n" + "\n".join(sorted(lines)) + "\n",
         # in escapes, as PyYAML reads some characters otherwise; test_filters shows the role's text
         USERS: yaml.safe_dump({"users": read.users}, sort_keys=False),
@@ -462,6 +465,14 @@ def test_what_was_exported_is_imported_unchanged(contract: Contract, data: st.Da
         data_dir=data.draw(st.sampled_from(["/var/lib/kai", "/srv/ü n#i=c:o"])),
         claude_bin=data.draw(st.sampled_from(["/usr/bin/claude", "/opt/a b,c/claude"])),
     )
+    for name, value in (
+        ("create_os_users", True),
+        ("extras", ["tts"]),
+        ("python", "/opt/python/bin/python3"),
+        ("goose_bin", "/opt/a b/goose"),
+    ):
+        if data.draw(st.booleans(), label=name):
+            given_variables[f"kai_install_{name}"] = value
     for key, spec in contract["settings"].items():
         wanted = key in WANTED
         if spec["written"] == "never" or not (wanted or data.draw(st.booleans())):
@@ -477,9 +488,7 @@ def test_what_was_exported_is_imported_unchanged(contract: Contract, data: st.Da
     imported = from_host(contract, exported(contract, given_variables))
     assert imported.problems == []
     taken = imported.over({})
-    after = read_configuration(
-        contract, {"kai_install_source": given_variables["kai_install_source"], **taken}
-    )
+    after = read_configuration(contract, taken)
     assert after.problems == []
     assert env_of(contract, after) == env_of(contract, before)
     assert after.users == before.users
@@ -492,3 +501,20 @@ def test_every_path_is_fetched(contract: Contract) -> None:
     paths = host_paths(contract)
     assert paths[0] == ENV
     assert {ENV, USERS, SUDOERS, UNIT} < set(paths)
+
+
+def test_what_no_file_of_the_bot_carries_is_recorded_and_no_secret(contract: Contract) -> None:
+    given_variables = variables(
+        create_os_users=True, goose_bin="/opt/goose", google_api_key="of nobody", llm_provider=""
+    )
+    record = recorded(contract, read_configuration(contract, given_variables), given_variables)
+    assert record == {
+        "kai_install_create_os_users": True,
+        "kai_install_goose_bin": "/opt/goose",
+        "kai_install_source": given_variables["kai_install_source"],
+    }
+
+
+def test_a_broken_record_is_named(contract: Contract) -> None:
+    with pytest.raises(CommandError, match=rf"{RECORD}:1:2: not valid JSON"):
+        from_host(contract, {ENV: "", RECORD: "{"})

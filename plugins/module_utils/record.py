@@ -1,0 +1,33 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host has to be told beside the bot's own files, so that it can tell everything back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .configuration import applies, is_secret, variable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .configuration import Configuration
+
+
+def recorded(
+    contract: Mapping[str, Any], configuration: Configuration, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the variables that no file of the bot carries, by name, as they were given.
+
+    given: every variable whose name begins with ``kai_install_``. Secrets are never among them: one
+    that does not reach the bot has no business on the host.
+    """
+    names = [variable(name) for name in ("release", *contract["host"])]
+    names += [
+        variable(key)
+        for key, spec in contract["settings"].items()
+        if not is_secret(contract, key)
+        and (spec["written"] == "never" or not applies(spec, configuration))
+    ]
+    return {name: given[name] for name in sorted(names) if given.get(name) not in (None, "")}
