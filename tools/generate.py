@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the files that say again what the contract says: argument specs and docs/settings.md.
+"""Write the files that say again what the contract says: specs, settings page, answers schema.
 
 ``--check`` writes nothing and exits with 1 when a file is not what the contract makes of it.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 CONTRACT = "roles/kai_install/vars/kai_1.yml"
 ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
+ANSWERS_SCHEMA = "docs/answers.schema.json"
 COMMAND = "python tools/generate.py"
 NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
 
@@ -29,6 +31,7 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 _conditions = importlib.import_module("module_utils.conditions")
 _configuration = importlib.import_module("module_utils.configuration")
 _values = importlib.import_module("module_utils.values")
+choices_of: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]] = _values.choices_of
 in_words: Callable[[Any], str] = _conditions.in_words
 variable: Callable[[str], str] = _configuration.variable
 env_text: Callable[[Any], str] = _values.env_text
@@ -78,6 +81,7 @@ def generated_files(contract: Mapping[str, Any]) -> dict[str, str]:
     return {
         ARGUMENT_SPECS: argument_specs_text(argument_specs(contract)),
         SETTINGS_PAGE: settings_page(contract),
+        ANSWERS_SCHEMA: json.dumps(answers_schema(contract), indent=2) + "\n",
     }
 
 
@@ -145,6 +149,76 @@ def settings_page(contract: Mapping[str, Any]) -> str:
         _table(("Key", "Why"), [(f"`{key}`", why) for key, why in contract["retired"].items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def answers_schema(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an answers file, for editors that complete and check."""
+    settings = {key: _answer(contract, spec) for key, spec in contract["settings"].items()}
+    for key, spec in contract["settings"].items():
+        old = {**settings[key], "deprecated": True, "description": f"Old name of {key}."}
+        settings.update(dict.fromkeys(spec.get("old_names", ()), old))
+    fields = contract["user_fields"]
+    person = _mapping({name: _answer(contract, spec) for name, spec in fields.items()})
+    person["required"] = [name for name, spec in fields.items() if spec.get("required")]
+    # a field that the contract does not know is carried over
+    del person["additionalProperties"]
+    host = {name: _answer(contract, spec) for name, spec in contract["host"].items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": NOTICE,
+        "title": f"Answers for {contract['title']}",
+        "description": "What kai-ansible config --answers takes. null clears a value.",
+        **_mapping(
+            {
+                "host": {"description": "The installation itself.", **_mapping(host)},
+                "users": {
+                    "description": "The people who may talk to the bot.",
+                    "type": "array",
+                    "items": person,
+                },
+                "settings": {"description": "Settings by env key.", **_mapping(settings)},
+            }
+        ),
+    }
+
+
+def _mapping(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
+
+
+def _answer(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    words = f"{spec['help']} {_expectation(contract, spec)}"
+    return {
+        "description": words,
+        **({"default": spec["default"]} if "default" in spec else {}),
+        "anyOf": [_value(contract, spec), {"type": "null"}],
+    }
+
+
+def _value(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    kind = spec["type"]
+    if kind == "boolean":
+        return {"type": "boolean"}
+    if kind == "choice":
+        return {"enum": choices_of(contract, spec)}
+    if kind in ("list", "directory_list"):
+        return {"type": "array", "items": {"type": "string"}}
+    if kind not in ("integer", "number"):
+        pattern = {"pattern": f"^(?:{spec['pattern']})$"} if "pattern" in spec else {}
+        return {"type": "string", **pattern}
+    limits = {
+        word: spec[name]
+        for name, word in (
+            ("minimum", "minimum"),
+            ("exclusive_minimum", "exclusiveMinimum"),
+            ("maximum", "maximum"),
+        )
+        if name in spec
+    }
+    value: dict[str, Any] = {"type": kind, **limits}
+    if spec.get("nonzero"):
+        value["not"] = {"const": 0}
+    return {"anyOf": [value, {"const": 0}]} if spec.get("or_zero") else value
 
 
 _INTRODUCTION = """\

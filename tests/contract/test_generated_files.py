@@ -16,6 +16,7 @@ GENERATOR = ROOT / "tools" / "generate.py"
 CONTRACT = "roles/kai_install/vars/kai_1.yml"
 ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
+ANSWERS_SCHEMA = "docs/answers.schema.json"
 REFRESH = "refresh it with: python tools/generate.py"
 
 
@@ -27,7 +28,7 @@ def generate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the contract and of what is generated from it."""
-    for name in (CONTRACT, ARGUMENT_SPECS, SETTINGS_PAGE):
+    for name in (CONTRACT, ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -58,12 +59,12 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
     [
         pytest.param(
             replaced("default: 8080", "default: 8081"),
-            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            [ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA],
             id="default",
         ),
         pytest.param(
             replaced("old_names: [CLAUDE_MODEL]", "old_names: [MODEL]"),
-            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            [ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA],
             id="old name",
         ),
         pytest.param(
@@ -73,12 +74,12 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         ),
         pytest.param(
             replaced("  GITHUB_REPO:", "  GITHUB_REPOSITORY:"),
-            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            [ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA],
             id="env key",
         ),
         pytest.param(
             replaced("    minimum: 50000\n", "    minimum: 40000\n"),
-            [ARGUMENT_SPECS, SETTINGS_PAGE],
+            [ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA],
             id="user field",
         ),
         pytest.param(
