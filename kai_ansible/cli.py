@@ -66,6 +66,15 @@ def config(
         bool, typer.Option("--print", help="Show what would be written, and write nothing.")
     ] = False,
     no_probe: Annotated[bool, typer.Option("--no-probe", help="Do not look at the host.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask Telegram whose token it is (getMe).")
+    ] = False,
+    telegram_api: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", envvar="KAI_ANSIBLE_TELEGRAM_API", help="Bot API that --online asks."
+        ),
+    ] = "https://api.telegram.org",
     import_from: Annotated[
         str | None,
         typer.Option(
@@ -93,6 +102,7 @@ def config(
         no_input=no_input,
         only_print=only_print,
         probe=not no_probe,
+        telegram_api=telegram_api if online else None,
         import_from=import_from,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,

@@ -374,13 +374,33 @@ def _edited(node: Any, seen: Any, value: Any) -> Any:
             else:
                 node[_key(key)] = _node(item)
         return node
-    if isinstance(node, list) and isinstance(value, list) and len(node) == len(value):
-        for index, item in enumerate(value):
-            node[index] = _edited(node[index], seen[index], item)
-        return node
+    if isinstance(node, list) and isinstance(seen, list) and isinstance(value, list):
+        return _edited_list(node, seen, value)
     # True equals 1, but is something else
     same = type(plain(seen)) is type(value) and bool(plain(seen) == value)
     return node if same and not _is_template(node, value) else _node(value)
+
+
+def _edited_list(node: Any, seen: list[Any], value: list[Any]) -> Any:
+    from difflib import SequenceMatcher
+
+    # True equals 1, but is something else
+    before, after = ([repr(plain(item)) for item in items] for items in (seen, value))
+    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    for kind, start, end, other_start, other_end in reversed(steps):
+        if kind == "equal":
+            continue
+        # entries that stand in the place of others are those others, changed
+        both = min(end - start, other_end - other_start)
+        for index in range(both):
+            entry = node[start + index]
+            changed = _edited(entry, seen[start + index], value[other_start + index])
+            node[start + index] = changed
+        for index in reversed(range(start + both, end)):
+            del node[index]
+        for index in reversed(range(other_start + both, other_end)):
+            node.insert(start + both, _node(value[index]))
+    return node
 
 
 def _is_template(node: Any, value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +41,8 @@ class Screen:
     def __init__(self, *, as_json: bool = False, plain: bool = False) -> None:
         """Open a screen. With ``as_json`` everything meant for people goes to standard error."""
         self.as_json = as_json
-        self.plain = plain or not sys.stdout.isatty()
+        dumb = os.environ.get("TERM", "dumb") == "dumb"
+        self.plain = plain or dumb or not sys.stdout.isatty()
         self.console = Console(
             stderr=as_json, no_color=plain or None, highlight=False, soft_wrap=True
         )
@@ -78,7 +80,7 @@ class Screen:
         if self.plain:
             self.say(f"{title}:")
             for row in rows:
-                self.say("  " + "  ".join(row))
+                self.say(f"  {'  '.join(row)}".rstrip())
             return
         table = Table(*columns, title=title, title_justify="left")
         for row in rows:

@@ -326,14 +326,14 @@ def _missing(contract: Mapping[str, Any], name: str) -> Problem:
 def _ask(people: HostPeople, given: Mapping[str, Any], options: UsersOptions) -> dict[str, Any]:
     """Return answers for the fields that have a prompt and were not given."""
     from kai_ansible.wizard.prompts import prompter
-    from kai_ansible.wizard.questions import fault_of_answer
+    from kai_ansible.wizard.questions import ESSENTIAL, fault_of_answer, help_of, user_question
 
     asker = prompter(plain=options.plain)
     contract = people.contract
     holders = {str(user.get("telegram_id")): user for user in people.configuration.users}
     answers = {}
     for name, spec in contract["user_fields"].items():
-        if given.get(name) is not None or "prompt" not in spec:
+        if given.get(name) is not None or spec["asked"] != ESSENTIAL:
             continue
 
         def fault(typed: str, name: str = name, spec: Mapping[str, Any] = spec) -> str | None:
@@ -341,7 +341,8 @@ def _ask(people: HostPeople, given: Mapping[str, Any], options: UsersOptions) ->
                 return f"{holders[typed].get('name')} has it."
             return fault_of_answer(contract, spec, typed)
 
-        answers[name] = asker.text(spec["prompt"], "", fault)
+        help_text = help_of(contract, user_question(contract, name))
+        answers[name] = asker.text(spec["prompt"], "", fault, help_text)
     return _values(contract, answers)
 
 

@@ -129,23 +129,15 @@ def _color(name: str) -> str:
 
 
 def wizard(directory: Path) -> None:
-    """Go through a first run and draw it."""
+    """Go through a first run and draw it: the questions and the review."""
     terminal = Terminal(directory, "config")
-    terminal.answer("Service user", ENTER)
-    terminal.answer("Install directory", ENTER)
-    terminal.answer("Data directory", ENTER)
     terminal.answer("Kai source", "./kai" + ENTER)
     terminal.answer("Telegram bot token", TOKEN + ENTER)
     terminal.answer("Telegram ID", "123456789" + ENTER)
     terminal.answer("Display name", "\x15Alice" + ENTER)
     terminal.answer("OS user", "alice" + ENTER)
     terminal.answer("Agent backend", "\x1b[B" + ENTER)
-    terminal.answer("Codex auth mode", ENTER)
-    terminal.answer("Codex binary path", ENTER)
-    terminal.answer("Default model", ENTER)
-    terminal.answer("Webhook port", ENTER)
-    terminal.answer("Webhook secret", ENTER)
-    terminal.answer("Write this to", ENTER)
+    terminal.answer("What next?", ENTER)
     terminal.finish()
     terminal.draw("kai-ansible config", IMAGES / "wizard.svg")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.answers import read_answers, read_assignments
 from kai_ansible.collection import contract as contract_of
-from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.errors import CommandError
 from kai_ansible.files import is_there
 from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, read_text, write_host_vars
@@ -16,6 +16,7 @@ from kai_ansible.invoker import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.secrets import VaultPassword, find_vault_password
+from kai_ansible.telegram import Telegram
 from kai_ansible.wizard.draft import Draft
 from kai_ansible.wizard.host_view import HostView, Unseen
 from kai_ansible.wizard.interview import Interview
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConfigOptions:
-    """What was asked of ``config``."""
+    """What was asked of ``config``.
+
+    telegram_api: where to ask about the bot's token, None to ask nowhere.
+    """
 
     inventory: Path
     host: str | None
@@ -38,6 +42,7 @@ class ConfigOptions:
     no_input: bool
     only_print: bool
     probe: bool
+    telegram_api: str | None
     import_from: str | None
     ask_become_pass: bool
     vault_password_file: Path | None
@@ -90,7 +95,8 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     draft.give(given)
     _leave_out_broken_binaries(draft, imported, view, screen)
     asker = None if options.no_input else prompter(plain=options.plain)
-    interview = Interview(draft, asker, view, screen)
+    telegram = Telegram(options.telegram_api, screen) if options.telegram_api else None
+    interview = Interview(draft, asker, view, screen, telegram)
     configuration = interview.run(options.section)
     problems += configuration.problems
     if problems:
@@ -102,17 +108,17 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         places.update(dict.fromkeys(answers, options.answers or files.settings))
         places.update(dict.fromkeys(assignments, Path("--set")))
         raise CommandError("Nothing was written.", problems=problems, places=places)
-    texts, moved = edited_texts(files, draft.changes, draft.is_secret, password)
+    texts, moved = edited_texts(files, draft.changes_in_order, draft.is_secret, password)
     if options.only_print:
         show_files(screen, files, texts, draft)
         screen.document({"host": host, "would_write": [str(path) for path in texts]})
         return
-    screen.notes(configuration.notes)
+    if asker is None:
+        screen.notes(configuration.notes)
     screen.notes(f"{name} was in {files.settings.name}; it moves to the vault." for name in moved)
     if texts or inventory.is_new:
-        show_changes(screen, draft, configuration)
-        if asker and not asker.confirm(f"Write this to {files.directory}?"):
-            raise CommandError("Nothing was written.", code=ExitCode.FAILED)
+        if asker is None:
+            show_changes(screen, draft, configuration)
         password.keep()
         if password.made:
             screen.say(f"The vault password is in {password.path}: keep a copy of it.")

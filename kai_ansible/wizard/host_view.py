@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,35 +51,51 @@ class HostView:
         self.screen = screen
         self.enabled = enabled
         self.become_password = become_password
-        self.seen: dict[str, dict[str, Any] | None] = {}
+        self.seen: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
 
     def look(self, configuration: Configuration) -> dict[str, Any] | None:
         """Return what kai_probe sees under a configuration, None when it cannot look.
 
         A host that cannot be looked at is told about once.
         """
+        return self.look_for_each([configuration])
+
+    def look_for_each(self, configurations: Sequence[Configuration]) -> dict[str, Any] | None:
+        """Return what ``look`` does, for the agents of several configurations at once.
+
+        configurations: they differ in their backends only.
+        """
         # these were refused if they are not there, and without them there is nothing to look for
-        named = {"service_user", "install_dir"} <= configuration.host.keys()
+        named = {"service_user", "install_dir"} <= configurations[0].host.keys()
         if not self.enabled or not named:
             return None
-        request = probe_request(self.contract, configuration)
-        key = json.dumps(request, sort_keys=True)
-        if key not in self.seen:
-            with self.screen.waiting(f"Looking at {self.host}"):
-                self.seen[key] = self._look(request)
-        return self.seen[key]
+        requests = [probe_request(self.contract, configuration) for configuration in configurations]
+        agents = {agent["backend"]: agent for request in requests for agent in request["binaries"]}
+        request = {**requests[0], "binaries": list(agents.values())}
+        for earlier, seen in self.seen:
+            if _covers(earlier, request):
+                return seen
+        with self.screen.waiting(f"Looking at {self.host}"):
+            seen = self._look(request)
+        self.seen.append((request, seen))
+        return seen
+
+    @property
+    def was_looked_at(self) -> bool:
+        """Whether there was a look already, so that another one costs nobody a surprise."""
+        return bool(self.seen)
 
     @property
     def latest(self) -> dict[str, Any] | None:
         """What the last look saw, None when there was none."""
-        return next((seen for seen in reversed(self.seen.values()) if seen), None)
+        return next((seen for _, seen in reversed(self.seen) if seen), None)
 
     def fault_of(self, configuration: Configuration, backend: str, path: str) -> str | None:
         """Return why the accounts of a backend cannot execute a path, None when they can.
 
         None also when the host cannot be looked at. Looks again only for a path not seen yet.
         """
-        for seen in [*self.seen.values(), None]:
+        for seen in [*(seen for _, seen in self.seen), None]:
             looked = seen or self.look(configuration)
             for candidate in looked["binaries"].get(backend, []) if looked else ():
                 if candidate["path"] == path:
@@ -164,6 +179,14 @@ class HostView:
             return [may_become_root()]
         # only the host itself knows whether its sudo wants a password
         return [True, False]
+
+
+def _covers(earlier: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    """Return whether an earlier request saw everything that a request asks for."""
+    others = [name for name in request if name != "binaries"]
+    return all(earlier[name] == request[name] for name in others) and all(
+        agent in earlier["binaries"] for agent in request["binaries"]
+    )
 
 
 def _reason(outcome: Outcome) -> str:

@@ -2,75 +2,86 @@
 
 from __future__ import annotations
 
-import secrets
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.binaries import choose_binary
-from kai_ansible.rules.conditions import holds
-from kai_ansible.rules.configuration import Configuration, applies, variable
+from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.logins import login_notice, logins
-from kai_ansible.rules.models import Surface, effective_provider, normalised_model, surface_of
-from kai_ansible.rules.people import names_of
-from kai_ansible.rules.problems import Problem, listed
-from kai_ansible.rules.sources import is_git_url
-from kai_ansible.rules.values import choices_of, env_text, read_value
-from kai_ansible.secrets import fingerprint
-from kai_ansible.wizard.draft import SOURCE
-from kai_ansible.wizard.questions import Question, fault_of_answer, questions
+from kai_ansible.rules.problems import Problem
+from kai_ansible.telegram import SETTING as TOKEN_KEY
+from kai_ansible.wizard.asking import MADE, Asker, fault_of_local_source, made_secret
+from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
+from kai_ansible.wizard.pairing import KEY as MODEL_KEY
+from kai_ansible.wizard.pairing import Pairing
+from kai_ansible.wizard.questions import (
+    ESSENTIAL,
+    PEOPLE,
+    Question,
+    everything_in,
+    is_asked,
+    is_needed,
+    questions,
+)
+from kai_ansible.wizard.review import show_review
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kai_ansible.report import Screen
+    from kai_ansible.telegram import Telegram
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
     from kai_ansible.wizard.prompts import Prompter
 
-USERS = variable("users")
-MODEL = variable("default_model")
-SECRET_BYTES = 32
+BACKEND = "AGENT_BACKEND"
+FIRST_FIELDS = ("telegram_id", "name", "os_user")
+FOUND = "found on the host"
+NEXT = "What next?"
+WRITE = "Write it"
+LEAVE = "Leave without writing"
+ABOUT_NEXT = "A section opens its questions and comes back here. Nothing is written before that."
 
 
+@dataclass
 class Interview:
-    """One run through the questions. Without a prompter it only fills in defaults."""
+    """One run through the questions. Without a prompter it only fills in what follows.
 
-    def __init__(
-        self, draft: Draft, prompter: Prompter | None, view: HostView, screen: Screen
-    ) -> None:
-        """Prepare; ``run`` asks."""
-        self.draft = draft
-        self.contract = draft.contract
-        self.prompter = prompter
-        self.view = view
-        self.screen = screen
-        self.problems: list[Problem] = []
-        self.admin: dict[str, Any] = {}
+    telegram: whom to ask about the token; None asks nobody.
+    """
+
+    draft: Draft
+    prompter: Prompter | None
+    view: HostView
+    screen: Screen
+    telegram: Telegram | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.contract = self.draft.contract
+        self.pairing = Pairing(self.draft, self.prompter, self.screen)
         self.binaries = {
             entry["binary"]["setting"]: backend
             for backend, entry in self.contract["backends"].items()
         }
 
     def run(self, section: str | None = None) -> Configuration:
-        """Ask everything that is to be asked, and return the configuration with every problem."""
-        for question in questions(self.contract, section):
-            if question.kind == "user":
-                self._ask_about_admin(question)
-            elif self._is_due(question):
-                self._ask(question)
+        """Ask everything that is to be asked, and return the configuration with every problem.
+
+        section: where to begin; without one a first run begins with what has no default, and any
+        other run with the review. Raises CommandError when the operator leaves without writing.
+        """
+        if self.prompter is None:
+            self._settle()
+            self._settle_binaries()
+            return self._checked()
+        asker = Asker(self.draft, self.prompter, self.screen)
         if section:
-            self._mend_default_model(section)
-        self._mend_models_of_users()
-        self._settle_binaries(self.draft.configuration())
-        configuration = self.draft.configuration()
-        source = self.draft.get(SOURCE)
-        fault = fault_of_local_source(source) if isinstance(source, str) else None
-        if fault:
-            self.problems.append(
-                Problem(SOURCE, repr(source), "Kai's code on this machine", f"mend it: {fault}")
-            )
-        configuration.problems = [*self.problems, *configuration.problems]
-        return configuration
+            self._ask_section(asker, section)
+        elif not self.draft.before:
+            self._ask_what_has_no_default(asker)
+        self._settle(asker)
+        return self._review(asker)
 
     def login_notice(self, configuration: Configuration) -> list[str]:
         """Return who has to log in, as far as the host showed it."""
@@ -82,172 +93,151 @@ class Interview:
         }
         return login_notice(logins(self.contract, configuration, paths, seen["logins"]))
 
-    def _is_due(self, question: Question) -> bool:
-        if question.kind == "host":
-            return question.variable not in self.draft.given
+    def _review(self, asker: Asker) -> Configuration:
+        titles = {title: name for name, title in self.contract["sections"].items()}
+        if self.view.was_looked_at:
+            self._settle_binaries()
+        while True:
+            configuration = self._checked()
+            show_review(self.screen, self.draft, configuration, self.view)
+            if configuration.problems:
+                self.screen.bad("This cannot be written yet:")
+                self.screen.say(str(CommandError("", problems=configuration.problems)))
+            offered = [*titles, LEAVE] if configuration.problems else [WRITE, *titles, LEAVE]
+            chosen = asker.prompter.choice(NEXT, offered, offered[0], ABOUT_NEXT)
+            if chosen == LEAVE:
+                raise CommandError("Nothing was written.", code=ExitCode.FAILED)
+            if chosen == WRITE:
+                shown = self.draft.variables
+                self._settle_binaries()
+                configuration = self._checked()
+                # what the host adds or objects to is shown before it is written
+                if self.draft.variables == shown and not configuration.problems:
+                    return configuration
+                continue
+            # who opens a section means to change it, wherever its values came from
+            self.draft.given.clear()
+            self._ask_section(asker, titles[chosen])
+            self._settle(asker)
+            if self.view.was_looked_at:
+                self._settle_binaries()
+
+    def _checked(self) -> Configuration:
+        """Return the configuration as it is now, the problems of this run first."""
         configuration = self.draft.configuration()
-        required = question.spec.get("required", "always")
-        if not applies(question.spec, configuration):
-            return False
-        if not holds(required, configuration.circumstances):
-            return False
-        return question.variable not in self.draft.given
+        source = self.draft.get(SOURCE)
+        fault = fault_of_local_source(source) if isinstance(source, str) else None
+        problems = [*self.pairing.problems, *self.problems]
+        if fault:
+            problems.append(
+                Problem(SOURCE, repr(source), "Kai's code on this machine", f"mend it: {fault}")
+            )
+        token = configuration.chosen.get(TOKEN_KEY)
+        refused = self.telegram.problem_of(token) if self.telegram and token else None
+        if refused:
+            problems.append(refused)
+        configuration.problems = [*problems, *configuration.problems]
+        return configuration
 
-    def _ask(self, question: Question) -> None:
-        if question.key == "DEFAULT_MODEL":
-            self._ask_default_model(question)
-        elif question.key in self.binaries:
-            self._ask_binary(question)
-        elif question.is_secret:
-            self._ask_secret(question)
-        elif self.prompter:
-            current = self.draft.get(question.variable)
-            self.draft.set(question.variable, self._answer(self.prompter, question, current))
+    def _ask_what_has_no_default(self, asker: Asker) -> None:
+        for name in self.contract["sections"]:
+            for question in questions(self.contract, name):
+                if question.key == BACKEND:
+                    self._choose_backend(asker, question)
+                elif self._has_to_be_asked(question):
+                    asker.ask(question)
+            if name == PEOPLE and not self.draft.users and not self.draft.get(USERS_FILE):
+                self.screen.say("The first person, who manages the bot:")
+                self.draft.set(USERS, [{**asker.person({}, FIRST_FIELDS), "role": "admin"}])
 
-    def _answer(self, prompter: Prompter, question: Question, current: Any) -> Any:
+    def _has_to_be_asked(self, question: Question) -> bool:
         spec = question.spec
-        default = current
-        for other in ("suggestion", "default"):
-            if default is None:
-                default = spec.get(other)
-        if spec["type"] in ("choice", "boolean"):
-            choices = (
-                ["true", "false"] if spec["type"] == "boolean" else choices_of(self.contract, spec)
-            )
-            shown = env_text(default).strip().lower() if default is not None else None
-            if shown is not None and shown not in choices:
-                self.screen.say(f"{question.key} {default!r} is not one of {listed(choices)}.")
-                shown = None
-            answer: Any = prompter.choice(spec["prompt"], choices, shown)
-        else:
-            shown = "" if default is None else env_text(default)
-            answer = prompter.text(
-                spec["prompt"], shown, lambda typed: self._fault(question, typed)
-            )
-        if question.variable == SOURCE:
-            return answer
-        return read_value(self.contract, spec, answer) if answer else None
-
-    def _fault(self, question: Question, typed: str) -> str | None:
-        if typed and question.variable == SOURCE:
-            return fault_of_local_source(typed)
-        return fault_of_answer(self.contract, question.spec, typed)
-
-    def _ask_secret(self, question: Question) -> None:
-        current = self.draft.get(question.variable)
-        generated = None
-        if question.spec.get("generate") and not current:
-            generated = secrets.token_hex(SECRET_BYTES)
-        if not self.prompter:
-            if generated:
-                self.draft.set(question.variable, generated)
-            return
-        hint = ""
-        if current:
-            hint = f" (set, fingerprint {fingerprint(str(current))}; Enter keeps it)"
-        elif generated:
-            hint = " (Enter makes one at random)"
-
-        def fault(typed: str) -> str | None:
-            return None if not typed and (current or generated) else self._fault(question, typed)
-
-        answer = self.prompter.secret(question.spec["prompt"] + hint, fault) or generated
-        if answer:
-            self.draft.set(question.variable, answer)
-
-    def _ask_about_admin(self, question: Question) -> None:
-        if self.draft.variables.get(USERS) and not self.admin:
-            return
-        if self.draft.get(variable("users_file")) or not self.prompter:
-            return
-        if not self.admin:
-            self.screen.say("The first person, who manages the bot:")
-        answer = self._answer(self.prompter, question, None)
-        if answer is not None:
-            self.admin[question.key] = answer
-        self.draft.set(USERS, [{**self.admin, "role": "admin"}])
-
-    def _surface(self, configuration: Configuration) -> Surface | None:
-        settings = configuration.settings
-        provider = effective_provider(
-            self.contract, settings["AGENT_BACKEND"], settings.get("LLM_PROVIDER")
+        return (
+            spec["asked"] == ESSENTIAL
+            and not {"default", "generate"} & spec.keys()
+            and question.key != MODEL_KEY
+            and self.draft.get(question.variable) is None
+            and is_needed(question, self.draft.configuration())
         )
-        return surface_of(self.contract, settings["AGENT_BACKEND"], provider)
 
-    def _ask_default_model(self, question: Question) -> None:
-        surface = self._surface(self.draft.configuration())
-        if surface is None:
+    def _choose_backend(self, asker: Asker, question: Question) -> None:
+        """Ask for the global backend, saying which ones the host has."""
+        if self.draft.get(question.variable) is not None or IMPORTED in self.draft.origins.values():
             return
-        current = self.draft.get(MODEL)
-        before = self._surface(self.draft.configuration_before()) if self.draft.before else None
-        kept = current and surface.accepts(normalised_model(self.contract, str(current)))
-        if surface.open_ended and before and before != surface:
-            kept = False
-        if current and not kept:
-            self._say_model_does_not_fit(question.key, str(current), surface)
-        default = str(current) if kept else surface.default
-        chosen = self._choose_model(question.key, question.spec["prompt"], surface, default)
-        if chosen:
-            self.draft.set(MODEL, normalised_model(self.contract, chosen))
-
-    def _mend_default_model(self, section: str) -> None:
-        # another backend in one section leaves the model behind, which is asked in another
-        spec = self.contract["settings"]["DEFAULT_MODEL"]
-        if spec["section"] == section or MODEL in self.draft.given or not self.draft.before:
+        found = self._installed()
+        if found is None:
+            asker.choose(question, str(question.spec["default"]))
             return
-        now, before = self.draft.configuration(), self.draft.configuration_before()
-        if self._surface(now) != self._surface(before):
-            self._ask_default_model(Question("setting", "DEFAULT_MODEL", spec))
-
-    def _mend_models_of_users(self) -> None:
-        users = self.draft.get(USERS)
-        if not isinstance(users, list) or USERS in self.draft.given:
-            return
-        configuration = self.draft.configuration()
-        mended = [dict(user) if isinstance(user, dict) else user for user in users]
-        for user, person in zip(mended, configuration.people, strict=False):
-            surface = surface_of(self.contract, person.backend, person.provider)
-            if not isinstance(user, dict) or not user.get("model") or surface is None:
-                continue
-            if surface.accepts(normalised_model(self.contract, str(user["model"]))):
-                continue
-            name = f"the model of {person.name}"
-            self._say_model_does_not_fit(name, str(user["model"]), surface)
-            chosen = self._choose_model(name, f"Model of {person.name}", surface, surface.default)
-            if chosen:
-                user["model"] = normalised_model(self.contract, chosen)
-        if mended != users:
-            self.draft.set(USERS, mended)
-
-    def _say_model_does_not_fit(self, name: str, model: str, surface: Surface) -> None:
-        advice = f"; its default is {surface.default}" if surface.default else ""
-        self.screen.notes([f"{name} {model!r} does not fit {surface.name}{advice}."])
-
-    def _choose_model(
-        self, name: str, label: str, surface: Surface, default: str | None
-    ) -> str | None:
-        if self.prompter is None:
-            if default is None:
-                self.problems.append(
-                    Problem(
-                        name,
-                        f"no model for {surface.name}, which has no default",
-                        f"a model that {surface.name} offers",
-                        "give one with --set DEFAULT_MODEL=, or in the users of an answers file",
-                    )
-                )
-            return default
-        if surface.open_ended:
-            return self.prompter.text(
-                f"{label} ({surface.name})",
-                default or "",
-                lambda typed: None if typed else "Needed.",
+        remarks = {
+            backend: found.get(backend, "not found on the host")
+            for backend in self.contract["backends"]
+        }
+        if not found:
+            self.screen.notes(
+                ["No agent was found on the host; install one before kai-ansible install."]
             )
-        return self.prompter.choice(label, surface.models, default)
+        # which one of several is meant, nobody but the operator knows
+        asker.choose(question, next(iter(found)) if len(found) == 1 else None, remarks)
 
-    def _ask_binary(self, question: Question) -> None:
-        if self.prompter is None:
+    def _installed(self) -> dict[str, str] | None:
+        """Return the path of each backend that its users could run, None when nobody can see."""
+        wanted = {
+            backend: self.draft.with_setting(BACKEND, backend).configuration()
+            for backend in self.contract["backends"]
+        }
+        seen = self.view.look_for_each(list(wanted.values()))
+        if seen is None:
+            return None
+        paths = {
+            backend: self._found(configuration, backend, seen)
+            for backend, configuration in wanted.items()
+        }
+        return {backend: path for backend, path in paths.items() if path}
+
+    def _ask_section(self, asker: Asker, name: str) -> None:
+        for question in questions(self.contract, name):
+            if question.variable in self.draft.given or not is_asked(
+                question, self.draft.configuration()
+            ):
+                continue
+            if question.key == MODEL_KEY:
+                self.pairing.ask()
+            elif question.key in self.binaries:
+                self._ask_binary(asker, question)
+            else:
+                asker.ask(question)
+        if name == PEOPLE and USERS not in self.draft.given:
+            self._ask_people(asker)
+
+    def _ask_people(self, asker: Asker) -> None:
+        path = self.draft.get(USERS_FILE)
+        if path:
+            self.screen.notes([f"People are in {path}, which is yours to edit."])
             return
+        users = asker.people()
+        if users != self.draft.users:
+            self.draft.set(USERS, users)
+
+    def _settle(self, asker: Asker | None = None) -> None:
+        """Bring about what follows from the answers: what became needed, what no longer fits."""
+        for name in self.contract["sections"]:
+            for question in everything_in(self.contract, name):
+                if question.kind != "setting" or not self._is_open(question):
+                    continue
+                if question.spec.get("generate"):
+                    self.draft.set(question.variable, made_secret(), MADE)
+                elif asker and "default" not in question.spec:
+                    asker.ask(question)
+        self.pairing.settle()
+
+    def _is_open(self, question: Question) -> bool:
+        return (
+            question.key != MODEL_KEY
+            and self.draft.get(question.variable) is None
+            and is_needed(question, self.draft.configuration())
+        )
+
+    def _ask_binary(self, asker: Asker, question: Question) -> None:
         backend = self.binaries[question.key]
         configuration = self.draft.configuration()
         seen = self.view.look(configuration)
@@ -255,10 +245,11 @@ class Interview:
         if seen and not found:
             self.screen.notes([f"{backend} was not found on the host; Enter leaves it for later."])
         suggestion = str(self.draft.get(question.variable) or found or "")
-        label = f"{question.spec['prompt']} (for {names_of(configuration.people, backend)})"
         while True:
-            path = self.prompter.text(label, suggestion, lambda typed: self._fault(question, typed))
-            self.draft.set(question.variable, path)
+            path = asker.path(question, suggestion)
+            origin = FOUND if path == found else None
+            if path or self.draft.get(question.variable):
+                self.draft.set(question.variable, path, origin)
             fault = self.view.fault_of(self.draft.configuration(), backend, path) if path else None
             if fault is None:
                 return
@@ -271,8 +262,10 @@ class Interview:
         chosen, _ = choose_binary(self.contract, configuration, backend, candidates)
         return chosen.path if chosen else None
 
-    def _settle_binaries(self, configuration: Configuration) -> None:
-        # what is merely not there yet is left to the install; a path that was named must be right
+    def _settle_binaries(self) -> None:
+        """Look for what nobody named; what is merely not there yet is left to the install."""
+        self.problems.clear()
+        configuration = self.draft.configuration()
         if configuration.rejected:
             return
         for setting, backend in self.binaries.items():
@@ -282,20 +275,11 @@ class Interview:
             if path is None:
                 found = self._found(configuration, backend, self.view.look(configuration))
                 if found:
-                    self.draft.set(variable(setting), found)
-            elif self.view.fault_of(configuration, backend, path):
-                candidate = {
-                    "path": path,
-                    "source": "host_vars",
-                    "fault": self.view.fault_of(configuration, backend, path),
-                }
+                    self.draft.set(variable(setting), found, FOUND)
+                continue
+            fault = self.view.fault_of(configuration, backend, path)
+            if fault:
+                candidate = {"path": path, "source": "host_vars", "fault": fault}
                 self.problems += choose_binary(self.contract, configuration, backend, [candidate])[
                     1
                 ]
-
-
-def fault_of_local_source(source: str) -> str | None:
-    """Return what is wrong with a source on this machine, None also for a git URL."""
-    if is_git_url(source) or Path(source).expanduser().exists():
-        return None
-    return "There is no such file or directory here."

@@ -5,24 +5,45 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from questionary import Question as Asked
+
+HELP = "?"
+CLEAR = "-"
+_LONG_LIST = 12
 
 Validator = Callable[[str], str | None]
 """Takes what was typed and returns what is wrong with it, None when nothing is."""
 
 
 class Prompter(Protocol):
-    """How questions reach a person. Every method raises KeyboardInterrupt on Ctrl-C."""
+    """How questions reach a person.
 
-    def text(self, label: str, default: str, validate: Validator) -> str:
-        """Return what was typed, ``default`` for Enter."""
+    ``?`` shows the help of a question, ``-`` clears what has a value. Every method raises
+    KeyboardInterrupt on Ctrl-C.
+    """
 
-    def secret(self, label: str, validate: Validator) -> str:
-        """Return what was typed unseen, empty for Enter."""
+    def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
+        """Return what was typed, ``default`` for Enter, nothing when it was cleared."""
 
-    def choice(self, label: str, choices: Sequence[str], default: str | None) -> str:
-        """Return one of the choices."""
+    def secret(self, label: str, validate: Validator, help_text: str) -> str:
+        """Return what was typed unseen, nothing for Enter, ``-`` when it was cleared."""
+
+    def choice(
+        self,
+        label: str,
+        choices: Sequence[str],
+        default: str | None,
+        help_text: str,
+        remarks: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return one of the choices.
+
+        remarks: what is said beside a choice.
+        """
 
     def confirm(self, label: str, *, default: bool = True) -> bool:
         """Return yes or no, ``default`` for Enter."""
@@ -31,41 +52,60 @@ class Prompter(Protocol):
 class PlainPrompter:
     """One line per question and numbered choices: for dumb terminals and screen readers."""
 
-    def text(self, label: str, default: str, validate: Validator) -> str:
+    def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
         """Ask until the answer is valid."""
         shown = f"{label} [{default}]: " if default else f"{label}: "
         while True:
-            answer = _line(shown) or default
+            typed = _line(shown)
+            if typed == HELP:
+                _show(f"  {help_text}")
+                continue
+            answer = "" if typed == CLEAR else typed or default
             fault = validate(answer)
             if fault is None:
                 return answer
             _show(f"  {fault}")
 
-    def secret(self, label: str, validate: Validator) -> str:
+    def secret(self, label: str, validate: Validator, help_text: str) -> str:
         """Ask without an echo until the answer is valid."""
         while True:
             try:
                 answer = getpass.getpass(f"{label}: ").strip()
             except EOFError:
                 raise KeyboardInterrupt from None
+            if answer == HELP:
+                _show(f"  {help_text}")
+                continue
             fault = validate(answer)
             if fault is None:
                 return answer
             _show(f"  {fault}")
 
-    def choice(self, label: str, choices: Sequence[str], default: str | None) -> str:
+    def choice(
+        self,
+        label: str,
+        choices: Sequence[str],
+        default: str | None,
+        help_text: str,
+        remarks: Mapping[str, str] | None = None,
+    ) -> str:
         """Ask for the number or the name of a choice."""
         _show(label)
         for number, choice in enumerate(choices, start=1):
             mark = " (Enter)" if choice == default else ""
-            _show(f"  {number}. {choice}{mark}")
+            remark = f"  {remarks[choice]}" if remarks and choice in remarks else ""
+            _show(f"  {number}. {choice}{mark}{remark}")
+        by_name = {choice.lower(): choice for choice in choices}
         while True:
             answer = _line("Number or name: ") or (default or "")
-            if answer.isdigit() and 1 <= int(answer) <= len(choices):
+            if answer == HELP:
+                _show(f"  {help_text}")
+            elif answer.isdigit() and 1 <= int(answer) <= len(choices):
                 return choices[int(answer) - 1]
-            if answer.lower() in choices:
-                return answer.lower()
-            _show(f"  Choose one of: {', '.join(choices)}")
+            elif answer.lower() in by_name:
+                return by_name[answer.lower()]
+            else:
+                _show(f"  Choose one of: {', '.join(choices)}")
 
     def confirm(self, label: str, *, default: bool = True) -> bool:
         """Ask for yes or no."""
@@ -81,31 +121,51 @@ class PlainPrompter:
 class ArrowPrompter:
     """Prompts with arrow keys, editing and validation as one types."""
 
-    def text(self, label: str, default: str, validate: Validator) -> str:
-        """Ask until the answer is valid."""
+    def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
+        """Ask until the answer is valid; what stands there can be edited or emptied."""
         import questionary
 
-        answer: str = questionary.text(
-            label, default=default, validate=lambda typed: validate(typed.strip()) or True
-        ).unsafe_ask()
-        return answer.strip()
+        def fault(answer: str) -> str | None:
+            return validate("" if answer == CLEAR else answer)
 
-    def secret(self, label: str, validate: Validator) -> str:
+        answer: str = questionary.text(
+            label, default=default, validate=_judged(fault, help_text)
+        ).unsafe_ask()
+        return "" if answer.strip() == CLEAR else answer.strip()
+
+    def secret(self, label: str, validate: Validator, help_text: str) -> str:
         """Ask without an echo until the answer is valid."""
         import questionary
 
         answer: str = questionary.password(
-            label, validate=lambda typed: validate(typed.strip()) or True
+            label, validate=_judged(validate, help_text)
         ).unsafe_ask()
         return answer.strip()
 
-    def choice(self, label: str, choices: Sequence[str], default: str | None) -> str:
-        """Show all choices, the current one marked."""
+    def choice(
+        self,
+        label: str,
+        choices: Sequence[str],
+        default: str | None,
+        help_text: str,
+        remarks: Mapping[str, str] | None = None,
+    ) -> str:
+        """Show all choices, the current one marked; typing narrows a long list."""
         import questionary
 
-        answer: str = questionary.select(
-            label, choices=list(choices), default=default, use_jk_keys=False
-        ).unsafe_ask()
+        remarks = remarks or {}
+        asked = questionary.select(
+            label,
+            choices=[
+                questionary.Choice(f"{choice}  {remarks.get(choice, '')}".rstrip(), choice)
+                for choice in choices
+            ],
+            default=default,
+            instruction="(arrow keys, ? explains)",
+            use_jk_keys=False,
+            use_search_filter=len(choices) > _LONG_LIST,
+        )
+        answer: str = _explained(asked, help_text).unsafe_ask()
         return answer
 
     def confirm(self, label: str, *, default: bool = True) -> bool:
@@ -114,6 +174,31 @@ class ArrowPrompter:
 
         answer: bool = questionary.confirm(label, default=default).unsafe_ask()
         return answer
+
+
+def _judged(validate: Validator, help_text: str) -> Callable[[str], str | bool]:
+    # the line for faults shows the help as well, so that nothing typed is lost by asking for it
+    def judge(typed: str) -> str | bool:
+        answer = typed.strip()
+        return help_text if answer == HELP else validate(answer) or True
+
+    return judge
+
+
+def _explained(asked: Asked, help_text: str) -> Asked:
+    """Return a list of choices in which ``?`` prints the help above the question."""
+    from prompt_toolkit.application import run_in_terminal
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+
+    keys = KeyBindings()
+
+    @keys.add(HELP, eager=True)
+    def _explain(event: KeyPressEvent) -> None:
+        run_in_terminal(lambda: _show(help_text))
+
+    present = asked.application.key_bindings
+    asked.application.key_bindings = merge_key_bindings([present, keys] if present else [keys])
+    return asked
 
 
 def prompter(*, plain: bool) -> Prompter:

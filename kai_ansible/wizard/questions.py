@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kai_ansible.rules.configuration import variable
-from kai_ansible.rules.values import UnacceptableValue, read_value
+from kai_ansible.rules.conditions import holds
+from kai_ansible.rules.configuration import Configuration, applies, concerned, variable
+from kai_ansible.rules.values import UnacceptableValue, describe, env_text, read_value
 
 ESSENTIAL = "essential"
 NEVER = "never"
 PEOPLE = "people"
+NEEDED = "This is needed."
 
 
 @dataclass(frozen=True)
@@ -38,38 +40,89 @@ class Question:
         return bool(self.spec.get("secret", False))
 
 
-def questions(contract: Mapping[str, Any], section: str | None = None) -> list[Question]:
-    """Return what a first run asks, or everything that can be asked in one section."""
-    found = []
-    for name in contract["sections"]:
-        if section not in (None, name):
-            continue
-        for kind, part in (("host", "host"), ("setting", "settings")):
-            found += [
-                Question(kind, key, spec)
-                for key, spec in contract[part].items()
-                if spec["section"] == name and _is_asked(spec, whole_section=section is not None)
-            ]
-        if name == PEOPLE:
-            found += [
-                Question("user", key, spec)
-                for key, spec in contract["user_fields"].items()
-                if spec.get("asked") == ESSENTIAL
-            ]
-    return found
+def everything_in(contract: Mapping[str, Any], section: str) -> list[Question]:
+    """Return each setting of a section, in the contract's order; people are not settings."""
+    return [
+        Question(kind, key, spec)
+        for kind, part in (("host", "host"), ("setting", "settings"))
+        for key, spec in contract[part].items()
+        if spec["section"] == section
+    ]
+
+
+def questions(contract: Mapping[str, Any], section: str) -> list[Question]:
+    """Return everything that can be asked in a section; people have questions of their own."""
+    return [
+        question for question in everything_in(contract, section) if question.spec["asked"] != NEVER
+    ]
+
+
+def user_question(contract: Mapping[str, Any], field: str) -> Question:
+    """Return the question for a field of a person."""
+    return Question("user", field, contract["user_fields"][field])
+
+
+def is_asked(question: Question, configuration: Configuration) -> bool:
+    """Return whether a question makes sense in this configuration."""
+    spec = question.spec
+    if question.kind != "setting":
+        return True
+    if question.key in configuration.chosen:
+        return applies(spec, configuration)
+    return applies(spec, configuration) and holds(
+        spec.get("asked_when", "always"), configuration.circumstances
+    )
+
+
+def is_needed(question: Question, configuration: Configuration) -> bool:
+    """Return whether a question must have an answer in this configuration."""
+    spec = question.spec
+    if "required" not in spec:
+        return False
+    return question.kind != "setting" or (
+        applies(spec, configuration) and holds(spec["required"], configuration.circumstances)
+    )
+
+
+def label_of(question: Question, configuration: Configuration) -> str:
+    """Return how a question is put, with the people for whom it is asked."""
+    people = ", ".join(person.name for person in concerned(question.spec, configuration))
+    prompt: str = question.spec["prompt"]
+    return f"{prompt} (for {people})" if people else prompt
+
+
+def help_of(contract: Mapping[str, Any], question: Question, origin: str = "") -> str:
+    """Return what ``?`` shows: what the answer means, its key, its range, its default.
+
+    origin: where the present value comes from, empty when there is none.
+    """
+    spec = question.spec
+    expected = describe(contract, spec)
+    if "pattern_help" in spec:
+        expected += f", {spec['pattern_help']}"
+    lines = [spec["help"], f"{question.key}: {expected}."]
+    if "default" in spec:
+        lines.append(f"Kai's default: {env_text(spec['default']) or 'empty'}.")
+    if "suggestion" in spec:
+        lines.append(f"Suggested: {env_text(spec['suggestion'])}.")
+    if origin:
+        lines.append(f"The present value comes from: {origin}.")
+    return " ".join(lines)
 
 
 def fault_of_answer(contract: Mapping[str, Any], spec: Mapping[str, Any], typed: str) -> str | None:
     """Return what is wrong with an answer as it was typed, None when nothing is."""
     if not typed:
-        return "This is needed." if spec.get("required") else None
+        return NEEDED if spec.get("required") else None
     try:
-        read_value(contract, spec, typed)
+        read_value(contract, spec, typed_value(spec, typed))
     except UnacceptableValue as error:
         return f"Expected {error.expected}."
     return None
 
 
-def _is_asked(spec: Mapping[str, Any], *, whole_section: bool) -> bool:
-    asked = spec.get("asked", NEVER)
-    return bool(asked == ESSENTIAL or (whole_section and asked != NEVER))
+def typed_value(spec: Mapping[str, Any], typed: str) -> str | list[str]:
+    """Return an answer as the contract's rules take it: the parts of a list by themselves."""
+    if spec["type"] != "list":
+        return typed
+    return [part.strip() for part in typed.split(",") if part.strip()]

@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.inventory import HostVars, Removed, read_text
+from kai_ansible.rules.binaries import agent_account
 from kai_ansible.rules.configuration import PREFIX, Configuration
 from kai_ansible.rules.values import env_text
 from kai_ansible.secrets import fingerprint
+from kai_ansible.wizard.questions import NEVER, Question, everything_in, is_asked
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
+    from kai_ansible.rules.people import Person
     from kai_ansible.wizard.draft import Draft
+    from kai_ansible.wizard.host_view import HostView
+
+KAI = "Kai's default"
+NOBODY = "not set"
+Row = tuple[str, str, str]
+_LOGIN = {True: "logged in", False: "has to log in", None: ""}
 
 
 def masked(draft: Draft, name: str, value: Any) -> str:
@@ -25,6 +34,26 @@ def masked(draft: Draft, name: str, value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         return ", ".join(str(item.get("name", "?")) for item in value)
     return env_text(value) if not isinstance(value, dict) else ", ".join(value)
+
+
+def show_review(screen: Screen, draft: Draft, configuration: Configuration, view: HostView) -> None:
+    """Print every value in effect and where it comes from, section by section, and the people."""
+    rows: list[Row] = []
+    for section, title in draft.contract["sections"].items():
+        shown = [
+            question
+            for question in everything_in(draft.contract, section)
+            if _is_shown(draft, configuration, question)
+        ]
+        if shown:
+            rows.append((f"{title}:", "", ""))
+        rows += [_row(draft, question) for question in shown]
+    if configuration.extra_env:
+        rows.append(("Others:", "", ""))
+        rows += [(f"  {key}", "kept as it is", "you") for key in configuration.extra_env]
+    screen.table(f"Configuration of {view.host}", ("setting", "value", "from"), rows)
+    _show_people(screen, draft, configuration, view)
+    screen.notes(configuration.notes)
 
 
 def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> None:
@@ -40,17 +69,8 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
     ]
     if rows:
         screen.table("What will be written", ("setting", "now", "then"), rows)
-    people = [
-        (
-            person.name,
-            person.os_user or f"{configuration.host.get('service_user')} (the service user)",
-            person.backend,
-            person.provider or "",
-            person.model or "",
-        )
-        for person in configuration.people
-    ]
-    screen.table("People", ("name", "OS user", "backend", "provider", "model"), people)
+    columns, people = _people(draft, configuration)
+    screen.table("People", columns, people)
 
 
 def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft: Draft) -> None:
@@ -61,3 +81,64 @@ def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft
     screen.say(f"# {files.vault}, encrypted")
     for name in sorted(filter(draft.is_secret, draft.variables)):
         screen.say(f"{name}: {masked(draft, name, draft.get(name))}")
+
+
+def _is_shown(draft: Draft, configuration: Configuration, question: Question) -> bool:
+    if draft.get(question.variable) is not None or draft.before.get(question.variable) is not None:
+        return True
+    return question.spec["asked"] != NEVER and is_asked(question, configuration)
+
+
+def _row(draft: Draft, question: Question) -> Row:
+    name, label = question.variable, f"  {question.key}"
+    value, before = draft.get(name), draft.before.get(name)
+    was = f", was {masked(draft, name, before)}" if before is not None and before != value else ""
+    if value is not None:
+        return label, masked(draft, name, value), draft.origin(name) + was
+    default = question.spec.get("default")
+    if default is None:
+        return label, "", NOBODY + was
+    return label, env_text(default), KAI + was
+
+
+def _show_people(
+    screen: Screen, draft: Draft, configuration: Configuration, view: HostView
+) -> None:
+    columns, people = _people(draft, configuration)
+    seen = view.latest
+    if seen is None:
+        screen.table("People", columns, people)
+        return
+    on_host = [_on_host(draft, configuration, person, seen) for person in configuration.people]
+    rows = [(*row, state) for row, state in zip(people, on_host, strict=True)]
+    screen.table("People", (*columns, "on the host"), rows)
+
+
+def _people(
+    draft: Draft, configuration: Configuration
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    service_user = configuration.host.get("service_user")
+    rows: list[tuple[str, ...]] = [
+        (
+            person.name,
+            person.os_user or f"{service_user} (the service user)",
+            person.backend,
+            person.provider or "",
+            person.model or "",
+        )
+        for person in configuration.people
+    ]
+    return ("name", "OS user", "backend", "provider", "model"), rows
+
+
+def _on_host(
+    draft: Draft, configuration: Configuration, person: Person, seen: Mapping[str, Any]
+) -> str:
+    if person.os_user and seen["accounts"].get(person.os_user) is None:
+        made = configuration.host.get("create_os_users")
+        return "will be created" if made else "no such account"
+    account = agent_account(draft.contract, configuration, person)
+    for login in seen["logins"]:
+        if (login["account"], login["backend"]) == (account, person.backend):
+            return _LOGIN[login["logged_in"]]
+    return ""

@@ -132,6 +132,23 @@ def applies(spec: Mapping[str, Any], configuration: Configuration) -> bool:
     return any(holds(condition, circumstances) for condition in conditions)
 
 
+def concerned(spec: Mapping[str, Any], configuration: Configuration) -> list[Person]:
+    """Return the people because of whose backend or provider a setting reaches the bot.
+
+    Nobody when it reaches the bot whatever they use.
+    """
+    if "applies" not in spec:
+        return []
+    return [
+        person
+        for person in configuration.people
+        if holds(
+            spec["applies"],
+            Circumstances(configuration.settings, frozenset(pairs_in_use([person]))),
+        )
+    ]
+
+
 def is_secret(contract: Mapping[str, Any], key: str) -> bool:
     """Return whether a setting must be kept out of sight."""
     return bool(contract["settings"].get(key, {}).get("secret", False))

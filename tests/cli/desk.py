@@ -19,7 +19,7 @@ from kai_ansible.collection import contract
 
 KAI_ANSIBLE = str(Path(sys.executable).with_name("kai-ansible"))
 SECONDS = 20
-MOST_PROMPTS = 60
+MOST_PROMPTS = 120
 ROWS, COLUMNS = 60, 200
 TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
 
@@ -35,12 +35,14 @@ class Wizard:
     """A wizard that talks in plain lines to a real terminal.
 
     Prompts are told by the contract's key (AGENT_BACKEND, telegram_id), or else by their label.
-    asked: the prompts so far, in order. offered: what Enter answers, by prompt.
+    asked: the prompts so far, in order. offered: what Enter answers, by prompt. opened: the
+    sections that were opened from the review.
     """
 
     child: pexpect.spawn
     asked: list[str] = field(default_factory=list)
     offered: dict[str, str] = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
     transcript: str = ""
 
     def next_prompt(self) -> str | None:
@@ -54,16 +56,32 @@ class Wizard:
         found = self.child.match
         label = found["choice"] or found["line"]
         prompt = str(_KEYS.get(label, label))
-        marked = re.search(r"(\S+) \(Enter\)", found["choices"] or "")
+        marked = re.search(r"\d+\. ([^\r\n]*?) \(Enter\)", found["choices"] or "")
         self.offered[prompt] = marked[1] if marked else (found["default"] or "")
         self.asked.append(prompt)
         return prompt
 
     def go_to(self, prompt: str, **replies: str) -> None:
-        """Answer until a prompt comes, and leave it unanswered."""
+        """Answer until a prompt comes, and leave it unanswered.
+
+        Replies go to the prompts that they name; from the review, the section of one that is still
+        to come is opened.
+        """
         while (found := self.next_prompt()) != prompt:
             assert found, f"never asked: {prompt}\n{self.transcript}"
-            self.child.sendline(replies.get(found, ""))
+            self.answer(found, replies, prompt)
+
+    def answer(self, prompt: str, replies: Mapping[str, str], wanted: str | None = None) -> None:
+        """Answer a prompt: by its reply, by Enter, or the review by what is still to be reached."""
+        if prompt != REVIEW:
+            self.child.sendline(replies.get(prompt, ""))
+            return
+        waiting = [key for key in [*replies, wanted] if key in SECTIONS and key not in self.asked]
+        section = SECTIONS[waiting[0]] if waiting else None
+        assert section is None or section not in self.opened, f"never asked: {waiting}"
+        if section:
+            self.opened.append(section)
+        self.child.sendline(section or replies.get(REVIEW, ""))
 
     def abort(self) -> int:
         """Press Ctrl-C at a prompt, and return the exit code."""
@@ -81,12 +99,14 @@ class Wizard:
     def go_on(self, replies: Mapping[str, str] | None = None, /, **more: str) -> int:
         """Answer the prompts that are named and Enter at any other; return the exit code.
 
-        Fails when a named prompt never comes, and when one comes again: it refused its answer.
+        Fails when a named prompt never comes, and when one comes twice in a row: it refused its
+        answer.
         """
         replies = {**(replies or {}), **more}
         while (prompt := self.next_prompt()) is not None:
-            assert prompt not in self.asked[:-1], f"refused: {self.transcript}"
-            self.child.sendline(replies.get(prompt, ""))
+            again = self.asked[-2:] == [prompt, prompt] and prompt not in MENUS
+            assert not again, f"refused: {self.transcript}"
+            self.answer(prompt, replies)
         unasked = set(replies) - set(self.asked)
         assert not unasked, f"never asked: {unasked}\n{self.transcript}"
         return self.end()
@@ -241,7 +261,12 @@ class Desk:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def spawn(self, *arguments: str, term: str = "dumb") -> pexpect.spawn:
+    def spawn(
+        self,
+        *arguments: str,
+        term: str = "dumb",
+        dimensions: tuple[int, int] = (ROWS, COLUMNS),
+    ) -> pexpect.spawn:
         """Start kai-ansible in a pseudo-terminal."""
         with warnings.catch_warnings():
             # a worker of pytest has threads, but the child only becomes another program
@@ -253,7 +278,7 @@ class Desk:
                 env=self.environment(term),
                 encoding="utf-8",
                 timeout=SECONDS,
-                dimensions=(ROWS, COLUMNS),
+                dimensions=dimensions,
             )
         child.delaybeforesend = None
         return child
@@ -278,14 +303,28 @@ LABELS = {
     key: spec["prompt"]
     for part in ("host", "settings", "user_fields")
     for key, spec in contract()[part].items()
-    if "prompt" in spec
+}
+REVIEW = "What next?"
+MENUS = (REVIEW, "People")
+# the section that asks for a key, by the title that the review offers
+SECTIONS = {
+    key: contract()["sections"][spec["section"]]
+    for part in ("host", "settings")
+    for key, spec in contract()[part].items()
+    if spec["asked"] != "never"
 }
 _KEYS = {label: key for key, label in LABELS.items()}
 _LABEL = "|".join(
-    [*(re.escape(label) for label in sorted(_KEYS, key=len, reverse=True)), r"Model of \w+"]
+    [
+        *(re.escape(label) for label in sorted(_KEYS, key=len, reverse=True)),
+        r"Model of \w+",
+        r"What next\?",
+        "People",
+    ]
 )
 _PROMPT = re.compile(
-    rf"(?P<choice>{_LABEL})\r\n(?P<choices>(?:  \d+\. [^\r\n]*\r\n)+)Number or name: "
-    rf"|(?P<line>{_LABEL}|Write this to|Vault password)"
-    r"(?: \([^\r\n]*?\))?(?: [^\r\n ]*\?)?(?: \[(?P<default>[^\r\n]*)\])?: "
+    rf"(?P<choice>{_LABEL})(?: \(for [^\r\n]*\))?\r\n"
+    rf"(?P<choices>(?:  \d+\. [^\r\n]*\r\n)+)Number or name: "
+    rf"|(?P<line>{_LABEL}|Vault password)"
+    r"(?: \([^\r\n]*?\))*(?: [^\r\n ]*\?)?(?: \[(?P<default>[^\r\n]*)\])?: "
 )

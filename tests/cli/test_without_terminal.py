@@ -21,6 +21,7 @@ def test_the_same_answers_give_the_same_files_as_the_prompts(tmp_path: Any) -> N
     typed, written = Desk(tmp_path / "one"), Desk(tmp_path / "two", tmp_path / "one/work/kai")
     replies = {
         "source": "kai",
+        "install_dir": "/srv/kai",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "telegram_id": "1",
         "name": "Ada",
@@ -34,12 +35,7 @@ def test_the_same_answers_give_the_same_files_as_the_prompts(tmp_path: Any) -> N
     }
     assert typed.wizard().go_on(replies) == 0
     content = {
-        "host": {
-            "service_user": "kai",
-            "install_dir": "/opt/kai",
-            "data_dir": "/var/lib/kai",
-            "source": str(written.source),
-        },
+        "host": {"install_dir": "/srv/kai", "source": str(written.source)},
         "users": [{"telegram_id": 1, "name": "Ada", "os_user": "alice", "role": "admin"}],
         "settings": {
             "TELEGRAM_BOT_TOKEN": TOKEN,

@@ -4,7 +4,7 @@ import pexpect
 import pyte
 import pytest
 
-from tests.cli.desk import COLUMNS, LABELS, ROWS, SECONDS, TOKEN, Desk, exit_code
+from tests.cli.desk import COLUMNS, LABELS, REVIEW, ROWS, SECONDS, TOKEN, Desk, exit_code
 
 DOWN, ENTER = "\x1b[B", "\r"
 CTRL_C, CTRL_D, CTRL_U = "\x03", "\x04", "\x15"
@@ -13,9 +13,10 @@ CTRL_C, CTRL_D, CTRL_U = "\x03", "\x04", "\x15"
 class Screen:
     """A wizard in a terminal with a cursor, and what its screen shows."""
 
-    def __init__(self, desk: Desk, *arguments: str) -> None:
-        self.child = desk.spawn("config", "--no-probe", *arguments, term="xterm")
-        self.display = pyte.Screen(COLUMNS, ROWS)
+    def __init__(self, desk: Desk, *arguments: str, rows: int = ROWS, columns: int = COLUMNS):
+        command = ["config", "--no-probe", *arguments]
+        self.child = desk.spawn(*command, term="xterm", dimensions=(rows, columns))
+        self.display = pyte.Screen(columns, rows)
         self.stream = pyte.Stream(self.display)
         self.everything = ""
 
@@ -43,6 +44,11 @@ class Screen:
         while text not in self.current:
             assert self.read(), f"{text!r} never came:\n" + "\n".join(self.lines)
 
+    def wait_for_line(self, text: str) -> None:
+        """Return when any line of the screen shows a text."""
+        while not any(text in line for line in self.lines):
+            assert self.read(), f"{text!r} never came:\n" + "\n".join(self.lines)
+
     def answer(self, prompt: str, keys: str = "", shown: str | None = None) -> None:
         """Type keys at a prompt, wait until they show, and press Enter."""
         self.wait_for(LABELS.get(prompt, prompt))
@@ -61,37 +67,74 @@ class Screen:
 def first_prompts(screen: Screen, *, until: str) -> None:
     """Answer the prompts of a first run, as far as one that is left unanswered."""
     for prompt, keys, shown in (
-        ("service_user", "", "kai"),
-        ("install_dir", "", "/opt/kai"),
-        ("data_dir", "", "/var/lib/kai"),
         ("source", "kai", None),
         ("TELEGRAM_BOT_TOKEN", TOKEN, "*" * len(TOKEN)),
         ("telegram_id", "77", None),
         ("name", "", "admin"),
         ("os_user", "alice", None),
-        ("AGENT_BACKEND", "", None),
+        ("AGENT_BACKEND", DOWN, "» codex"),
     ):
         if prompt == until:
             break
         screen.answer(prompt, keys, shown)
-    screen.wait_for(LABELS[until])
+    screen.wait_for(LABELS.get(until, until))
 
 
-def test_a_first_run_with_arrow_keys(desk: Desk) -> None:
-    screen = Screen(desk)
-    first_prompts(screen, until="AGENT_BACKEND")
-    screen.answer("AGENT_BACKEND", DOWN, shown="» codex")
-    screen.answer("CODEX_AUTH_MODE", shown="» subscription")
-    screen.answer("CODEX_BIN")
+SIZES = pytest.mark.parametrize(("rows", "columns"), [(ROWS, COLUMNS), (24, 80)])
+
+
+@SIZES
+def test_a_first_run_with_arrow_keys(desk: Desk, rows: int, columns: int) -> None:
+    screen = Screen(desk, rows=rows, columns=columns)
+    first_prompts(screen, until=REVIEW)
+    screen.answer(REVIEW, "mod", shown="» Models")
     screen.answer("DEFAULT_MODEL", DOWN, shown="» gpt-5.4\n")
-    screen.answer("WEBHOOK_PORT", shown="8080")
-    screen.answer("WEBHOOK_SECRET", shown="(Enter makes one at random)")
-    screen.answer("Write this to inventory/host_vars/localhost?", shown="(Y/n)")
+    for prompt in ("AGENT_TIMEOUT_SECONDS", "BUDGET_CEILING", "CLAUDE_MAX_CONTEXT_WINDOW"):
+        screen.answer(prompt)
+    screen.answer(REVIEW, shown="» Write it")
     assert screen.end() == 0
     assert TOKEN not in screen.everything
     assert desk.settings()["kai_install_agent_backend"] == "codex"
     assert desk.settings()["kai_install_default_model"] == "gpt-5.4"
     assert desk.secrets()["kai_install_telegram_bot_token"] == TOKEN
+
+
+def test_everything_that_is_shown_fits_into_80_columns(desk: Desk) -> None:
+    desk.given(desk.answers(AGENT_BACKEND="codex"))
+    screen = Screen(desk, rows=200, columns=80)
+    screen.wait_for("What next?")
+    assert max(map(len, screen.lines)) <= 80
+    table = [line for line in screen.lines if line.startswith("│")]
+    assert len(table) > 25
+    assert {line[-1] for line in table} == {"│"}
+    screen.child.send(CTRL_C)
+    assert screen.end() == 130
+
+
+def test_colours_are_left_out_where_nobody_wants_them(desk: Desk) -> None:
+    desk.given(desk.answers())
+    desk.variables["NO_COLOR"] = "1"
+    screen = Screen(desk)
+    screen.wait_for("» Write it")
+    screen.child.send(CTRL_C)
+    assert screen.end() == 130
+    cells = [cell for row in screen.display.buffer.values() for cell in row.values()]
+    assert {cell.fg for cell in cells} == {"default"}
+
+
+def test_a_question_mark_explains_a_choice_and_a_text(desk: Desk) -> None:
+    screen = Screen(desk)
+    first_prompts(screen, until="source")
+    screen.child.send(f"?{ENTER}")
+    screen.wait_for_line("seen from the machine that runs Ansible")
+    screen.child.send(CTRL_U)
+    first_prompts(screen, until="AGENT_BACKEND")
+    screen.child.send("?")
+    screen.wait_for_line("Kai's default: claude.")
+    screen.answer("AGENT_BACKEND", DOWN, shown="» codex")
+    screen.wait_for(REVIEW)
+    screen.child.send(CTRL_C)
+    assert screen.end() == 130
 
 
 def test_what_is_set_is_marked_and_a_model_that_no_longer_fits_is_asked(desk: Desk) -> None:
@@ -103,18 +146,17 @@ def test_what_is_set_is_marked_and_a_model_that_no_longer_fits_is_asked(desk: De
     screen.answer("CODEX_AUTH_MODE")
     screen.answer("CODEX_BIN")
     screen.answer("DEFAULT_MODEL", shown="» gpt-5.5")
-    screen.answer("Write this to inventory/host_vars/localhost?")
+    screen.answer(REVIEW, shown="» Write it")
     assert screen.end() == 0
-    assert "DEFAULT_MODEL 'opus' does not fit codex" in "\n".join(screen.lines)
+    assert "DEFAULT_MODEL 'opus' does not fit codex" in screen.everything
     assert desk.settings()["kai_install_default_model"] == "gpt-5.5"
 
 
 def test_an_answer_is_judged_before_it_is_taken(desk: Desk) -> None:
-    screen = Screen(desk)
-    first_prompts(screen, until="service_user")
+    screen = Screen(desk, "--section", "paths")
+    screen.wait_for(LABELS["service_user"])
     screen.child.send(f"{CTRL_U}ALL{ENTER}")
-    while not any("sudoers" in line for line in screen.lines):
-        assert screen.read()
+    screen.wait_for_line("sudoers")
     screen.child.send(f"{CTRL_U}kai{ENTER}")
     screen.wait_for(LABELS["install_dir"])
     screen.child.send(CTRL_C)
@@ -124,10 +166,11 @@ def test_an_answer_is_judged_before_it_is_taken(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("prompt", "key"),
     [
-        ("service_user", CTRL_C),
+        ("source", CTRL_C),
         ("TELEGRAM_BOT_TOKEN", CTRL_C),
         ("TELEGRAM_BOT_TOKEN", CTRL_D),
         ("AGENT_BACKEND", CTRL_C),
+        (REVIEW, CTRL_C),
     ],
 )
 def test_an_abort_leaves_everything_as_it_was(desk: Desk, prompt: str, key: str) -> None:

@@ -7,8 +7,32 @@ from typing import Any
 
 import pytest
 
-from tests.cli.desk import SECONDS, TOKEN, Desk, Wizard
+from kai_ansible.collection import contract
+from kai_ansible.wizard.interview import LEAVE
+from tests.cli.desk import REVIEW, SECONDS, TOKEN, Desk, Wizard
 
+FIRST_ASKED = [
+    "source",
+    "TELEGRAM_BOT_TOKEN",
+    "telegram_id",
+    "name",
+    "os_user",
+    "AGENT_BACKEND",
+]
+# one question of each section that claude has something to ask in
+ASKED_OF_CLAUDE = [
+    "service_user",
+    "TELEGRAM_TRANSPORT",
+    "create_os_users",
+    "CLAUDE_BIN",
+    "CLAUDE_EFFORT_LEVEL",
+    "WEBHOOK_PORT",
+    "ALLOWED_WORKSPACES",
+    "GITHUB_NOTIFY_CHAT_ID",
+    "TTS_ENABLED",
+    "MEMORY_ENABLED",
+    "PERPLEXITY_API_KEY",
+]
 FIRST_RUN = {
     "source": "kai",
     "TELEGRAM_BOT_TOKEN": TOKEN,
@@ -36,16 +60,12 @@ def test_a_first_run_writes_private_files(desk: Desk) -> None:
     assert [path.name for path in written] == ["hosts.yml", "kai.yml", "vault.yml"]
     assert {mode(path) for path in [*written, desk.password_file]} == {0o600}
     assert desk.settings() == {
-        "kai_install_service_user": "kai",
-        "kai_install_install_dir": "/opt/kai",
-        "kai_install_data_dir": "/var/lib/kai",
         "kai_install_source": str(desk.source),
         "kai_install_users": [
             {"telegram_id": 77, "name": "admin", "os_user": "alice", "role": "admin"}
         ],
         "kai_install_agent_backend": "claude",
         "kai_install_default_model": "sonnet",
-        "kai_install_webhook_port": 8080,
     }
     assert (desk.host_vars() / "vault.yml").read_text().startswith("$ANSIBLE_VAULT;")
     secrets = desk.secrets()
@@ -60,7 +80,7 @@ def test_secrets_are_never_on_the_screen(desk: Desk) -> None:
     wizard = desk.wizard()
     assert wizard.go_on({**FIRST_RUN, "WEBHOOK_SECRET": "a secret of mine"}) == 0
     again = desk.wizard()
-    assert again.go_on() == 0
+    assert again.go_on({"TELEGRAM_BOT_TOKEN": "", "WEBHOOK_SECRET": ""}) == 0
 
     secrets = [*desk.secrets().values(), desk.password_file.read_text().strip()]
     assert "a secret of mine" in secrets
@@ -72,41 +92,103 @@ def test_secrets_are_never_on_the_screen(desk: Desk) -> None:
     assert all(f"fingerprint {mark}" in wizard.transcript for mark in marks)
 
 
-def test_accepting_everything_changes_nothing(desk: Desk) -> None:
+def test_a_first_run_asks_only_what_has_no_default(desk: Desk) -> None:
+    wizard = desk.wizard()
+    assert wizard.go_on(FIRST_RUN) == 0
+    assert wizard.asked == [*FIRST_ASKED, REVIEW]
+
+
+def test_a_re_run_begins_with_everything_and_where_it_comes_from(desk: Desk) -> None:
+    desk.given(desk.answers(AGENT_BACKEND="codex", WEBHOOK_PORT=8181))
+    wizard = desk.wizard()
+    wizard.go_to(REVIEW)
+    shown = {" ".join(line.split()) for line in wizard.transcript.splitlines()}
+    assert {
+        "AGENT_BACKEND codex host_vars",
+        "WEBHOOK_PORT 8181 host_vars",
+        "service_user kai Kai's default",
+        "WORKSPACE_BASE not set",
+        "Ada alice codex openai gpt-5.5",
+    } <= shown
+    assert not any(line.startswith("CLAUDE_EFFORT_LEVEL") for line in shown)
+    wizard.child.sendline("server")
+    wizard.go_to("WEBHOOK_SECRET", WEBHOOK_PORT="9090")
+    wizard.child.sendline()
+    wizard.go_to(REVIEW)
+    assert "WEBHOOK_PORT  9090  you, was 8181" in wizard.transcript
+    wizard.child.sendline("agents")
+    wizard.go_to("CODEX_AUTH_MODE")
+    assert wizard.abort() == 130
+
+
+def test_opening_every_section_and_pressing_enter_changes_nothing(desk: Desk) -> None:
     assert desk.wizard().go_on(FIRST_RUN) == 0
     before = desk.tree()
     again = desk.wizard()
-    assert again.go_on() == 0
+    assert again.go_on(dict.fromkeys(ASKED_OF_CLAUDE, "")) == 0
     assert desk.tree() == before
-    assert "Write this to" not in again.asked
     assert "Nothing to write" in again.transcript
 
 
-def test_a_no_at_the_end_writes_nothing(desk: Desk) -> None:
+def test_leaving_writes_nothing(desk: Desk) -> None:
     before = desk.tree()
-    assert desk.wizard().go_on({**FIRST_RUN, "Write this to": "no"}) == 1
+    assert desk.wizard().go_on({**FIRST_RUN, REVIEW: LEAVE}) == 1
     assert desk.tree() == before
+
+
+def test_a_question_mark_explains_and_asks_again(desk: Desk) -> None:
+    wizard = desk.wizard()
+    for prompt, told in (
+        ("source", "seen from the machine that runs Ansible"),
+        ("TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN: "),
+        ("telegram_id", "Send a message to @userinfobot"),
+        ("AGENT_BACKEND", "one of claude, codex, goose. Kai's default: claude."),
+        (REVIEW, "Nothing is written before that"),
+    ):
+        wizard.go_to(prompt, **FIRST_RUN)
+        wizard.child.sendline("?")
+        assert told in wizard.refusal()
+        wizard.child.sendline(FIRST_RUN.get(prompt, ""))
+    assert wizard.end() == 0
+
+
+def test_a_hyphen_clears_a_value_but_not_one_that_is_needed(desk: Desk) -> None:
+    desk.given(desk.answers(WORKSPACE_BASE="/srv/work", PERPLEXITY_API_KEY="pplx-of-ada"))
+    wizard = desk.wizard()
+    replies = {"PERPLEXITY_API_KEY": "-", "WORKSPACE_BASE": "-"}
+    wizard.go_to("TELEGRAM_BOT_TOKEN", **replies)
+    wizard.child.sendline("-")
+    assert "This is needed." in wizard.refusal()
+    wizard.child.sendline()
+    assert wizard.go_on(replies) == 0
+    assert "kai_install_workspace_base" not in desk.settings()
+    assert "kai_install_perplexity_api_key" not in desk.secrets()
+    assert desk.secrets()["kai_install_telegram_bot_token"] == TOKEN
 
 
 def test_an_abort_at_any_prompt_of_a_first_run_writes_nothing(desk: Desk) -> None:
     before = desk.tree()
     aborted: list[str] = []
-    while "Write this to" not in aborted:
+    while REVIEW not in aborted:
         wizard = desk.wizard()
         for _ in aborted:
             wizard.child.sendline(FIRST_RUN.get(str(wizard.next_prompt()), ""))
         aborted.append(str(wizard.next_prompt()))
         assert wizard.abort() == 130, wizard.transcript
         assert desk.tree() == before, f"an abort at {aborted[-1]}"
-    assert {"TELEGRAM_BOT_TOKEN", "AGENT_BACKEND", "DEFAULT_MODEL"} < set(aborted)
+    assert aborted == [*FIRST_ASKED, REVIEW]
 
 
-@pytest.mark.parametrize("prompt", ["DEFAULT_MODEL", "WEBHOOK_SECRET", "Write this to"])
+@pytest.mark.parametrize("prompt", ["DEFAULT_MODEL", "WEBHOOK_SECRET", REVIEW])
 def test_an_abort_of_a_change_leaves_the_files_as_they_were(desk: Desk, prompt: str) -> None:
     desk.given(desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
     before = desk.tree()
     wizard = desk.wizard()
-    wizard.go_to(prompt, AGENT_BACKEND="codex", TELEGRAM_BOT_TOKEN=TOKEN.swapcase(), source="..")
+    replies = {"AGENT_BACKEND": "codex", "TELEGRAM_BOT_TOKEN": TOKEN.swapcase(), "source": ".."}
+    if prompt == REVIEW:
+        wizard.go_to("DEFAULT_MODEL", **replies)
+        wizard.child.sendline()
+    wizard.go_to(prompt, **replies)
     assert wizard.abort() == 130, wizard.transcript
     assert desk.tree() == before
 
@@ -132,7 +214,7 @@ def test_an_abort_while_the_host_is_looked_at_ends_the_wizard(desk: Desk, run: s
         if run == "first":
             wizard.child.expect_exact("Reading what is deployed on silent")
         else:
-            wizard.go_to("AGENT_BACKEND", **FIRST_RUN)
+            wizard.go_to("os_user", **FIRST_RUN)
             wizard.child.sendline()
             wizard.child.expect_exact("Looking at silent")
         with silent.accept()[0]:
@@ -198,7 +280,7 @@ def test_claude_to_goose_asks_for_all_that_the_provider_needs(
     assert wizard.go_on(replies) == 0
     fits = offered == "opus"
     assert ("'opus' does not fit" in wizard.transcript) is not fits
-    assert wizard.offered["DEFAULT_MODEL"] == (offered or "")
+    assert wizard.offered.get("DEFAULT_MODEL") == (None if fits else offered or "")
     assert [name for name in wizard.asked if name.endswith("_API_KEY")] == ([key] if key else [])
     settings = desk.settings()
     assert settings["kai_install_llm_provider"] == provider
@@ -246,13 +328,13 @@ def test_a_secret_in_the_plain_file_moves_to_the_vault(desk: Desk) -> None:
 
 
 REFUSED = [
-    ("service_user", "ALL", "sudoers"),
-    ("install_dir", "opt/kai", "absolute"),
     ("source", "", "needed"),
     ("TELEGRAM_BOT_TOKEN", "hunter2", "@BotFather"),
     ("telegram_id", "@ada", "whole number"),
     ("os_user", "root", "superuser"),
     ("AGENT_BACKEND", "gemini", "claude, codex, goose"),
+    ("service_user", "ALL", "sudoers"),
+    ("install_dir", "opt/kai", "absolute"),
     ("CLAUDE_BIN", "bin/claude", "absolute"),
     ("DEFAULT_MODEL", "gpt-5.5", "opus, sonnet, haiku"),
     ("WEBHOOK_PORT", "65536", "65535"),
@@ -270,12 +352,48 @@ def test_an_unacceptable_answer_is_asked_again_with_the_reason(desk: Desk) -> No
     assert desk.settings()["kai_install_agent_backend"] == "claude"
 
 
-def test_one_section_is_asked_alone(desk: Desk) -> None:
+def test_a_section_that_is_named_is_opened_at_once(desk: Desk) -> None:
     desk.given(desk.answers())
     wizard: Wizard = desk.wizard("--no-probe", "--section", "server")
     assert wizard.go_on({"WEBHOOK_PORT": "8181"}) == 0
-    assert wizard.asked == ["WEBHOOK_PORT", "WEBHOOK_SECRET", "Write this to"]
+    assert wizard.asked == ["WEBHOOK_PORT", "WEBHOOK_SECRET", REVIEW]
     assert desk.settings()["kai_install_webhook_port"] == 8181
+
+
+def test_people_are_added_changed_and_removed(desk: Desk) -> None:
+    content = desk.answers(AGENT_BACKEND="codex")
+    content["users"][0]["shoe_size"] = 43
+    content["users"] += [{"telegram_id": 2, "name": "Bob", "os_user": "bob"}]
+    desk.given(content)
+    path = desk.host_vars() / "kai.yml"
+    path.write_text(path.read_text().replace('os_user: "alice"', 'os_user: "alice"  # hers'))
+    wizard = desk.wizard("--no-probe", "--section", "people")
+    for choice, fields in (
+        ("Add a person", {"telegram_id": "3", "name": "Cleo", "os_user": "carol"}),
+        ("Change Ada (1)", {"agent_backend": "claude", "model": "opus", "timeout": "240"}),
+        ("Remove Bob (2)", {}),
+    ):
+        wizard.go_to("People")
+        wizard.child.sendline(choice)
+        last = list(contract()["user_fields"])[-1]
+        if fields:
+            wizard.go_to(last, **fields)
+            wizard.child.sendline()
+    assert wizard.go_on() == 0
+    assert desk.settings()["kai_install_users"] == [
+        {
+            "telegram_id": 1,
+            "name": "Ada",
+            "role": "admin",
+            "os_user": "alice",
+            "shoe_size": 43,
+            "agent_backend": "claude",
+            "model": "opus",
+            "timeout": 240,
+        },
+        {"telegram_id": 3, "name": "Cleo", "os_user": "carol"},
+    ]
+    assert 'os_user: "alice"  # hers\n' in path.read_text()
 
 
 def test_without_a_password_file_the_vault_password_is_asked_unseen(desk: Desk) -> None:

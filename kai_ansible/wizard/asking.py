@@ -1,0 +1,263 @@
+"""Asking one question of the contract: the answer, as the contract reads it, goes to the draft."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible.rules.models import surface_of
+from kai_ansible.rules.people import effective_person
+from kai_ansible.rules.problems import listed
+from kai_ansible.rules.sources import is_git_url
+from kai_ansible.rules.values import choices_of, env_text, read_value
+from kai_ansible.secrets import fingerprint
+from kai_ansible.wizard.draft import SOURCE
+from kai_ansible.wizard.prompts import CLEAR
+from kai_ansible.wizard.questions import (
+    NEEDED,
+    Question,
+    fault_of_answer,
+    help_of,
+    is_needed,
+    label_of,
+    typed_value,
+    user_question,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kai_ansible.report import Screen
+    from kai_ansible.wizard.draft import Draft
+    from kai_ansible.wizard.prompts import Prompter
+
+SECRET_BYTES = 32
+MADE = "made at random"
+NOT_SET = "(not set)"
+INHERITED = "(as everybody)"
+NOBODY_ELSE = "Nobody else"
+ADD = "Add a person"
+ABOUT_PEOPLE = "Everybody who may talk to the bot, with their OS user, backend and model."
+
+
+def made_secret() -> str:
+    """Return a new secret: 32 random bytes as 64 hexadecimal digits."""
+    return secrets.token_hex(SECRET_BYTES)
+
+
+@dataclass
+class Asker:
+    """Puts questions to a person; the draft takes the answers."""
+
+    draft: Draft
+    prompter: Prompter
+    screen: Screen
+
+    def ask(self, question: Question, remarks: Mapping[str, str] | None = None) -> None:
+        """Ask for a setting. Enter leaves it as it is, even when it has no value of its own.
+
+        remarks: what is said beside a choice.
+        """
+        if question.is_secret:
+            self._ask_secret(question)
+            return
+        current = self.draft.get(question.variable)
+        answer = self._answer(question, current, self._label(question), remarks)
+        if current is not None or answer != question.spec.get("default"):
+            self.draft.set(question.variable, answer)
+
+    def choose(
+        self, question: Question, default: str | None, remarks: Mapping[str, str] | None = None
+    ) -> None:
+        """Ask for a choice that must be made: what is taken is set, even Kai's own default."""
+        answer = self._answer(question, default, self._label(question), remarks, or_default=False)
+        self.draft.set(question.variable, answer)
+
+    def path(self, question: Question, suggestion: str) -> str:
+        """Ask for a path and return it; empty when it is left for later."""
+        return self.prompter.text(
+            self._label(question),
+            suggestion,
+            lambda typed: self._fault(question, typed),
+            self._help(question),
+        )
+
+    def people(self) -> list[dict[str, Any]]:
+        """Ask which people are added, changed and removed, and return them all."""
+        users = [dict(user) for user in self.draft.users]
+        fields = list(self.draft.contract["user_fields"])
+        while True:
+            named = [f"{user.get('name')} ({user.get('telegram_id')})" for user in users]
+            changes = [f"Change {name}" for name in named]
+            removals = [f"Remove {name}" for name in named]
+            chosen = self.prompter.choice(
+                "People", [NOBODY_ELSE, ADD, *changes, *removals], NOBODY_ELSE, ABOUT_PEOPLE
+            )
+            if chosen == NOBODY_ELSE:
+                return users
+            if chosen == ADD:
+                users.append(self.person({}, fields, users))
+            elif chosen in changes:
+                index = changes.index(chosen)
+                others = [*users[:index], *users[index + 1 :]]
+                users[index] = self.person(users[index], fields, others)
+            else:
+                del users[removals.index(chosen)]
+
+    def person(
+        self,
+        user: Mapping[str, Any],
+        fields: Sequence[str],
+        others: Sequence[Mapping[str, Any]] = (),
+    ) -> dict[str, Any]:
+        """Ask for fields of a person; what is not asked stays as it is.
+
+        others: the other people, whose Telegram IDs are taken.
+        """
+        taken = {str(other.get("telegram_id")): other.get("name") for other in others}
+        asked = dict(user)
+        for name in fields:
+            question = user_question(self.draft.contract, name)
+            if question.spec["type"] == "model":
+                answer = self._model_of(question, asked)
+            elif question.key == "llm_provider" and not self._names_provider(asked):
+                continue
+            else:
+                answer = self._answer(
+                    question,
+                    user.get(name),
+                    question.spec["prompt"],
+                    taken=taken if question.spec.get("unique") else {},
+                    suggests=not others,
+                )
+            if answer in (None, [], ""):
+                asked.pop(name, None)
+            elif name in user or answer != question.spec.get("default"):
+                asked[name] = answer
+        return asked
+
+    def _names_provider(self, user: Mapping[str, Any]) -> bool:
+        settings = self.draft.configuration().settings
+        backend = effective_person(self.draft.contract, settings, user).backend
+        return bool(self.draft.contract["backends"][backend]["names_provider"])
+
+    def _model_of(self, question: Question, user: Mapping[str, Any]) -> Any:
+        settings = self.draft.configuration().settings
+        person = effective_person(self.draft.contract, settings, user)
+        surface = surface_of(self.draft.contract, person.backend, person.provider)
+        current = user.get(question.key)
+        if surface is None or surface.open_ended:
+            return self._answer(question, current, question.spec["prompt"])
+        offered = [INHERITED, *surface.models]
+        if current is not None and current not in offered:
+            self.screen.say(f"{current!r} is not a model of {surface.name}.")
+            current = None
+        answer = self.prompter.choice(
+            question.spec["prompt"], offered, current or INHERITED, self._help(question)
+        )
+        return None if answer == INHERITED else answer
+
+    def _label(self, question: Question) -> str:
+        return label_of(question, self.draft.configuration())
+
+    def _help(self, question: Question) -> str:
+        return help_of(self.draft.contract, question, self.draft.origin(question.variable))
+
+    def _answer(
+        self,
+        question: Question,
+        current: Any,
+        label: str,
+        remarks: Mapping[str, str] | None = None,
+        *,
+        taken: Mapping[str, Any] | None = None,
+        suggests: bool = True,
+        or_default: bool = True,
+    ) -> Any:
+        spec = question.spec
+        shown = spec.get("default") if current is None else current
+        if shown is None and suggests:
+            shown = spec.get("suggestion")
+        if spec["type"] in ("choice", "boolean"):
+            return self._choice(question, current, label, remarks, or_default=or_default)
+        answer = self.prompter.text(
+            label,
+            "" if shown is None else env_text(shown),
+            lambda typed: (
+                f"{taken[typed]} has it."
+                if taken and typed in taken
+                else self._fault(question, typed)
+            ),
+            self._help(question),
+        )
+        if not answer:
+            return None
+        if question.variable == SOURCE:
+            return answer
+        return read_value(self.draft.contract, spec, typed_value(spec, answer))
+
+    def _choice(
+        self,
+        question: Question,
+        current: Any,
+        label: str,
+        remarks: Mapping[str, str] | None,
+        *,
+        or_default: bool,
+    ) -> Any:
+        spec = question.spec
+        contract = self.draft.contract
+        boolean = spec["type"] == "boolean"
+        offered = ["true", "false"] if boolean else list(choices_of(contract, spec))
+        shown = current
+        if shown is None and or_default:
+            shown = spec.get("default")
+        marked = env_text(shown).strip().lower() if shown is not None else None
+        optional = "default" not in spec and "required" not in spec
+        nothing = INHERITED if question.kind == "user" else NOT_SET
+        if marked is not None and marked not in offered:
+            self.screen.say(f"{question.key} {shown!r} is not one of {listed(offered)}.")
+            marked = None
+        elif marked is None and optional:
+            marked = nothing
+        choices = [nothing, *offered] if optional else offered
+        answer = self.prompter.choice(label, choices, marked, self._help(question), remarks)
+        return None if answer == nothing else read_value(contract, spec, answer)
+
+    def _fault(self, question: Question, typed: str) -> str | None:
+        if not typed:
+            return NEEDED if is_needed(question, self.draft.configuration()) else None
+        if question.kind == "host" and question.variable == SOURCE:
+            return fault_of_local_source(typed)
+        return fault_of_answer(self.draft.contract, question.spec, typed)
+
+    def _ask_secret(self, question: Question) -> None:
+        current = self.draft.get(question.variable)
+        made = bool(question.spec.get("generate")) and not current
+        hint = ""
+        if current:
+            hint = f" (set, fingerprint {fingerprint(str(current))}; Enter keeps it)"
+        elif made:
+            hint = " (Enter makes one at random)"
+
+        def fault(typed: str) -> str | None:
+            if typed == CLEAR:
+                return self._fault(question, "")
+            return None if not typed and (current or made) else self._fault(question, typed)
+
+        answer = self.prompter.secret(self._label(question) + hint, fault, self._help(question))
+        if answer == CLEAR:
+            self.draft.set(question.variable, None)
+        elif answer:
+            self.draft.set(question.variable, answer)
+        elif made:
+            self.draft.set(question.variable, made_secret(), MADE)
+
+
+def fault_of_local_source(source: str) -> str | None:
+    """Return what is wrong with a source on this machine, None also for a git URL."""
+    if is_git_url(source) or Path(source).expanduser().exists():
+        return None
+    return "There is no such file or directory here."

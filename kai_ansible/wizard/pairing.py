@@ -1,0 +1,133 @@
+"""Keeping every model in step with its backend while a configuration is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kai_ansible.rules.configuration import Configuration, variable
+from kai_ansible.rules.models import Surface, effective_provider, normalised_model, surface_of
+from kai_ansible.rules.problems import Problem
+from kai_ansible.wizard.draft import USERS
+from kai_ansible.wizard.questions import NEEDED
+
+if TYPE_CHECKING:
+    from kai_ansible.report import Screen
+    from kai_ansible.wizard.draft import Draft
+    from kai_ansible.wizard.prompts import Prompter
+
+KEY = "DEFAULT_MODEL"
+MODEL = variable(KEY)
+
+
+@dataclass
+class Pairing:
+    """Fits models to backends: by asking, or without a prompter by the backend's default.
+
+    problems: models that are missing and that no default can stand in for.
+    """
+
+    draft: Draft
+    prompter: Prompter | None
+    screen: Screen
+    problems: list[Problem] = field(default_factory=list)
+
+    def ask(self) -> None:
+        """Ask for the default model."""
+        surface = self._global_surface(self.draft.configuration())
+        if surface is None:
+            return
+        kept = self._kept(surface)
+        current = self.draft.get(MODEL)
+        if current and not kept:
+            self._say_it_does_not_fit(KEY, str(current), surface)
+        self._take(surface, kept or surface.default)
+
+    def settle(self) -> None:
+        """Replace every model that its backend does not have."""
+        self.problems.clear()
+        self._settle_default()
+        self._settle_people()
+
+    def _settle_default(self) -> None:
+        surface = self._global_surface(self.draft.configuration())
+        if surface is None or MODEL in self.draft.given or self._kept(surface):
+            return
+        current = self.draft.get(MODEL)
+        if current is None and surface.default:
+            self.draft.set(MODEL, surface.default, f"default of {surface.name}")
+            return
+        if current:
+            self._say_it_does_not_fit(KEY, str(current), surface)
+        self._take(surface, surface.default)
+
+    def _settle_people(self) -> None:
+        if USERS in self.draft.given:
+            return
+        mended = [dict(user) for user in self.draft.users]
+        people = self.draft.configuration().people
+        if len(people) != len(mended):
+            return
+        for user, person in zip(mended, people, strict=True):
+            surface = surface_of(self.draft.contract, person.backend, person.provider)
+            if not user.get("model") or surface is None:
+                continue
+            if surface.accepts(normalised_model(self.draft.contract, str(user["model"]))):
+                continue
+            name = f"the model of {person.name}"
+            self._say_it_does_not_fit(name, str(user["model"]), surface)
+            chosen = self._choose(name, f"Model of {person.name}", surface, surface.default)
+            if chosen:
+                user["model"] = normalised_model(self.draft.contract, chosen)
+        if mended != self.draft.users:
+            self.draft.set(USERS, mended)
+
+    def _global_surface(self, configuration: Configuration) -> Surface | None:
+        settings = configuration.settings
+        provider = effective_provider(
+            self.draft.contract, settings["AGENT_BACKEND"], settings.get("LLM_PROVIDER")
+        )
+        return surface_of(self.draft.contract, settings["AGENT_BACKEND"], provider)
+
+    def _kept(self, surface: Surface) -> str | None:
+        current = self.draft.get(MODEL)
+        if not current or not surface.accepts(normalised_model(self.draft.contract, str(current))):
+            return None
+        if MODEL in self.draft.given or MODEL in self.draft.changes or not self.draft.before:
+            return str(current)
+        # a name that was chosen for one provider says nothing about another that takes any name
+        before = self._global_surface(self.draft.configuration_before())
+        return None if surface.open_ended and before != surface else str(current)
+
+    def _take(self, surface: Surface, default: str | None) -> None:
+        label = self.draft.contract["settings"][KEY]["prompt"]
+        chosen = self._choose(KEY, label, surface, default)
+        if chosen:
+            self.draft.set(MODEL, normalised_model(self.draft.contract, chosen))
+
+    def _say_it_does_not_fit(self, name: str, model: str, surface: Surface) -> None:
+        advice = f"; its default is {surface.default}" if surface.default else ""
+        self.screen.notes([f"{name} {model!r} does not fit {surface.name}{advice}."])
+
+    def _choose(self, name: str, label: str, surface: Surface, default: str | None) -> str | None:
+        if self.prompter is None:
+            if default is None:
+                self.problems.append(
+                    Problem(
+                        name,
+                        f"no model for {surface.name}, which has no default",
+                        f"a model that {surface.name} offers",
+                        "give one with --set DEFAULT_MODEL=, or in the users of an answers file",
+                    )
+                )
+            return default
+        if surface.open_ended:
+            return self.prompter.text(
+                f"{label} ({surface.name})",
+                default or "",
+                lambda typed: None if typed else NEEDED,
+                f"Any model that {surface.name} offers.",
+            )
+        return self.prompter.choice(
+            label, surface.models, default, f"The models that Kai knows for {surface.name}."
+        )
