@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from kai_ansible.errors import CommandError
 from kai_ansible.files import write_private
 from kai_ansible.rules.configuration import PREFIX
 from kai_ansible.secrets import VAULT_HEADER, VaultPassword, lock, unlock
+from kai_ansible.yaml_text import (
+    lines_of,
+    meaning,
+    same,
+    with_lines,
+    with_variable,
+    without_variable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ruamel.yaml import YAML
-    from ruamel.yaml.comments import CommentedMap
 
 LOCALHOST = "localhost"
 LOCALHOST_INVENTORY = """\
@@ -35,9 +41,6 @@ KAI_HEADER = (
     "file. 'make config' edits both and keeps your comments."
 )
 VAULT_TEXT_HEADER = "Secrets of this host's Kai bot. Edit with 'ansible-vault edit'."
-TEMPLATE = re.compile(r"\{[{%#]")
-# no shorter one, for YAML 1.1 takes yes, no, on and off for booleans
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 
 
 class Removed:
@@ -165,7 +168,7 @@ class Inventory:
             for path in self._variable_files(host):
                 if not read_text(path).startswith(VAULT_HEADER):
                     # Ansible does not say in which file the YAML is wrong
-                    _load(read_text(path), path)
+                    content_of(read_text(path), path)
             raise CommandError(
                 f"The variables of {host} cannot be read.\n{_told(error)}"
             ) from error
@@ -249,35 +252,84 @@ def edited_texts(
     """Return the new text of each file of a host that changes, and what was moved.
 
     changes: variables by name, REMOVED to take one out. A secret always goes to the vault, and out
-    of the settings when it stood there. Comments, order and what is not changed stay.
+    of the settings when it stood there. Every character that is not a changed value's stays.
+    Raises CommandError for a file that is not written in a way that can be edited.
     """
-    settings_text = read_text(files.settings)
     vault_text = read_text(files.vault)
     locked = vault_text.startswith(VAULT_HEADER)
     opened = unlock(vault_text, password, files.vault) if locked else vault_text
-    settings, vault = _load(settings_text, files.settings), _load(opened, files.vault)
-    moved = [name for name in settings if is_secret(name)]
+    settings = _Edited(files.settings, read_text(files.settings), KAI_HEADER)
+    vault = _Edited(files.vault, opened, VAULT_TEXT_HEADER)
+    moved = [name for name in settings.content if is_secret(name)]
     for name in moved:
         # where both files have it, Ansible takes the vault's
-        vault.setdefault(name, settings.pop(name))
-    seen_by_ansible = {**_seen_by_ansible(settings_text), **_seen_by_ansible(opened)}
+        if name not in vault.content:
+            vault.take_over(settings, name)
+        settings.remove(name)
     for name, value in changes.items():
         target, other = (vault, settings) if is_secret(name) else (settings, vault)
-        other.pop(name, None)
+        other.remove(name)
         if isinstance(value, Removed):
-            target.pop(name, None)
-        elif name not in target:
-            target[name] = _node(value)
+            target.remove(name)
         else:
-            target[name] = _edited(target[name], seen_by_ansible[name], value)
-    new_settings = _edited_text(settings, settings_text, files.settings, KAI_HEADER)
-    new_vault = _edited_text(vault, opened, files.vault, VAULT_TEXT_HEADER)
+            target.set(name, value)
     texts = {}
-    if new_settings != settings_text:
-        texts[files.settings] = new_settings
-    if vault and (new_vault != opened or not locked):
-        texts[files.vault] = lock(new_vault, password)
+    if settings.text != settings.before:
+        texts[files.settings] = settings.checked()
+    if vault.content and (vault.text != vault.before or not locked):
+        texts[files.vault] = lock(vault.checked(), password)
     return texts, moved
+
+
+class _Edited:
+    """A file of variables while it is edited.
+
+    text: what it says now. content: what that has to mean.
+    """
+
+    def __init__(self, path: Path, text: str, header: str) -> None:
+        self.path = path
+        self.before = self.text = text
+        self.header = header
+        self.content = content_of(text, path)
+
+    def set(self, name: str, value: Any) -> None:
+        self.content[name] = value
+        self._become(with_variable(self._begun, name, value))
+
+    def remove(self, name: str) -> None:
+        if name in self.content:
+            del self.content[name]
+            self._become(without_variable(self.text, name))
+
+    def take_over(self, other: _Edited, name: str) -> None:
+        self.content[name] = other.content[name]
+        self._become(with_lines(self._begun, lines_of(other.text, name)))
+
+    def checked(self) -> str:
+        """Return the text, which means what it has to. Raises CommandError when it does not."""
+        try:
+            understood = same(meaning(self.text) or {}, self.content)
+        except yaml.YAMLError:
+            understood = False
+        if not understood:
+            raise self._refusal()
+        return self.text
+
+    @property
+    def _begun(self) -> str:
+        return self.text or "---\n" + "".join(f"# {line}\n" for line in self.header.splitlines())
+
+    def _become(self, text: str | None) -> None:
+        if text is None:
+            raise self._refusal()
+        self.text = text
+
+    def _refusal(self) -> CommandError:
+        return CommandError(
+            f"{self.path} is written in a way that cannot be edited without changing more of it.\n"
+            f"Fix: write one 'name: value' per line, without anchors."
+        )
 
 
 def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Path]:
@@ -298,132 +350,21 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
     return list(everything)
 
 
-def _yaml(*, explicit_start: bool = True) -> YAML:
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="rt")
-    yaml.preserve_quotes = True
-    yaml.explicit_start = explicit_start
-    yaml.width = 2**16
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    return yaml
-
-
-def _load(text: str, path: Path) -> CommentedMap:
-    from ruamel.yaml.comments import CommentedMap
-    from ruamel.yaml.error import YAMLError
-
+def content_of(text: str, path: Path) -> dict[str, Any]:
+    """Return what a file of variables means. Raises CommandError, with the line and the cause."""
     try:
-        loaded = _yaml().load(text)
-    except YAMLError as error:
+        content = meaning(text)
+    except yaml.YAMLError as error:
         raise CommandError(f"{path} is not valid YAML.\n{error}\nFix: mend that line.") from error
-    if loaded is None:
-        return CommentedMap()
-    if not isinstance(loaded, CommentedMap):
-        found = "a list" if isinstance(loaded, list) else "text"
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        found = "a list" if isinstance(content, list) else "text"
         raise CommandError(
             f"{path} holds {found}; expected a mapping of variables.\n"
             f"Fix: write one 'name: value' per line."
         )
-    return loaded
-
-
-def _node(value: Any) -> Any:
-    from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-
-    if isinstance(value, str):
-        if TEMPLATE.search(value):
-            # Ansible would evaluate it
-            return TaggedScalar(value, style='"', tag="!unsafe")
-        # quoted always, so that no reader takes it for a number, a date or a boolean
-        return DoubleQuotedScalarString(value)
-    if isinstance(value, dict):
-        return CommentedMap((_key(key), _node(item)) for key, item in value.items())
-    if isinstance(value, list):
-        return CommentedSeq(_node(item) for item in value)
-    return value
-
-
-def _key(key: Any) -> Any:
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-
-    if not isinstance(key, str) or _PLAIN_KEY.fullmatch(key):
-        return key
-    return DoubleQuotedScalarString(key)
-
-
-def _seen_by_ansible(text: str) -> dict[str, Any]:
-    # YAML is edited by version 1.2, but Ansible reads 1.1, where an unquoted yes is a boolean
-    from ansible.parsing.dataloader import DataLoader
-
-    return dict(DataLoader().load(text) or {})
-
-
-def _edited(node: Any, seen: Any, value: Any) -> Any:
-    """Return a node of the file with a new value; what is the same in it keeps its comments.
-
-    seen: what Ansible reads in the node.
-    """
-    if isinstance(node, dict) and isinstance(seen, dict) and isinstance(value, dict):
-        for key in [key for key in node if key not in value]:
-            del node[key]
-        for key, item in value.items():
-            if key in seen:
-                node[key] = _edited(node[key], seen[key], item)
-            else:
-                node[_key(key)] = _node(item)
-        return node
-    if isinstance(node, list) and isinstance(seen, list) and isinstance(value, list):
-        return _edited_list(node, seen, value)
-    # True equals 1, but is something else
-    same = type(plain(seen)) is type(value) and bool(plain(seen) == value)
-    return node if same and not _is_template(node, value) else _node(value)
-
-
-def _edited_list(node: Any, seen: list[Any], value: list[Any]) -> Any:
-    from difflib import SequenceMatcher
-
-    # True equals 1, but is something else
-    before, after = ([repr(plain(item)) for item in items] for items in (seen, value))
-    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-    for kind, start, end, other_start, other_end in reversed(steps):
-        if kind == "equal":
-            continue
-        # entries that stand in the place of others are those others, changed
-        both = min(end - start, other_end - other_start)
-        for index in range(both):
-            entry = node[start + index]
-            changed = _edited(entry, seen[start + index], value[other_start + index])
-            node[start + index] = changed
-        for index in reversed(range(start + both, end)):
-            del node[index]
-        for index in reversed(range(other_start + both, other_end)):
-            node.insert(start + both, _node(value[index]))
-    return node
-
-
-def _is_template(node: Any, value: Any) -> bool:
-    from ruamel.yaml.comments import TaggedScalar
-
-    template = isinstance(value, str) and TEMPLATE.search(value)
-    return bool(template) and not isinstance(node, TaggedScalar)
-
-
-def _edited_text(data: CommentedMap, before: str, path: Path, header: str) -> str:
-    # what nobody changed keeps the form that the operator gave it
-    after = _dump(data, before, header)
-    return before if after == _dump(_load(before, path), before, header) else after
-
-
-def _dump(data: CommentedMap, before: str, header: str) -> str:
-    if not data and not before:
-        return ""
-    if not before:
-        data.yaml_set_start_comment(header)
-    stream = io.StringIO()
-    _yaml(explicit_start=not before or before.startswith("---")).dump(data, stream)
-    return stream.getvalue()
+    return content
 
 
 def _told(error: Exception) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.collection import contract as contract_of
-from kai_ansible.entries import with_entry, with_fields, without_entry
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import (
-    TEMPLATE,
     HostVars,
     Inventory,
     edited_texts,
@@ -147,7 +145,6 @@ def add_user(
         people,
         [*people.users, entry],
         changed,
-        lambda text: with_entry(text, USERS, entry),
         screen,
     )
     _tell_next(options, people, changed, changed.people[-1], screen)
@@ -172,7 +169,6 @@ def edit_user(options: UsersOptions, who: str, assignments: Sequence[str], scree
         people,
         users,
         changed,
-        lambda text: with_fields(text, USERS, index, fields),
         screen,
     )
     _tell_next(options, people, changed, changed.people[index], screen)
@@ -189,7 +185,7 @@ def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:
         )
     users = [*people.users[:index], *people.users[index + 1 :]]
     changed = _changed(people, users)
-    _write(options, people, users, changed, lambda text: without_entry(text, USERS, index), screen)
+    _write(options, people, users, changed, screen)
     screen.say("Their directories and their account stay on the host.")
     _tell_next(options, people, changed, None, screen)
 
@@ -355,7 +351,6 @@ def _write(
     people: HostPeople,
     users: list[Any],
     changed: Configuration,
-    edit: Callable[[str], str | None],
     screen: Screen,
 ) -> None:
     """Write other people to host_vars, unless something is wrong with the whole."""
@@ -367,19 +362,9 @@ def _write(
         }
         raise CommandError("Nothing was written.", problems=changed.problems, places=places)
     _confirm_without_admin(options, people, changed)
-    texts = {}
-    text = read_text(files.settings)
-    edited = edit(text)
-    if edited is not None and _users_in(edited) == users and not TEMPLATE.search(str(users)):
-        texts = {files.settings: edited} if edited != text else {}
-    else:
-        # a list in another style than one entry per line is written anew
-        texts, _ = edited_texts(
-            files,
-            {USERS: users},
-            lambda name: variable_is_secret(contract, name),
-            people.password,
-        )
+    texts, _ = edited_texts(
+        files, {USERS: users}, lambda name: variable_is_secret(contract, name), people.password
+    )
     if files.vault in texts:
         people.password.keep()
     written = write_host_vars(people.inventory, texts)

@@ -124,7 +124,7 @@ def test_a_change_deep_inside_keeps_every_comment(files: Files) -> None:
     files.start(text)
     ada, bob = files.seen_by_ansible()["kai_install_users"]
     files.edit(kai_install_users=[{**ada, "model": "gpt-5.5"}, bob])
-    assert files.text == text.replace("'opus'  # the best", '"gpt-5.5" # the best')
+    assert files.text == text.replace("'opus'", '"gpt-5.5"')
 
 
 def test_what_is_taken_out_is_gone_and_nothing_else_is(files: Files) -> None:
@@ -165,3 +165,55 @@ def test_a_file_that_nothing_changes_keeps_its_form(files: Files, text: str) -> 
     files.start(text)
     assert files.edit() == []
     assert files.text == text
+
+
+FORMED = """\
+# mine
+kai_install_webhook_port:   8080   # why
+other:   [ 2, 4 ]
+kai_install_users:
+
+  - { telegram_id: 1,  name: Ada,   hobby: "a" }   # first
+  # between
+  - telegram_id:   2
+    name:  'Bob'      # second
+    hobby:   [ chess,go ]
+
+kai_install_extra_env: {  A: "1" }
+last:  ~  # end
+"""
+
+
+def test_every_line_that_says_the_same_stays_as_it_was(files: Files) -> None:
+    files.start(FORMED)
+    users = [
+        {"telegram_id": 1, "name": "Ada", "hobby": "a"},
+        {"telegram_id": 2, "name": "Bob", "hobby": ["chess", "go"], "model": "opus"},
+    ]
+    files.edit(kai_install_users=users, kai_install_webhook_port=8181, kai_install_x="y")
+    before, after = FORMED.splitlines(), files.paths.settings.read_text().splitlines()
+    assert [line for line in before if line not in after] == [
+        "kai_install_webhook_port:   8080   # why"
+    ]
+    new = [line for line in after if line not in before]
+    assert [line.split() for line in new] == [
+        ["kai_install_webhook_port:", "8181", "#", "why"],
+        ["model:", '"opus"'],
+        ["kai_install_x:", '"y"'],
+    ]
+
+
+def test_adding_and_removing_people_leaves_the_lines_of_the_others(files: Files) -> None:
+    files.start(FORMED)
+    users = [
+        {"telegram_id": 2, "name": "Bob", "hobby": ["chess", "go"]},
+        {"telegram_id": 3, "name": "Cleo"},
+    ]
+    files.edit(kai_install_users=users)
+    before, after = FORMED.splitlines(), files.paths.settings.read_text().splitlines()
+    gone = [line for line in before if line not in after]
+    assert gone == ['  - { telegram_id: 1,  name: Ada,   hobby: "a" }   # first']
+    assert [line.split() for line in after if line not in before] == [
+        ["-", "telegram_id:", "3"],
+        ["name:", '"Cleo"'],
+    ]

@@ -11,9 +11,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from kai_ansible.collection import contract
-from kai_ansible.entries import with_entry, with_fields, without_entry
 from kai_ansible.inventory import Inventory
 from kai_ansible.secrets import VaultPassword, read_password_file
+from kai_ansible.yaml_text import with_entry, with_fields, without_entry
 from tests.cli.desk import Desk, exit_code
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "kai_install" / "templates"
