@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check logins users demo test test-fast test-all lint generate clean
+.PHONY: help config install check logins rollback status users demo test test-fast test-all lint generate clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +29,12 @@ check: $(VENV)/.ready ## Say what install would change
 
 logins: $(VENV)/.ready ## Say who still has to log in to an agent
 	@$(KAI) logins $(TARGET)
+
+rollback: $(VENV)/.ready ## Bring an earlier install back: make rollback to=3
+	@$(KAI) rollback $(if $(to),--to $(to)) $(TARGET)
+
+status: $(VENV)/.ready ## Say what is installed, and whether it is well
+	@$(KAI) status $(TARGET)
 
 users: $(VENV)/.ready ## List and change people: make users args="list"
 	@$(KAI) users $(args)

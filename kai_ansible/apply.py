@@ -1,9 +1,9 @@
-"""The commands that run the role: ``install`` and ``logins``."""
+"""The commands that run the role: ``install``, ``logins``, ``rollback`` and ``status``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ from kai_ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
-from kai_ansible.report import tell_failure, tell_outcome
+from kai_ansible.report import tell_failure, tell_host_status, tell_outcome
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 from kai_ansible.runner import Outcome, Run, run_playbook
 from kai_ansible.secrets import VaultPassword, find_vault_password
 from kai_ansible.variables import configuration_of, variable_is_secret
+from kai_ansible.wizard.prompts import prompter
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
@@ -33,6 +34,19 @@ class ApplyOptions:
     assignments: tuple[str, ...] = ()
     ask_become_pass: bool = False
     vault_password_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class RollbackOptions(ApplyOptions):
+    """What was asked of ``rollback``.
+
+    to: the number of an install or a release, None for the one before. yes: ask nothing.
+    """
+
+    to: str | None = None
+    with_database: bool = False
+    yes: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,17 +75,48 @@ def install_kai(options: ApplyOptions, screen: Screen) -> None:
     if outcome.succeeded and not options.check:
         for path in _keep_overrides(target):
             screen.good(f"Kept in: {path}")
+    _end(options, outcome, screen)
+
+
+def roll_back(options: RollbackOptions, screen: Screen) -> None:
+    """Bring back an earlier install and tell how that ended.
+
+    What host_vars say does not matter, nor whether it is valid.
+    Raises CommandError when there is nothing to go back to, and for a run that failed.
+    """
+    target = _target(options, valid=False)
+    if not (options.check or options.yes):
+        _confirm(target, options)
+    variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
+    if options.to:
+        variables["kai_install_rollback_to"] = options.to
+    outcome = _run(replace(target, overrides=variables), "rollback", options, screen)
+    _raise_for_obstacles(target, outcome)
+    tell_outcome(screen, outcome, check=options.check)
+    _end(options, outcome, screen)
+
+
+def tell_status(options: ApplyOptions, screen: Screen) -> None:
+    """Tell what is installed on each host and whether it is well.
+
+    Raises CommandError when something is not, and for a run that failed.
+    """
+    target = _target(options, valid=False)
+    outcome = _run(target, "status", options, screen)
+    for host, status in outcome.reports.items():
+        tell_host_status(screen, host, status)
+    for failure in outcome.failures:
+        tell_failure(screen, failure)
     screen.document(
         {
-            "succeeded": outcome.succeeded,
-            "check": options.check,
             "hosts": dict(outcome.reports),
             "failures": [failure.as_dict() for failure in outcome.failures],
         }
     )
     _raise_unless_succeeded(outcome)
-    if not options.check:
-        screen.good("Done.")
+    if any(status["problems"] for status in outcome.reports.values()):
+        raise CommandError("Not everything is well.", code=ExitCode.NOT_READY)
+    screen.good("Everything is well.")
 
 
 def tell_logins(options: ApplyOptions, screen: Screen) -> None:
@@ -88,7 +133,34 @@ def tell_logins(options: ApplyOptions, screen: Screen) -> None:
     _raise_unless_succeeded(outcome)
 
 
-def _target(options: ApplyOptions) -> Target:
+def _confirm(target: Target, options: RollbackOptions) -> None:
+    if not at_terminal():
+        raise CommandError(
+            "There is no terminal to ask whether this is meant.\nSay so with --yes, or look "
+            "what would change with --check."
+        )
+    wanted = options.to or "the install before the live one"
+    data = ", the database included" if options.with_database else ""
+    question = f"Roll {', '.join(target.hosts)} back to {wanted}{data}"
+    if not prompter(plain=options.plain).confirm(question, default=False):
+        raise CommandError("Nothing was changed.", code=ExitCode.DONE)
+
+
+def _end(options: ApplyOptions, outcome: Outcome, screen: Screen) -> None:
+    screen.document(
+        {
+            "succeeded": outcome.succeeded,
+            "check": options.check,
+            "hosts": dict(outcome.reports),
+            "failures": [failure.as_dict() for failure in outcome.failures],
+        }
+    )
+    _raise_unless_succeeded(outcome)
+    if not options.check:
+        screen.good("Done.")
+
+
+def _target(options: ApplyOptions, *, valid: bool = True) -> Target:
     inventory = Inventory(options.inventory)
     hosts = inventory.hosts(options.host)
     password = find_vault_password(
@@ -100,7 +172,7 @@ def _target(options: ApplyOptions) -> Target:
     contract = contract_of()
     overrides, problems = read_assignments(contract, options.assignments)
     places: dict[str, Path] = {}
-    for host in hosts:
+    for host in hosts if valid else ():
         variables = {**inventory.variables(host, password), **overrides}
         files = inventory.host_vars(host)
         places.update(_places(contract, files, variables))

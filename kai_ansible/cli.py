@@ -164,3 +164,70 @@ def logins(
     )
     with screen.telling_errors():
         tell_logins(options, screen)
+
+
+@app.command(epilog="Example: kai-ansible rollback --to 3")
+def rollback(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Number of an install or a release; without it the one before."
+        ),
+    ] = None,
+    with_database: Annotated[
+        bool,
+        typer.Option("--with-database", help="Bring the database of then back as well."),
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what would change, and change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Bring back an earlier install, code and configuration together, and prove it."""
+    from kai_ansible.apply import RollbackOptions, roll_back
+    from kai_ansible.report import Screen
+
+    screen = Screen(as_json=as_json, plain=plain)
+    options = RollbackOptions(
+        inventory=inventory,
+        host=host,
+        to=to,
+        with_database=with_database,
+        check=check,
+        yes=yes,
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
+        plain=plain,
+    )
+    with screen.telling_errors():
+        roll_back(options, screen)
+
+
+@app.command(epilog="Example: kai-ansible status --json")
+def status(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Say what is installed, what can be rolled back to, and whether it is well."""
+    from kai_ansible.apply import ApplyOptions, tell_status
+    from kai_ansible.report import Screen
+
+    screen = Screen(as_json=as_json, plain=plain)
+    options = ApplyOptions(
+        inventory=inventory,
+        host=host,
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
+    )
+    with screen.telling_errors():
+        tell_status(options, screen)

@@ -8,14 +8,16 @@ from typing import Any
 
 CENSORED = "censored"
 LAST_LINES = 20
-_ADVICE = (
+_CONNECTION_ADVICE = (
     ("Host key verification failed", "accept the host's key once: ssh {host}"),
-    ("Missing sudo password", "run the same command with --ask-become-pass"),
-    ("Incorrect sudo password", "run the same command again with the right password"),
     ("Permission denied", "check that you can log in: ssh {host}"),
     ("Could not resolve hostname", "mend ansible_host of {host} in the inventory"),
     ("Connection refused", "check that the host is up and its ssh port is right"),
     ("Connection timed out", "check that the host is up and reachable"),
+)
+_SUDO_ADVICE = (
+    ("Missing sudo password", "run the same command with --ask-become-pass"),
+    ("Incorrect sudo password", "run the same command again with the right password"),
 )
 
 
@@ -57,7 +59,10 @@ def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[Faile
             continue
         host = str(data.get("host", ""))
         message = _message(data.get("res", {}))
-        failure = FailedTask(host, _task(data), message, _fix(message, host))
+        # a task that ran may tell what a program said, in which the same words mean something else
+        reached = event["event"] == "runner_on_failed"
+        fix = _fix(message, host, _SUDO_ADVICE if reached else _CONNECTION_ADVICE + _SUDO_ADVICE)
+        failure = FailedTask(host, _task(data), message, fix)
         again = [known for known in failures if known.host == host and known.message in message]
         if again:
             failures[failures.index(again[0])] = again[0].with_what_follows(message)
@@ -67,7 +72,7 @@ def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[Faile
         return failures
     lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]
     told = "\n".join(lines) or "Ansible ended without a word"
-    return [FailedTask("", "starting Ansible", told, _fix(told, ""))]
+    return [FailedTask("", "starting Ansible", told, "")]
 
 
 def _task(data: Mapping[str, Any]) -> str:
@@ -86,8 +91,8 @@ def _message(result: Mapping[str, Any]) -> str:
     return "\n".join(dict.fromkeys(parts)).strip() or "no message"
 
 
-def _fix(message: str, host: str) -> str:
-    for text, advice in _ADVICE:
+def _fix(message: str, host: str, known: Iterable[tuple[str, str]]) -> str:
+    for text, advice in known:
         if text in message:
             return advice.format(host=host)
     return ""

@@ -30,6 +30,7 @@ PHASES = {
     "stage": "Laying out directories",
     "release": "Building the release",
     "switch": "Switching and proving it",
+    "rollback": "Choosing what to go back to",
     "restore": "Bringing back what was there",
     "report": "Summing up",
 }
@@ -41,6 +42,7 @@ class Screen:
     def __init__(self, *, as_json: bool = False, plain: bool = False) -> None:
         """Open a screen. With ``as_json`` everything meant for people goes to standard error."""
         self.as_json = as_json
+        self.documented = False
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         self.plain = plain or dumb or not sys.stdout.isatty()
         self.console = Console(
@@ -88,8 +90,9 @@ class Screen:
         self.console.print(table)
 
     def document(self, data: Mapping[str, Any]) -> None:
-        """Print the JSON document of a command, when one was asked for."""
-        if self.as_json:
+        """Print the JSON document of a command, when one was asked for; only the first counts."""
+        if self.as_json and not self.documented:
+            self.documented = True
             sys.stdout.write(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")
 
     @contextmanager
@@ -188,6 +191,10 @@ def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool) -> None:
         screen.lines(title, changes or ["nothing"])
         screen.notes(report["notes"])
         screen.lines(f"{host}: proven", report["proven"])
+        if report["seconds_without"] is not None:
+            screen.say(f"{host}: the bot was away for {report['seconds_without']} s.")
+        for release in report["removed_releases"]:
+            screen.say(f"{host}: release {release} is older than what is kept, and was removed.")
         for line in report["login_notice"]:
             screen.say(line)
     for failure in outcome.failures:
@@ -201,3 +208,48 @@ def tell_failure(screen: Screen, failure: FailedTask) -> None:
     screen.say(failure.message)
     if failure.fix:
         screen.say(f"Fix: {failure.fix}")
+
+
+def tell_host_status(screen: Screen, host: str, status: Mapping[str, Any]) -> None:
+    """Print what is installed on a host, and what is not well."""
+    service = status["service"]
+    runs = "runs" if service["active"] else "does not run"
+    boots = "starts" if service["enabled"] else "does not start"
+    screen.say(f"{host}: {service['unit']}.service {runs} and {boots} at boot.")
+    screen.say(f"{host}: the live release is {status['live'] or 'none'}.")
+    last = max((install["number"] for install in status["installs"]), default=None)
+    screen.table(
+        f"{host}: proven installs",
+        ("Install", "Release", "Proven", "Database before it", ""),
+        [
+            (
+                str(install["number"]),
+                install["release"],
+                install["time"],
+                "kept" if install["snapshot"] else "not kept",
+                "; ".join(
+                    [
+                        *(["the last one"] if install["number"] == last else []),
+                        *(
+                            [f"rolled back to {install['rolled_back_to']}"]
+                            if install["rolled_back_to"]
+                            else []
+                        ),
+                    ]
+                ),
+            )
+            for install in status["installs"]
+        ],
+    )
+    screen.table(
+        f"{host}: releases",
+        ("Release", "State", ""),
+        [
+            (release["id"], release["state"], "live" if release["live"] else "")
+            for release in status["releases"]
+        ],
+    )
+    for problem in status["problems"]:
+        screen.bad(f"{host}: {problem['where']}: {problem['found']}")
+        screen.say(f"  expected: {problem['expected']}")
+        screen.say(f"  fix:      {problem['fix']}")

@@ -20,7 +20,7 @@ except (
 else:
     HAS_PACKAGING = True
 
-from ..module_utils import env_file, plan, sudoers, systemd_unit
+from ..module_utils import env_file, installs, plan, sudoers, systemd_unit
 from ..module_utils.configuration import (
     Configuration,
     is_secret,
@@ -66,7 +66,7 @@ def _configuration(contract: Any, given: Any, users_file: str | None) -> Configu
 
 
 def configuration(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
-    """Return what the variables mean: problems, notes, host, secrets and the port."""
+    """Return what the variables mean: problems, notes, host and the env keys that hold secrets."""
     given = plain(given)
     read = _configuration(plain(contract), given, users_file)
     extra = given.get("kai_install_secret_extra_env")
@@ -74,9 +74,10 @@ def configuration(given: Any, contract: Any, users_file: str | None = None) -> d
         "problems": [problem.as_dict() for problem in read.problems],
         "notes": read.notes,
         "host": read.host,
-        "port": read.settings.get("WEBHOOK_PORT"),
-        "secrets": [str(value) for key, value in read.chosen.items() if is_secret(contract, key)]
-        + [read.extra_env[key] for key in (extra or ()) if key in read.extra_env],
+        "secret_keys": sorted(
+            {key for key in read.chosen if is_secret(contract, key)}
+            | (set(extra or ()) & set(read.extra_env))
+        ),
     }
 
 
@@ -117,6 +118,15 @@ def python_for(interpreters: Sequence[Any], requires: str, wanted: str = "") -> 
         "install it with its venv package, or set kai_install_python to its absolute path",
     )
     return {"path": "", "problems": [problem.as_dict()]}
+
+
+def rollback_choice(status: Any, to: Any, with_database: bool) -> dict[str, Any]:
+    """Return what a rollback goes back to, or the problems that keep it from doing so.
+
+    status: the result of kai_status. to: the number of an install or a release, or nothing.
+    """
+    chosen = installs.choose(plain(status), str(plain(to)), with_database=bool(with_database))
+    return chosen.as_dict()
 
 
 def problems_text(problems: Sequence[Any]) -> str:
@@ -179,6 +189,7 @@ class FilterModule:
             "probe_request": probe_request,
             "problems_text": problems_text,
             "python_for": python_for,
+            "rollback_choice": rollback_choice,
             "secure_path": secure_path,
             "sudoers_command": sudoers_command,
             "unit_argument": systemd_unit.unit_argument,

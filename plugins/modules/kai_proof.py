@@ -14,12 +14,12 @@ description:
   - Waits until the unit's own process answers its health path with 200.
   - Reads each protected file as the service user through its sudo rule.
   - Starts each agent as the service user through its sudo rule.
-  - Reports everything that failed, with what the commands said.
+  - Reports everything that failed, with what the commands said and, when the bot does not answer,
+    the end of the log of this start.
 options:
   service_user:
-    description: The account that runs the bot.
+    description: The account that runs the bot; needed for O(commands).
     type: str
-    required: true
   unit:
     description: Name of the systemd unit without its suffix.
     type: str
@@ -28,8 +28,16 @@ options:
     description: Address on which the bot answers.
     type: str
     default: 127.0.0.1
-  port:
-    description: Port on which the bot answers.
+  env_file:
+    description: The bot's environment file, which gives it its port and its secrets.
+    type: path
+    required: true
+  port_key:
+    description: The key of the environment file that gives the bot its port.
+    type: str
+    required: true
+  default_port:
+    description: The port without that key.
     type: int
     required: true
   health_path:
@@ -40,12 +48,15 @@ options:
     description: How many seconds the bot may take to answer.
     type: int
     default: 120
+  stopped_at:
+    description: When the bot was stopped for this, on the host's monotonic clock, in seconds.
+    type: float
   environment:
     description: Environment of the service, with which commands are run.
     type: dict
     default: {}
-  secrets:
-    description: Values that must not appear in what is reported.
+  secret_keys:
+    description: Keys of the environment file whose values must not appear in what is reported.
     type: list
     elements: str
     default: []
@@ -82,7 +93,9 @@ EXAMPLES = r"""
   kai.bot.kai_proof:
     service_user: kai
     unit: kai
-    port: 8080
+    env_file: /etc/kai/env
+    port_key: WEBHOOK_PORT
+    default_port: 8080
     commands:
       - what: the bot can read /etc/kai/env
         argv: [sudo, -n, cat, /etc/kai/env]
@@ -102,11 +115,14 @@ seconds:
   description: How long the bot took to answer.
   returned: success
   type: float
+seconds_without:
+  description: The time from the stop of the bot until it answered, null when it was not stopped.
+  returned: success
+  type: float
 """
 
 import concurrent.futures
 import glob
-import http.client
 import os
 import pwd
 import subprocess
@@ -115,27 +131,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.bot_service import deployed_env, deployed_port, health, unit_state
+from ..module_utils.masking import masked
+from ..module_utils.root_files import Refused
+
 POLL_SECONDS = 0.25
 COMMAND_SECONDS = 60
 LISTENING = "0A"
 LOG_LINES = 30
-
-
-def unit_state(unit: str) -> dict[str, str]:
-    """Return what systemd knows about a unit."""
-    run = subprocess.run(
-        [
-            "systemctl",
-            "show",
-            f"{unit}.service",
-            "--property=ActiveState,MainPID,NRestarts,ControlGroup",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    return dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line)
+MOST_RESTARTS = 2
 
 
 def listening_sockets(port: int) -> set[str]:
@@ -180,69 +184,93 @@ def belongs(pid: int, control_group: str) -> bool:
         return False
 
 
-def health(host: str, port: int, path: str) -> int:
-    """Return the status that the health route answers. Raises OSError when nobody does."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except http.client.HTTPException as error:
-        raise OSError(f"no HTTP answer: {error}") from error
-    finally:
-        connection.close()
+class Wait:
+    """Waiting for the bot to answer."""
+
+    def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
+        self.parameters = parameters
+        self.port = deployed_port(env, parameters["port_key"], parameters["default_port"])
+        # systemd gives every start of a unit an id of its own
+        self.invocations: set[str] = set()
+
+    def for_answer(self) -> tuple[int | None, str]:
+        """Return the process that answered well, or None and what stood in its way."""
+        limit = self.parameters["timeout"]
+        deadline = time.monotonic() + limit
+        reason, restarts = "nothing answered", 0
+        while time.monotonic() < deadline:
+            state = unit_state(self.parameters["unit"])
+            if state.get("InvocationID"):
+                self.invocations.add(state["InvocationID"])
+            pid = int(state.get("MainPID") or 0)
+            if (
+                int(state.get("NRestarts") or 0) >= MOST_RESTARTS
+                or state["ActiveState"] == "failed"
+            ):
+                return None, "the process ends again and again"
+            others = {
+                other: command
+                for other, command in holders(self.port).items()
+                if not belongs(other, state.get("ControlGroup") or "no control group")
+            }
+            if others:
+                named = "; ".join(f"PID {other} ({command})" for other, command in others.items())
+                return None, f"port {self.port} is held by {named}"
+            path = self.parameters["health_path"]
+            try:
+                status = health(self.parameters["host"], self.port, path)
+                if status == 200 and pid and state.get("ActiveState") == "active":
+                    return pid, ""
+                reason = f"{path} answers {status}"
+            except ConnectionRefusedError:
+                reason = f"nothing listens on port {self.port}"
+            except OSError as error:
+                reason = str(error)
+            time.sleep(POLL_SECONDS)
+        ended = ", and the process ended by itself" if restarts else ""
+        return None, f"{reason} for {limit} s{ended}"
+
+    def last_log(self) -> str:
+        """Return the end of what the bot, and systemd about it, logged since this start."""
+        matches = [
+            f"{name}={invocation}"
+            for name in ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID")
+            for invocation in sorted(self.invocations)
+        ]
+        if not matches:
+            return ""
+        half = len(matches) // 2
+        run = subprocess.run(
+            [
+                "journalctl",
+                f"--lines={LOG_LINES}",
+                "--no-pager",
+                "--output=cat",
+                *matches[:half],
+                "+",
+                *matches[half:],
+            ],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=20,
+        )
+        return run.stdout.strip()
 
 
-def wait_for_bot(parameters: dict[str, Any]) -> tuple[int | None, str]:
-    """Return the process that answered well, or None and what stood in its way."""
-    deadline = time.monotonic() + parameters["timeout"]
-    reason = "nothing answered"
-    while time.monotonic() < deadline:
-        state = unit_state(parameters["unit"])
-        pid = int(state.get("MainPID") or 0)
-        if int(state.get("NRestarts") or 0) >= 3 or state.get("ActiveState") == "failed":
-            return None, "the process ends again and again"
-        others = {
-            other: command
-            for other, command in holders(parameters["port"]).items()
-            if not belongs(other, state.get("ControlGroup") or "no control group")
-        }
-        if others:
-            named = "; ".join(f"PID {other} ({command})" for other, command in others.items())
-            return None, f"port {parameters['port']} is held by {named}"
-        try:
-            status = health(parameters["host"], parameters["port"], parameters["health_path"])
-            if status == 200 and pid and state.get("ActiveState") == "active":
-                return pid, ""
-            reason = f"{parameters['health_path']} answers {status}"
-        except OSError as error:
-            reason = str(error)
-        time.sleep(POLL_SECONDS)
-    return None, f"{reason} for {parameters['timeout']} s"
-
-
-def last_log(unit: str) -> str:
-    """Return the end of the unit's journal."""
-    run = subprocess.run(
-        [
-            "journalctl",
-            f"--unit={unit}.service",
-            f"--lines={LOG_LINES}",
-            "--no-pager",
-            "--output=cat",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    return run.stdout.strip()
-
-
-def attempt(command: dict[str, Any], account: str, environment: dict[str, str]) -> str:
-    """Return what a command said when it failed as the account, empty when it succeeded."""
+def attempt(command: dict[str, Any], parameters: dict[str, Any]) -> str:
+    """Return what a command said when it failed as the service user, empty when it succeeded."""
+    account = pwd.getpwnam(parameters["service_user"])
+    environment = {
+        "HOME": account.pw_dir,
+        "USER": account.pw_name,
+        "LOGNAME": account.pw_name,
+        **parameters["environment"],
+    }
     try:
         run = subprocess.run(
-            ["/sbin/runuser", "-u", account, "--", *command["argv"]],
+            ["/sbin/runuser", "-u", account.pw_name, "--", *command["argv"]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -262,18 +290,58 @@ def attempt(command: dict[str, Any], account: str, environment: dict[str, str]) 
     return run.stderr.strip() or f"exit code {run.returncode}"
 
 
+def prove(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the module's result; ``failures`` in it tells what is not as it should be."""
+    env = deployed_env(parameters["env_file"])
+    secrets = [env[key] for key in parameters["secret_keys"] if env.get(key)]
+    wait = Wait(parameters, env)
+    started = time.monotonic()
+    pid, reason = wait.for_answer()
+    answered = time.monotonic()
+    failures = []
+    if pid is None:
+        failures.append(f"{parameters['unit']} is not healthy: {reason}")
+    commands = [
+        command
+        for command in parameters["commands"]
+        if not command["only_if_exists"] or os.path.exists(command["only_if_exists"])
+    ]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        said = list(pool.map(lambda command: attempt(command, parameters), commands))
+    failures += [
+        f"{command['what']} failed: {text} ({' '.join(command['argv'])})"
+        for command, text in zip(commands, said)
+        if text
+    ]
+    log = wait.last_log() if pid is None else ""
+    if log:
+        failures.append(f"The bot's last words since this start:\n{log}")
+    stopped = parameters["stopped_at"]
+    return {
+        "failures": [masked(failure, secrets) for failure in failures],
+        "pid": pid,
+        "seconds": round(answered - started, 1),
+        "seconds_without": None if stopped is None else round(answered - stopped, 1),
+        "proven": ["the unit's own process answers " + parameters["health_path"]]
+        + [command["what"] for command in commands],
+    }
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "service_user": {"type": "str", "required": True},
+            "service_user": {"type": "str"},
             "unit": {"type": "str", "required": True},
             "host": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "required": True},
+            "env_file": {"type": "path", "required": True},
+            "port_key": {"type": "str", "required": True, "no_log": False},
+            "default_port": {"type": "int", "required": True},
             "health_path": {"type": "str", "default": "/health"},
             "timeout": {"type": "int", "default": 120},
+            "stopped_at": {"type": "float"},
             "environment": {"type": "dict", "default": {}},
-            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "secret_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "commands": {
                 "type": "list",
                 "elements": "dict",
@@ -287,42 +355,18 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    parameters = module.params
-    started = time.monotonic()
-    pid, reason = wait_for_bot(parameters)
-    seconds = round(time.monotonic() - started, 1)
-    failures = []
-    if pid is None:
-        failures.append(f"{parameters['unit']} is not healthy: {reason}")
-    account = pwd.getpwnam(parameters["service_user"])
-    environment = {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
-    environment.update(parameters["environment"])
-    commands = [
-        command
-        for command in parameters["commands"]
-        if not command["only_if_exists"] or os.path.exists(command["only_if_exists"])
-    ]
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        said = list(
-            pool.map(lambda command: attempt(command, account.pw_name, environment), commands)
-        )
-    failures += [
-        f"{command['what']} failed: {text} ({' '.join(command['argv'])})"
-        for command, text in zip(commands, said)
-        if text
-    ]
+    if module.params["commands"] and not module.params["service_user"]:
+        module.fail_json(msg="commands need a service_user")
+    try:
+        result = prove(module.params)
+    except Refused as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+    failures = result.pop("failures")
     if failures:
-        log = last_log(parameters["unit"]) if pid is None else ""
-        module.fail_json(
-            msg="\n".join(failures) + (f"\nThe bot's last words:\n{log}" if log else "")
-        )
-    module.exit_json(
-        changed=False,
-        pid=pid,
-        seconds=seconds,
-        proven=["the unit's own process answers " + parameters["health_path"]]
-        + [command["what"] for command in commands],
-    )
+        module.fail_json(msg="\n".join(failures), seconds_without=result["seconds_without"])
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A snapshot of the bot's database, and its way back.
+
+The directory of the database belongs to the service user, who can put links there and change them
+at any moment. So whatever is done in it is done as the service user, whose own rights are all that
+a link could abuse; SQLite as root would also follow the links of the files that it keeps beside a
+database, and a damaged database would be parsed by root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import sqlite3
+import stat
+import tempfile
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from .root_files import Refused, remove_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# SQLite keeps what is not in the main file yet in files beside it
+_COMPANIONS = ("-wal", "-shm", "-journal")
+_LIMIT_SECONDS = 600
+_BUSY_SECONDS = 30
+
+
+def has_content(path: str) -> bool:
+    """Return whether there is a database to lose; an empty file is none yet.
+
+    Raises Refused when the path is anything but a file.
+    """
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused(f"{path} is not a regular file; look at it on the host")
+    return status.st_size > 0
+
+
+def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
+    """Write a consistent and checked copy of a database that may be in use, 0600 for root.
+
+    copy: a new file in a directory of root's own.
+    account: the service user, as whom the database is read and the copy is checked.
+    scratch_parent: a directory of root's own that the account can pass through.
+    Raises Refused when the database is damaged or cannot be read.
+    """
+    entry = pwd.getpwnam(account)
+    scratch = tempfile.mkdtemp(prefix=".snapshot-", dir=scratch_parent)
+    try:
+        os.chown(scratch, entry.pw_uid, entry.pw_gid)
+        made = os.path.join(scratch, "kai.db")
+        fault = _as_account(entry, lambda: _copy_and_check(path, made))
+        if fault:
+            raise Refused(
+                f"{path} cannot be kept ({fault}), so nothing is switched. Repair it, or move it "
+                f"away and let the bot begin a new one, and run this again"
+            )
+        # the account may have put something else there in the meantime
+        source = os.open(made, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(source, "rb") as reading:
+            status = os.fstat(source)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+                raise Refused(f"{made} is not the copy that was made")
+            target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(target, "wb") as writing:
+                shutil.copyfileobj(reading, writing)
+                writing.flush()
+                os.fsync(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def exchange(path: str, copy: str, account: str, suffix: str) -> None:
+    """Put a copy in the place of a database, which is kept beside it. The bot must not run.
+
+    The former one becomes kai.db<suffix>, and what SQLite kept beside it kai.db<suffix>-wal and so
+    on, where SQLite finds it.
+    Raises Refused when the account cannot do that.
+    """
+
+    def do() -> None:
+        mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o600
+        for companion in ("", *_COMPANIONS):
+            _rename(path + companion, path + suffix + companion)
+        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(target, "wb") as writing:
+            shutil.copyfileobj(reading, writing)
+            writing.flush()
+            os.fchmod(target, mode)
+            os.fsync(target)
+
+    # root alone may read the copy
+    with open(copy, "rb") as reading:
+        fault = _as_account(pwd.getpwnam(account), do)
+    if fault:
+        raise Refused(f"{path} cannot be replaced: {fault}")
+
+
+def exchange_back(path: str, account: str, suffix: str) -> None:
+    """Undo ``exchange``, or an interrupted one, or finish an interrupted call of this.
+
+    Raises Refused when the account cannot do that.
+    """
+
+    def do() -> None:
+        if os.path.lexists(path + suffix):
+            for companion in _COMPANIONS:
+                remove_file(path + companion)
+        # the main file first: while it is away, what lies beside its place belongs to another
+        for companion in ("", *_COMPANIONS):
+            _rename(path + suffix + companion, path + companion)
+
+    fault = _as_account(pwd.getpwnam(account), do)
+    if fault:
+        raise Refused(f"{path} cannot be brought back: {fault}")
+
+
+def _copy_and_check(path: str, copy: str) -> None:
+    # read only: nothing is checkpointed or rolled back in a database that a bot may be using
+    source = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+    target = sqlite3.connect(copy)
+    # all pages in one step, so that a bot that writes cannot make it begin anew for ever
+    source.backup(target, pages=-1)
+    source.close()
+    [verdict] = target.execute("PRAGMA integrity_check(1)").fetchone()
+    target.close()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+
+
+def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
+    """Do something in a child process that has become the account; return what went wrong."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        fault = "an error that is not known"
+        try:
+            os.close(reading)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(_LIMIT_SECONDS)
+            os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+            os.umask(0o077)
+            work()
+            fault = ""
+        except (OSError, sqlite3.Error) as error:
+            fault = str(error) or type(error).__name__
+        finally:
+            os.write(writing, fault.encode("utf-8", "replace"))
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8", errors="replace") as said:
+        fault = said.read()
+    status = os.waitpid(child, 0)[1]
+    return fault or ("" if status == 0 else f"no end within {_LIMIT_SECONDS} s")
+
+
+def _rename(path: str, other: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, other)

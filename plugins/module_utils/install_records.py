@@ -1,0 +1,214 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The records of installs on a host: the journal of the unfinished one, and the proven ones.
+
+``<install_dir>/installs`` belongs to root alone (0700), as files in it hold secrets::
+
+    pending/journal.json   there while a switch is neither proven nor taken back
+    pending/former/        copies of the files that were live before it
+    pending/kai.db         the database before it, when the release changes
+    7/record.json          a proven install
+    7/deployed/            copies of its files
+    7/kai.db               the database before it
+
+A journal becomes a record by one rename.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .root_files import (
+    Refused,
+    discard_unfinished,
+    keep,
+    kept,
+    look,
+    read_json,
+    remove_file,
+    remove_tree,
+    sync_directory,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .root_files import FileState
+
+SNAPSHOT = "kai.db"
+_JOURNAL = "journal.json"
+_FORMER = "former"
+_DEPLOYED = "deployed"
+_RECORD = "record.json"
+
+
+@dataclass
+class Journal:
+    """What has to be known to take a switch back, or to keep it.
+
+    former_release, active, enabled: the last proven state's, as the host showed it.
+    made_directories: directories that the install made, which go with it when they are empty.
+    release, managed, rolled_back_to: what is being brought about; managed are the files that it
+    was told to write, by path.
+    database, account: set while the database is exchanged.
+    """
+
+    former_release: str | None
+    active: bool
+    enabled: bool
+    made_directories: list[str]
+    release: str
+    managed: dict[str, bool]
+    rolled_back_to: int | None = None
+    database: str = ""
+    account: str = ""
+    opened: str = field(default_factory=lambda: now())
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+class Installs:
+    """The releases and records below one install directory."""
+
+    def __init__(self, install_dir: str) -> None:
+        self.install_dir = install_dir
+        self.current = os.path.join(install_dir, "current")
+        self.releases = os.path.join(install_dir, "releases")
+        self.directory = os.path.join(install_dir, "installs")
+        self.pending = os.path.join(self.directory, "pending")
+
+    def live(self) -> str | None:
+        """Return the release that ``current`` points to, None when there is none."""
+        try:
+            return os.path.basename(os.readlink(self.current))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Refused(f"{self.current} is not a link; move it away on the host") from error
+
+    def release_path(self, release: str) -> str:
+        """Return the directory of a release."""
+        return os.path.join(self.releases, release)
+
+    def built(self) -> dict[str, bool]:
+        """Return every release on the host, and whether its build is complete."""
+        try:
+            names = os.listdir(self.releases)
+        except FileNotFoundError:
+            return {}
+        # what begins with a dot is the scratch of a build
+        return {
+            name: os.path.exists(os.path.join(self.releases, name, ".complete"))
+            for name in names
+            if not name.startswith(".") and os.path.isdir(os.path.join(self.releases, name))
+        }
+
+    def journal(self) -> Journal | None:
+        """Return the journal of an unfinished install, None when there is none."""
+        data = read_json(os.path.join(self.pending, _JOURNAL))
+        return None if data is None else Journal(**data)
+
+    def former(self) -> list[FileState]:
+        """Return the files that were live before the unfinished install."""
+        return kept(os.path.join(self.pending, _FORMER))
+
+    def open_journal(self, journal: Journal, former: Sequence[FileState]) -> None:
+        """Write down what is about to be changed; it counts from the last step on.
+
+        A journal that is open already keeps the former state that it knows and learns what it
+        does not.
+        """
+        known = {state.path for state in self.former()} if self.journal() else set()
+        keep(
+            os.path.join(self.pending, _FORMER),
+            [state for state in former if state.path not in known],
+        )
+        self.write_journal(journal)
+
+    def write_journal(self, journal: Journal) -> None:
+        """Replace the journal."""
+        write_json(os.path.join(self.pending, _JOURNAL), asdict(journal))
+
+    def prepare(self) -> None:
+        """Make the directories of the journal, without what a killed run left of one."""
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        if self.journal() is None:
+            remove_tree(self.pending)
+            os.mkdir(self.pending, 0o700)
+
+    def close_journal(self) -> None:
+        """Forget the unfinished install; the former state is back, or nothing was changed."""
+        remove_tree(self.pending)
+
+    def snapshot(self, number: int | None = None) -> str:
+        """Return where the database before an install is kept; None means the unfinished one."""
+        place = self.pending if number is None else os.path.join(self.directory, str(number))
+        return os.path.join(place, SNAPSHOT)
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the proven installs, lowest first."""
+        try:
+            names = os.listdir(self.directory)
+        except FileNotFoundError:
+            return []
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the proven installs, oldest first, as module_utils/installs.py tells them."""
+        return [self.record(number) for number in self.numbers()]
+
+    def record(self, number: int) -> dict[str, Any]:
+        """Return one proven install. Raises Refused when there is none of that number."""
+        path = os.path.join(self.directory, str(number), _RECORD)
+        record = read_json(path)
+        if record is None:
+            raise Refused(f"{path} is missing")
+        return {**record, "number": number, "snapshot": os.path.exists(self.snapshot(number))}
+
+    def deployed(self, number: int) -> list[FileState]:
+        """Return the files of a proven install."""
+        return kept(os.path.join(self.directory, str(number), _DEPLOYED))
+
+    def keep_journal(self, journal: Journal, proof: dict[str, Any]) -> int:
+        """Turn the journal into the record of a proven install, and return its number.
+
+        proof: the arguments with which it was proven, without secrets.
+        """
+        deployed = os.path.join(self.pending, _DEPLOYED)
+        shutil.rmtree(deployed, ignore_errors=True)
+        keep(deployed, [look(path) for path in journal.managed])
+        number = max(self.numbers(), default=0) + 1
+        record = {
+            "release": journal.release,
+            "time": now(),
+            "managed": journal.managed,
+            "rolled_back_to": journal.rolled_back_to,
+            "proof": proof,
+        }
+        write_json(os.path.join(self.pending, _RECORD), record)
+        os.rename(self.pending, os.path.join(self.directory, str(number)))
+        sync_directory(self.directory)
+        return number
+
+    def forget_former(self, number: int) -> None:
+        """Remove from a record what only its journal needed."""
+        place = os.path.join(self.directory, str(number))
+        remove_tree(os.path.join(place, _FORMER))
+        remove_file(os.path.join(place, _JOURNAL))
+
+    def remove_record(self, number: int) -> None:
+        """Remove a record."""
+        remove_tree(os.path.join(self.directory, str(number)))
+
+    def discard_scratch(self, paths: Sequence[str]) -> None:
+        """Remove what a killed switch left beside the files and the link."""
+        discard_unfinished([*paths, self.current])

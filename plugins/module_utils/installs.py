@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The installs of a host: which were proven, which to keep, which to go back to.
+
+A record of an install is a mapping with number, release, time, snapshot (whether the database was
+kept before it) and rolled_back_to (the install it repeats, or None). The highest number is the
+last state that was proven.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .problems import Problem, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def kept_releases(records: Sequence[Mapping[str, Any]], keep: int, live: str) -> list[str]:
+    """Return the releases that stay: the newest ``keep`` that were proven, the live one first.
+
+    records: of the host, in any order.
+    """
+    newest_first = sorted(records, key=lambda record: record["number"], reverse=True)
+    proven = dict.fromkeys([live, *(str(record["release"]) for record in newest_first)])
+    return list(proven)[: max(keep, 1)]
+
+
+def release_states(
+    built: Mapping[str, bool],
+    records: Iterable[Mapping[str, Any]],
+    live: str | None,
+    unfinished: str | None,
+) -> list[dict[str, Any]]:
+    """Return every release with its id, its state and whether it is live.
+
+    built: per release on the host, whether its build is complete.
+    unfinished: the release of an install that was neither proven nor taken back.
+    States: good (proven once), unproven (of the unfinished install), failed (built, never proven),
+    incomplete (never built to the end).
+    """
+    proven = {record["release"] for record in records}
+
+    def state(release: str) -> str:
+        if not built[release]:
+            return "incomplete"
+        if release in proven:
+            return "good"
+        return "unproven" if release == unfinished else "failed"
+
+    return [
+        {"id": release, "state": state(release), "live": release == live}
+        for release in sorted(built)
+    ]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a rollback goes back to.
+
+    number: the install whose files and release come back; None when the unfinished install is
+    taken back, or when there are problems.
+    snapshot: the install whose snapshot shows the database as the chosen one left it.
+    """
+
+    number: int | None
+    release: str | None
+    snapshot: int | None
+    problems: Sequence[Problem] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "number": self.number,
+            "release": self.release,
+            "snapshot": self.snapshot,
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+
+
+def choose(status: Mapping[str, Any], to: str, *, with_database: bool) -> Choice:
+    """Return what a rollback goes back to.
+
+    status: the result of kai_status. to: the number of an install or a release; empty for the
+    state before the one that is live, or before the unfinished install.
+    """
+    records = sorted(status["installs"], key=lambda record: record["number"])
+    if not to and status["unfinished"]:
+        if with_database:
+            return _refused(
+                "the rollback with the database",
+                "an install that was neither proven nor taken back",
+                "a finished one",
+                "roll back without the database first; that takes the unfinished install back",
+            )
+        return Choice(None, None, None)
+    record = _wanted(records, status["live"], to)
+    if record is None:
+        known = listed(f"{record['number']} ({record['release']})" for record in records)
+        return _refused(
+            "the install to go back to",
+            repr(to) if to else f"no proven install before the live one; known: {known}",
+            f"one of {known}" if to else "an earlier proven install",
+            "choose one that kai-ansible status lists"
+            if records
+            else "bring the host to what host_vars say: kai-ansible install",
+        )
+    states = {release["id"]: release["state"] for release in status["releases"]}
+    if states.get(record["release"]) != "good":
+        return _refused(
+            f"release {record['release']}",
+            states.get(record["release"], "nothing"),
+            "a release that is whole",
+            "choose another one; see kai-ansible status",
+        )
+    # a snapshot is taken before an install, so the next one shows what this one left
+    snapshots = [
+        other["number"]
+        for other in records
+        if other["number"] > record["number"] and other["snapshot"]
+    ]
+    if with_database and not snapshots:
+        return _refused(
+            "the rollback with the database",
+            f"no snapshot of it since install {record['number']}",
+            "a snapshot, which is taken whenever another release goes live",
+            "roll back without the database",
+        )
+    return Choice(record["number"], record["release"], snapshots[0] if snapshots else None)
+
+
+def _wanted(
+    records: Sequence[Mapping[str, Any]], live: str | None, to: str
+) -> Mapping[str, Any] | None:
+    if to:
+        by_number = [record for record in records if str(record["number"]) == to]
+        by_release = [record for record in records if record["release"] == to]
+        found = by_number or by_release
+        return found[-1] if found else None
+    if records and records[-1]["release"] != live:
+        return records[-1]
+    return records[-2] if len(records) > 1 else None
+
+
+def _refused(where: str, found: str, expected: str, fix: str) -> Choice:
+    return Choice(None, None, None, [Problem(where, found, expected, fix)])
+
+
+def judged(status: Mapping[str, Any]) -> list[Problem]:
+    """Return what is not well on a host. status: the result of kai_status."""
+    problems = []
+    service = status["service"]
+    name = f"{service['unit']}.service"
+    if status["live"] is None:
+        return [
+            Problem(
+                "the host",
+                "no live release",
+                "an installed bot",
+                "install it: kai-ansible install",
+            )
+        ]
+    if status["unfinished"]:
+        problems.append(
+            Problem(
+                "the last install",
+                f"release {status['unfinished']['release']}, neither proven nor taken back",
+                "a proven state",
+                "run kai-ansible install again, or take it back: kai-ansible rollback",
+            )
+        )
+    if not service["active"]:
+        problems.append(
+            Problem(name, "not running", "a running unit", f"journalctl -u {name}, then install")
+        )
+    elif status["health"] != 200:
+        problems.append(
+            Problem(
+                name,
+                "no answer" if status["health"] is None else f"the answer {status['health']}",
+                "the answer 200 on its health path",
+                f"look at its log: journalctl -u {name}",
+            )
+        )
+    if not service["enabled"]:
+        problems.append(
+            Problem(name, "not enabled", "a unit that starts at boot", f"systemctl enable {name}")
+        )
+    if status["live"] not in {release["id"] for release in status["releases"]}:
+        problems.append(
+            Problem(
+                f"release {status['live']}",
+                "nothing",
+                "the live release",
+                "build it anew: kai-ansible install",
+            )
+        )
+    return problems

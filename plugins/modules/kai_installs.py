@@ -1,0 +1,122 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a proven install, and the removal of old ones."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kai_installs
+short_description: What was proven is on record, and only the last good releases are left
+version_added: 0.1.0
+description:
+  - Turns the journal that M(kai.bot.kai_switch) opened into the record of a proven install, below
+    C(installs) of O(install_dir), for root alone.
+  - Then removes every release but the last O(keep_releases) that were proven, with the records of
+    those removed. The live release always stays.
+  - Without a journal nothing is changed.
+options:
+  install_dir:
+    description: Where releases and records live.
+    type: path
+    required: true
+  keep_releases:
+    description: How many releases stay, the live one counted.
+    type: int
+    required: true
+  proof:
+    description: The arguments of M(kai.bot.kai_proof) with which the install was proven. They are
+      kept, so they must not hold secrets.
+    type: dict
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Says whether a record would be made.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+author: the kai-ansible authors (@kai-ansible)
+"""
+
+EXAMPLES = r"""
+- name: The install is on record
+  kai.bot.kai_installs:
+    install_dir: /opt/kai
+    keep_releases: 3
+    proof:
+      unit: kai
+      service_user: kai
+"""
+
+RETURN = r"""
+number:
+  description: The number of the install, null when there was no journal.
+  returned: always
+  type: int
+removed_releases:
+  description: The releases that were removed.
+  returned: always
+  type: list
+  elements: str
+removed_installs:
+  description: The numbers of the records that were removed.
+  returned: always
+  type: list
+  elements: int
+"""
+
+import shutil
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.install_records import Installs
+from ..module_utils.installs import kept_releases
+from ..module_utils.root_files import Refused
+
+
+def prune(installs: Installs, keep: int, live: str) -> dict[str, Any]:
+    """Remove what is not to be kept, and return it."""
+    records = installs.records()
+    kept = kept_releases(records, keep, live)
+    releases = [release for release in sorted(installs.built()) if release not in kept]
+    numbers = [record["number"] for record in records if record["release"] not in kept]
+    # records first: one without its release could not be gone back to
+    for number in numbers:
+        installs.remove_record(number)
+    for release in releases:
+        shutil.rmtree(installs.release_path(release))
+    return {"removed_releases": releases, "removed_installs": numbers}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "install_dir": {"type": "path", "required": True},
+            "keep_releases": {"type": "int", "required": True},
+            "proof": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    installs = Installs(module.params["install_dir"])
+    result: dict[str, Any] = {"number": None, "removed_releases": [], "removed_installs": []}
+    try:
+        journal = installs.journal()
+        if journal is None or module.check_mode:
+            module.exit_json(changed=journal is not None, **result)
+        result["number"] = installs.keep_journal(journal, module.params["proof"])
+        for number in installs.numbers():
+            installs.forget_former(number)
+        result.update(prune(installs, module.params["keep_releases"], journal.release))
+    except Refused as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+    module.exit_json(changed=True, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is installed on a host, and whether it is well."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kai_status
+short_description: What is installed on a host, and whether it is well
+version_added: 0.1.0
+description:
+  - Returns the state of the service, the live release, every release and every proven install.
+  - Needs to be root, to whom the records belong.
+options:
+  install_dir:
+    description: Where releases and records live.
+    type: path
+    required: true
+  unit:
+    description: Name of the systemd unit without its suffix.
+    type: str
+    required: true
+  env_file:
+    description: The bot's environment file.
+    type: path
+    required: true
+  port_key:
+    description: The key of the environment file that gives the bot its port.
+    type: str
+    required: true
+  default_port:
+    description: The port without that key.
+    type: int
+    required: true
+  host:
+    description: Address on which the bot answers.
+    type: str
+    default: 127.0.0.1
+  health_path:
+    description: Path of the health route.
+    type: str
+    default: /health
+attributes:
+  check_mode:
+    support: full
+    description: It never changes anything.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+author: the kai-ansible authors (@kai-ansible)
+"""
+
+EXAMPLES = r"""
+- name: The installs of the host are known
+  kai.bot.kai_status:
+    install_dir: /opt/kai
+    unit: kai
+    env_file: /etc/kai/env
+    port_key: WEBHOOK_PORT
+    default_port: 8080
+  register: status
+"""
+
+RETURN = r"""
+status:
+  description: What was seen.
+  returned: success
+  type: dict
+  contains:
+    service:
+      description: Name of the unit, and whether it is active and enabled.
+      type: dict
+    health:
+      description: The status that the bot answers on its health path, null when it does not.
+      type: int
+    live:
+      description: The live release, null when there is none.
+      type: str
+    unfinished:
+      description: Release and time of an install that was neither proven nor taken back, or null.
+      type: dict
+    releases:
+      description: Every release with its id, its state (good, failed, unproven or incomplete) and
+        whether it is live.
+      type: list
+      elements: dict
+    installs:
+      description: Every proven install with its number, release, time, whether the database was
+        kept before it, and the install that it repeats.
+      type: list
+      elements: dict
+    problems:
+      description: What is not well.
+      type: list
+      elements: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.bot_service import (
+    deployed_env,
+    deployed_port,
+    health,
+    is_active,
+    is_enabled,
+    unit_state,
+)
+from ..module_utils.install_records import Installs
+from ..module_utils.installs import judged, release_states
+from ..module_utils.root_files import Refused
+
+
+def answer(parameters: dict[str, Any]) -> int | None:
+    """Return what the health route answers, None when nobody does."""
+    env = deployed_env(parameters["env_file"])
+    port = deployed_port(env, parameters["port_key"], parameters["default_port"])
+    try:
+        return health(parameters["host"], port, parameters["health_path"])
+    except OSError:
+        return None
+
+
+def look_around(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that was seen."""
+    installs = Installs(parameters["install_dir"])
+    state, journal, records = unit_state(parameters["unit"]), installs.journal(), installs.records()
+    live = installs.live()
+    seen: dict[str, Any] = {
+        "service": {
+            "unit": parameters["unit"],
+            "active": is_active(state),
+            "enabled": is_enabled(state),
+        },
+        "health": answer(parameters),
+        "live": live,
+        "unfinished": journal and {"release": journal.release, "opened": journal.opened},
+        "releases": release_states(
+            installs.built(), records, live, journal.release if journal else None
+        ),
+        "installs": [
+            {
+                name: record[name]
+                for name in ("number", "release", "time", "snapshot", "rolled_back_to")
+            }
+            for record in records
+        ],
+    }
+    return {**seen, "problems": [problem.as_dict() for problem in judged(seen)]}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "install_dir": {"type": "path", "required": True},
+            "unit": {"type": "str", "required": True},
+            "env_file": {"type": "path", "required": True},
+            "port_key": {"type": "str", "required": True, "no_log": False},
+            "default_port": {"type": "int", "required": True},
+            "host": {"type": "str", "default": "127.0.0.1"},
+            "health_path": {"type": "str", "default": "/health"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(changed=False, status=look_around(module.params))
+    except Refused as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()

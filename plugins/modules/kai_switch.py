@@ -1,0 +1,536 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From one state of the bot to another: files, live release and service, all together."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kai_switch
+short_description: The bot runs with other files or another release, or with the former ones again
+version_added: 0.1.0
+description:
+  - Writes down the former state, writes every file that differs beside its target, checks sudoers
+    drop-ins by visudo within the whole policy, and only then renames the files into place, points
+    C(current) to the release and starts the bot anew.
+  - What was live before is kept in C(installs/pending) below O(install_dir), for root alone, until
+    M(kai.bot.kai_installs) or O(state=restored) closes that journal. While it is open, the state
+    before it stays the former one, however often the switch is tried.
+  - Keeps a checked copy of the database before another release goes live.
+options:
+  state:
+    description:
+      - V(switched) brings the state about; V(restored) brings back the one before the journal was
+        opened, the service included, and closes the journal.
+    type: str
+    choices: [switched, restored]
+    default: switched
+  install_dir:
+    description: Where releases and records live.
+    type: path
+    required: true
+  unit:
+    description: Name of the systemd unit without its suffix.
+    type: str
+    required: true
+  unit_file:
+    description: Path of the unit; systemd is told when it changes.
+    type: path
+    required: true
+  release:
+    description: The release that is to be live, unless O(record) says it.
+    type: str
+  files:
+    description: The files, unless O(record) says them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path; the directory must exist and belong to root.
+        type: str
+        required: true
+      content:
+        description: The whole text. Exactly one of O(files[].content) and
+          O(files[].secret_content) is given.
+        type: str
+      secret_content:
+        description: The whole text of a file of which a diff may only name the keys.
+        type: str
+      mode:
+        description: Octal mode.
+        type: str
+        required: true
+      given:
+        description: Whether the file is meant at all; otherwise it is left as it is.
+        type: bool
+        default: true
+  record:
+    description: The number of a proven install whose files and release are to be live.
+    type: int
+  sudoers_files:
+    description: Those of the files that are drop-ins of sudoers; the bot does not read them.
+    type: list
+    elements: path
+    default: []
+  secret_files:
+    description: Those of the files of which a diff may only name the keys.
+    type: list
+    elements: path
+    default: []
+  visudo:
+    description: Where visudo may be; the first that is there is used.
+    type: list
+    elements: path
+    default: [/usr/sbin/visudo, /usr/bin/visudo]
+  service_user:
+    description: The account that the database belongs to; without it none is looked at.
+    type: str
+  database:
+    description: Path of the bot's database.
+    type: path
+  with_database:
+    description:
+      - The number of the install whose snapshot of the database is brought back as well. The
+        database that it replaces stays beside it.
+    type: int
+  made_directories:
+    description: Directories that go again with O(state=restored) when they are empty by then.
+    type: list
+    elements: path
+    default: []
+attributes:
+  check_mode:
+    support: full
+    description: Checks the drop-ins as well; leaves nothing behind.
+  diff_mode:
+    support: full
+    description: Shows secrets by their key only.
+author: the kai-ansible authors (@kai-ansible)
+"""
+
+EXAMPLES = r"""
+- name: The new release is live
+  kai.bot.kai_switch:
+    install_dir: /opt/kai
+    unit: kai
+    unit_file: /etc/systemd/system/kai.service
+    release: 0a1b2c3d4e5f
+    sudoers_files: [/etc/sudoers.d/kai]
+    files:
+      - path: /etc/sudoers.d/kai
+        content: "{{ lookup('ansible.builtin.template', 'sudoers.j2') }}"
+        mode: "0440"
+
+- name: Everything is as it was
+  kai.bot.kai_switch:
+    state: restored
+    install_dir: /opt/kai
+    unit: kai
+    unit_file: /etc/systemd/system/kai.service
+"""
+
+RETURN = r"""
+changed_paths:
+  description: The files that differed.
+  returned: always
+  type: list
+  elements: str
+former_release:
+  description: The release that was live before, null when none was.
+  returned: always
+  type: str
+release:
+  description: The release that is live now, null when none is.
+  returned: always
+  type: str
+was_active:
+  description: Whether the bot ran before.
+  returned: always
+  type: bool
+starts:
+  description: Whether the bot is started anew.
+  returned: always
+  type: bool
+unfinished:
+  description: Whether an earlier install was neither proven nor taken back.
+  returned: always
+  type: bool
+stopped_at:
+  description: When the bot was stopped, on the monotonic clock; null when it did not run.
+  returned: when it is started anew
+  type: float
+snapshot:
+  description: Whether the database was kept.
+  returned: when O(state=switched)
+  type: bool
+proof:
+  description: The arguments with which the install of O(record) was proven.
+  returned: when O(record) is given
+  type: dict
+"""
+
+import os
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import database
+from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
+from ..module_utils.env_file import read_env
+from ..module_utils.install_records import Installs, Journal
+from ..module_utils.root_files import FileState, Refused, look, point, replace
+from ..module_utils.sudoers import policy_with_candidate
+
+MAIN_POLICY = "/etc/sudoers"
+ASIDE = ".before-rollback"
+
+
+def drop_ins(directory: str) -> list[str]:
+    """Return the names of the regular files of a directory; sudo passes over everything else."""
+    return [name for name in os.listdir(directory) if os.path.isfile(os.path.join(directory, name))]
+
+
+def check_policy(places: list[str], state: FileState) -> None:
+    """Raise Refused when visudo rejects the whole policy with this drop-in in it."""
+    visudo = next((place for place in places if os.access(place, os.X_OK)), None)
+    if visudo is None:
+        raise Refused(f"there is no visudo in {' or '.join(places)}; install sudo on the host")
+    directory, name = os.path.split(state.path)
+    with tempfile.TemporaryDirectory(prefix="kai-sudoers-") as scratch:
+        candidate = os.path.join(scratch, name)
+        combined = os.path.join(scratch, "policy")
+        with open(MAIN_POLICY, encoding="utf-8", errors="surrogateescape") as handle:
+            policy = policy_with_candidate(
+                handle.read(), directory, drop_ins(directory), name, candidate
+            )
+        with open(candidate, "wb") as drop_in:
+            drop_in.write(state.content or b"")
+        with open(combined, "w", encoding="utf-8", errors="surrogateescape") as handle:
+            handle.write(policy)
+        verdict = subprocess.run(
+            [visudo, "-c", "-f", combined], capture_output=True, text=True, check=False, timeout=60
+        )
+        if verdict.returncode != 0:
+            raise Refused(
+                f"visudo rejects the policy with the new {state.path}:\n"
+                + (verdict.stdout + verdict.stderr).replace(scratch, directory).strip()
+            )
+
+
+def comparison(before: FileState, after: FileState, secret: bool) -> dict[str, str]:
+    """Return a diff of one file."""
+
+    def header(state: FileState) -> str:
+        if state.content is None:
+            return f"{state.path} (absent)"
+        return f"{state.path} ({state.uid}:{state.gid} {state.mode:04o})"
+
+    def readable(state: FileState, other: FileState) -> str:
+        text, theirs = (
+            (entry.content or b"").decode("utf-8", "replace") for entry in (state, other)
+        )
+        if not secret:
+            return text
+        mine, others = read_env(text), read_env(theirs)
+        return "".join(
+            f"{key}{'' if others.get(key, value) == value else ' (another value)'}\n"
+            for key, value in sorted(mine.items())
+        )
+
+    return {
+        "before_header": header(before),
+        "after_header": header(after),
+        "before": readable(before, before),
+        "after": readable(after, before),
+    }
+
+
+class Switch:
+    """One call of the module."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.parameters: dict[str, Any] = module.params
+        self.installs = Installs(self.parameters["install_dir"])
+        self.unit: str = self.parameters["unit"]
+
+    def run(self) -> dict[str, Any]:
+        """Bring the wanted state about, and return the module's result."""
+        return self.restore() if self.parameters["state"] == "restored" else self.switch()
+
+    def wanted(self) -> tuple[str, list[FileState], dict[str, bool], dict[str, Any]]:
+        """Return release, files, every path with whether it is managed, and more for the result."""
+        number = self.parameters["record"]
+        if number is None:
+            files = self.parameters["files"]
+            states = [
+                FileState(
+                    entry["path"],
+                    (entry["content"] or entry["secret_content"] or "").encode(),
+                    int(entry["mode"], 8),
+                )
+                for entry in files
+                if entry["given"]
+            ]
+            managed = {entry["path"]: entry["given"] for entry in files}
+            return self.parameters["release"], states, managed, {}
+        record = self.installs.record(number)
+        last = self.installs.record(self.installs.numbers()[-1])
+        # what neither install was told to write is the operator's own
+        states = [
+            state
+            for state in self.installs.deployed(number)
+            if record["managed"][state.path] or last["managed"].get(state.path)
+        ]
+        return record["release"], states, record["managed"], {"proof": record["proof"]}
+
+    def switch(self) -> dict[str, Any]:
+        """Bring another state about, or find that everything is as it should be."""
+        release, wanted, managed, more = self.wanted()
+        former = [look(state.path) for state in wanted]
+        changed = [(old, new) for old, new in zip(former, wanted) if old != new]
+        changed_paths = [new.path for _old, new in changed]
+        live, journal, service = (
+            self.installs.live(),
+            self.installs.journal(),
+            unit_state(self.unit),
+        )
+        read_by_bot = set(changed_paths) - set(self.parameters["sudoers_files"])
+        starts = bool(
+            read_by_bot
+            or live != release
+            # nobody knows what a bot read whose install was cut short
+            or journal
+            or self.parameters["with_database"]
+            or not is_active(service)
+        )
+        result: dict[str, Any] = {
+            "changed": bool(changed_paths or starts or not is_enabled(service)),
+            "changed_paths": changed_paths,
+            "former_release": live,
+            "release": release,
+            "was_active": is_active(service),
+            "starts": starts,
+            "unfinished": journal is not None,
+            "snapshot": self.wants_snapshot(live, release, journal),
+            **more,
+        }
+        if self.module._diff:
+            secret = self.parameters["secret_files"]
+            result["diff"] = [comparison(old, new, new.path in secret) for old, new in changed]
+        for _old, new in changed:
+            if new.path in self.parameters["sudoers_files"] and new.content is not None:
+                check_policy(self.parameters["visudo"], new)
+        if self.module.check_mode or not result["changed"]:
+            return result
+        if not os.path.isdir(self.installs.release_path(release)):
+            raise Refused(f"release {release} is not built: {self.installs.releases} has none")
+        if journal:
+            self.installs.discard_scratch([state.path for state in wanted])
+        self.open_journal(journal, former, managed, result, service)
+        try:
+            replace([new for _old, new in changed])
+        except OSError:
+            # nothing was replaced; an older journal still has something to bring back
+            if journal is None:
+                self.installs.close_journal()
+            raise
+        if live != release:
+            point(self.installs.current, self.installs.release_path(release))
+        if self.parameters["unit_file"] in changed_paths or journal:
+            systemctl("daemon-reload")
+        if not is_enabled(service):
+            systemctl("enable", "--quiet", f"{self.unit}.service")
+        stopped_at = time.monotonic()
+        if self.parameters["with_database"]:
+            self.exchange_database()
+        if starts:
+            self.start()
+            result["stopped_at"] = stopped_at if result["was_active"] else None
+        return result
+
+    def wants_snapshot(self, live: str | None, release: str, journal: Journal | None) -> bool:
+        """Return whether the database has to be kept before this switch."""
+        path = self.parameters["database"]
+        return bool(
+            path
+            and (live != release or self.parameters["with_database"])
+            and not (journal and os.path.exists(self.installs.snapshot()))
+            and database.has_content(path)
+        )
+
+    def open_journal(
+        self,
+        journal: Journal | None,
+        former: list[FileState],
+        managed: dict[str, bool],
+        result: dict[str, Any],
+        service: dict[str, str],
+    ) -> None:
+        """Write down the former state, and keep the database if this is about to be changed."""
+        self.installs.prepare()
+        if result["snapshot"]:
+            try:
+                database.save(
+                    self.parameters["database"],
+                    self.installs.snapshot(),
+                    self.parameters["service_user"],
+                    self.installs.install_dir,
+                )
+            except Refused:
+                # a damaged database is a reason to bring an earlier one back; it stays beside that
+                if not self.parameters["with_database"]:
+                    if journal is None:
+                        self.installs.close_journal()
+                    raise
+                result["snapshot"] = False
+        if journal is None:
+            journal = Journal(
+                result["former_release"],
+                is_active(service),
+                is_enabled(service),
+                self.parameters["made_directories"],
+                result["release"],
+                managed,
+            )
+        journal.release = result["release"]
+        journal.managed = {**journal.managed, **managed}
+        journal.rolled_back_to = self.parameters["record"]
+        self.installs.open_journal(journal, former)
+
+    def exchange_database(self) -> None:
+        """Bring an earlier database back while the bot does not run."""
+        systemctl("stop", f"{self.unit}.service")
+        journal = self.installs.journal()
+        if journal is None:
+            raise Refused("the journal is gone")
+        journal.database = self.parameters["database"]
+        journal.account = self.parameters["service_user"]
+        self.installs.write_journal(journal)
+        database.exchange(
+            journal.database,
+            self.installs.snapshot(self.parameters["with_database"]),
+            journal.account,
+            aside(journal),
+        )
+
+    def start(self) -> None:
+        """Start the bot anew."""
+        # a unit that was started often is not started again before it is told to forget that
+        if unit_state(self.unit).get("ActiveState") != "inactive":
+            systemctl("reset-failed", f"{self.unit}.service")
+        systemctl("restart", f"{self.unit}.service")
+
+    def restore(self) -> dict[str, Any]:
+        """Bring back what was there before the journal was opened."""
+        journal, service = self.installs.journal(), unit_state(self.unit)
+        live = self.installs.live()
+        result: dict[str, Any] = {
+            "changed": journal is not None,
+            "changed_paths": [],
+            "former_release": live,
+            "release": journal.former_release if journal else live,
+            "was_active": is_active(service),
+            "starts": bool(journal and journal.active),
+            "unfinished": journal is not None,
+        }
+        if journal is None:
+            return result
+        former = self.installs.former()
+        changed = [state for state in former if look(state.path) != state]
+        result["changed_paths"] = [state.path for state in changed]
+        if self.module.check_mode:
+            return result
+        if is_active(service) and (not journal.active or journal.database):
+            systemctl("stop", f"{self.unit}.service")
+        if is_enabled(service) and not journal.enabled:
+            systemctl("disable", "--quiet", f"{self.unit}.service")
+        if journal.database:
+            database.exchange_back(journal.database, journal.account, aside(journal))
+        self.installs.discard_scratch([state.path for state in former])
+        replace(changed)
+        target = journal.former_release and self.installs.release_path(journal.former_release)
+        if live != journal.former_release:
+            point(self.installs.current, target)
+        systemctl("daemon-reload")
+        if journal.enabled:
+            systemctl("enable", "--quiet", f"{self.unit}.service")
+        if journal.active:
+            self.start()
+        self.installs.close_journal()
+        for directory in [*journal.made_directories, self.installs.directory]:
+            remove_if_empty(directory)
+        return result
+
+
+def aside(journal: Journal) -> str:
+    """Return what is added to the name of a database that another one replaces."""
+    return f"{ASIDE}-{journal.opened.replace(':', '')}"
+
+
+def remove_if_empty(directory: str) -> None:
+    """Remove a directory unless something is in it."""
+    if os.path.isdir(directory) and not os.listdir(directory):
+        os.rmdir(directory)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["switched", "restored"], "default": "switched"},
+            "install_dir": {"type": "path", "required": True},
+            "unit": {"type": "str", "required": True},
+            "unit_file": {"type": "path", "required": True},
+            "release": {"type": "str"},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "content": {"type": "str"},
+                    "secret_content": {"type": "str", "no_log": True},
+                    "mode": {"type": "str", "required": True},
+                    "given": {"type": "bool", "default": True},
+                },
+                "mutually_exclusive": [("content", "secret_content")],
+                "required_one_of": [("content", "secret_content")],
+            },
+            "record": {"type": "int"},
+            "sudoers_files": {"type": "list", "elements": "path", "default": []},
+            "secret_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "visudo": {
+                "type": "list",
+                "elements": "path",
+                "default": ["/usr/sbin/visudo", "/usr/bin/visudo"],
+            },
+            "service_user": {"type": "str"},
+            "database": {"type": "path"},
+            "with_database": {"type": "int"},
+            "made_directories": {"type": "list", "elements": "path", "default": []},
+        },
+        mutually_exclusive=[("record", "release"), ("record", "files")],
+        required_by={"with_database": ["record", "database"], "database": ["service_user"]},
+        supports_check_mode=True,
+    )
+    if module.params["state"] == "switched" and not (
+        module.params["release"] or module.params["record"]
+    ):
+        module.fail_json(msg="state=switched needs release or record")
+    os.umask(0o077)
+    try:
+        module.exit_json(**Switch(module).run())
+    except Refused as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()
