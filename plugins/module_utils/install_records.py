@@ -139,11 +139,9 @@ class Installs:
         write_json(os.path.join(self.pending, _JOURNAL), asdict(journal))
 
     def prepare(self) -> None:
-        """Make the directories of the journal, without what a killed run left of one."""
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        if self.journal() is None:
-            remove_tree(self.pending)
-            os.mkdir(self.pending, 0o700)
+        """Make the directories of the journal."""
+        for directory in (self.directory, self.pending):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
 
     def close_journal(self) -> None:
         """Forget the unfinished install; the former state is back, or nothing was changed."""

@@ -197,7 +197,7 @@ class Wait:
         """Return the process that answered well, or None and what stood in its way."""
         limit = self.parameters["timeout"]
         deadline = time.monotonic() + limit
-        reason, restarts = "nothing answered", 0
+        reason = "nothing answered"
         while time.monotonic() < deadline:
             state = unit_state(self.parameters["unit"])
             if state.get("InvocationID"):
@@ -227,8 +227,7 @@ class Wait:
             except OSError as error:
                 reason = str(error)
             time.sleep(POLL_SECONDS)
-        ended = ", and the process ended by itself" if restarts else ""
-        return None, f"{reason} for {limit} s{ended}"
+        return None, f"{reason} for {limit} s"
 
     def last_log(self) -> str:
         """Return the end of what the bot, and systemd about it, logged since this start."""

@@ -261,6 +261,9 @@ class Switch:
 
     def run(self) -> dict[str, Any]:
         """Bring the wanted state about, and return the module's result."""
+        if not self.module.check_mode and self.installs.journal() is None:
+            # what was killed before its journal counted
+            self.installs.close_journal()
         return self.restore() if self.parameters["state"] == "restored" else self.switch()
 
     def wanted(self) -> tuple[str, list[FileState], dict[str, bool], dict[str, Any]]:
@@ -440,6 +443,8 @@ class Switch:
             "unfinished": journal is not None,
         }
         if journal is None:
+            if not self.module.check_mode:
+                remove_if_empty(self.installs.directory)
             return result
         former = self.installs.former()
         changed = [state for state in former if look(state.path) != state]

@@ -72,7 +72,9 @@ def test_the_archive_holds_what_users_need_and_nothing_else(archive: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plugin", ["kai_files", "kai_probe", "kai_proof", "kai_release"])
+@pytest.mark.parametrize(
+    "plugin", ["kai_installs", "kai_probe", "kai_proof", "kai_release", "kai_status", "kai_switch"]
+)
 def test_ansible_doc_shows_a_module(
     installed: Path, environment: dict[str, str], plugin: str
 ) -> None:

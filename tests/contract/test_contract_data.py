@@ -434,6 +434,7 @@ def test_settings_of_the_installation() -> None:
         "services_file": None,
         "workspaces_file": None,
         "health_timeout": 120,
+        "keep_releases": 3,
     }
     assert [name for name, spec in host.items() if "required" in spec] == ["source"]
 
@@ -718,6 +719,8 @@ def test_service() -> None:
     assert service["requires_python"] == ">=3.13"
     assert service["health_path"] == "/health"
     assert service["health_host"] == "127.0.0.1"
+    assert service["port_setting"] == "WEBHOOK_PORT"
+    assert service["database"] == "{data_dir}/kai.db"
 
 
 # Kai runtime contract, sections 7 and 9; Kai 1.x installer facts, sections 6 and 8. Where Kai's

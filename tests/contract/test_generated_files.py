@@ -194,6 +194,7 @@ def test_only_the_installation_has_defaults(options: dict[str, Any]) -> None:
         "kai_install_data_dir": "/var/lib/kai",
         "kai_install_extras": ["memory", "totp", "tts"],
         "kai_install_health_timeout": 120,
+        "kai_install_keep_releases": 3,
     }
     assert not any("required" in option or "choices" in option for option in options.values())
 

@@ -349,18 +349,27 @@ def test_links_of_other_accounts_are_not_followed(
     ]
 
 
-# kai_files
+# kai_switch
 
 SUDOERS_TEXT = "kai ALL=(alice) NOPASSWD: /bin/true\n"
 
 
+PLACE = {"install_dir": "/opt/k", "unit": "k", "unit_file": "/etc/systemd/system/k.service"}
+
+
 def files(*entries: dict[str, Any]) -> dict[str, Any]:
-    return {"files": list(entries), "backup_dir": "/etc/k/.previous"}
+    return {
+        **PLACE,
+        "files": list(entries),
+        "release": "r1",
+        "sudoers_files": ["/etc/sudoers.d/k"],
+        "secret_files": ["/etc/k/env"],
+    }
 
 
 ENV = {"path": "/etc/k/env", "secret_content": 'TOKEN="sesame"\nNEW="1"\n', "mode": "0600"}
 OTHER = {"path": "/etc/k/users.yaml", "content": "users: []\n", "mode": "0640"}
-RULES = {"path": "/etc/sudoers.d/k", "content": SUDOERS_TEXT, "mode": "0440", "sudoers": True}
+RULES = {"path": "/etc/sudoers.d/k", "content": SUDOERS_TEXT, "mode": "0440"}
 
 
 @pytest.fixture(scope="module")
@@ -378,6 +387,11 @@ def former_files(machine: "Machine") -> dict[str, list[str]]:
         os.symlink('/nowhere', '/etc/sudoers.d/dangling')
         pathlib.Path('/etc/sudoers.d/my rules').write_text('bob ALL=(alice) /bin/true\\n')
         pathlib.Path('/etc/sudoers.d/broken.off').write_text('no rule\\n')
+        os.makedirs('/opt/k/releases/r1')
+        pathlib.Path('/etc/systemd/system/k.service').write_text(
+            '[Service]\\nExecStart=/usr/bin/sleep infinity\\n'
+            '[Install]\\nWantedBy=multi-user.target\\n'
+        )
         """,
     )
     return listing(machine, "/etc/k", "/etc/sudoers.d")
@@ -388,32 +402,42 @@ def test_files_are_in_place_and_can_be_brought_back(
 ) -> None:
     absent = {"path": "/etc/k/services.yaml", "content": "", "mode": "0600", "given": False}
     arguments = files(ENV, OTHER, RULES, absent)
-    would = run_module("kai_files", arguments, check=True)
-    assert listing(machine, "/etc/k", "/etc/sudoers.d") == former_files
-    done = run_module("kai_files", arguments)
+    roots = ("/etc/k", "/etc/sudoers.d", "/opt/k")
+    before = listing(machine, *roots)
+    would = run_module("kai_switch", arguments, check=True)
+    assert listing(machine, *roots) == before
+    done = run_module("kai_switch", arguments)
     assert done["changed_paths"] == would["changed_paths"]
     assert done["changed_paths"] == ["/etc/k/env", "/etc/k/users.yaml", "/etc/sudoers.d/k"]
-    found = listing(machine, "/etc/k", "/etc/sudoers.d")
-    kept = {path: found.pop(path) for path in list(found) if path.startswith("/etc/k/.previous")}
-    assert found == {
+    assert listing(machine, "/etc/k", "/etc/sudoers.d") == {
         **former_files,
         "/etc/k/env": ["file", "root", "root", "0600", 'TOKEN="sesame"\nNEW="1"\n'],
         "/etc/k/users.yaml": ["file", "root", "root", "0640", "users: []\n"],
         "/etc/sudoers.d/k": ["file", "root", "root", "0440", SUDOERS_TEXT],
     }
     # what is kept is as secret as what it replaced should have been
-    assert kept.pop("/etc/k/.previous")[1:4] == ["root", "root", "0700"]
-    assert all(int(entry[3], 8) & 0o077 == 0 or "manifest" in path for path, entry in kept.items())
+    kept = listing(machine, "/opt/k/installs")
+    assert kept["/opt/k/installs"][1:4] == ["root", "root", "0700"]
+    assert [path for path, entry in kept.items() if int(entry[3], 8) & 0o077] == []
     assert machine.run(["sudo", "-n", "-u", "alice", "/bin/true"], user="kai").returncode == 0
-    again = run_module("kai_files", arguments)
-    assert (again["changed"], again["changed_paths"]) == (False, [])
+    assert machine.run(["systemctl", "is-active", "k"]).stdout == "active\n"
 
-    restored = {"state": "restored", "backup_dir": "/etc/k/.previous"}
-    would = run_module("kai_files", restored, check=True)
-    assert would["changed_paths"] == done["changed_paths"]
-    assert run_module("kai_files", restored)["changed_paths"] == done["changed_paths"]
-    assert listing(machine, "/etc/k", "/etc/sudoers.d") == former_files
-    assert run_module("kai_files", restored)["changed"] is False
+    kept_install = {"install_dir": "/opt/k", "keep_releases": 3, "proof": {"unit": "k"}}
+    assert run_module("kai_installs", kept_install)["number"] == 1
+    assert listing(machine, "/opt/k/installs/1/former") == {}
+    again = run_module("kai_switch", arguments)
+    assert (again["changed"], again["changed_paths"]) == (False, [])
+    assert run_module("kai_installs", kept_install)["changed"] is False
+
+    newer = files({**ENV, "secret_content": 'TOKEN="newer"\n'}, OTHER, RULES)
+    proven = listing(machine, "/etc/k", "/etc/sudoers.d", "/opt/k")
+    assert run_module("kai_switch", newer)["changed_paths"] == ["/etc/k/env"]
+    restored = {**PLACE, "state": "restored"}
+    would = run_module("kai_switch", restored, check=True)
+    assert would["changed_paths"] == ["/etc/k/env"]
+    assert run_module("kai_switch", restored)["changed_paths"] == ["/etc/k/env"]
+    assert listing(machine, "/etc/k", "/etc/sudoers.d", "/opt/k") == proven
+    assert run_module("kai_switch", restored)["changed"] is False
 
 
 @pytest.mark.parametrize(
@@ -461,11 +485,11 @@ def test_one_that_cannot_be_put_in_place_keeps_all_away(
             os.mkdir('/etc/k/directory')
         """,
     )
-    roots = ("/etc/k", "/etc/sudoers.d", "/full", "/victim")
+    roots = ("/etc/k", "/etc/sudoers.d", "/full", "/victim", "/opt/k")
     before = listing(machine, *roots)
     inodes = "result = [os.stat(path).st_ino for path in ('/etc/k/env', '/etc/k')]"
     numbers = python(machine, inodes)
-    failed = run_module("kai_files", files(ENV, OTHER, *entries))
+    failed = run_module("kai_switch", files(ENV, OTHER, *entries))
     assert failed["failed"] is True
     assert reason in failed["msg"]
     assert "sesame" not in json.dumps(failed)

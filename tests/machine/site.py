@@ -1,0 +1,159 @@
+"""An operator's desk and the one host that it installs a bot on, seen from both sides."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
+from tests.conftest import STAND_IN
+from tests.testbed.machines import Machine
+
+__all__ = ["KAI_ANSIBLE", "TOKEN", "Done", "Site"]
+
+RELEASES = "/opt/kai/releases"
+
+# everything that an install replaces, and what an interrupted one could leave beside it
+_STATE = """
+import hashlib, json, os, pwd, subprocess, sys
+found = {}
+def note(path):
+    status = os.lstat(path)
+    kind = os.readlink(path) if os.path.islink(path) else 'directory'
+    if os.path.isfile(path) and not os.path.islink(path):
+        kind = open(path, 'rb').read().decode()
+    found[path] = [pwd.getpwuid(status.st_uid).pw_name, f'{status.st_mode & 0o7777:04o}', kind]
+for place in sys.argv[1:]:
+    if os.path.lexists(place):
+        note(place)
+    if os.path.isdir(place) and not os.path.islink(place):
+        for name in sorted(os.listdir(place)):
+            note(os.path.join(place, name))
+print(json.dumps(found))
+"""
+_TREE = """
+import hashlib, json, os, sys
+found = {}
+for parent, directories, files in os.walk('/var/lib/kai'):
+    for name in directories + files:
+        path = os.path.join(parent, name)
+        if path.startswith(('/var/lib/kai/logs/', '/var/lib/kai/kai.db')):
+            continue
+        status = os.lstat(path)
+        content = open(path, 'rb').read() if os.path.isfile(path) else b''
+        digest = hashlib.sha256(content).hexdigest()
+        found[path] = [status.st_uid, status.st_gid, status.st_mode, digest]
+print(json.dumps(found))
+"""
+_HEALTH = """
+import sys, urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:8080/health", timeout=10).read().decode())
+"""
+
+
+class Done:
+    """How a command ended: its exit code, what it printed, and its JSON document."""
+
+    def __init__(self, run: subprocess.CompletedProcess[str]) -> None:
+        self.code = run.returncode
+        self.text = run.stdout + run.stderr
+        self.document: dict[str, Any] = json.loads(run.stdout) if run.stdout.startswith("{") else {}
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What was reported of the only host."""
+        return dict(self.document["hosts"]["bot"])
+
+    @property
+    def failure(self) -> str:
+        """Why it failed on the only host."""
+        return str(self.document["failures"][0]["message"])
+
+
+class Site:
+    """A desk whose inventory has one machine, and that machine. Ada runs codex as alice."""
+
+    def __init__(self, machine: Machine, directory: Path, **variables: Any) -> None:
+        self.machine = machine
+        shutil.copytree(STAND_IN, directory / "kai", ignore=shutil.ignore_patterns("__pycache__"))
+        self.desk = Desk(directory / "desk", directory / "kai")
+        entry = {**machine.inventory_entry(), **variables}
+        self.desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
+        self.desk.given(self.desk.answers(AGENT_BACKEND="codex"))
+        self.set(kai_install_health_timeout=6)
+
+    def set(self, **variables: Any) -> None:
+        """Change kai.yml as an operator with an editor would; None removes a variable."""
+        path = self.desk.host_vars("bot") / "kai.yml"
+        values = {**yaml.safe_load(path.read_text(encoding="utf-8")), **variables}
+        values = {name: value for name, value in values.items() if value is not None}
+        path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+    def fault(self, **keys: str) -> None:
+        """Give the stand-in bot these faults and no others."""
+        self.set(kai_install_extra_env={f"KAI_STANDIN_{key}": value for key, value in keys.items()})
+
+    def new_release(self, name: str) -> None:
+        """Make the source another one, always the same for the same name."""
+        path = self.desk.source / "templates" / "RELEASE"
+        path.write_text(f"{name}\n", encoding="utf-8")
+
+    def run(self, *arguments: str) -> Done:
+        """Run a command of kai-ansible with --json; no traceback but the bot's own appears."""
+        done = subprocess.run(
+            [KAI_ANSIBLE, *arguments, "--json"],
+            cwd=self.desk.work,
+            env=self.desk.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert "kai_ansible/" not in done.stderr, done.stderr
+        return Done(done)
+
+    def playbook(self, name: str, *arguments: str) -> list[str]:
+        """Return the command that runs a playbook of the collection without this package."""
+        return [
+            str(Path(KAI_ANSIBLE).with_name("ansible-playbook")),
+            f"kai.bot.{name}",
+            f"--inventory={self.desk.inventory}",
+            f"--vault-password-file={self.desk.password_file}",
+            *arguments,
+        ]
+
+    def install(self) -> dict[str, Any]:
+        """Install, which has to succeed, and return the report."""
+        done = self.run("install")
+        assert done.code == 0, done.text
+        return done.report
+
+    def python(self, script: str, *arguments: str, user: str | None = None) -> str:
+        """Run a script on the machine, and return what it prints."""
+        return self.machine.run(["python3", "-c", script, *arguments], user=user).stdout
+
+    def state(self) -> tuple[dict[str, list[str]], str]:
+        """Return every file that an install replaces, and how the service is."""
+        places = ["/etc/kai", "/etc/sudoers.d", "/etc/systemd/system/kai.service"]
+        places += ["/opt/kai/current", "/opt/kai/installs"]
+        shown = ["systemctl", "show", "kai.service", "--property=ActiveState,UnitFileState"]
+        service = self.machine.run(shown).stdout
+        return json.loads(self.python(_STATE, *places)), service
+
+    def data(self) -> dict[str, Any]:
+        """Return owner, mode and hash of everything in the data directory but database and log."""
+        found: dict[str, Any] = json.loads(self.python(_TREE))
+        return found
+
+    def health(self) -> dict[str, Any]:
+        """Return what the running bot says of itself."""
+        answer: dict[str, Any] = json.loads(self.python(_HEALTH))
+        return answer
+
+    def releases(self) -> list[str]:
+        """Return the releases on the machine."""
+        return sorted(self.machine.run(["ls", RELEASES]).stdout.split())

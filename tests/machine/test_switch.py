@@ -1,0 +1,239 @@
+"""An install ends with the new bot proven, or with the host as it was, whenever it is cut short."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.machine.site import TOKEN, Site
+from tests.testbed.machines import Machine
+
+# a Python that dies, and every other after it, before it does what /run/mortal says
+MORTAL = "/usr/local/bin/python-mortal"
+_MORTAL = '#!/bin/sh\nPYTHONPATH=/usr/local/lib/mortal exec /usr/bin/python3 "$@"\n'
+_SITECUSTOMIZE = """
+import os, signal, sys
+def die(event, arguments):
+    what = {'os.rename': 1, 'subprocess.Popen': 1, 'socket.connect': 1}.get(event)
+    if what is None or not os.path.exists('/run/mortal'):
+        return
+    if f'{event} {arguments[what]}' == open('/run/mortal').read():
+        open('/run/mortal-died', 'w').close()
+        os.kill(os.getpid(), signal.SIGKILL)
+if os.path.exists('/run/mortal-died'):
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(die)
+"""
+WAIT_SECONDS = 90
+ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
+BOB = {"telegram_id": 2, "name": "Bob", "os_user": "bob"}
+
+
+@pytest.fixture(scope="module")
+def site(machine: Machine) -> Iterator[Site]:
+    for path, mode, text in (
+        (MORTAL, "0755", _MORTAL),
+        ("/usr/local/lib/mortal/sitecustomize.py", "0644", _SITECUSTOMIZE),
+    ):
+        machine.run(["install", "-D", "-m", mode, "/dev/stdin", path], input=text)
+    # ssh's socket below this home has to have a short path
+    with tempfile.TemporaryDirectory(prefix="desk-") as directory:
+        yield Site(machine, Path(directory), ansible_python_interpreter=MORTAL)
+
+
+def cut_short(site: Site, deadly: str) -> None:
+    """Install until something is about to happen, and no further."""
+    site.machine.run(["install", "-m", "0644", "/dev/stdin", "/run/mortal"], input=deadly)
+    assert site.run("install").code == 1
+    site.machine.run(["test", "-e", "/run/mortal-died"])
+    site.machine.run(["rm", "/run/mortal", "/run/mortal-died"])
+
+
+# the tests tell one story, in this order
+
+
+def test_L8_a_first_install_that_fails_leaves_nothing(site: Site) -> None:
+    before = site.state()
+    site.fault(CRASH_AT_IMPORT="1")
+    site.set(kai_install_health_timeout=30)
+    done = site.run("install")
+    assert done.code == 1
+    assert "kai is not healthy: the process ends again and again" in done.failure
+    assert "RuntimeError: stand-in fault" in done.failure
+    assert "the bot did not run then either" in done.failure
+    assert TOKEN not in done.text
+    assert site.state() == before
+    [release] = site.releases()
+    assert f"Release {release} stays in /opt/kai/releases for a look" in done.failure
+    status = site.run("status")
+    assert status.code == 3
+    assert status.report["releases"] == [{"id": release, "live": False, "state": "failed"}]
+
+
+def test_L1_L5_an_install_is_done_when_the_bot_answers_and_comes_back_after_a_reboot(
+    site: Site,
+) -> None:
+    site.fault()
+    report = site.install()
+    assert report["seconds_without"] is None
+    assert report["proven"]
+    site.machine.restart()
+    deadline = time.monotonic() + WAIT_SECONDS
+    while site.run("status").code != 0:
+        assert time.monotonic() < deadline, "the bot did not come back"
+    assert site.health()["release"] == report["release"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"CRASH_AT_IMPORT": "1"}, "nothing listens on port 8080 for 6 s"),
+        ({"NEVER_LISTEN": "1"}, "nothing listens on port 8080 for 6 s"),
+        ({"HEALTH_STATUS": "500"}, "/health answers 500 for 6 s"),
+    ],
+    ids=["L2 it ends at once", "L2 it never listens", "L3 it answers 500"],
+)
+def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(
+    site: Site, fault: dict[str, str], reason: str
+) -> None:
+    before, live = site.state(), site.health()["release"]
+    site.set(kai_install_health_timeout=6)
+    site.new_release("b")
+    site.fault(**fault)
+    done = site.run("install")
+    assert done.code == 1
+    assert reason in done.failure
+    assert "The host is as it was before this run, and the bot answers again after" in done.failure
+    # what it said before this start is of no use here
+    assert done.failure.count("starting Kai") <= 3
+    assert site.state() == before
+    assert site.health()["release"] == live
+    assert "KAI_STANDIN" not in str(site.health()["settings"])
+    allowed = ["sudo", "-n", "-H", "-u", "alice", "/usr/local/bin/codex", "--version"]
+    assert site.machine.run(allowed, user="kai").returncode == 0
+    status = site.run("status")
+    assert status.code == 0, status.text
+    assert sorted(entry["state"] for entry in status.report["releases"]) == ["failed", "good"]
+
+
+def test_L7_drift_of_owner_and_mode_is_repaired_and_reported(site: Site) -> None:
+    site.new_release("b")
+    site.fault()
+    site.install()
+    before = site.state()[0]
+    site.machine.run(["chmod", "0644", "/etc/kai/users.yaml"])
+    site.machine.run(["chown", "kai", "/etc/sudoers.d/kai"])
+    report = site.install()
+    assert {"/etc/kai/users.yaml", "/etc/sudoers.d/kai"} <= set(report["changes"])
+    after = site.state()[0]
+    assert {path: entry for path, entry in after.items() if "installs" not in path} == {
+        path: entry for path, entry in before.items() if "installs" not in path
+    }
+
+
+def test_an_unchanged_install_neither_restarts_nor_records(site: Site) -> None:
+    before = site.state(), site.health()["pid"]
+    report = site.install()
+    assert (report["changes"], report["seconds_without"]) == ([], None)
+    assert (site.state(), site.health()["pid"]) == before
+
+
+def test_a_change_of_rules_alone_does_not_stop_the_bot(site: Site) -> None:
+    pid = site.health()["pid"]
+    site.machine.run(["sed", "-i", "1i # by hand", "/etc/sudoers.d/kai"])
+    assert site.install()["changes"] == ["/etc/sudoers.d/kai"]
+    assert site.health()["pid"] == pid
+
+
+CUTS = {
+    "between two files": "os.rename /etc/sudoers.d/kai",
+    "between files and flip": "os.rename /opt/kai/current",
+    "between flip and restart": "subprocess.Popen ['systemctl', 'restart', 'kai.service']",
+    "between restart and proof": "socket.connect ('127.0.0.1', 8080)",
+    "between proof and record": "os.rename /opt/kai/installs/{number}",
+}
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_L8_a_run_that_was_cut_short_is_repaired_by_the_next(site: Site, cut: str) -> None:
+    site.fault()
+    site.new_release("b")
+    site.set(kai_install_agent_timeout_seconds=None, kai_install_users=[ADA])
+    site.install()
+    proven = site.state()
+    numbers = [entry["number"] for entry in site.run("status").report["installs"]]
+
+    # the release before, other settings and a further person: every file differs
+    site.new_release("a")
+    site.set(kai_install_agent_timeout_seconds=77, kai_install_users=[ADA, BOB])
+    cut_short(site, cut.format(number=numbers[-1] + 1))
+    status = site.run("status")
+    assert status.code == 3
+    assert status.report["unfinished"]
+
+    # what fails now goes back to what was proven, not to what was cut short
+    site.fault(HEALTH_STATUS="500")
+    done = site.run("install")
+    assert done.code == 1
+    assert "/health answers 500" in done.failure
+    assert site.state() == proven
+    assert site.health()["status"] == "ok"
+
+    site.fault()
+    cut_short(site, cut.format(number=numbers[-1] + 1))
+    site.install()
+    health = site.health()
+    assert health["settings"]["AGENT_TIMEOUT_SECONDS"] == "77"
+    assert [user["name"] for user in health["users"]] == ["Ada", "Bob"]
+    assert site.run("status").code == 0
+
+
+def test_L8_a_killed_ansible_and_a_reboot_can_be_taken_back(
+    site: Site, ansible_environment: dict[str, str]
+) -> None:
+    site.fault(START_DELAY_SECONDS="60")
+    site.set(kai_install_health_timeout=120)
+    ansible = subprocess.Popen(
+        site.playbook("install"),
+        cwd=ROOT,
+        env=ansible_environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + WAIT_SECONDS
+    while "START_DELAY" not in site.machine.run(["cat", "/etc/kai/env"]).stdout:
+        assert time.monotonic() < deadline, "the files were never switched"
+    os.killpg(ansible.pid, signal.SIGKILL)
+    ansible.wait()
+    site.machine.restart()
+    assert site.run("status").report["unfinished"]
+    taken_back = site.run("rollback", "--yes")
+    assert taken_back.code == 0, taken_back.text
+    assert "the unfinished install taken back" in taken_back.report["changes"]
+    assert "START_DELAY" not in site.machine.run(["cat", "/etc/kai/env"]).stdout
+    assert site.run("status").code == 0
+
+
+def test_L4_health_counts_only_from_the_process_of_the_unit(
+    site: Site, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    site.machine.run(["systemctl", "stop", "kai.service"])
+    server = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "8080"]
+    site.machine.run(["systemd-run", "--unit=foreign", *server])
+    proof = {"unit": "kai", "env_file": "/etc/kai/env", "port_key": "WEBHOOK_PORT"}
+    # the unit itself is up, but another one has the port
+    site.machine.run(["systemctl", "start", "--no-block", "kai.service"])
+    failed = run_module("kai_proof", {**proof, "default_port": 8080, "timeout": 20})
+    assert failed["failed"] is True
+    assert "kai is not healthy: port 8080 is held by PID" in failed["msg"]
+    assert "http.server" in failed["msg"]
+    site.machine.run(["systemctl", "stop", "foreign.service"])

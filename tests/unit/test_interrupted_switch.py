@@ -1,0 +1,308 @@
+"""A switch that is cut short before any of its steps is repaired by the next call.
+
+The module runs in this process against a small file tree. Before its n-th step (a file made,
+renamed or removed, a word to systemd) it ends as if it were killed, for every n.
+"""
+
+import importlib
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+UNIT_FILE = "etc/systemd/kai.service"
+RULES = "etc/sudoers.d/kai"
+OLD = {"etc/kai/env": "OLD=1\n", "etc/kai/users.yaml": "users: []\n", RULES: "", UNIT_FILE: "old\n"}
+NEW = {
+    "etc/kai/env": "NEW=1\n",
+    "etc/kai/users.yaml": "users: []\n",
+    RULES: "# new\n",
+    UNIT_FILE: "new\n",
+}
+STEPS = ("rename", "symlink", "unlink", "mkdir", "rmdir")
+NOTHING = ("absent", False, False)
+
+
+class Killed(BaseException):
+    """What no handler of the module catches, as none would see a SIGKILL."""
+
+
+class Module:
+    """As much of AnsibleModule as the switch looks at."""
+
+    _diff = False
+    check_mode = False
+
+    def __init__(self, **params: Any) -> None:
+        self.params = {
+            "state": "switched",
+            "record": None,
+            "with_database": None,
+            "database": None,
+            "visudo": [],
+            "sudoers_files": [],
+            "secret_files": [],
+            "made_directories": [],
+            "service_user": None,
+            "files": [],
+            "release": None,
+            **params,
+        }
+
+
+class Systemd:
+    """A unit that runs with what was live when it was started last."""
+
+    def __init__(self, host: "Host") -> None:
+        self.host = host
+        self.active = self.enabled = False
+        self.runs: object = None
+
+    def state(self, _unit: str) -> dict[str, str]:
+        return {
+            "ActiveState": "active" if self.active else "inactive",
+            "UnitFileState": "enabled" if self.enabled else "disabled",
+        }
+
+    def ask(self, verb: str, *_more: str) -> None:
+        self.host.step()
+        if verb in ("enable", "disable"):
+            self.enabled = verb == "enable"
+        if verb in ("restart", "stop"):
+            self.active = verb == "restart"
+        if verb == "restart":
+            self.runs = self.host.live()
+
+
+class Host:
+    """A directory that stands for a host, with releases a, b and c."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, modules: Any) -> None:
+        self.root = root
+        self.modules = modules
+        self.monkeypatch = monkeypatch
+        self.steps_left: int | None = None
+        self.install_dir = root / "opt/kai"
+        for release in "abc":
+            (self.install_dir / "releases" / release).mkdir(parents=True)
+        for name in (*OLD, "etc/kai/services.yaml"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+        self.systemd = Systemd(self)
+        monkeypatch.setattr(modules.switch, "unit_state", self.systemd.state)
+        monkeypatch.setattr(modules.switch, "systemctl", self.systemd.ask)
+        monkeypatch.setattr(modules.switch, "check_policy", lambda *_: None)
+        monkeypatch.setattr(os, "fchown", lambda *_: None)
+        for name in STEPS:
+            self.count(name)
+
+    def count(self, name: str) -> None:
+        """Let a function of os be a step."""
+        real = getattr(os, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self.step()
+            return real(*arguments, **named)
+
+        self.monkeypatch.setattr(os, name, counted)
+
+    def step(self) -> None:
+        if self.steps_left is None:
+            return
+        if self.steps_left == 0:
+            raise Killed
+        self.steps_left -= 1
+
+    @contextmanager
+    def killed_before(self, step: int) -> Iterator[None]:
+        """Kill what is done here before this step; nothing of it goes on after."""
+        self.steps_left = step
+        try:
+            yield
+        except Killed:
+            pass
+        finally:
+            self.steps_left = None
+
+    def run(self, **params: Any) -> dict[str, Any]:
+        given = {
+            "install_dir": str(self.install_dir),
+            "unit": "kai",
+            "unit_file": str(self.root / UNIT_FILE),
+            **params,
+        }
+        result: dict[str, Any] = self.modules.switch.Switch(Module(**given)).run()
+        return result
+
+    def switch(self, release: str, files: dict[str, str]) -> dict[str, Any]:
+        entries = [
+            {
+                "path": str(self.root / name),
+                "content": text,
+                "secret_content": None,
+                "mode": "0600",
+                "given": True,
+            }
+            for name, text in files.items()
+        ]
+        return self.run(
+            release=release, files=entries, made_directories=[str(self.root / "etc/kai")]
+        )
+
+    def restore(self) -> dict[str, Any]:
+        return self.run(state="restored")
+
+    def keep(self) -> None:
+        """Do what kai_installs does after a proof."""
+        installs = self.modules.records.Installs(str(self.install_dir))
+        journal = installs.journal()
+        assert journal
+        installs.forget_former(installs.keep_journal(journal, {"unit": "kai"}))
+
+    def live(self) -> Any:
+        """Return every file's text, the live release and whether the unit starts at boot."""
+        texts = {
+            str(path.relative_to(self.root)): path.read_text(encoding="utf-8")
+            for path in sorted((self.root / "etc").rglob("*"))
+            if path.is_file()
+        }
+        link = self.install_dir / "current"
+        return texts, link.readlink().name if link.is_symlink() else None, self.systemd.enabled
+
+    def scratch(self) -> list[str]:
+        """Return what an interrupted step may leave, anywhere."""
+        return [str(path) for path in self.root.rglob("*") if ".kai-new" in path.name]
+
+
+@pytest.fixture
+def modules(collection_plugins: None) -> Any:
+    class Modules:
+        base = "ansible_collections.kai.bot.plugins"
+        switch = importlib.import_module(f"{base}.modules.kai_switch")
+        records = importlib.import_module(f"{base}.module_utils.install_records")
+
+    return Modules
+
+
+Hosts = Iterator[tuple[int, Host]]
+
+
+@pytest.fixture
+def hosts(tmp_path: Path, modules: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Yield a step and a fresh host for as long as a switch has so many steps."""
+    monkeypatch.setattr(os, "umask", lambda _mask: 0)
+
+    def fresh(name: str) -> Host:
+        shutil.rmtree(tmp_path / name, ignore_errors=True)
+        return Host(tmp_path / name, monkeypatch, modules)
+
+    return fresh
+
+
+def with_old_install(host: Host) -> None:
+    host.switch("a", OLD)
+    host.keep()
+    assert host.live() == (OLD, "a", True)
+    assert host.systemd.runs == host.live()
+
+
+def points(hosts: Any, prepare: Any, act: Any) -> Iterator[Host]:
+    """Yield a host on which ``act`` was killed before its first step, its second, and so on."""
+    for step in itertools.count():
+        host = hosts(str(step))
+        prepare(host)
+        ended = False
+        with host.killed_before(step):
+            act(host)
+            ended = True
+        yield host
+        if ended:
+            assert step > 10, "the steps were not counted"
+            return
+
+
+def test_a_killed_upgrade_can_be_taken_back(hosts: Any) -> None:
+    for host in points(hosts, with_old_install, lambda host: host.switch("b", NEW)):
+        host.restore()
+        assert host.live() == (OLD, "a", True)
+        assert host.systemd.active
+        assert host.systemd.runs == host.live()
+        assert host.scratch() == []
+        assert not (host.install_dir / "installs/pending").exists()
+
+
+def test_a_killed_upgrade_is_finished_by_the_next_run(hosts: Any) -> None:
+    for host in points(hosts, with_old_install, lambda host: host.switch("b", NEW)):
+        host.switch("b", NEW)
+        assert host.live() == (NEW, "b", True)
+        assert host.systemd.runs == host.live()
+        host.keep()
+        assert host.scratch() == []
+        secrets = list((host.install_dir / "installs").rglob("former"))
+        assert secrets == []
+
+
+def test_the_former_state_stays_the_proven_one_however_often_a_run_is_killed(hosts: Any) -> None:
+    def twice(host: Host) -> None:
+        host.switch("b", NEW)
+        host.switch("c", {**NEW, "etc/kai/env": "NEWER=1\n", "etc/kai/services.yaml": "x\n"})
+
+    for host in points(hosts, with_old_install, twice):
+        host.restore()
+        assert host.live() == (OLD, "a", True)
+        assert host.systemd.runs == host.live()
+
+
+def test_a_killed_first_install_can_be_taken_back(hosts: Any) -> None:
+    for host in points(hosts, lambda _host: None, lambda host: host.switch("a", OLD)):
+        host.restore()
+        assert host.live() == ({}, None, False)
+        assert not host.systemd.active
+        assert not (host.install_dir / "installs").exists() or host.systemd.runs is None
+        assert host.scratch() == []
+
+
+def test_a_killed_restore_is_finished_by_the_next(hosts: Any) -> None:
+    def prepare(host: Host) -> None:
+        with_old_install(host)
+        host.switch("b", NEW)
+
+    for host in points(hosts, prepare, lambda host: host.restore()):
+        host.restore()
+        assert host.live() == (OLD, "a", True)
+        assert host.systemd.runs == host.live()
+        assert not (host.install_dir / "installs/pending").exists()
+
+
+def test_an_install_is_on_record_or_can_still_be_taken_back(hosts: Any) -> None:
+    def prepare(host: Host) -> None:
+        with_old_install(host)
+        host.switch("b", NEW)
+
+    for host in points(hosts, prepare, lambda host: host.keep()):
+        kept = (host.install_dir / "installs/2").is_dir()
+        assert host.restore()["changed"] is not kept
+        assert host.live() == ((NEW, "b", True) if kept else (OLD, "a", True))
+
+
+def test_a_rollback_leaves_alone_what_no_install_wrote(hosts: Any) -> None:
+    host = hosts("host")
+    services = {"etc/kai/services.yaml": "given\n"}
+    with_old_install(host)
+    host.switch("b", {**NEW, **services})
+    host.keep()
+    (host.root / "etc/kai/workspaces.yaml").write_text("the operator's own\n", encoding="utf-8")
+    own = {"etc/kai/workspaces.yaml": "the operator's own\n"}
+
+    host.run(record=1)
+    host.keep()
+    # install 1 said nothing of services.yaml, so it is not known what should become of it
+    assert host.live() == ({**OLD, **services, **own}, "a", True)
+    host.run(record=2)
+    host.keep()
+    assert host.live() == ({**NEW, **services, **own}, "b", True)
+    assert host.systemd.runs == host.live()
