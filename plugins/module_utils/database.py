@@ -18,7 +18,6 @@ import shutil
 import signal
 import sqlite3
 import stat
-import tempfile
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -56,7 +55,10 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     Raises Refused when the database is damaged or cannot be read.
     """
     entry = pwd.getpwnam(account)
-    scratch = tempfile.mkdtemp(prefix=".snapshot-", dir=scratch_parent)
+    # always the same name, so that the next run removes what a killed one left
+    scratch = os.path.join(scratch_parent, ".snapshot")
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.mkdir(scratch, 0o700)
     try:
         os.chown(scratch, entry.pw_uid, entry.pw_gid)
         made = os.path.join(scratch, "kai.db")
@@ -72,11 +74,14 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
             status = os.fstat(source)
             if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
                 raise Refused(f"{made} is not the copy that was made")
-            target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            unfinished = f"{copy}.new"
+            remove_file(unfinished)
+            target = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(target, "wb") as writing:
                 shutil.copyfileobj(reading, writing)
                 writing.flush()
                 os.fsync(target)
+        os.rename(unfinished, copy)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -91,7 +96,8 @@ def exchange(path: str, copy: str, account: str, suffix: str) -> None:
 
     def do() -> None:
         mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o600
-        for companion in ("", *_COMPANIONS):
+        # the main file last: once it is away, nothing beside its place belongs to it any more
+        for companion in (*_COMPANIONS, ""):
             _rename(path + companion, path + suffix + companion)
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(target, "wb") as writing:
@@ -117,7 +123,7 @@ def exchange_back(path: str, account: str, suffix: str) -> None:
         if os.path.lexists(path + suffix):
             for companion in _COMPANIONS:
                 remove_file(path + companion)
-        # the main file first: while it is away, what lies beside its place belongs to another
+        # the main file first, for the same reason
         for companion in ("", *_COMPANIONS):
             _rename(path + suffix + companion, path + companion)
 

@@ -131,13 +131,15 @@ def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
     kept = "/opt/kai/installs/1/deployed/0"
     site.machine.run(["cp", "-p", kept, "/root/kept"])
     site.machine.run(["sed", "-i", "$ a KAI_STANDIN_HEALTH_STATUS=500", kept])
-    before = site.state()
-    done = site.run("rollback", "--yes", "--to", "1")
+    before, told = site.state(), rows(site, DATABASE)
+    done = site.run("rollback", "--yes", "--to", "1", "--with-database")
     assert done.code == 1
     assert "/health answers 500" in done.failure
     assert "The host is as it was before this run, and the bot answers again" in done.failure
     assert site.state() == before
     assert running(site)[1] == "200"
+    assert rows(site, DATABASE) == told
+    assert "before-rollback" not in site.machine.run(["ls", "/var/lib/kai"]).stdout
     site.machine.run(["cp", "-p", "/root/kept", kept])
 
 
@@ -205,12 +207,16 @@ def test_a_database_that_is_no_database_stops_the_install(site: Site) -> None:
     # as somebody who has the service user's rights would put it there
     machine.run(["install", "-m", "0600", "/dev/stdin", "/root/secret"], input="root's own")
     machine.run(["mv", DATABASE, f"{DATABASE}.real"])
-    for plant in (["cp", "/etc/passwd"], ["ln", "-s", "/root/secret"]):
-        machine.run([plant[0], *plant[1:], DATABASE])
+    for plant, reason in (
+        (["cp", "/etc/passwd"], "cannot be kept (file is not a database), so nothing is switched"),
+        (["ln", "-s", "/root/secret"], "Too many levels of symbolic links"),
+    ):
+        machine.run([*plant, DATABASE])
         machine.run(["chown", "-h", "kai", DATABASE])
         done = site.run("install")
         assert done.code == 1
-        assert f"{DATABASE} cannot be kept" in done.failure
+        assert DATABASE in done.failure
+        assert reason in done.failure
         assert site.state() == before
         machine.run(["rm", DATABASE])
     assert machine.run(["cat", "/root/secret"]).stdout == "root's own"

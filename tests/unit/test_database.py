@@ -1,0 +1,145 @@
+"""The bot's database is kept whole, and exchanged so that it can be brought back.
+
+The work is done in this process as the present account; tests/machine does it as the service user.
+"""
+
+import itertools
+import os
+import pwd
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.rules import database
+from kai_ansible.rules.root_files import Refused
+
+ACCOUNT = pwd.getpwuid(os.getuid()).pw_name
+SUFFIX = ".before-rollback-1"
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def attempt(_account: pwd.struct_passwd, work: Callable[[], None]) -> str:
+        try:
+            work()
+        except (OSError, sqlite3.Error) as error:
+            return str(error)
+        return ""
+
+    monkeypatch.setattr(database, "_as_account", attempt)
+
+
+def make(path: Path, *texts: str) -> None:
+    with closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute("CREATE TABLE IF NOT EXISTS said (text TEXT)")
+        opened.executemany("INSERT INTO said VALUES (?)", [(text,) for text in texts])
+
+
+def said(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as opened:
+        return [row[0] for row in opened.execute("SELECT text FROM said")]
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_copy_of_a_database_in_use_is_whole_and_private(tmp_path: Path, mode: str) -> None:
+    path, copy = tmp_path / "kai ?#%.db", tmp_path / "copy.db"
+    make(path, "one")
+    with closing(sqlite3.connect(path)) as bot:
+        bot.execute(f"PRAGMA journal_mode={mode}")
+        with bot:
+            bot.execute("INSERT INTO said VALUES ('two')")
+        if mode == "WAL":
+            # a turn that is not finished is not part of it
+            bot.execute("INSERT INTO said VALUES ('three')")
+        before = path.read_bytes()
+        database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
+        assert path.read_bytes() == before
+    assert said(copy) == ["one", "two"]
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / ".snapshot").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"no database at all" * 100),
+        lambda path: path.write_bytes(path.read_bytes()[:-4096]),
+        lambda path: path.unlink(),
+    ],
+    ids=["something else", "cut off", "absent"],
+)
+def test_a_damaged_database_is_refused(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
+    make(path, *("words" * 200 for _ in range(50)))
+    damage(path)
+    with pytest.raises(Refused, match="cannot be kept"):
+        database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
+    assert not copy.exists()
+    assert not (tmp_path / ".snapshot").exists()
+
+
+def test_an_empty_file_is_no_database_yet(tmp_path: Path) -> None:
+    path = tmp_path / "kai.db"
+    assert not database.has_content(str(path))
+    path.touch()
+    assert not database.has_content(str(path))
+    make(path)
+    assert database.has_content(str(path))
+    with pytest.raises(Refused, match="not a regular file"):
+        database.has_content(str(tmp_path))
+
+
+def places(tmp_path: Path) -> Iterator[tuple[int, Path, Path]]:
+    """Yield a step, a database that a bot left without tidying up, and a copy of an earlier one."""
+    for step in itertools.count():
+        directory = tmp_path / str(step)
+        directory.mkdir()
+        make(directory / "kai.db", "now")
+        (directory / "kai.db-wal").write_bytes(b"")
+        make(directory / "copy.db", "then")
+        yield step, directory / "kai.db", directory / "copy.db"
+
+
+def test_an_exchange_that_is_cut_short_anywhere_can_be_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    for name in ("rename", "open", "fchmod", "unlink"):
+        real = getattr(os, name)
+
+        def step(*arguments: object, real: Callable[..., object] = real, **named: object) -> object:
+            if left and left.pop() == 0:
+                raise Killed
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(os, name, step)
+
+    for number, path, copy in places(tmp_path):
+        before = path.read_bytes()
+        left[:] = range(number + 1)
+        try:
+            database.exchange(str(path), str(copy), ACCOUNT, SUFFIX)
+            ended = bool(left)
+        except Killed:
+            ended = False
+        left.clear()
+        if ended:
+            assert said(path) == ["then"]
+            assert said(path.with_name(path.name + SUFFIX)) == ["now"]
+            # what the bot left beside the one that goes away
+            path.with_name("kai.db-wal").write_bytes(b"another one's")
+        database.exchange_back(str(path), ACCOUNT, SUFFIX)
+        assert path.read_bytes() == before
+        assert path.with_name("kai.db-wal").read_bytes() == b""
+        database.exchange_back(str(path), ACCOUNT, SUFFIX)
+        assert path.read_bytes() == before
+        if ended:
+            assert number > 3, "the steps were not counted"
+            return
