@@ -15,9 +15,9 @@ from tests.machine.site import Site
 from tests.testbed.machines import Machine
 
 DATABASE = "/var/lib/kai/kai.db"
-# a bot that never rests: one row after the other, each in two tables
+# a bot that is always busy: one row after the other, each in two tables
 _WRITER = """
-import itertools, sqlite3
+import itertools, sqlite3, time
 database = sqlite3.connect('/var/lib/kai/kai.db', timeout=30, isolation_level=None)
 database.execute('PRAGMA journal_mode=WAL')
 for table in ('history', 'echo'):
@@ -27,6 +27,8 @@ for number in itertools.count(1):
     for table in ('history', 'echo'):
         database.execute(f'INSERT INTO {table} (text) VALUES (?)', (str(number) * 200,))
     database.execute('COMMIT')
+    # the bot itself has to get its turn
+    time.sleep(0.005)
 """
 _ROWS = """
 import json, sqlite3, sys
@@ -49,7 +51,7 @@ def site(machine: Machine) -> Iterator[Site]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site(machine, Path(directory))
-        site.set(kai_install_agent_timeout_seconds=100)
+        site.set(kai_install_agent_timeout_seconds=100, kai_install_health_timeout=10)
         site.install()
         machine.run(["systemd-run", "--unit=writer", "--uid=kai", "python3", "-c", _WRITER])
         deadline = time.monotonic() + WAIT_SECONDS

@@ -45,6 +45,26 @@ def test_words(render: Render, expression: str, result: str) -> None:
     assert render(expression) == result
 
 
+def test_a_rollback_knows_what_it_goes_back_to(render: Render) -> None:
+    installs = [
+        {"number": number, "release": "a", "snapshot": False, "time": "", "rolled_back_to": None}
+        for number in (1, 2)
+    ]
+    status = {
+        "installs": installs,
+        "releases": [{"id": "a", "state": "good", "live": True}],
+        "live": "a",
+        "unfinished": None,
+    }
+    found = render("status | kai.bot.rollback_choice('', false)", status=status)
+    assert (found["number"], found["release"], found["problems"]) == (1, "a", [])
+    found = render("status | kai.bot.rollback_choice(2, false)", status=status)
+    assert found["number"] == 2
+    found = render("status | kai.bot.rollback_choice('', true)", status=status)
+    assert found["number"] is None
+    assert "no snapshot" in found["problems"][0]["found"]
+
+
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
@@ -123,14 +143,12 @@ def read(
 
 
 def test_a_configuration(render: Render, contract: Contract) -> None:
-    given = variables(
-        webhook_port="9090", secret_extra_env={"TOKEN": "x", "GONE": None, "NUMBER": 5}
-    )
+    given = variables(secret_extra_env={"TOKEN": "x", "GONE": None, "NUMBER": 5})
     found = read(render, contract, given)
     assert found["problems"] == []
-    assert found["port"] == 9090
     assert found["host"]["service_user"] == "kai"
-    assert sorted(found["secrets"]) == sorted([TOKEN, SECRET, "x", "5"])
+    secrets = ["NUMBER", "TELEGRAM_BOT_TOKEN", "TOKEN", "WEBHOOK_SECRET"]
+    assert found["secret_keys"] == secrets
 
 
 @pytest.mark.parametrize("extra", [None, "", {}, ["x"], "x"])
@@ -139,7 +157,7 @@ def test_an_unusable_mapping_of_secrets_is_no_crash(
 ) -> None:
     found = read(render, contract, variables(secret_extra_env=extra))
     assert len(found["problems"]) == (1 if extra else 0)
-    assert sorted(found["secrets"]) == sorted([TOKEN, SECRET])
+    assert found["secret_keys"] == ["TELEGRAM_BOT_TOKEN", "WEBHOOK_SECRET"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""What rollback and status say before they reach a host. tests/machine does the rest."""
+
+import json
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.cli.desk import Desk, exit_code
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A desk whose only host nobody can reach, with a configuration that is not valid."""
+    desk = Desk(tmp_path / "desk")
+    entry = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh"}
+    desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
+    desk.write("inventory/host_vars/bot/kai.yml", {"kai_install_webhook_port": "none"})
+    return desk
+
+
+def test_a_rollback_is_not_begun_without_a_word(desk: Desk) -> None:
+    done = desk.run("rollback")
+    assert done.returncode == 2
+    assert "Say so with --yes" in done.stderr
+
+
+def test_a_rollback_asks_whether_it_is_meant(desk: Desk) -> None:
+    child = desk.spawn("rollback", "--to", "3", "--with-database")
+    child.expect(r"Roll bot back to 3, the database included")
+    child.sendline("")
+    child.expect("Nothing was changed")
+    child.expect(pexpect.EOF)
+    assert exit_code(child) == 0
+
+
+@pytest.mark.parametrize("command", [["rollback", "--yes"], ["status"]])
+def test_a_host_that_cannot_be_reached_is_told_and_nothing_else_stops_it(
+    desk: Desk, command: list[str]
+) -> None:
+    done = desk.run(*command, "--json")
+    assert done.returncode == 1
+    [failure] = json.loads(done.stdout)["failures"]
+    assert failure["host"] == "bot"
+    assert failure["fix"] == "check that the host is up and its ssh port is right"
