@@ -8,7 +8,7 @@ import importlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ NEW = {
     UNIT_FILE: "new\n",
 }
 STEPS = ("rename", "symlink", "unlink", "mkdir", "rmdir")
-NOTHING = ("absent", False, False)
 
 
 class Killed(BaseException):
@@ -138,14 +137,15 @@ class Host:
         result: dict[str, Any] = self.modules.switch.Switch(Module(**given)).run()
         return result
 
-    def switch(self, release: str, files: dict[str, str]) -> dict[str, Any]:
+    def switch(self, release: str, files: Mapping[str, str | None]) -> dict[str, Any]:
+        """Switch to a release and files; one without a text is not given."""
         entries = [
             {
                 "path": str(self.root / name),
-                "content": text,
+                "content": text or "",
                 "secret_content": None,
                 "mode": "0600",
-                "given": True,
+                "given": text is not None,
             }
             for name, text in files.items()
         ]
@@ -186,9 +186,6 @@ def modules(collection_plugins: None) -> Any:
         records = importlib.import_module(f"{base}.module_utils.install_records")
 
     return Modules
-
-
-Hosts = Iterator[tuple[int, Host]]
 
 
 @pytest.fixture
@@ -291,18 +288,18 @@ def test_an_install_is_on_record_or_can_still_be_taken_back(hosts: Any) -> None:
 
 def test_a_rollback_leaves_alone_what_no_install_wrote(hosts: Any) -> None:
     host = hosts("host")
-    services = {"etc/kai/services.yaml": "given\n"}
-    with_old_install(host)
-    host.switch("b", {**NEW, **services})
+    services, workspaces = "etc/kai/services.yaml", "etc/kai/workspaces.yaml"
+    host.switch("a", {**OLD, services: None, workspaces: None})
     host.keep()
-    (host.root / "etc/kai/workspaces.yaml").write_text("the operator's own\n", encoding="utf-8")
-    own = {"etc/kai/workspaces.yaml": "the operator's own\n"}
+    host.switch("b", {**NEW, services: "given\n", workspaces: None})
+    host.keep()
+    own = {workspaces: "the operator's own\n"}
+    (host.root / workspaces).write_text(own[workspaces], encoding="utf-8")
 
     host.run(record=1)
     host.keep()
-    # install 1 said nothing of services.yaml, so it is not known what should become of it
-    assert host.live() == ({**OLD, **services, **own}, "a", True)
+    assert host.live() == ({**OLD, **own}, "a", True)
     host.run(record=2)
     host.keep()
-    assert host.live() == ({**NEW, **services, **own}, "b", True)
+    assert host.live() == ({**NEW, services: "given\n", **own}, "b", True)
     assert host.systemd.runs == host.live()
