@@ -47,6 +47,12 @@ def said(path: Path) -> list[str]:
         return [row[0] for row in opened.execute("SELECT text FROM said")]
 
 
+def overwrite(path: Path, offset: int, content: bytes) -> None:
+    with path.open("r+b") as opened:
+        opened.seek(offset)
+        opened.write(content)
+
+
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_copy_of_a_database_in_use_is_whole_and_private(tmp_path: Path, mode: str) -> None:
     path, copy = tmp_path / "kai ?#%.db", tmp_path / "copy.db"
@@ -72,8 +78,9 @@ def test_a_copy_of_a_database_in_use_is_whole_and_private(tmp_path: Path, mode: 
         lambda path: path.write_bytes(b"no database at all" * 100),
         lambda path: path.write_bytes(path.read_bytes()[:-4096]),
         lambda path: path.unlink(),
+        lambda path: overwrite(path, 3 * 4096, bytes(4096)),
     ],
-    ids=["something else", "cut off", "absent"],
+    ids=["something else", "cut off", "absent", "a page lost"],
 )
 def test_a_damaged_database_is_refused(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     path, copy = tmp_path / "kai.db", tmp_path / "copy.db"

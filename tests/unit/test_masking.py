@@ -1,7 +1,7 @@
 """No secret stands in a text that others wrote."""
 
 import json
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, given
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kai_ansible.rules.masking import MASK, masked
 
-TOKEN = "123456789:AAbb/Cc+dd=ee"
+TOKEN = "123456789:AAbb/Cc+dd=e e"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,9 @@ TOKEN = "123456789:AAbb/Cc+dd=ee"
     [
         f"refused: {TOKEN}",
         f"GET https://api.telegram.org/bot{TOKEN}/getMe",
+        f"https://example.org/{quote(TOKEN)}",
         f"https://example.org/?token={quote(TOKEN, safe='')}&x=1",
+        f"https://example.org/?token={quote_plus(TOKEN)}&x=1",
         json.dumps({"token": TOKEN}),
         f"{TOKEN!r}",
     ],
