@@ -31,5 +31,5 @@ def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) 
 
 def variable_is_secret(contract: Mapping[str, Any], name: str) -> bool:
     """Return whether a variable belongs in the vault."""
-    keys = {variable(key): key for key in contract["settings"]}
+    keys = {variable(key): key for key in [*contract["host"], *contract["settings"]]}
     return name == SECRET_EXTRA or is_secret(contract, keys.get(name, ""))

@@ -138,6 +138,9 @@ def settings_page(contract: Mapping[str, Any]) -> str:
         ),
         "## Backends, providers and models",
         _table(("Backend", "Provider", "Key", "Models", "Default"), _model_rows(contract)),
+        "## Optional dependency groups",
+        _ABOUT_EXTRAS,
+        _table(("Extra", "Installed", "Modules proven"), _extra_rows(contract)),
         "## Variables of the service definition",
         f"Kai reads these before `{env_file}`, so the role puts them into the service definition.",
         _table(
@@ -235,6 +238,11 @@ itself does with a value that breaks a rule; the role refuses it. A field that i
 carried over."""
 
 
+_ABOUT_EXTRAS = """\
+Installed with Kai unless `kai_install_extras` names others. A release counts as complete only when
+the service user can import the modules."""
+
+
 class _IndentedDumper(yaml.SafeDumper):
     """Indents lists below their key, as yamllint expects."""
 
@@ -260,6 +268,8 @@ def _host_option(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[s
     option = {"description": sentences, **_ansible_type(spec)}
     if "default" in spec:
         option["default"] = spec["default"]
+    if spec.get("secret"):
+        option["no_log"] = True
     return option
 
 
@@ -400,7 +410,7 @@ def _host_rows(contract: Mapping[str, Any], section: str) -> list[tuple[str, ...
             _NONE,
             _type_and_range(contract, spec),
             f"`{env_text(spec['default'])}`" if "default" in spec else _NONE,
-            "no",
+            "yes" if spec.get("secret") else "no",
             spec.get("required", _NONE),
             _NONE,
             _NONE,
@@ -466,6 +476,17 @@ def _user_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
             _NONE if spec["kai_on_violation"] == "none" else spec["kai_on_violation"],
         )
         for name, spec in contract["user_fields"].items()
+    ]
+
+
+def _extra_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"`{name}`",
+            _when(extra.get("feature", "always")),
+            ", ".join(f"`{module}`" for module in extra["modules"]),
+        )
+        for name, extra in contract["package"]["extras"].items()
     ]
 
 

@@ -27,6 +27,7 @@ from ..module_utils.configuration import (
     read_configuration,
 )
 from ..module_utils.problems import Problem
+from ..module_utils.releases import modules_of_extras
 
 
 def plain(value: Any) -> Any:
@@ -66,7 +67,7 @@ def _configuration(contract: Any, given: Any, users_file: str | None) -> Configu
 
 
 def configuration(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
-    """Return what the variables mean: problems, notes, host and the env keys that hold secrets."""
+    """Return what the variables mean: problems, notes, host, modules and the keys of secrets."""
     given = plain(given)
     read = _configuration(plain(contract), given, users_file)
     extra = given.get("kai_install_secret_extra_env")
@@ -74,6 +75,7 @@ def configuration(given: Any, contract: Any, users_file: str | None = None) -> d
         "problems": [problem.as_dict() for problem in read.problems],
         "notes": read.notes,
         "host": read.host,
+        "modules": modules_of_extras(contract, read.host["extras"]),
         "secret_keys": sorted(
             {key for key in read.chosen if is_secret(contract, key)}
             | (set(extra or ()) & set(read.extra_env))
@@ -97,24 +99,28 @@ def desired_state(
 
 
 def python_for(interpreters: Sequence[Any], requires: str, wanted: str = "") -> dict[str, Any]:
-    """Return path and problem: the newest interpreter in the range, or the wanted one."""
+    """Return path and problems: the newest interpreter in the range, or the wanted one.
+
+    interpreters: those that kai_probe saw. requires: a range of versions, as in pyproject.toml.
+    """
     if not HAS_PACKAGING:
         raise AnsibleFilterError("the Python package 'packaging' is missing on the controller")
     try:
         accepted = SpecifierSet(requires)
     except InvalidSpecifier as error:
         raise AnsibleFilterError(f"requires-python {requires!r} is not a range") from error
-    if wanted:
-        return {"path": wanted, "problems": []}
+    seen = []
     for interpreter in interpreters:
-        if accepted.contains(interpreter["version"], prereleases=True):
-            return {"path": interpreter["path"], "problems": []}
-    seen = ", ".join(f"{entry['path']} ({entry['version']})" for entry in interpreters)
+        path, version, fault = (interpreter[key] for key in ("path", "version", "fault"))
+        if wanted and path != wanted:
+            continue
+        if not fault and accepted.contains(version, prereleases=True):
+            return {"path": path, "problems": []}
+        seen.append(f"{path}, which {fault or f'is {version}'}")
     problem = Problem(
         "kai_install_python",
-        f"no Python {requires} with the venv module on the host"
-        + (f", only {seen}" if seen else ""),
-        f"Python {requires}",
+        "; ".join(seen) if seen else "no Python on the host",
+        f"Python {requires} with its venv module, which the service user can run",
         "install it with its venv package, or set kai_install_python to its absolute path",
     )
     return {"path": "", "problems": [problem.as_dict()]}

@@ -22,6 +22,8 @@ from .models import (
 )
 from .people import Person, effective_person, pairs_in_use
 from .problems import Problem, listed, nearest
+from .releases import extras_by_feature, missing_extras
+from .sources import without_password
 from .values import UnacceptableValue, describe, env_text, read_value
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ def read_configuration(
     _fill_in(contract, configuration)
     _check_pairs(contract, configuration)
     _check_conditions(contract, configuration)
+    _choose_packages(contract, configuration)
     return configuration
 
 
@@ -151,14 +154,15 @@ def concerned(spec: Mapping[str, Any], configuration: Configuration) -> list[Per
 
 def is_secret(contract: Mapping[str, Any], key: str) -> bool:
     """Return whether a setting must be kept out of sight."""
-    return bool(contract["settings"].get(key, {}).get("secret", False))
+    spec = contract["settings"].get(key) or contract["host"].get(key, {})
+    return bool(spec.get("secret", False))
 
 
 def shown(contract: Mapping[str, Any], key: str, value: Any) -> str:
     """Return a value for a message: a secret only by its length."""
     if is_secret(contract, key):
         return f"a secret of {len(str(value))} characters"
-    return repr(value)
+    return without_password(repr(value))
 
 
 def canonical_key(contract: Mapping[str, Any], key: str) -> str:
@@ -191,7 +195,12 @@ def _read_host(
             configuration.host[name] = read_value(contract, spec, raw)
         except UnacceptableValue as error:
             configuration.problems.append(
-                Problem(variable(name), repr(raw), error.expected, f"set {variable(name)} to that")
+                Problem(
+                    variable(name),
+                    shown(contract, name, raw),
+                    error.expected,
+                    f"set {variable(name)} to that",
+                )
             )
 
 
@@ -590,3 +599,20 @@ def _check_conditions(contract: Mapping[str, Any], configuration: Configuration)
                     f"{person.name} uses {person.backend}, which cannot extract memories; "
                     f"{listed(able)} can."
                 )
+
+
+def _choose_packages(contract: Mapping[str, Any], configuration: Configuration) -> None:
+    host = configuration.host
+    circumstances = configuration.circumstances
+    if "extras" not in host:
+        host["extras"] = extras_by_feature(contract, circumstances)
+    configuration.problems += missing_extras(contract, circumstances, host["extras"])
+    if "index_url" in host and "wheelhouse" in host:
+        configuration.problems.append(
+            Problem(
+                variable("wheelhouse"),
+                f"both {variable('wheelhouse')} and {variable('index_url')}",
+                "one place that packages come from",
+                "remove one of the two",
+            )
+        )

@@ -33,10 +33,13 @@ def probe_request(contract: Mapping[str, Any], configuration: Configuration) -> 
     directories += configuration.settings.get("ALLOWED_WORKSPACES", [])
     for user in configuration.users:
         directories += user.get("allowed_workspaces", [])
+    if "wheelhouse" in host:
+        directories.append(host["wheelhouse"])
     return {
         "service_user": host["service_user"],
         "os_users": os_users(people),
         "install_dir": host["install_dir"],
+        "python": host.get("python", ""),
         "directories": list(dict.fromkeys(directories)),
         "env_file": contract["protected_files"]["env"]["path"],
         "sudoers_file": contract["sudoers"]["path"],

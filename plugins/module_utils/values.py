@@ -82,7 +82,7 @@ def describe(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
         "path": "an absolute path",
         "directory": "an absolute path of a directory",
         "directory_list": "absolute paths of directories, separated by commas",
-        "source": "a checkout or archive by its absolute path, or a git URL",
+        "source": "a checkout, archive or wheel by its absolute path, or a git URL",
         "url": "an https URL",
         "account": "the name of an account",
         "model": "the name of a model",

@@ -27,6 +27,10 @@ options:
     description: Where releases live.
     type: path
     required: true
+  python:
+    description: An interpreter to judge besides those in the usual places.
+    type: str
+    default: ""
   directories:
     description: Directories whose existence matters.
     type: list
@@ -133,7 +137,9 @@ probe:
       description: Paths of cat, tee, kill and visudo.
       type: dict
     interpreters:
-      description: Python interpreters that can make a virtual environment.
+      description:
+        - Python interpreters with path, version and fault, newest first. Without a fault one can
+          make a virtual environment that the service user can run.
       type: list
       elements: dict
     binaries:
@@ -174,6 +180,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.built_release import MARKER, is_complete
 from ..module_utils.env_file import read_env
 from ..module_utils.problems import Problem
 from ..module_utils.sudoers import commands_by_account, includes_directory
@@ -183,6 +190,12 @@ if TYPE_CHECKING:
 
 MAIN_POLICY = "/etc/sudoers"
 LOGIN_SHELL_SECONDS = 5
+INTERPRETER = """
+import sys
+print(".".join(str(part) for part in sys.version_info[:3]))
+import venv, ensurepip
+print(getattr(sys, "_base_executable", sys.executable))
+"""
 
 
 def account_of(name: str) -> pwd.struct_passwd | None:
@@ -337,27 +350,50 @@ class Host:
             )
 
     def interpreters(self) -> list[dict[str, Any]]:
-        """Return each Python that can make a virtual environment, newest first."""
+        """Return each Python 3 in the usual places and the one asked for, newest first."""
         found: dict[str, dict[str, Any]] = {}
         for directory in ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin"):
-            for path in sorted(glob.glob(f"{directory}/python3*")):
-                real = os.path.realpath(path)
-                if not re.fullmatch(r"python3(\.\d+)?", os.path.basename(path)) or real in found:
-                    continue
-                run = subprocess.run(
-                    [path, "-I", "-c", "import sys, venv, ensurepip; print(*sys.version_info[:3])"],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=20,
-                )
-                if run.returncode == 0:
-                    found[real] = {"path": path, "version": ".".join(run.stdout.split())}
+            # the name with a version first: python3 may be another Python after a system upgrade
+            for path in sorted(glob.glob(f"{directory}/python3*"), reverse=True):
+                if re.fullmatch(r"python3(\.\d+)?", os.path.basename(path)):
+                    found.setdefault(os.path.realpath(path), self.interpreter(path))
+        judged = list(found.values())
+        asked = self.parameters["python"]
+        if asked and asked not in [entry["path"] for entry in judged]:
+            judged.append(self.interpreter(asked))
         return sorted(
-            found.values(),
-            key=lambda entry: [int(part) for part in entry["version"].split(".")],
+            judged,
+            key=lambda entry: [int(part) for part in entry["version"].split(".") if part],
             reverse=True,
         )
+
+    def interpreter(self, path: str) -> dict[str, Any]:
+        """Return version and fault of what should be a Python, judged by running it."""
+        try:
+            run = subprocess.run(
+                [path, "-I", "-c", INTERPRETER],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=20,
+                cwd="/",
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return {"path": path, "version": "", "fault": f"does not run ({error})"}
+        lines = run.stdout.splitlines()
+        if run.returncode != 0 or len(lines) < 2:
+            words = (run.stderr.strip() or "it says nothing").splitlines()[-1]
+            version = lines[0] if lines else ""
+            return {"path": path, "version": version, "fault": f"is of no use ({words})"}
+        fault = None
+        if os.path.realpath(lines[1]) != os.path.realpath(path):
+            fault = f"is a script that starts {lines[1]}, today"
+        return {
+            "path": path,
+            "version": lines[0],
+            "fault": fault or self.fault_of(path, [self.parameters["service_user"]]),
+        }
 
     def kind(self, path: str) -> str:
         """Return directory, absent, unseen, or something else that a path is."""
@@ -380,7 +416,8 @@ class Host:
             live = None
         complete = [
             os.path.basename(os.path.dirname(marker))
-            for marker in sorted(glob.glob(os.path.join(glob.escape(root), "*", ".complete")))
+            for marker in sorted(glob.glob(os.path.join(glob.escape(root), "*", MARKER)))
+            if is_complete(os.path.dirname(marker))
         ]
         return {"live": live, "complete": complete}
 
@@ -521,6 +558,7 @@ def main() -> None:
             "service_user": {"type": "str", "required": True},
             "os_users": {"type": "list", "elements": "str", "default": []},
             "install_dir": {"type": "path", "required": True},
+            "python": {"type": "str", "default": ""},
             "directories": {"type": "list", "elements": "path", "default": []},
             "env_file": {"type": "path", "required": True},
             "sudoers_file": {"type": "path", "required": True},

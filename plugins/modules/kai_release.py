@@ -13,30 +13,59 @@ version_added: 0.1.0
 description:
   - Unpacks an archive made by M(kai.bot.kai_source) and builds its virtual environment beside the
     live release, which is not touched.
-  - A release counts as complete only when everything succeeded; what an interrupted build left is
-    built anew.
+  - A release counts as complete only when everything succeeded and its modules could be imported
+    as the service user. What an interrupted build left is built anew.
+  - Packages are installed by uv where the host has it, else by pip, with the same result. Nothing
+    of the caller's environment and of the host's pip and uv configuration has a say in it but the
+    proxies in C(http_proxy), C(https_proxy) and C(no_proxy).
+  - One build runs at a time. A build waits for the one of an earlier run that was cut off.
 options:
   path:
-    description: The release's directory.
+    description: The release's directory. Its parent exists.
     type: path
     required: true
   archive:
-    description: The archive on the host; it is removed afterwards.
+    description: The archive on the host; it is removed.
     type: path
     required: true
   python:
     description: The interpreter for the virtual environment.
     type: path
     required: true
+  wheel:
+    description: Path of a wheel below the release, installed in place of the release's own code.
+    type: str
+    default: ""
   extras:
     description: Optional dependency groups to install.
     type: list
     elements: str
     default: []
   constraints:
-    description: Path of pip constraints inside the release, used when it exists.
+    description: Path of pip constraints below the release, used when it exists.
     type: str
-    default: requirements/constraints.txt
+    required: true
+  index_url:
+    description: Where packages come from in place of PyPI; it may hold a password.
+    type: str
+  wheelhouse:
+    description:
+      - A directory on the host that has every package that is needed, so that no index is asked.
+      - Nobody but root may be able to write to it.
+    type: path
+  module:
+    description: The module that the bot is started by.
+    type: str
+    required: true
+  modules:
+    description: More modules that have to be importable.
+    type: list
+    elements: str
+    default: []
+  service_user:
+    description: The account that has to be able to import them; nobody, until there is such one.
+    type: str
+    required: true
 attributes:
   check_mode:
     support: full
@@ -54,85 +83,314 @@ EXAMPLES = r"""
     archive: /opt/kai/releases/.0a1b2c3d4e5f.tar.gz
     python: /usr/bin/python3.13
     extras: [memory]
+    constraints: requirements/constraints.txt
+    module: kai
+    modules: [mem0]
+    service_user: kai
 """
 
 RETURN = r"""
+installed:
+  description: What the virtual environment holds, as in a file of requirements.
+  returned: when built
+  type: list
+  elements: str
+  sample: [kai==1.2.0, pyyaml==6.0.3]
+installer:
+  description: What installed it.
+  returned: when built
+  type: str
+  sample: uv
 seconds:
   description: How long the build took.
   returned: when built
   type: float
 """
 
+import contextlib
+import fcntl
 import os
+import pwd
+import re
 import shutil
+import stat
 import subprocess
 import tarfile
 import time
-from typing import Any
+import urllib.parse
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-MARKER = ".complete"
+from ..module_utils.built_release import ENVIRONMENT, MARKER, is_complete
+from ..module_utils.sources import fault_of_member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 LAST_LINES = 15
+LOCK_SECONDS = 900
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+# how pip and uv begin the line that says why they failed
+CAUSE = re.compile(r"\s*(ERROR|error|×|\w*Error)\b[: ]")
+IMPORTS = """
+import importlib, importlib.util, sys
+failed = False
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        print(f"error: {name} cannot be imported: {type(error).__name__}: {error}")
+        failed = True
+if not failed and importlib.util.find_spec(sys.argv[1] + ".__main__") is None:
+    print(f"error: {sys.argv[1]} cannot be started: it has no module __main__")
+    failed = True
+sys.exit(failed)
+"""
+LISTING = """
+import importlib.metadata, re
+for package in importlib.metadata.distributions():
+    name = re.sub("[-_.]+", "-", package.metadata["Name"]).lower()
+    print(f"{name}=={package.version}")
+"""
 
 
 class BuildFailed(Exception):
-    """A step of a build that failed, with the end of what it said."""
+    """A step of a build that failed, with its cause and the end of what it said."""
 
 
-def step(name: str, *command: str) -> None:
-    """Run one command of a build. Raises BuildFailed."""
-    # nothing of the caller's environment may steer what root installs, except how to reach an index
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if key.startswith("PIP_") or key.lower() in ("http_proxy", "https_proxy", "no_proxy")
-    }
-    environment.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME="/root", LANG="C.UTF-8")
-    run = subprocess.run(
-        list(command), capture_output=True, text=True, check=False, env=environment, cwd="/"
-    )
-    if run.returncode != 0:
-        said = (run.stdout + run.stderr).strip().splitlines()[-LAST_LINES:]
-        raise BuildFailed(f"{name} failed ({' '.join(command)}):\n" + "\n".join(said))
+@contextlib.contextmanager
+def only_build_in(directory: str) -> Iterator[int]:
+    """Hold the lock of a directory of releases; yields its descriptor, which children inherit.
+
+    So a build counts as running until the last of its installers has ended, even when Ansible and
+    this module were killed. Raises BuildFailed when another build does not end.
+    """
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise BuildFailed(
+                        f"another build in {directory} has not ended after {LOCK_SECONDS} s; find "
+                        f"it on the host with lslocks, end it, and run this again"
+                    ) from None
+                time.sleep(0.5)
+        yield lock
+    finally:
+        os.close(lock)
 
 
-def unpack(archive: str, path: str) -> None:
-    """Unpack an archive of kai_source, owned by root, with the modes it carries."""
-    with tarfile.open(archive) as packed:
+def unpack(archive: Any, path: str) -> None:
+    """Unpack an open archive of kai_source below a new directory, with the modes it carries."""
+    archive.seek(0)
+    with tarfile.open(fileobj=archive) as packed:
         for member in packed:
+            content = packed.extractfile(member) if member.isreg() else None
+            if content is None or fault_of_member(member.name):
+                raise BuildFailed(f"the archive has {member.name}, which is not a file below it")
             target = os.path.join(path, member.name)
             os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-            content = packed.extractfile(member)
-            if content is None:
-                raise BuildFailed(f"{archive}: {member.name} is not a file")
             with open(target, "xb") as handle:
                 shutil.copyfileobj(content, handle)
-                os.fchmod(handle.fileno(), member.mode)
+                os.fchmod(handle.fileno(), 0o755 if member.mode & 0o100 else 0o644)
 
 
-def build(parameters: dict[str, Any]) -> None:
-    """Build a release from nothing. Raises BuildFailed."""
-    path = parameters["path"]
-    shutil.rmtree(path, ignore_errors=True)
-    os.makedirs(path, mode=0o755)
-    unpack(parameters["archive"], path)
-    environment = os.path.join(path, "venv")
-    step("making the virtual environment", parameters["python"], "-I", "-m", "venv", environment)
-    extras = ",".join(parameters["extras"])
-    requirement = f"{path}[{extras}]" if extras else path
-    constraints = os.path.join(path, parameters["constraints"])
-    step(
-        "installing Kai",
-        os.path.join(environment, "bin", "python"),
-        *("-I", "-m", "pip", "install", "--no-input", "--quiet", "--disable-pip-version-check"),
-        *(("--constraint", constraints) if os.path.exists(constraints) else ()),
-        requirement,
-    )
-    for leftover in ("build", *(name for name in os.listdir(path) if name.endswith(".egg-info"))):
-        shutil.rmtree(os.path.join(path, leftover), ignore_errors=True)
-    with open(os.path.join(path, MARKER), "x", encoding="utf-8"):
-        pass
+def loose_path(wheelhouse: str) -> str | None:
+    """Return what of a directory, its parents or its files others than root could change."""
+    parts = [part for part in os.path.realpath(wheelhouse).split("/") if part]
+    parents = ["/" + "/".join(parts[:count]) for count in range(len(parts) + 1)]
+    for path in [*parents, *(entry.path for entry in os.scandir(wheelhouse))]:
+        status = os.stat(path)
+        if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return path
+    return None
+
+
+def settle(path: str) -> None:
+    """Let everybody read and nobody but root write what a release holds."""
+    for parent, directories, files in os.walk(path):
+        for name in [*directories, *files]:
+            full = os.path.join(parent, name)
+            mode = os.lstat(full).st_mode
+            if stat.S_ISLNK(mode):
+                continue
+            runs = stat.S_ISDIR(mode) or mode & stat.S_IXUSR
+            wanted = 0o755 if runs else 0o644
+            if stat.S_IMODE(mode) != wanted:
+                os.chmod(full, wanted)
+
+
+def passwords_of(url: str) -> set[str]:
+    """Return the parts of a URL that must not be seen, as written and as they are meant."""
+    login = urllib.parse.urlsplit(url).netloc.rpartition("@")[0]
+    name, colon, password = login.partition(":")
+    secret = password if colon else name
+    return {part for part in (url, login, secret, urllib.parse.unquote(secret)) if part}
+
+
+class Build:
+    """The build of one release, from nothing."""
+
+    def __init__(self, parameters: dict[str, Any], lock: int) -> None:
+        self.parameters = parameters
+        self.lock = lock
+        self.path: str = parameters["path"]
+        self.scratch = os.path.join(self.path, ".build")
+        self.source = os.path.join(self.scratch, "source")
+        self.python = os.path.join(self.path, ENVIRONMENT, "bin", "python")
+        self.uv = shutil.which("uv", path=SYSTEM_PATH)
+
+    def run(self, archive: Any) -> list[str]:
+        """Build the release and return what was installed. Raises BuildFailed and OSError."""
+        if os.path.lexists(self.path):
+            shutil.rmtree(self.path)
+        for directory in (self.path, self.scratch):
+            os.mkdir(directory, 0o755)
+        for name in ("home", "tmp"):
+            os.mkdir(os.path.join(self.scratch, name), 0o700)
+        # built from a copy, as a build leaves its own files in the source
+        unpack(archive, self.source)
+        self.install()
+        self.prove()
+        listing = self.step("listing what is installed", [self.python, "-I", "-c", LISTING])
+        shutil.rmtree(self.scratch)
+        unpack(archive, self.path)
+        settle(self.path)
+        # a power cut must not keep the marker and lose what it stands for
+        os.sync()
+        with open(os.path.join(self.path, MARKER), "x", encoding="utf-8"):
+            pass
+        return sorted(listing.splitlines())
+
+    def install(self) -> None:
+        """Make the virtual environment and install Kai into it, without pip itself."""
+        environment = os.path.join(self.path, ENVIRONMENT)
+        self.make_environment(environment, "--without-pip")
+        if self.uv:
+            installer = [self.uv, "pip", "install", "--python", self.python]
+            # no index of the source's own, and no file that is shared with a cache
+            installer += ["--no-sources", "--link-mode", "copy", "--compile-bytecode", "--quiet"]
+        else:
+            tools = os.path.join(self.scratch, "pip")
+            self.make_environment(tools)
+            installer = [os.path.join(tools, "bin", "python"), "-I", "-m", "pip"]
+            installer += ["--python", self.python, "install", "--no-input", "--quiet"]
+            installer += ["--disable-pip-version-check", "--root-user-action", "ignore"]
+        wheelhouse = self.parameters["wheelhouse"]
+        if wheelhouse:
+            installer += ["--no-index", "--find-links", wheelhouse]
+        constraints = os.path.join(self.source, self.parameters["constraints"])
+        if os.path.exists(constraints):
+            installer += ["--constraint", constraints]
+        extras = ",".join(self.parameters["extras"])
+        kai = os.path.join(self.source, self.parameters["wheel"]).rstrip("/")
+        self.step("installing Kai", [*installer, f"{kai}[{extras}]" if extras else kai])
+
+    def make_environment(self, path: str, *options: str) -> None:
+        """Make a virtual environment."""
+        command = [self.parameters["python"], "-I", "-m", "venv", *options, path]
+        self.step("making the virtual environment", command)
+
+    def prove(self) -> None:
+        """Import as the service user what the bot will import."""
+        try:
+            account = pwd.getpwnam(self.parameters["service_user"])
+        except KeyError:
+            account = pwd.getpwnam("nobody")
+        # some libraries make their first files when they are imported
+        home = os.path.join(self.scratch, "home")
+        os.chown(home, account.pw_uid, account.pw_gid)
+        modules = [self.parameters["module"], *self.parameters["modules"]]
+        self.step(
+            f"importing as {account.pw_name}",
+            [self.python, "-I", "-B", "-c", IMPORTS, *modules],
+            environment={"HOME": home, "TMPDIR": home, "USER": account.pw_name},
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=os.getgrouplist(account.pw_name, account.pw_gid),
+        )
+
+    def step(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str] | None = None,
+        **account: Any,
+    ) -> str:
+        """Run one command of a build and return what it prints. Raises BuildFailed."""
+        run = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **(environment or self.environment())},
+            cwd="/",
+            pass_fds=(self.lock,),
+            **account,
+        )
+        if run.returncode != 0:
+            said = run.stdout.strip().splitlines()
+            cause = next((line for line in said if CAUSE.match(line)), said[-1] if said else "")
+            lines = [f"{name} failed: {cause.strip()}", f"the end of {command[0]}'s words:"]
+            raise BuildFailed("\n".join([*lines, *said[-LAST_LINES:]]))
+        return run.stdout
+
+    def environment(self) -> dict[str, str]:
+        """Return what steers pip, uv and the builds that they start."""
+        caches = os.path.join(pwd.getpwuid(os.geteuid()).pw_dir, ".cache")
+        environment = {
+            "HOME": os.path.join(self.scratch, "home"),
+            "TMPDIR": os.path.join(self.scratch, "tmp"),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_CACHE_DIR": os.path.join(caches, "pip"),
+            "UV_NO_CONFIG": "1",
+            "UV_CACHE_DIR": os.path.join(caches, "uv"),
+            "UV_PYTHON_DOWNLOADS": "never",
+            # the certificates that the host trusts, as with pip
+            "UV_NATIVE_TLS": "1",
+        }
+        environment.update(
+            (key, value) for key, value in os.environ.items() if key.lower() in PROXIES
+        )
+        if self.parameters["index_url"]:
+            # everybody may read the arguments of a process, but not its environment
+            for key in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+                environment[key] = self.parameters["index_url"]
+        return environment
+
+
+def build(parameters: dict[str, Any], archive: Any, lock: int) -> dict[str, Any]:
+    """Build a release; returns the result of the module. What failed leaves nothing behind."""
+    started = time.monotonic()
+    work = Build(parameters, lock)
+    try:
+        if parameters["wheelhouse"]:
+            loose = loose_path(parameters["wheelhouse"])
+            if loose:
+                raise BuildFailed(
+                    f"kai_install_wheelhouse: found {loose}, which others than root can change, "
+                    f"expected a directory of root's. Fix: chown -R root: {loose} && chmod -R go-w "
+                    f"{loose}"
+                )
+        installed = work.run(archive)
+    except BaseException:
+        shutil.rmtree(work.path, ignore_errors=True)
+        raise
+    return {
+        "changed": True,
+        "installed": installed,
+        "installer": "uv" if work.uv else "pip",
+        "seconds": round(time.monotonic() - started, 1),
+    }
 
 
 def main() -> None:
@@ -142,27 +400,35 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "archive": {"type": "path", "required": True},
             "python": {"type": "path", "required": True},
+            "wheel": {"type": "str", "default": ""},
             "extras": {"type": "list", "elements": "str", "default": []},
-            "constraints": {"type": "str", "default": "requirements/constraints.txt"},
+            "constraints": {"type": "str", "required": True},
+            "index_url": {"type": "str", "no_log": True},
+            "wheelhouse": {"type": "path"},
+            "module": {"type": "str", "required": True},
+            "modules": {"type": "list", "elements": "str", "default": []},
+            "service_user": {"type": "str", "required": True},
         },
         supports_check_mode=True,
     )
     parameters = module.params
-    if os.path.exists(os.path.join(parameters["path"], MARKER)):
-        module.exit_json(changed=False)
     if module.check_mode:
-        module.exit_json(changed=True)
+        module.exit_json(changed=not is_complete(parameters["path"]))
     os.umask(0o022)
-    started = time.monotonic()
+    if parameters["index_url"]:
+        # pip and uv may repeat a part of it
+        module.no_log_values.update(passwords_of(parameters["index_url"]))
     try:
-        build(parameters)
-    except (BuildFailed, OSError, tarfile.TarError) as error:
-        shutil.rmtree(parameters["path"], ignore_errors=True)
-        module.fail_json(msg=str(error))
-    finally:
-        if os.path.exists(parameters["archive"]):
+        with open(parameters["archive"], "rb") as archive:
+            # it is of no use to anybody else, and this may be killed
             os.unlink(parameters["archive"])
-    module.exit_json(changed=True, seconds=round(time.monotonic() - started, 1))
+            with only_build_in(os.path.dirname(parameters["path"])) as lock:
+                result: dict[str, Any] = {"changed": False}
+                if not is_complete(parameters["path"]):
+                    result = build(parameters, archive, lock)
+    except (BuildFailed, OSError, tarfile.TarError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

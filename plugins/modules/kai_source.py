@@ -8,20 +8,37 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_source
-short_description: A release of Kai is identified, and packed when asked for
+short_description: A release of Kai is identified and packed
 version_added: 0.1.0
 description:
-  - Reads Kai's code from a checkout, a directory, an archive or a git URL.
+  - Reads Kai's code from a checkout, a directory, an archive, a wheel or a git URL, and packs it.
   - The same content gives the same identifier and the same bytes, whoever packs it and when.
+  - What was packed once is not read again while O(cache) is the same, so that every host of a play
+    gets the same code.
   - Runs on the controller; delegate it to localhost.
 options:
   source:
-    description: A directory, an archive (tar or zip) or a git URL.
+    description: A directory, an archive (tar or zip), a wheel or a git URL.
     type: str
     required: true
   version:
     description: Branch, tag or commit; only for a git URL.
     type: str
+  files:
+    description:
+      - Paths and globs below a directory, which say what of it belongs to the release.
+      - Without them that is what git tracks, or, outside of a checkout, everything but the products
+        of a build.
+    type: list
+    elements: str
+    default: []
+  constraints:
+    description: A file of pip constraints that takes the place of those in the source.
+    type: path
+  constraints_path:
+    description: Path of the constraints below the source.
+    type: str
+    required: true
   extras:
     description: Optional dependency groups, which are part of a release's identity.
     type: list
@@ -31,13 +48,23 @@ options:
     description: The interpreter asked for, which is part of a release's identity.
     type: str
     default: ""
-  dest:
-    description: Where to write the archive; without it nothing is written.
+  live:
+    description: The name of the release that is live on the host.
+    type: str
+    default: ""
+  complete:
+    description: The names of the releases that work on the host.
+    type: list
+    elements: str
+    default: []
+  cache:
+    description: A directory of the caller, who removes it, for what was packed.
     type: path
+    required: true
 attributes:
   check_mode:
     support: full
-    description: Writes only O(dest), a temporary file of the caller.
+    description: Writes only to O(cache).
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -48,34 +75,52 @@ EXAMPLES = r"""
 - name: The release is identified
   kai.bot.kai_source:
     source: /home/me/kai
+    constraints_path: requirements/constraints.txt
     extras: [memory]
+    cache: "{{ lookup('ansible.builtin.config', 'DEFAULT_LOCAL_TMP') }}"
   delegate_to: localhost
   register: source
 """
 
 RETURN = r"""
 release:
-  description: Identifier of the release, twelve hexadecimal digits.
+  description: Name of the release, twelve hexadecimal digits that follow from its content.
   returned: always
   type: str
   sample: 0a1b2c3d4e5f
+archive:
+  description: The packed release below O(cache), readable by its owner alone.
+  returned: always
+  type: str
+packed:
+  description: Whether this call packed it, and not an earlier one with the same O(cache).
+  returned: always
+  type: bool
 requires_python:
-  description: What pyproject.toml asks for, empty when it does not say.
+  description: What the source asks for, empty when it does not say.
   returned: always
   type: str
   sample: ">=3.13"
-files:
-  description: How many files the release has.
+wheel:
+  description: The name of the wheel in the release, empty when its code is built on the host.
   returned: always
-  type: int
+  type: str
+constrained:
+  description: Whether the release has constraints.
+  returned: always
+  type: bool
 """
 
+import email
+import fcntl
+import glob
 import gzip
 import hashlib
 import io
 import json
 import os
 import re
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -84,18 +129,26 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.sources import is_git_url
-
-LEFT_OUT = re.compile(
-    r"(^|/)(\.git|\.venv|venv|__pycache__|build|dist|\.env|install\.conf|users\.yaml|[^/]*\.egg-info)(/|$)"
-    r"|\.pyc$"
+from ..module_utils.releases import digest_of_files, release_identifier, release_name
+from ..module_utils.sources import (
+    belongs_to_release,
+    fault_of_member,
+    is_git_url,
+    without_common_directory,
 )
+
+try:
+    import tomllib
+except ImportError:  # every controller has it; a mere import test may not
+    tomllib = None
+
+WHEEL_DATA = re.compile(r"[^/]+\.data/data/")
 # content and whether it is executable, by path inside the release
-Files = dict
+Files = dict[str, tuple[bytes, bool]]
 
 
 class Refused(Exception):
-    """A source that cannot be read, with the reason and what to do."""
+    """A source that cannot be used, with the reason and what to do."""
 
 
 def git(*arguments: str) -> bytes:
@@ -109,72 +162,132 @@ def git(*arguments: str) -> bytes:
     except FileNotFoundError as error:
         raise Refused("git is not installed on the machine that runs Ansible") from error
     if run.returncode != 0:
-        raise Refused(f"git {arguments[0]}: {run.stderr.decode(errors='replace').strip()}")
+        raise Refused(f"git failed: {run.stderr.decode(errors='replace').strip()}")
     return run.stdout
 
 
-def from_directory(path: str) -> Files:
-    """Return what a checkout tracks, or what a plain directory holds without build products."""
-    if os.path.exists(os.path.join(path, ".git")) or inside_checkout(path):
-        names = [
-            os.fsdecode(name) for name in git("-C", path, "ls-files", "-z").split(b"\0") if name
-        ]
-    else:
-        names = [
-            os.path.relpath(os.path.join(parent, name), path)
-            for parent, directories, files in os.walk(path)
-            for name in files
-        ]
-        names = [name for name in names if not LEFT_OUT.search(name)]
-    found = {}
-    for name in names:
-        full = os.path.join(path, name)
-        if os.path.islink(full):
-            raise Refused(f"{full} is a link; a release holds files only")
-        if os.path.isfile(full):
-            with open(full, "rb") as handle:
-                found[name] = (handle.read(), os.access(full, os.X_OK))
+def tracked(path: str) -> list[str] | None:
+    """Return what git tracks below a directory, None when that is nothing."""
+    try:
+        names = git("-C", path, "ls-files", "-z").split(b"\0")
+    except Refused:
+        # what says that it is a checkout must be readable as one
+        if os.path.exists(os.path.join(path, ".git")):
+            raise
+        return None
+    return [os.fsdecode(name) for name in names if name] or None
+
+
+def walked(path: str) -> list[str]:
+    """Return every file and link below a directory."""
+    return [
+        os.path.relpath(os.path.join(parent, name), path)
+        for parent, directories, files in os.walk(path)
+        for name in [*files, *directories]
+        if name in files or os.path.islink(os.path.join(parent, name))
+    ]
+
+
+def matched(path: str, patterns: list[str]) -> list[str]:
+    """Return the files below a directory that paths and globs name. Raises Refused."""
+    found: list[str] = []
+    for pattern in patterns:
+        fault = fault_of_member(pattern)
+        if fault:
+            raise Refused(f"kai_install_source_files: {pattern!r} {fault}; name it from {path}")
+        names = glob.glob(os.path.join(glob.escape(path), pattern), recursive=True)
+        if not names:
+            raise Refused(f"kai_install_source_files: nothing in {path} matches {pattern!r}")
+        for name in names:
+            inner = walked(name) if os.path.isdir(name) and not os.path.islink(name) else [""]
+            found += [os.path.relpath(os.path.join(name, part), path) for part in inner]
     return found
 
 
-def inside_checkout(path: str) -> bool:
-    """Return whether a directory is part of what a checkout tracks."""
-    try:
-        return bool(git("-C", path, "ls-files", "-z"))
-    except Refused:
-        return False
+def from_directory(path: str, patterns: list[str]) -> Files:
+    """Return what was asked for, else what a checkout tracks, else what a directory holds."""
+    names = matched(path, patterns) if patterns else tracked(path)
+    found = {}
+    for name in walked(path) if names is None else names:
+        full = os.path.join(path, name)
+        # tracked, but deleted by whoever works in the checkout
+        if not belongs_to_release(name) or not os.path.lexists(full):
+            continue
+        if os.path.islink(full) or not os.path.isfile(full):
+            raise Refused(
+                f"{full} is a link, a submodule or a device; a release holds files only. Name what "
+                f"belongs to it in kai_install_source_files"
+            )
+        with open(full, "rb") as handle:
+            found[name] = (handle.read(), os.access(full, os.X_OK))
+    return found
+
+
+def from_zip(path: str) -> Files:
+    """Return the files of a zip archive. Raises Refused for anything but files."""
+    found: Files = {}
+    with zipfile.ZipFile(path) as packed:
+        for entry in packed.infolist():
+            mode = entry.external_attr >> 16
+            if entry.is_dir():
+                continue
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                raise Refused(f"{path}: {entry.filename} is not a file; a release holds files only")
+            found[entry.filename] = (packed.read(entry), bool(mode & 0o100))
+    return found
+
+
+def from_tar(path: str) -> Files:
+    """Return the files of a tar archive. Raises Refused for anything but files."""
+    found: Files = {}
+    with tarfile.open(path) as packed:
+        for member in packed:
+            if member.isdir():
+                continue
+            handle = packed.extractfile(member) if member.isreg() else None
+            if handle is None:
+                raise Refused(f"{path}: {member.name} is not a file; a release holds files only")
+            found[member.name] = (handle.read(), bool(member.mode & 0o100))
+    return found
 
 
 def from_archive(path: str) -> Files:
-    """Return the files of a tar or zip archive; one directory that holds everything is cut off."""
-    found: Files = {}
+    """Return the files of an archive; one directory that holds everything is cut off."""
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as packed:
-            for entry in packed.infolist():
-                if not entry.is_dir():
-                    executable = bool(entry.external_attr >> 16 & 0o100)
-                    found[entry.filename] = (packed.read(entry), executable)
+        found = from_zip(path)
     elif tarfile.is_tarfile(path):
-        with tarfile.open(path) as packed:
-            for member in packed:
-                if member.isfile():
-                    handle = packed.extractfile(member)
-                    found[member.name] = (
-                        handle.read() if handle else b"",
-                        bool(member.mode & 0o100),
-                    )
-                elif not member.isdir():
-                    raise Refused(f"{path}: {member.name} is a link; a release holds files only")
+        found = from_tar(path)
     else:
-        raise Refused(f"{path} is neither a directory nor a tar or zip archive")
-    found = {os.path.normpath(name): content for name, content in found.items()}
+        raise Refused(f"{path} is neither a directory nor a wheel, a tar or a zip archive")
     for name in found:
-        if name.startswith("/") or name.split("/")[0] == "..":
-            raise Refused(f"{path}: {name} leads out of the archive")
-    tops = {name.split("/")[0] for name in found}
-    if len(tops) == 1 and all("/" in name for name in found):
-        found = {name.split("/", 1)[1]: content for name, content in found.items()}
-    return {name: content for name, content in found.items() if not LEFT_OUT.search(name)}
+        fault = fault_of_member(name)
+        if fault:
+            raise Refused(f"{path}: {name} {fault}")
+    files = without_common_directory(found)
+    return {name: content for name, content in files.items() if belongs_to_release(name)}
+
+
+def from_wheel(path: str) -> tuple[Files, str]:
+    """Return a wheel and its data files, which lie where a checkout has them; and what it asks for.
+
+    What it asks for is a range of Python versions, empty when it does not say.
+    """
+    held = from_zip(path)
+    found = {
+        WHEEL_DATA.sub("", name): content
+        for name, content in held.items()
+        if WHEEL_DATA.match(name)
+    }
+    for name in found:
+        fault = fault_of_member(name)
+        if fault:
+            raise Refused(f"{path}: {name} {fault}")
+    metadata = [name for name in held if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
+    if len(metadata) != 1:
+        raise Refused(f"{path} is not a wheel: it has no METADATA")
+    with open(path, "rb") as handle:
+        found[os.path.basename(path)] = (handle.read(), False)
+    return found, email.message_from_bytes(held[metadata[0]][0]).get("Requires-Python", "")
 
 
 def from_git(url: str, version: str | None) -> Files:
@@ -182,28 +295,53 @@ def from_git(url: str, version: str | None) -> Files:
     with tempfile.TemporaryDirectory(prefix="kai-source-") as scratch:
         git("init", "--quiet", scratch)
         git("-C", scratch, "fetch", "--quiet", "--depth=1", "--", url, version or "HEAD")
-        packed = os.path.join(scratch, "source.tar")
-        git("-C", scratch, "archive", "--format=tar", f"--output={packed}", "FETCH_HEAD")
-        return from_archive(packed)
-
-
-def files_of(source: str, version: str | None) -> Files:
-    """Return the files of a source of any kind. Raises Refused."""
-    if is_git_url(source):
-        return from_git(source, version)
-    if version:
-        raise Refused(f"version {version!r} is given, but {source} is not a git URL")
-    if os.path.isdir(source):
-        return from_directory(source)
-    if os.path.isfile(source):
-        return from_archive(source)
-    raise Refused(f"{source} does not exist on the machine that runs Ansible")
+        # as in a checkout of the operator's, and not as archives are exported
+        git("-C", scratch, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+        return from_directory(scratch, [])
 
 
 def requires_python(pyproject: bytes) -> str:
     """Return the interpreter range of a pyproject.toml, empty when it names none."""
-    match = re.search(rb"""(?m)^requires-python\s*=\s*["']([^"']*)["']""", pyproject)
-    return match[1].decode() if match else ""
+    try:
+        return str(tomllib.loads(pyproject.decode()).get("project", {}).get("requires-python", ""))
+    except ValueError as error:
+        raise Refused(f"pyproject.toml cannot be read: {error}") from error
+
+
+def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
+    """Return the files of a source of any kind, and what they say of themselves. Raises Refused."""
+    source, version = parameters["source"], parameters["version"]
+    if version and not is_git_url(source):
+        raise Refused(f"kai_install_version is {version!r}, but {source} is not a git URL")
+    if parameters["files"] and not os.path.isdir(source):
+        raise Refused(f"kai_install_source_files is given, but {source} is not a directory")
+    wheel = os.path.basename(source) if source.endswith(".whl") else ""
+    if is_git_url(source):
+        files = from_git(source, version)
+    elif os.path.isdir(source):
+        files = from_directory(source, parameters["files"])
+    elif not os.path.isfile(source):
+        raise Refused(f"{source} does not exist on the machine that runs Ansible")
+    elif wheel:
+        files, python = from_wheel(source)
+    else:
+        files = from_archive(source)
+    if not wheel:
+        if "pyproject.toml" not in files:
+            raise Refused(
+                f"{source} has no pyproject.toml at its top, so it is not Kai's code; name the "
+                f"directory that holds it"
+            )
+        python = requires_python(files["pyproject.toml"][0])
+    if parameters["constraints"]:
+        with open(parameters["constraints"], "rb") as handle:
+            files[parameters["constraints_path"]] = (handle.read(), False)
+    return files, {
+        "requires_python": python,
+        "wheel": wheel,
+        "constrained": parameters["constraints_path"] in files,
+        "digest": digest_of_files(files),
+    }
 
 
 def pack(files: Files) -> bytes:
@@ -216,19 +354,27 @@ def pack(files: Files) -> bytes:
             member.size = len(content)
             member.mode = 0o755 if executable else 0o644
             archive.addfile(member, io.BytesIO(content))
-    return gzip.compress(packed.getvalue(), mtime=0)
+    # the fastest level: most runs only ask for the identifier
+    return gzip.compress(packed.getvalue(), compresslevel=1, mtime=0)
 
 
-def identify(files: Files, extras: list[str], python: str) -> str:
-    """Return the identifier of a release."""
-    identity = hashlib.sha256(json.dumps([sorted(extras), python]).encode())
-    for name in sorted(files):
-        content, executable = files[name]
-        identity.update(
-            f"\0{name}\0{executable:d}{len(content)}\0".encode(errors="surrogateescape")
-        )
-        identity.update(content)
-    return identity.hexdigest()[:12]
+def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return what a source says of itself and its archive, read by the first call that asks."""
+    asked = [parameters[name] for name in ("source", "version", "files", "constraints")]
+    key = hashlib.sha256(json.dumps(asked).encode(errors="surrogateescape")).hexdigest()[:16]
+    archive = os.path.join(parameters["cache"], f"kai-source-{key}.tar.gz")
+    # the plays of several hosts run at once
+    with open(f"{archive}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(f"{archive}.json"):
+            with open(f"{archive}.json", encoding="utf-8") as handle:
+                return {**json.load(handle), "archive": archive, "packed": False}
+        files, told = read_source(parameters)
+        with open(archive, "wb") as handle:
+            handle.write(pack(files))
+        with open(f"{archive}.json", "w", encoding="utf-8") as note:
+            json.dump(told, note)
+    return {**told, "archive": archive, "packed": True}
 
 
 def main() -> None:
@@ -237,33 +383,28 @@ def main() -> None:
         argument_spec={
             "source": {"type": "str", "required": True},
             "version": {"type": "str"},
+            "files": {"type": "list", "elements": "str", "default": []},
+            "constraints": {"type": "path"},
+            "constraints_path": {"type": "str", "required": True},
             "extras": {"type": "list", "elements": "str", "default": []},
             "python": {"type": "str", "default": ""},
-            "dest": {"type": "path"},
+            "live": {"type": "str", "default": ""},
+            "complete": {"type": "list", "elements": "str", "default": []},
+            "cache": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
     parameters: dict[str, Any] = module.params
+    os.umask(0o077)
     try:
-        files = files_of(parameters["source"], parameters["version"])
+        told = packed_once(parameters)
     except Refused as error:
         module.fail_json(msg=f"kai_install_source: {error}")
     except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
         module.fail_json(msg=f"kai_install_source: {parameters['source']} cannot be read: {error}")
-    if "pyproject.toml" not in files:
-        module.fail_json(
-            msg=f"kai_install_source: {parameters['source']} has no pyproject.toml at its top, so "
-            f"it is not Kai's code; name the directory that holds it"
-        )
-    if parameters["dest"]:
-        with open(parameters["dest"], "wb") as handle:
-            handle.write(pack(files))
-    module.exit_json(
-        changed=False,
-        release=identify(files, parameters["extras"], parameters["python"]),
-        requires_python=requires_python(files["pyproject.toml"][0]),
-        files=len(files),
-    )
+    identifier = release_identifier(told.pop("digest"), parameters["extras"], parameters["python"])
+    name = release_name(identifier, parameters["live"], parameters["complete"])
+    module.exit_json(changed=False, release=name, **told)
 
 
 if __name__ == "__main__":

@@ -429,7 +429,11 @@ def test_settings_of_the_installation() -> None:
         "data_dir": "/var/lib/kai",
         "source": None,
         "version": None,
-        "extras": ["memory", "totp", "tts"],
+        "source_files": None,
+        "constraints": None,
+        "extras": None,
+        "index_url": None,
+        "wheelhouse": None,
         "python": None,
         "services_file": None,
         "workspaces_file": None,
@@ -709,6 +713,22 @@ def test_files_that_a_person_starts_with() -> None:
         ),
         "{home}/.claude/CLAUDE.md": ("templates/.claude/CLAUDE.md", "# Identity"),
         "{service_home}/.config/goose/config.yaml": ("templates/config/goose-config.yaml", ""),
+    }
+
+
+def test_package() -> None:
+    """Kai runtime contract, section 9, and the imports of those packages."""
+    assert CONTRACT["package"]["constraints"] == "requirements/constraints.txt"
+    assert {
+        name: (extra.get("feature"), extra["modules"])
+        for name, extra in CONTRACT["package"]["extras"].items()
+    } == {
+        "memory": (
+            {"setting": "MEMORY_ENABLED", "equals": True},
+            ["mem0", "sentence_transformers"],
+        ),
+        "totp": (None, ["pyotp", "qrcode"]),
+        "tts": ({"setting": "TTS_ENABLED", "equals": True}, ["piper"]),
     }
 
 

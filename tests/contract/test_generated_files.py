@@ -181,6 +181,7 @@ def test_secrets_are_not_logged(options: dict[str, Any]) -> None:
         "kai_install_perplexity_api_key",
         "kai_install_openweather_api_key",
         "kai_install_jina_api_key",
+        "kai_install_index_url",
         "kai_install_secret_extra_env",
     }
 
@@ -192,7 +193,6 @@ def test_only_the_installation_has_defaults(options: dict[str, Any]) -> None:
         "kai_install_create_os_users": False,
         "kai_install_install_dir": "/opt/kai",
         "kai_install_data_dir": "/var/lib/kai",
-        "kai_install_extras": ["memory", "totp", "tts"],
         "kai_install_health_timeout": 120,
         "kai_install_keep_releases": 3,
     }

@@ -42,7 +42,7 @@ def probe(**seen: Any) -> dict[str, Any]:
             "kill": "/bin/kill",
             "visudo": "/usr/sbin/visudo",
         },
-        "interpreters": [{"path": "/usr/bin/python3.13", "version": "3.13.5"}],
+        "interpreters": [{"path": "/usr/bin/python3.13", "version": "3.13.5", "fault": None}],
         "directories": {},
         "release": {"live": None, "complete": []},
         "service": {"active": False, "enabled": False, "pid": 0},

@@ -297,7 +297,7 @@ def samples_probe(agents_directory: Path) -> dict[str, Any]:
         ({"pr_review_model_codex": "opus"}, ["pr_review_model_codex"], "gpt-5.3-codex-spark"),
         ({"telegram_bot_token": ""}, ["telegram_bot_token"], "@BotFather gave"),
         ({"webhook_secret": None}, ["webhook_secret"], "in vault.yml"),
-        ({"source": None}, ["source"], "found nothing, expected a checkout or archive"),
+        ({"source": None}, ["source"], "found nothing, expected a checkout, archive or wheel"),
         ({"service_user": "root"}, ["service_user"], "is the superuser"),
         ({"install_dir": "~/kai"}, ["install_dir"], "begins with ~"),
         ({"webhook_port": "0123"}, ["webhook_port"], "'0123'"),

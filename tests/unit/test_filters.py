@@ -83,9 +83,10 @@ def test_what_cannot_be_written_is_an_error(render: Render, expression: str, rea
 
 
 INTERPRETERS = [
-    {"path": "/usr/local/bin/python3.14", "version": "3.14.0rc1"},
-    {"path": "/usr/bin/python3.13", "version": "3.13.5"},
-    {"path": "/usr/bin/python3.11", "version": "3.11.2"},
+    {"path": "/root/python3.15", "version": "3.15.0", "fault": "kai cannot execute"},
+    {"path": "/usr/local/bin/python3.14", "version": "3.14.0rc1", "fault": None},
+    {"path": "/usr/bin/python3.13", "version": "3.13.5", "fault": None},
+    {"path": "/usr/bin/python3.11", "version": "3.11.2", "fault": None},
 ]
 
 
@@ -96,7 +97,7 @@ INTERPRETERS = [
         (">=3.13,<3.14", "", "/usr/bin/python3.13"),
         ("~=3.11.0", "", "/usr/bin/python3.11"),
         ("", "", "/usr/local/bin/python3.14"),
-        (">=3.13", "/opt/python", "/opt/python"),
+        (">=3.11", "/usr/bin/python3.11", "/usr/bin/python3.11"),
     ],
 )
 def test_the_newest_interpreter_in_the_range(
@@ -111,15 +112,27 @@ def test_the_newest_interpreter_in_the_range(
     assert found == {"path": path, "problems": []}
 
 
-def test_no_interpreter_in_the_range(render: Render) -> None:
-    found = render("them | kai.bot.python_for('>=3.15')", them=INTERPRETERS[1:])
+@pytest.mark.parametrize(
+    ("them", "wanted", "told"),
+    [
+        (
+            [INTERPRETERS[0], INTERPRETERS[2]],
+            "",
+            "/root/python3.15, which kai cannot execute; /usr/bin/python3.13, which is 3.13.5",
+        ),
+        (INTERPRETERS, "/root/python3.15", "/root/python3.15, which kai cannot execute"),
+        (INTERPRETERS, "/usr/bin/python3.11", "/usr/bin/python3.11, which is 3.11.2"),
+        ([], "", "no Python on the host"),
+    ],
+)
+def test_no_interpreter_in_the_range(
+    render: Render, them: list[dict[str, str]], wanted: str, told: str
+) -> None:
+    found = render("them | kai.bot.python_for('>=3.14', wanted)", them=them, wanted=wanted)
     (problem,) = found["problems"]
     assert found["path"] == ""
-    assert problem["where"] == "kai_install_python"
-    assert problem["found"] == (
-        "no Python >=3.15 with the venv module on the host, only /usr/bin/python3.13 (3.13.5), "
-        "/usr/bin/python3.11 (3.11.2)"
-    )
+    assert (problem["where"], problem["found"]) == ("kai_install_python", told)
+    assert problem["expected"].startswith("Python >=3.14 with")
 
 
 def test_problems_are_numbered(render: Render) -> None:

@@ -38,6 +38,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             DIA,
             allowed_workspaces="/srv/a,/srv/b",
             codex_bin="/opt/codex",
+            wheelhouse="/srv/wheels",
         ),
     )
     request = probe_request(contract, read)
@@ -47,7 +48,8 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         "service_user": "kai",
         "os_users": ["alice", "bob", "carol"],
         "install_dir": "/opt/kai",
-        "directories": ["/srv/ada", "/srv/ben", "/srv/a", "/srv/b"],
+        "python": "",
+        "directories": ["/srv/ada", "/srv/ben", "/srv/a", "/srv/b", "/srv/wheels"],
         "env_file": "/etc/kai/env",
         "sudoers_file": "/etc/sudoers.d/kai",
     }
