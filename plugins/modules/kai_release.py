@@ -132,8 +132,9 @@ LAST_LINES = 15
 LOCK_SECONDS = 900
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
-# how pip and uv begin the line that says why they failed
-CAUSE = re.compile(r"\s*(ERROR|error|×|\w*Error)\b[: ]")
+# how pip, uv and Python begin the lines that say why they failed
+CAUSE = re.compile(r"\s*((ERROR|error|cause|\w*Error|SystemExit): |× |╰─▶ )")
+MOST_CAUSES = 3
 IMPORTS = """
 import importlib, importlib.util, sys
 failed = False
@@ -339,8 +340,9 @@ class Build:
         )
         if run.returncode != 0:
             said = run.stdout.strip().splitlines()
-            cause = next((line for line in said if CAUSE.match(line)), said[-1] if said else "")
-            lines = [f"{name} failed: {cause.strip()}", f"the end of {command[0]}'s words:"]
+            causes = [line.strip() for line in said if CAUSE.match(line)] or said[-1:]
+            cause = "; ".join(dict.fromkeys(causes[:MOST_CAUSES]))
+            lines = [f"{name} failed: {cause}", f"the end of {command[0]}'s words:"]
             raise BuildFailed("\n".join([*lines, *said[-LAST_LINES:]]))
         return run.stdout
 
@@ -356,7 +358,8 @@ class Build:
             "UV_CACHE_DIR": os.path.join(caches, "uv"),
             "UV_PYTHON_DOWNLOADS": "never",
             # the certificates that the host trusts, as with pip
-            "UV_NATIVE_TLS": "1",
+            "UV_SYSTEM_CERTS": "1",
+            "UV_NATIVE_TLS": "1",  # the name for older ones
         }
         environment.update(
             (key, value) for key, value in os.environ.items() if key.lower() in PROXIES

@@ -77,7 +77,7 @@ EXAMPLES = r"""
     source: /home/me/kai
     constraints_path: requirements/constraints.txt
     extras: [memory]
-    cache: "{{ lookup('ansible.builtin.config', 'DEFAULT_LOCAL_TMP') }}"
+    cache: "{{ lookup('kai.bot.run_directory') }}"
   delegate_to: localhost
   register: source
 """

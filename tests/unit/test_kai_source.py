@@ -1,0 +1,237 @@
+"""Kai's code, read from what an operator has and packed once for all hosts."""
+
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from plugins.modules.kai_source import Refused, read_source
+
+CONSTRAINTS = "requirements/constraints.txt"
+TREE = {
+    "pyproject.toml": '[project]\nname = "kai"\nrequires-python = ">=3.12"\n',
+    "src/kai/__init__.py": "",
+    "src/kai/dist/app.js": "1",
+    "bin/tool": "#!/bin/sh\n",
+    "templates/.claude/CLAUDE.md": "# Identity\n",
+}
+
+
+def asked(source: object, **more: Any) -> dict[str, Any]:
+    """Return the parameters of the module."""
+    none = {"version": None, "files": [], "constraints": None, "constraints_path": CONSTRAINTS}
+    return {**none, "source": str(source), **more}
+
+
+def git(*arguments: str, cwd: Path) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a tag, an edit, and things that git does not track."""
+    place = tmp_path / "kai"
+    for name, text in TREE.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    (place / "bin/tool").chmod(0o755)
+    git("init", "--quiet", cwd=place)
+    git("add", ".", cwd=place)
+    git("commit", "--quiet", "--message=one", cwd=place)
+    git("tag", "v1", cwd=place)
+    (place / "build/lib/kai").mkdir(parents=True)
+    (place / "build/lib/kai/stale.py").write_text("")
+    (place / "install.conf").write_text("secret")
+    return place
+
+
+def test_the_same_code_is_the_same_release_wherever_it_comes_from(
+    checkout: Path, tmp_path: Path
+) -> None:
+    files, told = read_source(asked(checkout))
+    assert set(files) == set(TREE)
+    assert {name for name, (_content, executable) in files.items() if executable} == {"bin/tool"}
+    assert (told["requires_python"], told["wheel"], told["constrained"]) == (">=3.12", "", False)
+    tar, archive, plain = tmp_path / "kai.tar.gz", tmp_path / "kai.zip", tmp_path / "plain"
+    git("archive", "--prefix=kai-1/", f"--output={tar}", "HEAD", cwd=checkout)
+    git("archive", "--prefix=kai-1/", f"--output={archive}", "HEAD", cwd=checkout)
+    git("worktree", "add", "--quiet", str(plain), cwd=checkout)
+    (plain / ".git").unlink()
+    (plain / "src/kai/__pycache__").mkdir()
+    (plain / "src/kai/__pycache__/x.pyc").write_text("")
+    for other in (tar, archive, plain):
+        assert read_source(asked(other)) == (files, told), other
+    from_git = read_source(asked(f"file://{checkout}", version="v1"))
+    assert from_git == (files, told)
+    (checkout / "src/kai/dist/app.js").write_text("2")
+    git("commit", "--quiet", "--all", "--message=two", cwd=checkout)
+    assert read_source(asked(f"file://{checkout}", version="v1")) == from_git
+    assert read_source(asked(f"file://{checkout}")) == read_source(asked(checkout))
+
+
+def test_g1_g2_g4_any_byte_that_changes_is_another_release(checkout: Path) -> None:
+    digests = [read_source(asked(checkout))[1]["digest"]]
+
+    def changed() -> bool:
+        digests.append(read_source(asked(checkout))[1]["digest"])
+        return len(set(digests)) == len(digests)
+
+    (checkout / "src/kai/dist/app.js").write_text("2")
+    assert changed()
+    (checkout / "bin/tool").chmod(0o644)
+    assert changed()
+    (checkout / "templates/.claude/CLAUDE.md").unlink()
+    assert changed()
+    (checkout / "build/lib/kai/stale.py").write_text("other")
+    assert not changed()
+
+
+def test_an_explicit_list_says_what_belongs_to_a_release(checkout: Path) -> None:
+    (checkout / "local.py").write_text("")
+    patterns = ["pyproject.toml", "src", "templates", "*.py"]
+    files = read_source(asked(checkout, files=patterns))[0]
+    assert set(files) == (set(TREE) - {"bin/tool"}) | {"local.py"}
+    for wrong, reason in (("none*", "nothing in"), ("../x", "leads out"), ("/etc", "is absolute")):
+        with pytest.raises(Refused, match=reason):
+            read_source(asked(checkout, files=[wrong]))
+    with pytest.raises(Refused, match="is not a directory"):
+        read_source(asked(f"file://{checkout}", files=["src"]))
+
+
+def test_constraints_of_the_operator_are_part_of_the_release(
+    checkout: Path, tmp_path: Path
+) -> None:
+    given = tmp_path / "given.txt"
+    given.write_text("pyyaml==6.0.3\n")
+    files, told = read_source(asked(checkout, constraints=str(given)))
+    assert files[CONSTRAINTS] == (b"pyyaml==6.0.3\n", False)
+    assert told["constrained"] is True
+    assert told["digest"] != read_source(asked(checkout))[1]["digest"]
+
+
+def test_a_wheel_is_the_release_with_its_data_files(tmp_path: Path) -> None:
+    wheel = tmp_path / "kai-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr("kai/__init__.py", "")
+        packed.writestr("kai-1.data/data/templates/.claude/CLAUDE.md", "# Identity\n")
+        packed.writestr("kai-1.dist-info/METADATA", "Name: kai\nRequires-Python: >=3.13\n\nx")
+    files, told = read_source(asked(wheel))
+    assert set(files) == {wheel.name, "templates/.claude/CLAUDE.md"}
+    assert files[wheel.name][0] == wheel.read_bytes()
+    assert (told["wheel"], told["requires_python"]) == (wheel.name, ">=3.13")
+
+
+def a_tar(path: Path, member: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w") as packed:
+        packed.addfile(tarfile.TarInfo("kai/pyproject.toml"))
+        packed.addfile(member)
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.type = kind
+    found.linkname = "/etc/passwd"
+    return found
+
+
+def zip_with_link(path: Path) -> Path:
+    entry = zipfile.ZipInfo("kai/link")
+    entry.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr(entry, "/etc/passwd")
+    return path
+
+
+def directory_with_link(path: Path) -> Path:
+    path.mkdir()
+    (path / "pyproject.toml").touch()
+    (path / "linked").symlink_to("/etc", target_is_directory=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: a_tar(path, member("kai/../../x")), "leads out of the archive"),
+        (lambda path: a_tar(path, member("/etc/x")), "is absolute"),
+        (lambda path: a_tar(path, member("kai/link", tarfile.SYMTYPE)), "is not a file"),
+        (lambda path: a_tar(path, member("kai/link", tarfile.LNKTYPE)), "is not a file"),
+        (lambda path: a_tar(path, member("kai/tty", tarfile.CHRTYPE)), "is not a file"),
+        (lambda path: a_tar(path, member("kai/pipe", tarfile.FIFOTYPE)), "is not a file"),
+        (zip_with_link, "is not a file"),
+        (directory_with_link, "is a link, a submodule or a device"),
+        (lambda path: path, "does not exist on the machine that runs Ansible"),
+    ],
+)
+def test_what_is_no_file_is_refused(
+    tmp_path: Path, make: Callable[[Path], Path], reason: str
+) -> None:
+    with pytest.raises(Refused, match=reason):
+        read_source(asked(make(tmp_path / "source")))
+
+
+def test_three_hosts_get_one_archive_that_is_private_and_does_not_stay(
+    checkout: Path, tmp_path: Path, ansible_environment: dict[str, str]
+) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["cp", "-r", str(checkout), str(other)], check=True)
+    (other / "bin/tool").write_text("")
+    places = {"a": checkout, "b": checkout, "c": other}
+    module = {
+        "source": "{{ place }}",
+        "constraints_path": CONSTRAINTS,
+        "cache": "{{ lookup('kai.bot.run_directory') }}",
+    }
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {"kai.bot.kai_source": module, "delegate_to": "localhost", "register": "source"},
+            {"ansible.builtin.stat": {"path": "{{ source.archive }}"}, "register": "found"},
+            {
+                "ansible.builtin.copy": {
+                    "content": "{{ {'source': source, 'mode': found.stat.mode} | to_json }}",
+                    "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.json",
+                }
+            },
+            {"ansible.builtin.fail": {"msg": "the archive goes when a run fails, too"}},
+        ],
+    }
+    inventory = {
+        name: {"ansible_connection": "local", "place": str(place)} for name, place in places.items()
+    }
+    for name, content in (
+        ("play.yml", [play]),
+        ("hosts.yml", {"all": {"hosts": inventory}}),
+    ):
+        (tmp_path / name).write_text(yaml.safe_dump(content))
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.yml"]
+    done = subprocess.run(
+        [*command, "play.yml"],
+        cwd=tmp_path,
+        env={
+            **ansible_environment,
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the archive goes" in done.stdout, done.stdout + done.stderr
+    told = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in places}
+    assert sorted(told[name]["source"]["packed"] for name in "ab") == [False, True]
+    assert told["c"]["source"]["packed"] is True
+    assert told["a"]["source"]["release"] == told["b"]["source"]["release"]
+    assert told["a"]["source"]["release"] != told["c"]["source"]["release"]
+    assert {entry["mode"] for entry in told.values()} == {"0600"}
+    assert list((tmp_path / "local").iterdir()) == []
