@@ -351,3 +351,73 @@ def test_a_build_that_was_killed_is_waited_for_and_repaired(
     assert results["cut off"]["failed"] is True
     assert results["next"]["failed"] is False, results["next"]
     assert f"{RELEASES}/killed/.complete" in left(machine, "killed").splitlines()
+
+
+SHIM = """#!/bin/sh
+# as pyenv has it: it starts what a file in some directory says
+if [ "$PYENV_VERSION" != today ]; then echo "pyenv: python3: command not found" >&2; exit 127; fi
+exec /usr/bin/python3 "$@"
+"""
+
+
+def test_an_interpreter_is_judged_by_running_it(
+    machine: "Machine", run_module: RunModule, contract: dict[str, Any]
+) -> None:
+    shims = {"/usr/local/bin/python3.99": SHIM, "/opt/shim": SHIM.replace("today", "")}
+    for path, text in shims.items():
+        machine.run(["install", "-m", "0755", "/dev/stdin", path], input=text)
+    machine.run(["install", "-d", "-m", "0700", "/root/own"])
+    machine.run(["cp", "/usr/bin/python3", "/root/own/python3"])
+    machine.run(["ln", "-s", "/nowhere", "/usr/local/bin/python3.98"])
+
+    def seen(python: str) -> dict[str, str | None]:
+        arguments = {
+            "service_user": "kai",
+            "install_dir": "/opt/kai",
+            "env_file": "/etc/kai/env",
+            "sudoers_file": "/etc/sudoers.d/kai",
+            "platforms": contract["platforms"],
+            "python": python,
+        }
+        found = run_module("kai_probe", arguments)["probe"]["interpreters"]
+        return {entry["path"]: entry["fault"] for entry in found}
+
+    [(best, fault), *others] = seen("/opt/shim").items()
+    assert fault is None
+    assert best.startswith("/usr/bin/python3.")
+    faults = dict(others)
+    assert faults["/usr/local/bin/python3.99"] == (
+        "is of no use (pyenv: python3: command not found)"
+    )
+    assert "No such file" in str(faults["/usr/local/bin/python3.98"])
+    assert str(faults["/opt/shim"]).startswith("is a script that starts /usr/bin/python3")
+    assert seen("/root/own/python3")["/root/own/python3"] == "kai cannot execute"
+
+
+@pytest.mark.usefixtures("with_uv")
+def test_g5_a_release_whose_python_is_gone_or_another_is_not_complete(
+    machine: "Machine",
+    build: Build,
+    run_module: RunModule,
+    wheelhouse: str,
+    contract: dict[str, Any],
+) -> None:
+    names = ("works", "dangles", "changed", "begun")
+    assert build("works", stand_in(), wheelhouse=wheelhouse)["changed"] is True
+    for name in ("dangles", "changed"):
+        machine.run(["cp", "--archive", f"{RELEASES}/works", f"{RELEASES}/{name}"])
+    machine.run(["ln", "-sfn", "/usr/bin/python3.0", f"{RELEASES}/dangles/venv/bin/python"])
+    # as when python3 became the next Python: it runs, and does not find what is installed
+    machine.run(["sh", "-c", f"mv {RELEASES}/changed/venv/lib/python3.* /tmp/elsewhere"])
+    machine.run(["install", "-d", f"{RELEASES}/begun/venv"])
+    arguments = {
+        "service_user": "kai",
+        "install_dir": "/opt/kai",
+        "env_file": "/etc/kai/env",
+        "sudoers_file": "/etc/sudoers.d/kai",
+        "platforms": contract["platforms"],
+    }
+    complete = run_module("kai_probe", arguments)["probe"]["release"]["complete"]
+    assert set(complete) & set(names) == {"works"}
+    rebuilt = build("dangles", stand_in(), wheelhouse=wheelhouse)
+    assert (rebuilt["failed"], rebuilt["changed"]) == (False, True)
