@@ -23,7 +23,8 @@ def recorded(
     given: every variable whose name begins with ``kai_install_``. Secrets are never among them: one
     that does not reach the bot has no business on the host.
     """
-    names = [variable(name) for name in ("release", *contract["host"])]
+    names = [variable("release")]
+    names += [variable(name) for name in contract["host"] if not is_secret(contract, name)]
     names += [
         variable(key)
         for key, spec in contract["settings"].items()

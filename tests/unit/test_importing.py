@@ -467,7 +467,7 @@ def test_what_was_exported_is_imported_unchanged(contract: Contract, data: st.Da
     )
     for name, value in (
         ("create_os_users", True),
-        ("extras", ["tts"]),
+        ("extras", ["memory", "tts"]),
         ("python", "/opt/python/bin/python3"),
         ("goose_bin", "/opt/a b/goose"),
     ):
@@ -505,7 +505,11 @@ def test_every_path_is_fetched(contract: Contract) -> None:
 
 def test_what_no_file_of_the_bot_carries_is_recorded_and_no_secret(contract: Contract) -> None:
     given_variables = variables(
-        create_os_users=True, goose_bin="/opt/goose", google_api_key="of nobody", llm_provider=""
+        create_os_users=True,
+        goose_bin="/opt/goose",
+        google_api_key="of nobody",
+        llm_provider="",
+        index_url="https://me:secret@pypi.example.org/simple",
     )
     record = recorded(contract, read_configuration(contract, given_variables), given_variables)
     assert record == {
