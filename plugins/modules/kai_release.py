@@ -147,7 +147,7 @@ for name in sys.argv[1:]:
 if not failed and importlib.util.find_spec(sys.argv[1] + ".__main__") is None:
     print(f"error: {sys.argv[1]} cannot be started: it has no module __main__")
     failed = True
-sys.exit(failed)
+raise SystemExit(failed)
 """
 LISTING = """
 import importlib.metadata, re
