@@ -226,7 +226,8 @@ def _raise_for_obstacles(target: Target, outcome: Outcome) -> None:
     for host, report in outcome.reports.items():
         found = [Problem(**problem) for problem in report.get("problems", ())]
         problems += found
-        variables = [problem.where.partition("[")[0].partition(":")[0] for problem in found]
+        names = [problem.where.partition("[")[0].partition(":")[0] for problem in found]
+        variables = [name for name in names if name.startswith(variable(""))]
         places.update(_places(target.contract, target.inventory.host_vars(host), variables))
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)

@@ -83,10 +83,13 @@ def configuration(given: Any, contract: Any, users_file: str | None = None) -> d
     }
 
 
-def probe_request(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
-    """Return the arguments for kai_probe."""
+def probe_request(
+    given: Any, contract: Any, users_file: str | None = None, release: str = ""
+) -> dict[str, Any]:
+    """Return the arguments for kai_probe; release: the one that is to be installed, if any."""
     contract = plain(contract)
-    return plan.probe_request(contract, _configuration(contract, plain(given), users_file))
+    read = _configuration(contract, plain(given), users_file)
+    return plan.probe_request(contract, read, plain(release))
 
 
 def desired_state(

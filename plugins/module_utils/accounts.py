@@ -33,3 +33,12 @@ def fault_of_account(name: object) -> str | None:
     if name == "root":
         return "is the superuser"
     return None
+
+
+def has_expired(entry: str, today: int) -> bool:
+    """Return whether an account has expired, from its line of the shadow file (shadow(5)).
+
+    today: days since 1970. An account without a line, or without that field, never expires.
+    """
+    fields = entry.strip().split(":")
+    return len(fields) > 7 and fields[7].isdigit() and today >= int(fields[7])

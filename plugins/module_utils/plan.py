@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 from .binaries import Binary, agent_account, backends_in_use, choose_binary, runners
 from .configuration import applies, canonical_key, env_of, variable
 from .logins import login_files, login_notice, logins
+from .obstacles import (
+    host_problems,
+    missing_programs,
+    programs_in_use,
+    wanted_access,
+    written_places,
+)
 from .people import os_users
 from .problems import Problem
 
@@ -20,8 +27,13 @@ if TYPE_CHECKING:
     from .configuration import Configuration
 
 
-def probe_request(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
-    """Return the arguments with which kai_probe looks at everything a decision needs."""
+def probe_request(
+    contract: Mapping[str, Any], configuration: Configuration, release: str = ""
+) -> dict[str, Any]:
+    """Return the arguments with which kai_probe looks at everything a decision needs.
+
+    release: the one that is wanted, empty when nothing is to be installed.
+    """
     host = configuration.host
     people = configuration.people
     directories = [
@@ -41,6 +53,19 @@ def probe_request(contract: Mapping[str, Any], configuration: Configuration) -> 
         "install_dir": host["install_dir"],
         "python": host.get("python", ""),
         "directories": list(dict.fromkeys(directories)),
+        "access": wanted_access(contract, configuration),
+        "targets": written_places(contract, configuration),
+        "files": [
+            *(entry["path"] for entry in contract["protected_files"].values()),
+            contract["sudoers"]["path"],
+        ],
+        "release": release,
+        "port": configuration.settings.get("WEBHOOK_PORT"),
+        "programs": [
+            name
+            for program in programs_in_use(contract, configuration)
+            for name in program["names"]
+        ],
         "env_file": contract["protected_files"]["env"]["path"],
         "sudoers_file": contract["sudoers"]["path"],
         "platforms": dict(contract["platforms"]),
@@ -78,7 +103,7 @@ def desired_state(
     and login_notice.
     """
     platform = contract["platforms"].get(probe["platform"])
-    problems = _host_problems(contract, configuration, probe)
+    problems = host_problems(contract, configuration, probe)
     if platform is None:
         return {"problems": [problem.as_dict() for problem in problems], "notes": []}
     binaries: dict[str, Binary] = {}
@@ -103,6 +128,7 @@ def desired_state(
     }
     search_path = _search_path(contract, platform, places, paths)
     places["search_path"] = ":".join(search_path)
+    notes += missing_programs(contract, configuration, probe)
     needed = logins(contract, configuration, paths, probe["logins"])
     problems += _lost_keys(contract, configuration, probe)
     env_file = contract["protected_files"]["env"]["path"]
@@ -140,64 +166,6 @@ def desired_state(
 def vars_of(binary: Binary) -> dict[str, str]:
     """Return a chosen binary as plain data."""
     return {"path": binary.path, "source": binary.source}
-
-
-def _host_problems(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
-) -> list[Problem]:
-    problems = [Problem(**fault) for fault in probe["faults"]]
-    uids: dict[int, str] = {}
-    service_user = configuration.host["service_user"]
-    service_account = probe["accounts"].get(service_user)
-    if service_account:
-        uids[service_account["uid"]] = service_user
-        if service_account["uid"] == 0:
-            problems.append(
-                Problem(
-                    variable("service_user"),
-                    f"{service_user!r}, whose UID is 0",
-                    "an account without privilege",
-                    f"set {variable('service_user')} to another account",
-                )
-            )
-    for name in os_users(configuration.people):
-        account = probe["accounts"].get(name)
-        where = f"{variable('users')}: os_user"
-        if account is None:
-            if configuration.host["create_os_users"]:
-                continue
-            problems.append(
-                Problem(
-                    where,
-                    f"{name!r}, which is no account on the host",
-                    "an existing account",
-                    f"create it on the host (useradd --create-home {name}), set "
-                    f"{variable('create_os_users')} to true, or mend os_user",
-                )
-            )
-        elif account["uid"] == 0 or account["uid"] in uids:
-            other = uids.get(account["uid"], "root")
-            problems.append(
-                Problem(
-                    where,
-                    f"{name!r}, which has the same UID as {other}",
-                    "an account of its own",
-                    "name another account",
-                )
-            )
-        else:
-            uids[account["uid"]] = name
-    problems += [
-        Problem(
-            "a directory that the configuration names",
-            f"{path}, which is {state}",
-            "an existing directory",
-            f"create it on the host, or remove it from the configuration: mkdir -p {path}",
-        )
-        for path, state in probe["directories"].items()
-        if state != "directory" and not path.startswith(configuration.host["data_dir"] + "/")
-    ]
-    return problems
 
 
 def _lost_keys(

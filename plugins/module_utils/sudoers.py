@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
 from .paths import fault_of_path, fault_of_search_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+MAIN_POLICY = "/etc/sudoers"
 
 # sudo knows only ASCII blanks; any other may be a part of a path
 _RULE = re.compile(
@@ -20,7 +23,12 @@ _RULE = re.compile(
     re.ASCII,
 )
 _COMMAND = re.compile(r"(?:\\.|[^\s\\,])+", re.ASCII)
-_INCLUDEDIR = re.compile(r"^[#@]includedir\s+(?P<directory>.+?)\s*$")
+_INCLUDE = re.compile(
+    r"""\s*[#@]include(?P<directory>dir)?\s+(?:"(?P<quoted>[^"]+)"|(?P<bare>(?:\\.|[^\s\\])+))""",
+    re.ASCII,
+)
+_DEEPEST_INCLUDE = 128
+_VERSION = re.compile(r"Sudo version (\d+)\.(\d+)(?:\.(\d+))?")
 
 
 def sudoers_command(path: str) -> str:
@@ -73,13 +81,58 @@ def accounts_with_rules(text: str) -> list[str]:
     return [user for user in dict.fromkeys(users) if user[0] not in "%+#"]
 
 
-def includes_directory(policy: str, directory: str) -> bool:
-    """Return whether the main policy reads the drop-ins of ``directory``."""
+def includes(text: str, parent: str, host: str = "") -> dict[int, tuple[bool, str]]:
+    """Return everything that a file includes, by the number of its line from 0.
+
+    Each is whether it is a directory, and its path.
+
+    parent: the directory of the file, from which other paths than absolute ones start. host: the
+    short host name, which stands for %h.
+    """
+    found = {}
+    for number, line in enumerate(text.splitlines()):
+        match = _INCLUDE.match(line)
+        if match:
+            path = match["quoted"] or re.sub(r"\\(.)", r"\1", match["bare"])
+            path = posixpath.join(parent, path.replace("%h", host))
+            found[number] = bool(match["directory"]), posixpath.normpath(path)
+    return found
+
+
+def reads_directory(
+    main: str, directory: str, read: Callable[[str], str | None], host: str = "", depth: int = 0
+) -> bool:
+    """Return whether a policy reads the drop-ins of ``directory``.
+
+    main: path of the policy's first file. read: returns the text of a file, None where there is
+    none. sudo itself goes no deeper than 128 files.
+    """
+    text = read(main) if depth <= _DEEPEST_INCLUDE else None
     return any(
-        match["directory"].strip('"') == directory
-        for match in map(_INCLUDEDIR.match, policy.splitlines())
-        if match
+        path == directory
+        if is_directory
+        else reads_directory(path, directory, read, host, depth + 1)
+        for is_directory, path in includes(text or "", posixpath.dirname(main), host).values()
     )
+
+
+def sudo_version(said: str) -> tuple[int, int, int] | None:
+    """Return the version in what ``sudo -V`` says, None when it is another program's."""
+    match = _VERSION.match(said)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
+
+
+def flags_in_force(listing: str) -> set[str]:
+    """Return the flags of Defaults that are set for a user, from what ``sudo -l`` lists.
+
+    Of several settings of one flag the last counts.
+    """
+    listed = listing.partition("Matching Defaults entries for ")[2]
+    entries = listed.partition("\n\n")[0].partition(":\n")[2].split(",")
+    flags: dict[str, bool] = {}
+    for entry in filter(None, map(str.strip, entries)):
+        flags[entry.lstrip("!")] = not entry.startswith("!")
+    return {flag for flag, is_set in flags.items() if is_set}
 
 
 def policy_with_candidate(
@@ -93,13 +146,21 @@ def policy_with_candidate(
     """
     names = sorted({*drop_ins, target})
     active = [name for name in names if not name.endswith("~") and "." not in name]
-    includes = "\n".join(
-        "#include "
-        + (candidate if name == target else directory + "/" + re.sub(r"([ \\])", r"\\\1", name))
-        for name in active
-    )
-    lines = []
-    for line in policy.splitlines():
-        match = _INCLUDEDIR.match(line)
-        lines.append(includes if match and match["directory"].strip('"') == directory else line)
-    return "\n".join(lines) + "\n"
+    paths = [candidate if name == target else f"{directory}/{name}" for name in active]
+    drop_in_lines = "\n".join(map(_include_line, paths))
+    lines = policy.splitlines()
+    is_there = False
+    found = includes(policy, posixpath.dirname(MAIN_POLICY), "%h")
+    for number, (is_directory, path) in found.items():
+        if is_directory and path == directory:
+            lines[number] = drop_in_lines
+            is_there = True
+        else:
+            # the whole is checked in another place, where no path may start
+            lines[number] = _include_line(path, "includedir" if is_directory else "include")
+    # the directory may be read by a file that the policy includes
+    return "\n".join([*lines, *([] if is_there else [_include_line(candidate)])]) + "\n"
+
+
+def _include_line(path: str, word: str = "include") -> str:
+    return f"#{word} " + re.sub(r"([ \\])", r"\\\1", path)

@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Returns everything that the role, the wizard and the status command have to know about a host.
   - Changes nothing. What cannot be seen without privilege is reported as unseen, not guessed.
+  - With O(exclusive) it also sees to it that no other run changes the host meanwhile.
 options:
   service_user:
     description: The account that runs the bot.
@@ -36,6 +37,60 @@ options:
     type: list
     elements: path
     default: []
+  access:
+    description: Directories that accounts have to enter.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The directory.
+        type: str
+        required: true
+      account:
+        description: Who has to enter it. One that does not exist yet can do what nobody can.
+        type: str
+        required: true
+      write:
+        description: Whether the account has to write there as well.
+        type: bool
+        default: false
+  targets:
+    description: Where files will be written; need not exist yet.
+    type: list
+    elements: path
+    default: []
+  files:
+    description: Files that root will write, so nothing but a file of their own may be there.
+    type: list
+    elements: path
+    default: []
+  release:
+    description:
+      - The release that is wanted. When it is not there, the size of the live one is measured.
+    type: str
+    default: ""
+  port:
+    description: The TCP port on which the bot will answer.
+    type: int
+  programs:
+    description: Names of programs to look for in the bot's PATH.
+    type: list
+    elements: str
+    default: []
+  exclusive:
+    description:
+      - Whether this is the beginning of a run that changes the host, and so takes the lock.
+      - A lock that another run holds is reported and stays. In check mode none is taken.
+      - To give the lock back, empty the file. A run that was killed need not.
+    type: bool
+    default: false
+  run:
+    description: Which run it is. The action plugin tells, so a task need not.
+    type: dict
+  ended_run:
+    description: A run that holds the lock and has ended. The action plugin tells that as well.
+    type: dict
   env_file:
     description: The bot's environment file.
     type: path
@@ -87,7 +142,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: It never changes anything.
+    description: It never changes anything but the lock, which is not taken in check mode.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -156,8 +211,34 @@ probe:
     directories:
       description: Per directory asked for, what it is.
       type: dict
+    access:
+      description: Per directory and account asked for, what keeps the account out and where.
+      type: list
+      elements: dict
+    targets:
+      description: Per target, what there is of it, on which device, and what can be written.
+      type: dict
     release:
-      description: The live release and the complete ones.
+      description: The live release, the complete ones, and the MB of the live one when measured.
+      type: dict
+    port:
+      description: Who listens on the port and is not the unit's own, in words.
+      type: list
+      elements: str
+    programs:
+      description: Path of each program asked for, null when there is none.
+      type: dict
+    sudo:
+      description: What sudo says of its version, and the flags of Defaults for the service user.
+      type: dict
+    sudoers_sha256:
+      description: Digest of the deployed drop-in, empty when there is none.
+      type: str
+    manager_version:
+      description: Version of systemd, null when it cannot be told.
+      type: int
+    lock:
+      description: The lock file, whether this run took it, and the run that holds it instead.
       type: dict
     service:
       description: Whether the unit is active and enabled.
@@ -169,26 +250,34 @@ probe:
 """
 
 import glob
-import json
+import hashlib
 import os
 import platform
 import pwd
 import re
+import socket
 import stat
 import subprocess
-from typing import TYPE_CHECKING, Any
+import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.accounts import has_expired
+from ..module_utils.ask_as import UNANSWERED, ask_as, fault_of_entry, fault_of_program
 from ..module_utils.built_release import MARKER, is_complete
 from ..module_utils.env_file import read_env
 from ..module_utils.problems import Problem
-from ..module_utils.sudoers import commands_by_account, includes_directory
+from ..module_utils.processes import strangers
+from ..module_utils.run_lock import BrokenRecord, run_of, take
+from ..module_utils.sudoers import (
+    MAIN_POLICY,
+    commands_by_account,
+    flags_in_force,
+    reads_directory,
+)
+from ..module_utils.systemd_unit import service_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-MAIN_POLICY = "/etc/sudoers"
 LOGIN_SHELL_SECONDS = 5
 INTERPRETER = """
 import sys
@@ -196,6 +285,9 @@ print(".".join(str(part) for part in sys.version_info[:3]))
 import venv, ensurepip
 print(getattr(sys, "_base_executable", sys.executable))
 """
+MB = 1 << 20
+SECONDS_OF_A_DAY = 86400
+HANGING = "on a file system that does not answer"
 
 
 def account_of(name: str) -> pwd.struct_passwd | None:
@@ -206,32 +298,6 @@ def account_of(name: str) -> pwd.struct_passwd | None:
         return None
 
 
-def as_account(account: pwd.struct_passwd, question: Callable[[], Any]) -> Any:
-    """Return what ``question`` answers in a child process that has become the account.
-
-    Only root can become another account; anybody else asks as themselves.
-    """
-    if os.geteuid() != 0:
-        return question()
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
-            os.setgid(account.pw_gid)
-            os.setuid(account.pw_uid)
-            with os.fdopen(writing, "w") as answer:
-                json.dump(question(), answer)
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    return json.loads(text) if text else None
-
-
 def read_text(path: str) -> str | None:
     """Return a file's text, or None when there is no file. Raises OSError when it is unreadable."""
     try:
@@ -239,6 +305,71 @@ def read_text(path: str) -> str | None:
             return handle.read()
     except FileNotFoundError:
         return None
+
+
+def output_of(*command: str) -> str:
+    """Return what a program says in plain English, empty when there is no such program."""
+    try:
+        run = subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=20,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ""
+    return run.stdout
+
+
+def kind_of(path: str) -> str:
+    """Return directory, absent, unseen, or something else that a path is."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return "absent"
+    except OSError:
+        return "unseen"
+    return "directory" if stat.S_ISDIR(mode) else "something else"
+
+
+def target_of(path: str) -> dict[str, Any]:
+    """Return the nearest directory there is to a path, and whether and how much can be written."""
+    nearest = path
+    while not os.path.lexists(nearest):
+        nearest = os.path.dirname(nearest)
+    system = os.statvfs(nearest)
+    return {
+        "nearest": nearest,
+        "directory": os.path.isdir(nearest),
+        "device": os.stat(nearest).st_dev,
+        "free_mb": system.f_bavail * system.f_frsize // MB,
+        "writable": os.access(nearest, os.W_OK),
+    }
+
+
+def fault_of_file(path: str) -> str | None:
+    """Return why a path is no file at all, or None when it is one."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+    return None if stat.S_ISREG(mode) else "is not a file"
+
+
+def size_of(directory: str) -> int:
+    """Return how many MB a directory takes, rounded up."""
+    total = 0
+    for parent, directories, files in os.walk(directory):
+        for name in directories + files:
+            total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+    return -(-total // MB)
 
 
 class Host:
@@ -256,7 +387,11 @@ class Host:
 
     def look(self) -> dict[str, Any]:
         """Return everything that was seen."""
+        # the lock comes first: what is seen under it stays as it is
+        lock = self.lock()
+        service = self.service()
         seen = {
+            "lock": lock,
             "platform": self.system,
             "privileged": self.privileged,
             "accounts": {
@@ -267,16 +402,27 @@ class Host:
             "service_home": self.service_home(),
             "tools": self.tools(),
             "interpreters": self.interpreters(),
-            "directories": {path: self.kind(path) for path in self.parameters["directories"]},
+            "directories": self.directories(),
+            "access": self.access(),
+            "targets": self.targets(),
             "release": self.release(),
-            "service": self.service(),
+            "service": {name: service[name] for name in ("active", "enabled", "pid")},
+            "manager_version": service["version"],
+            "port": self.port(service),
+            "programs": self.programs(),
+            "sudo": self.sudo(),
         }
         env = self.deployed(self.parameters["env_file"])
         rules = self.deployed(self.parameters["sudoers_file"])
+        unit = self.deployed(self.facts["unit"]["path"]) if self.facts else None
+        search_path = service_of(unit or "")[1].get("PATH", "").split(":")
         env_values = read_env(env) if env is not None else {}
         seen["env_keys"] = sorted(env_values)
+        seen["sudoers_sha256"] = (
+            "" if rules is None else hashlib.sha256(os.fsencode(rules)).hexdigest()
+        )
         seen["binaries"] = {
-            request["backend"]: self.candidates(request, env_values, rules or "")
+            request["backend"]: self.candidates(request, env_values, rules or "", search_path)
             for request in self.parameters["binaries"]
         }
         seen["logins"] = [
@@ -285,7 +431,7 @@ class Host:
             for account in request["accounts"]
             if request["login_files"]
         ]
-        self.judge_sudo()
+        self.judge_files()
         seen["faults"] = [fault.as_dict() for fault in self.faults]
         return seen
 
@@ -332,14 +478,37 @@ class Host:
             )
         return found
 
-    def judge_sudo(self) -> None:
-        """Note when a drop-in would have no effect."""
-        directory = os.path.dirname(self.parameters["sudoers_file"])
+    def lock(self) -> dict[str, Any]:
+        """Take the lock where this is a run of its own; return whose it is."""
+        path = self.facts.get("lock", "")
+        found: dict[str, Any] = {"path": path, "taken": False, "held_by": None}
+        run, ended = self.parameters["run"], self.parameters["ended_run"]
+        if not run or not path:
+            return found
         try:
-            policy = read_text(MAIN_POLICY)
-        except PermissionError:
-            return
-        if policy is None or not includes_directory(policy, directory):
+            held_by = take(path, run_of(run), run_of(ended) if ended else None)
+        except (BrokenRecord, OSError) as error:
+            self.faults.append(
+                Problem(
+                    path,
+                    f"a lock that cannot be used ({error})",
+                    "the record of a run, or no file",
+                    f"see that no install of this host is at work, then: rm {path}",
+                )
+            )
+            return found
+        return {**found, "taken": held_by is None, "held_by": held_by and held_by.as_dict()}
+
+    def sudo(self) -> dict[str, Any]:
+        """Return what sudo says of itself; note what keeps the service user from using it."""
+        directory = os.path.dirname(self.parameters["sudoers_file"])
+        host = socket.gethostname().partition(".")[0]
+        try:
+            is_read = reads_directory(MAIN_POLICY, directory, read_text, host)
+        except OSError:
+            # without privilege nothing of the policy can be seen
+            is_read = True
+        if not is_read:
             self.faults.append(
                 Problem(
                     MAIN_POLICY,
@@ -348,6 +517,30 @@ class Host:
                     f"add that line to {MAIN_POLICY} with visudo",
                 )
             )
+        # it tells what is wrong with the policy before that
+        said = re.search(r"^sudo(-rs| version) .*", output_of("sudo", "-V"), re.I | re.M)
+        version = said[0] if said else ""
+        if not self.privileged:
+            return {"version": version, "flags": []}
+        user = self.parameters["service_user"]
+        # sudo serves nobody whose account has expired (pam_unix(8)); a locked or an old password,
+        # a shell of nologin, and an expired account that it switches to do not matter to it
+        if has_expired(output_of("getent", "shadow", user), int(time.time() // SECONDS_OF_A_DAY)):
+            self.faults.append(
+                Problem(
+                    f"the account {user}",
+                    "one that has expired, so that sudo refuses it",
+                    "an account that does not expire",
+                    f"chage --expiredate -1 {user}",
+                )
+            )
+        listing = output_of("sudo", "-n", "-l", "-U", user)
+        if "Matching Defaults" not in listing:
+            # sudo tells them only of somebody who may do something
+            listing = output_of("sudo", "-n", "-l", "-U", "root")
+        if "you must have a tty" in listing:
+            return {"version": version, "flags": ["requiretty"]}
+        return {"version": version, "flags": sorted(flags_in_force(listing))}
 
     def interpreters(self) -> list[dict[str, Any]]:
         """Return each Python 3 in the usual places and the one asked for, newest first."""
@@ -395,15 +588,92 @@ class Host:
             "fault": fault or self.fault_of(path, [self.parameters["service_user"]]),
         }
 
-    def kind(self, path: str) -> str:
-        """Return directory, absent, unseen, or something else that a path is."""
-        try:
-            mode = os.stat(path).st_mode
-        except FileNotFoundError:
-            return "absent"
-        except OSError:
-            return "unseen"
-        return "directory" if stat.S_ISDIR(mode) else "something else"
+    def directories(self) -> dict[str, str]:
+        """Return what each directory asked for is."""
+        paths = self.parameters["directories"]
+        kinds = ask_as(None, [lambda path=path: kind_of(path) for path in paths])
+        return {path: HANGING if kind is UNANSWERED else kind for path, kind in zip(paths, kinds)}
+
+    def access(self) -> list[dict[str, Any]]:
+        """Return what keeps accounts out of directories that they have to enter."""
+        by_account: dict[str, list[dict[str, Any]]] = {}
+        for request in self.parameters["access"]:
+            by_account.setdefault(request["account"], []).append(request)
+        found = []
+        for name, requests in by_account.items():
+            account = account_of(name) or account_of("nobody")
+            if not account or not (self.privileged or account.pw_uid == os.geteuid()):
+                continue
+            faults = ask_as(
+                account,
+                [
+                    lambda request=request: fault_of_entry(request["path"], request["write"])
+                    for request in requests
+                ],
+            )
+            for request, answer in zip(requests, faults):
+                if answer is UNANSWERED:
+                    answer = ["gets no answer from", request["path"]]
+                fault, place = answer or (None, None)
+                found.append({**request, "fault": fault, "place": place})
+        return found
+
+    def targets(self) -> dict[str, dict[str, Any]]:
+        """Return what there is of each place where files will be written."""
+        if not self.privileged or not self.facts:
+            return {}
+        paths = [*self.parameters["targets"], os.path.dirname(self.facts["unit"]["path"])]
+        found = ask_as(None, [lambda path=path: target_of(path) for path in paths])
+        for path, target in zip(paths, found):
+            if target is UNANSWERED or target is None:
+                self.faults.append(
+                    Problem(
+                        path,
+                        f"a path {HANGING}"
+                        if target is UNANSWERED
+                        else "a path that leads nowhere",
+                        "a place where files can be written",
+                        f"look at it on the host: findmnt --target {path}",
+                    )
+                )
+        return {path: target for path, target in zip(paths, found) if isinstance(target, dict)}
+
+    def judge_files(self) -> None:
+        """Note every file that root will write and that is something else now."""
+        for path in self.parameters["files"]:
+            try:
+                mode = os.lstat(path).st_mode
+            except OSError:
+                # what is absent is made; what cannot be seen is told where it is read
+                continue
+            if not stat.S_ISREG(mode):
+                self.faults.append(
+                    Problem(
+                        path,
+                        "a link" if stat.S_ISLNK(mode) else "no file",
+                        "a file, or nothing",
+                        f"move it away on the host: mv {path} {path}.old",
+                    )
+                )
+
+    def port(self, service: dict[str, Any]) -> list[str]:
+        """Return who else listens on the bot's port."""
+        if self.parameters["port"] is None or self.system != "linux":
+            return []
+        others = strangers(self.parameters["port"], service["pid"], service["group"])
+        return [str(other) for other in others]
+
+    def programs(self) -> dict[str, str | None]:
+        """Return where each program asked for is."""
+        home = self.service_home()
+        places = [place.format(service_home=home) for place in self.facts.get("search_path", [])]
+        places += ["/usr/sbin", "/sbin"]
+        return {
+            name: next(
+                (path for place in places if os.access(path := f"{place}/{name}", os.X_OK)), None
+            )
+            for name in self.parameters["programs"]
+        }
 
     def release(self) -> dict[str, Any]:
         """Return the live release and every complete one."""
@@ -419,30 +689,27 @@ class Host:
             for marker in sorted(glob.glob(os.path.join(glob.escape(root), "*", MARKER)))
             if is_complete(os.path.dirname(marker))
         ]
-        return {"live": live, "complete": complete}
+        wanted = self.parameters["release"]
+        missing = bool(wanted) and wanted not in complete
+        size = size_of(os.path.join(root, live)) if live and missing else None
+        return {"live": live, "complete": complete, "missing": missing, "size_mb": size}
 
     def service(self) -> dict[str, Any]:
-        """Return whether the unit is active and enabled, and which process it is."""
+        """Return what systemd knows of the unit, and its own version."""
         unit = self.facts.get("unit", {}).get("name")
         if self.facts.get("manager") != "systemd" or not os.path.isdir("/run/systemd/system"):
-            return {"active": False, "enabled": False, "pid": 0}
-        run = subprocess.run(
-            [
-                "systemctl",
-                "show",
-                f"{unit}.service",
-                "--property=ActiveState,UnitFileState,MainPID",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=20,
-        )
-        values = dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line)
+            return {"active": False, "enabled": False, "pid": 0, "group": "", "version": None}
+        names = "ActiveState,UnitFileState,MainPID,ControlGroup"
+        said = output_of("systemctl", "show", f"{unit}.service", f"--property={names}")
+        said += output_of("systemctl", "show", "--property=Version")
+        values = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        version = re.match(r"\d+", values.get("Version", ""))
         return {
             "active": values.get("ActiveState") == "active",
             "enabled": values.get("UnitFileState") == "enabled",
             "pid": int(values.get("MainPID") or 0),
+            "group": values.get("ControlGroup", ""),
+            "version": int(version[0]) if version else None,
         }
 
     def deployed(self, path: str) -> str | None:
@@ -462,7 +729,7 @@ class Host:
             return None
 
     def candidates(
-        self, request: dict[str, Any], env: dict[str, str], rules: str
+        self, request: dict[str, Any], env: dict[str, str], rules: str, search_path: list[str]
     ) -> list[dict[str, Any]]:
         """Return where a binary may be, best first, each with what is wrong with it."""
         paths: list[tuple[str, str]] = []
@@ -477,6 +744,10 @@ class Host:
                 for runas, command in commands_by_account(rules)
                 if os.path.basename(command) == request["name"]
             ]
+            # what the bot starts by name it finds in the PATH of its unit
+            places = () if request["env_key"] else filter(None, search_path)
+            named = (os.path.join(place, request["name"]) for place in places)
+            paths += [(path, "deployed") for path in named if os.access(path, os.X_OK)][:1]
             # the PATH of the people costs a login shell each, so it is asked only when needed
             if all(self.fault_of(entry[0], request["accounts"]) for entry in paths):
                 paths += [(path, "path") for path in self.in_path_of(request)]
@@ -515,8 +786,8 @@ class Host:
                 )
                 return run.stdout.strip().rpartition("\n")[2]
 
-            path = as_account(account, question)
-            if path and path.startswith("/"):
+            [path] = ask_as(account, [question])
+            if isinstance(path, str) and path.startswith("/"):
                 found.append(path)
         return found
 
@@ -524,21 +795,18 @@ class Host:
         """Return why some account cannot execute a path, or None when all can."""
         if not path.startswith("/"):
             return "is not absolute"
-        try:
-            mode = os.stat(path).st_mode
-        except FileNotFoundError:
-            return "does not exist"
-        except OSError as error:
-            return f"cannot be looked at ({error.strerror})"
-        if not stat.S_ISREG(mode):
-            return "is not a file"
-        for name in accounts:
+        for name in [None, *accounts]:
             # an account that is still to be made will be able to do what nobody can
-            account = account_of(name) or account_of("nobody")
+            account = name and (account_of(name) or account_of("nobody"))
             # without privilege nobody can judge for another account
-            judged = account and (self.privileged or account.pw_uid == os.geteuid())
-            if judged and not as_account(account, lambda: os.access(path, os.X_OK)):
-                return f"{name} cannot execute"
+            if account and not self.privileged and account.pw_uid != os.geteuid():
+                continue
+            question = fault_of_program if account else fault_of_file
+            [fault] = ask_as(account, [lambda question=question: question(path)])
+            if fault is UNANSWERED:
+                return f"is {HANGING}"
+            if fault:
+                return f"{name} {fault}" if name else fault
         return None
 
     def login(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -547,7 +815,10 @@ class Host:
         logged_in = None
         if account and (self.privileged or account.pw_uid == os.geteuid()):
             files = [os.path.join(account.pw_dir, path) for path in request["login_files"]]
-            logged_in = as_account(account, lambda: any(os.path.isfile(path) for path in files))
+            question = [lambda: any(os.path.isfile(path) for path in files)]
+            [logged_in] = ask_as(account, question)
+            if logged_in is UNANSWERED:
+                logged_in = None
         return {"account": name, "backend": request["backend"], "logged_in": logged_in}
 
 
@@ -560,6 +831,24 @@ def main() -> None:
             "install_dir": {"type": "path", "required": True},
             "python": {"type": "str", "default": ""},
             "directories": {"type": "list", "elements": "path", "default": []},
+            "access": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "account": {"type": "str", "required": True},
+                    "write": {"type": "bool", "default": False},
+                },
+            },
+            "targets": {"type": "list", "elements": "path", "default": []},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "release": {"type": "str", "default": ""},
+            "port": {"type": "int"},
+            "programs": {"type": "list", "elements": "str", "default": []},
+            "exclusive": {"type": "bool", "default": False},
+            "run": {"type": "dict"},
+            "ended_run": {"type": "dict"},
             "env_file": {"type": "path", "required": True},
             "sudoers_file": {"type": "path", "required": True},
             "platforms": {"type": "dict", "required": True},
@@ -580,6 +869,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if module.check_mode:
+        module.params["run"] = None
     module.exit_json(changed=False, probe=Host(module.params).look())
 
 

@@ -122,7 +122,6 @@ seconds_without:
 """
 
 import concurrent.futures
-import glob
 import os
 import pwd
 import subprocess
@@ -133,55 +132,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.bot_service import deployed_env, deployed_port, health, unit_state
 from ..module_utils.masking import masked
+from ..module_utils.processes import strangers
 from ..module_utils.root_files import Refused
 
 POLL_SECONDS = 0.25
 COMMAND_SECONDS = 60
-LISTENING = "0A"
 LOG_LINES = 30
 MOST_RESTARTS = 2
-
-
-def listening_sockets(port: int) -> set[str]:
-    """Return the inodes of all TCP sockets that listen on a port."""
-    found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as handle:
-                rows = handle.read().splitlines()[1:]
-        except FileNotFoundError:
-            continue
-        for row in rows:
-            columns = row.split()
-            if columns[3] == LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
-                found.add(columns[9])
-    return found
-
-
-def holders(port: int) -> dict[int, str]:
-    """Return the processes that listen on a port, by PID, with their command lines."""
-    sockets = {f"socket:[{inode}]" for inode in listening_sockets(port)}
-    found = {}
-    for link in glob.glob("/proc/[0-9]*/fd/*") if sockets else ():
-        try:
-            if os.readlink(link) in sockets:
-                pid = link.split("/")[2]
-                with open(f"/proc/{pid}/cmdline", "rb") as handle:
-                    found[int(pid)] = (
-                        handle.read().replace(b"\0", b" ").decode(errors="replace").strip()
-                    )
-        except OSError:
-            continue
-    return found
-
-
-def belongs(pid: int, control_group: str) -> bool:
-    """Return whether a process is one of the unit's own."""
-    try:
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as handle:
-            return any(line.rstrip().rpartition(":")[2].endswith(control_group) for line in handle)
-    except OSError:
-        return False
 
 
 class Wait:
@@ -208,14 +165,9 @@ class Wait:
                 or state["ActiveState"] == "failed"
             ):
                 return None, "the process ends again and again"
-            others = {
-                other: command
-                for other, command in holders(self.port).items()
-                if not belongs(other, state.get("ControlGroup") or "no control group")
-            }
+            others = strangers(self.port, pid, state.get("ControlGroup", ""))
             if others:
-                named = "; ".join(f"PID {other} ({command})" for other, command in others.items())
-                return None, f"port {self.port} is held by {named}"
+                return None, f"port {self.port} is held by {'; '.join(map(str, others))}"
             path = self.parameters["health_path"]
             try:
                 status = health(self.parameters["host"], self.port, path)

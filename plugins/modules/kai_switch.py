@@ -184,9 +184,8 @@ from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_st
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs, Journal
 from ..module_utils.root_files import FileState, Refused, look, point, replace
-from ..module_utils.sudoers import policy_with_candidate
+from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
-MAIN_POLICY = "/etc/sudoers"
 ASIDE = ".before-rollback"
 
 

@@ -659,7 +659,21 @@ def test_protected_files() -> None:
         "/etc/kai/totp.attempts": ("0600", ["read", "write"]),
     }
     assert CONTRACT["config_dir"] == {"path": "/etc/kai", "owner": "root", "mode": "0755"}
-    assert CONTRACT["sudoers"] == {"path": "/etc/sudoers.d/kai", "mode": "0440"}
+    sudoers = CONTRACT["sudoers"]
+    assert (sudoers["path"], sudoers["mode"]) == ("/etc/sudoers.d/kai", "0440")
+    # Kai runtime contract, section 0, trap 9
+    assert sudoers["minimum_version"] == "1.8.21"
+
+
+def test_programs_that_kai_starts_by_name() -> None:
+    """Kai runtime contract, sections 4.1 and 7."""
+    needed = {name: "applies" in entry for entry in CONTRACT["programs"] for name in entry["names"]}
+    assert {name: needed[name] for name in ("sudo", "pgrep", "ffmpeg", "whisper")} == {
+        "sudo": False,
+        "pgrep": False,
+        "ffmpeg": True,
+        "whisper": True,
+    }
 
 
 # Kai 1.x installer facts, section 4, steps 1 and 8. Our modes are tighter than Kai's 0755 on

@@ -44,7 +44,17 @@ def probe(**seen: Any) -> dict[str, Any]:
         },
         "interpreters": [{"path": "/usr/bin/python3.13", "version": "3.13.5", "fault": None}],
         "directories": {},
-        "release": {"live": None, "complete": []},
+        "access": [],
+        "targets": {},
+        "port": [],
+        "programs": dict.fromkeys(
+            ("sudo", "pgrep", "systemctl", "journalctl", "runuser"), "/bin/x"
+        ),
+        "sudo": {"version": "Sudo version 1.9.16p2", "flags": ["env_reset", "use_pty"]},
+        "sudoers_sha256": "",
+        "manager_version": 257,
+        "lock": {"path": "/run/kai-ansible.lock", "taken": False, "held_by": None},
+        "release": {"live": None, "complete": [], "missing": False, "size_mb": None},
         "service": {"active": False, "enabled": False, "pid": 0},
         "env_keys": [],
         "binaries": {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kai_ansible.rules.accounts import fault_of_account
+from kai_ansible.rules.accounts import fault_of_account, has_expired
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,19 @@ def test_what_is_accepted_is_one_plain_word(name: str) -> None:
         assert name[0] not in ".-"
         # neither a UID nor an alias
         assert set(name) & set(string.ascii_lowercase + "._-") or name[0] in string.digits
+
+
+@pytest.mark.parametrize(
+    ("entry", "expired"),
+    [
+        ("kai:!:20779:0:99999:7:::", False),
+        ("kai:!:20779::::::", False),
+        ("kai:!:0:0:99999:7::100:", True),
+        ("kai:!:0:0:99999:7::101:", False),
+        ("kai:!:0:0:99999:7::0:", True),
+        ("kai:!:0:0:99999:7::-1:", False),
+        ("", False),
+    ],
+)
+def test_an_account_expires_on_its_day(entry: str, expired: bool) -> None:
+    assert has_expired(entry, 100) is expired

@@ -41,15 +41,35 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             wheelhouse="/srv/wheels",
         ),
     )
-    request = probe_request(contract, read)
+    request = probe_request(contract, read, "0a1b2c")
     assert request.pop("platforms") == contract["platforms"]
     binaries = request.pop("binaries")
+    access = request.pop("access")
+    assert {(entry["path"], entry["account"], entry["write"]) for entry in access} == {
+        ("/opt", "kai", False),
+        *(("/var/lib", account, False) for account in ("kai", "alice", "bob")),
+        # goose is never wrapped, so carol's agents are the service user's
+        *(("/srv/a", account, False) for account in ("kai", "alice", "bob")),
+        *(("/srv/b", account, False) for account in ("kai", "alice", "bob")),
+        ("/srv/ada", "kai", False),
+        ("/srv/ada", "alice", True),
+        ("/srv/ben", "kai", False),
+        ("/srv/ben", "bob", False),
+    }
     assert request == {
         "service_user": "kai",
         "os_users": ["alice", "bob", "carol"],
         "install_dir": "/opt/kai",
         "python": "",
         "directories": ["/srv/ada", "/srv/ben", "/srv/a", "/srv/b", "/srv/wheels"],
+        "targets": ["/opt/kai", "/var/lib/kai", "/etc/kai", "/etc/sudoers.d", "/tmp"],
+        "files": [
+            *(entry["path"] for entry in contract["protected_files"].values()),
+            "/etc/sudoers.d/kai",
+        ],
+        "release": "0a1b2c",
+        "port": 8080,
+        "programs": ["sudo", "pgrep", "systemctl", "journalctl", "runuser"],
         "env_file": "/etc/kai/env",
         "sudoers_file": "/etc/sudoers.d/kai",
     }

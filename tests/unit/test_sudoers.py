@@ -1,5 +1,6 @@
 """Writing and reading sudoers; that sudo agrees is tested on a machine."""
 
+import posixpath
 import time
 
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 from kai_ansible.rules.paths import fault_of_path
 from kai_ansible.rules.sudoers import (
     commands_by_account,
-    includes_directory,
+    flags_in_force,
+    includes,
     policy_with_candidate,
+    reads_directory,
     secure_path,
+    sudo_version,
     sudoers_command,
 )
 
@@ -136,11 +140,21 @@ def test_secure_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "included"),
+    ("policy", "is_read"),
     [
         ("@includedir /etc/sudoers.d\n", True),
         ("#includedir /etc/sudoers.d", True),
         ('Defaults env_reset\n@includedir\t"/etc/sudoers.d" \n', True),
+        ("  @includedir /etc/sudoers.d/ # as Debian has it\n", True),
+        ("@includedir sudoers.d\n", True),
+        ("@include /etc/sudoers.local\n", True),
+        ("@include sudoers.bot1\n", False),
+        ("@include sudoers.%h\n", True),
+        ("@include sub/nested\n", True),
+        ('@include "/etc/with blanks"\n', True),
+        ("@include /etc/with\\ blanks\n", True),
+        ("@include /etc/loop\n", False),
+        ("@include /etc/nowhere\n", False),
         ("##includedir /etc/sudoers.d\n", False),
         ("# includedir /etc/sudoers.d\n", False),
         ("@includedir /etc/sudoers.d.old\n", False),
@@ -148,8 +162,46 @@ def test_secure_path() -> None:
         ("", False),
     ],
 )
-def test_whether_drop_ins_are_read(policy: str, included: bool) -> None:
-    assert includes_directory(policy, "/etc/sudoers.d") is included
+def test_whether_drop_ins_are_read(policy: str, is_read: bool) -> None:
+    files = {
+        "/etc/sudoers": policy,
+        "/etc/sudoers.local": "@includedir sudoers.d",
+        "/etc/sudoers.bot": "@includedir /etc/sudoers.d",
+        "/etc/sub/nested": "@includedir ../sudoers.d",
+        "/etc/with blanks": "@includedir /etc/sudoers.d",
+        "/etc/loop": "@include loop",
+    }
+    assert reads_directory("/etc/sudoers", "/etc/sudoers.d", files.get, "bot") is is_read
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("Sudo version 1.9.16p2\nmore\n", (1, 9, 16)),
+        ("Sudo version 1.8.21b1", (1, 8, 21)),
+        ("Sudo version 2.0", (2, 0, 0)),
+        ("sudo-rs 0.2.8", None),
+        ("", None),
+    ],
+)
+def test_the_version_of_sudo(said: str, version: tuple[int, int, int] | None) -> None:
+    assert sudo_version(said) == version
+
+
+LISTING = """Matching Defaults entries for kai on bot:
+    env_reset, mail_badpass, secure_path=/usr/sbin\\:/usr/bin, use_pty,
+    requiretty, noexec, !noexec, !intercept
+
+User kai may run the following commands on bot:
+    (alice) NOPASSWD: /bin/noexec, requiretty
+"""
+
+
+def test_the_flags_that_are_in_force() -> None:
+    flags = flags_in_force(LISTING)
+    assert {"env_reset", "requiretty", "use_pty"} <= flags
+    assert not flags & {"noexec", "intercept"}
+    assert flags_in_force("User nobody is not allowed to run sudo on bot.\n") == set()
 
 
 def test_the_policy_with_the_candidate() -> None:
@@ -170,11 +222,29 @@ def test_the_policy_with_the_candidate() -> None:
 def test_the_candidate_stands_for_the_drop_in_of_its_name() -> None:
     found = policy_with_candidate("#includedir /d\n", "/d", ["kai", "other"], "kai", "/tmp/kai")
     assert found == "#include /tmp/kai\n#include /d/other\n"
-    # another directory of drop-ins stays as it is
-    other = policy_with_candidate("@includedir /e\n", "/d", ["kai"], "kai", "/tmp/kai")
-    assert other == "@includedir /e\n"
+
+
+def test_the_candidate_is_part_of_a_policy_that_reads_it_by_another_file() -> None:
+    policy = '@includedir /e\n@include "local rules"\nroot ALL=(ALL) ALL\n#include /x/%h\n'
+    found = policy_with_candidate(policy, "/etc/sudoers.d", ["kai"], "kai", "/tmp/kai")
+    assert found == (
+        "#includedir /e\n"
+        "#include /etc/local\\ rules\n"
+        "root ALL=(ALL) ALL\n"
+        "#include /x/%h\n"
+        "#include /tmp/kai\n"
+    )
 
 
 def test_blanks_in_names_of_drop_ins() -> None:
     found = policy_with_candidate("@includedir /d\n", "/d", ["my rules"], "kai", "/tmp/kai")
     assert found == "#include /tmp/kai\n#include /d/my\\ rules\n"
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1))
+def test_a_path_is_included_as_it_is(name: str) -> None:
+    path = "/" + name.strip("/ \t")
+    if "%h" in path or path != posixpath.normpath(path):
+        return
+    text = policy_with_candidate("@includedir /d", "/d", [], "kai", path)
+    assert includes(text, "/etc") == {0: (False, path)}

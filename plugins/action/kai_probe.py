@@ -1,0 +1,46 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kai_probe, for a run that has the host to itself while it lasts."""
+
+from __future__ import annotations
+
+import getpass
+import multiprocessing
+import os
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.run_lock import is_gone, processes_here, run_of, run_of_process
+
+
+class ActionModule(ActionBase):
+    """Tells the module which run it belongs to, and judges the runs of this very machine."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module, once more when who holds the lock turns out to have been killed."""
+        super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        if not boolean(arguments.get("exclusive", False)) or self._task.check_mode:
+            return self._look(arguments, task_vars)
+        # a task runs in a worker, which ends with it
+        parent = multiprocessing.parent_process()
+        mine = run_of_process(
+            (parent.pid if parent else None) or os.getpid(),
+            os.environ.get("SUDO_USER") or getpass.getuser(),
+            str((task_vars or {}).get("inventory_hostname", "")),
+        )
+        result = self._look({**arguments, "run": mine.as_dict()}, task_vars)
+        held_by = result.get("probe", {}).get("lock", {}).get("held_by")
+        if held_by and is_gone(run_of(held_by), processes_here()):
+            again = {**arguments, "run": mine.as_dict(), "ended_run": held_by}
+            return self._look(again, task_vars)
+        return result
+
+    def _look(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        found: dict[str, Any] = self._execute_module(
+            module_name="kai.bot.kai_probe", module_args=arguments, task_vars=task_vars
+        )
+        return found

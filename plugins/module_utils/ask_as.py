@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions about files, asked as the account that the answer is for.
+
+Modes tell little: access lists, mounts and links count as well, and only the kernel adds them up.
+A file system of another machine may never answer, so each question is asked by a child process
+that can be left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pwd
+    from collections.abc import Callable, Sequence
+
+    Question = Callable[[], Any]
+
+ANSWER_SECONDS = 10.0
+MOST_LINKS = 40
+UNANSWERED: Any = object()
+
+
+def ask_as(
+    account: pwd.struct_passwd | None,
+    questions: Sequence[Question],
+    seconds: float = ANSWER_SECONDS,
+) -> list[Any]:
+    """Return what each question answers in a process that has become the account.
+
+    account: None asks as root; only root can become another account, anybody else asks as
+    themselves. questions: their answers have to fit into JSON. seconds: how long each may take.
+    UNANSWERED stands for one that took longer, None for one that failed.
+    """
+    answers: list[Any] = []
+    while len(answers) < len(questions):
+        answers += _answers(account, questions[len(answers) :], seconds)
+    return answers
+
+
+def _answers(
+    account: pwd.struct_passwd | None, questions: Sequence[Question], seconds: float
+) -> list[Any]:
+    """Return the answers up to the first question that has none, that one included."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            if account is not None and os.geteuid() == 0:
+                os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
+                os.setgid(account.pw_gid)
+                os.setuid(account.pw_uid)
+            for question in questions:
+                os.write(writing, json.dumps(question()).encode() + b"\n")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    try:
+        lines, in_time = _lines(reading, len(questions), seconds)
+    finally:
+        os.close(reading)
+    answers = [json.loads(line) for line in lines]
+    if not in_time:
+        # a process that waits for a file system may not even end by this, so nobody waits for it
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, os.WNOHANG)
+        return [*answers, UNANSWERED]
+    os.waitpid(child, 0)
+    return answers if len(answers) == len(questions) else [*answers, None]
+
+
+def _lines(descriptor: int, most: int, seconds: float) -> tuple[list[bytes], bool]:
+    """Return whole lines, and whether the writer was done or gone before a wait took too long."""
+    text = b""
+    while text.count(b"\n") < most:
+        if not select.select([descriptor], [], [], seconds)[0]:
+            return text.split(b"\n")[:-1], False
+        piece = os.read(descriptor, 65536)
+        if not piece:
+            break
+        text += piece
+    return text.split(b"\n")[:-1], True
+
+
+def fault_of_entry(path: str, write: bool = False) -> tuple[str, str] | None:
+    """Return what this process cannot do in a directory, and with which one; None when it can.
+
+    None too where nothing is, which is another matter.
+    """
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return "cannot enter", blocked_at(path) or path
+    if not os.access(path, os.X_OK):
+        return "cannot enter", path
+    if write and not os.access(path, os.W_OK):
+        return "cannot write in", path
+    return None
+
+
+def fault_of_program(path: str) -> str | None:
+    """Return why this process cannot execute a file that exists; None when it can."""
+    if os.access(path, os.X_OK):
+        return None
+    blocked = blocked_at(path)
+    return "cannot execute" + (f", as it cannot enter {blocked}" if blocked else "")
+
+
+def blocked_at(path: str, links: int = 0) -> str | None:
+    """Return the first directory on the way to a path that this process cannot enter, if any.
+
+    Links are followed as far as they can be read.
+    """
+    parts = path.split("/")
+    for number in range(2, len(parts) + 1):
+        place = "/".join(parts[:number])
+        if os.path.isdir(place):
+            if not os.access(place, os.X_OK):
+                return place
+        elif os.path.islink(place) and links < MOST_LINKS:
+            target = os.path.join(os.path.dirname(place), os.readlink(place))
+            return blocked_at(os.path.normpath(target), links + 1)
+    return None

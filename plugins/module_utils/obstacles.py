@@ -1,0 +1,304 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in the way of an installation on a host, told before anything is changed."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from .binaries import agent_account
+from .configuration import applies, variable
+from .people import os_users
+from .problems import Problem, listed
+from .sudoers import sudo_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .configuration import Configuration
+
+TEMPORARY = "/tmp"  # noqa: S108 # looked at, not written
+
+
+def wanted_access(
+    contract: Mapping[str, Any], configuration: Configuration
+) -> list[dict[str, Any]]:
+    """Return which account has to enter which directory (path, account), and write there (write).
+
+    The bot changes into a workspace before sudo makes it the agent's account, so both have to enter
+    it (Kai runtime contract, section 0, trap 8). What the role makes itself only needs its parents.
+    """
+    service_user = configuration.host["service_user"]
+    # the wizard looks before every answer is valid
+    data_dir = configuration.host.get("data_dir", "/")
+    agents = list(
+        dict.fromkeys(agent_account(contract, configuration, one) for one in configuration.people)
+    )
+    everybody = list(dict.fromkeys([service_user, *agents]))
+    wanted: dict[tuple[str, str], bool] = {}
+
+    def add(path: str, accounts: list[str], writer: str | None = None) -> None:
+        for account in accounts:
+            wanted[path, account] = wanted.get((path, account), False) or account == writer
+
+    add(posixpath.dirname(configuration.host["install_dir"]), [service_user])
+    add(posixpath.dirname(data_dir), everybody)
+    settings = configuration.settings
+    for path in filter(None, [settings.get("WORKSPACE_BASE")]):
+        add(path, everybody)
+    for path in settings.get("ALLOWED_WORKSPACES", []):
+        add(path, everybody)
+    for user, person in zip(configuration.users, configuration.people):
+        agent = agent_account(contract, configuration, person)
+        pair = [service_user, agent]
+        home = user.get("home_workspace")
+        if home and not home.startswith(data_dir + "/"):
+            add(home, pair, writer=agent)
+        for path in [
+            *filter(None, [user.get("workspace_base")]),
+            *user.get("allowed_workspaces", []),
+        ]:
+            add(path, pair)
+    return [
+        {"path": path, "account": account, "write": write}
+        for (path, account), write in wanted.items()
+    ]
+
+
+def written_places(contract: Mapping[str, Any], configuration: Configuration) -> list[str]:
+    """Return where an installation writes, whatever the operating system."""
+    return [
+        configuration.host["install_dir"],
+        configuration.host.get("data_dir", "/"),
+        contract["config_dir"]["path"],
+        posixpath.dirname(contract["sudoers"]["path"]),
+        TEMPORARY,
+    ]
+
+
+def programs_in_use(
+    contract: Mapping[str, Any], configuration: Configuration
+) -> list[Mapping[str, Any]]:
+    """Return the programs of the contract that this configuration needs."""
+    return [program for program in contract["programs"] if applies(program, configuration)]
+
+
+def missing_programs(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[str]:
+    """Return a note for each program without which the bot runs, but not all of what was chosen."""
+    return [
+        f"The host has no {' or '.join(program['names'])}: {program['use']}. "
+        f"Install {program['package']} there."
+        for program in _missing(contract, configuration, probe)
+        if program.get("optional")
+    ]
+
+
+def host_problems(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[Problem]:
+    """Return everything about a host that keeps an installation from working.
+
+    probe: the result of kai_probe. Binaries of agents and keys of the deployed file are judged by
+    those who choose them.
+    """
+    return [
+        *(Problem(**fault) for fault in probe["faults"]),
+        *_lock(probe),
+        *_accounts(configuration, probe),
+        *_directories(configuration, probe),
+        *_access(probe),
+        *_space(contract, configuration, probe),
+        *_port(configuration, probe),
+        *_programs(contract, configuration, probe),
+        *_sudo(contract, configuration, probe),
+    ]
+
+
+def _lock(probe: Mapping[str, Any]) -> Iterator[Problem]:
+    lock = probe["lock"]
+    holder = lock["held_by"]
+    if holder:
+        yield Problem(
+            lock["path"],
+            f"another install of this host at work, by {holder['by']} (process {holder['pid']} "
+            f"there, since {holder['since']})",
+            "one install of a host at a time",
+            "wait until it has ended, or end that process; if its machine is gone and this stays, "
+            f"remove the file on the host: rm {lock['path']}",
+        )
+
+
+def _accounts(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:
+    uids: dict[int, str] = {}
+    service_user = configuration.host["service_user"]
+    service_account = probe["accounts"].get(service_user)
+    if service_account:
+        uids[service_account["uid"]] = service_user
+        if service_account["uid"] == 0:
+            yield Problem(
+                variable("service_user"),
+                f"{service_user!r}, whose UID is 0",
+                "an account without privilege",
+                f"set {variable('service_user')} to another account",
+            )
+    for name in os_users(configuration.people):
+        account = probe["accounts"].get(name)
+        where = f"{variable('users')}: os_user"
+        if account is None:
+            if configuration.host["create_os_users"]:
+                continue
+            yield Problem(
+                where,
+                f"{name!r}, which is no account on the host",
+                "an existing account",
+                f"create it on the host (useradd --create-home {name}), set "
+                f"{variable('create_os_users')} to true, or mend os_user",
+            )
+        elif account["uid"] == 0 or account["uid"] in uids:
+            other = uids.get(account["uid"], "root")
+            yield Problem(
+                where,
+                f"{name!r}, which has the same UID as {other}",
+                "an account of its own",
+                "name another account",
+            )
+        else:
+            uids[account["uid"]] = name
+
+
+def _directories(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:
+    for path, state in probe["directories"].items():
+        if state != "directory" and not path.startswith(configuration.host["data_dir"] + "/"):
+            yield Problem(
+                "a directory that the configuration names",
+                f"{path}, which is {state}",
+                "an existing directory",
+                f"create it on the host, or remove it from the configuration: mkdir -p {path}",
+            )
+
+
+def _access(probe: Mapping[str, Any]) -> Iterator[Problem]:
+    for entry in probe["access"]:
+        # what is no directory was told already
+        state = probe["directories"].get(entry["path"], "directory")
+        if entry["fault"] is None or state != "directory":
+            continue
+        account, place = entry["account"], entry["place"]
+        bits = "rwx" if entry["write"] else "x"
+        yield Problem(
+            entry["path"],
+            f"{account} {entry['fault']} {place}",
+            f"a directory that {account} can enter" + (" and write in" * entry["write"]),
+            f"let {account} in on the host (setfacl --modify u:{account}:{bits} {place}), or name "
+            "another directory",
+        )
+
+
+def _space(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> Iterator[Problem]:
+    space, release = contract["space"], probe["release"]
+    by_device: dict[int, list[str]] = {}
+    for path, target in probe["targets"].items():
+        nearest = target["nearest"]
+        if not target["directory"]:
+            yield Problem(
+                path,
+                f"{nearest}, which is no directory",
+                "a directory",
+                f"move it away on the host: mv {nearest} {nearest}.old",
+            )
+        elif not target["writable"]:
+            yield Problem(
+                path,
+                f"{nearest}, where not even root can write",
+                "a file system that is mounted for writing",
+                f"look how it is mounted: findmnt --target {nearest}",
+            )
+        by_device.setdefault(target["device"], []).append(path)
+    for paths in by_device.values():
+        needed = space["files"]
+        if release["missing"] and configuration.host["install_dir"] in paths:
+            needed += max(space["release"], release["size_mb"] or 0)
+        if release["missing"] and TEMPORARY in paths:
+            needed += space["building"]
+        free = probe["targets"][paths[0]]["free_mb"]
+        if free < needed:
+            yield Problem(
+                listed(paths),
+                f"{free} MB free",
+                f"{needed} MB free",
+                f"make room on that file system: df -h {paths[0]}",
+            )
+
+
+def _port(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:
+    for holder in probe["port"]:
+        yield Problem(
+            variable("WEBHOOK_PORT"),
+            f"port {configuration.settings['WEBHOOK_PORT']} held by {holder}",
+            "a port that only the bot listens on",
+            f"stop it on the host, or set {variable('WEBHOOK_PORT')} to another port",
+        )
+
+
+def _missing(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    return [
+        program
+        for program in programs_in_use(contract, configuration)
+        if probe["platform"] in program.get("platforms", [probe["platform"]])
+        and not any(probe["programs"][name] for name in program["names"])
+    ]
+
+
+def _programs(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> Iterator[Problem]:
+    for program in _missing(contract, configuration, probe):
+        if not program.get("optional"):
+            yield Problem(
+                "the host",
+                f"no {' or '.join(program['names'])}",
+                f"{program['names'][0]}: {program['use']}",
+                f"install {program['package']} on the host",
+            )
+    platform = contract["platforms"].get(probe["platform"], {})
+    version, minimum = probe["manager_version"], platform.get("minimum_manager_version", 0)
+    if version is not None and version < minimum:
+        yield Problem(
+            "the host",
+            f"{platform['manager']} {version}",
+            f"{platform['manager']} {minimum} or newer",
+            "upgrade the host's operating system",
+        )
+
+
+def _sudo(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> Iterator[Problem]:
+    rules, sudo = contract["sudoers"], probe["sudo"]
+    minimum = rules["minimum_version"]
+    if sudo["version"] and (sudo_version(sudo["version"]) or (0,)) < tuple(
+        map(int, minimum.split("."))
+    ):
+        yield Problem(
+            "sudo on the host",
+            sudo["version"],
+            f"sudo {minimum} or newer, of sudo.ws",
+            "install the package sudo, or choose it with update-alternatives --config sudo",
+        )
+    user = configuration.host["service_user"]
+    for flag, reason in rules["harmful_defaults"].items():
+        if flag in sudo["flags"]:
+            yield Problem(
+                "the sudo policy of the host",
+                f"Defaults {flag} for {user}",
+                f"a policy without it: {reason}",
+                f"add this line with visudo: Defaults:{user} !{flag}",
+            )

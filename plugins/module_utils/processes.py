@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes and TCP sockets of a host, read from /proc (proc(5))."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ESTABLISHED = "01"
+LISTENING = "0A"
+
+
+def started(pid: int) -> str | None:
+    """Return when a process started, None when there is none.
+
+    A PID is used again; with this beside it it names one process of one boot. The unit differs
+    between systems, so it is only good for comparing.
+    """
+    if not os.path.exists("/proc/self/stat"):
+        return _started_of_ps(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as handle:
+            # the name of the program is in parentheses, and may hold any of them itself
+            return handle.read().rpartition(b")")[2].split()[19].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _started_of_ps(pid: int) -> str | None:
+    run = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    return run.stdout.strip() or None
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield a process and those that it came from, as far as they are in the same /proc."""
+    while pid:
+        yield pid
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as handle:
+                pid = int(handle.read().rpartition(b")")[2].split()[1])
+        except OSError:
+            return
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """Return the environment with which a process began, empty when it cannot be read."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as handle:
+            entries = handle.read().split(b"\0")
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(entry).partition("=") for entry in entries)
+    return {name: value for name, separator, value in pairs if separator}
+
+
+def sockets(state: str, port: int, peer: int | None = None) -> dict[str, int]:
+    """Return the TCP sockets in a state with a local port, and with a peer's port.
+
+    The UID of who opened a socket, by the socket's inode.
+    """
+    found = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as handle:
+                rows = handle.read().splitlines()[1:]
+        except FileNotFoundError:
+            continue
+        for row in rows:
+            columns = row.split()
+            local, remote, found_state, uid, inode = (columns[place] for place in (1, 2, 3, 7, 9))
+            if found_state == state and _port(local) == port and peer in (None, _port(remote)):
+                found[inode] = int(uid)
+    return found
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Somebody who listens on a port. pid: None where the process itself cannot be seen."""
+
+    pid: int | None
+    user: str
+    command: str
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return f"a process of {self.user} that cannot be seen"
+        return f"process {self.pid} of {self.user} ({self.command})"
+
+
+def strangers(port: int, main_pid: int, control_group: str) -> list[Listener]:
+    """Return who listens on a TCP port and is not part of a service.
+
+    main_pid, control_group: of the service, 0 and empty when it does not run. In a container even
+    root may not see which process holds a socket, but always whose it is.
+    """
+    wanted = {f"socket:[{inode}]": uid for inode, uid in sockets(LISTENING, port).items()}
+    own = _uid_of(main_pid) if main_pid else None
+    # the service most likely holds them all, and then nobody else has to be looked at
+    suspects = [main_pid] if main_pid else []
+    suspects += [int(name) for name in os.listdir("/proc") if name.isdigit()] if wanted else []
+    found = []
+    for pid in suspects:
+        held = wanted.keys() & set(_descriptors(pid)) if wanted else set()
+        for name in held:
+            uid = wanted.pop(name)
+            if not (control_group and belongs(pid, control_group)):
+                found.append(Listener(pid, _name_of(uid), command_of(pid)))
+    return found + [Listener(None, _name_of(uid), "") for uid in wanted.values() if uid != own]
+
+
+def _descriptors(pid: int) -> Iterator[str]:
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return
+    for name in names:
+        try:
+            yield os.readlink(f"/proc/{pid}/fd/{name}")
+        except OSError:
+            continue
+
+
+def command_of(pid: int) -> str:
+    """Return a process's command line, empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as handle:
+            return handle.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _uid_of(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def belongs(pid: int, control_group: str) -> bool:
+    """Return whether a process is in a control group of systemd."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as handle:
+            return any(line.rstrip().rpartition(":")[2].endswith(control_group) for line in handle)
+    except OSError:
+        return False

@@ -1,0 +1,204 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run at a time changes a host.
+
+No process of a run lives on the host from its first task to its last, so the kernel cannot hold
+the lock for it. A record in /run tells whose it is instead, and whoever finds one judges whether
+that run is still alive: by the process of Ansible, where that can be asked, or else by the ssh
+connection through which it came. Nothing is judged by its age, so a run that was killed stops
+nobody, and a slow one is not overtaken.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from .processes import ESTABLISHED, ancestors, environment_of, sockets, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import IO
+
+
+class BrokenRecord(Exception):
+    """A lock file that holds something else than a record."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of Ansible on one host of its inventory.
+
+    by: who started it, as user@host. pid, started: its process and when that began. boot,
+    namespace: what that PID is counted in: a boot of a kernel and a PID namespace of it.
+    machine: the machine of that kernel, empty when it has no name. host: the host's name in the
+    inventory. since, connection: when it began on the host and the sockets of its ssh connection
+    there; empty until the host adds them, and the latter where there is none.
+    """
+
+    by: str
+    pid: int
+    started: str
+    boot: str
+    namespace: str
+    machine: str
+    host: str
+    since: str = ""
+    connection: str = ""
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    @property
+    def processes(self) -> tuple[str, str]:
+        """What PIDs of this run are counted in."""
+        return self.boot, self.namespace
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """What no other run shares."""
+        return self.boot, self.namespace, self.pid, self.started, self.host
+
+
+def run_of(fields: Mapping[str, str | int]) -> Run:
+    """Return the run that ``as_dict`` told. Raises BrokenRecord."""
+    try:
+        return Run(**fields)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise BrokenRecord(str(error)) from error
+
+
+def run_of_process(pid: int, user: str, host: str) -> Run:
+    """Return the run of a process on this machine, for a host of its inventory."""
+    boot, namespace = processes_here()
+    name = socket.gethostname()
+    return Run(
+        by=f"{user}@{name}",
+        pid=pid,
+        started=started(pid) or "",
+        boot=boot,
+        namespace=namespace,
+        machine=_machine(name),
+        host=host,
+    )
+
+
+def processes_here() -> tuple[str, str]:
+    """Return what the PIDs that this process sees are counted in."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
+            return handle.read().strip(), os.readlink("/proc/self/ns/pid")
+    except FileNotFoundError:
+        name = ["sysctl", "-n", "kern.bootsessionuuid"]
+        run = subprocess.run(name, capture_output=True, text=True, check=False, timeout=20)
+        return run.stdout.strip(), ""
+
+
+def _machine(name: str) -> str:
+    try:
+        with open("/etc/machine-id", encoding="ascii") as handle:
+            number = handle.read().strip()
+    except OSError:
+        return ""
+    # copies of one image may share the number
+    return f"{number} {name}" if number else ""
+
+
+def connection_here() -> str:
+    """Return the sockets of the ssh connection through which this process came, empty for none.
+
+    sshd tells every session its connection (ssh(1), SSH_CONNECTION); sudo drops that from the
+    environment, but not from its own.
+    """
+    for pid in ancestors(os.getpid()):
+        words = environment_of(pid).get("SSH_CONNECTION", "").split()
+        if len(words) == 4:
+            return " ".join(sorted(sockets(ESTABLISHED, int(words[3]), int(words[1]))))
+    return ""
+
+
+def is_gone(holder: Run, here: tuple[str, str]) -> bool:
+    """Return whether the process of a run has ended, False when it is none of this machine's.
+
+    here: ``processes_here``.
+    """
+    return holder.processes == here and started(holder.pid) != holder.started
+
+
+def is_over(holder: Run, run: Run, here: tuple[str, str]) -> bool:
+    """Return whether the run that holds the lock has ended, as far as the host can tell.
+
+    run: the one that wants the lock. here: ``processes_here``. Where both are of one machine, only
+    that machine can tell, by ``is_gone``.
+    """
+    if holder.identity == run.identity:
+        return True
+    if here == holder.processes:
+        return is_gone(holder, here)
+    if run.processes == holder.processes:
+        return False
+    # that machine was booted again, and an ssh connection may outlast its other end
+    if holder.machine and holder.machine == run.machine and holder.boot != run.boot:
+        return True
+    return bool(holder.connection) and not _connected(holder.connection)
+
+
+def _connected(connection: str) -> bool:
+    inodes = set(connection.split())
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as handle:
+                rows = [row.split() for row in handle.read().splitlines()[1:]]
+        except FileNotFoundError:
+            continue
+        if any(row[3] == ESTABLISHED and row[9] in inodes for row in rows):
+            return True
+    return False
+
+
+def take(path: str, run: Run, over: Run | None = None) -> Run | None:
+    """Make the lock this run's, and return None; or return the run that holds it.
+
+    over: a holder that is known to have ended.
+    Raises BrokenRecord when the file holds something else, OSError when it cannot be used.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    with _locked(path, flags) as handle:
+        holder = _holder(handle)
+        if holder and holder != over and not is_over(holder, run, processes_here()):
+            return holder
+        now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        _write(handle, json.dumps(replace(run, since=now, connection=connection_here()).as_dict()))
+        return None
+
+
+@contextmanager
+def _locked(path: str, flags: int) -> Iterator[IO[str]]:
+    with os.fdopen(os.open(path, flags, 0o600), "r+", encoding="utf-8") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+
+
+def _holder(handle: IO[str]) -> Run | None:
+    text = handle.read()
+    if not text:
+        return None
+    try:
+        return run_of(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise BrokenRecord(str(error)) from error
+
+
+def _write(handle: IO[str], text: str) -> None:
+    handle.seek(0)
+    handle.truncate()
+    handle.write(text)

@@ -1,0 +1,168 @@
+"""What stands in the way of an installation, told from one look at a host."""
+
+from typing import Any
+
+import pytest
+from samples import probe, user, variables
+
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.obstacles import host_problems, missing_programs
+from kai_ansible.rules.problems import Problem
+
+Contract = dict[str, Any]
+
+
+def problems(contract: Contract, seen: dict[str, Any], **settings: Any) -> list[Problem]:
+    read = read_configuration(contract, variables(user(os_user="alice"), **settings))
+    assert read.problems == []
+    return host_problems(contract, read, seen)
+
+
+def target(device: int = 1, free_mb: int = 9999, **more: Any) -> dict[str, Any]:
+    return {
+        "nearest": "/",
+        "directory": True,
+        "device": device,
+        "free_mb": free_mb,
+        "writable": True,
+        **more,
+    }
+
+
+def release(missing: bool, size_mb: int | None = None) -> dict[str, Any]:
+    return {"live": None, "complete": [], "missing": missing, "size_mb": size_mb}
+
+
+def entry(fault: str | None, place: str | None, write: bool = False) -> dict[str, Any]:
+    return {"path": "/srv/w", "account": "alice", "write": write, "fault": fault, "place": place}
+
+
+HOLDER = {"by": "ada@laptop", "pid": 7, "since": "2026-01-02 03:04:05 UTC"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param(
+            {"lock": {"path": "/run/l", "taken": False, "held_by": HOLDER}},
+            ["ada@laptop (process 7 there, since 2026-01-02 03:04:05 UTC)"],
+            id="another install",
+        ),
+        pytest.param(
+            {"port": ["process 7 of www (nginx -g x)"]},
+            ["port 8080 held by process 7 of www (nginx -g x)"],
+            id="the port",
+        ),
+        pytest.param(
+            {"access": [entry("cannot enter", "/srv")]},
+            ["alice cannot enter /srv"],
+            id="a workspace",
+        ),
+        pytest.param(
+            {
+                "access": [entry("gets no answer from", "/srv/w")],
+                "directories": {"/srv/w": "on a file system that does not answer"},
+            },
+            ["/srv/w, which is on a file system that does not answer"],
+            id="told once",
+        ),
+        pytest.param(
+            {"programs": dict.fromkeys(("sudo", "systemctl", "journalctl", "runuser", "pgrep"))},
+            ["no sudo", "no pgrep", "no systemctl", "no journalctl", "no runuser"],
+            id="programs",
+        ),
+        pytest.param({"manager_version": 234}, ["systemd 234"], id="an old systemd"),
+        pytest.param({"manager_version": None}, [], id="a systemd that nobody could ask"),
+        pytest.param(
+            {"sudo": {"version": "Sudo version 1.8.20p2", "flags": ["requiretty", "noexec"]}},
+            ["Sudo version 1.8.20p2", "Defaults requiretty for kai", "Defaults noexec for kai"],
+            id="sudo",
+        ),
+        pytest.param(
+            {"sudo": {"version": "sudo-rs 0.2.8", "flags": []}}, ["sudo-rs 0.2.8"], id="sudo-rs"
+        ),
+        # that there is no sudo is told as a missing program
+        pytest.param({"sudo": {"version": "", "flags": []}}, [], id="no sudo"),
+    ],
+)
+def test_obstacles(contract: Contract, seen: dict[str, Any], found: list[str]) -> None:
+    told = [problem.found for problem in problems(contract, probe(**seen))]
+    assert [text for text, part in zip(told, found, strict=True) if part not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "size_mb", "targets", "found"),
+    [
+        (False, None, {"/opt/kai": target(free_mb=10), "/tmp": target(2, 10)}, []),
+        (False, None, {"/opt/kai": target(free_mb=9)}, [("/opt/kai", "9 MB free", "10 MB free")]),
+        # the first release, and whatever pip unpacks for it
+        (
+            True,
+            None,
+            {"/opt/kai": target(free_mb=159), "/tmp": target(2, 109), "/etc/kai": target(3, 10)},
+            [("/opt/kai", "159 MB free", "160 MB free"), ("/tmp", "109 MB free", "110 MB free")],
+        ),
+        # one file system has to have room for everything on it
+        (
+            True,
+            400,
+            {"/opt/kai": target(free_mb=509), "/var/lib/kai": target(), "/tmp": target()},
+            [("/opt/kai, /var/lib/kai, /tmp", "509 MB free", "510 MB free")],
+        ),
+        (True, 400, {"/opt/kai": target(free_mb=510), "/tmp": target(free_mb=510)}, []),
+    ],
+)
+def test_room_for_a_release(
+    contract: Contract,
+    missing: bool,
+    size_mb: int | None,
+    targets: dict[str, Any],
+    found: list[tuple[str, str, str]],
+) -> None:
+    seen = probe(release=release(missing, size_mb), targets=targets)
+    told = [(one.where, one.found, one.expected) for one in problems(contract, seen)]
+    assert told == found
+
+
+def test_places_where_nothing_can_be_written(contract: Contract) -> None:
+    targets = {
+        "/opt/kai": target(nearest="/opt", writable=False),
+        "/var/lib/kai": target(2, nearest="/var/lib/kai", directory=False),
+    }
+    first, second = problems(contract, probe(targets=targets))
+    assert first.found == "/opt, where not even root can write"
+    assert first.fix.endswith("findmnt --target /opt")
+    assert second.found == "/var/lib/kai, which is no directory"
+
+
+def test_a_fix_names_the_place_that_is_closed(contract: Contract) -> None:
+    enter, write = problems(
+        contract,
+        probe(access=[entry("cannot enter", "/srv"), entry("cannot write in", "/srv/w", True)]),
+    )
+    assert "setfacl --modify u:alice:x /srv)" in enter.fix
+    assert "setfacl --modify u:alice:rwx /srv/w)" in write.fix
+
+
+@pytest.mark.parametrize("voice", [False, True])
+def test_a_program_of_a_feature_is_missed_only_with_the_feature(
+    contract: Contract, voice: bool
+) -> None:
+    read = read_configuration(contract, variables(voice_enabled=voice))
+    programs = {**probe()["programs"], "ffmpeg": None, "whisper": None, "whisper-cli": None}
+    seen = probe(programs=programs)
+    assert host_problems(contract, read, seen) == []
+    notes = missing_programs(contract, read, seen)
+    assert [note.partition(":")[0] for note in notes] == (
+        ["The host has no ffmpeg", "The host has no whisper or whisper-cli"] if voice else []
+    )
+    with_one = probe(programs={**programs, "ffmpeg": "/bin/ffmpeg", "whisper-cli": "/bin/w"})
+    assert missing_programs(contract, read, with_one) == []
+
+
+def test_another_system_is_not_asked_for_the_programs_of_this_one(contract: Contract) -> None:
+    programs = {"sudo": "/bin/sudo", "pgrep": "/bin/pgrep"}
+    others = dict.fromkeys(("systemctl", "journalctl", "runuser"))
+    seen = probe(platform="darwin", manager_version=None, programs={**programs, **others})
+    assert problems(contract, seen) == []

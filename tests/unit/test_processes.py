@@ -1,0 +1,90 @@
+"""Processes and sockets of this very machine."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.rules import processes
+from kai_ansible.rules.processes import ESTABLISHED, ancestors, sockets, started, strangers
+
+LISTEN = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    input()
+"""
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[int, int]]:
+    """PID and port of a process that listens."""
+    command = [sys.executable, "-c", LISTEN]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout
+        yield running.pid, int(running.stdout.readline())
+        running.kill()
+
+
+def own_group() -> str:
+    line = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()[0]
+    return line.rpartition(":")[2]
+
+
+def test_a_stranger_on_the_port_is_named(listener: tuple[int, int]) -> None:
+    pid, port = listener
+    [found] = strangers(port, 0, "")
+    assert found.pid == pid
+    assert found.command.startswith(sys.executable)
+    assert str(found).startswith(f"process {pid} of ")
+    # a service that runs beside it does not make it one of its own
+    assert [other.pid for other in strangers(port, os.getpid(), "/no such group")] == [pid]
+
+
+def test_a_process_of_the_service_is_no_stranger(listener: tuple[int, int]) -> None:
+    pid, port = listener
+    assert strangers(port, pid, own_group()) == []
+    assert strangers(port, os.getpid(), own_group()) == []
+
+
+def test_a_free_port_has_nobody() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert strangers(port, 0, "") == []
+
+
+def test_a_process_that_cannot_be_seen_is_known_by_its_account(
+    listener: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, port = listener
+    # as it is for root in a container that may not look into other accounts' processes
+    monkeypatch.setattr(processes, "_descriptors", lambda pid: iter(()))
+    [found] = strangers(port, 0, "")
+    assert (found.pid, found.command) == (None, "")
+    assert str(found) == f"a process of {found.user} that cannot be seen"
+    # the service runs as that account, so it is taken for its own
+    assert strangers(port, os.getpid(), "/x") == []
+
+
+def test_a_connection_is_known_by_both_its_ports() -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
+        pairs = []
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(server.getsockname()[:2]))
+            pairs.append(stack.enter_context(server.accept()[0]))
+        ports = [(one.getsockname()[1], one.getpeername()[1]) for one in pairs]
+        inodes = [str(os.fstat(one.fileno()).st_ino) for one in pairs]
+        assert [list(sockets(ESTABLISHED, *both)) for both in ports] == [[one] for one in inodes]
+    assert [sockets(ESTABLISHED, *both) for both in ports] == [{}, {}]
+
+
+def test_ancestors_end_with_the_first_process() -> None:
+    found = list(ancestors(os.getpid()))
+    assert found[:2] == [os.getpid(), os.getppid()]
+    assert found[-1] == 1 or started(found[-1])
