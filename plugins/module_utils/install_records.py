@@ -48,6 +48,11 @@ _DEPLOYED = "deployed"
 _RECORD = "record.json"
 
 
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 @dataclass
 class Journal:
     """What has to be known to take a switch back, or to keep it.
@@ -68,12 +73,7 @@ class Journal:
     rolled_back_to: int | None = None
     database: str = ""
     account: str = ""
-    opened: str = field(default_factory=lambda: now())
-
-
-def now() -> str:
-    """Return the time in UTC, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    opened: str = field(default_factory=now)
 
 
 class Installs:
