@@ -23,6 +23,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .built_release import is_complete
 from .root_files import (
     Refused,
     discard_unfinished,
@@ -107,7 +108,7 @@ class Installs:
             return {}
         # what begins with a dot is the scratch of a build
         return {
-            name: os.path.exists(os.path.join(self.releases, name, ".complete"))
+            name: is_complete(os.path.join(self.releases, name))
             for name in names
             if not name.startswith(".") and os.path.isdir(os.path.join(self.releases, name))
         }
