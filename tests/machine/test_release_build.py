@@ -134,7 +134,7 @@ def wheelhouse(machine: "Machine", uv: str) -> str:
     """All that the stand-in bot needs, as documented; from then on PyPI is out of reach."""
     machine.push(STAND_IN, "/tmp/stand-in")
     page = (ROOT / "docs" / "releases.md").read_text(encoding="utf-8")
-    [block] = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    [block] = re.findall(r"## Without an index\n.*?```console\n(.*?)```", page, re.DOTALL)
     for line in block.splitlines():
         machine.run(["env", "-C", "/tmp/stand-in", *shlex.split(line)])
     command = ["/tmp/tools/bin/pip", "wheel", "--quiet", "--wheel-dir", "/srv/wheels"]
