@@ -27,6 +27,7 @@ from ..module_utils.configuration import (
     read_configuration,
 )
 from ..module_utils.problems import Problem
+from ..module_utils.record import recorded
 from ..module_utils.releases import modules_of_extras
 
 
@@ -96,9 +97,10 @@ def desired_state(
     given: Any, contract: Any, probe: Any, users_file: str | None = None
 ) -> dict[str, Any]:
     """Return what the host must look like, and what stands in its way."""
-    contract = plain(contract)
-    read = _configuration(contract, plain(given), users_file)
-    return plan.desired_state(contract, read, plain(probe))
+    contract, given = plain(contract), plain(given)
+    read = _configuration(contract, given, users_file)
+    desired = plan.desired_state(contract, read, plain(probe))
+    return {**desired, "record": recorded(contract, read, given)}
 
 
 def python_for(interpreters: Sequence[Any], requires: str, wanted: str = "") -> dict[str, Any]:

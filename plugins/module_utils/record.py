@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
 
+SAID_BY_THE_SERVICE = ("service_user", "install_dir", "data_dir")
+
 
 def recorded(
     contract: Mapping[str, Any], configuration: Configuration, given: Mapping[str, Any]
@@ -24,7 +26,11 @@ def recorded(
     that does not reach the bot has no business on the host.
     """
     names = [variable("release")]
-    names += [variable(name) for name in contract["host"] if not is_secret(contract, name)]
+    names += [
+        variable(name)
+        for name in contract["host"]
+        if name not in SAID_BY_THE_SERVICE and not is_secret(contract, name)
+    ]
     names += [
         variable(key)
         for key, spec in contract["settings"].items()

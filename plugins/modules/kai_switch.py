@@ -74,6 +74,11 @@ options:
     type: list
     elements: path
     default: []
+  unread_files:
+    description: Those of the files that nothing of the bot reads, so that they restart nothing.
+    type: list
+    elements: path
+    default: []
   secret_files:
     description: Those of the files of which a diff may only name the keys.
     type: list
@@ -302,7 +307,8 @@ class Switch:
             self.installs.journal(),
             unit_state(self.unit),
         )
-        read_by_bot = set(changed_paths) - set(self.parameters["sudoers_files"])
+        unread = {*self.parameters["sudoers_files"], *self.parameters["unread_files"]}
+        read_by_bot = set(changed_paths) - unread
         starts = bool(
             read_by_bot
             or live != release
@@ -508,6 +514,7 @@ def main() -> None:
             },
             "record": {"type": "int"},
             "sudoers_files": {"type": "list", "elements": "path", "default": []},
+            "unread_files": {"type": "list", "elements": "path", "default": []},
             "secret_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "visudo": {
                 "type": "list",

@@ -151,11 +151,6 @@ def test_a_host_brings_its_host_vars_back(machine: "Machine", desk: Desk) -> Non
     assert before["kai_install_secret_extra_env"] == {"KAGI_API_KEY": SERVICE_KEY}
 
     shutil.rmtree(desk.host_vars(machine.name))
-    # what only the controller knows: where the code came from, and how it was built
-    desk.write(
-        "inventory/group_vars/all.yml",
-        {name: before[name] for name in ("kai_install_source", "kai_install_extras")},
-    )
     said = run(desk, "config", "--no-input")
     assert "Imported from the host" in said
     assert "does not know HAND_ADDED; it is carried over" in said
