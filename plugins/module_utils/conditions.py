@@ -50,21 +50,33 @@ def holds(condition: Any, circumstances: Circumstances) -> bool:
     raise ValueError(f"unknown condition: {condition!r}")
 
 
-def in_words(condition: Any) -> str:
-    """Return a condition as the end of a sentence that begins with 'needed when' or the like."""
+def in_words(condition: Any, circumstances: Circumstances | None = None) -> str:
+    """Return a condition as the end of a sentence that begins with 'needed when' or the like.
+
+    circumstances: in which the condition holds; of alternatives only those that hold are named.
+    """
     if condition == "always":
         return "always"
     if "any" in condition:
-        return " or ".join(in_words(part) for part in condition["any"])
+        parts = [
+            part for part in condition["any"] if circumstances is None or holds(part, circumstances)
+        ]
+        return " or ".join(in_words(part, circumstances) for part in parts)
     if "all" in condition:
-        return " and ".join(in_words(part) for part in condition["all"])
+        return " and ".join(in_words(part, circumstances) for part in condition["all"])
+    if "not" in condition and "setting" in condition["not"]:
+        return _setting_in_words(condition["not"], "is not")
     if "not" in condition:
         return f"not ({in_words(condition['not'])})"
     if "setting" in condition:
-        value = condition["equals"]
-        text = str(value).lower() if isinstance(value, bool) else value
-        return f"{condition['setting']} is {text}"
+        return _setting_in_words(condition, "is")
     if "global_backend" in condition:
         return f"the global backend is {condition['global_backend']}"
     provider = condition.get("provider")
     return f"somebody uses {condition['backend']}" + (f" on {provider}" if provider else "")
+
+
+def _setting_in_words(condition: Mapping[str, Any], verb: str) -> str:
+    value = condition["equals"]
+    text = str(value).lower() if isinstance(value, bool) else value
+    return f"{condition['setting']} {verb} {text}"

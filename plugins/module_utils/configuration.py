@@ -135,20 +135,18 @@ def applies(spec: Mapping[str, Any], configuration: Configuration) -> bool:
     return any(holds(condition, circumstances) for condition in conditions)
 
 
-def concerned(spec: Mapping[str, Any], configuration: Configuration) -> list[Person]:
-    """Return the people because of whose backend or provider a setting reaches the bot.
+def concerned(condition: Any, configuration: Configuration) -> list[Person]:
+    """Return the people whose backend or provider makes a condition of the contract hold.
 
-    Nobody when it reaches the bot whatever they use.
+    Nobody when it does not ask what somebody uses.
     """
-    if "applies" not in spec:
+    settings = configuration.settings
+    if holds(condition, Circumstances(settings, frozenset())):
         return []
     return [
         person
         for person in configuration.people
-        if holds(
-            spec["applies"],
-            Circumstances(configuration.settings, frozenset(pairs_in_use([person]))),
-        )
+        if holds(condition, Circumstances(settings, frozenset(pairs_in_use([person]))))
     ]
 
 
@@ -566,7 +564,10 @@ def _check_conditions(contract: Mapping[str, Any], configuration: Configuration)
         pair = key in ("DEFAULT_MODEL", "LLM_PROVIDER")
         missing = value is None and key not in configuration.rejected and not pair
         if missing and required and holds(required, circumstances):
-            why = "" if required == "always" else f", because {in_words(required)}"
+            why = "" if required == "always" else f", because {in_words(required, circumstances)}"
+            needing = concerned(required, configuration)
+            if needing:
+                why += f" ({listed(person.name for person in needing)})"
             configuration.problems.append(
                 Problem(
                     variable(key),
@@ -592,13 +593,11 @@ def _check_conditions(contract: Mapping[str, Any], configuration: Configuration)
                 f"{in_words(spec['applies'])}."
             )
     if configuration.settings.get("MEMORY_EXTRACTION_ENABLED"):
-        able = contract["memory_extraction_backends"]
-        for person in configuration.people:
-            if person.backend not in able:
-                configuration.notes.append(
-                    f"{person.name} uses {person.backend}, which cannot extract memories; "
-                    f"{listed(able)} can."
-                )
+        configuration.notes += [
+            f"No memories will be extracted for {person.name}: {person.backend} cannot do that."
+            for person in configuration.people
+            if person.backend not in contract["memory_extraction_backends"]
+        ]
 
 
 def _choose_packages(contract: Mapping[str, Any], configuration: Configuration) -> None:

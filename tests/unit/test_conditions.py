@@ -30,7 +30,7 @@ HERE = Circumstances(
         (
             {"not": {"setting": "MEMORY_ENABLED", "equals": True}},
             True,
-            "not (MEMORY_ENABLED is true)",
+            "MEMORY_ENABLED is not true",
         ),
         ({"not": {"not": "always"}}, True, "not (not (always))"),
         (

@@ -270,13 +270,13 @@ def samples_probe(agents_directory: Path) -> dict[str, Any]:
         (
             {"agent_backend": "goose", "llm_provider": "google"},
             ["google_api_key"],
-            "nothing, because somebody uses goose on google, expected text. "
+            "nothing, because somebody uses goose on google (Ada), expected text. "
             "Fix: set kai_install_google_api_key in vault.yml",
         ),
         (
             {"agent_backend": "codex", "codex_auth_mode": "api_key"},
             ["openai_api_key"],
-            "because somebody uses goose on openai or somebody uses codex and CODEX_AUTH_MODE is",
+            "because somebody uses codex and CODEX_AUTH_MODE is api_key (Ada)",
         ),
         ({"codex_auth_mode": "token"}, ["codex_auth_mode"], "one of subscription, api_key"),
         (
@@ -292,7 +292,7 @@ def samples_probe(agents_directory: Path) -> dict[str, Any]:
         (
             {"memory_extraction_enabled": True},
             ["memory_extraction_enabled"],
-            "a value although not (MEMORY_ENABLED is true)",
+            "a value although MEMORY_ENABLED is not true",
         ),
         ({"pr_review_model_codex": "opus"}, ["pr_review_model_codex"], "gpt-5.3-codex-spark"),
         ({"telegram_bot_token": ""}, ["telegram_bot_token"], "@BotFather gave"),
@@ -320,7 +320,7 @@ def test_settings_that_cannot_be_right(
         (
             [user(agent_backend="goose", llm_provider="openai")],
             ["openai_api_key"],
-            "nothing, because somebody uses goose on openai",
+            "nothing, because somebody uses goose on openai (Ada)",
         ),
         ([user(model="gpt-5.5")], ["users[0].model"], "which claude does not have"),
         (
@@ -589,7 +589,7 @@ def test_what_a_person_should_know(contract: Contract) -> None:
         "that ollama has it.",
         "Ben has the os_user bob, but Kai 1.x runs goose as the service user kai, which can read "
         "the bot's secrets.",
-        "Ben uses goose, which cannot extract memories; claude, codex can.",
+        "No memories will be extracted for Ben: goose cannot do that.",
     ]
 
 
