@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.rules.models import surface_of
+from kai_ansible.rules.models import normalised_model, surface_of
 from kai_ansible.rules.people import effective_person
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.sources import is_git_url
-from kai_ansible.rules.values import choices_of, env_text, read_value
+from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
 from kai_ansible.secrets import fingerprint
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.prompts import CLEAR
@@ -37,7 +37,7 @@ SECRET_BYTES = 32
 MADE = "made at random"
 NOT_SET = "(not set)"
 INHERITED = "(as everybody)"
-NOBODY_ELSE = "Nobody else"
+DONE = "Done"
 ADD = "Add a person"
 ABOUT_PEOPLE = "Everybody who may talk to the bot, with their OS user, backend and model."
 
@@ -93,9 +93,9 @@ class Asker:
             changes = [f"Change {name}" for name in named]
             removals = [f"Remove {name}" for name in named]
             chosen = self.prompter.choice(
-                "People", [NOBODY_ELSE, ADD, *changes, *removals], NOBODY_ELSE, ABOUT_PEOPLE
+                "People", [DONE, ADD, *changes, *removals], DONE, ABOUT_PEOPLE
             )
-            if chosen == NOBODY_ELSE:
+            if chosen == DONE:
                 return users
             if chosen == ADD:
                 users.append(self.person({}, fields, users))
@@ -151,9 +151,11 @@ class Asker:
         if surface is None or surface.open_ended:
             return self._answer(question, current, question.spec["prompt"])
         offered = [INHERITED, *surface.models]
-        if current is not None and current not in offered:
-            self.screen.say(f"{current!r} is not a model of {surface.name}.")
-            current = None
+        if current is not None:
+            model = normalised_model(self.draft.contract, str(current))
+            if not surface.accepts(model):
+                self.screen.say(f"{current!r} is not a model of {surface.name}.")
+            current = model if surface.accepts(model) else None
         answer = self.prompter.choice(
             question.spec["prompt"], offered, current or INHERITED, self._help(question)
         )
@@ -211,18 +213,19 @@ class Asker:
         contract = self.draft.contract
         boolean = spec["type"] == "boolean"
         offered = ["true", "false"] if boolean else list(choices_of(contract, spec))
+        optional = "default" not in spec and "required" not in spec
+        nothing = INHERITED if question.kind == "user" else NOT_SET
+        choices = [nothing, *offered] if optional else offered
         shown = current
         if shown is None and or_default:
             shown = spec.get("default")
-        marked = env_text(shown).strip().lower() if shown is not None else None
-        optional = "default" not in spec and "required" not in spec
-        nothing = INHERITED if question.kind == "user" else NOT_SET
-        if marked is not None and marked not in offered:
-            self.screen.say(f"{question.key} {shown!r} is not one of {listed(offered)}.")
-            marked = None
-        elif marked is None and optional:
-            marked = nothing
-        choices = [nothing, *offered] if optional else offered
+        marked = nothing if optional else None
+        if shown is not None:
+            try:
+                marked = env_text(read_value(contract, spec, shown))
+            except UnacceptableValue:
+                self.screen.say(f"{question.key} {shown!r} is not one of {listed(offered)}.")
+                marked = None
         answer = self.prompter.choice(label, choices, marked, self._help(question), remarks)
         return None if answer == nothing else read_value(contract, spec, answer)
 

@@ -25,7 +25,7 @@ from kai_ansible.wizard.questions import (
     is_needed,
     questions,
 )
-from kai_ansible.wizard.review import show_review
+from kai_ansible.wizard.review import Review
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
@@ -39,8 +39,12 @@ FIRST_FIELDS = ("telegram_id", "name", "os_user")
 FOUND = "found on the host"
 NEXT = "What next?"
 WRITE = "Write it"
+EVERYTHING = "Show everything"
 LEAVE = "Leave without writing"
-ABOUT_NEXT = "A section opens its questions and comes back here. Nothing is written before that."
+ABOUT_NEXT = (
+    "A section opens its questions and comes back here. Everything includes what is never asked "
+    "for, which --set KEY=VALUE changes. Nothing is written before you say so here."
+)
 
 
 @dataclass
@@ -95,18 +99,24 @@ class Interview:
 
     def _review(self, asker: Asker) -> Configuration:
         titles = {title: name for name, title in self.contract["sections"].items()}
+        review = Review(self.screen, self.draft, self.view)
         if self.view.was_looked_at:
             self._settle_binaries()
+        configuration = self._checked()
+        review.show_all(configuration)
         while True:
-            configuration = self._checked()
-            show_review(self.screen, self.draft, configuration, self.view)
-            if configuration.problems:
+            problems = configuration.problems
+            if problems:
                 self.screen.bad("This cannot be written yet:")
-                self.screen.say(str(CommandError("", problems=configuration.problems)))
-            offered = [*titles, LEAVE] if configuration.problems else [WRITE, *titles, LEAVE]
-            chosen = asker.prompter.choice(NEXT, offered, offered[0], ABOUT_NEXT)
+                self.screen.say(str(CommandError("", problems=problems)))
+            offered = [*([] if problems else [WRITE]), *titles, EVERYTHING, LEAVE]
+            default = self._title_for(problems[0]) if problems else WRITE
+            chosen = asker.prompter.choice(NEXT, offered, default, ABOUT_NEXT)
             if chosen == LEAVE:
                 raise CommandError("Nothing was written.", code=ExitCode.FAILED)
+            if chosen == EVERYTHING:
+                review.show_all(configuration, unasked=True)
+                continue
             if chosen == WRITE:
                 shown = self.draft.variables
                 self._settle_binaries()
@@ -114,13 +124,26 @@ class Interview:
                 # what the host adds or objects to is shown before it is written
                 if self.draft.variables == shown and not configuration.problems:
                     return configuration
-                continue
-            # who opens a section means to change it, wherever its values came from
-            self.draft.given.clear()
-            self._ask_section(asker, titles[chosen])
-            self._settle(asker)
-            if self.view.was_looked_at:
-                self._settle_binaries()
+            else:
+                # who opens a section means to change it, wherever its values came from
+                self.draft.given.clear()
+                self._ask_section(asker, titles[chosen])
+                self._settle(asker)
+                if self.view.was_looked_at:
+                    self._settle_binaries()
+                configuration = self._checked()
+            review.show_news(configuration, titles.get(chosen))
+
+    def _title_for(self, problem: Problem) -> str:
+        """Return the title of the section that asks for what is wrong, else of the first one."""
+        sections: dict[str, str] = self.contract["sections"]
+        if problem.where.startswith(USERS):
+            return sections[PEOPLE]
+        for name, title in sections.items():
+            for question in everything_in(self.contract, name):
+                if problem.where in (question.variable, question.key):
+                    return title
+        return next(iter(sections.values()))
 
     def _checked(self) -> Configuration:
         """Return the configuration as it is now, the problems of this run first."""
@@ -155,9 +178,7 @@ class Interview:
         return (
             spec["asked"] == ESSENTIAL
             and not {"default", "generate"} & spec.keys()
-            and question.key != MODEL_KEY
-            and self.draft.get(question.variable) is None
-            and is_needed(question, self.draft.configuration())
+            and self._is_open(question)
         )
 
     def _choose_backend(self, asker: Asker, question: Question) -> None:

@@ -90,14 +90,14 @@ class Pairing:
         return surface_of(self.draft.contract, settings["AGENT_BACKEND"], provider)
 
     def _kept(self, surface: Surface) -> str | None:
-        current = self.draft.get(MODEL)
-        if not current or not surface.accepts(normalised_model(self.draft.contract, str(current))):
+        current = normalised_model(self.draft.contract, str(self.draft.get(MODEL) or ""))
+        if not surface.accepts(current):
             return None
         if MODEL in self.draft.given or MODEL in self.draft.changes or not self.draft.before:
-            return str(current)
+            return current
         # a name that was chosen for one provider says nothing about another that takes any name
         before = self._global_surface(self.draft.configuration_before())
-        return None if surface.open_ended and before != surface else str(current)
+        return None if surface.open_ended and before != surface else current
 
     def _take(self, surface: Surface, default: str | None) -> None:
         label = self.draft.contract["settings"][KEY]["prompt"]

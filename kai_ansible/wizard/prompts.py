@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 HELP = "?"
 CLEAR = "-"
+NO_CHOICE = "(choose one)"
 _LONG_LIST = 12
 
 Validator = Callable[[str], str | None]
@@ -40,7 +41,7 @@ class Prompter(Protocol):
         help_text: str,
         remarks: Mapping[str, str] | None = None,
     ) -> str:
-        """Return one of the choices.
+        """Return one of the choices, ``default`` for Enter; without one a choice must be made.
 
         remarks: what is said beside a choice.
         """
@@ -150,22 +151,28 @@ class ArrowPrompter:
         help_text: str,
         remarks: Mapping[str, str] | None = None,
     ) -> str:
-        """Show all choices, the current one marked; typing narrows a long list."""
+        """Show all choices, the current one marked; typing narrows a long list.
+
+        Without a default Enter alone chooses nothing, and the question is asked again.
+        """
         import questionary
 
         remarks = remarks or {}
-        asked = questionary.select(
-            label,
-            choices=[
-                questionary.Choice(f"{choice}  {remarks.get(choice, '')}".rstrip(), choice)
-                for choice in choices
-            ],
-            default=default,
-            instruction="(arrow keys, ? explains)",
-            use_jk_keys=False,
-            use_search_filter=len(choices) > _LONG_LIST,
-        )
-        answer: str = _explained(asked, help_text).unsafe_ask()
+        offered = choices if default else (NO_CHOICE, *choices)
+        answer = NO_CHOICE
+        while answer == NO_CHOICE:
+            asked = questionary.select(
+                label,
+                choices=[
+                    questionary.Choice(f"{choice}  {remarks.get(choice, '')}".rstrip(), choice)
+                    for choice in offered
+                ],
+                default=default,
+                instruction="(arrow keys, ? explains)",
+                use_jk_keys=False,
+                use_search_filter=len(offered) > _LONG_LIST,
+            )
+            answer = _explained(asked, help_text).unsafe_ask()
         return answer
 
     def confirm(self, label: str, *, default: bool = True) -> bool:

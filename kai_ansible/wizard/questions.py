@@ -86,7 +86,8 @@ def is_needed(question: Question, configuration: Configuration) -> bool:
 
 def label_of(question: Question, configuration: Configuration) -> str:
     """Return how a question is put, with the people for whom it is asked."""
-    people = ", ".join(person.name for person in concerned(question.spec, configuration))
+    condition = question.spec.get("applies", "always")
+    people = ", ".join(person.name for person in concerned(condition, configuration))
     prompt: str = question.spec["prompt"]
     return f"{prompt} (for {people})" if people else prompt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from kai_ansible.rules.binaries import agent_account
 from kai_ansible.rules.configuration import PREFIX, Configuration
 from kai_ansible.rules.values import env_text
 from kai_ansible.secrets import fingerprint
-from kai_ansible.wizard.questions import NEVER, Question, everything_in, is_asked
+from kai_ansible.wizard.questions import NEVER, PEOPLE, Question, everything_in, is_asked
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 KAI = "Kai's default"
 NOBODY = "not set"
+OTHERS = "others"
 Row = tuple[str, str, str]
 _LOGIN = {True: "logged in", False: "has to log in", None: ""}
 
@@ -36,24 +38,56 @@ def masked(draft: Draft, name: str, value: Any) -> str:
     return env_text(value) if not isinstance(value, dict) else ", ".join(value)
 
 
-def show_review(screen: Screen, draft: Draft, configuration: Configuration, view: HostView) -> None:
-    """Print every value in effect and where it comes from, section by section, and the people."""
-    rows: list[Row] = []
-    for section, title in draft.contract["sections"].items():
-        shown = [
-            question
-            for question in everything_in(draft.contract, section)
-            if _is_shown(draft, configuration, question)
-        ]
-        if shown:
-            rows.append((f"{title}:", "", ""))
-        rows += [_row(draft, question) for question in shown]
-    if configuration.extra_env:
-        rows.append(("Others:", "", ""))
-        rows += [(f"  {key}", "kept as it is", "you") for key in configuration.extra_env]
-    screen.table(f"Configuration of {view.host}", ("setting", "value", "from"), rows)
-    _show_people(screen, draft, configuration, view)
-    screen.notes(configuration.notes)
+@dataclass
+class Review:
+    """Shows a configuration in the making: all of it, or what is new since it was last shown."""
+
+    screen: Screen
+    draft: Draft
+    view: HostView
+    _rows: set[Row] = field(default_factory=set)
+    _people: list[tuple[str, ...]] = field(default_factory=list)
+    _notes: set[str] = field(default_factory=set)
+
+    def show_all(self, configuration: Configuration, *, unasked: bool = False) -> None:
+        """Print every value in effect and where it comes from, section by section, and the people.
+
+        unasked: also what the wizard never asks for.
+        """
+        self._rows, self._people, self._notes = set(), [], set()
+        self._show(f"Configuration of {self.view.host}", configuration, unasked=unasked)
+
+    def show_news(self, configuration: Configuration, section: str | None) -> None:
+        """Print what a section holds, and what else was not shown like this before."""
+        self._show("What it is now", configuration, section)
+
+    def _show(
+        self,
+        title: str,
+        configuration: Configuration,
+        opened: str | None = None,
+        *,
+        unasked: bool = False,
+    ) -> None:
+        held: dict[str, list[Row]] = {
+            section: _rows_of(self.draft, configuration, section, unasked=unasked)
+            for section in self.draft.contract["sections"]
+        }
+        held[OTHERS] = [(f"  {key}", "kept as it is", "you") for key in configuration.extra_env]
+        titles = {**self.draft.contract["sections"], OTHERS: "Others"}
+        lines: list[Row] = []
+        for section, rows in held.items():
+            told = [row for row in rows if section == opened or row not in self._rows]
+            if told:
+                lines += [(f"{titles[section]}:", "", ""), *told]
+        if lines:
+            self.screen.table(title, ("setting", "value", "from"), lines)
+        columns, people = _people_on_host(self.draft, configuration, self.view)
+        if opened == PEOPLE or people != self._people:
+            self.screen.table("People", columns, people)
+        self.screen.notes(note for note in configuration.notes if note not in self._notes)
+        self._rows = {row for rows in held.values() for row in rows}
+        self._people, self._notes = people, set(configuration.notes)
 
 
 def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> None:
@@ -83,10 +117,18 @@ def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft
         screen.say(f"{name}: {masked(draft, name, draft.get(name))}")
 
 
-def _is_shown(draft: Draft, configuration: Configuration, question: Question) -> bool:
-    if draft.get(question.variable) is not None or draft.before.get(question.variable) is not None:
-        return True
-    return question.spec["asked"] != NEVER and is_asked(question, configuration)
+def _rows_of(
+    draft: Draft, configuration: Configuration, section: str, *, unasked: bool
+) -> list[Row]:
+    def is_shown(question: Question) -> bool:
+        if draft.get(question.variable) is not None:
+            return True
+        if draft.before.get(question.variable) is not None:
+            return True
+        return (unasked or question.spec["asked"] != NEVER) and is_asked(question, configuration)
+
+    questions = everything_in(draft.contract, section)
+    return [_row(draft, question) for question in questions if is_shown(question)]
 
 
 def _row(draft: Draft, question: Question) -> Row:
@@ -101,17 +143,16 @@ def _row(draft: Draft, question: Question) -> Row:
     return label, env_text(default), KAI + was
 
 
-def _show_people(
-    screen: Screen, draft: Draft, configuration: Configuration, view: HostView
-) -> None:
+def _people_on_host(
+    draft: Draft, configuration: Configuration, view: HostView
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     columns, people = _people(draft, configuration)
     seen = view.latest
     if seen is None:
-        screen.table("People", columns, people)
-        return
+        return columns, people
     on_host = [_on_host(draft, configuration, person, seen) for person in configuration.people]
     rows = [(*row, state) for row, state in zip(people, on_host, strict=True)]
-    screen.table("People", (*columns, "on the host"), rows)
+    return (*columns, "on the host"), rows
 
 
 def _people(

@@ -143,7 +143,7 @@ def test_a_question_mark_explains_and_asks_again(desk: Desk) -> None:
         ("TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN: "),
         ("telegram_id", "Send a message to @userinfobot"),
         ("AGENT_BACKEND", "one of claude, codex, goose. Kai's default: claude."),
-        (REVIEW, "Nothing is written before that"),
+        (REVIEW, "Nothing is written before you say so"),
     ):
         wizard.go_to(prompt, **FIRST_RUN)
         wizard.child.sendline("?")
