@@ -152,6 +152,32 @@ def test_what_is_set_is_marked_and_a_model_that_no_longer_fits_is_asked(desk: De
     assert desk.settings()["kai_install_default_model"] == "gpt-5.5"
 
 
+def test_enter_chooses_nothing_where_the_stored_value_is_no_choice(desk: Desk) -> None:
+    desk.given(desk.answers())
+    with (desk.host_vars() / "kai.yml").open("a") as file:
+        file.write("kai_install_telegram_transport: pigeon\n")
+    screen = Screen(desk, "--section", "telegram")
+    screen.answer("TELEGRAM_BOT_TOKEN")
+    screen.wait_for("» (choose one)")
+    assert any("TELEGRAM_TRANSPORT 'pigeon' is not one of" in line for line in screen.lines)
+    screen.child.send(ENTER)
+    screen.wait_for_line("transport (choose one)")
+    screen.answer("TELEGRAM_TRANSPORT", DOWN + DOWN, shown="» polling")
+    screen.answer(REVIEW, shown="» Write it")
+    assert screen.end() == 0
+    assert desk.settings()["kai_install_telegram_transport"] == "polling"
+
+
+def test_a_model_is_marked_as_the_bot_reads_it(desk: Desk) -> None:
+    desk.given(desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
+    path = desk.host_vars() / "kai.yml"
+    path.write_text(path.read_text().replace('"opus"', '"OPUS "'))
+    screen = Screen(desk, "--section", "models")
+    screen.wait_for("» opus")
+    screen.child.send(CTRL_C)
+    assert screen.end() == 130
+
+
 def test_an_answer_is_judged_before_it_is_taken(desk: Desk) -> None:
     screen = Screen(desk, "--section", "paths")
     screen.wait_for(LABELS["service_user"])

@@ -1,0 +1,102 @@
+"""Which agent is offered first, by what the host has."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.collection import contract
+from kai_ansible.errors import CommandError
+from kai_ansible.inventory import Inventory
+from kai_ansible.report import Screen
+from kai_ansible.wizard.draft import Draft
+from kai_ansible.wizard.host_view import HostView
+from kai_ansible.wizard.interview import LEAVE, NEXT, Interview
+from kai_ansible.wizard.prompts import Validator
+from tests.cli.desk import LABELS, TOKEN
+
+CONTRACT = contract()
+NOT_FOUND = "not found on the host"
+
+
+class HostWith(HostView):
+    """A host that has some agents, and the accounts that everybody has."""
+
+    def __init__(self, inventory: Path, agents: Sequence[str]) -> None:
+        super().__init__(
+            CONTRACT, Inventory(inventory, make_localhost=True), "localhost", None, Screen()
+        )
+        self.agents = agents
+
+    def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "accounts": {},
+            "logins": [],
+            "binaries": {
+                agent["backend"]: [
+                    {"path": f"/usr/bin/{agent['name']}", "source": "path", "fault": None}
+                ]
+                for agent in request["binaries"]
+                if agent["backend"] in self.agents
+            },
+        }
+
+
+class Operator:
+    """Takes the first run as far as the review, and keeps how the agent was asked for."""
+
+    offered: tuple[list[str], str | None, dict[str, str]]
+
+    def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
+        typed = {LABELS["source"]: ".", LABELS["telegram_id"]: "1"}.get(label, default)
+        assert validate(typed) is None
+        return typed
+
+    def secret(self, label: str, validate: Validator, help_text: str) -> str:
+        assert validate(TOKEN) is None
+        return TOKEN
+
+    def choice(
+        self,
+        label: str,
+        choices: Sequence[str],
+        default: str | None,
+        help_text: str,
+        remarks: Mapping[str, str] | None = None,
+    ) -> str:
+        if label == NEXT:
+            return LEAVE
+        if label == LABELS["AGENT_BACKEND"]:
+            self.offered = (list(choices), default, dict(remarks or {}))
+        return default or choices[0]
+
+    def confirm(self, label: str, *, default: bool = True) -> bool:
+        raise AssertionError(f"nothing is to be confirmed: {label}")
+
+
+@pytest.mark.parametrize(
+    ("agents", "first"),
+    [
+        (["codex"], "codex"),
+        (["goose"], "goose"),
+        (["claude", "codex"], None),
+        (["claude", "codex", "goose"], None),
+        ([], None),
+    ],
+)
+def test_an_agent_is_offered_first_only_when_it_is_the_only_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], agents: list[str], first: str | None
+) -> None:
+    operator, draft = Operator(), Draft(CONTRACT, {})
+    view = HostWith(tmp_path / "inventory", agents)
+    with pytest.raises(CommandError, match="Nothing was written"):
+        Interview(draft, operator, view, Screen()).run()
+    choices, default, remarks = operator.offered
+    assert choices == list(CONTRACT["backends"])
+    assert default == first
+    assert remarks == {
+        name: f"/usr/bin/{name}" if name in agents else NOT_FOUND for name in CONTRACT["backends"]
+    }
+    none = "No agent was found on the host; install one before kai-ansible install."
+    assert (none in capsys.readouterr().out) is (agents == [])
