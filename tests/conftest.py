@@ -80,6 +80,19 @@ def collection_plugins(collections_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def render(collection_plugins: None) -> Callable[..., Any]:
+    """Return what Ansible makes of an expression, given variables by name."""
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar, trust_as_template
+
+    def evaluate(expression: str, **values: Any) -> Any:
+        templar = Templar(loader=DataLoader(), variables=values)
+        return templar.template(trust_as_template("{{ " + expression + " }}"))
+
+    return evaluate
+
+
+@pytest.fixture(scope="session")
 def ansible_environment(collections_path: Path) -> dict[str, str]:
     """The environment for Ansible's commands, with nothing of the caller's settings."""
     kept = {

@@ -525,6 +525,20 @@ def test_codex_overrides_are_models_of_codex() -> None:
     assert "surface" not in SETTINGS["DEFAULT_MODEL"]
 
 
+def test_no_role_is_left_without_a_model() -> None:
+    """Kai runtime contract, section 1.3: goose has its own tables, by provider, inside Kai."""
+    roles = set().union(*(entry["role_models"] for entry in BACKENDS.values()))
+    for name, entry in BACKENDS.items():
+        if entry["role_models"]:
+            assert entry["role_models"].keys() == roles
+            # a table by role alone is enough only where there is one provider
+            assert len(entry["surfaces"]) == 1
+        else:
+            # nothing of ours asks such a backend for a role but the chat
+            assert name not in CONTRACT["memory_extraction_backends"]
+            assert entry["spawn"].keys() == {"chat"}
+
+
 def test_models_by_role() -> None:
     """Kai runtime contract, section 1.3, the table of roles."""
     haiku = "claude-haiku-4-5-20251001"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from kai import config as bot
 from kai.models import PROVIDERS
 from kai.protected import parse_env
-from samples import CODEX_MODELS, SECRET, TOKEN, user, variables
+from samples import SECRET, TOKEN, probe, user, variables
+from whole_configurations import EVERYBODY, KEYS, answers_to_everything, texts
 
 from kai_ansible.rules.configuration import Configuration, env_of, read_configuration
 from kai_ansible.rules.env_file import env_line
@@ -47,101 +48,16 @@ def test_the_least_that_is_needed(contract: Contract) -> None:
     }
 
 
-line_ends = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x00"
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=line_ends), min_size=1)
-directories = st.sampled_from(["/srv", "/srv/a b", "/var/tmp/ä=#%", "/data/x:y"])
-booleans = st.sampled_from(
-    [(True, "true"), ("yes", "true"), (1, "true"), (False, "false"), ("Off", "false")]
-)
-SPECIAL: dict[str, st.SearchStrategy[tuple[Any, str]]] = {
-    "TELEGRAM_BOT_TOKEN": st.from_regex(r"[0-9]{5,10}:[A-Za-z0-9_-]{30,40}", fullmatch=True).map(
-        lambda text: (text, text)
-    ),
-    "PR_REVIEW_MODEL_CODEX": st.sampled_from(CODEX_MODELS).map(lambda name: (name.upper(), name)),
-    "ISSUE_TRIAGE_MODEL_CODEX": st.sampled_from(CODEX_MODELS).map(lambda name: (name, name)),
-    "CODEX_AUTH_MODE": st.just(("api_key", "api_key")),
-    "AGENT_BACKEND": st.just((" Goose", "goose")),
-    "LLM_PROVIDER": st.just(("ollama", "ollama")),
-    "TELEGRAM_TRANSPORT": st.just(("Webhook ", "webhook")),
-    "MEMORY_ENABLED": st.just(("on", "true")),
-}
-NEEDED = ("TELEGRAM_BOT_TOKEN", "WEBHOOK_SECRET", "AGENT_BACKEND", "LLM_PROVIDER", "DEFAULT_MODEL")
-# with these every setting of the contract reaches the bot
-EVERYBODY = [
-    user(1, agent_backend="claude", model="opus"),
-    user(2, agent_backend="codex", os_user="alice", model="gpt-5.5"),
-    *(
-        user(number, agent_backend="goose", llm_provider=provider, model=model)
-        for number, (provider, model) in enumerate(
-            {
-                "anthropic": "opus",
-                "openai": "gpt-5.4",
-                "google": "gemini-3-flash",
-                "openrouter": "vendor/x",
-                "ollama": "llama",
-            }.items(),
-            start=3,
-        )
-    ),
-]
-KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY", "OPENROUTER_API_KEY")
-
-
-def answers_of_type(spec: dict[str, Any]) -> st.SearchStrategy[tuple[Any, str]]:
-    """Return answers to a setting, each with the text that the bot has to read."""
-    low = spec.get("minimum", spec.get("exclusive_minimum", -1000) + 0.25)
-    high = spec.get("maximum", low + 5000)
-    kind = spec["type"]
-    if kind == "boolean":
-        return booleans
-    if kind == "integer":
-        numbers = st.integers(int(low), int(high)).filter(lambda n: n or not spec.get("nonzero"))
-        return numbers.flatmap(lambda n: st.sampled_from([(n, f"{n}"), (f" {n} ", f"{n}")]))
-    if kind == "number":
-        quarters = st.integers(int(low * 4), int(high * 4)).filter(lambda n: n / 4 >= low)
-        return quarters.map(lambda n: (n / 4, f"{n / 4}"))
-    if kind == "choice":
-        return st.sampled_from(spec["choices"]).map(lambda name: (name.upper(), name))
-    if kind == "url":
-        return st.just(("https://kai.example/?a=b#c", "https://kai.example/?a=b#c"))
-    if kind == "account":
-        return st.just(("carol", "carol"))
-    if kind in ("path", "directory"):
-        return directories.map(lambda path: (path, path))
-    if kind == "directory_list":
-        lists = st.lists(directories, min_size=1)
-        return lists.flatmap(
-            lambda paths: st.sampled_from(
-                [(paths, ",".join(paths)), (" , ".join(paths), ",".join(paths))]
-            )
-        )
-    return texts.map(lambda text: (text, text))
-
-
 @given(st.data())
 def test_what_was_answered_is_what_the_bot_reads(contract: Contract, data: st.DataObject) -> None:
-    given_variables = variables(*EVERYBODY)
-    expected = {"WEBHOOK_PORT": "8080", "VOICE_ENABLED": "false", "TTS_ENABLED": "false"}
-    for key, spec in contract["settings"].items():
-        wanted = key in (*NEEDED, *KEYS, "TELEGRAM_TRANSPORT", "MEMORY_ENABLED", "CODEX_AUTH_MODE")
-        if spec["written"] == "never" or not (wanted or data.draw(st.booleans())):
-            continue
-        answers = SPECIAL[key] if key in SPECIAL else answers_of_type(spec)
-        raw, text = data.draw(answers, label=key)
-        given_variables[f"kai_install_{key.lower()}"] = raw
-        expected[key] = text
-    given_variables.setdefault("kai_install_telegram_webhook_url", "https://kai.example/")
-    expected.setdefault("TELEGRAM_WEBHOOK_URL", "https://kai.example/")
-    given_variables["kai_install_extra_env"] = {"OTHER": data.draw(texts), "NUMBER": 3}
-    expected |= {"OTHER": given_variables["kai_install_extra_env"]["OTHER"], "NUMBER": "3"}
-    # a name that the contract knows is compared in lower case, any other as it was typed
-    given_variables["kai_install_default_model"], expected["DEFAULT_MODEL"] = data.draw(
-        st.sampled_from([("Vendor/X", "Vendor/X"), (" llama4:8b", "llama4:8b"), ("OPUS", "opus")])
+    answers, expected = data.draw(answers_to_everything(contract))
+    extra = {"OTHER": data.draw(texts), "NUMBER": 3}
+    read = read_configuration(
+        contract, variables(*EVERYBODY, **answers) | {"kai_install_extra_env": extra}
     )
-    read = read_configuration(contract, given_variables)
     assert read.problems == []
     lines = [env_line(key, value) for key, value in env_of(contract, read).items()]
-    assert parse_env("\n".join(lines)) == expected
+    assert parse_env("\n".join(lines)) == {**expected, **extra, "NUMBER": "3"}
 
 
 @pytest.fixture(scope="module")
@@ -225,8 +141,6 @@ def test_the_bot_starts_with_whatever_is_accepted(
 
 @pytest.fixture(scope="module")
 def samples_probe(agents_directory: Path) -> dict[str, Any]:
-    from samples import probe
-
     return probe(
         binaries={
             name: [{"path": str(agents_directory / name), "source": "path", "fault": None}]
@@ -399,6 +313,55 @@ def test_an_unknown_variable_is_refused(contract: Contract, name: str, told: str
     read = read_configuration(contract, {**variables(), f"kai_install_{name}": "x"})
     assert places(read) == [name]
     assert told in str(read.problems[0])
+
+
+def test_what_is_needed_is_the_union_over_everybody(contract: Contract) -> None:
+    people = [
+        user(1, "Ada", os_user="alice"),
+        user(2, "Ben", os_user="bob", agent_backend="codex"),
+        user(3, "Cem", agent_backend="goose", llm_provider="google"),
+        user(4, "Dia", agent_backend="goose", llm_provider="openai", model="gpt-5.4"),
+        user(5, "Eli", agent_backend="goose", llm_provider="google"),
+    ]
+    read = read_configuration(contract, variables(*people, codex_auth_mode="api_key"))
+    assert [(problem.where, problem.found) for problem in read.problems] == [
+        (
+            "kai_install_openai_api_key",
+            "nothing, because somebody uses goose on openai or somebody uses codex and "
+            "CODEX_AUTH_MODE is api_key (Ben, Dia)",
+        ),
+        (
+            "kai_install_google_api_key",
+            "nothing, because somebody uses goose on google (Cem, Eli)",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("backend", ["claude", "codex", "goose"])
+def test_the_bot_and_the_contract_agree_on_who_extracts_memories(
+    contract: Contract, backend: str
+) -> None:
+    given_variables = variables(
+        user(os_user="alice", agent_backend=backend, llm_provider="anthropic"),
+        memory_enabled=True,
+        memory_extraction_enabled=True,
+        anthropic_api_key="k",
+    )
+    read = read_configuration(contract, given_variables)
+    assert read.problems == []
+    told = any(note.startswith("No memories will be extracted for Ada") for note in read.notes)
+    desired = desired_state(contract, read, probe())
+    files = {
+        "env": "\n".join(env_line(key, value) for key, value in desired["env"].items()),
+        "users.yaml": json.dumps({"users": desired["users"]}),
+    }
+    # the bot looks for the agents of those who can, and there are none here
+    looked_for = False
+    try:
+        bot.load(bot.read_environment({"PATH": "/nowhere"}, files.get), files.get)
+    except SystemExit:
+        looked_for = True
+    assert looked_for is not told
 
 
 # Names of former times

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleError
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 from kai.protected import parse_env
 from samples import SECRET, TOKEN, probe, user, variables
 
@@ -17,17 +15,6 @@ from kai_ansible.rules.sudoers import commands_by_account
 Contract = dict[str, Any]
 Render = Callable[..., Any]
 TEMPLATES = Path(__file__).parents[2] / "roles" / "kai_install" / "templates"
-
-
-@pytest.fixture(scope="module")
-def render(collection_plugins: None) -> Render:
-    """Return what Ansible makes of an expression, given variables by name."""
-
-    def evaluate(expression: str, **values: Any) -> Any:
-        templar = Templar(loader=DataLoader(), variables=values)
-        return templar.template(trust_as_template("{{ " + expression + " }}"))
-
-    return evaluate
 
 
 @pytest.mark.parametrize(

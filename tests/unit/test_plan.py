@@ -1,11 +1,15 @@
 """What a host must look like."""
 
+import json
 from typing import Any
 
 import pytest
+from kai import agents
+from kai import config as bot
 from samples import SECRET, TOKEN, probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.plan import desired_state, probe_request
 
 Contract = dict[str, Any]
@@ -262,6 +266,32 @@ def test_first_files(contract: Contract) -> None:
         ("/var/lib/kai/kai.db", "kai", "0600"),
         ("/home/kai/.config/goose/config.yaml", "kai", "0644"),
     ]
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai", "google", "openrouter", "ollama"])
+def test_goose_gets_its_provider_and_its_own_configuration(
+    contract: Contract, provider: str
+) -> None:
+    key = contract["providers"][provider]["key"]
+    surface = contract["surfaces"][contract["backends"]["goose"]["surfaces"][provider]]
+    model = surface.get("default", "vendor/x")
+    settings = {"llm_provider": provider, "default_model": model} | ({key: "k"} if key else {})
+    desired = plan(contract, user(1, "Ada"), agent_backend="goose", **settings)
+    assert desired["problems"] == []
+    files = {
+        "env": "\n".join(env_line(name, value) for name, value in desired["env"].items()),
+        "users.yaml": json.dumps({"users": desired["users"]}),
+    }
+    loaded = bot.load(bot.read_environment({}, files.get), files.get)
+    started_with = agents.spawn_env(loaded, loaded.users[0], "kai")
+    assert started_with["GOOSE_PROVIDER"] == provider
+    assert started_with["GOOSE_MODEL"] == model
+    assert started_with.get(key or "none") == ("k" if key else None)
+    assert [
+        (seed["path"], seed["owner"])
+        for seed in desired["seeds"]
+        if seed["path"].endswith("goose/config.yaml")
+    ] == [("/home/kai/.config/goose/config.yaml", "kai")]
 
 
 def test_proofs_are_the_commands_of_the_bot(contract: Contract) -> None:

@@ -1,0 +1,58 @@
+"""From an answers file through host_vars and the role to the bot that reads /etc/kai/env."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import yaml
+from hypothesis import strategies as st
+from kai import config as bot
+from samples import probe
+from whole_configurations import EVERYBODY, answers_to_everything
+
+from kai_ansible.answers import read_answers
+from kai_ansible.inventory import Inventory, edited_texts, write_host_vars
+from kai_ansible.secrets import VaultPassword, random_secret
+from kai_ansible.wizard.draft import Draft
+
+ENV = Path(__file__).parents[2] / "roles" / "kai_install" / "templates" / "env.j2"
+DESIRED = "given | kai.bot.desired_state(contract, seen)"
+TEMPLATE = "lookup('ansible.builtin.template', path)"
+
+
+@hypothesis.settings(max_examples=10)
+@hypothesis.given(st.data())
+def test_every_answer_arrives_at_the_bot_as_it_was_given(
+    contract: dict[str, Any],
+    render: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+) -> None:
+    directory = tmp_path_factory.mktemp("way")
+    answers, expected = data.draw(answers_to_everything(contract))
+    path = directory / "answers.yml"
+    content = {"host": {"source": "/src/kai"}, "users": EVERYBODY, "settings": answers}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    given, problems = read_answers(contract, path)
+    assert problems == []
+    draft = Draft(contract, {})
+    draft.give(given)
+    inventory = Inventory(directory / "inventory", make_localhost=True)
+    files = inventory.host_vars("localhost")
+    password = VaultPassword(random_secret(), None)
+    texts, _ = edited_texts(files, draft.changes_in_order, draft.is_secret, password)
+    write_host_vars(inventory, texts)
+
+    variables = Inventory(inventory.path).variables("localhost", password)
+    seen = probe()
+    if "CODEX_BIN" in expected:
+        works = {"path": expected["CODEX_BIN"], "source": "host_vars", "fault": None}
+        seen["binaries"]["codex"] = [works]
+    desired = render(DESIRED, given=variables, contract=contract, seen=seen)
+    assert desired["problems"] == []
+    text = render(TEMPLATE, path=str(ENV), _kai_install_desired=desired)
+    # what nobody named is found on the host
+    expected.setdefault("CODEX_BIN", "/usr/local/bin/codex")
+    assert bot.read_environment({}, lambda name: text).file_values == expected

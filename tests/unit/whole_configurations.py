@@ -1,0 +1,102 @@
+"""Whole configurations, in every form that their answers may have, and what the bot has to read."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from samples import CODEX_MODELS, SECRET, TOKEN, user
+
+line_ends = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x00"
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=line_ends), min_size=1)
+directories = st.sampled_from(["/srv", "/srv/a b", "/var/tmp/ä=#%", "/data/x:y"])
+booleans = st.sampled_from(
+    [(True, "true"), ("yes", "true"), (1, "true"), (False, "false"), ("Off", "false")]
+)
+SPECIAL: dict[str, st.SearchStrategy[tuple[Any, str]]] = {
+    "TELEGRAM_BOT_TOKEN": st.from_regex(r"[0-9]{5,10}:[A-Za-z0-9_-]{30,40}", fullmatch=True).map(
+        lambda text: (text, text)
+    ),
+    "PR_REVIEW_MODEL_CODEX": st.sampled_from(CODEX_MODELS).map(lambda name: (name.upper(), name)),
+    "ISSUE_TRIAGE_MODEL_CODEX": st.sampled_from(CODEX_MODELS).map(lambda name: (name, name)),
+    "CODEX_AUTH_MODE": st.just(("api_key", "api_key")),
+    "AGENT_BACKEND": st.just((" Goose", "goose")),
+    "LLM_PROVIDER": st.just(("ollama", "ollama")),
+    "TELEGRAM_TRANSPORT": st.just(("Webhook ", "webhook")),
+    "MEMORY_ENABLED": st.just(("on", "true")),
+}
+NEEDED = ("TELEGRAM_BOT_TOKEN", "WEBHOOK_SECRET", "AGENT_BACKEND", "LLM_PROVIDER", "DEFAULT_MODEL")
+# with these every setting of the contract reaches the bot
+EVERYBODY = [
+    user(1, agent_backend="claude", model="opus"),
+    user(2, agent_backend="codex", os_user="alice", model="gpt-5.5"),
+    *(
+        user(number, agent_backend="goose", llm_provider=provider, model=model)
+        for number, (provider, model) in enumerate(
+            {
+                "anthropic": "opus",
+                "openai": "gpt-5.4",
+                "google": "gemini-3-flash",
+                "openrouter": "vendor/x",
+                "ollama": "llama",
+            }.items(),
+            start=3,
+        )
+    ),
+]
+KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY", "OPENROUTER_API_KEY")
+
+
+def answers_of_type(spec: dict[str, Any]) -> st.SearchStrategy[tuple[Any, str]]:
+    """Return answers to a setting, each with the text that the bot has to read."""
+    low = spec.get("minimum", spec.get("exclusive_minimum", -1000) + 0.25)
+    high = spec.get("maximum", low + 5000)
+    kind = spec["type"]
+    if kind == "boolean":
+        return booleans
+    if kind == "integer":
+        numbers = st.integers(int(low), int(high)).filter(lambda n: n or not spec.get("nonzero"))
+        return numbers.flatmap(lambda n: st.sampled_from([(n, f"{n}"), (f" {n} ", f"{n}")]))
+    if kind == "number":
+        quarters = st.integers(int(low * 4), int(high * 4)).filter(lambda n: n / 4 >= low)
+        return quarters.map(lambda n: (n / 4, f"{n / 4}"))
+    if kind == "choice":
+        return st.sampled_from(spec["choices"]).map(lambda name: (name.upper(), name))
+    if kind == "url":
+        return st.just(("https://kai.example/?a=b#c", "https://kai.example/?a=b#c"))
+    if kind == "account":
+        return st.just(("carol", "carol"))
+    if kind in ("path", "directory"):
+        return directories.map(lambda path: (path, path))
+    if kind == "directory_list":
+        lists = st.lists(directories, min_size=1)
+        return lists.flatmap(
+            lambda paths: st.sampled_from(
+                [(paths, ",".join(paths)), (" , ".join(paths), ",".join(paths))]
+            )
+        )
+    return texts.map(lambda text: (text, text))
+
+
+@st.composite
+def answers_to_everything(
+    draw: st.DrawFn, contract: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return answers by env key, and the environment that they mean; EVERYBODY uses the bot.
+
+    Any setting of the contract may be among them.
+    """
+    answers: dict[str, Any] = {"WEBHOOK_SECRET": SECRET, "TELEGRAM_BOT_TOKEN": TOKEN}
+    expected = {"WEBHOOK_PORT": "8080", "VOICE_ENABLED": "false", "TTS_ENABLED": "false"}
+    for key, spec in contract["settings"].items():
+        wanted = key in (*NEEDED, *KEYS, "TELEGRAM_TRANSPORT", "MEMORY_ENABLED", "CODEX_AUTH_MODE")
+        if spec["written"] == "never" or not (wanted or draw(st.booleans())):
+            continue
+        answers[key], expected[key] = draw(
+            SPECIAL[key] if key in SPECIAL else answers_of_type(spec), label=key
+        )
+    answers.setdefault("TELEGRAM_WEBHOOK_URL", "https://kai.example/")
+    expected.setdefault("TELEGRAM_WEBHOOK_URL", "https://kai.example/")
+    # a name that the contract knows is compared in lower case, any other as it was typed
+    answers["DEFAULT_MODEL"], expected["DEFAULT_MODEL"] = draw(
+        st.sampled_from([("Vendor/X", "Vendor/X"), (" llama4:8b", "llama4:8b"), ("OPUS", "opus")])
+    )
+    return answers, expected
