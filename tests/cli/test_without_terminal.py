@@ -101,6 +101,15 @@ def test_the_default_of_the_new_backend_is_taken_and_told(desk: Desk) -> None:
     assert desk.settings()["kai_install_default_model"] == "gpt-5.5"
 
 
+def test_a_key_that_is_not_used_now_is_kept(desk: Desk) -> None:
+    goose = {"AGENT_BACKEND": "goose", "LLM_PROVIDER": "google", "GOOGLE_API_KEY": "g-of-ada"}
+    desk.given(desk.answers(**goose))
+    for assignment in ("AGENT_BACKEND=claude", "AGENT_BACKEND=goose"):
+        assert desk.run(*QUIETLY, "--set", assignment).returncode == 0
+        assert desk.secrets()["kai_install_google_api_key"] == "g-of-ada"
+    assert desk.settings()["kai_install_default_model"] == "gemini-3-flash"
+
+
 def test_a_script_as_password_file_is_run(desk: Desk) -> None:
     script = desk.write("password.sh", "#!/bin/sh\necho open sesame\n")
     script.chmod(0o755)

@@ -1,0 +1,78 @@
+"""Every known pain of operators is answered in docs/operator-pain.md, by tests that exist."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROW = re.compile(r"\| ([A-Z]\d+) \| [^|]+ \| [^|]+ \| (.+) \|")
+NODE = re.compile(r"`((?:tests|molecule)/[^`]+\.py)::([^`]+)`")
+# how many problems the catalogue has in each group
+GROUPS = {
+    "W": 15,
+    "M": 8,
+    "B": 11,
+    "E": 8,
+    "S": 10,
+    "U": 15,
+    "L": 9,
+    "F": 11,
+    "G": 13,
+    "X": 9,
+    "P": 8,
+    "O": 8,
+}
+PROVEN = "WME"
+
+
+@pytest.fixture(scope="module")
+def answers() -> list[tuple[str, str]]:
+    """Each row of the page: its ID, and what proves it or why nothing has to."""
+    lines = (ROOT / "docs" / "operator-pain.md").read_text(encoding="utf-8").splitlines()
+    return [found.groups() for line in lines if (found := ROW.fullmatch(line))]  # type: ignore[misc]
+
+
+def names_in(path: Path) -> set[str]:
+    """Return the tests of a file as pytest names them, without parameters."""
+    if not path.exists():
+        return set()
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        members = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+        found |= {
+            prefix + member.name
+            for member in members
+            if isinstance(member, ast.FunctionDef) and member.name.startswith("test_")
+        }
+    return found
+
+
+def test_every_problem_has_one_row(answers: list[tuple[str, str]]) -> None:
+    assert sum(GROUPS.values()) == 125
+    assert [name for name, _ in answers] == [
+        f"{group}{number}" for group, most in GROUPS.items() for number in range(1, most + 1)
+    ]
+
+
+def test_every_row_has_an_answer(answers: list[tuple[str, str]]) -> None:
+    for name, answer in answers:
+        reasoned = re.search(r"\b(open|not in Kai 1\.x|not in this design|not on Linux)\b", answer)
+        assert NODE.search(answer) or reasoned, name
+        if name[0] in PROVEN:
+            assert NODE.search(answer), name
+            assert "open" not in answer, name
+
+
+def test_every_test_that_a_row_names_exists(answers: list[tuple[str, str]]) -> None:
+    named = {node for _, answer in answers for node in NODE.findall(answer)}
+    assert len(named) > 100
+    known = {path: names_in(ROOT / path) for path, _ in named}
+    assert {f"{path}::{test}" for path, test in named if test not in known[path]} == set()
+
+
+def test_nothing_else_looks_like_a_test(answers: list[tuple[str, str]]) -> None:
+    for name, answer in answers:
+        assert answer.count("::test_") == len(NODE.findall(answer)), name
