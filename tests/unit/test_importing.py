@@ -9,15 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import SECRET, TOKEN, user, variables
-from test_configuration import (
-    EVERYBODY,
-    KEYS,
-    NEEDED,
-    SPECIAL,
-    Contract,
-    answers_of_type,
-    texts,
-)
+from whole_configurations import EVERYBODY, KEYS, NEEDED, SPECIAL, answers_of_type, texts
 
 from kai_ansible.errors import CommandError
 from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
@@ -27,6 +19,7 @@ from kai_ansible.rules.record import recorded
 from kai_ansible.rules.sudoers import sudoers_command
 from kai_ansible.rules.systemd_unit import unit_word
 
+Contract = dict[str, Any]
 ENV = "/etc/kai/env"
 USERS = "/etc/kai/users.yaml"
 SUDOERS = "/etc/sudoers.d/kai"

@@ -1,6 +1,5 @@
 """Files with secrets are private from their first instant, whatever the umask."""
 
-import importlib
 import os
 import stat
 from collections.abc import Callable
@@ -10,33 +9,25 @@ from typing import Any
 import pytest
 
 from kai_ansible.files import write_private
+from kai_ansible.rules.root_files import FileState, replace
 
 Writer = Callable[[Path, str], None]
 
 
-@pytest.fixture
-def of_the_role(collection_plugins: None, monkeypatch: pytest.MonkeyPatch) -> Writer:
-    """Write as the module kai_files does; giving the file to root is left out."""
-    module = importlib.import_module("ansible_collections.kai.bot.plugins.modules.kai_files")
-    monkeypatch.setattr(os, "fchown", lambda descriptor, uid, gid: None)
-
-    def write(path: Path, text: str) -> None:
-        Path(module.write_beside(str(path), text.encode(), 0o600)).replace(path)
-
-    return write
+def of_the_role(path: Path, text: str) -> None:
+    """Write as the role writes protected files; who runs the test stands for root."""
+    replace([FileState(str(path), text.encode(), 0o600, os.getuid(), os.getgid())])
 
 
-@pytest.fixture
-def of_the_command() -> Writer:
+def of_the_command(path: Path, text: str) -> None:
     """Write as the command writes host_vars and the vault password."""
-    return lambda path, text: write_private({path: text})
+    write_private({path: text})
 
 
-@pytest.mark.parametrize("writer", ["of_the_role", "of_the_command"])
+@pytest.mark.parametrize("write", [of_the_role, of_the_command])
 def test_a_file_with_a_secret_is_private_before_it_holds_anything(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Writer
 ) -> None:
-    write: Writer = request.getfixturevalue(writer)
     path = tmp_path / "made" / "secret"
     path.parent.mkdir(mode=0o700)
     opened: list[tuple[int, int, bool]] = []
