@@ -71,7 +71,7 @@ class HostView:
             return None
         requests = [probe_request(self.contract, configuration) for configuration in configurations]
         agents = {agent["backend"]: agent for request in requests for agent in request["binaries"]}
-        request = {**requests[0], "binaries": list(agents.values())}
+        request = {**requests[0], "binaries": list(agents.values()), "versions": True}
         for earlier, seen in self.seen:
             if _covers(earlier, request):
                 return seen
@@ -89,6 +89,31 @@ class HostView:
     def latest(self) -> dict[str, Any] | None:
         """What the last look saw, None when there was none."""
         return next((seen for _, seen in reversed(self.seen) if seen), None)
+
+    def version_of(self, path: str) -> str:
+        """Return the version of an agent's binary, empty when no look told it."""
+        for _, seen in self.seen:
+            for candidates in seen["binaries"].values() if seen else ():
+                for candidate in candidates:
+                    if candidate["path"] == path and candidate.get("version"):
+                        return str(candidate["version"])
+        return ""
+
+    def in_words(self, python: str) -> str:
+        """Return in a line what the last look saw of the host itself, empty when there was none.
+
+        python: the interpreter that was asked for, empty for the newest.
+        """
+        seen = self.latest
+        if seen is None:
+            return ""
+        usable = [entry for entry in seen["interpreters"] if not entry["fault"]]
+        found = next((entry for entry in usable if python in ("", entry["path"])), None)
+        words = [f"Python {found['version']} ({found['path']})" if found else "no usable Python"]
+        if seen["sudo"]["version"]:
+            words.append(seen["sudo"]["version"].lower())
+        words.append("the bot runs" if seen["service"]["active"] else "no bot runs")
+        return f"On {self.host}: {', '.join(words)}."
 
     def fault_of(self, configuration: Configuration, backend: str, path: str) -> str | None:
         """Return why the accounts of a backend cannot execute a path, None when they can.

@@ -190,7 +190,9 @@ class Interview:
             asker.choose(question, str(question.spec["default"]))
             return
         remarks = {
-            backend: found.get(backend, "not found on the host")
+            backend: f"{found[backend]} {self.view.version_of(found[backend])}".strip()
+            if backend in found
+            else "not found on the host"
             for backend in self.contract["backends"]
         }
         if not found:

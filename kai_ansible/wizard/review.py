@@ -70,7 +70,7 @@ class Review:
         unasked: bool = False,
     ) -> None:
         held: dict[str, list[Row]] = {
-            section: _rows_of(self.draft, configuration, section, unasked=unasked)
+            section: _rows_of(self.draft, configuration, section, self.view, unasked=unasked)
             for section in self.draft.contract["sections"]
         }
         held[OTHERS] = [(f"  {key}", "kept as it is", "you") for key in configuration.extra_env]
@@ -85,6 +85,9 @@ class Review:
         columns, people = _people_on_host(self.draft, configuration, self.view)
         if opened == PEOPLE or people != self._people:
             self.screen.table("People", columns, people)
+            seen = self.view.in_words(str(configuration.host.get("python", "")))
+            if seen:
+                self.screen.say(seen)
         self.screen.notes(note for note in configuration.notes if note not in self._notes)
         self._rows = {row for rows in held.values() for row in rows}
         self._people, self._notes = people, set(configuration.notes)
@@ -118,7 +121,7 @@ def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft
 
 
 def _rows_of(
-    draft: Draft, configuration: Configuration, section: str, *, unasked: bool
+    draft: Draft, configuration: Configuration, section: str, view: HostView, *, unasked: bool
 ) -> list[Row]:
     def is_shown(question: Question) -> bool:
         if draft.get(question.variable) is not None:
@@ -128,15 +131,17 @@ def _rows_of(
         return (unasked or question.spec["asked"] != NEVER) and is_asked(question, configuration)
 
     questions = everything_in(draft.contract, section)
-    return [_row(draft, question) for question in questions if is_shown(question)]
+    return [_row(draft, question, view) for question in questions if is_shown(question)]
 
 
-def _row(draft: Draft, question: Question) -> Row:
+def _row(draft: Draft, question: Question, view: HostView) -> Row:
     name, label = question.variable, f"  {question.key}"
     value, before = draft.get(name), draft.before.get(name)
     was = f", was {masked(draft, name, before)}" if before is not None and before != value else ""
     if value is not None:
-        return label, masked(draft, name, value), draft.origin(name) + was
+        shown = masked(draft, name, value)
+        version = view.version_of(value) if isinstance(value, str) else ""
+        return label, f"{shown} ({version})" if version else shown, draft.origin(name) + was
     default = question.spec.get("default")
     if default is None:
         return label, "", NOBODY + was

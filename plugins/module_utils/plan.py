@@ -86,6 +86,7 @@ def _binary_request(
         "env_key": binary["setting"] if binary["started_by"] == "setting" else "",
         "wanted": configuration.chosen.get(binary["setting"], ""),
         "usual_places": dict(binary["usual_places"]),
+        "version": contract["backends"][backend]["version"],
         "accounts": runners(contract, configuration, backend),
         "login_files": login_files(contract, configuration, backend) or [],
     }

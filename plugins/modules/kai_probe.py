@@ -129,6 +129,11 @@ options:
         description: Where the binary usually is, per operating system.
         type: dict
         required: true
+      version:
+        description: The arguments with which it tells its version.
+        type: list
+        elements: str
+        default: []
       accounts:
         description: The accounts that run it.
         type: list
@@ -139,6 +144,12 @@ options:
         type: list
         elements: str
         default: []
+  versions:
+    description:
+      - Whether the best candidate of each binary is started, by an account that runs it, to tell
+        its version.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -198,7 +209,7 @@ probe:
       type: list
       elements: dict
     binaries:
-      description: Per backend, candidates with path, source and fault, best first.
+      description: Per backend, candidates with path, source, fault and perhaps version, best first.
       type: dict
     logins:
       description: Per account and backend, whether a login is kept there.
@@ -756,10 +767,40 @@ class Host:
                     for place in request["usual_places"].get(self.system, [])
                 ]
         unique = dict(reversed(paths))
-        return [
+        judged: list[dict[str, Any]] = [
             {"path": path, "source": source, "fault": self.fault_of(path, request["accounts"])}
             for path, source in sorted(unique.items(), key=paths.index)
         ]
+        best = next((entry for entry in judged if not entry["fault"]), None)
+        if best and self.parameters["versions"]:
+            best["version"] = self.version_of(best["path"], request)
+        return judged
+
+    def version_of(self, path: str, request: dict[str, Any]) -> str | None:
+        """Return what a binary says of its version to somebody who runs it."""
+        account = next(filter(None, map(account_of, request["accounts"])), None)
+        if account is None or not (self.privileged or account.pw_uid == os.geteuid()):
+            return None
+
+        def question() -> str:
+            run = subprocess.run(
+                [path, *request["version"]],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd="/",
+                env={
+                    "HOME": account.pw_dir,
+                    "USER": account.pw_name,
+                    "PATH": "/usr/local/bin:/usr/bin:/bin",
+                },
+            )
+            found = re.search(r"[0-9]+(\.[0-9]+)+\S*", run.stdout)
+            return found[0] if found else ""
+
+        [version] = ask_as(account, [question])
+        return version if isinstance(version, str) else None
 
     def in_path_of(self, request: dict[str, Any]) -> list[str]:
         """Return what the login shells of the accounts find under the binary's name."""
@@ -846,6 +887,7 @@ def main() -> None:
             "release": {"type": "str", "default": ""},
             "port": {"type": "int"},
             "programs": {"type": "list", "elements": "str", "default": []},
+            "versions": {"type": "bool", "default": False},
             "exclusive": {"type": "bool", "default": False},
             "run": {"type": "dict"},
             "ended_run": {"type": "dict"},
@@ -862,6 +904,7 @@ def main() -> None:
                     "env_key": {"type": "str", "default": "", "no_log": False},
                     "wanted": {"type": "str", "default": ""},
                     "usual_places": {"type": "dict", "required": True},
+                    "version": {"type": "list", "elements": "str", "default": []},
                     "accounts": {"type": "list", "elements": "str", "required": True},
                     "login_files": {"type": "list", "elements": "str", "default": []},
                 },

@@ -1,5 +1,7 @@
 """The five points of acceptance of issue 486."""
 
+import re
+
 from tests.cli.desk import Desk
 from tests.issue_486.conftest import FirstInstall, Switch
 from tests.issue_486.hosts import CODEX
@@ -21,6 +23,12 @@ def test_acceptance_1_config_validates_the_model_against_the_backend(
 
 def test_acceptance_2_config_asks_for_the_path_of_codex(switch: Switch, desk: Desk) -> None:
     assert switch.wizard.offered["CODEX_BIN"] == CODEX
+    said = switch.wizard.transcript
+    assert re.search(rf"CODEX_BIN  {CODEX} \([0-9]+\.[0-9.]+\)  found on the host", said)
+    assert re.search(r"Ada  alice  codex  openai  gpt-5.5  has to log in", said)
+    assert re.search(
+        r"On bot: Python 3\.[0-9]+\.[0-9]+ .*, sudo version 1\.9.*, the bot runs\.", said
+    )
     desk.given(desk.answers(AGENT_BACKEND="codex"))
     wizard = desk.wizard("--plain")
     wizard.go_to("CODEX_BIN")
