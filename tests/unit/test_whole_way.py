@@ -46,7 +46,8 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
     write_host_vars(inventory, texts)
 
     variables = Inventory(inventory.path).variables("localhost", password)
-    seen = probe()
+    names = [name for program in contract["programs"] for name in program["names"]]
+    seen = probe(programs={name: f"/usr/bin/{name}" for name in names})
     if "CODEX_BIN" in expected:
         works = {"path": expected["CODEX_BIN"], "source": "host_vars", "fault": None}
         seen["binaries"]["codex"] = [works]
