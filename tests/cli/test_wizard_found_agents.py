@@ -33,6 +33,9 @@ class HostWith(HostView):
         return {
             "accounts": {},
             "logins": [],
+            "interpreters": [],
+            "sudo": {"version": ""},
+            "service": {"active": False},
             "binaries": {
                 agent["backend"]: [
                     {"path": f"/usr/bin/{agent['name']}", "source": "path", "fault": None}

@@ -45,6 +45,7 @@ class Module:
             "database": None,
             "visudo": [],
             "sudoers_files": [],
+            "unread_files": [],
             "secret_files": [],
             "made_directories": [],
             "service_user": None,
