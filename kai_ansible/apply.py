@@ -12,6 +12,7 @@ from kai_ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
+from kai_ansible.progress import Progress
 from kai_ansible.report import tell_failure, tell_host_status, tell_outcome
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
@@ -22,6 +23,8 @@ from kai_ansible.wizard.prompts import prompter
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
+
+PROOF = "kai.bot.kai_proof"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Target:
     """The hosts of a run, checked.
 
     overrides: variables that were given for this run and are kept when it succeeds.
+    limits: how many seconds a module may take at the most, by its name.
     """
 
     inventory: Inventory
@@ -61,6 +65,7 @@ class Target:
     password: VaultPassword
     contract: Mapping[str, Any]
     overrides: Mapping[str, Any]
+    limits: Mapping[str, int]
 
 
 def install_kai(options: ApplyOptions, screen: Screen) -> None:
@@ -172,6 +177,7 @@ def _target(options: ApplyOptions, *, valid: bool = True) -> Target:
     contract = contract_of()
     overrides, problems = read_assignments(contract, options.assignments)
     places: dict[str, Path] = {}
+    limits: dict[str, int] = {}
     for host in hosts if valid else ():
         variables = {**inventory.variables(host, password), **overrides}
         files = inventory.host_vars(host)
@@ -182,10 +188,13 @@ def _target(options: ApplyOptions, *, valid: bool = True) -> Target:
                 f"Run kai-ansible config {host} first."
             )
         release = str(variables.get(variable("release"), "1"))
-        problems += configuration_of(contract_of(release), variables).problems
+        configuration = configuration_of(contract_of(release), variables)
+        problems += configuration.problems
+        limit = configuration.host.get("health_timeout", 0)
+        limits[PROOF] = max(limit, limits.get(PROOF, 0))
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)
-    return Target(inventory, hosts, password, contract, overrides)
+    return Target(inventory, hosts, password, contract, overrides, limits)
 
 
 def _run(target: Target, playbook: str, options: ApplyOptions, screen: Screen) -> Outcome:
@@ -198,7 +207,7 @@ def _run(target: Target, playbook: str, options: ApplyOptions, screen: Screen) -
         vault_password=None if target.password.made else target.password,
         become_password=_become_password(target, options),
     )
-    with screen.progress() as progress:
+    with Progress(screen, target.limits) as progress:
         return run_playbook(run, progress)
 
 

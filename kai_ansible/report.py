@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -20,20 +18,7 @@ from kai_ansible.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from kai_ansible.failures import FailedTask
-    from kai_ansible.runner import Event, Outcome
-
-PHASES = {
-    "validate": "Checking the configuration",
-    "probe": "Looking at the host",
-    "source": "Reading Kai's code",
-    "preflight": "Checking what could stand in the way",
-    "stage": "Laying out directories",
-    "release": "Building the release",
-    "switch": "Switching and proving it",
-    "rollback": "Choosing what to go back to",
-    "restore": "Bringing back what was there",
-    "report": "Summing up",
-}
+    from kai_ansible.runner import Outcome
 
 
 class Screen:
@@ -128,57 +113,6 @@ class Screen:
         else:
             with self.console.status(f"{what} ..."):
                 yield
-
-    @contextmanager
-    def progress(self) -> Iterator[Progress]:
-        """Show the phases of a run as they pass."""
-        progress = Progress(self)
-        try:
-            yield progress
-        finally:
-            progress.close()
-
-
-class Progress:
-    """A line per phase and host, the present one alive."""
-
-    def __init__(self, screen: Screen) -> None:
-        """Begin; ``__call__`` takes each event of the run."""
-        self.screen = screen
-        self.phase = ""
-        self.started = time.monotonic()
-        self.live = not (screen.plain or screen.as_json)
-        self.status = screen.console.status("Starting Ansible ...") if self.live else None
-        if self.status:
-            self.status.start()
-
-    def __call__(self, event: Event) -> None:
-        """Take one event."""
-        if event["event"] != "playbook_on_task_start":
-            return
-        data = event["event_data"]
-        phase = Path(str(data.get("task_path", "")).rpartition(":")[0]).stem
-        if phase in PHASES and phase != self.phase:
-            self._done()
-            self.phase = phase
-            self.started = time.monotonic()
-            if not self.live:
-                self.screen.say(f"{PHASES[phase]} ...")
-        if self.status:
-            task = str(data.get("task", "")).rpartition(" : ")[2]
-            self.status.update(f"{PHASES.get(self.phase, 'Starting')}: {escape(task)}")
-
-    def close(self) -> None:
-        """End the last line."""
-        self._done()
-        if self.status:
-            self.status.stop()
-
-    def _done(self) -> None:
-        if self.live and self.phase:
-            seconds = time.monotonic() - self.started
-            self.screen.console.print(f"[green]✓[/green] {PHASES[self.phase]} ({seconds:.1f} s)")
-            self.phase = ""
 
 
 def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool) -> None:

@@ -159,6 +159,7 @@ def desired_state(
         "directories": _directories(contract, configuration, places),
         "seeds": _seeds(contract, configuration, places),
         "proofs": _proofs(contract, configuration, paths),
+        "private_directories": _private_directories(contract, configuration, places),
         "logins": [login.as_dict() for login in needed],
         "login_notice": login_notice(needed),
     }
@@ -303,6 +304,21 @@ def _proofs(
             argv = [*(wrap if account != service_user else ()), started, *entry["version"]]
             proofs.append({"what": f"the bot starts {backend} as {account}", "argv": argv})
     return proofs
+
+
+def _private_directories(
+    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Return each directory of a person or an OS user, and the account that works there."""
+    service_user = configuration.host["service_user"]
+    shared = {entry["path"].format(**places) for entry in contract["directories"]}
+    return [
+        {"path": entry["path"], "account": entry["owner"]}
+        for entry in _directories(contract, configuration, places)
+        if entry["path"] not in shared
+        and entry["mode"] is not None
+        and entry["owner"] not in ("root", service_user)
+    ]
 
 
 def _owned(entry: Mapping[str, Any], path: str, agent: str, service_user: str) -> dict[str, Any]:

@@ -78,6 +78,20 @@ options:
       only_if_exists:
         description: A path; when nothing is there the command is left out.
         type: str
+  private_directories:
+    description: Directories in which one account writes, and of which the others see nothing.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The directory.
+        type: path
+        required: true
+      account:
+        description: The account that works there.
+        type: str
+        required: true
 attributes:
   check_mode:
     support: full
@@ -130,6 +144,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.ask_as import UNANSWERED, ask_as
 from ..module_utils.bot_service import deployed_env, deployed_port, health, unit_state
 from ..module_utils.masking import masked
 from ..module_utils.processes import strangers
@@ -241,6 +256,32 @@ def attempt(command: dict[str, Any], parameters: dict[str, Any]) -> str:
     return run.stderr.strip() or f"exit code {run.returncode}"
 
 
+def trespasses(directories: list[dict[str, str]]) -> list[str]:
+    """Return where an account cannot work in its own directory, or can in that of another."""
+    found = []
+    for name in dict.fromkeys(entry["account"] for entry in directories):
+        account = pwd.getpwnam(name)
+
+        def question(name: str = name) -> list[str]:
+            return [fault for entry in directories for fault in fault_of_border(entry, name)]
+
+        [faults] = ask_as(account, [question])
+        if faults is UNANSWERED or faults is None:
+            faults = [f"{name} gets no answer about directories"]
+        found += faults
+    return found
+
+
+def fault_of_border(directory: dict[str, str], name: str) -> list[str]:
+    """Return what is wrong with what this process, as an account, can do in a directory."""
+    path, owner = directory["path"], directory["account"]
+    if name == owner:
+        may = os.access(path, os.R_OK | os.W_OK | os.X_OK)
+        return [] if may else [f"{name} cannot work in {path}, which is theirs"]
+    may = any(os.access(path, mode) for mode in (os.R_OK, os.W_OK, os.X_OK))
+    return [f"{name} can look into {path}, which belongs to {owner}"] if may else []
+
+
 def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the module's result; ``failures`` in it tells what is not as it should be."""
     env = deployed_env(parameters["env_file"])
@@ -264,6 +305,8 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         for command, text in zip(commands, said)
         if text
     ]
+    borders = parameters["private_directories"]
+    failures += trespasses(borders)
     log = wait.last_log() if pid is None else ""
     if log:
         failures.append(f"The bot's last words since this start:\n{log}")
@@ -274,7 +317,8 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         "seconds": round(answered - started, 1),
         "seconds_without": None if stopped is None else round(answered - stopped, 1),
         "proven": ["the unit's own process answers " + parameters["health_path"]]
-        + [command["what"] for command in commands],
+        + [command["what"] for command in commands]
+        + (["everybody works in their own directories and nobody in another's"] if borders else []),
     }
 
 
@@ -301,6 +345,15 @@ def main() -> None:
                     "what": {"type": "str", "required": True},
                     "argv": {"type": "list", "elements": "str", "required": True},
                     "only_if_exists": {"type": "str"},
+                },
+            },
+            "private_directories": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "account": {"type": "str", "required": True},
                 },
             },
         },

@@ -109,6 +109,8 @@ def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(
     site.fault(**fault)
     done = site.run("install")
     assert done.code == 1
+    assert "still Switching and proving it: The bot answers" in done.text
+    assert ", at most 6 s)" in done.text
     assert reason in done.failure
     assert "The host is as it was before this run, and the bot answers again after" in done.failure
     # what it said before this start is of no use here
@@ -150,6 +152,22 @@ def test_a_change_of_rules_alone_does_not_stop_the_bot(site: Site) -> None:
     site.machine.run(["sed", "-i", "1i # by hand", "/etc/sudoers.d/kai"])
     assert site.install()["changes"] == ["/etc/sudoers.d/kai"]
     assert site.health()["pid"] == pid
+
+
+def test_F7_everybody_works_in_their_own_directories_and_nobody_in_anothers(site: Site) -> None:
+    site.set(kai_install_users=[ADA, BOB])
+    assert (
+        "everybody works in their own directories and nobody in another's"
+        in (site.install()["proven"])
+    )
+    home = "/var/lib/kai/home/1"
+    site.machine.run(["setfacl", "--modify", "u:bob:rwx", home])
+    done = site.run("install")
+    assert done.code == 1
+    assert f"bob can look into {home}, which belongs to alice" in done.failure
+    site.machine.run(["setfacl", "--remove-all", home])
+    site.set(kai_install_users=[ADA])
+    site.install()
 
 
 # tests/unit/test_interrupted_switch.py cuts at every step

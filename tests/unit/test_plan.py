@@ -309,6 +309,16 @@ def test_proofs_are_the_commands_of_the_bot(contract: Contract) -> None:
     ]
 
 
+def test_private_directories_are_those_of_people_whose_agents_are_not_the_bot(
+    contract: Contract,
+) -> None:
+    private = plan(contract, ADA, BEN, CEM, DIA)["private_directories"]
+    assert {entry["account"] for entry in private} == {"alice", "bob", "carol"}
+    assert {"path": "/var/lib/kai/tmp/carol", "account": "carol"} in private
+    # goose runs as the service user, which owns Dia's home
+    assert all("/home/4" not in entry["path"] for entry in private)
+
+
 @pytest.mark.parametrize(
     ("keys", "settings", "lost"),
     [
