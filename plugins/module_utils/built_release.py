@@ -19,8 +19,11 @@ _SEES_ITS_PACKAGES = (
 
 def is_complete(release: str) -> bool:
     """Return whether the release of a directory was built to its end and its Python still runs."""
-    if not os.path.exists(os.path.join(release, MARKER)):
-        return False
+    return os.path.exists(os.path.join(release, MARKER)) and environment_works(release)
+
+
+def environment_works(release: str) -> bool:
+    """Return whether the Python of a release runs and looks into its own environment."""
     python = os.path.join(release, ENVIRONMENT, "bin", "python")
     try:
         run = subprocess.run(

@@ -12,7 +12,8 @@
     7/deployed/            copies of its files
     7/kai.db               the database before it
 
-A journal becomes a record by one rename.
+A journal becomes a record by one rename. The install of Kai's own installer, which the first one
+replaces, becomes the record before it.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .built_release import is_complete
+from .built_release import ENVIRONMENT, environment_works, is_complete
+from .installs import FLAT
 from .root_files import (
     Refused,
     discard_unfinished,
     keep,
     kept,
     look,
+    point,
     read_json,
     remove_file,
     remove_tree,
@@ -47,6 +50,7 @@ _JOURNAL = "journal.json"
 _FORMER = "former"
 _DEPLOYED = "deployed"
 _RECORD = "record.json"
+_ADOPTED = "adopted"
 
 
 def now() -> str:
@@ -88,26 +92,36 @@ class Installs:
         self.pending = os.path.join(self.directory, "pending")
 
     def live(self) -> str | None:
-        """Return the release that ``current`` points to, None when there is none."""
+        """Return the release that ``current`` points to, FLAT without a link, None without both."""
         try:
             return os.path.basename(os.readlink(self.current))
         except FileNotFoundError:
-            return None
+            return FLAT if self.has_flat() else None
         except OSError as error:
             raise Refused(f"{self.current} is not a link; move it away on the host") from error
 
     def release_path(self, release: str) -> str:
         """Return the directory of a release."""
-        return os.path.join(self.releases, release)
+        return self.install_dir if release == FLAT else os.path.join(self.releases, release)
+
+    def has_flat(self) -> bool:
+        """Return whether there is an install of Kai's own installer."""
+        return os.path.isdir(os.path.join(self.install_dir, ENVIRONMENT))
+
+    def go_live(self, release: str | None) -> None:
+        """Point ``current`` to a release in one step; FLAT and None are live without it."""
+        aside = release is None or release == FLAT
+        point(self.current, None if aside else self.release_path(str(release)))
 
     def built(self) -> dict[str, bool]:
         """Return every release on the host, and whether its build is complete."""
+        flat = {FLAT: environment_works(self.install_dir)} if self.has_flat() else {}
         try:
             names = os.listdir(self.releases)
         except FileNotFoundError:
-            return {}
+            return flat
         # what begins with a dot is the scratch of a build
-        return {
+        return flat | {
             name: is_complete(os.path.join(self.releases, name))
             for name in names
             if not name.startswith(".") and os.path.isdir(os.path.join(self.releases, name))
@@ -177,6 +191,30 @@ class Installs:
         """Return the files of a proven install."""
         return kept(os.path.join(self.directory, str(number), _DEPLOYED))
 
+    def adopt(self, journal: Journal, proof: dict[str, Any]) -> None:
+        """Put the install of Kai's own installer, which an unfinished install replaces, on record.
+
+        proof: the arguments with which the bot can be proven to be back.
+        """
+        place = os.path.join(self.pending, _ADOPTED)
+        shutil.rmtree(place, ignore_errors=True)
+        keep(os.path.join(place, _DEPLOYED), self.former())
+        record = {
+            "release": FLAT,
+            "time": journal.opened,
+            # what this install is not told to write is the operator's own, then as now
+            "managed": journal.managed,
+            "rolled_back_to": None,
+            "proof": proof,
+        }
+        write_json(os.path.join(place, _RECORD), record)
+        os.rename(place, os.path.join(self.directory, str(self.next_number())))
+        sync_directory(self.directory)
+
+    def next_number(self) -> int:
+        """Return the number of the next record."""
+        return max(self.numbers(), default=0) + 1
+
     def keep_journal(self, journal: Journal, proof: dict[str, Any]) -> int:
         """Turn the journal into the record of a proven install, and return its number.
 
@@ -185,7 +223,7 @@ class Installs:
         deployed = os.path.join(self.pending, _DEPLOYED)
         shutil.rmtree(deployed, ignore_errors=True)
         keep(deployed, [look(path) for path in journal.managed])
-        number = max(self.numbers(), default=0) + 1
+        number = self.next_number()
         record = {
             "release": journal.release,
             "time": now(),
@@ -197,6 +235,27 @@ class Installs:
         os.rename(self.pending, os.path.join(self.directory, str(number)))
         sync_directory(self.directory)
         return number
+
+    def remove_flat(self, parts: Sequence[str]) -> None:
+        """Remove what Kai's own installer made below ``install_dir``, and nothing else.
+
+        parts: paths below it, in their order; a parent that is empty then goes as well.
+        """
+        for part in parts:
+            path = os.path.join(self.install_dir, part)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                remove_file(path)
+            parent = os.path.dirname(path)
+            if parent != self.install_dir and os.path.isdir(parent) and not os.listdir(parent):
+                os.rmdir(parent)
+
+    def others(self) -> list[str]:
+        """Return what is in ``install_dir`` besides releases and records."""
+        own = {self.current, self.releases, self.directory}
+        paths = {os.path.join(self.install_dir, name) for name in os.listdir(self.install_dir)}
+        return sorted(paths - own)
 
     def forget_former(self, number: int) -> None:
         """Remove from a record what only its journal needed."""

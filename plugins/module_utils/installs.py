@@ -18,6 +18,10 @@ from .problems import Problem, listed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+# The release that Kai's own installer laid out right in install_dir. It stays where it is, as an
+# environment cannot be moved, and is live when nothing else is.
+FLAT = "flat"
+
 
 def kept_releases(records: Sequence[Mapping[str, Any]], keep: int, live: str) -> list[str]:
     """Return the releases that stay: the newest ``keep`` that were proven, the live one first.
@@ -40,7 +44,7 @@ def release_states(
     built: per release on the host, whether its build is complete.
     unfinished: the release of an install that was neither proven nor taken back.
     States: good (proven once), unproven (of the unfinished install), failed (built, never proven),
-    incomplete (never built to the end).
+    incomplete (never built to the end), not adopted (of Kai's own installer, not on record yet).
     """
     proven = {record["release"] for record in records}
 
@@ -49,6 +53,8 @@ def release_states(
             return "incomplete"
         if release in proven:
             return "good"
+        if release == FLAT:
+            return "not adopted"
         return "unproven" if release == unfinished else "failed"
 
     return [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
+from .adoption import adoption_notes, lost_rules
 from .binaries import Binary, agent_account, backends_in_use, choose_binary, runners
 from .configuration import applies, canonical_key, env_of, variable
 from .logins import login_files, login_notice, logins
@@ -132,6 +133,8 @@ def desired_state(
     notes += missing_programs(contract, configuration, probe)
     needed = logins(contract, configuration, paths, probe["logins"])
     problems += _lost_keys(contract, configuration, probe)
+    problems += lost_rules(contract, configuration, probe)
+    notes += adoption_notes(contract, configuration, probe)
     env_file = contract["protected_files"]["env"]["path"]
     notes += [
         f"{env_file}: {key} is not kept: {contract['retired'][key]}."

@@ -27,6 +27,7 @@ _INCLUDE = re.compile(
     r"""\s*[#@]include(?P<directory>dir)?\s+(?:"(?P<quoted>[^"]+)"|(?P<bare>(?:\\.|[^\s\\])+))""",
     re.ASCII,
 )
+_COMMENT = re.compile(r"#(?!include|\d)")
 _DEEPEST_INCLUDE = 128
 _VERSION = re.compile(r"Sudo version (\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -69,6 +70,29 @@ def commands_by_account(text: str) -> list[tuple[str, str]]:
             command = _COMMAND.match(match["command"])
             if command:
                 found.append((match["runas"], re.sub(r"\\(.)", r"\1", command[0])))
+    return found
+
+
+def statements(text: str) -> list[tuple[int, str]]:
+    """Return every statement of a drop-in with the number of its first line, from 1.
+
+    Lines that a backslash joins are one statement; blank lines and comments are none. What begins
+    with ``#include`` is no comment, and neither is a rule for a user ID, ``#1000``.
+    """
+    found: list[tuple[int, str]] = []
+    joined = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.strip()
+        goes_on = words.endswith("\\")
+        words = words.rstrip("\\").strip()
+        if joined:
+            found[-1] = (found[-1][0], f"{found[-1][1]} {words}")
+        elif words and not _COMMENT.match(words):
+            found.append((number, words))
+        else:
+            # what follows a comment is rather told once too often
+            goes_on = False
+        joined = goes_on
     return found
 
 

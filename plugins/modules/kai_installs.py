@@ -15,6 +15,8 @@ description:
     C(installs) of O(install_dir), for root alone.
   - Then removes every release but the last O(keep_releases) that were proven, with the records of
     those removed. The live release always stays.
+  - The install of Kai's own installer is a release as well, V(flat). It is put on record when
+    another release takes its place, and goes like any other.
   - Without a journal nothing is changed.
 options:
   install_dir:
@@ -25,6 +27,16 @@ options:
     description: How many releases stay, the live one counted.
     type: int
     required: true
+  flat_parts:
+    description: Paths below O(install_dir) that Kai's own installer makes, in the order in which
+      they are removed; nothing else of the release V(flat) is.
+    type: list
+    elements: str
+    default: []
+  flat_proof:
+    description: The arguments of M(kai.bot.kai_proof) with which the release V(flat) can be proven.
+    type: dict
+    default: {}
   proof:
     description: The arguments of M(kai.bot.kai_proof) with which the install was proven. They are
       kept, so they must not hold secrets.
@@ -60,6 +72,11 @@ removed_releases:
   returned: always
   type: list
   elements: str
+left_paths:
+  description: What is left of the release V(flat) when it was removed.
+  returned: always
+  type: list
+  elements: str
 removed_installs:
   description: The numbers of the records that were removed.
   returned: always
@@ -73,22 +90,38 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.install_records import Installs
-from ..module_utils.installs import kept_releases
+from ..module_utils.installs import FLAT, kept_releases
 from ..module_utils.root_files import Refused
 
 
-def prune(installs: Installs, keep: int, live: str) -> dict[str, Any]:
+def recorded(installs: Installs) -> set[str]:
+    """Return the releases that are on record."""
+    return {record["release"] for record in installs.records()}
+
+
+def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> dict[str, Any]:
     """Remove what is not to be kept, and return it."""
     records = installs.records()
     kept = kept_releases(records, keep, live)
-    releases = [release for release in sorted(installs.built()) if release not in kept]
+    releases = [name for name in sorted(installs.built()) if name not in {*kept, FLAT}]
     numbers = [record["number"] for record in records if record["release"] not in kept]
+    left = []
+    # what was never on record was not adopted, and is nobody's to remove. The record goes last,
+    # so that the next run ends what is cut off here.
+    flat_goes = FLAT in recorded(installs) - set(kept)
+    if flat_goes:
+        installs.remove_flat(flat_parts)
+        left = installs.others()
     # records first: one without its release could not be gone back to
     for number in numbers:
         installs.remove_record(number)
     for release in releases:
         shutil.rmtree(installs.release_path(release))
-    return {"removed_releases": releases, "removed_installs": numbers}
+    return {
+        "removed_releases": [*releases, *([FLAT] if flat_goes else [])],
+        "removed_installs": numbers,
+        "left_paths": left,
+    }
 
 
 def main() -> None:
@@ -97,20 +130,36 @@ def main() -> None:
         argument_spec={
             "install_dir": {"type": "path", "required": True},
             "keep_releases": {"type": "int", "required": True},
+            "flat_parts": {"type": "list", "elements": "str", "default": []},
+            "flat_proof": {"type": "dict", "default": {}},
             "proof": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
     installs = Installs(module.params["install_dir"])
-    result: dict[str, Any] = {"number": None, "removed_releases": [], "removed_installs": []}
+    result: dict[str, Any] = {
+        "number": None,
+        "removed_releases": [],
+        "removed_installs": [],
+        "left_paths": [],
+    }
     try:
         journal = installs.journal()
         if journal is None or module.check_mode:
             module.exit_json(changed=journal is not None, **result)
+        if journal.former_release == FLAT and FLAT not in recorded(installs):
+            installs.adopt(journal, module.params["flat_proof"])
         result["number"] = installs.keep_journal(journal, module.params["proof"])
         for number in installs.numbers():
             installs.forget_former(number)
-        result.update(prune(installs, module.params["keep_releases"], journal.release))
+        result.update(
+            prune(
+                installs,
+                module.params["keep_releases"],
+                journal.release,
+                module.params["flat_parts"],
+            )
+        )
     except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:

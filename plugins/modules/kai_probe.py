@@ -231,6 +231,12 @@ probe:
       type: dict
     release:
       description: The live release, the complete ones, and the MB of the live one when measured.
+        The release V(flat) is the one that Kai's own installer laid out.
+      type: dict
+    former_install:
+      description: What there is of Kai's own installer while it is live, null otherwise. The paths
+        beside its files, the drop-ins with rules for the service user, and each statement of its
+        own drop-in with the number of its line.
       type: dict
     port:
       description: Who listens on the port and is not the unit's own, in words.
@@ -276,16 +282,21 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.accounts import has_expired
 from ..module_utils.ask_as import UNANSWERED, ask_as, fault_of_entry, fault_of_program
-from ..module_utils.built_release import MARKER, is_complete
+from ..module_utils.built_release import ENVIRONMENT
 from ..module_utils.env_file import read_env
+from ..module_utils.install_records import Installs
+from ..module_utils.installs import FLAT
 from ..module_utils.problems import Problem
 from ..module_utils.processes import strangers
+from ..module_utils.root_files import Refused
 from ..module_utils.run_lock import BrokenRecord, run_of, take
 from ..module_utils.sudoers import (
     MAIN_POLICY,
+    accounts_with_rules,
     commands_by_account,
     flags_in_force,
     reads_directory,
+    statements,
 )
 from ..module_utils.systemd_unit import service_of
 
@@ -374,6 +385,14 @@ def fault_of_file(path: str) -> str | None:
     return None if stat.S_ISREG(mode) else "is not a file"
 
 
+def paths_in(directory: str) -> list[str]:
+    """Return the paths of everything in a directory, nothing where there is none."""
+    try:
+        return sorted(os.path.join(directory, name) for name in os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def size_of(directory: str) -> int:
     """Return how many MB a directory takes, rounded up."""
     total = 0
@@ -442,6 +461,7 @@ class Host:
             for account in request["accounts"]
             if request["login_files"]
         ]
+        seen["former_install"] = self.former_install(seen["release"], rules)
         self.judge_files()
         seen["faults"] = [fault.as_dict() for fault in self.faults]
         return seen
@@ -688,22 +708,38 @@ class Host:
 
     def release(self) -> dict[str, Any]:
         """Return the live release and every complete one."""
-        root = os.path.join(self.parameters["install_dir"], "releases")
+        installs = Installs(self.parameters["install_dir"])
         try:
-            live = os.path.basename(
-                os.readlink(os.path.join(self.parameters["install_dir"], "current"))
-            )
-        except OSError:
-            live = None
-        complete = [
-            os.path.basename(os.path.dirname(marker))
-            for marker in sorted(glob.glob(os.path.join(glob.escape(root), "*", MARKER)))
-            if is_complete(os.path.dirname(marker))
-        ]
+            live = installs.live()
+            complete = sorted(name for name, whole in installs.built().items() if whole)
+        except (OSError, Refused):
+            live, complete = None, []
         wanted = self.parameters["release"]
         missing = bool(wanted) and wanted not in complete
-        size = size_of(os.path.join(root, live)) if live and missing else None
+        size = None
+        if live and missing:
+            # it is nearly all of a release, and the rest of a flat one is not
+            size = size_of(os.path.join(installs.release_path(live), ENVIRONMENT))
         return {"live": live, "complete": complete, "missing": missing, "size_mb": size}
+
+    def former_install(self, release: dict[str, Any], rules: str | None) -> dict[str, Any] | None:
+        """Return what an adoption of Kai's own installer has to know, None when it is none."""
+        if release["live"] != FLAT or not self.privileged:
+            return None
+        drop_ins = os.path.dirname(self.parameters["sudoers_file"])
+        return {
+            "paths": [
+                *Installs(self.parameters["install_dir"]).others(),
+                *paths_in(os.path.dirname(self.parameters["env_file"])),
+                *paths_in(self.facts["unit"]["path"] + ".d"),
+            ],
+            "drop_ins": [
+                path
+                for path in paths_in(drop_ins)
+                if self.parameters["service_user"] in accounts_with_rules(read_text(path) or "")
+            ],
+            "rules": [list(statement) for statement in statements(rules or "")],
+        }
 
     def service(self) -> dict[str, Any]:
         """Return what systemd knows of the unit, and its own version."""

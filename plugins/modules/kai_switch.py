@@ -147,7 +147,8 @@ former_release:
   returned: always
   type: str
 release:
-  description: The release that is live now, null when none is.
+  description: The release that is live now, V(flat) for the one that Kai's own installer laid out,
+    null when none is.
   returned: always
   type: str
 was_active:
@@ -188,7 +189,7 @@ from ..module_utils import database
 from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs, Journal
-from ..module_utils.root_files import FileState, Refused, look, point, replace
+from ..module_utils.root_files import FileState, Refused, look, replace
 from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
 ASIDE = ".before-rollback"
@@ -349,7 +350,7 @@ class Switch:
                 self.installs.close_journal()
             raise
         if live != release:
-            point(self.installs.current, self.installs.release_path(release))
+            self.installs.go_live(release)
         if self.parameters["unit_file"] in changed_paths or journal:
             systemctl("daemon-reload")
         if not is_enabled(service):
@@ -464,9 +465,8 @@ class Switch:
             database.exchange_back(journal.database, journal.account, aside(journal))
         self.installs.discard_scratch([state.path for state in former])
         replace(changed)
-        target = journal.former_release and self.installs.release_path(journal.former_release)
         if live != journal.former_release:
-            point(self.installs.current, target)
+            self.installs.go_live(journal.former_release)
         systemctl("daemon-reload")
         if journal.enabled:
             systemctl("enable", "--quiet", f"{self.unit}.service")

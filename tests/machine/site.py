@@ -82,6 +82,10 @@ class Site:
         self.desk = Desk(directory / "desk", directory / "kai")
         entry = {**machine.inventory_entry(), **variables}
         self.desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
+        self.configure()
+
+    def configure(self) -> None:
+        """Write the host_vars of the machine."""
         self.desk.given(self.desk.answers(AGENT_BACKEND="codex"))
         self.set(kai_install_health_timeout=6)
 

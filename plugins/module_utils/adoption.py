@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking over a bot of Kai's own installer: what is told of it, and what must not be lost."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Any
+
+from .installs import FLAT
+from .people import os_users
+from .problems import Problem, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .configuration import Configuration
+
+_RULE = re.compile(
+    r"(?P<user>\S+)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?P<tags>(?:[A-Z]+:\s*)*)"
+    r"(?P<command>/[^\s,\\]+)(?:\s+(?P<argument>\S+))?",
+    re.ASCII,
+)
+
+
+def adoption_notes(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[str]:
+    """Return what an operator should know of an adoption, nothing when there is none.
+
+    probe: the result of kai_probe.
+    """
+    former = probe["former_install"]
+    if former is None:
+        return []
+    install_dir = configuration.host["install_dir"]
+    known = {
+        *(
+            posixpath.join(install_dir, part.split("/")[0])
+            for part in contract["own_installer"]["parts"]
+        ),
+        *(entry["path"] for entry in contract["protected_files"].values()),
+        contract["record"]["path"],
+        contract["sudoers"]["path"],
+    }
+    others = [path for path in [*former["paths"], *former["drop_ins"]] if path not in known]
+    notes = [
+        f"The bot of Kai's own installer in {install_dir} is adopted: it stays there as the "
+        f"release {FLAT}, and kai-ansible rollback goes back to it and to its files."
+    ]
+    if others:
+        notes.append(f"Left as it is, because Kai's installer did not make it: {listed(others)}.")
+    matches = (_RULE.fullmatch(text) for _, text in former["rules"])
+    accounts = {match["runas"] for match in matches if match} - {"root"}
+    unused = sorted(accounts - set(os_users(configuration.people)))
+    if unused:
+        notes.append(
+            f"The rules for {listed(unused)} in {contract['sudoers']['path']} go: nobody's agents "
+            f"run as that account."
+        )
+    return notes
+
+
+def lost_rules(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Yield a problem for each statement of the drop-in that Kai's own installer did not write.
+
+    Source: Kai 1.x installer, section 6. The drop-in is replaced as a whole.
+    """
+    path = contract["sudoers"]["path"]
+    for number, text in (probe["former_install"] or {"rules": []})["rules"]:
+        if not _is_of_the_installer(contract, configuration, text):
+            yield Problem(
+                f"{path}:{number}",
+                f"{text!r}, which Kai's own installer does not write",
+                "a file with nothing but the rules that are made anew",
+                f"move it to a file of its own (visudo -f {path}-local), or remove it "
+                f"(visudo -f {path})",
+            )
+
+
+def _is_of_the_installer(
+    contract: Mapping[str, Any], configuration: Configuration, text: str
+) -> bool:
+    match = _RULE.fullmatch(text)
+    if not match or match["user"] != configuration.host["service_user"]:
+        return False
+    tags = match["tags"].replace(":", " ").split()
+    name = posixpath.basename(match["command"])
+    if match["runas"] == "root":
+        access = {
+            entry["path"]: entry["access"] for entry in contract["protected_files"].values()
+        }.get(match["argument"], [])
+        return tags == ["NOPASSWD"] and {"cat": "read", "tee": "write"}.get(name) in access
+    if match["argument"] or match["runas"] == "ALL":
+        return False
+    if name == "kill":
+        return tags == ["NOPASSWD"]
+    binaries = [backend["binary"] for backend in contract["backends"].values()]
+    return tags == ["SETENV", "NOPASSWD"] and (
+        name in {binary["name"] for binary in binaries}
+        or match["command"] in {configuration.chosen.get(one["setting"]) for one in binaries}
+    )
