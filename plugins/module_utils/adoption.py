@@ -51,7 +51,7 @@ def adoption_notes(
         f"release {FLAT}, and kai-ansible rollback goes back to it and to its files."
     ]
     if others:
-        notes.append(f"Left as it is, because Kai's installer did not make it: {listed(others)}.")
+        notes.append(f"Left as it is, for it may be the operator's own: {listed(others)}.")
     matches = (_RULE.fullmatch(text) for _, text in former["rules"])
     accounts = {match["runas"] for match in matches if match} - {"root"}
     unused = sorted(accounts - set(os_users(configuration.people)))

@@ -192,10 +192,14 @@ class Installs:
         return kept(os.path.join(self.directory, str(number), _DEPLOYED))
 
     def adopt(self, journal: Journal, proof: dict[str, Any]) -> None:
-        """Put the install of Kai's own installer, which an unfinished install replaces, on record.
+        """Put the install of Kai's own installer on record when an unfinished one replaces it.
 
-        proof: the arguments with which the bot can be proven to be back.
+        Nothing is done when it is on record, or was not live. proof: the arguments with which the
+        bot can be proven to be back.
         """
+        known = {record["release"] for record in self.records()}
+        if journal.former_release != FLAT or FLAT in known:
+            return
         place = os.path.join(self.pending, _ADOPTED)
         shutil.rmtree(place, ignore_errors=True)
         keep(os.path.join(place, _DEPLOYED), self.former())

@@ -94,11 +94,6 @@ from ..module_utils.installs import FLAT, kept_releases
 from ..module_utils.root_files import Refused
 
 
-def recorded(installs: Installs) -> set[str]:
-    """Return the releases that are on record."""
-    return {record["release"] for record in installs.records()}
-
-
 def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> dict[str, Any]:
     """Remove what is not to be kept, and return it."""
     records = installs.records()
@@ -108,7 +103,7 @@ def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> di
     left = []
     # what was never on record was not adopted, and is nobody's to remove. The record goes last,
     # so that the next run ends what is cut off here.
-    flat_goes = FLAT in recorded(installs) - set(kept)
+    flat_goes = FLAT in {record["release"] for record in records} - set(kept)
     if flat_goes:
         installs.remove_flat(flat_parts)
         left = installs.others()
@@ -147,8 +142,7 @@ def main() -> None:
         journal = installs.journal()
         if journal is None or module.check_mode:
             module.exit_json(changed=journal is not None, **result)
-        if journal.former_release == FLAT and FLAT not in recorded(installs):
-            installs.adopt(journal, module.params["flat_proof"])
+        installs.adopt(journal, module.params["flat_proof"])
         result["number"] = installs.keep_journal(journal, module.params["proof"])
         for number in installs.numbers():
             installs.forget_former(number)

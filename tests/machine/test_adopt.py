@@ -89,7 +89,7 @@ def test_G10_a_rule_that_nobody_knows_is_not_dropped(site: Adoption) -> None:
     before = site.everything("/etc", "/opt", "/var/lib/kai/home")
     done = site.run("install")
     assert done.code != 0
-    [problem] = done.report["problems"]
+    [problem] = done.document["problems"]
     assert problem["where"].startswith("/etc/sudoers.d/kai:")
     assert RULE in problem["found"]
     assert "visudo -f /etc/sudoers.d/kai-local" in problem["fix"]
@@ -103,7 +103,8 @@ def test_G10_a_rule_that_nobody_knows_is_not_dropped(site: Adoption) -> None:
 def test_an_adoption_that_fails_leaves_the_old_bot_running(site: Adoption) -> None:
     files, flat = site.everything("/etc"), site.everything("/opt/kai")
     old, rows = site.health(), site.python(_ROWS)
-    site.fault(HEALTH_STATUS="500", **{})
+    own = {"HAND_ADDED": "1"}
+    site.set(kai_install_extra_env={**own, "KAI_STANDIN_HEALTH_STATUS": "500"})
     done = site.run("install")
     assert done.code == 1
     assert "The host is as it was before this run, and the bot answers again" in done.failure
@@ -120,7 +121,7 @@ def test_an_adoption_that_fails_leaves_the_old_bot_running(site: Adoption) -> No
     assert site.python(_ROWS) == rows
     shown = site.machine.run(["systemctl", "is-enabled", "kai.service"], check=False).stdout
     assert shown == "disabled\n"
-    site.set(kai_install_extra_env={"HAND_ADDED": "1"})
+    site.set(kai_install_extra_env=own)
 
 
 def test_a_bot_of_kais_own_installer_is_adopted(site: Adoption) -> None:

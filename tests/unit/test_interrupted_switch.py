@@ -162,6 +162,7 @@ class Host:
         installs = self.modules.records.Installs(str(self.install_dir))
         journal = installs.journal()
         assert journal
+        installs.adopt(journal, {"unit": "kai"})
         installs.forget_former(installs.keep_journal(journal, {"unit": "kai"}))
 
     def live(self) -> Any:
@@ -206,6 +207,15 @@ def with_old_install(host: Host) -> None:
     host.keep()
     assert host.live() == (OLD, "a", True)
     assert host.systemd.runs == host.live()
+
+
+def with_flat_install(host: Host) -> None:
+    """What Kai's own installer leaves: a running bot without releases, never enabled."""
+    (host.install_dir / "venv").mkdir()
+    for name, text in OLD.items():
+        (host.root / name).write_text(text, encoding="utf-8")
+    host.systemd.active = True
+    host.systemd.runs = host.live()
 
 
 def points(hosts: Any, prepare: Any, act: Any) -> Iterator[Host]:
@@ -274,6 +284,32 @@ def test_a_killed_restore_is_finished_by_the_next(hosts: Any) -> None:
         assert host.live() == (OLD, "a", True)
         assert host.systemd.runs == host.live()
         assert not (host.install_dir / "installs/pending").exists()
+
+
+def test_a_killed_adoption_can_be_taken_back_and_finished(hosts: Any) -> None:
+    def adopt(host: Host) -> None:
+        host.switch("a", NEW)
+        host.keep()
+
+    for host in points(hosts, with_flat_install, adopt):
+        installs = host.modules.records.Installs(str(host.install_dir))
+        kept = (host.install_dir / "installs/2").is_dir()
+        if not kept:
+            host.restore()
+            assert host.live() == (OLD, None, False)
+            assert installs.live() == "flat"
+            assert host.systemd.active
+            assert host.systemd.runs == host.live()
+            assert host.scratch() == []
+            adopt(host)
+        assert host.live() == (NEW, "a", True)
+        assert [record["release"] for record in installs.records()] == ["flat", "a"]
+        host.run(record=1)
+        host.keep()
+        assert host.live() == (OLD, None, True)
+        assert host.systemd.runs == host.live()
+        assert installs.live() == "flat"
+        assert [record["release"] for record in installs.records()] == ["flat", "a", "flat"]
 
 
 def test_an_install_is_on_record_or_can_still_be_taken_back(hosts: Any) -> None:
