@@ -202,6 +202,7 @@ class Installs:
             return
         place = os.path.join(self.pending, _ADOPTED)
         shutil.rmtree(place, ignore_errors=True)
+        os.mkdir(place, 0o700)
         keep(os.path.join(place, _DEPLOYED), self.former())
         record = {
             "release": FLAT,
