@@ -724,7 +724,7 @@ class Host:
 
     def former_install(self, release: dict[str, Any], rules: str | None) -> dict[str, Any] | None:
         """Return what an adoption of Kai's own installer has to know, None when it is none."""
-        if release["live"] != FLAT or not self.privileged:
+        if release["live"] != FLAT or not self.privileged or not self.facts:
             return None
         drop_ins = os.path.dirname(self.parameters["sudoers_file"])
         return {
@@ -736,7 +736,8 @@ class Host:
             "drop_ins": [
                 path
                 for path in paths_in(drop_ins)
-                if self.parameters["service_user"] in accounts_with_rules(read_text(path) or "")
+                if os.path.isfile(path)
+                and self.parameters["service_user"] in accounts_with_rules(read_text(path) or "")
             ],
             "rules": [list(statement) for statement in statements(rules or "")],
         }
