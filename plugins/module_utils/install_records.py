@@ -249,14 +249,15 @@ class Installs:
         for part in parts:
             path = os.path.join(self.install_dir, part)
             parent = os.path.dirname(path)
-            if os.path.islink(parent):
+            nested = parent != self.install_dir
+            if nested and os.path.islink(parent):
                 # what it leads to is not of the installer
                 continue
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
             else:
                 remove_file(path)
-            if parent != self.install_dir and os.path.isdir(parent) and not os.listdir(parent):
+            if nested and os.path.isdir(parent) and not os.listdir(parent):
                 os.rmdir(parent)
 
     def others(self) -> list[str]:

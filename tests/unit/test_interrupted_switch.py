@@ -340,3 +340,24 @@ def test_a_rollback_leaves_alone_what_no_install_wrote(hosts: Any) -> None:
     host.keep()
     assert host.live() == ({**NEW, services: "given\n", **own}, "b", True)
     assert host.systemd.runs == host.live()
+
+
+def test_what_goes_of_a_flat_install_is_its_own(tmp_path: Path, modules: Any) -> None:
+    elsewhere, install_dir = tmp_path / "elsewhere", tmp_path / "kai"
+    for path in (elsewhere / "mine", install_dir / "src/kai/code", install_dir / "venv/code"):
+        path.parent.mkdir(parents=True)
+        path.write_text("text", encoding="utf-8")
+    (install_dir / "own").write_text("text", encoding="utf-8")
+    (install_dir / "config").symlink_to(elsewhere)
+    (install_dir / "src/link").symlink_to(elsewhere)
+    # the directory of the installation may be a link of root's
+    (tmp_path / "opt").symlink_to(install_dir)
+    installs = modules.records.Installs(str(tmp_path / "opt"))
+    installs.remove_flat(["src", "config/mine", "absent", "venv"])
+    assert (elsewhere / "mine").exists()
+    assert sorted(path.name for path in install_dir.iterdir()) == ["config", "own"]
+    (install_dir / "config").unlink()
+    (install_dir / "config").mkdir()
+    (install_dir / "config/goose").touch()
+    installs.remove_flat(["config/goose"])
+    assert installs.others() == [str(tmp_path / "opt" / "own")]
