@@ -25,6 +25,9 @@ def lost(contract: Any, *texts: str, **settings: Any) -> list[str]:
 
 def test_what_kais_installer_writes_is_known(contract: Any) -> None:
     assert lost(contract, RULES) == []
+    configuration = read_configuration(contract, variables(user(os_user="alice")))
+    [note] = adoption_notes(contract, configuration, seen(RULES))
+    assert "is adopted" in note
 
 
 def test_a_program_that_host_vars_name_is_known(contract: Any) -> None:

@@ -66,6 +66,13 @@ def test_a_release_is_good_only_when_it_was_proven() -> None:
     assert [entry["id"] for entry in states if entry["live"]] == ["b"]
 
 
+def test_an_install_of_kais_own_installer_is_no_failed_one() -> None:
+    [before] = release_states({"flat": True}, [], "flat", None)
+    assert before == {"id": "flat", "state": "not adopted", "live": True}
+    [after] = release_states({"flat": True}, [record(1, "flat")], "a", None)
+    assert after == {"id": "flat", "state": "good", "live": False}
+
+
 # What a rollback goes back to
 
 
