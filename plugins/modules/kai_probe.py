@@ -727,9 +727,13 @@ class Host:
         if release["live"] != FLAT or not self.privileged or not self.facts:
             return None
         drop_ins = os.path.dirname(self.parameters["sudoers_file"])
+        installs = Installs(self.parameters["install_dir"])
+        if os.path.lexists(installs.pending):
+            # an adoption that was cut short judged the rules, and may have written its own already
+            rules = None
         return {
             "paths": [
-                *Installs(self.parameters["install_dir"]).others(),
+                *installs.others(),
                 *paths_in(os.path.dirname(self.parameters["env_file"])),
                 *paths_in(self.facts["unit"]["path"] + ".d"),
             ],

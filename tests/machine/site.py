@@ -16,6 +16,23 @@ __all__ = ["KAI_ANSIBLE", "TOKEN", "Done", "Site"]
 
 RELEASES = "/opt/kai/releases"
 
+# a Python that dies, and every other after it, before it does what /run/mortal says
+MORTAL = "/usr/local/bin/python-mortal"
+_MORTAL = '#!/bin/sh\nPYTHONPATH=/usr/local/lib/mortal exec /usr/bin/python3 "$@"\n'
+_SITECUSTOMIZE = """
+import os, signal, sys
+def die(event, arguments):
+    what = {'os.rename': 1, 'subprocess.Popen': 1, 'socket.connect': 1}.get(event)
+    if what is None or not os.path.exists('/run/mortal'):
+        return
+    if f'{event} {arguments[what]}' == open('/run/mortal').read():
+        open('/run/mortal-died', 'w').close()
+        os.kill(os.getpid(), signal.SIGKILL)
+if os.path.exists('/run/mortal-died'):
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(die)
+"""
+
 # everything that an install replaces, and what an interrupted one could leave beside it
 _STATE = """
 import hashlib, json, os, pwd, subprocess, sys
@@ -52,6 +69,16 @@ _HEALTH = """
 import sys, urllib.request
 print(urllib.request.urlopen("http://127.0.0.1:8080/health", timeout=10).read().decode())
 """
+
+
+def mortal_python(machine: Machine) -> str:
+    """Put a Python on the machine with which ``Site.cut_short`` works, and return its path."""
+    for path, mode, text in (
+        (MORTAL, "0755", _MORTAL),
+        ("/usr/local/lib/mortal/sitecustomize.py", "0644", _SITECUSTOMIZE),
+    ):
+        machine.run(["install", "-D", "-m", mode, "/dev/stdin", path], input=text)
+    return MORTAL
 
 
 class Done:
@@ -135,6 +162,16 @@ class Site:
         done = self.run("install")
         assert done.code == 0, done.text
         return done.report
+
+    def cut_short(self, deadly: str) -> None:
+        """Install until something is about to happen, and no further.
+
+        The machine's interpreter has to be the ``mortal_python``.
+        """
+        self.machine.run(["install", "-m", "0644", "/dev/stdin", "/run/mortal"], input=deadly)
+        assert self.run("install").code == 1
+        self.machine.run(["test", "-e", "/run/mortal-died"])
+        self.machine.run(["rm", "/run/mortal", "/run/mortal-died"])
 
     def python(self, script: str, *arguments: str, user: str | None = None) -> str:
         """Run a script on the machine, and return what it prints."""

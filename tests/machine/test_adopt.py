@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.machine.site import Site
+from tests.machine.site import Site, mortal_python
 from tests.testbed import kai_1_install
 from tests.testbed.machines import Machine
 
@@ -70,7 +70,7 @@ class Adoption(Site):
 def site(machine: Machine) -> Iterator[Adoption]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        yield Adoption(machine, Path(directory))
+        yield Adoption(machine, Path(directory), ansible_python_interpreter=mortal_python(machine))
 
 
 # the tests tell one story, in this order
@@ -122,6 +122,22 @@ def test_an_adoption_that_fails_leaves_the_old_bot_running(site: Adoption) -> No
     shown = site.machine.run(["systemctl", "is-enabled", "kai.service"], check=False).stdout
     assert shown == "disabled\n"
     site.set(kai_install_extra_env=own)
+
+
+def test_an_adoption_that_was_killed_can_be_finished_or_taken_back(site: Adoption) -> None:
+    files = site.everything("/etc")
+    # tests/unit/test_interrupted_switch.py cuts at every step
+    site.cut_short("os.rename /opt/kai/current")
+    assert site.everything("/etc") != files
+    assert site.run("status").report["unfinished"]
+    # the rules that are deployed by now are no reason to refuse
+    would = site.run("install", "--check")
+    assert would.code == 0, would.text
+    back = site.run("rollback", "--yes")
+    assert back.code == 0, back.text
+    assert site.everything("/etc") == files
+    assert site.program() == "/opt/kai/venv/bin/python"
+    assert site.run("status").report["installs"] == []
 
 
 def test_a_bot_of_kais_own_installer_is_adopted(site: Adoption) -> None:

@@ -12,25 +12,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.machine.site import TOKEN, Site
+from tests.machine.site import TOKEN, Site, mortal_python
 from tests.testbed.machines import Machine
 
-# a Python that dies, and every other after it, before it does what /run/mortal says
-MORTAL = "/usr/local/bin/python-mortal"
-_MORTAL = '#!/bin/sh\nPYTHONPATH=/usr/local/lib/mortal exec /usr/bin/python3 "$@"\n'
-_SITECUSTOMIZE = """
-import os, signal, sys
-def die(event, arguments):
-    what = {'os.rename': 1, 'subprocess.Popen': 1, 'socket.connect': 1}.get(event)
-    if what is None or not os.path.exists('/run/mortal'):
-        return
-    if f'{event} {arguments[what]}' == open('/run/mortal').read():
-        open('/run/mortal-died', 'w').close()
-        os.kill(os.getpid(), signal.SIGKILL)
-if os.path.exists('/run/mortal-died'):
-    os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(die)
-"""
 WAIT_SECONDS = 90
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 BOB = {"telegram_id": 2, "name": "Bob", "os_user": "bob"}
@@ -38,22 +22,9 @@ BOB = {"telegram_id": 2, "name": "Bob", "os_user": "bob"}
 
 @pytest.fixture(scope="module")
 def site(machine: Machine) -> Iterator[Site]:
-    for path, mode, text in (
-        (MORTAL, "0755", _MORTAL),
-        ("/usr/local/lib/mortal/sitecustomize.py", "0644", _SITECUSTOMIZE),
-    ):
-        machine.run(["install", "-D", "-m", mode, "/dev/stdin", path], input=text)
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        yield Site(machine, Path(directory), ansible_python_interpreter=MORTAL)
-
-
-def cut_short(site: Site, deadly: str) -> None:
-    """Install until something is about to happen, and no further."""
-    site.machine.run(["install", "-m", "0644", "/dev/stdin", "/run/mortal"], input=deadly)
-    assert site.run("install").code == 1
-    site.machine.run(["test", "-e", "/run/mortal-died"])
-    site.machine.run(["rm", "/run/mortal", "/run/mortal-died"])
+        yield Site(machine, Path(directory), ansible_python_interpreter=mortal_python(machine))
 
 
 # the tests tell one story, in this order
@@ -188,7 +159,7 @@ def test_L8_a_run_that_was_cut_short_is_repaired_by_the_next(site: Site, cut: st
     site.fault()
     site.new_release("b" if back else "a")
     site.set(kai_install_agent_timeout_seconds=seconds, kai_install_users=people)
-    cut_short(site, cut)
+    site.cut_short(cut)
     status = site.run("status")
     assert status.code == 3
     assert status.report["unfinished"]
@@ -202,7 +173,7 @@ def test_L8_a_run_that_was_cut_short_is_repaired_by_the_next(site: Site, cut: st
     assert site.health()["status"] == "ok"
 
     site.fault()
-    cut_short(site, cut)
+    site.cut_short(cut)
     site.install()
     health = site.health()
     assert health["release"] != live["release"]
