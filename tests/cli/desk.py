@@ -18,7 +18,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from kai_ansible.collection import contract
 
 KAI_ANSIBLE = str(Path(sys.executable).with_name("kai-ansible"))
-SECONDS = 20
+SECONDS = 60
 MOST_PROMPTS = 120
 ROWS, COLUMNS = 60, 200
 TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
@@ -216,7 +216,7 @@ class Desk:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
             check=False,
         )
         assert "Traceback" not in done.stdout + done.stderr, done.stderr

@@ -10,7 +10,7 @@ from kai_ansible import progress as module
 from kai_ansible.progress import Progress
 from kai_ansible.report import Screen
 
-SECONDS = 20
+SECONDS = 60
 PROOF = "kai.bot.kai_proof"
 
 

@@ -141,7 +141,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=400,
             check=False,
         )
         assert "kai_ansible/" not in done.stderr, done.stderr

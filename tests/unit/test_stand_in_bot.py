@@ -394,7 +394,7 @@ class Bot:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=5,
+            timeout=60,
             check=False,
         )
 
@@ -402,7 +402,7 @@ class Bot:
         self.process = subprocess.Popen([sys.executable, "-m", "kai"], env=self.env)
 
     def wait_until_listening(self) -> None:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -414,7 +414,7 @@ class Bot:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=5)
+            return self.process.wait(timeout=60)
         finally:
             self.process.kill()
 
@@ -426,7 +426,7 @@ class Bot:
             f"http://127.0.0.1:{self.port}{path}", method=method, headers=headers
         )
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -552,7 +552,7 @@ class TestStarting:
         bot.start()
         try:
             log = bot.data / "logs" / "kai.log"
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 60
             while not (log.exists() and "stand-in fault" in log.read_text()):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)

@@ -1,7 +1,6 @@
 """Writing and reading sudoers; that sudo agrees is tested on a machine."""
 
 import posixpath
-import time
 
 import pytest
 from hypothesis import given
@@ -125,10 +124,9 @@ def test_rules_that_stand_in_a_file(text: str, found: list[tuple[str, str]]) -> 
     assert commands_by_account(text) == found
 
 
-def test_a_strange_line_takes_no_time() -> None:
-    started = time.monotonic()
+def test_a_strange_line_ends() -> None:
+    # a pattern that tries every way to split it would not come back
     assert commands_by_account("kai ALL=(alice) " + "A" * 5000) == []
-    assert time.monotonic() - started < 1
 
 
 def test_secure_path() -> None:
