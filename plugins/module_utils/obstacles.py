@@ -107,7 +107,7 @@ def host_problems(
     """
     return [
         *(Problem(**fault) for fault in probe["faults"]),
-        *_lock(probe),
+        *(Problem(**problem) for problem in probe["lock"]["problems"]),
         *_accounts(configuration, probe),
         *_directories(configuration, probe),
         *_access(probe),
@@ -116,20 +116,6 @@ def host_problems(
         *_programs(contract, configuration, probe),
         *_sudo(contract, configuration, probe),
     ]
-
-
-def _lock(probe: Mapping[str, Any]) -> Iterator[Problem]:
-    lock = probe["lock"]
-    holder = lock["held_by"]
-    if holder:
-        yield Problem(
-            lock["path"],
-            f"another install of this host at work, by {holder['by']} (process {holder['pid']} "
-            f"there, since {holder['since']})",
-            "one install of a host at a time",
-            "wait until it has ended, or end that process; if its machine is gone and this stays, "
-            f"remove the file on the host: rm {lock['path']}",
-        )
 
 
 def _accounts(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:

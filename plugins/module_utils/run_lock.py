@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from .problems import Problem
 from .processes import ESTABLISHED, ancestors, environment_of, sockets, started
 
 if TYPE_CHECKING:
@@ -179,6 +180,18 @@ def take(path: str, run: Run, over: Run | None = None) -> Run | None:
         now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
         _write(handle, json.dumps(replace(run, since=now, connection=connection_here()).as_dict()))
         return None
+
+
+def problem_of_holder(path: str, holder: Run) -> Problem:
+    """Return what another run is told of the one that holds the lock."""
+    return Problem(
+        path,
+        f"another install or rollback of this host at work, by {holder.by} (process {holder.pid} "
+        f"there, since {holder.since})",
+        "one at a time",
+        "wait until it has ended, or end that process; if its machine is gone and this stays, "
+        f"remove the file on the host: rm {path}",
+    )
 
 
 @contextmanager

@@ -91,6 +91,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.install_records import Installs
 from ..module_utils.installs import FLAT, kept_releases
+from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.root_files import Refused
 
 
@@ -119,6 +120,27 @@ def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> di
     }
 
 
+def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
+    """Keep what was proven and remove what is too old; returns the result of the module."""
+    installs = Installs(parameters["install_dir"])
+    journal = installs.journal()
+    result: dict[str, Any] = {
+        "changed": journal is not None,
+        "number": None,
+        "removed_releases": [],
+        "removed_installs": [],
+        "left_paths": [],
+    }
+    if journal is None or dry:
+        return result
+    installs.adopt(journal, parameters["flat_proof"])
+    number = installs.keep_journal(journal, parameters["proof"])
+    for record in installs.numbers():
+        installs.forget_former(record)
+    pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])
+    return {**result, "number": number, **pruned}
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -131,34 +153,14 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    installs = Installs(module.params["install_dir"])
-    result: dict[str, Any] = {
-        "number": None,
-        "removed_releases": [],
-        "removed_installs": [],
-        "left_paths": [],
-    }
     try:
-        journal = installs.journal()
-        if journal is None or module.check_mode:
-            module.exit_json(changed=journal is not None, **result)
-        installs.adopt(journal, module.params["flat_proof"])
-        result["number"] = installs.keep_journal(journal, module.params["proof"])
-        for number in installs.numbers():
-            installs.forget_former(number)
-        result.update(
-            prune(
-                installs,
-                module.params["keep_releases"],
-                journal.release,
-                module.params["flat_parts"],
-            )
-        )
-    except Refused as error:
+        with only_worker(dry=module.check_mode):
+            result = keep(module.params, module.check_mode)
+    except (Refused, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
-    module.exit_json(changed=True, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

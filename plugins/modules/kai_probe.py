@@ -82,6 +82,7 @@ options:
     description:
       - Whether this is the beginning of a run that changes the host, and so takes the lock.
       - A lock that another run holds is reported and stays. In check mode none is taken.
+      - A module that a killed run left at work is waited for.
       - To give the lock back, empty the file. A run that was killed need not.
     type: bool
     default: false
@@ -255,7 +256,9 @@ probe:
       description: Version of systemd, null when it cannot be told.
       type: int
     lock:
-      description: The lock file, whether this run took it, and the run that holds it instead.
+      description:
+        - The lock file, whether this run took it, the run that holds it instead, and what keeps
+          this run from going on.
       type: dict
     service:
       description: Whether the unit is active and enabled.
@@ -286,10 +289,11 @@ from ..module_utils.built_release import ENVIRONMENT
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs
 from ..module_utils.installs import FLAT
+from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.problems import Problem
 from ..module_utils.processes import strangers
 from ..module_utils.root_files import Refused
-from ..module_utils.run_lock import BrokenRecord, run_of, take
+from ..module_utils.run_lock import BrokenRecord, problem_of_holder, run_of, take
 from ..module_utils.sudoers import (
     MAIN_POLICY,
     accounts_with_rules,
@@ -510,25 +514,30 @@ class Host:
         return found
 
     def lock(self) -> dict[str, Any]:
-        """Take the lock where this is a run of its own; return whose it is."""
+        """Take the lock where this is a run of its own; return what keeps it from that."""
         path = self.facts.get("lock", "")
-        found: dict[str, Any] = {"path": path, "taken": False, "held_by": None}
+        found: dict[str, Any] = {"path": path, "taken": False, "held_by": None, "problems": []}
         run, ended = self.parameters["run"], self.parameters["ended_run"]
         if not run or not path:
             return found
         try:
             held_by = take(path, run_of(run), run_of(ended) if ended else None)
+            found["taken"] = held_by is None
+            if held_by is None:
+                with only_worker():
+                    return found
+            found["held_by"] = held_by.as_dict()
+            problem = problem_of_holder(path, held_by)
+        except Busy as error:
+            problem = error.problem
         except (BrokenRecord, OSError) as error:
-            self.faults.append(
-                Problem(
-                    path,
-                    f"a lock that cannot be used ({error})",
-                    "the record of a run, or no file",
-                    f"see that no install of this host is at work, then: rm {path}",
-                )
+            problem = Problem(
+                path,
+                f"a lock that cannot be used ({error})",
+                "the record of a run, or no file",
+                f"see that no install or rollback of this host is at work, then: rm {path}",
             )
-            return found
-        return {**found, "taken": held_by is None, "held_by": held_by and held_by.as_dict()}
+        return {**found, "problems": [problem.as_dict()]}
 
     def sudo(self) -> dict[str, Any]:
         """Return what sudo says of itself; note what keeps the service user from using it."""

@@ -107,8 +107,6 @@ seconds:
   type: float
 """
 
-import contextlib
-import fcntl
 import os
 import pwd
 import re
@@ -118,15 +116,13 @@ import subprocess
 import tarfile
 import time
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.built_release import ENVIRONMENT, MARKER, is_complete
+from ..module_utils.kernel_lock import Busy, held
 from ..module_utils.sources import fault_of_member
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LAST_LINES = 15
 LOCK_SECONDS = 900
@@ -159,32 +155,6 @@ for package in importlib.metadata.distributions():
 
 class BuildFailed(Exception):
     """A step of a build that failed, with its cause and the end of what it said."""
-
-
-@contextlib.contextmanager
-def only_build_in(directory: str) -> Iterator[int]:
-    """Hold the lock of a directory of releases; yields its descriptor, which children inherit.
-
-    So a build counts as running until the last of its installers has ended, even when Ansible and
-    this module were killed. Raises BuildFailed when another build does not end.
-    """
-    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise BuildFailed(
-                        f"another build in {directory} has not ended after {LOCK_SECONDS} s; find "
-                        f"it on the host with lslocks, end it, and run this again"
-                    ) from None
-                time.sleep(0.5)
-        yield lock
-    finally:
-        os.close(lock)
 
 
 def unpack(archive: Any, path: str) -> None:
@@ -240,6 +210,8 @@ class Build:
 
     def __init__(self, parameters: dict[str, Any], lock: int) -> None:
         self.parameters = parameters
+        # every step inherits it, so a build lasts until the last of its installers has ended, even
+        # when Ansible and this module were killed
         self.lock = lock
         self.path: str = parameters["path"]
         self.scratch = os.path.join(self.path, ".build")
@@ -425,11 +397,12 @@ def main() -> None:
         with open(parameters["archive"], "rb") as archive:
             # it is of no use to anybody else, and this may be killed
             os.unlink(parameters["archive"])
-            with only_build_in(os.path.dirname(parameters["path"])) as lock:
+            releases = os.path.dirname(parameters["path"])
+            with held(releases, os.O_RDONLY | os.O_DIRECTORY, LOCK_SECONDS) as lock:
                 result: dict[str, Any] = {"changed": False}
                 if not is_complete(parameters["path"]):
                     result = build(parameters, archive, lock)
-    except (BuildFailed, OSError, tarfile.TarError) as error:
+    except (BuildFailed, Busy, OSError, tarfile.TarError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

@@ -189,6 +189,7 @@ from ..module_utils import database
 from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs, Journal
+from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.root_files import FileState, Refused, look, replace
 from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
@@ -536,11 +537,13 @@ def main() -> None:
         module.fail_json(msg="state=switched needs release or record")
     os.umask(0o077)
     try:
-        module.exit_json(**Switch(module).run())
-    except Refused as error:
+        with only_worker(dry=module.check_mode):
+            result = Switch(module).run()
+    except (Refused, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

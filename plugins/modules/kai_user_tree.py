@@ -109,6 +109,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.kernel_lock import Busy, only_worker
+
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_LINKS = 40
 
@@ -337,11 +339,15 @@ def main() -> None:
     refusals = []
     entries = [(tree.directory, entry) for entry in module.params["directories"]]
     entries += [(tree.seed, entry) for entry in module.params["seeds"]]
-    for bring_about, entry in entries:
-        try:
-            bring_about(entry)
-        except (Refused, OSError) as error:
-            refusals.append(f"{entry['path']}: {error}")
+    try:
+        with only_worker(dry=module.check_mode):
+            for bring_about, entry in entries:
+                try:
+                    bring_about(entry)
+                except (Refused, OSError) as error:
+                    refusals.append(f"{entry['path']}: {error}")
+    except (Busy, OSError) as error:
+        module.fail_json(msg=str(error))
     changes = tree.changes
     result = {"changed": bool(changes), "changes": changes}
     if refusals:

@@ -54,7 +54,7 @@ def probe(**seen: Any) -> dict[str, Any]:
         "sudoers_sha256": "",
         "former_install": None,
         "manager_version": 257,
-        "lock": {"path": "/run/kai-ansible.lock", "taken": False, "held_by": None},
+        "lock": {"path": "/run/kai-ansible.lock", "taken": False, "problems": []},
         "release": {"live": None, "complete": [], "missing": False, "size_mb": None},
         "service": {"active": False, "enabled": False, "pid": 0},
         "env_keys": [],

@@ -37,7 +37,7 @@ def entry(fault: str | None, place: str | None, write: bool = False) -> dict[str
     return {"path": "/srv/w", "account": "alice", "write": write, "fault": fault, "place": place}
 
 
-HOLDER = {"by": "ada@laptop", "pid": 7, "since": "2026-01-02 03:04:05 UTC"}
+HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix": "wait"}
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ HOLDER = {"by": "ada@laptop", "pid": 7, "since": "2026-01-02 03:04:05 UTC"}
     [
         pytest.param({}, [], id="nothing"),
         pytest.param(
-            {"lock": {"path": "/run/l", "taken": False, "held_by": HOLDER}},
-            ["ada@laptop (process 7 there, since 2026-01-02 03:04:05 UTC)"],
+            {"lock": {"path": "/run/l", "taken": False, "problems": [HELD]}},
+            ["another install"],
             id="another install",
         ),
         pytest.param(

@@ -19,6 +19,7 @@ from kai_ansible.rules.run_lock import (
     connection_here,
     is_gone,
     is_over,
+    problem_of_holder,
     processes_here,
     run_of,
     run_of_process,
@@ -72,6 +73,10 @@ def test_a_run_that_is_alive_keeps_every_other_one_out(
     assert held_by is not None
     assert (held_by.identity, held_by.by) == (first.identity, f"ada@{socket.gethostname()}")
     assert held_by.since.endswith(" UTC")
+    told = problem_of_holder(lock, held_by)
+    assert told.where == lock
+    assert f"by {first.by} (process {first.pid} there, since {held_by.since})" in told.found
+    assert f"rm {lock}" in told.fix
 
 
 def test_a_run_that_was_killed_keeps_nobody_out(
