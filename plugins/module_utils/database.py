@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # SQLite keeps what is not in the main file yet in files beside it
 _COMPANIONS = ("-wal", "-shm", "-journal")
+# what SQLite says of SQLITE_FULL
+_NO_ROOM = "database or disk is full"
 _LIMIT_SECONDS = 600
 _BUSY_SECONDS = 30
 
@@ -52,7 +54,7 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     copy: a new file in a directory of root's own.
     account: the service user, as whom the database is read and the copy is checked.
     scratch_parent: a directory of root's own that the account can pass through.
-    Raises Refused when the database is damaged or cannot be read.
+    Raises Refused when the database is damaged or cannot be read, and without room for the copy.
     """
     entry = pwd.getpwnam(account)
     # always the same name, so that the next run removes what a killed one left
@@ -63,6 +65,11 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
         os.chown(scratch, entry.pw_uid, entry.pw_gid)
         made = os.path.join(scratch, "kai.db")
         fault = _as_account(entry, lambda: _copy_and_check(path, made))
+        if fault == _NO_ROOM:
+            raise Refused(
+                f"there is no room for a copy of {path}, so nothing is switched. Make some, "
+                f"df -h {scratch_parent} shows how much there is, and run this again"
+            )
         if fault:
             raise Refused(
                 f"{path} cannot be kept ({fault}), so nothing is switched. Repair it, or move it "

@@ -18,6 +18,7 @@ description:
     M(kai.bot.kai_installs) or O(state=restored) closes that journal. While it is open, the state
     before it stays the former one, however often the switch is tried.
   - Keeps a checked copy of the database before another release goes live.
+  - Changes nothing when the bot would have to be started anew and its database has no room.
 options:
   state:
     description:
@@ -194,6 +195,7 @@ from ..module_utils.root_files import FileState, Refused, look, replace
 from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
 ASIDE = ".before-rollback"
+LEAST_BYTES = 1 << 20
 
 
 def drop_ins(directory: str) -> list[str]:
@@ -226,6 +228,17 @@ def check_policy(places: list[str], state: FileState) -> None:
                 f"visudo rejects the policy with the new {state.path}:\n"
                 + (verdict.stdout + verdict.stderr).replace(scratch, directory).strip()
             )
+
+
+def check_room(database: str) -> None:
+    """Raise Refused when a bot that is stopped could not write to its database as it starts."""
+    directory = os.path.dirname(database)
+    status = os.statvfs(directory)
+    if status.f_bavail * status.f_frsize < LEAST_BYTES:
+        raise Refused(
+            f"{directory} has no room left, so the bot would not start again. Make some, "
+            f"df -h {directory} shows how much there is, and run this again"
+        )
 
 
 def comparison(before: FileState, after: FileState, secret: bool) -> dict[str, str]:
@@ -340,6 +353,8 @@ class Switch:
             return result
         if not os.path.isdir(self.installs.release_path(release)):
             raise Refused(f"release {release} is not built: {self.installs.releases} has none")
+        if starts and self.parameters["database"]:
+            check_room(self.parameters["database"])
         if journal:
             self.installs.discard_scratch([state.path for state in wanted])
         self.open_journal(journal, former, managed, result, service)
