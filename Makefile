@@ -42,13 +42,14 @@ users: $(VENV)/.ready ## List and change people: make users args="list"
 demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
 	@tests/testbed/prepare && $(VENV)/bin/python -m tools.demo $(args)
 
-test: $(VENV)/.ready-dev lint ## Everything: linters, tests, containers
-	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(args)
+test: $(VENV)/.ready-dev lint ## Linters, tests, containers; of a matrix of cases a sample
+	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -m "not matrix" -n 2 --dist loadfile $(args)
 
 test-fast: $(VENV)/.ready-dev ## The loop: no containers, under a minute
 	@$(VENV)/bin/python -m pytest -m "not machine and not slow" -n 4 $(args)
 
-test-all: test ## The whole matrix (nothing is sampled yet, so the same as test)
+test-all: $(VENV)/.ready-dev lint ## Everything, every matrix whole: up to an hour more
+	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(args)
 
 lint: $(VENV)/.ready-dev ## Every linter, zero warnings
 	@$(VENV)/bin/python -m tools.lint

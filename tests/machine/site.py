@@ -1,6 +1,7 @@
 """An operator's desk and the one host that it installs a bot on, seen from both sides."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,9 +13,15 @@ from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
 from tests.conftest import STAND_IN
 from tests.testbed.machines import Machine
 
-__all__ = ["KAI_ANSIBLE", "TOKEN", "Done", "Site"]
+__all__ = ["ANOTHER_MACHINE", "KAI_ANSIBLE", "TOKEN", "Done", "Site"]
 
 RELEASES = "/opt/kai/releases"
+# a machine of its own is one with processes of its own
+ANOTHER_MACHINE = [
+    "unshare",
+    *(["--user", "--map-root-user"] if os.geteuid() else []),
+    *("--pid", "--fork", "--mount-proc", "--kill-child"),
+]
 
 # a Python that dies, and every other after it, before it does what /run/mortal says
 MORTAL = "/usr/local/bin/python-mortal"

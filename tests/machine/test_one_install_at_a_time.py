@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.machine.site import ANOTHER_MACHINE
 
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 LOCK = "/run/kai-ansible.lock"
 WORK = "/run/kai-ansible.work"
 GO_ON = "/run/go-on"
-# a machine of its own is one with processes of its own
-ANOTHER_MACHINE = [
-    "unshare",
-    *(["--user", "--map-root-user"] if os.geteuid() else []),
-    *("--pid", "--fork", "--mount-proc", "--kill-child"),
-]
 
 
 @dataclass(frozen=True)

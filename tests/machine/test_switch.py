@@ -62,27 +62,16 @@ def test_L1_L5_an_install_is_done_when_the_bot_answers_and_comes_back_after_a_re
     assert site.health()["release"] == report["release"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ({"CRASH_AT_IMPORT": "1"}, "nothing listens on port 8080 for 6 s"),
-        ({"NEVER_LISTEN": "1"}, "nothing listens on port 8080 for 6 s"),
-        ({"HEALTH_STATUS": "500"}, "/health answers 500 for 6 s"),
-    ],
-    ids=["L2 it ends at once", "L2 it never listens", "L3 it answers 500"],
-)
-def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(
-    site: Site, fault: dict[str, str], reason: str
-) -> None:
+def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(site: Site) -> None:
     before, live = site.state(), site.health()["release"]
     site.set(kai_install_health_timeout=6)
     site.new_release("b")
-    site.fault(**fault)
+    site.fault(HEALTH_STATUS="500")
     done = site.run("install")
     assert done.code == 1
     assert "still Switching and proving it: The bot answers" in done.text
     assert ", at most 6 s)" in done.text
-    assert reason in done.failure
+    assert "/health answers 500 for 6 s" in done.failure
     assert "The host is as it was before this run, and the bot answers again after" in done.failure
     # what it said before this start is of no use here
     assert done.failure.count("starting Kai") <= 3

@@ -1,0 +1,24 @@
+"""The table of faults names exactly what is tested."""
+
+import pytest
+
+from tests.machine.fault_list import TITLES
+from tools.faults import HEAD, PAGE, table, titles
+
+
+def test_the_page_names_every_fault_that_is_tested_and_no_other() -> None:
+    named = titles(PAGE.read_text(encoding="utf-8"))
+    assert named == [title[0].upper() + title[1:] for title in TITLES]
+
+
+def test_a_fault_without_an_outcome_gives_no_table() -> None:
+    cases = [{"title": title, "outcome": "well", "seconds": 0.25} for title in TITLES]
+    assert table(cases).startswith(HEAD)
+    with pytest.raises(KeyError):
+        table(cases[1:])
+
+
+def test_several_cases_of_a_fault_are_one_row_with_the_longest_time() -> None:
+    cases = [{"title": title, "outcome": "well", "seconds": 1.0} for title in TITLES]
+    cases.append({"title": TITLES[0], "outcome": "well", "seconds": 2.5})
+    assert table(cases).splitlines()[2].endswith(" | 2 | well | up to 2.5 |")
