@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import warnings
@@ -279,6 +280,8 @@ class Desk:
                 encoding="utf-8",
                 timeout=SECONDS,
                 dimensions=dimensions,
+                # whoever started the tests in the background may have it ignored
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         child.delaybeforesend = None
         return child
