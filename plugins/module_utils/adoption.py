@@ -52,7 +52,7 @@ def adoption_notes(
     ]
     if others:
         notes.append(f"Left as it is, for it may be the operator's own: {listed(others)}.")
-    matches = (_RULE.fullmatch(text) for _, text in former["rules"])
+    matches = (_RULE.fullmatch(text) for _line, text in former["rules"])
     accounts = {match["runas"] for match in matches if match} - {"root"}
     unused = sorted(accounts - set(os_users(configuration.people)))
     if unused:

@@ -391,7 +391,9 @@ def test_an_interpreter_is_judged_by_running_it(
     )
     assert "No such file" in str(faults["/usr/local/bin/python3.98"])
     assert str(faults["/opt/shim"]).startswith("is a script that starts /usr/bin/python3")
-    assert seen("/root/own/python3")["/root/own/python3"] == "kai cannot execute"
+    assert seen("/root/own/python3")["/root/own/python3"] == (
+        "kai cannot execute, as it cannot enter /root"
+    )
 
 
 @pytest.mark.usefixtures("with_uv")

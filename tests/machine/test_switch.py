@@ -209,6 +209,6 @@ def test_L4_health_counts_only_from_the_process_of_the_unit(
     site.machine.run(["systemctl", "start", "--no-block", "kai.service"])
     failed = run_module("kai_proof", {**proof, "default_port": 8080, "timeout": 20})
     assert failed["failed"] is True
-    assert "kai is not healthy: port 8080 is held by PID" in failed["msg"]
+    assert "kai is not healthy: port 8080 is held by process" in failed["msg"]
     assert "http.server" in failed["msg"]
     site.machine.run(["systemctl", "stop", "foreign.service"])
