@@ -289,6 +289,30 @@ def test_claude_to_goose_asks_for_all_that_the_provider_needs(
         assert desk.secrets()[f"kai_install_{key.lower()}"] == "sk-test-of-the-provider"
 
 
+ON_OPENAI = {"LLM_PROVIDER": "openai", "OPENAI_API_KEY": "sk-test-of-openai"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ({"AGENT_BACKEND": "goose", "DEFAULT_MODEL": "gpt-5.4", **ON_OPENAI}, "claude", "sonnet"),
+        ({"AGENT_BACKEND": "goose", "DEFAULT_MODEL": "gpt-5.4", **ON_OPENAI}, "codex", "gpt-5.4"),
+        ({"AGENT_BACKEND": "codex", "DEFAULT_MODEL": "gpt-5.5"}, "goose", "gpt-5.4"),
+    ],
+)
+def test_to_and_from_goose_the_model_fits_what_is_left(
+    desk: Desk, before: dict[str, str], after: str, kept: str
+) -> None:
+    desk.given(desk.answers(**before))
+    wizard = desk.wizard()
+    replies = {"AGENT_BACKEND": after, **(ON_OPENAI if after == "goose" else {})}
+    assert wizard.go_on(replies) == 0
+    fits = before["DEFAULT_MODEL"] == kept
+    assert ("does not fit" in wizard.transcript) is not fits
+    assert desk.settings()["kai_install_agent_backend"] == after
+    assert desk.settings()["kai_install_default_model"] == kept
+
+
 def three_people(desk: Desk) -> dict[str, Any]:
     """Return Ada with a model of her own, Bob with a backend of his own, and Cleo with neither."""
     content = desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus")
