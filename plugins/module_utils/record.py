@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
 
-SAID_BY_THE_SERVICE = ("service_user", "install_dir", "data_dir")
+SERVICE_USER = "service_user"
 
 
 def recorded(
@@ -29,7 +29,7 @@ def recorded(
     names += [
         variable(name)
         for name in contract["host"]
-        if name not in SAID_BY_THE_SERVICE and not is_secret(contract, name)
+        if not _is_told_by_the_service(contract, name) and not is_secret(contract, name)
     ]
     names += [
         variable(key)
@@ -38,3 +38,9 @@ def recorded(
         and (spec["written"] == "never" or not applies(spec, configuration))
     ]
     return {name: given[name] for name in sorted(names) if given.get(name) not in (None, "")}
+
+
+def _is_told_by_the_service(contract: Mapping[str, Any], name: str) -> bool:
+    # the definition of the service names its account and the directories of the process
+    templates = contract["process_environment"].values()
+    return name == SERVICE_USER or any(f"{{{name}}}" in template for template in templates)

@@ -499,6 +499,9 @@ def test_every_path_is_fetched(contract: Contract) -> None:
 def test_what_no_file_of_the_bot_carries_is_recorded_and_no_secret(contract: Contract) -> None:
     given_variables = variables(
         create_os_users=True,
+        install_dir="/srv/kai",
+        data_dir="/srv/kai-data",
+        service_user="kaibot",
         goose_bin="/opt/goose",
         google_api_key="of nobody",
         llm_provider="",
