@@ -178,10 +178,12 @@ proof:
   type: dict
 """
 
+import dataclasses
 import os
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -358,8 +360,9 @@ class Switch:
         if journal:
             self.installs.discard_scratch([state.path for state in wanted])
         self.open_journal(journal, former, managed, result, service)
+        new_states = [new for _old, new in changed]
         try:
-            replace([new for _old, new in changed])
+            replace(self.with_former_rules(changed) if starts else new_states)
         except OSError:
             # nothing was replaced; an older journal still has something to bring back
             if journal is None:
@@ -377,7 +380,30 @@ class Switch:
         if starts:
             self.start()
             result["stopped_at"] = stopped_at if result["was_active"] else None
+            replace(self.only_rules(new_states))
         return result
+
+    def with_former_rules(self, changed: list[tuple[FileState, FileState]]) -> list[FileState]:
+        """Return the new states, drop-ins of sudo first and with what they had before in them.
+
+        The bot that still runs needs its rules until its end: it stops its agents by them. And one
+        that is started anew after a reboot finds those for the people that it reads of.
+        """
+        states = []
+        for old, new in changed:
+            if new.path in self.parameters["sudoers_files"] and old.content and new.content:
+                both = dataclasses.replace(new, content=old.content + b"\n" + new.content)
+                # what the operator wrote there may clash with what is to come
+                with suppress(Refused):
+                    check_policy(self.parameters["visudo"], both)
+                    new = both
+            states.append(new)
+        rules = self.only_rules(states)
+        return [*rules, *(state for state in states if state not in rules)]
+
+    def only_rules(self, states: list[FileState]) -> list[FileState]:
+        """Return those of the states that are drop-ins of sudo."""
+        return [state for state in states if state.path in self.parameters["sudoers_files"]]
 
     def wants_snapshot(self, live: str | None, release: str, journal: Journal | None) -> bool:
         """Return whether the database has to be kept before this switch."""
@@ -469,8 +495,9 @@ class Switch:
                 remove_if_empty(self.installs.directory)
             return result
         former = self.installs.former()
-        changed = [state for state in former if look(state.path) != state]
-        result["changed_paths"] = [state.path for state in changed]
+        present = [look(state.path) for state in former]
+        changed = [(now, state) for now, state in zip(present, former) if now != state]
+        result["changed_paths"] = [state.path for _now, state in changed]
         if self.module.check_mode:
             return result
         if is_active(service) and (not journal.active or journal.database):
@@ -480,7 +507,8 @@ class Switch:
         if journal.database:
             database.exchange_back(journal.database, journal.account, aside(journal))
         self.installs.discard_scratch([state.path for state in former])
-        replace(changed)
+        then = [state for _now, state in changed]
+        replace(self.with_former_rules(changed) if journal.active else then)
         if live != journal.former_release:
             self.installs.go_live(journal.former_release)
         systemctl("daemon-reload")
@@ -488,6 +516,7 @@ class Switch:
             systemctl("enable", "--quiet", f"{self.unit}.service")
         if journal.active:
             self.start()
+            replace(self.only_rules(then))
         self.installs.close_journal()
         for directory in [*journal.made_directories, self.installs.directory]:
             remove_if_empty(directory)

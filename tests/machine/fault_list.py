@@ -170,10 +170,10 @@ TWO_FROM_TWO = "two installs at once from two machines"
 REBOOT = "the host is booted again between switch and proof"
 KILLED = "Ansible is killed before one of the tasks of an upgrade"
 KILLED_RESTORING = "Ansible is killed before one of the tasks that bring the former install back"
-POWER_LOST = "the host loses its power in the middle of the switch"
+SWITCH_KILLED = "the switch is killed in its middle, and the host is booted again"
 
 TITLES = [
     *(fault.title for fault in FAULTS),
     *(CONNECTION_LOST, TWO_FROM_ONE, TWO_FROM_TWO),
-    *(REBOOT, KILLED, KILLED_RESTORING, POWER_LOST),
+    *(REBOOT, KILLED, KILLED_RESTORING, SWITCH_KILLED),
 ]
