@@ -21,6 +21,7 @@ from .obstacles import (
 )
 from .people import os_users
 from .problems import Problem
+from .proofs import agent_proofs, file_proofs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +162,16 @@ def desired_state(
         },
         "directories": _directories(contract, configuration, places),
         "seeds": _seeds(contract, configuration, places),
-        "proofs": _proofs(contract, configuration, paths),
+        "proofs": file_proofs(contract),
+        "agent_proofs": agent_proofs(
+            *(contract, configuration, paths),
+            {
+                user["telegram_id"]: _home_of(contract, user, places)[0]
+                for user in configuration.users
+            },
+            places,
+            probe["tools"].get("kill", ""),
+        ),
         "private_directories": _private_directories(contract, configuration, places),
         "logins": [login.as_dict() for login in needed],
         "login_notice": login_notice(needed),
@@ -279,34 +289,6 @@ def _sudo(
         "kill_accounts": list(dict.fromkeys(agent["account"] for agent in agents)),
         "tools": probe["tools"],
     }
-
-
-def _proofs(
-    contract: Mapping[str, Any], configuration: Configuration, paths: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    # -n keeps sudo from asking for a password where the bot, without a terminal, would fail as well
-    proofs: list[dict[str, Any]] = [
-        {
-            "what": f"the bot reads {entry['path']}",
-            "argv": ["sudo", "-n", "cat", entry["path"]],
-            "only_if_exists": entry["path"],
-        }
-        for entry in contract["protected_files"].values()
-    ]
-    service_user = configuration.host["service_user"]
-    for backend, path in paths.items():
-        entry = contract["backends"][backend]
-        binary, chat = entry["binary"], entry["spawn"]["chat"]
-        started = path if binary["started_by"] == "setting" else binary["name"]
-        for account in runners(contract, configuration, backend):
-            wrap = [
-                *("sudo", "-n", "-H", "-u", account),
-                "--preserve-env=" + ",".join(chat["preserve_env"]),
-                "--",
-            ]
-            argv = [*(wrap if account != service_user else ()), started, *entry["version"]]
-            proofs.append({"what": f"the bot starts {backend} as {account}", "argv": argv})
-    return proofs
 
 
 def _private_directories(

@@ -13,12 +13,13 @@ version_added: 0.1.0
 description:
   - Waits until the unit's own process answers its health path with 200.
   - Reads each protected file as the service user through its sudo rule.
-  - Starts each agent as the service user through its sudo rule.
+  - Starts each agent as the bot does, hears that it lives, and ends it as the bot does. Nothing is
+    asked of a model, and no login is needed. An agent writes what it writes at every start.
   - Reports everything that failed, with what the commands said and, when the bot does not answer,
     the end of the log of this start.
 options:
   service_user:
-    description: The account that runs the bot; needed for O(commands).
+    description: The account that runs the bot; needed for O(commands) and O(agents).
     type: str
   unit:
     description: Name of the systemd unit without its suffix.
@@ -52,7 +53,8 @@ options:
     description: When the bot was stopped for this, on the host's monotonic clock, in seconds.
     type: float
   environment:
-    description: Environment of the service, with which commands are run.
+    description: Environment of the service, with which commands are run. Agents get what the
+      environment file has as well.
     type: dict
     default: {}
   secret_keys:
@@ -78,6 +80,47 @@ options:
       only_if_exists:
         description: A path; when nothing is there the command is left out.
         type: str
+  agents:
+    description: Agents that the service user starts and ends.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      what:
+        description: What the start proves.
+        type: str
+        required: true
+      argv:
+        description: The command, with sudo where the bot uses it.
+        type: list
+        elements: str
+        required: true
+      directory:
+        description: Where the agent starts; the service user enters it.
+        type: path
+        required: true
+      sets:
+        description: Variables that the bot sets for the agent.
+        type: dict
+        default: {}
+      copies:
+        description: Variables that get the value of a key of the environment file, if it has one.
+        type: dict
+        default: {}
+      kill:
+        description: The command that signals the agent as its owner, before signal and process;
+          empty where the service user itself owns it.
+        type: list
+        elements: str
+        default: []
+      say:
+        description: A line for the agent. Without one its input is closed, and it has to end well.
+        type: str
+        default: ""
+      hear:
+        description: What a line of the answer has, a JSON document; there may be more in it.
+        type: dict
+        default: {}
   private_directories:
     description: Directories in which one account writes, and of which the others see nothing.
     type: list
@@ -113,6 +156,15 @@ EXAMPLES = r"""
     commands:
       - what: the bot can read /etc/kai/env
         argv: [sudo, -n, cat, /etc/kai/env]
+    agents:
+      - what: the bot starts codex as alice, and ends it
+        argv: [sudo, -H, -u, alice, --preserve-env=TMPDIR, --, /usr/local/bin/codex, app-server]
+        directory: /var/lib/kai/home/1
+        kill: [sudo, -n, -u, alice, /bin/kill]
+        say: >-
+          {"id": 1, "method": "initialize",
+          "params": {"clientInfo": {"name": "kai-ansible", "version": "1"}}}
+        hear: {id: 1, result: {}}
 """
 
 RETURN = r"""
@@ -144,6 +196,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.agent_start import becoming, fault_of_agent
 from ..module_utils.ask_as import UNANSWERED, ask_as
 from ..module_utils.bot_service import deployed_env, deployed_port, health, unit_state
 from ..module_utils.masking import masked
@@ -225,35 +278,49 @@ class Wait:
         return run.stdout.strip()
 
 
-def attempt(command: dict[str, Any], parameters: dict[str, Any]) -> str:
-    """Return what a command said when it failed as the service user, empty when it succeeded."""
-    account = pwd.getpwnam(parameters["service_user"])
-    environment = {
-        "HOME": account.pw_dir,
-        "USER": account.pw_name,
-        "LOGNAME": account.pw_name,
-        **parameters["environment"],
-    }
-    try:
-        run = subprocess.run(
-            ["/sbin/runuser", "-u", account.pw_name, "--", *command["argv"]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=COMMAND_SECONDS,
-            cwd="/",
-            env=environment,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no end within {COMMAND_SECONDS} s"
-    except OSError as error:
-        return str(error)
-    if run.returncode == 0:
-        return ""
-    return run.stderr.strip() or f"exit code {run.returncode}"
+class Bot:
+    """Who the bot is, and the environment with which it runs."""
+
+    def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
+        self.account = pwd.getpwnam(parameters["service_user"])
+        self.env = env
+        self.environment: dict[str, str] = {
+            "HOME": self.account.pw_dir,
+            "USER": self.account.pw_name,
+            "LOGNAME": self.account.pw_name,
+            **parameters["environment"],
+        }
+
+    def fault_of_command(self, command: dict[str, Any]) -> str:
+        """Return what a command said when it failed, empty when it succeeded."""
+        try:
+            run = subprocess.run(
+                command["argv"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=COMMAND_SECONDS,
+                cwd="/",
+                env=self.environment,
+                **becoming(self.account),
+            )
+        except subprocess.TimeoutExpired:
+            return f"no end within {COMMAND_SECONDS} s"
+        except OSError as error:
+            return str(error)
+        if run.returncode == 0:
+            return ""
+        return run.stderr.strip() or f"exit code {run.returncode}"
+
+    def fault_of_agent(self, agent: dict[str, Any]) -> str:
+        """Return why an agent cannot be started and ended, empty when it can."""
+        copies = {name: self.env[key] for name, key in agent["copies"].items() if self.env.get(key)}
+        # what the service has by itself wins over its file
+        environment = {**self.env, **self.environment, **agent["sets"], **copies}
+        return fault_of_agent(agent, self.account, environment)
 
 
 def trespasses(directories: list[dict[str, str]]) -> list[str]:
@@ -298,13 +365,18 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         for command in parameters["commands"]
         if not command["only_if_exists"] or os.path.exists(command["only_if_exists"])
     ]
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        said = list(pool.map(lambda command: attempt(command, parameters), commands))
-    failures += [
-        f"{command['what']} failed: {text} ({' '.join(command['argv'])})"
-        for command, text in zip(commands, said)
-        if text
-    ]
+    agents = parameters["agents"]
+    if commands or agents:
+        bot = Bot(parameters, env)
+        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            # agents take longer, so they begin
+            starts = pool.map(bot.fault_of_agent, agents)
+            faults = [*pool.map(bot.fault_of_command, commands), *starts]
+        failures += [
+            f"{tried['what']} failed: {fault} ({' '.join(tried['argv'])})"
+            for tried, fault in zip([*commands, *agents], faults)
+            if fault
+        ]
     borders = parameters["private_directories"]
     failures += trespasses(borders)
     log = wait.last_log() if pid is None else ""
@@ -317,7 +389,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         "seconds": round(answered - started, 1),
         "seconds_without": None if stopped is None else round(answered - stopped, 1),
         "proven": ["the unit's own process answers " + parameters["health_path"]]
-        + [command["what"] for command in commands]
+        + [tried["what"] for tried in [*commands, *agents]]
         + (["everybody works in their own directories and nobody in another's"] if borders else []),
     }
 
@@ -347,6 +419,21 @@ def main() -> None:
                     "only_if_exists": {"type": "str"},
                 },
             },
+            "agents": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "what": {"type": "str", "required": True},
+                    "argv": {"type": "list", "elements": "str", "required": True},
+                    "directory": {"type": "path", "required": True},
+                    "sets": {"type": "dict", "default": {}},
+                    "copies": {"type": "dict", "default": {}},
+                    "kill": {"type": "list", "elements": "str", "default": []},
+                    "say": {"type": "str", "default": ""},
+                    "hear": {"type": "dict", "default": {}},
+                },
+            },
             "private_directories": {
                 "type": "list",
                 "elements": "dict",
@@ -359,8 +446,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if module.params["commands"] and not module.params["service_user"]:
-        module.fail_json(msg="commands need a service_user")
+    needing = module.params["commands"] or module.params["agents"]
+    if needing and not module.params["service_user"]:
+        module.fail_json(msg="commands and agents need a service_user")
     try:
         result = prove(module.params)
     except Refused as error:

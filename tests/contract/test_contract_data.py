@@ -8,7 +8,6 @@ read from the file under test.
 import copy
 import json
 import re
-import string
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -617,8 +616,13 @@ def test_spawn(
     assert " ".join(spawn["arguments"]) == arguments
     if preserved is not None:
         assert ",".join(spawn["preserve_env"]) == preserved
-    sets = ["TMPDIR"] if (backend, purpose) == ("claude", "chat") else []
-    assert spawn["sets"] == sets
+    sets = {
+        ("claude", "chat"): {"TMPDIR": "{data_dir}/tmp/{os_user}"},
+        ("goose", "chat"): {"GOOSE_PROVIDER": "{provider}", "GOOSE_MODEL": "{model}"},
+    }
+    assert spawn["sets"] == sets.get((backend, purpose), {})
+    given = {"KAI_WEBHOOK_SECRET": "WEBHOOK_SECRET"} if purpose == "chat" else {}
+    assert spawn.get("copies", {}) == given
 
 
 def test_no_other_way_to_start_an_agent() -> None:
@@ -1194,17 +1198,19 @@ PERSON = {*PLACES, "telegram_id", "home"}
     ],
 )
 def test_words_in_braces_are_known(part: str, words: set[str]) -> None:
-    text = json.dumps(CONTRACT[part])
-    used = set(re.findall(r"\{([a-z_]+)\}", text))
-    assert used <= words
+    assert words_in(CONTRACT[part]) <= words
 
 
 def test_arguments_of_agents_hold_only_known_words() -> None:
     for entry in BACKENDS.values():
         for spawn in entry["spawn"].values():
-            for argument in spawn["arguments"]:
-                fields = {field for _, field, _, _ in string.Formatter().parse(argument) if field}
-                assert fields <= {"model", "effort"}
+            assert words_in(spawn["arguments"]) <= {"model", "effort"}
+            assert words_in(spawn.get("context_arguments", [])) <= {"context_window"}
+            assert words_in(spawn["sets"]) <= {"model", "provider", "os_user", "data_dir"}
+
+
+def words_in(part: Any) -> set[str]:
+    return set(re.findall(r"\{([a-z_]+)\}", json.dumps(part)))
 
 
 def test_parents_come_before_children() -> None:

@@ -84,7 +84,7 @@ def test_missing_accounts_are_made(machine: Machine, desk: Desk) -> None:
     report = told["hosts"]["bot"]
     made = [change for change in report["changes"] if change.startswith("account ")]
     assert made == ["account dave: made", "account erin: made"]
-    assert "the bot starts codex as dave" in report["proven"]
+    assert "the bot starts codex as dave, and ends it" in report["proven"]
     assert "  dave ~$ /usr/local/bin/codex login" in report["login_notice"]
     for name in ("dave", "erin"):
         assert int(machine.run(["id", "-u", name]).stdout) >= 1000

@@ -1,5 +1,6 @@
 """An install ends with the new bot proven, or with the host as it was, whenever it is cut short."""
 
+import json
 import os
 import signal
 import subprocess
@@ -128,6 +129,44 @@ def test_F7_everybody_works_in_their_own_directories_and_nobody_in_anothers(site
     site.machine.run(["setfacl", "--remove-all", home])
     site.set(kai_install_users=[ADA])
     site.install()
+
+
+CODEX = "/usr/local/bin/codex"
+NO_AGENTS = {
+    "sudo lets nobody start it": (f"echo 'kai ALL=(alice) !{CODEX}' >/etc/sudoers.d/zz", "sudo:"),
+    "sudo lets nobody end it": (
+        "echo 'kai ALL=(alice) !/bin/kill' >/etc/sudoers.d/zz",
+        "sudo -n -u alice /bin/kill failed: sudo:",
+    ),
+    "it ends at once": (
+        f"printf '#!/bin/sh\necho no such subcommand >&2; exit 3\n' >{CODEX}.new;"
+        f"chmod 0755 {CODEX}.new; mv {CODEX} {CODEX}.good; mv {CODEX}.new {CODEX}",
+        "it ended with exit code 3: no such subcommand",
+    ),
+}
+
+
+@pytest.mark.parametrize(("plant", "says"), NO_AGENTS.values(), ids=NO_AGENTS)
+def test_an_agent_that_the_bot_cannot_use_is_no_success(
+    site: Site, run_module: Callable[..., dict[str, Any]], plant: str, says: str
+) -> None:
+    record = f"/opt/kai/installs/{len(site.run('status').report['installs'])}/record.json"
+    recorded = json.loads(site.machine.run(["cat", record]).stdout)["proof"]
+    files = {"env_file": "/etc/kai/env", "port_key": "WEBHOOK_PORT", "default_port": 8080}
+    proof = {**recorded, **files, "unit": "kai"}
+    what = "the bot starts codex as alice, and ends it"
+    assert what in run_module("kai_proof", proof)["proven"]
+    site.machine.run(["sh", "-c", plant])
+    try:
+        failed = run_module("kai_proof", proof)
+    finally:
+        mend = f"rm -f /etc/sudoers.d/zz; [ ! -e {CODEX}.good ] || mv {CODEX}.good {CODEX}"
+        site.machine.run(["sh", "-c", mend])
+    assert failed["failed"] is True
+    assert f"{what} failed: " in failed["msg"]
+    assert says in failed["msg"]
+    left = site.machine.run(["pgrep", "-u", "alice", "-f", "app-server"], check=False)
+    assert left.stdout == ""
 
 
 # tests/unit/test_interrupted_switch.py cuts at every step

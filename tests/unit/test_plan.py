@@ -1,6 +1,7 @@
 """What a host must look like."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -297,16 +298,33 @@ def test_goose_gets_its_provider_and_its_own_configuration(
     ] == [("/home/kai/.config/goose/config.yaml", "kai")]
 
 
-def test_proofs_are_the_commands_of_the_bot(contract: Contract) -> None:
-    proofs = [proof["argv"] for proof in plan(contract, ADA, BEN, CEM, DIA)["proofs"]]
-    assert ["sudo", "-n", "cat", "/etc/kai/env"] in proofs
-    preserve = "--preserve-env=KAI_WEBHOOK_SECRET,TMPDIR"
-    assert proofs[-4:] == [
-        ["sudo", "-n", "-H", "-u", "alice", preserve, "--", "/usr/local/bin/codex", "--version"],
-        ["sudo", "-n", "-H", "-u", "bob", preserve, "--", "claude", "--version"],
-        ["claude", "--version"],
-        ["goose", "--version"],
-    ]
+def test_proofs_are_the_commands_of_the_bot(contract: Contract, tmp_path: Path) -> None:
+    ann = {**ADA, "telegram_id": 5, "model": "gpt-5.4"}
+    small = {**BEN, "context_window": 50000, "home_workspace": str(tmp_path)}
+    settings = {"webhook_secret": "w", "claude_effort_level": "max"}
+    desired = plan(contract, ADA, small, CEM, DIA, ann, **settings)
+    assert ["sudo", "-n", "cat", "/etc/kai/env"] in [proof["argv"] for proof in desired["proofs"]]
+    files = {
+        "env": "\n".join(env_line(name, value) for name, value in desired["env"].items()),
+        "users.yaml": json.dumps({"users": desired["users"]}),
+    }
+    service = desired["unit"]["environment"]
+    loaded = bot.load(bot.read_environment(service, files.get), files.get)
+    # a second person whose agents start the same way is not tried again
+    for proof, person in zip(desired["agent_proofs"], loaded.users[:4], strict=True):
+        assert proof["argv"] == agents.spawn_argv(loaded, person, "kai")
+        environment = {
+            **desired["env"],
+            **service,
+            **proof["sets"],
+            **{name: desired["env"][key] for name, key in proof["copies"].items()},
+        }
+        assert environment == agents.spawn_env(loaded, person, "kai")
+        assert proof["directory"] == str(agents.home(loaded, person))
+    kills = [proof["kill"] for proof in desired["agent_proofs"]]
+    rule = [["sudo", "-n", "-u", account, "/bin/kill"] for account in ("alice", "bob")]
+    assert kills == [*rule, [], []]
+    assert "w" not in json.dumps(desired["agent_proofs"]).split('"')
 
 
 def test_private_directories_are_those_of_people_whose_agents_are_not_the_bot(

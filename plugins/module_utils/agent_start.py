@@ -1,0 +1,166 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting an agent as the bot does, hearing that it lives, and ending it as the bot does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pwd
+    from collections.abc import Mapping
+
+ANSWER_SECONDS = 60.0
+GRACE_SECONDS = 3.0
+END_SECONDS = 30.0
+TOLD_CHARACTERS = 2000
+
+
+def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
+    """Return the arguments with which subprocess runs a command as an account.
+
+    Only root can become another account; anybody else stays who they are.
+    """
+    if os.geteuid() != 0:
+        return {}
+    return {
+        "user": account.pw_uid,
+        "group": account.pw_gid,
+        "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
+    }
+
+
+def fault_of_agent(
+    agent: Mapping[str, Any],
+    account: pwd.struct_passwd,
+    environment: Mapping[str, str],
+    seconds: float = ANSWER_SECONDS,
+) -> str:
+    """Return why an agent cannot be started or ended by an account, empty when it can.
+
+    agent: argv, directory (where it starts), say (a line for it, or empty), hear (what a line of
+    its answer has, compared by ``has``) and kill (the command that signals it as its owner, empty
+    where its owner is the account). With nothing to say its input is closed, and it has to end
+    well. environment: whole. seconds: how long its answer, or its end, may take.
+    """
+    options: dict[str, Any] = {**becoming(account), "env": dict(environment), "cwd": "/"}
+    with tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(
+            # the account itself has to enter the directory, which cwd would do as root
+            ["env", f"--chdir={agent['directory']}", *agent["argv"]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            bufsize=0,
+            # without a terminal sudo refuses what the bot may not do, instead of asking
+            start_new_session=True,
+            **options,
+        ) as process:
+            try:
+                fault = _fault_of_life(process, agent, seconds)
+                if not fault and agent["say"]:
+                    fault = _fault_of_end(process, agent["kill"], options)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                fault = str(error)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        if not fault:
+            return ""
+        errors.seek(0)
+        told = errors.read().decode(errors="replace").strip()[-TOLD_CHARACTERS:]
+    return f"{fault}: {told}" if told else fault
+
+
+def has(document: Any, expected: Any) -> bool:
+    """Return whether a JSON document has all that is expected of it; it may have more."""
+    if not isinstance(expected, dict):
+        return bool(document == expected)
+    return isinstance(document, dict) and all(
+        key in document and has(document[key], value) for key, value in expected.items()
+    )
+
+
+def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], limit: float) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        if agent["say"]:
+            process.stdin.write(agent["say"].encode() + b"\n")
+        else:
+            process.stdin.close()
+    deadline = time.monotonic() + limit
+    if _hears(process.stdout, agent["hear"] if agent["say"] else None, deadline):
+        return ""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        # what closed its output may still have its last breath to draw
+        code = process.wait(max(deadline - time.monotonic(), 0))
+        if code or agent["say"]:
+            return f"it ended with exit code {code}"
+        return ""
+    return f"no {'answer' if agent['say'] else 'end'} within {limit:g} s"
+
+
+def _hears(output: IO[bytes], expected: Any, deadline: float) -> bool:
+    """Return whether a line has what is expected before the output ends or the time is up."""
+    rest = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([output], [], [], left)[0]:
+            return False
+        piece = os.read(output.fileno(), 65536)
+        if not piece:
+            return False
+        *lines, rest = (rest + piece).split(b"\n")
+        if expected is not None and any(has(_document(line), expected) for line in lines):
+            return True
+
+
+def _document(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _fault_of_end(
+    process: subprocess.Popen[bytes], kill: list[str], options: Mapping[str, Any]
+) -> str:
+    """End a process by SIGTERM, then SIGKILL; return why it does not end, empty when it does."""
+    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, END_SECONDS)):
+        if kill:
+            # sudo is root's; only the agent below it can be signalled, and that as its owner
+            for child in _said_by(["pgrep", "-P", str(process.pid)], options).split():
+                refusal = _said_by([*kill, f"-{number.value}", child], options)
+                if refusal and process.poll() is None:
+                    return f"{' '.join(kill)} failed: {refusal}"
+        else:
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=seconds)
+            return ""
+    return f"it does not end within {END_SECONDS:g} s of SIGKILL"
+
+
+def _said_by(command: list[str], options: Mapping[str, Any]) -> str:
+    run: subprocess.CompletedProcess[str] = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=END_SECONDS,
+        **options,
+    )
+    return run.stdout.strip()

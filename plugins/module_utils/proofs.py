@@ -1,0 +1,109 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the bot will do as other accounts, as arguments of kai_proof. Nothing here is a secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from .binaries import agent_account
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .configuration import Configuration
+    from .people import Person
+
+
+def file_proofs(contract: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the commands by which the bot reads its protected files."""
+    # -n keeps sudo from asking for a password where the bot, without a terminal, would fail as well
+    return [
+        {
+            "what": f"the bot reads {entry['path']}",
+            "argv": ["sudo", "-n", "cat", entry["path"]],
+            "only_if_exists": entry["path"],
+        }
+        for entry in contract["protected_files"].values()
+    ]
+
+
+def agent_proofs(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    paths: Mapping[str, str],
+    homes: Mapping[int, str],
+    places: Mapping[str, str],
+    kill: str,
+) -> list[dict[str, Any]]:
+    """Return how the bot starts a conversation with each agent as each account, and ends it.
+
+    One for each account and backend, as the first person who uses both has it. paths: the binary
+    of each backend. homes: where the agents of a person start, by Telegram ID. kill: what the rule
+    for ending agents names. Kai runtime contract, section 4.1.
+    """
+    service_user = configuration.host["service_user"]
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for user, person in zip(configuration.users, configuration.people):
+        account = agent_account(contract, configuration, person)
+        pair = (person.backend, account)
+        if person.backend not in paths or pair in found:
+            continue
+        chat = contract["backends"][person.backend]["spawn"]["chat"]
+        wrapped = account != service_user
+        words = _words(contract, configuration, user, person)
+        words.update(places, **({"os_user": account} if wrapped else {}))
+        preserved = "--preserve-env=" + ",".join(chat["preserve_env"])
+        wrap = ["sudo", "-H", "-u", account, preserved, "--"] if wrapped else []
+        greeting = chat.get("greeting", {})
+        found[pair] = {
+            "what": f"the bot starts {person.backend} as {account}, and ends it",
+            "argv": [*wrap, *_command(contract, person.backend, paths[person.backend], words)],
+            "directory": homes[person.telegram_id],
+            "sets": {
+                name: _filled(value, words)
+                for name, value in chat["sets"].items()
+                if wrapped or "{os_user}" not in value
+            },
+            "copies": chat["copies"],
+            "kill": ["sudo", "-n", "-u", account, kill] if wrapped else [],
+            "say": json.dumps(greeting["say"]) if greeting else "",
+            "hear": greeting.get("hear", {}),
+        }
+    return list(found.values())
+
+
+def _words(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    user: Mapping[str, Any],
+    person: Person,
+) -> dict[str, Any]:
+    settings = configuration.settings
+    effort = contract["backends"][person.backend].get("effort_setting", "")
+    return {
+        "model": person.model,
+        "provider": person.provider,
+        "effort": settings.get(effort),
+        "context_window": user.get("context_window", settings.get("CLAUDE_MAX_CONTEXT_WINDOW")),
+    }
+
+
+def _command(
+    contract: Mapping[str, Any], backend: str, path: str, words: Mapping[str, Any]
+) -> list[str]:
+    entry = contract["backends"][backend]
+    binary, chat = entry["binary"], entry["spawn"]["chat"]
+    arguments = list(chat["arguments"])
+    if words["context_window"]:
+        arguments += chat.get("context_arguments", [])
+    program = path if binary["started_by"] == "setting" else binary["name"]
+    return [program, *(_filled(argument, words) for argument in arguments)]
+
+
+def _filled(template: str, words: Mapping[str, Any]) -> str:
+    # an argument may be JSON, whose braces stand for themselves
+    return re.sub(r"\{([a-z_]+)\}", lambda word: str(words[word[1]]), template)
