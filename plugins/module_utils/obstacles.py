@@ -184,6 +184,9 @@ def _access(probe: Mapping[str, Any]) -> Iterator[Problem]:
         )
 
 
+_DF = {"MB": "-h", "inodes": "-i"}
+
+
 def _space(
     contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
 ) -> Iterator[Problem]:
@@ -207,19 +210,19 @@ def _space(
             )
         by_device.setdefault(target["device"], []).append(path)
     for paths in by_device.values():
-        needed = space["files"]
-        if release["missing"] and configuration.host["install_dir"] in paths:
-            needed += max(space["release"], release["size_mb"] or 0)
-        if release["missing"] and TEMPORARY in paths:
-            needed += space["building"]
-        free = probe["targets"][paths[0]]["free_mb"]
-        if free < needed:
-            yield Problem(
-                listed(paths),
-                f"{free} MB free",
-                f"{needed} MB free",
-                f"make room on that file system: df -h {paths[0]}",
-            )
+        for unit, free in probe["targets"][paths[0]]["free"].items():
+            needed = space[unit]["files"]
+            if release["missing"] and configuration.host["install_dir"] in paths:
+                needed += max(space[unit]["release"], (release["size"] or {}).get(unit, 0))
+            if release["missing"] and TEMPORARY in paths:
+                needed += space[unit]["building"]
+            if free is not None and free < needed:
+                yield Problem(
+                    listed(paths),
+                    f"{free} {unit} free",
+                    f"{needed} {unit} free",
+                    f"make room on that file system: df {_DF[unit]} {paths[0]}",
+                )
 
 
 def _port(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:

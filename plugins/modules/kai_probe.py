@@ -231,7 +231,7 @@ probe:
       description: Per target, what there is of it, on which device, and what can be written.
       type: dict
     release:
-      description: The live release, the complete ones, and the MB of the live one when measured.
+      description: The live release, the complete ones, and the size of the live one when measured.
         The release V(flat) is the one that Kai's own installer laid out.
       type: dict
     former_install:
@@ -373,7 +373,11 @@ def target_of(path: str) -> dict[str, Any]:
         "nearest": nearest,
         "directory": os.path.isdir(nearest),
         "device": os.stat(nearest).st_dev,
-        "free_mb": system.f_bavail * system.f_frsize // MB,
+        "free": {
+            "MB": system.f_bavail * system.f_frsize // MB,
+            # some file systems make them as they are needed, and count none
+            "inodes": system.f_favail if system.f_files else None,
+        },
         "writable": os.access(nearest, os.W_OK),
     }
 
@@ -397,13 +401,14 @@ def paths_in(directory: str) -> list[str]:
         return []
 
 
-def size_of(directory: str) -> int:
-    """Return how many MB a directory takes, rounded up."""
-    total = 0
+def size_of(directory: str) -> dict[str, int]:
+    """Return how many MB, rounded up, and how many inodes a directory takes."""
+    total = inodes = 0
     for parent, directories, files in os.walk(directory):
         for name in directories + files:
             total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    return -(-total // MB)
+            inodes += 1
+    return {"MB": -(-total // MB), "inodes": inodes}
 
 
 class Host:
@@ -729,7 +734,7 @@ class Host:
         if live and missing:
             # it is nearly all of a release, and the rest of a flat one is not
             size = size_of(os.path.join(installs.release_path(live), ENVIRONMENT))
-        return {"live": live, "complete": complete, "missing": missing, "size_mb": size}
+        return {"live": live, "complete": complete, "missing": missing, "size": size}
 
     def former_install(self, release: dict[str, Any], rules: str | None) -> dict[str, Any] | None:
         """Return what an adoption of Kai's own installer has to know, None when it is none."""

@@ -55,7 +55,7 @@ def probe(**seen: Any) -> dict[str, Any]:
         "former_install": None,
         "manager_version": 257,
         "lock": {"path": "/run/kai-ansible.lock", "taken": False, "problems": []},
-        "release": {"live": None, "complete": [], "missing": False, "size_mb": None},
+        "release": {"live": None, "complete": [], "missing": False, "size": None},
         "service": {"active": False, "enabled": False, "pid": 0},
         "env_keys": [],
         "binaries": {

@@ -18,19 +18,22 @@ def problems(contract: Contract, seen: dict[str, Any], **settings: Any) -> list[
     return host_problems(contract, read, seen)
 
 
-def target(device: int = 1, free_mb: int = 9999, **more: Any) -> dict[str, Any]:
+def target(
+    device: int = 1, free_mb: int = 9999, inodes: int | None = 99999, **more: Any
+) -> dict[str, Any]:
     return {
         "nearest": "/",
         "directory": True,
         "device": device,
-        "free_mb": free_mb,
+        "free": {"MB": free_mb, "inodes": inodes},
         "writable": True,
         **more,
     }
 
 
 def release(missing: bool, size_mb: int | None = None) -> dict[str, Any]:
-    return {"live": None, "complete": [], "missing": missing, "size_mb": size_mb}
+    size = size_mb and {"MB": size_mb, "inodes": 8000}
+    return {"live": None, "complete": [], "missing": missing, "size": size}
 
 
 def entry(fault: str | None, place: str | None, write: bool = False) -> dict[str, Any]:
@@ -111,6 +114,16 @@ def test_obstacles(contract: Contract, seen: dict[str, Any], found: list[str]) -
             [("/opt/kai, /var/lib/kai, /tmp", "509 MB free", "510 MB free")],
         ),
         (True, 400, {"/opt/kai": target(free_mb=510), "/tmp": target(free_mb=510)}, []),
+        (
+            *(True, 400),
+            {"/opt/kai": target(inodes=8049), "/tmp": target(2, inodes=549)},
+            [
+                ("/opt/kai", "8049 inodes free", "8050 inodes free"),
+                ("/tmp", "549 inodes free", "550 inodes free"),
+            ],
+        ),
+        # a file system that makes inodes as they are needed
+        (True, None, {"/opt/kai": target(inodes=None), "/etc/kai": target(2, inodes=50)}, []),
     ],
 )
 def test_room_for_a_release(
