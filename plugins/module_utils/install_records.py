@@ -8,6 +8,7 @@
     pending/journal.json   there while a switch is neither proven nor taken back
     pending/former/        copies of the files that were live before it
     pending/kai.db         the database before it, when the release changes
+    layout                 what else it has made and mended (layout_journal.py)
     7/record.json          a proven install
     7/deployed/            copies of its files
     7/kai.db               the database before it
@@ -63,7 +64,6 @@ class Journal:
     """What has to be known to take a switch back, or to keep it.
 
     former_release, active, enabled: the last proven state's, as the host showed it.
-    made_directories: directories that the install made, which go with it when they are empty.
     release, managed, rolled_back_to: what is being brought about; managed are the files that it
     was told to write, by path.
     database, account: set while the database is exchanged.
@@ -72,7 +72,6 @@ class Journal:
     former_release: str | None
     active: bool
     enabled: bool
-    made_directories: list[str]
     release: str
     managed: dict[str, bool]
     rolled_back_to: int | None = None

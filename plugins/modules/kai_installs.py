@@ -92,6 +92,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.install_records import Installs
 from ..module_utils.installs import FLAT, kept_releases
 from ..module_utils.kernel_lock import Busy, only_worker
+from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.root_files import Refused
 
 
@@ -131,10 +132,15 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         "removed_installs": [],
         "left_paths": [],
     }
-    if journal is None or dry:
+    if dry:
+        return result
+    layout = LayoutJournal(installs.directory)
+    if journal is None:
+        layout.discard()
         return result
     installs.adopt(journal, parameters["flat_proof"])
     number = installs.keep_journal(journal, parameters["proof"])
+    layout.discard()
     for record in installs.numbers():
         installs.forget_former(record)
     pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])

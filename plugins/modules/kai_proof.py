@@ -365,7 +365,8 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         for command in parameters["commands"]
         if not command["only_if_exists"] or os.path.exists(command["only_if_exists"])
     ]
-    agents = parameters["agents"]
+    # an agent writes into the home of its account, which a bot that is not well is no reason for
+    agents = parameters["agents"] if pid is not None else []
     if commands or agents:
         bot = Bot(parameters, env)
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:

@@ -101,11 +101,6 @@ options:
       - The number of the install whose snapshot of the database is brought back as well. The
         database that it replaces stays beside it.
     type: int
-  made_directories:
-    description: Directories that go again with O(state=restored) when they are empty by then.
-    type: list
-    elements: path
-    default: []
 attributes:
   check_mode:
     support: full
@@ -445,7 +440,6 @@ class Switch:
                 result["former_release"],
                 is_active(service),
                 is_enabled(service),
-                self.parameters["made_directories"],
                 result["release"],
                 managed,
             )
@@ -518,8 +512,7 @@ class Switch:
             self.start()
             replace(self.only_rules(then))
         self.installs.close_journal()
-        for directory in [*journal.made_directories, self.installs.directory]:
-            remove_if_empty(directory)
+        remove_if_empty(self.installs.directory)
         return result
 
 
@@ -569,7 +562,6 @@ def main() -> None:
             "service_user": {"type": "str"},
             "database": {"type": "path"},
             "with_database": {"type": "int"},
-            "made_directories": {"type": "list", "elements": "path", "default": []},
         },
         mutually_exclusive=[("record", "release"), ("record", "files")],
         required_by={"with_database": ["record", "database"], "database": ["service_user"]},

@@ -15,7 +15,35 @@ description:
   - A path is walked one part at a time from the root directory. A link is followed only where
     root alone could have made it, so that no account can lead root elsewhere.
   - Existing files are never written to or removed.
+  - What is made or mended is written down before it happens, and can be taken back.
 options:
+  state:
+    description:
+      - V(present) brings the directories and first files about.
+      - V(restored) takes back what O(journal) tells, unless somebody has changed it or put
+        something into it meanwhile, and ends the journal.
+    type: str
+    choices: [present, restored]
+    default: present
+  journal:
+    description:
+      - Directory of the journal, for root alone. Without it nothing is written down.
+      - The journal stays until M(kai.bot.kai_installs) or O(state=restored) ends it.
+    type: path
+  accounts:
+    description: Accounts that are about to be made; they are only written down.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the account.
+        type: str
+        required: true
+      comment:
+        description: The comment that it will have, by which it is known again.
+        type: str
+        required: true
   directories:
     description: Directories that have to exist, parents before children.
     type: list
@@ -91,32 +119,47 @@ EXAMPLES = r"""
         owner: alice
         group_of: kai
         mode: "2750"
+
+- name: Directories and accounts are as they were before an install that failed
+  kai.bot.kai_user_tree:
+    state: restored
+    journal: /opt/kai/installs
 """
 
 RETURN = r"""
 changes:
-  description: What was made or mended, one line each.
+  description: What was made, mended or taken back, one line each.
   returned: always
+  type: list
+  elements: str
+unproven:
+  description: Whether the journal tells something, of this call or of an earlier one.
+  returned: when O(state=present)
+  type: bool
+left:
+  description: What was not taken back, and why.
+  returned: when O(state=restored)
   type: list
   elements: str
 """
 
 import errno
+import hashlib
 import os
 import pwd
 import stat
+import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.kernel_lock import Busy, only_worker
+from ..module_utils.layout_journal import LayoutJournal
+from ..module_utils.layout_undo import LayoutUndo, open_file
+from ..module_utils.root_files import Refused
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_LINKS = 40
-
-
-class Refused(Exception):
-    """A path that root must not touch, with the reason."""
 
 
 def identity(owner: str, group_of: str | None) -> tuple[int, int]:
@@ -133,13 +176,37 @@ def trusted(descriptor: int) -> bool:
     return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def base_of_homes() -> str:
+    """Return the directory in which useradd makes homes."""
+    run = subprocess.run(["useradd", "-D"], capture_output=True, text=True, check=False, timeout=60)
+    defaults = dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line)
+    return defaults.get("HOME", "/home")
+
+
 class Tree:
     """The directories and files of one call."""
 
-    def __init__(self, release: str | None, dry: bool) -> None:
+    def __init__(
+        self, release: str | None, dry: bool, journal: LayoutJournal | None = None
+    ) -> None:
         self.release = release
         self.dry = dry
+        self.journal = journal
         self.changes: list[str] = []
+
+    def note(self, **entry: Any) -> None:
+        """Write down what is about to happen."""
+        if self.journal:
+            self.journal.note(entry)
+
+    def account(self, account: dict[str, Any]) -> None:
+        """Write down an account that is about to be made."""
+        if self.dry:
+            return
+        home = os.path.join(base_of_homes(), account["name"])
+        self.note(
+            account=account["name"], comment=account["comment"], home=not os.path.lexists(home)
+        )
 
     def open_parent(self, path: str, links: int = 0) -> tuple[int, str, str] | None:
         """Return a descriptor of the path's parent, the last part and the parent without links.
@@ -158,6 +225,7 @@ class Tree:
                 if self.dry:
                     os.close(current)
                     return None
+                self.note(directory="/" + "/".join(parts[: index + 1]))
                 os.mkdir(part, 0o755, dir_fd=current)
                 following = os.open(part, DIRECTORY, dir_fd=current)
             except OSError as error:
@@ -202,6 +270,7 @@ class Tree:
                 self.changes.append(f"{path}: made")
                 if self.dry:
                     return
+                self.note(directory=os.path.join(base, name))
                 os.mkdir(name, 0o700, dir_fd=parent)
                 descriptor = os.open(name, DIRECTORY, dir_fd=parent)
                 entry = {**entry, "mode": entry["mode"] or "0755"}
@@ -214,14 +283,14 @@ class Tree:
                 return
             try:
                 if entry["mode"]:
-                    self.settle(descriptor, entry)
+                    self.settle(descriptor, os.path.join(base, name), entry)
             finally:
                 os.close(descriptor)
         finally:
             os.close(parent)
 
-    def settle(self, descriptor: int, entry: dict[str, Any]) -> None:
-        """Give an open directory its owner and mode."""
+    def settle(self, descriptor: int, place: str, entry: dict[str, Any]) -> None:
+        """Give an open directory, which is at a place, its owner and mode."""
         status = os.fstat(descriptor)
         before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
         wanted_mode = int(entry["mode"], 8)
@@ -242,6 +311,7 @@ class Tree:
                 f"{uid}:{gid} {wanted_mode:04o}"
             )
         if not self.dry:
+            self.note(mended=place, before=before, after=after)
             os.fchown(descriptor, uid, gid)
             os.fchmod(descriptor, wanted_mode)
 
@@ -254,18 +324,20 @@ class Tree:
         if opened is None:
             self.changes.append(f"{entry['path']}: made")
             return
-        parent, name = opened[:2]
+        parent, name, base = opened
         try:
             try:
                 os.stat(name, dir_fd=parent, follow_symlinks=False)
                 if entry["narrow"]:
-                    self.narrow(parent, name, entry)
+                    self.narrow(parent, name, base, entry)
                 return
             except FileNotFoundError:
                 self.changes.append(f"{entry['path']}: made")
             if self.dry:
                 return
             uid, gid = identity(entry["owner"], entry["group_of"])
+            digest = hashlib.sha256(content).hexdigest()
+            self.note(file=os.path.join(base, name), sha256=digest)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             with os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as handle:
                 handle.write(content)
@@ -274,20 +346,18 @@ class Tree:
         finally:
             os.close(parent)
 
-    def narrow(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+    def narrow(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> None:
         """Take from an existing file the permissions that it should not give."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(name, flags, dir_fd=parent)
+        descriptor, status = open_file(parent, name)
         try:
-            status = os.fstat(descriptor)
-            # a second link would be a file that lies elsewhere as well
-            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-                raise Refused(f"{name} is not a file of its own")
             before = stat.S_IMODE(status.st_mode)
             after = before & int(entry["mode"], 8)
             if before != after:
                 self.changes.append(f"{entry['path']}: {before:04o} -> {after:04o}")
                 if not self.dry:
+                    owner = (status.st_uid, status.st_gid)
+                    place = os.path.join(base, name)
+                    self.note(mended=place, before=(*owner, before), after=(*owner, after))
                     os.fchmod(descriptor, after)
         finally:
             os.close(descriptor)
@@ -302,6 +372,32 @@ class Tree:
                 pass
         fallback = entry["fallback"]
         return None if fallback is None else fallback.encode()
+
+
+def present(
+    parameters: dict[str, Any], journal: LayoutJournal | None, dry: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Bring everything about; returns the result, and the paths that were not touched."""
+    tree = Tree(parameters["release"], dry, journal)
+    refusals = []
+    for account in parameters["accounts"]:
+        tree.account(account)
+    entries = [(tree.directory, entry) for entry in parameters["directories"]]
+    entries += [(tree.seed, entry) for entry in parameters["seeds"]]
+    for bring_about, entry in entries:
+        try:
+            bring_about(entry)
+        except (Refused, OSError) as error:
+            refusals.append(f"{entry['path']}: {error}")
+    unproven = bool(journal and journal.entries())
+    return {"changes": tree.changes, "unproven": unproven}, refusals
+
+
+def restored(journal: LayoutJournal, dry: bool) -> dict[str, Any]:
+    """Take everything back; returns the result."""
+    undo = LayoutUndo(journal, dry)
+    undo.run()
+    return {"changes": undo.changes, "left": undo.left}
 
 
 def main() -> None:
@@ -332,24 +428,34 @@ def main() -> None:
                 },
             },
             "release": {"type": "path"},
+            "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
+            "journal": {"type": "path"},
+            "accounts": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "comment": {"type": "str", "required": True},
+                },
+            },
         },
+        required_if=[("state", "restored", ["journal"])],
         supports_check_mode=True,
     )
-    tree = Tree(module.params["release"], module.check_mode)
-    refusals = []
-    entries = [(tree.directory, entry) for entry in module.params["directories"]]
-    entries += [(tree.seed, entry) for entry in module.params["seeds"]]
+    directory, dry = module.params["journal"], module.check_mode
+    journal = LayoutJournal(directory) if directory else None
+    refusals: list[str] = []
     try:
-        with only_worker(dry=module.check_mode):
-            for bring_about, entry in entries:
-                try:
-                    bring_about(entry)
-                except (Refused, OSError) as error:
-                    refusals.append(f"{entry['path']}: {error}")
+        with only_worker(dry=dry):
+            if journal and module.params["state"] == "restored":
+                result = restored(journal, dry)
+            else:
+                result, refusals = present(module.params, journal, dry)
     except (Busy, OSError) as error:
         module.fail_json(msg=str(error))
-    changes = tree.changes
-    result = {"changed": bool(changes), "changes": changes}
+    changes = result["changes"]
+    result["changed"] = bool(changes)
     if refusals:
         module.fail_json(msg="These paths were not touched:\n" + "\n".join(refusals), **result)
     if module._diff:

@@ -72,6 +72,25 @@ for parent, directories, files in os.walk('/var/lib/kai'):
         found[path] = [status.st_uid, status.st_gid, status.st_mode, digest]
 print(json.dumps(found))
 """
+# what systemd and the tools for accounts keep for themselves
+_HOST = """
+import hashlib, json, os
+found = {}
+for top in ('/etc', '/opt', '/var/lib', '/home'):
+    for parent, directories, files in os.walk(top):
+        for name in directories + files:
+            path = os.path.join(parent, name)
+            if path.startswith(('/var/lib/systemd/', '/etc/.pwd.lock')):
+                continue
+            if parent == '/etc' and name.endswith('-'):
+                continue
+            status = os.lstat(path)
+            text = os.readlink(path) if os.path.islink(path) else ''
+            if os.path.isfile(path) and not text:
+                text = hashlib.sha256(open(path, 'rb').read()).hexdigest()
+            found[path] = [status.st_uid, status.st_gid, oct(status.st_mode), text]
+print(json.dumps(found))
+"""
 _HEALTH = """
 import sys, urllib.request
 print(urllib.request.urlopen("http://127.0.0.1:8080/health", timeout=10).read().decode())
@@ -191,6 +210,11 @@ class Site:
         shown = ["systemctl", "show", "kai.service", "--property=ActiveState,UnitFileState"]
         service = self.machine.run(shown).stdout
         return json.loads(self.python(_STATE, *places)), service
+
+    def everything(self) -> dict[str, Any]:
+        """Return owner, group, mode and hash of whatever an install could change, and more."""
+        found: dict[str, Any] = json.loads(self.python(_HOST))
+        return found
 
     def data(self) -> dict[str, Any]:
         """Return owner, mode and hash of everything in the data directory but database and log."""

@@ -18,6 +18,7 @@ from tests.testbed.machines import Machine
 
 WAIT_SECONDS = 90
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
+DAVE = {"telegram_id": 4, "name": "Dave", "os_user": "dave"}
 BOB = {"telegram_id": 2, "name": "Bob", "os_user": "bob"}
 
 
@@ -32,17 +33,24 @@ def site(machine: Machine) -> Iterator[Site]:
 
 
 def test_L8_a_first_install_that_fails_leaves_nothing(site: Site) -> None:
-    before = site.state()
+    before = site.everything()
     site.fault(CRASH_AT_IMPORT="1")
     site.set(kai_install_health_timeout=30)
+    # accounts of people are made as well
+    site.set(kai_install_users=[ADA, DAVE], kai_install_create_os_users=True)
     done = site.run("install")
     assert done.code == 1
     assert "kai is not healthy: the process ends again and again" in done.failure
     assert "RuntimeError: stand-in fault" in done.failure
     assert "the bot did not run then either" in done.failure
     assert TOKEN not in done.text
-    assert site.state() == before
     [release] = site.releases()
+    after = site.everything()
+    kept = {path for path in after if f"{path}/".startswith(f"/opt/kai/releases/{release}/")}
+    assert after.keys() - before.keys() == {"/opt/kai", "/opt/kai/releases", *kept}
+    assert {path: entry for path, entry in after.items() if path in before} == before
+    assert "This stays" not in done.failure
+    site.set(kai_install_users=[ADA], kai_install_create_os_users=None)
     assert f"Release {release} stays in /opt/kai/releases for a look" in done.failure
     status = site.run("status")
     assert status.code == 3
@@ -64,7 +72,9 @@ def test_L1_L5_an_install_is_done_when_the_bot_answers_and_comes_back_after_a_re
 
 
 def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(site: Site) -> None:
-    before, live = site.state(), site.health()["release"]
+    # somebody has widened a directory, which an install mends
+    site.machine.run(["chmod", "0755", "/var/lib/kai/home/1"])
+    before, live = (site.state(), site.data()), site.health()["release"]
     site.set(kai_install_health_timeout=6)
     site.new_release("b")
     site.fault(HEALTH_STATUS="500")
@@ -76,7 +86,7 @@ def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(site: Site) -> None:
     assert "The host is as it was before this run, and the bot answers again after" in done.failure
     # what it said before this start is of no use here
     assert done.failure.count("starting Kai") <= 3
-    assert site.state() == before
+    assert (site.state(), site.data()) == before
     assert site.health()["release"] == live
     assert "KAI_STANDIN" not in str(site.health()["settings"])
     allowed = ["sudo", "-n", "-H", "-u", "alice", "/usr/local/bin/codex", "--version"]

@@ -47,7 +47,6 @@ class Module:
             "sudoers_files": [],
             "unread_files": [],
             "secret_files": [],
-            "made_directories": [],
             "service_user": None,
             "files": [],
             "release": None,
@@ -150,9 +149,7 @@ class Host:
             }
             for name, text in files.items()
         ]
-        return self.run(
-            release=release, files=entries, made_directories=[str(self.root / "etc/kai")]
-        )
+        return self.run(release=release, files=entries)
 
     def restore(self) -> dict[str, Any]:
         return self.run(state="restored")

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal of what an install has made and mended around the bot before it is proven.
+
+A file of lines, each a JSON document that is on the disk before what it tells happens:
+
+- ``{"account": NAME, "comment": TEXT, "home": MADE}``: an account; ``home`` tells whether its home
+  will be made as well.
+- ``{"directory": PATH}``: a directory that is made.
+- ``{"file": PATH, "sha256": DIGEST}``: a file that is made.
+- ``{"mended": PATH, "before": [UID, GID, MODE], "after": [UID, GID, MODE]}``.
+
+Read backwards it leads to what was before, over however many runs that were cut short.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from .root_files import remove_file, sync_directory
+
+
+class LayoutJournal:
+    """The journal in ``directory``, which is root's alone and is made when there is something."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.path = os.path.join(directory, "layout")
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Write down what is about to happen."""
+        made = []
+        place = self.directory
+        while not os.path.lexists(place):
+            made.append(place)
+            place = os.path.dirname(place)
+        for place in reversed(made):
+            os.mkdir(place, 0o700)
+            sync_directory(os.path.dirname(place))
+        new = not os.path.lexists(self.path)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            entries = [*({"directory": place} for place in reversed(made)), entry]
+            text = "".join(f"{json.dumps(line)}\n" for line in entries)
+            os.write(descriptor, (b"\n" if torn else b"") + text.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if new:
+            sync_directory(self.directory)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what happened, in its order; what was cut off in the middle never did."""
+        try:
+            with open(self.path, "rb") as handle:
+                lines = handle.read().split(b"\n")
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def discard(self) -> None:
+        """Forget it, and its directory when nothing else is in it."""
+        remove_file(self.path)
+        if os.path.isdir(self.directory) and not os.listdir(self.directory):
+            os.rmdir(self.directory)

@@ -1,0 +1,181 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking back what an install that failed has made and mended around the bot.
+
+Nothing is taken back that somebody else has changed or used meanwhile, and no link is followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pwd
+import stat
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from .root_files import Refused
+
+if TYPE_CHECKING:
+    from .layout_journal import LayoutJournal
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+USERDEL_SECONDS = 60
+
+
+def open_file(parent: int, name: str) -> tuple[int, os.stat_result]:
+    """Return a descriptor and the status of a file. Raises Refused unless it is one of its own."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
+    status = os.fstat(descriptor)
+    # a second link would be a file that lies elsewhere as well
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(descriptor)
+        raise Refused(f"{name} is not a file of its own")
+    return descriptor, status
+
+
+def open_parent(path: str) -> tuple[int, str] | None:
+    """Return a descriptor of an existing parent and the last part; None without the parent.
+
+    The path is one without links, as the journal has it. Raises OSError for a link.
+    """
+    *parts, name = [part for part in path.split("/") if part]
+    current = os.open("/", DIRECTORY)
+    for part in parts:
+        try:
+            following = os.open(part, DIRECTORY, dir_fd=current)
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(current)
+        current = following
+    return current, name
+
+
+class LayoutUndo:
+    """Taking back what a journal tells, the last first. In check mode everything counts as done."""
+
+    def __init__(self, journal: LayoutJournal, dry: bool) -> None:
+        self.journal = journal
+        self.dry = dry
+        self.changes: list[str] = []
+        self.left: list[str] = []
+        # whose directories and files stay, so that no later account gets them
+        self.owners: set[int] = set()
+
+    def run(self) -> None:
+        """Take everything back, and end the journal."""
+        entries = self.journal.entries()
+        made = {entry["directory"] for entry in entries if "directory" in entry}
+        above = [path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")]
+        for entry in reversed(entries):
+            # what stays of the install's own making keeps its owner
+            if entry.get("mended") not in made and entry.get("directory") not in above:
+                self.take_back(entry)
+        if not self.dry:
+            self.journal.discard()
+        for path in sorted(above, reverse=True):
+            self.take_back({"directory": path})
+
+    def take_back(self, entry: dict[str, Any]) -> None:
+        """Take one thing back, or note why it stays."""
+        what, told = next(iter(entry.items()))
+        if what == "account":
+            self.remove_account(entry)
+            return
+        try:
+            opened = open_parent(told)
+            if opened is None:
+                return
+            parent, name = opened
+            try:
+                if what == "mended":
+                    self.unmend(parent, name, entry)
+                elif what == "file":
+                    self.remove_file(parent, name, entry)
+                else:
+                    self.remove_directory(parent, name, told)
+            finally:
+                os.close(parent)
+        except FileNotFoundError:
+            return
+        except (Refused, OSError) as error:
+            self.left.append(f"{told}: {error}")
+
+    def unmend(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+        """Give a directory or file the owner and mode that it had."""
+        try:
+            descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+        except NotADirectoryError:
+            descriptor = open_file(parent, name)[0]
+        try:
+            status = os.fstat(descriptor)
+            now = [status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)]
+            uid, gid, mode = entry["before"]
+            if now == [uid, gid, mode]:
+                return
+            # the run may have been killed between owner and mode
+            if now not in (entry["after"], [*entry["after"][:2], mode]):
+                self.left.append(f"{entry['mended']}: changed by somebody else since")
+                return
+            if not self.dry:
+                os.fchown(descriptor, uid, gid)
+                os.fchmod(descriptor, mode)
+            self.changes.append(f"{entry['mended']}: {uid}:{gid} {mode:04o} again")
+        finally:
+            os.close(descriptor)
+
+    def remove_file(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+        """Remove a first file that nobody has written to."""
+        descriptor, status = open_file(parent, name)
+        with os.fdopen(descriptor, "rb") as handle:
+            digest = hashlib.sha256(handle.read()).hexdigest()
+        # an empty one is what a killed run may leave
+        if status.st_size and digest != entry["sha256"]:
+            self.owners.add(status.st_uid)
+            self.left.append(f"{entry['file']}: written to since")
+            return
+        if not self.dry:
+            os.unlink(name, dir_fd=parent)
+        self.changes.append(f"{entry['file']}: removed")
+
+    def remove_directory(self, parent: int, name: str, path: str) -> None:
+        """Remove a directory that is empty by now."""
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        try:
+            if not self.dry:
+                os.rmdir(name, dir_fd=parent)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            # the journal itself, and releases that are kept for a look, are root's
+            if status.st_uid != 0:
+                self.owners.add(status.st_uid)
+                self.left.append(f"{path}: not empty")
+            return
+        self.changes.append(f"{path}: removed")
+
+    def remove_account(self, entry: dict[str, Any]) -> None:
+        """Remove an account that owns nothing of what stays."""
+        name = entry["account"]
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            return
+        if account.pw_gecos.rstrip(",") != entry["comment"]:
+            self.left.append(f"account {name}: changed by somebody else since")
+            return
+        if account.pw_uid in self.owners:
+            self.left.append(f"account {name}: it owns what is left")
+            return
+        if not self.dry:
+            command = ["userdel", *(["--remove"] if entry["home"] else []), name]
+            run = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=USERDEL_SECONDS
+            )
+            if run.returncode != 0:
+                self.left.append(f"account {name}: {run.stderr.strip()}")
+                return
+        self.changes.append(f"account {name}: removed")
