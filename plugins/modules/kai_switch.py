@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Writes down the former state, writes every file that differs beside its target, checks sudoers
     drop-ins by visudo within the whole policy, and only then renames the files into place, points
-    C(current) to the release and starts the bot anew.
+    C(current) to the release and starts the bot anew. Until it has started, the former rules of
+    sudo hold as well.
   - What was live before is kept in C(installs/pending) below O(install_dir), for root alone, until
     M(kai.bot.kai_installs) or O(state=restored) closes that journal. While it is open, the state
     before it stays the former one, however often the switch is tried.

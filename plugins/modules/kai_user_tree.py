@@ -143,6 +143,7 @@ left:
   elements: str
 """
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -174,6 +175,12 @@ def trusted(descriptor: int) -> bool:
     """Return whether root alone can change what a directory holds."""
     status = os.fstat(descriptor)
     return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def make_directory(name: str, mode: int, parent: int) -> None:
+    """Make a directory, unless the journal has made it for itself."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=parent)
 
 
 def base_of_homes() -> str:
@@ -226,7 +233,7 @@ class Tree:
                     os.close(current)
                     return None
                 self.note(directory="/" + "/".join(parts[: index + 1]))
-                os.mkdir(part, 0o755, dir_fd=current)
+                make_directory(part, 0o755, current)
                 following = os.open(part, DIRECTORY, dir_fd=current)
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
@@ -271,7 +278,7 @@ class Tree:
                 if self.dry:
                     return
                 self.note(directory=os.path.join(base, name))
-                os.mkdir(name, 0o700, dir_fd=parent)
+                make_directory(name, 0o700, parent)
                 descriptor = os.open(name, DIRECTORY, dir_fd=parent)
                 entry = {**entry, "mode": entry["mode"] or "0755"}
             except OSError as error:

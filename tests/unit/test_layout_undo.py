@@ -50,7 +50,14 @@ class Host:
     def lay_out(self) -> None:
         """Make and mend as an install does."""
         tree = self.modules.tree.Tree(None, False, self.journal())
-        for path, mode in (("data", "0711"), ("data/home", "0711"), ("data/new/deep", "0700")):
+        directories = (
+            ("opt/kai", "0755"),
+            ("opt/kai/releases", "0755"),
+            ("data", "0711"),
+            ("data/home", "0711"),
+            ("data/new/deep", "0700"),
+        )
+        for path, mode in directories:
             tree.directory({**self.entry(path), "mode": mode})
         seeds = (("data/new/deep/NOTES.md", "0640"), ("data/kai.db", "0600"))
         for path, mode in seeds:
