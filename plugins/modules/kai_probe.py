@@ -217,7 +217,7 @@ probe:
       type: list
       elements: dict
     env_keys:
-      description: Keys of the deployed environment file, null when it cannot be read.
+      description: Keys of the environment file that was proven last; none when it cannot be read.
       type: list
       elements: str
     directories:
@@ -456,7 +456,7 @@ class Host:
         unit = self.deployed(self.facts["unit"]["path"]) if self.facts else None
         search_path = service_of(unit or "")[1].get("PATH", "").split(":")
         env_values = read_env(env) if env is not None else {}
-        seen["env_keys"] = sorted(env_values)
+        seen["env_keys"] = sorted(self.proven_env(env_values))
         seen["sudoers_sha256"] = (
             "" if rules is None else hashlib.sha256(os.fsencode(rules)).hexdigest()
         )
@@ -793,6 +793,20 @@ class Host:
                     )
                 )
             return None
+
+    def proven_env(self, live: dict[str, str]) -> dict[str, str]:
+        """Return the environment file that was proven last; the live one may be of a killed run."""
+        installs = Installs(self.parameters["install_dir"])
+        path = self.parameters["env_file"]
+        try:
+            former = (
+                {state.path: state for state in installs.former()} if installs.journal() else {}
+            )
+        except (OSError, Refused):
+            return live
+        if path not in former:
+            return live
+        return read_env((former[path].content or b"").decode("utf-8", "surrogateescape"))
 
     def candidates(
         self, request: dict[str, Any], env: dict[str, str], rules: str, search_path: list[str]

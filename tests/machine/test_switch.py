@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,13 @@ def site(machine: Machine) -> Iterator[Site]:
         yield Site(machine, Path(directory), ansible_python_interpreter=mortal_python(machine))
 
 
+def in_one_of(path: str, places: Iterable[str]) -> bool:
+    """Return whether a path is one of the places, above one or below one."""
+    return any(
+        f"{place}/".startswith(f"{path}/") or path.startswith(f"{place}/") for place in places
+    )
+
+
 # the tests tell one story, in this order
 
 
@@ -46,10 +53,15 @@ def test_L8_a_first_install_that_fails_leaves_nothing(site: Site) -> None:
     assert TOKEN not in done.text
     [release] = site.releases()
     after = site.everything()
-    kept = {path for path in after if f"{path}/".startswith(f"/opt/kai/releases/{release}/")}
-    assert after.keys() - before.keys() == {"/opt/kai", "/opt/kai/releases", *kept}
-    assert {path: entry for path, entry in after.items() if path in before} == before
-    assert "This stays" not in done.failure
+    made = after.keys() - before.keys()
+    # the release for a look, and the log with the account whose it is
+    places = (f"/opt/kai/releases/{release}", "/var/lib/kai/logs/kai.log", "/home/kai")
+    assert [path for path in made if not in_one_of(path, places)] == []
+    accounts = {f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow")}
+    assert {path for path in before if before[path] != after.get(path)} <= accounts
+    assert "This stays: /var/lib/kai/logs: not empty, /var/lib/kai: not empty" in done.failure
+    assert "account kai: it owns what is left" in done.failure
+    assert site.machine.run(["id", "dave"], check=False).returncode != 0
     site.set(kai_install_users=[ADA], kai_install_create_os_users=None)
     assert f"Release {release} stays in /opt/kai/releases for a look" in done.failure
     status = site.run("status")
