@@ -139,10 +139,10 @@ def _fault_of_end(
     for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, END_SECONDS)):
         if kill:
             # sudo is root's; only the agent below it can be signalled, and that as its owner
-            for child in _said_by(["pgrep", "-P", str(process.pid)], options).split():
-                refusal = _said_by([*kill, f"-{number.value}", child], options)
-                if refusal and process.poll() is None:
-                    return f"{' '.join(kill)} failed: {refusal}"
+            for child in _run(["pgrep", "-P", str(process.pid)], options).stdout.split():
+                done = _run([*kill, f"-{number.value}", child], options)
+                if done.returncode != 0 and process.poll() is None:
+                    return f"{' '.join(kill)} failed: {done.stderr.strip()}"
         else:
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -151,16 +151,14 @@ def _fault_of_end(
     return f"it does not end within {END_SECONDS:g} s of SIGKILL"
 
 
-def _said_by(command: list[str], options: Mapping[str, Any]) -> str:
-    run: subprocess.CompletedProcess[str] = subprocess.run(
+def _run(command: list[str], options: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         errors="replace",
         check=False,
         timeout=END_SECONDS,
         **options,
     )
-    return run.stdout.strip()
