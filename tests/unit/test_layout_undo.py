@@ -55,7 +55,7 @@ class Host:
             ("opt/kai/releases", "0755"),
             ("data", "0711"),
             ("data/home", "0711"),
-            ("data/new/deep", "0700"),
+            ("data/new/deep", "0750"),
         )
         for path, mode in directories:
             tree.directory({**self.entry(path), "mode": mode})
