@@ -211,6 +211,8 @@ probe:
       elements: dict
     binaries:
       description: Per backend, candidates with path, source, fault and perhaps version, best first.
+        Those without fault tell in changers who besides root may change them, and through which
+        path; null where that cannot be seen.
       type: dict
     logins:
       description: Per account and backend, whether a login is kept there.
@@ -269,7 +271,9 @@ probe:
       elements: dict
 """
 
+import contextlib
 import glob
+import grp
 import hashlib
 import os
 import platform
@@ -303,6 +307,7 @@ from ..module_utils.sudoers import (
     statements,
 )
 from ..module_utils.systemd_unit import service_of
+from ..module_utils.trusted_paths import Place, changers, places_of
 
 LOGIN_SHELL_SECONDS = 5
 INTERPRETER = """
@@ -322,6 +327,14 @@ def account_of(name: str) -> pwd.struct_passwd | None:
         return pwd.getpwnam(name)
     except KeyError:
         return None
+
+
+def name_of(uid: int) -> str:
+    """Return the name of a UID, or the number where nobody has it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
 
 
 def read_text(path: str) -> str | None:
@@ -423,6 +436,7 @@ class Host:
         self.accounts = {
             name: account_of(name) for name in [parameters["service_user"], *parameters["os_users"]]
         }
+        self.primary: dict[int, list[str]] | None = None
 
     def look(self) -> dict[str, Any]:
         """Return everything that was seen."""
@@ -840,10 +854,39 @@ class Host:
             {"path": path, "source": source, "fault": self.fault_of(path, request["accounts"])}
             for path, source in sorted(unique.items(), key=paths.index)
         ]
+        for entry in judged:
+            if not entry["fault"]:
+                entry["changers"] = self.changers(entry["path"])
         best = next((entry for entry in judged if not entry["fault"]), None)
         if best and self.parameters["versions"]:
             best["version"] = self.version_of(best["path"], request)
         return judged
+
+    def changers(self, path: str) -> list[dict[str, Any]] | None:
+        """Return who besides root may change a program, None when that cannot be seen."""
+        # the service user's own directories are not where sudo looks for other accounts
+        search_path = [
+            place for place in self.facts.get("search_path", []) if place.startswith("/")
+        ]
+        [places] = ask_as(None, [lambda: [list(place) for place in places_of(path, search_path)]])
+        if places is UNANSWERED or places is None:
+            return None
+        return changers([Place(*place) for place in places], name_of, self.members_of)
+
+    def members_of(self, gid: int) -> list[str]:
+        """Return the accounts of a group, as far as the host lists them."""
+        if self.primary is None:
+            self.primary = {}
+            # a directory service may list nobody, so those who matter here are asked for by name
+            for account in [*pwd.getpwall(), *filter(None, self.accounts.values())]:
+                self.primary.setdefault(account.pw_gid, []).append(account.pw_name)
+        members = set(self.primary.get(gid, []))
+        with contextlib.suppress(KeyError):
+            members.update(grp.getgrgid(gid).gr_mem)
+        for name, account in self.accounts.items():
+            if account and gid in os.getgrouplist(name, account.pw_gid):
+                members.add(name)
+        return sorted(members)
 
     def version_of(self, path: str, request: dict[str, Any]) -> str | None:
         """Return what a binary says of its version to somebody who runs it."""

@@ -259,5 +259,5 @@ def test_the_path_of_the_deployed_unit_tells_what_the_bot_starts_by_name(
     bot.remove()
     # though another one is at a usual place
     assert seen["binaries"]["goose"] == [
-        {"path": "/opt/tools/goose", "source": "deployed", "fault": None}
+        {"path": "/opt/tools/goose", "source": "deployed", "fault": None, "changers": []}
     ]

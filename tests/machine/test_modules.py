@@ -588,8 +588,19 @@ def test_what_the_probe_sees(
     assert probe["service"] == {"active": False, "enabled": False, "pid": 0}
     assert probe["release"] == {"live": None, "complete": [], "missing": False, "size": None}
     assert probe["env_keys"] == ["A", "CODEX_BIN", "Z"]
+    alice = {"accounts": ["alice"], "everybody": False}
     assert probe["binaries"] == {
-        "special": [{"path": "/home/alice/.agents/bin/special", "source": "path", "fault": None}],
+        "special": [
+            {
+                "path": "/home/alice/.agents/bin/special",
+                "source": "path",
+                "fault": None,
+                "changers": [
+                    {"path": f"/home/alice{below}", **alice}
+                    for below in ("", "/.agents", "/.agents/bin", "/.agents/bin/special")
+                ],
+            }
+        ],
         "named": [
             {
                 "path": "/home/alice/.agents/bin/special",
@@ -598,14 +609,16 @@ def test_what_the_probe_sees(
             }
         ],
         # what is deployed and works is not searched for any further
-        "codex": [{"path": "/usr/local/bin/codex", "source": "deployed", "fault": None}],
+        "codex": [
+            {"path": "/usr/local/bin/codex", "source": "deployed", "fault": None, "changers": []}
+        ],
         "none": [
             {"path": "/home/kai/none", "source": "usual", "fault": "does not exist"},
             {"path": "/etc", "source": "usual", "fault": "is not a file"},
         ],
         "claude": [
             {"path": "/gone/claude", "source": "deployed", "fault": "does not exist"},
-            {"path": "/usr/local/bin/claude", "source": "path", "fault": None},
+            {"path": "/usr/local/bin/claude", "source": "path", "fault": None, "changers": []},
         ],
     }
     assert probe["logins"] == [
@@ -620,3 +633,65 @@ def test_what_the_probe_sees(
     )
     logins = run_module("kai_probe", arguments, check=True)["probe"]["logins"]
     assert [entry["logged_in"] for entry in logins] == [True, True]
+
+
+# /shared is reached through a link in a home; alice is a member of agents, bob has it as his own
+CHANGEABLE = """
+import grp, pwd, struct
+subprocess.run(['groupadd', 'agents'], check=True)
+subprocess.run(['useradd', '--gid', 'agents', 'erin'], check=True)
+subprocess.run(['usermod', '--append', '--groups', 'agents', 'alice'], check=True)
+def install(path, mode, group='root', owner='root'):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    pathlib.Path(path).write_text('#!/bin/sh\\n')
+    os.chmod(path, mode)
+    shutil.chown(path, owner, group)
+install('/changeable/group/agent', 0o775, 'agents')
+install('/changeable/nobodys/agent', 0o775, 'staff')
+install('/changeable/listed/agent', 0o755)
+os.makedirs('/home/bob/agents')
+shutil.chown('/home/bob', 'bob', 'bob')
+os.symlink('/changeable/listed/agent', '/home/bob/agents/agent')
+install('/changeable/sticky/agent', 0o755)
+os.chmod('/changeable/sticky', 0o1777)
+bob = pwd.getpwnam('bob').pw_uid
+entries = [(1, 7, -1), (2, 6, bob), (4, 5, -1), (16, 7, -1), (32, 5, -1)]
+packed = b''.join(struct.pack('<HHi', *entry) for entry in entries)
+os.setxattr('/changeable/listed', 'system.posix_acl_access', struct.pack('<I', 2) + packed)
+"""
+
+
+def test_who_may_change_a_program(
+    machine: "Machine", run_module: RunModule, contract: dict[str, Any]
+) -> None:
+    python(machine, CHANGEABLE)
+    paths = {
+        "group": "/changeable/group/agent",
+        "nobodys": "/changeable/nobodys/agent",
+        "listed": "/home/bob/agents/agent",
+        "sticky": "/changeable/sticky/agent",
+    }
+    arguments = {
+        "service_user": "kai",
+        "os_users": ["alice", "bob"],
+        "install_dir": "/opt/kai",
+        "env_file": "/etc/probe/env",
+        "sudoers_file": "/etc/sudoers.d/probe",
+        "platforms": contract["platforms"],
+        "binaries": [
+            {"backend": name, "name": name, "wanted": path, "usual_places": {}, "accounts": []}
+            for name, path in paths.items()
+        ],
+    }
+    seen = run_module("kai_probe", arguments)["probe"]["binaries"]
+
+    def place(path: str, *accounts: str, everybody: bool = False) -> dict[str, Any]:
+        return {"path": path, "accounts": list(accounts), "everybody": everybody}
+
+    assert {name: seen[name][0]["changers"] for name in seen} == {
+        "group": [place("/changeable/group/agent", "alice", "erin")],
+        # a group without members, as Debian has one in /usr/local
+        "nobodys": [],
+        "listed": [place("/home/bob", "bob"), place("/changeable/listed", "bob")],
+        "sticky": [place("/changeable/sticky", everybody=True)],
+    }
