@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from .configuration import variable
 from .paths import fault_of_path, fault_of_search_directory
-from .people import names_of
-from .problems import Problem
+from .people import names_of, os_users
+from .problems import Problem, listed
+from .trusted_paths import harmful, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,11 +33,13 @@ class Binary:
     """The chosen binary of a backend.
 
     source: one of SOURCES.
+    changers: who besides root may change it, as the probe tells; None where that cannot be seen.
     """
 
     backend: str
     path: str
     source: str
+    changers: Sequence[Mapping[str, Any]] | None
 
 
 def backends_in_use(configuration: Configuration) -> list[str]:
@@ -71,20 +74,27 @@ def choose_binary(
     backend: str,
     candidates: Sequence[Mapping[str, Any]],
 ) -> tuple[Binary | None, list[Problem]]:
-    """Return the binary to use for a backend in use, or the problem that leaves none.
+    """Return the binary to use for a backend in use, and the problem with it or with finding one.
 
     candidates: what the probe saw, best first: path, source (one of SOURCES), fault (None when
-    every account that runs it can execute it, else the reason in words).
+    every account that runs it can execute it, else the reason in words) and, without a fault,
+    changers. One through which an account gains power over another comes last.
     """
     binary = contract["backends"][backend]["binary"]
     setting = binary["setting"]
     where = variable(setting)
     people = names_of(configuration.people, backend)
     tried = []
+    risky: tuple[Binary, list[Problem]] | None = None
     for candidate in candidates:
         fault = candidate["fault"] or _fault_of_place(binary, candidate["path"])
         if fault is None:
-            return Binary(backend, candidate["path"], candidate["source"]), []
+            chosen = Binary(backend, candidate["path"], candidate["source"], candidate["changers"])
+            danger = _danger(contract, configuration, chosen)
+            if danger is None:
+                return chosen, []
+            risky = risky or (chosen, [danger])
+            continue
         tried.append(f"{candidate['path']} {fault}")
         if candidate["source"] == "host_vars":
             return None, [
@@ -96,15 +106,51 @@ def choose_binary(
                     f"make install {setting}=/absolute/path",
                 )
             ]
-    return None, [
-        Problem(
-            where,
-            f"no {backend} on the host" + (f" ({'; '.join(tried)})" if tried else ""),
-            f"{backend} installed for {people}",
-            f"install {backend} where all of them can execute it, or run "
-            f"make install {setting}=/absolute/path",
-        )
-    ]
+    return risky or (
+        None,
+        [
+            Problem(
+                where,
+                f"no {backend} on the host" + (f" ({'; '.join(tried)})" if tried else ""),
+                f"{backend} installed for {people}",
+                f"install {backend} where all of them can execute it, or run "
+                f"make install {setting}=/absolute/path",
+            )
+        ],
+    )
+
+
+def notes_on_trust(
+    contract: Mapping[str, Any], configuration: Configuration, binary: Binary
+) -> list[str]:
+    """Return what a person should know of who may change a binary."""
+    runs = listed(runners(contract, configuration, binary.backend))
+    if binary.changers is None:
+        return [f"Who may change {binary.path}, which {runs} runs, could not be seen."]
+    if not binary.changers:
+        return []
+    return [f"{binary.path} can be changed by {in_words(binary.changers)}; it runs as {runs}."]
+
+
+def _danger(
+    contract: Mapping[str, Any], configuration: Configuration, binary: Binary
+) -> Problem | None:
+    """Return the problem that one account could act as another through a binary, if any."""
+    if configuration.host["trust_user_binaries"]:
+        return None
+    runs = runners(contract, configuration, binary.backend)
+    untrusted = [configuration.host["service_user"], *os_users(configuration.people)]
+    found = harmful(binary.changers or (), runs, untrusted)
+    if not found:
+        return None
+    paths = " ".join(entry["path"] for entry in found)
+    return Problem(
+        variable(contract["backends"][binary.backend]["binary"]["setting"]),
+        f"{binary.path!r}, which can be changed by {in_words(found)}",
+        f"a program that only root can change, because it runs as {listed(runs)}",
+        f"install {binary.backend} where only root can write, or take the right away (chown root: "
+        f"{paths}; chmod go-w {paths}), or accept it with {variable('trust_user_binaries')}: true",
+    )
 
 
 def _fault_of_place(binary: Mapping[str, Any], path: str) -> str | None:

@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from typing import TYPE_CHECKING, Any
 
 from .adoption import adoption_notes, lost_rules
-from .binaries import Binary, agent_account, backends_in_use, choose_binary, runners
+from .binaries import (
+    Binary,
+    agent_account,
+    backends_in_use,
+    choose_binary,
+    notes_on_trust,
+    runners,
+)
 from .configuration import applies, canonical_key, env_of, variable
 from .logins import login_files, login_notice, logins
 from .obstacles import (
@@ -22,6 +30,7 @@ from .obstacles import (
 from .people import os_users
 from .problems import Problem
 from .proofs import agent_proofs, file_proofs
+from .sudoers import kill_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,6 +132,7 @@ def desired_state(
                     f"{backend} is taken from {chosen.path}, a guess: nothing on the host or in "
                     f"host_vars names it."
                 )
+            notes += notes_on_trust(contract, configuration, chosen)
     paths = {backend: binary.path for backend, binary in binaries.items()}
     places = {
         "install_dir": configuration.host["install_dir"],
@@ -152,7 +162,7 @@ def desired_state(
         "missing_accounts": [
             name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
         ],
-        "sudo": _sudo(contract, configuration, probe, paths, search_path),
+        "sudo": _sudo(contract, configuration, probe, paths),
         "unit": {
             **platform["unit"],
             "environment": {
@@ -178,9 +188,9 @@ def desired_state(
     }
 
 
-def vars_of(binary: Binary) -> dict[str, str]:
+def vars_of(binary: Binary) -> dict[str, Any]:
     """Return a chosen binary as plain data."""
-    return {"path": binary.path, "source": binary.source}
+    return {"path": binary.path, "source": binary.source, "changers": binary.changers}
 
 
 def _lost_keys(
@@ -217,14 +227,17 @@ def _search_path(
     places: Mapping[str, str],
     paths: Mapping[str, str],
 ) -> list[str]:
-    # a backend that the bot starts by its bare name must be found first, by sudo and by the service
-    first = [
+    usual = [directory.format(**places) for directory in platform["search_path"]]
+    return list(dict.fromkeys([*_started_by_name(contract, paths), *usual]))
+
+
+def _started_by_name(contract: Mapping[str, Any], paths: Mapping[str, str]) -> list[str]:
+    """Return where the backends are that the bot starts by bare name: they must be found first."""
+    return [
         posixpath.dirname(path)
         for backend, path in paths.items()
         if contract["backends"][backend]["binary"]["started_by"] == "name"
     ]
-    usual = [directory.format(**places) for directory in platform["search_path"]]
-    return list(dict.fromkeys([*first, *usual]))
 
 
 def _env(
@@ -253,7 +266,6 @@ def _sudo(
     configuration: Configuration,
     probe: Mapping[str, Any],
     paths: Mapping[str, str],
-    search_path: list[str],
 ) -> dict[str, Any]:
     service_user = configuration.host["service_user"]
     reads = [entry["path"] for entry in contract["protected_files"].values()]
@@ -262,33 +274,71 @@ def _sudo(
         for entry in contract["protected_files"].values()
         if "write" in entry["access"]
     ]
-    agents = []
-    env_keep: list[str] = []
-    for backend, path in paths.items():
-        entry = contract["backends"][backend]
-        accounts = [
-            account
-            for account in runners(contract, configuration, backend)
-            if account != service_user
-        ]
-        agents += [
-            {"account": account, "command": path, "tags": entry["sudo_tags"], "backend": backend}
-            for account in accounts
-        ]
-        mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
-        if accounts:
-            env_keep += entry["login"].get(mode, {}).get("env_keep", [])
+    agents = [
+        {"account": account, "command": path, "backend": backend}
+        for backend, path in paths.items()
+        for account in runners(contract, configuration, backend)
+        if account != service_user
+    ]
+    behind_sudo = {agent["backend"]: agent["command"] for agent in agents}
+    # sudo gives this PATH to the agents too, so nothing of the service user's own belongs there
+    usual = [
+        place
+        for place in contract["platforms"][probe["platform"]]["search_path"]
+        if place[0] == "/"
+    ]
     return {
         "path": contract["sudoers"]["path"],
         "mode": contract["sudoers"]["mode"],
-        "secure_path": search_path,
-        "env_keep": env_keep,
+        "secure_path": list(dict.fromkeys([*_started_by_name(contract, behind_sudo), *usual])),
+        "env_keep": list(
+            dict.fromkeys(
+                key
+                for backend in behind_sudo
+                for key in contract["backends"][backend]["spawn"]["chat"]["preserve_env"]
+            )
+        ),
+        "environments": _environments(contract, configuration, behind_sudo),
         "reads": reads,
         "writes": writes,
         "agents": agents,
         "kill_accounts": list(dict.fromkeys(agent["account"] for agent in agents)),
+        "kill_arguments": kill_arguments(
+            contract["sudoers"]["kill_arguments"], probe["sudo"]["version"]
+        ),
         "tools": probe["tools"],
     }
+
+
+def _environments(
+    contract: Mapping[str, Any], configuration: Configuration, paths: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return which variables pass sudo only in certain calls: alias, command, arguments, env_keep.
+
+    arguments: how those of such a call begin, empty when every call is meant.
+    """
+    found = []
+    for backend, path in paths.items():
+        entry = contract["backends"][backend]
+        mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
+        calls: dict[str, tuple[list[str], list[str]]] = {
+            "login": ([], entry["login"].get(mode, {}).get("env_keep", []))
+        }
+        for purpose, spawn in entry["spawn"].items():
+            if purpose != "chat":
+                fixed = itertools.takewhile(lambda word: "{" not in word, spawn["arguments"])
+                calls[purpose] = (list(fixed), spawn["preserve_env"])
+        found += [
+            {
+                "alias": f"KAI_{backend}_{purpose}".upper(),
+                "command": path,
+                "arguments": " ".join(arguments),
+                "env_keep": keys,
+            }
+            for purpose, (arguments, keys) in calls.items()
+            if keys
+        ]
+    return found
 
 
 def _private_directories(

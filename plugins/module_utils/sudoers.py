@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from .paths import fault_of_path, fault_of_search_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
 
 MAIN_POLICY = "/etc/sudoers"
 
@@ -42,6 +43,17 @@ def sudoers_command(path: str) -> str:
     if fault:
         raise ValueError(f"{path!r} {fault}")
     return re.sub(r"([,:= #])", r"\\\1", path)
+
+
+def kill_arguments(known: Mapping[str, Any], said: str) -> list[str]:
+    """Return the arguments of kill that rules allow, as narrow as this sudo can express.
+
+    known: ``sudoers.kill_arguments`` of the contract. said: what ``sudo -V`` says.
+    """
+    since = tuple(int(part) for part in known["regular_expressions_since"].split("."))
+    if (sudo_version(said) or (0, 0, 0)) >= since:
+        return [known["regular_expression"]]
+    return list(known["patterns"])
 
 
 def secure_path(directories: Iterable[str]) -> str:

@@ -91,10 +91,13 @@ def harmful(
     ]
 
 
-def in_words(entry: Mapping[str, Any]) -> str:
-    """Return one of the ``changers`` for a sentence that begins with 'can be changed by'."""
-    accounts = "everybody" if entry["everybody"] else ", ".join(entry["accounts"])
-    return f"{accounts} ({entry['path']})"
+def in_words(found: Iterable[Mapping[str, Any]]) -> str:
+    """Return the ``changers`` for a sentence, each with the places that let them."""
+    places: dict[str, list[str]] = {}
+    for entry in found:
+        for who in ["everybody"] if entry["everybody"] else entry["accounts"]:
+            places.setdefault(who, []).append(entry["path"])
+    return " and ".join(f"{who} (through {', '.join(paths)})" for who, paths in places.items())
 
 
 def places_of(path: str, search_path: Sequence[str] = ()) -> list[Place]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .accounts import fault_of_account
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?\Z")
 _URL = re.compile(r"https://[^\s/]+\S*\Z")
+# more than any float needs without an exponent
+_LONGEST_NUMBER = 400
 _BOOLEANS = {
     "true": True,
     "yes": True,
@@ -95,8 +98,9 @@ def env_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
         return ",".join(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return f"{value:.1f}"
+    if isinstance(value, float):
+        # no exponent: what is read takes none, as 1e3 is text for one YAML and a number for another
+        return format(Decimal(repr(value)), "f")
     return str(value)
 
 
@@ -142,16 +146,12 @@ def _integer(spec: Mapping[str, Any], raw: Any) -> int:
 
 
 def _number(spec: Mapping[str, Any], raw: Any) -> float:
-    if isinstance(raw, float) and math.isfinite(raw):
-        number: float | None = raw
-    else:
-        usable = isinstance(raw, (int, str)) and not isinstance(raw, bool)
-        text = str(raw).strip() if usable else ""
-        number = None
-        if _NUMBER.match(text) and len(text) <= 40:
-            number = float(text) if "." in text else int(text)
-    if number is not None and _in_range(spec, number):
-        return number
+    usable = isinstance(raw, (int, float, str)) and not isinstance(raw, bool)
+    text = env_text(raw).strip() if usable else ""
+    if _NUMBER.match(text) and len(text) <= _LONGEST_NUMBER and math.isfinite(float(text)):
+        number = float(text) if "." in text or isinstance(raw, float) else int(text)
+        if _in_range(spec, number):
+            return number
     raise UnacceptableValue(_range_in_words(spec))
 
 

@@ -38,7 +38,12 @@ class HostWith(HostView):
             "service": {"active": False},
             "binaries": {
                 agent["backend"]: [
-                    {"path": f"/usr/bin/{agent['name']}", "source": "path", "fault": None}
+                    {
+                        "path": f"/usr/bin/{agent['name']}",
+                        "source": "path",
+                        "fault": None,
+                        "changers": [],
+                    }
                 ]
                 for agent in request["binaries"]
                 if agent["backend"] in self.agents

@@ -424,6 +424,7 @@ def test_settings_of_the_installation() -> None:
     assert {name: spec.get("default") for name, spec in host.items()} == {
         "service_user": "kai",
         "create_os_users": False,
+        "trust_user_binaries": False,
         "install_dir": "/opt/kai",
         "data_dir": "/var/lib/kai",
         "source": None,
@@ -630,21 +631,19 @@ def test_no_other_way_to_start_an_agent() -> None:
     assert spawns == [(backend, purpose) for backend, purpose, *_ in SPAWNS]
 
 
-# Kai runtime contract, section 4.1: claude and goose by bare name, codex by CODEX_BIN; sudo
-# rules for claude and codex only
+# Kai runtime contract, section 4.1: claude and goose by bare name, codex by CODEX_BIN
 @pytest.mark.parametrize(
-    ("backend", "setting", "started_by", "tags"),
+    ("backend", "setting", "started_by"),
     [
-        ("claude", "CLAUDE_BIN", "name", ["SETENV", "NOPASSWD"]),
-        ("codex", "CODEX_BIN", "setting", ["SETENV", "NOPASSWD"]),
-        ("goose", "GOOSE_BIN", "name", []),
+        ("claude", "CLAUDE_BIN", "name"),
+        ("codex", "CODEX_BIN", "setting"),
+        ("goose", "GOOSE_BIN", "name"),
     ],
 )
-def test_program_of_a_backend(backend: str, setting: str, started_by: str, tags: list[str]) -> None:
+def test_program_of_a_backend(backend: str, setting: str, started_by: str) -> None:
     binary = BACKENDS[backend]["binary"]
     assert (binary["setting"], binary["name"]) == (setting, backend)
     assert binary["started_by"] == started_by
-    assert BACKENDS[backend]["sudo_tags"] == tags
 
 
 def test_usual_places_of_kais_own_installer() -> None:
@@ -1121,13 +1120,14 @@ def test_programs_are_paths_of_their_backend() -> None:
         assert (spec["written"] == "never") is (entry["binary"]["started_by"] == "name")
 
 
-def test_sudo_tags_go_with_the_use_of_sudo() -> None:
+def test_calls_behind_sudo_can_be_told_apart() -> None:
+    """Variables pass sudo by how the arguments of a call begin; chat may begin with anything."""
     for name, entry in BACKENDS.items():
-        spawns = entry["spawn"].values()
-        wrapped = any(spawn["as_os_user"] for spawn in spawns)
-        preserving = any(spawn["preserve_env"] for spawn in spawns)
-        assert ("NOPASSWD" in entry["sudo_tags"]) is wrapped, name
-        assert ("SETENV" in entry["sudo_tags"]) is preserving, name
+        for purpose, spawn in entry["spawn"].items():
+            if purpose != "chat":
+                first = spawn["arguments"][0]
+                assert re.fullmatch("[a-z-]+", first), (name, purpose)
+                assert first != entry["spawn"]["chat"]["arguments"][0], (name, purpose)
 
 
 def test_variables_of_agents_are_known() -> None:

@@ -191,6 +191,7 @@ def test_only_the_installation_has_defaults(options: dict[str, Any]) -> None:
         "kai_install_release": "1",
         "kai_install_service_user": "kai",
         "kai_install_create_os_users": False,
+        "kai_install_trust_user_binaries": False,
         "kai_install_install_dir": "/opt/kai",
         "kai_install_data_dir": "/var/lib/kai",
         "kai_install_health_timeout": 120,

@@ -45,7 +45,8 @@ class Bot:
     def agent_rules(self) -> list[str]:
         """Return the sudo rules that start agents."""
         lines = self.read("/etc/sudoers.d/kai").splitlines()
-        return [line for line in lines if "SETENV" in line and not line.startswith("#")]
+        agents = [line for line in lines if "ALL=(" in line and "ALL=(root)" not in line]
+        return [line for line in agents if "/bin/kill" not in line]
 
     def health(self) -> dict[str, Any]:
         """Return what the running bot says of itself."""

@@ -42,12 +42,12 @@ def test_acceptance_2_config_asks_for_the_path_of_codex(switch: Switch, desk: De
 def test_acceptance_3_the_path_reaches_env_and_sudoers(switch: Switch) -> None:
     assert switch.settings["kai_install_codex_bin"] == CODEX
     assert switch.env["CODEX_BIN"] == CODEX
-    assert switch.rules == [f"kai ALL=(alice) SETENV: NOPASSWD: {CODEX}"]
+    assert switch.rules == [f"kai ALL=(alice) NOPASSWD: {CODEX}"]
 
 
 def test_acceptance_4_sudo_make_install_works_without_a_prefix(first_install: FirstInstall) -> None:
     assert first_install.env["CODEX_BIN"] == CODEX
-    assert first_install.rules == [f"kai ALL=(alice) SETENV: NOPASSWD: {CODEX}"]
+    assert first_install.rules == [f"kai ALL=(alice) NOPASSWD: {CODEX}"]
 
 
 def test_acceptance_5_hints_name_the_login_of_each_os_user(switch: Switch) -> None:

@@ -7,7 +7,7 @@ from tests.issue_486.hosts import CODEX, OTHER_CODEX, Checkout
 
 
 def rule(path: str) -> str:
-    return f"kai ALL=(alice) SETENV: NOPASSWD: {path}"
+    return f"kai ALL=(alice) NOPASSWD: {path}"
 
 
 def test_bug_2_sudo_make_install_needs_nothing_in_the_environment(

@@ -28,7 +28,7 @@ def test_bug_4_a_working_path_outlives_its_line_in_host_vars(installed: Desk, bo
     forget_the_path(installed)
     assert "changed:\n  nothing" in installed.install()
     assert bot.env()["CODEX_BIN"] == OTHER_CODEX
-    assert bot.agent_rules() == [f"kai ALL=(alice) SETENV: NOPASSWD: {OTHER_CODEX}"]
+    assert bot.agent_rules() == [f"kai ALL=(alice) NOPASSWD: {OTHER_CODEX}"]
 
     # nor when no codex is left in PATH
     bot.machine.run(["rm", CODEX])

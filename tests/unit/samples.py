@@ -59,7 +59,9 @@ def probe(**seen: Any) -> dict[str, Any]:
         "service": {"active": False, "enabled": False, "pid": 0},
         "env_keys": [],
         "binaries": {
-            name: [{"path": f"/usr/local/bin/{name}", "source": "path", "fault": None}]
+            name: [
+                {"path": f"/usr/local/bin/{name}", "source": "path", "fault": None, "changers": []}
+            ]
             for name in ("claude", "codex", "goose")
         },
         "logins": [],

@@ -12,7 +12,7 @@ Contract = dict[str, Any]
 
 
 def seen(path: str, source: str, fault: str | None = None) -> dict[str, Any]:
-    return {"path": path, "source": source, "fault": fault}
+    return {"path": path, "source": source, "fault": fault, "changers": []}
 
 
 @pytest.fixture(scope="module")

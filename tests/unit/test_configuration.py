@@ -143,7 +143,14 @@ def test_the_bot_starts_with_whatever_is_accepted(
 def samples_probe(agents_directory: Path) -> dict[str, Any]:
     return probe(
         binaries={
-            name: [{"path": str(agents_directory / name), "source": "path", "fault": None}]
+            name: [
+                {
+                    "path": str(agents_directory / name),
+                    "source": "path",
+                    "fault": None,
+                    "changers": [],
+                }
+            ]
             for name in ("claude", "codex", "goose")
         }
     )

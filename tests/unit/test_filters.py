@@ -199,8 +199,12 @@ def rendered(render: Render, contract: Contract) -> Callable[[str], str]:
     )
     seen = probe(
         binaries={
-            "claude": [{"path": "/opt/a b/claude", "source": "path", "fault": None}],
-            "codex": [{"path": "/opt/c,d/codex=1", "source": "path", "fault": None}],
+            "claude": [
+                {"path": "/opt/a b/claude", "source": "path", "fault": None, "changers": []}
+            ],
+            "codex": [
+                {"path": "/opt/c,d/codex=1", "source": "path", "fault": None, "changers": []}
+            ],
         }
     )
     desired = render(
@@ -253,8 +257,19 @@ def test_the_sudoers_drop_in(rendered: Callable[[str], str]) -> None:
     text = rendered("sudoers.j2")
     rules = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert rules == [
-        'Defaults:kai secure_path="/opt/a b:/home/kai/.local/bin:/usr/local/bin:/usr/bin:/bin"',
-        'Defaults:kai env_keep += "OPENAI_API_KEY"',
+        'Defaults:kai secure_path="/opt/a b:/usr/local/bin:/usr/bin:/bin"',
+        'Defaults:kai env_reset, !setenv, env_keep="KAI_WEBHOOK_SECRET TMPDIR"',
+        "Cmnd_Alias KAI_CODEX_LOGIN = /opt/c\\,d/codex\\=1",
+        'Defaults!KAI_CODEX_LOGIN env_keep += "OPENAI_API_KEY"',
+        "Cmnd_Alias KAI_CODEX_MEMORY = /opt/c\\,d/codex\\=1 exec --json,"
+        " /opt/c\\,d/codex\\=1 exec --json *",
+        'Defaults!KAI_CODEX_MEMORY env_keep += "CODEX_HOME OPENAI_API_KEY OPENAI_BASE_URL"',
+        "Cmnd_Alias KAI_CODEX_REVIEW = /opt/c\\,d/codex\\=1 exec --json --model,"
+        " /opt/c\\,d/codex\\=1 exec --json --model *",
+        'Defaults!KAI_CODEX_REVIEW env_keep += "CODEX_HOME OPENAI_API_KEY OPENAI_BASE_URL"',
+        "Cmnd_Alias KAI_CLAUDE_MEMORY = /opt/a\\ b/claude --print, /opt/a\\ b/claude --print *",
+        "Defaults!KAI_CLAUDE_MEMORY env_keep +="
+        ' "CLAUDE_CONFIG_DIR ANTHROPIC_API_KEY ANTHROPIC_BASE_URL"',
         "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/env",
         "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/users.yaml",
         "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/services.yaml",
@@ -262,10 +277,10 @@ def test_the_sudoers_drop_in(rendered: Callable[[str], str]) -> None:
         "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/totp.secret",
         "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/totp.attempts",
         "kai ALL=(root) NOPASSWD: /usr/bin/tee /etc/kai/totp.attempts",
-        "kai ALL=(alice) SETENV: NOPASSWD: /opt/c\\,d/codex\\=1",
-        "kai ALL=(bob) SETENV: NOPASSWD: /opt/a\\ b/claude",
-        "kai ALL=(alice) NOPASSWD: /bin/kill",
-        "kai ALL=(bob) NOPASSWD: /bin/kill",
+        "kai ALL=(alice) NOPASSWD: /opt/c\\,d/codex\\=1",
+        "kai ALL=(bob) NOPASSWD: /opt/a\\ b/claude",
+        "kai ALL=(alice) NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$",
+        "kai ALL=(bob) NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$",
     ]
     # a later look at the host reads the same back
     assert commands_by_account(text)[-4:] == [

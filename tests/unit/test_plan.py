@@ -115,9 +115,9 @@ def test_sudo_rules_for_the_pairs_in_use_and_no_others(contract: Contract) -> No
     desired = plan(contract, ADA, BEN, CEM, DIA, {**BEN, "telegram_id": 5, "name": "Eli"})
     assert desired["problems"] == []
     sudo = desired["sudo"]
-    assert [(agent["account"], agent["command"], agent["tags"]) for agent in sudo["agents"]] == [
-        ("alice", "/usr/local/bin/codex", ["SETENV", "NOPASSWD"]),
-        ("bob", "/usr/local/bin/claude", ["SETENV", "NOPASSWD"]),
+    assert [(agent["account"], agent["command"]) for agent in sudo["agents"]] == [
+        ("alice", "/usr/local/bin/codex"),
+        ("bob", "/usr/local/bin/claude"),
     ]
     assert sudo["kill_accounts"] == ["alice", "bob"]
     assert sudo["reads"] == [
@@ -130,12 +130,42 @@ def test_sudo_rules_for_the_pairs_in_use_and_no_others(contract: Contract) -> No
     ]
     assert sudo["writes"] == ["/etc/kai/totp.attempts"]
     assert (sudo["path"], sudo["mode"]) == ("/etc/sudoers.d/kai", "0440")
-    assert sudo["env_keep"] == []
+    assert sudo["env_keep"] == ["KAI_WEBHOOK_SECRET", "TMPDIR"]
+    assert [
+        (call["alias"], call["arguments"], call["env_keep"]) for call in sudo["environments"]
+    ] == [
+        ("KAI_CODEX_MEMORY", "exec --json", ["CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"]),
+        (
+            "KAI_CODEX_REVIEW",
+            "exec --json --model",
+            ["CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"],
+        ),
+        (
+            "KAI_CLAUDE_MEMORY",
+            "--print",
+            ["CLAUDE_CONFIG_DIR", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"],
+        ),
+    ]
 
 
 def test_nobody_with_an_account_means_no_agent_rule(contract: Contract) -> None:
     sudo = plan(contract, CEM, DIA)["sudo"]
     assert (sudo["agents"], sudo["kill_accounts"]) == ([], [])
+    assert (sudo["env_keep"], sudo["environments"]) == ([], [])
+
+
+@pytest.mark.parametrize("now", [[ADA], [{**ADA, "agent_backend": "claude"}], [CEM]])
+def test_who_goes_takes_the_rules_along(contract: Contract, now: list[dict[str, Any]]) -> None:
+    before, after = (plan(contract, *people)["sudo"] for people in ([ADA, BEN], now))
+    rules = [(agent["account"], agent["backend"]) for agent in after["agents"]]
+    backend = now[0].get("agent_backend", "claude")
+    assert rules == ([("alice", backend)] if now[0].get("os_user") else [])
+    assert after["kill_accounts"] == [account for account, _ in rules]
+    assert len(before["agents"]) == 2
+    others = {"codex", "claude"} - {backend for _, backend in rules}
+    assert not any(
+        other.upper() in call["alias"] for call in after["environments"] for other in others
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +180,8 @@ def test_the_key_passes_sudo_only_for_codex_behind_sudo(
     contract: Contract, people: list[dict[str, Any]], kept: list[str]
 ) -> None:
     settings = {"codex_auth_mode": "api_key", "openai_api_key": "k"}
-    assert plan(contract, *people, **settings)["sudo"]["env_keep"] == kept
+    calls = plan(contract, *people, **settings)["sudo"]["environments"]
+    assert [key for call in calls if not call["arguments"] for key in call["env_keep"]] == kept
 
 
 def test_the_environment_file(contract: Contract) -> None:
@@ -172,16 +203,21 @@ def test_the_environment_file(contract: Contract) -> None:
 
 
 def test_a_binary_that_is_started_by_its_name_is_found_first(contract: Contract) -> None:
+    works = {"fault": None, "changers": []}
     seen = probe(
         binaries={
-            "claude": [{"path": "/home/kai/.claude/bin/claude", "source": "path", "fault": None}],
-            "codex": [{"path": "/opt/codex/codex", "source": "usual", "fault": None}],
-            "goose": [{"path": "/usr/bin/goose", "source": "deployed", "fault": None}],
+            "claude": [{**works, "path": "/opt/claude/bin/claude", "source": "path"}],
+            "codex": [{**works, "path": "/opt/codex/codex", "source": "usual"}],
+            "goose": [{**works, "path": "/home/kai/bin/goose", "source": "deployed"}],
         }
     )
     desired = plan(contract, ADA, BEN, DIA, seen=seen)
-    path = ["/home/kai/.claude/bin", "/usr/bin", "/home/kai/.local/bin", "/usr/local/bin", "/bin"]
-    assert desired["sudo"]["secure_path"] == path
+    path = ["/opt/claude/bin", "/home/kai/bin", "/home/kai/.local/bin", "/usr/local/bin"]
+    path += ["/usr/bin", "/bin"]
+    # what the service user can write is nothing that another account looks for programs in
+    assert desired["sudo"]["secure_path"] == [
+        entry for entry in path if not entry.startswith("/home/kai")
+    ]
     assert desired["unit"]["environment"] == {
         "PATH": ":".join(path),
         "KAI_INSTALL_DIR": "/opt/kai/current",
@@ -192,7 +228,11 @@ def test_a_binary_that_is_started_by_its_name_is_found_first(contract: Contract)
         "codex is taken from /opt/codex/codex, a guess: nothing on the host or in host_vars names "
         "it."
     ]
-    assert desired["binaries"]["codex"] == {"path": "/opt/codex/codex", "source": "usual"}
+    assert desired["binaries"]["codex"] == {
+        "path": "/opt/codex/codex",
+        "source": "usual",
+        "changers": [],
+    }
 
 
 def test_the_model_is_filled_in_where_the_inherited_one_does_not_fit(contract: Contract) -> None:

@@ -77,8 +77,14 @@ def test_only_power_over_another_account_is_harmful(
 
 
 def test_a_sentence_names_who_and_where() -> None:
-    assert in_words(entry("alice", "bob")) == "alice, bob (/p)"
-    assert in_words(entry("alice", everybody=True)) == "everybody (/p)"
+    found = [
+        {"path": "/a", "accounts": ["alice", "bob"], "everybody": False},
+        {"path": "/a/b", "accounts": ["bob"], "everybody": False},
+        {"path": "/tmp", "accounts": ["bob"], "everybody": True},
+    ]
+    assert in_words(found) == (
+        "alice (through /a) and bob (through /a, /a/b) and everybody (through /tmp)"
+    )
 
 
 def test_the_way_to_a_program_follows_links_and_interpreters(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_anything_is_read_or_refused_and_what_is_read_is_read_again(
         assert math.isfinite(value)
     if spec["type"] != "list":
         # the text that the bot is given means the same value
-        assert read_value(CONTRACT, spec, env_text(value)) == value or "e" in env_text(value)
+        assert read_value(CONTRACT, spec, env_text(value)) == value
     assert read_value(CONTRACT, spec, value) == value
 
 

@@ -49,7 +49,12 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
     names = [name for program in contract["programs"] for name in program["names"]]
     seen = probe(programs={name: f"/usr/bin/{name}" for name in names})
     if "CODEX_BIN" in expected:
-        works = {"path": expected["CODEX_BIN"], "source": "host_vars", "fault": None}
+        works = {
+            "path": expected["CODEX_BIN"],
+            "source": "host_vars",
+            "fault": None,
+            "changers": [],
+        }
         seen["binaries"]["codex"] = [works]
     desired = render(DESIRED, given=variables, contract=contract, seen=seen)
     assert desired["problems"] == []

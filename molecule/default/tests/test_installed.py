@@ -35,8 +35,8 @@ SUDO_LIST = sorted(
     [
         *(f"(root) NOPASSWD: /usr/bin/cat {path}" for path in READS),
         "(root) NOPASSWD: /usr/bin/tee /etc/kai/totp.attempts",
-        *(f"({account}) SETENV: NOPASSWD: {path}" for account, path in AGENTS.items()),
-        *(f"({account}) NOPASSWD: /bin/kill" for account in AGENTS),
+        *(f"({account}) NOPASSWD: {path}" for account, path in AGENTS.items()),
+        *(f"({account}) NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$" for account in AGENTS),
     ]
 )
 
@@ -140,7 +140,7 @@ def test_the_sudo_policy_is_valid(host: Host) -> None:
 
 def test_each_person_has_exactly_one_agent_rule(host: Host) -> None:
     text = host.file("/etc/sudoers.d/kai").content_string
-    rules = re.findall(r"^kai ALL=\((\S+)\) SETENV: NOPASSWD: (.+)$", text, re.MULTILINE)
+    rules = re.findall(r"^kai ALL=\((\S+)\) NOPASSWD: (/usr/local/.+)$", text, re.MULTILINE)
     assert sorted(rules) == sorted(AGENTS.items())
     assert set(re.findall(r"ALL=\((\S+)\)", text)) == {"root", *AGENTS}
 
