@@ -1,0 +1,222 @@
+"""What the service user can do through sudo after an install: what the bot needs, no more.
+
+The agents of this host print what they are given, so that the real sudo says what passes.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.machine.site import Site
+from tests.testbed.machines import Machine
+
+ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
+BEN = {"telegram_id": 2, "name": "Ben", "os_user": "bob", "agent_backend": "claude"}
+AGENTS = {"codex": ("alice", "/opt/agents/codex"), "claude": ("bob", "/opt/agents/claude")}
+
+# an agent tells its arguments and its environment, and waits when it is told to
+AGENT = """#!/usr/bin/python3
+import json, os, sys, time
+if "--version" in sys.argv:
+    print("9.9")
+elif "wait" in sys.argv:
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+else:
+    print(json.dumps({"arguments": sys.argv[1:], "environment": dict(os.environ)}))
+"""
+# what gives a program another meaning
+HOSTILE = (
+    *("LD_PRELOAD", "LD_LIBRARY_PATH", "NODE_OPTIONS", "PYTHONPATH", "PYTHONSTARTUP", "BASH_ENV"),
+    *("ENV", "PERL5OPT", "RUBYOPT", "GIT_SSH_COMMAND", "GIT_EXEC_PATH", "EDITOR", "SHELLOPTS"),
+    *("http_proxy", "XDG_CONFIG_HOME", "CLAUDE_CODE_SHELL", "TELEGRAM_BOT_TOKEN"),
+)
+# what sudo itself tells a program, and what it lets everybody pass when it is harmless
+SUDO_SETS = {"HOME", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", "USER", "PWD", "LANG", "LC_CTYPE"}
+
+
+@pytest.fixture(scope="module")
+def site(machine: Machine) -> Iterator[Site]:
+    for _, path in AGENTS.values():
+        machine.run(["install", "-D", "-m", "0755", "/dev/stdin", path], input=AGENT)
+    # ssh's socket below this home has to have a short path
+    with tempfile.TemporaryDirectory(prefix="desk-") as directory:
+        site = Site(machine, Path(directory))
+        site.set(
+            kai_install_users=[ADA, BEN],
+            **{f"kai_install_{name}_bin": path for name, (_, path) in AGENTS.items()},
+            kai_install_health_timeout=60,
+        )
+        site.install()
+        yield site
+
+
+ASK = """
+import json, os, subprocess, sys
+argv, environment = json.loads(sys.argv[1])
+done = subprocess.run(
+    argv, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **environment},
+    capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/",
+)
+print(json.dumps([done.returncode, done.stdout, done.stderr]))
+"""
+
+
+def ask(site: Site, argv: list[str], **environment: str) -> tuple[int, str, str]:
+    """Return exit code and output of a command of the service user."""
+    found = site.python(ASK, json.dumps([argv, environment]), user="kai")
+    code, out, err = json.loads(found)
+    return code, out, err
+
+
+def wrapped(contract: dict[str, Any], backend: str, purpose: str) -> list[str]:
+    """Return how Kai starts an agent (Kai runtime contract, section 4.1)."""
+    account, path = AGENTS[backend]
+    entry = contract["backends"][backend]
+    by_name = entry["binary"]["started_by"] == "name" and purpose == "chat"
+    spawn = entry["spawn"][purpose]
+    return [
+        *("sudo", "-H", "-u", account, "--preserve-env=" + ",".join(spawn["preserve_env"]), "--"),
+        entry["binary"]["name"] if by_name else path,
+        *spawn["arguments"],
+    ]
+
+
+CALLS = [
+    *(("claude", "chat"), ("claude", "memory")),
+    *(("codex", "chat"), ("codex", "memory"), ("codex", "review")),
+]
+
+
+@pytest.mark.parametrize(("backend", "purpose"), CALLS)
+def test_S4_what_kai_passes_arrives_and_nothing_else(
+    site: Site, contract: dict[str, Any], backend: str, purpose: str
+) -> None:
+    spawn = contract["backends"][backend]["spawn"][purpose]
+    every = {
+        key
+        for entry in contract["backends"].values()
+        for call in entry["spawn"].values()
+        for key in call["preserve_env"]
+    }
+    given = dict.fromkeys([*HOSTILE, *every], "/given")
+    argv = [*wrapped(contract, backend, purpose), "a 'b'\n*", ""]
+    code, out, err = ask(site, argv, **given)
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["arguments"] == [*spawn["arguments"], "a 'b'\n*", ""]
+    environment = told["environment"]
+    passed = {key for key, value in environment.items() if value == "/given"}
+    # glibc takes TMPDIR from every program that changes the user, sudo included
+    chat = set(contract["backends"][backend]["spawn"]["chat"]["preserve_env"])
+    assert passed == (set(spawn["preserve_env"]) | chat) - {"TMPDIR"}
+    others = {key for key in environment if not key.startswith("SUDO_")} - passed
+    assert others <= SUDO_SETS
+    assert environment["PATH"] == "/opt/agents:/usr/local/bin:/usr/bin:/bin"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *(["--preserve-env=" + key, "claude"] for key in HOSTILE if not key.startswith("LD_")),
+        *([key + "=x", "claude"] for key in ("LD_PRELOAD", "NODE_OPTIONS", "BASH_ENV")),
+        ["PATH=/home/kai", "claude"],
+        ["--preserve-env", "claude"],
+        ["--preserve-env=ANTHROPIC_API_KEY", "claude", "--input-format"],
+        ["--login", "claude"],
+        ["--shell"],
+        ["--edit", "/opt/agents/claude"],
+        ["/usr/bin/env", "claude"],
+        ["/opt/agents/../agents/claude2"],
+        ["/bin/kill", "-9", "-1"],
+        ["/bin/kill", "-9", "1", "-1"],
+        ["/bin/kill", "-s", "KILL", "1"],
+        ["/bin/kill", "-0", "1"],
+        ["/bin/kill"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_more_can_be_asked_of_sudo(site: Site, argv: list[str]) -> None:
+    given = dict.fromkeys([*HOSTILE, "ANTHROPIC_API_KEY"], "/given")
+    code, out, err = ask(site, ["sudo", "-n", "-u", "bob", *argv], **given)
+    assert (code, out) == (1, ""), err
+    assert any(
+        words in err for words in ("not allowed", "a password is required", "may not specify")
+    )
+
+
+KILL = """
+import signal, subprocess
+agent = subprocess.Popen(
+    ["sudo", "-n", "-H", "-u", "bob", "--", "claude", "wait"],
+    stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd="/",
+)
+pid = agent.stdout.readline().strip()
+for number in (signal.SIGCONT, signal.SIGKILL):
+    subprocess.run(["sudo", "-n", "-u", "bob", "/bin/kill", f"-{number.value}", pid], check=True)
+agent.wait(60)
+print(agent.returncode)
+"""
+
+
+def test_S8_the_bot_stops_an_agent(site: Site) -> None:
+    # sudo ends as its command did
+    assert site.python(KILL, user="kai") in ("-9\n", "137\n")
+
+
+def may(site: Site) -> list[str]:
+    """Return what sudo itself says the service user may run as somebody other than root."""
+    text = site.machine.run(["sudo", "-l", "-U", "kai"]).stdout
+    rules = (" ".join(line.split()) for line in text.splitlines())
+    return sorted(rule for rule in rules if rule.startswith("(") and not rule.startswith("(root)"))
+
+
+KILL_RULE = "NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$"
+
+
+def test_S9_who_goes_takes_the_rules_along(site: Site) -> None:
+    assert may(site) == [
+        f"(alice) {KILL_RULE}",
+        "(alice) NOPASSWD: /opt/agents/codex",
+        f"(bob) {KILL_RULE}",
+        "(bob) NOPASSWD: /opt/agents/claude",
+    ]
+    site.set(kai_install_users=[{**ADA, "agent_backend": "claude"}])
+    site.install()
+    assert may(site) == [f"(alice) {KILL_RULE}", "(alice) NOPASSWD: /opt/agents/claude"]
+    told = site.machine.run(["sudo", "-l", "-U", "kai"]).stdout
+    assert "CODEX" not in told
+
+
+def test_X7_a_program_that_another_account_may_change_is_refused(site: Site) -> None:
+    before, machine = site.state(), site.machine
+    for change in (["chown", "kai"], ["chown", "bob"], ["chmod", "o+w"]):
+        site.set(kai_install_users=[ADA, BEN])
+        machine.run([*change, "/opt/agents/codex"])
+        done = site.run("install")
+        [problem] = done.document["problems"]
+        assert done.code == 2
+        assert problem["where"] == "kai_install_codex_bin"
+        assert "'/opt/agents/codex', which can be changed by " in problem["found"]
+        assert "because it runs as alice" in problem["expected"]
+        assert "chown root: /opt/agents/codex; chmod go-w /opt/agents/codex" in problem["fix"]
+        assert site.state() == before
+        machine.run(["chown", "root", "/opt/agents/codex"])
+        machine.run(["chmod", "0755", "/opt/agents/codex"])
+
+
+def test_X7_one_that_is_trusted_or_is_the_runners_own_is_told_of(site: Site) -> None:
+    machine = site.machine
+    machine.run(["chown", "alice", "/opt/agents/codex"])
+    note = (
+        "/opt/agents/codex can be changed by alice (through /opt/agents/codex); it runs as alice."
+    )
+    assert note in site.install()["notes"]
+    machine.run(["chown", "kai", "/opt/agents/codex"])
+    assert site.run("install").code == 2
+    site.set(kai_install_trust_user_binaries=True)
+    assert note.replace("by alice", "by kai") in site.install()["notes"]
