@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from kai_ansible.collection import collection_root
 from kai_ansible.failures import FailedTask, failed_tasks
 from kai_ansible.files import write_private
+from kai_ansible.yaml_text import literally
 
 if TYPE_CHECKING:
     from kai_ansible.secrets import VaultPassword
@@ -205,7 +204,7 @@ def _command_line(run: Run, directory: Path) -> str:
         arguments += ["--become-password-file", str(path)]
     if run.variables:
         path = directory / "variables.yml"
-        write_private({path: yaml.safe_dump(dict(run.variables))})
+        write_private({path: literally(run.variables)})
         arguments += ["--extra-vars", f"@{path}"]
     return shlex.join(arguments)
 

@@ -16,7 +16,8 @@ import yaml
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 ENDLESS = 2**20
-TEMPLATE = re.compile(r"\{[{%#]")
+# what Ansible evaluates; after such a first line the rest may begin templates with anything
+TEMPLATE = re.compile(r"\{[{%#]|\A#jinja2:")
 UNSAFE = "!unsafe"
 
 
@@ -78,6 +79,11 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {"": sorted((repr(key), _sorted(item)) for key, item in value.items())}
     return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def literally(variables: Mapping[str, Any]) -> str:
+    """Return the text of a file of variables of which Ansible evaluates nothing."""
+    return "".join(_block(name, value) for name, value in variables.items())
 
 
 def with_variable(text: str, name: str, value: Any) -> str | None:

@@ -15,6 +15,9 @@ import re
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # everything at which str.splitlines ends a line, and NUL, which no environment can hold
 _SEPARATORS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\x00")
+# execve(2): key, equals sign, value and NUL have to fit into MAX_ARG_STRLEN, 32 pages
+_LONGEST_KEY = 255
+_LONGEST_VALUE = 32 * 4096 - _LONGEST_KEY - 2
 
 
 class UnwritableValue(ValueError):
@@ -26,15 +29,19 @@ def fault_of_value(value: str) -> str | None:
     if any(character in _SEPARATORS for character in value):
         return "has a line break or NUL, which a line of /etc/kai/env cannot carry"
     try:
-        value.encode("utf-8")
+        encoded = value.encode("utf-8")
     except UnicodeEncodeError:
         return "is not valid UTF-8"
+    if len(encoded) > _LONGEST_VALUE:
+        return f"has more than {_LONGEST_VALUE} bytes, with which Linux starts no program"
     return None
 
 
 def fault_of_key(key: str) -> str | None:
     """Return why ``key`` cannot name an environment variable, or None when it can."""
-    return None if _KEY.match(key) else "is not the name of an environment variable"
+    if not _KEY.match(key):
+        return "is not the name of an environment variable"
+    return "is too long" if len(key) > _LONGEST_KEY else None
 
 
 def env_line(key: str, value: str) -> str:

@@ -206,12 +206,15 @@ def _list(contract: Mapping[str, Any], spec: Mapping[str, Any], raw: Any) -> lis
 
 
 def _directory_list(raw: Any) -> list[str]:
-    parts = raw.split(",") if isinstance(raw, str) else raw
+    parts = [part.strip() for part in raw.split(",")] if isinstance(raw, str) else raw
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
         raise UnacceptableValue("paths, separated by commas")
-    paths = [part.strip() for part in parts if part.strip()]
+    paths = [part for part in parts if part]
     for path in paths:
         fault = fault_of_path(path) or ("has a comma" if "," in path else None)
+        if path != path.strip():
+            # the bot splits at commas and strips, so it would look for another directory
+            fault = fault or "begins or ends with a blank"
         if fault:
             raise UnacceptableValue(f"absolute paths, separated by commas; {path!r} {fault}")
     return paths
