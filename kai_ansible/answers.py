@@ -12,6 +12,8 @@ from kai_ansible.errors import CommandError
 from kai_ansible.inventory import read_text
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.problems import Problem, listed, nearest
+from kai_ansible.rules.trees import NotATree
+from kai_ansible.yaml_text import data_of
 
 PARTS = ("host", "users", "settings")
 
@@ -29,8 +31,8 @@ def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
     if not path.exists():
         raise CommandError(f"There is no answers file at {path}.")
     try:
-        answers = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
+        answers = data_of(read_text(path))
+    except (yaml.YAMLError, NotATree) as error:
         raise CommandError(f"{path} is not valid YAML.\n{error}\nFix: mend that line.") from error
     if answers is None:
         answers = {}

@@ -20,6 +20,7 @@ from kai_ansible.rules.env_file import read_env
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.sudoers import accounts_with_rules, commands_by_account
 from kai_ansible.rules.systemd_unit import service_of
+from kai_ansible.rules.trees import NotATree, read_tree
 from kai_ansible.rules.values import UnacceptableValue, read_value
 
 INSTALL_CONF_VERSION = 1
@@ -136,11 +137,10 @@ def from_install_conf(contract: Mapping[str, Any], text: str, path: str) -> Impo
     as it was typed. Raises CommandError, naming the path, when the text is no such object.
     """
     try:
-        conf = json.loads(text)
-    except json.JSONDecodeError as error:
+        conf = read_tree(json.loads, text, json.JSONDecodeError)
+    except (json.JSONDecodeError, NotATree) as error:
         raise CommandError(
-            f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}.\n"
-            f"Fix: mend that line, or use --import host."
+            f"{_json_fault(path, error)}.\nFix: mend that line, or use --import host."
         ) from error
     if not isinstance(conf, dict):
         raise _no_install_conf(path, f"it holds a {type(conf).__name__}, not an object")
@@ -221,14 +221,20 @@ def from_host(contract: Mapping[str, Any], files: Mapping[str, str]) -> Imported
 def _take_record(contract: Mapping[str, Any], text: str, imported: Imported) -> None:
     path = contract["record"]["path"]
     try:
-        record = json.loads(text)
-    except json.JSONDecodeError as error:
+        record = read_tree(json.loads, text, json.JSONDecodeError)
+    except (json.JSONDecodeError, NotATree) as error:
         raise CommandError(
-            f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}.\n"
+            f"{_json_fault(path, error)}.\n"
             f"Fix: remove that file on the host; the next install writes it anew."
         ) from error
     for name, value in record.items() if isinstance(record, dict) else ():
         imported.set(str(name), value, path)
+
+
+def _json_fault(path: str, error: json.JSONDecodeError | NotATree) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}"
+    return f"{path}: not valid JSON: {error}"
 
 
 def _no_install_conf(path: str, reason: str) -> CommandError:
@@ -305,8 +311,8 @@ def _looks_secret(key: str, text: str) -> bool:
 
 def _take_users(contract: Mapping[str, Any], text: str, path: str, imported: Imported) -> None:
     try:
-        parsed = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        parsed = read_tree(yaml.safe_load, text, yaml.YAMLError)
+    except (yaml.YAMLError, NotATree) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else path
         reason = getattr(error, "problem", None) or error

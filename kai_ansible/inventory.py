@@ -12,6 +12,7 @@ import yaml
 from kai_ansible.errors import CommandError
 from kai_ansible.files import write_private
 from kai_ansible.rules.configuration import PREFIX
+from kai_ansible.rules.trees import NotATree
 from kai_ansible.secrets import VAULT_HEADER, VaultPassword, lock, unlock
 from kai_ansible.yaml_text import (
     lines_of,
@@ -354,7 +355,7 @@ def content_of(text: str, path: Path) -> dict[str, Any]:
     """Return what a file of variables means. Raises CommandError, with the line and the cause."""
     try:
         content = meaning(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, NotATree) as error:
         raise CommandError(f"{path} is not valid YAML.\n{error}\nFix: mend that line.") from error
     if content is None:
         return {}

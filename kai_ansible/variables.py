@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from kai_ansible.errors import CommandError
 from kai_ansible.inventory import read_text
 from kai_ansible.rules.configuration import (
     Configuration,
@@ -15,17 +16,25 @@ from kai_ansible.rules.configuration import (
     read_configuration,
     variable,
 )
+from kai_ansible.rules.trees import NotATree, read_tree
 
 SECRET_EXTRA = variable("secret_extra_env")
 
 
 def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Configuration:
-    """Return what variables mean, the operator's own users.yaml included."""
+    """Return what variables mean, the operator's own users.yaml included.
+
+    Raises CommandError when that file is not YAML, or cannot be read.
+    """
     users = None
     path = variables.get(variable("users_file"))
     if path:
-        parsed = yaml.safe_load(read_text(Path(path)))
-        users = parsed.get("users") if isinstance(parsed, dict) else []
+        try:
+            parsed = read_tree(yaml.safe_load, read_text(Path(path)), yaml.YAMLError)
+        except (yaml.YAMLError, NotATree) as error:
+            raise CommandError(f"{path} is not valid YAML.\n{error}\nFix: mend it.") from error
+        # none at all is an empty file of the operator's, not the absence of a file
+        users = (parsed.get("users") if isinstance(parsed, dict) else None) or []
     return read_configuration(contract, variables, users)
 
 

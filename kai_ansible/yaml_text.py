@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
+from kai_ansible.rules.trees import read_tree
+
 ENDLESS = 2**20
 # what Ansible evaluates; after such a first line the rest may begin templates with anything
 TEMPLATE = re.compile(r"\{[{%#]|\A#jinja2:")
@@ -34,7 +36,11 @@ class _Reader(yaml.SafeLoader):
     """Reads what a text means to Ansible, without evaluating anything."""
 
 
-def _mapping(reader: _Reader, node: MappingNode) -> dict[Any, Any]:
+class _Strict(yaml.SafeLoader):
+    """Reads data, but no mapping that has a key twice."""
+
+
+def _mapping(reader: yaml.SafeLoader, node: MappingNode) -> dict[Any, Any]:
     own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
     keys = [reader.construct_object(key, deep=True) for key in own]
     twice = next((key for key in keys if keys.count(key) > 1), None)
@@ -57,6 +63,7 @@ def _tagged(reader: _Reader, suffix: str, node: Node) -> Any:
     return content if f"!{suffix}" == UNSAFE else Template(f"!{suffix} {content}")
 
 
+_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Reader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Reader.add_constructor("tag:yaml.org,2002:str", _text)
 _Reader.add_multi_constructor("!", _tagged)
@@ -65,9 +72,16 @@ _Reader.add_multi_constructor("!", _tagged)
 def meaning(text: str) -> Any:
     """Return what a text means to Ansible: a Template is what it would evaluate or decrypt.
 
-    Raises yaml.YAMLError.
+    Raises yaml.YAMLError, and NotATree.
     """
-    return yaml.load(text, Loader=_Reader)  # noqa: S506 # a SafeLoader that builds text alone
+    # a SafeLoader that builds text alone
+    return read_tree(lambda text: yaml.load(text, Loader=_Reader), text, yaml.YAMLError)  # noqa: S506
+
+
+def data_of(text: str) -> Any:
+    """Return what a text of plain data means. Raises yaml.YAMLError, and NotATree."""
+    # a SafeLoader as well
+    return read_tree(lambda text: yaml.load(text, Loader=_Strict), text, yaml.YAMLError)  # noqa: S506
 
 
 def same(one: Any, other: Any) -> bool:

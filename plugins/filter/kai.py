@@ -29,6 +29,7 @@ from ..module_utils.configuration import (
 from ..module_utils.problems import Problem
 from ..module_utils.record import recorded
 from ..module_utils.releases import modules_of_extras
+from ..module_utils.trees import NotATree, read_tree
 
 
 def plain(value: Any) -> Any:
@@ -49,8 +50,8 @@ def _configuration(contract: Any, given: Any, users_file: str | None) -> Configu
     users = None
     if users_file is not None:
         try:
-            parsed = yaml.safe_load(users_file)
-        except yaml.YAMLError as error:
+            parsed = read_tree(yaml.safe_load, users_file, yaml.YAMLError)
+        except (yaml.YAMLError, NotATree) as error:
             configuration = read_configuration(contract, given, [])
             where = "kai_install_users_file"
             unreadable = Problem(

@@ -56,21 +56,22 @@ def site(machine: Machine) -> Iterator[Site]:
 
 
 ASK = """
-import json, os, subprocess, sys
-argv, environment = json.loads(sys.argv[1])
-done = subprocess.run(
-    argv, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **environment},
-    capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/",
-)
-print(json.dumps([done.returncode, done.stdout, done.stderr]))
+import json, subprocess, sys
+told = []
+for argv, environment in json.loads(sys.argv[1]):
+    done = subprocess.run(
+        argv, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **environment},
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/",
+    )
+    told.append([done.returncode, done.stdout, done.stderr])
+print(json.dumps(told))
 """
 
 
-def ask(site: Site, argv: list[str], **environment: str) -> tuple[int, str, str]:
-    """Return exit code and output of a command of the service user."""
-    found = site.python(ASK, json.dumps([argv, environment]), user="kai")
-    code, out, err = json.loads(found)
-    return code, out, err
+def ask(site: Site, commands: list[list[str]], given: dict[str, str]) -> list[tuple[int, str, str]]:
+    """Return exit code, output and errors of commands of the service user."""
+    calls = [[argv, given] for argv in commands]
+    return [tuple(told) for told in json.loads(site.python(ASK, json.dumps(calls), user="kai"))]
 
 
 def wrapped(contract: dict[str, Any], backend: str, purpose: str) -> list[str]:
@@ -92,61 +93,55 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("backend", "purpose"), CALLS)
-def test_S4_what_kai_passes_arrives_and_nothing_else(
-    site: Site, contract: dict[str, Any], backend: str, purpose: str
-) -> None:
-    spawn = contract["backends"][backend]["spawn"][purpose]
+def test_S4_what_kai_passes_arrives_and_nothing_else(site: Site, contract: dict[str, Any]) -> None:
     every = {
         key
         for entry in contract["backends"].values()
         for call in entry["spawn"].values()
         for key in call["preserve_env"]
     }
-    given = dict.fromkeys([*HOSTILE, *every], "/given")
-    argv = [*wrapped(contract, backend, purpose), "a 'b'\n*", ""]
-    code, out, err = ask(site, argv, **given)
-    assert code == 0, err
-    told = json.loads(out)
-    assert told["arguments"] == [*spawn["arguments"], "a 'b'\n*", ""]
-    environment = told["environment"]
-    passed = {key for key, value in environment.items() if value == "/given"}
-    # glibc takes TMPDIR from every program that changes the user, sudo included
-    chat = set(contract["backends"][backend]["spawn"]["chat"]["preserve_env"])
-    assert passed == (set(spawn["preserve_env"]) | chat) - {"TMPDIR"}
-    others = {key for key in environment if not key.startswith("SUDO_")} - passed
-    assert others <= SUDO_SETS
-    assert environment["PATH"] == "/opt/agents:/usr/local/bin:/usr/bin:/bin"
+    commands = [[*wrapped(contract, *call), "a 'b'\n*", ""] for call in CALLS]
+    answers = ask(site, commands, dict.fromkeys([*HOSTILE, *every], "/given"))
+    for (backend, purpose), (code, out, err) in zip(CALLS, answers, strict=True):
+        assert code == 0, err
+        spawns = contract["backends"][backend]["spawn"]
+        told = json.loads(out)
+        assert told["arguments"] == [*spawns[purpose]["arguments"], "a 'b'\n*", ""]
+        passed = {key for key, value in told["environment"].items() if value == "/given"}
+        # glibc takes TMPDIR from every program that changes the user, sudo included
+        wanted = {*spawns[purpose]["preserve_env"], *spawns["chat"]["preserve_env"]} - {"TMPDIR"}
+        assert passed == wanted, (backend, purpose)
+        others = {key for key in told["environment"] if not key.startswith("SUDO_")} - passed
+        assert others <= SUDO_SETS
+        assert told["environment"]["PATH"] == "/opt/agents:/usr/local/bin:/usr/bin:/bin"
 
 
-@pytest.mark.parametrize(
-    "argv",
-    [
-        *(["--preserve-env=" + key, "claude"] for key in HOSTILE if not key.startswith("LD_")),
-        *([key + "=x", "claude"] for key in ("LD_PRELOAD", "NODE_OPTIONS", "BASH_ENV")),
-        ["PATH=/home/kai", "claude"],
-        ["--preserve-env", "claude"],
-        ["--preserve-env=ANTHROPIC_API_KEY", "claude", "--input-format"],
-        ["--login", "claude"],
-        ["--shell"],
-        ["--edit", "/opt/agents/claude"],
-        ["/usr/bin/env", "claude"],
-        ["/opt/agents/../agents/claude2"],
-        ["/bin/kill", "-9", "-1"],
-        ["/bin/kill", "-9", "1", "-1"],
-        ["/bin/kill", "-s", "KILL", "1"],
-        ["/bin/kill", "-0", "1"],
-        ["/bin/kill"],
-    ],
-    ids=" ".join,
-)
-def test_nothing_more_can_be_asked_of_sudo(site: Site, argv: list[str]) -> None:
+REFUSED = [
+    *(["--preserve-env=" + key, "claude"] for key in HOSTILE if not key.startswith("LD_")),
+    *([key + "=x", "claude"] for key in ("LD_PRELOAD", "NODE_OPTIONS", "BASH_ENV")),
+    ["PATH=/home/kai", "claude"],
+    ["--preserve-env", "claude"],
+    ["--preserve-env=ANTHROPIC_API_KEY", "claude", "--input-format"],
+    ["--login", "claude"],
+    ["--shell"],
+    ["--edit", "/opt/agents/claude"],
+    ["/usr/bin/env", "claude"],
+    ["/opt/agents/codex", "app-server"],
+    ["/bin/kill", "-9", "-1"],
+    ["/bin/kill", "-9", "1", "-1"],
+    ["/bin/kill", "-s", "KILL", "1"],
+    ["/bin/kill", "-0", "1"],
+    ["/bin/kill"],
+]
+
+
+def test_nothing_more_can_be_asked_of_sudo(site: Site) -> None:
     given = dict.fromkeys([*HOSTILE, "ANTHROPIC_API_KEY"], "/given")
-    code, out, err = ask(site, ["sudo", "-n", "-u", "bob", *argv], **given)
-    assert (code, out) == (1, ""), err
-    assert any(
-        words in err for words in ("not allowed", "a password is required", "may not specify")
-    )
+    commands = [["sudo", "-n", "-u", "bob", *argv] for argv in REFUSED]
+    for argv, (code, out, err) in zip(REFUSED, ask(site, commands, given), strict=True):
+        assert (code, out) == (1, ""), (argv, err)
+        words = ("not allowed", "a password is required", "may not specify")
+        assert any(word in err for word in words), (argv, err)
 
 
 KILL = """
@@ -194,7 +189,7 @@ def test_S9_who_goes_takes_the_rules_along(site: Site) -> None:
 
 def test_X7_a_program_that_another_account_may_change_is_refused(site: Site) -> None:
     before, machine = site.state(), site.machine
-    for change in (["chown", "kai"], ["chown", "bob"], ["chmod", "o+w"]):
+    for change in (["chown", "bob"], ["chmod", "o+w"]):
         site.set(kai_install_users=[ADA, BEN])
         machine.run([*change, "/opt/agents/codex"])
         done = site.run("install")
