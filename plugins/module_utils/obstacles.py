@@ -108,6 +108,7 @@ def host_problems(
     return [
         *(Problem(**fault) for fault in probe["faults"]),
         *(Problem(**problem) for problem in probe["lock"]["problems"]),
+        *_halves(contract, probe),
         *_accounts(configuration, probe),
         *_directories(configuration, probe),
         *_access(probe),
@@ -116,6 +117,21 @@ def host_problems(
         *_programs(contract, configuration, probe),
         *_sudo(contract, configuration, probe),
     ]
+
+
+def _halves(contract: Mapping[str, Any], probe: Mapping[str, Any]) -> Iterator[Problem]:
+    files, sizes = contract["protected_files"], probe["file_sizes"]
+    for entry in files.values():
+        needed = files.get(entry.get("nothing_without"))
+        if needed and entry["path"] in sizes and not sizes.get(needed["path"]):
+            yield Problem(
+                needed["path"],
+                f"{'an empty file' if needed['path'] in sizes else 'nothing'}, although "
+                f"{entry['path']} is there: the bot would ask nobody for a code",
+                "both files, or neither",
+                f"bring {needed['path']} back from a backup, or remove {entry['path']} to go on "
+                "without",
+            )
 
 
 def _accounts(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:

@@ -251,6 +251,9 @@ probe:
     sudo:
       description: What sudo says of its version, and the flags of Defaults for the service user.
       type: dict
+    file_sizes:
+      description: Bytes of each of the files asked for that is there.
+      type: dict
     sudoers_sha256:
       description: Digest of the deployed drop-in, empty when there is none.
       type: str
@@ -485,7 +488,7 @@ class Host:
             if request["login_files"]
         ]
         seen["former_install"] = self.former_install(seen["release"], rules)
-        self.judge_files()
+        seen["file_sizes"] = self.file_sizes()
         seen["faults"] = [fault.as_dict() for fault in self.faults]
         return seen
 
@@ -697,14 +700,17 @@ class Host:
                 )
         return {path: target for path, target in zip(paths, found) if isinstance(target, dict)}
 
-    def judge_files(self) -> None:
-        """Note every file that root will write and that is something else now."""
+    def file_sizes(self) -> dict[str, int]:
+        """Return the sizes of the files that are there; note what is there and is no file."""
+        sizes = {}
         for path in self.parameters["files"]:
             try:
-                mode = os.lstat(path).st_mode
+                status = os.lstat(path)
             except OSError:
                 # what is absent is made; what cannot be seen is told where it is read
                 continue
+            mode = status.st_mode
+            sizes[path] = status.st_size
             if not stat.S_ISREG(mode):
                 self.faults.append(
                     Problem(
@@ -714,6 +720,7 @@ class Host:
                         f"move it away on the host: mv {path} {path}.old",
                     )
                 )
+        return sizes
 
     def port(self, service: dict[str, Any]) -> list[str]:
         """Return who else listens on the bot's port."""

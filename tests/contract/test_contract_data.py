@@ -675,6 +675,9 @@ def test_protected_files() -> None:
         "/etc/kai/totp.secret": ("0600", ["read"]),
         "/etc/kai/totp.attempts": ("0600", ["read", "write"]),
     }
+    needed = {entry["nothing_without"] for entry in files if "nothing_without" in entry}
+    assert needed == {"totp_secret"}
+    assert needed <= set(CONTRACT["protected_files"])
     assert CONTRACT["config_dir"] == {"path": "/etc/kai", "owner": "root", "mode": "0755"}
     sudoers = CONTRACT["sudoers"]
     assert (sudoers["path"], sudoers["mode"]) == ("/etc/sudoers.d/kai", "0440")

@@ -13,7 +13,7 @@ from kai.protected import parse_env
 
 from kai_ansible.rules.sudoers import commands_by_account
 from kai_ansible.yaml_text import literally
-from tests.conftest import COLLECTIONS, ROOT
+from tests.conftest import ROOT
 from tests.hostile.corpus import entries
 from tests.machine.site import Site
 from tests.testbed.machines import Machine
@@ -57,7 +57,7 @@ def in_yaml(value: Any) -> bool:
 
 
 def test_X2_everything_hostile_is_refused_by_name_before_any_change(
-    site: Site, canary: Path
+    site: Site, canary: Path, ansible_environment: dict[str, str]
 ) -> None:
     path = site.desk.host_vars("bot") / "kai.yml"
     text = path.read_text(encoding="utf-8")
@@ -90,7 +90,7 @@ def test_X2_everything_hostile_is_refused_by_name_before_any_change(
     alone = subprocess.run(
         site.playbook("install"),
         cwd=ROOT,
-        env={**site.desk.environment(), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
+        env=ansible_environment,
         capture_output=True,
         text=True,
         check=False,

@@ -52,6 +52,7 @@ def probe(**seen: Any) -> dict[str, Any]:
         ),
         "sudo": {"version": "Sudo version 1.9.16p2", "flags": ["env_reset", "use_pty"]},
         "sudoers_sha256": "",
+        "file_sizes": {},
         "former_install": None,
         "manager_version": 257,
         "lock": {"path": "/run/kai-ansible.lock", "taken": False, "problems": []},

@@ -53,6 +53,28 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
             id="another install",
         ),
         pytest.param(
+            {"file_sizes": {"/etc/kai/totp.secret": 32, "/etc/kai/totp.attempts": 2}},
+            [],
+            id="TOTP",
+        ),
+        pytest.param({"file_sizes": {"/etc/kai/totp.secret": 32}}, [], id="TOTP, never failed"),
+        pytest.param(
+            {"file_sizes": {"/etc/kai/totp.attempts": 2}},
+            [
+                "nothing, although /etc/kai/totp.attempts is there: the bot would ask nobody for a "
+                "code"
+            ],
+            id="TOTP without its secret",
+        ),
+        pytest.param(
+            {"file_sizes": {"/etc/kai/totp.secret": 0, "/etc/kai/totp.attempts": 2}},
+            [
+                "an empty file, although /etc/kai/totp.attempts is there: the bot would ask nobody "
+                "for a code"
+            ],
+            id="TOTP with an empty secret",
+        ),
+        pytest.param(
             {"port": ["process 7 of www (nginx -g x)"]},
             ["port 8080 held by process 7 of www (nginx -g x)"],
             id="the port",

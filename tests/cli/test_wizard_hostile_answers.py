@@ -1,0 +1,64 @@
+"""Hostile answers typed into the wizard: asked again, or written as they were typed."""
+
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.yaml_text import meaning
+from tests.cli.desk import TOKEN, Desk
+from tests.hostile.corpus import entries
+
+FIRST_RUN = {
+    "source": "kai",
+    "TELEGRAM_BOT_TOKEN": TOKEN,
+    "telegram_id": "1",
+    "name": "Ada",
+    "os_user": "alice",
+    "AGENT_BACKEND": "codex",
+    "CODEX_BIN": "/usr/local/bin/codex",
+}
+
+
+def typed(corpus: str, verdict: str, canary: Path) -> list[str]:
+    """Return what can be typed: one line, without what has a meaning of its own at a prompt."""
+    return [
+        value
+        for value, _ in entries(corpus, verdict, canary=str(canary))
+        if isinstance(value, str)
+        and value.isprintable()
+        and value == value.strip()
+        and value not in ("", "-", "?")
+        and len(value) < 400
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "corpus"),
+    [("os_user", "accounts"), ("install_dir", "paths"), ("CODEX_BIN", "paths")],
+)
+def test_hostile_answers_are_refused_with_a_reason(
+    desk: Desk, tmp_path: Path, prompt: str, corpus: str
+) -> None:
+    wizard = desk.wizard()
+    wizard.go_to(prompt, **FIRST_RUN)
+    hostile = typed(corpus, "refused", tmp_path / "canary")
+    assert len(hostile) > 25
+    for answer in hostile:
+        wizard.child.sendline(answer)
+        assert "Expected" in wizard.refusal(), answer
+    assert not (tmp_path / "canary").exists()
+    assert wizard.abort() == 130
+
+
+@pytest.mark.parametrize(
+    "name", ["{{ lookup('pipe', 'touch @canary@') }}", "#jinja2: a:b", "# a: b"]
+)
+def test_a_template_that_is_typed_is_written_as_text(desk: Desk, tmp_path: Path, name: str) -> None:
+    canary = tmp_path / "canary"
+    name = name.replace("@canary@", str(canary))
+    assert desk.wizard().go_on({**FIRST_RUN, "name": name}) == 0
+    text = (desk.host_vars() / "kai.yml").read_text(encoding="utf-8")
+    assert meaning(text)["kai_install_users"][0]["name"] == name
+    assert desk.run("users", "list", "--json").returncode == 0
+    assert desk.run("config", "--no-input", "--no-probe").returncode == 0
+    assert not canary.exists()
