@@ -12,6 +12,7 @@ from kai_ansible.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.invoker import may_become_root
 from kai_ansible.rules.plan import probe_request
 from kai_ansible.rules.problems import listed
+from kai_ansible.rules.trusted_paths import in_words
 from kai_ansible.runner import Outcome, Run, run_playbook
 
 if TYPE_CHECKING:
@@ -90,14 +91,19 @@ class HostView:
         """What the last look saw, None when there was none."""
         return next((seen for _, seen in reversed(self.seen) if seen), None)
 
-    def version_of(self, path: str) -> str:
-        """Return the version of an agent's binary, empty when no look told it."""
+    def remark_on(self, path: str) -> str:
+        """Return the version of an agent's binary and who may change it, as far as was seen."""
+        remarks: dict[str, None] = {}
         for _, seen in self.seen:
             for candidates in seen["binaries"].values() if seen else ():
                 for candidate in candidates:
-                    if candidate["path"] == path and candidate.get("version"):
-                        return str(candidate["version"])
-        return ""
+                    if candidate["path"] != path:
+                        continue
+                    if candidate.get("version"):
+                        remarks[str(candidate["version"])] = None
+                    if candidate.get("changers"):
+                        remarks[f"can be changed by {in_words(candidate['changers'])}"] = None
+        return "; ".join(remarks)
 
     def in_words(self, python: str) -> str:
         """Return in a line what the last look saw of the host itself, empty when there was none.

@@ -190,7 +190,7 @@ class Interview:
             asker.choose(question, str(question.spec["default"]))
             return
         remarks = {
-            backend: f"{found[backend]} {self.view.version_of(found[backend])}".strip()
+            backend: f"{found[backend]} {self.view.remark_on(found[backend])}".strip()
             if backend in found
             else "not found on the host"
             for backend in self.contract["backends"]

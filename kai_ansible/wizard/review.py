@@ -140,8 +140,8 @@ def _row(draft: Draft, question: Question, view: HostView) -> Row:
     was = f", was {masked(draft, name, before)}" if before is not None and before != value else ""
     if value is not None:
         shown = masked(draft, name, value)
-        version = view.version_of(value) if isinstance(value, str) else ""
-        return label, f"{shown} ({version})" if version else shown, draft.origin(name) + was
+        remark = view.remark_on(value) if isinstance(value, str) else ""
+        return label, f"{shown} ({remark})" if remark else shown, draft.origin(name) + was
     default = question.spec.get("default")
     if default is None:
         return label, "", NOBODY + was

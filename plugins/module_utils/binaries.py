@@ -126,7 +126,7 @@ def notes_on_trust(
     """Return what a person should know of who may change a binary."""
     runs = listed(runners(contract, configuration, binary.backend))
     if binary.changers is None:
-        return [f"Who may change {binary.path}, which {runs} runs, could not be seen."]
+        return [f"Who may change {binary.path}, which runs as {runs}, could not be seen."]
     if not binary.changers:
         return []
     return [f"{binary.path} can be changed by {in_words(binary.changers)}; it runs as {runs}."]

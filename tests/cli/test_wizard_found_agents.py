@@ -28,6 +28,7 @@ class HostWith(HostView):
             CONTRACT, Inventory(inventory, make_localhost=True), "localhost", None, Screen()
         )
         self.agents = agents
+        self.changers: list[dict[str, Any]] = []
 
     def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -42,7 +43,8 @@ class HostWith(HostView):
                         "path": f"/usr/bin/{agent['name']}",
                         "source": "path",
                         "fault": None,
-                        "changers": [],
+                        "version": "9.9",
+                        "changers": self.changers,
                     }
                 ]
                 for agent in request["binaries"]
@@ -104,7 +106,21 @@ def test_an_agent_is_offered_first_only_when_it_is_the_only_one(
     assert choices == list(CONTRACT["backends"])
     assert default == first
     assert remarks == {
-        name: f"/usr/bin/{name}" if name in agents else NOT_FOUND for name in CONTRACT["backends"]
+        name: f"/usr/bin/{name} 9.9" if name in agents else NOT_FOUND
+        for name in CONTRACT["backends"]
     }
     none = "No agent was found on the host; install one before kai-ansible install."
     assert (none in capsys.readouterr().out) is (agents == [])
+
+
+def test_who_may_change_an_agent_is_shown_where_it_is_chosen_and_in_the_review(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator, draft = Operator(), Draft(CONTRACT, {})
+    view = HostWith(tmp_path / "inventory", ["codex"])
+    view.changers = [{"path": "/usr/bin", "accounts": ["kai"], "everybody": False}]
+    with pytest.raises(CommandError, match="Nothing was written"):
+        Interview(draft, operator, view, Screen()).run()
+    remark = "9.9; can be changed by kai (through /usr/bin)"
+    assert operator.offered[2]["codex"] == f"/usr/bin/codex {remark}"
+    assert f"/usr/bin/codex ({remark})" in " ".join(capsys.readouterr().out.split())

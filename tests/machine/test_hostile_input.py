@@ -169,3 +169,11 @@ def test_what_lies_on_the_host_is_not_evaluated_either(
     assert done.code == 2
     assert evil in json.dumps([problem["where"] for problem in done.document["problems"]])
     assert not is_evaluated(site, canary)
+
+
+def test_X5_half_of_totp_is_refused(site: Site, machine: Machine) -> None:
+    machine.run(["rm", "-f", "/etc/kai/totp.secret"])
+    machine.run(["install", "-m", "0600", "/dev/stdin", "/etc/kai/totp.attempts"], input="{}")
+    done = site.run("install")
+    assert done.code == 2
+    assert "/etc/kai/totp.secret" in [problem["where"] for problem in done.document["problems"]]

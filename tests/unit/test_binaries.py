@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from samples import user, variables
 
-from kai_ansible.rules.binaries import backends_in_use, choose_binary, runners
+from kai_ansible.rules.binaries import backends_in_use, choose_binary, notes_on_trust, runners
 from kai_ansible.rules.configuration import Configuration, read_configuration
 
 Contract = dict[str, Any]
@@ -112,6 +112,50 @@ def test_a_broken_path_of_host_vars_is_a_problem(
     assert problem.found == "'/opt/codex', which bob cannot execute"
     assert problem.expected == "a path that every account of codex can execute (used by Ada, Ben)"
     assert "make install CODEX_BIN=/absolute/path" in problem.fix
+
+
+def changeable(path: str, source: str, *accounts: str) -> dict[str, Any]:
+    changers = [{"path": path, "accounts": list(accounts), "everybody": False}]
+    return {**seen(path, source), "changers": changers}
+
+
+def test_one_that_an_account_could_turn_against_another_comes_last(
+    contract: Contract, everybody: Configuration
+) -> None:
+    risky, own, safe = (
+        changeable("/home/kai/bin/codex", "path", "kai"),
+        changeable("/home/me/bin/codex", "path", "me"),
+        seen("/usr/bin/codex", "usual"),
+    )
+    for candidates, path in (([risky, safe], safe["path"]), ([own, safe], own["path"])):
+        chosen, problems = choose_binary(contract, everybody, "codex", candidates)
+        assert (chosen and chosen.path, problems) == (path, [])
+    chosen, [problem] = choose_binary(contract, everybody, "codex", [risky])
+    assert chosen is not None
+    assert problem.where == "kai_install_codex_bin"
+    assert "kai_install_trust_user_binaries: true" in problem.fix
+    trusting = read_configuration(
+        contract,
+        variables(user(1, "Ada", os_user="alice"), agent_backend="codex", trust_user_binaries=True),
+    )
+    assert choose_binary(contract, trusting, "codex", [risky, safe])[1] == []
+
+
+def test_what_is_told_of_who_may_change_a_program(
+    contract: Contract, everybody: Configuration
+) -> None:
+    def notes(candidate: dict[str, Any]) -> list[str]:
+        chosen, _ = choose_binary(contract, everybody, "codex", [candidate])
+        assert chosen
+        return notes_on_trust(contract, everybody, chosen)
+
+    assert notes(seen("/usr/bin/codex", "path")) == []
+    assert notes(changeable("/home/me/codex", "path", "me")) == [
+        "/home/me/codex can be changed by me (through /home/me/codex); it runs as alice, bob."
+    ]
+    assert notes({**seen("/nfs/codex", "path"), "changers": None}) == [
+        "Who may change /nfs/codex, which runs as alice, bob, could not be seen."
+    ]
 
 
 def test_none_at_all_names_what_was_tried(contract: Contract, everybody: Configuration) -> None:
