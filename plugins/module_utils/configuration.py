@@ -21,7 +21,7 @@ from .models import (
     surface_of,
 )
 from .people import Person, effective_person, pairs_in_use
-from .problems import Problem, listed, nearest
+from .problems import Problem, listed, nearest, shortened
 from .releases import extras_by_feature, missing_extras
 from .sources import without_password
 from .values import UnacceptableValue, describe, env_text, read_value
@@ -160,7 +160,7 @@ def shown(contract: Mapping[str, Any], key: str, value: Any) -> str:
     """Return a value for a message: a secret only by its length."""
     if is_secret(contract, key):
         return f"a secret of {len(str(value))} characters"
-    return without_password(repr(value))
+    return shortened(without_password(repr(value)))
 
 
 def canonical_key(contract: Mapping[str, Any], key: str) -> str:
@@ -409,7 +409,7 @@ def _read_user(
             user[name] = read_value(contract, spec, raw)
         except UnacceptableValue as error:
             configuration.problems.append(
-                Problem(where, repr(raw), error.expected, f"mend {name} in {place}")
+                Problem(where, shortened(repr(raw)), error.expected, f"mend {name} in {place}")
             )
             del user[name]
             configuration.rejected.add(place)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_LONGEST_SHOWN = 200
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -34,6 +36,13 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: found {self.found}, expected {self.expected}. Fix: {self.fix}"
+
+
+def shortened(text: str) -> str:
+    """Return text for ``found``, cut off where nobody would read on."""
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[:_LONGEST_SHOWN]}... ({len(text)} characters)"
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:

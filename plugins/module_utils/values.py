@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .accounts import fault_of_account
 from .env_file import fault_of_value
 from .paths import fault_of_path
+from .problems import shortened
 from .sources import fault_of_source
 
 if TYPE_CHECKING:
@@ -216,5 +217,7 @@ def _directory_list(raw: Any) -> list[str]:
             # the bot splits at commas and strips, so it would look for another directory
             fault = fault or "begins or ends with a blank"
         if fault:
-            raise UnacceptableValue(f"absolute paths, separated by commas; {path!r} {fault}")
+            raise UnacceptableValue(
+                f"absolute paths, separated by commas; {shortened(repr(path))} {fault}"
+            )
     return paths
