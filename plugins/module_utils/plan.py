@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
@@ -328,16 +330,12 @@ def _environments(
             if purpose != "chat":
                 fixed = itertools.takewhile(lambda word: "{" not in word, spawn["arguments"])
                 calls[purpose] = (list(fixed), spawn["preserve_env"])
-        found += [
-            {
-                "alias": f"KAI_{backend}_{purpose}".upper(),
-                "command": path,
-                "arguments": " ".join(arguments),
-                "env_keep": keys,
-            }
-            for purpose, (arguments, keys) in calls.items()
-            if keys
-        ]
+        for purpose, (arguments, keys) in calls.items():
+            if keys:
+                call = {"command": path, "arguments": " ".join(arguments), "env_keep": keys}
+                # the rules of two installs stand together during a switch, and no alias may twice
+                digest = hashlib.sha256(json.dumps(call).encode()).hexdigest()[:8]
+                found.append({**call, "alias": f"KAI_{backend}_{purpose}_{digest}".upper()})
     return found
 
 

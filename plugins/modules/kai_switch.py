@@ -388,7 +388,10 @@ class Switch:
         states = []
         for old, new in changed:
             if new.path in self.parameters["sudoers_files"] and old.content and new.content:
-                both = dataclasses.replace(new, content=old.content + b"\n" + new.content)
+                # an alias may not be defined twice, not even with the same words
+                known = old.content.splitlines()
+                added = [line for line in new.content.splitlines() if line not in known]
+                both = dataclasses.replace(new, content=b"\n".join([*known, *added, b""]))
                 # what the operator wrote there may clash with what is to come
                 with suppress(Refused):
                     check_policy(self.parameters["visudo"], both)

