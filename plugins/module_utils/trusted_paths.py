@@ -101,19 +101,27 @@ def in_words(found: Iterable[Mapping[str, Any]]) -> str:
 
 
 def places_of(path: str, search_path: Sequence[str] = ()) -> list[Place]:
-    """Return everything that the program at ``path`` depends on, that of its interpreter included.
+    """Return everything that the program at ``path`` depends on.
 
-    search_path: directories in which env(1) finds an interpreter.
+    That is what lies on the way to it, to its interpreter, and to each directory in which it finds
+    other programs.
+
+    search_path: these directories, as far as they exist; env(1) finds an interpreter there.
     Raises OSError when something cannot be looked at.
     """
     found: dict[str, Place] = {}
     program: str | None = path
     for _ in range(_MOST_LINKS):
         if program is None:
-            return list(found.values())
+            break
         found.update((place.path, place) for place in _way_to(program))
         program = _interpreter(os.path.realpath(program), search_path)
-    raise OSError(f"{path}: too many interpreters")
+    else:
+        raise OSError(f"{path}: too many interpreters")
+    for directory in search_path:
+        if os.path.isdir(directory):
+            found.update((place.path, place) for place in _way_to(directory))
+    return list(found.values())
 
 
 def _writers(place: Place) -> tuple[set[int], set[int]]:

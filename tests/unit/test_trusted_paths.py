@@ -100,6 +100,9 @@ def test_the_way_to_a_program_follows_links_and_interpreters(tmp_path: Path) -> 
         for name in ("bin", "real", "real/lib", "real/lib/cli.js", "node", "node/node")
     ]
     assert [str(path) for path in reversed(tmp_path.parents)] == found[: len(tmp_path.parents)]
+    # what it finds by name may become another program as well
+    found = [place.path for place in places_of("/bin/sh", [f"{tmp_path}/link", "/nowhere"])]
+    assert found[-2:] == [f"{tmp_path}/real", f"{tmp_path}/real/lib"]
     # an interpreter that nobody finds is no reason not to judge the rest
     assert [place.path for place in places_of(f"{tmp_path}/bin/codex")][-1].endswith("/cli.js")
 
