@@ -102,7 +102,7 @@ class HostView:
                     if candidate.get("version"):
                         remarks[str(candidate["version"])] = None
                     if candidate.get("changers"):
-                        remarks[f"can be changed by {in_words(candidate['changers'])}"] = None
+                        remarks[f"can be changed by {in_words(*candidate['changers'])}"] = None
         return "; ".join(remarks)
 
     def in_words(self, python: str) -> str:

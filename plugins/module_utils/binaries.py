@@ -129,7 +129,7 @@ def notes_on_trust(
         return [f"Who may change {binary.path}, which runs as {runs}, could not be seen."]
     if not binary.changers:
         return []
-    return [f"{binary.path} can be changed by {in_words(binary.changers)}; it runs as {runs}."]
+    return [f"{binary.path} can be changed by {in_words(*binary.changers)}; it runs as {runs}."]
 
 
 def _danger(
@@ -146,7 +146,7 @@ def _danger(
     paths = " ".join(entry["path"] for entry in found)
     return Problem(
         variable(contract["backends"][binary.backend]["binary"]["setting"]),
-        f"{binary.path!r}, which can be changed by {in_words(found)}",
+        f"{binary.path!r}, which can be changed by {in_words(*found)}",
         f"a program that only root can change, because it runs as {listed(runs)}",
         f"install {binary.backend} where only root can write, or take the right away (chown root: "
         f"{paths}; chmod go-w {paths}), or accept it with {variable('trust_user_binaries')}: true",

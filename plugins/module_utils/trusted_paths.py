@@ -91,7 +91,7 @@ def harmful(
     ]
 
 
-def in_words(found: Iterable[Mapping[str, Any]]) -> str:
+def in_words(*found: Mapping[str, Any]) -> str:
     """Return the ``changers`` for a sentence, each with the places that let them."""
     places: dict[str, list[str]] = {}
     for entry in found:

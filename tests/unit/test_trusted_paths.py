@@ -82,7 +82,7 @@ def test_a_sentence_names_who_and_where() -> None:
         {"path": "/a/b", "accounts": ["bob"], "everybody": False},
         {"path": "/tmp", "accounts": ["bob"], "everybody": True},
     ]
-    assert in_words(found) == (
+    assert in_words(*found) == (
         "alice (through /a) and bob (through /a, /a/b) and everybody (through /tmp)"
     )
 
