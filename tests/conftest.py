@@ -34,7 +34,10 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")
 
 
 # each starts many whole processes; the loop keeps the wizard's own tests
-SLOW = [TESTS / "cli" / name for name in ("test_import_file.py", "test_users.py", "test_vault.py")]
+SLOW = [
+    TESTS / "cli" / f"test_{name}.py"
+    for name in ("import_file", "users", "vault", "wizard_hostile_answers")
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -62,3 +62,22 @@ def test_a_template_that_is_typed_is_written_as_text(desk: Desk, tmp_path: Path,
     assert desk.run("users", "list", "--json").returncode == 0
     assert desk.run("config", "--no-input", "--no-probe").returncode == 0
     assert not canary.exists()
+
+
+@pytest.mark.parametrize("value", ["\udcff", "a\nb", "\x1b[2J", "ALL"])
+def test_hostile_words_on_the_command_line_are_refused_by_name(desk: Desk, value: str) -> None:
+    desk.given(desk.answers())
+    before = desk.tree()
+    fields = ["--telegram-id", "2", "--name", "Eve", f"--os-user={value}"]
+    for command in (
+        ["users", "add", *fields],
+        ["config", "--no-input", "--no-probe", f"--set=service_user={value}"],
+        ["config", "--no-input", "--no-probe", f"--set=CODEX_BIN=/opt/{value}\x7f"],
+    ):
+        done = desk.run(*command, "--json")
+        assert done.returncode == 2, done.stdout + done.stderr
+        said = done.stdout + done.stderr
+        assert "os_user" in said or "service_user" in said or "codex_bin" in said
+        # nothing of it reaches the terminal as it is
+        assert "\x1b[2J" not in said
+    assert desk.tree() == before
