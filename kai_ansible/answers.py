@@ -13,7 +13,7 @@ from kai_ansible.inventory import read_text
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.problems import Problem, listed, nearest
 from kai_ansible.rules.trees import NotATree
-from kai_ansible.yaml_text import data_of
+from kai_ansible.yaml_text import data_of, fault_in_yaml
 
 PARTS = ("host", "users", "settings")
 
@@ -33,7 +33,9 @@ def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
     try:
         answers = data_of(read_text(path))
     except (yaml.YAMLError, NotATree) as error:
-        raise CommandError(f"{path} is not valid YAML.\n{error}\nFix: mend that line.") from error
+        raise CommandError(
+            f"{path} is not valid YAML: {fault_in_yaml(error)}.\nFix: mend it."
+        ) from error
     if answers is None:
         answers = {}
     problems = []

@@ -15,6 +15,7 @@ from kai_ansible.rules.configuration import PREFIX
 from kai_ansible.rules.trees import NotATree
 from kai_ansible.secrets import VAULT_HEADER, VaultPassword, lock, unlock
 from kai_ansible.yaml_text import (
+    fault_in_yaml,
     lines_of,
     meaning,
     same,
@@ -356,7 +357,9 @@ def content_of(text: str, path: Path) -> dict[str, Any]:
     try:
         content = meaning(text)
     except (yaml.YAMLError, NotATree) as error:
-        raise CommandError(f"{path} is not valid YAML.\n{error}\nFix: mend that line.") from error
+        raise CommandError(
+            f"{path} is not valid YAML: {fault_in_yaml(error)}.\nFix: mend it."
+        ) from error
     if content is None:
         return {}
     if not isinstance(content, dict):

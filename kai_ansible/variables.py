@@ -17,6 +17,7 @@ from kai_ansible.rules.configuration import (
     variable,
 )
 from kai_ansible.rules.trees import NotATree, read_tree
+from kai_ansible.yaml_text import fault_in_yaml
 
 SECRET_EXTRA = variable("secret_extra_env")
 
@@ -32,7 +33,9 @@ def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) 
         try:
             parsed = read_tree(yaml.safe_load, read_text(Path(path)), yaml.YAMLError)
         except (yaml.YAMLError, NotATree) as error:
-            raise CommandError(f"{path} is not valid YAML.\n{error}\nFix: mend it.") from error
+            raise CommandError(
+                f"{path} is not valid YAML: {fault_in_yaml(error)}.\nFix: mend it."
+            ) from error
         # none at all is an empty file of the operator's, not the absence of a file
         users = (parsed.get("users") if isinstance(parsed, dict) else None) or []
     return read_configuration(contract, variables, users)

@@ -84,6 +84,16 @@ def data_of(text: str) -> Any:
     return read_tree(lambda text: yaml.load(text, Loader=_Strict), text, yaml.YAMLError)  # noqa: S506
 
 
+def fault_in_yaml(error: Exception) -> str:
+    """Return where and why a text is no YAML, and nothing of the text: it may hold secrets.
+
+    error: what ``meaning`` or ``data_of`` raised.
+    """
+    mark = getattr(error, "problem_mark", None)
+    reason = str(getattr(error, "problem", None) or error)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {reason}" if mark else reason
+
+
 def same(one: Any, other: Any) -> bool:
     """Return whether two meanings are the same; True equals 1, but is something else."""
     return repr(_sorted(one)) == repr(_sorted(other))

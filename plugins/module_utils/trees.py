@@ -32,8 +32,8 @@ def read_tree(parse: Callable[[str], Any], text: str, own: type[Exception]) -> A
     except RecursionError as error:
         raise NotATree("it is nested too deeply") from error
     except (ValueError, LookupError, AttributeError, TypeError) as error:
-        # PyYAML converts dates, numbers and !!tags without looking
-        raise NotATree(f"it holds a value that is not of its type ({error})") from error
+        # PyYAML converts dates, numbers and !!tags without looking; its words may quote a secret
+        raise NotATree("it holds a value that is not of its type") from error
     fault = fault_of_tree(value)
     if fault:
         raise NotATree(fault)

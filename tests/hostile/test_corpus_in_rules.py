@@ -15,8 +15,9 @@ from ansible.parsing.vault import VaultSecret
 from kai.protected import parse_env
 
 from kai_ansible.answers import read_answers, read_assignments
+from kai_ansible.errors import CommandError
 from kai_ansible.importing import from_host, from_install_conf
-from kai_ansible.inventory import HostVars, Inventory, edited_texts
+from kai_ansible.inventory import HostVars, Inventory, content_of, edited_texts
 from kai_ansible.rules.configuration import Configuration, env_of, read_configuration
 from kai_ansible.rules.env_file import env_line, fault_of_value
 from kai_ansible.rules.sudoers import secure_path, sudoers_command
@@ -204,6 +205,28 @@ def test_an_answers_file_says_what_was_given(tmp_path: Path, contract: Contract)
         # on the command line only blanks around a value go
         found, problems = read_assignments(contract, [f"SPEC_DIR={value}"])
         assert (found, problems) == ({"kai_install_spec_dir": value.strip()}, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "settings:\n  TELEGRAM_BOT_TOKEN: hush-hush: x\n",
+        'settings: {WEBHOOK_SECRET: "hush-hush\n',
+        "settings: {WEBHOOK_PORT: !!int hush-hush}\n",
+        "settings: {WEBHOOK_SECRET: [hush-hush, *x]}\n",
+        "settings: [hush-hush",
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_without_its_secrets(
+    tmp_path: Path, contract: Contract, text: str
+) -> None:
+    path = tmp_path / "answers.yml"
+    path.write_text(text)
+    for read in (lambda: read_answers(contract, path), lambda: content_of(text, path)):
+        with pytest.raises(CommandError) as told:
+            read()
+        assert "not valid YAML" in str(told.value)
+        assert "hush" not in str(told.value)
 
 
 def test_an_import_brings_what_the_bot_had(contract: Contract) -> None:
