@@ -54,11 +54,7 @@ options:
         type: str
         required: true
       content:
-        description: The whole text. Exactly one of O(files[].content) and
-          O(files[].secret_content) is given.
-        type: str
-      secret_content:
-        description: The whole text of a file of which a diff may only name the keys.
+        description: The whole text, unless O(secret_contents) has it.
         type: str
       mode:
         description: Octal mode.
@@ -68,6 +64,13 @@ options:
         description: Whether the file is meant at all; otherwise it is left as it is.
         type: bool
         default: true
+  secret_contents:
+    description:
+      - The whole texts of files that hold secrets, by path.
+      - They stand apart from O(files), because Ansible writes the arguments of a module to the log
+        of the host, and finds a secret in them only where it is an argument of its own.
+    type: dict
+    default: {}
   record:
     description: The number of a proven install whose files and release are to be live.
     type: int
@@ -289,11 +292,7 @@ class Switch:
         if number is None:
             files = self.parameters["files"]
             states = [
-                FileState(
-                    entry["path"],
-                    (entry["content"] or entry["secret_content"] or "").encode(),
-                    int(entry["mode"], 8),
-                )
+                FileState(entry["path"], self.text_of(entry).encode(), int(entry["mode"], 8))
                 for entry in files
                 if entry["given"]
             ]
@@ -308,6 +307,15 @@ class Switch:
             if record["managed"][state.path] or last["managed"].get(state.path)
         ]
         return record["release"], states, record["managed"], {"proof": record["proof"]}
+
+    def text_of(self, entry: dict[str, Any]) -> str:
+        """Return the text of a file. Raises Refused when there is none."""
+        text = entry["content"]
+        if text is None:
+            text = self.parameters["secret_contents"].get(entry["path"])
+        if text is None:
+            raise Refused(f"{entry['path']} has no text in files or secret_contents")
+        return str(text)
 
     def switch(self) -> dict[str, Any]:
         """Bring another state about, or find that everything is as it should be."""
@@ -547,13 +555,11 @@ def main() -> None:
                 "options": {
                     "path": {"type": "str", "required": True},
                     "content": {"type": "str"},
-                    "secret_content": {"type": "str", "no_log": True},
                     "mode": {"type": "str", "required": True},
                     "given": {"type": "bool", "default": True},
                 },
-                "mutually_exclusive": [("content", "secret_content")],
-                "required_one_of": [("content", "secret_content")],
             },
+            "secret_contents": {"type": "dict", "default": {}, "no_log": True},
             "record": {"type": "int"},
             "sudoers_files": {"type": "list", "elements": "path", "default": []},
             "unread_files": {"type": "list", "elements": "path", "default": []},

@@ -357,17 +357,18 @@ SUDOERS_TEXT = "kai ALL=(alice) NOPASSWD: /bin/true\n"
 PLACE = {"install_dir": "/opt/k", "unit": "k", "unit_file": "/etc/systemd/system/k.service"}
 
 
-def files(*entries: dict[str, Any]) -> dict[str, Any]:
+def files(*entries: dict[str, Any], env: str = 'TOKEN="sesame"\nNEW="1"\n') -> dict[str, Any]:
     return {
         **PLACE,
         "files": list(entries),
+        "secret_contents": {"/etc/k/env": env},
         "release": "r1",
         "sudoers_files": ["/etc/sudoers.d/k"],
         "secret_files": ["/etc/k/env"],
     }
 
 
-ENV = {"path": "/etc/k/env", "secret_content": 'TOKEN="sesame"\nNEW="1"\n', "mode": "0600"}
+ENV = {"path": "/etc/k/env", "mode": "0600"}
 OTHER = {"path": "/etc/k/users.yaml", "content": "users: []\n", "mode": "0640"}
 RULES = {"path": "/etc/sudoers.d/k", "content": SUDOERS_TEXT, "mode": "0440"}
 
@@ -429,7 +430,7 @@ def test_files_are_in_place_and_can_be_brought_back(
     assert (again["changed"], again["changed_paths"]) == (False, [])
     assert run_module("kai_installs", kept_install)["changed"] is False
 
-    newer = files({**ENV, "secret_content": 'TOKEN="newer"\n'}, OTHER, RULES)
+    newer = files(ENV, OTHER, RULES, env='TOKEN="newer"\n')
     proven = listing(machine, "/etc/k", "/etc/sudoers.d", "/opt/k")
     assert run_module("kai_switch", newer)["changed_paths"] == ["/etc/k/env"]
     restored = {**PLACE, "state": "restored"}
@@ -464,7 +465,12 @@ def test_files_are_in_place_and_can_be_brought_back(
             id="no directory",
         ),
         pytest.param(
-            [{"path": "/full/file", "secret_content": "x" * 100_000, "mode": "0600"}],
+            [{"path": "/etc/k/bare", "mode": "0600"}],
+            "/etc/k/bare has no text in files or secret_contents",
+            id="no text",
+        ),
+        pytest.param(
+            [{"path": "/full/file", "content": "x" * 100_000, "mode": "0600"}],
             "No space left on device",
             id="a full disk",
         ),

@@ -49,6 +49,7 @@ while True:
         file.write(str(without))
     time.sleep(0.1)
 """
+_LOGGED = "journalctl --output=export --all | grep -acF -f /dev/stdin"
 _LEFT = r"""
 find /etc /opt/kai /var/lib/kai /tmp /run /root /home \( -name '*.kai-new' \
   -o -name 'kai-sudoers-*' -o -name 'ansible-tmp-*' -o -path '/opt/kai/releases/.*' \
@@ -244,6 +245,8 @@ class Trial:
         search = ["grep", "-rlF", "--devices=skip", *told, *places]
         found = machine.run(search, check=False).stdout.splitlines()
         assert "/etc/kai/env" in found
+        logged = machine.run(["sh", "-c", _LOGGED], input="\n".join(self.secrets), check=False)
+        assert logged.stdout == "0\n"
         # the next one of a killed run lies beside it, for root alone
         own = ["/etc/kai/env", *(["/etc/kai/.env.kai-new"] if killed else [])]
         assert [

@@ -149,7 +149,6 @@ class Host:
             {
                 "path": str(self.root / name),
                 "content": text or "",
-                "secret_content": None,
                 "mode": "0600",
                 "given": text is not None,
             }
