@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from kai_ansible.errors import CommandError
+from kai_ansible.rules.printable import MOST_ON_A_SCREEN, printable
 
 
 def main() -> None:
@@ -18,7 +19,7 @@ def main() -> None:
         get_command(app).main()
     except CommandError as error:
         sys.stdout.flush()
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error), MOST_ON_A_SCREEN)}\n")
         sys.exit(error.code)
 
 

@@ -15,10 +15,16 @@ from rich.panel import Panel
 from rich.table import Table
 
 from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.rules.printable import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
     from kai_ansible.failures import FailedTask
     from kai_ansible.runner import Outcome
+
+
+def shown(text: str) -> str:
+    """Return text as rich prints it literally, also when others wrote it."""
+    return escape(printable(text, MOST_ON_A_SCREEN))
 
 
 class Screen:
@@ -36,20 +42,20 @@ class Screen:
 
     def say(self, text: str = "") -> None:
         """Print a line of ordinary text."""
-        self.console.print(escape(text))
+        self.console.print(shown(text))
 
     def good(self, text: str) -> None:
         """Print a line that says that something is as it should be."""
-        self.console.print(f"[green]{escape(text)}[/green]")
+        self.console.print(f"[green]{shown(text)}[/green]")
 
     def bad(self, text: str) -> None:
         """Print a line that says that something is not."""
-        self.console.print(f"[red]{escape(text)}[/red]")
+        self.console.print(f"[red]{shown(text)}[/red]")
 
     def notes(self, notes: Iterable[str]) -> None:
         """Print what a person should know though nothing is wrong."""
         for note in notes:
-            self.console.print(f"[yellow]Note:[/yellow] {escape(note)}")
+            self.console.print(f"[yellow]Note:[/yellow] {shown(note)}")
 
     def lines(self, title: str, lines: Sequence[str]) -> None:
         """Print a framed list, or plain lines where frames are unwelcome."""
@@ -60,7 +66,7 @@ class Screen:
             for line in lines:
                 self.say(f"  {line}")
             return
-        self.console.print(Panel("\n".join(map(escape, lines)), title=title, title_align="left"))
+        self.console.print(Panel("\n".join(map(shown, lines)), title=title, title_align="left"))
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table, or its cells line by line where frames are unwelcome."""
@@ -71,7 +77,7 @@ class Screen:
             return
         table = Table(*columns, title=title, title_justify="left")
         for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
+            table.add_row(*(shown(cell) for cell in row))
         self.console.print(table)
 
     def document(self, data: Mapping[str, Any]) -> None:

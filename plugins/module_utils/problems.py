@@ -9,6 +9,8 @@ import difflib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from .printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,7 +37,9 @@ class Problem:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.where}: found {self.found}, expected {self.expected}. Fix: {self.fix}"
+        return printable(
+            f"{self.where}: found {self.found}, expected {self.expected}. Fix: {self.fix}"
+        )
 
 
 def shortened(text: str) -> str:

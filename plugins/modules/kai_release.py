@@ -122,6 +122,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.built_release import ENVIRONMENT, MARKER, is_complete
 from ..module_utils.kernel_lock import Busy, held
+from ..module_utils.printable import printable
 from ..module_utils.sources import fault_of_member
 
 LAST_LINES = 15
@@ -403,7 +404,7 @@ def main() -> None:
                 if not is_complete(parameters["path"]):
                     result = build(parameters, archive, lock)
     except (BuildFailed, Busy, OSError, tarfile.TarError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=printable(str(error)))
     module.exit_json(**result)
 
 
