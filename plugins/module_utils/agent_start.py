@@ -15,6 +15,8 @@ import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any
 
+from .bounded_program import MOST_BYTES, becoming
+
 if TYPE_CHECKING:
     import pwd
     from collections.abc import Mapping
@@ -22,21 +24,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 60.0
 GRACE_SECONDS = 3.0
 END_SECONDS = 30.0
-TOLD_CHARACTERS = 2000
-
-
-def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
-    """Return the arguments with which subprocess runs a command as an account.
-
-    Only root can become another account; anybody else stays who they are.
-    """
-    if os.geteuid() != 0:
-        return {}
-    return {
-        "user": account.pw_uid,
-        "group": account.pw_gid,
-        "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
-    }
+TOLD_BYTES = 2000
+LINE_BYTES = 1 << 20
 
 
 def fault_of_agent(
@@ -76,8 +65,9 @@ def fault_of_agent(
                     os.killpg(process.pid, signal.SIGKILL)
         if not fault:
             return ""
-        errors.seek(0)
-        told = errors.read().decode(errors="replace").strip()[-TOLD_CHARACTERS:]
+        size = errors.seek(0, os.SEEK_END)
+        errors.seek(max(size - TOLD_BYTES, 0))
+        told = errors.read().decode(errors="replace").strip()
     return f"{fault}: {told}" if told else fault
 
 
@@ -117,10 +107,10 @@ def _hears(output: IO[bytes], expected: Any, deadline: float) -> bool:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([output], [], [], left)[0]:
             return False
-        piece = os.read(output.fileno(), 65536)
+        piece = os.read(output.fileno(), MOST_BYTES)
         if not piece:
             return False
-        *lines, rest = (rest + piece).split(b"\n")
+        *lines, rest = (rest[-LINE_BYTES:] + piece).split(b"\n")
         if expected is not None and any(has(_document(line), expected) for line in lines):
             return True
 

@@ -292,11 +292,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.accounts import has_expired
 from ..module_utils.ask_as import UNANSWERED, ask_as, fault_of_entry, fault_of_program
+from ..module_utils.bounded_program import run_bounded
 from ..module_utils.built_release import ENVIRONMENT
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs
 from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
+from ..module_utils.paths import fault_of_path
 from ..module_utils.problems import Problem
 from ..module_utils.processes import strangers
 from ..module_utils.root_files import Refused
@@ -312,7 +314,8 @@ from ..module_utils.sudoers import (
 from ..module_utils.systemd_unit import service_of
 from ..module_utils.trusted_paths import Place, changers, places_of
 
-LOGIN_SHELL_SECONDS = 5
+PROGRAM_SECONDS = 5
+VERSION = re.compile(r"[0-9]+(\.[0-9]+)+[0-9A-Za-z.+_-]{0,40}")
 INTERPRETER = """
 import sys
 print(".".join(str(part) for part in sys.version_info[:3]))
@@ -902,20 +905,13 @@ class Host:
             return None
 
         def question() -> str:
-            run = subprocess.run(
-                [path, *request["version"]],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd="/",
-                env={
-                    "HOME": account.pw_dir,
-                    "USER": account.pw_name,
-                    "PATH": "/usr/local/bin:/usr/bin:/bin",
-                },
-            )
-            found = re.search(r"[0-9]+(\.[0-9]+)+\S*", run.stdout)
+            environment = {
+                "HOME": account.pw_dir,
+                "USER": account.pw_name,
+                "PATH": "/usr/local/bin:/usr/bin:/bin",
+            }
+            said = run_bounded([path, *request["version"]], environment, PROGRAM_SECONDS)[1]
+            found = VERSION.search(said)
             return found[0] if found else ""
 
         [version] = ask_as(account, [question])
@@ -930,21 +926,14 @@ class Host:
                 continue
 
             def question(account: pwd.struct_passwd = account) -> str:
-                run = subprocess.run(
-                    ["/bin/sh", "-lc", 'command -v -- "$1"', "sh", request["name"]],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=LOGIN_SHELL_SECONDS,
-                    stdin=subprocess.DEVNULL,
-                    cwd="/",
-                    env={
-                        "HOME": account.pw_dir,
-                        "USER": account.pw_name,
-                        "LOGNAME": account.pw_name,
-                    },
-                )
-                return run.stdout.strip().rpartition("\n")[2]
+                environment = {
+                    "HOME": account.pw_dir,
+                    "USER": account.pw_name,
+                    "LOGNAME": account.pw_name,
+                }
+                shell = ["/bin/sh", "-lc", 'command -v -- "$1"', "sh", request["name"]]
+                said = run_bounded(shell, environment, PROGRAM_SECONDS)[1]
+                return said.strip().rpartition("\n")[2]
 
             [path] = ask_as(account, [question])
             if isinstance(path, str) and path.startswith("/"):
@@ -953,8 +942,9 @@ class Host:
 
     def fault_of(self, path: str, accounts: list[str]) -> str | None:
         """Return why some account cannot execute a path, or None when all can."""
-        if not path.startswith("/"):
-            return "is not absolute"
+        fault = fault_of_path(path)
+        if fault:
+            return fault
         for name in [None, *accounts]:
             # an account that is still to be made will be able to do what nobody can
             account = name and (account_of(name) or account_of("nobody"))

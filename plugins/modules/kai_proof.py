@@ -196,10 +196,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.agent_start import becoming, fault_of_agent
+from ..module_utils.agent_start import fault_of_agent
 from ..module_utils.ask_as import UNANSWERED, ask_as
 from ..module_utils.bot_service import deployed_env, deployed_port, health, unit_state
+from ..module_utils.bounded_program import run_bounded
 from ..module_utils.masking import masked
+from ..module_utils.printable import printable
 from ..module_utils.processes import strangers
 from ..module_utils.root_files import Refused
 
@@ -294,26 +296,20 @@ class Bot:
     def fault_of_command(self, command: dict[str, Any]) -> str:
         """Return what a command said when it failed, empty when it succeeded."""
         try:
-            run = subprocess.run(
+            code, said = run_bounded(
                 command["argv"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=COMMAND_SECONDS,
-                cwd="/",
-                env=self.environment,
-                **becoming(self.account),
+                self.environment,
+                COMMAND_SECONDS,
+                errors=True,
+                account=self.account,
             )
-        except subprocess.TimeoutExpired:
-            return f"no end within {COMMAND_SECONDS} s"
         except OSError as error:
             return str(error)
-        if run.returncode == 0:
+        if code == 0:
             return ""
-        return run.stderr.strip() or f"exit code {run.returncode}"
+        if code is None:
+            return f"no end within {COMMAND_SECONDS} s"
+        return said.strip() or f"exit code {code}"
 
     def fault_of_agent(self, agent: dict[str, Any]) -> str:
         """Return why an agent cannot be started and ended, empty when it can."""
@@ -385,7 +381,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         failures.append(f"The bot's last words since this start:\n{log}")
     stopped = parameters["stopped_at"]
     return {
-        "failures": [masked(failure, secrets) for failure in failures],
+        "failures": [printable(masked(failure, secrets)) for failure in failures],
         "pid": pid,
         "seconds": round(answered - started, 1),
         "seconds_without": None if stopped is None else round(answered - stopped, 1),
