@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import select
 import shutil
 import signal
 import sqlite3
@@ -40,11 +41,11 @@ def has_content(path: str) -> bool:
     Raises Refused when the path is anything but a file.
     """
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(status.st_mode):
-        raise Refused(f"{path} is not a regular file; look at it on the host")
+        raise Refused(f"{path} is not a regular file; look at it on the host: ls -l {path}")
     return status.st_size > 0
 
 
@@ -140,6 +141,11 @@ def exchange_back(path: str, account: str, suffix: str) -> None:
 
 
 def _copy_and_check(path: str, copy: str) -> None:
+    # SQLite would wait for ever for somebody at the other end of a pipe
+    for companion in _COMPANIONS:
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(path + companion).st_mode):
+                raise OSError(f"{path}{companion} is not a regular file")
     # read only: nothing is checkpointed or rolled back in a database that a bot may be using
     source = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
     target = sqlite3.connect(copy)
@@ -175,6 +181,9 @@ def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8", errors="replace") as said:
+        # the account may stop its process, which then hears no alarm either
+        if not select.select([reading], [], [], _LIMIT_SECONDS)[0]:
+            os.kill(child, signal.SIGKILL)
         fault = said.read()
     status = os.waitpid(child, 0)[1]
     return fault or ("" if status == 0 else f"no end within {_LIMIT_SECONDS} s")

@@ -6,6 +6,7 @@ The work is done in this process as the present account; tests/machine does it a
 import itertools
 import os
 import pwd
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from kai_ansible.rules.root_files import Refused
 
 ACCOUNT = pwd.getpwuid(os.getuid()).pw_name
 SUFFIX = ".before-rollback-1"
+AS_ACCOUNT = database._as_account
 
 
 class Killed(BaseException):
@@ -150,3 +152,34 @@ def test_an_exchange_that_is_cut_short_anywhere_can_be_undone(
         if ended:
             assert number > 3, "the steps were not counted"
             return
+
+
+def test_X3_an_account_that_stops_its_process_stops_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "_LIMIT_SECONDS", 1)
+    # only root may do that
+    monkeypatch.setattr(os, "setgroups", lambda groups: None)
+
+    def stop() -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    assert AS_ACCOUNT(pwd.getpwnam(ACCOUNT), stop) == "no end within 1 s"
+
+
+@pytest.mark.parametrize("name", ["", "-wal", "-journal"])
+def test_X3_a_pipe_beside_the_database_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "kai.db"
+    make(path, "one")
+    planted = path.with_name(path.name + name)
+    planted.unlink(missing_ok=True)
+    os.mkfifo(planted)
+    with pytest.raises(Refused, match="not a regular file"):
+        if database.has_content(str(path)):
+            database.save(str(path), str(tmp_path / "copy.db"), ACCOUNT, str(tmp_path))
+
+
+def test_X3_a_link_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "kai.db").symlink_to("/etc/passwd")
+    with pytest.raises(Refused, match="not a regular file"):
+        database.has_content(str(tmp_path / "kai.db"))
