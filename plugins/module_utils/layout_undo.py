@@ -16,24 +16,13 @@ import stat
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from .root_files import Refused
+from .planted import Refused, open_own_file
 
 if TYPE_CHECKING:
     from .layout_journal import LayoutJournal
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 USERDEL_SECONDS = 60
-
-
-def open_file(parent: int, name: str) -> tuple[int, os.stat_result]:
-    """Return a descriptor and the status of a file. Raises Refused unless it is one of its own."""
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
-    status = os.fstat(descriptor)
-    # a second link would be a file that lies elsewhere as well
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-        os.close(descriptor)
-        raise Refused(f"{name} is not a file of its own")
-    return descriptor, status
 
 
 def open_parent(path: str) -> tuple[int, str] | None:
@@ -101,7 +90,9 @@ class LayoutUndo:
                 os.close(parent)
         except FileNotFoundError:
             return
-        except (Refused, OSError) as error:
+        except Refused as error:
+            self.left.append(str(error))
+        except OSError as error:
             self.left.append(f"{told}: {error}")
 
     def unmend(self, parent: int, name: str, entry: dict[str, Any]) -> None:
@@ -109,7 +100,7 @@ class LayoutUndo:
         try:
             descriptor = os.open(name, DIRECTORY, dir_fd=parent)
         except NotADirectoryError:
-            descriptor = open_file(parent, name)[0]
+            descriptor = open_own_file(parent, name, entry["mended"])[0]
         try:
             status = os.fstat(descriptor)
             now = [status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)]
@@ -129,7 +120,7 @@ class LayoutUndo:
 
     def remove_file(self, parent: int, name: str, entry: dict[str, Any]) -> None:
         """Remove a first file that nobody has written to."""
-        descriptor, status = open_file(parent, name)
+        descriptor, status = open_own_file(parent, name, entry["file"])
         with os.fdopen(descriptor, "rb") as handle:
             digest = hashlib.sha256(handle.read()).hexdigest()
         # an empty one is what a killed run may leave

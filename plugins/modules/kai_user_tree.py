@@ -148,6 +148,7 @@ import errno
 import hashlib
 import os
 import pwd
+import shlex
 import stat
 import subprocess
 from typing import Any
@@ -156,8 +157,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
-from ..module_utils.layout_undo import LayoutUndo, open_file
-from ..module_utils.root_files import Refused
+from ..module_utils.layout_undo import LayoutUndo
+from ..module_utils.planted import Refused, open_own_file, planted
+from ..module_utils.problems import Problem
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_LINKS = 40
@@ -168,7 +170,14 @@ def identity(owner: str, group_of: str | None) -> tuple[int, int]:
     try:
         return pwd.getpwnam(owner).pw_uid, pwd.getpwnam(group_of or owner).pw_gid
     except KeyError as error:
-        raise Refused(f"there is no account {error.args[0]!r}") from error
+        raise Refused(
+            Problem(
+                "the host",
+                f"no account {error.args[0]!r}",
+                "every account that owns a directory",
+                "create it on the host with useradd, and run this again",
+            )
+        ) from error
 
 
 def trusted(descriptor: int) -> bool:
@@ -222,40 +231,46 @@ class Tree:
         Raises Refused for a link that anybody but root could have made.
         """
         if links > MOST_LINKS:
-            raise Refused(f"{path} passes through too many links")
+            raise Refused(
+                Problem(
+                    path,
+                    f"more than {MOST_LINKS} links on the way",
+                    "a way that ends",
+                    f"mend its links on the host: namei -l {shlex.quote(path)}",
+                )
+            )
         parts = [part for part in path.split("/") if part]
         current = os.open("/", DIRECTORY)
-        for index, part in enumerate(parts[:-1]):
-            try:
-                following = os.open(part, DIRECTORY, dir_fd=current)
-            except FileNotFoundError:
-                if self.dry:
-                    os.close(current)
-                    return None
-                self.note(directory="/" + "/".join(parts[: index + 1]))
-                make_directory(part, 0o755, current)
-                following = os.open(part, DIRECTORY, dir_fd=current)
-            except OSError as error:
-                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                    raise
-                target = self.link_target(current, part, path)
+        try:
+            for index, part in enumerate(parts[:-1]):
+                try:
+                    following = os.open(part, DIRECTORY, dir_fd=current)
+                except FileNotFoundError:
+                    if self.dry:
+                        return None
+                    self.note(directory="/" + "/".join(parts[: index + 1]))
+                    make_directory(part, 0o755, current)
+                    following = os.open(part, DIRECTORY, dir_fd=current)
+                except OSError as error:
+                    if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                        raise
+                    base = "/" + "/".join(parts[:index])
+                    target = self.link_target(current, part, os.path.join(base, part))
+                    rest = "/".join(parts[index + 1 :])
+                    return self.open_parent(
+                        os.path.normpath(os.path.join(base, target, rest)), links + 1
+                    )
                 os.close(current)
-                base = "/" + "/".join(parts[:index])
-                rest = "/".join(parts[index + 1 :])
-                return self.open_parent(
-                    os.path.normpath(os.path.join(base, target, rest)), links + 1
-                )
+                current = following
+            return os.dup(current), parts[-1], "/" + "/".join(parts[:-1])
+        finally:
             os.close(current)
-            current = following
-        return current, parts[-1], "/" + "/".join(parts[:-1])
 
     def link_target(self, parent: int, part: str, path: str) -> str:
-        """Return where a link in a trusted directory points. Raises Refused for any other."""
+        """Return where a link in a trusted directory points. Raises Refused for anything else."""
         status = os.stat(part, dir_fd=parent, follow_symlinks=False)
-        if not stat.S_ISLNK(status.st_mode):
-            raise Refused(f"{path}: {part} is not a directory")
-        if not trusted(parent):
-            raise Refused(f"{path}: {part} is a link in a directory that root does not own alone")
+        if not (stat.S_ISLNK(status.st_mode) and trusted(parent)):
+            raise planted(path, status, "a directory")
         return os.readlink(part, dir_fd=parent)
 
     def directory(self, entry: dict[str, Any]) -> None:
@@ -285,7 +300,7 @@ class Tree:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
                 # where root's link leads is walked as well: others may have made links there
-                target = self.link_target(parent, name, path)
+                target = self.link_target(parent, name, os.path.join(base, name))
                 self.directory_at(os.path.normpath(os.path.join(base, target)), entry, links + 1)
                 return
             try:
@@ -355,7 +370,7 @@ class Tree:
 
     def narrow(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> None:
         """Take from an existing file the permissions that it should not give."""
-        descriptor, status = open_file(parent, name)
+        descriptor, status = open_own_file(parent, name, entry["path"])
         try:
             before = stat.S_IMODE(status.st_mode)
             after = before & int(entry["mode"], 8)
@@ -383,10 +398,10 @@ class Tree:
 
 def present(
     parameters: dict[str, Any], journal: LayoutJournal | None, dry: bool
-) -> tuple[dict[str, Any], list[str]]:
-    """Bring everything about; returns the result, and the paths that were not touched."""
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Bring everything about; returns the result, and why paths were not touched."""
     tree = Tree(parameters["release"], dry, journal)
-    refusals = []
+    refusals: list[Problem] = []
     for account in parameters["accounts"]:
         tree.account(account)
     entries = [(tree.directory, entry) for entry in parameters["directories"]]
@@ -394,8 +409,17 @@ def present(
     for bring_about, entry in entries:
         try:
             bring_about(entry)
-        except (Refused, OSError) as error:
-            refusals.append(f"{entry['path']}: {error}")
+        except Refused as error:
+            refusals.append(error.problem)
+        except OSError as error:
+            refusals.append(
+                Problem(
+                    entry["path"],
+                    f"{error.strerror}",
+                    "a path that root can reach",
+                    f"look at it on the host: namei -l {shlex.quote(entry['path'])}",
+                )
+            )
     unproven = bool(journal and journal.entries())
     return {"changes": tree.changes, "unproven": unproven}, refusals
 
@@ -452,7 +476,7 @@ def main() -> None:
     )
     directory, dry = module.params["journal"], module.check_mode
     journal = LayoutJournal(directory) if directory else None
-    refusals: list[str] = []
+    refusals: list[Problem] = []
     try:
         with only_worker(dry=dry):
             if journal and module.params["state"] == "restored":
@@ -464,7 +488,9 @@ def main() -> None:
     changes = result["changes"]
     result["changed"] = bool(changes)
     if refusals:
-        module.fail_json(msg="These paths were not touched:\n" + "\n".join(refusals), **result)
+        # what lies on the way to several paths is told once
+        told = "\n".join(dict.fromkeys(map(str, refusals)))
+        module.fail_json(msg=f"These paths were not touched:\n{told}", **result)
     if module._diff:
         result["diff"] = {"before": "", "after": "".join(f"{change}\n" for change in changes)}
     module.exit_json(**result)
