@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MASK = "********"
 # RFC 3986, section 3.2.1: what stands between the scheme and the host of a URL
-_USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://)[^\s/@]+@", re.IGNORECASE)
+_USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://)[^\s/]+@", re.IGNORECASE)
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _GIT_URL = re.compile(r"(https?://|ssh://|git://|file://|[^/@\s]+@[^/:\s]+:)\S+\Z")
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+# a token alone looks like a name, so over HTTP none is let through; a password may have an @ in it
+_PASSWORD = re.compile(
+    r"(?<=://)[^/\s]*:[^/\s]*(?=@)|(?<=http://)[^/\s]+(?=@)|(?<=https://)[^/\s]+(?=@)"
+)
 # what a build leaves anywhere, and what a build or Kai's own installer leaves at the top
 _LEFT_OUT = re.compile(
     r"(.*/)?(\.git|__pycache__|[^/]*\.egg-info)(/.*)?|.*\.py[co]"
@@ -33,14 +36,14 @@ def fault_of_source(source: str) -> str | None:
     seen by everybody who may look at the processes of the machine.
     """
     if _PASSWORD.search(source):
-        return "has a password in it; use ssh, or a credential helper of git"
+        return "has a password or a token in it; use ssh, or a credential helper of git"
     if is_git_url(source) or source.startswith("/"):
         return None
     return "is neither an absolute path nor a git URL"
 
 
 def without_password(text: str) -> str:
-    """Return text with no login of a URL that has a password."""
+    """Return text with no login of a URL that has a password or may be a token."""
     return _PASSWORD.sub("***", text)
 
 

@@ -31,6 +31,8 @@ def test_a_secret_is_masked_wherever_it_stands(text: str) -> None:
 
 
 def test_credentials_in_a_url_are_masked_whoever_they_belong_to() -> None:
+    shown = masked("http://ada:open@sesame@proxy.example/", [])
+    assert shown == f"http://{MASK}@proxy.example/"
     shown = masked("proxy http://ada:sesame@proxy.example:3128/ refused", [])
     assert shown == f"proxy http://{MASK}@proxy.example:3128/ refused"
 

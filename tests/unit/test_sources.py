@@ -45,10 +45,16 @@ def test_what_is_no_source(source: str) -> None:
     assert fault_of_source(source) == "is neither an absolute path nor a git URL"
 
 
-@pytest.mark.parametrize("source", ["https://me:sesame@git.example/kai", "ssh://me:sesame@h/kai"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("https://me:sesame@git.example/kai", "ssh://me:sesame@h/kai"),
+        *("https://sesame@git.example/kai", "http://me:open@sesame@git.example/kai"),
+    ],
+)
 def test_a_password_in_a_source_is_refused_and_not_shown(contract: Contract, source: str) -> None:
     (problem,) = read_configuration(contract, variables(source=source)).problems
-    assert "has a password in it" in problem.expected
+    assert "has a password or a token in it" in problem.expected
     assert "sesame" not in str(problem)
 
 
