@@ -153,7 +153,9 @@ class Refused(Exception):
 
 def git(*arguments: str) -> bytes:
     """Return what a git command prints. Raises Refused with git's own words."""
-    command = ["git", "-c", "safe.directory=*", *arguments]
+    # what a checkout says of itself runs nothing
+    inert = ["-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
+    command = ["git", "-c", "safe.directory=*", *inert, *arguments]
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     try:
         run = subprocess.run(

@@ -235,3 +235,17 @@ def test_three_hosts_get_one_archive_that_is_private_and_does_not_stay(
     assert told["a"]["source"]["release"] != told["c"]["source"]["release"]
     assert {entry["mode"] for entry in told.values()} == {"0600"}
     assert list((tmp_path / "local").iterdir()) == []
+
+
+def test_what_a_checkout_says_of_itself_runs_nothing(checkout: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "post-checkout").write_text(f"#!/bin/sh\necho hook >>{ran}\n")
+    (hooks / "post-checkout").chmod(0o755)
+    git("config", "core.fsmonitor", f"echo monitor >>{ran}; false", cwd=checkout)
+    git("config", "core.hooksPath", str(hooks), cwd=checkout)
+    for source in (checkout, f"file://{checkout}"):
+        files, _ = read_source(asked(source))
+        assert set(files) == set(TREE)
+    assert not ran.exists()
