@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kai_ansible.report import Screen
 from kai_ansible.rules.printable import printable
+from kai_ansible.rules.problems import Problem
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,23 @@ def test_nothing_is_left_that_steers(text: str) -> None:
     assert all(character in "\n\t" or character >= " " for character in shown)
     assert not set(shown) & set(map(chr, range(0x7F, 0xA0)))
     assert printable(shown) == shown
+
+
+def test_a_screen_obeys_nothing_that_others_wrote(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b[2J[red]gone[/red]\x07"
+    for screen in (Screen(plain=True), Screen()):
+        screen.say(hostile)
+        screen.good(hostile)
+        screen.bad(hostile)
+        screen.notes([hostile])
+        screen.lines("found", [hostile])
+        screen.table("found", ("name",), [(hostile,)])
+    said = capsys.readouterr().out
+    assert said.count("\\x1b[2J[red]gone[/red]\\x07") == 12
+    assert "\x07" not in said
+    assert "\x1b[2J" not in said
+
+
+def test_a_problem_tells_hostile_names_as_they_are_written() -> None:
+    problem = Problem("/srv/\x1b[2J", "a link", "a directory", "rm it")
+    assert str(problem) == "/srv/\\x1b[2J: found a link, expected a directory. Fix: rm it"
