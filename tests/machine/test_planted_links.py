@@ -136,7 +136,7 @@ def test_X3_what_is_in_its_place_again_is_as_it_was(
 EVERYWHERE = """
 runuser -u kai -- sh -ec '
   cd /var/lib/kai
-  mv kai.db kai.db.away; ln -s /etc/shadow kai.db; mkfifo kai.db-journal
+  mv kai.db kai.db.away; ln -s kai.db.away kai.db
   rm -r files; ln -s /victim files
   mv memory memory.away; ln -s /victim memory
 '
@@ -149,7 +149,8 @@ runuser -u alice -- sh -ec '
 """
 AWAY_AGAIN = """
 cd /var/lib/kai
-rm files memory kai.db kai.db-journal home/1/.claude
+rm files memory kai.db home/1/.claude
+install -d -o kai -g kai -m 0711 files
 mv kai.db.away kai.db
 mv memory.away memory
 mv home/1/.claude.away home/1/.claude
@@ -159,16 +160,16 @@ rm -r /home/alice/.codex
 
 def test_X3_no_command_follows_what_was_planted(site: Site) -> None:
     machine = site.machine
-    first = site.health()["release"]
-    site.new_release("b")
+    site.set(kai_install_agent_timeout_seconds=123)
     site.install()
     state, live = site.state(), site.health()
     machine.run(["sh", "-ec", EVERYWHERE])
     before = canaries(machine)
-    site.set(kai_install_agent_timeout_seconds=123)
+    site.set(kai_install_agent_timeout_seconds=456)
     refused = site.run("install")
+    kept = site.state(), site.health()
     logins, status = site.run("logins"), site.run("status")
-    back = site.run("rollback", "--with-database", "--yes")
+    back = site.run("rollback", "--yes")
     after = canaries(machine)
     machine.run(["sh", "-ec", AWAY_AGAIN])
 
@@ -180,13 +181,9 @@ def test_X3_no_command_follows_what_was_planted(site: Site) -> None:
     assert "Nothing had been switched: the bot was not touched." in refused.failure
     assert (logins.code, status.code) == (0, 0), logins.text + status.text
     assert [login["logged_in"] for login in logins.document["bot"]] == [False]
-    assert back.code == 1
-    assert "/var/lib/kai/kai.db is not a regular file" in back.failure
-    assert site.state() == state
-    assert site.health()["started_at"] == live["started_at"]
-    site.install()
-    assert site.health()["settings"]["AGENT_TIMEOUT_SECONDS"] == "123"
-    assert site.run("rollback", f"--to={first}", "--yes").code == 0
+    assert kept == (state, live)
+    assert back.code == 0, back.text
+    assert site.health()["settings"]["AGENT_TIMEOUT_SECONDS"] != "123"
 
 
 # One account swaps a directory for a link as fast as it can, while root walks there a given number
