@@ -228,7 +228,11 @@ def _take_record(contract: Mapping[str, Any], text: str, imported: Imported) -> 
             f"Fix: remove that file on the host; the next install writes it anew."
         ) from error
     for name, value in record.items() if isinstance(record, dict) else ():
-        imported.set(str(name), value, path)
+        # any other variable would tell Ansible what to do here, on the operator's own machine
+        if name.startswith(variable("")):
+            imported.set(name, value, path)
+        else:
+            imported.notes.append(f"{path}: {name} means nothing here and is left out.")
 
 
 def _json_fault(path: str, error: json.JSONDecodeError | NotATree) -> str:

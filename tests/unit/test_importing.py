@@ -515,6 +515,15 @@ def test_what_no_file_of_the_bot_carries_is_recorded_and_no_secret(contract: Con
     }
 
 
+def test_a_record_of_a_hostile_host_sets_nothing_but_what_is_of_kai(contract: Contract) -> None:
+    record = {"kai_install_keep_releases": 5, "ansible_ssh_common_args": "-o ProxyCommand=id"}
+    imported = from_host(contract, {RECORD: json.dumps(record)})
+    assert imported.variables == {"kai_install_keep_releases": 5}
+    assert f"{RECORD}: ansible_ssh_common_args means nothing here and is left out." in (
+        imported.notes
+    )
+
+
 def test_a_broken_record_is_named(contract: Contract) -> None:
     with pytest.raises(CommandError, match=rf"{RECORD}:1:2: not valid JSON"):
         from_host(contract, {ENV: "", RECORD: "{"})
