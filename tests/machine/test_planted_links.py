@@ -182,8 +182,11 @@ def test_X3_no_command_follows_what_was_planted(site: Site) -> None:
     assert (logins.code, status.code) == (0, 0), logins.text + status.text
     assert [login["logged_in"] for login in logins.document["bot"]] == [False]
     assert kept == (state, live)
-    assert back.code == 0, back.text
-    assert site.health()["settings"]["AGENT_TIMEOUT_SECONDS"] != "123"
+    # people cannot work behind those links, so what is live stays
+    assert back.code == 1
+    assert "alice cannot work in /var/lib/kai/memory/1, which is theirs" in back.failure
+    assert "The host is as it was before this run, and the bot answers again" in back.failure
+    assert site.state() == state
 
 
 # One account swaps a directory for a link as fast as it can, while root walks there a given number
