@@ -1,0 +1,74 @@
+"""The health route is asked in a time and a room that are known, whoever answers."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from kai_ansible.rules import bot_service
+from kai_ansible.rules.bot_service import health
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A server that treats one connection in its own way, and its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_the_status_of_an_answer(status: int) -> None:
+    requests: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        requests.append(connection.recv(4096))
+        for piece in ("HTT", f"P/1.0 {status}", " Some words\r\n\r\n", "{}"):
+            connection.sendall(piece.encode())
+
+    with answering(answer) as port:
+        assert health("127.0.0.1", port, "/health") == status
+    assert requests[0].startswith(b"GET /health HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("said", [b"", b"no such thing\r\n", b"HTTP/1.1 ok\r\n", b"x" * 100_000])
+def test_what_is_no_answer(said: bytes) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        # the other side may have heard enough
+        try:
+            connection.sendall(said)
+        except OSError:
+            return
+
+    with answering(answer) as port, pytest.raises(OSError, match="no HTTP answer"):
+        health("127.0.0.1", port, "/health")
+
+
+def test_a_bot_that_says_one_letter_after_the_other_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bot_service, "_ANSWER_SECONDS", 1)
+    heard_enough = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        while not heard_enough.wait(0.001):
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                return
+
+    with answering(answer) as port:
+        with pytest.raises(TimeoutError):
+            health("127.0.0.1", port, "/health")
+        heard_enough.set()
