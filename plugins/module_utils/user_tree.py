@@ -1,0 +1,276 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directories of an installation and the first files in them, never through another's link."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import pwd
+import shlex
+import stat
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from .planted import Refused, open_own_file, planted
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from .layout_journal import LayoutJournal
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+MOST_LINKS = 40
+MADE = ("", "made")
+
+
+def identity(owner: str, group_of: str | None) -> tuple[int, int]:
+    """Return UID and GID for an owner and the account whose primary group is used."""
+    try:
+        return pwd.getpwnam(owner).pw_uid, pwd.getpwnam(group_of or owner).pw_gid
+    except KeyError as error:
+        raise Refused(
+            Problem(
+                "the host",
+                f"no account {error.args[0]!r}",
+                "every account that owns a directory",
+                "create it on the host with useradd, and run this again",
+            )
+        ) from error
+
+
+def trusted(descriptor: int) -> bool:
+    """Return whether root alone can change what a directory holds."""
+    status = os.fstat(descriptor)
+    return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def make_directory(name: str, mode: int, parent: int) -> None:
+    """Make a directory, unless the journal has made it for itself."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=parent)
+
+
+def base_of_homes() -> str:
+    """Return the directory in which useradd makes homes."""
+    run = subprocess.run(["useradd", "-D"], capture_output=True, text=True, check=False, timeout=60)
+    defaults = dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line)
+    return defaults.get("HOME", "/home")
+
+
+class Tree:
+    """The directories and files of one call."""
+
+    def __init__(
+        self, release: str | None, dry: bool, journal: LayoutJournal | None = None
+    ) -> None:
+        self.release = release
+        self.dry = dry
+        self.journal = journal
+        # before and after by path, in the order of the call
+        self.found: dict[str, tuple[str, str]] = {}
+
+    @property
+    def changes(self) -> list[str]:
+        """What was made or mended, one line each."""
+        return [
+            f"{path}: {f'{before} -> {after}' if before else after}"
+            for path, (before, after) in self.found.items()
+        ]
+
+    def bring_about(
+        self, directories: list[dict[str, Any]], seeds: list[dict[str, Any]]
+    ) -> list[tuple[str, Refused | OSError]]:
+        """Bring everything about that can be; return each other path with what is in its way."""
+        failed: list[tuple[str, Refused | OSError]] = []
+        entries = [(self.directory, entry) for entry in directories]
+        entries += [(self.seed, entry) for entry in seeds]
+        for work, entry in entries:
+            try:
+                work(entry)
+            except (Refused, OSError) as error:
+                failed.append((entry["path"], error))
+        return failed
+
+    def note(self, **entry: Any) -> None:
+        """Write down what is about to happen."""
+        if self.journal:
+            self.journal.note(entry)
+
+    def account(self, account: dict[str, Any]) -> None:
+        """Write down an account that is about to be made."""
+        if self.dry:
+            return
+        home = os.path.join(base_of_homes(), account["name"])
+        self.note(
+            account=account["name"], comment=account["comment"], home=not os.path.lexists(home)
+        )
+
+    def open_parent(self, path: str, links: int = 0) -> tuple[int, str, str] | None:
+        """Return a descriptor of the path's parent, the last part and the parent without links.
+
+        None when, in check mode, the parent is not there yet.
+        Raises Refused for a link that anybody but root could have made.
+        """
+        if links > MOST_LINKS:
+            raise Refused(
+                Problem(
+                    path,
+                    f"more than {MOST_LINKS} links on the way",
+                    "a way that ends",
+                    f"mend its links on the host: namei -l {shlex.quote(path)}",
+                )
+            )
+        parts = [part for part in path.split("/") if part]
+        current = os.open("/", DIRECTORY)
+        try:
+            for index, part in enumerate(parts[:-1]):
+                try:
+                    following = os.open(part, DIRECTORY, dir_fd=current)
+                except FileNotFoundError:
+                    if self.dry:
+                        return None
+                    self.note(directory="/" + "/".join(parts[: index + 1]))
+                    make_directory(part, 0o755, current)
+                    following = os.open(part, DIRECTORY, dir_fd=current)
+                except OSError as error:
+                    if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                        raise
+                    base = "/" + "/".join(parts[:index])
+                    target = self.link_target(current, part, os.path.join(base, part))
+                    rest = "/".join(parts[index + 1 :])
+                    return self.open_parent(
+                        os.path.normpath(os.path.join(base, target, rest)), links + 1
+                    )
+                os.close(current)
+                current = following
+            return os.dup(current), parts[-1], "/" + "/".join(parts[:-1])
+        finally:
+            os.close(current)
+
+    def link_target(self, parent: int, part: str, path: str) -> str:
+        """Return where a link in a trusted directory points. Raises Refused for anything else."""
+        status = os.stat(part, dir_fd=parent, follow_symlinks=False)
+        if not (stat.S_ISLNK(status.st_mode) and trusted(parent)):
+            raise planted(path, status, "a directory")
+        return os.readlink(part, dir_fd=parent)
+
+    def directory(self, entry: dict[str, Any]) -> None:
+        """Bring one directory about."""
+        self.directory_at(entry["path"], entry, 0)
+
+    def directory_at(self, place: str, entry: dict[str, Any], links: int) -> None:
+        """Bring a directory about at a place to which ``links`` links have led."""
+        path = entry["path"]
+        opened = self.open_parent(place, links)
+        if opened is None:
+            self.found[path] = MADE
+            return
+        parent, name, base = opened
+        try:
+            try:
+                descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+            except FileNotFoundError:
+                self.found[path] = MADE
+                if self.dry:
+                    return
+                self.note(directory=os.path.join(base, name))
+                make_directory(name, 0o700, parent)
+                descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+                entry = {**entry, "mode": entry["mode"] or "0755"}
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                # where root's link leads is walked as well: others may have made links there
+                target = self.link_target(parent, name, os.path.join(base, name))
+                self.directory_at(os.path.normpath(os.path.join(base, target)), entry, links + 1)
+                return
+            try:
+                if entry["mode"]:
+                    self.settle(descriptor, os.path.join(base, name), entry)
+            finally:
+                os.close(descriptor)
+        finally:
+            os.close(parent)
+
+    def settle(self, descriptor: int, place: str, entry: dict[str, Any]) -> None:
+        """Give an open directory, which is at a place, its owner and mode."""
+        status = os.fstat(descriptor)
+        before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        wanted_mode = int(entry["mode"], 8)
+        try:
+            uid, gid = identity(entry["owner"], entry["group_of"])
+        except Refused:
+            # in check mode the account may be one that the same run would make
+            if self.dry:
+                return
+            raise
+        after = (uid, gid, wanted_mode)
+        if before == after:
+            return
+        was = f"{before[0]}:{before[1]} {before[2]:04o}"
+        self.found.setdefault(entry["path"], (was, f"{uid}:{gid} {wanted_mode:04o}"))
+        if not self.dry:
+            self.note(mended=place, before=before, after=after)
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, wanted_mode)
+
+    def seed(self, entry: dict[str, Any]) -> None:
+        """Make one first file where there is none."""
+        content = self.seed_content(entry)
+        if content is None:
+            return
+        opened = self.open_parent(entry["path"])
+        if opened is None:
+            self.found[entry["path"]] = MADE
+            return
+        parent, name, base = opened
+        try:
+            try:
+                os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if entry.get("narrow"):
+                    self.narrow(parent, name, base, entry)
+                return
+            except FileNotFoundError:
+                self.found[entry["path"]] = MADE
+            if self.dry:
+                return
+            uid, gid = identity(entry["owner"], entry["group_of"])
+            digest = hashlib.sha256(content).hexdigest()
+            self.note(file=os.path.join(base, name), sha256=digest)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as handle:
+                handle.write(content)
+                os.fchown(handle.fileno(), uid, gid)
+                os.fchmod(handle.fileno(), int(entry["mode"], 8))
+        finally:
+            os.close(parent)
+
+    def narrow(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> None:
+        """Take from an existing file the permissions that it should not give."""
+        descriptor, status = open_own_file(parent, name, entry["path"])
+        try:
+            before = stat.S_IMODE(status.st_mode)
+            after = before & int(entry["mode"], 8)
+            if before != after:
+                self.found[entry["path"]] = (f"{before:04o}", f"{after:04o}")
+                if not self.dry:
+                    owner = (status.st_uid, status.st_gid)
+                    place = os.path.join(base, name)
+                    self.note(mended=place, before=(*owner, before), after=(*owner, after))
+                    os.fchmod(descriptor, after)
+        finally:
+            os.close(descriptor)
+
+    def seed_content(self, entry: dict[str, Any]) -> bytes | None:
+        """Return what a first file holds, None when there is nothing to put into it."""
+        if self.release and entry.get("source"):
+            try:
+                with open(os.path.join(self.release, entry["source"]), "rb") as handle:
+                    return handle.read()
+            except FileNotFoundError:
+                pass
+        fallback = entry["fallback"]
+        return None if fallback is None else fallback.encode()
