@@ -21,6 +21,7 @@ else:
     HAS_PACKAGING = True
 
 from ..module_utils import env_file, installs, plan, sudoers, systemd_unit
+from ..module_utils import host_status as status
 from ..module_utils.configuration import (
     Configuration,
     is_secret,
@@ -104,6 +105,51 @@ def desired_state(
     return {**desired, "record": recorded(contract, read, given)}
 
 
+def status_request(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
+    """Return the arguments for kai_probe that let ``host_status`` judge a host."""
+    contract = plain(contract)
+    read = _configuration(contract, plain(given), users_file)
+    # a place that is not valid is not looked at, but the usual one may hold a bot
+    usual = {name: spec["default"] for name, spec in contract["host"].items() if "default" in spec}
+    read.host = {**usual, **read.host}
+    request = plan.probe_request(contract, read)
+    return {**request, "versions": True, "installed": plan.installed_request(contract, read)}
+
+
+def host_status(
+    given: Any, contract: Any, probe: Any, files: Any, users_file: str | None = None
+) -> dict[str, Any]:
+    """Return whether a host is well, and what of it is not what the variables say.
+
+    files: those of an install, as kai_switch gets them.
+    """
+    contract, probe = plain(contract), plain(probe)
+    read = _configuration(contract, plain(given), users_file)
+    desired = None if read.problems else plan.desired_state(contract, read, probe)
+    return status.host_status(contract, read, probe, desired, plain(files), fields_of_people)
+
+
+def is_comparable(given: Any, contract: Any, probe: Any, users_file: str | None = None) -> bool:
+    """Return whether ``host_status`` has to know the files of an install."""
+    contract = plain(contract)
+    return status.is_comparable(_configuration(contract, plain(given), users_file), plain(probe))
+
+
+def fields_of_people(text: str) -> dict[str, str]:
+    """Return every field of every person of a users.yaml, nothing for what is none."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    people = document.get("users") if isinstance(document, dict) else None
+    return {
+        f"{person.get('name')} ({person.get('telegram_id')}): {field}": str(value)
+        for person in people or ()
+        if isinstance(person, dict)
+        for field, value in person.items()
+    }
+
+
 def python_for(interpreters: Sequence[Any], requires: str, wanted: str = "") -> dict[str, Any]:
     """Return path and problems: the newest interpreter in the range, or the wanted one.
 
@@ -147,6 +193,11 @@ def problems_text(problems: Sequence[Any]) -> str:
     count = "1 problem" if len(entries) == 1 else f"{len(entries)} problems"
     lines = [f"{number}. {problem}" for number, problem in enumerate(entries, start=1)]
     return "\n".join([f"{count}; nothing was changed.", *lines])
+
+
+def findings_lines(findings: Sequence[Any]) -> list[str]:
+    """Return what a look found, one line each."""
+    return [str(Problem(**plain(finding))) for finding in findings]
 
 
 def users_yaml(users: Any) -> str:
@@ -198,11 +249,15 @@ class FilterModule:
             "configuration": configuration,
             "desired_state": desired_state,
             "env_line": env_line,
+            "findings_lines": findings_lines,
+            "host_status": host_status,
+            "is_comparable": is_comparable,
             "probe_request": probe_request,
             "problems_text": problems_text,
             "python_for": python_for,
             "rollback_choice": rollback_choice,
             "secure_path": secure_path,
+            "status_request": status_request,
             "sudoers_command": sudoers_command,
             "unit_argument": systemd_unit.unit_argument,
             "unit_path": systemd_unit.unit_path,

@@ -18,6 +18,7 @@ _ACT_SECONDS = 180
 _ANSWER_SECONDS = 5
 _MOST_BYTES = 4096
 _PROPERTIES = (
+    "ActiveEnterTimestampMonotonic",
     "ActiveState",
     "ActiveExitTimestampMonotonic",
     "ControlGroup",

@@ -89,6 +89,48 @@ def probe_request(
     }
 
 
+def installed_request(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    """Return the option ``installed`` of kai_probe: what is compared with what should be.
+
+    configuration: one with problems is compared with nothing, so only the service is asked for.
+    """
+    service, platform = contract["service"], contract["platforms"]["linux"]
+    port_key = service["port_setting"]
+    host = configuration.host
+    valid = not configuration.problems
+    # only the host knows that home
+    places = {**host, "service_home": "{service_home}"}
+    protected = contract["protected_files"]
+    return {
+        "unit": platform["unit"]["name"],
+        "host": service["health_host"],
+        "health_path": service["health_path"],
+        "port_key": port_key,
+        "default_port": contract["settings"][port_key]["default"],
+        "files": [
+            {"path": protected["env"]["path"], "content": "env"},
+            {"path": protected["users"]["path"], "content": "shown"},
+            {"path": contract["sudoers"]["path"], "content": "shown"},
+            {"path": platform["unit"]["path"], "content": "shown"},
+            *(
+                {"path": path, "content": "sealed"}
+                for path in (
+                    contract["record"]["path"],
+                    *(
+                        entry["path"]
+                        for entry in protected.values()
+                        # named by a setting of the installation, deployed as it is
+                        if entry["from"] in contract["host"]
+                    ),
+                )
+            ),
+        ],
+        "directories": _directories(contract, configuration, places) if valid else [],
+        "seeds": _seeds(contract, configuration, places) if valid else [],
+        "room": [host[name] for name in ("install_dir", "data_dir") if name in host],
+    }
+
+
 def _binary_request(
     contract: Mapping[str, Any], configuration: Configuration, backend: str
 ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _MANIFEST = "manifest.json"
 
@@ -36,6 +36,22 @@ class FileState:
     mode: int = 0
     uid: int = 0
     gid: int = 0
+
+
+def wanted_states(entries: Iterable[Mapping[str, Any]]) -> list[FileState]:
+    """Return the states of files as an install wants them; root owns each.
+
+    entries: as the option ``files`` of kai_switch has them.
+    """
+    return [
+        FileState(
+            entry["path"],
+            (entry.get("content") or entry.get("secret_content") or "").encode(),
+            int(entry["mode"], 8),
+        )
+        for entry in entries
+        if entry.get("given", True)
+    ]
 
 
 def look(path: str) -> FileState:

@@ -151,6 +151,65 @@ options:
         its version.
     type: bool
     default: false
+  installed:
+    description: Asks what is installed as well, how it runs, and how far it is what it should be.
+    type: dict
+    suboptions:
+      unit:
+        description: Name of the systemd unit without its suffix.
+        type: str
+        required: true
+      host:
+        description: Address on which the bot answers.
+        type: str
+        required: true
+      health_path:
+        description: Path of the health route.
+        type: str
+        required: true
+      port_key:
+        description: The key of the environment file that gives the bot its port.
+        type: str
+        required: true
+      default_port:
+        description: The port without that key.
+        type: int
+        required: true
+      files:
+        description: The files of the installation.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          path:
+            description: Absolute path.
+            type: str
+            required: true
+          content:
+            description: What is told of its content. Its keys with their sealed values for V(env),
+              the text for V(shown), and for V(sealed) only whether it is the wanted one.
+            type: str
+            choices: [env, shown, sealed]
+            required: true
+      directories:
+        description:
+          - What M(kai.bot.kai_user_tree) gets as O(kai.bot.kai_user_tree#module:directories).
+          - V({service_home}) stands for the home of O(service_user).
+        type: list
+        elements: dict
+        required: true
+      seeds:
+        description:
+          - What M(kai.bot.kai_user_tree) gets as O(kai.bot.kai_user_tree#module:seeds).
+          - V({service_home}) stands for the home of O(service_user).
+        type: list
+        elements: dict
+        required: true
+      room:
+        description: Paths whose file systems have to have room.
+        type: list
+        elements: path
+        required: true
 attributes:
   check_mode:
     support: full
@@ -268,6 +327,9 @@ probe:
     service:
       description: Whether the unit is active and enabled.
       type: dict
+    installed:
+      description: What is installed and how it runs. Only with O(installed).
+      type: dict
     faults:
       description: What keeps any installation from working here.
       type: list
@@ -296,6 +358,7 @@ from ..module_utils.bounded_program import run_bounded
 from ..module_utils.built_release import ENVIRONMENT
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs
+from ..module_utils.installed_state import look_at_installed
 from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.paths import fault_of_path
@@ -490,10 +553,34 @@ class Host:
             for account in request["accounts"]
             if request["login_files"]
         ]
+        seen["installed"] = self.installed()
         seen["former_install"] = self.former_install(seen["release"], rules)
         seen["file_sizes"] = self.file_sizes()
         seen["faults"] = [fault.as_dict() for fault in self.faults]
         return seen
+
+    def installed(self) -> dict[str, Any] | None:
+        """Return what is installed and how it runs, when that was asked for."""
+        request = self.parameters["installed"]
+        if request is None:
+            return None
+        home = self.service_home()
+        request = {
+            **request,
+            **{
+                name: [
+                    {**entry, "path": entry["path"].replace("{service_home}", home)}
+                    for entry in request[name]
+                ]
+                for name in ("directories", "seeds")
+            },
+        }
+        return look_at_installed(
+            request,
+            self.parameters["env_file"],
+            self.parameters["install_dir"],
+            self.parameters["port"] or request["default_port"],
+        )
 
     def service_home(self) -> str:
         """Return the service user's home, or where useradd would put it."""
@@ -1000,6 +1087,32 @@ def main() -> None:
             "exclusive": {"type": "bool", "default": False},
             "run": {"type": "dict"},
             "ended_run": {"type": "dict"},
+            "installed": {
+                "type": "dict",
+                "options": {
+                    "unit": {"type": "str", "required": True},
+                    "host": {"type": "str", "required": True},
+                    "health_path": {"type": "str", "required": True},
+                    "port_key": {"type": "str", "required": True, "no_log": False},
+                    "default_port": {"type": "int", "required": True},
+                    "files": {
+                        "type": "list",
+                        "elements": "dict",
+                        "required": True,
+                        "options": {
+                            "path": {"type": "str", "required": True},
+                            "content": {
+                                "type": "str",
+                                "choices": ["env", "shown", "sealed"],
+                                "required": True,
+                            },
+                        },
+                    },
+                    "directories": {"type": "list", "elements": "dict", "required": True},
+                    "seeds": {"type": "list", "elements": "dict", "required": True},
+                    "room": {"type": "list", "elements": "path", "required": True},
+                },
+            },
             "env_file": {"type": "path", "required": True},
             "sudoers_file": {"type": "path", "required": True},
             "platforms": {"type": "dict", "required": True},

@@ -110,7 +110,8 @@ from ..module_utils.bot_service import (
     unit_state,
 )
 from ..module_utils.install_records import Installs
-from ..module_utils.installs import judged, release_states
+from ..module_utils.installed_state import known_installs
+from ..module_utils.installs import judged
 from ..module_utils.root_files import Refused
 
 
@@ -126,9 +127,7 @@ def answer(parameters: dict[str, Any]) -> int | None:
 
 def look_around(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return everything that was seen."""
-    installs = Installs(parameters["install_dir"])
-    state, journal, records = unit_state(parameters["unit"]), installs.journal(), installs.records()
-    live = installs.live()
+    state = unit_state(parameters["unit"])
     seen: dict[str, Any] = {
         "service": {
             "unit": parameters["unit"],
@@ -136,18 +135,7 @@ def look_around(parameters: dict[str, Any]) -> dict[str, Any]:
             "enabled": is_enabled(state),
         },
         "health": answer(parameters),
-        "live": live,
-        "unfinished": journal and {"release": journal.release, "opened": journal.opened},
-        "releases": release_states(
-            installs.built(), records, live, journal.release if journal else None
-        ),
-        "installs": [
-            {
-                name: record[name]
-                for name in ("number", "release", "time", "snapshot", "rolled_back_to")
-            }
-            for record in records
-        ],
+        **known_installs(Installs(parameters["install_dir"])),
     }
     return {**seen, "problems": [problem.as_dict() for problem in judged(seen)]}
 

@@ -192,7 +192,7 @@ from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_st
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs, Journal
 from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.root_files import FileState, Refused, look, replace
+from ..module_utils.root_files import FileState, Refused, look, replace, wanted_states
 from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
 ASIDE = ".before-rollback"
@@ -291,11 +291,7 @@ class Switch:
         number = self.parameters["record"]
         if number is None:
             files = self.parameters["files"]
-            states = [
-                FileState(entry["path"], self.text_of(entry).encode(), int(entry["mode"], 8))
-                for entry in files
-                if entry["given"]
-            ]
+            states = wanted_states(files)
             managed = {entry["path"]: entry["given"] for entry in files}
             return self.parameters["release"], states, managed, {}
         record = self.installs.record(number)

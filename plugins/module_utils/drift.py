@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a host is what host_vars say: what an install would change, told piece by piece.
+
+Whether a file differs is decided by the comparison that kai_switch makes, and what differs in the
+directories comes from the code with which kai_user_tree changes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .problems import Problem
+from .root_files import FileState
+from .seals import seal, sealed
+from .sudoers import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Parts = Mapping[str, str]
+
+REPAIR = "kai-ansible install brings it back to what host_vars say"
+_SEE = "look at it as root: kai-ansible status --ask-become-pass, or through sudo"
+
+
+def unseen(path: str) -> Problem:
+    """Return that nothing is known of a path."""
+    return Problem(path, "what this account cannot see", "a look at it", _SEE)
+
+
+def rules_of(text: str) -> dict[str, str]:
+    """Return the parts of a sudoers drop-in: every statement."""
+    return {statement: "" for _line, statement in statements(text)}
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """Return the parts of a unit: every line that systemd reads."""
+    lines = (line.strip() for line in text.splitlines())
+    return {line: "" for line in lines if line and not line.startswith(("#", ";"))}
+
+
+def files_drift(
+    wanted: Sequence[FileState],
+    seen: Mapping[str, Mapping[str, Any]],
+    key: str,
+    parts: Mapping[str, Callable[[str], Parts]],
+    env: tuple[str, Parts],
+) -> tuple[list[Problem], list[Problem]]:
+    """Return what differs in the files, and the files of which nothing is known.
+
+    seen: by path, as module_utils/installed_state.py tells it, sealed by ``key``. parts: what a
+    shown file is made of, by its path. env: path and values of the environment file, of which only
+    keys are told.
+    """
+    differing, unknown = [], []
+    for state in wanted:
+        found = seen[state.path]
+        if found["kind"] == "unseen":
+            unknown.append(unseen(state.path))
+        elif found["kind"] == "absent":
+            differing.append(Problem(state.path, "no file", "the file of the last install", REPAIR))
+        elif found["kind"] != "file":
+            differing.append(Problem(state.path, found["kind"], "a file", REPAIR))
+        else:
+            there = FileState(
+                state.path, found["seal"].encode(), found["mode"], found["uid"], found["gid"]
+            )
+            if there != sealed(state, key):
+                differing += _differences(state, there, found, key, parts, env)
+    return differing, unknown
+
+
+def _differences(
+    wanted: FileState,
+    there: FileState,
+    found: Mapping[str, Any],
+    key: str,
+    parts: Mapping[str, Callable[[str], Parts]],
+    env: tuple[str, Parts],
+) -> list[Problem]:
+    path = wanted.path
+    differing = []
+    if _owned(there) != _owned(wanted):
+        differing.append(Problem(path, _owned(there), _owned(wanted), REPAIR))
+    if there.content == sealed(wanted, key).content:
+        return differing
+    told: list[Problem] = []
+    if path == env[0]:
+        values = {name: seal(value.encode(), key).decode() for name, value in env[1].items()}
+        told = _parts(path, values, found["values"], hidden=True)
+    elif path in parts and found["text"] is not None:
+        of = parts[path]
+        told = _parts(path, of((wanted.content or b"").decode()), of(found["text"]), hidden=False)
+    # a comment, an empty line, another order
+    another = Problem(path, "another text", "the text of the last install", REPAIR)
+    return [*differing, *(told or [another])]
+
+
+def _parts(path: str, wanted: Parts, there: Parts, *, hidden: bool) -> list[Problem]:
+    differing = []
+    for name in [*wanted, *(name for name in there if name not in wanted)]:
+        if wanted.get(name) == there.get(name):
+            continue
+        where = f"{path}: {name}"
+        if name not in there:
+            shown = "" if hidden else wanted[name]
+            differing.append(Problem(where, "missing", shown or "as it stands here", REPAIR))
+        elif name not in wanted:
+            shown = "" if hidden else there[name]
+            unknown = "unknown to host_vars"
+            differing.append(
+                Problem(where, f"{shown}, {unknown}" if shown else unknown, "nothing", REPAIR)
+            )
+        else:
+            found = "another value" if hidden else there[name]
+            expected = "the value of host_vars" if hidden else wanted[name]
+            differing.append(Problem(where, found, expected, REPAIR))
+    return differing
+
+
+def _owned(state: FileState) -> str:
+    return f"{state.uid}:{state.gid} {state.mode:04o}"
+
+
+def layout_drift(layout: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
+    """Return what differs in directories and first files, and those of which nothing is known.
+
+    layout: as module_utils/installed_state.py tells it.
+    """
+    differing = [
+        Problem(change["path"], change["before"] or "nothing", change["after"], REPAIR)
+        for change in layout["changes"]
+    ]
+    differing += [
+        Problem(
+            refused["path"],
+            refused["reason"],
+            "a path that root can walk safely",
+            f"mend it on the host; ls -la {refused['path']} shows it",
+        )
+        for refused in layout["refused"]
+    ]
+    return differing, [unseen(path) for path in layout["unseen"]]

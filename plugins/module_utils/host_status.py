@@ -1,0 +1,293 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host is well, judged from one look at it and from what host_vars say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .binaries import agent_account, backends_in_use, runners
+from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen
+from .installs import FLAT, judged
+from .problems import Problem
+from .root_files import wanted_states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .configuration import Configuration
+    from .drift import Parts
+
+LOGGED_IN = {True: "yes", False: "no", None: "unknown"}
+
+
+def host_status(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    desired: Mapping[str, Any] | None,
+    files: Sequence[Mapping[str, Any]],
+    people_of: Callable[[str], Parts],
+) -> dict[str, Any]:
+    """Return what docs/status.schema.json describes for a host.
+
+    probe: the result of kai_probe with ``installed``. desired: None for a configuration that is not
+    valid. files: as kai_switch gets them for an install. people_of: the parts of a users.yaml.
+    """
+    installed = probe["installed"]
+    problems = [*configuration.problems, *_service_problems(installed), *_room(contract, installed)]
+    unknown = _unknown(installed, probe)
+    drift: list[Problem] = []
+    if desired is not None:
+        problems += [Problem(**problem) for problem in desired["problems"]]
+        # before an installation, and before an adoption, nothing is as it should be
+        if is_comparable(configuration, probe):
+            drift, unseen_parts = _drift(contract, installed, desired, files, people_of)
+            unknown += unseen_parts
+    backends = _backends(contract, configuration, probe, desired or {})
+    problems += _not_started(backends, probe)
+    people = _people(contract, configuration, probe, desired or {})
+    unknown += [
+        Problem(
+            f"the login of {person['account']}",
+            f"whether {person['account']} is logged in to {person['backend']} cannot be seen",
+            "a look as root",
+            "kai-ansible status --ask-become-pass, or through sudo",
+        )
+        for person in people
+        if person["logged_in"] == "unknown"
+    ]
+    # a fault may be told by the probe, by what is desired and by the service
+    problems = list(dict.fromkeys(problems))
+    is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
+    return {
+        "well": not (problems or drift or unknown) and is_ready,
+        "as_root": probe["privileged"],
+        "service": {**installed["service"], "health": installed["health"]},
+        **{name: installed[name] for name in ("live", "unfinished", "releases", "installs")},
+        "last_install": _last_install(installed),
+        "drift": [problem.as_dict() for problem in drift],
+        "problems": [problem.as_dict() for problem in problems],
+        "unknown": [problem.as_dict() for problem in dict.fromkeys(unknown)],
+        "backends": backends,
+        "people": people,
+        "login_notice": (desired or {}).get("login_notice", []),
+        "room": installed["room"],
+    }
+
+
+def is_comparable(configuration: Configuration, probe: Mapping[str, Any]) -> bool:
+    """Return whether what the host should be is known, and whether it ever was that."""
+    installed = probe["installed"]
+    was_installed = installed["live"] not in (None, FLAT) or bool(installed["installs"])
+    return not configuration.problems and not probe["faults"] and was_installed
+
+
+def _service_problems(installed: Mapping[str, Any]) -> list[Problem]:
+    if installed["fault"]:
+        return [
+            Problem(
+                "the records of installs",
+                installed["fault"],
+                "records that are whole",
+                "mend what is named on the host",
+            )
+        ]
+    problems = judged(installed)
+    service = installed["service"]
+    others = installed["strangers"]
+    if service["active"] and others:
+        problems.append(
+            Problem(
+                f"the port of {service['unit']}.service",
+                f"held by {'; '.join(others)}, so the answer may not be the bot's",
+                "a port that only the bot listens on",
+                "stop that process on the host",
+            )
+        )
+    if service["release"] and service["release"] != installed["live"]:
+        problems.append(
+            Problem(
+                f"{service['unit']}.service",
+                f"a process of release {service['release']}",
+                f"one of the live release {installed['live']}",
+                f"systemctl restart {service['unit']}.service",
+            )
+        )
+    return problems
+
+
+def _room(contract: Mapping[str, Any], installed: Mapping[str, Any]) -> list[Problem]:
+    least = contract["space"]["files"]
+    problems = []
+    for room in installed["room"]:
+        found = []
+        if room["free_mb"] < least:
+            found.append(f"{room['free_mb']} MB free")
+        if room["files"] and not room["free_files"]:
+            found.append("no inode free")
+        if found:
+            problems.append(
+                Problem(
+                    room["path"],
+                    " and ".join(found),
+                    f"{least} MB and an inode free",
+                    f"make room on that file system: df -h {room['path']}; df -i {room['path']}",
+                )
+            )
+    return problems
+
+
+def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Problem]:
+    unknown = []
+    if installed["installs"] is None and not installed["fault"]:
+        unknown.append(unseen("the records of installs"))
+    service = installed["service"]
+    if service["active"] and not probe["privileged"]:
+        unknown.append(unseen(f"whether {service['unit']}.service itself gives the answer"))
+    return unknown
+
+
+def _drift(
+    contract: Mapping[str, Any],
+    installed: Mapping[str, Any],
+    desired: Mapping[str, Any],
+    files: Sequence[Mapping[str, Any]],
+    people_of: Callable[[str], Parts],
+) -> tuple[list[Problem], list[Problem]]:
+    protected = contract["protected_files"]
+    drift = [
+        Problem(f"the account {name}", "no account", "an account of the host", REPAIR)
+        for name in desired["missing_accounts"]
+    ]
+    drift += _current(installed)
+    differing, unknown = files_drift(
+        wanted_states(files),
+        installed["files"],
+        installed["key"],
+        {
+            protected["users"]["path"]: people_of,
+            desired["sudo"]["path"]: rules_of,
+            desired["unit"]["path"]: lines_of,
+        },
+        (protected["env"]["path"], desired["env"]),
+    )
+    layout, unseen_paths = layout_drift(installed["layout"])
+    return [*drift, *differing, *layout], [*unknown, *unseen_paths]
+
+
+def _current(installed: Mapping[str, Any]) -> list[Problem]:
+    records = installed["installs"]
+    if not records or installed["unfinished"] or records[-1]["release"] == installed["live"]:
+        return []
+    return [
+        Problem(
+            "the link current",
+            f"release {installed['live']}",
+            f"release {records[-1]['release']}, which was proven last",
+            REPAIR,
+        )
+    ]
+
+
+def _last_install(installed: Mapping[str, Any]) -> dict[str, Any] | None:
+    unfinished = installed["unfinished"]
+    if unfinished:
+        return {
+            "number": None,
+            "release": unfinished["release"],
+            "time": unfinished["opened"],
+            "by": None,
+            "outcome": "unfinished",
+        }
+    records = installed["installs"]
+    if not records:
+        return None
+    last = records[-1]
+    outcome = "proven" if last["rolled_back_to"] is None else "rolled back"
+    return {
+        **{name: last[name] for name in ("number", "release", "time", "by")},
+        "outcome": outcome,
+    }
+
+
+def _backends(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    desired: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    chosen = desired.get("binaries", {})
+    found = []
+    for backend in backends_in_use(configuration):
+        path = chosen.get(backend, {}).get("path")
+        candidates = probe["binaries"].get(backend, [])
+        seen: Mapping[str, Any] = next((entry for entry in candidates if entry["path"] == path), {})
+        found.append(
+            {
+                "backend": backend,
+                "path": path,
+                "source": chosen.get(backend, {}).get("source"),
+                "version": seen.get("version") or None,
+                "accounts": runners(contract, configuration, backend),
+                # what was deployed and no longer works
+                "faults": [
+                    f"{entry['path']}: {entry['fault']}"
+                    for entry in candidates
+                    if entry["fault"] and entry["source"] in ("host_vars", "deployed")
+                ],
+            }
+        )
+    return found
+
+
+def _not_started(backends: Sequence[Mapping[str, Any]], probe: Mapping[str, Any]) -> list[Problem]:
+    problems = []
+    for backend in backends:
+        problems += [
+            Problem(
+                fault.partition(": ")[0],
+                fault.partition(": ")[2],
+                f"what {', '.join(backend['accounts'])} can execute",
+                f"mend it on the host, or {REPAIR}",
+            )
+            for fault in backend["faults"]
+        ]
+        if backend["path"] and probe["privileged"] and not backend["version"]:
+            account = backend["accounts"][0]
+            problems.append(
+                Problem(
+                    backend["path"],
+                    f"a program that tells {account} no version",
+                    f"{backend['backend']}, which starts",
+                    f"install {backend['backend']} anew on the host",
+                )
+            )
+    return problems
+
+
+def _people(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    desired: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    known = {
+        (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]]
+        for login in desired.get("logins", [])
+    }
+    found = []
+    for person in configuration.people:
+        account = agent_account(contract, configuration, person)
+        found.append(
+            {
+                **{
+                    name: getattr(person, name)
+                    for name in ("name", "telegram_id", "os_user", "backend", "provider", "model")
+                },
+                "account": account,
+                "logged_in": known.get((account, person.backend), "not needed"),
+            }
+        )
+    return found

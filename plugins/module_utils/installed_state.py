@@ -1,0 +1,213 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is installed on this host and how it runs, looked at without a change.
+
+What cannot be seen without privilege is None, and a file or directory of which nothing is known is
+named as unseen: neither counts as absent.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from .bot_service import deployed_port, health, is_active, is_enabled, unit_state
+from .env_file import read_env
+from .install_records import Installs
+from .installs import FLAT, release_states
+from .processes import strangers
+from .root_files import Refused, look
+from .seals import seal, sealed
+from .user_tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MB = 1 << 20
+UNSEEN = "unseen"
+
+
+def known_installs(installs: Installs) -> dict[str, Any]:
+    """Return the live release, the unfinished install, every release and every proven install.
+
+    Raises OSError for what cannot be read, Refused for what is damaged.
+    """
+    journal, records, live = installs.journal(), installs.records(), installs.live()
+    return {
+        "live": live,
+        "unfinished": journal and {"release": journal.release, "opened": journal.opened},
+        "releases": release_states(
+            installs.built(), records, live, journal.release if journal else None
+        ),
+        "installs": [
+            {
+                "by": record.get("by"),
+                **{
+                    name: record[name]
+                    for name in ("number", "release", "time", "snapshot", "rolled_back_to")
+                },
+            }
+            for record in records
+        ],
+    }
+
+
+def look_at_installed(
+    request: Mapping[str, Any], env_file: str, install_dir: str, port: int
+) -> dict[str, Any]:
+    """Return what is installed and how it runs.
+
+    request: the option ``installed`` of kai_probe. port: on which the bot is meant to answer, for
+    who cannot read the environment file.
+    """
+    installs = Installs(install_dir)
+    known = installs_seen(installs)
+    key = secrets.token_hex(16)
+    files = {entry["path"]: file_seen(entry, key) for entry in request["files"]}
+    env = deployed_values(env_file)
+    return {
+        **known,
+        **service_seen(request, installs, deployed_port(env, request["port_key"], port)),
+        "key": key,
+        "files": files,
+        "layout": layout_seen(
+            request["directories"],
+            request["seeds"],
+            installs.release_path(known["live"]) if known["live"] else None,
+        ),
+        "room": [room_at(path) for path in request["room"]],
+    }
+
+
+def installs_seen(installs: Installs) -> dict[str, Any]:
+    """Return ``known_installs`` and a fault; what cannot be seen is None."""
+    unseen = dict.fromkeys(("live", "unfinished", "releases", "installs"))
+    try:
+        return {**known_installs(installs), "fault": None}
+    except Refused as error:
+        return {**unseen, "fault": str(error)}
+    except PermissionError:
+        # everybody may see the link, and only root the records
+        return {**unseen, "live": installs.live(), "fault": None}
+
+
+def deployed_values(env_file: str) -> dict[str, str]:
+    """Return what the environment file gives the bot, nothing where it cannot be read."""
+    try:
+        content = look(env_file).content or b""
+    except (OSError, Refused):
+        return {}
+    return read_env(content.decode("utf-8", "surrogateescape"))
+
+
+def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> dict[str, Any]:
+    """Return the service, what it answers, and who else listens on its port."""
+    state = unit_state(request["unit"]) if os.path.isdir("/run/systemd/system") else {}
+    pid = int(state.get("MainPID") or 0)
+    entered = int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    try:
+        answer = health(request["host"], port, request["health_path"])
+    except OSError:
+        answer = None
+    return {
+        "service": {
+            "unit": request["unit"],
+            "active": is_active(state),
+            "enabled": is_enabled(state),
+            "state": state.get("ActiveState", "unknown"),
+            "since": utc_of(entered) if pid and entered else None,
+            "pid": pid or None,
+            "restarts": int(state.get("NRestarts") or 0),
+            "release": release_of(pid, installs) if pid else None,
+        },
+        "health": answer,
+        # only root sees whose a socket is
+        "strangers": [str(other) for other in strangers(port, pid, state.get("ControlGroup", ""))]
+        if os.geteuid() == 0
+        else None,
+    }
+
+
+def utc_of(monotonic: float) -> str:
+    """Return a time of the monotonic clock in UTC, to the second."""
+    passed = time.monotonic() - monotonic
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - passed))
+
+
+def release_of(pid: int, installs: Installs) -> str | None:
+    """Return the release that a process of the bot was started from, None when it cannot be seen.
+
+    The unit starts it in ``current``, and the kernel keeps the directory that this was then.
+    """
+    try:
+        place = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
+    return FLAT if place == installs.install_dir else os.path.basename(place)
+
+
+def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return what is at a path: kind, owner, mode and sealed content.
+
+    Of a shown file its text as well, of an environment file each key with its sealed value.
+    """
+    path = entry["path"]
+    try:
+        state = look(path)
+    except Refused as error:
+        return {"kind": str(error)}
+    except OSError:
+        return {"kind": UNSEEN}
+    if state.content is None:
+        return {"kind": "absent"}
+    text = state.content.decode("utf-8", "surrogateescape")
+    values = read_env(text) if entry["content"] == "env" else {}
+    hidden = sealed(state, key)
+    return {
+        "kind": "file",
+        "mode": hidden.mode,
+        "uid": hidden.uid,
+        "gid": hidden.gid,
+        "seal": (hidden.content or b"").decode(),
+        "values": {name: seal(value.encode(), key).decode() for name, value in values.items()},
+        "text": text if entry["content"] == "shown" else None,
+    }
+
+
+def layout_seen(
+    directories: Sequence[dict[str, Any]], seeds: Sequence[dict[str, Any]], release: str | None
+) -> dict[str, Any]:
+    """Return what an install would change about directories and first files."""
+    tree = Tree(release, dry=True)
+    failed = tree.bring_about(list(directories), list(seeds))
+    return {
+        "changes": [
+            {"path": change.path, "before": change.before, "after": change.after}
+            for change in tree.changes
+        ],
+        "unseen": [path for path, error in failed if isinstance(error, PermissionError)],
+        "refused": [
+            {"path": path, "reason": str(error)}
+            for path, error in failed
+            if not isinstance(error, PermissionError)
+        ],
+    }
+
+
+def room_at(path: str) -> dict[str, Any]:
+    """Return how much room the file system of a path has, in MB and in files."""
+    nearest = path
+    while not os.path.lexists(nearest):
+        nearest = os.path.dirname(nearest)
+    system = os.statvfs(nearest)
+    return {
+        "path": path,
+        "size_mb": system.f_blocks * system.f_frsize // MB,
+        "free_mb": system.f_bavail * system.f_frsize // MB,
+        # a file system that counts none has no limit
+        "files": system.f_files,
+        "free_files": system.f_favail,
+    }
