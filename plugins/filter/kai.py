@@ -20,7 +20,7 @@ except (
 else:
     HAS_PACKAGING = True
 
-from ..module_utils import env_file, installs, plan, sudoers, systemd_unit
+from ..module_utils import env_file, installs, plan, root_files, sudoers, systemd_unit
 from ..module_utils import host_status as status
 from ..module_utils.configuration import (
     Configuration,
@@ -117,16 +117,22 @@ def status_request(given: Any, contract: Any, users_file: str | None = None) -> 
 
 
 def host_status(
-    given: Any, contract: Any, probe: Any, files: Any, users_file: str | None = None
+    given: Any,
+    contract: Any,
+    probe: Any,
+    files: Any,
+    secret_contents: Any,
+    users_file: str | None = None,
 ) -> dict[str, Any]:
     """Return whether a host is well, and what of it is not what the variables say.
 
-    files: those of an install, as kai_switch gets them.
+    files, secret_contents: those of an install, as kai_switch gets them.
     """
     contract, probe = plain(contract), plain(probe)
     read = _configuration(contract, plain(given), users_file)
     desired = None if read.problems else plan.desired_state(contract, read, probe)
-    return status.host_status(contract, read, probe, desired, plain(files), fields_of_people)
+    wanted = root_files.wanted_states(plain(files), plain(secret_contents))
+    return status.host_status(contract, read, probe, desired, wanted, fields_of_people)
 
 
 def is_comparable(given: Any, contract: Any, probe: Any, users_file: str | None = None) -> bool:

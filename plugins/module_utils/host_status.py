@@ -11,13 +11,13 @@ from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen
 from .installs import FLAT, judged
 from .problems import Problem
-from .root_files import wanted_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .configuration import Configuration
     from .drift import Parts
+    from .root_files import FileState
 
 LOGGED_IN = {True: "yes", False: "no", None: "unknown"}
 
@@ -27,13 +27,13 @@ def host_status(
     configuration: Configuration,
     probe: Mapping[str, Any],
     desired: Mapping[str, Any] | None,
-    files: Sequence[Mapping[str, Any]],
+    files: Sequence[FileState],
     people_of: Callable[[str], Parts],
 ) -> dict[str, Any]:
     """Return what docs/status.schema.json describes for a host.
 
     probe: the result of kai_probe with ``installed``. desired: None for a configuration that is not
-    valid. files: as kai_switch gets them for an install. people_of: the parts of a users.yaml.
+    valid. files: as an install wants them. people_of: the parts of a users.yaml.
     """
     installed = probe["installed"]
     problems = [*configuration.problems, *_service_problems(installed), *_room(contract, installed)]
@@ -153,7 +153,7 @@ def _drift(
     contract: Mapping[str, Any],
     installed: Mapping[str, Any],
     desired: Mapping[str, Any],
-    files: Sequence[Mapping[str, Any]],
+    files: Sequence[FileState],
     people_of: Callable[[str], Parts],
 ) -> tuple[list[Problem], list[Problem]]:
     protected = contract["protected_files"]
@@ -163,7 +163,7 @@ def _drift(
     ]
     drift += _current(installed)
     differing, unknown = files_drift(
-        wanted_states(files),
+        files,
         installed["files"],
         installed["key"],
         {

@@ -38,20 +38,24 @@ class FileState:
     gid: int = 0
 
 
-def wanted_states(entries: Iterable[Mapping[str, Any]]) -> list[FileState]:
+def wanted_states(
+    entries: Iterable[Mapping[str, Any]], secret_contents: Mapping[str, str]
+) -> list[FileState]:
     """Return the states of files as an install wants them; root owns each.
 
-    entries: as the option ``files`` of kai_switch has them.
+    entries, secret_contents: as the options files and secret_contents of kai_switch have them.
+    Raises Refused for a file without a text.
     """
-    return [
-        FileState(
-            entry["path"],
-            (entry.get("content") or entry.get("secret_content") or "").encode(),
-            int(entry["mode"], 8),
-        )
-        for entry in entries
-        if entry.get("given", True)
-    ]
+    states = []
+    for entry in entries:
+        text = entry.get("content")
+        if text is None:
+            text = secret_contents.get(entry["path"])
+        if text is None:
+            raise Refused(f"{entry['path']} has no text in files or secret_contents")
+        if entry.get("given", True):
+            states.append(FileState(entry["path"], str(text).encode(), int(entry["mode"], 8)))
+    return states
 
 
 def look(path: str) -> FileState:

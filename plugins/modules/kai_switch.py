@@ -291,7 +291,7 @@ class Switch:
         number = self.parameters["record"]
         if number is None:
             files = self.parameters["files"]
-            states = wanted_states(files)
+            states = wanted_states(files, self.parameters["secret_contents"])
             managed = {entry["path"]: entry["given"] for entry in files}
             return self.parameters["release"], states, managed, {}
         record = self.installs.record(number)
