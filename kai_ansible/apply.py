@@ -1,4 +1,4 @@
-"""The commands that run the role: ``install``, ``logins``, ``rollback`` and ``status``."""
+"""The commands that run the role: ``install``, ``logins`` and ``rollback``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.progress import Progress
-from kai_ansible.report import tell_failure, tell_host_status, tell_outcome
+from kai_ansible.report import tell_failure, tell_outcome
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 from kai_ansible.runner import Outcome, Run, run_playbook
@@ -73,7 +73,7 @@ def install_kai(options: ApplyOptions, screen: Screen) -> None:
 
     Raises CommandError for an invalid configuration and for a run that failed.
     """
-    target = _target(options)
+    target = checked_target(options)
     outcome = _run(target, "install", options, screen)
     _raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
@@ -89,7 +89,7 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     What host_vars say does not matter, nor whether it is valid.
     Raises CommandError when there is nothing to go back to, and for a run that failed.
     """
-    target = _target(options, valid=False)
+    target = checked_target(options, valid=False)
     if not (options.check or options.yes):
         _confirm(target, options)
     variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
@@ -101,32 +101,9 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     _end(options, outcome, screen)
 
 
-def tell_status(options: ApplyOptions, screen: Screen) -> None:
-    """Tell what is installed on each host and whether it is well.
-
-    Raises CommandError when something is not, and for a run that failed.
-    """
-    target = _target(options, valid=False)
-    outcome = _run(target, "status", options, screen)
-    for host, status in outcome.reports.items():
-        tell_host_status(screen, host, status)
-    for failure in outcome.failures:
-        tell_failure(screen, failure)
-    screen.document(
-        {
-            "hosts": dict(outcome.reports),
-            "failures": [failure.as_dict() for failure in outcome.failures],
-        }
-    )
-    _raise_unless_succeeded(outcome)
-    if any(status["problems"] for status in outcome.reports.values()):
-        raise CommandError("Not everything is well.", code=ExitCode.NOT_READY)
-    screen.good("Everything is well.")
-
-
 def tell_logins(options: ApplyOptions, screen: Screen) -> None:
     """Tell who has to log in on each host. Raises CommandError as ``install_kai`` does."""
-    target = _target(options)
+    target = checked_target(options)
     outcome = _run(target, "logins", options, screen)
     for host, report in outcome.reports.items():
         lines = report["login_notice"] or ["Everybody is logged in."]
@@ -165,7 +142,11 @@ def _end(options: ApplyOptions, outcome: Outcome, screen: Screen) -> None:
         screen.good("Done.")
 
 
-def _target(options: ApplyOptions, *, valid: bool = True) -> Target:
+def checked_target(options: ApplyOptions, *, valid: bool = True) -> Target:
+    """Return the hosts of a run, with ``valid`` only when the configuration of each is valid.
+
+    Raises CommandError, naming everything that is not.
+    """
     inventory = Inventory(options.inventory)
     hosts = inventory.hosts(options.host)
     password = find_vault_password(
@@ -205,13 +186,14 @@ def _run(target: Target, playbook: str, options: ApplyOptions, screen: Screen) -
         check=options.check,
         variables=target.overrides,
         vault_password=None if target.password.made else target.password,
-        become_password=_become_password(target, options),
+        become_password=become_password(target, options),
     )
     with Progress(screen, target.limits) as progress:
         return run_playbook(run, progress)
 
 
-def _become_password(target: Target, options: ApplyOptions) -> str | None:
+def become_password(target: Target, options: ApplyOptions) -> str | None:
+    """Return the password for sudo on the hosts, asked for where it is needed; None without."""
     asked = options.ask_become_pass
     if not asked and all(target.inventory.is_local(host) for host in target.hosts):
         asked = not may_become_root()

@@ -209,25 +209,37 @@ def rollback(
         roll_back(options, screen)
 
 
-@app.command(epilog="Example: kai-ansible status --json")
+@app.command(epilog="Example: kai-ansible status all --html status.html")
 def status(
     host: HostArgument = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")
+    ] = False,
+    interval: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="Pause between two looks of --watch.")
+    ] = 10,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page for a browser as well."),
+    ] = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
-    """Say what is installed, what can be rolled back to, and whether it is well."""
-    from kai_ansible.apply import ApplyOptions, tell_status
+    """Say what is installed, what differs from host_vars, and whether it is well."""
     from kai_ansible.report import Screen
+    from kai_ansible.status import StatusOptions, tell_status
 
     screen = Screen(as_json=as_json, plain=plain)
-    options = ApplyOptions(
+    options = StatusOptions(
         inventory=inventory,
         host=host,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        watch=interval if watch else None,
+        page=html,
     )
     with screen.telling_errors():
         tell_status(options, screen)

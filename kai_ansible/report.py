@@ -75,10 +75,18 @@ class Screen:
             for row in rows:
                 self.say(f"  {'  '.join(row)}".rstrip())
             return
-        table = Table(*columns, title=title, title_justify="left")
+        table = Table(title=title, title_justify="left")
+        for column in columns:
+            # a word that does not fit is a path, and a part of one is of no use
+            table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*(shown(cell) for cell in row))
-        self.console.print(table)
+        self.console.print(table, soft_wrap=False)
+
+    def clear(self) -> None:
+        """Begin anew at the top of the terminal; elsewhere the lines go on below."""
+        if not self.plain:
+            self.console.clear()
 
     def document(self, data: Mapping[str, Any]) -> None:
         """Print the JSON document of a command, when one was asked for; only the first counts."""
@@ -148,48 +156,3 @@ def tell_failure(screen: Screen, failure: FailedTask) -> None:
     screen.say(failure.message)
     if failure.fix:
         screen.say(f"Fix: {failure.fix}")
-
-
-def tell_host_status(screen: Screen, host: str, status: Mapping[str, Any]) -> None:
-    """Print what is installed on a host, and what is not well."""
-    service = status["service"]
-    runs = "runs" if service["active"] else "does not run"
-    boots = "starts" if service["enabled"] else "does not start"
-    screen.say(f"{host}: {service['unit']}.service {runs} and {boots} at boot.")
-    screen.say(f"{host}: the live release is {status['live'] or 'none'}.")
-    last = max((install["number"] for install in status["installs"]), default=None)
-    screen.table(
-        f"{host}: proven installs",
-        ("Install", "Release", "Proven", "Database before it", ""),
-        [
-            (
-                str(install["number"]),
-                install["release"],
-                install["time"],
-                "kept" if install["snapshot"] else "not kept",
-                "; ".join(
-                    [
-                        *(["the last one"] if install["number"] == last else []),
-                        *(
-                            [f"rolled back to {install['rolled_back_to']}"]
-                            if install["rolled_back_to"]
-                            else []
-                        ),
-                    ]
-                ),
-            )
-            for install in status["installs"]
-        ],
-    )
-    screen.table(
-        f"{host}: releases",
-        ("Release", "State", ""),
-        [
-            (release["id"], release["state"], "live" if release["live"] else "")
-            for release in status["releases"]
-        ],
-    )
-    for problem in status["problems"]:
-        screen.bad(f"{host}: {problem['where']}: {problem['found']}")
-        screen.say(f"  expected: {problem['expected']}")
-        screen.say(f"  fix:      {problem['fix']}")

@@ -11,6 +11,7 @@ from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen
 from .installs import FLAT, judged
 from .problems import Problem
+from .trusted_paths import harmful, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +47,8 @@ def host_status(
             drift, unseen_parts = _drift(contract, installed, desired, files, people_of)
             unknown += unseen_parts
     backends = _backends(contract, configuration, probe, desired or {})
-    problems += _not_started(backends, probe)
+    problems += _agent_problems(backends, probe)
+    problems += _changeable(contract, configuration, probe, backends)
     people = _people(contract, configuration, probe, desired or {})
     unknown += [
         Problem(
@@ -231,10 +233,11 @@ def _backends(
                 "source": chosen.get(backend, {}).get("source"),
                 "version": seen.get("version") or None,
                 "accounts": runners(contract, configuration, backend),
+                "changed_by": _changed_by(seen),
                 # what was deployed and no longer works
                 "faults": [
                     f"{entry['path']}: {entry['fault']}"
-                    for entry in candidates
+                    for entry in probe["binaries"].get(backend, [])
                     if entry["fault"] and entry["source"] in ("host_vars", "deployed")
                 ],
             }
@@ -242,7 +245,19 @@ def _backends(
     return found
 
 
-def _not_started(backends: Sequence[Mapping[str, Any]], probe: Mapping[str, Any]) -> list[Problem]:
+def _candidate(probe: Mapping[str, Any], backend: str, path: str | None) -> Mapping[str, Any]:
+    candidates = probe["binaries"].get(backend, [])
+    return next((entry for entry in candidates if entry["path"] == path), {})
+
+
+def _changed_by(seen: Mapping[str, Any]) -> list[str] | None:
+    changers = seen.get("changers")
+    return None if changers is None else [in_words(entry) for entry in changers]
+
+
+def _agent_problems(
+    backends: Sequence[Mapping[str, Any]], probe: Mapping[str, Any]
+) -> list[Problem]:
     problems = []
     for backend in backends:
         problems += [
@@ -264,6 +279,29 @@ def _not_started(backends: Sequence[Mapping[str, Any]], probe: Mapping[str, Any]
                     f"install {backend['backend']} anew on the host",
                 )
             )
+    return problems
+
+
+def _changeable(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    backends: Sequence[Mapping[str, Any]],
+) -> list[Problem]:
+    agents = [agent_account(contract, configuration, person) for person in configuration.people]
+    untrusted = {configuration.host["service_user"], *agents} if agents else set()
+    problems = []
+    for backend in backends:
+        changers = _candidate(probe, backend["backend"], backend["path"]).get("changers") or ()
+        problems += [
+            Problem(
+                backend["path"],
+                f"a program that can be changed by {in_words(entry)}",
+                f"one that nobody can change who is not {', '.join(backend['accounts'])}",
+                f"take the right to write there away: chmod go-w {entry['path']}",
+            )
+            for entry in harmful(changers, backend["accounts"], untrusted)
+        ]
     return problems
 
 
