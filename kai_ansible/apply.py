@@ -1,4 +1,4 @@
-"""The commands that run the role: ``install``, ``logins`` and ``rollback``."""
+"""The commands that change a host: ``install`` and ``rollback``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.progress import Progress
-from kai_ansible.report import tell_failure, tell_outcome
+from kai_ansible.report import tell_outcome
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 from kai_ansible.runner import Outcome, Run, run_playbook
@@ -74,7 +74,7 @@ def install_kai(options: ApplyOptions, screen: Screen) -> None:
     Raises CommandError for an invalid configuration and for a run that failed.
     """
     target = checked_target(options)
-    outcome = _run(target, "install", options, screen)
+    outcome = run_role(target, "install", options, screen)
     _raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
     if outcome.succeeded and not options.check:
@@ -95,24 +95,10 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
     if options.to:
         variables["kai_install_rollback_to"] = options.to
-    outcome = _run(replace(target, overrides=variables), "rollback", options, screen)
+    outcome = run_role(replace(target, overrides=variables), "rollback", options, screen)
     _raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
     _end(options, outcome, screen)
-
-
-def tell_logins(options: ApplyOptions, screen: Screen) -> None:
-    """Tell who has to log in on each host. Raises CommandError as ``install_kai`` does."""
-    target = checked_target(options)
-    outcome = _run(target, "logins", options, screen)
-    for host, report in outcome.reports.items():
-        lines = report["login_notice"] or ["Everybody is logged in."]
-        for line in [f"{host}:", *lines] if len(outcome.reports) > 1 else lines:
-            screen.say(line)
-    for failure in outcome.failures:
-        tell_failure(screen, failure)
-    screen.document({host: report["logins"] for host, report in outcome.reports.items()})
-    _raise_unless_succeeded(outcome)
 
 
 def _confirm(target: Target, options: RollbackOptions) -> None:
@@ -137,7 +123,7 @@ def _end(options: ApplyOptions, outcome: Outcome, screen: Screen) -> None:
             "failures": [failure.as_dict() for failure in outcome.failures],
         }
     )
-    _raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome)
     if not options.check:
         screen.good("Done.")
 
@@ -178,7 +164,8 @@ def checked_target(options: ApplyOptions, *, valid: bool = True) -> Target:
     return Target(inventory, hosts, password, contract, overrides, limits)
 
 
-def _run(target: Target, playbook: str, options: ApplyOptions, screen: Screen) -> Outcome:
+def run_role(target: Target, playbook: str, options: ApplyOptions, screen: Screen) -> Outcome:
+    """Run a playbook of the collection on the hosts, and tell what happens meanwhile."""
     run = Run(
         playbook,
         target.inventory.path,
@@ -237,7 +224,8 @@ def _keep_overrides(target: Target) -> list[Path]:
     return written
 
 
-def _raise_unless_succeeded(outcome: Outcome) -> None:
+def raise_unless_succeeded(outcome: Outcome) -> None:
+    """Raise CommandError for a run that was interrupted or failed."""
     if outcome.interrupted:
         raise CommandError(
             "Interrupted. Run the same command again to finish or to mend what was begun.",

@@ -142,23 +142,27 @@ def install(
         install_kai(options, screen)
 
 
-@app.command(epilog="Example: kai-ansible logins")
+@app.command(epilog="Example: kai-ansible logins --check")
 def logins(
     host: HostArgument = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask each agent itself, as the one who runs it.")
+    ] = False,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
     """Say who still has to log in to an agent, and how."""
-    from kai_ansible.apply import ApplyOptions, tell_logins
+    from kai_ansible.logins import LoginsOptions, tell_logins
     from kai_ansible.report import Screen
 
     screen = Screen(as_json=as_json, plain=plain)
-    options = ApplyOptions(
+    options = LoginsOptions(
         inventory=inventory,
         host=host,
+        ask=check,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
     )

@@ -148,6 +148,15 @@ def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Pro
     service = installed["service"]
     if service["active"] and not probe["privileged"]:
         unknown.append(unseen(f"whether {service['unit']}.service itself gives the answer"))
+    elif service["pid"] and not service["release"]:
+        unknown.append(
+            Problem(
+                f"process {service['pid']} of {service['unit']}.service",
+                "a process that may be older than the live release",
+                "one that was started from the live release",
+                f"systemctl restart {service['unit']}.service",
+            )
+        )
     return unknown
 
 

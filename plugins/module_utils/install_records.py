@@ -219,10 +219,11 @@ class Installs:
         """Return the number of the next record."""
         return max(self.numbers(), default=0) + 1
 
-    def keep_journal(self, journal: Journal, proof: dict[str, Any]) -> int:
+    def keep_journal(self, journal: Journal, proof: dict[str, Any], by: str = "") -> int:
         """Turn the journal into the record of a proven install, and return its number.
 
-        proof: the arguments with which it was proven, without secrets.
+        proof: the arguments with which it was proven, without secrets. by: who installed, empty
+        when nobody said.
         """
         deployed = os.path.join(self.pending, _DEPLOYED)
         shutil.rmtree(deployed, ignore_errors=True)
@@ -234,6 +235,7 @@ class Installs:
             "managed": journal.managed,
             "rolled_back_to": journal.rolled_back_to,
             "proof": proof,
+            "by": by or None,
         }
         write_json(os.path.join(self.pending, _RECORD), record)
         os.rename(self.pending, os.path.join(self.directory, str(number)))

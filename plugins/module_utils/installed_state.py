@@ -121,7 +121,7 @@ def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> d
             "since": utc_of(entered) if pid and entered else None,
             "pid": pid or None,
             "restarts": int(state.get("NRestarts") or 0),
-            "release": release_of(pid, installs) if pid else None,
+            "release": release_of(pid, entered, installs) if pid else None,
         },
         "health": answer,
         # only root sees whose a socket is
@@ -137,16 +137,23 @@ def utc_of(monotonic: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - passed))
 
 
-def release_of(pid: int, installs: Installs) -> str | None:
+def release_of(pid: int, started: float, installs: Installs) -> str | None:
     """Return the release that a process of the bot was started from, None when it cannot be seen.
 
-    The unit starts it in ``current``, and the kernel keeps the directory that this was then.
+    The unit starts it in ``current``, and the kernel keeps the directory that this was then. Who
+    may not see that can still tell by a link that is older than the process.
+    started: on the monotonic clock.
     """
     try:
         place = os.readlink(f"/proc/{pid}/cwd")
+        return FLAT if place == installs.install_dir else os.path.basename(place)
     except OSError:
+        pass
+    try:
+        is_older = os.lstat(installs.current).st_mtime <= time.time() - time.monotonic() + started
+        return installs.live() if is_older else None
+    except (OSError, Refused):
         return None
-    return FLAT if place == installs.install_dir else os.path.basename(place)
 
 
 def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .binaries import backends_in_use, runners
+from .binaries import agent_account, backends_in_use, runners
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,6 +53,40 @@ def login_files(
     """
     entry = _login_entry(contract, configuration, backend)
     return list(entry["kept_in"]) if entry and "kept_in" in entry else None
+
+
+def login_check(
+    contract: Mapping[str, Any], configuration: Configuration, backend: str
+) -> list[str]:
+    """Return the arguments with which a backend's program tells whether its account is logged in.
+
+    Exit code 0 means yes and 1 no. Empty when there is no such question.
+    """
+    entry = _login_entry(contract, configuration, backend)
+    return list(entry.get("check", ()))[1:] if entry else []
+
+
+def logins_by_key(
+    contract: Mapping[str, Any], configuration: Configuration, env_keys: Iterable[str] | None
+) -> list[dict[str, Any]]:
+    """Return who needs a key instead of a login: account, backend, key, and whether it is there.
+
+    env_keys: those of the deployed environment file, None when it could not be read.
+    """
+    found: dict[tuple[str, str, str], bool | None] = {}
+    for person in configuration.people:
+        entry = _login_entry(contract, configuration, person.backend) or {}
+        if "command" in entry:
+            continue
+        keys = entry.get("env_keep") or [contract["providers"][person.provider]["key"]]
+        account = agent_account(contract, configuration, person)
+        for key in filter(None, keys):
+            is_there = None if env_keys is None else key in env_keys
+            found[account, person.backend, key] = is_there
+    return [
+        {"account": account, "backend": backend, "key": key, "is_there": is_there}
+        for (account, backend, key), is_there in found.items()
+    ]
 
 
 def logins(
@@ -106,6 +140,7 @@ def login_notice(needed: Iterable[Login]) -> list[str]:
 def _login_entry(
     contract: Mapping[str, Any], configuration: Configuration, backend: str
 ) -> Mapping[str, Any] | None:
+    """Return how people authenticate to a backend, None where the provider's key does it."""
     entry = contract["backends"][backend]
     mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
     found: Mapping[str, Any] | None = entry["login"].get(mode)

@@ -21,7 +21,7 @@ from .binaries import (
     runners,
 )
 from .configuration import applies, canonical_key, env_of, variable
-from .logins import login_files, login_notice, logins
+from .logins import login_check, login_files, login_notice, logins, logins_by_key
 from .obstacles import (
     host_problems,
     missing_programs,
@@ -144,6 +144,7 @@ def _binary_request(
         "version": contract["backends"][backend]["version"],
         "accounts": runners(contract, configuration, backend),
         "login_files": login_files(contract, configuration, backend) or [],
+        "login_check": login_check(contract, configuration, backend),
     }
 
 
@@ -155,8 +156,8 @@ def desired_state(
     """Return everything that the role has to bring about, and what stands in its way.
 
     probe: the result of kai_probe for ``probe_request``.
-    Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins
-    and login_notice.
+    Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,
+    login_notice and logins_by_key.
     """
     platform = contract["platforms"].get(probe["platform"])
     problems = host_problems(contract, configuration, probe)
@@ -229,6 +230,9 @@ def desired_state(
         "private_directories": _private_directories(contract, configuration, places),
         "logins": [login.as_dict() for login in needed],
         "login_notice": login_notice(needed),
+        "logins_by_key": logins_by_key(
+            contract, configuration, probe["env_keys"] if probe["privileged"] else None
+        ),
     }
 
 

@@ -42,6 +42,10 @@ options:
       kept, so they must not hold secrets.
     type: dict
     required: true
+  by:
+    description: Who installed, as user@host; kept as well.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -139,7 +143,7 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         layout.discard()
         return result
     installs.adopt(journal, parameters["flat_proof"])
-    number = installs.keep_journal(journal, parameters["proof"])
+    number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
     layout.discard()
     for record in installs.numbers():
         installs.forget_former(record)
@@ -156,6 +160,7 @@ def main() -> None:
             "flat_parts": {"type": "list", "elements": "str", "default": []},
             "flat_proof": {"type": "dict", "default": {}},
             "proof": {"type": "dict", "required": True},
+            "by": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -145,10 +145,22 @@ options:
         type: list
         elements: str
         default: []
+      login_check:
+        description: The arguments with which it tells by its exit code whether its account is
+          logged in, 0 for yes and 1 for no.
+        type: list
+        elements: str
+        default: []
   versions:
     description:
       - Whether the best candidate of each binary is started, by an account that runs it, to tell
         its version.
+    type: bool
+    default: false
+  ask_logins:
+    description:
+      - Whether each agent's program is asked, by each account that runs it, if it is logged in.
+        Without it the files of a login have to do.
     type: bool
     default: false
   installed:
@@ -321,8 +333,8 @@ probe:
       type: int
     lock:
       description:
-        - The lock file, whether this run took it, the run that holds it instead, and what keeps
-          this run from going on.
+        - The lock file, who this run is of, whether it took the lock, the run that holds it
+          instead, and what keeps this run from going on.
       type: dict
     service:
       description: Whether the unit is active and enabled.
@@ -336,6 +348,7 @@ probe:
       elements: dict
 """
 
+import concurrent.futures
 import contextlib
 import glob
 import grp
@@ -378,6 +391,7 @@ from ..module_utils.systemd_unit import service_of
 from ..module_utils.trusted_paths import Place, changers, places_of
 
 PROGRAM_SECONDS = 5
+LOGIN_CHECK_SECONDS = 60
 VERSION = re.compile(r"[0-9]+(\.[0-9]+)+[0-9A-Za-z.+_-]{0,40}")
 INTERPRETER = """
 import sys
@@ -523,7 +537,8 @@ class Host:
             },
             "service_home": self.service_home(),
             "tools": self.tools(),
-            "interpreters": self.interpreters(),
+            # what is installed has its own, which is looked at there
+            "interpreters": [] if self.parameters["installed"] else self.interpreters(),
             "directories": self.directories(),
             "access": self.access(),
             "targets": self.targets(),
@@ -547,12 +562,7 @@ class Host:
             request["backend"]: self.candidates(request, env_values, rules or "", search_path)
             for request in self.parameters["binaries"]
         }
-        seen["logins"] = [
-            self.login(account, request)
-            for request in self.parameters["binaries"]
-            for account in request["accounts"]
-            if request["login_files"]
-        ]
+        seen["logins"] = self.logins(seen["binaries"])
         seen["installed"] = self.installed()
         seen["former_install"] = self.former_install(seen["release"], rules)
         seen["file_sizes"] = self.file_sizes()
@@ -628,8 +638,9 @@ class Host:
     def lock(self) -> dict[str, Any]:
         """Take the lock where this is a run of its own; return what keeps it from that."""
         path = self.facts.get("lock", "")
-        found: dict[str, Any] = {"path": path, "taken": False, "held_by": None, "problems": []}
         run, ended = self.parameters["run"], self.parameters["ended_run"]
+        found: dict[str, Any] = {"path": path, "taken": False, "held_by": None, "problems": []}
+        found["by"] = run["by"] if run else ""
         if not run or not path:
             return found
         try:
@@ -988,7 +999,7 @@ class Host:
     def version_of(self, path: str, request: dict[str, Any]) -> str | None:
         """Return what a binary says of its version to somebody who runs it."""
         account = next(filter(None, map(account_of, request["accounts"])), None)
-        if account is None or not (self.privileged or account.pw_uid == os.geteuid()):
+        if account is None or not self.may_ask(account):
             return None
 
         def question() -> str:
@@ -1046,17 +1057,62 @@ class Host:
                 return f"{name} {fault}" if name else fault
         return None
 
-    def login(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Return whether an account keeps a login of a backend, None when nobody could look."""
+    def logins(self, binaries: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Return per account and backend whether there is a login, None when nobody could look."""
+        wanted = [
+            (account, request)
+            for request in self.parameters["binaries"]
+            for account in request["accounts"]
+            if request["login_files"]
+        ]
+        if not self.parameters["ask_logins"]:
+            found = [self.keeps_login(*pair) for pair in wanted]
+        else:
+            with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+                found = list(pool.map(lambda pair: self.says_login(*pair, binaries), wanted))
+        return [
+            {"account": account, "backend": request["backend"], "logged_in": logged_in}
+            for (account, request), logged_in in zip(wanted, found)
+        ]
+
+    def may_ask(self, account: pwd.struct_passwd | None) -> bool:
+        """Return whether this process is an account, or can become it."""
+        return account is not None and (self.privileged or account.pw_uid == os.geteuid())
+
+    def keeps_login(self, name: str, request: dict[str, Any]) -> bool | None:
+        """Return whether an account has a file of a login."""
         account = account_of(name)
-        logged_in = None
-        if account and (self.privileged or account.pw_uid == os.geteuid()):
-            files = [os.path.join(account.pw_dir, path) for path in request["login_files"]]
-            question = [lambda: any(os.path.isfile(path) for path in files)]
-            [logged_in] = ask_as(account, question)
-            if logged_in is UNANSWERED:
-                logged_in = None
-        return {"account": name, "backend": request["backend"], "logged_in": logged_in}
+        if account is None or not self.may_ask(account):
+            return None
+        files = [os.path.join(account.pw_dir, path) for path in request["login_files"]]
+        [logged_in] = ask_as(account, [lambda: any(os.path.isfile(path) for path in files)])
+        return None if logged_in is UNANSWERED else logged_in
+
+    def says_login(
+        self, name: str, request: dict[str, Any], binaries: dict[str, list[dict[str, Any]]]
+    ) -> bool | None:
+        """Return whether a program says that an account is logged in."""
+        account = account_of(name)
+        candidates = binaries[request["backend"]]
+        path = next((entry["path"] for entry in candidates if not entry["fault"]), None)
+        if account is None or path is None or not self.may_ask(account):
+            return None
+        places = [
+            place.format(service_home=self.service_home())
+            for place in self.facts.get("search_path", [])
+        ]
+        environment = {
+            "HOME": account.pw_dir,
+            "USER": account.pw_name,
+            "LOGNAME": account.pw_name,
+            "PATH": ":".join(places),
+        }
+        command = [path, *request["login_check"]]
+        try:
+            code = run_bounded(command, environment, LOGIN_CHECK_SECONDS, account=account)[0]
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return {0: True, 1: False}.get(code)
 
 
 def main() -> None:
@@ -1084,6 +1140,7 @@ def main() -> None:
             "port": {"type": "int"},
             "programs": {"type": "list", "elements": "str", "default": []},
             "versions": {"type": "bool", "default": False},
+            "ask_logins": {"type": "bool", "default": False},
             "exclusive": {"type": "bool", "default": False},
             "run": {"type": "dict"},
             "ended_run": {"type": "dict"},
@@ -1129,6 +1186,7 @@ def main() -> None:
                     "version": {"type": "list", "elements": "str", "default": []},
                     "accounts": {"type": "list", "elements": "str", "required": True},
                     "login_files": {"type": "list", "elements": "str", "default": []},
+                    "login_check": {"type": "list", "elements": "str", "default": []},
                 },
             },
         },

@@ -55,7 +55,7 @@ def probe(**seen: Any) -> dict[str, Any]:
         "file_sizes": {},
         "former_install": None,
         "manager_version": 257,
-        "lock": {"path": "/run/kai-ansible.lock", "taken": False, "problems": []},
+        "lock": {"path": "/run/kai-ansible.lock", "taken": False, "by": "", "problems": []},
         "release": {"live": None, "complete": [], "missing": False, "size": None},
         "service": {"active": False, "enabled": False, "pid": 0},
         "env_keys": [],
