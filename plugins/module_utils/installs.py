@@ -195,11 +195,15 @@ def judged(status: Mapping[str, Any]) -> list[Problem]:
         problems.append(
             Problem(name, "not enabled", "a unit that starts at boot", f"systemctl enable {name}")
         )
-    if status["live"] not in {release["id"] for release in status["releases"]}:
+    # without privilege nobody knows the releases
+    states = {release["id"]: release["state"] for release in status["releases"] or ()}
+    state = states.get(status["live"], "nothing")
+    if status["releases"] is not None and state in ("nothing", "incomplete"):
+        found = {"incomplete": "one that is not whole, or whose Python does not run"}
         problems.append(
             Problem(
                 f"release {status['live']}",
-                "nothing",
+                found.get(state, state),
                 "the live release",
                 "build it anew: kai-ansible install",
             )

@@ -141,6 +141,8 @@ def test_what_cannot_be_gone_back_to_is_told(
 
 def test_a_healthy_host_is_well() -> None:
     assert judged(status(*HISTORY)) == []
+    # nobody but root sees the records
+    assert judged(status(*HISTORY, releases=None, installs=None)) == []
 
 
 @pytest.mark.parametrize(
@@ -148,6 +150,10 @@ def test_a_healthy_host_is_well() -> None:
     [
         ({"live": None}, "no live release"),
         ({"live": "gone"}, "nothing"),
+        (
+            {"releases": [{"id": "a", "state": "incomplete", "live": True}]},
+            "one that is not whole, or whose Python does not run",
+        ),
         ({"health": None}, "no answer"),
         ({"health": 500}, "the answer 500"),
         ({"service": {"unit": "kai", "active": False, "enabled": True}}, "not running"),

@@ -54,6 +54,7 @@ class Module:
             "secret_files": [],
             "service_user": None,
             "files": [],
+            "secret_contents": {},
             "release": None,
             **params,
         }

@@ -89,6 +89,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             "version": ["--version"],
             "accounts": ["alice"],
             "login_files": [".codex/auth.json"],
+            "login_check": ["login", "status"],
         },
         {
             "backend": "claude",
@@ -98,6 +99,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             "version": ["--version"],
             "accounts": ["bob"],
             "login_files": [".claude/.credentials.json"],
+            "login_check": ["auth", "status"],
         },
         {
             "backend": "goose",
@@ -107,6 +109,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             "version": ["--version"],
             "accounts": ["kai"],
             "login_files": [],
+            "login_check": [],
         },
     ]
 

@@ -1,0 +1,154 @@
+"""How far a host is what host_vars say, told without the value of a secret."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import SECRET
+
+from kai_ansible.rules.drift import files_drift, layout_drift, lines_of, rules_of
+from kai_ansible.rules.root_files import FileState, wanted_states
+from kai_ansible.rules.seals import sealed
+
+KEY = "a key of this look"
+ENV, RULES, UNIT, OWN = "/etc/kai/env", "/etc/sudoers.d/kai", "/etc/kai.service", "/etc/kai/own"
+PARTS = {RULES: rules_of, UNIT: lines_of}
+VALUES = {"A": "1", "WEBHOOK_SECRET": SECRET}
+
+states = st.builds(
+    FileState,
+    st.just(OWN),
+    st.none() | st.sampled_from([b"", b"a", b"a\n", b"b"]),
+    st.sampled_from([0, 0o600, 0o644]),
+    st.sampled_from([0, 1]),
+    st.sampled_from([0, 1]),
+)
+
+
+@given(states, states)
+def test_what_an_install_would_write_is_drift_and_nothing_else(
+    there: FileState, wanted: FileState
+) -> None:
+    """kai_switch writes what is unequal."""
+    assert (sealed(there, KEY) != sealed(wanted, KEY)) == (there != wanted)
+    assert there.content is None or sealed(there, KEY).content != sealed(there, "other").content
+
+
+def seen(state: FileState, values: dict[str, str] | None = None, text: str = "") -> dict[str, Any]:
+    """What the host tells of a file."""
+    hidden = sealed(state, KEY)
+    return {
+        "kind": "file",
+        "mode": state.mode,
+        "uid": state.uid,
+        "gid": state.gid,
+        "seal": (hidden.content or b"").decode(),
+        "values": {
+            name: (sealed(FileState("", value.encode()), KEY).content or b"").decode()
+            for name, value in (values or {}).items()
+        },
+        "text": text or None,
+    }
+
+
+def drift(wanted: FileState, there: dict[str, Any]) -> list[tuple[str, str]]:
+    differing, unknown = files_drift([wanted], {wanted.path: there}, KEY, PARTS, (ENV, VALUES))
+    assert not unknown
+    assert all(problem.expected and problem.fix for problem in differing)
+    assert SECRET not in str(differing)
+    return [(problem.where, problem.found) for problem in differing]
+
+
+def text_of(values: dict[str, str]) -> bytes:
+    return "".join(f'{name}="{value}"\n' for name, value in values.items()).encode()
+
+
+WANTED_ENV = FileState(ENV, text_of(VALUES), 0o600)
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (VALUES, []),
+        ({"A": "1"}, [(f"{ENV}: WEBHOOK_SECRET", "missing")]),
+        ({**VALUES, "WEBHOOK_SECRET": "x"}, [(f"{ENV}: WEBHOOK_SECRET", "another value")]),
+        ({**VALUES, "B": "secret"}, [(f"{ENV}: B", "unknown to host_vars")]),
+        ({"WEBHOOK_SECRET": SECRET, "A": "1"}, [(ENV, "another text")]),
+    ],
+)
+def test_a_key_is_named_and_its_value_is_not(
+    values: dict[str, str], found: list[tuple[str, str]]
+) -> None:
+    assert drift(WANTED_ENV, seen(FileState(ENV, text_of(values), 0o600), values)) == found
+
+
+RULE, OTHER = "kai ALL=(alice) NOPASSWD: /bin/a", "kai ALL=(root) NOPASSWD: /bin/sh"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "found"),
+    [
+        (RULES, f"# x\n{RULE}\n", f"# y\n{RULE}\n", [(RULES, "another text")]),
+        (RULES, f"{RULE}\n", "# nothing\n", [(f"{RULES}: {RULE}", "missing")]),
+        (RULES, RULE, f"{RULE}\n{OTHER}\n", [(f"{RULES}: {OTHER}", "unknown to host_vars")]),
+        (
+            UNIT,
+            "User=kai\nType=simple\n",
+            "User=kai\n",
+            [(f"{UNIT}: Type=simple", "missing")],
+        ),
+    ],
+)
+def test_a_rule_and_a_line_are_named(
+    path: str, before: str, after: str, found: list[tuple[str, str]]
+) -> None:
+    there = FileState(path, after.encode(), 0o440)
+    assert drift(FileState(path, before.encode(), 0o440), seen(there, text=after)) == found
+
+
+def test_owner_and_mode_of_a_file_are_told() -> None:
+    wanted = FileState(OWN, b"x", 0o600)
+    assert drift(wanted, seen(FileState(OWN, b"x", 0o644, 5, 6))) == [(OWN, "5:6 0644")]
+    # the text as well, which is told by its being another one
+    both = drift(wanted, seen(FileState(OWN, b"y", 0o644)))
+    assert both == [(OWN, "0:0 0644"), (OWN, "another text")]
+
+
+def test_what_is_no_file_is_told() -> None:
+    wanted = FileState(OWN, b"x", 0o600)
+    assert drift(wanted, {"kind": "absent"}) == [(OWN, "no file")]
+    assert drift(wanted, {"kind": f"{OWN} is a link"}) == [(OWN, f"{OWN} is a link")]
+    differing, unknown = files_drift([wanted], {OWN: {"kind": "unseen"}}, KEY, {}, (ENV, {}))
+    assert not differing
+    assert [problem.where for problem in unknown] == [OWN]
+
+
+def test_directories() -> None:
+    layout = {
+        "changes": [
+            {"path": "/a", "before": "", "after": "kai 0711"},
+            {"path": "/b", "before": "0:0 0755", "after": "5:5 2750"},
+        ],
+        "unseen": ["/c"],
+        "refused": [{"path": "/d", "reason": "d is a link"}],
+    }
+    differing, unknown = layout_drift(layout)
+    assert [(problem.where, problem.found, problem.expected) for problem in differing[:2]] == [
+        ("/a", "nothing", "kai 0711"),
+        ("/b", "0:0 0755", "5:5 2750"),
+    ]
+    assert (differing[2].where, differing[2].found) == ("/d", "d is a link")
+    assert [problem.where for problem in unknown] == ["/c"]
+
+
+def test_only_files_that_are_meant_are_wanted() -> None:
+    entries = [
+        {"path": "/a", "content": "a", "mode": "0600"},
+        {"path": "/b", "content": "", "mode": "0600", "given": False},
+        {"path": "/c", "mode": "0440"},
+    ]
+    assert wanted_states(entries, {"/c": "c"}) == [
+        FileState("/a", b"a", 0o600),
+        FileState("/c", b"c", 0o440),
+    ]

@@ -1,0 +1,180 @@
+"""Whether a host is well, judged from one look at it."""
+
+from typing import Any
+
+import pytest
+from samples import probe, user, variables
+
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.host_status import host_status
+from kai_ansible.rules.plan import desired_state, installed_request
+
+Contract = dict[str, Any]
+BINARY = {
+    "path": "/usr/local/bin/claude",
+    "source": "deployed",
+    "fault": None,
+    "version": "2.1",
+    "changers": [],
+}
+SERVICE = {
+    "unit": "kai",
+    "active": True,
+    "enabled": True,
+    "state": "active",
+    "since": "2026-01-02T03:04:05Z",
+    "pid": 7,
+    "restarts": 0,
+    "release": "a",
+}
+INSTALL = {
+    "number": 1,
+    "release": "a",
+    "time": "2026-01-02T03:04:05Z",
+    "by": "ada@laptop",
+    "snapshot": False,
+    "rolled_back_to": None,
+}
+
+
+def installed(**more: Any) -> dict[str, Any]:
+    return {
+        "fault": None,
+        "live": "a",
+        "unfinished": None,
+        "releases": [{"id": "a", "state": "good", "live": True}],
+        "installs": [INSTALL],
+        "service": SERVICE,
+        "health": 200,
+        "strangers": [],
+        "key": "k",
+        "files": {},
+        "layout": {"changes": [], "unseen": [], "refused": []},
+        "room": [{"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}],
+        **more,
+    }
+
+
+def status(
+    contract: Contract,
+    *,
+    logged_in: bool | None = True,
+    binary: dict[str, Any] | None = None,
+    privileged: bool = True,
+    settings: dict[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    read = read_configuration(
+        contract, variables(user(1, "Ada", os_user="alice"), **(settings or {}))
+    )
+    seen = probe(
+        installed=installed(**more),
+        privileged=privileged,
+        binaries={"claude": [binary or BINARY]},
+        logins=[{"account": "alice", "backend": "claude", "logged_in": logged_in}],
+    )
+    desired = None if read.problems else desired_state(contract, read, seen)
+    return host_status(contract, read, seen, desired, [], lambda text: {})
+
+
+def test_a_host_that_is_well(contract: Contract) -> None:
+    found = status(contract)
+    assert found["well"], found
+    assert found["last_install"] == {
+        "number": 1,
+        "release": "a",
+        "time": INSTALL["time"],
+        "by": "ada@laptop",
+        "outcome": "proven",
+    }
+    [person] = found["people"]
+    assert (person["account"], person["backend"], person["logged_in"]) == ("alice", "claude", "yes")
+
+
+@pytest.mark.parametrize(
+    ("more", "part", "found"),
+    [
+        ({"health": None}, "problems", "no answer"),
+        ({"strangers": ["process 9 of bob (nc)"]}, "problems", "held by process 9 of bob (nc)"),
+        ({"service": {**SERVICE, "release": "b"}}, "problems", "a process of release b"),
+        ({"service": {**SERVICE, "release": None}}, "unknown", "may be older"),
+        ({"fault": "/opt/kai/current is not a link"}, "problems", "is not a link"),
+        ({"live": "b"}, "drift", "release b"),
+        (
+            {"room": [{"path": "/", "size_mb": 9, "free_mb": 1, "files": 9, "free_files": 0}]},
+            "problems",
+            "1 MB free and no inode free",
+        ),
+        ({"logged_in": None}, "unknown", "whether alice is logged in"),
+        ({"binary": {**BINARY, "version": ""}}, "problems", "tells alice no version"),
+        ({"binary": {**BINARY, "fault": "alice cannot execute"}}, "problems", "cannot execute"),
+        (
+            {"binary": {**BINARY, "changers": [
+                {"path": "/opt", "accounts": [], "everybody": True}
+            ]}},
+            "problems",
+            "changed by everybody (/opt)",
+        ),
+        (
+            {"layout": {"changes": [{"path": "/x", "before": "", "after": "y"}],
+                        "unseen": [], "refused": []}},
+            "drift",
+            "nothing",
+        ),
+        ({"settings": {"webhook_port": "none"}}, "problems", "'none'"),
+    ],
+)  # fmt: skip
+def test_what_is_not_well_is_told_where_it_belongs(
+    contract: Contract, more: dict[str, Any], part: str, found: str
+) -> None:
+    report = status(contract, **more)
+    assert not report["well"]
+    words = [finding["found"] for finding in report[part]]
+    assert any(found in word for word in words), report
+    assert all(finding["fix"] for finding in report[part])
+
+
+def test_a_missing_login_is_not_well_and_told_ready_to_paste(contract: Contract) -> None:
+    report = status(contract, logged_in=False)
+    assert not report["well"]
+    assert not report["problems"]
+    assert "  alice ~$ /usr/local/bin/claude auth login" in report["login_notice"]
+
+
+def test_what_only_root_sees_is_unknown_and_never_well(contract: Contract) -> None:
+    layout = {"changes": [], "unseen": ["/var/lib/kai/logs"], "refused": []}
+    report = status(
+        contract, privileged=False, installs=None, releases=None, strangers=None, layout=layout
+    )
+    assert not report["well"]
+    assert not report["drift"]
+    unknown = [finding["where"] for finding in report["unknown"]]
+    assert unknown == [
+        "the records of installs",
+        "whether kai.service itself gives the answer",
+        "/var/lib/kai/logs",
+    ]
+
+
+def test_before_an_adoption_nothing_is_called_drift(contract: Contract) -> None:
+    layout = {
+        "changes": [{"path": "/x", "before": "", "after": "y"}],
+        "unseen": [],
+        "refused": [],
+    }
+    report = status(contract, live="flat", installs=[], layout=layout)
+    assert report["drift"] == []
+
+
+def test_one_request_names_every_path_that_an_install_lays(contract: Contract) -> None:
+    read = read_configuration(contract, variables(user(1, "Ada", os_user="alice")))
+    request = installed_request(contract, read)
+    desired = desired_state(contract, read, probe())
+    home = "{service_home}"
+    assert [
+        {**entry, "path": entry["path"].replace(home, "/home/kai")}
+        for entry in request["directories"]
+    ] == desired["directories"]
+    assert [
+        {**entry, "path": entry["path"].replace(home, "/home/kai")} for entry in request["seeds"]
+    ] == desired["seeds"]
