@@ -1,0 +1,191 @@
+"""The page of status: in a real browser, and with hosts that say anything they like."""
+
+import json
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.page import render
+from kai_ansible.status import Look
+
+BROWSER = shutil.which("chromium-headless-shell")
+TAKEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+HOSTILE = "<script>document.title='planted'</script>&\"'"
+FINDING = {
+    "where": "/etc/kai/env: DEFAULT_MODEL",
+    "found": f"another value {HOSTILE}",
+    "expected": "the value of host_vars",
+    "fix": "kai-ansible install",
+}
+
+
+def report(**more: Any) -> dict[str, Any]:
+    """The report of a host that is well."""
+    return {
+        "well": True,
+        "as_root": True,
+        "service": {
+            "unit": "kai",
+            "active": True,
+            "enabled": True,
+            "state": "active",
+            "since": "2026-01-01T03:04:05Z",
+            "pid": 7,
+            "restarts": 0,
+            "release": "0a1b2c3d4e5f",
+            "health": 200,
+        },
+        "live": "0a1b2c3d4e5f",
+        "unfinished": None,
+        "releases": [{"id": "0a1b2c3d4e5f", "state": "good", "live": True}],
+        "installs": [],
+        "last_install": {
+            "number": 1,
+            "release": "0a1b2c3d4e5f",
+            "time": "2026-01-01T03:04:05Z",
+            "by": "ada@laptop",
+            "outcome": "proven",
+        },
+        "drift": [],
+        "problems": [],
+        "unknown": [],
+        "backends": [
+            {
+                "backend": "codex",
+                "path": "/usr/local/lib/node_modules/@openai/codex/bin/a-rather-long-name/codex.js",
+                "source": "deployed",
+                "version": "0.169.0",
+                "accounts": ["alice"],
+                "changed_by": [],
+                "faults": [],
+            }
+        ],
+        "people": [
+            {
+                "name": "Ada",
+                "telegram_id": 1,
+                "os_user": "alice",
+                "account": "alice",
+                "backend": "codex",
+                "provider": "openai",
+                "model": "gpt-5.5",
+                "logged_in": "yes",
+            }
+        ],
+        "login_notice": [],
+        "room": [{"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}],
+        **more,
+    }
+
+
+LOOK = Look(
+    TAKEN,
+    {
+        "bot1": report(),
+        "bot2": report(well=False, drift=[FINDING], login_notice=["  alice ~$ codex login"]),
+        HOSTILE: report(well=False, unknown=[{**FINDING, "where": "/etc/kai/env"}]),
+    },
+    [],
+    False,
+)
+
+
+# a page may not run scripts, so another one looks into it
+FRAME = """
+<!doctype html><pre></pre><iframe src="status.html" width="WIDTH" height="800"></iframe>
+<script>
+const frame = document.querySelector("iframe");
+frame.addEventListener("load", () => {
+  const page = frame.contentDocument;
+  document.querySelector("pre").textContent = JSON.stringify({
+    title: page.title,
+    hosts: page.querySelectorAll("article").length,
+    too_wide: page.documentElement.scrollWidth > frame.clientWidth,
+    background: frame.contentWindow.getComputedStyle(page.body).backgroundColor,
+  });
+});
+</script>
+"""
+
+
+class Page(HTMLParser):
+    """The elements of a page, and whether they are nested as they should be."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.opened: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "link"):
+            self.opened.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.opened.pop() == tag
+
+
+def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None:
+    text = render(LOOK)
+    page = Page(text)
+    assert not page.opened
+    tags = [tag for tag, _ in page.elements]
+    assert "script" not in tags
+    assert "&lt;script&gt;" in text
+    assert not [tag for tag in tags if tag in ("img", "iframe", "object", "form")]
+    for tag, attributes in page.elements:
+        for name in ("href", "src"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), (tag, value)
+    # each table says what it is about, and each of its columns
+    assert tags.count("table") == tags.count("thead") == tags.count("tbody")
+    assert {attributes.get("scope") for tag, attributes in page.elements if tag == "th"} == {
+        "col",
+        "row",
+    }
+    assert ("html", {"lang": "en"}) in page.elements
+    for state in ("well", "not well", "UNKNOWN"):
+        assert f">{state}</span>" in text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium-headless-shell: tests/testbed/prepare")
+@pytest.mark.parametrize(
+    ("width", "scheme", "background"),
+    [(360, "1", "rgb(255, 255, 255)"), (1200, "0", "rgb(13, 17, 23)")],
+    ids=["a phone in the light", "a screen in the dark"],
+)
+def test_a_browser_shows_it_whole(tmp_path: Path, width: int, scheme: str, background: str) -> None:
+    (tmp_path / "status.html").write_text(render(LOOK), encoding="utf-8")
+    frame = tmp_path / "frame.html"
+    frame.write_text(FRAME.replace("WIDTH", str(width)), encoding="utf-8")
+    shown = subprocess.run(
+        [
+            str(BROWSER),
+            "--no-sandbox",
+            "--disable-gpu",
+            # so that the frame may look into the page; nothing else is loaded
+            "--disable-web-security",
+            "--allow-file-access-from-files",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--blink-settings=preferredColorScheme={scheme}",
+            "--dump-dom",
+            frame.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    found = json.loads(shown.stdout.partition("<pre>")[2].partition("</pre>")[0])
+    assert found == {
+        "title": "Kai: 3 hosts",
+        "hosts": 3,
+        "too_wide": False,
+        "background": background,
+    }

@@ -1,0 +1,206 @@
+"""What status and logins tell of a real host, and that an install changes just what they name."""
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pexpect
+import pytest
+
+from tests.cli.desk import exit_code
+from tests.conftest import ROOT
+from tests.machine.site import TOKEN, Site
+from tests.testbed.machines import Machine
+
+SCHEMA = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
+SECRET_FILES = ["/etc/kai/env", "/etc/kai/users.yaml", "/etc/sudoers.d/kai"]
+
+# one of each kind: what an install writes, lays out and switches
+PLANT = r"""
+set -e
+sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL="gpt-5.4"/; /^TTS_ENABLED=/d' /etc/kai/env
+echo 'KAI_STANDIN_EXTRA="planted-value"' >>/etc/kai/env
+sed -i 's/gpt-5.5/gpt-5.4/' /etc/kai/users.yaml
+sed -i 's/codex$/codex --version/' /etc/sudoers.d/kai
+chmod 0400 /etc/sudoers.d/kai
+sed -i 's/^RestartSec=5/RestartSec=50/' /etc/systemd/system/kai.service
+rm /etc/kai/kai-ansible.json /var/lib/kai/home/1/.claude/CLAUDE.md
+chown bob /var/lib/kai/memory/1
+chmod 0777 /var/lib/kai/tmp
+rm -r /var/lib/kai/preferences/1
+"""
+
+
+@pytest.fixture(scope="module")
+def site(machine: Machine) -> Iterator[Site]:
+    # ssh's socket below this home has to have a short path
+    with tempfile.TemporaryDirectory(prefix="desk-") as directory:
+        site = Site(machine, Path(directory))
+        site.set(kai_install_health_timeout=30)
+        site.install()
+        yield site
+
+
+def look(site: Site, code: int) -> dict[str, Any]:
+    """Return the report of the host; the document is what the schema says, and tells no secret."""
+    done = site.run("status")
+    assert done.code == code, done.text
+    jsonschema.validate(done.document, SCHEMA)
+    for secret in site.desk.secrets("bot").values():
+        assert str(secret) not in done.text
+    return done.report
+
+
+# the tests tell one story, in this order
+
+
+def test_O3_a_host_is_well_when_its_own_process_answers(site: Site) -> None:
+    report = look(site, 0)
+    assert report["well"]
+    assert report["as_root"]
+    health = site.health()
+    service = report["service"]
+    assert (service["pid"], service["health"]) == (health["pid"], 200)
+    assert service["release"] == report["live"] == health["release"]
+    assert re.fullmatch(r"\w+@\S+", report["last_install"]["by"])
+    [backend] = report["backends"]
+    assert backend["path"] == "/usr/local/bin/codex"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", backend["version"])
+    assert backend["changed_by"] == []
+
+
+def test_O5_what_an_install_would_change_is_what_status_calls_drift(site: Site) -> None:
+    site.machine.run(["sh", "-c", PLANT])
+    report = look(site, 3)
+    assert not report["unknown"]
+    found = {finding["where"] for finding in report["drift"]}
+    assert {
+        "/etc/kai/env: DEFAULT_MODEL",
+        "/etc/kai/env: TTS_ENABLED",
+        "/etc/kai/env: KAI_STANDIN_EXTRA",
+        "/etc/kai/users.yaml: Ada (1): model",
+        "/etc/sudoers.d/kai: kai ALL=(alice) SETENV: NOPASSWD: /usr/local/bin/codex",
+        "/etc/sudoers.d/kai: kai ALL=(alice) SETENV: NOPASSWD: /usr/local/bin/codex --version",
+        "/etc/sudoers.d/kai",
+        "/etc/systemd/system/kai.service: RestartSec=5",
+        "/etc/systemd/system/kai.service: RestartSec=50",
+        "/etc/kai/kai-ansible.json",
+        "/var/lib/kai/memory/1",
+        "/var/lib/kai/tmp",
+        "/var/lib/kai/preferences/1",
+    } <= found
+    assert "planted-value" not in str(report)
+    # the install itself refuses a key that it does not know; that is told as well
+    [problem] = [entry for entry in report["problems"] if "KAI_STANDIN_EXTRA" in entry["where"]]
+    assert "null to drop it" in problem["fix"]
+    site.machine.run(["sed", "-i", "/KAI_STANDIN_EXTRA/d", "/etc/kai/env"])
+    drifted = {finding["where"].split(": ")[0] for finding in look(site, 3)["drift"]}
+    planned = site.run("install", "--check").report["changes"]
+    assert drifted == {change.split(": ")[0] for change in planned if change.startswith("/")}
+    site.install()
+    assert look(site, 0)["well"]
+
+
+def test_O4_who_is_not_root_is_told_what_only_root_sees(site: Site) -> None:
+    machine = site.machine
+    key = machine.private_key.with_suffix(".pub").read_text(encoding="ascii")
+    machine.run(["install", "-d", "-m", "0700", "/home/bob/.ssh"], user="bob")
+    keys = ["install", "-m", "0600", "/dev/stdin", "/home/bob/.ssh/authorized_keys"]
+    machine.run(keys, user="bob", input=key)
+    hosts = site.desk.inventory / "hosts.yml"
+    as_root = hosts.read_text(encoding="utf-8")
+    hosts.write_text(as_root.replace("ansible_user: root", "ansible_user: bob"), encoding="utf-8")
+    try:
+        report = look(site, 3)
+    finally:
+        hosts.write_text(as_root, encoding="utf-8")
+    assert not report["as_root"]
+    assert (report["service"]["health"], report["service"]["active"]) == (200, True)
+    assert report["drift"] == report["problems"] == []
+    unknown = {finding["where"] for finding in report["unknown"]}
+    assert {*SECRET_FILES, "the records of installs", "the login of alice"} <= unknown
+    # everybody may read a unit, so it was compared
+    assert "/etc/systemd/system/kai.service" not in unknown
+    assert report["releases"] is None
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_report_fits_its_terminal(site: Site, columns: int) -> None:
+    child = site.desk.spawn("status", term="xterm", dimensions=(60, columns))
+    child.expect(pexpect.EOF)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", str(child.before)).replace("\r\n", "\n")
+    assert exit_code(child) == 0, text
+    lines = [line.rpartition("\r")[2] for line in text.splitlines()]
+    assert max(map(len, lines)) <= columns, text
+    assert "/usr/local/bin/codex" in text
+    assert "Everything is well." in text
+
+
+def test_a_watch_sees_what_happens_until_it_is_ended(site: Site) -> None:
+    child = site.desk.spawn("status", "--watch", "--interval", "1")
+    child.expect("bot: well")
+    site.machine.run(["systemctl", "stop", "kai.service"])
+    child.expect("found: +not running")
+    site.machine.run(["systemctl", "start", "kai.service"])
+    child.expect("Ctrl-C ends this")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    assert exit_code(child) == 0
+
+
+def test_a_page_is_written_for_oneself_and_tells_no_secret(site: Site) -> None:
+    done = site.desk.run("status", "--html", "status.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = site.desk.work / "status.html"
+    assert page.stat().st_mode & 0o777 == 0o600
+    text = page.read_text(encoding="utf-8")
+    assert "Ada" in text
+    for secret in site.desk.secrets("bot").values():
+        assert str(secret) not in text
+    assert TOKEN not in text
+
+
+def test_U9_the_agents_themselves_tell_who_is_logged_in(site: Site) -> None:
+    """The real codex and claude; no model is asked anything."""
+    site.set(
+        kai_install_users=[
+            {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"},
+            {"telegram_id": 2, "name": "Ben", "os_user": "bob", "agent_backend": "claude"},
+            *[
+                {
+                    "telegram_id": 3,
+                    "name": "Cem",
+                    "agent_backend": "goose",
+                    "llm_provider": "openrouter",
+                    "model": "openrouter/auto",
+                }
+            ],
+        ],
+        kai_install_openrouter_api_key="sk-or-planted",
+    )
+
+    def answers(code: int) -> dict[str, Any]:
+        done = site.run("logins", "--check")
+        assert done.code == code, done.text
+        assert "sk-or-planted" not in done.text
+        report = done.document["bot"]
+        return {
+            **{entry["account"]: entry["logged_in"] for entry in report["logins"]},
+            **{entry["key"]: entry["is_there"] for entry in report["logins_by_key"]},
+        }
+
+    # a file is there, but it is no login
+    assert answers(3) == {"alice": False, "bob": False, "OPENROUTER_API_KEY": False}
+    codex = '{"OPENAI_API_KEY": "sk-planted-0123456789"}'
+    write = ["install", "-D", "-m", "0600", "/dev/stdin"]
+    site.machine.run([*write, "/home/alice/.codex/auth.json"], user="alice", input=codex)
+    tokens = {"accessToken": "a", "refreshToken": "r", "expiresAt": 4102444800000, "scopes": []}
+    claude = json.dumps({"claudeAiOauth": {**tokens, "subscriptionType": "max"}})
+    site.machine.run([*write, "/home/bob/.claude/.credentials.json"], user="bob", input=claude)
+    assert answers(3) == {"alice": True, "bob": True, "OPENROUTER_API_KEY": False}
+    site.install()
+    assert answers(0) == {"alice": True, "bob": True, "OPENROUTER_API_KEY": True}
