@@ -105,8 +105,8 @@ def _parts(path: str, wanted: Parts, there: Parts, *, hidden: bool) -> list[Prob
             continue
         where = f"{path}: {name}"
         if name not in there:
-            shown = "" if hidden else wanted[name]
-            differing.append(Problem(where, "missing", shown or "as it stands here", REPAIR))
+            expected = "the value of host_vars" if hidden else wanted[name] or "that line"
+            differing.append(Problem(where, "missing", expected, REPAIR))
         elif name not in wanted:
             shown = "" if hidden else there[name]
             unknown = "unknown to host_vars"
