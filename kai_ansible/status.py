@@ -84,7 +84,7 @@ def tell_status(options: StatusOptions, screen: Screen) -> None:
         look = take_look(target, password)
     if look.interrupted:
         raise KeyboardInterrupt
-    _show(look, options, screen)
+    show(look, options, screen)
     if look.code == ExitCode.FAILED:
         raise CommandError("Not every host could be looked at.", code=look.code)
     if look.code == ExitCode.NOT_READY:
@@ -160,14 +160,15 @@ def _watch(target: Target, password: str | None, options: StatusOptions, screen:
         if look.interrupted:
             return
         screen.clear()
-        _show(look, options, screen)
+        show(look, options, screen)
         screen.say(
             f"Looked at {look.taken:%H:%M:%S} UTC, every {options.watch:g} s; Ctrl-C ends this."
         )
         time.sleep(options.watch or 0)
 
 
-def _show(look: Look, options: StatusOptions, screen: Screen) -> None:
+def show(look: Look, options: StatusOptions, screen: Screen) -> None:
+    """Print what a look told: of several hosts a line each, then those that are not well."""
     if len(look.reports) > 1:
         _tell_fleet(screen, look.reports)
     for host, report in look.reports.items():

@@ -3,7 +3,8 @@
 usage: python -m tools.picture
 
 Writes docs/images/wizard.svg and docs/images/install.svg: what a terminal of 88 columns shows while
-the wizard asks, and while the role installs the stand-in bot.
+the wizard asks, and while the role installs the stand-in bot; and docs/images/status.png: what a
+browser shows of that host once something happened to it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import itertools
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -28,6 +30,7 @@ from tools.demo import CHECKOUT, TOKEN, prepare
 COLUMNS, ROWS = 88, 120
 IMAGES = CHECKOUT / "docs" / "images"
 ENTER = "\r"
+KAI_ANSIBLE = str(Path(sys.executable).parent / "kai-ansible")
 # no font from elsewhere: the reader's own monospaced one does
 SVG = """\
 <svg class="{unique_id}" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -72,7 +75,7 @@ class Terminal:
             "XDG_CONFIG_HOME": str(directory / "config"),
         }
         self.child = pexpect.spawn(
-            str(Path(sys.executable).parent / "kai-ansible"),
+            KAI_ANSIBLE,
             [*arguments, "--inventory", "inventory"],
             dimensions=(ROWS, COLUMNS),
             encoding="utf-8",
@@ -149,14 +152,41 @@ def install(directory: Path) -> None:
     terminal.draw("kai-ansible install", IMAGES / "install.svg")
 
 
+def status(directory: Path, machine: machines.Machine) -> None:
+    """Let something happen to the host, and draw the page that tells of it."""
+    machine.run(["sed", "-i", "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=gpt-5.4/", "/etc/kai/env"])
+    machine.run(["chown", "bob", "/var/lib/kai/memory/123456789"])
+    page = directory / "status.html"
+    # the host is not well, and so is its exit code
+    subprocess.run(
+        [KAI_ANSIBLE, "status", "--inventory", "inventory", "--html", page.name],
+        cwd=directory,
+        env={**os.environ, "XDG_CONFIG_HOME": str(directory / "config")},
+        check=False,
+    )
+    subprocess.run(
+        [
+            "chromium-headless-shell",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            f"--user-data-dir={directory / 'profile'}",
+            "--window-size=880,1120",
+            f"--screenshot={IMAGES / 'status.png'}",
+            page.as_uri(),
+        ],
+        check=True,
+    )
+
+
 def main() -> int:
-    """Draw both pictures. Returns the exit code."""
+    """Draw all pictures. Returns the exit code."""
     with machines.running("bot1") as machine, tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         prepare(machine, directory)
         shutil.copytree(CHECKOUT / "tests" / "fixtures" / "kai", directory / "kai")
         wizard(directory)
         install(directory)
+        status(directory, machine)
     return 0
 
 

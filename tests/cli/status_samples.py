@@ -1,0 +1,86 @@
+"""What status found on hosts, for the tests of how it is shown."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from kai_ansible.status import Look
+
+TAKEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+HOSTILE = "<script>document.title='planted'</script>&\"'"
+FINDING = {
+    "where": "/etc/kai/env: DEFAULT_MODEL",
+    "found": f"another value {HOSTILE}",
+    "expected": "the value of host_vars",
+    "fix": "kai-ansible install",
+}
+
+
+def report(**more: Any) -> dict[str, Any]:
+    """The report of a host that is well."""
+    return {
+        "well": True,
+        "as_root": True,
+        "service": {
+            "unit": "kai",
+            "active": True,
+            "enabled": True,
+            "state": "active",
+            "since": "2026-01-01T03:04:05Z",
+            "pid": 7,
+            "restarts": 0,
+            "release": "0a1b2c3d4e5f",
+            "health": 200,
+        },
+        "live": "0a1b2c3d4e5f",
+        "unfinished": None,
+        "releases": [{"id": "0a1b2c3d4e5f", "state": "good", "live": True}],
+        "installs": [],
+        "last_install": {
+            "number": 1,
+            "release": "0a1b2c3d4e5f",
+            "time": "2026-01-01T03:04:05Z",
+            "by": "ada@laptop",
+            "outcome": "proven",
+        },
+        "drift": [],
+        "problems": [],
+        "unknown": [],
+        "backends": [
+            {
+                "backend": "codex",
+                "path": "/usr/local/lib/node_modules/@openai/codex/bin/a-rather-long-name/codex.js",
+                "source": "deployed",
+                "version": "0.169.0",
+                "accounts": ["alice"],
+                "changed_by": [],
+                "faults": [],
+            }
+        ],
+        "people": [
+            {
+                "name": "Ada",
+                "telegram_id": 1,
+                "os_user": "alice",
+                "account": "alice",
+                "backend": "codex",
+                "provider": "openai",
+                "model": "gpt-5.5",
+                "logged_in": "yes",
+            }
+        ],
+        "login_notice": [],
+        "room": [{"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}],
+        **more,
+    }
+
+
+LOOK = Look(
+    TAKEN,
+    {
+        "bot1": report(),
+        "bot2": report(well=False, drift=[FINDING], login_notice=["  alice ~$ codex login"]),
+        HOSTILE: report(well=False, unknown=[{**FINDING, "where": "/etc/kai/env"}]),
+    },
+    [],
+    False,
+)

@@ -1,0 +1,73 @@
+"""What status prints of several hosts, and what it refuses. tests/machine does the rest."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from kai_ansible.errors import ExitCode
+from kai_ansible.report import Screen
+from kai_ansible.status import Look, StatusOptions, age, show, state_of
+from tests.cli.desk import Desk
+from tests.cli.status_samples import LOOK, TAKEN, report
+from tests.conftest import ROOT
+
+NOT_LOGGED_IN = {"account": "alice", "backend": "codex", "logged_in": "no"}
+OPTIONS = StatusOptions(Path("inventory"), "all")
+
+
+def test_of_a_fleet_there_is_a_line_each_and_more_of_who_is_not_well(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show(LOOK, OPTIONS, Screen(plain=True))
+    said = capsys.readouterr().out
+    lines = [line.split() for line in said.splitlines()]
+    assert ["bot1", "well", "0a1b2c3d4e5f", "200", "0", "0", "0", "0"] in lines
+    assert ["bot2", "not", "well", "0a1b2c3d4e5f", "200", "1", "0", "0", "0"] in lines
+    assert "bot1: well" not in said
+    assert "bot2: not well" in said
+    assert "   fix:      kai-ansible install" in said
+    assert "  alice ~$ codex login" in said
+
+
+def test_the_samples_are_what_the_schema_says() -> None:
+    schema = yaml.safe_load((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(LOOK.as_dict(), schema)
+
+
+@pytest.mark.parametrize(
+    ("host", "state"),
+    [
+        (report(), "well"),
+        (report(well=False, problems=[{}]), "not well"),
+        (report(well=False, unknown=[{}]), "UNKNOWN"),
+        (report(well=False, people=[NOT_LOGGED_IN]), "not well"),
+    ],
+)
+def test_only_what_is_known_is_called_well_or_not(host: dict[str, object], state: str) -> None:
+    assert state_of(host) == state
+    code = ExitCode.DONE if state == "well" else ExitCode.NOT_READY
+    assert Look(TAKEN, {"bot": host}, [], interrupted=False).code == code
+
+
+@pytest.mark.parametrize(
+    ("since", "text"),
+    [
+        ("2026-01-02T03:04:00Z", "5 s"),
+        ("2026-01-02T03:00:05Z", "4 min"),
+        ("2026-01-01T23:00:00Z", "4 h"),
+        ("2025-12-01T00:00:00Z", "32 d"),
+        # clocks differ
+        ("2026-01-02T03:05:00Z", "0 s"),
+    ],
+)
+def test_the_age_of_a_service(since: str, text: str) -> None:
+    assert age(since, TAKEN) == text
+
+
+def test_a_program_gets_one_document(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "desk")
+    done = desk.run("status", "--watch", "--json")
+    assert done.returncode == 2
+    assert "--watch draws for a person" in done.stderr
