@@ -241,7 +241,7 @@ def in_words(service: Mapping[str, Any], taken: datetime) -> str:
         [
             f"{service['unit']}.service {runs}",
             "starts at boot" if service["enabled"] else "does not start at boot",
-            *([f"process {service['pid']}", answer] if service["pid"] else []),
+            *([f"pid {service['pid']}", answer] if service["pid"] else []),
             *([f"restarted {service['restarts']} times"] if service["restarts"] else []),
         ]
     )

@@ -219,8 +219,10 @@ def rendered(render: Render, contract: Contract) -> Callable[[str], str]:
             path=str(TEMPLATES / name),
             _kai_install_desired=desired,
             _kai_install_contract=contract,
-            _kai_install_host=read(render, contract, given)["host"],
-            _kai_install_current="/opt/50% kai/current",
+            _kai_install_host={
+                **read(render, contract, given)["host"],
+                "install_dir": "/opt/50% kai",
+            },
         )
         return text
 
