@@ -130,7 +130,9 @@ def layout_drift(layout: Mapping[str, Any]) -> tuple[list[Problem], list[Problem
     layout: as module_utils/installed_state.py tells it.
     """
     differing = [
-        Problem(change["path"], change["before"] or "nothing", change["after"], REPAIR)
+        Problem(change["path"], change["before"], change["after"], REPAIR)
+        if change["before"]
+        else Problem(change["path"], "nothing", "what an install makes there", REPAIR)
         for change in layout["changes"]
     ]
     differing += [

@@ -192,8 +192,8 @@ def layout_seen(
     failed = tree.bring_about(list(directories), list(seeds))
     return {
         "changes": [
-            {"path": change.path, "before": change.before, "after": change.after}
-            for change in tree.changes
+            {"path": path, "before": before, "after": after}
+            for path, (before, after) in tree.found.items()
         ],
         "unseen": [path for path, error in failed if isinstance(error, PermissionError)],
         "refused": [

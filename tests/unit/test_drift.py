@@ -127,7 +127,7 @@ def test_what_is_no_file_is_told() -> None:
 def test_directories() -> None:
     layout = {
         "changes": [
-            {"path": "/a", "before": "", "after": "kai 0711"},
+            {"path": "/a", "before": "", "after": "made"},
             {"path": "/b", "before": "0:0 0755", "after": "5:5 2750"},
         ],
         "unseen": ["/c"],
@@ -135,7 +135,7 @@ def test_directories() -> None:
     }
     differing, unknown = layout_drift(layout)
     assert [(problem.where, problem.found, problem.expected) for problem in differing[:2]] == [
-        ("/a", "nothing", "kai 0711"),
+        ("/a", "nothing", "what an install makes there"),
         ("/b", "0:0 0755", "5:5 2750"),
     ]
     assert (differing[2].where, differing[2].found) == ("/d", "d is a link")
