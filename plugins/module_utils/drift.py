@@ -106,12 +106,11 @@ def _parts(path: str, wanted: Parts, there: Parts, *, hidden: bool) -> list[Prob
         where = f"{path}: {name}"
         if name not in there:
             expected = "the value of host_vars" if hidden else wanted[name] or "that line"
-            differing.append(Problem(where, "missing", expected, REPAIR))
+            differing.append(Problem(where, "nothing", expected, REPAIR))
         elif name not in wanted:
-            shown = "" if hidden else there[name]
-            unknown = "unknown to host_vars"
+            found = "a value" if hidden else there[name] or "a line"
             differing.append(
-                Problem(where, f"{shown}, {unknown}" if shown else unknown, "nothing", REPAIR)
+                Problem(where, f"{found} that host_vars do not give", "nothing", REPAIR)
             )
         else:
             found = "another value" if hidden else there[name]

@@ -71,9 +71,9 @@ WANTED_ENV = FileState(ENV, text_of(VALUES), 0o600)
     ("values", "found"),
     [
         (VALUES, []),
-        ({"A": "1"}, [(f"{ENV}: WEBHOOK_SECRET", "missing")]),
+        ({"A": "1"}, [(f"{ENV}: WEBHOOK_SECRET", "nothing")]),
         ({**VALUES, "WEBHOOK_SECRET": "x"}, [(f"{ENV}: WEBHOOK_SECRET", "another value")]),
-        ({**VALUES, "B": "secret"}, [(f"{ENV}: B", "unknown to host_vars")]),
+        ({**VALUES, "B": "secret"}, [(f"{ENV}: B", "a value that host_vars do not give")]),
         ({"WEBHOOK_SECRET": SECRET, "A": "1"}, [(ENV, "another text")]),
     ],
 )
@@ -90,13 +90,18 @@ RULE, OTHER = "kai ALL=(alice) NOPASSWD: /bin/a", "kai ALL=(root) NOPASSWD: /bin
     ("path", "before", "after", "found"),
     [
         (RULES, f"# x\n{RULE}\n", f"# y\n{RULE}\n", [(RULES, "another text")]),
-        (RULES, f"{RULE}\n", "# nothing\n", [(f"{RULES}: {RULE}", "missing")]),
-        (RULES, RULE, f"{RULE}\n{OTHER}\n", [(f"{RULES}: {OTHER}", "unknown to host_vars")]),
+        (RULES, f"{RULE}\n", "# nothing\n", [(f"{RULES}: {RULE}", "nothing")]),
+        (
+            RULES,
+            RULE,
+            f"{RULE}\n{OTHER}\n",
+            [(f"{RULES}: {OTHER}", "a line that host_vars do not give")],
+        ),
         (
             UNIT,
             "User=kai\nType=simple\n",
             "User=kai\n",
-            [(f"{UNIT}: Type=simple", "missing")],
+            [(f"{UNIT}: Type=simple", "nothing")],
         ),
     ],
 )
