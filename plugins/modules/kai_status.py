@@ -87,8 +87,8 @@ status:
       type: list
       elements: dict
     installs:
-      description: Every proven install with its number, release, time, whether the database was
-        kept before it, and the install that it repeats.
+      description: Every proven install with its number, release, time, who installed, whether the
+        database was kept before it, and the install that it repeats.
       type: list
       elements: dict
     problems:
