@@ -21,8 +21,6 @@ from kai_ansible.runner import Outcome, Run, run_playbook
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
 
-NO_PASSWORD = "sudo password"  # noqa: S105 - a part of what Ansible says when there is none
-
 
 @dataclass(frozen=True)
 class StatusOptions(ApplyOptions):
@@ -98,20 +96,17 @@ def take_look(target: Target, password: str | None) -> Look:
     password: for sudo on the hosts, None when there is none to give.
     """
     plain = [] if password is not None or may_become_root() else _local(target)
-    outcomes = []
     rooted = [host for host in target.hosts if host not in plain]
-    if rooted:
-        outcomes.append(_run(target, rooted, password, become=True))
-        refused = [
-            failure.host
-            for failure in outcomes[0].failures
-            if NO_PASSWORD in failure.message and password is None
-        ]
-        plain += refused
-    else:
-        refused = []
-    if plain:
-        outcomes.append(_run(target, plain, None, become=False))
+    outcomes = [_run(target, rooted, password, become=True)] if rooted else []
+    # it wants a password, does not serve this account, or is not there
+    refused = [
+        failure.host
+        for outcome in outcomes
+        for failure in outcome.failures
+        if "sudo" in failure.message and password is None
+    ]
+    if plain or refused:
+        outcomes.append(_run(target, [*plain, *refused], None, become=False))
     return Look(
         datetime.now(UTC),
         {
@@ -122,10 +117,10 @@ def take_look(target: Target, password: str | None) -> Look:
         },
         [
             failure
-            for number, outcome in enumerate(outcomes)
+            for outcome in outcomes
             for failure in outcome.failures
             # that look was taken once more
-            if number or failure.host not in refused
+            if failure.host not in refused or outcome is outcomes[-1]
         ],
         any(outcome.interrupted for outcome in outcomes),
     )
