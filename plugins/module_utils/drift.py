@@ -9,6 +9,7 @@ directories comes from the code with which kai_user_tree changes them.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from .problems import Problem
@@ -39,6 +40,16 @@ def lines_of(text: str) -> dict[str, str]:
     """Return the parts of a unit: every line that systemd reads."""
     lines = (line.strip() for line in text.splitlines())
     return {line: "" for line in lines if line and not line.startswith(("#", ";"))}
+
+
+def variables_of(text: str) -> dict[str, str]:
+    """Return the parts of the record of what was chosen: every variable."""
+    try:
+        recorded = json.loads(text)
+    except ValueError:
+        return {}
+    entries = recorded.items() if isinstance(recorded, dict) else ()
+    return {name: str(value) for name, value in entries}
 
 
 def files_drift(

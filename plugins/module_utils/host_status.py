@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .binaries import agent_account, backends_in_use, runners
-from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen
+from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, judged
 from .problems import Problem
 from .trusted_paths import harmful, in_words
@@ -181,6 +181,7 @@ def _drift(
             protected["users"]["path"]: people_of,
             desired["sudo"]["path"]: rules_of,
             desired["unit"]["path"]: lines_of,
+            contract["record"]["path"]: variables_of,
         },
         (protected["env"]["path"], desired["env"]),
     )

@@ -112,17 +112,12 @@ def installed_request(contract: Mapping[str, Any], configuration: Configuration)
             {"path": protected["users"]["path"], "content": "shown"},
             {"path": contract["sudoers"]["path"], "content": "shown"},
             {"path": platform["unit"]["path"], "content": "shown"},
+            {"path": contract["record"]["path"], "content": "shown"},
             *(
-                {"path": path, "content": "sealed"}
-                for path in (
-                    contract["record"]["path"],
-                    *(
-                        entry["path"]
-                        for entry in protected.values()
-                        # named by a setting of the installation, deployed as it is
-                        if entry["from"] in contract["host"]
-                    ),
-                )
+                {"path": entry["path"], "content": "sealed"}
+                for entry in protected.values()
+                # named by a setting of the installation, deployed as it is
+                if entry["from"] in contract["host"]
             ),
         ],
         "directories": _directories(contract, configuration, places) if valid else [],

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import SECRET
 
-from kai_ansible.rules.drift import files_drift, layout_drift, lines_of, rules_of
+from kai_ansible.rules.drift import files_drift, layout_drift, lines_of, rules_of, variables_of
 from kai_ansible.rules.root_files import FileState, wanted_states
 from kai_ansible.rules.seals import sealed
 
 KEY = "a key of this look"
 ENV, RULES, UNIT, OWN = "/etc/kai/env", "/etc/sudoers.d/kai", "/etc/kai.service", "/etc/kai/own"
-PARTS = {RULES: rules_of, UNIT: lines_of}
+RECORD = "/etc/kai/kai-ansible.json"
+PARTS = {RULES: rules_of, UNIT: lines_of, RECORD: variables_of}
 VALUES = {"A": "1", "WEBHOOK_SECRET": SECRET}
 
 states = st.builds(
@@ -97,6 +98,14 @@ RULE, OTHER = "kai ALL=(alice) NOPASSWD: /bin/a", "kai ALL=(root) NOPASSWD: /bin
             f"{RULE}\n{OTHER}\n",
             [(f"{RULES}: {OTHER}", "a line that host_vars do not give")],
         ),
+        (
+            RECORD,
+            '{"kai_install_a": 1, "kai_install_b": [2]}',
+            '{"kai_install_a": 2}',
+            [(f"{RECORD}: kai_install_a", "2"), (f"{RECORD}: kai_install_b", "nothing")],
+        ),
+        (RECORD, '{"kai_install_a": 1}', "[]", [(f"{RECORD}: kai_install_a", "nothing")]),
+        (RECORD, '{"kai_install_a": 1}', "damaged", [(f"{RECORD}: kai_install_a", "nothing")]),
         (
             UNIT,
             "User=kai\nType=simple\n",
