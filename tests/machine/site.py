@@ -136,8 +136,8 @@ class Site:
         entry = {**machine.inventory_entry(), **variables}
         self.desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
         self.configure()
-        login = ["install", "-D", "-o", "alice", "-m", "0600", "/dev/null"]
-        machine.run([*login, "/home/alice/.codex/auth.json"])
+        login = ["install", "-D", "-m", "0600", "/dev/null", "/home/alice/.codex/auth.json"]
+        machine.run(login, user="alice")
 
     def configure(self) -> None:
         """Write the host_vars of the machine."""
