@@ -198,8 +198,10 @@ def test_U9_the_agents_themselves_tell_who_is_logged_in(site: Site) -> None:
     codex = '{"OPENAI_API_KEY": "sk-planted-0123456789"}'
     write = ["install", "-D", "-m", "0600", "/dev/stdin"]
     site.machine.run([*write, "/home/alice/.codex/auth.json"], user="alice", input=codex)
-    tokens = {"accessToken": "a", "refreshToken": "r", "expiresAt": 4102444800000, "scopes": []}
-    claude = json.dumps({"claudeAiOauth": {**tokens, "subscriptionType": "max"}})
+    tokens = {"accessToken": "a", "refreshToken": "r", "expiresAt": 4102444800000}
+    claude = json.dumps(
+        {"claudeAiOauth": {**tokens, "scopes": ["user:inference"], "subscriptionType": "max"}}
+    )
     site.machine.run([*write, "/home/bob/.claude/.credentials.json"], user="bob", input=claude)
     assert answers(3) == {"alice": True, "bob": True, "OPENROUTER_API_KEY": False}
     site.install()
