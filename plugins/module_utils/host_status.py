@@ -121,20 +121,21 @@ def _service_problems(installed: Mapping[str, Any]) -> list[Problem]:
 
 
 def _room(contract: Mapping[str, Any], installed: Mapping[str, Any]) -> list[Problem]:
-    least = contract["space"]["files"]
+    space = contract["space"]
+    least, inodes = space["MB"]["files"], space["inodes"]["files"]
     problems = []
     for room in installed["room"]:
         found = []
         if room["free_mb"] < least:
             found.append(f"{room['free_mb']} MB free")
-        if room["files"] and not room["free_files"]:
-            found.append("no inode free")
+        if room["files"] and room["free_files"] < inodes:
+            found.append(f"{room['free_files']} inodes free")
         if found:
             problems.append(
                 Problem(
                     room["path"],
                     " and ".join(found),
-                    f"{least} MB and an inode free",
+                    f"{least} MB and {inodes} inodes free",
                     f"make room on that file system: df -h {room['path']}; df -i {room['path']}",
                 )
             )

@@ -103,7 +103,7 @@ def test_a_host_that_is_well(contract: Contract) -> None:
         (
             {"room": [{"path": "/", "size_mb": 9, "free_mb": 1, "files": 9, "free_files": 0}]},
             "problems",
-            "1 MB free and no inode free",
+            "1 MB free and 0 inodes free",
         ),
         ({"logged_in": None}, "unknown", "whether alice is logged in"),
         ({"binary": {**BINARY, "version": ""}}, "problems", "tells alice no version"),
@@ -113,7 +113,7 @@ def test_a_host_that_is_well(contract: Contract) -> None:
                 {"path": "/opt", "accounts": [], "everybody": True}
             ]}},
             "problems",
-            "changed by everybody (/opt)",
+            "changed by everybody (through /opt)",
         ),
         (
             {"layout": {"changes": [{"path": "/x", "before": "", "after": "y"}],
