@@ -1,8 +1,8 @@
-"""The commands that change a host: ``install`` and ``rollback``."""
+"""The commands that run the role: ``install``, ``logins``, ``rollback`` and ``status``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,12 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.progress import Progress
-from kai_ansible.report import tell_outcome
+from kai_ansible.report import tell_failure, tell_host_status, tell_outcome, tell_plan
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 from kai_ansible.runner import Outcome, Run, run_playbook
 from kai_ansible.secrets import VaultPassword, find_vault_password
-from kai_ansible.variables import configuration_of, variable_is_secret
+from kai_ansible.variables import configuration_of, secret_texts, variable_is_secret
 from kai_ansible.wizard.prompts import prompter
 
 if TYPE_CHECKING:
@@ -40,16 +40,22 @@ class ApplyOptions:
 
 
 @dataclass(frozen=True)
-class RollbackOptions(ApplyOptions):
+class InstallOptions(ApplyOptions):
+    """What was asked of ``install``; yes: ask nothing."""
+
+    yes: bool = False
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class RollbackOptions(InstallOptions):
     """What was asked of ``rollback``.
 
-    to: the number of an install or a release, None for the one before. yes: ask nothing.
+    to: the number of an install or a release, None for the one before.
     """
 
     to: str | None = None
     with_database: bool = False
-    yes: bool = False
-    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Target:
 
     overrides: variables that were given for this run and are kept when it succeeds.
     limits: how many seconds a module may take at the most, by its name.
+    become_password: for sudo on the hosts, None when none is needed.
+    secrets: those of the hosts' variables, as far as these can be read.
     """
 
     inventory: Inventory
@@ -66,15 +74,21 @@ class Target:
     contract: Mapping[str, Any]
     overrides: Mapping[str, Any]
     limits: Mapping[str, int]
+    become_password: str | None
+    secrets: Collection[str]
 
 
-def install_kai(options: ApplyOptions, screen: Screen) -> None:
+def install_kai(options: InstallOptions, screen: Screen) -> None:
     """Apply the role and tell how it ended; keep what was given with --set once it works.
 
+    Before a person at a terminal, what would change is shown first, and asked for.
     Raises CommandError for an invalid configuration and for a run that failed.
     """
-    target = checked_target(options)
-    outcome = run_role(target, "install", options, screen)
+    target = _target(options)
+    plans: dict[str, Any] = {}
+    if at_terminal() and not (options.check or options.yes or screen.as_json):
+        plans = {"kai_agreed_plans": _agreed_plans(target, options, screen)}
+    outcome = _run(target, "install", options, screen, plans)
     _raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
     if outcome.succeeded and not options.check:
@@ -83,22 +97,76 @@ def install_kai(options: ApplyOptions, screen: Screen) -> None:
     _end(options, outcome, screen)
 
 
+def _agreed_plans(target: Target, options: InstallOptions, screen: Screen) -> dict[str, Any]:
+    """Show what an install would change, and return by host the plan that was agreed to.
+
+    Where nothing would change there is nothing to ask. Raises CommandError when it may not be
+    applied, or cannot.
+    """
+    outcome = _run(target, "install", replace(options, check=True), screen)
+    _raise_for_obstacles(target, outcome)
+    tell_plan(screen, outcome)
+    _raise_unless_succeeded(outcome)
+    if not any(outcome.changes.values()):
+        screen.good("Nothing is to be changed. What is there is proven now.")
+    elif not prompter(plain=options.plain).confirm("Apply?", default=False):
+        raise CommandError("Nothing was changed.", code=ExitCode.DONE)
+    return {host: report["plan"] for host, report in outcome.reports.items()}
+
+
 def roll_back(options: RollbackOptions, screen: Screen) -> None:
     """Bring back an earlier install and tell how that ended.
 
     What host_vars say does not matter, nor whether it is valid.
     Raises CommandError when there is nothing to go back to, and for a run that failed.
     """
-    target = checked_target(options, valid=False)
+    target = _target(options, valid=False)
     if not (options.check or options.yes):
         _confirm(target, options)
     variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
     if options.to:
         variables["kai_install_rollback_to"] = options.to
-    outcome = run_role(replace(target, overrides=variables), "rollback", options, screen)
+    outcome = _run(target, "rollback", options, screen, variables)
     _raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
     _end(options, outcome, screen)
+
+
+def tell_status(options: ApplyOptions, screen: Screen) -> None:
+    """Tell what is installed on each host and whether it is well.
+
+    Raises CommandError when something is not, and for a run that failed.
+    """
+    target = _target(options, valid=False)
+    outcome = _run(target, "status", options, screen)
+    for host, status in outcome.reports.items():
+        tell_host_status(screen, host, status)
+    for failure in outcome.failures:
+        tell_failure(screen, failure)
+    screen.document(
+        {
+            "hosts": dict(outcome.reports),
+            "failures": [failure.as_dict() for failure in outcome.failures],
+        }
+    )
+    _raise_unless_succeeded(outcome)
+    if any(status["problems"] for status in outcome.reports.values()):
+        raise CommandError("Not everything is well.", code=ExitCode.NOT_READY)
+    screen.good("Everything is well.")
+
+
+def tell_logins(options: ApplyOptions, screen: Screen) -> None:
+    """Tell who has to log in on each host. Raises CommandError as ``install_kai`` does."""
+    target = _target(options)
+    outcome = _run(target, "logins", options, screen)
+    for host, report in outcome.reports.items():
+        lines = report["login_notice"] or ["Everybody is logged in."]
+        for line in [f"{host}:", *lines] if len(outcome.reports) > 1 else lines:
+            screen.say(line)
+    for failure in outcome.failures:
+        tell_failure(screen, failure)
+    screen.document({host: report["logins"] for host, report in outcome.reports.items()})
+    _raise_unless_succeeded(outcome)
 
 
 def _confirm(target: Target, options: RollbackOptions) -> None:
@@ -119,20 +187,22 @@ def _end(options: ApplyOptions, outcome: Outcome, screen: Screen) -> None:
         {
             "succeeded": outcome.succeeded,
             "check": options.check,
-            "hosts": dict(outcome.reports),
+            "hosts": {host: _told(host, outcome) for host in outcome.reports},
             "failures": [failure.as_dict() for failure in outcome.failures],
+            "log": str(outcome.log) if outcome.log else None,
         }
     )
-    raise_unless_succeeded(outcome)
+    _raise_unless_succeeded(outcome)
     if not options.check:
         screen.good("Done.")
 
 
-def checked_target(options: ApplyOptions, *, valid: bool = True) -> Target:
-    """Return the hosts of a run, with ``valid`` only when the configuration of each is valid.
+def _told(host: str, outcome: Outcome) -> dict[str, Any]:
+    report = {name: value for name, value in outcome.reports[host].items() if name != "plan"}
+    return {**report, "changes": [change.as_dict() for change in outcome.changes.get(host, ())]}
 
-    Raises CommandError, naming everything that is not.
-    """
+
+def _target(options: ApplyOptions, *, valid: bool = True) -> Target:
     inventory = Inventory(options.inventory)
     hosts = inventory.hosts(options.host)
     password = find_vault_password(
@@ -145,8 +215,17 @@ def checked_target(options: ApplyOptions, *, valid: bool = True) -> Target:
     overrides, problems = read_assignments(contract, options.assignments)
     places: dict[str, Path] = {}
     limits: dict[str, int] = {}
-    for host in hosts if valid else ():
-        variables = {**inventory.variables(host, password), **overrides}
+    secrets: set[str] = set()
+    for host in hosts:
+        try:
+            variables = {**inventory.variables(host, password), **overrides}
+        except CommandError:
+            if valid:
+                raise
+            continue
+        secrets |= secret_texts(contract, variables)
+        if not valid:
+            continue
         files = inventory.host_vars(host)
         places.update(_places(contract, files, variables))
         if not variables:
@@ -161,28 +240,36 @@ def checked_target(options: ApplyOptions, *, valid: bool = True) -> Target:
         limits[PROOF] = max(limit, limits.get(PROOF, 0))
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)
-    return Target(inventory, hosts, password, contract, overrides, limits)
+    become_password = _become_password(inventory, hosts, options)
+    return Target(inventory, hosts, password, contract, overrides, limits, become_password, secrets)
 
 
-def run_role(target: Target, playbook: str, options: ApplyOptions, screen: Screen) -> Outcome:
-    """Run a playbook of the collection on the hosts, and tell what happens meanwhile."""
+def _run(
+    target: Target,
+    playbook: str,
+    options: ApplyOptions,
+    screen: Screen,
+    variables: Mapping[str, Any] | None = None,
+) -> Outcome:
     run = Run(
         playbook,
         target.inventory.path,
         target.hosts,
         check=options.check,
-        variables=target.overrides,
+        variables={**target.overrides, **(variables or {})},
         vault_password=None if target.password.made else target.password,
-        become_password=become_password(target, options),
+        become_password=target.become_password,
+        known_secrets=target.secrets,
     )
-    with Progress(screen, target.limits) as progress:
+    with Progress(screen, target.hosts, target.limits) as progress:
         return run_playbook(run, progress)
 
 
-def become_password(target: Target, options: ApplyOptions) -> str | None:
-    """Return the password for sudo on the hosts, asked for where it is needed; None without."""
+def _become_password(
+    inventory: Inventory, hosts: Sequence[str], options: ApplyOptions
+) -> str | None:
     asked = options.ask_become_pass
-    if not asked and all(target.inventory.is_local(host) for host in target.hosts):
+    if not asked and all(inventory.is_local(host) for host in hosts):
         asked = not may_become_root()
     if not asked:
         return None
@@ -224,12 +311,12 @@ def _keep_overrides(target: Target) -> list[Path]:
     return written
 
 
-def raise_unless_succeeded(outcome: Outcome) -> None:
-    """Raise CommandError for a run that was interrupted or failed."""
+def _raise_unless_succeeded(outcome: Outcome) -> None:
+    log = f"\nThe log of this run: {outcome.log}" if outcome.log else ""
     if outcome.interrupted:
         raise CommandError(
-            "Interrupted. Run the same command again to finish or to mend what was begun.",
+            f"Interrupted. Run the same command again to finish or to mend what was begun.{log}",
             code=ExitCode.INTERRUPTED,
         )
     if not outcome.succeeded:
-        raise CommandError("Failed.", code=ExitCode.FAILED)
+        raise CommandError(f"Failed.{log}", code=ExitCode.FAILED)

@@ -13,12 +13,14 @@ from kai_ansible.cli_vault import vault_app
 from kai_ansible.options import (
     DEFAULT_INVENTORY,
     BecomeOption,
+    CheckOption,
     HostArgument,
     InventoryOption,
     JsonOption,
     PlainOption,
     SetOption,
     VaultOption,
+    YesOption,
 )
 
 app = typer.Typer(
@@ -116,27 +118,31 @@ def config(
 def install(
     host: HostArgument = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
-    check: Annotated[
-        bool, typer.Option("--check", help="Say what would change, and change nothing.")
-    ] = False,
+    check: CheckOption = False,
+    yes: YesOption = False,
     assignments: SetOption = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
-    """Bring the host to what host_vars say, and prove that the bot works."""
-    from kai_ansible.apply import ApplyOptions, install_kai
+    """Bring the host to what host_vars say, and prove that the bot works.
+
+    At a terminal it shows first what would change, and asks.
+    """
+    from kai_ansible.apply import InstallOptions, install_kai
     from kai_ansible.report import Screen
 
     screen = Screen(as_json=as_json, plain=plain)
-    options = ApplyOptions(
+    options = InstallOptions(
         inventory=inventory,
         host=host,
         check=check,
+        yes=yes,
         assignments=tuple(assignments or ()),
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        plain=plain,
     )
     with screen.telling_errors():
         install_kai(options, screen)
@@ -184,10 +190,8 @@ def rollback(
         bool,
         typer.Option("--with-database", help="Bring the database of then back as well."),
     ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Say what would change, and change nothing.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    check: CheckOption = False,
+    yes: YesOption = False,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
     as_json: JsonOption = False,

@@ -58,7 +58,7 @@ def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[Faile
         if data.get("ignore_errors"):
             continue
         host = str(data.get("host", ""))
-        message = _message(data.get("res", {}))
+        message = message_of(data.get("res", {}))
         # a task that ran may tell what a program said, in which the same words mean something else
         reached = event["event"] == "runner_on_failed"
         fix = _fix(message, host, _SUDO_ADVICE if reached else _CONNECTION_ADVICE + _SUDO_ADVICE)
@@ -79,14 +79,15 @@ def _task(data: Mapping[str, Any]) -> str:
     return str(data.get("task", "")).rpartition(" : ")[2]
 
 
-def _message(result: Mapping[str, Any]) -> str:
+def message_of(result: Mapping[str, Any]) -> str:
+    """Return what the result of a failed task says, or that it says nothing."""
     if CENSORED in result:
         return "the result is hidden, because it may name secrets"
     # of a loop only the items know what failed
     items = [item for item in result.get("results", ()) if isinstance(item, dict)]
     failed = [item for item in items if item.get("failed") or item.get("unreachable")]
     if failed:
-        return "\n".join(dict.fromkeys(_message(item) for item in failed))
+        return "\n".join(dict.fromkeys(message_of(item) for item in failed))
     parts = [str(result[key]) for key in ("msg", "module_stderr", "stderr") if result.get(key)]
     return "\n".join(dict.fromkeys(parts)).strip() or "no message"
 

@@ -33,6 +33,14 @@ def config_dir() -> Path:
     return Path(platformdirs.user_config_dir("kai-ansible", appauthor=False))
 
 
+def state_dir() -> Path:
+    """Return where the operator's own state is kept, not root's."""
+    account = through_sudo()
+    if account:
+        return Path(account.pw_dir) / ".local" / "state" / "kai-ansible"
+    return Path(platformdirs.user_state_dir("kai-ansible", appauthor=False))
+
+
 def give_to_owner_of(directory: Path, path: Path) -> None:
     """Make what root wrote into somebody's tree belong to them, never through a link."""
     if os.geteuid() == 0:

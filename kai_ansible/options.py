@@ -31,3 +31,7 @@ SetOption = Annotated[
 BecomeOption = Annotated[
     bool, typer.Option("--ask-become-pass", "-K", help="Ask for the sudo password first.")
 ]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Say what would change, and change nothing.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,18 +30,25 @@ PHASES = {
     "report": "Summing up",
 }
 
-
 SILENT_SECONDS = 5
+_TICKS = 10
+WORKING, DONE, FAILED = "at work", "done, waits for the others", "failed"
+_ENDS = {
+    "runner_on_ok": DONE,
+    "runner_on_skipped": DONE,
+    "runner_on_failed": FAILED,
+    "runner_on_unreachable": FAILED,
+}
 
 
 class Progress:
     """Tells the phases of a run as they pass; a context that ends with the run.
 
-    At a terminal the present line is alive. Elsewhere a line comes at each phase, and whenever
-    nothing was said for SILENT_SECONDS.
+    At a terminal the present step is alive, with a line for each of several hosts. Elsewhere a line
+    comes at each phase, and whenever nothing was said for almost SILENT_SECONDS.
     """
 
-    def __init__(self, screen: Screen, limits: Mapping[str, int]) -> None:
+    def __init__(self, screen: Screen, hosts: Sequence[str], limits: Mapping[str, int]) -> None:
         """Prepare.
 
         limits: how many seconds the tasks of a module may take at the most, by the module's name.
@@ -51,7 +58,8 @@ class Progress:
         self.phase = ""
         self.task = "Starting Ansible"
         self.limit: int | None = None
-        self.phase_started = self.task_started = time.monotonic()
+        self.phase_started = self.task_started = self.said = time.monotonic()
+        self.states = dict.fromkeys(hosts, WORKING)
         self.live = not (screen.plain or screen.as_json)
         self.status = screen.console.status(self) if self.live else None
         self.ended = threading.Event()
@@ -78,28 +86,39 @@ class Progress:
             self.herald.join()
 
     def __rich__(self) -> Text:
-        """Return the present line; it is asked for anew several times a second."""
-        return Text(self.words)
+        """Return what is being done now; it is asked for anew several times a second."""
+        lines = [self.words]
+        if len(self.states) > 1:
+            lines += [f"  {host}: {state}" for host, state in self.states.items()]
+        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
     @property
     def words(self) -> str:
-        """What is being done, for how long, and how long it may take where that is known."""
-        phase = f"{PHASES[self.phase]}: " if self.phase else ""
-        elapsed = int(time.monotonic() - self.task_started)
+        """What is being done, where, for how long, and how long it may take where that is known."""
+        place = f"{next(iter(self.states))}: " if len(self.states) == 1 else ""
         limit = f", at most {self.limit} s" if self.limit else ""
-        return f"{phase}{self.task} ({elapsed} s{limit})"
+        times = f"({int(time.monotonic() - self.task_started)} s{limit})"
+        if not self.phase:
+            return f"{place}{self.task} {times}"
+        # where a line is too long for the terminal, the task is what can be guessed
+        return f"{place}{PHASES[self.phase]} {times}: {self.task}"
 
     def __call__(self, event: Event) -> None:
         """Take one event of the run."""
+        data = event.get("event_data", {})
+        host = str(data.get("host", ""))
+        if host in self.states and event["event"] in _ENDS and not data.get("ignore_errors"):
+            self.states[host] = _ENDS[event["event"]]
         if event["event"] != "playbook_on_task_start":
             return
-        data = event["event_data"]
+        for name, state in self.states.items():
+            self.states[name] = FAILED if state == FAILED else WORKING
         phase = Path(str(data.get("task_path", "")).rpartition(":")[0]).stem
         if phase in PHASES and phase != self.phase:
             self._end_phase()
             self.phase, self.phase_started = phase, time.monotonic()
             if not self.live:
-                self.screen.say(f"{PHASES[phase]} ...")
+                self._say(f"{PHASES[phase]} ...")
         self.task = str(data.get("task", "")).rpartition(" : ")[2]
         self.limit = self.limits.get(str(data.get("task_action", "")))
         self.task_started = time.monotonic()
@@ -112,9 +131,14 @@ class Progress:
             self.phase = ""
 
     def _break_the_silence(self) -> None:
-        told = 0
-        while not self.ended.wait(SILENT_SECONDS / 10):
-            silent = int((time.monotonic() - self.task_started) / SILENT_SECONDS)
-            if silent > told:
-                self.screen.say(f"  still {self.words}")
-            told = silent
+        tick = SILENT_SECONDS / _TICKS
+        while not self.ended.wait(tick):
+            # what is said a tick later would be too late
+            if time.monotonic() - self.said > SILENT_SECONDS - 2 * tick:
+                waited_for = [host for host, state in self.states.items() if state == WORKING]
+                others = f", waits for {', '.join(waited_for)}" if len(self.states) > 1 else ""
+                self._say(f"  still {self.words}{others}")
+
+    def _say(self, text: str) -> None:
+        self.said = time.monotonic()
+        self.screen.say(text)

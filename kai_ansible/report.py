@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -18,8 +19,11 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.printable import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
+    from kai_ansible.changes import Change
     from kai_ansible.failures import FailedTask
     from kai_ansible.runner import Outcome
+
+NOTHING = "-"
 
 
 def shown(text: str) -> str:
@@ -129,24 +133,56 @@ class Screen:
                 yield
 
 
+def tell_plan(screen: Screen, outcome: Outcome) -> None:
+    """Print what a run would change on each host, what has to be known, or why it cannot."""
+    for host, report in outcome.reports.items():
+        tell_changes(screen, f"{host}: would change", outcome.changes.get(host, ()))
+        screen.notes(report["notes"])
+    for failure in outcome.failures:
+        tell_failure(screen, failure)
+
+
 def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool) -> None:
     """Print how a run ended on each host: changes, notes, logins, or why it failed."""
+    if check:
+        tell_plan(screen, outcome)
+        return
     for host, report in outcome.reports.items():
-        if "changes" not in report:
-            continue
-        changes = list(report["changes"])
-        title = f"{host}: would change" if check else f"{host}: changed"
-        screen.lines(title, changes or ["nothing"])
+        tell_changes(screen, f"{host}: changed", outcome.changes.get(host, ()))
         screen.notes(report["notes"])
         screen.lines(f"{host}: proven", report["proven"])
         if report["seconds_without"] is not None:
             screen.say(f"{host}: the bot was away for {report['seconds_without']} s.")
-        for release in report["removed_releases"]:
-            screen.say(f"{host}: release {release} is older than what is kept, and was removed.")
         for line in report["login_notice"]:
             screen.say(line)
     for failure in outcome.failures:
         tell_failure(screen, failure)
+
+
+def tell_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:
+    """Print what changes, with what was there before and what is there afterwards."""
+    if not changes:
+        screen.say(f"{title}: nothing")
+    elif screen.plain:
+        screen.say(f"{title}:")
+        for change in changes:
+            what = f"{change.path}: {change.key}" if change.key else change.path
+            screen.say(f"  {what}: {change.before or NOTHING} -> {change.after or NOTHING}")
+    else:
+        table = Table("What", "From", "To", title=title, title_justify="left")
+        for path, group in itertools.groupby(changes, key=lambda change: change.path):
+            rows = list(group)
+            if len(rows) > 1 or rows[0].key:
+                table.add_row(f"[bold]{escape(path)}[/bold]")
+            for change in rows:
+                what = (
+                    f"[bold]{escape(path)}[/bold]"
+                    if len(rows) == 1 and not change.key
+                    else f"  {escape(change.key)}"
+                )
+                states = (change.before or NOTHING, change.after or NOTHING)
+                table.add_row(what, *map(escape, states))
+        screen.console.print(table)
 
 
 def tell_failure(screen: Screen, failure: FailedTask) -> None:

@@ -9,15 +9,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.changes import Change, changes_by_host
 from kai_ansible.collection import collection_root
 from kai_ansible.failures import FailedTask, failed_tasks
 from kai_ansible.files import write_private
+from kai_ansible.run_logs import RunLog
 from kai_ansible.yaml_text import literally
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Run:
     playbook: name of a playbook of the collection. hosts: names in the inventory; empty means all.
     variables: extra variables, which must not hold secrets.
     become_password: for sudo on the hosts, None when none is needed.
+    known_secrets: those of the hosts' variables.
     """
 
     playbook: str
@@ -78,6 +81,13 @@ class Run:
     variables: Mapping[str, Any] = field(default_factory=dict)
     vault_password: VaultPassword | None = None
     become_password: str | None = None
+    known_secrets: Collection[str] = ()
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every text that must not stand in the log of the run."""
+        vault = self.vault_password.text if self.vault_password else ""
+        return {*self.known_secrets, vault, self.become_password or ""} - {""}
 
 
 @dataclass(frozen=True)
@@ -85,25 +95,34 @@ class Outcome:
     """How a run ended.
 
     reports: what the role reported, by host. failures: the tasks that ended it.
-    changed: how many tasks changed something, by host.
+    changes: what the tasks changed, by host; with ``check``, what they would change.
+    log: where the run's log is, None when none could be written.
     """
 
     succeeded: bool
     interrupted: bool
     reports: Mapping[str, Mapping[str, Any]]
     failures: Sequence[FailedTask]
-    changed: Mapping[str, int]
+    changes: Mapping[str, Sequence[Change]]
+    log: Path | None
 
 
 def run_playbook(run: Run, listener: Listener) -> Outcome:
     """Run a playbook and return its outcome; ``listener`` gets each event in the caller's thread.
 
     The run's directory is removed afterwards, whatever happens, after what failed was summarised.
+    What stays is its log.
     """
+    log = RunLog(run)
+    ended = "failed"
     directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
     try:
-        return _run(run, directory, listener)
+        outcome = _run(run, directory, listener, log)
+        if outcome.interrupted or outcome.succeeded:
+            ended = "interrupted" if outcome.interrupted else "succeeded"
+        return outcome
     finally:
+        log.end(ended)
         _remove(directory)
 
 
@@ -116,7 +135,7 @@ def _remove(directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(run: Run, directory: Path, listener: Listener) -> Outcome:
+def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
     from ansible_runner.interface import init_runner
 
     events: queue.Queue[Event] = queue.Queue()
@@ -131,6 +150,7 @@ def _run(run: Run, directory: Path, listener: Listener) -> Outcome:
         while not events.empty():
             event = events.get_nowait()
             seen.append(event)
+            log.event(event)
             listener(event)
 
     with _environment(directory):
@@ -180,14 +200,15 @@ def _run(run: Run, directory: Path, listener: Listener) -> Outcome:
         interrupted=cancelled,
         reports=data.get("artifact_data", {}).get("kai_install_reports", {}),
         failures=[] if succeeded or cancelled else failed_tasks(seen, output),
-        changed=data.get("changed", {}),
+        changes=changes_by_host(seen),
+        log=log.path,
     )
 
 
 def _command_line(run: Run, directory: Path) -> str:
     import shlex
 
-    arguments = []
+    arguments = ["--diff"]
     if run.hosts:
         arguments += ["--limit", ",".join(run.hosts)]
     if run.check:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import secrets
 import sys
@@ -147,9 +146,3 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
             f"was locked with.\nName the right one with --vault-password-file."
         ) from error
     return opened
-
-
-def fingerprint(secret: str) -> str:
-    """Return a mark by which an operator can tell two secrets apart, and nobody can guess one."""
-    digest = hashlib.scrypt(secret.encode(), salt=b"kai-ansible", n=2**12, r=8, p=1)
-    return digest.hex()[:8]

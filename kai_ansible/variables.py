@@ -41,6 +41,15 @@ def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) 
     return read_configuration(contract, variables, users)
 
 
+def secret_texts(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> set[str]:
+    """Return the secrets among the variables of a host, as they are written."""
+    found = [value for name, value in variables.items() if variable_is_secret(contract, name)]
+    texts: set[str] = set()
+    for value in found:
+        texts |= set(map(str, value.values() if isinstance(value, Mapping) else [value]))
+    return texts
+
+
 def variable_is_secret(contract: Mapping[str, Any], name: str) -> bool:
     """Return whether a variable belongs in the vault."""
     keys = {variable(key): key for key in [*contract["host"], *contract["settings"]]}

@@ -12,11 +12,11 @@ from kai_ansible.files import write_private
 from kai_ansible.inventory import Inventory, read_text
 from kai_ansible.invoker import at_terminal, through_sudo
 from kai_ansible.keyrings import NoKeyring, put_into_keyring, take_out_of_keyring
+from kai_ansible.rules.masking import fingerprint
 from kai_ansible.secrets import (
     VAULT_HEADER,
     VaultPassword,
     find_vault_password,
-    fingerprint,
     keyring_entry,
     lock,
     own_password_file,

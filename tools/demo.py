@@ -78,7 +78,7 @@ def main() -> int:
         shutil.rmtree(DEMO, ignore_errors=True)
         answers = prepare(machine, DEMO)
         kai_ansible("config", "--answers", str(answers), "--no-input")
-        kai_ansible("install")
+        kai_ansible("install", "--yes")
         kai_ansible("logins")
     except (TestbedError, subprocess.CalledProcessError) as error:
         print(f"The demo failed: {error}", file=sys.stderr)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.rules.masking import fingerprint
 from kai_ansible.rules.models import normalised_model, surface_of
 from kai_ansible.rules.people import effective_person
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.sources import is_git_url
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
-from kai_ansible.secrets import fingerprint
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.prompts import CLEAR
 from kai_ansible.wizard.questions import (

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.inventory import HostVars, Removed, read_text
 from kai_ansible.rules.binaries import agent_account
 from kai_ansible.rules.configuration import PREFIX, Configuration
+from kai_ansible.rules.masking import fingerprint
 from kai_ansible.rules.values import env_text
-from kai_ansible.secrets import fingerprint
 from kai_ansible.wizard.questions import NEVER, PEOPLE, Question, everything_in, is_asked
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 MASK = "********"
 # RFC 3986, section 3.2.1: what stands between the scheme and the host of a URL
 _USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://)[^\s/]+@", re.IGNORECASE)
+
+
+def fingerprint(secret: str) -> str:
+    """Return a mark by which an operator can tell two secrets apart, and nobody can guess one."""
+    digest = hashlib.scrypt(
+        secret.encode("utf-8", "surrogateescape"), salt=b"kai-ansible", n=2**12, r=8, p=1
+    )
+    return digest.hex()[:8]
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

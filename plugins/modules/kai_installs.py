@@ -37,6 +37,9 @@ options:
     description: The arguments of M(kai.bot.kai_proof) with which the release V(flat) can be proven.
     type: dict
     default: {}
+  release:
+    description: The release that goes live, which in check mode no journal tells.
+    type: str
   proof:
     description: The arguments of M(kai.bot.kai_proof) with which the install was proven. They are
       kept, so they must not hold secrets.
@@ -49,10 +52,10 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says whether a record would be made.
+    description: Says what would be kept and what removed. Without O(release), nothing.
   diff_mode:
-    support: none
-    description: There is nothing to compare.
+    support: full
+    description: Shows which records and releases come and go.
 author: the kai-ansible authors (@kai-ansible)
 """
 
@@ -93,36 +96,69 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.install_records import Installs
+from ..module_utils.differences import difference
+from ..module_utils.install_records import Installs, Journal
 from ..module_utils.installs import FLAT, kept_releases
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.root_files import Refused
 
 
-def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> dict[str, Any]:
-    """Remove what is not to be kept, and return it."""
-    records = installs.records()
+def too_old(
+    installs: Installs, records: list[dict[str, Any]], keep: int, live: str
+) -> tuple[list[str], list[int]]:
+    """Return the releases and the numbers of the records that are not to be kept."""
     kept = kept_releases(records, keep, live)
     releases = [name for name in sorted(installs.built()) if name not in {*kept, FLAT}]
-    numbers = [record["number"] for record in records if record["release"] not in kept]
+    # what was never on record was not adopted, and is nobody's to remove
+    flat = [FLAT] if FLAT in {record["release"] for record in records} - set(kept) else []
+    return [*releases, *flat], [
+        record["number"] for record in records if record["release"] not in kept
+    ]
+
+
+def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> dict[str, Any]:
+    """Remove what is not to be kept, and return it."""
+    releases, numbers = too_old(installs, installs.records(), keep, live)
     left = []
-    # what was never on record was not adopted, and is nobody's to remove. The record goes last,
-    # so that the next run ends what is cut off here.
-    flat_goes = FLAT in {record["release"] for record in records} - set(kept)
-    if flat_goes:
+    # its record goes after it, so that the next run ends what is cut off here
+    if FLAT in releases:
         installs.remove_flat(flat_parts)
         left = installs.others()
     # records first: one without its release could not be gone back to
     for number in numbers:
         installs.remove_record(number)
     for release in releases:
-        shutil.rmtree(installs.release_path(release))
-    return {
-        "removed_releases": [*releases, *([FLAT] if flat_goes else [])],
-        "removed_installs": numbers,
-        "left_paths": left,
-    }
+        if release != FLAT:
+            shutil.rmtree(installs.release_path(release))
+    return {"removed_releases": releases, "removed_installs": numbers, "left_paths": left}
+
+
+def foreseen(
+    installs: Installs, journal: Journal | None, release: str, keep: int
+) -> dict[str, Any]:
+    """Return what keeping the install of a release that is not live yet would do."""
+    records = installs.records()
+    number = installs.next_number()
+    former = journal.former_release if journal else installs.live()
+    if former == FLAT and FLAT not in {record["release"] for record in records}:
+        records.append({"number": number, "release": FLAT})
+        number += 1
+    records.append({"number": number, "release": release})
+    releases, numbers = too_old(installs, records, keep, release)
+    return {"number": number, "removed_releases": releases, "removed_installs": numbers}
+
+
+def differences(installs: Installs, result: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the diff of records and releases."""
+    return [
+        difference(f"{installs.directory}/{result['number']}", "", "kept"),
+        *(difference(f"{installs.directory}/{n}", "kept", "") for n in result["removed_installs"]),
+        *(
+            difference(installs.release_path(release), f"release {release}", "")
+            for release in result["removed_releases"]
+        ),
+    ]
 
 
 def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
@@ -137,7 +173,11 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         "left_paths": [],
     }
     if dry:
-        return result
+        release = parameters["release"]
+        if not release:
+            return result
+        more = foreseen(installs, journal, release, parameters["keep_releases"])
+        return {**result, **more, "changed": True}
     layout = LayoutJournal(installs.directory)
     if journal is None:
         layout.discard()
@@ -159,6 +199,7 @@ def main() -> None:
             "keep_releases": {"type": "int", "required": True},
             "flat_parts": {"type": "list", "elements": "str", "default": []},
             "flat_proof": {"type": "dict", "default": {}},
+            "release": {"type": "str"},
             "proof": {"type": "dict", "required": True},
             "by": {"type": "str", "default": ""},
         },
@@ -171,6 +212,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+    if module._diff and result["changed"]:
+        result["diff"] = differences(Installs(module.params["install_dir"]), result)
     module.exit_json(**result)
 
 

@@ -71,8 +71,8 @@ attributes:
     support: full
     description: Says whether a release would be built.
   diff_mode:
-    support: none
-    description: There is nothing to compare.
+    support: full
+    description: Says that there was no release.
 author: the kai-ansible authors (@kai-ansible)
 """
 
@@ -121,6 +121,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.built_release import ENVIRONMENT, MARKER, is_complete
+from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, held
 from ..module_utils.printable import printable
 from ..module_utils.sources import fault_of_member
@@ -388,8 +389,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     parameters = module.params
+    diff = {"diff": difference(parameters["path"], "", "built")} if module._diff else {}
     if module.check_mode:
-        module.exit_json(changed=not is_complete(parameters["path"]))
+        missing = not is_complete(parameters["path"])
+        module.exit_json(changed=missing, **(diff if missing else {}))
     os.umask(0o022)
     if parameters["index_url"]:
         # pip and uv may repeat a part of it
@@ -402,7 +405,7 @@ def main() -> None:
             with held(releases, os.O_RDONLY | os.O_DIRECTORY, LOCK_SECONDS) as lock:
                 result: dict[str, Any] = {"changed": False}
                 if not is_complete(parameters["path"]):
-                    result = build(parameters, archive, lock)
+                    result = {**build(parameters, archive, lock), **diff}
     except (BuildFailed, Busy, OSError, tarfile.TarError) as error:
         module.fail_json(msg=printable(str(error)))
     module.exit_json(**result)

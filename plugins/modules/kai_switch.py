@@ -85,7 +85,17 @@ options:
     elements: path
     default: []
   secret_files:
-    description: Those of the files of which a diff may only name the keys.
+    description: Those of the files that are environment files with secrets.
+    type: list
+    elements: path
+    default: []
+  shown_variables:
+    description: The variables of O(secret_files) whose values a diff may show.
+    type: list
+    elements: str
+    default: []
+  opaque_files:
+    description: Those of the files of which a diff may only say that they are others.
     type: list
     elements: path
     default: []
@@ -111,7 +121,8 @@ attributes:
     description: Checks the drop-ins as well; leaves nothing behind.
   diff_mode:
     support: full
-    description: Shows secrets by their key only.
+    description: Shows secrets by their fingerprint, and what happens to the live release, the
+      service and the database.
 author: the kai-ansible authors (@kai-ansible)
 """
 
@@ -182,6 +193,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -189,8 +201,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import database
 from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
-from ..module_utils.env_file import read_env
+from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaque
 from ..module_utils.install_records import Installs, Journal
+from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.root_files import FileState, Refused, look, replace, wanted_states
 from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
@@ -242,31 +255,22 @@ def check_room(database: str) -> None:
         )
 
 
-def comparison(before: FileState, after: FileState, secret: bool) -> dict[str, str]:
-    """Return a diff of one file."""
+def comparison(before: FileState, after: FileState, shown: Callable[[str], str]) -> dict[str, str]:
+    """Return a diff of one file; shown: what may be seen of its text."""
 
     def header(state: FileState) -> str:
         if state.content is None:
-            return f"{state.path} (absent)"
+            return f"{state.path} ({ABSENT})"
         return f"{state.path} ({state.uid}:{state.gid} {state.mode:04o})"
 
-    def readable(state: FileState, other: FileState) -> str:
-        text, theirs = (
-            (entry.content or b"").decode("utf-8", "replace") for entry in (state, other)
-        )
-        if not secret:
-            return text
-        mine, others = read_env(text), read_env(theirs)
-        return "".join(
-            f"{key}{'' if others.get(key, value) == value else ' (another value)'}\n"
-            for key, value in sorted(mine.items())
-        )
+    def readable(state: FileState) -> str:
+        return shown(state.content.decode("utf-8", "replace")) if state.content else ""
 
     return {
         "before_header": header(before),
         "after_header": header(after),
-        "before": readable(before, before),
-        "after": readable(after, before),
+        "before": readable(before),
+        "after": readable(after),
     }
 
 
@@ -346,8 +350,9 @@ class Switch:
             **more,
         }
         if self.module._diff:
-            secret = self.parameters["secret_files"]
-            result["diff"] = [comparison(old, new, new.path in secret) for old, new in changed]
+            result["diff"] = self.differences(changed, result)
+            if not is_enabled(service):
+                result["diff"].append(difference(f"{self.unit}.service at boot", "", "started"))
         for _old, new in changed:
             if new.path in self.parameters["sudoers_files"] and new.content is not None:
                 check_policy(self.parameters["visudo"], new)
@@ -407,6 +412,34 @@ class Switch:
     def only_rules(self, states: list[FileState]) -> list[FileState]:
         """Return those of the states that are drop-ins of sudo."""
         return [state for state in states if state.path in self.parameters["sudoers_files"]]
+
+    def differences(
+        self, files: list[tuple[FileState, FileState]], result: dict[str, Any]
+    ) -> list[dict[str, str]]:
+        """Return the diff of files, of the link to the live release, the database and the bot."""
+        found = [comparison(old, new, self.shown(new.path)) for old, new in files]
+        former, release = (
+            "" if result[key] in (None, FLAT) else result[key]
+            for key in ("former_release", "release")
+        )
+        if former != release:
+            found.append(difference(self.installs.current, former, release))
+        if result.get("snapshot"):
+            found.append(difference(self.parameters["database"], "", "a copy is kept"))
+        if self.parameters["with_database"]:
+            found.append(difference(self.parameters["database"], "", "the one of then"))
+        if result["starts"]:
+            states = ("runs", "restarted") if result["was_active"] else ("", "started")
+            found.append(difference(f"{self.unit}.service", *states))
+        return found
+
+    def shown(self, path: str) -> Callable[[str], str]:
+        """Return what may be seen of the text of a file."""
+        if path in self.parameters["opaque_files"]:
+            return shown_opaque
+        if path in self.parameters["secret_files"]:
+            return lambda text: shown_env(text, self.parameters["shown_variables"])
+        return str
 
     def wants_snapshot(self, live: str | None, release: str, journal: Journal | None) -> bool:
         """Return whether the database has to be kept before this switch."""
@@ -500,6 +533,11 @@ class Switch:
         present = [look(state.path) for state in former]
         changed = [(now, state) for now, state in zip(present, former) if now != state]
         result["changed_paths"] = [state.path for _now, state in changed]
+        if self.module._diff:
+            result["diff"] = [
+                *self.differences(changed, result),
+                difference(self.installs.pending, "unfinished", ""),
+            ]
         if self.module.check_mode:
             return result
         if is_active(service) and (not journal.active or journal.database):
@@ -560,6 +598,8 @@ def main() -> None:
             "sudoers_files": {"type": "list", "elements": "path", "default": []},
             "unread_files": {"type": "list", "elements": "path", "default": []},
             "secret_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "shown_variables": {"type": "list", "elements": "str", "default": []},
+            "opaque_files": {"type": "list", "elements": "path", "default": []},
             "visudo": {
                 "type": "list",
                 "elements": "path",

@@ -148,6 +148,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.layout_undo import LayoutUndo
@@ -177,14 +178,22 @@ def present(
         tree.account(account)
     failed = tree.bring_about(parameters["directories"], parameters["seeds"])
     unproven = bool(journal and journal.entries())
-    return {"changes": tree.changes, "unproven": unproven}, [problem_of(*each) for each in failed]
+    diff = [difference(path, *states) for path, states in tree.found.items()]
+    result = {"changes": tree.changes, "unproven": unproven, "diff": diff}
+    return result, [problem_of(*each) for each in failed]
+
+
+def parts(change: str) -> tuple[str, str, str]:
+    """Return a line of what was taken back in its parts: where, and what happened."""
+    return change.partition(": ")
 
 
 def restored(journal: LayoutJournal, dry: bool) -> dict[str, Any]:
     """Take everything back; returns the result."""
     undo = LayoutUndo(journal, dry)
     undo.run()
-    return {"changes": undo.changes, "left": undo.left}
+    diff = [difference(place, "", then) for place, _, then in map(parts, undo.changes)]
+    return {"changes": undo.changes, "left": undo.left, "diff": diff}
 
 
 def main() -> None:
@@ -243,12 +252,12 @@ def main() -> None:
         module.fail_json(msg=str(error))
     changes = result["changes"]
     result["changed"] = bool(changes)
+    if not module._diff:
+        del result["diff"]
     if refusals:
         # what lies on the way to several paths is told once
         told = "\n".join(dict.fromkeys(map(str, refusals)))
         module.fail_json(msg=f"These paths were not touched:\n{told}", **result)
-    if module._diff:
-        result["diff"] = {"before": "", "after": "".join(f"{change}\n" for change in changes)}
     module.exit_json(**result)
 
 

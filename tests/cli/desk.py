@@ -153,6 +153,11 @@ class Desk:
         return self.work / "inventory"
 
     @property
+    def logs(self) -> list[Path]:
+        """The logs of runs, the last one at the end."""
+        return sorted((self.home / ".local" / "state" / "kai-ansible" / "runs").glob("*.jsonl"))
+
+    @property
     def password_file(self) -> Path:
         return self.home / ".config" / "kai-ansible" / "vault-password"
 
@@ -189,15 +194,17 @@ class Desk:
         }
 
     def tree(self) -> Tree:
-        """Return every file at the desk, the vault password too, with its mode and bytes."""
+        """Return every file at the desk, the vault password too, with its mode and bytes.
+
+        Left out is what every run leaves: its log, and Ansible's own scratch.
+        """
         return {
             str(path.relative_to(self.directory)): (
                 path.stat().st_mode,
                 path.read_bytes() if path.is_file() else b"",
             )
             for path in sorted(self.directory.rglob("*"))
-            # Ansible's own scratch
-            if ".ansible" not in path.parts
+            if not {".ansible", ".local"} & set(path.relative_to(self.directory).parts)
         }
 
     def write(self, name: str, content: Any) -> Path:

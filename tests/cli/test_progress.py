@@ -1,10 +1,13 @@
 """What is said while Ansible runs: never a long silence."""
 
+import io
 import re
 import time
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.spinner import Spinner
 
 from kai_ansible import progress as module
 from kai_ansible.progress import Progress
@@ -26,24 +29,45 @@ def started(phase: str, task: str, action: str = "ansible.builtin.file") -> dict
     }
 
 
+def ended(host: str, kind: str = "ok") -> dict[str, Any]:
+    """The event of a task that ends on a host."""
+    return {"event": f"runner_on_{kind}", "event_data": {"host": host}}
+
+
 def test_a_long_wait_says_what_for_how_long_and_how_long_at_the_most(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(module, "SILENT_SECONDS", 1)
     said = ""
-    with Progress(Screen(plain=True), {PROOF: 120}) as progress:
+    with Progress(Screen(plain=True), ["one", "two"], {PROOF: 120}) as progress:
         progress(started("switch", "The bot answers", PROOF))
+        progress(ended("one"))
         deadline = time.monotonic() + SECONDS
-        while "still" not in said and time.monotonic() < deadline:
+        while said.count("still") < 3 and time.monotonic() < deadline:
             said += capsys.readouterr().out
     assert said.startswith("Switching and proving it ...\n")
     assert re.search(
-        r"  still Switching and proving it: The bot answers \([1-9] s, at most 120 s\)\n", said
+        r"  still Switching and proving it \([1-9] s, at most 120 s\): The bot answers, "
+        r"waits for two\n",
+        said,
     )
 
 
+def test_steps_that_are_short_make_no_silence_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "SILENT_SECONDS", 0.5)
+    said = ""
+    with Progress(Screen(plain=True), ["bot"], {}) as progress:
+        deadline = time.monotonic() + SECONDS
+        while "still" not in said and time.monotonic() < deadline:
+            progress(started("probe", "One of many"))
+            said += capsys.readouterr().out
+    assert "  still bot: Looking at the host (0 s): One of many\n" in said
+
+
 def test_a_line_at_each_phase_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(Screen(plain=True), {}) as progress:
+    with Progress(Screen(plain=True), ["bot"], {}) as progress:
         progress({"event": "runner_on_ok", "event_data": {}})
         for phase, task in (("probe", "A"), ("probe", "B"), ("switch", "C"), ("unknown", "D")):
             progress(started(phase, task))
@@ -53,10 +77,28 @@ def test_a_line_at_each_phase_where_nobody_looks(capsys: pytest.CaptureFixture[s
 def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    progress = Progress(Screen(plain=True), {PROOF: 30})
-    assert progress.words == "Starting Ansible (0 s)"
+    progress = Progress(Screen(plain=True), ["bot"], {PROOF: 30})
+    assert progress.words == "bot: Starting Ansible (0 s)"
     progress(started("switch", "The bot answers", PROOF))
     now += 7.9
-    assert progress.words == "Switching and proving it: The bot answers (7 s, at most 30 s)"
+    assert progress.words == "bot: Switching and proving it (7 s, at most 30 s): The bot answers"
     progress(started("switch", "What is proven is on record"))
-    assert progress.words == "Switching and proving it: What is proven is on record (0 s)"
+    assert progress.words == "bot: Switching and proving it (0 s): What is proven is on record"
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
+    progress = Progress(Screen(plain=True), ["one", "two", "three"], {PROOF: 30})
+    progress(started("switch", "The bot answers, and everything that it will run works", PROOF))
+    progress(ended("one"))
+    progress(ended("two", "unreachable"))
+    console = Console(file=io.StringIO(), width=columns)
+    with console.capture() as shown:
+        console.print(Spinner("dots", progress))  # type: ignore[arg-type]
+    first, *hosts = [line[2:].rstrip() for line in shown.get().splitlines()]
+    assert first.startswith("Switching and proving it (0 s, at most 30 s): The bot answers")
+    assert first.endswith("will run works" if columns == 200 else "…")
+    assert hosts == ["  one: done, waits for the others", "  two: failed", "  three: at work"]
+    # what failed stays so, and the others go on
+    progress(started("report", "What is left to do is told"))
+    assert list(progress.states.values()) == ["at work", "failed", "at work"]

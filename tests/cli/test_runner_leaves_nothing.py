@@ -1,4 +1,4 @@
-"""A run of Ansible keeps its secrets to itself, and leaves nothing of it behind."""
+"""A run of Ansible keeps its secrets to itself, and leaves nothing of it behind but its log."""
 
 import os
 import sys
@@ -44,6 +44,8 @@ def run(tmp_path: Path, seen: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("TMPDIR", str(scratch))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setenv("SECRET_TOKEN", "nobody may see this")
     monkeypatch.setenv("ANSIBLE_TIMEOUT", "7")
     spy = tmp_path / "python"
@@ -64,7 +66,23 @@ def run(tmp_path: Path, seen: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def left_behind(run: Run) -> list[str]:
-    return [path.name for path in (run.inventory.parent / "tmp").glob("kai-ansible-*")]
+    """Return every file that is new at the operator's, but what the spy saw and the one log."""
+    home = run.inventory.parent
+    [log] = (home / ".local" / "state" / "kai-ansible" / "runs").iterdir()
+    assert log.suffix == ".jsonl"
+    assert log.stat().st_mode & 0o7777 == 0o600
+    text = log.read_text(encoding="utf-8")
+    assert not [secret for secret in ("open sesame", "nobody may see this") if secret in text]
+    known = {run.inventory, home / "python", log}
+    return [
+        str(path)
+        for path in home.rglob("*")
+        if path.is_file()
+        and path not in known
+        and path.parent != home / "seen"
+        # a module that is killed leaves itself on the host, which is this one here
+        and "_payload_" not in str(path)
+    ]
 
 
 def test_a_run_leaves_nothing_and_sees_only_what_it_needs(run: Run, seen: Path) -> None:

@@ -74,7 +74,8 @@ def test_a_check_only_says_that_accounts_would_be_made(machine: Machine, desk: D
     before = state(machine)
     code, told = install(desk, "--check", "--set", CREATE)
     assert code == 0, told
-    assert {"account dave: made", "account erin: made"} <= set(told["hosts"]["bot"]["changes"])
+    paths = {change["path"] for change in told["hosts"]["bot"]["changes"]}
+    assert {"account dave", "account erin"} <= paths
     assert state(machine) == before
 
 
@@ -82,8 +83,9 @@ def test_missing_accounts_are_made(machine: Machine, desk: Desk) -> None:
     code, told = install(desk, "--set", CREATE)
     assert code == 0, told
     report = told["hosts"]["bot"]
-    made = [change for change in report["changes"] if change.startswith("account ")]
-    assert made == ["account dave: made", "account erin: made"]
+    paths = [change["path"] for change in report["changes"]]
+    made = [path for path in paths if path.startswith("account ")]
+    assert made == ["account kai", "account dave", "account erin"]
     assert "the bot starts codex as dave, and ends it" in report["proven"]
     assert "  dave ~$ /usr/local/bin/codex login" in report["login_notice"]
     for name in ("dave", "erin"):
