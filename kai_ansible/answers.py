@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from kai_ansible.errors import CommandError
-from kai_ansible.inventory import read_text
+from kai_ansible.errors import refusal
+from kai_ansible.inventory import not_yaml, read_text
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.problems import Problem, listed, nearest
 from kai_ansible.rules.trees import NotATree
-from kai_ansible.yaml_text import data_of, fault_in_yaml
+from kai_ansible.yaml_text import data_of
 
 PARTS = ("host", "users", "settings")
 
@@ -29,20 +29,21 @@ def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
     (a list of users.yaml entries). Raises CommandError when it is not such a file at all.
     """
     if not path.exists():
-        raise CommandError(f"There is no answers file at {path}.")
+        raise refusal(str(path), "no file", "an answers file", "mend --answers")
     try:
         answers = data_of(read_text(path))
     except (yaml.YAMLError, NotATree) as error:
-        raise CommandError(
-            f"{path} is not valid YAML: {fault_in_yaml(error)}.\nFix: mend it."
-        ) from error
+        raise not_yaml(path, error) from error
     if answers is None:
         answers = {}
     problems = []
     found: dict[str, Any] = {}
     if not isinstance(answers, dict):
-        raise CommandError(
-            f"{path} holds a {type(answers).__name__}; expected the parts {listed(PARTS)}."
+        raise refusal(
+            str(path),
+            f"a {type(answers).__name__}",
+            f"a mapping with the parts {listed(PARTS)}",
+            "write it so",
         )
     for part, content in answers.items():
         if part not in PARTS:

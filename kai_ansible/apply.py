@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible.answers import read_assignments
 from kai_ansible.collection import contract as contract_of
-from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.inventory import HostVars, Inventory, edited_texts, write_host_vars
+from kai_ansible.errors import CommandError, ExitCode, refusal
+from kai_ansible.inventory import (
+    HostVars,
+    Inventory,
+    edited_texts,
+    nothing_known,
+    write_host_vars,
+)
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.progress import Progress
 from kai_ansible.report import tell_failure, tell_host_status, tell_outcome, tell_plan
@@ -171,9 +177,11 @@ def tell_logins(options: ApplyOptions, screen: Screen) -> None:
 
 def _confirm(target: Target, options: RollbackOptions) -> None:
     if not at_terminal():
-        raise CommandError(
-            "There is no terminal to ask whether this is meant.\nSay so with --yes, or look "
-            "what would change with --check."
+        raise refusal(
+            "rollback",
+            "no terminal to ask at whether this is meant",
+            "a word that it is",
+            "say so with --yes, or look what would change with --check",
         )
     wanted = options.to or "the install before the live one"
     data = ", the database included" if options.with_database else ""
@@ -229,10 +237,7 @@ def _target(options: ApplyOptions, *, valid: bool = True) -> Target:
         files = inventory.host_vars(host)
         places.update(_places(contract, files, variables))
         if not variables:
-            raise CommandError(
-                f"Nothing is known about {host}: {files.directory} is empty.\n"
-                f"Run kai-ansible config {host} first."
-            )
+            raise nothing_known(host, files)
         release = str(variables.get(variable("release"), "1"))
         configuration = configuration_of(contract_of(release), variables)
         problems += configuration.problems

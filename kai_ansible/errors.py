@@ -23,6 +23,21 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def refusal(
+    where: str,
+    found: str,
+    expected: str,
+    fix: str,
+    *,
+    told: str = "Nothing was changed.",
+    code: ExitCode = ExitCode.INVALID,
+) -> CommandError:
+    """Return the error of one fault, told as every fault is; ``told`` is what it means."""
+    from kai_ansible.rules.problems import Problem
+
+    return CommandError(told, problems=[Problem(where, found, expected, fix)], code=code)
+
+
 class CommandError(Exception):
     """A command cannot go on; ``str`` of it is for the operator.
 

@@ -14,7 +14,7 @@ from xml.parsers.expat import ExpatError
 
 import yaml
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import CommandError, refusal
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.env_file import read_env
 from kai_ansible.rules.problems import Problem, listed
@@ -139,8 +139,11 @@ def from_install_conf(contract: Mapping[str, Any], text: str, path: str) -> Impo
     try:
         conf = read_tree(json.loads, text, json.JSONDecodeError)
     except (json.JSONDecodeError, NotATree) as error:
-        raise CommandError(
-            f"{_json_fault(path, error)}.\nFix: mend that line, or use --import host."
+        raise _not_json(
+            path,
+            error,
+            "the install.conf that Kai's own 'make config' wrote",
+            "mend that line, or use --import host",
         ) from error
     if not isinstance(conf, dict):
         raise _no_install_conf(path, f"it holds a {type(conf).__name__}, not an object")
@@ -223,9 +226,11 @@ def _take_record(contract: Mapping[str, Any], text: str, imported: Imported) -> 
     try:
         record = read_tree(json.loads, text, json.JSONDecodeError)
     except (json.JSONDecodeError, NotATree) as error:
-        raise CommandError(
-            f"{_json_fault(path, error)}.\n"
-            f"Fix: remove that file on the host; the next install writes it anew."
+        raise _not_json(
+            path,
+            error,
+            "what an install wrote",
+            "remove that file on the host; the next install writes it anew",
         ) from error
     for name, value in record.items() if isinstance(record, dict) else ():
         # any other variable would tell Ansible what to do here, on the operator's own machine
@@ -235,16 +240,21 @@ def _take_record(contract: Mapping[str, Any], text: str, imported: Imported) -> 
             imported.notes.append(f"{path}: {name} means nothing here and is left out.")
 
 
-def _json_fault(path: str, error: json.JSONDecodeError | NotATree) -> str:
+def _not_json(
+    path: str, error: json.JSONDecodeError | NotATree, expected: str, fix: str
+) -> CommandError:
+    where, reason = path, str(error)
     if isinstance(error, json.JSONDecodeError):
-        return f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}"
-    return f"{path}: not valid JSON: {error}"
+        where, reason = f"{path}:{error.lineno}:{error.colno}", error.msg
+    return refusal(where, f"not valid JSON: {reason}", expected, fix)
 
 
 def _no_install_conf(path: str, reason: str) -> CommandError:
-    return CommandError(
-        f"{path} is not an install.conf of Kai 1.x: {reason}.\n"
-        f"Fix: name the file that Kai's own 'make config' wrote, or use --import host."
+    return refusal(
+        path,
+        f"not an install.conf of Kai 1.x: {reason}",
+        "the file that Kai's own 'make config' wrote",
+        "name that file, or use --import host",
     )
 
 
@@ -320,12 +330,14 @@ def _take_users(contract: Mapping[str, Any], text: str, path: str, imported: Imp
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else path
         reason = getattr(error, "problem", None) or error
-        raise CommandError(f"{place}: not valid YAML: {reason}.\nFix: mend it there.") from error
+        raise refusal(place, f"not valid YAML: {reason}", "valid YAML", "mend it there") from error
     entries = parsed.get("users") if isinstance(parsed, dict) else None
     if not isinstance(entries, list):
-        raise CommandError(
-            f"{path} has no list named users, so nobody knows who may talk to the bot.\n"
-            f"Fix: mend it there, or give users in an answers file with --no-probe."
+        raise refusal(
+            path,
+            "no list named users, so nobody knows who may talk to the bot",
+            "such a list",
+            "mend it there, or give users in an answers file with --no-probe",
         )
     imported.set(USERS, [_plain(entry, path, imported) for entry in entries], path)
     others = [str(key) for key in parsed if key != "users"]
@@ -369,7 +381,7 @@ def _service(
         try:
             plist = plistlib.loads(files[path].encode())
         except (plistlib.InvalidFileException, ExpatError, ValueError) as error:
-            raise CommandError(f"{path}: not a property list: {error}.\nFix: mend it.") from error
+            raise refusal(path, f"not a property list: {error}", "one", "mend it there") from error
         return path, plist.get("UserName"), dict(plist.get("EnvironmentVariables") or {})
     return "", None, {}
 

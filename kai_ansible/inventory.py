@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import write_private
 from kai_ansible.rules.configuration import PREFIX
+from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.rules.trees import NotATree
 from kai_ansible.secrets import VAULT_HEADER, VaultPassword, lock, unlock
 from kai_ansible.yaml_text import (
@@ -82,14 +83,19 @@ class Inventory:
         self.is_new = False
         if not path.exists():
             if not make_localhost:
-                raise CommandError(
-                    f"There is no inventory at {path}.\n"
-                    f"Run kai-ansible config to make one, or name another with --inventory."
+                raise refusal(
+                    str(path),
+                    "no inventory",
+                    "a directory or file that names the hosts",
+                    "kai-ansible config makes one; or name another with --inventory",
                 )
             self.is_new = True
         elif not os.access(path, os.R_OK):
-            raise CommandError(
-                f"The inventory {path} cannot be read by you.\nFix: chmod u+r {path}"
+            raise refusal(
+                str(path),
+                "an inventory that you cannot read",
+                "one that you can",
+                f"chmod u+r {path}",
             )
 
     @property
@@ -102,10 +108,12 @@ class Inventory:
         directory = self.directory / "host_vars" / host
         for other in (directory, *(directory.with_name(host + end) for end in (".yml", ".yaml"))):
             if other.is_file():
-                raise CommandError(
-                    f"{other} is a file; kai-ansible keeps a host's settings in a directory.\n"
-                    f"Fix: mv {other} {other}.old && mkdir {directory} && "
-                    f"mv {other}.old {directory}/main.yml"
+                raise refusal(
+                    str(other),
+                    "a file",
+                    "a directory, in which kai-ansible keeps the settings of the host",
+                    f"mv {other} {other}.old && mkdir {directory} && "
+                    f"mv {other}.old {directory}/main.yml",
                 )
         return HostVars(host, directory)
 
@@ -116,28 +124,35 @@ class Inventory:
         """
         if self.is_new:
             if pattern not in (None, LOCALHOST, "all"):
-                raise CommandError(
-                    f"There is no inventory at {self.path}, so there is no host {pattern!r}.\n"
-                    f"Add it to {self.path}/hosts.yml, or leave it out to install on this host."
+                raise refusal(
+                    str(self.path),
+                    f"no inventory, so there is no host {pattern!r}",
+                    "an inventory that has it",
+                    f"add it to {self.path}/hosts.yml, or leave it out to install on this host",
                 )
             return [LOCALHOST]
         manager = self._ansible(None)[1]
         every = sorted(host.name for host in manager.get_hosts("all"))
         if not every:
-            raise CommandError(
-                f"The inventory {self.path} has no hosts.\nAdd one to {self.path}/hosts.yml."
+            raise refusal(
+                str(self.path), "no hosts", "one at least", f"add one to {self.path}/hosts.yml"
             )
         if pattern is None:
             if len(every) > 1:
-                raise CommandError(
-                    f"The inventory {self.path} has several hosts: {', '.join(every)}.\n"
-                    f"Name one of them, or 'all'."
+                raise refusal(
+                    str(self.path),
+                    f"several hosts: {listed(every)}",
+                    "the name of one, or a pattern",
+                    "name it after the command; 'all' is every host",
                 )
             return every
         found = [host.name for host in manager.get_hosts(pattern)]
         if not found:
-            raise CommandError(
-                f"The inventory {self.path} has no host {pattern!r}.\nIt has: {', '.join(every)}."
+            raise refusal(
+                str(self.path),
+                f"no host {pattern!r}{nearest(pattern, every)}",
+                f"one of {listed(every)}",
+                f"name one of them, or add it to {self.path}",
             )
         return found
 
@@ -171,8 +186,11 @@ class Inventory:
                 if not read_text(path).startswith(VAULT_HEADER):
                     # Ansible does not say in which file the YAML is wrong
                     content_of(read_text(path), path)
-            raise CommandError(
-                f"The variables of {host} cannot be read.\n{_told(error)}"
+            raise refusal(
+                f"variables of {host}",
+                _told(error),
+                "variables that Ansible can read",
+                f"mend that place; ansible-inventory -i {self.path} --host {host} reads it again",
             ) from error
 
     def has_vault(self, host: str) -> bool:
@@ -211,8 +229,11 @@ class Inventory:
         try:
             return loader, InventoryManager(loader=loader, sources=[str(self.path)])
         except AnsibleError as error:
-            raise CommandError(
-                f"The inventory {self.path} cannot be read.\n{_told(error)}"
+            raise refusal(
+                str(self.path),
+                _told(error),
+                "an inventory that Ansible can read",
+                f"mend that place; ansible-inventory -i {self.path} --list reads it again",
             ) from error
 
 
@@ -242,7 +263,12 @@ def read_text(path: Path) -> str:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise CommandError(f"{path} cannot be read: {reason}.\nFix: ls -l {path}") from error
+        raise refusal(
+            str(path),
+            f"what cannot be read: {reason}",
+            "UTF-8 text that you can read",
+            f"ls -l {path}",
+        ) from error
 
 
 def edited_texts(
@@ -328,9 +354,12 @@ class _Edited:
         self.text = text
 
     def _refusal(self) -> CommandError:
-        return CommandError(
-            f"{self.path} is written in a way that cannot be edited without changing more of it.\n"
-            f"Fix: write one 'name: value' per line, without anchors."
+        return refusal(
+            str(self.path),
+            "YAML that cannot be edited without changing more of it",
+            "one 'name: value' per line, without anchors",
+            "write it so",
+            told="Nothing was written.",
         )
 
 
@@ -345,9 +374,12 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
     try:
         write_private(everything)
     except OSError as error:
-        raise CommandError(
-            f"Nothing was written: {error.filename}: {error.strerror}.\n"
-            f"Fix: make {inventory.directory} writable for you."
+        raise refusal(
+            str(error.filename),
+            str(error.strerror),
+            "a place that you can write to",
+            f"make {inventory.directory} writable for you",
+            told="Nothing was written.",
         ) from error
     return list(everything)
 
@@ -357,21 +389,34 @@ def content_of(text: str, path: Path) -> dict[str, Any]:
     try:
         content = meaning(text)
     except (yaml.YAMLError, NotATree) as error:
-        raise CommandError(
-            f"{path} is not valid YAML: {fault_in_yaml(error)}.\nFix: mend it."
-        ) from error
+        raise not_yaml(path, error) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
         found = "a list" if isinstance(content, list) else "text"
-        raise CommandError(
-            f"{path} holds {found}; expected a mapping of variables.\n"
-            f"Fix: write one 'name: value' per line."
+        raise refusal(
+            str(path), found, "a mapping of variables", "write one 'name: value' per line"
         )
     return content
+
+
+def nothing_known(host: str, files: HostVars) -> CommandError:
+    """Return the error of a host that was never configured."""
+    return refusal(
+        str(files.directory),
+        f"nothing that is set for {host}",
+        "its settings",
+        f"kai-ansible config {host}",
+    )
+
+
+def not_yaml(path: Path, error: Exception) -> CommandError:
+    """Return the error of a file that is no YAML; error: as for ``fault_in_yaml``."""
+    found = f"no valid YAML: {fault_in_yaml(error)}"
+    return refusal(str(path), found, "valid YAML", "mend it there")
 
 
 def _told(error: Exception) -> str:
     # its first line names the file; the others would show the source, which may be a secret
     place = str(getattr(error, "_formatted_source_context", None) or "").partition("\n")[0]
-    return "\n".join(line for line in [*str(error).splitlines(), place] if line.strip())
+    return "; ".join(line for line in [*str(error).splitlines(), place] if line.strip())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import refusal
 
 
 def through_sudo() -> pwd.struct_passwd | None:
@@ -67,8 +67,10 @@ def at_terminal() -> bool:
 def ask_sudo_password() -> str:
     """Return the password for sudo, asked unseen. Raises CommandError without a terminal."""
     if not at_terminal():
-        raise CommandError(
-            "sudo wants a password here, and there is no terminal to ask for it.\n"
-            "Run this as root, or at a terminal."
+        raise refusal(
+            "sudo",
+            "that it wants a password here, and no terminal to ask for it",
+            "a terminal, or sudo without a password",
+            "run this as root, or at a terminal",
         )
     return getpass.getpass("sudo password: ")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import refusal
 from kai_ansible.files import write_private
 from kai_ansible.invoker import config_dir, through_sudo
 from kai_ansible.keyrings import password_in_keyring
@@ -93,9 +93,11 @@ def find_vault_password(
     if may_ask and sys.stdin.isatty():
         typed = getpass.getpass("Vault password: ")
         return VaultPassword(VaultSecret(typed.encode()), None)
-    raise CommandError(
-        f"A vault of {inventory} is locked, and no vault password was found.\n"
-        f"Name its file with --vault-password-file."
+    raise refusal(
+        str(inventory),
+        "a vault that is locked, and no vault password",
+        "the password in one of its places",
+        "name its file with --vault-password-file",
     )
 
 
@@ -116,9 +118,11 @@ def read_password_file(path: Path) -> VaultSecret:
         secret = get_file_vault_secret(filename=str(path), loader=DataLoader())
         secret.load()
     except AnsibleError as error:
-        raise CommandError(
-            f"The vault password cannot be read from {path}: {' '.join(str(error).split())}\n"
-            f"Name another place with --vault-password-file, or mend that file."
+        raise refusal(
+            str(path),
+            f"no vault password: {' '.join(str(error).split())}",
+            "a file that holds it, or a script that prints it",
+            "mend it, or name another place with --vault-password-file",
         ) from error
     found: VaultSecret = secret
     return found
@@ -141,8 +145,10 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
     try:
         opened: str = VaultLib(secrets=[(VAULT_ID, password.secret)]).decrypt(text).decode()
     except AnsibleError as error:
-        raise CommandError(
-            f"{path} cannot be opened: the vault password from {password.place} is not the one it "
-            f"was locked with.\nName the right one with --vault-password-file."
+        raise refusal(
+            str(path),
+            f"a vault that the password from {password.place} does not open",
+            "the password that it was locked with",
+            "name the right one with --vault-password-file",
         ) from error
     return opened

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import refusal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 
@@ -28,7 +28,7 @@ class Telegram:
         no web address.
         """
         if not api.startswith(("https://", "http://")):
-            raise CommandError(f"{api!r} is no web address.\nFix: mend --telegram-api.")
+            raise refusal("--telegram-api", repr(api), "a web address", "mend it")
         self.api = api.rstrip("/")
         self.screen = screen
         self.answers: dict[str, Problem | None] = {}

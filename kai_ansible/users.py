@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.collection import contract as contract_of
-from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.errors import CommandError, ExitCode, refusal
 from kai_ansible.inventory import (
     HostVars,
     Inventory,
     edited_texts,
+    nothing_known,
     plain,
     read_text,
     write_host_vars,
@@ -156,7 +157,7 @@ def edit_user(options: UsersOptions, who: str, assignments: Sequence[str], scree
     index = _index_of(people, who)
     fields, problems = _read_fields(people.contract, assignments)
     if not assignments:
-        raise CommandError("Nothing to change.\nName fields with --set FIELD=VALUE.")
+        raise refusal("--set", "no field", "one at least", "name fields with --set FIELD=VALUE")
     before = people.users[index]
     fields = {name: value for name, value in fields.items() if before.get(name) != value}
     merged = {**before, **fields}
@@ -179,9 +180,11 @@ def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:
     people = _read_one(options)
     index = _index_of(people, who)
     if len(people.users) == 1:
-        raise CommandError(
-            f"{who} is the last person, and a bot without people does not start.\n"
-            f"Add somebody else first: kai-ansible users add"
+        raise refusal(
+            who,
+            "the last person",
+            "somebody else, as a bot without people does not start",
+            "add somebody first: kai-ansible users add",
         )
     users = [*people.users[:index], *people.users[index + 1 :]]
     changed = _changed(people, users)
@@ -204,10 +207,7 @@ def _read(options: UsersOptions) -> list[HostPeople]:
         variables = inventory.variables(host, password)
         files = inventory.host_vars(host)
         if not variables:
-            raise CommandError(
-                f"Nothing is known about {host}: {files.directory} is empty.\n"
-                f"Run kai-ansible config {host} first."
-            )
+            raise nothing_known(host, files)
         contract = contract_of(str(variables.get(variable("release"), "1")))
         configuration = configuration_of(contract, variables)
         found.append(HostPeople(inventory, files, password, contract, variables, configuration))
@@ -218,20 +218,25 @@ def _read_one(options: UsersOptions) -> HostPeople:
     """Return the people of the one host of a command that changes them."""
     found = _read(options)
     if len(found) != 1:
-        raise CommandError(f"This takes one host at a time; {options.host!r} names several.")
+        raise refusal(
+            "the host", f"{options.host!r}, which names several", "one", "name one host at a time"
+        )
     people = found[0]
     path = people.variables.get(USERS_FILE)
     if path:
-        raise CommandError(
-            f"The people of {people.files.host} are in {path}, which has one owner: you.\n"
-            f"Edit that file, or move its entries to {USERS} and remove {USERS_FILE}."
+        raise refusal(
+            USERS_FILE,
+            f"{path}, which has the people of {people.files.host} and one owner: you",
+            f"people in {USERS}",
+            f"edit that file, or move its entries to {USERS} and remove {USERS_FILE}",
         )
     settings = people.files.settings
     if people.users and _users_in(read_text(settings)) != people.users:
-        raise CommandError(
-            f"{USERS} does not get its value from {settings}, or not as it stands there.\n"
-            f"Edit it where it is set: in group_vars, in another file of host_vars, or in a "
-            f"template."
+        raise refusal(
+            USERS,
+            "a value from elsewhere, or made from what stands there",
+            f"a plain list in {settings}",
+            "edit it where it is set: in group_vars, another file of host_vars, or a template",
         )
     return people
 
@@ -255,13 +260,18 @@ def _index_of(people: HostPeople, who: str) -> int:
     if len(found) == 1:
         return found[0][0]
     if found:
-        raise CommandError(
-            f"{who!r} names several people: {_named(user for _, user in found)}.\n"
-            f"Name one by the Telegram ID."
+        raise refusal(
+            repr(who),
+            f"several people: {_named(user for _, user in found)}",
+            "one",
+            "name one by the Telegram ID",
         )
     names = [str(user.get("name")) for _, user in users]
-    raise CommandError(
-        f"Nobody is {who!r}{nearest(who, names)}.\nThere are: {_named(user for _, user in users)}."
+    raise refusal(
+        repr(who),
+        f"nobody{nearest(who, names)}",
+        f"one of {_named(user for _, user in users)}",
+        "name one of them",
     )
 
 
@@ -386,7 +396,12 @@ def _confirm_without_admin(
         return
     warning = "Nobody would have the role admin, so nobody could manage the bot."
     if not options.may_ask:
-        raise CommandError(f"{warning}\nRepeat the command with --yes if that is meant.")
+        raise refusal(
+            "people",
+            warning.rstrip("."),
+            "somebody as admin",
+            "repeat it with --yes if that is meant",
+        )
     from kai_ansible.wizard.prompts import prompter
 
     if not prompter(plain=options.plain).confirm(f"{warning} Go on?", default=False):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import refusal
 from kai_ansible.files import write_private
 from kai_ansible.inventory import Inventory, read_text
 from kai_ansible.invoker import at_terminal, through_sudo
@@ -49,12 +49,16 @@ def rekey_vaults(
     inventory = Inventory(path)
     vaults = _vaults(inventory)
     if not vaults:
-        raise CommandError(f"{path} has no vault.")
+        raise refusal(
+            str(path), "no vault", "one that can be locked anew", "kai-ansible config makes one"
+        )
     old = find_vault_password(named, path, needed=True, may_ask=at_terminal())
     opened = {vault: unlock(text, old, vault) for vault, text in vaults.items()}
     secret = read_password_file(new_file) if new_file else random_secret()
     if secret.bytes == old.secret.bytes:
-        raise CommandError("The new password is the old one.")
+        raise refusal(
+            str(new_file), "the password that is in use", "a new one", "put another one there"
+        )
     new = _placed(VaultPassword(secret, None), old, path, new_file, to_keyring=to_keyring)
     texts = {vault: lock(text, new) for vault, text in opened.items()}
     former = None
@@ -84,7 +88,12 @@ def tell_password_place(path: Path, named: Path | None, screen: Screen) -> None:
     inventory = Inventory(path)
     found = find_vault_password(named, path, needed=bool(_vaults(inventory)), may_ask=False)
     if found.made:
-        raise CommandError(f"{path} has no vault, and there is no vault password yet.")
+        raise refusal(
+            str(path),
+            "no vault, and no vault password yet",
+            "a vault",
+            "kai-ansible config makes both",
+        )
     screen.say(f"The vault password is in {found.place}, fingerprint {fingerprint(found.text)}.")
     screen.document({"password": found.place, "fingerprint": fingerprint(found.text)})
 
@@ -98,7 +107,12 @@ def move_password_to_keyring(path: Path, screen: Screen) -> None:
     own = own_password_file()
     inventory = Inventory(path)
     if not own.exists():
-        raise CommandError(f"There is no vault password in {own}.")
+        raise refusal(
+            str(own),
+            "no vault password",
+            "the one to move",
+            "kai-ansible vault password tells where it is",
+        )
     password = VaultPassword(read_password_file(own), own)
     for vault, text in _vaults(inventory).items():
         unlock(text, password, vault)
@@ -126,9 +140,11 @@ def _vaults(inventory: Inventory) -> dict[Path, str]:
         elif VAULT_HEADER in text:
             inline.append(file)
     if inline:
-        raise CommandError(
-            f"These files have single values that are locked (!vault): "
-            f"{', '.join(map(str, inline))}.\nMove those values to a vault.yml first."
+        raise refusal(
+            ", ".join(map(str, inline)),
+            "single values that are locked (!vault)",
+            "whole files that are",
+            "move those values to a vault.yml first",
         )
     return found
 
@@ -150,9 +166,11 @@ def _placed(
         return VaultPassword(new.secret, new_file)
     if old.path and not os.access(old.path, os.X_OK):
         return VaultPassword(new.secret, old.path)
-    raise CommandError(
-        f"The old password comes from {old.place}, where a new one cannot be kept.\n"
-        f"Give a place with --keyring or --new-vault-password-file FILE."
+    raise refusal(
+        "the vault password",
+        f"the old one in {old.place}, where a new one cannot be kept",
+        "a place for the new one",
+        "name it with --keyring or --new-vault-password-file FILE",
     )
 
 
@@ -176,15 +194,20 @@ def _write(texts: Mapping[Path, str], old: VaultPassword, new: VaultPassword) ->
     if entry and replaces:
         _forget(entry + _FORMER)
     if failure:
-        raise CommandError(
-            f"Nothing was written: {failure.filename}: {failure.strerror}.\n"
-            f"Fix: ls -l {failure.filename}"
+        raise refusal(
+            str(failure.filename),
+            str(failure.strerror),
+            "a place that you can write to",
+            f"ls -l {failure.filename}",
+            told="Nothing was written.",
         ) from failure
 
 
 def _entry(path: Path) -> str:
     if through_sudo():
-        raise CommandError("Through sudo the keyring would be root's.\nRun this without sudo.")
+        raise refusal(
+            "the keyring", "root's, as this runs through sudo", "your own", "run this without sudo"
+        )
     return keyring_entry(path)
 
 
@@ -192,9 +215,12 @@ def _put(entry: str, password: VaultPassword) -> None:
     try:
         put_into_keyring(entry, password.text)
     except NoKeyring as error:
-        raise CommandError(
-            f"There is no keyring here that can be used: {error}\n"
-            f"Nothing was written. Keep the password in a file."
+        raise refusal(
+            "the keyring",
+            f"none that can be used: {error}",
+            "one that is unlocked",
+            "unlock it, or keep the password in a file",
+            told="Nothing was written.",
         ) from error
 
 
@@ -202,4 +228,10 @@ def _forget(entry: str) -> None:
     try:
         take_out_of_keyring(entry)
     except NoKeyring as error:
-        raise CommandError(f"The entry {entry!r} stays in the keyring: {error}") from error
+        raise refusal(
+            f"the keyring's entry {entry!r}",
+            f"what cannot be removed: {error}",
+            "that it goes",
+            "remove it with the keyring's own program",
+            told="Everything else is done.",
+        ) from error

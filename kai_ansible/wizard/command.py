@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.answers import read_answers, read_assignments
 from kai_ansible.collection import contract as contract_of
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import is_there
 from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
 from kai_ansible.inventory import HostVars, Inventory, edited_texts, read_text, write_host_vars
@@ -57,12 +57,16 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     inventory = Inventory(options.inventory, make_localhost=True)
     hosts = inventory.hosts(options.host)
     if len(hosts) != 1:
-        raise CommandError(f"config takes one host at a time; {options.host!r} names several.")
+        raise refusal(
+            "the host", f"{options.host!r}, which names several", "one", "name one host at a time"
+        )
     host = hosts[0]
     if not options.no_input and not at_terminal():
-        raise CommandError(
-            "There is no terminal to ask at.\n"
-            "Use --no-input, with --answers FILE or --set KEY=VALUE."
+        raise refusal(
+            "config",
+            "no terminal to ask at",
+            "one, or every answer",
+            "use --no-input, with --answers FILE or --set KEY=VALUE",
         )
     files = inventory.host_vars(host)
     password = _password(inventory, host, options)
@@ -70,9 +74,11 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     contract = contract_of(str(before.get(variable("release"), "1")))
     sections = contract["sections"]
     if options.section and options.section not in sections:
-        raise CommandError(
-            f"There is no section {options.section!r}{nearest(options.section, sections)}.\n"
-            f"The sections are: {listed(sections)}."
+        raise refusal(
+            "--section",
+            f"no section {options.section!r}{nearest(options.section, sections)}",
+            f"one of {listed(sections)}",
+            "name one of them",
         )
     draft = Draft(contract, before)
     answers, problems = read_answers(contract, options.answers) if options.answers else ({}, [])
@@ -154,7 +160,9 @@ def _imported(
     first_run = not (files.settings.exists() or files.vault.exists())
     imported = Imported("nothing")
     if asked == "host" and not options.probe:
-        raise CommandError("--import host has to look at the host; leave out --no-probe.")
+        raise refusal(
+            "--import host", "--no-probe as well", "a look at the host", "leave out --no-probe"
+        )
     if asked == "host" or (asked is None and first_run and options.probe):
         paths = host_paths(draft.contract)
         may_skip = asked is None and view.inventory.is_local(view.host)
@@ -170,11 +178,16 @@ def _imported(
         if paths[0] in deployed:
             imported = from_host(draft.contract, deployed)
         elif asked:
-            raise CommandError(f"Nothing is deployed on {view.host}: it has no {paths[0]}.")
+            raise refusal(
+                f"{view.host}: {paths[0]}",
+                "no such file: nothing is deployed there",
+                "a deployed bot",
+                "leave out --import",
+            )
     elif asked:
         path = Path(asked)
         if not path.exists():
-            raise CommandError(f"There is no file {path} to import.")
+            raise refusal(str(path), "no file", "the install.conf of Kai", "mend --import")
         imported = from_install_conf(draft.contract, read_text(path), str(path))
     taken = imported.over(draft.before) if asked else imported.under(draft.before)
     draft.take(taken)

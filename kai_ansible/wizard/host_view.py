@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import write_private
 from kai_ansible.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.invoker import may_become_root
@@ -154,14 +154,19 @@ class HostView:
             there = [path for path in paths if path not in report["absent"]]
             unreadable = [path for path in there if path not in report["readable"]]
             if unreadable:
-                raise CommandError(
-                    f"{self.host} has {listed(unreadable)}, which cannot be read without privilege."
-                    f"\nRun this through sudo or with --ask-become-pass, "
-                    f"or start from nothing with --no-probe."
+                raise refusal(
+                    f"{self.host}: {listed(unreadable)}",
+                    "what cannot be read without privilege",
+                    "what is deployed there",
+                    "run this through sudo or with --ask-become-pass, or start from nothing with "
+                    "--no-probe",
                 )
             if not outcome.succeeded:
-                raise CommandError(
-                    f"What is deployed on {self.host} could not be read: {_reason(outcome)}"
+                raise refusal(
+                    self.host,
+                    f"what could not be looked at: {_reason(outcome)}",
+                    "what is deployed there",
+                    "mend that, or start from nothing with --no-probe",
                 )
             return {path: _text(Path(scratch + path), path) for path in there}
 
@@ -228,6 +233,9 @@ def _text(path: Path, name: str) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CommandError(
-            f"{name} of the host is not UTF-8 text (byte {error.start}).\nFix: mend it there."
+        raise refusal(
+            f"{name} of the host",
+            f"what is not UTF-8 (byte {error.start})",
+            "UTF-8 text",
+            "mend it there",
         ) from error
