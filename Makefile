@@ -54,8 +54,9 @@ test-all: $(VENV)/.ready-dev lint ## Everything, every matrix whole: up to an ho
 lint: $(VENV)/.ready-dev ## Every linter, zero warnings
 	@$(VENV)/bin/python -m tools.lint
 
-generate: $(VENV)/.ready-dev ## Write what is generated from the contract
+generate: $(VENV)/.ready-dev ## Write what is generated from the contract and the commands
 	@$(VENV)/bin/python tools/generate.py
+	@$(VENV)/bin/python -m tools.manual
 
 clean: ## Remove what make and the tests made here
 	@rm -rf .cache $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.printable import MOST_ON_A_SCREEN, printable
+
+DEBUG = "KAI_ANSIBLE_DEBUG"
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code.
+
+    With KAI_ANSIBLE_DEBUG in the environment an error of the program itself shows where it is.
+    """
     from typer.main import get_command
 
     from kai_ansible.cli import app
@@ -18,9 +24,32 @@ def main() -> None:
         # it exits by itself, also when an option is wrong
         get_command(app).main()
     except CommandError as error:
-        sys.stdout.flush()
-        sys.stderr.write(f"{printable(str(error), MOST_ON_A_SCREEN)}\n")
-        sys.exit(error.code)
+        told = error
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        told = unexpected(error)
+    sys.stdout.flush()
+    sys.stderr.write(f"{printable(str(told), MOST_ON_A_SCREEN)}\n")
+    sys.exit(told.code)
+
+
+def unexpected(error: Exception) -> CommandError:
+    """Return what an operator is told of an error that the program itself made."""
+    from kai_ansible import __version__
+    from kai_ansible.errors import refusal
+    from kai_ansible.run_logs import latest
+
+    log = latest()
+    seen = f" and {log}, the log of the last run" if log else ""
+    return refusal(
+        f"kai-ansible {__version__}",
+        f"an error of its own: {type(error).__name__}: {error}",
+        "none",
+        f"run it again with {DEBUG}=1, and report what that shows{seen}",
+        told="It is not known how far this came; the same command finishes or mends it.",
+        code=ExitCode.FAILED,
+    )
 
 
 if __name__ == "__main__":

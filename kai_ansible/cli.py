@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kai_ansible import __version__
+from kai_ansible import __version__, completion
 from kai_ansible.cli_users import users_app
 from kai_ansible.cli_vault import vault_app
 from kai_ansible.options import (
@@ -57,10 +57,15 @@ def config(
     host: HostArgument = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
     answers: Annotated[
-        Path | None, typer.Option(help="YAML file with host, users and settings.")
+        Path | None, typer.Option(metavar="FILE", help="YAML file with host, users and settings.")
     ] = None,
     assignments: SetOption = None,
-    section: Annotated[str | None, typer.Option(help="Ask about one section only.")] = None,
+    section: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", autocompletion=completion.sections, help="Ask about one section only."
+        ),
+    ] = None,
     no_input: Annotated[
         bool, typer.Option("--no-input", help="Ask nothing; defaults stand in.")
     ] = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kai_ansible import completion
 from kai_ansible.options import (
     DEFAULT_INVENTORY,
     HostArgument,
@@ -15,12 +16,26 @@ from kai_ansible.options import (
     VaultOption,
 )
 
-users_app = typer.Typer(no_args_is_help=True, help="List, add, remove or edit the bot's people.")
+users_app = typer.Typer(
+    no_args_is_help=True,
+    help="List, add, remove or edit the bot's people.",
+    epilog="Example: kai-ansible users list",
+)
 
-WhoArgument = Annotated[str, typer.Argument(help="Name or Telegram ID of a person.")]
+WhoArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHO", autocompletion=completion.people, help="Name or Telegram ID of a person."
+    ),
+]
 FieldsOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Give a field; docs/settings.md lists them."),
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        autocompletion=completion.fields,
+        help="Give a field; docs/settings.md lists them.",
+    ),
 ]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Also when nobody is left as admin.")]
@@ -50,12 +65,17 @@ def list_(
 def add(
     host: HostArgument = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
-    telegram_id: Annotated[str | None, typer.Option(help="The person's Telegram ID.")] = None,
-    name: Annotated[str | None, typer.Option(help="How the person is called.")] = None,
-    os_user: Annotated[
-        str | None, typer.Option(help="The account that the person's agents run as.")
+    telegram_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The person's Telegram ID.")
     ] = None,
-    role: Annotated[str | None, typer.Option(help="admin or user.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How the person is called.")
+    ] = None,
+    os_user: Annotated[
+        str | None,
+        typer.Option(metavar="ACCOUNT", help="The account that the person's agents run as."),
+    ] = None,
+    role: Annotated[str | None, typer.Option(metavar="ROLE", help="admin or user.")] = None,
     fields: FieldsOption = None,
     no_input: NoInputOption = False,
     vault_password_file: VaultOption = None,

@@ -15,7 +15,11 @@ from kai_ansible.options import (
     VaultOption,
 )
 
-vault_app = typer.Typer(no_args_is_help=True, help="Change the vault password, or its place.")
+vault_app = typer.Typer(
+    no_args_is_help=True,
+    help="Change the vault password, or its place.",
+    epilog="Example: kai-ansible vault password",
+)
 
 
 @vault_app.command(epilog="Example: kai-ansible vault rekey")
@@ -23,7 +27,9 @@ def rekey(
     inventory: InventoryOption = DEFAULT_INVENTORY,
     new_vault_password_file: Annotated[
         Path | None,
-        typer.Option(help="File or script that gives the new password; else it is random."),
+        typer.Option(
+            metavar="FILE", help="File or script that gives the new password; else it is random."
+        ),
     ] = None,
     to_keyring: Annotated[
         bool, typer.Option("--keyring", help="Keep the new password in the keyring.")

@@ -7,14 +7,21 @@ from typing import Annotated
 
 import typer
 
+from kai_ansible import completion
+
 DEFAULT_INVENTORY = Path("inventory")
 
 InventoryOption = Annotated[
-    Path, typer.Option("--inventory", "-i", help="Directory or file of the inventory.")
+    Path,
+    typer.Option("--inventory", "-i", metavar="PATH", help="Directory or file of the inventory."),
 ]
 HostArgument = Annotated[
     str | None,
-    typer.Argument(help="Host or pattern; without it the only host of the inventory."),
+    typer.Argument(
+        metavar="HOST",
+        autocompletion=completion.hosts,
+        help="Host or pattern; without it the only host of the inventory.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PlainOption = Annotated[
@@ -22,11 +29,20 @@ PlainOption = Annotated[
 ]
 VaultOption = Annotated[
     Path | None,
-    typer.Option("--vault-password-file", help="File or script that gives the vault password."),
+    typer.Option(
+        "--vault-password-file",
+        metavar="FILE",
+        help="File or script that gives the vault password.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Give a setting by Kai's name for it."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        autocompletion=completion.assignments,
+        help="Give a setting by Kai's name for it.",
+    ),
 ]
 BecomeOption = Annotated[
     bool, typer.Option("--ask-become-pass", "-K", help="Ask for the sudo password first.")

@@ -19,6 +19,7 @@ LINTERS = (
     ("yamllint", "--strict", "."),
     ("ansible-lint", "--offline"),
     ("python", "tools/generate.py", "--check"),
+    ("python", "-m", "tools.manual", "--check"),
 )
 
 

@@ -112,7 +112,10 @@ def test_what_is_set_already_is_kept_where_the_file_says_nothing(desk: Desk) -> 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{\n  "version": 1,\n  "env": {"TOKEN": "hush"\n', "install.conf:4:1: not valid JSON"),
+        (
+            '{\n  "version": 1,\n  "env": {"TOKEN": "hush"\n',
+            "install.conf:4:1\n   found:    not valid JSON",
+        ),
         ('{"version": 2, "env": {}}', "version is 2; only 1 is understood"),
         ("[]", "it holds a list, not an object"),
     ],
@@ -163,8 +166,8 @@ def test_an_answer_settles_what_the_file_says_twice(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--import", "absent.conf"), "There is no file absent.conf to import"),
-        (("--import", "host", "--no-probe"), "has to look at the host"),
+        (("--import", "absent.conf"), "absent.conf\n   found:    no file"),
+        (("--import", "host", "--no-probe"), "a look at the host"),
     ],
 )
 def test_what_cannot_be_imported_is_refused(

@@ -22,7 +22,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_a_rollback_is_not_begun_without_a_word(desk: Desk) -> None:
     done = desk.run("rollback")
     assert done.returncode == 2
-    assert "Say so with --yes" in done.stderr
+    assert "say so with --yes" in done.stderr
 
 
 def test_a_rollback_asks_whether_it_is_meant(desk: Desk) -> None:

@@ -307,7 +307,7 @@ def test_edit_refuses_what_it_cannot_set(crowd: Desk) -> None:
 
 
 def test_the_last_person_stays(team: Desk) -> None:
-    assert "Ada is the last person" in refused(team, "remove", "Ada", "--yes")
+    assert "the last person" in refused(team, "remove", "Ada", "--yes")
 
 
 @pytest.mark.parametrize("command", [("remove", "Ada"), ("edit", "Ada", "--set", "role=user")])
@@ -338,7 +338,7 @@ def test_a_users_file_has_one_owner(team: Desk) -> None:
     (team.host_vars() / "kai.yml").write_text(text, encoding="utf-8")
     assert "Ada  1  admin" in done(team, "list")
     for command in (("add", *BEN), ("edit", "Ada", "--set", "model=opus"), ("remove", "Ada")):
-        assert "which has one owner: you" in refused(team, *command)
+        assert "and one owner: you" in refused(team, *command)
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_people_who_are_set_elsewhere_are_edited_there(team: Desk, kai: str) -> 
     users = settings.pop(USERS)
     team.write("inventory/group_vars/all.yml", settings if kai else {**settings, USERS: users})
     (team.host_vars() / "kai.yml").write_text(kai, encoding="utf-8")
-    assert "does not get its value from" in refused(team, "add", *BEN)
+    assert "a value from elsewhere" in refused(team, "add", *BEN)
 
 
 def test_the_first_person_can_be_added(team: Desk) -> None:

@@ -110,7 +110,7 @@ def test_the_password_moves_into_the_keyring_and_is_found_there(ready: Desk) -> 
     assert "is in the keyring, fingerprint" in done(ready, "vault", "password")
     # for this inventory, not for another
     ready.inventory.rename(ready.work / "other")
-    assert "no vault password was found" in refused(ready, "users", "list", "-i", "other")
+    assert "no vault password" in refused(ready, "users", "list", "-i", "other")
 
 
 def test_the_keyring_comes_after_what_was_named_and_before_our_own_file(ready: Desk) -> None:
@@ -118,7 +118,7 @@ def test_the_keyring_comes_after_what_was_named_and_before_our_own_file(ready: D
     right, wrong = ready.write("right", password), ready.write("wrong", "another one")
     file = use_keyring(ready)
     file.write_text(json.dumps({f"kai-ansible {ready.inventory}": "another one"}), encoding="utf-8")
-    assert "from the keyring is not the one" in refused(ready, "users", "list")
+    assert "from the keyring does not open" in refused(ready, "users", "list")
     done(ready, "users", "list", "--vault-password-file", str(right))
     ready.variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(right)
     done(ready, "users", "list")
@@ -132,7 +132,7 @@ def test_through_sudo_the_keyring_is_left_alone(ready: Desk) -> None:
     file.write_text(json.dumps({f"kai-ansible {ready.inventory}": "root's"}), encoding="utf-8")
     ready.variables["SUDO_USER"] = "nobody"
     told = refused(ready, "users", "list")
-    assert "no vault password was found" in told
+    assert "no vault password" in told
     assert "keyring" not in told
     named = ("--vault-password-file", str(ready.password_file))
     assert "without sudo" in refused(ready, "vault", "rekey", "--keyring", *named)
@@ -152,7 +152,7 @@ def test_without_a_keyring_the_file_stays(ready: Desk) -> None:
     ready.variables["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
     for command in (("password", "--to-keyring"), ("rekey", "--keyring")):
         told = refused(ready, "vault", *command)
-        assert "There is no keyring here that can be used" in told
+        assert "none that can be used" in told
     done(ready, "users", "list")
 
 
@@ -210,7 +210,7 @@ def test_rekey_with_a_password_of_the_operators(ready: Desk) -> None:
     assert f"--vault-password-file {newer}" in said
     assert opens("chosen again", vault(ready))
     same = ("--vault-password-file", str(newer), "--new-vault-password-file", str(newer))
-    assert "is the old one" in refused(ready, "vault", "rekey", *same)
+    assert "the password that is in use" in refused(ready, "vault", "rekey", *same)
 
 
 def test_rekey_needs_a_place_for_the_new_password(ready: Desk) -> None:
@@ -240,7 +240,7 @@ def test_a_file_that_the_password_does_not_open_stops_it(ready: Desk, keyring: b
         done(ready, "vault", "password", "--to-keyring")
     locked = VaultLib([]).encrypt("a: 1\n", secret=VaultSecret(b"another one")).decode()
     path = ready.write("inventory/host_vars/other/vault.yml", locked)
-    assert f"{path.relative_to(ready.work)} cannot be opened" in refused(ready, "vault", "rekey")
+    assert f"1. {path.relative_to(ready.work)}\n" in refused(ready, "vault", "rekey")
 
 
 def test_a_value_that_is_locked_by_itself_stops_it(ready: Desk) -> None:
@@ -262,7 +262,7 @@ def test_a_file_that_cannot_be_written_undoes_it(ready: Desk, keyring: bool) -> 
 
 def test_an_inventory_without_a_vault(ready: Desk) -> None:
     vault(ready).unlink()
-    assert "has no vault" in refused(ready, "vault", "rekey")
+    assert "no vault" in refused(ready, "vault", "rekey")
     done(ready, "vault", "password")
     ready.password_file.unlink()
     assert "no vault password yet" in refused(ready, "vault", "password")

@@ -108,8 +108,11 @@ def test_what_a_second_run_of_kais_own_wizard_drops_arrives(contract: Contract) 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"version": 1,\n "env": {"A": "b" "c"}}', f"{CONF}:2:19: not valid JSON: Expecting"),
-        ("", f"{CONF}:1:1: not valid JSON"),
+        (
+            '{"version": 1,\n "env": {"A": "b" "c"}}',
+            f"{CONF}:2:19\n   found:    not valid JSON: Expecting",
+        ),
+        ("", f"{CONF}:1:1\n   found:    not valid JSON"),
         ("[1]", "it holds a list, not an object"),
         ("{}", "version is null; only 1 is understood"),
         (conf(version=2), "version is 2; only 1 is understood"),
@@ -125,7 +128,6 @@ def test_a_file_that_is_no_install_conf_stops_with_the_cause(
         from_install_conf(contract, text, CONF)
     assert CONF in str(caught.value)
     assert told in str(caught.value)
-    assert "Fix: " in str(caught.value)
 
 
 def test_a_broken_install_conf_does_not_show_a_secret(contract: Contract) -> None:
@@ -351,11 +353,14 @@ def test_users_are_read_as_kai_reads_them(contract: Contract) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("users:\n  - {name: Ada\n  - x\n", "/etc/kai/users.yaml:4: not valid YAML: "),
-        ("users: [{since: 2026-13-45}]\n", "/etc/kai/users.yaml: not valid YAML: "),
-        ("", "/etc/kai/users.yaml has no list named users"),
-        ("- {name: Ada}\n", "/etc/kai/users.yaml has no list named users"),
-        ("users: {name: Ada}\n", "/etc/kai/users.yaml has no list named users"),
+        (
+            "users:\n  - {name: Ada\n  - x\n",
+            "1. /etc/kai/users.yaml:4\n   found:    not valid YAML: ",
+        ),
+        ("users: [{since: 2026-13-45}]\n", "1. /etc/kai/users.yaml\n   found:    not valid YAML: "),
+        ("", "1. /etc/kai/users.yaml\n   found:    no list named users"),
+        ("- {name: Ada}\n", "1. /etc/kai/users.yaml\n   found:    no list named users"),
+        ("users: {name: Ada}\n", "1. /etc/kai/users.yaml\n   found:    no list named users"),
     ],
 )
 def test_users_that_cannot_be_read_stop_the_import(
@@ -525,5 +530,5 @@ def test_a_record_of_a_hostile_host_sets_nothing_but_what_is_of_kai(contract: Co
 
 
 def test_a_broken_record_is_named(contract: Contract) -> None:
-    with pytest.raises(CommandError, match=rf"{RECORD}:1:2: not valid JSON"):
+    with pytest.raises(CommandError, match=rf"{RECORD}:1:2\n +found: +not valid JSON"):
         from_host(contract, {ENV: "", RECORD: "{"})

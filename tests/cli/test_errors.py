@@ -1,0 +1,53 @@
+"""Every error has one form, and none is a traceback."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from kai_ansible.__main__ import DEBUG, main
+from tests.conftest import ROOT
+
+
+def errors_made() -> Iterator[tuple[str, ast.Call]]:
+    """Every place at which a CommandError is made, with its call."""
+    for path in sorted((ROOT / "kai_ansible").rglob("*.py")):
+        # the rules are the collection's own
+        if "rules" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CommandError":
+                yield f"{path.name}:{node.lineno}", node
+
+
+def test_every_error_says_where_found_expected_and_fix() -> None:
+    found = list(errors_made())
+    assert len(found) > 10
+    for place, call in found:
+        # the others are no faults: a person said no, or a run told already why it failed
+        assert {keyword.arg for keyword in call.keywords} & {"problems", "code"}, place
+
+
+class Broken:
+    """A command line with a fault of its own."""
+
+    def main(self) -> None:
+        raise RuntimeError("a fault\nof the program")
+
+
+def test_a_fault_of_the_program_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(DEBUG, raising=False)
+    monkeypatch.setattr("typer.main.get_command", lambda app: Broken())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert "RuntimeError: a fault" in told
+    assert f"{DEBUG}=1" in told
+    assert "Traceback" not in told
+
+    monkeypatch.setenv(DEBUG, "1")
+    with pytest.raises(RuntimeError):
+        main()

@@ -1,0 +1,125 @@
+"""Writes the manual page of kai-ansible from its commands and their options.
+
+usage: python -m tools.manual [--check]
+
+``--check`` writes nothing and exits with 1 when the page is not what the commands make of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from kai_ansible import __version__
+from kai_ansible.cli import app
+from kai_ansible.errors import ExitCode
+
+WIDTH = 60
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "kai-ansible.1"
+EXIT_STATUS = {
+    ExitCode.DONE: "It is done, or there was nothing to do.",
+    ExitCode.FAILED: "It failed. The host is as it was before, or it is said what is not.",
+    ExitCode.INVALID: "Wrong usage or an invalid configuration. Nothing was changed.",
+    ExitCode.NOT_READY: "Something that was looked at is not well.",
+    ExitCode.INTERRUPTED: "Interrupted. The same command finishes or mends what was begun.",
+}
+ENVIRONMENT = {
+    "ANSIBLE_VAULT_PASSWORD_FILE": "File or script that gives the vault password.",
+    "KAI_ANSIBLE_DEBUG": "When set, an error of the program itself shows where it is.",
+    "XDG_CONFIG_HOME, XDG_STATE_HOME": "Where configuration and logs of runs are kept.",
+}
+FILES = {
+    "inventory/host_vars/HOST/kai.yml": "Settings of a host.",
+    "inventory/host_vars/HOST/vault.yml": "Its secrets, locked by ansible-vault.",
+    "~/.config/kai-ansible/vault-password": "The vault password, when no other place was named.",
+    "~/.local/state/kai-ansible/runs/": "The log of each run as JSON lines, without secrets.",
+}
+
+
+def escaped(text: str) -> str:
+    """Return text that roff prints as it is, in lines that are not too long."""
+    lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    shown = [line.replace("\\", "\\e").replace("-", "\\-") for line in lines]
+    return "\n".join(f"\\&{line}" if line[0] in ".'" else line for line in shown)
+
+
+def entries(rows: dict[str, str]) -> Iterator[str]:
+    """Yield a list of terms and what each means."""
+    for term, meaning in rows.items():
+        yield from (".TP", f"\\fB{escaped(term)}\\fR", escaped(meaning))
+
+
+def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield every command that does something, with its whole name."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield name, command
+    for part, child in (below or {}).items():
+        yield from commands(child, f"{name} {part}")
+
+
+def option_rows(command: Any) -> dict[str, str]:
+    """Return the options of a command and what each does."""
+    return {term(parameter): meaning(parameter) for parameter in command.params}
+
+
+def term(parameter: Any) -> str:
+    """Return how an option or an argument is written."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar)
+    names = ", ".join(sorted(parameter.opts, key=len))
+    return names if parameter.is_flag else f"{names} {parameter.metavar}"
+
+
+def meaning(parameter: Any) -> str:
+    """Return what an option or an argument is for."""
+    default = parameter.default
+    known = f" Default: {default}." if isinstance(default, (str, Path)) and default else ""
+    return f"{parameter.help}{known}"
+
+
+def page() -> str:
+    """Return the manual page."""
+    tree: Any = get_command(app)
+    lines = [
+        '.\\" Generated from the commands by: python -m tools.manual',
+        f'.TH KAI\\-ANSIBLE 1 "" "kai\\-ansible {escaped(__version__)}" "User Commands"',
+        ".SH NAME",
+        f"kai\\-ansible \\- {escaped(tree.help.splitlines()[0].rstrip('.'))}",
+        ".SH SYNOPSIS",
+        ".B kai\\-ansible",
+        "COMMAND [OPTIONS] [HOST]",
+        ".SH COMMANDS",
+    ]
+    for name, command in commands(tree, "kai-ansible"):
+        lines.append(f'.SS "{escaped(name)}"')
+        lines.append("\n.P\n".join(map(escaped, command.help.split("\n\n"))))
+        lines += entries(option_rows(command))
+        lines += [".P", escaped(command.epilog)]
+    lines += [".SH EXIT STATUS", *entries({str(int(c)): EXIT_STATUS[c] for c in ExitCode})]
+    lines += [".SH ENVIRONMENT", *entries(ENVIRONMENT), ".SH FILES", *entries(FILES)]
+    lines += [".SH SEE ALSO", ".BR ansible\\-playbook (1),", ".BR ansible\\-vault (1)"]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write or check the page. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when stale")
+    if not parser.parse_args().check:
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
+        return 0
+    print(f"{PAGE} is stale; run: python -m tools.manual", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
