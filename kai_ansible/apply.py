@@ -18,6 +18,7 @@ from kai_ansible.inventory import (
     write_host_vars,
 )
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
+from kai_ansible.options import DEFAULT_INVENTORY
 from kai_ansible.progress import Progress
 from kai_ansible.report import tell_failure, tell_host_status, tell_outcome, tell_plan
 from kai_ansible.rules.configuration import variable
@@ -96,7 +97,8 @@ def install_kai(options: InstallOptions, screen: Screen) -> None:
         plans = {"kai_agreed_plans": _agreed_plans(target, options, screen)}
     outcome = _run(target, "install", options, screen, plans)
     _raise_for_obstacles(target, outcome)
-    tell_outcome(screen, outcome, check=options.check)
+    place = "" if options.inventory == DEFAULT_INVENTORY else f" --inventory {options.inventory}"
+    tell_outcome(screen, outcome, check=options.check, options=place)
     if outcome.succeeded and not options.check:
         for path in _keep_overrides(target):
             screen.good(f"Kept in: {path}")

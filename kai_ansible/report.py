@@ -142,8 +142,11 @@ def tell_plan(screen: Screen, outcome: Outcome) -> None:
         tell_failure(screen, failure)
 
 
-def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool) -> None:
-    """Print how a run ended on each host: changes, notes, logins, or why it failed."""
+def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool, options: str = "") -> None:
+    """Print how a run ended on each host: changes, notes, logins, or why it failed.
+
+    options: what the commands that are told have to be given as well.
+    """
     if check:
         tell_plan(screen, outcome)
         return
@@ -155,6 +158,8 @@ def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool) -> None:
             screen.say(f"{host}: the bot was away for {report['seconds_without']} s.")
         for line in report["login_notice"]:
             screen.say(line)
+        if (report.get("install") or 0) > 1:
+            screen.say(f"{host}: to undo this: kai-ansible rollback {host}{options}")
     for failure in outcome.failures:
         tell_failure(screen, failure)
 

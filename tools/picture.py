@@ -148,6 +148,7 @@ def wizard(directory: Path) -> None:
 def install(directory: Path) -> None:
     """Install what the wizard wrote and draw it."""
     terminal = Terminal(directory, "install")
+    terminal.answer("Apply?", "y")
     terminal.finish()
     terminal.draw("kai-ansible install", IMAGES / "install.svg")
 
