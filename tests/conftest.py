@@ -33,10 +33,13 @@ hypothesis.settings.register_profile("ci", deadline=None, max_examples=150, dera
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")
 
 
-# each starts many whole processes; the loop keeps the wizard's own tests
+# each starts many whole processes; the loop keeps the wizard with arrow keys and what needs none
 SLOW = [
     TESTS / "cli" / f"test_{name}.py"
-    for name in ("import_file", "users", "vault", "wizard_hostile_answers")
+    for name in (
+        *("import_file", "rollback_command", "runner_leaves_nothing", "users", "vault"),
+        *("wizard_hostile_answers", "wizard_questions", "wizard_terminal", "without_terminal"),
+    )
 ]
 
 

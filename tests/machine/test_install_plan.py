@@ -35,7 +35,7 @@ for parent, directories, files in os.walk("/"):
         status = os.lstat(path)
         found[path] = [status.st_mode, status.st_uid, status.st_gid]
         # the time of a directory tells only that something in it changed
-        if name in files:
+        if not os.path.isdir(path) or os.path.islink(path):
             found[path] += [status.st_ino, status.st_size, status.st_mtime_ns]
 print(json.dumps(found))
 """
