@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,20 @@ def test_the_archive_holds_what_users_need_and_nothing_else(archive: Path) -> No
     }
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".log"))]
     assert {"playbooks/install.yml", "roles/kai_install/vars/kai_1.yml"} <= set(names)
+
+
+@pytest.mark.slow
+def test_the_wheel_brings_the_rules_the_collection_and_the_manual_page(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "build", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    [built] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(built) as packed:
+        names = packed.namelist()
+    assert {"kai_ansible/rules/masking.py", "kai_ansible/collection/galaxy.yml"} <= set(names)
+    assert [name for name in names if name.endswith("/share/man/man1/kai-ansible.1")]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.slow
