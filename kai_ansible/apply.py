@@ -20,7 +20,7 @@ from kai_ansible.inventory import (
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.options import DEFAULT_INVENTORY
 from kai_ansible.progress import Progress
-from kai_ansible.report import tell_failure, tell_host_status, tell_outcome, tell_plan
+from kai_ansible.report import tell_host_status, tell_outcome, tell_plan
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 from kai_ansible.runner import Outcome, Run, run_playbook
@@ -149,8 +149,6 @@ def tell_status(options: ApplyOptions, screen: Screen) -> None:
     outcome = _run(target, "status", options, screen)
     for host, status in outcome.reports.items():
         tell_host_status(screen, host, status)
-    for failure in outcome.failures:
-        tell_failure(screen, failure)
     screen.document(
         {
             "hosts": dict(outcome.reports),
@@ -171,8 +169,6 @@ def tell_logins(options: ApplyOptions, screen: Screen) -> None:
         lines = report["login_notice"] or ["Everybody is logged in."]
         for line in [f"{host}:", *lines] if len(outcome.reports) > 1 else lines:
             screen.say(line)
-    for failure in outcome.failures:
-        tell_failure(screen, failure)
     screen.document({host: report["logins"] for host, report in outcome.reports.items()})
     _raise_unless_succeeded(outcome)
 
@@ -326,4 +322,5 @@ def _raise_unless_succeeded(outcome: Outcome) -> None:
             code=ExitCode.INTERRUPTED,
         )
     if not outcome.succeeded:
-        raise CommandError(f"Failed.{log}", code=ExitCode.FAILED)
+        problems = [failure.problem for failure in outcome.failures]
+        raise CommandError(f"Failed.{log}", problems=problems, code=ExitCode.FAILED)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from kai_ansible.rules.problems import Problem
 
 
+NEXT_LINE = "\n"
+INDENT = " " * 13
+
+
 class ExitCode(IntEnum):
     """How a command ended."""
 
@@ -65,7 +69,7 @@ class CommandError(Exception):
             place = f"{self.places[variable]}: " if variable in self.places else ""
             lines += [
                 f"{number}. {place}{problem.where}",
-                f"   found:    {problem.found}",
+                f"   found:    {problem.found.replace(NEXT_LINE, NEXT_LINE + INDENT)}",
                 f"   expected: {problem.expected}",
                 f"   fix:      {problem.fix}",
             ]

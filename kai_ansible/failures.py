@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from kai_ansible.rules.problems import Problem
+
 CENSORED = "censored"
 LAST_LINES = 20
 _CONNECTION_ADVICE = (
@@ -36,6 +38,12 @@ class FailedTask:
     def as_dict(self) -> dict[str, str]:
         """Return the fields by name."""
         return asdict(self)
+
+    @property
+    def problem(self) -> Problem:
+        """This failure as a fault: a task's name says what should be true after it."""
+        fix = self.fix or "mend what was found, then run the same command again"
+        return Problem(self.host or "Ansible", self.message, self.task, fix)
 
     def with_what_follows(self, message: str) -> FailedTask:
         """Return this failure with what a later message says after telling it again."""

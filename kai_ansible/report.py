@@ -20,7 +20,6 @@ from kai_ansible.rules.printable import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
     from kai_ansible.changes import Change
-    from kai_ansible.failures import FailedTask
     from kai_ansible.runner import Outcome
 
 NOTHING = "-"
@@ -134,16 +133,14 @@ class Screen:
 
 
 def tell_plan(screen: Screen, outcome: Outcome) -> None:
-    """Print what a run would change on each host, what has to be known, or why it cannot."""
+    """Print what a run would change on each host, and what has to be known."""
     for host, report in outcome.reports.items():
         tell_changes(screen, f"{host}: would change", outcome.changes.get(host, ()))
         screen.notes(report["notes"])
-    for failure in outcome.failures:
-        tell_failure(screen, failure)
 
 
 def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool, options: str = "") -> None:
-    """Print how a run ended on each host: changes, notes, logins, or why it failed.
+    """Print how a run ended on each host: changes, notes and logins.
 
     options: what the commands that are told have to be given as well.
     """
@@ -160,8 +157,6 @@ def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool, options: str 
             screen.say(line)
         if (report.get("install") or 0) > 1:
             screen.say(f"{host}: to undo this: kai-ansible rollback {host}{options}")
-    for failure in outcome.failures:
-        tell_failure(screen, failure)
 
 
 def tell_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:
@@ -178,22 +173,13 @@ def tell_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:
         for path, group in itertools.groupby(changes, key=lambda change: change.path):
             rows = list(group)
             if len(rows) > 1 or rows[0].key:
-                table.add_row(f"[bold]{escape(path)}[/bold]")
+                table.add_row(f"[bold]{shown(path)}[/bold]")
             for change in rows:
                 what = (
-                    f"[bold]{escape(path)}[/bold]"
+                    f"[bold]{shown(path)}[/bold]"
                     if len(rows) == 1 and not change.key
-                    else f"  {escape(change.key)}"
+                    else f"  {shown(change.key)}"
                 )
                 states = (change.before or NOTHING, change.after or NOTHING)
-                table.add_row(what, *map(escape, states))
+                table.add_row(what, *map(shown, states))
         screen.console.print(table)
-
-
-def tell_failure(screen: Screen, failure: FailedTask) -> None:
-    """Print what failed, where, and what to do about it."""
-    place = f"{failure.host}: " if failure.host else ""
-    screen.bad(f"{place}failed at: {failure.task}")
-    screen.say(failure.message)
-    if failure.fix:
-        screen.say(f"Fix: {failure.fix}")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from kai_ansible.__main__ import DEBUG, main
+from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.failures import FailedTask
 from tests.conftest import ROOT
 
 
@@ -26,6 +28,19 @@ def test_every_error_says_where_found_expected_and_fix() -> None:
     for place, call in found:
         # the others are no faults: a person said no, or a run told already why it failed
         assert {keyword.arg for keyword in call.keywords} & {"problems", "code"}, place
+
+
+def test_a_failed_task_is_told_in_the_form_of_every_error() -> None:
+    failed = FailedTask("bot", "The bot answers", "refused\nthe end of its log", "")
+    told = str(CommandError("Failed.", problems=[failed.problem], code=ExitCode.FAILED))
+    assert told.splitlines() == [
+        "1. bot",
+        "   found:    refused",
+        "             the end of its log",
+        "   expected: The bot answers",
+        "   fix:      mend what was found, then run the same command again",
+        "Failed.",
+    ]
 
 
 class Broken:
