@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.printable import MOST_ON_A_SCREEN, printable
@@ -169,17 +169,16 @@ def tell_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:
             what = f"{change.path}: {change.key}" if change.key else change.path
             screen.say(f"  {what}: {change.before or NOTHING} -> {change.after or NOTHING}")
     else:
-        table = Table("What", "From", "To", title=title, title_justify="left")
+        # a value that is cut off could hide what differs
+        columns = [Column(name, overflow="fold") for name in ("What", "From", "To")]
+        table = Table(*columns, title=title, title_justify="left")
         for path, group in itertools.groupby(changes, key=lambda change: change.path):
             rows = list(group)
-            if len(rows) > 1 or rows[0].key:
+            whole = len(rows) == 1 and not rows[0].key
+            if not whole:
                 table.add_row(f"[bold]{shown(path)}[/bold]")
             for change in rows:
-                what = (
-                    f"[bold]{shown(path)}[/bold]"
-                    if len(rows) == 1 and not change.key
-                    else f"  {shown(change.key)}"
-                )
+                what = f"[bold]{shown(path)}[/bold]" if whole else f"  {shown(change.key)}"
                 states = (change.before or NOTHING, change.after or NOTHING)
                 table.add_row(what, *map(shown, states))
         screen.console.print(table)
