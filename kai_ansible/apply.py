@@ -1,4 +1,4 @@
-"""The commands that run the role: ``install``, ``logins``, ``rollback`` and ``status``."""
+"""The commands that change a host: ``install`` and ``rollback``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kai_ansible.inventory import (
 from kai_ansible.invoker import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.options import DEFAULT_INVENTORY
 from kai_ansible.progress import Progress
-from kai_ansible.report import tell_host_status, tell_outcome, tell_plan
+from kai_ansible.report import tell_outcome, tell_plan
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 from kai_ansible.runner import Outcome, Run, run_playbook
@@ -91,11 +91,11 @@ def install_kai(options: InstallOptions, screen: Screen) -> None:
     Before a person at a terminal, what would change is shown first, and asked for.
     Raises CommandError for an invalid configuration and for a run that failed.
     """
-    target = _target(options)
+    target = checked_target(options)
     plans: dict[str, Any] = {}
     if at_terminal() and not (options.check or options.yes or screen.as_json):
         plans = {"kai_agreed_plans": _agreed_plans(target, options, screen)}
-    outcome = _run(target, "install", options, screen, plans)
+    outcome = run_role(target, "install", options, screen, plans)
     _raise_for_obstacles(target, outcome)
     place = "" if options.inventory == DEFAULT_INVENTORY else f" --inventory {options.inventory}"
     tell_outcome(screen, outcome, check=options.check, options=place)
@@ -111,10 +111,10 @@ def _agreed_plans(target: Target, options: InstallOptions, screen: Screen) -> di
     Where nothing would change there is nothing to ask. Raises CommandError when it may not be
     applied, or cannot.
     """
-    outcome = _run(target, "install", replace(options, check=True), screen)
+    outcome = run_role(target, "install", replace(options, check=True), screen)
     _raise_for_obstacles(target, outcome)
     tell_plan(screen, outcome)
-    _raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome)
     if not any(outcome.changes.values()):
         screen.good("Nothing is to be changed. What is there is proven now.")
     elif not prompter(plain=options.plain).confirm("Apply?", default=False):
@@ -128,49 +128,16 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     What host_vars say does not matter, nor whether it is valid.
     Raises CommandError when there is nothing to go back to, and for a run that failed.
     """
-    target = _target(options, valid=False)
+    target = checked_target(options, valid=False)
     if not (options.check or options.yes):
         _confirm(target, options)
     variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
     if options.to:
         variables["kai_install_rollback_to"] = options.to
-    outcome = _run(target, "rollback", options, screen, variables)
+    outcome = run_role(target, "rollback", options, screen, variables)
     _raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
     _end(options, outcome, screen)
-
-
-def tell_status(options: ApplyOptions, screen: Screen) -> None:
-    """Tell what is installed on each host and whether it is well.
-
-    Raises CommandError when something is not, and for a run that failed.
-    """
-    target = _target(options, valid=False)
-    outcome = _run(target, "status", options, screen)
-    for host, status in outcome.reports.items():
-        tell_host_status(screen, host, status)
-    screen.document(
-        {
-            "hosts": dict(outcome.reports),
-            "failures": [failure.as_dict() for failure in outcome.failures],
-        }
-    )
-    _raise_unless_succeeded(outcome)
-    if any(status["problems"] for status in outcome.reports.values()):
-        raise CommandError("Not everything is well.", code=ExitCode.NOT_READY)
-    screen.good("Everything is well.")
-
-
-def tell_logins(options: ApplyOptions, screen: Screen) -> None:
-    """Tell who has to log in on each host. Raises CommandError as ``install_kai`` does."""
-    target = _target(options)
-    outcome = _run(target, "logins", options, screen)
-    for host, report in outcome.reports.items():
-        lines = report["login_notice"] or ["Everybody is logged in."]
-        for line in [f"{host}:", *lines] if len(outcome.reports) > 1 else lines:
-            screen.say(line)
-    screen.document({host: report["logins"] for host, report in outcome.reports.items()})
-    _raise_unless_succeeded(outcome)
 
 
 def _confirm(target: Target, options: RollbackOptions) -> None:
@@ -198,7 +165,7 @@ def _end(options: ApplyOptions, outcome: Outcome, screen: Screen) -> None:
             "log": str(outcome.log) if outcome.log else None,
         }
     )
-    _raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome)
     if not options.check:
         screen.good("Done.")
 
@@ -208,7 +175,12 @@ def _told(host: str, outcome: Outcome) -> dict[str, Any]:
     return {**report, "changes": [change.as_dict() for change in outcome.changes.get(host, ())]}
 
 
-def _target(options: ApplyOptions, *, valid: bool = True) -> Target:
+def checked_target(options: ApplyOptions, *, valid: bool = True, as_root: bool = True) -> Target:
+    """Return the hosts of a run, with ``valid`` only when the configuration of each is valid.
+
+    as_root: ask for the password of sudo where a run as root needs one.
+    Raises CommandError, naming everything that is not.
+    """
     inventory = Inventory(options.inventory)
     hosts = inventory.hosts(options.host)
     password = find_vault_password(
@@ -243,17 +215,21 @@ def _target(options: ApplyOptions, *, valid: bool = True) -> Target:
         limits[PROOF] = max(limit, limits.get(PROOF, 0))
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)
-    become_password = _become_password(inventory, hosts, options)
-    return Target(inventory, hosts, password, contract, overrides, limits, become_password, secrets)
+    sudo = sudo_password(inventory, hosts, options) if as_root else None
+    return Target(inventory, hosts, password, contract, overrides, limits, sudo, secrets)
 
 
-def _run(
+def run_role(
     target: Target,
     playbook: str,
     options: ApplyOptions,
     screen: Screen,
     variables: Mapping[str, Any] | None = None,
 ) -> Outcome:
+    """Run a playbook of the collection on the hosts, and tell what happens meanwhile.
+
+    variables: those of this run alone, which are not kept.
+    """
     run = Run(
         playbook,
         target.inventory.path,
@@ -268,9 +244,8 @@ def _run(
         return run_playbook(run, progress)
 
 
-def _become_password(
-    inventory: Inventory, hosts: Sequence[str], options: ApplyOptions
-) -> str | None:
+def sudo_password(inventory: Inventory, hosts: Sequence[str], options: ApplyOptions) -> str | None:
+    """Return the password for sudo on the hosts, asked for where it is needed; None without."""
     asked = options.ask_become_pass
     if not asked and all(inventory.is_local(host) for host in hosts):
         asked = not may_become_root()
@@ -314,7 +289,8 @@ def _keep_overrides(target: Target) -> list[Path]:
     return written
 
 
-def _raise_unless_succeeded(outcome: Outcome) -> None:
+def raise_unless_succeeded(outcome: Outcome) -> None:
+    """Raise CommandError for a run that was interrupted or failed."""
     log = f"\nThe log of this run: {outcome.log}" if outcome.log else ""
     if outcome.interrupted:
         raise CommandError(

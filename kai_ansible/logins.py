@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.apply import ApplyOptions, checked_target, raise_unless_succeeded, run_role
 from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.report import tell_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +29,8 @@ def tell_logins(options: LoginsOptions, screen: Screen) -> None:
     Raises CommandError for an invalid configuration, for a run that failed and, when the agents
     themselves were asked, for a login that is missing or unknown.
     """
-    target = replace(checked_target(options), overrides={"kai_logins_check": options.ask})
-    outcome = run_role(target, "logins", options, screen)
+    asked = {"kai_logins_check": options.ask}
+    outcome = run_role(checked_target(options), "logins", options, screen, asked)
     for host, report in outcome.reports.items():
         if options.ask:
             screen.table(f"{host}: logins", ("Account", "Agent", "Logged in"), _rows(report))
@@ -44,8 +43,6 @@ def tell_logins(options: LoginsOptions, screen: Screen) -> None:
                     f"{host}: {entry['backend']} of {entry['account']} needs {entry['key']}, which "
                     f"the host does not have: kai-ansible install brings it there."
                 )
-    for failure in outcome.failures:
-        tell_failure(screen, failure)
     screen.document(
         {
             host: {name: report[name] for name in ("logins", "logins_by_key")}

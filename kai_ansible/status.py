@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.apply import ApplyOptions, Target, become_password, checked_target
+from kai_ansible.apply import ApplyOptions, Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.failures import FailedTask
 from kai_ansible.files import write_private
 from kai_ansible.invoker import may_become_root
-from kai_ansible.report import tell_failure
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.runner import Outcome, Run, run_playbook
 
@@ -70,16 +69,16 @@ def tell_status(options: StatusOptions, screen: Screen) -> None:
     """
     if options.watch is not None and screen.as_json:
         raise CommandError("--watch draws for a person; a program asks for --json once at a time.")
-    target = checked_target(options, valid=False)
-    password = _password(target, options)
+    # without privilege there is still something to see, so nobody is asked who did not ask for it
+    target = checked_target(options, valid=False, as_root=options.ask_become_pass)
     if options.watch is not None:
         try:
-            _watch(target, password, options, screen)
+            _watch(target, options, screen)
         except KeyboardInterrupt:
             screen.say()
         return
     with screen.waiting(f"Looking at {listed(target.hosts)}"):
-        look = take_look(target, password)
+        look = take_look(target)
     if look.interrupted:
         raise KeyboardInterrupt
     show(look, options, screen)
@@ -90,11 +89,9 @@ def tell_status(options: StatusOptions, screen: Screen) -> None:
     screen.good("Everything is well.")
 
 
-def take_look(target: Target, password: str | None) -> Look:
-    """Look at every host, as root where that is possible without asking.
-
-    password: for sudo on the hosts, None when there is none to give.
-    """
+def take_look(target: Target) -> Look:
+    """Look at every host, as root where that is possible without asking."""
+    password = target.become_password
     plain = [] if password is not None or may_become_root() else _local(target)
     rooted = [host for host in target.hosts if host not in plain]
     outcomes = [_run(target, rooted, password, become=True)] if rooted else []
@@ -130,11 +127,6 @@ def _local(target: Target) -> list[str]:
     return [host for host in target.hosts if target.inventory.is_local(host)]
 
 
-def _password(target: Target, options: StatusOptions) -> str | None:
-    # without privilege there is still something to see, so nobody is asked who did not ask for it
-    return become_password(target, options) if options.ask_become_pass else None
-
-
 def _run(target: Target, hosts: Sequence[str], password: str | None, *, become: bool) -> Outcome:
     return run_playbook(
         Run(
@@ -144,14 +136,15 @@ def _run(target: Target, hosts: Sequence[str], password: str | None, *, become: 
             variables={"kai_become": become},
             vault_password=None if target.password.made else target.password,
             become_password=password,
+            known_secrets=target.secrets,
         ),
         lambda event: None,
     )
 
 
-def _watch(target: Target, password: str | None, options: StatusOptions, screen: Screen) -> None:
+def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
     while True:
-        look = take_look(target, password)
+        look = take_look(target)
         if look.interrupted:
             return
         screen.clear()
@@ -169,8 +162,8 @@ def show(look: Look, options: StatusOptions, screen: Screen) -> None:
     for host, report in look.reports.items():
         if len(look.reports) == 1 or not report["well"]:
             tell_host(screen, host, report, look.taken)
-    for failure in look.failures:
-        tell_failure(screen, failure)
+    failures = [failure.problem for failure in look.failures]
+    _tell_findings(screen, "could not be looked at", failures)
     if options.page:
         from kai_ansible.page import render
 
