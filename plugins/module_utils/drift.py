@@ -145,13 +145,5 @@ def layout_drift(layout: Mapping[str, Any]) -> tuple[list[Problem], list[Problem
         else Problem(change["path"], "nothing", "what an install makes there", REPAIR)
         for change in layout["changes"]
     ]
-    differing += [
-        Problem(
-            refused["path"],
-            refused["reason"],
-            "a path that root can walk safely",
-            f"mend it on the host; ls -la {refused['path']} shows it",
-        )
-        for refused in layout["refused"]
-    ]
+    differing += [Problem(**refused) for refused in layout["refused"]]
     return differing, [unseen(path) for path in layout["unseen"]]

@@ -11,7 +11,7 @@ from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, judged
 from .problems import Problem
-from .trusted_paths import harmful, in_words
+from .trusted_paths import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ def host_status(
     valid. files: as an install wants them. people_of: the parts of a users.yaml.
     """
     installed = probe["installed"]
-    problems = [*configuration.problems, *_service_problems(installed), *_room(contract, installed)]
+    problems = [*configuration.problems, *_service_problems(installed)]
     unknown = _unknown(installed, probe)
     drift: list[Problem] = []
     if desired is not None:
@@ -48,7 +48,6 @@ def host_status(
             unknown += unseen_parts
     backends = _backends(contract, configuration, probe, desired or {})
     problems += _agent_problems(backends, probe)
-    problems += _changeable(contract, configuration, probe, backends)
     people = _people(contract, configuration, probe, desired or {})
     unknown += [
         Problem(
@@ -117,28 +116,6 @@ def _service_problems(installed: Mapping[str, Any]) -> list[Problem]:
                 f"systemctl restart {service['unit']}.service",
             )
         )
-    return problems
-
-
-def _room(contract: Mapping[str, Any], installed: Mapping[str, Any]) -> list[Problem]:
-    space = contract["space"]
-    least, inodes = space["MB"]["files"], space["inodes"]["files"]
-    problems = []
-    for room in installed["room"]:
-        found = []
-        if room["free_mb"] < least:
-            found.append(f"{room['free_mb']} MB free")
-        if room["files"] and room["free_files"] < inodes:
-            found.append(f"{room['free_files']} inodes free")
-        if found:
-            problems.append(
-                Problem(
-                    room["path"],
-                    " and ".join(found),
-                    f"{least} MB and {inodes} inodes free",
-                    f"make room on that file system: df -h {room['path']}; df -i {room['path']}",
-                )
-            )
     return problems
 
 
@@ -244,7 +221,7 @@ def _backends(
                 "source": chosen.get(backend, {}).get("source"),
                 "version": seen.get("version") or None,
                 "accounts": runners(contract, configuration, backend),
-                "changed_by": _changed_by(seen),
+                "changed_by": _changed_by(chosen.get(backend, {})),
                 # what was deployed and no longer works
                 "faults": [
                     f"{entry['path']}: {entry['fault']}"
@@ -261,8 +238,8 @@ def _candidate(probe: Mapping[str, Any], backend: str, path: str | None) -> Mapp
     return next((entry for entry in candidates if entry["path"] == path), {})
 
 
-def _changed_by(seen: Mapping[str, Any]) -> list[str] | None:
-    changers = seen.get("changers")
+def _changed_by(chosen: Mapping[str, Any]) -> list[str] | None:
+    changers = chosen.get("changers")
     return None if changers is None else [in_words(entry) for entry in changers]
 
 
@@ -290,29 +267,6 @@ def _agent_problems(
                     f"install {backend['backend']} anew on the host",
                 )
             )
-    return problems
-
-
-def _changeable(
-    contract: Mapping[str, Any],
-    configuration: Configuration,
-    probe: Mapping[str, Any],
-    backends: Sequence[Mapping[str, Any]],
-) -> list[Problem]:
-    agents = [agent_account(contract, configuration, person) for person in configuration.people]
-    untrusted = {configuration.host["service_user"], *agents} if agents else set()
-    problems = []
-    for backend in backends:
-        changers = _candidate(probe, backend["backend"], backend["path"]).get("changers") or ()
-        problems += [
-            Problem(
-                backend["path"],
-                f"a program that can be changed by {in_words(entry)}",
-                f"one that nobody can change who is not {', '.join(backend['accounts'])}",
-                f"take the right to write there away: chmod go-w {entry['path']}",
-            )
-            for entry in harmful(changers, backend["accounts"], untrusted)
-        ]
     return problems
 
 

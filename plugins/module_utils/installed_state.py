@@ -21,7 +21,7 @@ from .installs import FLAT, release_states
 from .processes import strangers
 from .root_files import Refused, look
 from .seals import seal, sealed
-from .user_tree import Tree
+from .user_tree import Tree, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -197,7 +197,7 @@ def layout_seen(
         ],
         "unseen": [path for path, error in failed if isinstance(error, PermissionError)],
         "refused": [
-            {"path": path, "reason": str(error)}
+            problem_of(path, error).as_dict()
             for path, error in failed
             if not isinstance(error, PermissionError)
         ],

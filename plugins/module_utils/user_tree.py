@@ -274,3 +274,15 @@ class Tree:
                 pass
         fallback = entry["fallback"]
         return None if fallback is None else fallback.encode()
+
+
+def problem_of(path: str, error: Refused | OSError) -> Problem:
+    """Return why a path was not touched."""
+    if isinstance(error, Refused):
+        return error.problem
+    return Problem(
+        path,
+        f"{error.strerror}",
+        "a path that root can reach",
+        f"look at it on the host: namei -l {shlex.quote(path)}",
+    )

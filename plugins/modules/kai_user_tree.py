@@ -143,7 +143,6 @@ left:
   elements: str
 """
 
-import shlex
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -152,21 +151,8 @@ from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.layout_undo import LayoutUndo
-from ..module_utils.planted import Refused
 from ..module_utils.problems import Problem
-from ..module_utils.user_tree import Tree
-
-
-def problem_of(path: str, error: Refused | OSError) -> Problem:
-    """Return why a path was not touched."""
-    if isinstance(error, Refused):
-        return error.problem
-    return Problem(
-        path,
-        f"{error.strerror}",
-        "a path that root can reach",
-        f"look at it on the host: namei -l {shlex.quote(path)}",
-    )
+from ..module_utils.user_tree import Tree, problem_of
 
 
 def present(

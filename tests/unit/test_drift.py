@@ -145,14 +145,14 @@ def test_directories() -> None:
             {"path": "/b", "before": "0:0 0755", "after": "5:5 2750"},
         ],
         "unseen": ["/c"],
-        "refused": [{"path": "/d", "reason": "d is a link"}],
+        "refused": [{"where": "/d", "found": "a link", "expected": "x", "fix": "y"}],
     }
     differing, unknown = layout_drift(layout)
     assert [(problem.where, problem.found, problem.expected) for problem in differing[:2]] == [
         ("/a", "nothing", "what an install makes there"),
         ("/b", "0:0 0755", "5:5 2750"),
     ]
-    assert (differing[2].where, differing[2].found) == ("/d", "d is a link")
+    assert (differing[2].where, differing[2].found) == ("/d", "a link")
     assert [problem.where for problem in unknown] == ["/c"]
 
 

@@ -100,11 +100,6 @@ def test_a_host_that_is_well(contract: Contract) -> None:
         ({"service": {**SERVICE, "release": None}}, "unknown", "may be older"),
         ({"fault": "/opt/kai/current is not a link"}, "problems", "is not a link"),
         ({"live": "b"}, "drift", "release b"),
-        (
-            {"room": [{"path": "/", "size_mb": 9, "free_mb": 1, "files": 9, "free_files": 0}]},
-            "problems",
-            "1 MB free and 0 inodes free",
-        ),
         ({"logged_in": None}, "unknown", "whether alice is logged in"),
         ({"binary": {**BINARY, "version": ""}}, "problems", "tells alice no version"),
         ({"binary": {**BINARY, "fault": "alice cannot execute"}}, "problems", "cannot execute"),
