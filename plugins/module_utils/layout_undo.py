@@ -16,7 +16,7 @@ import stat
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from .planted import Refused, open_own_file
+from .planted import Refused, open_own_file, planted
 
 if TYPE_CHECKING:
     from .layout_journal import LayoutJournal
@@ -107,6 +107,9 @@ class LayoutUndo:
             uid, gid, mode = entry["before"]
             if now == [uid, gid, mode]:
                 return
+            # an install gives owners to directories only; a file would take its content along
+            if entry["before"][:2] != entry["after"][:2] and not stat.S_ISDIR(status.st_mode):
+                raise planted(entry["mended"], status, "a directory")
             # the run may have been killed between owner and mode
             if now not in (entry["after"], [*entry["after"][:2], mode]):
                 self.left.append(f"{entry['mended']}: changed by somebody else since")

@@ -162,6 +162,22 @@ def test_no_link_is_followed(tmp_path: Path, modules: Any) -> None:
     assert len(undo.left) >= 2
 
 
+def test_a_file_in_the_place_of_a_directory_gets_neither_its_owner_nor_its_mode(
+    tmp_path: Path, modules: Any
+) -> None:
+    host = Host(tmp_path, modules)
+    planted = tmp_path / "data/program"
+    planted.write_text("#!/bin/sh\n", encoding="utf-8")
+    planted.chmod(0o711)
+    mine = [ME.pw_uid, ME.pw_gid]
+    other = [ME.pw_uid + 1, ME.pw_gid]
+    journal = host.journal()
+    journal.note({"mended": str(planted), "before": [*other, 0o2755], "after": [*mine, 0o711]})
+    undo = host.take_back()
+    assert f"{planted}: found a file of {ME.pw_name}, expected a directory" in undo.left[0]
+    assert (planted.stat().st_uid, planted.stat().st_mode & 0o7777) == (ME.pw_uid, 0o711)
+
+
 @pytest.mark.parametrize(
     ("comment", "home", "owners", "command"),
     [
