@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,15 @@ def test_an_agent_that_answers_is_ended(tmp_path: Path, script: str) -> None:
     assert fault(tmp_path, script) == ""
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_what_an_agent_says_while_it_is_ended_is_kept_nowhere(tmp_path: Path) -> None:
+    endless = "import os\nwhile True:\n    os.write(1, b'x' * 1_000_000)\n"
+    ignores = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert fault(tmp_path, ignores + ANSWERS + endless) == ""
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert kilobytes < 50_000
 
 
 def test_an_agent_that_cannot_say_anything_ends_with_its_input(tmp_path: Path) -> None:
