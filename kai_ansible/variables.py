@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-from kai_ansible.errors import CommandError
-from kai_ansible.inventory import read_text
+from kai_ansible.inventory import not_yaml, read_text
 from kai_ansible.rules.configuration import (
     Configuration,
     is_secret,
@@ -17,7 +16,6 @@ from kai_ansible.rules.configuration import (
     variable,
 )
 from kai_ansible.rules.trees import NotATree, read_tree
-from kai_ansible.yaml_text import fault_in_yaml
 
 SECRET_EXTRA = variable("secret_extra_env")
 
@@ -33,9 +31,7 @@ def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) 
         try:
             parsed = read_tree(yaml.safe_load, read_text(Path(path)), yaml.YAMLError)
         except (yaml.YAMLError, NotATree) as error:
-            raise CommandError(
-                f"{path} is not valid YAML: {fault_in_yaml(error)}.\nFix: mend it."
-            ) from error
+            raise not_yaml(Path(path), error) from error
         # none at all is an empty file of the operator's, not the absence of a file
         users = (parsed.get("users") if isinstance(parsed, dict) else None) or []
     return read_configuration(contract, variables, users)

@@ -13,7 +13,7 @@ OLD, NEW = (f"kai ALL=(alice) NOPASSWD: /opt/{'x' * 90}/{name}" for name in ("ol
 CHANGES = [
     Change(PATH, "", "", "made"),
     Change("/etc/kai/env", "A_KEY", "[1]", "[bold]"),
-    Change("/etc/kai/env", "ANOTHER", "", "x"),
+    Change("/etc/kai/env", "ANOTHER", "", "x\x1b[2J"),
     Change("/etc/sudoers.d/kai", "", OLD, NEW),
 ]
 
@@ -35,7 +35,8 @@ def test_nothing_is_cut_off_in_a_table(columns: int) -> None:
     for cells, text in ((told[1], OLD), (told[2], NEW)):
         assert text.replace(" ", "") in cells.replace(" ", "")
     assert "[1]-" in told[1]
-    assert "[bold]x" in told[2]
+    # what others wrote steers no terminal
+    assert r"[bold]x\x1b[2J" in told[2]
 
 
 def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +46,7 @@ def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixtur
         "bot: changed:",
         f"  {PATH}: - -> made",
         "  /etc/kai/env: A_KEY: [1] -> [bold]",
-        "  /etc/kai/env: ANOTHER: - -> x",
+        "  /etc/kai/env: ANOTHER: - -> x\\x1b[2J",
         f"  /etc/sudoers.d/kai: {OLD} -> {NEW}",
         "bot: would change: nothing",
     ]
