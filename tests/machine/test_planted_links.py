@@ -176,16 +176,17 @@ def test_X3_no_command_follows_what_was_planted(site: Site) -> None:
     assert after == before
     assert refused.code == 1
     for name, owner in (("files", "kai"), ("memory", "kai"), ("home/1/.claude", "alice")):
-        assert f"/var/lib/kai/{name}: found a link of {owner}" in refused.failure
-    assert "/var/lib/kai/kai.db: found a link of kai" in refused.failure
-    assert "Nothing had been switched: the bot was not touched." in refused.failure
-    assert (logins.code, status.code) == (0, 0), logins.text + status.text
-    assert [login["logged_in"] for login in logins.document["bot"]] == [False]
+        assert f"/var/lib/kai/{name}: found a link of {owner}" in refused.text
+        assert f"/var/lib/kai/{name}" in status.text
+    assert "/var/lib/kai/kai.db: found a link of kai" in refused.text
+    assert "Nothing had been switched: the bot was not touched." in refused.text
+    assert (logins.code, status.code) == (0, 3), logins.text + status.text
+    assert [login["logged_in"] for login in logins.document["bot"]["logins"]] == [False]
     assert kept == (state, live)
     # people cannot work behind those links, so what is live stays
     assert back.code == 1
-    assert "alice cannot work in /var/lib/kai/memory/1, which is theirs" in back.failure
-    assert "The host is as it was before this run, and the bot answers again" in back.failure
+    assert "alice cannot work in /var/lib/kai/memory/1, which is theirs" in back.text
+    assert "The host is as it was before this run, and the bot answers again" in back.text
     assert site.state() == state
 
 
