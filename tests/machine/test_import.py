@@ -337,7 +337,8 @@ def test_a_broken_file_of_the_host_stops_the_import(machine: "Machine", desk: De
     machine.run(["install", "-m", "0600", "/dev/stdin", "/etc/kai/users.yaml"], input=bad)
     before = desk.tree()
     said = run(desk, "config", "--no-input", code=2)
-    assert "/etc/kai/users.yaml:3: not valid YAML" in said
+    assert "/etc/kai/users.yaml:3" in said
+    assert "not valid YAML" in said
     machine.run(["sh", "-c", "rm /etc/kai/users.yaml && mkdir /etc/kai/users.yaml"])
     said = run(desk, "config", "--no-input", code=2)
     assert "could not be read" in said
