@@ -245,7 +245,7 @@ BAD_INPUT: dict[str, tuple[Prepare, list[str]]] = {
     ),
     "answers that are no YAML": (
         lambda desk: (*QUIETLY, "--answers", str(desk.write("answers.yml", "host: [\n"))),
-        ["answers.yml, line 2", "no valid YAML"],
+        ["answers.yml", "no valid YAML: line 2"],
     ),
     "answers that are not there": (
         nothing(*QUIETLY, "--answers", "none.yml"),
