@@ -44,8 +44,8 @@ ACCOUNT_FILES = {
     for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
     for backup in ("", "-")
 }
-# what no row tells: caches of the installer, and what an agent makes in its home when it is proven
-NOT_TOLD = ("/root/.cache/", "/home/alice/.", "/home/bob/.")
+# what no row tells: caches of the installer, and what an agent makes on its own when it is proven
+NOT_TOLD = ("/root/.cache/", "/home/alice/.", "/home/bob/.", "/tmp/cc-socks", "/tmp/claude-")
 
 
 class Terminal:
