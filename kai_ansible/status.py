@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.apply import ApplyOptions, Target, checked_target
-from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.errors import CommandError, ExitCode, refusal
 from kai_ansible.failures import FailedTask
 from kai_ansible.files import write_private
 from kai_ansible.invoker import may_become_root
@@ -68,7 +68,7 @@ def tell_status(options: StatusOptions, screen: Screen) -> None:
     Raises CommandError when a host is not well, or cannot be looked at.
     """
     if options.watch is not None and screen.as_json:
-        raise CommandError("--watch draws for a person; a program asks for --json once at a time.")
+        raise refusal("--watch", "--json as well", "one of them", "ask for --json once at a time")
     # without privilege there is still something to see, so nobody is asked who did not ask for it
     target = checked_target(options, valid=False, as_root=options.ask_become_pass)
     if options.watch is not None:
