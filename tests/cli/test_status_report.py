@@ -70,4 +70,4 @@ def test_a_program_gets_one_document(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "desk")
     done = desk.run("status", "--watch", "--json")
     assert done.returncode == 2
-    assert "--watch draws for a person" in done.stderr
+    assert "ask for --json once at a time" in done.stderr
