@@ -25,7 +25,7 @@ set -e
 sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL="gpt-5.4"/; /^TTS_ENABLED=/d' /etc/kai/env
 echo 'KAI_STANDIN_EXTRA="planted-value"' >>/etc/kai/env
 sed -i 's/role: admin/role: user/' /etc/kai/users.yaml
-sed -i 's/codex$/codex --version/' /etc/sudoers.d/kai
+sed -i '/NOPASSWD/s/codex$/codex --version/' /etc/sudoers.d/kai
 chmod 0400 /etc/sudoers.d/kai
 sed -i 's/^RestartSec=5/RestartSec=50/' /etc/systemd/system/kai.service
 rm /etc/kai/kai-ansible.json /var/lib/kai/home/1/.claude/CLAUDE.md
@@ -83,8 +83,8 @@ def test_O5_what_an_install_would_change_is_what_status_calls_drift(site: Site) 
         "/etc/kai/env: TTS_ENABLED",
         "/etc/kai/env: KAI_STANDIN_EXTRA",
         "/etc/kai/users.yaml: Ada (1): role",
-        "/etc/sudoers.d/kai: kai ALL=(alice) SETENV: NOPASSWD: /usr/local/bin/codex",
-        "/etc/sudoers.d/kai: kai ALL=(alice) SETENV: NOPASSWD: /usr/local/bin/codex --version",
+        "/etc/sudoers.d/kai: kai ALL=(alice) NOPASSWD: /usr/local/bin/codex",
+        "/etc/sudoers.d/kai: kai ALL=(alice) NOPASSWD: /usr/local/bin/codex --version",
         "/etc/sudoers.d/kai",
         "/etc/systemd/system/kai.service: RestartSec=5",
         "/etc/systemd/system/kai.service: RestartSec=50",
