@@ -99,7 +99,9 @@ def test_O5_what_an_install_would_change_is_what_status_calls_drift(site: Site) 
     assert "null to drop it" in problem["fix"]
     site.machine.run(["sed", "-i", "/KAI_STANDIN_EXTRA/d", "/etc/kai/env"])
     drifted = {finding["where"].split(": ")[0] for finding in look(site, 3)["drift"]}
-    planned = {change["path"] for change in site.run("install", "--check").report["changes"]}
+    check = site.run("install", "--check")
+    assert check.code == 0, check.text
+    planned = {change["path"] for change in check.report["changes"]}
     # the bot starts anew as well, and an install leaves a record of itself
     assert drifted == {path for path in planned if path.startswith(("/etc/", "/var/lib/kai/"))}
     site.install()
