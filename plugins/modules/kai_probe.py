@@ -388,7 +388,7 @@ from ..module_utils.sudoers import (
     statements,
 )
 from ..module_utils.systemd_unit import service_of
-from ..module_utils.trusted_paths import Place, changers, places_of
+from ..module_utils.trusted_paths import Place, changers, harmful, in_words, places_of
 
 PROGRAM_SECONDS = 5
 LOGIN_CHECK_SECONDS = 60
@@ -724,7 +724,15 @@ class Host:
         )
 
     def interpreter(self, path: str) -> dict[str, Any]:
-        """Return version and fault of what should be a Python, judged by running it."""
+        """Return version and fault of what should be a Python, judged by running it.
+
+        What an agent or the bot could change is not run: whoever builds a release is root.
+        """
+        suspects = [self.parameters["service_user"], *self.parameters["os_users"]]
+        found = harmful(self.changers(path) or () if self.privileged else (), ["root"], suspects)
+        if found:
+            fault = f"is not for root to run, as it can be changed by {in_words(*found)}"
+            return {"path": path, "version": "", "fault": fault}
         try:
             run = subprocess.run(
                 [path, "-I", "-c", INTERPRETER],

@@ -661,6 +661,8 @@ install('/changeable/listed/agent', 0o755)
 os.makedirs('/home/bob/agents')
 shutil.chown('/home/bob', 'bob', 'bob')
 os.symlink('/changeable/listed/agent', '/home/bob/agents/agent')
+install('/changeable/python/python3', 0o755, owner='alice')
+pathlib.Path('/changeable/python/python3').write_text('#!/bin/sh\\ntouch /changeable/was-run\\n')
 install('/changeable/sticky/agent', 0o755)
 os.chmod('/changeable/sticky', 0o1777)
 bob = pwd.getpwnam('bob').pw_uid
@@ -692,7 +694,12 @@ def test_who_may_change_a_program(
             for name, path in paths.items()
         ],
     }
-    seen = run_module("kai_probe", arguments)["probe"]["binaries"]
+    probe = run_module("kai_probe", {**arguments, "python": "/changeable/python/python3"})["probe"]
+    assert [entry["fault"] for entry in probe["interpreters"] if "changeable" in entry["path"]] == [
+        "is not for root to run, as it can be changed by alice (through /changeable/python/python3)"
+    ]
+    assert machine.run(["test", "-e", "/changeable/was-run"], check=False).returncode == 1
+    seen = probe["binaries"]
 
     def place(path: str, *accounts: str, everybody: bool = False) -> dict[str, Any]:
         return {"path": path, "accounts": list(accounts), "everybody": everybody}
