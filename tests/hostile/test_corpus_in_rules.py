@@ -225,7 +225,7 @@ def test_what_is_wrong_with_a_file_is_told_without_its_secrets(
     for read in (lambda: read_answers(contract, path), lambda: content_of(text, path)):
         with pytest.raises(CommandError) as told:
             read()
-        assert "not valid YAML" in str(told.value)
+        assert "valid YAML" in str(told.value)
         assert "hush" not in str(told.value)
 
 

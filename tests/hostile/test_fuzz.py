@@ -95,7 +95,7 @@ def test_any_install_conf_is_imported_or_refused(contract: Contract, document: A
                 contract, from_install_conf(contract, json.dumps(conf), "conf").over({})
             )
         except CommandError as error:
-            assert "Fix: " in str(error)
+            assert "fix: " in str(error)
 
 
 @pytest.mark.parametrize("text", ["[" * DEEP, '{"a":' * DEEP, "{'a': " * DEEP, "- " * DEEP])
@@ -130,7 +130,7 @@ def test_any_files_of_a_host_are_imported_or_refused(
     try:
         imported = from_host(contract, {places[name]: text for name, text in files.items()})
     except CommandError as error:
-        assert "Fix: " in str(error)
+        assert "fix: " in str(error)
         return
     read_configuration(contract, imported.over({}))
 
