@@ -23,7 +23,8 @@ from kai_ansible.progress import Progress
 from kai_ansible.report import tell_outcome, tell_plan
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
-from kai_ansible.runner import Outcome, Run, run_playbook
+from kai_ansible.run import Run
+from kai_ansible.runner import Outcome, run_playbook
 from kai_ansible.secrets import VaultPassword, find_vault_password
 from kai_ansible.variables import configuration_of, secret_texts, variable_is_secret
 from kai_ansible.wizard.prompts import prompter

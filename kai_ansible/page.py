@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from kai_ansible import status
+from kai_ansible import host_look
 
 if TYPE_CHECKING:
-    from kai_ansible.status import Look
+    from kai_ansible.host_look import Look
 
 
 def render(look: Look) -> str:
@@ -24,8 +24,8 @@ def render(look: Look) -> str:
     )
     return environment.get_template("page.html.j2").render(
         look=look,
-        facts=status.facts,
-        missing_logins=status.missing_logins,
-        state_of=status.state_of,
-        trust_of=status.trust_of,
+        facts=host_look.facts,
+        missing_logins=host_look.missing_logins,
+        state_of=host_look.state_of,
+        trust_of=host_look.trust_of,
     )

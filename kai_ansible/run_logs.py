@@ -25,7 +25,7 @@ from kai_ansible.rules.masking import masked
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from kai_ansible.runner import Run
+    from kai_ansible.run import Run
 
 KEPT = 20
 _OUTCOMES = {

@@ -9,21 +9,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kai_ansible.changes import Change, changes_by_host
 from kai_ansible.collection import collection_root
 from kai_ansible.failures import FailedTask, failed_tasks
 from kai_ansible.files import write_private
+from kai_ansible.run import Run
 from kai_ansible.run_logs import RunLog
 from kai_ansible.yaml_text import literally
-
-if TYPE_CHECKING:
-    from kai_ansible.secrets import VaultPassword
 
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
@@ -62,32 +60,6 @@ _PASSED_ON_PREFIXES = ("LC_", "ANSIBLE_")
 _POLL_SECONDS = 0.2
 _CANCEL_SECONDS = 0.5
 _REMOVE_SECONDS = 10
-
-
-@dataclass(frozen=True)
-class Run:
-    """What to run, on which hosts, and how.
-
-    playbook: name of a playbook of the collection. hosts: names in the inventory; empty means all.
-    variables: extra variables, which must not hold secrets.
-    become_password: for sudo on the hosts, None when none is needed.
-    known_secrets: those of the hosts' variables.
-    """
-
-    playbook: str
-    inventory: Path
-    hosts: Sequence[str] = ()
-    check: bool = False
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    vault_password: VaultPassword | None = None
-    become_password: str | None = None
-    known_secrets: Collection[str] = ()
-
-    @property
-    def secrets(self) -> set[str]:
-        """Every text that must not stand in the log of the run."""
-        vault = self.vault_password.text if self.vault_password else ""
-        return {*self.known_secrets, vault, self.become_password or ""} - {""}
 
 
 @dataclass(frozen=True)

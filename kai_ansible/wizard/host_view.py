@@ -13,7 +13,8 @@ from kai_ansible.invoker import may_become_root
 from kai_ansible.rules.plan import probe_request
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.trusted_paths import in_words
-from kai_ansible.runner import Outcome, Run, run_playbook
+from kai_ansible.run import Run
+from kai_ansible.runner import Outcome, run_playbook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kai_ansible import run_logs
+from kai_ansible.run import Run
 from kai_ansible.run_logs import RunLog
-from kai_ansible.runner import Run
 
 SECRET = 'a "secret"'
 FIELDS = {"time", "run", "host", "task", "outcome", "changed", "message"}

@@ -13,7 +13,8 @@ from ansible.parsing.vault import VaultSecret
 from kai_ansible.collection import contract
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.plan import probe_request
-from kai_ansible.runner import Run, run_playbook
+from kai_ansible.run import Run
+from kai_ansible.runner import run_playbook
 from kai_ansible.secrets import VaultPassword
 
 # the runner starts processes from a thread

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from kai_ansible.errors import ExitCode
+from kai_ansible.host_look import Look, age, state_of
 from kai_ansible.report import Screen
-from kai_ansible.status import Look, StatusOptions, age, show, state_of
+from kai_ansible.status import StatusOptions, show
 from tests.cli.desk import Desk
 from tests.cli.status_samples import LOOK, TAKEN, report
 from tests.conftest import ROOT

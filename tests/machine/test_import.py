@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from kai_ansible.runner import Run, run_playbook
+from kai_ansible.run import Run
+from kai_ansible.runner import run_playbook
 from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
 
 if TYPE_CHECKING:

@@ -1,0 +1,37 @@
+"""What a run of a playbook is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kai_ansible.secrets import VaultPassword
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run, on which hosts, and how.
+
+    playbook: name of a playbook of the collection. hosts: names in the inventory; empty means all.
+    variables: extra variables, which must not hold secrets.
+    become_password: for sudo on the hosts, None when none is needed.
+    known_secrets: those of the hosts' variables.
+    """
+
+    playbook: str
+    inventory: Path
+    hosts: Sequence[str] = ()
+    check: bool = False
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    vault_password: VaultPassword | None = None
+    become_password: str | None = None
+    known_secrets: Collection[str] = ()
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every text that must not stand in the log of the run."""
+        vault = self.vault_password.text if self.vault_password else ""
+        return {*self.known_secrets, vault, self.become_password or ""} - {""}
