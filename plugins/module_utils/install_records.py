@@ -12,6 +12,7 @@
     7/record.json          a proven install
     7/deployed/            copies of its files
     7/kai.db               the database before it
+    original/              what was there before the first install
 
 A journal becomes a record by one rename. The install of Kai's own installer, which the first one
 replaces, becomes the record before it.
@@ -52,6 +53,9 @@ _FORMER = "former"
 _DEPLOYED = "deployed"
 _RECORD = "record.json"
 _ADOPTED = "adopted"
+_ORIGINAL = "original"
+_ORIGINAL_FILES = "files"
+_ORIGINAL_STATE = "state.json"
 
 
 def now() -> str:
@@ -78,6 +82,20 @@ class Journal:
     database: str = ""
     account: str = ""
     opened: str = field(default_factory=now)
+
+
+@dataclass
+class Original:
+    """What was there before the first install.
+
+    release, active, enabled: of the bot, as the host showed it. files: what was in the place of
+    each file that an install was told to write.
+    """
+
+    release: str | None
+    active: bool
+    enabled: bool
+    files: list[FileState]
 
 
 class Installs:
@@ -160,6 +178,47 @@ class Installs:
     def close_journal(self) -> None:
         """Forget the unfinished install; the former state is back, or nothing was changed."""
         remove_tree(self.pending)
+
+    def original(self) -> Original | None:
+        """Return what was there before the first install, also when that is not proven yet.
+
+        None when there was no install.
+        """
+        place = os.path.join(self.directory, _ORIGINAL)
+        state, journal = read_json(os.path.join(place, _ORIGINAL_STATE)), self.journal()
+        files = kept(os.path.join(place, _ORIGINAL_FILES)) if state else []
+        if journal:
+            known = {entry.path for entry in files}
+            # a file that an install writes for the first time was the operator's own until then
+            files += [entry for entry in self.former() if entry.path not in known]
+            state = state or {
+                "release": journal.former_release,
+                "active": journal.active,
+                "enabled": journal.enabled,
+            }
+        return Original(files=files, **state) if state else None
+
+    def remember_original(self) -> None:
+        """Keep what was there before the first install, and before each file's first one."""
+        original = self.original()
+        if original is None:
+            return
+        place = os.path.join(self.directory, _ORIGINAL)
+        files = os.path.join(place, _ORIGINAL_FILES)
+        known = set()
+        if os.path.exists(os.path.join(place, _ORIGINAL_STATE)):
+            known = {entry.path for entry in kept(files)}
+        else:
+            # what a killed run left
+            remove_tree(place)
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        keep(files, [entry for entry in original.files if entry.path not in known])
+        state = {
+            "release": original.release,
+            "active": original.active,
+            "enabled": original.enabled,
+        }
+        write_json(os.path.join(place, _ORIGINAL_STATE), state)
 
     def snapshot(self, number: int | None = None) -> str:
         """Return where the database before an install is kept; None means the unfinished one."""
@@ -272,6 +331,10 @@ class Installs:
         place = os.path.join(self.directory, str(number))
         remove_tree(os.path.join(place, _FORMER))
         remove_file(os.path.join(place, _JOURNAL))
+
+    def forget_original(self) -> None:
+        """Forget what was there before the first install."""
+        remove_tree(os.path.join(self.directory, _ORIGINAL))
 
     def remove_record(self, number: int) -> None:
         """Remove a record."""

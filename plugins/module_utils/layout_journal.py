@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal of what an install has made and mended around the bot before it is proven.
+"""What installs have made and mended around the bot: a journal until it is proven, then a record.
 
-A file of lines, each a JSON document that is on the disk before what it tells happens:
+The journal is a file of lines, each a JSON document that is on the disk before what it tells
+happens:
 
 - ``{"account": NAME, "comment": TEXT, "home": MADE}``: an account; ``home`` tells whether its home
   will be made as well.
@@ -11,24 +12,40 @@ A file of lines, each a JSON document that is on the disk before what it tells h
 - ``{"file": PATH, "sha256": DIGEST}``: a file that is made.
 - ``{"mended": PATH, "before": [UID, GID, MODE], "after": [UID, GID, MODE]}``.
 
-Read backwards it leads to what was before, over however many runs that were cut short.
+Read backwards it leads to what was before, over however many runs that were cut short. The record
+has the same lines, one for each thing, of every proven install.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .root_files import remove_file, sync_directory
+from .root_files import FileState, remove_file, replace, sync_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry for each thing: as it was first of all, and as it was made last."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in entries:
+        thing = next(iter(entry.items()))
+        if "before" in entry and thing in found:
+            entry = {**entry, "before": found[thing]["before"]}
+        found[thing] = entry
+    return list(found.values())
 
 
 class LayoutJournal:
-    """The journal in ``directory``, which is root's alone and is made when there is something."""
+    """Journal and record in ``directory``, root's alone, which is made when there is something."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.path = os.path.join(directory, "layout")
+        self.record = os.path.join(directory, "made")
 
     def note(self, entry: dict[str, Any]) -> None:
         """Write down what is about to happen."""
@@ -56,9 +73,27 @@ class LayoutJournal:
             sync_directory(self.directory)
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return what happened, in its order; what was cut off in the middle never did."""
+        """Return what is not proven, in its order; what was cut off in the middle never was."""
+        return self._read(self.path)
+
+    def all_entries(self) -> list[dict[str, Any]]:
+        """Return what every install has made and mended, the unproven one included."""
+        return merged([*self._read(self.record), *self._read(self.path)])
+
+    def prove(self) -> None:
+        """Let the journal go over into the record."""
+        if self.entries():
+            self.keep(self.all_entries())
+        self.discard()
+
+    def keep(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Replace the record."""
+        text = "".join(f"{json.dumps(entry)}\n" for entry in entries)
+        replace([FileState(self.record, text.encode(), 0o600)])
+
+    def _read(self, path: str) -> list[dict[str, Any]]:
         try:
-            with open(self.path, "rb") as handle:
+            with open(path, "rb") as handle:
                 lines = handle.read().split(b"\n")
         except FileNotFoundError:
             return []

@@ -53,6 +53,8 @@ class LayoutUndo:
         self.left: list[str] = []
         # whose directories and files stay, so that no later account gets them
         self.owners: set[int] = set()
+        # what is not there any more, or in check mode would not be
+        self.gone: set[str] = set()
 
     def run(self) -> None:
         """Take everything back, and end the journal."""
@@ -133,23 +135,42 @@ class LayoutUndo:
             return
         if not self.dry:
             os.unlink(name, dir_fd=parent)
-        self.changes.append(f"{entry['file']}: removed")
+        self.note_removed(entry["file"])
 
     def remove_directory(self, parent: int, name: str, path: str) -> None:
         """Remove a directory that is empty by now."""
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+        try:
+            status = os.fstat(descriptor)
+            names = sorted(os.listdir(descriptor))
+        finally:
+            os.close(descriptor)
+        others = [other for other in names if os.path.join(path, other) not in self.gone]
+        if others:
+            self.keep_directory(path, status.st_uid, others)
+            return
         try:
             if not self.dry:
                 os.rmdir(name, dir_fd=parent)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            # the journal itself, and releases that are kept for a look, are root's
-            if status.st_uid != 0:
-                self.owners.add(status.st_uid)
-                self.left.append(f"{path}: not empty")
+            # somebody was quicker
+            self.keep_directory(path, status.st_uid, names)
             return
-        self.changes.append(f"{path}: removed")
+        self.note_removed(path)
+
+    def keep_directory(self, path: str, uid: int, _names: list[str]) -> None:
+        """Note that a directory stays, as it holds what is not taken back."""
+        # the journal itself, and releases that are kept for a look, are root's
+        if uid != 0:
+            self.owners.add(uid)
+            self.left.append(f"{path}: not empty")
+
+    def note_removed(self, thing: str) -> None:
+        """Note that something is not there any more."""
+        self.changes.append(f"{thing}: removed")
+        self.gone.add(thing)
 
     def remove_account(self, entry: dict[str, Any]) -> None:
         """Remove an account that owns nothing of what stays."""
@@ -172,4 +193,4 @@ class LayoutUndo:
             if run.returncode != 0:
                 self.left.append(f"account {name}: {run.stderr.strip()}")
                 return
-        self.changes.append(f"account {name}: removed")
+        self.note_removed(f"account {name}")

@@ -212,11 +212,16 @@ def point(link: str, target: str | None) -> None:
 
 def remove_tree(directory: str) -> None:
     """Remove a directory of root's own so that it is never there in part; absent is fine."""
-    going = _beside(directory)
-    shutil.rmtree(going, ignore_errors=True)
+    finish_removal(directory)
     if os.path.lexists(directory):
+        going = _beside(directory)
         os.rename(directory, going)
         shutil.rmtree(going)
+
+
+def finish_removal(directory: str) -> None:
+    """Remove what a killed ``remove_tree`` of this directory has left beside it."""
+    shutil.rmtree(_beside(directory), ignore_errors=True)
 
 
 def sync_directory(directory: str) -> None:

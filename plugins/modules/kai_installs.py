@@ -180,11 +180,12 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         return {**result, **more, "changed": True}
     layout = LayoutJournal(installs.directory)
     if journal is None:
-        layout.discard()
+        layout.prove()
         return result
+    installs.remember_original()
     installs.adopt(journal, parameters["flat_proof"])
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
-    layout.discard()
+    layout.prove()
     for record in installs.numbers():
         installs.forget_former(record)
     pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])

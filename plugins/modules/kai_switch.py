@@ -24,9 +24,11 @@ options:
   state:
     description:
       - V(switched) brings the state about; V(restored) brings back the one before the journal was
-        opened, the service included, and closes the journal.
+        opened, the service included, and closes the journal; V(original) brings back the one before
+        the first install. A bot of Kai's own installer then runs again if its release is still
+        there.
     type: str
-    choices: [switched, restored]
+    choices: [switched, restored, original]
     default: switched
   install_dir:
     description: Where releases and records live.
@@ -202,7 +204,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import database
 from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
 from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaque
-from ..module_utils.install_records import Installs, Journal
+from ..module_utils.install_records import Installs, Journal, Original
 from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.root_files import FileState, Refused, look, replace, wanted_states
@@ -288,7 +290,8 @@ class Switch:
         if not self.module.check_mode and self.installs.journal() is None:
             # what was killed before its journal counted
             self.installs.close_journal()
-        return self.restore() if self.parameters["state"] == "restored" else self.switch()
+        states = {"restored": self.restore, "original": self.back_to_original}
+        return states.get(self.parameters["state"], self.switch)()
 
     def wanted(self) -> tuple[str, list[FileState], dict[str, bool], dict[str, Any]]:
         """Return release, files, every path with whether it is managed, and more for the result."""
@@ -514,50 +517,69 @@ class Switch:
 
     def restore(self) -> dict[str, Any]:
         """Bring back what was there before the journal was opened."""
-        journal, service = self.installs.journal(), unit_state(self.unit)
-        live = self.installs.live()
-        result: dict[str, Any] = {
-            "changed": journal is not None,
-            "changed_paths": [],
-            "former_release": live,
-            "release": journal.former_release if journal else live,
-            "was_active": is_active(service),
-            "starts": bool(journal and journal.active),
-            "unfinished": journal is not None,
-        }
+        journal = self.installs.journal()
         if journal is None:
             if not self.module.check_mode:
                 remove_if_empty(self.installs.directory)
+            return self.bring_back(None, journal)
+        former = Original(
+            journal.former_release, journal.active, journal.enabled, self.installs.former()
+        )
+        return self.bring_back(former, journal)
+
+    def back_to_original(self) -> dict[str, Any]:
+        """Bring back what was there before the first install."""
+        original = self.installs.original()
+        if original and original.release == FLAT and not self.installs.built().get(FLAT):
+            # what cannot start is not started, now or at boot
+            original = dataclasses.replace(original, release=None, active=False, enabled=False)
+        return self.bring_back(original, self.installs.journal())
+
+    def bring_back(self, former: Original | None, journal: Journal | None) -> dict[str, Any]:
+        """Bring a former state back and close the journal; None means that there is none."""
+        service, live = unit_state(self.unit), self.installs.live()
+        result: dict[str, Any] = {
+            "changed": former is not None,
+            "changed_paths": [],
+            "former_release": live,
+            "release": former.release if former else live,
+            "was_active": is_active(service),
+            "starts": bool(former and former.active),
+            "unfinished": journal is not None,
+        }
+        if former is None:
             return result
-        former = self.installs.former()
-        present = [look(state.path) for state in former]
-        changed = [(now, state) for now, state in zip(present, former) if now != state]
+        present = [look(state.path) for state in former.files]
+        changed = [(now, state) for now, state in zip(present, former.files) if now != state]
         result["changed_paths"] = [state.path for _now, state in changed]
         if self.module._diff:
             result["diff"] = [
                 *self.differences(changed, result),
-                difference(self.installs.pending, "unfinished", ""),
+                *([difference(self.installs.pending, "unfinished", "")] if journal else []),
             ]
         if self.module.check_mode:
             return result
-        if is_active(service) and (not journal.active or journal.database):
+        exchanged = bool(journal and journal.database)
+        if is_active(service) and (not former.active or exchanged):
             systemctl("stop", f"{self.unit}.service")
-        if is_enabled(service) and not journal.enabled:
+        if is_enabled(service) and not former.enabled:
             systemctl("disable", "--quiet", f"{self.unit}.service")
-        if journal.database:
+        if journal and exchanged:
             database.exchange_back(journal.database, journal.account, aside(journal))
-        self.installs.discard_scratch([state.path for state in former])
+        self.installs.discard_scratch([state.path for state in former.files])
         then = [state for _now, state in changed]
-        replace(self.with_former_rules(changed) if journal.active else then)
-        if live != journal.former_release:
-            self.installs.go_live(journal.former_release)
+        replace(self.with_former_rules(changed) if former.active else then)
+        if live != former.release:
+            self.installs.go_live(former.release)
         systemctl("daemon-reload")
-        if journal.enabled:
+        if former.enabled:
             systemctl("enable", "--quiet", f"{self.unit}.service")
-        if journal.active:
+        if former.active:
             self.start()
             replace(self.only_rules(then))
         self.installs.close_journal()
+        if not self.installs.numbers():
+            self.installs.forget_original()
         remove_if_empty(self.installs.directory)
         return result
 
@@ -577,7 +599,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["switched", "restored"], "default": "switched"},
+            "state": {
+                "type": "str",
+                "choices": ["switched", "restored", "original"],
+                "default": "switched",
+            },
             "install_dir": {"type": "path", "required": True},
             "unit": {"type": "str", "required": True},
             "unit_file": {"type": "path", "required": True},

@@ -165,6 +165,7 @@ class Host:
         installs = self.modules.records.Installs(str(self.install_dir))
         journal = installs.journal()
         assert journal
+        installs.remember_original()
         installs.adopt(journal, {"unit": "kai"})
         installs.forget_former(installs.keep_journal(journal, {"unit": "kai"}))
 
@@ -360,6 +361,34 @@ def test_a_rollback_leaves_alone_what_no_install_wrote(hosts: Any) -> None:
     host.keep()
     assert host.live() == ({**NEW, services: "given\n", **own}, "b", True)
     assert host.runs_what_is_live()
+
+
+@pytest.mark.parametrize("flat_works", [None, True, False], ids=["nothing", "a bot", "its rest"])
+def test_what_was_there_before_the_first_install_comes_back_wherever_it_was_killed(
+    hosts: Any, modules: Any, monkeypatch: pytest.MonkeyPatch, flat_works: bool | None
+) -> None:
+    monkeypatch.setattr(modules.records, "environment_works", lambda _place: flat_works)
+    services = "etc/kai/services.yaml"
+
+    def prepare(host: Host) -> None:
+        if flat_works is not None:
+            with_flat_install(host)
+        host.switch("a", {**NEW, services: None})
+        host.keep()
+        (host.root / services).write_text("the operator's own\n", encoding="utf-8")
+        host.switch("b", {**NEW, services: "given\n"})
+        host.keep()
+        # not proven
+        host.switch("c", NEW)
+
+    for host in points(hosts, prepare, lambda host: host.run(state="original")):
+        host.run(state="original")
+        there = {**({} if flat_works is None else OLD), services: "the operator's own\n"}
+        assert host.live() == (there, None, False)
+        assert host.systemd.active is bool(flat_works)
+        if flat_works:
+            assert host.runs_what_is_live()
+        assert host.scratch() == []
 
 
 def test_what_goes_of_a_flat_install_is_its_own(tmp_path: Path, modules: Any) -> None:

@@ -1,0 +1,208 @@
+"""What installs have made goes for good, wherever that was killed, and nothing else does."""
+
+import importlib
+import itertools
+import os
+import pwd
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STEPS = ("rename", "unlink", "rmdir", "fchown")
+ME = pwd.getpwuid(os.getuid())
+# what is root's is judged otherwise than data
+OWNER = ME if ME.pw_uid else pwd.getpwnam("nobody")
+
+
+class Killed(BaseException):
+    """What no handler catches, as none would see a SIGKILL."""
+
+
+@pytest.fixture
+def modules(collection_plugins: None) -> Any:
+    class Modules:
+        base = "ansible_collections.kai.bot.plugins"
+        tree = importlib.import_module(f"{base}.modules.kai_user_tree")
+        journal = importlib.import_module(f"{base}.module_utils.layout_journal")
+        records = importlib.import_module(f"{base}.module_utils.install_records")
+        removal = importlib.import_module(f"{base}.module_utils.removal")
+
+    return Modules
+
+
+class Host:
+    """A directory that stands for a host, on which an install was proven."""
+
+    def __init__(self, root: Path, modules: Any) -> None:
+        self.root = root
+        self.modules = modules
+        for path in ("etc", "opt", "var", "old"):
+            (root / path).mkdir(parents=True)
+        (root / "old").chmod(0o755)
+        self.before = self.state()
+        self.installs = modules.records.Installs(str(root / "opt/kai"))
+        self.journal = modules.journal.LayoutJournal(self.installs.directory)
+        self.install()
+
+    def install(self) -> None:
+        """Leave what an install leaves."""
+        tree = self.modules.tree.Tree(None, False, self.journal)
+        for path, owner, mode in (
+            ("opt/kai/releases", ME, "0755"),
+            ("etc/kai", ME, "0755"),
+            ("old", OWNER, "0711"),
+            ("var/kai", OWNER, "0711"),
+            ("var/kai/new/deep", OWNER, "0700"),
+        ):
+            entry = {"path": str(self.root / path), "owner": owner.pw_name, "group_of": None}
+            tree.directory({**entry, "mode": mode})
+        seed = {"path": str(self.root / "var/kai/new/NOTES.md"), "owner": OWNER.pw_name}
+        content = {"source": None, "fallback": "first\n", "narrow": False, "group_of": None}
+        tree.seed({**seed, **content, "mode": "0640"})
+        self.journal.prove()
+        for path in ("releases/a/venv/code", "releases/.b.tar.gz", "installs/1/record.json"):
+            (self.root / "opt/kai" / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / "opt/kai" / path).write_text("{}", encoding="utf-8")
+        (self.root / "opt/kai/current").symlink_to("releases/a")
+
+    def remove(self, *, dry: bool = False, purge: bool = False) -> Any:
+        # kai_switch has been there
+        if not dry:
+            (self.root / "opt/kai/current").unlink(missing_ok=True)
+        removal = self.modules.removal.Removal(
+            self.installs,
+            self.journal,
+            dry,
+            "nobody-at-all",
+            str(self.root / "var/kai"),
+            [str(self.root / "etc/kai/totp")],
+            purge,
+        )
+        removal.run()
+        return removal
+
+    def write(self, path: str) -> None:
+        (self.root / path).write_text("mine", encoding="utf-8")
+
+    def state(self) -> dict[str, Any]:
+        """Return owner, mode and text of everything."""
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            status = path.lstat()
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+            found[str(path.relative_to(self.root))] = (status.st_uid, oct(status.st_mode), text)
+        return found
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_a_killed_removal_is_ended_by_the_next(
+    tmp_path: Path, modules: Any, monkeypatch: pytest.MonkeyPatch, purge: bool
+) -> None:
+    left: list[int] = []
+
+    def counted(real: Any) -> Any:
+        def step(*arguments: Any, **named: Any) -> Any:
+            if left:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed
+            return real(*arguments, **named)
+
+        return step
+
+    for name in STEPS:
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    for step in itertools.count():
+        shutil.rmtree(tmp_path / "host", ignore_errors=True)
+        host = Host(tmp_path / "host", modules)
+        if purge:
+            host.write("var/kai/kai.db")
+            host.write("etc/kai/totp")
+        left[:] = [step]
+        try:
+            host.remove(purge=purge)
+            killed = False
+        except Killed:
+            killed = True
+        left.clear()
+        host.remove(purge=purge)
+        assert host.state() == host.before, step
+        if not killed:
+            assert step > 5, "the steps were not counted"
+            return
+
+
+def test_what_is_told_beforehand_is_what_is_done(tmp_path: Path, modules: Any) -> None:
+    for purge in (False, True):
+        host = Host(tmp_path / str(purge), modules)
+        host.write("var/kai/kai.db")
+        host.write("etc/kai/totp")
+        host.write("etc/kai/notes.txt")
+        before = host.state()
+        told = host.remove(dry=True, purge=purge)
+        assert host.state() == before
+        done = host.remove(purge=purge)
+        assert (told.changes, told.left) == (done.changes, done.left)
+
+
+def test_data_and_what_others_wrote_stays_until_it_is_purged(tmp_path: Path, modules: Any) -> None:
+    host = Host(tmp_path / "host", modules)
+    mine = ["var/kai/kai.db", "var/kai/new/NOTES.md", "etc/kai/totp", "etc/kai/notes.txt"]
+    for path in mine:
+        host.write(path)
+    done = host.remove()
+    after = host.state()
+    assert {path for path in mine if path in after} == set(mine)
+    assert "var/kai/new/deep" not in after
+    assert "opt/kai/releases" not in after
+    assert after["old"] == host.before["old"]
+    assert any(line.startswith(f"{host.root}/var/kai: ") for line in done.left)
+    assert not any(line.startswith(f"{host.root}/var/kai/") for line in done.left)
+    assert any("notes.txt" in line for line in done.left)
+
+    # what an install made is still known
+    done = host.remove(purge=True)
+    after = host.state()
+    assert after.keys() - host.before.keys() == {"etc/kai", "etc/kai/notes.txt"}
+    assert any("notes.txt" in line for line in done.left)
+
+
+def test_no_link_is_followed(tmp_path: Path, modules: Any) -> None:
+    host = Host(tmp_path / "host", modules)
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "NOTES.md").write_text("first\n", encoding="utf-8")
+    shutil.rmtree(host.root / "var/kai/new")
+    (host.root / "var/kai/new").symlink_to(outside)
+    (host.root / "var/kai/other").symlink_to(outside)
+    shutil.rmtree(host.root / "etc/kai")
+    (host.root / "etc/kai").symlink_to(outside)
+    (outside / "totp").write_text("another's", encoding="utf-8")
+    host.remove()
+    host.remove(purge=True)
+    found = sorted(path.name for path in outside.rglob("*"))
+    assert found == ["NOTES.md", "deep", "totp"]
+    assert (host.root / "etc/kai").is_symlink()
+    assert not (host.root / "var/kai").exists()
+
+    host = Host(tmp_path / "other", modules)
+    shutil.rmtree(host.root / "var/kai")
+    (host.root / "var/kai").symlink_to(outside)
+    host.remove(purge=True)
+    assert sorted(path.name for path in outside.rglob("*")) == found
+
+
+def test_a_tree_that_cannot_be_walked_stays(tmp_path: Path, modules: Any) -> None:
+    host = Host(tmp_path / "host", modules)
+    place = os.open(host.root / "var/kai", os.O_RDONLY)
+    for _ in range(310):
+        os.mkdir("d", dir_fd=place)
+        following = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = following
+    os.close(place)
+    done = host.remove(purge=True)
+    assert any("levels deep" in line for line in done.left)
+    assert (host.root / "var/kai").exists()
