@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check logins rollback status users demo test test-fast test-all lint generate clean
+.PHONY: help config install check logins rollback status uninstall users demo test test-fast test-all lint generate clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,6 +32,9 @@ logins: $(VENV)/.ready ## Say who still has to log in to an agent
 
 rollback: $(VENV)/.ready ## Bring an earlier install back: make rollback to=3
 	@$(KAI) rollback $(if $(to),--to $(to)) $(TARGET)
+
+uninstall: $(VENV)/.ready ## Remove what installs made; the data stays: args=--purge takes it
+	@$(KAI) uninstall $(TARGET)
 
 status: $(VENV)/.ready ## Say what is installed, and whether it is well
 	@$(KAI) status $(TARGET)

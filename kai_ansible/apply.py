@@ -97,7 +97,7 @@ def install_kai(options: InstallOptions, screen: Screen) -> None:
     if at_terminal() and not (options.check or options.yes or screen.as_json):
         plans = {"kai_agreed_plans": _agreed_plans(target, options, screen)}
     outcome = run_role(target, "install", options, screen, plans)
-    _raise_for_obstacles(target, outcome)
+    raise_for_obstacles(target, outcome)
     place = "" if options.inventory == DEFAULT_INVENTORY else f" --inventory {options.inventory}"
     tell_outcome(screen, outcome, check=options.check, options=place)
     if outcome.succeeded and not options.check:
@@ -113,7 +113,7 @@ def _agreed_plans(target: Target, options: InstallOptions, screen: Screen) -> di
     applied, or cannot.
     """
     outcome = run_role(target, "install", replace(options, check=True), screen)
-    _raise_for_obstacles(target, outcome)
+    raise_for_obstacles(target, outcome)
     tell_plan(screen, outcome)
     raise_unless_succeeded(outcome)
     if not any(outcome.changes.values()):
@@ -136,7 +136,7 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     if options.to:
         variables["kai_install_rollback_to"] = options.to
     outcome = run_role(target, "rollback", options, screen, variables)
-    _raise_for_obstacles(target, outcome)
+    raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
     _end(options, outcome, screen)
 
@@ -264,7 +264,8 @@ def _places(
     }
 
 
-def _raise_for_obstacles(target: Target, outcome: Outcome) -> None:
+def raise_for_obstacles(target: Target, outcome: Outcome) -> None:
+    """Raise CommandError for whatever stood in the way of a run on any host."""
     problems = []
     places: dict[str, Path] = {}
     for host, report in outcome.reports.items():

@@ -256,3 +256,34 @@ def status(
     )
     with screen.telling_errors():
         tell_status(options, screen)
+
+
+@app.command(epilog="Example: kai-ansible uninstall --check")
+def uninstall(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove the data as well.")] = False,
+    check: CheckOption = False,
+    yes: YesOption = False,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Remove what installs made, and keep data, accounts and what they did not make."""
+    from kai_ansible.report import Screen
+    from kai_ansible.uninstall import UninstallOptions, uninstall_kai
+
+    screen = Screen(as_json=as_json, plain=plain)
+    options = UninstallOptions(
+        inventory=inventory,
+        host=host,
+        purge=purge,
+        check=check,
+        yes=yes,
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
+        plain=plain,
+    )
+    with screen.telling_errors():
+        uninstall_kai(options, screen)

@@ -26,6 +26,7 @@ PHASES = {
     "release": "Building the release",
     "switch": "Switching and proving it",
     "rollback": "Choosing what to go back to",
+    "uninstall": "Removing what installs made",
     "restore": "Bringing back what was there",
     "report": "Summing up",
 }

@@ -1,0 +1,108 @@
+"""The command ``uninstall``: what installs made is shown, asked for by name, and removed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible.apply import (
+    ApplyOptions,
+    Target,
+    checked_target,
+    raise_for_obstacles,
+    raise_unless_succeeded,
+    run_role,
+)
+from kai_ansible.errors import CommandError, ExitCode, refusal
+from kai_ansible.invoker import at_terminal
+from kai_ansible.wizard.prompts import prompter
+
+if TYPE_CHECKING:
+    from kai_ansible.report import Screen
+    from kai_ansible.runner import Outcome
+
+PLAYBOOK = "uninstall"
+
+
+@dataclass(frozen=True)
+class UninstallOptions(ApplyOptions):
+    """What was asked of ``uninstall``; purge: the data as well. yes: ask nothing."""
+
+    purge: bool = False
+    yes: bool = False
+    plain: bool = False
+
+
+def uninstall_kai(options: UninstallOptions, screen: Screen) -> None:
+    """Remove what installs made on each host; what host_vars say is not changed.
+
+    Unless ``yes`` is given, what would go and what would stay is shown first, and the name of each
+    host has to be typed.
+    Raises CommandError when somebody else is at work on a host, and for a run that failed.
+    """
+    asks = not (options.check or options.yes)
+    if asks and (screen.as_json or not at_terminal()):
+        raise refusal(
+            "uninstall",
+            "nobody to ask whether this is meant",
+            "a word that it is",
+            "say so with --yes, or look what would be removed with --check",
+        )
+    target = checked_target(options, valid=False)
+    if asks or options.check:
+        plan = _run(target, replace(options, check=True), screen)
+        if options.check or not any(report["changes"] for report in plan.reports.values()):
+            _end(plan, options, screen)
+            return
+        _confirm(target.hosts, options)
+    _end(_run(target, options, screen), options, screen)
+
+
+def _run(target: Target, options: UninstallOptions, screen: Screen) -> Outcome:
+    """Run the playbook, and tell what went or, in check mode, would go."""
+    variables = {"kai_install_purge": options.purge}
+    outcome = run_role(target, PLAYBOOK, options, screen, variables)
+    raise_for_obstacles(target, outcome)
+    for host, report in outcome.reports.items():
+        _tell(screen, host, report)
+    raise_unless_succeeded(outcome)
+    return outcome
+
+
+def _tell(screen: Screen, host: str, report: Mapping[str, Any]) -> None:
+    title = f"{host}: would be removed" if report["check"] else f"{host}: removed"
+    screen.lines(title, report["changes"] or ["nothing"])
+    screen.lines(f"{host}: stays", report["left"])
+
+
+def _confirm(hosts: Sequence[str], options: UninstallOptions) -> None:
+    what, how = ("Kai and its data", " for good") if options.purge else ("Kai", "")
+    for host in hosts:
+        typed = prompter(plain=options.plain).text(
+            f"Type {host} to remove {what} from it{how}",
+            "",
+            functools.partial(_fault_of_name, host),
+            "Nothing is removed unless the name of each host is typed.",
+        )
+        if typed != host:
+            raise CommandError("Nothing was changed.", code=ExitCode.DONE)
+
+
+def _fault_of_name(host: str, typed: str) -> str | None:
+    return None if typed in ("", host) else f"Type {host}, or nothing to leave it as it is."
+
+
+def _end(outcome: Outcome, options: UninstallOptions, screen: Screen) -> None:
+    screen.document(
+        {
+            "succeeded": outcome.succeeded,
+            "check": options.check,
+            "hosts": dict(outcome.reports),
+            "failures": [failure.as_dict() for failure in outcome.failures],
+            "log": str(outcome.log) if outcome.log else None,
+        }
+    )
+    if not options.check:
+        screen.good("Done.")

@@ -1,0 +1,104 @@
+"""What uninstall shows and asks before it removes anything. tests/machine does the rest."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kai_ansible import uninstall
+from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.report import Screen
+from kai_ansible.uninstall import UninstallOptions, uninstall_kai
+from tests.cli.desk import Desk
+
+
+class Runs:
+    """Stands for the hosts: notes each run, and types an answer for a person."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, typed: list[str]) -> None:
+        self.made: list[tuple[bool, bool]] = []
+        self.typed = typed
+        self.asked: list[str] = []
+        self.changes = ["release a: removed"]
+        monkeypatch.setattr(uninstall, "run_role", self.run)
+        monkeypatch.setattr(uninstall, "at_terminal", lambda: True)
+        monkeypatch.setattr(uninstall, "prompter", lambda **_: self)
+
+    def run(self, target: Any, _name: str, options: Any, _screen: Any, variables: Any) -> Any:
+        self.made.append((options.check, variables["kai_install_purge"]))
+        left = ["/var/lib/kai: it holds data"]
+        report = {"check": options.check, "changes": self.changes, "left": left}
+        return SimpleNamespace(
+            reports=dict.fromkeys(target.hosts, report),
+            failures=[],
+            succeeded=True,
+            interrupted=False,
+            log=None,
+        )
+
+    def text(
+        self, label: str, _default: str, validate: Callable[[str], str | None], _help: str
+    ) -> str:
+        self.asked.append(label)
+        while True:
+            answer = self.typed.pop(0)
+            if validate(answer) is None:
+                return answer
+
+
+def remove(tmp_path: Path, *, as_json: bool = False, **more: Any) -> None:
+    desk = Desk(tmp_path / f"desk-{len(list(tmp_path.iterdir()))}")
+    hosts = {name: {"ansible_host": "127.0.0.1"} for name in ("bot", "other")}
+    desk.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
+    uninstall_kai(
+        UninstallOptions(desk.inventory, "all", **more), Screen(as_json=as_json, plain=True)
+    )
+
+
+def test_each_host_is_removed_by_its_name_after_what_goes_was_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = Runs(monkeypatch, ["yes", "bot", "other"])
+    remove(tmp_path, purge=True)
+    assert runs.made == [(True, True), (False, True)]
+    assert runs.asked == [
+        f"Type {name} to remove Kai and its data from it for good" for name in ("bot", "other")
+    ]
+    shown = capsys.readouterr().out
+    assert shown.index("bot: would be removed") < shown.index("bot: removed")
+    assert "/var/lib/kai: it holds data" in shown
+
+
+def test_a_name_that_is_not_typed_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs(monkeypatch, ["bot", ""])
+    with pytest.raises(CommandError, match="Nothing was changed") as raised:
+        remove(tmp_path)
+    assert raised.value.code == ExitCode.DONE
+    assert runs.made == [(True, False)]
+
+
+def test_nothing_to_remove_asks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(monkeypatch, [])
+    runs.changes = []
+    remove(tmp_path)
+    assert runs.made == [(True, False)]
+
+
+def test_without_a_terminal_a_word_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs(monkeypatch, [])
+    for terminal, as_json in ((False, False), (True, True)):
+        monkeypatch.setattr(uninstall, "at_terminal", functools.partial(bool, terminal))
+        with pytest.raises(CommandError) as raised:
+            remove(tmp_path, as_json=as_json)
+        assert "--yes" in str(raised.value)
+    assert runs.made == []
+    remove(tmp_path, yes=True)
+    remove(tmp_path, check=True)
+    assert runs.made == [(False, False), (True, False)]
