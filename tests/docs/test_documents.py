@@ -28,6 +28,7 @@ PROVEN_BY = {
     "make install CODEX_BIN=/opt/agents/codex": "tests/issue_486",
     "make logins": "tests/issue_486",
     "make rollback": "tests/machine/test_rollback.py",
+    "make uninstall": "tests/machine/test_uninstall.py",
     "make status": "tests/machine/test_rollback.py",
 }
 
