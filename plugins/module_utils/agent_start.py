@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from .bounded_program import MOST_BYTES, becoming
 
@@ -80,16 +80,19 @@ def has(document: Any, expected: Any) -> bool:
     )
 
 
+def _pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    return cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+
+
 def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], limit: float) -> str:
-    assert process.stdin is not None
-    assert process.stdout is not None
+    stdin, stdout = _pipes_of(process)
     with contextlib.suppress(BrokenPipeError):
         if agent["say"]:
-            process.stdin.write(agent["say"].encode() + b"\n")
+            stdin.write(agent["say"].encode() + b"\n")
         else:
-            process.stdin.close()
+            stdin.close()
     deadline = time.monotonic() + limit
-    if _hears(process.stdout, agent["hear"] if agent["say"] else None, deadline):
+    if _hears(stdout, agent["hear"] if agent["say"] else None, deadline):
         return ""
     with contextlib.suppress(subprocess.TimeoutExpired):
         # what closed its output may still have its last breath to draw
@@ -142,15 +145,14 @@ def _fault_of_end(
 
 def _ends(process: subprocess.Popen[bytes], deadline: float) -> bool:
     """Return whether a process ends in time; what it says meanwhile is kept nowhere."""
-    assert process.stdin is not None
-    assert process.stdout is not None
+    stdin, stdout = _pipes_of(process)
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.close()
+        stdin.close()
     # until everybody who could say something has ended
-    while select.select([process.stdout], [], [], max(deadline - time.monotonic(), 0))[0]:
+    while select.select([stdout], [], [], max(deadline - time.monotonic(), 0))[0]:
         if time.monotonic() > deadline:
             return False
-        if not os.read(process.stdout.fileno(), MOST_BYTES):
+        if not os.read(stdout.fileno(), MOST_BYTES):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(deadline - time.monotonic(), 0))
                 return True

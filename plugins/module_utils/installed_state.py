@@ -141,7 +141,7 @@ def release_of(pid: int, started: float, installs: Installs) -> str | None:
     """Return the release that a process of the bot was started from, None when it cannot be seen.
 
     The unit starts it in ``current``, and the kernel keeps the directory that this was then. Who
-    may not see that can still tell by a link that is older than the process.
+    may not see that can still tell by the program, and by a link that is older than the process.
     started: on the monotonic clock.
     """
     try:
@@ -150,6 +150,10 @@ def release_of(pid: int, started: float, installs: Installs) -> str | None:
     except OSError:
         pass
     try:
+        with open(f"/proc/{pid}/cmdline", "rb") as handle:
+            program = os.fsdecode(handle.read().split(b"\0")[0])
+        if program.startswith(f"{installs.install_dir}/venv/"):
+            return FLAT
         is_older = os.lstat(installs.current).st_mtime <= time.time() - time.monotonic() + started
         return installs.live() if is_older else None
     except (OSError, Refused):

@@ -111,7 +111,7 @@ def places_of(path: str, search_path: Sequence[str] = ()) -> list[Place]:
     """
     found: dict[str, Place] = {}
     program: str | None = path
-    for _ in range(_MOST_LINKS):
+    for _link in range(_MOST_LINKS):
         if program is None:
             break
         found.update((place.path, place) for place in _way_to(program))
@@ -129,9 +129,11 @@ def _writers(place: Place) -> tuple[set[int], set[int]]:
     uids, gids = {place.uid}, set()
     entries = list(_ACL_ENTRY.iter_unpack(bytes.fromhex(place.acl)[_ACL_HEADER:]))
     # with an access list the bits of the group are its mask
-    mask = next((rights for tag, rights, _ in entries if tag == _ACL_MASK), _WRITE)
+    mask = next((rights for tag, rights, _number in entries if tag == _ACL_MASK), _WRITE)
     group_bits = _WRITE if place.mode & stat.S_IWGRP else 0
-    of_group = next((rights for tag, rights, _ in entries if tag == _ACL_GROUP_OBJ), group_bits)
+    of_group = next(
+        (rights for tag, rights, _number in entries if tag == _ACL_GROUP_OBJ), group_bits
+    )
     if of_group & mask & _WRITE:
         gids.add(place.gid)
     for tag, rights, number in entries:

@@ -169,16 +169,17 @@ def present(
     return result, [problem_of(*each) for each in failed]
 
 
-def parts(change: str) -> tuple[str, str, str]:
+def parts(change: str) -> tuple[str, str]:
     """Return a line of what was taken back in its parts: where, and what happened."""
-    return change.partition(": ")
+    place, _colon, then = change.partition(": ")
+    return place, then
 
 
 def restored(journal: LayoutJournal, dry: bool) -> dict[str, Any]:
     """Take everything back; returns the result."""
     undo = LayoutUndo(journal, dry)
     undo.run()
-    diff = [difference(place, "", then) for place, _, then in map(parts, undo.changes)]
+    diff = [difference(place, "", then) for place, then in map(parts, undo.changes)]
     return {"changes": undo.changes, "left": undo.left, "diff": diff}
 
 

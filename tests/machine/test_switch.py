@@ -110,6 +110,7 @@ def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(site: Site) -> None:
     assert [entry["where"] for entry in status.report["drift"]] == [
         "/etc/kai/env: KAI_STANDIN_HEALTH_STATUS",
         "/etc/kai/kai-ansible.json: kai_install_health_timeout",
+        "/var/lib/kai/home/1",
     ]
     assert sorted(entry["state"] for entry in status.report["releases"]) == ["failed", "good"]
 
