@@ -72,7 +72,8 @@ def _changes_of(data: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[
         return
     if data.get("task_action") == _USER_MODULE:
         # what it returns does not tell in check mode
-        name = result["invocation"]["module_args"]["name"]
+        arguments = result.get("invocation", {}).get("module_args", {})
+        name = result.get("name") or result.get("item") or arguments.get("name", "")
         yield Change(f"account {name}", "", "", "made")
     else:
         yield Change(str(data.get("task", "")).rpartition(" : ")[2], "", "", "changed")

@@ -44,8 +44,9 @@ def fault_of_agent(
     options: dict[str, Any] = {**becoming(account), "env": dict(environment), "cwd": "/"}
     with tempfile.TemporaryFile() as errors:
         with subprocess.Popen(
-            # the account itself has to enter the directory, which cwd would do as root
-            ["env", f"--chdir={agent['directory']}", *agent["argv"]],
+            # the account itself has to enter the directory, which cwd would do as root; and env
+            # takes a program with = in its path for a variable, which nice does not
+            ["env", f"--chdir={agent['directory']}", "nice", "-n", "0", *agent["argv"]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

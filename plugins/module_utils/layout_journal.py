@@ -55,7 +55,8 @@ class LayoutJournal:
             made.append(place)
             place = os.path.dirname(place)
         for place in reversed(made):
-            os.mkdir(place, 0o700)
+            # others pass through those above it on their way to the release
+            os.mkdir(place, 0o700 if place == self.directory else 0o755)
             sync_directory(os.path.dirname(place))
         new = not os.path.lexists(self.path)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW

@@ -23,6 +23,7 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?\Z")
 _URL = re.compile(r"https://[^\s/]+\S*\Z")
 # more than any float needs without an exponent
+_LARGEST_EXACT = 2**53
 _LONGEST_NUMBER = 400
 _BOOLEANS = {
     "true": True,
@@ -150,7 +151,10 @@ def _number(spec: Mapping[str, Any], raw: Any) -> float:
     usable = isinstance(raw, (int, float, str)) and not isinstance(raw, bool)
     text = env_text(raw).strip() if usable else ""
     if _NUMBER.match(text) and len(text) <= _LONGEST_NUMBER and math.isfinite(float(text)):
-        number = float(text) if "." in text or isinstance(raw, float) else int(text)
+        number = float(text)
+        # beyond that not every whole number is one of the bot's
+        if "." not in text and not isinstance(raw, float) and abs(number) <= _LARGEST_EXACT:
+            number = int(text)
         if _in_range(spec, number):
             return number
     raise UnacceptableValue(_range_in_words(spec))

@@ -207,6 +207,7 @@ from ..module_utils.root_files import Refused
 
 POLL_SECONDS = 0.25
 COMMAND_SECONDS = 60
+HIDDEN = "hidden"
 LOG_LINES = 30
 MOST_RESTARTS = 2
 
@@ -286,6 +287,7 @@ class Bot:
     def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
         self.account = pwd.getpwnam(parameters["service_user"])
         self.env = env
+        self.secret_keys = frozenset(parameters["secret_keys"])
         self.environment: dict[str, str] = {
             "HOME": self.account.pw_dir,
             "USER": self.account.pw_name,
@@ -313,9 +315,11 @@ class Bot:
 
     def fault_of_agent(self, agent: dict[str, Any]) -> str:
         """Return why an agent cannot be started and ended, empty when it can."""
-        copies = {name: self.env[key] for name, key in agent["copies"].items() if self.env.get(key)}
+        # sudo logs what passes it, so of a secret only the name is handed over
+        env = {key: HIDDEN if key in self.secret_keys else text for key, text in self.env.items()}
+        copies = {name: env[key] for name, key in agent["copies"].items() if env.get(key)}
         # what the service has by itself wins over its file
-        environment = {**self.env, **self.environment, **agent["sets"], **copies}
+        environment = {**env, **self.environment, **agent["sets"], **copies}
         return fault_of_agent(agent, self.account, environment)
 
 

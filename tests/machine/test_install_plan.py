@@ -45,7 +45,11 @@ ACCOUNT_FILES = {
     for backup in ("", "-")
 }
 # what no row tells: caches of the installer, and what an agent makes on its own when it is proven
-NOT_TOLD = ("/root/.cache/", "/home/alice/.", "/home/bob/.", "/tmp/cc-socks", "/tmp/claude-")
+NOT_TOLD = (
+    *("/root/.cache/", "/home/alice/.", "/home/bob/.", "/tmp/cc-socks", "/tmp/claude-"),
+    # what uninstall will have to know
+    *("/opt/kai/installs/original", "/opt/kai/installs/made"),
+)
 
 
 class Terminal:

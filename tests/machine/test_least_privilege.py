@@ -18,7 +18,7 @@ ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 BEN = {"telegram_id": 2, "name": "Ben", "os_user": "bob", "agent_backend": "claude"}
 AGENTS = {"codex": ("alice", "/opt/agents/codex"), "claude": ("bob", "/opt/agents/claude")}
 
-# an agent tells its arguments and its environment, and waits when it is told to
+# an agent answers a greeting, or tells its arguments and environment; it waits when told to
 AGENT = """#!/usr/bin/python3
 import json, os, sys, time
 if "--version" in sys.argv:
@@ -26,6 +26,10 @@ if "--version" in sys.argv:
 elif "wait" in sys.argv:
     print(os.getpid(), flush=True)
     time.sleep(600)
+elif "initialize" in sys.stdin.readline():
+    print('{"id": 1, "result": {}}')
+    print('{"type": "control_response", "response": {"subtype": "success"}}', flush=True)
+    sys.stdin.read()
 else:
     print(json.dumps({"arguments": sys.argv[1:], "environment": dict(os.environ)}))
 """
