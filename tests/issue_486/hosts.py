@@ -61,7 +61,9 @@ class Bot:
         """Return every path, owner, mode, size and time that an install could change."""
         shown = "%p %y %m %u %g %s %T@ %l\\n"
         places = ["/etc", "/opt", "/var/lib", "/home"]
-        tree = self.machine.run(["find", *places, "-printf", shown]).stdout
+        # each run leaves its log
+        logs = ["-path", "/home/operator/.local/state/kai-ansible", "-prune", "-o"]
+        tree = self.machine.run(["find", *places, *logs, "-printf", shown]).stdout
         service = self.machine.run(["systemctl", "show", "kai.service", "--property=MainPID"])
         return tree + service.stdout
 
