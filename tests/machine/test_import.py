@@ -319,6 +319,7 @@ def test_without_privilege_a_deployed_bot_is_not_taken_for_none(
         for arguments in ([], ["--import", "host"]):
             said = run(desk, "config", "--no-input", *arguments, code=2)
             assert f"{machine.name}: /etc/kai/env, /etc/kai/users.yaml" in said
+            assert "what cannot be read without privilege" in said
             assert "--ask-become-pass" in said
         assert desk.tree() == before
         machine.run(["mv", "/etc/kai/env", "/root/env"])
