@@ -49,7 +49,8 @@ while True:
         file.write(str(without))
     time.sleep(0.1)
 """
-_LOGGED = "journalctl --output=export --all | grep -acF -f /dev/stdin"
+# the words come by standard input, which is the journal's inside the pipe
+_LOGGED = "exec 3<&0; journalctl --output=export --all </dev/null | grep -acF -f /dev/fd/3"
 _LEFT = r"""
 find /etc /opt/kai /var/lib/kai /tmp /run /root /home \( -name '*.kai-new' \
   -o -name 'kai-sudoers-*' -o -name 'ansible-tmp-*' -o -path '/opt/kai/releases/.*' \
@@ -127,6 +128,7 @@ class Trial:
         assert TOKEN in self.secrets
         self.change()
         self.install()
+        assert self.logged(["UNIT=kai.service"]) > 0
         for path in DATA:
             command = ["install", "-D", "-o", "kai", "-m", "0640", "/dev/stdin", path]
             site.machine.run(command, input=path)
@@ -230,6 +232,14 @@ class Trial:
             rule = ["sudo", "-n", "-H", "-u", person["os_user"], "/usr/local/bin/codex"]
             machine.run([*rule, "--version"], user="kai")
 
+    def logged(self, words: Sequence[str]) -> int:
+        """Return how many lines of the machine's journal hold one of the words."""
+        search = ["sh", "-c", _LOGGED]
+        done = self.site.machine.run(
+            search, input="".join(f"{word}\n" for word in words), check=False
+        )
+        return int(done.stdout)
+
     def is_tidy(self, *, killed: bool = False) -> None:
         """Fail when data was changed, a secret lies about, or half-written files do.
 
@@ -245,8 +255,7 @@ class Trial:
         search = ["grep", "-rlF", "--devices=skip", *told, *places]
         found = machine.run(search, check=False).stdout.splitlines()
         assert "/etc/kai/env" in found
-        logged = machine.run(["sh", "-c", _LOGGED], input="\n".join(self.secrets), check=False)
-        assert logged.stdout == "0\n"
+        assert self.logged(self.secrets) == 0
         # the next one of a killed run lies beside it, for root alone
         own = ["/etc/kai/env", *(["/etc/kai/.env.kai-new"] if killed else [])]
         assert [
