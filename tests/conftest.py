@@ -42,8 +42,12 @@ SLOW = [
     )
 ]
 
+# what takes longest comes first, so that at the end no worker is left alone with it
+FIRST = [TESTS / name for name in ("molecule", "machine", "issue_486")]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: [not item.path.is_relative_to(place) for place in FIRST])
     for item in items:
         if item.path.is_relative_to(TESTS / "machine"):
             item.add_marker(pytest.mark.machine)
