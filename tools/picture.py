@@ -3,8 +3,8 @@
 usage: python -m tools.picture
 
 Writes docs/images/wizard.svg and docs/images/install.svg: what a terminal of 88 columns shows while
-the wizard asks, and while the role installs the stand-in bot; and docs/images/status.png: what a
-browser shows of that host once something happened to it.
+the wizard asks, and while the stand-in bot's people change from claude to codex; and
+docs/images/status.png: what a browser shows of that host once something happened to it.
 """
 
 from __future__ import annotations
@@ -145,8 +145,10 @@ def wizard(directory: Path) -> None:
     terminal.draw("kai-ansible config", IMAGES / "wizard.svg")
 
 
-def install(directory: Path) -> None:
-    """Install what the wizard wrote and draw it."""
+def change(directory: Path) -> None:
+    """Install what the wizard wrote, then change the backend and draw what is said of that."""
+    Terminal(directory, "install", "--yes").finish()
+    Terminal(directory, "config", "--no-input", "--set", "AGENT_BACKEND=codex").finish()
     terminal = Terminal(directory, "install")
     terminal.answer("Apply?", "y")
     terminal.finish()
@@ -155,7 +157,7 @@ def install(directory: Path) -> None:
 
 def status(directory: Path, machine: machines.Machine) -> None:
     """Let something happen to the host, and draw the page that tells of it."""
-    machine.run(["sed", "-i", "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=gpt-5.4/", "/etc/kai/env"])
+    machine.run(["sed", "-i", "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=sonnet/", "/etc/kai/env"])
     machine.run(["chown", "bob", "/var/lib/kai/memory/123456789"])
     page = directory / "status.html"
     # the host is not well, and so is its exit code
@@ -186,7 +188,7 @@ def main() -> int:
         prepare(machine, directory)
         shutil.copytree(CHECKOUT / "tests" / "fixtures" / "kai", directory / "kai")
         wizard(directory)
-        install(directory)
+        change(directory)
         status(directory, machine)
     return 0
 
