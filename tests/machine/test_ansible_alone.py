@@ -4,12 +4,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.machine.site import RELEASES, Site
+from tests.machine.site import Site
 from tests.testbed.machines import Machine
 
 PHASES = ["validate", "preflight", "release", "configure", "service"]
@@ -50,9 +49,7 @@ def listed(site: Site, environment: dict[str, str], *arguments: str) -> list[str
     return [line.split("TAGS:")[0].strip() for line in lines if "TAGS:" in line and " : " in line]
 
 
-def test_a_phase_has_the_tasks_of_those_before_it(
-    site: Site, environment: dict[str, str]
-) -> None:
+def test_a_phase_has_the_tasks_of_those_before_it(site: Site, environment: dict[str, str]) -> None:
     whole = listed(site, environment)
     tasks = {phase: listed(site, environment, f"--tags=kai_install_{phase}") for phase in PHASES}
     lengths = [len(tasks[phase]) for phase in PHASES]
