@@ -16,6 +16,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from .bounded_program import MOST_BYTES, becoming
+from .programs import run_program
 
 if TYPE_CHECKING:
     import pwd
@@ -43,7 +44,8 @@ def fault_of_agent(
     """
     options: dict[str, Any] = {**becoming(account), "env": dict(environment), "cwd": "/"}
     with tempfile.TemporaryFile() as errors:
-        with subprocess.Popen(
+        # nothing of an AnsibleModule can talk to a program
+        with subprocess.Popen(  # pylint: disable=ansible-bad-function
             # the account itself has to enter the directory, which cwd would do as root; and env
             # takes a program with = in its path for a variable, which nice does not
             ["env", f"--chdir={agent['directory']}", "nice", "-n", "0", *agent["argv"]],
@@ -162,13 +164,4 @@ def _ends(process: subprocess.Popen[bytes], deadline: float) -> bool:
 
 
 def _run(command: list[str], options: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=END_SECONDS,
-        **options,
-    )
+    return run_program(command, END_SECONDS, **options)

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from .env_file import read_env
+from .programs import run_program
 from .root_files import Refused, look
 
 _ASK_SECONDS = 20
@@ -31,14 +32,11 @@ _PROPERTIES = (
 
 def unit_state(unit: str) -> dict[str, str]:
     """Return what systemd knows about a unit, by property; an unknown unit is inactive."""
-    run = subprocess.run(
+    shown = run_program(
         ["systemctl", "show", f"{unit}.service", "--property=" + ",".join(_PROPERTIES)],
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=_ASK_SECONDS,
     )
-    return dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line)
+    return dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
 
 
 def is_active(state: dict[str, str]) -> bool:
@@ -55,13 +53,11 @@ def systemctl(*arguments: str) -> None:
     """Ask systemd to do something. Raises Refused with its words when it does not."""
     command = ["systemctl", *arguments]
     try:
-        run = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_ACT_SECONDS
-        )
+        ended = run_program(command, _ACT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise Refused(f"{' '.join(command)} did not end within {_ACT_SECONDS} s") from error
-    if run.returncode != 0:
-        raise Refused(f"{' '.join(command)} failed: {run.stderr.strip()}")
+    if ended.returncode != 0:
+        raise Refused(f"{' '.join(command)} failed: {ended.stderr.strip()}")
 
 
 def deployed_env(path: str) -> dict[str, str]:

@@ -51,7 +51,8 @@ def run_bounded(
     """
     reading, writing = os.pipe()
     try:
-        process = subprocess.Popen(
+        # nothing of an AnsibleModule ends a program that takes too long, or all that it started
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if errors else writing,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+from .programs import run_program
+
 MARKER = ".complete"
 ENVIRONMENT = "venv"
 # The link of an environment may dangle after a system upgrade, or lead to another Python, which
@@ -26,15 +28,7 @@ def environment_works(release: str) -> bool:
     """Return whether the Python of a release runs and looks into its own environment."""
     python = os.path.join(release, ENVIRONMENT, "bin", "python")
     try:
-        run = subprocess.run(
-            [python, "-I", "-c", _SEES_ITS_PACKAGES],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=20,
-            env={},
-            cwd="/",
-        )
+        ended = run_program([python, "-I", "-c", _SEES_ITS_PACKAGES], timeout=20, env={}, cwd="/")
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return run.returncode == 0
+    return ended.returncode == 0

@@ -13,10 +13,10 @@ import hashlib
 import os
 import pwd
 import stat
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from .planted import Refused, open_own_file, planted
+from .programs import run_program
 
 if TYPE_CHECKING:
     from .layout_journal import LayoutJournal
@@ -187,10 +187,8 @@ class LayoutUndo:
             return
         if not self.dry:
             command = ["userdel", *(["--remove"] if entry["home"] else []), name]
-            run = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=USERDEL_SECONDS
-            )
-            if run.returncode != 0:
-                self.left.append(f"account {name}: {run.stderr.strip()}")
+            ended = run_program(command, USERDEL_SECONDS)
+            if ended.returncode != 0:
+                self.left.append(f"account {name}: {ended.stderr.strip()}")
                 return
         self.note_removed(f"account {name}")

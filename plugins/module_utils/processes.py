@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from .programs import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,15 +36,9 @@ def started(pid: int) -> str | None:
 
 
 def _started_of_ps(pid: int) -> str | None:
-    run = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    return run.stdout.strip() or None
+    command = ["ps", "-o", "lstart=", "-p", str(pid)]
+    shown = run_program(command, timeout=20, env={**os.environ, "LC_ALL": "C"})
+    return shown.stdout.strip() or None
 
 
 def ancestors(pid: int) -> Iterator[int]:

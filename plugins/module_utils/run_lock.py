@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import socket
-import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from .problems import Problem
 from .processes import ESTABLISHED, ancestors, environment_of, sockets, started
+from .programs import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,9 +99,8 @@ def processes_here() -> tuple[str, str]:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
             return handle.read().strip(), os.readlink("/proc/self/ns/pid")
     except FileNotFoundError:
-        name = ["sysctl", "-n", "kern.bootsessionuuid"]
-        run = subprocess.run(name, capture_output=True, text=True, check=False, timeout=20)
-        return run.stdout.strip(), ""
+        shown = run_program(["sysctl", "-n", "kern.bootsessionuuid"], timeout=20)
+        return shown.stdout.strip(), ""
 
 
 def _machine(name: str) -> str:

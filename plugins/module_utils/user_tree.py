@@ -12,11 +12,11 @@ import os
 import pwd
 import shlex
 import stat
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from .planted import Refused, open_own_file, planted
 from .problems import Problem
+from .programs import run_program
 
 if TYPE_CHECKING:
     from .layout_journal import LayoutJournal
@@ -55,8 +55,8 @@ def make_directory(name: str, mode: int, parent: int) -> None:
 
 def base_of_homes() -> str:
     """Return the directory in which useradd makes homes."""
-    run = subprocess.run(["useradd", "-D"], capture_output=True, text=True, check=False, timeout=60)
-    defaults = dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line)
+    shown = run_program(["useradd", "-D"], timeout=60)
+    defaults = dict(line.split("=", 1) for line in str(shown.stdout).splitlines() if "=" in line)
     return defaults.get("HOME", "/home")
 
 

@@ -377,6 +377,7 @@ from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.paths import fault_of_path
 from ..module_utils.problems import Problem
 from ..module_utils.processes import strangers
+from ..module_utils.programs import run_program
 from ..module_utils.root_files import Refused
 from ..module_utils.run_lock import BrokenRecord, problem_of_holder, run_of, take
 from ..module_utils.sudoers import (
@@ -432,20 +433,12 @@ def read_text(path: str) -> str | None:
 def output_of(*command: str) -> str:
     """Return what a program says in plain English, empty when there is no such program."""
     try:
-        run = subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=20,
-            env={**os.environ, "LC_ALL": "C"},
+        ended = run_program(
+            command, 20, stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C"}
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return ""
-    return run.stdout
+    return str(ended.stdout)
 
 
 def kind_of(path: str) -> str:
@@ -734,20 +727,12 @@ class Host:
             fault = f"is not for root to run, as it can be changed by {in_words(*found)}"
             return {"path": path, "version": "", "fault": fault}
         try:
-            run = subprocess.run(
-                [path, "-I", "-c", INTERPRETER],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=20,
-                cwd="/",
-            )
+            ended = run_program([path, "-I", "-c", INTERPRETER], timeout=20, cwd="/")
         except (OSError, subprocess.TimeoutExpired) as error:
             return {"path": path, "version": "", "fault": f"does not run ({error})"}
-        lines = run.stdout.splitlines()
-        if run.returncode != 0 or len(lines) < 2:
-            words = (run.stderr.strip() or "it says nothing").splitlines()[-1]
+        lines = ended.stdout.splitlines()
+        if ended.returncode != 0 or len(lines) < 2:
+            words = (ended.stderr.strip() or "it says nothing").splitlines()[-1]
             version = lines[0] if lines else ""
             return {"path": path, "version": version, "fault": f"is of no use ({words})"}
         fault = None

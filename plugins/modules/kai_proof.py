@@ -190,7 +190,6 @@ seconds_without:
 import concurrent.futures
 import os
 import pwd
-import subprocess
 import time
 from typing import Any
 
@@ -203,6 +202,7 @@ from ..module_utils.bounded_program import run_bounded
 from ..module_utils.masking import masked
 from ..module_utils.printable import printable
 from ..module_utils.processes import strangers
+from ..module_utils.programs import run_program
 from ..module_utils.root_files import Refused
 
 POLL_SECONDS = 0.25
@@ -262,7 +262,7 @@ class Wait:
         if not matches:
             return ""
         half = len(matches) // 2
-        run = subprocess.run(
+        shown = run_program(
             [
                 "journalctl",
                 f"--lines={LOG_LINES}",
@@ -272,13 +272,9 @@ class Wait:
                 "+",
                 *matches[half:],
             ],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
             timeout=20,
         )
-        return run.stdout.strip()
+        return str(shown.stdout).strip()
 
 
 class Bot:

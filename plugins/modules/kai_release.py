@@ -124,6 +124,7 @@ from ..module_utils.built_release import ENVIRONMENT, MARKER, is_complete
 from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, held
 from ..module_utils.printable import printable
+from ..module_utils.programs import run_program
 from ..module_utils.sources import fault_of_member
 
 LAST_LINES = 15
@@ -299,26 +300,22 @@ class Build:
         **account: Any,
     ) -> str:
         """Run one command of a build and return what it prints. Raises BuildFailed."""
-        run = subprocess.run(
+        ended = run_program(
             command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            timeout=None,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
             env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **(environment or self.environment())},
             cwd="/",
             pass_fds=(self.lock,),
             **account,
         )
-        if run.returncode != 0:
-            said = run.stdout.strip().splitlines()
+        if ended.returncode != 0:
+            said = ended.stdout.strip().splitlines()
             causes = [line.strip() for line in said if CAUSE.match(line)] or said[-1:]
             cause = "; ".join(dict.fromkeys(causes[:MOST_CAUSES]))
             lines = [f"{name} failed: {cause}", f"the end of {command[0]}'s words:"]
             raise BuildFailed("\n".join([*lines, *said[-LAST_LINES:]]))
-        return run.stdout
+        return str(ended.stdout)
 
     def environment(self) -> dict[str, str]:
         """Return what steers pip, uv and the builds that they start."""

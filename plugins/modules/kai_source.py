@@ -121,7 +121,6 @@ import json
 import os
 import re
 import stat
-import subprocess
 import tarfile
 import tempfile
 import zipfile
@@ -129,6 +128,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.programs import run_program
 from ..module_utils.releases import digest_of_files, release_identifier, release_name
 from ..module_utils.sources import (
     belongs_to_release,
@@ -158,14 +158,13 @@ def git(*arguments: str) -> bytes:
     command = ["git", "-c", "safe.directory=*", *inert, *arguments]
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     try:
-        run = subprocess.run(
-            command, capture_output=True, check=False, timeout=600, env=environment
-        )
+        ended = run_program(command, 600, text=False, errors=None, env=environment)
     except FileNotFoundError as error:
         raise Refused("git is not installed on the machine that runs Ansible") from error
-    if run.returncode != 0:
-        raise Refused(f"git failed: {run.stderr.decode(errors='replace').strip()}")
-    return run.stdout
+    if ended.returncode != 0:
+        raise Refused(f"git failed: {ended.stderr.decode(errors='replace').strip()}")
+    said: bytes = ended.stdout
+    return said
 
 
 def tracked(path: str) -> list[str] | None:

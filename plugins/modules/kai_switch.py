@@ -192,7 +192,6 @@ proof:
 
 import dataclasses
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -207,6 +206,7 @@ from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaq
 from ..module_utils.install_records import Installs, Journal, Original
 from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
+from ..module_utils.programs import run_program
 from ..module_utils.root_files import FileState, Refused, look, replace, wanted_states
 from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
@@ -236,9 +236,7 @@ def check_policy(places: list[str], state: FileState) -> None:
             drop_in.write(state.content or b"")
         with open(combined, "w", encoding="utf-8", errors="surrogateescape") as handle:
             handle.write(policy)
-        verdict = subprocess.run(
-            [visudo, "-c", "-f", combined], capture_output=True, text=True, check=False, timeout=60
-        )
+        verdict = run_program([visudo, "-c", "-f", combined], timeout=60)
         if verdict.returncode != 0:
             raise Refused(
                 f"visudo rejects the policy with the new {state.path}:\n"

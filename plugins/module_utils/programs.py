@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How modules run other programs."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run_program(
+    command: Sequence[str], timeout: float | None, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """Run a program without input to its end; return how it ended, and what it said as text.
+
+    timeout: in seconds, None for a program that may take as long as it wants. options: those of
+    subprocess.run, which take the place of what is said here. Raises OSError when it cannot be
+    started and TimeoutExpired when it takes longer.
+    """
+    options = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "errors": "replace",
+        **options,
+    }
+    # run_command of an AnsibleModule ends no program that takes too long, and becomes nobody else
+    return subprocess.run(  # pylint: disable=ansible-bad-function
+        command, check=False, timeout=timeout, **options
+    )
