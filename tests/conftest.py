@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,16 @@ TESTS = ROOT / "tests"
 STAND_IN = TESTS / "fixtures" / "kai"
 VARS = ROOT / "roles" / "kai_install" / "vars"
 COLLECTIONS = ROOT / ".cache" / "collections"
+ANSIBLE_LOG = Path(tempfile.gettempdir(), f"kai-ansible-tests-{os.getpid()}.log")
+# what later versions of ansible-core will refuse is refused now, and every warning is on record
+STRICT_ANSIBLE = {
+    "ANSIBLE_ALLOW_BROKEN_CONDITIONALS": "false",
+    "ANSIBLE_ALLOW_EMBEDDED_TEMPLATES": "false",
+    "ANSIBLE_DEPRECATION_WARNINGS": "true",
+    "ANSIBLE_DUPLICATE_YAML_DICT_KEY": "error",
+    "ANSIBLE_INJECT_FACT_VARS": "false",
+    "ANSIBLE_LOG_PATH": str(ANSIBLE_LOG),
+}
 
 # the test bed and the stand-in bot are no installed packages
 for place in (ROOT, STAND_IN / "src"):
@@ -115,7 +126,20 @@ def ansible_environment(collections_path: Path) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(collections_path),
         "ANSIBLE_NOCOLOR": "1",
+        **STRICT_ANSIBLE,
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warnings_of_ansible_are_errors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No run of Ansible was warned of anything but what WARNED_OF of the module tells."""
+    yield
+    with contextlib.suppress(FileNotFoundError):
+        lines = ANSIBLE_LOG.read_text(encoding="utf-8").splitlines()
+        ANSIBLE_LOG.unlink()
+        meant = getattr(request.module, "WARNED_OF", ())
+        warnings = [line for line in lines if "WARNING]" in line]
+        assert not [line for line in warnings if not any(words in line for words in meant)]
 
 
 @pytest.fixture(scope="session")

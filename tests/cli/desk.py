@@ -17,6 +17,7 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from kai_ansible.collection import contract
+from tests.conftest import STRICT_ANSIBLE
 
 KAI_ANSIBLE = str(Path(sys.executable).with_name("kai-ansible"))
 SECONDS = 60
@@ -190,6 +191,7 @@ class Desk:
             "PATH": os.environ["PATH"],
             "PROMPT_TOOLKIT_NO_CPR": "1",
             "TERM": term,
+            **STRICT_ANSIBLE,
             **self.variables,
         }
 
