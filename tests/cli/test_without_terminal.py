@@ -10,8 +10,8 @@ from tests.cli.desk import TOKEN, Desk
 
 QUIETLY = ("config", "--no-probe", "--no-input")
 SECRET = "0f" * 32
-# a host that is not there, and a file that is no text
-WARNED_OF = ("Could not match supplied host pattern", "This file must be UTF-8 encoded")
+# an inventory that cannot be read, a host that is not there, a file that is no text
+WARNED_OF = ("pars", "Could not match supplied host pattern", "This file must be UTF-8 encoded")
 
 
 def given(desk: Desk, content: Any, *arguments: str) -> Any:
