@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check logins rollback status uninstall users demo test test-fast test-all lint generate clean
+.PHONY: help config install check logins rollback status uninstall users demo test test-fast test-all lint sanity-all generate clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,9 @@ test-all: $(VENV)/.ready-dev lint ## Everything, every matrix whole: up to an ho
 
 lint: $(VENV)/.ready-dev ## Every linter, zero warnings
 	@$(VENV)/bin/python -m tools.lint
+
+sanity-all: $(VENV)/.ready-dev ## ansible-test sanity with each supported ansible-core and Python
+	@$(VENV)/bin/python -m tools.sanity
 
 generate: $(VENV)/.ready-dev ## Write what is generated from the contract and the commands
 	@$(VENV)/bin/python tools/generate.py

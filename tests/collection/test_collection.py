@@ -1,46 +1,36 @@
-"""The collection as others get it: what the archive holds, and Ansible's own sanity tests of it."""
+"""The collection and the package as others get them: what they hold, and what others' tools say."""
 
-import os
-import re
+import hashlib
+import json
+import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tools import sanity
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+PYTHONS = sanity.pythons()
 
-# ansible-test would download pip's installer; Python carries one
-PIP_WITHOUT_DOWNLOAD = """\
-import subprocess, sys
-sys.exit(subprocess.call([sys.executable, "-m", "ensurepip", "--default-pip"]))
-"""
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment in which ansible-test and ansible-galaxy see nothing of this checkout."""
-    home = tmp_path_factory.mktemp("home")
-    passed_on = ("LANG", "PIP_", "SSL_CERT", "REQUESTS_CA")
-    kept = {name: value for name, value in os.environ.items() if name.startswith(passed_on)}
-    return {**kept, "HOME": str(home), "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin"}
+    """An environment in which the tools see nothing of this checkout."""
+    return sanity.bare_environment(BIN, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built collection."""
-    output = tmp_path_factory.mktemp("build")
-    subprocess.run(
-        ["ansible-galaxy", "collection", "build", str(ROOT), "--output-path", str(output)],
-        check=True,
-        capture_output=True,
-        env=environment,
-    )
-    [built] = output.glob("kai-bot-*.tar.gz")
-    return built
+    return sanity.build(tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="module")
@@ -49,92 +39,128 @@ def installed(
 ) -> Path:
     """The collection where ansible-galaxy installs it."""
     path = tmp_path_factory.mktemp("collections")
-    subprocess.run(
-        ["ansible-galaxy", "collection", "install", str(archive), "--collections-path", str(path)],
-        check=True,
-        capture_output=True,
-        cwd=path,
-        env=environment,
-    )
+    command = ["ansible-galaxy", "collection", "install", str(archive)]
+    said(environment, path, *command, "--collections-path", str(path))
     return path / "ansible_collections" / "kai" / "bot"
 
 
-@pytest.mark.slow
+def said(environment: dict[str, str], cwd: Path, *command: str) -> str:
+    """Run a command that has to succeed, and return all that it says."""
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 def test_the_archive_holds_what_users_need_and_nothing_else(archive: Path) -> None:
     with tarfile.open(archive) as packed:
         names = packed.getnames()
     tops = {name.split("/")[0] for name in names}
     assert tops == {
         *("CHANGELOG.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
+        *("bindep.txt", "execution-environment.yml"),
         *("docs", "meta", "playbooks", "plugins", "roles"),
     }
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".log"))]
     assert {"playbooks/install.yml", "roles/kai_install/vars/kai_1.yml"} <= set(names)
 
 
-@pytest.mark.slow
+@pytest.fixture(scope="module")
+def packages(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
+) -> tuple[Path, Path]:
+    """Two builds of the Python package at the same date."""
+    dated = {**environment, "SOURCE_DATE_EPOCH": "1767225600"}
+    builds = [tmp_path_factory.mktemp("package") for _ in range(2)]
+    for directory in builds:
+        said(dated, ROOT, sys.executable, "-m", "build", "--outdir", str(directory), str(ROOT))
+    return builds[0], builds[1]
+
+
 def test_the_wheel_brings_the_rules_the_collection_and_the_manual_page(
-    tmp_path: Path, environment: dict[str, str]
+    packages: tuple[Path, Path],
 ) -> None:
-    command = [sys.executable, "-m", "build", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    [built] = tmp_path.glob("*.whl")
+    [built] = packages[0].glob("*.whl")
     with zipfile.ZipFile(built) as packed:
         names = packed.namelist()
     assert {"kai_ansible/rules/masking.py", "kai_ansible/collection/galaxy.yml"} <= set(names)
     assert [name for name in names if name.endswith("/share/man/man1/kai-ansible.1")]
     assert len(names) == len(set(names))
+    assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "plugin", ["kai_installs", "kai_probe", "kai_proof", "kai_release", "kai_status", "kai_switch"]
-)
-def test_ansible_doc_shows_a_module(
-    installed: Path, environment: dict[str, str], plugin: str
-) -> None:
-    shown = subprocess.run(
-        ["ansible-doc", f"kai.bot.{plugin}"],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=installed,
-        env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(installed.parents[2])},
+def test_two_builds_of_the_package_are_the_same_bytes(packages: tuple[Path, Path]) -> None:
+    first, second = (
+        {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
+        for directory in packages
     )
-    assert plugin in shown.stdout
-    assert "EXAMPLES" in shown.stdout
+    assert len(first) == 2
+    assert first == second
 
 
-@pytest.mark.slow
-def test_ansible_test_sanity_passes_without_an_ignore_file(
+@pytest.mark.parametrize("kind", ["module", "filter", "lookup", "role"])
+def test_ansible_doc_tells_everything_with_an_example(
+    installed: Path, environment: dict[str, str], kind: str
+) -> None:
+    found = {**environment, "ANSIBLE_COLLECTIONS_PATH": str(installed.parents[2])}
+
+    def ask(*arguments: str) -> dict[str, Any]:
+        told = said(found, installed, "ansible-doc", "-t", kind, "--json", *arguments)
+        return dict(json.loads(told))
+
+    names = sorted(ask("--list", "kai.bot"))
+    assert names
+    for name, documented in ask(*names).items():
+        if kind == "role":
+            assert documented["entry_points"]["main"]["options"]
+            continue
+        assert documented["doc"]["description"], name
+        assert name in documented["examples"], name
+        assert documented["return"], name
+
+
+def test_antsibull_has_nothing_against_the_documentation(
     installed: Path, environment: dict[str, str]
 ) -> None:
-    assert not list(installed.glob("tests/sanity/ignore*"))
-    subprocess.run(["git", "init", "--quiet"], check=True, cwd=installed, env=environment)
-    subprocess.run(["git", "add", "--all"], check=True, cwd=installed, env=environment)
-    cache = Path(environment["HOME"], ".ansible", "test", "cache")
-    cache.mkdir(parents=True)
-    (cache / pip_installer_name()).write_text(PIP_WITHOUT_DOWNLOAD, encoding="utf-8")
+    found = {**environment, "ANSIBLE_COLLECTIONS_PATH": str(installed.parents[2])}
+    command = ["antsibull-docs", "lint-collection-docs", "--plugin-docs"]
+    told = said(found, installed, *command, "--validate-collection-refs", "self", str(installed))
+    assert not told.strip()
+
+
+def test_galaxy_imports_the_collection_without_a_complaint(
+    archive: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "galaxy_importer.main", str(archive)]
+    told = said(environment, tmp_path, *command).splitlines()
+    assert "Importer processing completed successfully" in told[-1]
+    assert not [line for line in told if line.startswith(("ERROR", "WARNING"))]
+
+
+def test_ansible_builder_makes_an_execution_environment_of_it(
+    archive: Path, installed: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "execution-environment.yml", tmp_path)
+    (tmp_path / "dist").mkdir()
+    shutil.copy(archive, tmp_path / "dist")
+    said(environment, tmp_path, "ansible-builder", "create", "--context", "context")
+    assert (tmp_path / "context/_build/collections" / archive.name).is_file()
+    collections = str(installed.parents[2])
+    needed = said(environment, tmp_path, "ansible-builder", "introspect", collections)
+    assert "git [" in needed
+
+
+def test_ansible_test_sanity_passes_without_an_ignore_file(archive: Path, tmp_path: Path) -> None:
+    with tarfile.open(archive) as packed:
+        assert not [name for name in packed.getnames() if "ignore" in name]
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    run = subprocess.run(
-        ["ansible-test", "sanity", "--local", "--python", version, "--color", "no"],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=installed,
-        env=environment,
-    )
-    told = run.stdout + run.stderr
-    assert run.returncode == 0, "\n".join(
-        line for line in told.splitlines() if line.startswith(("ERROR", "FATAL"))
-    )
+    assert not sanity.objections(archive, BIN, version, tmp_path)
 
 
-def pip_installer_name() -> str:
-    """The file name under which ansible-test looks for pip's installer, its version in it."""
-    import ansible_test
-
-    source = Path(ansible_test.__file__).parent / "_internal" / "python_requirements.py"
-    found = re.search(r"pip='(?P<version>[\d.]+)'", source.read_text(encoding="utf-8"))
-    assert found, "ansible-test names its pip in another way now"
-    return f"get_pip_{found['version'].replace('.', '_')}.py"
+@pytest.mark.matrix
+@pytest.mark.parametrize("python", PYTHONS, ids=[path.name for path in PYTHONS])
+def test_sanity_passes_on_every_supported_ansible_core(archive: Path, python: Path) -> None:
+    wanted = sanity.releases(python)
+    assert wanted
+    assert {release: told for release, told in sanity.judged(archive, python, wanted) if told} == {}

@@ -1,0 +1,162 @@
+"""Runs ansible-test sanity with each supported ansible-core, on each Python that has it.
+
+usage: python -m tools.sanity
+
+The Pythons are those of the PATH and of pyenv. Each pair gets a throwaway environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OLDEST = (2, 19)
+OLDEST_PYTHON = 11
+
+# ansible-test would download pip's installer; Python carries one
+_PIP_WITHOUT_DOWNLOAD = """\
+import subprocess, sys
+sys.exit(subprocess.call([sys.executable, "-m", "ensurepip", "--default-pip"]))
+"""
+_PASSED_ON = ("LANG", "PIP_", "SSL_CERT", "REQUESTS_CA")
+_VERSION = re.compile(r"^Available versions: (?P<all>.*)$", re.MULTILINE)
+
+
+def bare_environment(binaries: Path, home: Path) -> dict[str, str]:
+    """Return an environment for Ansible's tools that has nothing of the caller's settings."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
+    return {**kept, "HOME": str(home), "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin"}
+
+
+def pythons() -> list[Path]:
+    """Return one interpreter of each minor version that is here and new enough."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    places = [
+        *map(Path, os.get_exec_path()),
+        *sorted((path / "bin" for path in pyenv.glob("3.*")), reverse=True),
+    ]
+    found: dict[int, Path] = {}
+    for place in places:
+        for path in place.glob("python3.[0-9][0-9]"):
+            minor = int(path.name.partition(".")[2])
+            if minor >= OLDEST_PYTHON and minor not in found and _works(path):
+                found[minor] = path
+    return [found[minor] for minor in sorted(found)]
+
+
+def _works(python: Path) -> bool:
+    command = [str(python), "-c", "import ensurepip, venv"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def releases(python: Path) -> list[str]:
+    """Return the supported releases of ansible-core that run on a Python, as 2.19, 2.20 and so on.
+
+    Raises CalledProcessError when the index of packages cannot be asked.
+    """
+    version = python.name.removeprefix("python")
+    command = [sys.executable, "-m", "pip", "index", "versions", "ansible-core"]
+    asked = subprocess.run(
+        [*command, f"--python-version={version}", "--only-binary=:all:"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    listed = _VERSION.search(asked.stdout)
+    versions = listed["all"].split(", ") if listed else []
+    minors = {tuple(map(int, version.split(".")[:2])) for version in versions}
+    return [".".join(map(str, minor)) for minor in sorted(minors) if minor >= OLDEST]
+
+
+def build(directory: Path, binaries: Path = Path(sys.executable).parent) -> Path:
+    """Build the collection into a directory, and return the archive."""
+    subprocess.run(
+        ["ansible-galaxy", "collection", "build", str(ROOT), "--output-path", str(directory)],
+        check=True,
+        capture_output=True,
+        env=bare_environment(binaries, directory),
+    )
+    [archive] = directory.glob("kai-bot-*.tar.gz")
+    return archive
+
+
+def objections(archive: Path, binaries: Path, python: str, directory: Path) -> list[str]:
+    """Return what ansible-test has against the collection of an archive, nothing when it passes.
+
+    binaries: where ansible-test is. python: its version, as 3.11. directory: a scratch place.
+    """
+    environment = bare_environment(binaries, directory)
+    collections = directory / "collections"
+    installed = collections / "ansible_collections" / "kai" / "bot"
+    for place, command in (
+        (
+            directory,
+            ["ansible-galaxy", "collection", "install", str(archive), "-p", str(collections)],
+        ),
+        (installed, ["git", "init", "--quiet"]),
+        (installed, ["git", "add", "--all"]),
+    ):
+        subprocess.run(command, check=True, capture_output=True, cwd=place, env=environment)
+    cache = directory / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True)
+    (cache / _pip_installer_name(binaries)).write_text(_PIP_WITHOUT_DOWNLOAD, encoding="utf-8")
+    run = subprocess.run(
+        ["ansible-test", "sanity", "--local", "--python", python, "--color", "no"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=installed,
+        env=environment,
+    )
+    if run.returncode == 0:
+        return []
+    lines = (run.stdout + run.stderr).splitlines()
+    return [line for line in lines if line.startswith(("ERROR", "FATAL"))] or lines
+
+
+def _pip_installer_name(binaries: Path) -> str:
+    """Return the name under which ansible-test looks for pip's installer, its version in it."""
+    [source] = binaries.parent.glob(
+        "lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"
+    )
+    found = re.search(r"pip='(?P<version>[\d.]+)'", source.read_text(encoding="utf-8"))
+    if not found:
+        raise ValueError(f"{source} names its pip in another way now")
+    return f"get_pip_{found['version'].replace('.', '_')}.py"
+
+
+def judged(archive: Path, python: Path, wanted: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each ansible-core that was wanted on a Python, and what it objects to."""
+    for release in wanted:
+        with tempfile.TemporaryDirectory(prefix="kai-sanity-") as name:
+            directory = Path(name)
+            subprocess.run([str(python), "-m", "venv", str(directory / "venv")], check=True)
+            binaries = directory / "venv" / "bin"
+            install = [str(binaries / "pip"), "install", "--quiet", f"ansible-core=={release}.*"]
+            subprocess.run(install, check=True, capture_output=True)
+            version = python.name.removeprefix("python")
+            yield release, objections(archive, binaries, version, directory)
+
+
+def main() -> int:
+    """Run the whole matrix; return 1 when something objected."""
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="kai-sanity-") as name:
+        archive = build(Path(name))
+        for python in pythons():
+            for release, said in judged(archive, python, releases(python)):
+                failed = failed or bool(said)
+                verdict = "FAILED" if said else "ok"
+                print(f"{verdict}: ansible-core {release} on {python.name}", flush=True)
+                print("\n".join(said), end="\n" if said else "")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
