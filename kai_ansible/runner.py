@@ -18,6 +18,7 @@ from typing import Any
 from kai_ansible.changes import Change, changes_by_host
 from kai_ansible.collection import collection_root
 from kai_ansible.failures import FailedTask, failed_tasks
+from kai_ansible.fast import strategy_settings
 from kai_ansible.files import write_private
 from kai_ansible.run import Run
 from kai_ansible.run_logs import RunLog
@@ -221,6 +222,7 @@ def _environment(directory: Path) -> Iterator[None]:
     # the runner switches the check of host keys off unless it is told
     after.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")
     after.setdefault("ANSIBLE_PIPELINING", "True")
+    after.update(strategy_settings(before))
     # a broken inventory would be a run without hosts, which succeeds
     after.update(
         ANSIBLE_INVENTORY_UNPARSED_FAILED="True", ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plugins.modules import kai_source
+from plugins.module_utils import source_files
 from tests.conftest import ROOT, STAND_IN
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ server.serve_forever()
 
 def stand_in(**changed: bytes | None) -> Files:
     """Return the files of the stand-in bot, some replaced, added or (None) taken away."""
-    files = kai_source.from_directory(str(STAND_IN), [])
+    files = source_files.from_directory(str(STAND_IN), [])
     for name, content in changed.items():
         if content is None:
             del files[name]
@@ -160,7 +160,7 @@ def build(
 
     def run(name: str, files: Files, **arguments: Any) -> dict[str, Any]:
         archive = places / f"{name}.tar.gz"
-        archive.write_bytes(kai_source.pack(files))
+        archive.write_bytes(source_files.pack(files))
         machine.push(archive, f"{RELEASES}/.{name}.tar.gz")
         return run_module(
             "kai_release",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from plugins.modules.kai_source import Refused, read_source
+from plugins.module_utils.source_files import Refused, read_source
 
 CONSTRAINTS = "requirements/constraints.txt"
 TREE = {
@@ -195,7 +195,7 @@ def test_three_hosts_get_one_archive_that_is_private_and_does_not_stay(
         "hosts": "all",
         "gather_facts": False,
         "tasks": [
-            {"kai.bot.kai_source": module, "delegate_to": "localhost", "register": "source"},
+            {"kai.bot.kai_source": module, "register": "source"},
             {"ansible.builtin.stat": {"path": "{{ source.archive }}"}, "register": "found"},
             {
                 "ansible.builtin.copy": {

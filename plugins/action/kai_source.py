@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kai_source, which has nothing to do on the host, and so starts no module there or here."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.releases import release_identifier, release_name
+from ..module_utils.source_files import Refused, packed_once
+
+
+class ActionModule(ActionBase):
+    """Reads and packs Kai's code on the controller."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the release and its archive."""
+        super().run(tmp, task_vars)
+        _checked, parameters = self.validate_argument_spec(
+            argument_spec={
+                "source": {"type": "str", "required": True},
+                "version": {"type": "str"},
+                "files": {"type": "list", "elements": "str", "default": []},
+                "constraints": {"type": "path"},
+                "constraints_path": {"type": "str", "required": True},
+                "extras": {"type": "list", "elements": "str", "default": []},
+                "python": {"type": "str", "default": ""},
+                "live": {"type": "str", "default": ""},
+                "complete": {"type": "list", "elements": "str", "default": []},
+                "cache": {"type": "path", "required": True},
+            }
+        )
+        # a task has a process of its own
+        os.umask(0o077)
+        try:
+            told = packed_once(parameters)
+        except Refused as error:
+            raise AnsibleActionFail(f"kai_install_source: {error}") from error
+        except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+            source = parameters["source"]
+            raise AnsibleActionFail(
+                f"kai_install_source: {source} cannot be read: {error}"
+            ) from error
+        identifier = release_identifier(
+            told.pop("digest"), parameters["extras"], parameters["python"]
+        )
+        name = release_name(identifier, parameters["live"], parameters["complete"])
+        return {"changed": False, "release": name, **told}
