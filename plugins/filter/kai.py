@@ -20,7 +20,7 @@ except (
 else:
     HAS_PACKAGING = True
 
-from ..module_utils import env_file, installs, plan, root_files, sudoers, systemd_unit
+from ..module_utils import drift, env_file, installs, plan, root_files, sudoers, systemd_unit
 from ..module_utils import host_status as status
 from ..module_utils.configuration import (
     Configuration,
@@ -87,12 +87,23 @@ def configuration(given: Any, contract: Any, users_file: str | None = None) -> d
 
 
 def probe_request(
-    given: Any, contract: Any, users_file: str | None = None, release: str = ""
+    given: Any,
+    contract: Any,
+    users_file: str | None = None,
+    release: str = "",
+    compared: bool = False,
 ) -> dict[str, Any]:
-    """Return the arguments for kai_probe; release: the one that is to be installed, if any."""
+    """Return the arguments for kai_probe.
+
+    release: the one that is to be installed, if any. compared: whether ``differs`` will be asked.
+    """
     contract = plain(contract)
     read = _configuration(contract, plain(given), users_file)
-    return plan.probe_request(contract, read, plain(release))
+    request = plan.probe_request(contract, read, plain(release))
+    return {
+        **request,
+        "installed": plan.installed_request(contract, read, told=False) if compared else None,
+    }
 
 
 def desired_state(
@@ -133,6 +144,15 @@ def host_status(
     desired = None if read.problems else plan.desired_state(contract, read, probe)
     wanted = root_files.wanted_states(plain(files), plain(secret_contents))
     return status.host_status(contract, read, probe, desired, wanted, fields_of_people)
+
+
+def differs(probe: Any, files: Any, secret_contents: Any, release: Any) -> bool:
+    """Return whether an install has anything to change on a host.
+
+    probe: the result of kai_probe. files, secret_contents, release: as kai_switch gets them.
+    """
+    wanted = root_files.wanted_states(plain(files), plain(secret_contents))
+    return not drift.is_as_wanted(plain(probe), wanted, plain(release))
 
 
 def is_comparable(given: Any, contract: Any, probe: Any, users_file: str | None = None) -> bool:
@@ -254,6 +274,7 @@ class FilterModule:
         return {
             "configuration": configuration,
             "desired_state": desired_state,
+            "differs": differs,
             "env_line": env_line,
             "findings_lines": findings_lines,
             "host_status": host_status,

@@ -52,6 +52,36 @@ def variables_of(text: str) -> dict[str, str]:
     return {name: str(value) for name, value in entries}
 
 
+def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release: str) -> bool:
+    """Return whether an install of a release would find nothing to change on a host.
+
+    What cannot be seen may differ. probe: the result of kai_probe, with ``installed`` for what the
+    install would bring about.
+    """
+    installed, layout = probe["installed"], probe["installed"]["layout"]
+    service = installed["service"]
+    return (
+        None not in probe["accounts"].values()
+        and installed["fault"] is None
+        and installed["live"] == release
+        and installed["interrupted"] is False
+        and service["active"]
+        and service["enabled"]
+        and not (layout["changes"] or layout["refused"] or layout["unseen"])
+        and all(
+            _is_same(state, installed["files"][state.path], installed["key"]) for state in wanted
+        )
+    )
+
+
+def _is_same(wanted: FileState, found: Mapping[str, Any], key: str) -> bool:
+    return found["kind"] == "file" and _there(wanted.path, found) == sealed(wanted, key)
+
+
+def _there(path: str, found: Mapping[str, Any]) -> FileState:
+    return FileState(path, found["seal"].encode(), found["mode"], found["uid"], found["gid"])
+
+
 def files_drift(
     wanted: Sequence[FileState],
     seen: Mapping[str, Mapping[str, Any]],
@@ -75,9 +105,7 @@ def files_drift(
         elif found["kind"] != "file":
             differing.append(Problem(state.path, found["kind"], "a file", REPAIR))
         else:
-            there = FileState(
-                state.path, found["seal"].encode(), found["mode"], found["uid"], found["gid"]
-            )
+            there = _there(state.path, found)
             if there != sealed(state, key):
                 differing += _differences(state, there, found, key, parts, env)
     return differing, unknown

@@ -18,6 +18,7 @@ from .bot_service import deployed_port, health, is_active, is_enabled, unit_stat
 from .env_file import read_env
 from .install_records import Installs
 from .installs import FLAT, release_states
+from .layout_journal import LayoutJournal
 from .processes import strangers
 from .root_files import Refused, look
 from .seals import seal, sealed
@@ -70,6 +71,7 @@ def look_at_installed(
     env = deployed_values(env_file)
     return {
         **known,
+        "interrupted": interrupted(installs),
         **service_seen(request, installs, deployed_port(env, request["port_key"], port)),
         "key": key,
         "files": files,
@@ -80,6 +82,15 @@ def look_at_installed(
         ),
         "room": [room_at(path) for path in request["room"]],
     }
+
+
+def interrupted(installs: Installs) -> bool | None:
+    """Return whether an install has left something that was not proven, None where it is unseen."""
+    try:
+        layout = LayoutJournal(installs.directory).entries()
+    except PermissionError:
+        return None
+    return bool(layout) or os.path.lexists(installs.pending)
 
 
 def installs_seen(installs: Installs) -> dict[str, Any]:

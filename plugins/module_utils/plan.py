@@ -89,10 +89,13 @@ def probe_request(
     }
 
 
-def installed_request(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+def installed_request(
+    contract: Mapping[str, Any], configuration: Configuration, *, told: bool = True
+) -> dict[str, Any]:
     """Return the option ``installed`` of kai_probe: what is compared with what should be.
 
     configuration: one with problems is compared with nothing, so only the service is asked for.
+    told: whether what differs is to be told, and not only whether anything does.
     """
     service, platform = contract["service"], contract["platforms"]["linux"]
     port_key = service["port_setting"]
@@ -101,6 +104,7 @@ def installed_request(contract: Mapping[str, Any], configuration: Configuration)
     # only the host knows that home
     places = {**host, "service_home": "{service_home}"}
     protected = contract["protected_files"]
+    env, shown = ("env", "shown") if told else ("sealed", "sealed")
     return {
         "unit": platform["unit"]["name"],
         "host": service["health_host"],
@@ -108,11 +112,11 @@ def installed_request(contract: Mapping[str, Any], configuration: Configuration)
         "port_key": port_key,
         "default_port": contract["settings"][port_key]["default"],
         "files": [
-            {"path": protected["env"]["path"], "content": "env"},
-            {"path": protected["users"]["path"], "content": "shown"},
-            {"path": contract["sudoers"]["path"], "content": "shown"},
-            {"path": platform["unit"]["path"], "content": "shown"},
-            {"path": contract["record"]["path"], "content": "shown"},
+            {"path": protected["env"]["path"], "content": env},
+            {"path": protected["users"]["path"], "content": shown},
+            {"path": contract["sudoers"]["path"], "content": shown},
+            {"path": platform["unit"]["path"], "content": shown},
+            {"path": contract["record"]["path"], "content": shown},
             *(
                 {"path": entry["path"], "content": "sealed"}
                 for entry in protected.values()

@@ -519,6 +519,7 @@ class Host:
         # the lock comes first: what is seen under it stays as it is
         lock = self.lock()
         service = self.service()
+        release = self.release()
         seen = {
             "lock": lock,
             "platform": self.system,
@@ -530,12 +531,11 @@ class Host:
             },
             "service_home": self.service_home(),
             "tools": self.tools(),
-            # what is installed has its own, which is looked at there
-            "interpreters": [] if self.parameters["installed"] else self.interpreters(),
+            "interpreters": self.interpreters() if self.may_build(release) else [],
             "directories": self.directories(),
             "access": self.access(),
             "targets": self.targets(),
-            "release": self.release(),
+            "release": release,
             "service": {name: service[name] for name in ("active", "enabled", "pid")},
             "manager_version": service["version"],
             "port": self.port(service),
@@ -850,6 +850,10 @@ class Host:
             # it is nearly all of a release, and the rest of a flat one is not
             size = size_of(os.path.join(installs.release_path(live), ENVIRONMENT))
         return {"live": live, "complete": complete, "missing": missing, "size": size}
+
+    def may_build(self, release: dict[str, Any]) -> bool:
+        """Return whether a release may have to be built; what is installed has its own Python."""
+        return self.parameters["installed"] is None or release["missing"]
 
     def former_install(self, release: dict[str, Any], rules: str | None) -> dict[str, Any] | None:
         """Return what an adoption of Kai's own installer has to know, None when it is none."""
