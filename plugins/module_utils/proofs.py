@@ -72,6 +72,8 @@ def agent_proofs(
             "kill": ["sudo", "-n", "-u", account, kill] if wrapped else [],
             "say": json.dumps(greeting["say"]) if greeting else "",
             "hear": greeting.get("hear", {}),
+            "account": account,
+            "program": paths[person.backend],
         }
     return list(found.values())
 

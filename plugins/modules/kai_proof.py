@@ -121,6 +121,31 @@ options:
         description: What a line of the answer has, a JSON document; there may be more in it.
         type: dict
         default: {}
+      account:
+        description: Who the agent runs as.
+        type: str
+        default: ""
+      program:
+        description: The path of the agent; without it nothing is known of earlier starts.
+        type: str
+        default: ""
+  known:
+    description:
+      - A file of root's, below a directory that is empty after a boot, that remembers what was
+        proven. Agents that were started before, and of which nothing has changed since, are not
+        started again, but one of each program is, in turn; and directories that were closed to
+        others before, and are as they were, are tried by the accounts of these alone.
+      - Without it everything is proven, and nothing remembered.
+    type: path
+  anew:
+    description: Whether everything is proven, whatever O(known) remembers.
+    type: bool
+    default: false
+  search_path:
+    description: Where sudo and scripts find programs.
+    type: list
+    elements: str
+    default: []
   private_directories:
     description: Directories in which one account writes, and of which the others see nothing.
     type: list
@@ -191,6 +216,7 @@ import concurrent.futures
 import os
 import pwd
 import time
+from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -199,6 +225,14 @@ from ..module_utils.agent_start import fault_of_agent
 from ..module_utils.ask_as import UNANSWERED, ask_as
 from ..module_utils.bot_service import deployed_env, deployed_port, health, unit_state
 from ..module_utils.bounded_program import run_bounded
+from ..module_utils.earlier_proofs import (
+    EarlierProofs,
+    digest_of,
+    facts_of_account,
+    facts_of_directory,
+    facts_of_policy,
+    facts_of_program,
+)
 from ..module_utils.masking import masked
 from ..module_utils.printable import printable
 from ..module_utils.processes import strangers
@@ -311,18 +345,96 @@ class Bot:
 
     def fault_of_agent(self, agent: dict[str, Any]) -> str:
         """Return why an agent cannot be started and ended, empty when it can."""
+        return fault_of_agent(agent, self.account, self.environment_of(agent))
+
+    def environment_of(self, agent: dict[str, Any]) -> dict[str, str]:
+        """Return the whole environment of an agent, without a secret."""
         # sudo logs what passes it, so of a secret only the name is handed over
         env = {key: HIDDEN if key in self.secret_keys else text for key, text in self.env.items()}
         copies = {name: env[key] for name, key in agent["copies"].items() if env.get(key)}
         # what the service has by itself wins over its file
-        environment = {**env, **self.environment, **agent["sets"], **copies}
-        return fault_of_agent(agent, self.account, environment)
+        return {**env, **self.environment, **agent["sets"], **copies}
 
 
-def trespasses(directories: list[dict[str, str]]) -> list[str]:
-    """Return where an account cannot work in its own directory, or can in that of another."""
+class Remembered:
+    """What of the agents and directories has to be proven in this run."""
+
+    def __init__(self, parameters: dict[str, Any], bot: Bot) -> None:
+        self.parameters, self.bot = parameters, bot
+        self.earlier = EarlierProofs(parameters["known"], time.time())
+        self.policy = facts_of_policy()
+        self.programs: dict[str, list[Any]] = {}
+        self.digests = {agent["what"]: self.digest(agent) for agent in parameters["agents"]}
+        self.borders = self.digest_of_borders()
+
+    def digest(self, agent: dict[str, Any]) -> str:
+        """Return the digest of all that the start of an agent depends on."""
+        path, name = agent["program"], agent["account"]
+        if path not in self.programs:
+            self.programs[path] = facts_of_program(path, self.parameters["search_path"])
+        return digest_of(
+            self.policy,
+            agent,
+            self.bot.environment_of(agent),
+            self.programs[path],
+            facts_of_account(name),
+            facts_of_account(self.bot.account.pw_name),
+            facts_of_directory(agent["directory"]),
+            facts_of_directory(pwd.getpwnam(name).pw_dir),
+        )
+
+    def digest_of_borders(self) -> str:
+        """Return the digest of all that keeps accounts out of each other's directories."""
+        borders = self.parameters["private_directories"]
+        names = sorted({entry["account"] for entry in borders})
+        places = [[entry, facts_of_directory(entry["path"])] for entry in borders]
+        return digest_of(places, [facts_of_account(name) for name in names])
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Return the agents that are to be started."""
+        agents: list[dict[str, Any]] = self.parameters["agents"]
+        if self.parameters["anew"]:
+            return agents
+        due = {
+            digest
+            for path in self.programs
+            for digest in self.earlier.due(
+                [self.digests[agent["what"]] for agent in agents if agent["program"] == path]
+            )
+        }
+        return [agent for agent in agents if self.digests[agent["what"]] in due]
+
+    def accounts(self, started: list[dict[str, Any]]) -> set[str]:
+        """Return the accounts that are to try the directories."""
+        known = self.borders in self.earlier.times and not self.parameters["anew"]
+        if known:
+            return {agent["account"] for agent in started}
+        return {entry["account"] for entry in self.parameters["private_directories"]}
+
+    def keep(self, proven: list[str], closed: bool) -> None:
+        """Remember what was proven; closed: whether the directories are."""
+        digests = [self.digests[what] for what in proven]
+        valid = [*self.digests.values(), *([self.borders] if closed else [])]
+        whole = closed and self.borders not in self.earlier.times
+        self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
+
+
+def remembered(parameters: dict[str, Any], bot: Bot) -> Remembered | None:
+    """Return what is known of earlier proofs, None where it cannot be or is not to be known."""
+    named = all(agent["account"] and agent["program"] for agent in parameters["agents"])
+    if not parameters["known"] or not named:
+        return None
+    try:
+        return Remembered(parameters, bot)
+    except (OSError, KeyError, Refused):
+        # what cannot be looked at is tried, and then told
+        return None
+
+
+def trespasses(directories: list[dict[str, str]], names: Collection[str]) -> list[str]:
+    """Return where one of the accounts cannot work in its own directory, or can in another's."""
     found = []
-    for name in dict.fromkeys(entry["account"] for entry in directories):
+    for name in sorted(names):
         account = pwd.getpwnam(name)
 
         def question(name: str = name) -> list[str]:
@@ -363,8 +475,15 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     ]
     # an agent writes into the home of its account, which a bot that is not well is no reason for
     agents = parameters["agents"] if pid is not None else []
+    borders = parameters["private_directories"]
+    accounts = {entry["account"] for entry in borders}
+    before = None
     if commands or agents:
         bot = Bot(parameters, env)
+        before = remembered(parameters, bot) if agents else None
+        if before:
+            agents = before.agents()
+            accounts = before.accounts(agents)
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             # agents take longer, so they begin
             starts = pool.map(bot.fault_of_agent, agents)
@@ -374,8 +493,12 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
             for tried, fault in zip([*commands, *agents], faults)
             if fault
         ]
-    borders = parameters["private_directories"]
-    failures += trespasses(borders)
+    opened = trespasses(borders, accounts)
+    failures += opened
+    if before:
+        ended = zip(agents, faults[len(commands) :])
+        before.keep([agent["what"] for agent, fault in ended if not fault], closed=not opened)
+    rest = len(parameters["agents"]) - len(agents) if pid is not None else 0
     log = wait.last_log() if pid is None else ""
     if log:
         failures.append(f"The bot's last words since this start:\n{log}")
@@ -387,6 +510,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         "seconds_without": None if stopped is None else round(answered - stopped, 1),
         "proven": ["the unit's own process answers " + parameters["health_path"]]
         + [tried["what"] for tried in [*commands, *agents]]
+        + ([f"{rest} more starts of agents are as they were when proven"] if rest else [])
         + (["everybody works in their own directories and nobody in another's"] if borders else []),
     }
 
@@ -429,8 +553,13 @@ def main() -> None:
                     "kill": {"type": "list", "elements": "str", "default": []},
                     "say": {"type": "str", "default": ""},
                     "hear": {"type": "dict", "default": {}},
+                    "account": {"type": "str", "default": ""},
+                    "program": {"type": "str", "default": ""},
                 },
             },
+            "known": {"type": "path"},
+            "anew": {"type": "bool", "default": False},
+            "search_path": {"type": "list", "elements": "str", "default": []},
             "private_directories": {
                 "type": "list",
                 "elements": "dict",
