@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check logins rollback status uninstall users demo test test-fast test-all lint sanity-all generate clean
+.PHONY: help config install check logins rollback status uninstall users demo test test-fast test-all lint sanity-all generate bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -63,6 +63,14 @@ sanity-all: $(VENV)/.ready-dev ## ansible-test sanity with each supported ansibl
 generate: $(VENV)/.ready-dev ## Write what is generated from the contract and the commands
 	@$(VENV)/bin/python tools/generate.py
 	@$(VENV)/bin/python -m tools.manual
+
+bench: $(VENV)/.ready-dev ## Measure runs beside floors: docs/performance.md; args=--quick
+	@tests/testbed/prepare && $(VENV)/bin/python -m tools.bench $(args)
+	@$(if $(args),,$(VENV)/bin/python -m tools.performance)
+
+scale: $(VENV)/.ready-dev ## Measure a controller with up to a hundred hosts
+	@tests/testbed/prepare && $(VENV)/bin/python -m tools.bench --scale
+	@$(VENV)/bin/python -m tools.performance
 
 clean: ## Remove what make and the tests made here
 	@rm -rf .cache $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import SECRET
 
-from kai_ansible.rules.drift import files_drift, layout_drift, lines_of, rules_of, variables_of
+from kai_ansible.rules.drift import (
+    files_drift,
+    is_as_wanted,
+    layout_drift,
+    lines_of,
+    rules_of,
+    variables_of,
+)
 from kai_ansible.rules.root_files import FileState, wanted_states
 from kai_ansible.rules.seals import sealed
 
@@ -166,3 +173,51 @@ def test_only_files_that_are_meant_are_wanted() -> None:
         FileState("/a", b"a", 0o600),
         FileState("/c", b"c", 0o440),
     ]
+
+
+def host(**differing: Any) -> dict[str, Any]:
+    """What is seen of a host that is as an install of release r1 leaves it, but for a part."""
+    installed = {
+        "fault": None,
+        "live": "r1",
+        "interrupted": False,
+        "key": KEY,
+        "service": {"active": True, "enabled": True},
+        "layout": {"changes": [], "refused": [], "unseen": []},
+        "files": {OWN: seen(FileState(OWN, b"a", 0o600))},
+    }
+    accounts = differing.pop("accounts", {"kai": {}, "alice": {}})
+    return {"accounts": accounts, "installed": {**installed, **differing}}
+
+
+def test_a_host_that_is_as_wanted_has_nothing_to_change() -> None:
+    assert is_as_wanted(host(), [FileState(OWN, b"a", 0o600)], "r1")
+
+
+@pytest.mark.parametrize(
+    "differing",
+    [
+        {"accounts": {"kai": {}, "alice": None}},
+        {"accounts": {"kai": None}},
+        {"fault": "a record that cannot be read"},
+        {"live": "r0"},
+        {"live": None},
+        {"interrupted": True},
+        {"interrupted": None},
+        {"service": {"active": False, "enabled": True}},
+        {"service": {"active": True, "enabled": False}},
+        {"layout": {"changes": [{"path": "/x"}], "refused": [], "unseen": []}},
+        {"layout": {"changes": [], "refused": [{"where": "/x"}], "unseen": []}},
+        {"layout": {"changes": [], "refused": [], "unseen": ["/x"]}},
+        {"files": {OWN: {"kind": "absent"}}},
+        {"files": {OWN: {"kind": "unseen"}}},
+        {"files": {OWN: {"kind": "a link"}}},
+        {"files": {OWN: seen(FileState(OWN, b"b", 0o600))}},
+        {"files": {OWN: seen(FileState(OWN, b"a", 0o644))}},
+        {"files": {OWN: seen(FileState(OWN, b"a", 0o600, uid=1))}},
+        {"files": {OWN: seen(FileState(OWN, b"a", 0o600, gid=1))}},
+    ],
+    ids=str,
+)
+def test_whatever_differs_or_cannot_be_seen_is_to_be_changed(differing: dict[str, Any]) -> None:
+    assert not is_as_wanted(host(**differing), [FileState(OWN, b"a", 0o600)], "r1")

@@ -1,0 +1,122 @@
+"""A run that has nothing to change starts little on the host, and overlooks nothing."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.run import Run
+from kai_ansible.runner import run_playbook
+from kai_ansible.secrets import find_vault_password
+from tests.machine.site import Site
+from tests.testbed.machines import Machine
+
+# what Ansible does on the controller, without a process on the host
+ON_CONTROLLER = {
+    f"ansible.builtin.{name}"
+    for name in ("assert", "debug", "include_tasks", "include_vars", "set_fact", "set_stats")
+} | {"kai.bot.kai_source"}
+PEOPLE = [
+    {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"},
+    {"telegram_id": 2, "name": "Bob", "os_user": "bob"},
+    {"telegram_id": 3, "name": "Carol", "os_user": "carol"},
+]
+STARTS = [f"the bot starts codex as {name}, and ends it" for name in ("alice", "bob", "carol")]
+REST = "2 more starts of agents are as they were when proven"
+
+# each alone is what an install mends
+DRIFT = """
+chmod 0644 /etc/kai/env
+chown kai /etc/kai/users.yaml
+echo 'kai ALL=(ALL) NOPASSWD: ALL' >>/etc/sudoers.d/kai
+rm /etc/kai/kai-ansible.json
+chmod 0777 /var/lib/kai/memory/2
+rm -r /var/lib/kai/preferences/3
+systemctl disable --quiet kai.service
+"""
+MENDED = {
+    "/etc/kai/env",
+    "/etc/kai/users.yaml",
+    "/etc/sudoers.d/kai",
+    "/etc/kai/kai-ansible.json",
+    "/var/lib/kai/memory/2",
+    "/var/lib/kai/preferences/3",
+    "kai.service at boot",
+}
+
+
+@pytest.fixture(scope="module")
+def site(machine: Machine) -> Iterator[Site]:
+    # ssh's socket below this home has to have a short path
+    with tempfile.TemporaryDirectory(prefix="desk-") as directory:
+        site = Site(machine, Path(directory))
+        site.set(kai_install_users=PEOPLE, kai_install_health_timeout=60)
+        assert set(STARTS) <= set(site.install()["proven"])
+        yield site
+
+
+def actions(site: Site, playbook: str) -> list[str]:
+    """Return what a run of a playbook started on the host, in its order."""
+    events: list[Any] = []
+    password = find_vault_password(
+        site.desk.password_file, site.desk.inventory, needed=True, may_ask=False
+    )
+    run = Run(playbook, site.desk.inventory, ["bot"], vault_password=password)
+    outcome = run_playbook(run, events.append)
+    assert outcome.succeeded, outcome.failures
+    done = [event["event_data"] for event in events if event["event"] == "runner_on_ok"]
+    found = [str(data["resolved_action"]) for data in done]
+    return [action for action in found if action not in ON_CONTROLLER]
+
+
+def test_an_unchanged_install_starts_two_modules_and_status_one(site: Site) -> None:
+    assert actions(site, "install") == [
+        "kai.bot.kai_probe",
+        "kai.bot.kai_proof",
+        "ansible.builtin.raw",
+    ]
+    assert actions(site, "status") == ["kai.bot.kai_probe"]
+
+
+def test_of_what_is_as_it_was_each_agent_is_started_in_turn(site: Site) -> None:
+    seen = []
+    for _turn in STARTS:
+        proven = site.install()["proven"]
+        assert REST in proven
+        seen += [start for start in STARTS if start in proven]
+    assert sorted(seen) == STARTS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "echo '# another rule' >/etc/sudoers.d/other",
+        "usermod --append --groups games alice; usermod --append --groups games bob; "
+        "usermod --append --groups games carol",
+        "touch $(readlink --canonicalize /usr/local/bin/codex)",
+    ],
+)
+def test_when_what_a_start_depends_on_changes_all_are_started(site: Site, change: str) -> None:
+    assert REST in site.install()["proven"]
+    site.machine.run(["sh", "-c", change])
+    proven = site.install()["proven"]
+    assert set(STARTS) <= set(proven)
+    assert REST not in proven
+
+
+def test_drift_is_mended(site: Site) -> None:
+    before = site.state(), site.data()
+    site.machine.run(["sh", "-c", DRIFT])
+    report = site.install()
+    assert {change["path"] for change in report["changes"]} >= MENDED
+    assert (site.state(), site.data()) == before
+    assert site.install()["changes"] == []
+
+
+@pytest.mark.parametrize("drift", ["chmod 0777 /var/lib/kai/memory/2", "systemctl stop kai"])
+def test_drift_is_mended_where_there_is_no_other(site: Site, drift: str) -> None:
+    site.machine.run(["sh", "-c", drift])
+    assert site.install()["changes"] != []
+    assert site.install()["changes"] == []

@@ -1,0 +1,84 @@
+"""What was proven before counts while nothing has changed, for a while, and in turn."""
+
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.rules.earlier_proofs import LONGEST_SECONDS, EarlierProofs, facts_of_program
+from kai_ansible.rules.root_files import Refused
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "proofs"
+
+
+def kept(path: Path, now: float, valid: list[str], proven: list[str]) -> None:
+    EarlierProofs(str(path), now).keep(valid, proven)
+
+
+def test_what_was_not_proven_is_due_and_nothing_else(path: Path) -> None:
+    assert EarlierProofs(str(path), 100).due(["a", "b"]) == ["a", "b"]
+    kept(path, 100, ["a"], ["a"])
+    assert EarlierProofs(str(path), 101).due(["a", "b"]) == ["b"]
+
+
+def test_where_all_was_proven_each_has_its_turn(path: Path) -> None:
+    kept(path, 100, ["a", "b", "c"], ["a", "b", "c"])
+    turns = []
+    for now in range(101, 107):
+        [turn] = EarlierProofs(str(path), now).due(["a", "b", "c"])
+        kept(path, now, ["a", "b", "c"], [turn])
+        turns.append(turn)
+    assert turns == [*"abc", *"abc"]
+
+
+def test_what_no_longer_stands_is_forgotten(path: Path) -> None:
+    kept(path, 100, ["a", "b"], ["a", "b"])
+    kept(path, 101, ["b"], ["b"])
+    assert EarlierProofs(str(path), 102).due(["a"]) == ["a"]
+    assert not EarlierProofs(str(path), 102).times.keys() & {"a"}
+
+
+def test_a_proof_ends_after_a_while_and_is_never_of_the_future(path: Path) -> None:
+    kept(path, 1000, ["a"], ["a"])
+    assert EarlierProofs(str(path), 1000 + LONGEST_SECONDS - 1).times == {"a": 1000}
+    assert EarlierProofs(str(path), 1000 + LONGEST_SECONDS).times == {}
+    assert EarlierProofs(str(path), 999).times == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"a": "b"}', '{"a": null}'])
+def test_a_damaged_file_knows_nothing(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o600)
+    assert EarlierProofs(str(path), 100).times == {}
+
+
+def test_a_file_that_others_could_have_written_knows_nothing(path: Path) -> None:
+    kept(path, 100, ["a"], ["a"])
+    path.chmod(0o620)
+    assert EarlierProofs(str(path), 100).times == {}
+
+
+def test_a_link_is_refused(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+    with pytest.raises(Refused):
+        EarlierProofs(str(path), 100)
+
+
+def test_another_program_interpreter_or_mode_is_another_circumstance(tmp_path: Path) -> None:
+    script, shell = tmp_path / "agent", tmp_path / "shell"
+    shell.write_text("1")
+    script.write_text(f"#!{shell}\n")
+    seen = [facts_of_program(str(script), [])]
+    shell.write_text("22")
+    seen.append(facts_of_program(str(script), []))
+    script.chmod(0o755)
+    seen.append(facts_of_program(str(script), []))
+    # the same bytes in another file: somebody put it there
+    other = tmp_path / "other"
+    other.write_text(script.read_text())
+    other.chmod(0o755)
+    other.replace(script)
+    seen.append(facts_of_program(str(script), []))
+    assert all(one != two for one, two in zip(seen, seen[1:], strict=False))
