@@ -1,5 +1,6 @@
 """What was proven before counts while nothing has changed, for a while, and in turn."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -81,4 +82,4 @@ def test_another_program_interpreter_or_mode_is_another_circumstance(tmp_path: P
     other.chmod(0o755)
     other.replace(script)
     seen.append(facts_of_program(str(script), []))
-    assert all(one != two for one, two in zip(seen, seen[1:], strict=False))
+    assert all(one != two for one, two in pairwise(seen))
