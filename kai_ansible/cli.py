@@ -222,6 +222,31 @@ def rollback(
         roll_back(options, screen)
 
 
+@app.command(epilog="Example: kai-ansible show bot1")
+def show(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Print versions and configuration for a bug report, without secrets and people."""
+    from kai_ansible.apply import ApplyOptions
+    from kai_ansible.report import Screen
+    from kai_ansible.show import show_report
+
+    screen = Screen(as_json=as_json, plain=plain)
+    options = ApplyOptions(
+        inventory=inventory,
+        host=host,
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
+    )
+    with screen.telling_errors():
+        show_report(options, screen)
+
+
 @app.command(epilog="Example: kai-ansible status all --html status.html")
 def status(
     host: HostArgument = None,

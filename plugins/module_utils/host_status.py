@@ -65,6 +65,11 @@ def host_status(
     return {
         "well": not (problems or drift or unknown) and is_ready,
         "as_root": probe["privileged"],
+        "system": {
+            **probe["system"],
+            "sudo": probe["sudo"]["version"] or None,
+            "manager_version": probe["manager_version"],
+        },
         "service": {**installed["service"], "health": installed["health"]},
         **{name: installed[name] for name in ("live", "unfinished", "releases", "installs")},
         "last_install": _last_install(installed),

@@ -262,6 +262,9 @@ probe:
       description: The operating system, as the contract names it.
       type: str
       sample: linux
+    system:
+      description: What a report of a fault has to say of the host, its name, kernel and Python.
+      type: dict
     privileged:
       description: Whether the look was taken as root.
       type: bool
@@ -441,6 +444,20 @@ def output_of(*command: str) -> str:
     return str(ended.stdout)
 
 
+def system_of_host() -> dict[str, str]:
+    """Return the name of the operating system, its kernel, and the Python that runs here."""
+    try:
+        # os-release(5); a value may stand in quotes
+        release = read_env(read_text("/etc/os-release") or "")
+    except OSError:
+        release = {}
+    return {
+        "name": release.get("PRETTY_NAME", platform.system()),
+        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
 def kind_of(path: str) -> str:
     """Return directory, absent, unseen, or something else that a path is."""
     try:
@@ -523,6 +540,7 @@ class Host:
         seen = {
             "lock": lock,
             "platform": self.system,
+            "system": system_of_host(),
             "privileged": self.privileged,
             "accounts": {
                 name: account

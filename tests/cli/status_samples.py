@@ -20,6 +20,13 @@ def report(**more: Any) -> dict[str, Any]:
     return {
         "well": True,
         "as_root": True,
+        "system": {
+            "name": "Debian 13",
+            "kernel": "Linux 6.12 x86_64",
+            "python": "3.13.5",
+            "sudo": "Sudo version 1.9.16p2",
+            "manager_version": 257,
+        },
         "service": {
             "unit": "kai",
             "active": True,
