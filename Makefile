@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check logins show rollback status uninstall users demo test test-fast test-all lint sanity-all generate bench scale clean
+.PHONY: help config install check logins show doctor rollback status uninstall users demo test test-fast test-all lint sanity-all generate bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +38,9 @@ uninstall: $(VENV)/.ready ## Remove what installs made; the data stays: args=--p
 
 status: $(VENV)/.ready ## Say what is installed, and whether it is well
 	@$(KAI) status $(TARGET)
+
+doctor: $(VENV)/.ready ## Say why a bot is silent, and what mends it
+	@$(KAI) doctor $(TARGET)
 
 show: $(VENV)/.ready ## Print what a bug report needs, without secrets and people
 	@$(KAI) show $(TARGET)

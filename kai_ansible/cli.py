@@ -12,13 +12,16 @@ from kai_ansible.cli_users import users_app
 from kai_ansible.cli_vault import vault_app
 from kai_ansible.options import (
     DEFAULT_INVENTORY,
+    TELEGRAM_API,
     BecomeOption,
     CheckOption,
     HostArgument,
     InventoryOption,
     JsonOption,
+    OnlineOption,
     PlainOption,
     SetOption,
+    TelegramApiOption,
     VaultOption,
     YesOption,
 )
@@ -73,15 +76,8 @@ def config(
         bool, typer.Option("--print", help="Show what would be written, and write nothing.")
     ] = False,
     no_probe: Annotated[bool, typer.Option("--no-probe", help="Do not look at the host.")] = False,
-    online: Annotated[
-        bool, typer.Option("--online", help="Ask Telegram whose token it is (getMe).")
-    ] = False,
-    telegram_api: Annotated[
-        str,
-        typer.Option(
-            metavar="URL", envvar="KAI_ANSIBLE_TELEGRAM_API", help="Bot API that --online asks."
-        ),
-    ] = "https://api.telegram.org",
+    online: OnlineOption = False,
+    telegram_api: TelegramApiOption = TELEGRAM_API,
     import_from: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +113,33 @@ def config(
     )
     with screen.telling_errors():
         configure(options, screen)
+
+
+@app.command(epilog="Example: kai-ansible doctor bot1 --online")
+def doctor(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    online: OnlineOption = False,
+    telegram_api: TelegramApiOption = TELEGRAM_API,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Say why a bot is silent: what was found, its likely cause, and what mends it."""
+    from kai_ansible.doctor import DoctorOptions, examine
+    from kai_ansible.report import Screen
+
+    screen = Screen(as_json=as_json, plain=plain)
+    options = DoctorOptions(
+        inventory=inventory,
+        host=host,
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
+        telegram_api=telegram_api if online else None,
+    )
+    with screen.telling_errors():
+        examine(options, screen)
 
 
 @app.command(epilog="Example: kai-ansible install --check")

@@ -51,3 +51,13 @@ CheckOption = Annotated[
     bool, typer.Option("--check", help="Say what would change, and change nothing.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
+OnlineOption = Annotated[
+    bool, typer.Option("--online", help="Ask Telegram whose token it is (getMe).")
+]
+TelegramApiOption = Annotated[
+    str,
+    typer.Option(
+        metavar="URL", envvar="KAI_ANSIBLE_TELEGRAM_API", help="Bot API that --online asks."
+    ),
+]
+TELEGRAM_API = "https://api.telegram.org"

@@ -20,6 +20,7 @@ except (
 else:
     HAS_PACKAGING = True
 
+from ..module_utils import diagnosis as doctor
 from ..module_utils import drift, env_file, installs, plan, root_files, sudoers, systemd_unit
 from ..module_utils import host_status as status
 from ..module_utils.configuration import (
@@ -159,6 +160,40 @@ def host_status(
     return status.host_status(contract, read, probe, desired, wanted, fields_of_people)
 
 
+def checkup_request(
+    given: Any, contract: Any, probe: Any, users_file: str | None = None
+) -> dict[str, Any]:
+    """Return the arguments for kai_checkup. probe: what ``status_request`` asked for."""
+    contract, probe = plain(contract), plain(probe)
+    read = _configuration(contract, plain(given), users_file)
+    desired = None if read.problems else plan.desired_state(contract, read, probe)
+    return doctor.checkup_request(contract, read, probe, desired)
+
+
+def diagnosis(
+    given: Any,
+    contract: Any,
+    probe: Any,
+    status: Any,
+    checkup: Any,
+    users_file: str | None = None,
+) -> list[dict[str, str]]:
+    """Return what keeps the bot from its work: stage, where, evidence, cause and fix of each.
+
+    status: what ``host_status`` returned. checkup: the result of kai_checkup.
+    """
+    contract, probe = plain(contract), plain(probe)
+    read = _configuration(contract, plain(given), users_file)
+    desired = None if read.problems else plan.desired_state(contract, read, probe)
+    found = doctor.diagnosis(contract, read, probe, desired, plain(status), plain(checkup))
+    return [finding.as_dict() for finding in found]
+
+
+def diagnosis_lines(findings: Sequence[Any]) -> list[str]:
+    """Return what ``diagnosis`` found, one line each."""
+    return doctor.in_lines([doctor.Finding(**plain(finding)) for finding in findings])
+
+
 def differs(probe: Any, files: Any, secret_contents: Any, release: Any) -> bool:
     """Return whether an install has anything to change on a host.
 
@@ -283,8 +318,11 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return every filter by name."""
         return {
+            "checkup_request": checkup_request,
             "configuration": configuration,
             "desired_state": desired_state,
+            "diagnosis": diagnosis,
+            "diagnosis_lines": diagnosis_lines,
             "differs": differs,
             "env_line": env_line,
             "findings_lines": findings_lines,

@@ -9,10 +9,14 @@ import re
 import socket
 import subprocess
 import time
+from typing import TYPE_CHECKING
 
 from .env_file import read_env
 from .programs import run_program
 from .root_files import Refused, look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _ASK_SECONDS = 20
 _ACT_SECONDS = 180
@@ -58,6 +62,30 @@ def systemctl(*arguments: str) -> None:
         raise Refused(f"{' '.join(command)} did not end within {_ACT_SECONDS} s") from error
     if ended.returncode != 0:
         raise Refused(f"{' '.join(command)} failed: {ended.stderr.strip()}")
+
+
+def journal_of(invocations: Iterable[str], lines: int, *arguments: str) -> str:
+    """Return the end of what a unit, and systemd about it, logged since it was started.
+
+    invocations: the ids that systemd gave to those starts. lines: how many there may be.
+    arguments: more of them for journalctl.
+    """
+    ids = sorted(invocations)
+    if not ids:
+        return ""
+    shown = run_program(
+        [
+            "journalctl",
+            f"--lines={lines}",
+            "--no-pager",
+            *(arguments or ["--output=cat"]),
+            *(f"_SYSTEMD_INVOCATION_ID={one}" for one in ids),
+            "+",
+            *(f"INVOCATION_ID={one}" for one in ids),
+        ],
+        timeout=_ASK_SECONDS,
+    )
+    return str(shown.stdout).strip()
 
 
 def deployed_env(path: str) -> dict[str, str]:

@@ -37,7 +37,7 @@ def host_status(
     valid. files: as an install wants them. people_of: the parts of a users.yaml.
     """
     installed = probe["installed"]
-    problems = [*configuration.problems, *_service_problems(installed)]
+    problems = [*configuration.problems, *service_problems(installed)]
     unknown = _unknown(installed, probe)
     drift: list[Problem] = []
     if desired is not None:
@@ -47,7 +47,7 @@ def host_status(
             drift, unseen_parts = _drift(contract, installed, desired, files, people_of)
             unknown += unseen_parts
     backends = _backends(contract, configuration, probe, desired or {})
-    problems += _agent_problems(backends, probe)
+    problems += agent_problems(backends, probe)
     people = _people(contract, configuration, probe, desired or {})
     unknown += [
         Problem(
@@ -90,7 +90,8 @@ def is_comparable(configuration: Configuration, probe: Mapping[str, Any]) -> boo
     return not configuration.problems and not probe["faults"] and was_installed
 
 
-def _service_problems(installed: Mapping[str, Any]) -> list[Problem]:
+def service_problems(installed: Mapping[str, Any]) -> list[Problem]:
+    """Return what is not well about the service, its release and their records."""
     if installed["fault"]:
         return [
             Problem(
@@ -248,9 +249,10 @@ def _changed_by(chosen: Mapping[str, Any]) -> list[str] | None:
     return None if changers is None else [in_words(entry) for entry in changers]
 
 
-def _agent_problems(
+def agent_problems(
     backends: Sequence[Mapping[str, Any]], probe: Mapping[str, Any]
 ) -> list[Problem]:
+    """Return what is wrong with the programs of agents. backends: as a report has them."""
     problems = []
     for backend in backends:
         problems += [

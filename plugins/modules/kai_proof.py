@@ -216,15 +216,13 @@ import concurrent.futures
 import os
 import pwd
 import time
-from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.agent_start import fault_of_agent
-from ..module_utils.ask_as import UNANSWERED, ask_as
-from ..module_utils.bot_service import deployed_env, deployed_port, health, unit_state
-from ..module_utils.bounded_program import run_bounded
+from ..module_utils.borders import trespasses
+from ..module_utils.bot_account import BotAccount
+from ..module_utils.bot_service import deployed_env, deployed_port, health, journal_of, unit_state
 from ..module_utils.earlier_proofs import (
     EarlierProofs,
     digest_of,
@@ -236,12 +234,9 @@ from ..module_utils.earlier_proofs import (
 from ..module_utils.masking import masked
 from ..module_utils.printable import printable
 from ..module_utils.processes import strangers
-from ..module_utils.programs import run_program
 from ..module_utils.root_files import Refused
 
 POLL_SECONDS = 0.25
-COMMAND_SECONDS = 60
-HIDDEN = "hidden"
 LOG_LINES = 30
 MOST_RESTARTS = 2
 
@@ -288,78 +283,13 @@ class Wait:
 
     def last_log(self) -> str:
         """Return the end of what the bot, and systemd about it, logged since this start."""
-        matches = [
-            f"{name}={invocation}"
-            for name in ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID")
-            for invocation in sorted(self.invocations)
-        ]
-        if not matches:
-            return ""
-        half = len(matches) // 2
-        shown = run_program(
-            [
-                "journalctl",
-                f"--lines={LOG_LINES}",
-                "--no-pager",
-                "--output=cat",
-                *matches[:half],
-                "+",
-                *matches[half:],
-            ],
-            timeout=20,
-        )
-        return str(shown.stdout).strip()
-
-
-class Bot:
-    """Who the bot is, and the environment with which it runs."""
-
-    def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
-        self.account = pwd.getpwnam(parameters["service_user"])
-        self.env = env
-        self.secret_keys = frozenset(parameters["secret_keys"])
-        self.environment: dict[str, str] = {
-            "HOME": self.account.pw_dir,
-            "USER": self.account.pw_name,
-            "LOGNAME": self.account.pw_name,
-            **parameters["environment"],
-        }
-
-    def fault_of_command(self, command: dict[str, Any]) -> str:
-        """Return what a command said when it failed, empty when it succeeded."""
-        try:
-            code, said = run_bounded(
-                command["argv"],
-                self.environment,
-                COMMAND_SECONDS,
-                errors=True,
-                account=self.account,
-            )
-        except OSError as error:
-            return str(error)
-        if code == 0:
-            return ""
-        if code is None:
-            return f"no end within {COMMAND_SECONDS} s"
-        return said.strip() or f"exit code {code}"
-
-    def fault_of_agent(self, agent: dict[str, Any]) -> str:
-        """Return why an agent cannot be started and ended, empty when it can."""
-        return fault_of_agent(agent, self.account, self.environment_of(agent))
-
-    def environment_of(self, agent: dict[str, Any]) -> dict[str, str]:
-        """Return the whole environment of an agent, without a secret."""
-        # sudo logs what passes it, so of a secret only the name is handed over
-        env = {key: HIDDEN if key in self.secret_keys else text for key, text in self.env.items()}
-        copies = {name: env[key] for name, key in agent["copies"].items() if env.get(key)}
-        # what the service has by itself wins over its file
-        return {**env, **self.environment, **agent["sets"], **copies}
+        return journal_of(self.invocations, LOG_LINES)
 
 
 class Remembered:
     """What of the agents and directories has to be proven in this run."""
 
-    def __init__(self, parameters: dict[str, Any], bot: Bot) -> None:
+    def __init__(self, parameters: dict[str, Any], bot: BotAccount) -> None:
         self.parameters, self.bot = parameters, bot
         self.earlier = EarlierProofs(parameters["known"], time.time())
         self.policy = facts_of_policy()
@@ -419,7 +349,7 @@ class Remembered:
         self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
 
 
-def remembered(parameters: dict[str, Any], bot: Bot) -> Remembered | None:
+def remembered(parameters: dict[str, Any], bot: BotAccount) -> Remembered | None:
     """Return what is known of earlier proofs, None where it cannot be or is not to be known."""
     named = all(agent["account"] and agent["program"] for agent in parameters["agents"])
     if not parameters["known"] or not named:
@@ -429,32 +359,6 @@ def remembered(parameters: dict[str, Any], bot: Bot) -> Remembered | None:
     except (OSError, KeyError, Refused):
         # what cannot be looked at is tried, and then told
         return None
-
-
-def trespasses(directories: list[dict[str, str]], names: Collection[str]) -> list[str]:
-    """Return where one of the accounts cannot work in its own directory, or can in another's."""
-    found = []
-    for name in sorted(names):
-        account = pwd.getpwnam(name)
-
-        def question(name: str = name) -> list[str]:
-            return [fault for entry in directories for fault in fault_of_border(entry, name)]
-
-        [faults] = ask_as(account, [question])
-        if faults is UNANSWERED or faults is None:
-            faults = [f"{name} gets no answer about directories"]
-        found += faults
-    return found
-
-
-def fault_of_border(directory: dict[str, str], name: str) -> list[str]:
-    """Return what is wrong with what this process, as an account, can do in a directory."""
-    path, owner = directory["path"], directory["account"]
-    if name == owner:
-        may = os.access(path, os.R_OK | os.W_OK | os.X_OK)
-        return [] if may else [f"{name} cannot work in {path}, which is theirs"]
-    may = any(os.access(path, mode) for mode in (os.R_OK, os.W_OK, os.X_OK))
-    return [f"{name} can look into {path}, which belongs to {owner}"] if may else []
 
 
 def prove(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -479,7 +383,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     accounts = {entry["account"] for entry in borders}
     before = None
     if commands or agents:
-        bot = Bot(parameters, env)
+        bot = BotAccount(parameters, env)
         before = remembered(parameters, bot) if agents else None
         if before:
             agents = before.agents()

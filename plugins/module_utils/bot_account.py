@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What works when it is done as the bot: its commands and its agents."""
+
+from __future__ import annotations
+
+import pwd
+from typing import TYPE_CHECKING, Any
+
+from .agent_start import fault_of_agent
+from .bounded_program import run_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMAND_SECONDS = 60
+HIDDEN = "hidden"
+
+
+class BotAccount:
+    """Who the bot is, and the environment with which it runs."""
+
+    def __init__(self, parameters: Mapping[str, Any], env: Mapping[str, str]) -> None:
+        """Learn who it is.
+
+        parameters: service_user, environment and secret_keys, as kai_proof gets them. env: what its
+        environment file gives it. Raises KeyError when there is no such account.
+        """
+        self.account = pwd.getpwnam(parameters["service_user"])
+        self.env = env
+        self.secret_keys = frozenset(parameters["secret_keys"])
+        self.environment: dict[str, str] = {
+            "HOME": self.account.pw_dir,
+            "USER": self.account.pw_name,
+            "LOGNAME": self.account.pw_name,
+            **parameters["environment"],
+        }
+
+    def fault_of_command(self, command: Mapping[str, Any]) -> str:
+        """Return what a command said when it failed, empty when it succeeded."""
+        try:
+            code, said = run_bounded(
+                command["argv"],
+                self.environment,
+                COMMAND_SECONDS,
+                errors=True,
+                account=self.account,
+            )
+        except OSError as error:
+            return str(error)
+        if code == 0:
+            return ""
+        if code is None:
+            return f"no end within {COMMAND_SECONDS} s"
+        return said.strip() or f"exit code {code}"
+
+    def fault_of_agent(self, agent: Mapping[str, Any]) -> str:
+        """Return why an agent cannot be started and ended, empty when it can."""
+        return fault_of_agent(agent, self.account, self.environment_of(agent))
+
+    def environment_of(self, agent: Mapping[str, Any]) -> dict[str, str]:
+        """Return the whole environment of an agent, without a secret."""
+        # sudo logs what passes it, so of a secret only the name is handed over
+        env = {key: HIDDEN if key in self.secret_keys else text for key, text in self.env.items()}
+        copies = {name: env[key] for name, key in agent["copies"].items() if env.get(key)}
+        # what the service has by itself wins over its file
+        return {**env, **self.environment, **agent["sets"], **copies}

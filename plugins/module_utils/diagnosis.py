@@ -1,0 +1,309 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a bot is silent: what a person would look for by hand, in the order in which it matters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from .binaries import backends_in_use, choose_binary
+from .drift import REPAIR
+from .host_status import agent_problems, service_problems
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from .configuration import Configuration
+
+# What does not work. Nothing of a later stage can be trusted while an earlier one is not well.
+STAGES = (
+    "host_vars",
+    "host",
+    "install",
+    "sudo",
+    "files",
+    "service",
+    "agents",
+    "logins",
+    "telegram",
+)
+MOST_PARTS = 6
+LAST_WORDS = 3
+_CAUSES = {
+    "host_vars": "host_vars say what cannot work, so no install can bring it to the host",
+    "host": "the host is no longer as it was when the bot was installed",
+    "install": "an install or a rollback was cut short, or its release was changed by hand",
+    "files": "it was changed by hand, or host_vars were and no install followed",
+    "agents": "the program of the agent was moved, removed or replaced",
+}
+_OF_SYSTEMD = re.compile(r"^\S+ (systemd|sudo)(\[\d+\])?: ")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that keeps a bot from its work.
+
+    stage: one of STAGES. where: the file, unit, account or program. evidence: what was seen.
+    cause: why that is likely so. fix: the command that mends it.
+    """
+
+    stage: str
+    where: str
+    evidence: str
+    cause: str
+    fix: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+def agent_checks(proofs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield commands by which the service user learns whether it could start and end each agent.
+
+    No agent is started. proofs: as module_utils/proofs.py makes them.
+    """
+    for proof in proofs:
+        argv = proof["argv"]
+        directory = proof["directory"]
+        yield {
+            "stage": "files",
+            "what": f"the bot can enter {directory}, where an agent starts",
+            "argv": ["env", f"--chdir={directory}", "true"],
+        }
+        if not proof["kill"]:
+            continue
+        account = argv[argv.index("-u") + 1]
+        # sudo tells by its exit code whether a rule allows the command (sudo(8), --list)
+        ask = ["sudo", "-n", "-l", "-u", account, "--"]
+        yield {
+            "stage": "sudo",
+            "what": f"the bot may start {argv[argv.index('--') + 1]} as {account}",
+            "argv": [*ask, *argv[argv.index("--") + 1 :]],
+        }
+        yield {
+            "stage": "sudo",
+            "what": f"the bot may end what runs as {account}",
+            "argv": [*ask, proof["kill"][-1], "-15", "1"],
+        }
+
+
+def checkup_request(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    desired: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the arguments of kai_checkup. desired: None for an invalid configuration."""
+    service_user = configuration.host["service_user"]
+    there = {name for name, account in probe["accounts"].items() if account}
+    desired = desired or {}
+    request: dict[str, Any] = {
+        "unit": contract["platforms"]["linux"]["unit"]["name"],
+        "env_file": contract["protected_files"]["env"]["path"],
+        "secret_keys": sorted(
+            {key for key, spec in contract["settings"].items() if spec.get("secret")}
+            | set(configuration.extra_env)
+        ),
+        "environment": desired.get("unit", {}).get("environment", {}),
+        "commands": [
+            *({"stage": "sudo", **proof} for proof in desired.get("proofs", ())),
+            *agent_checks(desired.get("agent_proofs", ())),
+        ],
+        "private_directories": [
+            entry for entry in desired.get("private_directories", ()) if entry["account"] in there
+        ],
+        "visudo": probe["tools"].get("visudo"),
+    }
+    return {**request, "service_user": service_user} if service_user in there else request
+
+
+def diagnosis(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    desired: Mapping[str, Any] | None,
+    status: Mapping[str, Any],
+    checkup: Mapping[str, Any],
+) -> list[Finding]:
+    """Return what keeps the bot from its work, what blocks the rest first.
+
+    status: what ``host_status`` says. checkup: the result of kai_checkup.
+    """
+    installed = probe["installed"]
+    findings = [
+        *_problems(contract, configuration, probe, status),
+        *_drift(status),
+        *_checked(contract, checkup),
+        *_logins(desired or {}, probe),
+        *_symptoms(contract, checkup["log"]),
+    ]
+    findings += _service(status, service_problems(installed), findings, checkup["log"])
+    return sorted(dict.fromkeys(findings), key=lambda finding: STAGES.index(finding.stage))
+
+
+def _problems(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    status: Mapping[str, Any],
+) -> Iterator[Finding]:
+    about_service = service_problems(probe["installed"])
+    about_agents = agent_problems(status["backends"], probe)
+    for backend in backends_in_use(configuration):
+        candidates = probe["binaries"].get(backend, [])
+        about_agents += choose_binary(contract, configuration, backend, candidates)[1]
+    for told in status["problems"]:
+        problem = Problem(**told)
+        if problem in about_service:
+            continue
+        stage = "host"
+        if problem in configuration.problems:
+            stage = "host_vars"
+        elif problem in about_agents:
+            stage = "agents"
+        yield _of_problem(stage, problem)
+
+
+def _of_problem(stage: str, problem: Problem, cause: str = "") -> Finding:
+    evidence = f"{problem.found}; expected {problem.expected}"
+    return Finding(stage, problem.where, evidence, cause or _CAUSES[stage], problem.fix)
+
+
+def _service(
+    status: Mapping[str, Any],
+    problems: Sequence[Problem],
+    others: Sequence[Finding],
+    log: Sequence[str],
+) -> Iterator[Finding]:
+    service = status["service"]
+    unit = f"{service['unit']}.service"
+    explained = any(
+        STAGES.index(finding.stage) <= STAGES.index("service") for finding in others
+    ) or bool(status["unfinished"])
+    said = [line for line in log if not _OF_SYSTEMD.match(line)][-LAST_WORDS:]
+    words = "; it said last: " + " / ".join(said) if said else ""
+    for problem in problems:
+        if problem.where != unit:
+            yield _of_problem("install", problem)
+        elif not service["enabled"] and "enabled" in problem.found:
+            cause = "somebody disabled it, so the bot does not come back after a boot"
+            yield _of_problem("service", problem, cause)
+        elif service["release"] and service["release"] in problem.found:
+            cause = "another release was put in place without a restart"
+            yield _of_problem("service", problem, cause)
+        else:
+            restarts = service["restarts"]
+            again = f", and was started again {restarts} times" if restarts else ""
+            evidence = f"{problem.found}{again}{words}"
+            if explained:
+                cause, fix = "what stands elsewhere in this list", f"systemctl restart {unit}"
+                fix = f"mend that first; then {fix}"
+            elif not service["active"]:
+                cause, fix = "somebody stopped it", f"systemctl start {unit}"
+            else:
+                cause = "the bot ends, hangs or fails by itself, which its log may explain"
+                fix = f"journalctl --unit {unit}; then systemctl restart {unit}"
+            yield Finding("service", unit, evidence, cause, fix)
+    for told in status["unknown"]:
+        problem = Problem(**told)
+        if "process" in problem.where:
+            yield _of_problem("service", problem, "the live release is younger than the process")
+
+
+def _drift(status: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield one finding for each file, and one for everything else that the same command mends."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for told in status["drift"]:
+        path, _, part = told["where"].partition(": ")
+        text = f"{told['found']}, expected {told['expected']}"
+        groups.setdefault((path, told["fix"]), []).append(f"{part}: {text}" if part else text)
+    for (path, fix), parts in groups.items():
+        more = len(parts) - MOST_PARTS
+        shown = parts[:MOST_PARTS] + ([f"and {more} more"] if more > 0 else [])
+        yield Finding("files", path, "; ".join(shown), _CAUSES["files"], fix)
+
+
+def _checked(contract: Mapping[str, Any], checkup: Mapping[str, Any]) -> Iterator[Finding]:
+    rules = contract["sudoers"]["path"]
+    if checkup["policy"]:
+        yield Finding(
+            "sudo",
+            "the sudo policy of the host",
+            f"visudo: {checkup['policy']}",
+            "a file of the policy was edited without visudo, so sudo may ignore it or all of them",
+            "mend what visudo names; visudo --check judges it again",
+        )
+    for fault in checkup["faults"]:
+        of_sudo = fault["stage"] == "sudo"
+        yield Finding(
+            fault["stage"],
+            rules if of_sudo else fault["argv"][1].partition("=")[2],
+            f"not so: {fault['what']}: {fault['said']} ({' '.join(fault['argv'])})",
+            "the rule for it is missing, or another one overrides it"
+            if of_sudo
+            else _CAUSES["files"],
+            REPAIR,
+        )
+    for trespass in checkup["trespasses"]:
+        yield Finding("files", "directories of people", trespass, _CAUSES["files"], REPAIR)
+
+
+def _logins(desired: Mapping[str, Any], probe: Mapping[str, Any]) -> Iterator[Finding]:
+    for login in desired.get("logins", ()):
+        where = f"the login of {login['account']}"
+        if login["logged_in"] is None and probe["accounts"].get(login["account"]):
+            evidence = f"{login['backend']} does not tell whether {login['account']} is logged in"
+            cause = "its program does not run, or hangs"
+            yield Finding("logins", where, evidence, cause, "kai-ansible logins --check")
+        elif login["logged_in"] is False:
+            evidence = f"{login['backend']} says that {login['account']} is not logged in"
+            cause = "nobody ever logged in as that account, or its login has ended"
+            yield Finding("logins", where, evidence, cause, login["line"])
+    for entry in desired.get("logins_by_key", ()):
+        if entry["is_there"] is False:
+            yield Finding(
+                "logins",
+                f"the key {entry['key']}",
+                f"{entry['backend']} of {entry['account']} needs it, and the host does not have it",
+                "host_vars got it later than the last install, or it was removed by hand",
+                REPAIR,
+            )
+
+
+def _symptoms(contract: Mapping[str, Any], log: Sequence[str]) -> Iterator[Finding]:
+    """Yield each symptom of the contract with the last line that shows it."""
+    seen: dict[int, list[str]] = {}
+    for line in log:
+        number = next(
+            (
+                number
+                for number, symptom in enumerate(contract["symptoms"])
+                if re.search(symptom["pattern"], line)
+            ),
+            None,
+        )
+        if number is not None:
+            seen.setdefault(number, []).append(line)
+    for number, lines in seen.items():
+        symptom = contract["symptoms"][number]
+        times = f" ({len(lines)} lines like this)" if len(lines) > 1 else ""
+        yield Finding(
+            symptom["stage"],
+            "the log of the bot",
+            f"{lines[-1]}{times}",
+            symptom["cause"],
+            symptom["fix"],
+        )
+
+
+def in_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return findings for whoever reads what Ansible prints."""
+    return [
+        f"{finding.where}: {finding.evidence}. Likely cause: {finding.cause}. Fix: {finding.fix}"
+        for finding in findings
+    ]
