@@ -65,7 +65,7 @@ def _findings(host: str, target: Target, outcome: Outcome, api: str | None) -> l
         Finding(**{name: masked(text, target.secrets) for name, text in told.items()})
         for told in outcome.reports[host]["findings"]
     ]
-    return findings + (_about_token(_token(host, target), api) if api else [])
+    return findings + (about_token(_token(host, target), api) if api else [])
 
 
 def _token(host: str, target: Target) -> Any:
@@ -77,7 +77,8 @@ def _token(host: str, target: Target) -> Any:
     return variables.get(variable(SETTING))
 
 
-def _about_token(token: Any, api: str) -> list[Finding]:
+def about_token(token: Any, api: str) -> list[Finding]:
+    """Return what Telegram has against a token. api: the base URL of the Bot API."""
     if not isinstance(token, str) or not token:
         return []
     answer = ask(api, token)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from .binaries import backends_in_use, choose_binary
 from .drift import REPAIR
-from .host_status import agent_problems, service_problems
+from .host_status import agent_problems, outdated, service_problems
+from .installs import not_enabled
 from .problems import Problem
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def diagnosis(
         *_logins(desired or {}, probe),
         *_symptoms(contract, checkup["log"]),
     ]
-    findings += _service(status, service_problems(installed), findings, checkup["log"])
+    findings += _service(installed, status["unknown"], findings, checkup["log"])
     return sorted(dict.fromkeys(findings), key=lambda finding: STAGES.index(finding.stage))
 
 
@@ -175,44 +176,55 @@ def _of_problem(stage: str, problem: Problem, cause: str = "") -> Finding:
 
 
 def _service(
-    status: Mapping[str, Any],
-    problems: Sequence[Problem],
+    installed: Mapping[str, Any],
+    unknown: Sequence[Mapping[str, str]],
     others: Sequence[Finding],
     log: Sequence[str],
 ) -> Iterator[Finding]:
-    service = status["service"]
+    service = installed["service"]
     unit = f"{service['unit']}.service"
     explained = any(
         STAGES.index(finding.stage) <= STAGES.index("service") for finding in others
-    ) or bool(status["unfinished"])
-    said = [line for line in log if not _OF_SYSTEMD.match(line)][-LAST_WORDS:]
-    words = "; it said last: " + " / ".join(said) if said else ""
-    for problem in problems:
-        if problem.where != unit:
-            yield _of_problem("install", problem)
-        elif not service["enabled"] and "enabled" in problem.found:
+    ) or bool(installed["unfinished"])
+    for problem in service_problems(installed):
+        if problem == not_enabled(service):
             cause = "somebody disabled it, so the bot does not come back after a boot"
             yield _of_problem("service", problem, cause)
-        elif service["release"] and service["release"] in problem.found:
+        elif problem == outdated(installed):
             cause = "another release was put in place without a restart"
             yield _of_problem("service", problem, cause)
+        elif problem.where == unit:
+            cause, fix = _why(service, explained=explained)
+            yield Finding("service", unit, _words(problem, service, log), cause, fix)
         else:
-            restarts = service["restarts"]
-            again = f", and was started again {restarts} times" if restarts else ""
-            evidence = f"{problem.found}{again}{words}"
-            if explained:
-                cause, fix = "what stands elsewhere in this list", f"systemctl restart {unit}"
-                fix = f"mend that first; then {fix}"
-            elif not service["active"]:
-                cause, fix = "somebody stopped it", f"systemctl start {unit}"
-            else:
-                cause = "the bot ends, hangs or fails by itself, which its log may explain"
-                fix = f"journalctl --unit {unit}; then systemctl restart {unit}"
-            yield Finding("service", unit, evidence, cause, fix)
-    for told in status["unknown"]:
+            yield _of_problem("install", problem)
+    for told in unknown:
         problem = Problem(**told)
-        if "process" in problem.where:
-            yield _of_problem("service", problem, "the live release is younger than the process")
+        if problem.where.startswith("process "):
+            cause = "the bot was not started again after the last install"
+            yield _of_problem("service", problem, cause)
+
+
+def _why(service: Mapping[str, Any], *, explained: bool) -> tuple[str, str]:
+    """Return why a bot does not run or answer, and what mends it."""
+    unit = f"{service['unit']}.service"
+    if explained:
+        again = f"mend that first; then systemctl restart {unit}"
+        return "what stands elsewhere in this list", again
+    if service["state"] == "inactive":
+        # however the bot ends by itself, systemd starts it again
+        return "somebody stopped it", f"systemctl start {unit}"
+    look = f"journalctl --unit {unit}; then systemctl restart {unit}"
+    return "the bot ends, hangs or fails by itself, which its log may explain", look
+
+
+def _words(problem: Problem, service: Mapping[str, Any], log: Sequence[str]) -> str:
+    """Return what was seen of a bot that does not run or answer, its last words included."""
+    said = [line for line in log if not _OF_SYSTEMD.match(line)][-LAST_WORDS:]
+    restarts = service["restarts"]
+    again = f", and was started again {restarts} times" if restarts else ""
+    last = "; it said last: " + " / ".join(said) if said else ""
+    return f"{problem.found}{again}{last}"
 
 
 def _drift(status: Mapping[str, Any]) -> Iterator[Finding]:

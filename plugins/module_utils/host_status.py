@@ -114,15 +114,19 @@ def service_problems(installed: Mapping[str, Any]) -> list[Problem]:
             )
         )
     if service["release"] and service["release"] != installed["live"]:
-        problems.append(
-            Problem(
-                f"{service['unit']}.service",
-                f"a process of release {service['release']}",
-                f"one of the live release {installed['live']}",
-                f"systemctl restart {service['unit']}.service",
-            )
-        )
+        problems.append(outdated(installed))
     return problems
+
+
+def outdated(installed: Mapping[str, Any]) -> Problem:
+    """Return the problem of a bot that was started from another release than the live one."""
+    service = installed["service"]
+    return Problem(
+        f"{service['unit']}.service",
+        f"a process of release {service['release']}",
+        f"one of the live release {installed['live']}",
+        f"systemctl restart {service['unit']}.service",
+    )
 
 
 def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Problem]:

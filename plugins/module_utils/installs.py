@@ -155,6 +155,12 @@ def _refused(where: str, found: str, expected: str, fix: str) -> Choice:
     return Choice(None, None, None, [Problem(where, found, expected, fix)])
 
 
+def not_enabled(service: Mapping[str, Any]) -> Problem:
+    """Return the problem of a unit that does not start at boot."""
+    name = f"{service['unit']}.service"
+    return Problem(name, "not enabled", "a unit that starts at boot", f"systemctl enable {name}")
+
+
 def judged(status: Mapping[str, Any]) -> list[Problem]:
     """Return what is not well on a host. status: the result of kai_status."""
     problems = []
@@ -192,9 +198,7 @@ def judged(status: Mapping[str, Any]) -> list[Problem]:
             )
         )
     if not service["enabled"]:
-        problems.append(
-            Problem(name, "not enabled", "a unit that starts at boot", f"systemctl enable {name}")
-        )
+        problems.append(not_enabled(service))
     # without privilege nobody knows the releases
     states = {release["id"]: release["state"] for release in status["releases"] or ()}
     state = states.get(status["live"], "nothing")

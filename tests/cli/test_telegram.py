@@ -1,46 +1,22 @@
 """config --online, before a stand-in for Telegram's Bot API."""
 
-import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 
 import pytest
 
+from tests.cli.bot_api import serving
 from tests.cli.desk import REVIEW, TOKEN, Desk
 
 UNKNOWN = TOKEN.swapcase()
-BOT = {"id": 123456789, "is_bot": True, "first_name": "Kai", "username": "kai_of_ada_bot"}
-
-
-class BotApi(BaseHTTPRequestHandler):
-    """A stand-in for api.telegram.org that knows one bot."""
-
-    asked: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        known = self.path == f"/bot{TOKEN}/getMe"
-        answer = {"ok": True, "result": BOT} if known else {"ok": False, "error_code": 401}
-        self.send_response(200 if known else 401)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
 def bot_api(desk: Desk) -> Iterator[list[str]]:
     """The paths that the stand-in is asked for; the desk's wizard finds it."""
-    BotApi.asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), BotApi) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        desk.variables["KAI_ANSIBLE_TELEGRAM_API"] = f"http://127.0.0.1:{server.server_port}/"
-        yield BotApi.asked
-        server.shutdown()
+    with serving() as (address, asked):
+        desk.variables["KAI_ANSIBLE_TELEGRAM_API"] = address
+        yield asked
 
 
 def configure(desk: Desk, token: str, *arguments: str) -> tuple[int, str]:

@@ -27,6 +27,8 @@ PROVEN_BY = {
     "make install": "tests/issue_486",
     "make install CODEX_BIN=/opt/agents/codex": "tests/issue_486",
     "make logins": "tests/issue_486",
+    "make doctor": "tests/machine/test_doctor.py",
+    "make show": "tests/machine/test_doctor.py",
     "make rollback": "tests/machine/test_rollback.py",
     "make uninstall": "tests/machine/test_uninstall.py",
     "make status": "tests/machine/test_rollback.py",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine.test_doctor import CASES
+
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"\| ([A-Z]\d+) \| [^|]+ \| [^|]+ \| (.+) \|")
 NODE = re.compile(r"`((?:tests|molecule)/[^`]+\.py)::([^`]+)`")
@@ -76,3 +78,9 @@ def test_every_test_that_a_row_names_exists(answers: list[tuple[str, str]]) -> N
 def test_nothing_else_looks_like_a_test(answers: list[tuple[str, str]]) -> None:
     for name, answer in answers:
         assert answer.count("::test_") == len(NODE.findall(answer)), name
+
+
+def test_doctor_plants_the_rows_that_name_it_and_no_others(answers: list[tuple[str, str]]) -> None:
+    named = [name for name, answer in answers if "tests/machine/test_doctor.py::test_it" in answer]
+    planted = {row for case in CASES for row in case.rows}
+    assert planted == set(named)

@@ -1,0 +1,156 @@
+"""What is said about a silent bot. tests/machine/test_doctor.py plants it on a real host."""
+
+import socket
+from typing import Any
+
+import pytest
+from samples import TOKEN, probe, user, variables
+from test_host_status import SERVICE, installed
+
+from kai_ansible.doctor import about_token
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.diagnosis import STAGES, Finding, checkup_request, diagnosis
+from kai_ansible.rules.host_status import host_status
+from kai_ansible.rules.plan import desired_state
+from tests.cli.bot_api import serving
+
+Contract = dict[str, Any]
+WELL: dict[str, Any] = {"faults": [], "trespasses": [], "policy": "", "log": []}
+CRASHED = {**SERVICE, "state": "activating", "pid": None, "restarts": 4}
+STOPPED = {**SERVICE, "active": False, "state": "inactive", "pid": None}
+GIVEN_UP = {**STOPPED, "state": "failed"}
+SYSTEMD = "2026-01-02T03:04:05+0000 systemd[1]: kai.service: Scheduled restart job"
+
+
+def found(
+    contract: Contract,
+    *people: dict[str, Any],
+    checkup: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+    seen: dict[str, Any] | None = None,
+    **more: Any,
+) -> list[Finding]:
+    """Return what is found on a host, where alice runs claude unless something else is said."""
+    read = read_configuration(contract, variables(*people, **(settings or {})))
+    looked = probe(
+        installed=installed(**more),
+        logins=[{"account": "alice", "backend": "claude", "logged_in": True}],
+        **(seen or {}),
+    )
+    for candidates in looked["binaries"].values():
+        for candidate in candidates:
+            candidate.setdefault("version", "1.0")
+    desired = None if read.problems else desired_state(contract, read, looked)
+    status = host_status(contract, read, looked, desired, [], lambda text: {})
+    return diagnosis(contract, read, looked, desired, status, {**WELL, **(checkup or {})})
+
+
+def log(*lines: str) -> dict[str, Any]:
+    return {"log": [f"2026-01-02T03:04:05+0000 python[7]: {line}" for line in lines]}
+
+
+def test_of_a_host_that_is_well_nothing_is_found(contract: Contract) -> None:
+    assert found(contract) == []
+
+
+def test_every_symptom_is_found_in_its_example_and_no_earlier_one(contract: Contract) -> None:
+    for symptom in contract["symptoms"]:
+        [finding] = found(contract, checkup=log("INFO kai: listening", symptom["example"]))
+        assert (finding.stage, finding.cause) == (symptom["stage"], symptom["cause"])
+        assert symptom["example"] in finding.evidence
+
+
+def test_the_last_line_of_a_symptom_is_shown_and_how_many_there_are(contract: Contract) -> None:
+    [finding] = found(contract, checkup=log(*["sudo: a password is required"] * 3, "fine"))
+    assert finding.evidence.endswith("sudo: a password is required (3 lines like this)")
+
+
+def test_what_blocks_the_rest_comes_first(contract: Contract) -> None:
+    findings = found(
+        contract,
+        service=STOPPED,
+        seen={"port": ["process 9 of bob (nc)"], "binaries": {"claude": []}},
+        checkup={
+            **log("telegram.error.NetworkError"),
+            "faults": [
+                {"stage": "sudo", "what": "the bot reads it", "argv": ["sudo"], "said": "no"}
+            ],
+        },
+    )
+    stages = [finding.stage for finding in findings]
+    assert stages == sorted(stages, key=STAGES.index)
+    assert stages == ["host", "sudo", "service", "agents", "telegram"]
+
+
+def test_host_vars_that_are_invalid_are_told_before_anything_else(contract: Contract) -> None:
+    first, *_ = found(contract, settings={"WEBHOOK_PORT": 70000}, service=CRASHED)
+    assert (first.stage, first.where) == ("host_vars", "kai_install_webhook_port")
+
+
+@pytest.mark.parametrize(
+    ("service", "said", "cause", "fix"),
+    [
+        (STOPPED, ["INFO stopped"], "somebody stopped it", "systemctl start kai.service"),
+        (GIVEN_UP, ["RuntimeError: x"], "by itself", "journalctl"),
+        (CRASHED, ["ERROR it ended"], "by itself", "journalctl"),
+        (CRASHED, ["Address already in use"], "elsewhere in this list", "mend that first"),
+    ],
+)
+def test_why_a_bot_does_not_run(
+    contract: Contract, service: dict[str, Any], said: list[str], cause: str, fix: str
+) -> None:
+    checkup = log(*said)
+    checkup["log"].append(SYSTEMD)
+    findings = found(contract, service=service, health=None, checkup=checkup)
+    [finding] = [one for one in findings if one.where == "kai.service"]
+    assert cause in finding.cause
+    assert fix in finding.fix
+    assert all(line in finding.evidence for line in said)
+    assert "systemd[1]" not in finding.evidence
+
+
+def test_nothing_is_started_to_learn_what_the_bot_may_do(contract: Contract) -> None:
+    people = [
+        user(1, "Ada", os_user="alice"),
+        user(2, "Cem", agent_backend="goose", llm_provider="ollama", model="llama"),
+    ]
+    read = read_configuration(contract, variables(*people))
+    looked = probe(installed=installed())
+    request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
+    commands = [command["argv"] for command in request["commands"]]
+    for argv in commands:
+        asks = argv[:4] == ["sudo", "-n", "-l", "-u"]
+        assert asks or argv[:3] == ["sudo", "-n", "cat"] or argv[0] == "env"
+    assert ["sudo", "-n", "-l", "-u", "alice", "--", "claude"] in [one[:7] for one in commands]
+    assert request["service_user"] == "kai"
+
+
+def test_without_the_account_of_the_service_nothing_is_run(contract: Contract) -> None:
+    read = read_configuration(contract, variables())
+    looked = probe(installed=installed())
+    looked["accounts"] = {"kai": None, "alice": None}
+    request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
+    assert "service_user" not in request
+    assert request["private_directories"] == []
+
+
+def test_a_file_is_told_once_with_the_first_of_what_differs(contract: Contract) -> None:
+    changes = [
+        {"path": f"/var/lib/kai/{name}", "before": "kai 0700", "after": "alice 0700"}
+        for name in ("a", "b")
+    ]
+    findings = found(contract, layout={"changes": changes, "unseen": [], "refused": []})
+    assert {finding.where for finding in findings} >= {"/var/lib/kai/a", "/var/lib/kai/b"}
+
+
+def test_what_telegram_says_about_a_token() -> None:
+    with serving() as (address, _):
+        assert about_token(TOKEN, address.rstrip("/")) == []
+        [refused] = about_token(TOKEN.swapcase(), address.rstrip("/"))
+    assert "refuses it (401" in refused.evidence
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = taken.getsockname()[1]
+    [silent] = about_token(TOKEN, f"http://127.0.0.1:{closed}")
+    assert "could not be asked" in silent.evidence
+    assert TOKEN not in refused.evidence + silent.evidence
+    assert about_token(None, "http://127.0.0.1:1") == []
