@@ -1,4 +1,4 @@
-"""What doctor says of a bot that is silent: one thing after the other is planted on a real host.
+"""What doctor says of a bot that is silent: what makes it so is planted on a real host.
 
 The rows are those of docs/operator-pain.md that can come about under Kai 1.x on a host that was
 installed once.
@@ -71,153 +71,189 @@ RULES = "/etc/sudoers.d/kai"
 INSTALL = "kai-ansible install"
 BY_HAND = "changed by hand"
 
-CASES = [
-    Case(
-        ("S1", "S2"),
-        f"sed -i '/cat \\/etc\\/kai\\/users.yaml/d' {RULES}",
-        *(RULES, "the bot reads /etc/kai/users.yaml: sudo: ", "the rule", INSTALL),
-    ),
-    Case(
-        ("S3", "O2"),
-        f"sed -i '/NOPASSWD: .*codex$/d' {RULES}",
-        *(RULES, "the bot may start /usr/local/bin/codex as alice", "the rule", INSTALL),
-    ),
-    Case(
-        ("S4",),
-        f"sed -i '/^Defaults.*env_keep/d' {RULES}",
-        *(RULES, "env_keep", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("S6",),
-        "sed -i 's/os_user: alice/os_user: kai/' /etc/kai/users.yaml",
-        *("/etc/kai/users.yaml", "Ada (1): os_user: kai, expected alice", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("S7",),
-        "chmod 0700 /var/lib/kai/home/1",
-        *("/var/lib/kai/home/1", "the bot can enter /var/lib/kai/home/1", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("S8",),
-        f"sed -i '/NOPASSWD: .*kill/d' {RULES}",
-        *(RULES, "the bot may end what runs as alice", "the rule", INSTALL),
-    ),
-    Case(
-        ("S9",),
-        f"echo 'kai ALL=(bob) NOPASSWD: /usr/local/bin/claude' >>{RULES}",
-        *(RULES, "kai ALL=(bob) NOPASSWD: /usr/local/bin/claude", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("S10",),
-        "echo 'kai ALL=(' >/etc/sudoers.d/zz; chmod 0440 /etc/sudoers.d/zz",
-        *("the sudo policy", "/etc/sudoers.d/zz", "without visudo", "visudo --check"),
-        undo="rm /etc/sudoers.d/zz",
-    ),
-    Case(
-        ("U3",),
-        "echo 'users: [' >/etc/kai/users.yaml",
-        *("/etc/kai/users.yaml", "Ada (1): name: nothing", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("U4",),
-        "chown kai /var/lib/kai/memory/1",
-        *("directories of people", "alice cannot work in", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("U5",),
-        "printf -- '- {telegram_id: 7, name: Cyd, os_user: bob}\\n' >>/etc/kai/users.yaml",
-        *("/etc/kai/users.yaml", "Cyd (7): os_user", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("U6",),
-        "sed -i 's/^alice:/alice-of-then:/' /etc/passwd",
-        *("os_user", "'alice', which is no account", "no longer as it was", "useradd"),
-    ),
-    Case(
-        ("U7",),
-        'sed -i "s/^alice:x:[0-9]*:/alice:x:$(id -u kai):/" /etc/passwd',
-        *("os_user", "the same UID as kai", "no longer as it was", "name another account"),
-    ),
-    Case(
-        ("U8", "U9"),
-        "rm /home/alice/.codex/auth.json",
-        *("the login of alice", "alice is not logged in", "nobody ever logged in", "codex login"),
-    ),
-    Case(
-        ("U12",),
-        "rm -r /var/lib/kai/preferences/1",
-        *("/var/lib/kai/preferences/1", "nothing, expected", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("O2",),
-        "mv /usr/local/bin/codex /usr/local/bin/codex-of-then",
-        *("codex", "/usr/local/bin/codex does not exist", "moved, removed", "CODEX_BIN="),
-        undo="mv /usr/local/bin/codex-of-then /usr/local/bin/codex",
-    ),
-    Case(
-        ("L5",),
-        "systemctl disable kai.service",
-        *("kai.service", "not enabled", "after a boot", "systemctl enable kai.service"),
-        undo="systemctl enable kai.service",
-    ),
-    Case(
-        ("L7",),
-        "chmod 0644 /etc/kai/users.yaml",
-        *("/etc/kai/users.yaml", "0:0 0644, expected 0:0 0600", BY_HAND, INSTALL),
-    ),
-    Case(
-        ("L8",),
-        "mkdir -p /opt/kai/installs/pending; echo '" + JOURNAL + "' "
-        ">/opt/kai/installs/pending/journal.json",
-        *("the last install", "neither proven nor taken back", "cut short", "kai-ansible rollback"),
-        undo="rm -r /opt/kai/installs/pending",
-    ),
-    Case(
-        ("O5",),
-        "sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"gpt-5.4\"/' /etc/kai/env",
-        *("/etc/kai/env", "DEFAULT_MODEL: another value", BY_HAND, INSTALL),
-    ),
+# what is planted together is told apart; what would hide another thing is planted alone
+LOOKS = [
+    [
+        Case(
+            ("S1", "S2"),
+            f"sed -i '/cat \\/etc\\/kai\\/users.yaml/d' {RULES}",
+            *(RULES, "the bot reads /etc/kai/users.yaml: sudo: ", "the rule", INSTALL),
+        ),
+        Case(
+            ("S3", "O2"),
+            f"sed -i '/NOPASSWD: .*codex$/d' {RULES}",
+            *(RULES, "the bot may start /usr/local/bin/codex as alice", "the rule", INSTALL),
+        ),
+        Case(
+            ("S8",),
+            f"sed -i '/NOPASSWD: .*kill/d' {RULES}",
+            *(RULES, "the bot may end what runs as alice", "the rule", INSTALL),
+        ),
+        Case(
+            ("L5",),
+            "systemctl disable kai.service",
+            *("kai.service", "not enabled", "after a boot", "systemctl enable kai.service"),
+            undo="systemctl enable kai.service",
+        ),
+        Case(
+            ("L7",),
+            "chmod 0644 /etc/kai/users.yaml",
+            *("/etc/kai/users.yaml", "0:0 0644, expected 0:0 0600", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("U8", "U9"),
+            "rm /home/alice/.codex/auth.json",
+            *(
+                "the login of alice",
+                "alice is not logged in",
+                "nobody ever logged in",
+                "codex login",
+            ),
+        ),
+    ],
+    [
+        Case(
+            ("S4",),
+            f"sed -i '/^Defaults.*env_keep/d' {RULES}",
+            *(RULES, "env_keep", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("S9",),
+            f"echo 'kai ALL=(bob) NOPASSWD: /usr/local/bin/claude' >>{RULES}",
+            *(RULES, "kai ALL=(bob) NOPASSWD: /usr/local/bin/claude", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("U4",),
+            "chown kai /var/lib/kai/memory/1",
+            *("directories of people", "alice cannot work in", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("U5",),
+            "printf -- '- {telegram_id: 7, name: Cyd, os_user: bob}\\n' >>/etc/kai/users.yaml",
+            *("/etc/kai/users.yaml", "Cyd (7): os_user", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("O5",),
+            "sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"gpt-5.4\"/' /etc/kai/env",
+            *("/etc/kai/env", "DEFAULT_MODEL: another value", BY_HAND, INSTALL),
+        ),
+    ],
+    [
+        Case(
+            ("S6",),
+            "sed -i 's/os_user: alice/os_user: kai/' /etc/kai/users.yaml",
+            *("/etc/kai/users.yaml", "Ada (1): os_user: kai, expected alice", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("S7",),
+            "chmod 0700 /var/lib/kai/home/1",
+            *("/var/lib/kai/home/1", "the bot can enter /var/lib/kai/home/1", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("S10",),
+            "echo 'kai ALL=(' >/etc/sudoers.d/zz; chmod 0440 /etc/sudoers.d/zz",
+            *("the sudo policy", "/etc/sudoers.d/zz", "without visudo", "visudo --check"),
+            undo="rm /etc/sudoers.d/zz",
+        ),
+        Case(
+            ("U12",),
+            "rm -r /var/lib/kai/preferences/1",
+            *("/var/lib/kai/preferences/1", "nothing, expected", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("L8",),
+            "mkdir -p /opt/kai/installs/pending; echo '" + JOURNAL + "' "
+            ">/opt/kai/installs/pending/journal.json",
+            *(
+                "the last install",
+                "neither proven nor taken back",
+                "cut short",
+                "kai-ansible rollback",
+            ),
+            undo="rm -r /opt/kai/installs/pending",
+        ),
+    ],
+    [
+        Case(
+            ("U3",),
+            "echo 'users: [' >/etc/kai/users.yaml",
+            *("/etc/kai/users.yaml", "Ada (1): name: nothing", BY_HAND, INSTALL),
+        ),
+        Case(
+            ("O2",),
+            "mv /usr/local/bin/codex /usr/local/bin/codex-of-then",
+            *("codex", "/usr/local/bin/codex does not exist", "moved, removed", "CODEX_BIN="),
+            undo="mv /usr/local/bin/codex-of-then /usr/local/bin/codex",
+        ),
+    ],
+    [
+        Case(
+            ("U6",),
+            "sed -i 's/^alice:/alice-of-then:/' /etc/passwd",
+            *("os_user", "'alice', which is no account", "no longer as it was", "useradd"),
+        ),
+    ],
+    [
+        Case(
+            ("U7",),
+            'sed -i "s/^alice:x:[0-9]*:/alice:x:$(id -u kai):/" /etc/passwd',
+            *("os_user", "the same UID as kai", "no longer as it was", "name another account"),
+        ),
+    ],
     # from here on the bot is down, or does not answer
-    Case(
-        ("L1",),
-        "systemctl stop kai.service",
-        *("kai.service", "not running", "somebody stopped it", "systemctl start kai.service"),
-        restarts=True,
-    ),
-    Case(
-        ("L2", "O1"),
-        f"echo 'KAI_STANDIN_CRASH_AT_IMPORT=1' >>/etc/kai/env; {RESTART} || true; {ENDED}",
-        *("kai.service", "RuntimeError: stand-in fault", "elsewhere", "systemctl restart kai"),
-        restarts=True,
-    ),
-    Case(
-        ("L2", "L3", "O3"),
-        f"echo 'KAI_STANDIN_NEVER_LISTEN=1' >>/etc/kai/env; {RESTART}",
-        *("kai.service", "no answer; it said last: ", "elsewhere", "systemctl restart kai"),
-        restarts=True,
-    ),
-    Case(
-        ("L4",),
-        "systemctl stop kai.service; systemd-run --quiet --unit=stranger --uid=bob "
-        "python3 -m http.server 8080 --bind 127.0.0.1; "
-        f"{ANSWERS.replace('/health', '/')} systemctl start kai.service; {ENDED}",
-        *("webhook_port", "held by process", "no longer as it was", "stop it on the host"),
-        undo="systemctl stop stranger.service",
-        restarts=True,
-    ),
-    Case(
-        ("L9",),
-        f"sed -i 's/^WEBHOOK_PORT=.*/WEBHOOK_PORT=\"80a80\"/' /etc/kai/env; {RESTART}; {ENDED}",
-        *("the log of the bot", "'80a80'", "has to be a number", INSTALL),
-        restarts=True,
-    ),
-    Case(
-        ("M1", "M2"),
-        f"sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"sonnet\"/' /etc/kai/env; {RESTART}; {ENDED}",
-        *("the log of the bot", "'sonnet' is not valid for codex", "does not fit", "models"),
-        restarts=True,
-    ),
+    [
+        Case(
+            ("L1",),
+            "systemctl stop kai.service",
+            *("kai.service", "not running", "somebody stopped it", "systemctl start kai.service"),
+            restarts=True,
+        ),
+    ],
+    [
+        Case(
+            ("L2", "O1"),
+            f"echo 'KAI_STANDIN_CRASH_AT_IMPORT=1' >>/etc/kai/env; {RESTART} || true; {ENDED}",
+            *("kai.service", "RuntimeError: stand-in fault", "elsewhere", "systemctl restart kai"),
+            restarts=True,
+        ),
+    ],
+    [
+        Case(
+            ("L2", "L3", "O3"),
+            f"echo 'KAI_STANDIN_NEVER_LISTEN=1' >>/etc/kai/env; {RESTART}",
+            *("kai.service", "no answer; it said last: ", "elsewhere", "systemctl restart kai"),
+            restarts=True,
+        ),
+    ],
+    [
+        Case(
+            ("L4",),
+            "systemctl stop kai.service; systemd-run --quiet --unit=stranger --uid=bob "
+            "python3 -m http.server 8080 --bind 127.0.0.1; "
+            f"{ANSWERS.replace('/health', '/')} systemctl start kai.service; {ENDED}",
+            *("webhook_port", "held by ", "no longer as it was", "stop it on the host"),
+            undo="systemctl stop stranger.service",
+            restarts=True,
+        ),
+    ],
+    [
+        Case(
+            ("L9",),
+            f"sed -i 's/^WEBHOOK_PORT=.*/WEBHOOK_PORT=\"80a80\"/' /etc/kai/env; {RESTART}; {ENDED}",
+            *("the log of the bot", "'80a80'", "has to be a number", INSTALL),
+            restarts=True,
+        ),
+    ],
+    [
+        Case(
+            ("M1", "M2"),
+            f"sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"sonnet\"/' /etc/kai/env; {RESTART}; {ENDED}",
+            *("the log of the bot", "'sonnet' is not valid for codex", "does not fit", "models"),
+            restarts=True,
+        ),
+    ],
 ]
+CASES = [case for look in LOOKS for case in look]
 
 
 @pytest.fixture(scope="module")
@@ -267,21 +303,25 @@ def test_show_tells_the_same_host_without_people_and_secrets(site: Site) -> None
         assert str(private) not in done.text
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case.rows))
-def test_it_is_said_what_is_wrong_why_and_what_mends_it(site: Site, case: Case) -> None:
-    site.machine.run(["sh", "-ec", case.plant])
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: "-".join(case.rows[0] for case in look))
+def test_it_is_said_what_is_wrong_why_and_what_mends_it(site: Site, look: list[Case]) -> None:
+    for case in look:
+        site.machine.run(["sh", "-ec", case.plant])
     try:
         found = findings(site, 3)
     finally:
-        undo = f"{case.undo}\n{RESTORE}\n{f'{RESTART}{chr(10)}{ANSWERS}' if case.restarts else ''}"
-        site.machine.run(["sh", "-ec", undo])
-    told = [
-        finding
-        for finding in found
-        if case.where in finding["where"] and case.evidence in finding["evidence"]
-    ]
-    assert told, found
-    assert any(case.cause in one["cause"] and case.fix in one["fix"] for one in told), told
+        undo = [*(case.undo for case in look), RESTORE]
+        if any(case.restarts for case in look):
+            undo += [RESTART, ANSWERS]
+        site.machine.run(["sh", "-ec", "\n".join(undo)])
+    for case in look:
+        told = [
+            finding
+            for finding in found
+            if case.where in finding["where"] and case.evidence in finding["evidence"]
+        ]
+        assert told, (case, found)
+        assert any(case.cause in one["cause"] and case.fix in one["fix"] for one in told), told
 
 
 def test_P5_without_a_network_it_is_said_and_with_it_the_bot_comes_back_by_itself(
