@@ -164,10 +164,13 @@ def checkup_request(
     given: Any, contract: Any, probe: Any, users_file: str | None = None
 ) -> dict[str, Any]:
     """Return the arguments for kai_checkup. probe: what ``status_request`` asked for."""
-    contract, probe = plain(contract), plain(probe)
-    read = _configuration(contract, plain(given), users_file)
+    contract, probe, given = plain(contract), plain(probe), plain(given)
+    read = _configuration(contract, given, users_file)
     desired = None if read.problems else plan.desired_state(contract, read, probe)
-    return doctor.checkup_request(contract, read, probe, desired)
+    extra = given.get("kai_install_secret_extra_env")
+    # one that is no mapping is among the problems
+    secrets = extra if isinstance(extra, dict) else ()
+    return doctor.checkup_request(contract, read, probe, desired, secrets)
 
 
 def diagnosis(

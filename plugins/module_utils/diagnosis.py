@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .binaries import backends_in_use, choose_binary
 from .drift import REPAIR
-from .host_status import agent_problems, outdated, service_problems
+from .host_status import agent_problems, foreign_listener, outdated, service_problems
 from .installs import not_enabled
 from .problems import Problem
 
@@ -37,7 +37,7 @@ LAST_WORDS = 3
 _CAUSES = {
     "host_vars": "host_vars say what cannot work, so no install can bring it to the host",
     "host": "the host is no longer as it was when the bot was installed",
-    "install": "an install or a rollback was cut short, or its release was changed by hand",
+    "install": "no install came to its end, or what it made was removed by hand",
     "files": "it was changed by hand, or host_vars were and no install followed",
     "agents": "the program of the agent was moved, removed or replaced",
 }
@@ -98,8 +98,13 @@ def checkup_request(
     configuration: Configuration,
     probe: Mapping[str, Any],
     desired: Mapping[str, Any] | None,
+    extra_secrets: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Return the arguments of kai_checkup. desired: None for an invalid configuration."""
+    """Return the arguments of kai_checkup.
+
+    desired: None for an invalid configuration. extra_secrets: env keys that the contract does not
+    know, and whose values are secret.
+    """
     service_user = configuration.host["service_user"]
     there = {name for name, account in probe["accounts"].items() if account}
     desired = desired or {}
@@ -108,7 +113,7 @@ def checkup_request(
         "env_file": contract["protected_files"]["env"]["path"],
         "secret_keys": sorted(
             {key for key, spec in contract["settings"].items() if spec.get("secret")}
-            | set(configuration.extra_env)
+            | set(extra_secrets)
         ),
         "environment": desired.get("unit", {}).get("environment", {}),
         "commands": [
@@ -193,6 +198,9 @@ def _service(
         elif problem == outdated(installed):
             cause = "another release was put in place without a restart"
             yield _of_problem("service", problem, cause)
+        elif problem == foreign_listener(installed):
+            cause = "another process has taken the port of the bot"
+            yield _of_problem("host", problem, cause)
         elif problem.where == unit:
             cause, fix = _why(service, explained=explained)
             yield Finding("service", unit, _words(problem, service, log), cause, fix)
@@ -235,13 +243,10 @@ def _drift(status: Mapping[str, Any]) -> Iterator[Finding]:
         text = f"{told['found']}, expected {told['expected']}"
         groups.setdefault((path, told["fix"]), []).append(f"{part}: {text}" if part else text)
     for (path, fix), parts in groups.items():
-        more = len(parts) - MOST_PARTS
-        shown = parts[:MOST_PARTS] + ([f"and {more} more"] if more > 0 else [])
-        yield Finding("files", path, "; ".join(shown), _CAUSES["files"], fix)
+        yield Finding("files", path, _joined(parts), _CAUSES["files"], fix)
 
 
 def _checked(contract: Mapping[str, Any], checkup: Mapping[str, Any]) -> Iterator[Finding]:
-    rules = contract["sudoers"]["path"]
     if checkup["policy"]:
         yield Finding(
             "sudo",
@@ -250,19 +255,29 @@ def _checked(contract: Mapping[str, Any], checkup: Mapping[str, Any]) -> Iterato
             "a file of the policy was edited without visudo, so sudo may ignore it or all of them",
             "mend what visudo names; visudo --check judges it again",
         )
-    for fault in checkup["faults"]:
-        of_sudo = fault["stage"] == "sudo"
+    refused = [fault for fault in checkup["faults"] if fault["stage"] == "sudo"]
+    if refused:
+        told = [f"{fault['what']}: {fault['said']}" for fault in refused]
         yield Finding(
-            fault["stage"],
-            rules if of_sudo else fault["argv"][1].partition("=")[2],
-            f"not so: {fault['what']}: {fault['said']} ({' '.join(fault['argv'])})",
-            "the rule for it is missing, or another one overrides it"
-            if of_sudo
-            else _CAUSES["files"],
+            "sudo",
+            contract["sudoers"]["path"],
+            f"not so: {_joined(told)} (tried: {' '.join(refused[0]['argv'])})",
+            "a rule for it is missing, or another one overrides it",
             REPAIR,
         )
-    for trespass in checkup["trespasses"]:
-        yield Finding("files", "directories of people", trespass, _CAUSES["files"], REPAIR)
+    for fault in checkup["faults"]:
+        if fault not in refused:
+            where = fault["argv"][1].partition("=")[2]
+            evidence = f"not so: {fault['what']}: {fault['said']}"
+            yield Finding("files", where, evidence, _CAUSES["files"], REPAIR)
+    if checkup["trespasses"]:
+        evidence = _joined(checkup["trespasses"])
+        yield Finding("files", "directories of people", evidence, _CAUSES["files"], REPAIR)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    more = len(parts) - MOST_PARTS
+    return "; ".join([*parts[:MOST_PARTS], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _logins(desired: Mapping[str, Any], probe: Mapping[str, Any]) -> Iterator[Finding]:

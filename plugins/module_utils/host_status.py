@@ -105,17 +105,20 @@ def service_problems(installed: Mapping[str, Any]) -> list[Problem]:
     service = installed["service"]
     others = installed["strangers"]
     if service["active"] and others:
-        problems.append(
-            Problem(
-                f"the port of {service['unit']}.service",
-                f"held by {'; '.join(others)}, so the answer may not be the bot's",
-                "a port that only the bot listens on",
-                "stop that process on the host",
-            )
-        )
+        problems.append(foreign_listener(installed))
     if service["release"] and service["release"] != installed["live"]:
         problems.append(outdated(installed))
     return problems
+
+
+def foreign_listener(installed: Mapping[str, Any]) -> Problem:
+    """Return the problem of a port on which others listen as well."""
+    return Problem(
+        f"the port of {installed['service']['unit']}.service",
+        f"held by {'; '.join(installed['strangers'] or ())}, so the answer may not be the bot's",
+        "a port that only the bot listens on",
+        "stop that process on the host",
+    )
 
 
 def outdated(installed: Mapping[str, Any]) -> Problem:

@@ -125,6 +125,7 @@ checkup:
 
 import concurrent.futures
 import os
+import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -250,6 +251,8 @@ def main() -> None:
     )
     try:
         module.exit_json(changed=False, checkup=Checkup(module.params).look())
+    except subprocess.TimeoutExpired as error:
+        module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename or 'a program'}: {error.strerror}")
 

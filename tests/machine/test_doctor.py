@@ -133,6 +133,13 @@ LOOKS = [
             *("/etc/kai/users.yaml", "Cyd (7): os_user", BY_HAND, INSTALL),
         ),
         Case(
+            ("L3",),
+            "readlink /opt/kai/current >/root/current; "
+            "ln -sfn /opt/kai/releases/0123456789ab /opt/kai/current",
+            *("kai.service", "a process of release", "without a restart", "systemctl restart kai"),
+            undo='ln -sfn "$(cat /root/current)" /opt/kai/current',
+        ),
+        Case(
             ("O5",),
             "sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"gpt-5.4\"/' /etc/kai/env",
             *("/etc/kai/env", "DEFAULT_MODEL: another value", BY_HAND, INSTALL),
@@ -219,7 +226,7 @@ LOOKS = [
     ],
     [
         Case(
-            ("L2", "L3", "O3"),
+            ("L2", "O3"),
             f"echo 'KAI_STANDIN_NEVER_LISTEN=1' >>/etc/kai/env; {RESTART}",
             *("kai.service", "no answer; it said last: ", "elsewhere", "systemctl restart kai"),
             restarts=True,
@@ -247,7 +254,8 @@ LOOKS = [
     [
         Case(
             ("M1", "M2"),
-            f"sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"sonnet\"/' /etc/kai/env; {RESTART}; {ENDED}",
+            "sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"sonnet\"/' /etc/kai/env; "
+            f"{RESTART}; {ENDED}",
             *("the log of the bot", "'sonnet' is not valid for codex", "does not fit", "models"),
             restarts=True,
         ),

@@ -1,6 +1,7 @@
 """What is said about a silent bot. tests/machine/test_doctor.py plants it on a real host."""
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -132,6 +133,35 @@ def test_without_the_account_of_the_service_nothing_is_run(contract: Contract) -
     request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
     assert "service_user" not in request
     assert request["private_directories"] == []
+
+
+def test_rules_are_told_once_with_the_first_of_what_is_refused(contract: Contract) -> None:
+    faults = [
+        {"stage": "sudo", "what": f"it reads {number}", "argv": ["sudo", "-n"], "said": "no"}
+        for number in range(9)
+    ]
+    [finding] = found(contract, checkup={"faults": faults})
+    assert finding.where == "/etc/sudoers.d/kai"
+    assert finding.evidence.endswith("it reads 5: no; and 3 more (tried: sudo -n)")
+
+
+def test_somebody_else_on_the_port_is_no_matter_of_the_install(contract: Contract) -> None:
+    [finding] = found(contract, strangers=["process 9 of bob (nc)"])
+    assert finding.stage == "host"
+    assert "another process" in finding.cause
+
+
+def test_only_what_is_secret_is_kept_out_of_the_log(
+    contract: Contract, render: Callable[..., Any]
+) -> None:
+    keys = render(
+        "(given | kai.bot.checkup_request(contract, probe)).secret_keys",
+        given=variables(extra_env={"OPEN": "1"}, secret_extra_env={"HIDDEN": "x"}),
+        contract=contract,
+        probe=probe(installed=installed()),
+    )
+    assert {"TELEGRAM_BOT_TOKEN", "HIDDEN"} <= set(keys)
+    assert "OPEN" not in keys
 
 
 def test_a_file_is_told_once_with_the_first_of_what_differs(contract: Contract) -> None:
