@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from kai_ansible.rules.diagnosis import STAGES
+from kai_ansible.rules.masking import MASK
 from tests.cli.bot_api import serving
 from tests.cli.desk import TOKEN
 from tests.conftest import ROOT
@@ -246,8 +247,10 @@ LOOKS = [
     [
         Case(
             ("L9",),
-            f"sed -i 's/^WEBHOOK_PORT=.*/WEBHOOK_PORT=\"80a80\"/' /etc/kai/env; {RESTART}; {ENDED}",
-            *("the log of the bot", "'80a80'", "has to be a number", INSTALL),
+            # the token got into the wrong line, and from there into the log
+            "token=$(grep -o '^TELEGRAM_BOT_TOKEN=.*' /etc/kai/env | cut -d= -f2-); "
+            f'sed -i "s/^WEBHOOK_PORT=.*/WEBHOOK_PORT=$token/" /etc/kai/env; {RESTART}; {ENDED}',
+            *("the log of the bot", f"number: '{MASK}'", "has to be a number", INSTALL),
             restarts=True,
         ),
     ],
