@@ -83,6 +83,15 @@ def _configuration(contract: Any, given: Any, users_file: str | None) -> Configu
     return read_configuration(contract, given, users)
 
 
+def _for_a_look(contract: Any, given: Any, users_file: str | None) -> Configuration:
+    """Return a configuration with which a host can be looked at and judged, valid or not."""
+    read = _configuration(contract, given, users_file)
+    # a place that is not valid is not looked at, but the usual one may hold a bot
+    usual = {name: spec["default"] for name, spec in contract["host"].items() if "default" in spec}
+    read.host = {**usual, **read.host}
+    return read
+
+
 def configuration(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
     """Return what the variables mean: problems, notes, host, modules and the keys of secrets."""
     given = plain(given)
@@ -133,10 +142,7 @@ def desired_state(
 def status_request(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
     """Return the arguments for kai_probe that let ``host_status`` judge a host."""
     contract = plain(contract)
-    read = _configuration(contract, plain(given), users_file)
-    # a place that is not valid is not looked at, but the usual one may hold a bot
-    usual = {name: spec["default"] for name, spec in contract["host"].items() if "default" in spec}
-    read.host = {**usual, **read.host}
+    read = _for_a_look(contract, plain(given), users_file)
     request = plan.probe_request(contract, read)
     return {**request, "versions": True, "installed": plan.installed_request(contract, read)}
 
@@ -154,7 +160,7 @@ def host_status(
     files, secret_contents: those of an install, as kai_switch gets them.
     """
     contract, probe = plain(contract), plain(probe)
-    read = _configuration(contract, plain(given), users_file)
+    read = _for_a_look(contract, plain(given), users_file)
     desired = None if read.problems else plan.desired_state(contract, read, probe)
     wanted = root_files.wanted_states(plain(files), plain(secret_contents))
     return status.host_status(contract, read, probe, desired, wanted, fields_of_people)
@@ -165,7 +171,7 @@ def checkup_request(
 ) -> dict[str, Any]:
     """Return the arguments for kai_checkup. probe: what ``status_request`` asked for."""
     contract, probe, given = plain(contract), plain(probe), plain(given)
-    read = _configuration(contract, given, users_file)
+    read = _for_a_look(contract, given, users_file)
     desired = None if read.problems else plan.desired_state(contract, read, probe)
     extra = given.get("kai_install_secret_extra_env")
     # one that is no mapping is among the problems
@@ -186,7 +192,7 @@ def diagnosis(
     status: what ``host_status`` returned. checkup: the result of kai_checkup.
     """
     contract, probe = plain(contract), plain(probe)
-    read = _configuration(contract, plain(given), users_file)
+    read = _for_a_look(contract, plain(given), users_file)
     desired = None if read.problems else plan.desired_state(contract, read, probe)
     found = doctor.diagnosis(contract, read, probe, desired, plain(status), plain(checkup))
     return [finding.as_dict() for finding in found]

@@ -107,7 +107,8 @@ def checkup_request(
     """
     service_user = configuration.host["service_user"]
     there = {name for name, account in probe["accounts"].items() if account}
-    desired = desired or {}
+    # where nothing is installed, nothing works yet
+    desired = (desired if probe["installed"]["live"] else None) or {}
     request: dict[str, Any] = {
         "unit": contract["platforms"]["linux"]["unit"]["name"],
         "env_file": contract["protected_files"]["env"]["path"],

@@ -164,6 +164,46 @@ def test_only_what_is_secret_is_kept_out_of_the_log(
     assert "OPEN" not in keys
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"service_user": "no name!"},
+        {"install_dir": 7},
+        {"data_dir": "relative"},
+        {"trust_user_binaries": "perhaps"},
+        {"agent_backend": "none of them"},
+        {"users": "nobody"},
+        {"secret_extra_env": "text"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_what_can_never_work_is_told_and_the_host_looked_at(
+    contract: Contract, render: Callable[..., Any], wrong: dict[str, Any]
+) -> None:
+    findings = render(
+        "given | kai.bot.diagnosis(contract, probe, "
+        "given | kai.bot.host_status(contract, probe, [], {}), "
+        "{'asked': given | kai.bot.checkup_request(contract, probe)} | combine(well))",
+        given=variables(**wrong),
+        contract=contract,
+        probe=probe(installed=installed(service=STOPPED)),
+        well={**WELL, "log": log("sudo: a password is required")["log"]},
+    )
+    first, *others = findings
+    assert (first["stage"], first["where"]) == ("host_vars", f"kai_install_{next(iter(wrong))}")
+    assert [finding["stage"] for finding in others] == ["sudo", "service"]
+
+
+def test_where_nothing_is_installed_nothing_else_is_tried(contract: Contract) -> None:
+    nothing = {"live": None, "installs": [], "releases": [], "service": STOPPED, "health": None}
+    first, *_ = found(contract, **nothing)
+    assert (first.stage, first.where) == ("install", "the host")
+    read = read_configuration(contract, variables())
+    looked = probe(installed=installed(**nothing))
+    request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
+    assert request["commands"] == []
+
+
 def test_a_file_is_told_once_with_the_first_of_what_differs(contract: Contract) -> None:
     changes = [
         {"path": f"/var/lib/kai/{name}", "before": "kai 0700", "after": "alice 0700"}
