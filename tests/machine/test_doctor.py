@@ -78,17 +78,17 @@ LOOKS = [
         Case(
             ("S1", "S2"),
             f"sed -i '/cat \\/etc\\/kai\\/users.yaml/d' {RULES}",
-            *(RULES, "the bot reads /etc/kai/users.yaml: sudo: ", "the rule", INSTALL),
+            *(RULES, "the bot reads /etc/kai/users.yaml: sudo: ", "a rule for it", INSTALL),
         ),
         Case(
             ("S3", "O2"),
             f"sed -i '/NOPASSWD: .*codex$/d' {RULES}",
-            *(RULES, "the bot may start /usr/local/bin/codex as alice", "the rule", INSTALL),
+            *(RULES, "the bot may start /usr/local/bin/codex as alice", "a rule for it", INSTALL),
         ),
         Case(
             ("S8",),
             f"sed -i '/NOPASSWD: .*kill/d' {RULES}",
-            *(RULES, "the bot may end what runs as alice", "the rule", INSTALL),
+            *(RULES, "the bot may end what runs as alice", "a rule for it", INSTALL),
         ),
         Case(
             ("L5",),
