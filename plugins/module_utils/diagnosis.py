@@ -41,6 +41,7 @@ _CAUSES = {
     "files": "it was changed by hand, or host_vars were and no install followed",
     "agents": "the program of the agent was moved, removed or replaced",
 }
+_NOT_RESTARTED = "another release was put in place without a restart"
 _OF_SYSTEMD = re.compile(r"^\S+ (systemd|sudo)(\[\d+\])?: ")
 
 
@@ -197,8 +198,7 @@ def _service(
             cause = "somebody disabled it, so the bot does not come back after a boot"
             yield _of_problem("service", problem, cause)
         elif problem == outdated(installed):
-            cause = "another release was put in place without a restart"
-            yield _of_problem("service", problem, cause)
+            yield _of_problem("service", problem, _NOT_RESTARTED)
         elif problem == foreign_listener(installed):
             cause = "another process has taken the port of the bot"
             yield _of_problem("host", problem, cause)
@@ -210,8 +210,7 @@ def _service(
     for told in unknown:
         problem = Problem(**told)
         if problem.where.startswith("process "):
-            cause = "the bot was not started again after the last install"
-            yield _of_problem("service", problem, cause)
+            yield _of_problem("service", problem, _NOT_RESTARTED)
 
 
 def _why(service: Mapping[str, Any], *, explained: bool) -> tuple[str, str]:

@@ -137,7 +137,7 @@ LOOKS = [
             ("L3",),
             "readlink /opt/kai/current >/root/current; "
             "ln -sfn /opt/kai/releases/0123456789ab /opt/kai/current",
-            *("kai.service", "a process of release", "without a restart", "systemctl restart kai"),
+            *("kai.service", "a process ", "without a restart", "systemctl restart kai"),
             undo='ln -sfn "$(cat /root/current)" /opt/kai/current',
         ),
         Case(
