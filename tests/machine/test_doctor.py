@@ -175,7 +175,7 @@ LOOKS = [
             *(
                 "the last install",
                 "neither proven nor taken back",
-                "cut short",
+                "came to its end",
                 "kai-ansible rollback",
             ),
             undo="rm -r /opt/kai/installs/pending",
