@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.desk import Desk
 from tools import sanity
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +99,37 @@ def test_two_builds_of_the_package_are_the_same_bytes(packages: tuple[Path, Path
     )
     assert len(first) == 2
     assert first == second
+
+
+def test_the_wheel_works_in_an_empty_environment_away_from_the_checkout(
+    packages: tuple[Path, Path], environment: dict[str, str], tmp_path: Path
+) -> None:
+    # as pipx does it
+    venv.create(tmp_path / "venv", with_pip=True)
+    binaries = tmp_path / "venv" / "bin"
+    [wheel] = packages[0].glob("*.whl")
+    said(environment, tmp_path, str(binaries / "pip"), "install", "--quiet", str(wheel))
+    desk = Desk(tmp_path / "desk")
+    away = {**environment, "HOME": str(desk.home), "PATH": f"{binaries}:/usr/bin:/bin"}
+    down = {"bot": {"ansible_host": "192.0.2.1", "ansible_timeout": 1}}
+    desk.write("inventory/hosts.yml", {"all": {"hosts": down}})
+    answers = str(desk.write("answers.yml", desk.answers(AGENT_BACKEND="codex")))
+    kai_ansible = str(binaries / "kai-ansible")
+    configure = ["config", "--answers", answers, "--no-input", "--no-probe"]
+    said(away, desk.work, kai_ansible, *configure)
+    assert "alice" in (desk.host_vars("bot") / "kai.yml").read_text(encoding="utf-8")
+    for command in ("install", "status"):
+        tried = subprocess.run(
+            [kai_ansible, command, "--json"],
+            cwd=desk.work,
+            env=away,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        # the collection in the wheel was found, and Ansible got as far as the host that is down
+        assert "192.0.2.1" in tried.stdout, tried.stdout + tried.stderr
+        assert "Traceback" not in tried.stderr
 
 
 @pytest.mark.parametrize("kind", ["module", "filter", "lookup", "role"])
