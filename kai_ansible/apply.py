@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.answers import read_assignments
+from kai_ansible.batches import batches_of, read_sizes
 from kai_ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError, ExitCode, refusal
 from kai_ansible.inventory import (
@@ -22,7 +23,7 @@ from kai_ansible.options import DEFAULT_INVENTORY
 from kai_ansible.progress import Progress
 from kai_ansible.report import tell_outcome, tell_plan
 from kai_ansible.rules.configuration import variable
-from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.run import Run
 from kai_ansible.runner import Outcome, run_playbook
 from kai_ansible.secrets import VaultPassword, find_vault_password
@@ -45,14 +46,19 @@ class ApplyOptions:
     assignments: tuple[str, ...] = ()
     ask_become_pass: bool = False
     vault_password_file: Path | None = None
+    forks: int | None = None
 
 
 @dataclass(frozen=True)
 class InstallOptions(ApplyOptions):
-    """What was asked of ``install``; yes: ask nothing."""
+    """What was asked of ``install``.
+
+    yes: ask nothing. batches: how many hosts are switched at once, as ``read_sizes`` takes it.
+    """
 
     yes: bool = False
     plain: bool = False
+    batches: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,14 +95,34 @@ class Target:
 def install_kai(options: InstallOptions, screen: Screen) -> None:
     """Apply the role and tell how it ended; keep what was given with --set once it works.
 
-    Before a person at a terminal, what would change is shown first, and asked for.
-    Raises CommandError for an invalid configuration and for a run that failed.
+    Before a person at a terminal, what would change is shown first, and asked for. Several hosts
+    are all looked at before the first is changed, one goes before the others, and one that cannot
+    be installed stops none of them.
+    Raises CommandError for an invalid configuration and for a run that failed on any host.
     """
+    sizes = read_sizes(options.batches)
     target = checked_target(options)
-    plans: dict[str, Any] = {}
-    if at_terminal() and not (options.check or options.yes or screen.as_json):
-        plans = {"kai_agreed_plans": _agreed_plans(target, options, screen)}
-    outcome = run_role(target, "install", options, screen, plans)
+    asks = at_terminal() and not (options.check or options.yes or screen.as_json)
+    if options.check or not (asks or len(target.hosts) > 1):
+        outcome = run_role(target, "install", options, screen, sizes=sizes)
+    else:
+        look = _look(target, options, screen, asks=asks)
+        plans = {host: report["plan"] for host, report in look.reports.items()}
+        ready = [host for host in target.hosts if host in plans]
+        outcome = run_role(
+            replace(target, hosts=ready),
+            "install",
+            options,
+            screen,
+            {"kai_agreed_plans": plans},
+            sizes=sizes,
+        )
+        outcome = replace(
+            outcome,
+            succeeded=outcome.succeeded and look.succeeded,
+            failures=[*look.failures, *outcome.failures],
+            obstacles={**look.obstacles, **outcome.obstacles},
+        )
     raise_for_obstacles(target, outcome)
     place = "" if options.inventory == DEFAULT_INVENTORY else f" --inventory {options.inventory}"
     tell_outcome(screen, outcome, check=options.check, options=place)
@@ -106,21 +132,32 @@ def install_kai(options: InstallOptions, screen: Screen) -> None:
     _end(options, outcome, screen)
 
 
-def _agreed_plans(target: Target, options: InstallOptions, screen: Screen) -> dict[str, Any]:
-    """Show what an install would change, and return by host the plan that was agreed to.
+def _look(target: Target, options: InstallOptions, screen: Screen, *, asks: bool) -> Outcome:
+    """Return what an install would change, with a report of each host that can be installed.
 
-    Where nothing would change there is nothing to ask. Raises CommandError when it may not be
-    applied, or cannot.
+    asks: show it and ask whether it is meant, unless nothing would change.
+    Raises CommandError when it may not be applied, or can be on no host.
     """
     outcome = run_role(target, "install", replace(options, check=True), screen)
     raise_for_obstacles(target, outcome)
+    if outcome.interrupted or not outcome.reports:
+        raise_unless_succeeded(outcome)
+    for problem in faults_of(outcome):
+        screen.bad(f"Left out: {problem}")
+    ready = [host for host in target.hosts if host in outcome.reports]
+    if len(ready) > 1:
+        order = "; then ".join(map(listed, batches_of(ready, read_sizes(options.batches))))
+        screen.say(
+            f"In this order: {order}. When one is not well, those after it stay as they are."
+        )
+    if not asks:
+        return outcome
     tell_plan(screen, outcome)
-    raise_unless_succeeded(outcome)
     if not any(outcome.changes.values()):
         screen.good("Nothing is to be changed. What is there is proven now.")
     elif not prompter(plain=options.plain).confirm("Apply?", default=False):
         raise CommandError("Nothing was changed.", code=ExitCode.DONE)
-    return {host: report["plan"] for host, report in outcome.reports.items()}
+    return outcome
 
 
 def roll_back(options: RollbackOptions, screen: Screen) -> None:
@@ -129,13 +166,14 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     What host_vars say does not matter, nor whether it is valid.
     Raises CommandError when there is nothing to go back to, and for a run that failed.
     """
+    sizes = read_sizes(options.batches)
     target = checked_target(options, valid=False)
     if not (options.check or options.yes):
         _confirm(target, options)
     variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
     if options.to:
         variables["kai_install_rollback_to"] = options.to
-    outcome = run_role(target, "rollback", options, screen, variables)
+    outcome = run_role(target, "rollback", options, screen, variables, sizes=sizes)
     raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
     _end(options, outcome, screen)
@@ -163,6 +201,7 @@ def _end(options: ApplyOptions, outcome: Outcome, screen: Screen) -> None:
             "check": options.check,
             "hosts": {host: _told(host, outcome) for host in outcome.reports},
             "failures": [failure.as_dict() for failure in outcome.failures],
+            "not_tried": list(outcome.not_tried),
             "log": str(outcome.log) if outcome.log else None,
         }
     )
@@ -226,23 +265,34 @@ def run_role(
     options: ApplyOptions,
     screen: Screen,
     variables: Mapping[str, Any] | None = None,
+    *,
+    sizes: Sequence[str] = ("100%",),
 ) -> Outcome:
     """Run a playbook of the collection on the hosts, and tell what happens meanwhile.
 
-    variables: those of this run alone, which are not kept.
+    variables: those of this run alone, which are not kept. sizes: those of the batches in which the
+    hosts are changed, as ``batches_of`` takes them.
     """
+    batches = [target.hosts] if options.check else batches_of(target.hosts, sizes)
+    order = {"kai_hosts": list(target.hosts), "kai_batches": [len(batch) for batch in batches]}
     run = Run(
         playbook,
         target.inventory.path,
         target.hosts,
         check=options.check,
-        variables={**target.overrides, **(variables or {})},
+        variables={**target.overrides, **order, **(variables or {})},
         vault_password=None if target.password.made else target.password,
         become_password=target.become_password,
         known_secrets=target.secrets,
+        forks=options.forks,
     )
-    with Progress(screen, target.hosts, target.limits) as progress:
-        return run_playbook(run, progress)
+    with Progress(screen, batches, target.limits) as progress:
+        outcome = run_playbook(run, progress)
+    failed = {failure.host for failure in outcome.failures}
+    # without the name of a host, Ansible never came to any
+    tried = {*outcome.reports, *(failed if failed != {""} else target.hosts)}
+    left = [] if outcome.interrupted else [host for host in target.hosts if host not in tried]
+    return replace(outcome, not_tried=left)
 
 
 def sudo_password(inventory: Inventory, hosts: Sequence[str], options: ApplyOptions) -> str | None:
@@ -265,17 +315,28 @@ def _places(
 
 
 def raise_for_obstacles(target: Target, outcome: Outcome) -> None:
-    """Raise CommandError for whatever stood in the way of a run on any host."""
-    problems = []
-    places: dict[str, Path] = {}
-    for host, report in outcome.reports.items():
-        found = [Problem(**problem) for problem in report.get("problems", ())]
-        problems += found
-        names = [problem.where.partition("[")[0].partition(":")[0] for problem in found]
-        variables = [name for name in names if name.startswith(variable(""))]
-        places.update(_places(target.contract, target.inventory.host_vars(host), variables))
-    if problems:
-        raise CommandError("Nothing was changed.", problems=problems, places=places)
+    """Raise CommandError when something stood in the way of a run on every host."""
+    if not set(target.hosts) <= set(outcome.obstacles):
+        return
+    if len(target.hosts) > 1:
+        raise CommandError("Nothing was changed.", problems=faults_of(outcome))
+    [host] = target.hosts
+    problems = [Problem(**problem) for problem in outcome.obstacles[host]]
+    names = [problem.where.partition("[")[0].partition(":")[0] for problem in problems]
+    variables = [name for name in names if name.startswith(variable(""))]
+    places = _places(target.contract, target.inventory.host_vars(host), variables)
+    raise CommandError("Nothing was changed.", problems=problems, places=places)
+
+
+def faults_of(outcome: Outcome) -> list[Problem]:
+    """Return why a run did not succeed, with the name of the host in each place."""
+    faults = [
+        failure.problem for failure in outcome.failures if failure.host not in outcome.obstacles
+    ]
+    for host, problems in outcome.obstacles.items():
+        found = [Problem(**problem) for problem in problems]
+        faults += [replace(problem, where=f"{host}: {problem.where}") for problem in found]
+    return faults
 
 
 def _keep_overrides(target: Target) -> list[Path]:
@@ -300,5 +361,18 @@ def raise_unless_succeeded(outcome: Outcome) -> None:
             code=ExitCode.INTERRUPTED,
         )
     if not outcome.succeeded:
-        problems = [failure.problem for failure in outcome.failures]
-        raise CommandError(f"Failed.{log}", problems=problems, code=ExitCode.FAILED)
+        told = _told_by_host(outcome) if len(outcome.reports) or outcome.not_tried else "Failed."
+        raise CommandError(f"{told}{log}", problems=faults_of(outcome), code=ExitCode.FAILED)
+
+
+def _told_by_host(outcome: Outcome) -> str:
+    failed = dict.fromkeys(failure.host for failure in outcome.failures)
+    return "\n".join(
+        f"{what}: {listed(hosts)}"
+        for what, hosts in (
+            ("Done", [host for host in outcome.reports if host not in failed]),
+            ("Failed", list(failed)),
+            ("Not tried, because a batch before theirs was not well", outcome.not_tried),
+        )
+        if hosts
+    )

@@ -13,8 +13,10 @@ from kai_ansible.cli_vault import vault_app
 from kai_ansible.options import (
     DEFAULT_INVENTORY,
     TELEGRAM_API,
+    BatchesOption,
     BecomeOption,
     CheckOption,
+    ForksOption,
     HostArgument,
     InventoryOption,
     JsonOption,
@@ -149,6 +151,8 @@ def install(
     check: CheckOption = False,
     yes: YesOption = False,
     assignments: SetOption = None,
+    batches: BatchesOption = None,
+    forks: ForksOption = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
     as_json: JsonOption = False,
@@ -170,6 +174,8 @@ def install(
         assignments=tuple(assignments or ()),
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        batches=batches,
+        forks=forks,
         plain=plain,
     )
     with screen.telling_errors():
@@ -220,6 +226,8 @@ def rollback(
     ] = False,
     check: CheckOption = False,
     yes: YesOption = False,
+    batches: BatchesOption = None,
+    forks: ForksOption = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
     as_json: JsonOption = False,
@@ -239,6 +247,8 @@ def rollback(
         yes=yes,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        batches=batches,
+        forks=forks,
         plain=plain,
     )
     with screen.telling_errors():

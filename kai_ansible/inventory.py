@@ -132,7 +132,7 @@ class Inventory:
                 )
             return [LOCALHOST]
         manager = self._ansible(None)[1]
-        every = sorted(host.name for host in manager.get_hosts("all"))
+        every = sorted(plain(host.name) for host in manager.get_hosts("all"))
         if not every:
             raise refusal(
                 str(self.path), "no hosts", "one at least", f"add one to {self.path}/hosts.yml"
@@ -146,7 +146,7 @@ class Inventory:
                     "name it after the command; 'all' is every host",
                 )
             return every
-        found = [host.name for host in manager.get_hosts(pattern)]
+        found = [plain(host.name) for host in manager.get_hosts(pattern)]
         if not found:
             raise refusal(
                 str(self.path),

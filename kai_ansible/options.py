@@ -50,6 +50,18 @@ BecomeOption = Annotated[
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Say what would change, and change nothing.")
 ]
+BatchesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--batches",
+        metavar="SIZES",
+        help="How many of several hosts are switched at once, as 1,25%,100%; one goes first.",
+    ),
+]
+ForksOption = Annotated[
+    int | None,
+    typer.Option("--forks", min=1, metavar="N", help="How many hosts are worked on at a time."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
 OnlineOption = Annotated[
     bool, typer.Option("--online", help="Ask Telegram whose token it is (getMe).")

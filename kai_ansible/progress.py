@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.text import Text
 
+from kai_ansible.rules.problems import listed
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -34,6 +36,7 @@ PHASES = {
 SILENT_SECONDS = 5
 _TICKS = 10
 WORKING, DONE, FAILED = "at work", "done, waits for the others", "failed"
+NOT_YET, PROVEN = "not yet its turn", "done"
 _ENDS = {
     "runner_on_ok": DONE,
     "runner_on_skipped": DONE,
@@ -49,9 +52,12 @@ class Progress:
     comes at each phase, and whenever nothing was said for almost SILENT_SECONDS.
     """
 
-    def __init__(self, screen: Screen, hosts: Sequence[str], limits: Mapping[str, int]) -> None:
+    def __init__(
+        self, screen: Screen, batches: Sequence[Sequence[str]], limits: Mapping[str, int]
+    ) -> None:
         """Prepare.
 
+        batches: the hosts that are worked on together, in their order.
         limits: how many seconds the tasks of a module may take at the most, by the module's name.
         """
         self.screen = screen
@@ -60,7 +66,10 @@ class Progress:
         self.task = "Starting Ansible"
         self.limit: int | None = None
         self.phase_started = self.task_started = self.said = time.monotonic()
-        self.states = dict.fromkeys(hosts, WORKING)
+        self.batches = batches
+        self.begun = 0
+        self.states = {host: NOT_YET for batch in batches for host in batch}
+        self.states.update(dict.fromkeys(batches[0], WORKING))
         self.live = not (screen.plain or screen.as_json)
         self.status = screen.console.status(self) if self.live else None
         self.ended = threading.Event()
@@ -110,12 +119,18 @@ class Progress:
         host = str(data.get("host", ""))
         if host in self.states and event["event"] in _ENDS and not data.get("ignore_errors"):
             self.states[host] = _ENDS[event["event"]]
+        if event["event"] == "playbook_on_play_start":
+            self._begin_batch()
         if event["event"] != "playbook_on_task_start":
             return
-        for name, state in self.states.items():
-            self.states[name] = FAILED if state == FAILED else WORKING
+        for name in self.batch:
+            self.states[name] = FAILED if self.states[name] == FAILED else WORKING
         phase = Path(str(data.get("task_path", "")).rpartition(":")[0]).stem
         if phase in PHASES and phase != self.phase:
+            # not when its play begins, which ends at once when the batch before was not well
+            if not self.phase and len(self.batches) > 1:
+                number = f"Batch {self.begun} of {len(self.batches)}"
+                self._say(f"{number}: {listed(self.batch)}")
             self._end_phase()
             self.phase, self.phase_started = phase, time.monotonic()
             if not self.live:
@@ -123,6 +138,19 @@ class Progress:
         self.task = str(data.get("task", "")).rpartition(" : ")[2]
         self.limit = self.limits.get(str(data.get("task_action", "")))
         self.task_started = time.monotonic()
+
+    @property
+    def batch(self) -> Sequence[str]:
+        """The hosts that are worked on now."""
+        return self.batches[max(self.begun, 1) - 1]
+
+    def _begin_batch(self) -> None:
+        self._end_phase()
+        self.phase = ""
+        if self.begun:
+            for name in self.batch:
+                self.states[name] = FAILED if self.states[name] == FAILED else PROVEN
+        self.begun += 1
 
     def _end_phase(self) -> None:
         if self.live and self.phase:

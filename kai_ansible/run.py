@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Run:
     """What to run, on which hosts, and how.
 
-    playbook: name of a playbook of the collection. hosts: names in the inventory; empty means all.
+    playbook: name of a playbook of the collection. hosts: names in the inventory, in the order in
+    which they are taken; empty means all. forks: on how many at a time, None for Ansible's own.
     variables: extra variables, which must not hold secrets.
     become_password: for sudo on the hosts, None when none is needed.
     known_secrets: those of the hosts' variables.
@@ -29,6 +30,7 @@ class Run:
     vault_password: VaultPassword | None = None
     become_password: str | None = None
     known_secrets: Collection[str] = ()
+    forks: int | None = None
 
     @property
     def secrets(self) -> set[str]:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Outcome:
     """How a run ended.
 
     reports: what the role reported, by host. failures: the tasks that ended it.
+    obstacles: the problems that kept a host from being changed at all, by host.
+    not_tried: the hosts whose turn never came, because a batch before theirs was not well.
     changes: what the tasks changed, by host; with ``check``, what they would change.
     log: where the run's log is, None when none could be written.
     """
@@ -78,6 +80,8 @@ class Outcome:
     failures: Sequence[FailedTask]
     changes: Mapping[str, Sequence[Change]]
     log: Path | None
+    obstacles: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    not_tried: Sequence[str] = ()
 
 
 def run_playbook(run: Run, listener: Listener) -> Outcome:
@@ -167,14 +171,16 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
         output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
     stats = next((event for event in seen if event["event"] == "playbook_on_stats"), {})
     data = stats.get("event_data", {})
+    told = data.get("artifact_data", {})
     succeeded = runner.rc == 0 and not cancelled
     return Outcome(
         succeeded=succeeded,
         interrupted=cancelled,
-        reports=data.get("artifact_data", {}).get("kai_install_reports", {}),
+        reports=told.get("kai_install_reports", {}),
         failures=[] if succeeded or cancelled else failed_tasks(seen, output),
         changes=changes_by_host(seen),
         log=log.path,
+        obstacles=told.get("kai_install_obstacles", {}),
     )
 
 
@@ -184,6 +190,8 @@ def _command_line(run: Run, directory: Path) -> str:
     arguments = ["--diff"]
     if run.hosts:
         arguments += ["--limit", ",".join(run.hosts)]
+    if run.forks:
+        arguments += ["--forks", str(run.forks)]
     if run.check:
         arguments += ["--check"]
     if run.vault_password:

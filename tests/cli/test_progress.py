@@ -39,7 +39,7 @@ def test_a_long_wait_says_what_for_how_long_and_how_long_at_the_most(
 ) -> None:
     monkeypatch.setattr(module, "SILENT_SECONDS", 1)
     said = ""
-    with Progress(Screen(plain=True), ["one", "two"], {PROOF: 120}) as progress:
+    with Progress(Screen(plain=True), [["one", "two"]], {PROOF: 120}) as progress:
         progress(started("switch", "The bot answers", PROOF))
         progress(ended("one"))
         deadline = time.monotonic() + SECONDS
@@ -58,7 +58,7 @@ def test_steps_that_are_short_make_no_silence_together(
 ) -> None:
     monkeypatch.setattr(module, "SILENT_SECONDS", 0.5)
     said = ""
-    with Progress(Screen(plain=True), ["bot"], {}) as progress:
+    with Progress(Screen(plain=True), [["bot"]], {}) as progress:
         deadline = time.monotonic() + SECONDS
         while "still" not in said and time.monotonic() < deadline:
             progress(started("probe", "One of many"))
@@ -67,7 +67,7 @@ def test_steps_that_are_short_make_no_silence_together(
 
 
 def test_a_line_at_each_phase_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(Screen(plain=True), ["bot"], {}) as progress:
+    with Progress(Screen(plain=True), [["bot"]], {}) as progress:
         progress({"event": "runner_on_ok", "event_data": {}})
         for phase, task in (("probe", "A"), ("probe", "B"), ("switch", "C"), ("unknown", "D")):
             progress(started(phase, task))
@@ -77,7 +77,7 @@ def test_a_line_at_each_phase_where_nobody_looks(capsys: pytest.CaptureFixture[s
 def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    progress = Progress(Screen(plain=True), ["bot"], {PROOF: 30})
+    progress = Progress(Screen(plain=True), [["bot"]], {PROOF: 30})
     assert progress.words == "bot: Starting Ansible (0 s)"
     progress(started("switch", "The bot answers", PROOF))
     now += 7.9
@@ -88,7 +88,7 @@ def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("columns", [80, 200])
 def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
-    progress = Progress(Screen(plain=True), ["one", "two", "three"], {PROOF: 30})
+    progress = Progress(Screen(plain=True), [["one", "two", "three"]], {PROOF: 30})
     progress(started("switch", "The bot answers, and everything that it will run works", PROOF))
     progress(ended("one"))
     progress(ended("two", "unreachable"))

@@ -34,6 +34,7 @@ class Runs:
         return SimpleNamespace(
             reports=dict.fromkeys(target.hosts, report),
             failures=[],
+            obstacles={},
             succeeded=True,
             interrupted=False,
             log=None,
