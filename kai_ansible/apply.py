@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.answers import read_assignments
 from kai_ansible.batches import batches_of, read_sizes
 from kai_ansible.collection import contract as contract_of
+from kai_ansible.connections import Hop, hop_of, unknown_keys
 from kai_ansible.errors import CommandError, ExitCode, refusal
 from kai_ansible.inventory import (
+    BECOME_PASSWORDS,
     HostVars,
     Inventory,
     edited_texts,
@@ -27,6 +29,7 @@ from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.run import Run
 from kai_ansible.runner import Outcome, run_playbook
 from kai_ansible.secrets import VaultPassword, find_vault_password
+from kai_ansible.sudo_passwords import kept_sudo_passwords
 from kai_ansible.variables import configuration_of, secret_texts, variable_is_secret
 from kai_ansible.wizard.prompts import prompter
 
@@ -78,7 +81,8 @@ class Target:
 
     overrides: variables that were given for this run and are kept when it succeeds.
     limits: how many seconds a module may take at the most, by its name.
-    become_password: for sudo on the hosts, None when none is needed.
+    become_password: for sudo on the hosts, None when none is needed. become_passwords: those that
+    the keyring has, by host.
     secrets: those of the hosts' variables, as far as these can be read.
     """
 
@@ -89,6 +93,7 @@ class Target:
     overrides: Mapping[str, Any]
     limits: Mapping[str, int]
     become_password: str | None
+    become_passwords: Mapping[str, str]
     secrets: Collection[str]
 
 
@@ -234,9 +239,15 @@ def checked_target(options: ApplyOptions, *, valid: bool = True, as_root: bool =
     places: dict[str, Path] = {}
     limits: dict[str, int] = {}
     secrets: set[str] = set()
+    hops: dict[str, Hop | None] = {}
+    told_sudo: list[str] = []
     for host in hosts:
         try:
             variables = {**inventory.variables(host, password), **overrides}
+            connection = inventory.connection(host, password)
+            hops[host] = hop_of(connection)
+            if not connection.keys().isdisjoint(BECOME_PASSWORDS):
+                told_sudo.append(host)
         except CommandError:
             if valid:
                 raise
@@ -253,10 +264,15 @@ def checked_target(options: ApplyOptions, *, valid: bool = True, as_root: bool =
         problems += configuration.problems
         limit = configuration.host.get("health_timeout", 0)
         limits[PROOF] = max(limit, limits.get(PROOF, 0))
+    problems += unknown_keys(hops)
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)
-    sudo = sudo_password(inventory, hosts, options) if as_root else None
-    return Target(inventory, hosts, password, contract, overrides, limits, sudo, secrets)
+    kept = {}
+    if not options.ask_become_pass:
+        kept = kept_sudo_passwords({h: hop for h, hop in hops.items() if h not in told_sudo})
+    others = [host for host in hosts if host not in kept]
+    sudo = sudo_password(inventory, others, options) if as_root and others else None
+    return Target(inventory, hosts, password, contract, overrides, limits, sudo, kept, secrets)
 
 
 def run_role(
@@ -283,6 +299,7 @@ def run_role(
         variables={**target.overrides, **order, **(variables or {})},
         vault_password=None if target.password.made else target.password,
         become_password=target.become_password,
+        become_passwords=target.become_passwords,
         known_secrets=target.secrets,
         forks=options.forks,
     )

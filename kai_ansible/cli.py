@@ -316,6 +316,26 @@ def status(
         tell_status(options, screen)
 
 
+@app.command(epilog="Example: kai-ansible sudo-password bot1")
+def sudo_password(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Take it out of the keyring instead.")
+    ] = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Ask for the password of sudo on a host, and keep it in the keyring for later runs."""
+    from kai_ansible.report import Screen
+    from kai_ansible.sudo_passwords import keep_sudo_password
+
+    screen = Screen(as_json=as_json, plain=plain)
+    with screen.telling_errors():
+        keep_sudo_password(inventory, host, vault_password_file, screen, forget=forget)
+
+
 @app.command(epilog="Example: kai-ansible uninstall --check")
 def uninstall(
     host: HostArgument = None,

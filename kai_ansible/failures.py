@@ -11,15 +11,39 @@ from kai_ansible.rules.problems import Problem
 CENSORED = "censored"
 LAST_LINES = 20
 _CONNECTION_ADVICE = (
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "find out why its key is another one; only if the host was set up anew, forget the old key "
+        "with ssh-keygen -R, and accept the new one: ssh {host}",
+    ),
     ("Host key verification failed", "accept the host's key once: ssh {host}"),
     ("Permission denied", "check that you can log in: ssh {host}"),
     ("Could not resolve hostname", "mend ansible_host of {host} in the inventory"),
     ("Connection refused", "check that the host is up and its ssh port is right"),
     ("Connection timed out", "check that the host is up and reachable"),
+    ("No route to host", "check that the host is up and reachable"),
 )
 _SUDO_ADVICE = (
-    ("Missing sudo password", "run the same command with --ask-become-pass"),
-    ("Incorrect sudo password", "run the same command again with the right password"),
+    (
+        "Missing sudo password",
+        "run the same command with --ask-become-pass, or keep the password in the keyring: "
+        "kai-ansible sudo-password {host}",
+    ),
+    (
+        "Incorrect sudo password",
+        "run the same command with --ask-become-pass and the right password; one in the keyring is "
+        "replaced by kai-ansible sudo-password {host}",
+    ),
+    (
+        "The module interpreter '",
+        "set ansible_python_interpreter of {host} to the absolute path of a Python on it",
+    ),
+)
+# what the host says in place of a module that never began
+_NOT_BEGUN = "Module result deserialization failed"
+_BEGINNING_ADVICE = (
+    ("is not in the sudoers file", "let that account become root on {host}, or use another"),
+    ("sudo: not found", "install sudo on {host}, or set its ansible_user to root"),
 )
 
 
@@ -69,7 +93,8 @@ def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[Faile
         message = message_of(data.get("res", {}))
         # a task that ran may tell what a program said, in which the same words mean something else
         reached = event["event"] == "runner_on_failed"
-        fix = _fix(message, host, _SUDO_ADVICE if reached else _CONNECTION_ADVICE + _SUDO_ADVICE)
+        known = _SUDO_ADVICE if reached else _CONNECTION_ADVICE + _SUDO_ADVICE
+        fix = _fix(message, host, known + _BEGINNING_ADVICE if _NOT_BEGUN in message else known)
         failure = FailedTask(host, _task(data), message, fix)
         again = [known for known in failures if known.host == host and known.message in message]
         if again:

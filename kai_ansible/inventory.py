@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from kai_ansible.connections import connection_variables
 from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import write_private
 from kai_ansible.rules.configuration import PREFIX
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass")
 LOCALHOST = "localhost"
 LOCALHOST_INVENTORY = """\
 ---
@@ -161,6 +163,20 @@ class Inventory:
 
         Raises CommandError for anything that Ansible cannot read.
         """
+        return self._chosen(host, password, lambda name: name.startswith(PREFIX))
+
+    def connection(self, host: str, password: VaultPassword | None) -> dict[str, Any]:
+        """Return the variables of a host that tell how Ansible reaches it.
+
+        Raises CommandError for anything that Ansible cannot read.
+        """
+        wanted = {*connection_variables(), *BECOME_PASSWORDS}
+        found = self._chosen(host, password, wanted.__contains__)
+        return {"ansible_connection": "local", **found} if self.is_local(host) else found
+
+    def _chosen(
+        self, host: str, password: VaultPassword | None, wanted: Callable[[str], bool]
+    ) -> dict[str, Any]:
         if self.is_new:
             return {}
         from ansible.errors import AnsibleError
@@ -179,7 +195,7 @@ class Inventory:
             return {
                 name: plain(templar.template(value))
                 for name, value in everything.items()
-                if name.startswith(PREFIX)
+                if wanted(name)
             }
         except AnsibleError as error:
             for path in self._variable_files(host):

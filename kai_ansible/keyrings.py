@@ -1,20 +1,21 @@
 """The operator's keyring, asked by a process of its own: what it asks or waits for ends with it.
 
-``python -m kai_ansible.keyrings get|set|delete ENTRY`` is that process; a password passes through
-its pipes.
+``python -m kai_ansible.keyrings get|set|delete ENTRY`` is that process, which gets several entries
+at once; a password passes through its pipes.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
 
 SERVICE = "kai-ansible"
-_NOT_THERE = 3
 _SECONDS = 5
 _SECONDS_AT_A_DESKTOP = 60
 
@@ -25,22 +26,27 @@ class NoKeyring(Exception):
 
 def password_in_keyring(entry: str) -> str | None:
     """Return the password under an entry, None when there is none or no keyring either."""
+    return passwords_in_keyring([entry]).get(entry)
+
+
+def passwords_in_keyring(entries: Sequence[str]) -> dict[str, str]:
+    """Return the passwords under those of the entries that have one."""
     try:
-        return _ask("get", entry) if _may_be_there() else None
+        return _found(entries) if _may_be_there() else {}
     except NoKeyring:
-        return None
+        return {}
 
 
 def put_into_keyring(entry: str, password: str) -> None:
     """Keep a password under an entry. Raises NoKeyring, also when it cannot be read back."""
-    _ask("set", entry, password)
-    if _ask("get", entry) != password:
+    _ask("set", [entry], password)
+    if _found([entry]) != {entry: password}:
         raise NoKeyring("it gives back something else than it was given")
 
 
 def take_out_of_keyring(entry: str) -> None:
     """Forget the password under an entry. Raises NoKeyring."""
-    _ask("delete", entry)
+    _ask("delete", [entry])
 
 
 def _may_be_there() -> bool:
@@ -50,12 +56,17 @@ def _may_be_there() -> bool:
     return sys.platform == "darwin" or bool(named) or chosen.exists()
 
 
-def _ask(verb: str, entry: str, given: str = "") -> str | None:
+def _found(entries: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = json.loads(_ask("get", entries))
+    return found
+
+
+def _ask(verb: str, entries: Sequence[str], given: str = "") -> str:
     # a desktop may ask its user to unlock the keyring; elsewhere nobody could answer
     at_desktop = sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
     try:
         asked = subprocess.run(
-            [sys.executable, "-P", "-m", "kai_ansible.keyrings", verb, entry],
+            [sys.executable, "-P", "-m", "kai_ansible.keyrings", verb, *entries],
             input=given,
             capture_output=True,
             text=True,
@@ -66,27 +77,23 @@ def _ask(verb: str, entry: str, given: str = "") -> str | None:
         )
     except subprocess.TimeoutExpired as error:
         raise NoKeyring("it does not answer") from error
-    if asked.returncode == _NOT_THERE:
-        return None
     if asked.returncode:
         raise NoKeyring(asked.stderr.strip().rpartition("\n")[2])
     return asked.stdout
 
 
-def _answer(verb: str, entry: str) -> int:
+def _answer(verb: str, *entries: str) -> None:
     import keyring
 
     if verb == "set":
-        keyring.set_password(SERVICE, entry, sys.stdin.read())
+        keyring.set_password(SERVICE, entries[0], sys.stdin.read())
     elif verb == "delete":
-        keyring.delete_password(SERVICE, entry)
+        keyring.delete_password(SERVICE, entries[0])
     else:
-        found = keyring.get_password(SERVICE, entry)
-        if found is None:
-            return _NOT_THERE
-        sys.stdout.write(found)
-    return 0
+        passwords = {entry: keyring.get_password(SERVICE, entry) for entry in entries}
+        there = {entry: found for entry, found in passwords.items() if found is not None}
+        sys.stdout.write(json.dumps(there))
 
 
 if __name__ == "__main__":
-    sys.exit(_answer(*sys.argv[1:]))
+    _answer(*sys.argv[1:])

@@ -18,7 +18,8 @@ class Run:
     playbook: name of a playbook of the collection. hosts: names in the inventory, in the order in
     which they are taken; empty means all. forks: on how many at a time, None for Ansible's own.
     variables: extra variables, which must not hold secrets.
-    become_password: for sudo on the hosts, None when none is needed.
+    become_password: for sudo on the hosts, None when none is needed. become_passwords: those of
+    single hosts, which come before it.
     known_secrets: those of the hosts' variables.
     """
 
@@ -29,6 +30,7 @@ class Run:
     variables: Mapping[str, Any] = field(default_factory=dict)
     vault_password: VaultPassword | None = None
     become_password: str | None = None
+    become_passwords: Mapping[str, str] = field(default_factory=dict)
     known_secrets: Collection[str] = ()
     forks: int | None = None
 
@@ -36,4 +38,5 @@ class Run:
     def secrets(self) -> set[str]:
         """Every text that must not stand in the log of the run."""
         vault = self.vault_password.text if self.vault_password else ""
-        return {*self.known_secrets, vault, self.become_password or ""} - {""}
+        typed = self.become_password or ""
+        return {*self.known_secrets, vault, typed, *self.become_passwords.values()} - {""}

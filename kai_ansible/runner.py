@@ -134,7 +134,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
         runner = init_runner(
             private_data_dir=str(directory),
             playbook=str(collection_root() / "playbooks" / f"{run.playbook}.yml"),
-            inventory=[str(run.inventory.resolve())],
+            inventory=_inventory(run, directory),
             cmdline=_command_line(run, directory),
             settings={"suppress_ansible_output": True, "pexpect_timeout": _CANCEL_SECONDS},
             event_handler=keep_off_disk,
@@ -182,6 +182,19 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
         log=log.path,
         obstacles=told.get("kai_install_obstacles", {}),
     )
+
+
+def _inventory(run: Run, directory: Path) -> list[str]:
+    sources = [run.inventory.resolve()]
+    if run.become_passwords:
+        # behind the operator's own, so that a host counts as one of that
+        sources.append(directory / "become-passwords.yml")
+        hosts = {
+            host: {"ansible_become_password": password}
+            for host, password in run.become_passwords.items()
+        }
+        write_private({sources[1]: literally({"all": {"hosts": hosts}})})
+    return [str(source) for source in sources]
 
 
 def _command_line(run: Run, directory: Path) -> str:

@@ -96,7 +96,8 @@ def take_look(target: Target) -> Look:
 
 
 def _local(target: Target) -> list[str]:
-    return [host for host in target.hosts if target.inventory.is_local(host)]
+    local = [host for host in target.hosts if target.inventory.is_local(host)]
+    return [host for host in local if host not in target.become_passwords]
 
 
 def _run(target: Target, hosts: Sequence[str], password: str | None, *, become: bool) -> Outcome:
@@ -108,6 +109,7 @@ def _run(target: Target, hosts: Sequence[str], password: str | None, *, become: 
             variables={"kai_become": become},
             vault_password=None if target.password.made else target.password,
             become_password=password,
+            become_passwords=target.become_passwords if become else {},
             known_secrets=target.secrets,
         ),
         lambda event: None,
