@@ -49,6 +49,7 @@ class ApplyOptions:
     assignments: tuple[str, ...] = ()
     ask_become_pass: bool = False
     vault_password_file: Path | None = None
+    vault_ids: tuple[str, ...] = ()
     forks: int | None = None
 
 
@@ -232,6 +233,7 @@ def checked_target(options: ApplyOptions, *, valid: bool = True, as_root: bool =
         options.vault_password_file,
         options.inventory,
         needed=any(inventory.has_vault(host) for host in hosts),
+        ids=options.vault_ids,
         may_ask=at_terminal(),
     )
     contract = contract_of()

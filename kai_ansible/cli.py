@@ -24,6 +24,7 @@ from kai_ansible.options import (
     PlainOption,
     SetOption,
     TelegramApiOption,
+    VaultIdsOption,
     VaultOption,
     YesOption,
 )
@@ -90,6 +91,7 @@ def config(
     ] = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -111,6 +113,7 @@ def config(
         import_from=import_from,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
         plain=plain,
     )
     with screen.telling_errors():
@@ -155,6 +158,7 @@ def install(
     forks: ForksOption = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -174,6 +178,7 @@ def install(
         assignments=tuple(assignments or ()),
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
         batches=batches,
         forks=forks,
         plain=plain,
@@ -191,6 +196,7 @@ def logins(
     ] = False,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -205,6 +211,7 @@ def logins(
         ask=check,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
     )
     with screen.telling_errors():
         tell_logins(options, screen)
@@ -230,6 +237,7 @@ def rollback(
     forks: ForksOption = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -247,6 +255,7 @@ def rollback(
         yes=yes,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
         batches=batches,
         forks=forks,
         plain=plain,
@@ -296,6 +305,7 @@ def status(
     ] = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -309,6 +319,7 @@ def status(
         host=host,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
         watch=interval if watch else None,
         page=html,
     )
@@ -324,6 +335,7 @@ def sudo_password(
         bool, typer.Option("--forget", help="Take it out of the keyring instead.")
     ] = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -333,7 +345,9 @@ def sudo_password(
 
     screen = Screen(as_json=as_json, plain=plain)
     with screen.telling_errors():
-        keep_sudo_password(inventory, host, vault_password_file, screen, forget=forget)
+        keep_sudo_password(
+            inventory, host, vault_password_file, tuple(vault_id or ()), screen, forget=forget
+        )
 
 
 @app.command(epilog="Example: kai-ansible uninstall --check")
@@ -345,6 +359,7 @@ def uninstall(
     yes: YesOption = False,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -361,6 +376,7 @@ def uninstall(
         yes=yes,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
         plain=plain,
     )
     with screen.telling_errors():

@@ -13,6 +13,7 @@ from kai_ansible.options import (
     InventoryOption,
     JsonOption,
     PlainOption,
+    VaultIdsOption,
     VaultOption,
 )
 
@@ -46,6 +47,7 @@ def list_(
     host: HostArgument = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -54,7 +56,7 @@ def list_(
     from kai_ansible.users import UsersOptions, list_users
 
     screen = Screen(as_json=as_json, plain=plain)
-    options = UsersOptions(inventory, host, vault_password_file)
+    options = UsersOptions(inventory, host, vault_password_file, tuple(vault_id or ()))
     with screen.telling_errors():
         list_users(options, screen)
 
@@ -79,6 +81,7 @@ def add(
     fields: FieldsOption = None,
     no_input: NoInputOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -87,7 +90,9 @@ def add(
     from kai_ansible.users import UsersOptions, add_user
 
     screen = Screen(as_json=as_json, plain=plain)
-    options = UsersOptions(inventory, host, vault_password_file, no_input=no_input, plain=plain)
+    options = UsersOptions(
+        inventory, host, vault_password_file, tuple(vault_id or ()), no_input=no_input, plain=plain
+    )
     given = {"telegram_id": telegram_id, "name": name, "os_user": os_user, "role": role}
     with screen.telling_errors():
         add_user(
@@ -104,6 +109,7 @@ def edit(
     yes: YesOption = False,
     no_input: NoInputOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -113,7 +119,13 @@ def edit(
 
     screen = Screen(as_json=as_json, plain=plain)
     options = UsersOptions(
-        inventory, host, vault_password_file, no_input=no_input, yes=yes, plain=plain
+        inventory,
+        host,
+        vault_password_file,
+        tuple(vault_id or ()),
+        no_input=no_input,
+        yes=yes,
+        plain=plain,
     )
     with screen.telling_errors():
         edit_user(options, who, fields or [], screen)
@@ -127,6 +139,7 @@ def remove(
     yes: YesOption = False,
     no_input: NoInputOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -136,7 +149,13 @@ def remove(
 
     screen = Screen(as_json=as_json, plain=plain)
     options = UsersOptions(
-        inventory, host, vault_password_file, no_input=no_input, yes=yes, plain=plain
+        inventory,
+        host,
+        vault_password_file,
+        tuple(vault_id or ()),
+        no_input=no_input,
+        yes=yes,
+        plain=plain,
     )
     with screen.telling_errors():
         remove_user(options, who, screen)

@@ -224,9 +224,17 @@ class Inventory:
         )
 
     def _variable_files(self, host: str) -> list[Path]:
-        directories = [self.directory / "group_vars", self.directory / "host_vars" / host]
-        files = [path for directory in directories for path in directory.rglob("*.y*ml")]
-        return [path for path in sorted(files) if path.is_file()]
+        """Return the files with variables of a host, the one that decides last at the end."""
+        from ansible.inventory.helpers import sort_groups
+
+        groups = sort_groups(self._ansible(None)[1].get_host(host).get_groups())
+        places = [self.directory / "group_vars" / str(group) for group in groups]
+        files = []
+        for place in [*places, self.directory / "host_vars" / host]:
+            beside = [place.with_name(place.name + end) for end in (".yml", ".yaml")]
+            files += [path for path in beside if path.is_file()]
+            files += [path for path in sorted(place.rglob("*.y*ml")) if path.is_file()]
+        return files
 
     def _locked_files(self, host: str) -> list[Path]:
         files = self._variable_files(host)
@@ -241,7 +249,7 @@ class Inventory:
 
         loader = DataLoader()
         if password:
-            loader.set_vault_secrets([("default", password.secret)])
+            loader.set_vault_secrets(password.secrets)
         try:
             return loader, InventoryManager(loader=loader, sources=[str(self.path)])
         except AnsibleError as error:
@@ -321,7 +329,7 @@ def edited_texts(
     if settings.text != settings.before:
         texts[files.settings] = settings.checked()
     if vault.content and (vault.text != vault.before or not locked):
-        texts[files.vault] = lock(vault.checked(), password)
+        texts[files.vault] = lock(vault.checked(), password, vault_text)
     return texts, moved
 
 

@@ -35,6 +35,14 @@ VaultOption = Annotated[
         help="File or script that gives the vault password.",
     ),
 ]
+VaultIdsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vault-id",
+        metavar="LABEL@SOURCE",
+        help="Vault password of a vault id: a file, a script or 'prompt'; may be given again.",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -37,6 +37,7 @@ class Run:
     @property
     def secrets(self) -> set[str]:
         """Every text that must not stand in the log of the run."""
-        vault = self.vault_password.text if self.vault_password else ""
+        locks = self.vault_password.secrets if self.vault_password else []
+        vault = {secret.bytes.decode() for _, secret in locks}
         typed = self.become_password or ""
-        return {*self.known_secrets, vault, typed, *self.become_passwords.values()} - {""}
+        return {*self.known_secrets, *vault, typed, *self.become_passwords.values()} - {""}

@@ -209,10 +209,11 @@ def _command_line(run: Run, directory: Path) -> str:
         arguments += ["--check"]
     if run.vault_password:
         path = run.vault_password.path
-        if path is None or not path.exists():
-            path = directory / "vault-password"
-            write_private({path: run.vault_password.secret.bytes.decode()})
-        arguments += ["--vault-password-file", str(path.resolve())]
+        for number, (label, secret) in enumerate(run.vault_password.secrets):
+            if number or path is None or not path.exists():
+                path = directory / f"vault-password-{number}"
+                write_private({path: secret.bytes.decode()})
+            arguments += ["--vault-id", f"{label}@{path.resolve()}"]
     if run.become_password is not None:
         path = directory / "become-password"
         write_private({path: run.become_password})
@@ -249,6 +250,8 @@ def _environment(directory: Path) -> Iterator[None]:
         ANSIBLE_INVENTORY_UNPARSED_FAILED="True", ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True"
     )
     after.setdefault("ANSIBLE_LOCALHOST_WARNING", "False")
+    # each password was read already, and a run cannot ask for one
+    after.pop("ANSIBLE_VAULT_IDENTITY_LIST", None)
     # a talkative Ansible prints what modules return, a fetched file for one
     after.update(ANSIBLE_VERBOSITY="0", ANSIBLE_DEBUG="False")
     os.environ.clear()

@@ -6,7 +6,8 @@ import getpass
 import os
 import secrets
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,20 @@ class VaultPassword:
     path: the file or script that gives it, None when it comes from elsewhere.
     made: whether it was made by this run and is not on the disk before ``keep``.
     keyring_entry: where the keyring has it, None when it comes from elsewhere.
+    label: the vault id that it belongs to. others: the passwords of further vault ids, by label.
     """
 
     secret: VaultSecret
     path: Path | None
     made: bool = False
     keyring_entry: str | None = None
+    label: str = VAULT_ID
+    others: tuple[tuple[str, VaultSecret], ...] = ()
+
+    @property
+    def secrets(self) -> list[tuple[str, VaultSecret]]:
+        """Every password with its vault id, this one first."""
+        return [(self.label, self.secret), *self.others]
 
     @property
     def text(self) -> str:
@@ -46,6 +55,8 @@ class VaultPassword:
     @property
     def place(self) -> str:
         """Where it comes from, in words."""
+        if self.label != VAULT_ID:
+            return f"the vault id {self.label}"
         return str(self.path or ("the keyring" if self.keyring_entry else "the terminal"))
 
     def keep(self) -> None:
@@ -65,15 +76,59 @@ def keyring_entry(inventory: Path) -> str:
 
 
 def find_vault_password(
+    named: Path | None,
+    inventory: Path,
+    *,
+    needed: bool,
+    may_ask: bool,
+    ids: Sequence[str] | None = (),
+) -> VaultPassword:
+    """Return the vault password from the first place that has one, and those of all vault ids.
+
+    The places: ``named`` (--vault-password-file), ANSIBLE_VAULT_PASSWORD_FILE, the first vault id,
+    the keyring's entry for the inventory, our own file, and the terminal if ``may_ask``. needed:
+    whether a vault exists that has to be opened; if none does and no place has a password, a random
+    one is made. ids: LABEL@SOURCE each (--vault-id); those that Ansible is configured with come
+    before them, and None is for no vault ids at all. Raises CommandError for a place that cannot be
+    read, and when nobody can be asked.
+    """
+    from ansible import constants
+
+    configured = [] if ids is None else [*constants.DEFAULT_VAULT_IDENTITY_LIST, *ids]
+    others = tuple(_identity(str(given), may_ask=may_ask) for given in configured)
+    if not others:
+        return _single_password(named, inventory, needed=needed, may_ask=may_ask)
+    single = _single_password(named, inventory, needed=False, may_ask=False)
+    if not (named or os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE")):
+        # what is new is locked with the first vault id; our own password may still open something
+        more = () if single.made else (*others[1:], (VAULT_ID, single.secret))
+        (label, secret), *rest = others
+        return VaultPassword(secret, None, label=label, others=more or tuple(rest))
+    return replace(single, others=others)
+
+
+def _identity(given: str, *, may_ask: bool) -> tuple[str, VaultSecret]:
+    """Return the label and the password of a vault id. Raises CommandError."""
+    from ansible.parsing.vault import VaultSecret
+
+    label, at, source = given.partition("@")
+    if not at:
+        label, source = VAULT_ID, given
+    if source not in ("prompt", "prompt_ask_vault_pass"):
+        return label, read_password_file(Path(source).expanduser(), label)
+    if not (may_ask and sys.stdin.isatty()):
+        raise refusal(
+            f"--vault-id {given}",
+            "no terminal to ask for the password",
+            "a terminal, or the name of a file",
+            f"give it as --vault-id {label}@FILE",
+        )
+    return label, VaultSecret(getpass.getpass(f"Vault password ({label}): ").encode())
+
+
+def _single_password(
     named: Path | None, inventory: Path, *, needed: bool, may_ask: bool
 ) -> VaultPassword:
-    """Return the vault password from the first place that has one.
-
-    The places: ``named`` (--vault-password-file), ANSIBLE_VAULT_PASSWORD_FILE, the keyring's entry
-    for the inventory, our own file, and the terminal if ``may_ask``. needed: whether a vault exists
-    that has to be opened; if none does and no place has a password, a random one is made. Raises
-    CommandError for a place that cannot be read, and when nobody can be asked.
-    """
     from ansible.parsing.vault import VaultSecret
 
     environment = os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE")
@@ -108,14 +163,17 @@ def random_secret() -> VaultSecret:
     return VaultSecret(secrets.token_urlsafe(PASSWORD_BYTES).encode())
 
 
-def read_password_file(path: Path) -> VaultSecret:
-    """Return the password that a file holds or a script prints. Raises CommandError."""
+def read_password_file(path: Path, label: str | None = None) -> VaultSecret:
+    """Return the password that a file holds or a script prints. Raises CommandError.
+
+    label: the vault id that a script is asked for, when its name says that it takes one.
+    """
     from ansible.errors import AnsibleError
     from ansible.parsing.dataloader import DataLoader
     from ansible.parsing.vault import get_file_vault_secret
 
     try:
-        secret = get_file_vault_secret(filename=str(path), loader=DataLoader())
+        secret = get_file_vault_secret(filename=str(path), vault_id=label, loader=DataLoader())
         secret.load()
     except AnsibleError as error:
         raise refusal(
@@ -128,12 +186,15 @@ def read_password_file(path: Path) -> VaultSecret:
     return found
 
 
-def lock(text: str, password: VaultPassword) -> str:
-    """Return text encrypted by ansible-vault."""
+def lock(text: str, password: VaultPassword, former: str = "") -> str:
+    """Return text encrypted by ansible-vault, with the vault id and password of a former text."""
     from ansible.parsing.vault import VaultLib
 
-    vault = VaultLib(secrets=[(VAULT_ID, password.secret)])
-    locked: str = vault.encrypt(text, secret=password.secret).decode()
+    vault = VaultLib(secrets=password.secrets)
+    label, secret = password.secrets[0]
+    if former.startswith(VAULT_HEADER):
+        _, label, secret = vault.decrypt_and_get_vault_id(former)
+    locked: str = vault.encrypt(text, secret=secret, vault_id=label).decode()
     return locked
 
 
@@ -143,12 +204,18 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
     from ansible.parsing.vault import VaultLib
 
     try:
-        opened: str = VaultLib(secrets=[(VAULT_ID, password.secret)]).decrypt(text).decode()
+        opened: str = VaultLib(secrets=password.secrets).decrypt(text).decode()
     except AnsibleError as error:
+        # $ANSIBLE_VAULT;1.2;AES256;LABEL
+        label = ";".join(text.partition("\n")[0].strip().split(";")[3:])
+        given = ", nor that of ".join([password.place, *(other for other, _ in password.others)])
+        whose = f" of {label}" if label else ""
         raise refusal(
             str(path),
-            f"a vault that the password from {password.place} does not open",
+            f"a vault{whose} that the password from {given} does not open",
             "the password that it was locked with",
-            "name the right one with --vault-password-file",
+            f"name the right one with --vault-id {label}@FILE"
+            if label
+            else "name the right one with --vault-password-file",
         ) from error
     return opened

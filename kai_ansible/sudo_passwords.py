@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,18 @@ def kept_sudo_passwords(hops: Mapping[str, Hop | None]) -> dict[str, str]:
 
 
 def keep_sudo_password(
-    path: Path, pattern: str | None, named: Path | None, screen: Screen, *, forget: bool
+    path: Path,
+    pattern: str | None,
+    named: Path | None,
+    ids: Sequence[str],
+    screen: Screen,
+    *,
+    forget: bool,
 ) -> None:
     """Ask for the password of sudo on hosts, and keep it in the keyring; or forget it there.
 
-    named: --vault-password-file. Raises CommandError without a keyring that can be used, and
-    without a terminal to ask at.
+    named: --vault-password-file. ids: --vault-id. Raises CommandError without a keyring that can be
+    used, and without a terminal to ask at.
     """
     if through_sudo():
         raise refusal(
@@ -51,7 +57,7 @@ def keep_sudo_password(
     inventory = Inventory(path)
     hosts = inventory.hosts(pattern)
     needed = any(inventory.has_vault(host) for host in hosts)
-    password = find_vault_password(named, path, needed=needed, may_ask=at_terminal())
+    password = find_vault_password(named, path, needed=needed, may_ask=at_terminal(), ids=ids)
     hops = [hop_of(inventory.connection(host, password)) for host in hosts]
     logins = {_entry(hop): login_of(hop) for hop in hops}
     given = "" if forget else _typed(", ".join(logins.values()))

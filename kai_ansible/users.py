@@ -43,6 +43,7 @@ class UsersOptions:
     inventory: Path
     host: str | None
     vault_password_file: Path | None
+    vault_ids: tuple[str, ...]
     no_input: bool = False
     yes: bool = False
     plain: bool = False
@@ -200,6 +201,7 @@ def _read(options: UsersOptions) -> list[HostPeople]:
         options.vault_password_file,
         options.inventory,
         needed=any(inventory.has_vault(host) for host in hosts),
+        ids=options.vault_ids,
         may_ask=options.may_ask,
     )
     found = []

@@ -52,7 +52,7 @@ def rekey_vaults(
         raise refusal(
             str(path), "no vault", "one that can be locked anew", "kai-ansible config makes one"
         )
-    old = find_vault_password(named, path, needed=True, may_ask=at_terminal())
+    old = find_vault_password(named, path, needed=True, may_ask=at_terminal(), ids=None)
     opened = {vault: unlock(text, old, vault) for vault, text in vaults.items()}
     secret = read_password_file(new_file) if new_file else random_secret()
     if secret.bytes == old.secret.bytes:
@@ -86,7 +86,8 @@ def rekey_vaults(
 def tell_password_place(path: Path, named: Path | None, screen: Screen) -> None:
     """Tell where the vault password of an inventory comes from, and its fingerprint."""
     inventory = Inventory(path)
-    found = find_vault_password(named, path, needed=bool(_vaults(inventory)), may_ask=False)
+    needed = bool(_vaults(inventory))
+    found = find_vault_password(named, path, needed=needed, may_ask=False, ids=None)
     if found.made:
         raise refusal(
             str(path),

@@ -48,7 +48,14 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")
 SLOW = [
     TESTS / "cli" / f"test_{name}.py"
     for name in (
-        *("import_file", "rollback_command", "runner_leaves_nothing", "users", "vault"),
+        *(
+            "import_file",
+            "rollback_command",
+            "runner_leaves_nothing",
+            "users",
+            "vault",
+            "vault_ids",
+        ),
         *("wizard_hostile_answers", "wizard_questions", "wizard_terminal", "without_terminal"),
     )
 ]

@@ -46,6 +46,7 @@ class ConfigOptions:
     import_from: str | None
     ask_become_pass: bool
     vault_password_file: Path | None
+    vault_ids: tuple[str, ...]
     plain: bool
 
 
@@ -220,5 +221,6 @@ def _password(inventory: Inventory, host: str, options: ConfigOptions) -> VaultP
         options.vault_password_file,
         options.inventory,
         needed=inventory.has_vault(host),
+        ids=options.vault_ids,
         may_ask=not options.no_input,
     )

@@ -13,7 +13,7 @@ from tests.cli.desk import Desk, exit_code
 def desk(tmp_path: Path) -> Desk:
     """A desk whose only host nobody can reach, with a configuration that is not valid."""
     desk = Desk(tmp_path / "desk")
-    entry = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh"}
+    entry = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_host_key_checking": False}
     desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
     desk.write("inventory/host_vars/bot/kai.yml", {"kai_install_webhook_port": "none"})
     return desk

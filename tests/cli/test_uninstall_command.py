@@ -52,7 +52,7 @@ class Runs:
 
 def remove(tmp_path: Path, *, as_json: bool = False, **more: Any) -> None:
     desk = Desk(tmp_path / f"desk-{len(list(tmp_path.iterdir()))}")
-    hosts = {name: {"ansible_host": "127.0.0.1"} for name in ("bot", "other")}
+    hosts = {name: {"ansible_connection": "local"} for name in ("bot", "other")}
     desk.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
     uninstall_kai(
         UninstallOptions(desk.inventory, "all", **more), Screen(as_json=as_json, plain=True)

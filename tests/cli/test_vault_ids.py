@@ -1,0 +1,90 @@
+"""An inventory whose groups are locked with passwords of their own, each a vault id."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from kai_ansible.inventory import Inventory
+from kai_ansible.secrets import find_vault_password
+from tests.cli.desk import TOKEN, Desk
+
+PASSWORDS = {"prod": "one password", "dev": "another password"}
+
+
+def locked(label: str, **variables: Any) -> str:
+    secret = VaultSecret(PASSWORDS[label].encode())
+    text = yaml.safe_dump(variables)
+    return str(VaultLib([(label, secret)]).encrypt(text, secret=secret, vault_id=label).decode())
+
+
+@pytest.fixture
+def fleet(desk: Desk) -> Desk:
+    """A desk with a host in each of two groups, and no vault password but those of the groups."""
+    groups = {group: {"hosts": {f"{group}1": {}}} for group in PASSWORDS}
+    python = "{{ ansible_playbook_python }}"
+    local = {"ansible_connection": "local", "ansible_python_interpreter": python}
+    desk.write("inventory/hosts.yml", {"all": {"vars": local, "children": groups}})
+    users = [{"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}]
+    common = {"kai_install_source": str(desk.source), "kai_install_users": users}
+    desk.write("inventory/group_vars/all.yml", {**common, "kai_install_agent_backend": "codex"})
+    for number, (group, password) in enumerate(PASSWORDS.items()):
+        token = {"kai_install_telegram_bot_token": f"{number}{TOKEN}"}
+        desk.write(f"inventory/group_vars/{group}/vault.yml", locked(group, **token))
+        desk.write(f"{group}.password", password)
+    return desk
+
+
+def test_each_group_is_opened_with_its_own_vault_id(fleet: Desk) -> None:
+    ids = [word for group in PASSWORDS for word in ("--vault-id", f"{group}@{group}.password")]
+    for group in PASSWORDS:
+        done = fleet.run("users", "list", f"{group}1", *ids)
+        assert done.returncode == 0, done.stderr
+    # the vault of a group that the host is not in is not even looked at
+    done = fleet.run("users", "list", "dev1", "--vault-id", "dev@dev.password")
+    assert done.returncode == 0, done.stderr
+    done = fleet.run("users", "list", "prod1", "--vault-id", "dev@dev.password")
+    assert done.returncode == 2
+    assert "a vault of prod that the password from the vault id dev does not open" in done.stderr
+    assert "fix:      name the right one with --vault-id prod@FILE" in done.stderr
+
+
+def test_a_run_of_ansible_gets_every_vault_id(fleet: Desk) -> None:
+    # as in ansible.cfg, and for the commands that read the vaults as well
+    pairs = ",".join(f"{group}@{fleet.work}/{group}.password" for group in PASSWORDS)
+    fleet.variables["ANSIBLE_VAULT_IDENTITY_LIST"] = pairs
+    fleet.write("inventory/group_vars/all/health.yml", {"kai_install_webhook_secret": "0" * 64})
+    (fleet.inventory / "group_vars" / "all.yml").rename(
+        fleet.inventory / "group_vars" / "all" / "kai.yml"
+    )
+    done = fleet.run("config", "dev1", "--no-input", "--no-probe", "--set", "PR_REVIEW_ENABLED=no")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # what groups say is not written again
+    asked = {"kai_install_pr_review_enabled", "kai_install_default_model"}
+    assert fleet.settings("dev1").keys() == asked
+    assert not (fleet.host_vars("dev1") / "vault.yml").exists()
+    done = fleet.run("status", "all", "--json")
+    assert "decrypt" not in done.stdout + done.stderr
+    assert '"failures": []' in done.stdout, done.stdout + done.stderr
+
+
+def test_a_vault_that_changes_keeps_its_vault_id(fleet: Desk, monkeypatch: Any) -> None:
+    vault = fleet.host_vars("prod1") / "vault.yml"
+    fleet.write("inventory/host_vars/prod1/vault.yml", locked("prod", kai_install_codex_bin="/c"))
+    ids = [
+        word for group in ("dev", "prod") for word in ("--vault-id", f"{group}@{group}.password")
+    ]
+    answers = fleet.write("answers.yml", {"settings": {"WEBHOOK_SECRET": "1" * 64}})
+    given = ["--answers", str(answers), *ids]
+    done = fleet.run("config", "prod1", "--no-input", "--no-probe", *given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert vault.read_text().startswith("$ANSIBLE_VAULT;1.2;AES256;prod\n")
+    monkeypatch.chdir(fleet.work)
+    password = find_vault_password(
+        None, Path("inventory"), needed=True, may_ask=False, ids=["prod@prod.password"]
+    )
+    found = Inventory(Path("inventory")).variables("prod1", password)
+    assert found["kai_install_webhook_secret"] == "1" * 64
+    assert found["kai_install_telegram_bot_token"] == f"0{TOKEN}"
