@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from kai_ansible.connections import Hop, hop_of, unknown_keys
 from kai_ansible.errors import CommandError, ExitCode, refusal
 from kai_ansible.inventory import (
     BECOME_PASSWORDS,
-    HostVars,
     Inventory,
     edited_texts,
     nothing_known,
@@ -258,12 +258,19 @@ def checked_target(options: ApplyOptions, *, valid: bool = True, as_root: bool =
         if not valid:
             continue
         files = inventory.host_vars(host)
-        places.update(_places(contract, files, variables))
         if not variables:
             raise nothing_known(host, files)
+        found = inventory.places(host, password) | dict.fromkeys(overrides, Path("--set"))
+        places.update(found)
         release = str(variables.get(variable("release"), "1"))
         configuration = configuration_of(contract_of(release), variables)
-        problems += configuration.problems
+        faults = configuration.problems
+        if len(hosts) > 1:
+            faults = [
+                replace(fault, where=f"{_place(fault, found)}{fault.where}") for fault in faults
+            ]
+        # what hosts have in common is told once
+        problems += [fault for fault in faults if fault not in problems]
         limit = configuration.host.get("health_timeout", 0)
         limits[PROOF] = max(limit, limits.get(PROOF, 0))
     problems += unknown_keys(hops)
@@ -324,13 +331,9 @@ def sudo_password(inventory: Inventory, hosts: Sequence[str], options: ApplyOpti
     return ask_sudo_password()
 
 
-def _places(
-    contract: Mapping[str, Any], files: HostVars, variables: Iterable[str]
-) -> dict[str, Path]:
-    return {
-        name: files.vault if variable_is_secret(contract, name) else files.settings
-        for name in variables
-    }
+def _place(fault: Problem, places: Mapping[str, Path]) -> str:
+    place = places.get(re.split(r"[\[.:]", fault.where)[0])
+    return f"{place}: " if place else ""
 
 
 def raise_for_obstacles(target: Target, outcome: Outcome) -> None:
@@ -341,9 +344,7 @@ def raise_for_obstacles(target: Target, outcome: Outcome) -> None:
         raise CommandError("Nothing was changed.", problems=faults_of(outcome))
     [host] = target.hosts
     problems = [Problem(**problem) for problem in outcome.obstacles[host]]
-    names = [problem.where.partition("[")[0].partition(":")[0] for problem in problems]
-    variables = [name for name in names if name.startswith(variable(""))]
-    places = _places(target.contract, target.inventory.host_vars(host), variables)
+    places = target.inventory.places(host, target.password)
     raise CommandError("Nothing was changed.", problems=problems, places=places)
 
 

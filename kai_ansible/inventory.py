@@ -209,6 +209,19 @@ class Inventory:
                 f"mend that place; ansible-inventory -i {self.path} --host {host} reads it again",
             ) from error
 
+    def places(self, host: str, password: VaultPassword | None) -> dict[str, Path]:
+        """Return the file that decides the value of each variable of a host that has one.
+
+        Raises CommandError for a file that cannot be read.
+        """
+        found: dict[str, Path] = {}
+        for path in [] if self.is_new else self._variable_files(host):
+            text = read_text(path)
+            if text.startswith(VAULT_HEADER) and password:
+                text = unlock(text, password, path)
+            found.update(dict.fromkeys(content_of(text, path), path))
+        return found
+
     def has_vault(self, host: str) -> bool:
         """Return whether a file of the host is locked, so that a password is needed."""
         return not self.is_new and bool(self._locked_files(host))
@@ -227,14 +240,14 @@ class Inventory:
         """Return the files with variables of a host, the one that decides last at the end."""
         from ansible.inventory.helpers import sort_groups
 
-        groups = sort_groups(self._ansible(None)[1].get_host(host).get_groups())
-        places = [self.directory / "group_vars" / str(group) for group in groups]
-        files = []
-        for place in [*places, self.directory / "host_vars" / host]:
-            beside = [place.with_name(place.name + end) for end in (".yml", ".yaml")]
-            files += [path for path in beside if path.is_file()]
-            files += [path for path in sorted(place.rglob("*.y*ml")) if path.is_file()]
-        return files
+        loader, manager = self._ansible(None)
+        groups = sort_groups(manager.get_host(host).get_groups())
+        places = [("group_vars", group.name) for group in groups] + [("host_vars", host)]
+        return [
+            Path(plain(os.fsdecode(path)))
+            for directory, name in places
+            for path in loader.find_vars_files(str(self.directory / directory), name)
+        ]
 
     def _locked_files(self, host: str) -> list[Path]:
         files = self._variable_files(host)

@@ -13,33 +13,7 @@ import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from tests.cli.desk import TOKEN, Desk, exit_code
-
-STAND_IN = '''
-import getpass, json, os, pathlib, time
-import keyring.backend
-FILE = pathlib.Path(os.environ["STAND_IN_KEYRING"])
-class Keyring(keyring.backend.KeyringBackend):
-    """A stand-in: no secret is safe here."""
-    priority = 1
-    def _all(self):
-        return json.loads(FILE.read_text()) if FILE.exists() else {}
-    def get_password(self, service, username):
-        return self._all().get(f"{service} {username}")
-    def set_password(self, service, username, password):
-        FILE.write_text(json.dumps({**self._all(), f"{service} {username}": password}))
-    def delete_password(self, service, username):
-        FILE.write_text(json.dumps(
-            {key: value for key, value in self._all().items() if key != f"{service} {username}"}
-        ))
-class Asking(Keyring):
-    """Asks at the terminal, as an encrypted file does."""
-    def get_password(self, service, username):
-        return getpass.getpass("Unlock the keyring: ")
-class Silent(Keyring):
-    """Waits for somebody to unlock it, as a desktop does."""
-    def get_password(self, service, username):
-        time.sleep(600)
-'''
+from tests.conftest import TESTS
 
 
 @pytest.fixture
@@ -51,10 +25,9 @@ def ready(desk: Desk) -> Desk:
 
 def use_keyring(desk: Desk, name: str = "Keyring") -> Path:
     """Give a desk the stand-in keyring, and return its file."""
-    desk.write("backends/stand_in.py", STAND_IN)
     file = desk.work / "keyring.json"
     desk.variables.update(
-        PYTHONPATH=str(desk.work / "backends"),
+        PYTHONPATH=str(TESTS / "fixtures" / "keyring"),
         PYTHON_KEYRING_BACKEND=f"stand_in.{name}",
         STAND_IN_KEYRING=str(file),
         PYTHONDONTWRITEBYTECODE="1",

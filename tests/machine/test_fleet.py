@@ -29,7 +29,7 @@ class Fleet:
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
             port = nobody.getsockname()[1]
-        hosts["down"] = {**hosts["one"], "ansible_port": port, "ansible_host": "localhost"}
+        hosts["down"] = {**hosts["one"], "ansible_port": port, "ansible_host_key_checking": False}
         self.desk.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
         users = [{"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}]
         self.settings = {
