@@ -32,7 +32,7 @@ def password_in_keyring(entry: str) -> str | None:
 def passwords_in_keyring(entries: Sequence[str]) -> dict[str, str]:
     """Return the passwords under those of the entries that have one."""
     try:
-        return _found(entries) if _may_be_there() else {}
+        return _found(entries) if entries and _may_be_there() else {}
     except NoKeyring:
         return {}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kai_ansible.connections import Hop, hop_of, login_of
 from kai_ansible.errors import refusal
 from kai_ansible.inventory import Inventory
-from kai_ansible.invoker import at_terminal, through_sudo
+from kai_ansible.invoker import at_terminal, may_become_root, through_sudo
 from kai_ansible.keyrings import (
     NoKeyring,
     passwords_in_keyring,
@@ -28,10 +28,10 @@ def kept_sudo_passwords(hops: Mapping[str, Hop | None]) -> dict[str, str]:
 
     hops: how each host is reached, as ``hop_of`` returns it.
     """
-    # through sudo the keyring would be root's
+    # through sudo the keyring would be root's, and on this machine it may be that none is needed
     if through_sudo():
         return {}
-    entries = {host: _entry(hop) for host, hop in hops.items()}
+    entries = {host: _entry(hop) for host, hop in hops.items() if hop or not may_become_root()}
     found = passwords_in_keyring(list(dict.fromkeys(entries.values())))
     return {host: found[entry] for host, entry in entries.items() if entry in found}
 

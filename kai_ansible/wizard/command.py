@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.answers import read_answers, read_assignments
 from kai_ansible.collection import contract as contract_of
+from kai_ansible.connections import hop_of
 from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import is_there
 from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
@@ -16,6 +17,7 @@ from kai_ansible.invoker import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.secrets import VaultPassword, find_vault_password
+from kai_ansible.sudo_passwords import kept_sudo_passwords
 from kai_ansible.telegram import Telegram
 from kai_ansible.wizard.draft import Draft
 from kai_ansible.wizard.host_view import HostView, Unseen
@@ -93,7 +95,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         password,
         screen,
         enabled=options.probe,
-        become_password=ask_sudo_password() if options.ask_become_pass else None,
+        become_password=_sudo_password(inventory, host, password, options),
     )
     imported = _imported(options, draft, files, view, screen)
     problems += [problem for problem in imported.problems if problem.where not in given]
@@ -214,6 +216,16 @@ def _leave_out_broken_binaries(
         if fault:
             draft.leave_out(name)
             screen.notes([f"{backend} is not imported: {path} {fault}."])
+
+
+def _sudo_password(
+    inventory: Inventory, host: str, password: VaultPassword, options: ConfigOptions
+) -> str | None:
+    if options.ask_become_pass:
+        return ask_sudo_password()
+    if not options.probe:
+        return None
+    return kept_sudo_passwords({host: hop_of(inventory.connection(host, password))}).get(host)
 
 
 def _password(inventory: Inventory, host: str, options: ConfigOptions) -> VaultPassword:

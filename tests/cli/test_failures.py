@@ -52,13 +52,31 @@ def test_what_is_ignored_is_no_failure() -> None:
         ("Could not resolve hostname bot", "ansible_host of bot"),
         ("connect to host bot port 22: Connection refused", "ssh port"),
         ("connect to host bot port 22: Connection timed out", "reachable"),
-        ("Missing sudo password", "--ask-become-pass"),
+        ("Missing sudo password", "kai-ansible sudo-password bot"),
+        ("REMOTE HOST IDENTIFICATION HAS CHANGED! Host key verification failed.", "find out why"),
     ],
 )
 def test_an_unreachable_host_is_told_with_the_fix(message: str, fix: str) -> None:
     (failure,) = failed_tasks([event("unreachable", res={"msg": message})], "")
     assert failure.message == message
     assert fix in failure.fix
+
+
+@pytest.mark.parametrize(
+    ("message", "fix"),
+    [
+        ("The module interpreter '/usr/bin/python3' was not found.", "ansible_python_interpreter"),
+        ("Task failed: Incorrect sudo password", "kai-ansible sudo-password bot"),
+        ("Module result deserialization failed: a\nme is not in the sudoers file.", "become root"),
+        ("Module result deserialization failed: a\n/bin/sh: 1: sudo: not found", "install sudo"),
+        # what an agent said is no word of the host's
+        ("codex: Permission denied: kai is not in the sudoers file", ""),
+    ],
+)
+def test_a_module_that_never_began_is_told_with_the_fix(message: str, fix: str) -> None:
+    (failure,) = failed_tasks([event(res={"msg": message})], "")
+    assert fix in failure.fix
+    assert bool(fix) == bool(failure.fix)
 
 
 def test_a_rescue_that_tells_the_cause_again_adds_only_what_is_new() -> None:

@@ -102,3 +102,28 @@ def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
     # what failed stays so, and the others go on
     progress(started("report", "What is left to do is told"))
     assert list(progress.states.values()) == ["at work", "failed", "at work"]
+
+
+def test_batches_are_told_when_they_begin_and_not_when_they_are_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begins = {"event": "playbook_on_play_start"}
+    with Progress(Screen(plain=True), [["one"], ["two", "three"], ["four"]], {}) as progress:
+        assert list(progress.states.values()) == ["at work", *["not yet its turn"] * 3]
+        progress(begins)
+        progress(started("probe", "A"))
+        progress(ended("one"))
+        progress(begins)
+        progress(started("stop_after_failures", "The batches before were well"))
+        progress(started("probe", "A"))
+        progress(ended("two", "failed"))
+        assert list(progress.states.values()) == ["done", "failed", "at work", "not yet its turn"]
+        # its play begins, and ends before the first phase
+        progress(begins)
+        progress(started("stop_after_failures", "The batches before were well"))
+    assert capsys.readouterr().out.splitlines() == [
+        "Batch 1 of 3: one",
+        "Looking at the host ...",
+        "Batch 2 of 3: two, three",
+        "Looking at the host ...",
+    ]

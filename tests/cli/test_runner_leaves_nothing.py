@@ -24,7 +24,9 @@ SPY = """\
 #!/bin/sh
 env >{seen}/environment
 ls -ld "$TMPDIR"/kai-ansible-* >{seen}/directory
-cat "$TMPDIR"/kai-ansible-*/vault-password >{seen}/password
+cat "$TMPDIR"/kai-ansible-*/vault-password-0 >{seen}/password
+cat "$TMPDIR"/kai-ansible-*/become-passwords.yml >{seen}/become
+ps axeww >{seen}/processes
 exec {python} "$@"
 """
 
@@ -63,6 +65,7 @@ def run(tmp_path: Path, seen: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         ["localhost"],
         variables={"kai_probe_request": request, "kai_become": False},
         vault_password=VaultPassword(VaultSecret(b"open sesame"), None),
+        become_passwords={"localhost": "{{ please }}"},
     )
 
 
@@ -73,7 +76,8 @@ def left_behind(run: Run) -> list[str]:
     assert log.suffix == ".jsonl"
     assert log.stat().st_mode & 0o7777 == 0o600
     text = log.read_text(encoding="utf-8")
-    assert not [secret for secret in ("open sesame", "nobody may see this") if secret in text]
+    secrets = ("open sesame", "nobody may see this", "{{ please }}")
+    assert not [secret for secret in secrets if secret in text]
     known = {run.inventory, home / "python", log}
     return [
         str(path)
@@ -97,6 +101,10 @@ def test_a_run_leaves_nothing_and_sees_only_what_it_needs(run: Run, seen: Path) 
     # while it ran there was a directory that only its owner may enter, with the password
     assert (seen / "directory").read_text().startswith("drwx------")
     assert (seen / "password").read_text() == "open sesame"
+    assert "{{ please }}" in (seen / "become").read_text()
+    processes = (seen / "processes").read_text()
+    assert "ansible-playbook" in processes
+    assert not [secret for secret in ("open sesame", "{{ please }}") if secret in processes]
     assert left_behind(run) == []
 
     lines = (seen / "environment").read_text().splitlines()

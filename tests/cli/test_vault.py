@@ -240,3 +240,20 @@ def test_an_inventory_without_a_vault(ready: Desk) -> None:
     ready.password_file.unlink()
     assert "no vault password yet" in refused(ready, "vault", "password")
     assert "no vault password" in refused(ready, "vault", "password", "--to-keyring")
+
+
+def test_the_keyring_keeps_the_password_of_sudo_for_a_login(desk: Desk) -> None:
+    file = use_keyring(desk)
+    address = {"ansible_host": "192.0.2.1", "ansible_port": 2222, "ansible_user": "operator"}
+    hosts = {"bot": address, "alias": address, "other": {**address, "ansible_user": "root"}}
+    desk.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
+    assert "run this at a terminal" in refused(desk, "sudo-password", "bot")
+    child = desk.spawn("sudo-password", "bot:alias")
+    child.expect("sudo password of operator@192.0.2.1:2222: ")
+    child.sendline("correct horse")
+    child.expect(pexpect.EOF)
+    assert exit_code(child) == 0
+    # a machine under two names has one, and somebody else's login there has none
+    assert kept(desk) == {"sudo operator@192.0.2.1:2222": "correct horse"}
+    done(desk, "sudo-password", "bot", "--forget")
+    assert json.loads(file.read_text()) == {}
