@@ -50,6 +50,16 @@ class Fleet:
     def install(self, *arguments: str) -> Done:
         return Done(self.desk.run("install", *arguments, "--json"))
 
+    def share_release(self, directory: Path) -> None:
+        """Give every host the release of the first, which is quicker than to build it there."""
+        archive = directory / "releases.tar"
+        first, *others = self.machines.values()
+        first.run(["tar", "-C", "/", "-cf", "/root/releases.tar", "opt/kai/releases"])
+        first.pull("/root/releases.tar", archive)
+        for machine in others:
+            machine.push(archive, "/root")
+            machine.run(["tar", "-C", "/", "-xf", "/root/releases.tar"])
+
     def snapshots(self, *names: str) -> dict[str, str]:
         return {name: Bot(self.machines[name]).snapshot() for name in names}
 
@@ -68,7 +78,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         }
         fleet = Fleet(started, tmp_path_factory.mktemp("fleet"))
         fleet.set(kai_install_agent_timeout_seconds=100)
-        done = fleet.install("all:!down", "--batches", "100%")
+        done = fleet.install("one")
+        assert done.code == 0, done.text
+        fleet.share_release(tmp_path_factory.mktemp("release"))
+        done = fleet.install("two,three,four", "--batches", "100%")
         assert done.code == 0, done.text
         yield fleet
 
