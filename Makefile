@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check logins show doctor rollback status uninstall users demo test test-fast test-all lint sanity-all generate bench scale clean
+.PHONY: help config install check backup restore logins show doctor rollback status uninstall users demo test test-fast test-all lint sanity-all generate bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,6 +26,12 @@ install: $(VENV)/.ready ## Bring the host to what host_vars say, and prove it
 
 check: $(VENV)/.ready ## Say what install would change
 	@$(KAI) install --check $(TARGET) $(GIVEN)
+
+backup: $(VENV)/.ready ## Put configuration, people and data into one encrypted file
+	@$(KAI) backup $(TARGET)
+
+restore: $(VENV)/.ready ## Bring a backup back: make restore from=backups/bot.kai
+	@$(KAI) restore $(from) $(TARGET)
 
 logins: $(VENV)/.ready ## Say who still has to log in to an agent
 	@$(KAI) logins $(TARGET)

@@ -135,7 +135,7 @@ def install_kai(options: InstallOptions, screen: Screen) -> None:
     if outcome.succeeded and not options.check:
         for path in _keep_overrides(target):
             screen.good(f"Kept in: {path}")
-    _end(options, outcome, screen)
+    end(options, outcome, screen)
 
 
 def _look(target: Target, options: InstallOptions, screen: Screen, *, asks: bool) -> Outcome:
@@ -182,7 +182,7 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     outcome = run_role(target, "rollback", options, screen, variables, sizes=sizes)
     raise_for_obstacles(target, outcome)
     tell_outcome(screen, outcome, check=options.check)
-    _end(options, outcome, screen)
+    end(options, outcome, screen)
 
 
 def _confirm(target: Target, options: RollbackOptions) -> None:
@@ -200,7 +200,8 @@ def _confirm(target: Target, options: RollbackOptions) -> None:
         raise CommandError("Nothing was changed.", code=ExitCode.DONE)
 
 
-def _end(options: ApplyOptions, outcome: Outcome, screen: Screen) -> None:
+def end(options: ApplyOptions, outcome: Outcome, screen: Screen) -> None:
+    """Print the JSON document of a run, and that it is done. Raises CommandError when it is not."""
     screen.document(
         {
             "succeeded": outcome.succeeded,

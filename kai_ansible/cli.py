@@ -187,6 +187,66 @@ def install(
         install_kai(options, screen)
 
 
+@app.command(epilog="Example: kai-ansible backup --output bot.kai")
+def backup(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="New file; without it backups/HOST-TIME.kai."),
+    ] = None,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Put configuration, people, database and data of a host into one encrypted file."""
+    from kai_ansible.backup import BackupOptions, back_up
+    from kai_ansible.report import Screen
+
+    screen = Screen(as_json=as_json, plain=plain)
+    options = BackupOptions(
+        inventory=inventory,
+        host=host,
+        output=output,
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
+    )
+    with screen.telling_errors():
+        back_up(options, screen)
+
+
+@app.command(epilog="Example: kai-ansible restore backups/bot-20260102T030405Z.kai")
+def restore(
+    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="File that backup has made.")],
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    check: CheckOption = False,
+    yes: YesOption = False,
+    ask_become_pass: BecomeOption = False,
+    vault_password_file: VaultOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Install what host_vars say with the data of a backup, and prove that the bot works."""
+    from kai_ansible.report import Screen
+    from kai_ansible.restore import RestoreOptions, restore_backup
+
+    screen = Screen(as_json=as_json, plain=plain)
+    options = RestoreOptions(
+        inventory=inventory,
+        host=host,
+        archive=archive,
+        check=check,
+        yes=yes,
+        ask_become_pass=ask_become_pass,
+        vault_password_file=vault_password_file,
+        plain=plain,
+    )
+    with screen.telling_errors():
+        restore_backup(options, screen)
+
+
 @app.command(epilog="Example: kai-ansible logins --check")
 def logins(
     host: HostArgument = None,
@@ -354,7 +414,12 @@ def sudo_password(
 def uninstall(
     host: HostArgument = None,
     inventory: InventoryOption = DEFAULT_INVENTORY,
-    purge: Annotated[bool, typer.Option("--purge", help="Remove the data as well.")] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Remove the data as well, after a last backup of it.")
+    ] = False,
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Make no backup before --purge.")
+    ] = False,
     check: CheckOption = False,
     yes: YesOption = False,
     ask_become_pass: BecomeOption = False,
@@ -372,6 +437,7 @@ def uninstall(
         inventory=inventory,
         host=host,
         purge=purge,
+        backup=not no_backup,
         check=check,
         yes=yes,
         ask_become_pass=ask_become_pass,

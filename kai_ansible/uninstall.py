@@ -15,6 +15,7 @@ from kai_ansible.apply import (
     raise_unless_succeeded,
     run_role,
 )
+from kai_ansible.backup import finished, new_backups, variables_of, with_lasting_password
 from kai_ansible.errors import CommandError, ExitCode, refusal
 from kai_ansible.invoker import at_terminal
 from kai_ansible.wizard.prompts import prompter
@@ -28,15 +29,21 @@ PLAYBOOK = "uninstall"
 
 @dataclass(frozen=True)
 class UninstallOptions(ApplyOptions):
-    """What was asked of ``uninstall``; purge: the data as well. yes: ask nothing."""
+    """What was asked of ``uninstall``.
+
+    purge: the data as well. backup: after a last backup. yes: ask nothing.
+    """
 
     purge: bool = False
+    backup: bool = True
     yes: bool = False
     plain: bool = False
 
 
 def uninstall_kai(options: UninstallOptions, screen: Screen) -> None:
     """Remove what installs made on each host; what host_vars say is not changed.
+
+    Before data goes, a last backup of it is made, without which nothing is removed.
 
     Unless ``yes`` is given, what would go and what would stay is shown first, and the name of each
     host has to be typed.
@@ -57,12 +64,27 @@ def uninstall_kai(options: UninstallOptions, screen: Screen) -> None:
             _end(plan, options, screen)
             return
         _confirm(target.hosts, options)
-    _end(_run(target, options, screen), options, screen)
+    if not (options.purge and options.backup):
+        _end(_run(target, options, screen), options, screen)
+        return
+    target = with_lasting_password(target, screen)
+    with new_backups(target, None) as backups:
+        try:
+            outcome = _run(target, options, screen, variables_of(target, backups))
+        finally:
+            # also when what came after it failed
+            made = finished(backups, screen)
+    _end(outcome, options, screen, made)
 
 
-def _run(target: Target, options: UninstallOptions, screen: Screen) -> Outcome:
+def _run(
+    target: Target,
+    options: UninstallOptions,
+    screen: Screen,
+    backup: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Run the playbook, and tell what went or, in check mode, would go."""
-    variables = {"kai_install_purge": options.purge}
+    variables = {"kai_install_purge": options.purge, **(backup or {})}
     outcome = run_role(target, PLAYBOOK, options, screen, variables)
     raise_for_obstacles(target, outcome)
     for host, report in outcome.reports.items():
@@ -94,12 +116,20 @@ def _fault_of_name(host: str, typed: str) -> str | None:
     return None if typed in ("", host) else f"Type {host}, or nothing to leave it as it is."
 
 
-def _end(outcome: Outcome, options: UninstallOptions, screen: Screen) -> None:
+def _end(
+    outcome: Outcome,
+    options: UninstallOptions,
+    screen: Screen,
+    backups: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
     screen.document(
         {
             "succeeded": outcome.succeeded,
             "check": options.check,
-            "hosts": dict(outcome.reports),
+            "hosts": {
+                host: {**report, "backup": (backups or {}).get(host)}
+                for host, report in outcome.reports.items()
+            },
             "failures": [failure.as_dict() for failure in outcome.failures],
             "log": str(outcome.log) if outcome.log else None,
         }

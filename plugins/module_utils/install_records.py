@@ -70,7 +70,7 @@ class Journal:
     former_release, active, enabled: the last proven state's, as the host showed it.
     release, managed, rolled_back_to: what is being brought about; managed are the files that it
     was told to write, by path.
-    database, account: set while the database is exchanged.
+    database, account: set while the database is exchanged. data_dir: set while the data is.
     """
 
     former_release: str | None
@@ -81,6 +81,7 @@ class Journal:
     rolled_back_to: int | None = None
     database: str = ""
     account: str = ""
+    data_dir: str = ""
     opened: str = field(default_factory=now)
 
 

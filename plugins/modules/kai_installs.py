@@ -96,6 +96,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.data_copy import Place
 from ..module_utils.differences import difference
 from ..module_utils.install_records import Installs, Journal
 from ..module_utils.installs import FLAT, kept_releases
@@ -186,6 +187,8 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
     installs.adopt(journal, parameters["flat_proof"])
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
     layout.prove()
+    if journal.data_dir:
+        Place(journal.data_dir).remove()
     for record in installs.numbers():
         installs.forget_former(record)
     pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])

@@ -117,6 +117,16 @@ options:
       - The number of the install whose snapshot of the database is brought back as well. The
         database that it replaces stays beside it.
     type: int
+  data_dir:
+    description: Where the data lives.
+    type: path
+  with_data:
+    description:
+      - Whether the data that M(kai.bot.kai_restore) has laid out beside O(data_dir) takes its
+        place, with the deployed files of the same backup that O(files) does not have. The former
+        data is kept beside it until the journal is closed.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -194,7 +204,7 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -202,12 +212,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import database
 from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
+from ..module_utils.data_copy import Place
 from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaque
 from ..module_utils.install_records import Installs, Journal, Original
 from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.programs import run_program
-from ..module_utils.root_files import FileState, Refused, look, replace, wanted_states
+from ..module_utils.root_files import FileState, Refused, kept, look, replace, wanted_states
 from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
 ASIDE = ".before-rollback"
@@ -288,6 +299,8 @@ class Switch:
         if not self.module.check_mode and self.installs.journal() is None:
             # what was killed before its journal counted
             self.installs.close_journal()
+            if self.parameters["data_dir"] and not self.parameters["with_data"]:
+                Place(self.parameters["data_dir"]).remove()
         states = {"restored": self.restore, "original": self.back_to_original}
         return states.get(self.parameters["state"], self.switch)()
 
@@ -298,6 +311,7 @@ class Switch:
             files = self.parameters["files"]
             states = wanted_states(files, self.parameters["secret_contents"])
             managed = {entry["path"]: entry["given"] for entry in files}
+            states += self.of_backup({state.path for state in states})
             return self.parameters["release"], states, managed, {}
         record = self.installs.record(number)
         last = self.installs.record(self.installs.numbers()[-1])
@@ -308,6 +322,13 @@ class Switch:
             if record["managed"][state.path] or last["managed"].get(state.path)
         ]
         return record["release"], states, record["managed"], {"proof": record["proof"]}
+
+    def of_backup(self, known: Collection[str]) -> list[FileState]:
+        """Return the deployed files of a backup that nobody else gives."""
+        if not self.parameters["with_data"] or self.module.check_mode:
+            return []
+        files = kept(Place(self.parameters["data_dir"]).config)
+        return [state for state in files if state.path not in known]
 
     def text_of(self, entry: dict[str, Any]) -> str:
         """Return the text of a file. Raises Refused when there is none."""
@@ -337,6 +358,7 @@ class Switch:
             # nobody knows what a bot read whose install was cut short
             or journal
             or self.parameters["with_database"]
+            or self.parameters["with_data"]
             or not is_active(service)
         )
         result: dict[str, Any] = {
@@ -365,6 +387,7 @@ class Switch:
             check_room(self.parameters["database"])
         if journal:
             self.installs.discard_scratch([state.path for state in wanted])
+            self.give_back_data(journal)
         self.open_journal(journal, former, managed, result, service)
         new_states = [new for _old, new in changed]
         try:
@@ -383,6 +406,8 @@ class Switch:
         stopped_at = time.monotonic()
         if self.parameters["with_database"]:
             self.exchange_database()
+        if self.parameters["with_data"]:
+            self.exchange_data()
         if starts:
             self.start()
             result["stopped_at"] = stopped_at if result["was_active"] else None
@@ -429,6 +454,8 @@ class Switch:
             found.append(difference(self.parameters["database"], "", "a copy is kept"))
         if self.parameters["with_database"]:
             found.append(difference(self.parameters["database"], "", "the one of then"))
+        if self.parameters["with_data"]:
+            found.append(difference(self.parameters["data_dir"], "", "that of the backup"))
         if result["starts"]:
             states = ("runs", "restarted") if result["was_active"] else ("", "started")
             found.append(difference(f"{self.unit}.service", *states))
@@ -506,6 +533,27 @@ class Switch:
             aside(journal),
         )
 
+    def exchange_data(self) -> None:
+        """Put the data of a backup in the place of what is there, while the bot does not run."""
+        systemctl("stop", f"{self.unit}.service")
+        journal = self.installs.journal()
+        if journal is None:
+            raise Refused("the journal is gone")
+        journal.data_dir = self.parameters["data_dir"]
+        self.installs.write_journal(journal)
+        Place(journal.data_dir).exchange()
+
+    def give_back_data(self, journal: Journal) -> None:
+        """Bring the former data back, which a restore that was cut short has exchanged."""
+        if not journal.data_dir:
+            return
+        if is_active(unit_state(self.unit)):
+            systemctl("stop", f"{self.unit}.service")
+        place = Place(journal.data_dir)
+        place.exchange_back()
+        journal.data_dir = ""
+        self.installs.write_journal(journal)
+
     def start(self) -> None:
         """Start the bot anew."""
         # a unit that was started often is not started again before it is told to forget that
@@ -557,12 +605,14 @@ class Switch:
             ]
         if self.module.check_mode:
             return result
-        exchanged = bool(journal and journal.database)
+        exchanged = bool(journal and (journal.database or journal.data_dir))
         if is_active(service) and (not former.active or exchanged):
             systemctl("stop", f"{self.unit}.service")
         if is_enabled(service) and not former.enabled:
             systemctl("disable", "--quiet", f"{self.unit}.service")
-        if journal and exchanged:
+        if journal and journal.data_dir:
+            self.give_back_data(journal)
+        if journal and journal.database:
             database.exchange_back(journal.database, journal.account, aside(journal))
         self.installs.discard_scratch([state.path for state in former.files])
         then = [state for _now, state in changed]
@@ -576,6 +626,8 @@ class Switch:
             self.start()
             replace(self.only_rules(then))
         self.installs.close_journal()
+        if self.parameters["data_dir"]:
+            Place(self.parameters["data_dir"]).remove()
         if not self.installs.numbers():
             self.installs.forget_original()
         remove_if_empty(self.installs.directory)
@@ -632,9 +684,12 @@ def main() -> None:
             "service_user": {"type": "str"},
             "database": {"type": "path"},
             "with_database": {"type": "int"},
+            "data_dir": {"type": "path"},
+            "with_data": {"type": "bool", "default": False},
         },
         mutually_exclusive=[("record", "release"), ("record", "files")],
         required_by={"with_database": ["record", "database"], "database": ["service_user"]},
+        required_if=[("with_data", True, ["data_dir", "release"])],
         supports_check_mode=True,
     )
     if module.params["state"] == "switched" and not (

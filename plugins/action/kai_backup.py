@@ -1,0 +1,135 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kai_backup, with what it made fetched piece by piece, encrypted, and written here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from typing import IO, Any
+
+from ansible.plugins.action import ActionBase
+
+MODULE = "kai.bot.kai_backup"
+# a piece is in memory several times; a module run takes as long as some MB
+PIECE = 8 << 20
+
+
+class Failed(Exception):
+    """A module run that failed; ``result`` is what it returned."""
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__(result.get("msg", ""))
+        self.result = result
+
+
+class Pieces:
+    """What the module has made on the host, for a reader; ``digest`` is of what was read."""
+
+    def __init__(self, fetch: Any, size: int) -> None:
+        self._fetch = fetch
+        self._left = size
+        self._offset = 0
+        self._rest = b""
+        self._digest = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was read so far."""
+        return self._digest.hexdigest()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to so many bytes, none at the end."""
+        if not self._rest and self._left:
+            self._rest = self._fetch(self._offset, min(PIECE, self._left))
+            self._offset += len(self._rest)
+            self._left -= len(self._rest)
+            self._digest.update(self._rest)
+        piece = self._rest if size < 0 else self._rest[:size]
+        self._rest = self._rest[len(piece) :]
+        return piece
+
+
+class ActionModule(ActionBase):
+    """Lets the module copy, and encrypts what comes."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module for each step; what it made on the host goes in the end."""
+        super().run(tmp, task_vars)
+        if self._task.check_mode:
+            return {"skipped": True, "msg": "a backup has nothing to foretell"}
+        try:
+            import pyrage
+        except ImportError:
+            return {"failed": True, "msg": f"{MODULE} needs pyrage here: pip install pyrage"}
+        arguments = dict(self._task.args)
+        try:
+            recipient = pyrage.x25519.Recipient.from_str(arguments["recipient"])
+        except pyrage.RecipientError as error:
+            return {"failed": True, "msg": f"recipient: {error}"}
+
+        def ask(state: str, **more: Any) -> dict[str, Any]:
+            result: dict[str, Any] = self._execute_module(
+                module_name=MODULE,
+                module_args={**arguments, "state": state, **more},
+                task_vars=task_vars,
+            )
+            if result.get("failed"):
+                raise Failed(result)
+            return result
+
+        def fetch(offset: int, length: int) -> bytes:
+            content = base64.b64decode(ask("read", offset=offset, length=length)["content"])
+            if not content:
+                raise Failed({"failed": True, "msg": "the copy on the host became shorter"})
+            return content
+
+        try:
+            try:
+                result = ask("made")
+                if result["size"]:
+                    pieces = Pieces(fetch, result["size"])
+                    with open_end(os.path.expanduser(arguments["dest"]), result["size"]) as target:
+                        pyrage.encrypt_io(pieces, target, [recipient])
+                        if pieces.digest != result["sha256"]:
+                            raise Failed({"failed": True, "msg": "it was changed on its way"})
+            finally:
+                ask("absent")
+        except Failed as error:
+            return error.result
+        except (OSError, pyrage.EncryptError) as error:
+            return {"failed": True, "msg": f"{arguments['dest']}: {error}"}
+        return result
+
+
+class open_end:
+    """A private file to which is added; when that fails, it is as long as before."""
+
+    def __init__(self, path: str, size: int) -> None:
+        self.path = path
+        self.size = size
+
+    def __enter__(self) -> IO[bytes]:
+        self.new = not os.path.lexists(self.path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        self.handle = os.fdopen(os.open(self.path, flags, 0o600), "ab")
+        self.before = os.fstat(self.handle.fileno()).st_size
+        status = os.fstatvfs(self.handle.fileno())
+        if status.f_bavail * status.f_frsize < self.size:
+            self.__exit__(OSError)
+            raise OSError(
+                f"there is no room for {self.size >> 20} MB; df -h shows how much is free"
+            )
+        return self.handle
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.handle.flush()
+            os.fsync(self.handle.fileno())
+        self.handle.close()
+        if kind and self.new:
+            os.unlink(self.path)
+        elif kind:
+            os.truncate(self.path, self.before)

@@ -1,0 +1,272 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup of a host is on the controller, encrypted."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kai_backup
+short_description: A backup of a bot is on the controller, encrypted
+version_added: 0.1.0
+description:
+  - Copies the deployed files, the data directory and a checked snapshot of the database while the
+    bot runs, and changes nothing of it.
+  - The copy is made beside the data directory, for root alone, and is gone when the task ends. It
+    comes to the controller in pieces and is encrypted before it is written there, by age.
+  - The controller needs the Python package C(pyrage).
+options:
+  dest:
+    description:
+      - File of the controller to which the backup is added; it is made with mode 0600. When the
+        task fails, it is as long as it was before.
+    type: path
+    required: true
+  recipient:
+    description: The age recipient (X25519) to whom it is encrypted.
+    type: str
+    required: true
+  install_dir:
+    description: Where releases and records live.
+    type: path
+    required: true
+  data_dir:
+    description: Where the data lives. Without it there is nothing to back up.
+    type: path
+    required: true
+  service_user:
+    description: The account as whom the database is read.
+    type: str
+    required: true
+  database:
+    description: Path of the bot's database.
+    type: path
+    required: true
+  config_files:
+    description: The deployed files; those that are there are copied.
+    type: list
+    elements: path
+    required: true
+  host:
+    description: What the host is called in the inventory.
+    type: str
+    required: true
+  host_vars:
+    description: Texts of the host's variable files by name, secrets encrypted.
+    type: dict
+    default: {}
+  state:
+    description:
+      - What the module does on the host. Only V(made) is for playbooks; the others are what that
+        task asks for by itself.
+    type: str
+    choices: [made, read, absent]
+    default: made
+  offset:
+    description: With O(state=read), where the piece begins.
+    type: int
+    default: 0
+  length:
+    description: With O(state=read), how many bytes it has at the most.
+    type: int
+    default: 0
+attributes:
+  check_mode:
+    support: none
+    description: The task is skipped.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+  action:
+    support: full
+    description: The controller fetches, encrypts and writes.
+author: the kai-ansible authors (@kai-ansible)
+"""
+
+EXAMPLES = r"""
+- name: A backup is on the controller
+  kai.bot.kai_backup:
+    dest: /srv/backups/bot.tar.gz.age
+    recipient: age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
+    install_dir: /opt/kai
+    data_dir: /var/lib/kai
+    service_user: kai
+    database: /var/lib/kai/kai.db
+    config_files: [/etc/kai/env, /etc/kai/users.yaml]
+    host: bot
+"""
+
+RETURN = r"""
+size:
+  description: Bytes of the backup before it was encrypted, 0 when there was nothing to back up.
+  returned: always
+  type: int
+sha256:
+  description: Its digest.
+  returned: when there was something
+  type: str
+members:
+  description: How many files, directories and links are in it.
+  returned: when there was something
+  type: int
+left:
+  description: What was not taken, and why, one line each.
+  returned: when there was something
+  type: list
+  elements: str
+release:
+  description: The live release, null when none is.
+  returned: when there was something
+  type: str
+"""
+
+import base64
+import hashlib
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import database
+from ..module_utils.backup_archive import CONFIG, ArchiveWriter, Meta
+from ..module_utils.data_copy import Copying, Place, member_of, size_below
+from ..module_utils.install_records import Installs, now
+from ..module_utils.kernel_lock import Busy, only_worker
+from ..module_utils.root_files import Refused
+
+COMPANIONS = ("-wal", "-shm", "-journal")
+SNAPSHOT = "kai.db"
+
+
+def check_room(place: Place) -> None:
+    """Raise Refused when a copy of the data would not fit beside it."""
+    wanted = size_below(place.data_dir)
+    if place.room() < wanted:
+        raise Refused(
+            f"{place.parent} has room for {place.room() >> 20} MB, and a copy of {place.data_dir} "
+            f"may take {wanted >> 20} MB. Make some, and run this again"
+        )
+
+
+def make(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Write the backup beside the data directory, and return the module's result."""
+    installs = Installs(parameters["install_dir"])
+    place = Place(parameters["data_dir"])
+    if not os.path.isdir(place.data_dir):
+        return {"changed": False, "size": 0}
+    journal = installs.journal()
+    if journal and journal.data_dir:
+        raise Refused(
+            f"a restore was cut short, and what is in {place.data_dir} is not proven. "
+            "Run it again, or kai-ansible rollback, and then this"
+        )
+    place.make()
+    check_room(place)
+    left: list[str] = []
+    with open(place.archive, "xb") as target:
+        os.fchmod(target.fileno(), 0o600)
+        meta = Meta(
+            parameters["host"],
+            now(),
+            installs.live(),
+            parameters["data_dir"],
+            parameters["host_vars"],
+        )
+        writer = ArchiveWriter(target, meta)
+        for path in parameters["config_files"]:
+            add_file(writer, path, CONFIG + path, path)
+        # where the bot looks for it, whatever links lead there
+        main = os.path.join(place.data_dir, os.path.basename(parameters["database"]))
+        skipped = {main, *(main + companion for companion in COMPANIONS)}
+        copying = Copying(writer, place.data_dir, skipped)
+        copying.run()
+        left += copying.left
+        if database.has_content(main):
+            snapshot = os.path.join(place.path, SNAPSHOT)
+            # a directory of root's own through which the service user can pass
+            database.save(main, snapshot, parameters["service_user"], place.parent)
+            add_file(writer, snapshot, f"data/{os.path.basename(main)}", main)
+        writer.finish()
+        target.flush()
+        os.fsync(target.fileno())
+    return {
+        "changed": False,
+        "size": os.path.getsize(place.archive),
+        "sha256": digest(place.archive),
+        "members": writer.members,
+        "left": left,
+        "release": installs.live(),
+    }
+
+
+def add_file(writer: ArchiveWriter, path: str, name: str, like: str) -> None:
+    """Add a file of root's own, with owner, mode and time of another one; absent is fine."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    with os.fdopen(descriptor, "rb") as handle:
+        member = member_of(name, os.lstat(like))
+        member.size = os.fstat(descriptor).st_size
+        writer.add(member, handle)
+
+
+def digest(path: str) -> str:
+    """Return the SHA-256 of a file."""
+    found = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while True:
+            piece = handle.read(1 << 20)
+            if not piece:
+                return found.hexdigest()
+            found.update(piece)
+
+
+def read(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return a piece of the backup that was made."""
+    with open(Place(parameters["data_dir"]).archive, "rb") as handle:
+        handle.seek(parameters["offset"])
+        content = handle.read(parameters["length"])
+    return {"changed": False, "content": base64.b64encode(content).decode()}
+
+
+def remove(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Remove what ``make`` has made."""
+    Place(parameters["data_dir"]).remove()
+    return {"changed": False}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "dest": {"type": "path", "required": True},
+            "recipient": {"type": "str", "required": True},
+            "install_dir": {"type": "path", "required": True},
+            "data_dir": {"type": "path", "required": True},
+            "service_user": {"type": "str", "required": True},
+            "database": {"type": "path", "required": True},
+            "config_files": {"type": "list", "elements": "path", "required": True},
+            "host": {"type": "str", "required": True},
+            # it need not be in the journal of the host
+            "host_vars": {"type": "dict", "default": {}, "no_log": True},
+            "state": {"type": "str", "choices": ["made", "read", "absent"], "default": "made"},
+            "offset": {"type": "int", "default": 0},
+            "length": {"type": "int", "default": 0},
+        },
+    )
+    os.umask(0o077)
+    work = {"made": make, "read": read, "absent": remove}[module.params["state"]]
+    try:
+        with only_worker(dry=module.params["state"] == "read"):
+            result = work(module.params)
+    except (Refused, Busy) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
