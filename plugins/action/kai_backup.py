@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 
 MODULE = "kai.bot.kai_backup"
 # a piece is in memory several times; a module run takes as long as some MB
-PIECE = 8 << 20
+PIECE = 2 << 20
 
 
 class Failed(Exception):

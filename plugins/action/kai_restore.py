@@ -16,7 +16,7 @@ from ..module_utils.decrypted_backup import Decrypted, decrypted
 
 MODULE = "kai.bot.kai_restore"
 # a piece is in memory several times; a module run takes as long as some MB
-PIECE = 8 << 20
+PIECE = 2 << 20
 
 
 class ActionModule(ActionBase):

@@ -75,7 +75,19 @@ class Place:
         os.mkdir(self.path, 0o700)
 
     def remove(self) -> None:
-        """Remove it with everything in it; absent is fine."""
+        """Remove it with everything in it; absent is fine.
+
+        Raises Refused when the former data lies there: a restore is neither proven nor taken back.
+        """
+        if os.path.lexists(self.former):
+            raise Refused(
+                f"{self.former} has the former data of a restore that was cut short. "
+                "Restore again, or run kai-ansible install or rollback"
+            )
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove it with everything in it, the former data included, which nobody needs."""
         try:
             device = os.lstat(self.path).st_dev
         except FileNotFoundError:

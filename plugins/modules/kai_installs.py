@@ -188,7 +188,7 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
     layout.prove()
     if journal.data_dir:
-        Place(journal.data_dir).remove()
+        Place(journal.data_dir).discard()
     for record in installs.numbers():
         installs.forget_former(record)
     pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])

@@ -300,7 +300,7 @@ class Switch:
             # what was killed before its journal counted
             self.installs.close_journal()
             if self.parameters["data_dir"] and not self.parameters["with_data"]:
-                Place(self.parameters["data_dir"]).remove()
+                Place(self.parameters["data_dir"]).discard()
         states = {"restored": self.restore, "original": self.back_to_original}
         return states.get(self.parameters["state"], self.switch)()
 

@@ -120,3 +120,83 @@ def test_a_backup_is_made_while_the_bot_runs(site: Story) -> None:
     content = site.archive.read_bytes()
     assert b"TELEGRAM" not in content
     assert b"hello" not in content
+
+
+def test_what_is_no_whole_backup_changes_nothing(site: Story, tmp_path: Path) -> None:
+    before = site.everything()
+    cut, changed, other = (tmp_path / name for name in ("cut", "changed", "other"))
+    content = site.archive.read_bytes()
+    cut.write_bytes(content[: -(1 << 20)])
+    changed.write_bytes(content[: 5 << 20] + b"?" + content[(5 << 20) + 1 :])
+    other.write_text("a letter\n", encoding="utf-8")
+    for path, text in ((cut, "unexpected end"), (changed, "cut off or changed"), (other, "")):
+        done = site.run("restore", str(path), "--yes")
+        assert done.code in (1, 2), done.text
+        assert str(path) in done.text
+        assert text in done.text
+    password = tmp_path / "password"
+    password.write_text("another\n", encoding="utf-8")
+    done = site.run("restore", str(site.archive), "--yes", f"--vault-password-file={password}")
+    assert (done.code, "does not open" in done.text) == (2, True)
+    assert site.everything() == before
+
+
+def test_a_purge_makes_a_last_backup_or_changes_nothing(site: Story) -> None:
+    before = site.everything()
+    place = site.archive.parent
+    kept = shutil.move(place, place.with_name("kept"))
+    place.write_text("no directory\n", encoding="utf-8")
+    assert site.run("uninstall", "--purge", "--yes").code == 2
+    assert site.everything() == before
+    place.unlink()
+    shutil.move(kept, place)
+    site.before = site.tree()
+    done = site.run("uninstall", "--purge", "--yes")
+    assert done.code == 0, done.text
+    site.last = Path(done.report["backup"]["file"])
+    assert site.machine.run(["test", "-e", "/var/lib/kai"], check=False).returncode == 1
+
+
+def test_it_comes_back_to_a_fresh_host(site: Story) -> None:
+    host_vars = site.desk.host_vars("bot")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in host_vars.iterdir()}
+    shutil.rmtree(host_vars)
+    site.machine.run(["rm", "-rf", TOTP])
+    done = site.run("restore", str(site.last), "--yes")
+    assert done.code == 0, done.text
+    assert {path.name: path.read_text(encoding="utf-8") for path in host_vars.iterdir()} == texts
+    assert site.tree() == site.before
+    assert site.database("SELECT word FROM mine") == "[('kept',)]"
+    assert site.machine.run(["cat", TOTP]).stdout == "ABC"
+    assert site.run("status").code == 0
+    assert site.leftovers() == ""
+
+
+def test_a_restore_that_fails_leaves_everything_as_it_was(site: Story) -> None:
+    site.database("UPDATE mine SET word = 'newer'")
+    before = site.tree()
+    site.fault(CRASH_AT_IMPORT="1")
+    done = site.run("restore", str(site.archive), "--yes")
+    assert done.code == 1, done.text
+    assert site.tree() == before
+    assert site.database("SELECT word FROM mine") == "[('newer',)]"
+    assert site.leftovers() == ""
+    site.set(kai_install_extra_env=None)
+    assert site.run("status").code == 0
+
+
+def test_a_restore_that_was_killed_is_taken_back_by_the_next_run(site: Story) -> None:
+    before = site.tree()
+    # between the two renames that exchange the data
+    deadly = "os.rename /var/lib/kai"
+    site.machine.run(["install", "-m", "0644", "/dev/stdin", "/run/mortal"], input=deadly)
+    assert site.run("restore", str(site.archive), "--yes").code == 1
+    site.machine.run(["rm", "/run/mortal", "/run/mortal-died"])
+    site.machine.run(["test", "-e", "/var/lib/.kai.kai-ansible/former/kai.db"])
+    refused = site.run("backup")
+    assert (refused.code, "cut short" in refused.text) == (1, True)
+    site.install()
+    assert site.tree() == before
+    assert site.database("SELECT word FROM mine") == "[('newer',)]"
+    assert site.run("status").code == 0
+    assert site.leftovers() == ""
