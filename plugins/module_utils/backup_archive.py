@@ -16,6 +16,7 @@ trust nothing before ``read_archive`` has returned.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -113,12 +114,9 @@ class ArchiveWriter:
     """Writing a backup into a file, member after member."""
 
     def __init__(self, target: IO[bytes], meta: Meta) -> None:
+        self._zip = gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1, mtime=0)
         self._tar = tarfile.open(  # noqa: SIM115 # finish closes it
-            fileobj=target,
-            mode="w|gz",
-            format=tarfile.PAX_FORMAT,
-            encoding="utf-8",
-            compresslevel=1,
+            fileobj=self._zip, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8"
         )
         self._digests: dict[str, str] = {}
         self.size = 0
@@ -151,7 +149,12 @@ class ArchiveWriter:
     def finish(self) -> None:
         """Add the manifest, and end the archive."""
         self.add_document(MANIFEST, {"members": dict(self._digests)})
+        self.close()
+
+    def close(self) -> None:
+        """End the file."""
         self._tar.close()
+        self._zip.close()
 
 
 class _Digesting:

@@ -30,6 +30,7 @@ PROVEN_BY = {
     "make doctor": "tests/machine/test_doctor.py",
     "make show": "tests/machine/test_doctor.py",
     "make rollback": "tests/machine/test_rollback.py",
+    "make backup": "tests/machine/test_backup.py",
     "make uninstall": "tests/machine/test_uninstall.py",
     "make status": "tests/machine/test_rollback.py",
 }
