@@ -133,7 +133,10 @@ def finished(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, dict
         try:
             summary: Summary | None = backup.finish()
         except OSError as error:
-            raise CommandError(f"{backup.path}: {error.strerror}", code=ExitCode.FAILED) from error
+            raise CommandError(
+                f"{backup.path}: {error.strerror}. What was copied is in {backup.beside}.",
+                code=ExitCode.FAILED,
+            ) from error
         if summary is None:
             continue
         path = backup.path

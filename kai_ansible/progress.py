@@ -29,6 +29,8 @@ PHASES = {
     "switch": "Switching and proving it",
     "rollback": "Choosing what to go back to",
     "uninstall": "Removing what installs made",
+    "copy": "Making the backup",
+    "restore_backup": "Handling the backup",
     "restore": "Bringing back what was there",
     "report": "Summing up",
 }

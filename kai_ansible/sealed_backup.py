@@ -6,6 +6,7 @@ tells of, encrypted to it. Both can be opened without this program.
 
 from __future__ import annotations
 
+import errno
 import os
 import tarfile
 import tempfile
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import pyrage
 
 from kai_ansible.errors import refusal
-from kai_ansible.files import make_private_directory
+from kai_ansible.files import is_there, make_private_directory
 from kai_ansible.invoker import give_to_owner_of
 from kai_ansible.rules.backup_archive import BadArchive, Meta, Summary, read_archive, read_meta
 from kai_ansible.rules.decrypted_backup import decrypted
@@ -41,6 +42,7 @@ class NewBackup:
 
     def __init__(self, path: Path, password: VaultPassword) -> None:
         self.path = path
+        self._whole = False
         self._identity = pyrage.x25519.Identity.generate()
         make_private_directory(path.parent)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -61,6 +63,7 @@ class NewBackup:
         """Read back what the run has added, and give the file its name.
 
         Returns None when nothing, or nothing whole, was added; then there is no file.
+        Raises OSError when it cannot get its name; what is whole then stays ``beside``.
         """
         offset = self._at + _BLOCK
         size = self.beside.stat().st_size - offset
@@ -70,6 +73,7 @@ class NewBackup:
                 backup.finish()
         except BadArchive:
             return None
+        self._whole = True
         with self.beside.open("r+b") as handle:
             handle.seek(self._at)
             handle.write(_header(DATA, size))
@@ -77,14 +81,15 @@ class NewBackup:
             handle.write(bytes(-size % _BLOCK + 2 * _BLOCK))
             handle.flush()
             os.fsync(handle.fileno())
-        # which no other file may lose
-        os.link(self.beside, self.path)
-        self.discard()
+        if is_there(self.path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
+        self.beside.rename(self.path)
         return summary
 
     def discard(self) -> None:
-        """Remove what is not finished."""
-        self.beside.unlink(missing_ok=True)
+        """Remove what is not whole."""
+        if not self._whole:
+            self.beside.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class ActionModule(ActionBase):
                 result = ask("made")
                 if result["size"]:
                     pieces = Pieces(fetch, result["size"])
-                    with open_end(os.path.expanduser(arguments["dest"]), result["size"]) as target:
+                    with Appending(os.path.expanduser(arguments["dest"]), result["size"]) as target:
                         pyrage.encrypt_io(pieces, target, [recipient])
                         if pieces.digest != result["sha256"]:
                             raise Failed({"failed": True, "msg": "it was changed on its way"})
@@ -104,10 +104,11 @@ class ActionModule(ActionBase):
         return result
 
 
-class open_end:
+class Appending:
     """A private file to which is added; when that fails, it is as long as before."""
 
     def __init__(self, path: str, size: int) -> None:
+        """Prepare; size: how many bytes are about to come."""
         self.path = path
         self.size = size
 

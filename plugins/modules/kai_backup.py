@@ -129,7 +129,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import database
-from ..module_utils.backup_archive import CONFIG, ArchiveWriter, Meta
+from ..module_utils.backup_archive import CONFIG, ArchiveWriter, BadArchive, Meta, read_archive
 from ..module_utils.data_copy import Copying, Place, member_of, size_below
 from ..module_utils.install_records import Installs, now
 from ..module_utils.kernel_lock import Busy, only_worker
@@ -190,6 +190,9 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
         writer.finish()
         target.flush()
         os.fsync(target.fileno())
+    # what cannot be read back is no backup
+    with open(place.archive, "rb") as handle:
+        read_archive(handle)
     return {
         "changed": False,
         "size": os.path.getsize(place.archive),
@@ -261,7 +264,7 @@ def main() -> None:
     try:
         with only_worker(dry=module.params["state"] == "read"):
             result = work(module.params)
-    except (Refused, Busy) as error:
+    except (Refused, BadArchive, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")

@@ -22,12 +22,14 @@ class Runs:
         self.made: list[tuple[bool, bool]] = []
         self.typed = typed
         self.asked: list[str] = []
+        self.variables: dict[str, Any] = {}
         self.changes = ["release a: removed"]
         monkeypatch.setattr(uninstall, "run_role", self.run)
         monkeypatch.setattr(uninstall, "at_terminal", lambda: True)
         monkeypatch.setattr(uninstall, "prompter", lambda **_: self)
 
     def run(self, target: Any, _name: str, options: Any, _screen: Any, variables: Any) -> Any:
+        self.variables = variables
         self.made.append((options.check, variables["kai_install_purge"]))
         left = ["/var/lib/kai: it holds data"]
         report = {"check": options.check, "changes": self.changes, "left": left}
@@ -103,3 +105,16 @@ def test_without_a_terminal_a_word_is_needed(
     remove(tmp_path, yes=True)
     remove(tmp_path, check=True)
     assert runs.made == [(False, False), (True, False)]
+
+
+def test_before_data_goes_a_backup_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = Runs(monkeypatch, [])
+    remove(tmp_path, purge=True, yes=True)
+    assert set(runs.variables["kai_backup_recipients"]) == {"bot", "other"}
+    remove(tmp_path, purge=True, backup=False, yes=True)
+    assert "kai_backup_recipients" not in runs.variables
+    # what the run did not fill is no backup
+    assert list((tmp_path / "backups").iterdir()) == []
