@@ -161,6 +161,9 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
             f"a restore was cut short, and what is in {place.data_dir} is not proven. "
             "Run it again, or kai-ansible rollback, and then this"
         )
+    if journal is None:
+        # what a run left that was killed after its restore was proven
+        place.discard()
     place.make()
     check_room(place)
     left: list[str] = []

@@ -185,6 +185,9 @@ def receive(parameters: dict[str, Any]) -> dict[str, Any]:
     place = Place(parameters["data_dir"])
     offset = parameters["offset"]
     if offset == 0:
+        if Installs(parameters["install_dir"]).journal() is None:
+            # what a run left that was killed after its restore was proven
+            place.discard()
         place.make()
     flags = os.O_WRONLY | os.O_NOFOLLOW | (os.O_CREAT | os.O_EXCL if offset == 0 else 0)
     with os.fdopen(os.open(place.archive, flags, 0o600), "wb") as handle:

@@ -71,6 +71,8 @@ class Story(Site):
     """A site with data, and the backup of it."""
 
     archive: Path
+    last: Path
+    before: dict[str, Any]
 
     def tree(self) -> dict[str, Any]:
         """Return owner, mode, time and hash of everything in the data that the bot leaves alone."""
@@ -80,6 +82,11 @@ class Story(Site):
     def database(self, *statements: str) -> str:
         """Return what the last statement finds, as the service user."""
         return self.python(_TABLE, *statements, user="kai").strip()
+
+    def everything(self) -> dict[str, Any]:
+        """Return what could be changed, but for what the bot logs by itself."""
+        found = super().everything()
+        return {path: entry for path, entry in found.items() if "/kai/logs/" not in path}
 
     def leftovers(self) -> str:
         """Return what lies beside the data that should not."""
