@@ -59,9 +59,9 @@ def named(file: str, tasks: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
             yield file, task["name"]
         for block in blocks:
             yield from named(file, block)
-        for included in (static, dynamic):
-            if included and included not in NEVER:
-                yield from named(included, read(included))
+        included = static or (dynamic and dynamic["file"])
+        if included and included not in NEVER:
+            yield from named(included, read(included))
 
 
 def read(file: str) -> list[dict[str, Any]]:
