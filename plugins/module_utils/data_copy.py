@@ -17,6 +17,7 @@ import shlex
 import shutil
 import stat
 import tarfile
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from . import planted
@@ -107,10 +108,13 @@ class Place:
         self.sync()
 
     def exchange_back(self) -> None:
-        """Undo ``exchange``, also one that was cut off, or a cut off call of this."""
+        """Undo ``exchange``, also one that was cut off, or a cut off call of this.
+
+        Between the renames an install may have laid an empty data directory out anew.
+        """
         if os.path.lexists(self.former):
             if os.path.lexists(self.data_dir):
-                os.rename(self.data_dir, self.data)
+                os.rename(self.data_dir, tempfile.mkdtemp(dir=self.path))
             os.rename(self.former, self.data_dir)
             self.sync()
 

@@ -553,6 +553,7 @@ class Switch:
         place.exchange_back()
         journal.data_dir = ""
         self.installs.write_journal(journal)
+        place.remove()
 
     def start(self) -> None:
         """Start the bot anew."""
