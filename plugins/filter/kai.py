@@ -39,7 +39,8 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def _load(text: str) -> Any:
-    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - either is a safe one
+    # the one in C takes only what is a str itself
+    return yaml.load("".join(text), Loader=_LOADER)  # noqa: S506 - either is a safe one
 
 
 def _dump(document: Any, **options: Any) -> str:
@@ -59,6 +60,11 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return "".join(str(value))
+
+
+def contract(text: str) -> Any:
+    """Return the contract of a release line as plain data."""
+    return _load(text)
 
 
 def _configuration(contract: Any, given: Any, users_file: str | None) -> Configuration:
@@ -329,6 +335,7 @@ class FilterModule:
         return {
             "checkup_request": checkup_request,
             "configuration": configuration,
+            "contract": contract,
             "desired_state": desired_state,
             "diagnosis": diagnosis,
             "diagnosis_lines": diagnosis_lines,

@@ -35,6 +35,60 @@ def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
     }
 
 
+class Started:
+    """A program in / without a terminal, which has so many seconds from its start.
+
+    errors: keep what it says on standard error instead. account: who runs it, if not this one.
+    Raises OSError when it cannot be started.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        seconds: float,
+        *,
+        errors: bool = False,
+        account: pwd.struct_passwd | None = None,
+    ) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.reading, writing = os.pipe()
+        try:
+            # nothing of an AnsibleModule ends a program that takes too long, or all that it started
+            self.process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if errors else writing,
+                stderr=writing if errors else subprocess.DEVNULL,
+                cwd="/",
+                env=dict(environment),
+                # a session of its own has no terminal into which it could type
+                start_new_session=True,
+                **(becoming(account) if account else {}),
+            )
+        except OSError:
+            os.close(self.reading)
+            raise
+        finally:
+            os.close(writing)
+
+    def end(self) -> tuple[int | None, str]:
+        """Wait for its end; return its exit code and the beginning of its output, once.
+
+        The exit code is None when it had not ended in time. Whatever it has started in its group of
+        processes ends with it.
+        """
+        try:
+            said = _beginning(self.reading, self.process, self.deadline)
+            code = self.process.poll()
+        finally:
+            os.close(self.reading)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        return code, said.decode("utf-8", "replace")
+
+
 def run_bounded(
     command: Sequence[str],
     environment: Mapping[str, str],
@@ -43,40 +97,8 @@ def run_bounded(
     errors: bool = False,
     account: pwd.struct_passwd | None = None,
 ) -> tuple[int | None, str]:
-    """Run a program in / without a terminal; return its exit code and the beginning of its output.
-
-    errors: return what it says on standard error instead. account: who runs it, if not this one.
-    The exit code is None when it had not ended after so many seconds. Whatever it has started in
-    its group of processes ends with it. Raises OSError when it cannot be started.
-    """
-    reading, writing = os.pipe()
-    try:
-        # nothing of an AnsibleModule ends a program that takes too long, or all that it started
-        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if errors else writing,
-            stderr=writing if errors else subprocess.DEVNULL,
-            cwd="/",
-            env=dict(environment),
-            # a session of its own has no terminal into which it could type
-            start_new_session=True,
-            **(becoming(account) if account else {}),
-        )
-    except OSError:
-        os.close(reading)
-        raise
-    finally:
-        os.close(writing)
-    try:
-        said = _beginning(reading, process, time.monotonic() + seconds)
-        code = process.poll()
-    finally:
-        os.close(reading)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return code, said.decode("utf-8", "replace")
+    """Run a program until it ends, as ``Started`` tells; return what its ``end`` does."""
+    return Started(command, environment, seconds, errors=errors, account=account).end()
 
 
 def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) -> bytes:

@@ -370,7 +370,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.accounts import has_expired
 from ..module_utils.ask_as import UNANSWERED, ask_as, fault_of_entry, fault_of_program
-from ..module_utils.bounded_program import run_bounded
+from ..module_utils.bounded_program import Started, run_bounded
 from ..module_utils.built_release import ENVIRONMENT
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs
@@ -535,6 +535,17 @@ class Host:
         """Return everything that was seen."""
         # the lock comes first: what is seen under it stays as it is
         lock = self.lock()
+        env = self.deployed(self.parameters["env_file"])
+        rules = self.deployed(self.parameters["sudoers_file"])
+        unit = self.deployed(self.facts["unit"]["path"]) if self.facts else None
+        search_path = service_of(unit or "")[1].get("PATH", "").split(":")
+        env_values = read_env(env) if env is not None else {}
+        binaries = {
+            request["backend"]: self.candidates(request, env_values, rules or "", search_path)
+            for request in self.parameters["binaries"]
+        }
+        # agents take long to tell their versions, so they do it while the rest is looked at
+        versions = self.versions(binaries)
         service = self.service()
         release = self.release()
         seen = {
@@ -560,23 +571,18 @@ class Host:
             "programs": self.programs(),
             "sudo": self.sudo(),
         }
-        env = self.deployed(self.parameters["env_file"])
-        rules = self.deployed(self.parameters["sudoers_file"])
-        unit = self.deployed(self.facts["unit"]["path"]) if self.facts else None
-        search_path = service_of(unit or "")[1].get("PATH", "").split(":")
-        env_values = read_env(env) if env is not None else {}
         seen["env_keys"] = sorted(self.proven_env(env_values))
         seen["sudoers_sha256"] = (
             "" if rules is None else hashlib.sha256(os.fsencode(rules)).hexdigest()
         )
-        seen["binaries"] = {
-            request["backend"]: self.candidates(request, env_values, rules or "", search_path)
-            for request in self.parameters["binaries"]
-        }
-        seen["logins"] = self.logins(seen["binaries"])
+        seen["binaries"] = binaries
+        seen["logins"] = self.logins(binaries)
         seen["installed"] = self.installed()
         seen["former_install"] = self.former_install(seen["release"], rules)
         seen["file_sizes"] = self.file_sizes()
+        for entry, agent in versions:
+            found = VERSION.search(agent.end()[1]) if agent else None
+            entry["version"] = found[0] if found else None
         seen["faults"] = [fault.as_dict() for fault in self.faults]
         return seen
 
@@ -980,10 +986,19 @@ class Host:
         for entry in judged:
             if not entry["fault"]:
                 entry["changers"] = self.changers(entry["path"])
-        best = next((entry for entry in judged if not entry["fault"]), None)
-        if best and self.parameters["versions"]:
-            best["version"] = self.version_of(best["path"], request)
         return judged
+
+    def versions(
+        self, binaries: dict[str, list[dict[str, Any]]]
+    ) -> list[tuple[dict[str, Any], Started | None]]:
+        """Return the best candidate of each binary, with its program that tells its version."""
+        asked = []
+        for request in self.parameters["binaries"] if self.parameters["versions"] else []:
+            candidates = binaries[request["backend"]]
+            best = next((entry for entry in candidates if not entry["fault"]), None)
+            if best:
+                asked.append((best, self.telling_version(best["path"], request)))
+        return asked
 
     def changers(self, path: str) -> list[dict[str, Any]] | None:
         """Return who besides root may change a program, None when that cannot be seen."""
@@ -1011,24 +1026,21 @@ class Host:
                 members.add(name)
         return sorted(members)
 
-    def version_of(self, path: str, request: dict[str, Any]) -> str | None:
-        """Return what a binary says of its version to somebody who runs it."""
+    def telling_version(self, path: str, request: dict[str, Any]) -> Started | None:
+        """Return a binary that was asked for its version by somebody who runs it."""
         account = next(filter(None, map(account_of, request["accounts"])), None)
         if account is None or not self.may_ask(account):
             return None
-
-        def question() -> str:
-            environment = {
-                "HOME": account.pw_dir,
-                "USER": account.pw_name,
-                "PATH": "/usr/local/bin:/usr/bin:/bin",
-            }
-            said = run_bounded([path, *request["version"]], environment, PROGRAM_SECONDS)[1]
-            found = VERSION.search(said)
-            return found[0] if found else ""
-
-        [version] = ask_as(account, [question])
-        return version if isinstance(version, str) else None
+        environment = {
+            "HOME": account.pw_dir,
+            "USER": account.pw_name,
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+        }
+        command = [path, *request["version"]]
+        try:
+            return Started(command, environment, PROGRAM_SECONDS, account=account)
+        except (OSError, subprocess.SubprocessError):
+            return None
 
     def in_path_of(self, request: dict[str, Any]) -> list[str]:
         """Return what the login shells of the accounts find under the binary's name."""
