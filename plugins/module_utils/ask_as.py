@@ -32,38 +32,49 @@ def ask_as(
     questions: Sequence[Question],
     seconds: float = ANSWER_SECONDS,
 ) -> list[Any]:
-    """Return what each question answers in a process that has become the account.
+    """Return what each question answers for one account, as ``ask_each`` does."""
+    return ask_each([(account, question) for question in questions], seconds)
 
-    account: None asks as root; only root can become another account, anybody else asks as
-    themselves. questions: their answers have to fit into JSON. seconds: how long each may take.
-    UNANSWERED stands for one that took longer, None for one that failed.
+
+def ask_each(
+    asked: Sequence[tuple[pwd.struct_passwd | None, Question]], seconds: float = ANSWER_SECONDS
+) -> list[Any]:
+    """Return what each question answers in a process that has become its account.
+
+    asked: None asks as root; only root can become another account, anybody else asks as themselves.
+    The answers have to fit into JSON. seconds: how long each may take. UNANSWERED stands for one
+    that took longer, None for one that failed.
     """
     answers: list[Any] = []
-    while len(answers) < len(questions):
-        answers += _answers(account, questions[len(answers) :], seconds)
+    while len(answers) < len(asked):
+        answers += _answers(asked[len(answers) :], seconds)
     return answers
 
 
 def _answers(
-    account: pwd.struct_passwd | None, questions: Sequence[Question], seconds: float
+    asked: Sequence[tuple[pwd.struct_passwd | None, Question]], seconds: float
 ) -> list[Any]:
     """Return the answers up to the first question that has none, that one included."""
+    if not hasattr(os, "setresuid"):
+        # who has become an account stays it
+        names = [account and account.pw_name for account, _question in asked]
+        asked = asked[: _run_length(names)]
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.close(reading)
-            if account is not None and os.geteuid() == 0:
-                os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
-                os.setgid(account.pw_gid)
-                os.setuid(account.pw_uid)
-            for question in questions:
+            privileged, now = os.geteuid() == 0, None
+            for account, question in asked:
+                if privileged and account != now:
+                    _become(account)
+                    now = account
                 os.write(writing, json.dumps(question()).encode() + b"\n")
         finally:
             os._exit(0)
     os.close(writing)
     try:
-        lines, in_time = _lines(reading, len(questions), seconds)
+        lines, in_time = _lines(reading, len(asked), seconds)
     finally:
         os.close(reading)
     answers = [json.loads(line) for line in lines]
@@ -73,7 +84,34 @@ def _answers(
         os.waitpid(child, os.WNOHANG)
         return [*answers, UNANSWERED]
     os.waitpid(child, 0)
-    return answers if len(answers) == len(questions) else [*answers, None]
+    return answers if len(answers) == len(asked) else [*answers, None]
+
+
+def _run_length(names: Sequence[str | None]) -> int:
+    """Return how many names at the beginning are the same."""
+    return next((n for n, name in enumerate(names) if name != names[0]), len(names))
+
+
+def _become(account: pwd.struct_passwd | None) -> None:
+    """Become an account, or root again; only what this process itself does runs as that.
+
+    A child for each of many accounts would cost more than all of their questions.
+    """
+    if hasattr(os, "setresuid"):
+        # the saved UID stays root's, and the kernel asks neither for that nor, as nobody is
+        # root by the other two, for a capability
+        os.setresuid(0, 0, 0)
+    uid, gid, groups = 0, 0, [0]
+    if account is not None:
+        uid, gid = account.pw_uid, account.pw_gid
+        groups = os.getgrouplist(account.pw_name, gid)
+    os.setgroups(groups)
+    if hasattr(os, "setresuid"):
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, 0)
+    else:
+        os.setgid(gid)
+        os.setuid(uid)
 
 
 def _lines(descriptor: int, most: int, seconds: float) -> tuple[list[bytes], bool]:

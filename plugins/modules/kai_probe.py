@@ -369,7 +369,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.accounts import has_expired
-from ..module_utils.ask_as import UNANSWERED, ask_as, fault_of_entry, fault_of_program
+from ..module_utils.ask_as import UNANSWERED, ask_as, ask_each, fault_of_entry, fault_of_program
 from ..module_utils.bounded_program import Started, run_bounded
 from ..module_utils.built_release import ENVIRONMENT
 from ..module_utils.env_file import read_env
@@ -497,6 +497,11 @@ def fault_of_file(path: str) -> str | None:
     except OSError as error:
         return f"cannot be looked at ({error.strerror})"
     return None if stat.S_ISREG(mode) else "is not a file"
+
+
+def any_file(home: str, names: list[str]) -> bool:
+    """Return whether one of some files below a directory is there."""
+    return any(os.path.isfile(os.path.join(home, name)) for name in names)
 
 
 def paths_in(directory: str) -> list[str]:
@@ -776,26 +781,23 @@ class Host:
 
     def access(self) -> list[dict[str, Any]]:
         """Return what keeps accounts out of directories that they have to enter."""
-        by_account: dict[str, list[dict[str, Any]]] = {}
+        asked = []
         for request in self.parameters["access"]:
-            by_account.setdefault(request["account"], []).append(request)
+            account = account_of(request["account"]) or account_of("nobody")
+            if account and self.may_ask(account):
+                asked.append((account, request))
+        faults = ask_each(
+            [
+                (account, lambda request=request: fault_of_entry(request["path"], request["write"]))
+                for account, request in asked
+            ]
+        )
         found = []
-        for name, requests in by_account.items():
-            account = account_of(name) or account_of("nobody")
-            if not account or not (self.privileged or account.pw_uid == os.geteuid()):
-                continue
-            faults = ask_as(
-                account,
-                [
-                    lambda request=request: fault_of_entry(request["path"], request["write"])
-                    for request in requests
-                ],
-            )
-            for request, answer in zip(requests, faults):
-                if answer is UNANSWERED:
-                    answer = ["gets no answer from", request["path"]]
-                fault, place = answer or (None, None)
-                found.append({**request, "fault": fault, "place": place})
+        for (_account, request), answer in zip(asked, faults):
+            if answer is UNANSWERED:
+                answer = ["gets no answer from", request["path"]]
+            fault, place = answer or (None, None)
+            found.append({**request, "fault": fault, "place": place})
         return found
 
     def targets(self) -> dict[str, dict[str, Any]]:
@@ -1070,14 +1072,17 @@ class Host:
         fault = fault_of_path(path)
         if fault:
             return fault
-        for name in [None, *accounts]:
-            # an account that is still to be made will be able to do what nobody can
-            account = name and (account_of(name) or account_of("nobody"))
-            # without privilege nobody can judge for another account
-            if account and not self.privileged and account.pw_uid != os.geteuid():
-                continue
-            question = fault_of_program if account else fault_of_file
-            [fault] = ask_as(account, [lambda question=question: question(path)])
+        # an account that is still to be made will be able to do what nobody can
+        people = {name: account_of(name) or account_of("nobody") for name in accounts}
+        # without privilege nobody can judge for another account
+        asked = {name: account for name, account in people.items() if self.may_ask(account)}
+        faults = ask_each(
+            [
+                (None, lambda: fault_of_file(path)),
+                *((account, lambda: fault_of_program(path)) for account in asked.values()),
+            ]
+        )
+        for name, fault in zip([None, *asked], faults):
             if fault is UNANSWERED:
                 return f"is {HANGING}"
             if fault:
@@ -1093,7 +1098,7 @@ class Host:
             if request["login_files"]
         ]
         if not self.parameters["ask_logins"]:
-            found = [self.keeps_login(*pair) for pair in wanted]
+            found = self.keep_logins(wanted)
         else:
             with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
                 found = list(pool.map(lambda pair: self.says_login(*pair, binaries), wanted))
@@ -1106,14 +1111,20 @@ class Host:
         """Return whether this process is an account, or can become it."""
         return account is not None and (self.privileged or account.pw_uid == os.geteuid())
 
-    def keeps_login(self, name: str, request: dict[str, Any]) -> bool | None:
-        """Return whether an account has a file of a login."""
-        account = account_of(name)
-        if account is None or not self.may_ask(account):
-            return None
-        files = [os.path.join(account.pw_dir, path) for path in request["login_files"]]
-        [logged_in] = ask_as(account, [lambda: any(os.path.isfile(path) for path in files)])
-        return None if logged_in is UNANSWERED else logged_in
+    def keep_logins(self, wanted: list[tuple[str, dict[str, Any]]]) -> list[bool | None]:
+        """Return whether each account has a file of a login."""
+        people = [(account_of(name), request["login_files"]) for name, request in wanted]
+        answers = iter(
+            ask_each(
+                [
+                    (account, lambda files=files, home=account.pw_dir: any_file(home, files))
+                    for account, files in people
+                    if account and self.may_ask(account)
+                ]
+            )
+        )
+        found = [next(answers) if self.may_ask(account) else None for account, _files in people]
+        return [None if answer is UNANSWERED else answer for answer in found]
 
     def says_login(
         self, name: str, request: dict[str, Any], binaries: dict[str, list[dict[str, Any]]]

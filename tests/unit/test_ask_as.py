@@ -1,11 +1,16 @@
 """Questions that another process asks."""
 
+import os
+import pwd
 import threading
 from pathlib import Path
+
+import pytest
 
 from kai_ansible.rules.ask_as import (
     UNANSWERED,
     ask_as,
+    ask_each,
     blocked_at,
     fault_of_entry,
     fault_of_program,
@@ -37,3 +42,39 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     assert blocked_at(str(tmp_path / "a")) is None
     assert fault_of_entry(str(tmp_path / "a")) == ("cannot enter", str(tmp_path / "a"))
     assert fault_of_program(str(tmp_path / "a")) == "cannot execute"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_one_process_asks_for_many_and_each_is_only_themselves(tmp_path: Path) -> None:
+    own, home = tmp_path / "own", tmp_path / "home"
+    for place, uid in ((own, 1), (home, 2)):
+        place.mkdir()
+        os.chown(place, uid, uid)
+        place.chmod(0o700)
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    people = [pwd.getpwuid(uid) for uid in (1, 2)]
+    questions = [
+        (account, lambda place=place: [os.access(place, os.W_OK), os.getuid(), os.geteuid()])
+        for account in [*people, None, *people]
+        for place in (own, home)
+    ]
+    expected = [[True, 1, 1], [False, 1, 1], [False, 2, 2], [True, 2, 2]]
+    assert ask_each(questions) == [*expected, [True, 0, 0], [True, 0, 0], *expected]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_nobody_opens_what_only_root_may(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    secret.chmod(0o600)
+
+    def reads() -> bool:
+        try:
+            return secret.read_text() == "x"
+        except PermissionError:
+            return False
+
+    nobody = pwd.getpwnam("nobody")
+    assert ask_each([(None, reads), (nobody, reads), (None, reads)]) == [True, False, True]
