@@ -26,8 +26,8 @@ def away(desk: Desk) -> Desk:
     text += "kai_install_codex_bin: /home/alice/.local/bin/codex\n"
     text += "kai_install_constraints: https://me:pw-of-the-source@example.org/constraints.txt\n"
     path.write_text(text, encoding="utf-8")
-    hosts = {"all": {"hosts": {"localhost": {"ansible_connection": "ssh", "ansible_port": 1}}}}
-    desk.write("inventory/hosts.yml", hosts)
+    entry = {"ansible_connection": "ssh", "ansible_port": 1, "ansible_host_key_checking": False}
+    desk.write("inventory/hosts.yml", {"all": {"hosts": {"localhost": entry}}})
     return desk
 
 

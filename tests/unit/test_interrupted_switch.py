@@ -48,6 +48,8 @@ class Module:
             "record": None,
             "with_database": None,
             "database": None,
+            "with_data": False,
+            "data_dir": None,
             "visudo": [],
             "sudoers_files": [],
             "unread_files": [],
