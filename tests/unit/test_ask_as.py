@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,16 +46,22 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     assert fault_of_program(str(tmp_path / "a")) == "cannot execute"
 
 
+@pytest.fixture
+def common() -> Iterator[Path]:
+    """A directory that everybody can enter, which is not so for those of pytest."""
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        place.chmod(0o755)
+        yield place
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_one_process_asks_for_many_and_each_is_only_themselves(tmp_path: Path) -> None:
-    own, home = tmp_path / "own", tmp_path / "home"
+def test_one_process_asks_for_many_and_each_is_only_themselves(common: Path) -> None:
+    own, home = common / "own", common / "home"
     for place, uid in ((own, 1), (home, 2)):
         place.mkdir()
         os.chown(place, uid, uid)
         place.chmod(0o700)
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
     people = [pwd.getpwuid(uid) for uid in (1, 2)]
     questions = [
         (account, lambda place=place: [os.access(place, os.W_OK), os.getuid(), os.geteuid()])
