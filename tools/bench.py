@@ -263,7 +263,7 @@ class Local:
             {"name": "help", "argv": [command, "--help"]},
             {
                 "name": "wizard",
-                "argv": [command, "config", "--inventory", f"{PLACE}/new", "--plain"],
+                "argv": [command, "config", "--inventory", f"{PLACE}/new", "--plain", "--no-probe"],
                 "until": ":",
             },
         ]

@@ -107,7 +107,7 @@ ROWS = (
     Row("`status`: the command", "local status", "local ping", 2),
     Row("`status`: the play", "local status play", "local ping", 2),
     Row("`--help`, CPU", "help", None, 0.25, of="cpu"),
-    Row("the first prompt of the wizard", "wizard", None, 0.5),
+    Row("the first prompt of the wizard, without a look at the host", "wizard", None, 0.5),
     Row("memory of `install` on 8 hosts", "memory", None, 400, of="memory", unit="MB"),
 )
 HEAD = """| What | Median | Beside | Ratio | At most | Holds |
