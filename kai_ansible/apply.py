@@ -319,7 +319,8 @@ def run_role(
     # without the name of a host, Ansible never came to any
     tried = {*outcome.reports, *(failed if failed != {""} else target.hosts)}
     left = [] if outcome.interrupted else [host for host in target.hosts if host not in tried]
-    return replace(outcome, not_tried=left)
+    reports = {host: outcome.reports[host] for host in target.hosts if host in outcome.reports}
+    return replace(outcome, reports=reports, not_tried=left)
 
 
 def sudo_password(inventory: Inventory, hosts: Sequence[str], options: ApplyOptions) -> str | None:
@@ -345,7 +346,14 @@ def raise_for_obstacles(target: Target, outcome: Outcome) -> None:
         raise CommandError("Nothing was changed.", problems=faults_of(outcome))
     [host] = target.hosts
     problems = [Problem(**problem) for problem in outcome.obstacles[host]]
-    places = target.inventory.places(host, target.password)
+    files = target.inventory.host_vars(host)
+    # where a variable belongs that nothing sets yet
+    places = {
+        name: files.vault if variable_is_secret(target.contract, name) else files.settings
+        for name in (re.split(r"[\[.:]", problem.where)[0] for problem in problems)
+        if name.startswith(variable(""))
+    }
+    places |= target.inventory.places(host, target.password)
     raise CommandError("Nothing was changed.", problems=problems, places=places)
 
 
