@@ -128,6 +128,7 @@ def doctor(
     telegram_api: TelegramApiOption = TELEGRAM_API,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -141,6 +142,7 @@ def doctor(
         host=host,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
         telegram_api=telegram_api if online else None,
     )
     with screen.telling_errors():
@@ -197,6 +199,7 @@ def backup(
     ] = None,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -211,6 +214,7 @@ def backup(
         output=output,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
     )
     with screen.telling_errors():
         back_up(options, screen)
@@ -225,6 +229,7 @@ def restore(
     yes: YesOption = False,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -241,6 +246,7 @@ def restore(
         yes=yes,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
         plain=plain,
     )
     with screen.telling_errors():
@@ -330,6 +336,7 @@ def show(
     inventory: InventoryOption = DEFAULT_INVENTORY,
     ask_become_pass: BecomeOption = False,
     vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
     as_json: JsonOption = False,
     plain: PlainOption = False,
 ) -> None:
@@ -344,6 +351,7 @@ def show(
         host=host,
         ask_become_pass=ask_become_pass,
         vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
     )
     with screen.telling_errors():
         show_report(options, screen)

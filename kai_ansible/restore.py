@@ -65,7 +65,11 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
             f"name it: kai-ansible restore {options.archive} HOST",
         )
     password = find_vault_password(
-        options.vault_password_file, options.inventory, needed=True, may_ask=at_terminal()
+        options.vault_password_file,
+        options.inventory,
+        needed=True,
+        may_ask=at_terminal(),
+        ids=options.vault_ids,
     )
     backup = open_backup(options.archive, password)
     meta = backup.meta()
