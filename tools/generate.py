@@ -24,6 +24,7 @@ ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
 COMMAND = "python tools/generate.py"
+_ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
 NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
 
 # the rules of the collection, so that documents and messages use the same words
@@ -94,18 +95,20 @@ def argument_specs(contract: Mapping[str, Any]) -> dict[str, Any]:
         options[variable(key)] = _setting_option(contract, key, spec)
     options.update(_people_options(contract))
     options.update(_extra_options(contract))
+    main = {
+        "short_description": "Install and configure a Kai bot",
+        "description": [
+            f"Installs {contract['title']} as a service, configured as the variables say.",
+            "Which values are needed and fit together depends on the backends in use.",
+            "The role checks that before any change and reports every problem at once.",
+        ],
+        "options": options,
+    }
+    others = yaml.safe_load(_ENTRY_POINTS.read_text(encoding="utf-8"))
+    others["main"] = {**main, **others["main"]}
     return {
         "argument_specs": {
-            "main": {
-                "short_description": "Install and configure a Kai bot",
-                "description": [
-                    f"Installs {contract['title']} as a service, configured as the variables say.",
-                    "Which values are needed and fit together depends on the backends in use.",
-                    "The role checks that before any change and reports every problem at once.",
-                ],
-                "author": ["the kai-ansible authors"],
-                "options": options,
-            }
+            name: {"author": ["the kai-ansible authors"], **entry} for name, entry in others.items()
         }
     }
 
@@ -244,13 +247,20 @@ the service user can import the modules."""
 
 
 class _IndentedDumper(yaml.SafeDumper):
-    """Indents lists below their key, as yamllint expects."""
+    """Indents lists below their key, as yamllint expects, and leaves the lines of a text apart."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in data else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_IndentedDumper.add_representer(str, _IndentedDumper.represent_str)
 
 
 def _release_option(contract: Mapping[str, Any]) -> dict[str, Any]:

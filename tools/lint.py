@@ -18,6 +18,7 @@ LINTERS = (
     ("mypy", "--no-error-summary"),
     ("yamllint", "--strict", "."),
     ("ansible-lint", "--offline"),
+    ("antsibull-changelog", "lint"),
     ("python", "tools/generate.py", "--check"),
     ("python", "-m", "tools.manual", "--check"),
 )
