@@ -109,10 +109,12 @@ def install_kai(options: InstallOptions, screen: Screen) -> None:
     sizes = read_sizes(options.batches)
     target = checked_target(options)
     asks = at_terminal() and not (options.check or options.yes or screen.as_json)
+    agreed = None
     if options.check or not (asks or len(target.hosts) > 1):
         outcome = run_role(target, "install", options, screen, sizes=sizes)
     else:
         look = _look(target, options, screen, asks=asks)
+        agreed = look if asks else None
         plans = {host: report["plan"] for host, report in look.reports.items()}
         ready = [host for host in target.hosts if host in plans]
         outcome = run_role(
@@ -131,7 +133,7 @@ def install_kai(options: InstallOptions, screen: Screen) -> None:
         )
     raise_for_obstacles(target, outcome)
     place = "" if options.inventory == DEFAULT_INVENTORY else f" --inventory {options.inventory}"
-    tell_outcome(screen, outcome, check=options.check, options=place)
+    tell_outcome(screen, outcome, check=options.check, options=place, agreed=agreed)
     if outcome.succeeded and not options.check:
         for path in _keep_overrides(target):
             screen.good(f"Kept in: {path}")

@@ -139,17 +139,29 @@ def tell_plan(screen: Screen, outcome: Outcome) -> None:
         screen.notes(report["notes"])
 
 
-def tell_outcome(screen: Screen, outcome: Outcome, *, check: bool, options: str = "") -> None:
+def tell_outcome(
+    screen: Screen,
+    outcome: Outcome,
+    *,
+    check: bool,
+    options: str = "",
+    agreed: Outcome | None = None,
+) -> None:
     """Print how a run ended on each host: changes, notes and logins.
 
-    options: what the commands that are told have to be given as well.
+    options: what the commands that are told have to be given as well. agreed: the plan that was
+    printed before; what was changed as it says is not printed again.
     """
     if check:
         tell_plan(screen, outcome)
         return
     for host, report in outcome.reports.items():
-        tell_changes(screen, f"{host}: changed", outcome.changes.get(host, ()))
-        screen.notes(report["notes"])
+        changes = outcome.changes.get(host, [])
+        if agreed and changes == agreed.changes.get(host, []):
+            screen.say(f"{host}: changed as shown" if changes else f"{host}: changed nothing")
+        else:
+            tell_changes(screen, f"{host}: changed", changes)
+            screen.notes(report["notes"])
         screen.lines(f"{host}: proven", report["proven"])
         if report["seconds_without"] is not None:
             screen.say(f"{host}: the bot was away for {report['seconds_without']} s.")

@@ -62,7 +62,7 @@ def test_the_archive_holds_what_users_need_and_nothing_else(archive: Path) -> No
     assert tops == {
         *("CHANGELOG.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
         *("bindep.txt", "execution-environment.yml"),
-        *("docs", "meta", "playbooks", "plugins", "roles"),
+        *("changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
     }
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".log"))]
     assert {"playbooks/install.yml", "roles/kai_install/vars/kai_1.yml"} <= set(names)

@@ -222,3 +222,14 @@ def test_the_log_of_a_run_tells_it_without_a_secret(site: Site) -> None:
         assert log.stat().st_mode & 0o7777 == 0o600
         text = log.read_text(encoding="utf-8")
         assert [secret for secret in secrets if secret in text] == []
+
+
+def test_what_was_agreed_to_is_told_once(site: Site) -> None:
+    site.set(kai_install_agent_timeout_seconds=323)
+    asked = Terminal(site, 80)
+    asked.wait("Apply?")
+    asked.child.send("y")
+    assert asked.end() == 0, asked.text
+    assert "bot: changed as shown" in asked.text
+    assert asked.text.count("323") == 1
+    assert "to undo this: kai-ansible rollback" in asked.text

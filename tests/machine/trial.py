@@ -33,18 +33,19 @@ _TOLD = {
 
 _WATCH = """
 import time, urllib.request
-without, last = 0.0, time.monotonic()
+without, last, failed = 0.0, time.monotonic(), False
 while True:
     try:
-        with urllib.request.urlopen("http://127.0.0.1:8080/health", timeout=2):
+        # a machine with much to do answers late, and that is not what is looked for
+        with urllib.request.urlopen("http://127.0.0.1:8080/health", timeout=10):
             pass
     except OSError:
+        failed = True
         time.sleep(0.05)
         continue
     now = time.monotonic()
-    # a gap is what is longer than an answer and the rest between two
-    without += now - last if now - last > 0.5 else 0
-    last = now
+    without += now - last if failed else 0
+    last, failed = now, False
     with open("/run/without", "w") as file:
         file.write(str(without))
     time.sleep(0.1)
