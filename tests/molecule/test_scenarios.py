@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+# what tests/machine shows in more ways
+MATRIX = {"adopt", "faults", "release", "rollback"}
+SCENARIOS = [
+    pytest.param(name, marks=[pytest.mark.matrix] if name in MATRIX else [])
+    for name in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+]
 
 
 @pytest.mark.machine
