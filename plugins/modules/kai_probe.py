@@ -587,7 +587,7 @@ class Host:
         seen["file_sizes"] = self.file_sizes()
         for entry, agent in versions:
             found = VERSION.search(agent.end()[1]) if agent else None
-            entry["version"] = found[0] if found else None
+            entry["version"] = found[0] if found else "" if agent else None
         seen["faults"] = [fault.as_dict() for fault in self.faults]
         return seen
 
