@@ -272,7 +272,7 @@ class Laying:
 
     def member(self, member: tarfile.TarInfo, content: Source | None) -> None:
         """Make what a member tells."""
-        root, _, rest = member.name.partition("/")
+        root, _slash, rest = member.name.partition("/")
         if root == CONFIG:
             path = f"/{rest}"
             if path in self.wanted and content:

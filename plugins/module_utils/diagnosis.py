@@ -239,7 +239,7 @@ def _drift(status: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield one finding for each file, and one for everything else that the same command mends."""
     groups: dict[tuple[str, str], list[str]] = {}
     for told in status["drift"]:
-        path, _, part = told["where"].partition(": ")
+        path, _colon, part = told["where"].partition(": ")
         text = f"{told['found']}, expected {told['expected']}"
         groups.setdefault((path, told["fix"]), []).append(f"{part}: {text}" if part else text)
     for (path, fix), parts in groups.items():

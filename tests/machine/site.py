@@ -29,7 +29,7 @@ _MORTAL = '#!/bin/sh\nPYTHONPATH=/usr/local/lib/mortal exec /usr/bin/python3 "$@
 _SITECUSTOMIZE = """
 import os, signal, sys
 def die(event, arguments):
-    what = {'os.rename': 1, 'subprocess.Popen': 1, 'socket.connect': 1}.get(event)
+    what = {'os.rename': 1, 'subprocess.Popen': 1}.get(event)
     if what is None or not os.path.exists('/run/mortal'):
         return
     if f'{event} {arguments[what]}' == open('/run/mortal').read():

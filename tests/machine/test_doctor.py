@@ -29,7 +29,8 @@ KEPT = "/etc/kai /etc/sudoers.d /etc/passwd /etc/systemd/system/kai.service /opt
 KEPT += " /home/alice/.codex /var/lib/kai/home /var/lib/kai/memory /var/lib/kai/preferences"
 KEEP = f"tar -cpPf /root/healthy.tar {KEPT}"
 RESTORE = "tar -xpPf /root/healthy.tar; systemctl daemon-reload"
-RESTART = "systemctl restart kai.service"
+# the plants are quicker than systemd lets a unit start again and again
+RESTART = "systemctl reset-failed kai.service; systemctl restart kai.service"
 ANSWERS = """
 i=0; until python3 -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:8080/health")' \
 2>/dev/null; do i=$((i+1)); [ $i -lt 150 ]; sleep 0.2; done
@@ -238,7 +239,7 @@ LOOKS = [
             ("L4",),
             "systemctl stop kai.service; systemd-run --quiet --unit=stranger --uid=bob "
             "python3 -m http.server 8080 --bind 127.0.0.1; "
-            f"{ANSWERS.replace('/health', '/')} systemctl start kai.service; {ENDED}",
+            f"{ANSWERS.replace('/health', '/')} {RESTART}; {ENDED}",
             *("webhook_port", "held by ", "no longer as it was", "stop it on the host"),
             undo="systemctl stop stranger.service",
             restarts=True,

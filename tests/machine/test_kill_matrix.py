@@ -104,7 +104,7 @@ VISIBLE = [
     "os.rename /etc/sudoers.d/kai",
     "os.rename /opt/kai/current",
     "subprocess.Popen ['systemctl', 'restart', 'kai.service']",
-    "socket.connect ('127.0.0.1', 8080)",
+    "os.rename /run/kai-ansible.proofs",
     f"os.rename {PENDING}/deployed/manifest.json",
     f"os.rename {PENDING}/record.json",
 ]

@@ -134,7 +134,7 @@ def rollback(tmp_path: Path) -> Path:
     wait = f"until test -e {tmp_path}/go-on; do sleep 0.1; done"
     role = {"name": "kai.bot.kai_install", "tasks_from": "rollback.yml", "rolespec_validate": False}
     # what follows from kai_install_ variables is evaluated before the lock is taken
-    gate = "{{ lookup('pipe', wait if waits | bool else 'true') | bool }}"
+    gate = "{{ lookup('pipe', wait if waits | bool else 'true') != '' }}"
     return written(
         tmp_path,
         [{"ansible.builtin.import_role": role, "vars": {"_kai_install_with_database": gate}}],

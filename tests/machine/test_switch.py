@@ -206,7 +206,7 @@ def test_an_agent_that_the_bot_cannot_use_is_no_success(
 CUTS = {
     "between files and flip": "os.rename /opt/kai/current",
     "between flip and restart": "subprocess.Popen ['systemctl', 'restart', 'kai.service']",
-    "between restart and proof": "socket.connect ('127.0.0.1', 8080)",
+    "between proof and record": "os.rename /run/kai-ansible.proofs",
 }
 
 
