@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check backup restore logins show doctor rollback status uninstall users demo test test-fast test-all lint sanity-all generate bench scale clean
+.PHONY: help config install check backup restore logins show doctor rollback status uninstall users demo test test-fast test-all lint sanity-all generate lock bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -76,6 +76,9 @@ generate: $(VENV)/.ready-dev ## Write what is generated from the contract and th
 	@$(VENV)/bin/python tools/generate.py
 	@$(VENV)/bin/python -m tools.manual
 
+lock: $(VENV)/.ready-dev ## Choose anew what development installs: requirements-dev.txt
+	@$(VENV)/bin/python -m tools.lock
+
 bench: $(VENV)/.ready-dev ## Measure runs beside floors: docs/performance.md; args=--quick
 	@tests/testbed/prepare && $(VENV)/bin/python -m tools.bench $(args)
 	@$(if $(args),,$(VENV)/bin/python -m tools.performance)
@@ -90,5 +93,5 @@ clean: ## Remove what make and the tests made here
 $(VENV)/.ready: pyproject.toml
 	@$(AS_OPERATOR) tools/make-venv $(VENV)
 
-$(VENV)/.ready-dev: pyproject.toml
+$(VENV)/.ready-dev: pyproject.toml requirements-dev.txt
 	@$(AS_OPERATOR) tools/make-venv $(VENV) dev
