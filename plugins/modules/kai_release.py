@@ -107,6 +107,8 @@ seconds:
   type: float
 """
 
+import hashlib
+import json
 import os
 import pwd
 import re
@@ -116,11 +118,13 @@ import subprocess
 import tarfile
 import time
 import urllib.parse
+from pathlib import PurePath
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.built_release import ENVIRONMENT, MARKER, is_complete
+from ..module_utils.constraints import hashed_entries, normalized, without_hashes
 from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, held
 from ..module_utils.printable import printable
@@ -186,6 +190,12 @@ def loose_path(wheelhouse: str) -> str | None:
     return None
 
 
+def write(path: str, text: str) -> None:
+    """Write a new file."""
+    with open(path, "x", encoding="utf-8", errors="surrogateescape") as handle:
+        handle.write(text)
+
+
 def settle(path: str) -> None:
     """Let everybody read and nobody but root write what a release holds."""
     for parent, directories, files in os.walk(path):
@@ -246,27 +256,87 @@ class Build:
 
     def install(self) -> None:
         """Make the virtual environment and install Kai into it, without pip itself."""
-        environment = os.path.join(self.path, ENVIRONMENT)
-        self.make_environment(environment, "--without-pip")
-        if self.uv:
-            installer = [self.uv, "pip", "install", "--python", self.python]
-            # no index of the source's own, and no file that is shared with a cache
-            installer += ["--no-sources", "--link-mode", "copy", "--compile-bytecode", "--quiet"]
-        else:
-            tools = os.path.join(self.scratch, "pip")
-            self.make_environment(tools)
-            installer = [os.path.join(tools, "bin", "python"), "-I", "-m", "pip"]
-            installer += ["--python", self.python, "install", "--no-input", "--quiet"]
-            installer += ["--disable-pip-version-check", "--root-user-action", "ignore"]
-        wheelhouse = self.parameters["wheelhouse"]
-        if wheelhouse:
-            installer += ["--no-index", "--find-links", wheelhouse]
+        self.make_environment(os.path.join(self.path, ENVIRONMENT), "--without-pip")
         constraints = os.path.join(self.source, self.parameters["constraints"])
+        text = ""
         if os.path.exists(constraints):
-            installer += ["--constraint", constraints]
+            with open(constraints, encoding="utf-8", errors="surrogateescape") as handle:
+                text = handle.read()
         extras = ",".join(self.parameters["extras"])
+        brackets = f"[{extras}]" if extras else ""
         kai = os.path.join(self.source, self.parameters["wheel"]).rstrip("/")
-        self.step("installing Kai", [*installer, f"{kai}[{extras}]" if extras else kai])
+        hashed = hashed_entries(text)
+        if hashed:
+            self.install_hashed(kai, brackets, text, hashed)
+            return
+        limits = ["--constraint", constraints] if text else []
+        installer = self.with_uv() if self.uv else [*self.pip(), "install"]
+        command = [*installer, *self.places(), *limits, f"{kai}{brackets}"]
+        self.step("installing Kai", command)
+
+    def install_hashed(
+        self, kai: str, brackets: str, text: str, hashed: dict[str, list[str]]
+    ) -> None:
+        """Install Kai, and of what it needs only what has one of the hashes of its constraints.
+
+        kai: its source or wheel. brackets: the extras, as pip wants them. text: of the constraints.
+        hashed: their entries with hashes. Before its hash is known to be right, nothing is run, so
+        what is chosen are wheels. pip alone installs nothing that has no hash.
+        """
+        self.uv = None
+        pip = self.pip()
+        wheels = os.path.join(self.scratch, "wheel")
+        if kai.endswith(".whl"):
+            wheel = kai
+        else:
+            build = [*pip, "wheel", *self.places(), "--no-deps", "--wheel-dir", wheels, kai]
+            self.step("building Kai", build)
+            [name] = os.listdir(wheels)
+            wheel = os.path.join(wheels, name)
+        limits, report, requirements = (
+            os.path.join(self.scratch, name) for name in ("limits", "report", "requirements")
+        )
+        write(limits, without_hashes(text))
+        choose = [*pip, "install", *self.places(), "--only-binary", ":all:", "--constraint", limits]
+        dry = ["--dry-run", "--report", report, f"{wheel}{brackets}"]
+        self.step("choosing what Kai needs", [*choose, *dry])
+        with open(report, encoding="utf-8") as handle:
+            chosen = [entry["metadata"] for entry in json.load(handle)["install"]]
+        own = normalized(os.path.basename(wheel).split("-")[0])
+        needed = sorted({normalized(each["name"]) for each in chosen} - {own})
+        lacking = [name for name in needed if name not in hashed]
+        if lacking:
+            raise BuildFailed(
+                f"{self.parameters['constraints']}: found no hash of {', '.join(lacking)}, "
+                "expected one of each package that Kai needs, as others have one. Fix: write the "
+                "file anew with all its hashes, or with none"
+            )
+        with open(wheel, "rb") as handle:
+            digest = hashlib.sha256(handle.read()).hexdigest()
+        entries = [entry for name in needed for entry in hashed[name]]
+        entries.append(f"{own} @ {PurePath(wheel).as_uri()} --hash=sha256:{digest}")
+        write(requirements, "".join(f"{entry}\n" for entry in entries))
+        install = [*pip, "install", *self.places(), "--only-binary", ":all:", "--no-deps"]
+        command = [*install, "--require-hashes", "--requirement", requirements]
+        self.step("installing Kai", command)
+
+    def places(self) -> list[str]:
+        """Return the options that tell pip and uv where packages are, the index aside."""
+        wheelhouse = self.parameters["wheelhouse"]
+        return ["--no-index", "--find-links", wheelhouse] if wheelhouse else []
+
+    def with_uv(self) -> list[str]:
+        """Return the command with which uv installs."""
+        installer = [str(self.uv), "pip", "install", "--python", self.python]
+        # no index of the source's own, and no file that is shared with a cache
+        return [*installer, "--no-sources", "--link-mode", "copy", "--compile-bytecode", "--quiet"]
+
+    def pip(self) -> list[str]:
+        """Make a pip of its own for this build; return the command."""
+        tools = os.path.join(self.scratch, "pip")
+        self.make_environment(tools)
+        command = [os.path.join(tools, "bin", "python"), "-I", "-m", "pip", "--python", self.python]
+        return [*command, "--no-input", "--quiet", "--disable-pip-version-check"]
 
     def make_environment(self, path: str, *options: str) -> None:
         """Make a virtual environment."""
@@ -324,6 +394,7 @@ class Build:
             "HOME": os.path.join(self.scratch, "home"),
             "TMPDIR": os.path.join(self.scratch, "tmp"),
             "PIP_CONFIG_FILE": os.devnull,
+            "PIP_ROOT_USER_ACTION": "ignore",
             "PIP_CACHE_DIR": os.path.join(caches, "pip"),
             "UV_NO_CONFIG": "1",
             "UV_CACHE_DIR": os.path.join(caches, "uv"),

@@ -305,6 +305,30 @@ def test_a_wheelhouse_that_others_can_change_is_refused(
     assert left(machine, "loose") == ""
 
 
+def test_only_what_has_the_hash_of_its_constraints_is_installed(
+    machine: "Machine", build: Build, wheelhouse: str, installer: str
+) -> None:
+    [said] = machine.run(["sh", "-c", f"sha256sum {wheelhouse}/[Pp]y[Yy]*.whl"]).stdout.splitlines()
+    digest = said.split()[0]
+    outcomes = {}
+    for name, text in {
+        "right": f"PyYAML==6.0.3 \\\n    --hash=sha256:{digest}\n",
+        "wrong": f"pyyaml==6.0.3 --hash=sha256:{digest[::-1]}\n",
+        "partial": f"pyyaml==6.0.3\nanother==1 --hash=sha256:{digest}\n",
+    }.items():
+        files = stand_in(**{"requirements/constraints.txt": text.encode()})
+        outcomes[name] = build(f"{name}-{installer}", files, wheelhouse=wheelhouse)
+    right, wrong, partial = outcomes.values()
+    assert right["failed"] is False, right
+    assert right["installed"] == ["kai==1.0.0+standin", "pyyaml==6.0.3"]
+    assert wrong["msg"].startswith("installing Kai failed: ")
+    assert f"Got        {digest}" in wrong["msg"]
+    assert partial["msg"].startswith(
+        "requirements/constraints.txt: found no hash of pyyaml, expected one of each package"
+    )
+    assert not left(machine, f"wrong-{installer}") + left(machine, f"partial-{installer}")
+
+
 @pytest.mark.usefixtures("with_uv")
 def test_a_wheel_is_installed_as_it_is(machine: "Machine", build: Build, wheelhouse: str) -> None:
     [wheel] = [name for name in machine.run(["ls", wheelhouse]).stdout.split() if "kai-" in name]
