@@ -16,6 +16,7 @@ trust nothing before ``read_archive`` has returned.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -26,7 +27,7 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 FORMAT = 1
 META = "meta.json"
@@ -41,6 +42,11 @@ _FILE_MODE = 0o777
 _DIRECTORY_MODE = 0o3777
 # each level takes a descriptor when it is walked
 DEEPEST = 300
+
+_DAMAGE = (
+    *(gzip.BadGzipFile, zlib.error, tarfile.TarError),
+    *(EOFError, ValueError, LookupError),
+)
 
 
 class BadArchive(Exception):
@@ -195,19 +201,24 @@ def read_archive(
     Raises BadArchive for anything but a whole backup, and for a member with which a restore would
     leave its place.
     """
-    try:
-        with tarfile.open(fileobj=source, mode="r|gz", encoding="utf-8") as tar:  # type: ignore[call-overload]
-            return _Reading(tar, visit).run()
-    except (tarfile.TarError, zlib.error, EOFError, ValueError, LookupError) as error:
-        raise BadArchive(f"it is damaged: {error}") from error
+    with _opened(source) as tar:
+        return _Reading(tar, visit).run()
 
 
 def read_meta(source: Source) -> Meta:
     """Return what a backup is of, without reading the rest. Raises BadArchive."""
+    with _opened(source) as tar:
+        return _Reading(tar, None).meta()
+
+
+@contextlib.contextmanager
+def _opened(source: Source) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(fileobj=source, mode="r|gz", encoding="utf-8") as tar:  # type: ignore[call-overload]
-            return _Reading(tar, None).meta()
-    except (tarfile.TarError, zlib.error, EOFError, ValueError, LookupError) as error:
+        # what tarfile itself knows of gzip ends in a TypeError when the header is cut off
+        content = gzip.GzipFile(fileobj=source)  # type: ignore[call-overload]
+        with content, tarfile.open(fileobj=content, mode="r|", encoding="utf-8") as tar:
+            yield tar
+    except _DAMAGE as error:
         raise BadArchive(f"it is damaged: {error}") from error
 
 

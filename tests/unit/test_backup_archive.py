@@ -153,6 +153,12 @@ def test_a_content_or_a_member_that_the_manifest_does_not_know_is_refused() -> N
         contents(rewritten(text, without))
 
 
+@pytest.mark.parametrize("size", range(20))
+def test_what_ends_in_its_header_is_no_backup(size: int) -> None:
+    with pytest.raises(BadArchive):
+        contents(archive((member(f"{DATA}/a"), b"text"))[:size])
+
+
 @given(st.data())
 def test_no_damage_is_taken_for_a_backup(data: st.DataObject) -> None:
     text = archive((member(f"{DATA}/a"), b"text" * 100))
