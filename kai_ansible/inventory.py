@@ -82,6 +82,7 @@ class Inventory:
         Raises CommandError when it cannot be read.
         """
         self.path = path
+        self._read: tuple[Any, Any] | None = None
         self.is_new = False
         if not path.exists():
             if not make_localhost:
@@ -254,6 +255,15 @@ class Inventory:
         return [path for path in files if read_text(path).startswith(VAULT_HEADER)]
 
     def _ansible(self, password: VaultPassword | None) -> tuple[Any, Any]:
+        """Return Ansible's loader and its inventory, which is read once."""
+        if self._read is None:
+            self._read = self._as_ansible_reads_it()
+        loader, _manager = self._read
+        if password:
+            loader.set_vault_secrets(password.secrets)
+        return self._read
+
+    def _as_ansible_reads_it(self) -> tuple[Any, Any]:
         os.environ["ANSIBLE_INVENTORY_UNPARSED_FAILED"] = "true"
         os.environ["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "true"
         from ansible.errors import AnsibleError
@@ -261,8 +271,6 @@ class Inventory:
         from ansible.parsing.dataloader import DataLoader
 
         loader = DataLoader()
-        if password:
-            loader.set_vault_secrets(password.secrets)
         try:
             return loader, InventoryManager(loader=loader, sources=[str(self.path)])
         except AnsibleError as error:
