@@ -29,6 +29,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "source": {"type": "str", "required": True},
                 "version": {"type": "str"},
+                "checksum": {"type": "str"},
                 "files": {"type": "list", "elements": "str", "default": []},
                 "constraints": {"type": "path"},
                 "constraints_path": {"type": "str", "required": True},

@@ -188,6 +188,24 @@ def from_git(url: str, version: str | None) -> Files:
         return from_directory(scratch, [])
 
 
+def verify(path: str, checksum: str) -> None:
+    """Compare a file with its checksum, ``sha256:`` and digits. Raises Refused for another one."""
+    if not os.path.isfile(path):
+        raise Refused(
+            f"kai_install_source_checksum is given, but {path} is not an archive or a wheel; a git "
+            f"URL is pinned by a commit in kai_install_version"
+        )
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        for piece in iter(lambda: handle.read(1 << 20), b""):
+            digest.update(piece)
+    if f"sha256:{digest.hexdigest()}" != checksum:
+        raise Refused(
+            f"{path} has the checksum sha256:{digest.hexdigest()}, and kai_install_source_checksum "
+            f"expects {checksum}; get the file that was meant, or set the checksum of this one"
+        )
+
+
 def requires_python(pyproject: bytes) -> str:
     """Return the interpreter range of a pyproject.toml, empty when it names none."""
     # every controller has it; what merely imports this file may not
@@ -206,6 +224,8 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
         raise Refused(f"kai_install_version is {version!r}, but {source} is not a git URL")
     if parameters["files"] and not os.path.isdir(source):
         raise Refused(f"kai_install_source_files is given, but {source} is not a directory")
+    if parameters["checksum"]:
+        verify(source, parameters["checksum"])
     wheel = os.path.basename(source) if source.endswith(".whl") else ""
     if is_git_url(source):
         files = from_git(source, version)
@@ -251,7 +271,8 @@ def pack(files: Files) -> bytes:
 
 def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return what a source says of itself and its archive, read by the first call that asks."""
-    asked = [parameters[name] for name in ("source", "version", "files", "constraints")]
+    names = ("source", "version", "checksum", "files", "constraints")
+    asked = [parameters[name] for name in names]
     key = hashlib.sha256(json.dumps(asked).encode(errors="surrogateescape")).hexdigest()[:16]
     archive = os.path.join(parameters["cache"], f"kai-source-{key}.tar.gz")
     # the plays of several hosts run at once

@@ -24,6 +24,9 @@ options:
   version:
     description: Branch, tag or commit; only for a git URL.
     type: str
+  checksum:
+    description: Of an archive or a wheel, C(sha256:) and digits; another one is refused.
+    type: str
   files:
     description:
       - Paths and globs below a directory, which say what of it belongs to the release.

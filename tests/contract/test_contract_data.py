@@ -429,6 +429,7 @@ def test_settings_of_the_installation() -> None:
         "data_dir": "/var/lib/kai",
         "source": None,
         "version": None,
+        "source_checksum": None,
         "source_files": None,
         "constraints": None,
         "extras": None,

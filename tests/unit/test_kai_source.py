@@ -1,5 +1,6 @@
 """Kai's code, read from what an operator has and packed once for all hosts."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -26,8 +27,8 @@ TREE = {
 
 def asked(source: object, **more: Any) -> dict[str, Any]:
     """Return the parameters of the module."""
-    none = {"version": None, "files": [], "constraints": None, "constraints_path": CONSTRAINTS}
-    return {**none, "source": str(source), **more}
+    none = {"version": None, "checksum": None, "files": [], "constraints": None}
+    return {**none, "constraints_path": CONSTRAINTS, "source": str(source), **more}
 
 
 def git(*arguments: str, cwd: Path) -> None:
@@ -177,6 +178,24 @@ def test_what_is_no_file_is_refused(
 ) -> None:
     with pytest.raises(Refused, match=reason):
         read_source(asked(make(tmp_path / "source")))
+
+
+def test_an_archive_with_another_checksum_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "kai.tar"
+    with tarfile.open(path, "w") as packed:
+        packed.addfile(tarfile.TarInfo("pyproject.toml"))
+    checksum = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert read_source(asked(path, checksum=checksum)) == read_source(asked(path))
+    with path.open("ab") as archive:
+        archive.write(bytes(1024))
+    with pytest.raises(Refused, match=f"expects {checksum}"):
+        read_source(asked(path, checksum=checksum))
+
+
+def test_a_checksum_of_what_is_no_file_is_refused(checkout: Path) -> None:
+    for source in (checkout, f"file://{checkout}"):
+        with pytest.raises(Refused, match="pinned by a commit"):
+            read_source(asked(source, checksum=f"sha256:{'0' * 64}"))
 
 
 def test_three_hosts_get_one_archive_that_is_private_and_does_not_stay(
