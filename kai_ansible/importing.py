@@ -7,7 +7,7 @@ import json
 import plistlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
@@ -16,6 +16,7 @@ import yaml
 
 from kai_ansible.errors import CommandError, refusal
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
+from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
 from kai_ansible.rules.env_file import read_env
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.sudoers import accounts_with_rules, commands_by_account
@@ -232,12 +233,22 @@ def _take_record(contract: Mapping[str, Any], text: str, imported: Imported) -> 
             "what an install wrote",
             "remove that file on the host; the next install writes it anew",
         ) from error
+    variables = {}
     for name, value in record.items() if isinstance(record, dict) else ():
         # any other variable would tell Ansible what to do here, on the operator's own machine
         if name.startswith(variable("")):
-            imported.set(name, value, path)
+            variables[name] = value
         else:
             imported.notes.append(f"{path}: {name} means nothing here and is left out.")
+    migration = migrated(contract, variables)
+    for name, value in migration.variables.items():
+        # what is written here is of the version of today
+        if name != CONTRACT_VERSION:
+            imported.set(name, value, path)
+    imported.notes += [f"{path}: {step.told}." for step in migration.steps]
+    imported.problems += [
+        replace(fault, where=f"{path}: {fault.where}") for fault in migration.faults
+    ]
 
 
 def _not_json(

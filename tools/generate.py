@@ -29,11 +29,14 @@ NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
 
 # the rules of the collection, so that documents and messages use the same words
 sys.path.insert(0, str(CHECKOUT / "plugins"))
+_contract_changes = importlib.import_module("module_utils.contract_changes")
 _conditions = importlib.import_module("module_utils.conditions")
 _configuration = importlib.import_module("module_utils.configuration")
 _values = importlib.import_module("module_utils.values")
 choices_of: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]] = _values.choices_of
 in_words: Callable[[Any], str] = _conditions.in_words
+CONTRACT_VERSION: str = _contract_changes.CONTRACT_VERSION
+FIRST_VERSION: int = _contract_changes.FIRST
 variable: Callable[[str], str] = _configuration.variable
 env_text: Callable[[Any], str] = _values.env_text
 describe: Callable[[Mapping[str, Any], Mapping[str, Any]], str] = _values.describe
@@ -88,7 +91,7 @@ def generated_files(contract: Mapping[str, Any]) -> dict[str, str]:
 
 def argument_specs(contract: Mapping[str, Any]) -> dict[str, Any]:
     """Return the role's argument specs as data."""
-    options = {"kai_install_release": _release_option(contract)}
+    options = _contract_options(contract)
     for name, spec in contract["host"].items():
         options[variable(name)] = _host_option(contract, spec)
     for key, spec in contract["settings"].items():
@@ -263,11 +266,23 @@ class _IndentedDumper(yaml.SafeDumper):
 _IndentedDumper.add_representer(str, _IndentedDumper.represent_str)
 
 
-def _release_option(contract: Mapping[str, Any]) -> dict[str, Any]:
+def _contract_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
-        "description": [f"Release line of Kai; {contract['release']} is {contract['title']}."],
-        "type": "str",
-        "default": contract["release"],
+        variable("release"): {
+            "description": [f"Release line of Kai; {contract['release']} is {contract['title']}."],
+            "type": "str",
+            "default": contract["release"],
+        },
+        CONTRACT_VERSION: {
+            "description": [
+                "Version of the contract that the variables follow; "
+                f"{contract['version']} is today's.",
+                "Every command that writes host_vars sets it, and kai-ansible migrate changes what "
+                "an older version has otherwise.",
+            ],
+            "type": "int",
+            "default": FIRST_VERSION,
+        },
     }
 
 
@@ -466,7 +481,7 @@ def _needed_cell(spec: Mapping[str, Any]) -> str:
 
 def _whole_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
     options = {
-        "kai_install_release": _release_option(contract),
+        **_contract_options(contract),
         **_people_options(contract),
         **_extra_options(contract),
     }

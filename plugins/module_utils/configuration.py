@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .conditions import Circumstances, holds, in_words
+from .contract_changes import migrated
 from .env_file import fault_of_key, fault_of_value
 from .models import (
     belongs_elsewhere,
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "kai_install_"
-_OTHER_VARIABLES = ("release", "users", "users_file", "extra_env", "secret_extra_env")
+_OTHER_VARIABLES = (
+    *("release", "contract_version"),
+    *("users", "users_file", "extra_env", "secret_extra_env"),
+)
 
 
 @dataclass
@@ -93,8 +97,10 @@ def read_configuration(
         setting.
     users_from_file: the ``users`` list of kai_install_users_file, already parsed.
     """
-    configuration = Configuration()
-    given = {name[len(PREFIX) :]: value for name, value in variables.items()}
+    migration = migrated(contract, variables)
+    configuration = Configuration(problems=migration.problems)
+    # by the names of today, so that what else is wrong is told as well
+    given = {name[len(PREFIX) :]: value for name, value in migration.variables.items()}
     _read_host(contract, given, configuration)
     _read_settings(contract, given, configuration)
     _read_extra_env(contract, given, configuration)
@@ -104,6 +110,9 @@ def read_configuration(
     _check_pairs(contract, configuration)
     _check_conditions(contract, configuration)
     _choose_packages(contract, configuration)
+    if migration.is_newer:
+        # what a later contract has would only look wrong
+        configuration.problems = migration.problems
     return configuration
 
 

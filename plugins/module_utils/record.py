@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .configuration import applies, is_secret, variable
+from .contract_changes import CONTRACT_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ def recorded(
     given: every variable whose name begins with ``kai_install_``. Secrets are never among them: one
     that does not reach the bot has no business on the host.
     """
-    names = [variable("release")]
+    names = [variable("release"), CONTRACT_VERSION]
     names += [
         variable(name)
         for name in contract["host"]

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from kai_ansible.yaml_text import meaning
+from tests.later_contract import later
 
 VARS = Path(__file__).parents[2] / "roles" / "kai_install" / "vars"
 CONTRACT: dict[str, Any] = yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8"))
@@ -40,6 +41,32 @@ def test_the_contract_has_the_shape_of_the_schema() -> None:
         for error in VALIDATOR.iter_errors(CONTRACT)
     ]
     assert errors == []
+
+
+def test_a_later_version_has_the_shape_of_the_schema() -> None:
+    assert [error.message for error in VALIDATOR.iter_errors(later(CONTRACT))] == []
+
+
+@pytest.mark.parametrize("contract", [CONTRACT, later(CONTRACT)], ids=["today", "later"])
+def test_every_version_is_told_by_its_changes(contract: dict[str, Any]) -> None:
+    changes = contract["changes"]
+    assert [change["version"] for change in changes] == sorted(
+        change["version"] for change in changes
+    )
+    versions = {change["version"] for change in changes}
+    assert versions == set(range(2, contract["version"] + 1))
+
+
+@pytest.mark.parametrize("contract", [CONTRACT, later(CONTRACT)], ids=["today", "later"])
+def test_a_change_leads_to_variables_that_there_are(contract: dict[str, Any]) -> None:
+    keys = [*contract["host"], *contract["settings"], "users", "users_file"]
+    known = {f"kai_install_{key.lower()}" for key in keys}
+    for change in reversed(contract["changes"]):
+        renamed = change.get("renamed", {})
+        assert {*renamed.values(), *change.get("changed", ())} <= known, change
+        assert not known & {*renamed, *change.get("removed", ())}, change
+        # before it, they had their former names
+        known = {*known, *renamed, *change.get("removed", ())} - set(renamed.values())
 
 
 def test_no_key_stands_twice() -> None:
@@ -1056,7 +1083,8 @@ def test_sections() -> None:
 
 
 def test_variable_names_are_unique() -> None:
-    reserved = ["release", "users", "users_file", "extra_env", "secret_extra_env"]
+    reserved = ["release", "contract_version", "users", "users_file"]
+    reserved += ["extra_env", "secret_extra_env"]
     old = [name for spec in SETTINGS.values() for name in spec.get("old_names", ())]
     names = [*reserved, *CONTRACT["host"], *CONTRACT["retired"], *SETTINGS, *old]
     lowered = [name.lower() for name in [*names, *CONTRACT["process_environment"]]]
