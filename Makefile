@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check backup restore logins show doctor rollback status uninstall users demo test test-fast test-all lint sanity-all generate lock bench scale clean
+.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all lint sanity-all generate lock bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,6 +35,9 @@ restore: $(VENV)/.ready ## Bring a backup back: make restore from=backups/bot.ka
 
 logins: $(VENV)/.ready ## Say who still has to log in to an agent
 	@$(KAI) logins $(TARGET)
+
+migrate: $(VENV)/.ready ## Bring host_vars of an earlier version of the contract to today's
+	@$(KAI) migrate $(TARGET)
 
 rollback: $(VENV)/.ready ## Bring an earlier install back: make rollback to=3
 	@$(KAI) rollback $(if $(to),--to $(to)) $(TARGET)

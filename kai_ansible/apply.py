@@ -16,7 +16,6 @@ from kai_ansible.errors import CommandError, ExitCode, refusal
 from kai_ansible.inventory import (
     BECOME_PASSWORDS,
     Inventory,
-    edited_texts,
     nothing_known,
     write_host_vars,
 )
@@ -30,7 +29,12 @@ from kai_ansible.run import Run
 from kai_ansible.runner import Outcome, run_playbook
 from kai_ansible.secrets import VaultPassword, find_vault_password
 from kai_ansible.sudo_passwords import kept_sudo_passwords
-from kai_ansible.variables import configuration_of, secret_texts, variable_is_secret
+from kai_ansible.variables import (
+    configuration_of,
+    host_vars_texts,
+    secret_texts,
+    variable_is_secret,
+)
 from kai_ansible.wizard.prompts import prompter
 
 if TYPE_CHECKING:
@@ -373,12 +377,8 @@ def faults_of(outcome: Outcome) -> list[Problem]:
 def _keep_overrides(target: Target) -> list[Path]:
     written: list[Path] = []
     for host in target.hosts if target.overrides else ():
-        texts, _ = edited_texts(
-            target.inventory.host_vars(host),
-            target.overrides,
-            lambda name: variable_is_secret(target.contract, name),
-            target.password,
-        )
+        files = target.inventory.host_vars(host)
+        texts, _ = host_vars_texts(target.contract, files, target.overrides, target.password)
         written += write_host_vars(target.inventory, texts)
     return written
 

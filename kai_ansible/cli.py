@@ -283,6 +283,35 @@ def logins(
         tell_logins(options, screen)
 
 
+@app.command(epilog="Example: kai-ansible migrate all --check")
+def migrate(
+    host: HostArgument = None,
+    inventory: InventoryOption = DEFAULT_INVENTORY,
+    check: CheckOption = False,
+    yes: YesOption = False,
+    vault_password_file: VaultOption = None,
+    vault_id: VaultIdsOption = None,
+    as_json: JsonOption = False,
+    plain: PlainOption = False,
+) -> None:
+    """Bring host_vars of an earlier version of the contract to that of today; comments stay."""
+    from kai_ansible.migrate import MigrateOptions, migrate_host_vars
+    from kai_ansible.report import Screen
+
+    screen = Screen(as_json=as_json, plain=plain)
+    options = MigrateOptions(
+        inventory=inventory,
+        host=host,
+        check=check,
+        yes=yes,
+        vault_password_file=vault_password_file,
+        vault_ids=tuple(vault_id or ()),
+        plain=plain,
+    )
+    with screen.telling_errors():
+        migrate_host_vars(options, screen)
+
+
 @app.command(epilog="Example: kai-ansible rollback --to 3")
 def rollback(
     host: HostArgument = None,

@@ -22,6 +22,7 @@ from kai_ansible.yaml_text import (
     meaning,
     same,
     with_lines,
+    with_name,
     with_variable,
     without_variable,
 )
@@ -216,12 +217,23 @@ class Inventory:
         Raises CommandError for a file that cannot be read.
         """
         found: dict[str, Path] = {}
+        for path, text in self.variable_texts(host, password).items():
+            found.update(dict.fromkeys(content_of(text, path), path))
+        return found
+
+    def variable_texts(self, host: str, password: VaultPassword | None) -> dict[Path, str]:
+        """Return the text of each file with variables of a host, the one that decides at the end.
+
+        What is locked is opened with the password. Raises CommandError for a file that cannot be
+        read.
+        """
+        texts = {}
         for path in [] if self.is_new else self._variable_files(host):
             text = read_text(path)
             if text.startswith(VAULT_HEADER) and password:
                 text = unlock(text, password, path)
-            found.update(dict.fromkeys(content_of(text, path), path))
-        return found
+            texts[path] = text
+        return texts
 
     def has_vault(self, host: str) -> bool:
         """Return whether a file of the host is locked, so that a password is needed."""
@@ -321,18 +333,20 @@ def edited_texts(
     changes: Mapping[str, Any],
     is_secret: Callable[[str], bool],
     password: VaultPassword,
+    along: Mapping[str, Any] | None = None,
 ) -> tuple[dict[Path, str], list[str]]:
     """Return the new text of each file of a host that changes, and what was moved.
 
     changes: variables by name, REMOVED to take one out. A secret always goes to the vault, and out
     of the settings when it stood there. Every character that is not a changed value's stays.
+    along: what is set as well where anything changes at all.
     Raises CommandError for a file that is not written in a way that can be edited.
     """
     vault_text = read_text(files.vault)
     locked = vault_text.startswith(VAULT_HEADER)
     opened = unlock(vault_text, password, files.vault) if locked else vault_text
-    settings = _Edited(files.settings, read_text(files.settings), KAI_HEADER)
-    vault = _Edited(files.vault, opened, VAULT_TEXT_HEADER)
+    settings = EditedFile(files.settings, read_text(files.settings), KAI_HEADER)
+    vault = EditedFile(files.vault, opened, VAULT_TEXT_HEADER)
     moved = [name for name in settings.content if is_secret(name)]
     for name in moved:
         # where both files have it, Ansible takes the vault's
@@ -351,31 +365,50 @@ def edited_texts(
         texts[files.settings] = settings.checked()
     if vault.content and (vault.text != vault.before or not locked):
         texts[files.vault] = lock(vault.checked(), password, vault_text)
+    if texts and along:
+        return edited_texts(files, {**along, **changes}, is_secret, password)
     return texts, moved
 
 
-class _Edited:
+class EditedFile:
     """A file of variables while it is edited.
 
+    before: what it said at first, and held: the variables that it had then.
     text: what it says now. content: what that has to mean.
     """
 
     def __init__(self, path: Path, text: str, header: str) -> None:
+        """Begin with the text of a file. header: the comment that a new file begins with.
+
+        Raises CommandError when the text is no file of variables.
+        """
         self.path = path
         self.before = self.text = text
         self.header = header
         self.content = content_of(text, path)
+        self.held = frozenset(self.content)
 
     def set(self, name: str, value: Any) -> None:
+        """Give a variable a value."""
         self.content[name] = value
         self._become(with_variable(self._begun, name, value))
 
     def remove(self, name: str) -> None:
+        """Take a variable out where it stands."""
         if name in self.content:
             del self.content[name]
             self._become(without_variable(self.text, name))
 
-    def take_over(self, other: _Edited, name: str) -> None:
+    def rename(self, name: str, other: str) -> None:
+        """Give a variable another name, unless that one has the same value already."""
+        if other in self.content:
+            self.remove(name)
+            return
+        self.content[other] = self.content.pop(name)
+        self._become(with_name(self.text, name, other))
+
+    def take_over(self, other: EditedFile, name: str) -> None:
+        """Take a variable as it is written in another file."""
         self.content[name] = other.content[name]
         self._become(with_lines(self._begun, lines_of(other.text, name)))
 

@@ -17,6 +17,7 @@ from kai_ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError
 from kai_ansible.host_look import room_in_words
 from kai_ansible.rules.configuration import is_secret, variable
+from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.masking import masked
 from kai_ansible.rules.people import os_users
 from kai_ansible.rules.problems import listed
@@ -164,7 +165,7 @@ def split_variables(
         variable(key)
         for key, spec in settings.items()
         if not spec.get("secret") and not spec.get("personal")
-    } | {variable("release"), variable("users_file")}
+    } | {variable("release"), CONTRACT_VERSION, variable("users_file")}
     shown = {name: str(value) for name, value in variables.items() if name in open_ones}
     hidden = {variable(key): False for key in settings if is_secret(contract, key)}
     for name, value in variables.items():

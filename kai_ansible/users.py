@@ -12,7 +12,6 @@ from kai_ansible.errors import CommandError, ExitCode, refusal
 from kai_ansible.inventory import (
     HostVars,
     Inventory,
-    edited_texts,
     nothing_known,
     plain,
     read_text,
@@ -25,7 +24,7 @@ from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, nearest
 from kai_ansible.rules.values import UnacceptableValue, describe, read_value
 from kai_ansible.secrets import VaultPassword, find_vault_password
-from kai_ansible.variables import configuration_of, variable_is_secret
+from kai_ansible.variables import configuration_of, host_vars_texts, variable_is_secret
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
@@ -374,9 +373,7 @@ def _write(
         }
         raise CommandError("Nothing was written.", problems=changed.problems, places=places)
     _confirm_without_admin(options, people, changed)
-    texts, _ = edited_texts(
-        files, {USERS: users}, lambda name: variable_is_secret(contract, name), people.password
-    )
+    texts, _ = host_vars_texts(contract, files, {USERS: users}, people.password)
     if files.vault in texts:
         people.password.keep()
     written = write_host_vars(people.inventory, texts)

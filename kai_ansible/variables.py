@@ -8,14 +8,16 @@ from typing import Any
 
 import yaml
 
-from kai_ansible.inventory import not_yaml, read_text
+from kai_ansible.inventory import HostVars, edited_texts, not_yaml, read_text
 from kai_ansible.rules.configuration import (
     Configuration,
     is_secret,
     read_configuration,
     variable,
 )
+from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.trees import NotATree, read_tree
+from kai_ansible.secrets import VaultPassword
 
 SECRET_EXTRA = variable("secret_extra_env")
 
@@ -35,6 +37,22 @@ def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) 
         # none at all is an empty file of the operator's, not the absence of a file
         users = (parsed.get("users") if isinstance(parsed, dict) else None) or []
     return read_configuration(contract, variables, users)
+
+
+def host_vars_texts(
+    contract: Mapping[str, Any],
+    files: HostVars,
+    changes: Mapping[str, Any],
+    password: VaultPassword,
+) -> tuple[dict[Path, str], list[str]]:
+    """Return what ``edited_texts`` does; what changes is of the contract's version from then on."""
+    return edited_texts(
+        files,
+        changes,
+        lambda name: variable_is_secret(contract, name),
+        password,
+        {CONTRACT_VERSION: contract["version"]},
+    )
 
 
 def secret_texts(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> set[str]:

@@ -148,6 +148,15 @@ def lines_of(text: str, name: str) -> str:
     return text[start : _line_end(text, _end(text, pair[1]))] + "\n"
 
 
+def with_name(text: str, name: str, other: str) -> str | None:
+    """Return the text with another name of a variable; its value stays as it is written."""
+    pair = _variable(text, name)
+    if pair is None:
+        return None
+    key = pair[0]
+    return text[: key.start_mark.index] + other + text[key.end_mark.index :]
+
+
 def without_variable(text: str, name: str) -> str | None:
     """Return the text without the lines of a variable; comments above and below them stay."""
     pair = _variable(text, name)

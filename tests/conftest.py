@@ -50,6 +50,7 @@ SLOW = [
     for name in (
         *(
             "import_file",
+            "migrate",
             "rollback_command",
             "runner_leaves_nothing",
             "users",

@@ -12,13 +12,15 @@ from kai_ansible.connections import hop_of
 from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import is_there
 from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
-from kai_ansible.inventory import HostVars, Inventory, edited_texts, read_text, write_host_vars
+from kai_ansible.inventory import HostVars, Inventory, read_text, write_host_vars
 from kai_ansible.invoker import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
+from kai_ansible.rules.contract_changes import migrated
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.secrets import VaultPassword, find_vault_password
 from kai_ansible.sudo_passwords import kept_sudo_passwords
 from kai_ansible.telegram import Telegram
+from kai_ansible.variables import host_vars_texts
 from kai_ansible.wizard.draft import Draft
 from kai_ansible.wizard.host_view import HostView, Unseen
 from kai_ansible.wizard.interview import Interview
@@ -83,6 +85,12 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             f"one of {listed(sections)}",
             "name one of them",
         )
+    outdated = migrated(contract, before).problems
+    if outdated and not options.no_input:
+        # before anything is asked that could not be written
+        raise CommandError(
+            "Nothing was written.", problems=outdated, places=inventory.places(host, password)
+        )
     draft = Draft(contract, before)
     answers, problems = read_answers(contract, options.answers) if options.answers else ({}, [])
     assignments, more_problems = read_assignments(contract, options.assignments)
@@ -117,7 +125,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         places.update(dict.fromkeys(answers, options.answers or files.settings))
         places.update(dict.fromkeys(assignments, Path("--set")))
         raise CommandError("Nothing was written.", problems=problems, places=places)
-    texts, moved = edited_texts(files, draft.changes_in_order, draft.is_secret, password)
+    texts, moved = host_vars_texts(contract, files, draft.changes_in_order, password)
     if options.only_print:
         show_files(screen, files, texts, draft)
         screen.document({"host": host, "would_write": [str(path) for path in texts]})

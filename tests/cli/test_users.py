@@ -21,6 +21,7 @@ BEN = ("--telegram-id", "2", "--name", "Ben", "--os-user", "bob")
 USERS = "kai_install_users"
 
 KAI_YML = """\
+kai_install_contract_version: 1
 # mine, without three dashes
 kai_install_users:   # the people
 # ada comes first

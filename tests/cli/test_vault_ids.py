@@ -63,6 +63,7 @@ def test_a_run_of_ansible_gets_every_vault_id(fleet: Desk) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     # what groups say is not written again
     asked = {"kai_install_pr_review_enabled", "kai_install_default_model"}
+    asked.add("kai_install_contract_version")
     assert fleet.settings("dev1").keys() == asked
     assert not (fleet.host_vars("dev1") / "vault.yml").exists()
     done = fleet.run("status", "all", "--json")

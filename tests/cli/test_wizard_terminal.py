@@ -60,6 +60,7 @@ def test_a_first_run_writes_private_files(desk: Desk) -> None:
     assert [path.name for path in written] == ["hosts.yml", "kai.yml", "vault.yml"]
     assert {mode(path) for path in [*written, desk.password_file]} == {0o600}
     assert desk.settings() == {
+        "kai_install_contract_version": 1,
         "kai_install_source": str(desk.source),
         "kai_install_users": [
             {"telegram_id": 77, "name": "admin", "os_user": "alice", "role": "admin"}
