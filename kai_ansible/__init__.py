@@ -3,9 +3,15 @@
 import os
 import sys
 
-__version__ = "0.1.0"
-
 # root must leave nothing of its own in the tree of the operator who called sudo
 if os.geteuid() == 0 and os.environ.get("SUDO_USER", "root") != "root":
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+
+def own_version() -> str:
+    """Return the version of this package as it is installed."""
+    # most commands never ask, and it takes longer to load than they do
+    from importlib.metadata import version
+
+    return version("kai-ansible")

@@ -36,14 +36,14 @@ def main() -> None:
 
 def unexpected(error: Exception) -> CommandError:
     """Return what an operator is told of an error that the program itself made."""
-    from kai_ansible import __version__
+    from kai_ansible import own_version
     from kai_ansible.errors import refusal
     from kai_ansible.run_logs import latest
 
     log = latest()
     seen = f" and {log}, the log of the last run" if log else ""
     return refusal(
-        f"kai-ansible {__version__}",
+        f"kai-ansible {own_version()}",
         f"an error of its own: {type(error).__name__}: {error}",
         "none",
         f"run it again with {DEBUG}=1, and report what that shows{seen}",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kai_ansible import __version__, completion
+from kai_ansible import completion, own_version
 from kai_ansible.cli_users import users_app
 from kai_ansible.cli_vault import vault_app
 from kai_ansible.options import (
@@ -44,7 +44,7 @@ app.add_typer(vault_app, name="vault")
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"kai-ansible {__version__}")
+        typer.echo(f"kai-ansible {own_version()}")
         raise typer.Exit
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible import __version__
+from kai_ansible import own_version
 from kai_ansible.failures import CENSORED, message_of
 from kai_ansible.files import make_private_directory
 from kai_ansible.invoker import give_to_owner_of, state_dir
@@ -68,7 +68,7 @@ class RunLog:
             self._open(run.playbook)
         mode = "check" if run.check else "apply"
         hosts = ", ".join(run.hosts) or "every host"
-        told = f"kai-ansible {__version__}: {mode} {run.playbook} on {hosts}"
+        told = f"kai-ansible {own_version()}: {mode} {run.playbook} on {hosts}"
         self._write(now.isoformat(), "", run.playbook, "started", told)
 
     def event(self, event: Mapping[str, Any]) -> None:

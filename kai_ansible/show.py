@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible import __version__
+from kai_ansible import own_version
 from kai_ansible.apply import ApplyOptions, Target, checked_target
 from kai_ansible.collection import DEFAULT_RELEASE
 from kai_ansible.collection import contract as contract_of
@@ -48,7 +48,7 @@ def show_report(options: ApplyOptions, screen: Screen) -> None:
         raise KeyboardInterrupt
     document = {
         "controller": {
-            "kai_ansible": __version__,
+            "kai_ansible": own_version(),
             "ansible_core": version("ansible-core"),
             "python": platform.python_version(),
             "platform": platform.platform(),

@@ -16,7 +16,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from kai_ansible import __version__
+from kai_ansible import own_version
 from kai_ansible.cli import app
 from kai_ansible.errors import ExitCode
 
@@ -89,7 +89,7 @@ def page() -> str:
     tree: Any = get_command(app)
     lines = [
         '.\\" Generated from the commands by: python -m tools.manual',
-        f'.TH KAI\\-ANSIBLE 1 "" "kai\\-ansible {escaped(__version__)}" "User Commands"',
+        f'.TH KAI\\-ANSIBLE 1 "" "kai\\-ansible {escaped(own_version())}" "User Commands"',
         ".SH NAME",
         f"kai\\-ansible \\- {escaped(tree.help.splitlines()[0].rstrip('.'))}",
         ".SH SYNOPSIS",
