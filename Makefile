@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all lint sanity-all generate lock bench scale clean
+.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all lint sanity-all release-check generate lock bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -75,6 +75,9 @@ lint: $(VENV)/.ready-dev ## Every linter, zero warnings
 sanity-all: $(VENV)/.ready-dev ## ansible-test sanity with each supported ansible-core and Python
 	@$(VENV)/bin/python -m tools.sanity
 
+release-check: $(VENV)/.ready-dev ## Say what is in the way of a release; args="--output dist" keeps it
+	@$(VENV)/bin/python -m tools.release $(args)
+
 generate: $(VENV)/.ready-dev ## Write what is generated from the contract and the commands
 	@$(VENV)/bin/python tools/generate.py
 	@$(VENV)/bin/python -m tools.manual
@@ -93,8 +96,8 @@ scale: $(VENV)/.ready-dev ## Measure a controller with up to a hundred hosts
 clean: ## Remove what make and the tests made here
 	@rm -rf .cache $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml galaxy.yml
 	@$(AS_OPERATOR) tools/make-venv $(VENV)
 
-$(VENV)/.ready-dev: pyproject.toml requirements-dev.txt
+$(VENV)/.ready-dev: pyproject.toml galaxy.yml requirements-dev.txt
 	@$(AS_OPERATOR) tools/make-venv $(VENV) dev

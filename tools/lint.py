@@ -14,15 +14,18 @@ from pathlib import Path
 from tools.audit import NO_ANSWER
 
 BIN = Path(sys.executable).parent
+DOCUMENTS = (
+    ("antsibull-changelog", "lint"),
+    ("python", "tools/generate.py", "--check"),
+    ("python", "-m", "tools.manual", "--check"),
+)
 LINTERS = (
     ("ruff", "format", "--check", "--quiet", "."),
     ("ruff", "check", "--quiet", "."),
     ("mypy", "--no-error-summary"),
     ("yamllint", "--strict", "."),
     ("ansible-lint", "--offline"),
-    ("antsibull-changelog", "lint"),
-    ("python", "tools/generate.py", "--check"),
-    ("python", "-m", "tools.manual", "--check"),
+    *DOCUMENTS,
     ("python", "-m", "tools.audit"),
 )
 

@@ -15,7 +15,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools.packages import bare_environment, build_collection
+
 OLDEST = (2, 19)
 OLDEST_PYTHON = 11
 
@@ -24,14 +25,7 @@ _PIP_WITHOUT_DOWNLOAD = """\
 import subprocess, sys
 sys.exit(subprocess.call([sys.executable, "-m", "ensurepip", "--default-pip"]))
 """
-_PASSED_ON = ("LANG", "PIP_", "SSL_CERT", "REQUESTS_CA")
 _VERSION = re.compile(r"^Available versions: (?P<all>.*)$", re.MULTILINE)
-
-
-def bare_environment(binaries: Path, home: Path) -> dict[str, str]:
-    """Return an environment for Ansible's tools that has nothing of the caller's settings."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
-    return {**kept, "HOME": str(home), "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin"}
 
 
 def pythons() -> list[Path]:
@@ -74,24 +68,12 @@ def releases(python: Path) -> list[str]:
     return [".".join(map(str, minor)) for minor in sorted(minors) if minor >= OLDEST]
 
 
-def build(directory: Path, binaries: Path = Path(sys.executable).parent) -> Path:
-    """Build the collection into a directory, and return the archive."""
-    subprocess.run(
-        ["ansible-galaxy", "collection", "build", str(ROOT), "--output-path", str(directory)],
-        check=True,
-        capture_output=True,
-        env=bare_environment(binaries, directory),
-    )
-    [archive] = directory.glob("kai-bot-*.tar.gz")
-    return archive
-
-
 def objections(archive: Path, binaries: Path, python: str, directory: Path) -> list[str]:
     """Return what ansible-test has against the collection of an archive, nothing when it passes.
 
     binaries: where ansible-test is. python: its version, as 3.11. directory: a scratch place.
     """
-    environment = bare_environment(binaries, directory)
+    environment = bare_environment(directory, binaries)
     collections = directory / "collections"
     installed = collections / "ansible_collections" / "kai" / "bot"
     for place, command in (
@@ -148,7 +130,7 @@ def main() -> int:
     """Run the whole matrix; return 1 when something objected."""
     failed = False
     with tempfile.TemporaryDirectory(prefix="kai-sanity-") as name:
-        archive = build(Path(name))
+        archive = build_collection(Path(name))
         for python in pythons():
             for release, said in judged(archive, python, releases(python)):
                 failed = failed or bool(said)
