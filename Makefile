@@ -13,7 +13,7 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all lint sanity-all release-check generate lock bench scale clean
+.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all molecule lint sanity-all release-check generate lock bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -68,6 +68,10 @@ test-fast: $(VENV)/.ready-dev ## The loop: no containers, under a minute
 
 test-all: $(VENV)/.ready-dev lint ## Everything, every matrix whole: up to an hour more
 	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(args)
+
+molecule: $(VENV)/.ready-dev ## Run a Molecule scenario: make molecule scenario=adopt
+	@tests/testbed/prepare
+	@PATH="$(abspath $(VENV))/bin:$$PATH" molecule test --scenario-name $(or $(scenario),default)
 
 lint: $(VENV)/.ready-dev ## Every linter, zero warnings
 	@$(VENV)/bin/python -m tools.lint

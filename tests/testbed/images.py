@@ -17,6 +17,8 @@ from .podman import TestbedError
 
 SUITES = ("trixie", "bookworm")
 REPOSITORY = "localhost/kai-ansible-testbed"
+# names an image of Debian's or Fedora's family that machines are made from in place of Debian's
+BASE = "KAI_TESTBED_BASE"
 
 _HERE = Path(__file__).parent
 _CERTS = Path("/etc/ssl/certs")
@@ -34,13 +36,13 @@ def host_certs() -> Path | None:
 
 
 def tag(suite: str) -> str:
-    """Return the image name of `suite`; it changes with every change of the recipe.
+    """Return the image name of `suite`; it changes with the recipe and with another base.
 
     Raises TestbedError for a suite that is not in SUITES.
     """
     if suite not in SUITES:
         raise TestbedError(f"unknown suite {suite!r}; known: {', '.join(SUITES)}")
-    digest = hashlib.sha256(suite.encode())
+    digest = hashlib.sha256(suite.encode() + os.environ.get(BASE, "").encode())
     for path in [_HERE / "Containerfile", *sorted((_HERE / "files").iterdir())]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{REPOSITORY}:{suite}-{digest.hexdigest()[:12]}"
@@ -99,6 +101,9 @@ def _build(suite: str, image: str) -> None:
 
 
 def _base(suite: str, log: IO[str]) -> str:
+    chosen = os.environ.get(BASE)
+    if chosen:
+        return chosen
     # Root with debootstrap needs no registry; anybody else has no other way
     # than one, since debootstrap makes devices and mounts.
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
