@@ -30,7 +30,7 @@ Field = tuple[str, str]
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 CORPUS_OF_TYPE = {"account": "accounts", "path": "paths", "directory": "paths", "string": "values"}
 # their own patterns refuse more than the corpus tells
-NARROWER = {"TELEGRAM_BOT_TOKEN", "index_url"}
+NARROWER = {"TELEGRAM_BOT_TOKEN", "index_url", "source_checksum"}
 
 
 def with_value(field: Field, value: Any) -> dict[str, Any]:
