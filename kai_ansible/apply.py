@@ -27,7 +27,7 @@ from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.run import Run
 from kai_ansible.runner import Outcome, run_playbook
-from kai_ansible.secrets import VaultPassword, find_vault_password
+from kai_ansible.secrets import VaultPassword
 from kai_ansible.sudo_passwords import kept_sudo_passwords
 from kai_ansible.variables import (
     configuration_of,
@@ -236,12 +236,8 @@ def checked_target(options: ApplyOptions, *, valid: bool = True, as_root: bool =
     """
     inventory = Inventory(options.inventory)
     hosts = inventory.hosts(options.host)
-    password = find_vault_password(
-        options.vault_password_file,
-        options.inventory,
-        needed=any(inventory.has_vault(host) for host in hosts),
-        ids=options.vault_ids,
-        may_ask=at_terminal(),
+    password = inventory.vault_password(
+        hosts, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
     )
     contract = contract_of()
     overrides, problems = read_assignments(contract, options.assignments)

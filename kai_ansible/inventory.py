@@ -15,7 +15,7 @@ from kai_ansible.files import write_private
 from kai_ansible.rules.configuration import PREFIX
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.rules.trees import NotATree
-from kai_ansible.secrets import VAULT_HEADER, VaultPassword, lock, unlock
+from kai_ansible.secrets import VAULT_HEADER, VaultPassword, find_vault_password, lock, unlock
 from kai_ansible.yaml_text import (
     fault_in_yaml,
     lines_of,
@@ -28,7 +28,7 @@ from kai_ansible.yaml_text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass")
@@ -238,6 +238,17 @@ class Inventory:
     def has_vault(self, host: str) -> bool:
         """Return whether a file of the host is locked, so that a password is needed."""
         return not self.is_new and bool(self._locked_files(host))
+
+    def vault_password(
+        self, hosts: Iterable[str], named: Path | None, ids: Sequence[str], *, may_ask: bool
+    ) -> VaultPassword:
+        """Return the password for the locked files of hosts, one made for them if there is none.
+
+        named: the file that gives it. ids: more vault ids, as ``find_vault_password`` takes them.
+        Raises CommandError when a password is needed and not to be had.
+        """
+        needed = any(self.has_vault(host) for host in hosts)
+        return find_vault_password(named, self.path, needed=needed, ids=ids, may_ask=may_ask)
 
     def is_local(self, host: str) -> bool:
         """Return whether Ansible works on this very machine for a host."""

@@ -22,7 +22,7 @@ from kai_ansible.invoker import at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, Migration, migrated
 from kai_ansible.rules.problems import Problem
-from kai_ansible.secrets import VAULT_HEADER, VaultPassword, find_vault_password, lock
+from kai_ansible.secrets import VAULT_HEADER, VaultPassword, lock
 from kai_ansible.wizard.prompts import prompter
 
 if TYPE_CHECKING:
@@ -51,12 +51,8 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     asks = not (options.check or options.yes)
     inventory = Inventory(options.inventory)
     hosts = inventory.hosts(options.host)
-    password = find_vault_password(
-        options.vault_password_file,
-        options.inventory,
-        needed=any(inventory.has_vault(host) for host in hosts),
-        ids=options.vault_ids,
-        may_ask=at_terminal(),
+    password = inventory.vault_password(
+        hosts, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
     )
     migrations = {host: _migration(inventory, host, password) for host in hosts}
     texts = _texts(inventory, migrations, password)

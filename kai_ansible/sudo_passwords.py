@@ -17,7 +17,6 @@ from kai_ansible.keyrings import (
     put_into_keyring,
     take_out_of_keyring,
 )
-from kai_ansible.secrets import find_vault_password
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
@@ -56,8 +55,7 @@ def keep_sudo_password(
         )
     inventory = Inventory(path)
     hosts = inventory.hosts(pattern)
-    needed = any(inventory.has_vault(host) for host in hosts)
-    password = find_vault_password(named, path, needed=needed, may_ask=at_terminal(), ids=ids)
+    password = inventory.vault_password(hosts, named, ids, may_ask=at_terminal())
     hops = [hop_of(inventory.connection(host, password)) for host in hosts]
     logins = {_entry(hop): login_of(hop) for hop in hops}
     given = "" if forget else _typed(", ".join(logins.values()))

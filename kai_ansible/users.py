@@ -23,7 +23,7 @@ from kai_ansible.rules.logins import Login, login_notice, logins
 from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, nearest
 from kai_ansible.rules.values import UnacceptableValue, describe, read_value
-from kai_ansible.secrets import VaultPassword, find_vault_password
+from kai_ansible.secrets import VaultPassword
 from kai_ansible.variables import configuration_of, host_vars_texts, variable_is_secret
 
 if TYPE_CHECKING:
@@ -196,12 +196,8 @@ def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:
 def _read(options: UsersOptions) -> list[HostPeople]:
     inventory = Inventory(options.inventory)
     hosts = inventory.hosts(options.host)
-    password = find_vault_password(
-        options.vault_password_file,
-        options.inventory,
-        needed=any(inventory.has_vault(host) for host in hosts),
-        ids=options.vault_ids,
-        may_ask=options.may_ask,
+    password = inventory.vault_password(
+        hosts, options.vault_password_file, options.vault_ids, may_ask=options.may_ask
     )
     found = []
     for host in hosts:

@@ -17,7 +17,7 @@ from kai_ansible.invoker import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import migrated
 from kai_ansible.rules.problems import listed, nearest
-from kai_ansible.secrets import VaultPassword, find_vault_password
+from kai_ansible.secrets import VaultPassword
 from kai_ansible.sudo_passwords import kept_sudo_passwords
 from kai_ansible.telegram import Telegram
 from kai_ansible.variables import host_vars_texts
@@ -237,10 +237,6 @@ def _sudo_password(
 
 
 def _password(inventory: Inventory, host: str, options: ConfigOptions) -> VaultPassword:
-    return find_vault_password(
-        options.vault_password_file,
-        options.inventory,
-        needed=inventory.has_vault(host),
-        ids=options.vault_ids,
-        may_ask=not options.no_input,
+    return inventory.vault_password(
+        [host], options.vault_password_file, options.vault_ids, may_ask=not options.no_input
     )

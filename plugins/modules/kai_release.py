@@ -293,8 +293,9 @@ class Build:
             self.step("building Kai", build)
             [name] = os.listdir(wheels)
             wheel = os.path.join(wheels, name)
+        # the report tells from where packages come, and the index may have a password
         limits, report, requirements = (
-            os.path.join(self.scratch, name) for name in ("limits", "report", "requirements")
+            os.path.join(self.scratch, "tmp", name) for name in ("limits", "report", "requirements")
         )
         write(limits, without_hashes(text))
         choose = [*pip, "install", *self.places(), "--only-binary", ":all:", "--constraint", limits]
