@@ -13,7 +13,12 @@ ifdef SUDO_USER
 export PYTHONDONTWRITEBYTECODE = 1
 endif
 
-.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all molecule lint sanity-all release-check generate lock bench scale clean
+# CI sets it, so that nothing is left out unseen where a host runs no machines
+MACHINES_OR_NOT = || [ -z "$$KAI_TESTBED_REQUIRED" ]
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
+PYTEST = $(VENV)/bin/python -m pytest --dist loadfile --numprocesses
+
+.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice testbed molecule lint sanity-all release-check generate lock bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -60,18 +65,26 @@ users: $(VENV)/.ready ## List and change people: make users args="list"
 demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
 	@tests/testbed/prepare && $(VENV)/bin/python -m tools.demo $(args)
 
-test: $(VENV)/.ready-dev lint ## Linters, tests, containers; of a matrix of cases a sample
-	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -m "not matrix" -n 2 --dist loadfile $(args)
+test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machines: ten minutes
+	@$(MAKE) --no-print-directory --jobs=2 lint testbed
+	@$(PYTEST) $$(($(PROCESSORS) + 1)) -m "not later" --durations=10 $(args)
 
 test-fast: $(VENV)/.ready-dev ## The loop: no containers, under a minute
-	@$(VENV)/bin/python -m pytest -m "not machine and not slow" -n 4 $(args)
+	@$(PYTEST) $$((2 * $(PROCESSORS))) -m "not machine and not slow and not later" $(args)
 
-test-all: $(VENV)/.ready-dev lint ## Everything, every matrix whole: up to an hour more
-	@tests/testbed/prepare && $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(args)
+test-all: $(VENV)/.ready-dev ## Everything, every matrix whole: up to an hour
+	@$(MAKE) --no-print-directory --jobs=2 lint testbed
+	@$(PYTEST) $$(($(PROCESSORS) + 1)) --durations=10 $(args)
+
+test-slice: $(VENV)/.ready-dev ## Of what make test leaves out as much as fits: until=EPOCH slice=COMMIT
+	@$(PYTEST) $$(($(PROCESSORS) + 1)) -m later --slice $(slice) --until $(until) $(args)
+
+testbed: $(VENV)/.ready-dev ## Install podman and build the image of the machines
+	@tests/testbed/prepare && $(VENV)/bin/python -m tests.testbed image >/dev/null $(MACHINES_OR_NOT)
 
 molecule: $(VENV)/.ready-dev ## Run a Molecule scenario: make molecule scenario=adopt
 	@tests/testbed/prepare
-	@PATH="$(abspath $(VENV))/bin:$$PATH" molecule test --scenario-name $(or $(scenario),default)
+	@$(VENV)/bin/python -m tools.scenario $(or $(scenario),default)
 
 lint: $(VENV)/.ready-dev ## Every linter, zero warnings
 	@$(VENV)/bin/python -m tools.lint
@@ -85,6 +98,7 @@ release-check: $(VENV)/.ready-dev ## Say what is in the way of a release; args="
 generate: $(VENV)/.ready-dev ## Write what is generated from the contract and the commands
 	@$(VENV)/bin/python tools/generate.py
 	@$(VENV)/bin/python -m tools.manual
+	@$(VENV)/bin/python -m tools.later
 
 lock: $(VENV)/.ready-dev ## Choose anew what development installs: requirements-dev.txt
 	@$(VENV)/bin/python -m tools.lock

@@ -36,7 +36,15 @@ for place in (ROOT, STAND_IN / "src"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
+from tests import tiers  # noqa: E402
+from tests.tiers import (  # noqa: E402, F401 - the import makes them hooks
+    pytest_addoption,
+    pytest_runtest_setup,
+    pytest_terminal_summary,
+)
+
 if TYPE_CHECKING:
+    from tests.machine.site import Snapshot
     from tests.testbed.machines import Machine
 
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
@@ -65,8 +73,9 @@ SLOW = [
 FIRST = [TESTS / name for name in ("molecule", "machine", "issue_486")]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [not item.path.is_relative_to(place) for place in FIRST])
+    tiers.in_the_order_of_the_slice(config, items)
     for item in items:
         if item.path.is_relative_to(TESTS / "machine"):
             item.add_marker(pytest.mark.machine)
@@ -171,14 +180,29 @@ def machine(request: pytest.FixtureRequest) -> Iterator["Machine"]:
     """One machine for a module.
 
     SUITE and MACHINE_OPTIONS of the module say which; an indirect parameter names another suite.
+    INSTALLED says that it starts from the snapshot of an installed host.
     """
     from tests.testbed import machines
 
+    snapshot = request.getfixturevalue("snapshot")
     suite = getattr(request, "param", None) or getattr(request.module, "SUITE", "trixie")
     options = getattr(request.module, "MACHINE_OPTIONS", ())
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    with machines.running(f"{name}-{suite}-{os.getpid()}", suite, options=options) as started:
+    with machines.running(
+        f"{name}-{suite}-{os.getpid()}",
+        suite,
+        options=options,
+        image=snapshot.image if snapshot else None,
+    ) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def snapshot(request: pytest.FixtureRequest) -> "Snapshot | None":
+    """What the machine of a module starts from, None for a bare host."""
+    from tests.machine import installed
+
+    return installed.ensure() if getattr(request.module, "INSTALLED", False) else None
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ DOCUMENTS = (
     ("antsibull-changelog", "lint"),
     ("python", "tools/generate.py", "--check"),
     ("python", "-m", "tools.manual", "--check"),
+    ("python", "-m", "tools.later", "--check"),
 )
 LINTERS = (
     ("ruff", "format", "--check", "--quiet", "."),

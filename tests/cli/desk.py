@@ -241,8 +241,7 @@ class Desk:
         content = {**content, "host": {**content["host"], "source": str(self.source)}}
         earlier = _GIVEN.get(_name_of(content)) if bare else None
         if earlier is not None:
-            for name, text in earlier.items():
-                self.put(name, text.replace(_SOURCE, str(self.source)))
+            self.put_kept(earlier)
             return
         path = self.write("answers.yml", dict(content))
         command = ["config", "--no-input", "--answers", str(path)]
@@ -250,13 +249,22 @@ class Desk:
         assert done.returncode == 0, done.stdout + done.stderr
         path.unlink()
         if bare:
-            written = [path for path in self.inventory.rglob("*") if path.is_file()]
-            _GIVEN[_name_of(content)] = {
-                str(path.relative_to(self.directory)): path.read_text(encoding="utf-8").replace(
-                    str(self.source), _SOURCE
-                )
-                for path in [*written, self.password_file]
-            }
+            _GIVEN[_name_of(content)] = self.kept()
+
+    def kept(self) -> dict[str, str]:
+        """Return the text of every file that a configuration wrote, for any other desk."""
+        written = [path for path in self.inventory.rglob("*") if path.is_file()]
+        return {
+            str(path.relative_to(self.directory)): path.read_text(encoding="utf-8").replace(
+                str(self.source), _SOURCE
+            )
+            for path in [*written, self.password_file]
+        }
+
+    def put_kept(self, files: Mapping[str, str]) -> None:
+        """Put files that another desk kept on this one."""
+        for name, text in files.items():
+            self.put(name, text.replace(_SOURCE, str(self.source)))
 
     def put(self, name: str, text: str) -> None:
         """Put a private file on the desk."""

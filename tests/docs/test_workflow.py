@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.testbed import images
+from tests.testbed import images, obstacle
 
 TEXT = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 WORKFLOW: dict[str, Any] = yaml.safe_load(TEXT)
@@ -16,12 +16,18 @@ VERBS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encodin
 
 
 def test_every_job_can_begin() -> None:
-    assert set(WORKFLOW["jobs"]) == {"lint", "unit", "sanity", "release", "molecule"}
+    assert set(WORKFLOW["jobs"]) == {"lint", "unit", "test", "sanity", "release", "molecule"}
     assert {"pull_request", "push"} <= set(WORKFLOW["on"])
     for job in WORKFLOW["jobs"].values():
         assert job["runs-on"]
         assert job["timeout-minutes"]
         assert all(("uses" in step) != ("run" in step) for step in job["steps"])
+
+
+def test_what_needs_machines_fails_without_them() -> None:
+    assert set(WORKFLOW["env"]) == {obstacle.REQUIRED}
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert f"export {obstacle.REQUIRED}=1" in script
 
 
 def test_it_may_change_nothing() -> None:

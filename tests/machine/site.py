@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,17 @@ _HEALTH = """
 import sys, urllib.request
 print(urllib.request.urlopen("http://127.0.0.1:8080/health", timeout=10).read().decode())
 """
+_WAIT_FOR_HEALTH = """
+import sys, time, urllib.request
+end = time.monotonic() + 90
+while True:
+    try:
+        sys.exit(urllib.request.urlopen("http://127.0.0.1:8080/health", timeout=10).status != 200)
+    except OSError:
+        if time.monotonic() > end:
+            raise
+        time.sleep(0.05)
+"""
 
 
 def mortal_python(machine: Machine) -> str:
@@ -126,15 +138,38 @@ class Done:
         return str(self.document["failures"][0]["message"])
 
 
-class Site:
-    """A desk whose inventory has one machine, and that machine. Ada runs codex as alice."""
+@dataclass(frozen=True)
+class Snapshot:
+    """A host that was installed from a desk: its image, and the desk's files by their place."""
 
-    def __init__(self, machine: Machine, directory: Path, **variables: Any) -> None:
+    image: str
+    desk: dict[str, str]
+
+
+class Site:
+    """A desk whose inventory has one machine, and that machine. Ada runs codex as alice.
+
+    snapshot: what the machine was started from; the desk is then the one that installed it.
+    variables: those of the connection.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        directory: Path,
+        snapshot: Snapshot | None = None,
+        **variables: Any,
+    ) -> None:
         self.machine = machine
         shutil.copytree(STAND_IN, directory / "kai", ignore=shutil.ignore_patterns("__pycache__"))
         self.desk = Desk(directory / "desk", directory / "kai")
+        if snapshot:
+            self.desk.put_kept(snapshot.desk)
         entry = {**machine.inventory_entry(), **variables}
         self.desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
+        if snapshot:
+            self.wait_for_health()
+            return
         self.configure()
         login = ["install", "-D", "-m", "0600", "/dev/null", "/home/alice/.codex/auth.json"]
         machine.run(login, user="alice")
@@ -227,6 +262,10 @@ class Site:
         """Return what the running bot says of itself."""
         answer: dict[str, Any] = json.loads(self.python(_HEALTH))
         return answer
+
+    def wait_for_health(self) -> None:
+        """Return when the bot answers."""
+        self.python(_WAIT_FOR_HEALTH)
 
     def releases(self) -> list[str]:
         """Return the releases on the machine."""

@@ -18,8 +18,10 @@ from kai_ansible.rules.masking import MASK
 from tests.cli.bot_api import serving
 from tests.cli.desk import TOKEN
 from tests.conftest import ROOT
-from tests.machine.site import Site
+from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
+
+INSTALLED = True
 
 SCHEMA = json.loads((ROOT / "docs" / "doctor.schema.json").read_text(encoding="utf-8"))
 SHOW_SCHEMA = json.loads((ROOT / "docs" / "show.schema.json").read_text(encoding="utf-8"))
@@ -269,11 +271,11 @@ CASES = [case for look in LOOKS for case in look]
 
 
 @pytest.fixture(scope="module")
-def site(machine: Machine) -> Iterator[Site]:
+def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     """A host whose bot is well, and whose agent is logged in."""
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        site = Site(machine, Path(directory))
+        site = Site(machine, Path(directory), snapshot)
         site.set(kai_install_health_timeout=60)
         codex = '{"OPENAI_API_KEY": "sk-planted-0123456789"}'
         write = ["install", "-D", "-m", "0600", "/dev/stdin", "/home/alice/.codex/auth.json"]

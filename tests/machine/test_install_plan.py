@@ -11,7 +11,7 @@ import pyte
 import pytest
 
 from tests.cli.desk import TOKEN, exit_code
-from tests.machine.site import Site
+from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
 
 NEW_TOKEN = TOKEN.replace("AAbb", "ZZyy")
@@ -22,6 +22,8 @@ DAVE = {"telegram_id": 3, "name": "Dave", "os_user": "dave", "agent_backend": "c
 # everything on the host; the bot and the system write on their own below what is left out
 _EVERYTHING = r"""
 import json, os
+
+INSTALLED = True
 LEFT_OUT = ("/proc", "/sys", "/dev", "/run", "/var/log", "/var/lib/kai/logs", "/var/lib/kai/kai.db")
 found = {}
 for parent, directories, files in os.walk("/"):
@@ -79,11 +81,11 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def site(machine: Machine) -> Iterator[Site]:
+def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     """A host on which a mixed change is waiting: all that host_vars and the source can say."""
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        site = Site(machine, Path(directory))
+        site = Site(machine, Path(directory), snapshot)
         site.set(kai_install_users=[ADA, BOB], kai_install_keep_releases=1)
         site.install()
         settings = {

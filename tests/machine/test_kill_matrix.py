@@ -27,7 +27,7 @@ from tests.machine.fault_list import (
     SWITCH_KILLED,
     bot_that,
 )
-from tests.machine.site import Site, mortal_python
+from tests.machine.site import Site, Snapshot, mortal_python
 from tests.machine.trial import Trial, keep
 from tests.testbed.machines import Machine
 
@@ -95,6 +95,8 @@ RESTORE = "restore.yml"
 UPGRADE = sampled([step for step in steps() if step.phase != RESTORE])
 RESTORING = sampled([step for step in steps() if step.phase == RESTORE])
 
+INSTALLED = True
+
 PENDING = "/opt/kai/installs/pending"
 VISIBLE = [
     f"os.rename {PENDING}/former/manifest.json",
@@ -111,10 +113,13 @@ VISIBLE = [
 
 
 @pytest.fixture(scope="module")
-def trial(machine: Machine, ansible_environment: dict[str, str]) -> Iterator[Trial]:
+def trial(
+    machine: Machine, snapshot: Snapshot, ansible_environment: dict[str, str]
+) -> Iterator[Trial]:
+    python = mortal_python(machine)
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        site = Site(machine, Path(directory), ansible_python_interpreter=mortal_python(machine))
+        site = Site(machine, Path(directory), snapshot, ansible_python_interpreter=python)
         yield Trial(site, ansible_environment)
 
 

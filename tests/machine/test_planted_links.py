@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import ROOT, Contract
-from tests.machine.site import Site
+from tests.machine.site import Site, Snapshot
 
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
@@ -23,6 +23,8 @@ RunModule = Callable[..., dict[str, Any]]
 # what root owns, and what a device of the kernel is: changed, they would be another one
 CANARIES = """
 import json, os
+
+INSTALLED = True
 found = {}
 places = ["/etc/shadow", "/etc/passwd", "/dev/null", "/victim"]
 places += [os.path.join("/victim", name) for name in os.listdir("/victim")]
@@ -53,13 +55,13 @@ AGENTS = {"telegram_id": "1", "os_user": "alice"}
 
 
 @pytest.fixture(scope="module")
-def site(machine: "Machine") -> Iterator[Site]:
+def site(machine: "Machine", snapshot: Snapshot) -> Iterator[Site]:
     """A host with an installed bot, and files of root that others would like to reach."""
     machine.run(["install", "-d", "-m", "0755", "/victim"])
     machine.run(["install", "-m", "0600", "/dev/stdin", "/victim/file"], input="of root\n")
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        site = Site(machine, Path(directory))
+        site = Site(machine, Path(directory), snapshot)
         site.install()
         yield site
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.machine.site import Site
+from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
 
 DATABASE = "/var/lib/kai/kai.db"
@@ -38,6 +38,8 @@ print(json.dumps([*rows, database.execute('PRAGMA integrity_check').fetchone()[0
 """
 _SAY = """
 import sqlite3, sys
+
+INSTALLED = True
 with sqlite3.connect('/var/lib/kai/kai.db', timeout=30) as database:
     for table in ('history', 'echo'):
         database.execute(f'INSERT INTO {table} (text) VALUES (?)', sys.argv[1:])
@@ -46,11 +48,11 @@ WAIT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def site(machine: Machine) -> Iterator[Site]:
+def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     """A host with two installs, the second one of another release while the bot wrote."""
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        site = Site(machine, Path(directory))
+        site = Site(machine, Path(directory), snapshot)
         site.set(kai_install_agent_timeout_seconds=100, kai_install_health_timeout=10)
         site.install()
         machine.run(["systemd-run", "--unit=writer", "--uid=kai", "python3", "-c", _WRITER])

@@ -13,8 +13,10 @@ import pytest
 
 from tests.cli.desk import exit_code
 from tests.conftest import ROOT
-from tests.machine.site import TOKEN, Site
+from tests.machine.site import TOKEN, Site, Snapshot
 from tests.testbed.machines import Machine
+
+INSTALLED = True
 
 SCHEMA = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
 SECRET_FILES = ["/etc/kai/env", "/etc/kai/users.yaml", "/etc/sudoers.d/kai"]
@@ -36,10 +38,10 @@ rm -r /var/lib/kai/preferences/1
 
 
 @pytest.fixture(scope="module")
-def site(machine: Machine) -> Iterator[Site]:
+def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        site = Site(machine, Path(directory))
+        site = Site(machine, Path(directory), snapshot)
         site.set(kai_install_health_timeout=30)
         site.install()
         yield site

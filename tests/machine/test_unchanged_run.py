@@ -10,8 +10,10 @@ import pytest
 from kai_ansible.run import Run
 from kai_ansible.runner import run_playbook
 from kai_ansible.secrets import find_vault_password
-from tests.machine.site import Site
+from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
+
+INSTALLED = True
 
 # what Ansible does on the controller, without a process on the host
 ON_CONTROLLER = {
@@ -48,10 +50,10 @@ MENDED = {
 
 
 @pytest.fixture(scope="module")
-def site(machine: Machine) -> Iterator[Site]:
+def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
-        site = Site(machine, Path(directory))
+        site = Site(machine, Path(directory), snapshot)
         site.set(kai_install_users=PEOPLE, kai_install_health_timeout=60)
         assert set(STARTS) <= set(site.install()["proven"])
         yield site

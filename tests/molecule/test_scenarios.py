@@ -1,31 +1,34 @@
 """Every Molecule scenario, whole: created, checked, converged, verified, destroyed."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-# what tests/machine shows in more ways
-MATRIX = {"adopt", "faults", "release", "rollback"}
+from tests.conftest import ROOT
+from tools import scenario
+
+# default is the one that walks the whole way; the others show in an inventory of their own what
+# tests/machine shows as well
+IN_EVERY_RUN = {"default"}
 SCENARIOS = [
-    pytest.param(name, marks=[pytest.mark.matrix] if name in MATRIX else [])
+    pytest.param(
+        name,
+        marks=[]
+        if name in IN_EVERY_RUN
+        else [pytest.mark.later("tests/machine shows it as well, default walks the whole way")],
+    )
     for name in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 ]
 
 
 @pytest.mark.machine
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str) -> None:
-    # Molecule starts its tools by name, so they must be found before anything else
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1"}
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name: str) -> None:
     run = subprocess.run(
-        [str(BIN / "molecule"), "test", "--scenario-name", scenario],
+        [sys.executable, "-m", "tools.scenario", name],
         cwd=ROOT,
-        env=environment,
+        env={**scenario.environment(name), "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         check=False,

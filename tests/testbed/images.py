@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from tools import progress
+
 from . import podman, state
 from .podman import TestbedError
 
@@ -21,6 +23,7 @@ REPOSITORY = "localhost/kai-ansible-testbed"
 BASE = "KAI_TESTBED_BASE"
 
 _HERE = Path(__file__).parent
+_CHECKOUT = "kai-ansible.checkout"
 _CERTS = Path("/etc/ssl/certs")
 _STEP_SECONDS = 1800
 
@@ -58,7 +61,7 @@ def ensure(suite: str) -> str:
     image = tag(suite)
     if _exists(image):
         return image
-    with _lock(suite):
+    with lock(f"image-{suite}"):
         if not _exists(image):
             _build(suite, image)
             _remove_old(suite, image)
@@ -70,15 +73,24 @@ def _exists(image: str) -> bool:
 
 
 @contextmanager
-def _lock(suite: str) -> Iterator[None]:
-    with (state.root() / f"image-{suite}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def lock(name: str) -> Iterator[None]:
+    """Let one process of this account at a time make what has a name, in any checkout.
+
+    Images are shared by checkouts, so the lock is not in one of them.
+    """
+    # a directory of one's own, as others may write in the temporary one
+    place = Path(tempfile.gettempdir(), f"kai-ansible-testbed-{os.getuid()}")
+    place.mkdir(mode=0o700, exist_ok=True)
+    if place.is_symlink() or place.stat().st_uid != os.getuid():
+        raise TestbedError(f"{place} is not a directory of this account; remove it")
+    with (place / f"{name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
 def _build(suite: str, image: str) -> None:
     path = state.root() / f"image-{suite}.log"
-    print(f"building {image} (log: {path})", file=sys.stderr, flush=True)
+    print(f"Building {image} (log: {path})", file=sys.stderr, flush=True)
     certs = host_certs()
     # Not at /etc/ssl/certs: installing ca-certificates writes there.
     volume = [] if certs is None else ["--volume", f"{certs}:/run/host-certs:ro"]
@@ -94,10 +106,11 @@ def _build(suite: str, image: str) -> None:
             *volume,
             f"--tag={image}",
             f"--tag={REPOSITORY}:{suite}",
+            f"--label={_CHECKOUT}={state.CHECKOUT}",
             f"--file={_HERE / 'Containerfile'}",
             str(_HERE),
         ]
-        _step(command, log)
+        _step("Installing packages and agents", command, log)
 
 
 def _base(suite: str, log: IO[str]) -> str:
@@ -116,11 +129,15 @@ def _base(suite: str, log: IO[str]) -> str:
         # A directory below, made by debootstrap: the mode of the temporary one
         # would become that of / in the image.
         tree, archive = work / "root", work / "root.tar"
-        _step(["debootstrap", "--variant=minbase", suite, str(tree)], log)
+        _step(
+            f"Installing Debian {suite}",
+            ["debootstrap", "--variant=minbase", suite, str(tree)],
+            log,
+        )
         skip = ["./var/cache/apt/archives/*.deb", "./var/lib/apt/lists/*"]
         excludes = [f"--exclude={pattern}" for pattern in skip]
-        _step(["tar", "-C", str(tree), *excludes, "-cf", str(archive), "."], log)
-        _step(["podman", "import", str(archive), base], log)
+        _step("Packing it", ["tar", "-C", str(tree), *excludes, "-cf", str(archive), "."], log)
+        _step("Importing it", ["podman", "import", str(archive), base], log)
     finally:
         # An interrupted debootstrap leaves /proc mounted inside.
         remove = ["rm", "-rf", "--one-file-system", str(work)]
@@ -128,19 +145,20 @@ def _base(suite: str, log: IO[str]) -> str:
     return base
 
 
-def _step(command: Sequence[str], log: IO[str]) -> None:
+def _step(title: str, command: Sequence[str], log: IO[str]) -> None:
     failure = None
     try:
-        result = subprocess.run(
-            command,
-            env=podman.environment(),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            timeout=_STEP_SECONDS,
-            umask=0o022,
-        )
+        with progress.shown(title, Path(log.name)):
+            result = subprocess.run(
+                command,
+                env=podman.environment(),
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=_STEP_SECONDS,
+                umask=0o022,
+            )
         if result.returncode != 0:
             failure = f"exit code {result.returncode}"
     except FileNotFoundError:
@@ -155,7 +173,9 @@ def _step(command: Sequence[str], log: IO[str]) -> None:
 
 
 def _remove_old(suite: str, image: str) -> None:
-    result = podman.run(["images", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
+    # those of another checkout are that one's to remove
+    own = f"--filter=label={_CHECKOUT}={state.CHECKOUT}"
+    result = podman.run(["images", own, "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
     for old in result.stdout.split():
         if old.startswith(f"{REPOSITORY}:{suite}-") and old != image:
             # An image that a machine still runs on stays until the next build.

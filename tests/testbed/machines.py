@@ -18,7 +18,7 @@ from .podman import TestbedError
 HOST = "127.0.0.1"
 LABEL = "kai-ansible.testbed"
 
-_PREFIX = "kai-testbed-"
+_PREFIX = f"kai-testbed-{state.CHECKOUT}-"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
 _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 _BOOT_SECONDS = 90
@@ -175,18 +175,20 @@ class Machine:
         }
 
 
-def start(name: str, suite: str = "trixie", *, options: Sequence[str] = ()) -> Machine:
+def start(
+    name: str, suite: str = "trixie", *, options: Sequence[str] = (), image: str | None = None
+) -> Machine:
     """Boot a fresh machine; one of the same name is removed first.
 
     In: `name`, a host name; a suite of images.SUITES; `options`, more options of
-    `podman run` (`["--tmpfs", "/opt:size=8m"]` for a full disk). The image is
-    built when it is not there.
+    `podman run` (`["--tmpfs", "/opt:size=8m"]` for a full disk); `image`, a snapshot
+    of a machine of that suite instead of its image, which is built when it is not there.
     Raises TestbedError when it cannot be built or started; nothing is left behind.
     """
     container = _container(name)
     if shutil.which("ssh-keygen") is None:
         raise TestbedError("ssh-keygen is not installed; run tests/testbed/prepare")
-    image = images.ensure(suite)
+    image = image or images.ensure(suite)
     _remove(container)
     directory = state.fresh(name)
     certs = images.host_certs()
@@ -197,7 +199,7 @@ def start(name: str, suite: str = "trixie", *, options: Sequence[str] = ()) -> M
         "--systemd=always",
         f"--name={container}",
         f"--hostname={name}",
-        f"--label={LABEL}=1",
+        f"--label={LABEL}={state.CHECKOUT}",
         f"--label={LABEL}.name={name}",
         f"--label={LABEL}.suite={suite}",
         f"--publish={HOST}::22",
@@ -224,17 +226,19 @@ def find(name: str) -> Machine | None:
     if _state(container) != "running":
         return None
     machine = Machine(name, _suite(container), container, _port(container), state.ROOT / name)
-    # The container may be another checkout's, whose key is not known here.
+    # without its key, which was removed with .cache, nobody can log in
     return machine if machine.private_key.exists() else None
 
 
 @contextmanager
-def running(name: str, suite: str = "trixie", *, options: Sequence[str] = ()) -> Iterator[Machine]:
+def running(
+    name: str, suite: str = "trixie", *, options: Sequence[str] = (), image: str | None = None
+) -> Iterator[Machine]:
     """Boot a fresh machine for the body of a `with`, and remove it afterwards.
 
     In and raises: as `start`.
     """
-    machine = start(name, suite, options=options)
+    machine = start(name, suite, options=options, image=image)
     try:
         yield machine
     finally:
@@ -242,8 +246,9 @@ def running(name: str, suite: str = "trixie", *, options: Sequence[str] = ()) ->
 
 
 def listing() -> list[dict[str, str]]:
-    """Return name, suite, state and container of every machine on this host."""
-    result = podman.run(["ps", "--all", f"--filter=label={LABEL}=1", "--format=json"])
+    """Return name, suite, state and container of every machine of this checkout."""
+    own = f"--filter=label={LABEL}={state.CHECKOUT}"
+    result = podman.run(["ps", "--all", own, "--format=json"])
     return [
         {
             "name": entry["Labels"].get(f"{LABEL}.name", ""),
@@ -265,7 +270,7 @@ def stop(name: str) -> bool:
 
 
 def stop_all() -> list[str]:
-    """Remove every container with the label of the test bed; return their names in podman."""
+    """Remove every machine of this checkout; return their names in podman."""
     entries = listing()
     for entry in entries:
         _remove(entry["container"])

@@ -1,0 +1,95 @@
+"""Which tests run when: those of every change, and the rest, whole or in slices.
+
+A test marked ``later`` is left to ``make test-all``, for the reason that the marker gives.
+``make test`` takes the others; CI takes, on top, as many files of the rest as its time allows, from
+a place that the commit chooses. A file is a unit, because its tests may build on one another.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.testbed import obstacle
+
+LATER = "later"
+NO_MACHINE = "needs a machine: "
+NO_TIME = "not in this slice"
+
+_begun: dict[Path, bool] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that make a slice."""
+    group = parser.getgroup("slices")
+    group.addoption("--slice", metavar="COMMIT", help="begin with the files that a commit chooses")
+    group.addoption(
+        "--until", metavar="EPOCH", type=float, help="begin no file after this time, in seconds"
+    )
+
+
+def rotated(paths: list[Path], seed: str) -> list[Path]:
+    """Return the paths from the one on that a seed chooses, those before it at the end."""
+    if not paths:
+        return []
+    first = int(hashlib.sha256(seed.encode()).hexdigest(), 16) % len(paths)
+    return paths[first:] + paths[:first]
+
+
+def in_the_order_of_the_slice(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort tests so that those come first whose file the commit of a slice chooses."""
+    seed = config.getoption("--slice")
+    if seed:
+        files = rotated(sorted({item.path for item in items if reasons(item)}), seed)
+        places = {path: number for number, path in enumerate(files)}
+        items.sort(key=lambda item: places.get(item.path, len(files)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out a file that comes too late for this slice, and a machine that cannot be had."""
+    until = item.config.getoption("--until")
+    if until and not _begun.setdefault(item.path, time.time() < until):
+        pytest.skip(NO_TIME)
+    if item.get_closest_marker("machine"):
+        reason = obstacle.obstacle()
+        if reason and obstacle.is_required():
+            pytest.fail(f"{NO_MACHINE}{reason}", pytrace=False)
+        if reason:
+            pytest.skip(f"{NO_MACHINE}{reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and what runs it."""
+    for line in _summary(terminalreporter):
+        terminalreporter.write_line(line)
+
+
+def _summary(reporter: pytest.TerminalReporter) -> Iterator[str]:
+    skipped = [
+        (str(report.nodeid).partition("::")[0], str(report.longrepr[2]))
+        for report in reporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    ]
+    reasons = [reason for _file, reason in skipped if NO_MACHINE in reason]
+    if reasons:
+        sentence = reasons[0].partition(NO_MACHINE)[2]
+        yield f"{len(reasons)} cases left out, as this host runs no machines: {sentence}."
+        yield "To run them: make test, as root or with a rootless podman, outside of a container."
+    if reporter.config.getoption("--until"):
+        ran = sorted(
+            {
+                str(report.nodeid).partition("::")[0]
+                for kind in ("passed", "failed")
+                for report in reporter.stats.get(kind, [])
+            }
+        )
+        late = sorted({file for file, reason in skipped if NO_TIME in reason} - {*ran})
+        yield f"This slice ran {len(ran)} files: {', '.join(ran) or 'none'}"
+        yield f"Left to another slice, {len(late)} files: {', '.join(late) or 'none'}"
+
+
+def reasons(item: pytest.Item) -> list[str]:
+    """Return why a test is left to ``make test-all``; nothing when every change runs it."""
+    return [str(marker.args[0]) for marker in item.iter_markers(LATER)]

@@ -1,0 +1,81 @@
+"""Writes into docs/testing.md which tests `make test` leaves to `make test-all`, and why.
+
+usage: python -m tools.later [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests import tiers
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "testing.md"
+BEGINNING = "<!-- written by make generate -->\n"
+END = "<!-- until here -->\n"
+
+
+class Collected:
+    """A plugin of pytest that keeps what was collected."""
+
+    def __init__(self) -> None:
+        self.items: list[pytest.Item] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Keep the tests of a session."""
+        self.items = list(session.items)
+
+
+def rows(items: Iterable[pytest.Item]) -> list[str]:
+    """Return the lines of the table: a file or a test, what of it is left, and the reason."""
+    files: dict[str, dict[str, list[list[str]]]] = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        name = item.name.partition("[")[0]
+        files[str(item.path.relative_to(ROOT))][name].append(tiers.reasons(item))
+    found = []
+    for file, tests in sorted(files.items()):
+        cases = [case for reasons in tests.values() for case in reasons]
+        if all(cases) and len({tuple(case) for case in cases}) == 1:
+            found.append(f"| `{file}` | all | {cases[0][0]} |")
+            continue
+        for name, reasons in tests.items():
+            left = [case for case in reasons if case]
+            share = "all" if len(left) == len(reasons) else "some of its cases"
+            for reason in dict.fromkeys(case[0] for case in left):
+                found.append(f"| `{file}::{name}` | {share} | {reason} |")
+    return found
+
+
+def written(text: str, lines: Iterable[str]) -> str:
+    """Return the text of the document with a table of these lines."""
+    head, _, rest = text.partition(BEGINNING)
+    tail = rest.partition(END)[2]
+    table = "\n".join(
+        ["| Left to `make test-all` | How much | Why |", "| --- | --- | --- |", *lines]
+    )
+    return f"{head}{BEGINNING}\n{table}\n\n{END}{tail}"
+
+
+def main() -> int:
+    """Write the table, or say whether it is stale. Returns the exit code."""
+    collected = Collected()
+    code = pytest.main(["--collect-only", "-qq", "--no-summary", str(ROOT / "tests")], [collected])
+    if code:
+        return int(code)
+    text = DOCUMENT.read_text(encoding="utf-8")
+    wanted = written(text, rows(collected.items))
+    if sys.argv[1:] == ["--check"]:
+        if text != wanted:
+            print(f"{DOCUMENT.name} is stale; run make generate", file=sys.stderr)
+        return int(text != wanted)
+    DOCUMENT.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
