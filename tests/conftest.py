@@ -70,7 +70,7 @@ SLOW = [
 ]
 
 # what takes longest comes first, so that at the end no worker is left alone with it
-FIRST = [TESTS / name for name in ("molecule", "machine", "issue_486")]
+FIRST = [TESTS / name for name in ("molecule", "collection", "machine", "issue_486")]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -64,8 +64,11 @@ def written(text: str, lines: Iterable[str]) -> str:
 def main() -> int:
     """Write the table, or say whether it is stale. Returns the exit code."""
     collected = Collected()
-    code = pytest.main(["--collect-only", "-qq", "--no-summary", str(ROOT / "tests")], [collected])
+    # without a reporter nothing is printed, and its options are unknown
+    quiet = ["-p", "no:terminal", "--override-ini", "addopts="]
+    code = pytest.main([*quiet, "--collect-only", str(ROOT / "tests")], [collected])
     if code:
+        print("the tests cannot be collected; run pytest --collect-only", file=sys.stderr)
         return int(code)
     text = DOCUMENT.read_text(encoding="utf-8")
     wanted = written(text, rows(collected.items))

@@ -14,7 +14,7 @@ import pytest
 
 from kai_ansible.rules.problems import Problem
 from tools import release, sanity
-from tools.packages import bare_environment
+from tools.packages import bare_environment, build_collection
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -27,6 +27,7 @@ PLAYED = set(
 )
 
 pytestmark = pytest.mark.slow
+PACKAGES = pytest.mark.later("two builds and the tools of others; make release-check runs them too")
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the tools see nothing of this checkout."""
     return bare_environment(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of the collection."""
+    return build_collection(tmp_path_factory.mktemp("archive"))
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +77,12 @@ def said(environment: dict[str, str], cwd: Path, *command: str) -> str:
     return done.stdout + done.stderr
 
 
+@PACKAGES
 def test_the_checkout_can_be_released(judged: tuple[list[Problem], release.Packages]) -> None:
     assert [str(problem) for problem in judged[0]] == []
 
 
+@PACKAGES
 def test_the_archive_holds_what_users_need_and_nothing_else(packages: release.Packages) -> None:
     with tarfile.open(packages.collection) as packed:
         names = packed.getnames()
@@ -87,6 +96,7 @@ def test_the_archive_holds_what_users_need_and_nothing_else(packages: release.Pa
     assert {"playbooks/install.yml", "roles/kai_install/vars/kai_1.yml"} <= set(names)
 
 
+@PACKAGES
 def test_the_wheel_brings_the_rules_the_collection_and_the_manual_page(
     packages: release.Packages,
 ) -> None:
@@ -98,6 +108,7 @@ def test_the_wheel_brings_the_rules_the_collection_and_the_manual_page(
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 
+@PACKAGES
 @pytest.mark.parametrize("kind", ["module", "filter", "lookup", "role"])
 def test_ansible_doc_tells_everything_with_an_example(
     installed: Path, environment: dict[str, str], kind: str
@@ -122,6 +133,7 @@ def test_ansible_doc_tells_everything_with_an_example(
         assert documented["return"], name
 
 
+@PACKAGES
 def test_ansible_builder_makes_an_execution_environment_of_it(
     packages: release.Packages, installed: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -136,10 +148,7 @@ def test_ansible_builder_makes_an_execution_environment_of_it(
     assert "git [" in needed
 
 
-def test_ansible_test_sanity_passes_without_an_ignore_file(
-    packages: release.Packages, tmp_path: Path
-) -> None:
-    archive = packages.collection
+def test_ansible_test_sanity_passes_without_an_ignore_file(archive: Path, tmp_path: Path) -> None:
     with tarfile.open(archive) as packed:
         assert not [name for name in packed.getnames() if "ignore" in name]
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -148,10 +157,8 @@ def test_ansible_test_sanity_passes_without_an_ignore_file(
 
 @pytest.mark.later("every change is judged by the ansible-core and the Python of development")
 @pytest.mark.parametrize("python", PYTHONS, ids=[path.name for path in PYTHONS])
-def test_sanity_passes_on_every_supported_ansible_core(
-    packages: release.Packages, python: Path
-) -> None:
+def test_sanity_passes_on_every_supported_ansible_core(archive: Path, python: Path) -> None:
     wanted = sanity.releases(python)
     assert wanted
-    found = dict(sanity.judged(packages.collection, python, wanted))
+    found = dict(sanity.judged(archive, python, wanted))
     assert {core: told for core, told in found.items() if told} == {}

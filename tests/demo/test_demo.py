@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.later("the whole way once more, as make demo walks it")
+
 ROOT = Path(__file__).parents[2]
 
 

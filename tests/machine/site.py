@@ -17,6 +17,10 @@ from tests.testbed.machines import Machine
 __all__ = ["ANOTHER_MACHINE", "KAI_ANSIBLE", "TOKEN", "Done", "Site"]
 
 RELEASES = "/opt/kai/releases"
+# seconds for a bot that will answer, however busy the machine is, and for one that will not; the
+# former bot has to come back within the latter
+PATIENT = 120
+IMPATIENT = 20
 # a machine of its own is one with processes of its own
 ANOTHER_MACHINE = [
     "unshare",
@@ -177,7 +181,7 @@ class Site:
     def configure(self) -> None:
         """Write the host_vars of the machine."""
         self.desk.given(self.desk.answers(AGENT_BACKEND="codex"))
-        self.set(kai_install_health_timeout=6)
+        self.set(kai_install_health_timeout=PATIENT)
 
     def set(self, **variables: Any) -> None:
         """Change kai.yml as an operator with an editor would; None removes a variable."""
@@ -187,8 +191,11 @@ class Site:
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
     def fault(self, **keys: str) -> None:
-        """Give the stand-in bot these faults and no others."""
-        self.set(kai_install_extra_env={f"KAI_STANDIN_{key}": value for key, value in keys.items()})
+        """Give the stand-in bot these faults and no others; one with a fault gets little time."""
+        self.set(
+            kai_install_extra_env={f"KAI_STANDIN_{key}": value for key, value in keys.items()},
+            kai_install_health_timeout=IMPATIENT if keys else PATIENT,
+        )
 
     def new_release(self, name: str) -> None:
         """Make the source another one, always the same for the same name."""

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.machine.site import Site, mortal_python
+from tests.machine.site import IMPATIENT, Site, mortal_python
 from tests.testbed import kai_1_install
 from tests.testbed.machines import Machine
+
+pytestmark = pytest.mark.later(
+    "adoption, a way to a first install that the whole way does not take"
+)
 
 FILES = [
     "/etc/kai/env",
@@ -52,7 +56,7 @@ class Adoption(Site):
         done = self.run("config", "--no-input", "--set", f"source={self.desk.source}")
         assert done.code == 0, done.text
         self.told = done.document
-        self.set(kai_install_health_timeout=6)
+        self.set(kai_install_health_timeout=IMPATIENT)
 
     def everything(self, *places: str) -> dict[str, list[Any]]:
         """Return owner, mode and hash of everything below some directories, by path."""

@@ -12,6 +12,10 @@ import pytest
 from tests.machine.site import Site, mortal_python
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "backup and restore, off the whole way; tests/unit judges the archive"
+)
+
 TOTP = "/etc/kai/totp.secret"
 # owner, mode, time and content of what people and the bot could have in the data
 _FILL = """

@@ -12,6 +12,8 @@ from tests.issue_486.hosts import Bot
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("tests/unit judges each refusal; here the host stays as it was")
+
 MACHINE_OPTIONS = ("--tmpfs", "/small:size=20m", "--tmpfs", "/sealed:ro,size=1m")
 
 PLANT = r"""

@@ -12,6 +12,8 @@ from tests.cli.desk import Desk
 from tests.conftest import STAND_IN
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("accounts that an install makes, off the whole way")
+
 CREATE = "create_os_users=true"
 
 

@@ -21,6 +21,10 @@ from tests.conftest import ROOT
 from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "one fault for each case; tests/unit/test_diagnosis.py judges the symptoms"
+)
+
 INSTALLED = True
 
 SCHEMA = json.loads((ROOT / "docs" / "doctor.schema.json").read_text(encoding="utf-8"))

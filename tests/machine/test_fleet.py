@@ -16,6 +16,8 @@ from tests.machine.site import Done
 from tests.testbed import machines
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("four hosts for what tests/unit/test_batches.py judges")
+
 # by the bot, by whoever logs in, and by the system
 WRITTEN_ALL_THE_TIME = ("/var/lib/kai/", "/home/operator", "/var/lib/systemd/")
 NAMES = ("one", "two", "three", "four")

@@ -18,6 +18,10 @@ from tests.hostile.corpus import entries
 from tests.machine.site import Site
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "tests/hostile tries every input in the rules; here they reach a host"
+)
+
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 # what a path may hold at the most
 INSTALL_DIR = "/srv/50%n a,b=c#d/~kai"

@@ -19,6 +19,10 @@ from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "tests/unit/test_importing.py judges what is read; here it is a host's"
+)
+
 STAND_IN = Path(__file__).parents[1] / "fixtures" / "kai"
 SECONDS = 300
 WEBHOOK_SECRET = "planted {{ secret }} of 'the' webhook"

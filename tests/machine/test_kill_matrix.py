@@ -27,13 +27,13 @@ from tests.machine.fault_list import (
     SWITCH_KILLED,
     bot_that,
 )
-from tests.machine.site import Site, Snapshot, mortal_python
+from tests.machine.site import PATIENT, Site, Snapshot, mortal_python
 from tests.machine.trial import Trial, keep
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("one of many moments; test_switch.py shows a killed install")
+
 TASKS = ROOT / "roles" / "kai_install" / "tasks"
-# of these a sample is not enough
-WHOLE = ("switch.yml",)
 # what stands in the way is refused before anything is changed
 NEVER = ("refuse.yml",)
 
@@ -79,21 +79,9 @@ def steps() -> list[Step]:
     return found
 
 
-def sampled(cases: list[Step]) -> list[Any]:
-    """Return the cases as parameters; all but the first of each phase are marked as the matrix."""
-    phases = set()
-    parameters = []
-    for case in cases:
-        always = case.phase in WHOLE or case.phase not in phases
-        phases.add(case.phase)
-        marks = [] if always else [pytest.mark.matrix]
-        parameters.append(pytest.param(case, id=str(case), marks=marks))
-    return parameters
-
-
 RESTORE = "restore.yml"
-UPGRADE = sampled([step for step in steps() if step.phase != RESTORE])
-RESTORING = sampled([step for step in steps() if step.phase == RESTORE])
+UPGRADE = [step for step in steps() if step.phase != RESTORE]
+RESTORING = [step for step in steps() if step.phase == RESTORE]
 
 INSTALLED = True
 
@@ -123,7 +111,7 @@ def trial(
         yield Trial(site, ansible_environment)
 
 
-@pytest.mark.parametrize("step", UPGRADE)
+@pytest.mark.parametrize("step", UPGRADE, ids=str)
 def test_L8_ansible_killed_before_a_task_is_repaired_by_the_next_install(
     trial: Trial, step: Step, request: pytest.FixtureRequest
 ) -> None:
@@ -137,7 +125,7 @@ def test_L8_ansible_killed_before_a_task_is_repaired_by_the_next_install(
     trial.install()
 
 
-@pytest.mark.parametrize("step", RESTORING)
+@pytest.mark.parametrize("step", RESTORING, ids=str)
 def test_L8_ansible_killed_while_it_restores_is_repaired_by_the_next_install(
     trial: Trial, step: Step, request: pytest.FixtureRequest
 ) -> None:
@@ -147,13 +135,12 @@ def test_L8_ansible_killed_while_it_restores_is_repaired_by_the_next_install(
         with trial.held_at(step.task, step.number) as ansible:
             ansible.kill()
         # what is live now was never proven, so it may go without a word
-        trial.site.set(kai_install_health_timeout=6, kai_install_extra_env=None)
+        trial.site.set(kai_install_health_timeout=PATIENT, kai_install_extra_env=None)
         trial.is_tidy(killed=True)
         # an unhealthy bot stays one until somebody acts
         trial.install()
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize("deadly", VISIBLE)
 def test_L8_a_killed_switch_and_a_reboot_are_repaired_by_the_next_install(
     trial: Trial, deadly: str, request: pytest.FixtureRequest

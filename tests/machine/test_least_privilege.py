@@ -14,6 +14,10 @@ import pytest
 from tests.machine.site import Site
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "tests/unit judges the rules of sudo; Molecule's default tries the main ones"
+)
+
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 BEN = {"telegram_id": 2, "name": "Ben", "os_user": "bob", "agent_backend": "claude"}
 AGENTS = {"codex": ("alice", "/opt/agents/codex"), "claude": ("bob", "/opt/agents/claude")}

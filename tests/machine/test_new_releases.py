@@ -16,6 +16,8 @@ from tests.issue_486.hosts import Bot
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("kinds of sources, off the whole way")
+
 SUITE = "bookworm"
 CURRENT = "/opt/kai/current"
 TEMPLATE = "templates/.claude/CLAUDE.md"

@@ -19,6 +19,8 @@ from tests.conftest import ROOT
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("tests/unit/test_run_lock.py judges the lock; here controllers meet")
+
 LOCK = "/run/kai-ansible.lock"
 WORK = "/run/kai-ansible.work"
 GO_ON = "/run/go-on"

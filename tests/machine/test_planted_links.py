@@ -18,6 +18,8 @@ from tests.machine.site import Site, Snapshot
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("one of many links; tests/unit judges the walk that follows none")
+
 RunModule = Callable[..., dict[str, Any]]
 
 # what root owns, and what a device of the kernel is: changed, they would be another one

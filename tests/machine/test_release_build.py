@@ -18,6 +18,8 @@ from tests.conftest import ROOT, STAND_IN
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("kinds of builds, off the whole way")
+
 Files = dict[str, tuple[bytes, bool]]
 RunModule = Callable[..., dict[str, Any]]
 

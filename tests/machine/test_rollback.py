@@ -53,7 +53,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site(machine, Path(directory), snapshot)
-        site.set(kai_install_agent_timeout_seconds=100, kai_install_health_timeout=10)
+        site.set(kai_install_agent_timeout_seconds=100)
         site.install()
         machine.run(["systemd-run", "--unit=writer", "--uid=kai", "python3", "-c", _WRITER])
         deadline = time.monotonic() + WAIT_SECONDS

@@ -24,6 +24,8 @@ from tests.machine.site import Site
 from tests.machine.trial import Ansible
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later("a search of whole hosts after runs that other files make as well")
+
 SECONDS = 400
 # it builds a release in a third of the time
 UV = """

@@ -1,0 +1,86 @@
+"""What is left out of a run of the tests, and that the run says so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import tiers
+from tests.conftest import ROOT
+from tests.testbed import obstacle
+
+# few and quick; the second one needs a machine
+WITHOUT_MACHINE = "tests/unit/test_private_files.py"
+ON_A_MACHINE = "tests/machine/test_modules.py"
+
+
+def said(*arguments: str, **variables: str) -> tuple[int, str]:
+    """Run pytest, and return its exit code and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@given(st.lists(st.text(min_size=1), unique=True), st.text())
+def test_a_slice_begins_anywhere_and_takes_every_file_once(names: list[str], seed: str) -> None:
+    paths = [Path(name) for name in names]
+    turned = tiers.rotated(paths, seed)
+    assert sorted(turned) == sorted(paths)
+    assert turned == tiers.rotated(paths, seed)
+    assert "\0".join(map(str, turned)) in "\0".join(map(str, paths + paths))
+
+
+def test_commits_begin_at_different_files() -> None:
+    paths = [Path(str(number)) for number in range(10)]
+    assert {tiers.rotated(paths, str(seed))[0] for seed in range(200)} == set(paths)
+
+
+def test_a_slice_without_time_says_which_files_it_left() -> None:
+    code, text = said(WITHOUT_MACHINE, "--slice=c0ffee", "--until=1")
+    assert code == 0
+    assert "This slice ran 0 files: none" in text
+    assert f"Left to another slice, 1 files: {WITHOUT_MACHINE}" in text
+    assert " passed" not in text
+
+
+def test_a_slice_with_time_says_which_files_it_ran() -> None:
+    code, text = said(WITHOUT_MACHINE, "--slice=c0ffee", "--until=9999999999")
+    assert code == 0
+    assert f"This slice ran 1 files: {WITHOUT_MACHINE}" in text
+    assert "Left to another slice, 0 files: none" in text
+
+
+@pytest.fixture
+def without_containers(tmp_path: Path) -> dict[str, str]:
+    """An environment in which no program that containers need can be found."""
+    return {"PATH": str(tmp_path), obstacle.REQUIRED: ""}
+
+
+def test_a_host_without_containers_runs_the_rest_and_counts_what_it_left_out(
+    without_containers: dict[str, str],
+) -> None:
+    code, text = said(WITHOUT_MACHINE, ON_A_MACHINE, **without_containers)
+    assert code == 0, text
+    assert " passed" in text
+    assert "cases left out, as this host runs no machines: " in text
+    assert "To run them: make test" in text
+
+
+def test_where_machines_are_required_their_absence_fails(
+    without_containers: dict[str, str],
+) -> None:
+    code, text = said(ON_A_MACHINE, **{**without_containers, obstacle.REQUIRED: "1"})
+    assert code == 1
+    assert "needs a machine: " in text
+    assert " passed" not in text
