@@ -1,7 +1,5 @@
 """Machines and desks for issue 486: one machine driven over ssh, one with an operator on it."""
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.desk import Desk, Wizard
-from tests.conftest import ROOT, STAND_IN
+from tests.conftest import STAND_IN
 from tests.issue_486.hosts import Bot, Checkout
+from tests.testbed import checkouts
 from tests.testbed.machines import Machine
 
 
@@ -77,35 +76,11 @@ def switch(bot: Bot) -> Switch:
 
 
 @pytest.fixture(scope="session")
-def checkout(
-    machine_factory: Callable[..., Machine], tmp_path_factory: pytest.TempPathFactory
-) -> Checkout:
+def checkout(machine_factory: Callable[..., Machine]) -> Checkout:
     """A checkout in an operator's home, configured by `make config` for that very machine."""
     machine = machine_factory()
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    # what was removed may still be in the index
-    files = [name for name in listed.split("\0") if name and os.path.lexists(ROOT / name)]
-    archive = tmp_path_factory.mktemp("checkout") / "checkout.tar"
-    subprocess.run(
-        ["tar", "--create", "--file", str(archive), "--null", "--files-from", "-"],
-        cwd=ROOT,
-        input="\0".join(files),
-        text=True,
-        check=True,
-    )
-    machine.push(archive, "/tmp/checkout.tar")
     found = Checkout(machine)
-    machine.run(["install", "-d", found.directory], user="operator")
-    machine.run(
-        ["tar", "--extract", "--no-same-owner", "-f", "/tmp/checkout.tar", "-C", found.directory],
-        user="operator",
-    )
+    checkouts.push(machine, found.directory, user="operator")
     found.configure()
     return found
 
