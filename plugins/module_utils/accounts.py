@@ -1,11 +1,16 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which names of OS accounts may stand in sudoers, the unit and users.yaml."""
+"""Which OS accounts may stand in sudoers, the unit and users.yaml, and run something."""
 
 from __future__ import annotations
 
+import errno
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pwd
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}\Z")
 _ALIAS = re.compile(r"[A-Z][A-Z0-9_]*\Z")
@@ -42,3 +47,14 @@ def has_expired(entry: str, today: int) -> bool:
     """
     fields = entry.strip().split(":")
     return len(fields) > 7 and fields[7].isdigit() and today >= int(fields[7])
+
+
+def refuse_alias_of_root(account: pwd.struct_passwd) -> None:
+    """Raise PermissionError for an account that is root under another name.
+
+    What runs as it runs as root. The name root itself is refused by ``fault_of_account``.
+    """
+    if account.pw_uid == 0 and account.pw_name != "root":
+        raise PermissionError(
+            errno.EPERM, "an account with UID 0, as which nothing is run", account.pw_name
+        )

@@ -16,6 +16,8 @@ import select
 import signal
 from typing import TYPE_CHECKING, Any
 
+from .accounts import refuse_alias_of_root
+
 if TYPE_CHECKING:
     import pwd
     from collections.abc import Callable, Sequence
@@ -24,7 +26,20 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 10.0
 MOST_LINKS = 40
-UNANSWERED: Any = object()
+
+
+class NoAnswer:
+    """What stands for an answer that did not come; nothing follows from it but that."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+UNANSWERED = NoAnswer("no answer in time")
+FAILED = NoAnswer("no answer, but an error")
 
 
 def ask_as(
@@ -42,8 +57,9 @@ def ask_each(
     """Return what each question answers in a process that has become its account.
 
     asked: None asks as root; only root can become another account, anybody else asks as themselves.
-    The answers have to fit into JSON. seconds: how long each may take. UNANSWERED stands for one
-    that took longer, None for one that failed.
+    The answers have to fit into JSON. seconds: how long each may take. A NoAnswer stands for one
+    that did not come: UNANSWERED where it took longer, FAILED where the question failed, its
+    process was ended, or the account is one that nothing runs as.
     """
     answers: list[Any] = []
     while len(answers) < len(asked):
@@ -84,7 +100,7 @@ def _answers(
         os.waitpid(child, os.WNOHANG)
         return [*answers, UNANSWERED]
     os.waitpid(child, 0)
-    return answers if len(answers) == len(asked) else [*answers, None]
+    return answers if len(answers) == len(asked) else [*answers, FAILED]
 
 
 def _run_length(names: Sequence[str | None]) -> int:
@@ -96,7 +112,10 @@ def _become(account: pwd.struct_passwd | None) -> None:
     """Become an account, or root again; only what this process itself does runs as that.
 
     A child for each of many accounts would cost more than all of their questions.
+    Raises OSError for an account that is root under another name.
     """
+    if account is not None:
+        refuse_alias_of_root(account)
     if hasattr(os, "setresuid"):
         # the saved UID stays root's, and the kernel asks neither for that nor, as nobody is
         # root by the other two, for a capability

@@ -9,7 +9,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
-from .ask_as import UNANSWERED, ask_as
+from .ask_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -25,8 +25,8 @@ def trespasses(directories: Sequence[Mapping[str, str]], names: Collection[str])
             return [fault for entry in directories for fault in fault_of_border(entry, name)]
 
         [faults] = ask_as(account, [question])
-        if faults is UNANSWERED or faults is None:
-            faults = [f"{name} gets no answer about directories"]
+        if isinstance(faults, NoAnswer):
+            faults = [f"{name} cannot be asked about directories: {faults}"]
         found += faults
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pwd
 from typing import TYPE_CHECKING, Any
 
+from .accounts import refuse_alias_of_root
 from .agent_start import fault_of_agent
 from .bounded_program import run_bounded
 
@@ -25,9 +26,11 @@ class BotAccount:
         """Learn who it is.
 
         parameters: service_user, environment and secret_keys, as kai_proof gets them. env: what its
-        environment file gives it. Raises KeyError when there is no such account.
+        environment file gives it. Raises KeyError when there is no such account, PermissionError
+        for one that is root under another name.
         """
         self.account = pwd.getpwnam(parameters["service_user"])
+        refuse_alias_of_root(self.account)
         self.env = env
         self.secret_keys = frozenset(parameters["secret_keys"])
         self.environment: dict[str, str] = {
@@ -57,6 +60,14 @@ class BotAccount:
 
     def fault_of_agent(self, agent: Mapping[str, Any]) -> str:
         """Return why an agent cannot be started and ended, empty when it can."""
+        try:
+            # sudo would make it root
+            refuse_alias_of_root(pwd.getpwnam(agent["account"]))
+        except KeyError:
+            # sudo tells that there is none
+            pass
+        except OSError as error:
+            return f"{agent['account']} is {error.strerror}"
         return fault_of_agent(agent, self.account, self.environment_of(agent))
 
     def environment_of(self, agent: Mapping[str, Any]) -> dict[str, str]:

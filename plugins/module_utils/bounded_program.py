@@ -13,6 +13,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from .accounts import refuse_alias_of_root
+
 if TYPE_CHECKING:
     import pwd
     from collections.abc import Mapping, Sequence
@@ -25,9 +27,11 @@ def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
     """Return the arguments with which subprocess runs a command as an account.
 
     Only root can become another account; anybody else stays who they are.
+    Raises PermissionError for an account that is root under another name.
     """
     if os.geteuid() != 0:
         return {}
+    refuse_alias_of_root(account)
     return {
         "user": account.pw_uid,
         "group": account.pw_gid,

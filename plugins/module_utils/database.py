@@ -22,6 +22,7 @@ import stat
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from .accounts import refuse_alias_of_root
 from .root_files import Refused, remove_file
 
 if TYPE_CHECKING:
@@ -159,7 +160,11 @@ def _copy_and_check(path: str, copy: str) -> None:
 
 
 def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
-    """Do something in a child process that has become the account; return what went wrong."""
+    """Do something in a child process that has become the account; return what went wrong.
+
+    Raises PermissionError for an account that is root under another name.
+    """
+    refuse_alias_of_root(account)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.rules.ask_as import (
+    FAILED,
     UNANSWERED,
     ask_as,
     ask_each,
@@ -25,7 +26,7 @@ def test_a_question_that_hangs_or_fails_takes_no_other_with_it() -> None:
         [lambda: 1, threading.Event().wait, lambda: [2], lambda: 1 / 0, lambda: None],
         seconds=0.3,
     )
-    assert answers == [1, UNANSWERED, [2], None, None]
+    assert answers == [1, UNANSWERED, [2], FAILED, None]
     assert ask_as(None, []) == []
 
 
