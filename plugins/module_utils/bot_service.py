@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -35,12 +35,17 @@ _PROPERTIES = (
 
 
 def unit_state(unit: str) -> dict[str, str]:
-    """Return what systemd knows about a unit, by property; an unknown unit is inactive."""
-    shown = run_program(
-        ["systemctl", "show", f"{unit}.service", "--property=" + ",".join(_PROPERTIES)],
-        timeout=_ASK_SECONDS,
-    )
-    return dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+    """Return what systemd knows about a unit, by property; an unknown unit is inactive.
+
+    Raises OSError when systemd does not answer: a unit of which nothing is known may well run.
+    """
+    command = ["systemctl", "show", f"{unit}.service", "--property=" + ",".join(_PROPERTIES)]
+    shown = run_program(command, timeout=_ASK_SECONDS)
+    state = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+    if shown.returncode != 0 or "ActiveState" not in state:
+        said = shown.stderr.strip() or "no ActiveState"
+        raise OSError(errno.EIO, f"systemctl show tells nothing of it ({said})", f"{unit}.service")
+    return state
 
 
 def is_active(state: dict[str, str]) -> bool:
@@ -58,7 +63,7 @@ def systemctl(*arguments: str) -> None:
     command = ["systemctl", *arguments]
     try:
         ended = run_program(command, _ACT_SECONDS)
-    except subprocess.TimeoutExpired as error:
+    except TimeoutError as error:
         raise Refused(f"{' '.join(command)} did not end within {_ACT_SECONDS} s") from error
     if ended.returncode != 0:
         raise Refused(f"{' '.join(command)} failed: {ended.stderr.strip()}")

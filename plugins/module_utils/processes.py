@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from .programs import run_program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 ESTABLISHED = "01"
 LISTENING = "0A"
 
@@ -23,7 +25,8 @@ def started(pid: int) -> str | None:
     """Return when a process started, None when there is none.
 
     A PID is used again; with this beside it it names one process of one boot. The unit differs
-    between systems, so it is only good for comparing.
+    between systems, so it is only good for comparing. Raises PermissionError where the process is
+    there and hidden (proc(5), hidepid).
     """
     if not os.path.exists("/proc/self/stat"):
         return _started_of_ps(pid)
@@ -31,8 +34,14 @@ def started(pid: int) -> str | None:
         with open(f"/proc/{pid}/stat", "rb") as handle:
             # the name of the program is in parentheses, and may hold any of them itself
             return handle.read().rpartition(b")")[2].split()[19].decode()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    except (FileNotFoundError, ProcessLookupError) as error:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            pass
+        raise PermissionError(errno.EPERM, "a process that is hidden", f"/proc/{pid}") from error
 
 
 def _started_of_ps(pid: int) -> str | None:
@@ -66,21 +75,30 @@ def environment_of(pid: int) -> dict[str, str]:
 def sockets(state: str, port: int, peer: int | None = None) -> dict[str, int]:
     """Return the TCP sockets in a state with a local port, and with a peer's port.
 
-    The UID of who opened a socket, by the socket's inode.
+    The UID of who opened a socket, by the socket's inode. Raises OSError where they are unseen.
     """
     found = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for columns in socket_rows():
+        local, remote, found_state, uid, inode = (columns[place] for place in (1, 2, 3, 7, 9))
+        if found_state == state and _port(local) == port and peer in (None, _port(remote)):
+            found[inode] = int(uid)
+    return found
+
+
+def socket_rows() -> list[list[str]]:
+    """Return the columns of every TCP socket. Raises OSError where they cannot be seen."""
+    rows: list[str] = []
+    missing = []
+    for table in TABLES:
         try:
             with open(table, encoding="ascii") as handle:
-                rows = handle.read().splitlines()[1:]
-        except FileNotFoundError:
-            continue
-        for row in rows:
-            columns = row.split()
-            local, remote, found_state, uid, inode = (columns[place] for place in (1, 2, 3, 7, 9))
-            if found_state == state and _port(local) == port and peer in (None, _port(remote)):
-                found[inode] = int(uid)
-    return found
+                rows += handle.read().splitlines()[1:]
+        except FileNotFoundError as error:
+            # a kernel may have either protocol, and a /proc for processes alone none of them
+            missing.append(error)
+    if len(missing) == len(TABLES):
+        raise missing[0]
+    return [row.split() for row in rows]
 
 
 def _port(address: str) -> int:

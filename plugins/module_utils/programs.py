@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ def run_program(
 
     timeout: in seconds, None for a program that may take as long as it wants. options: those of
     subprocess.run, which take the place of what is said here. Raises OSError when it cannot be
-    started and TimeoutExpired when it takes longer.
+    started, and TimeoutError, which is one, when it takes longer.
     """
     options = {
         "stdin": subprocess.DEVNULL,
@@ -30,6 +31,10 @@ def run_program(
         **options,
     }
     # run_command of an AnsibleModule ends no program that takes too long, and becomes nobody else
-    return subprocess.run(  # pylint: disable=ansible-bad-function
-        command, check=False, timeout=timeout, **options
-    )
+    try:
+        return subprocess.run(  # pylint: disable=ansible-bad-function
+            command, check=False, timeout=timeout, **options
+        )
+    except subprocess.TimeoutExpired as error:
+        late = f"no answer within {timeout:g} s"
+        raise TimeoutError(errno.ETIMEDOUT, late, command[0]) from error

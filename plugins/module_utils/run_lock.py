@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from .problems import Problem
-from .processes import ESTABLISHED, ancestors, environment_of, sockets, started
+from .processes import ESTABLISHED, ancestors, environment_of, socket_rows, sockets, started
 from .programs import run_program
 
 if TYPE_CHECKING:
@@ -122,7 +122,10 @@ def connection_here() -> str:
     for pid in ancestors(os.getpid()):
         words = environment_of(pid).get("SSH_CONNECTION", "").split()
         if len(words) == 4:
-            return " ".join(sorted(sockets(ESTABLISHED, int(words[3]), int(words[1]))))
+            try:
+                return " ".join(sorted(sockets(ESTABLISHED, int(words[3]), int(words[1]))))
+            except OSError:
+                return ""
     return ""
 
 
@@ -131,7 +134,12 @@ def is_gone(holder: Run, here: tuple[str, str]) -> bool:
 
     here: ``processes_here``.
     """
-    return holder.processes == here and started(holder.pid) != holder.started
+    if holder.processes != here:
+        return False
+    try:
+        return started(holder.pid) != holder.started
+    except PermissionError:
+        return False
 
 
 def is_over(holder: Run, run: Run, here: tuple[str, str]) -> bool:
@@ -154,15 +162,11 @@ def is_over(holder: Run, run: Run, here: tuple[str, str]) -> bool:
 
 def _connected(connection: str) -> bool:
     inodes = set(connection.split())
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as handle:
-                rows = [row.split() for row in handle.read().splitlines()[1:]]
-        except FileNotFoundError:
-            continue
-        if any(row[3] == ESTABLISHED and row[9] in inodes for row in rows):
-            return True
-    return False
+    try:
+        return any(row[3] == ESTABLISHED and row[9] in inodes for row in socket_rows())
+    except OSError:
+        # nobody can tell, so it may be
+        return True
 
 
 def take(path: str, run: Run, over: Run | None = None) -> Run | None:

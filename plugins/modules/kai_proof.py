@@ -256,7 +256,12 @@ class Wait:
         deadline = time.monotonic() + limit
         reason = "nothing answered"
         while time.monotonic() < deadline:
-            state = unit_state(self.parameters["unit"])
+            try:
+                state = unit_state(self.parameters["unit"])
+            except OSError as error:
+                reason = f"systemd does not answer: {error.strerror}"
+                time.sleep(POLL_SECONDS)
+                continue
             if state.get("InvocationID"):
                 self.invocations.add(state["InvocationID"])
             pid = int(state.get("MainPID") or 0)
