@@ -33,7 +33,8 @@ class Binary:
     """The chosen binary of a backend.
 
     source: one of SOURCES.
-    changers: who besides root may change it, as the probe tells; None where that cannot be seen.
+    changers: who besides root may change it, as the probe tells; None where it had no privilege to
+        see that, and so nothing is installed from what it tells.
     """
 
     backend: str
@@ -143,13 +144,19 @@ def _danger(
     found = harmful(binary.changers or (), runs, untrusted)
     if not found:
         return None
-    paths = " ".join(entry["path"] for entry in found)
+    paths = " ".join(entry["path"] for entry in found if not entry.get("unseen"))
+    cures = [f"take the right away (chown root: {paths}; chmod go-w {paths})"] if paths else []
+    cures += [
+        f"see what keeps root from it (namei -l {entry['path']})"
+        for entry in found
+        if entry.get("unseen")
+    ]
     return Problem(
         variable(contract["backends"][binary.backend]["binary"]["setting"]),
         f"{binary.path!r}, which can be changed by {in_words(*found)}",
         f"a program that only root can change, because it runs as {listed(runs)}",
-        f"install {binary.backend} where only root can write, or take the right away (chown root: "
-        f"{paths}; chmod go-w {paths}), or accept it with {variable('trust_user_binaries')}: true",
+        f"install {binary.backend} where only root can write, or {', or '.join(cures)}, or accept "
+        f"it with {variable('trust_user_binaries')}: true",
     )
 
 

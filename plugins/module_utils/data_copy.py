@@ -13,7 +13,6 @@ import grp
 import os
 import pwd
 import re
-import shlex
 import shutil
 import stat
 import tarfile
@@ -22,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import planted
 from .backup_archive import CONFIG, DATA, DEEPEST, Source, read_archive
-from .problems import Problem
 from .removal import remove_everything
 from .root_files import FileState, Refused, keep, sync_directory
-from .user_tree import DIRECTORY, Tree, trusted
+from .root_places import refuse_places
+from .user_tree import DIRECTORY, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -52,26 +51,9 @@ class Place:
         self.config = os.path.join(self.path, "config")
         self.former = os.path.join(self.path, _FORMER)
 
-    def fault(self) -> Problem | None:
-        """Return why nothing may be made beside the data, None when it may."""
-        descriptor = os.open(self.parent, DIRECTORY)
-        try:
-            if trusted(descriptor):
-                return None
-        finally:
-            os.close(descriptor)
-        return Problem(
-            self.parent,
-            "a directory that others than root can change",
-            "one that root alone can",
-            f"chown root {shlex.quote(self.parent)}; chmod go-w {shlex.quote(self.parent)}",
-        )
-
     def make(self) -> None:
         """Make it anew, empty."""
-        fault = self.fault()
-        if fault:
-            raise Refused(str(fault))
+        refuse_places(data_dir=self.data_dir)
         self.remove()
         os.mkdir(self.path, 0o700)
 

@@ -37,7 +37,7 @@ def host_status(
     valid. files: as an install wants them. people_of: the parts of a users.yaml.
     """
     installed = probe["installed"]
-    problems = [*configuration.problems, *service_problems(installed)]
+    problems = [*configuration.problems, *_places(probe), *service_problems(installed)]
     unknown = _unknown(installed, probe)
     drift: list[Problem] = []
     if desired is not None:
@@ -81,6 +81,22 @@ def host_status(
         "login_notice": (desired or {}).get("login_notice", []),
         "room": installed["room"],
     }
+
+
+def _places(probe: Mapping[str, Any]) -> list[Problem]:
+    """Return where root would work, and what the bot runs, that others can change."""
+    problems = [Problem(**problem) for problem in probe["places"]]
+    live = probe["live_python"]
+    if live and live["changers"]:
+        problems.append(
+            Problem(
+                live["path"],
+                f"a Python that can be changed by {in_words(*live['changers'])}",
+                "one that only root can change",
+                REPAIR,
+            )
+        )
+    return problems
 
 
 def is_comparable(configuration: Configuration, probe: Mapping[str, Any]) -> bool:
@@ -137,6 +153,8 @@ def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Pro
     if installed["installs"] is None and not installed["fault"]:
         unknown.append(unseen("the records of installs"))
     service = installed["service"]
+    if probe["privileged"] and installed["strangers"] is None:
+        unknown.append(unseen(f"who listens on the port of {service['unit']}.service"))
     if service["active"] and not probe["privileged"]:
         unknown.append(unseen(f"whether {service['unit']}.service itself gives the answer"))
     elif service["pid"] and not service["release"]:
@@ -271,7 +289,9 @@ def agent_problems(
             )
             for fault in backend["faults"]
         ]
-        if backend["path"] and probe["privileged"] and not backend["version"]:
+        # one that no account can run safely was not asked
+        asked = "version" in _candidate(probe, backend["backend"], backend["path"])
+        if backend["path"] and probe["privileged"] and asked and not backend["version"]:
             account = backend["accounts"][0]
             problems.append(
                 Problem(

@@ -134,16 +134,22 @@ class Installs:
     def built(self) -> dict[str, bool]:
         """Return every release on the host, and whether its build is complete."""
         flat = {FLAT: environment_works(self.install_dir)} if self.has_flat() else {}
+        return flat | {name: is_complete(self.release_path(name)) for name in self.names()}
+
+    def names(self) -> list[str]:
+        """Return every release but that of Kai's own installer, complete or not; runs nothing."""
         try:
             names = os.listdir(self.releases)
         except FileNotFoundError:
-            return flat
+            return []
         # what begins with a dot is the scratch of a build
-        return flat | {
-            name: is_complete(os.path.join(self.releases, name))
-            for name in names
-            if not name.startswith(".") and os.path.isdir(os.path.join(self.releases, name))
-        }
+        return [
+            name
+            for name in sorted(names)
+            if not name.startswith(".")
+            and name != FLAT
+            and os.path.isdir(os.path.join(self.releases, name))
+        ]
 
     def journal(self) -> Journal | None:
         """Return the journal of an unfinished install, None when there is none."""

@@ -57,21 +57,21 @@ def known_installs(installs: Installs) -> dict[str, Any]:
 
 
 def look_at_installed(
-    request: Mapping[str, Any], env_file: str, install_dir: str, port: int
+    request: Mapping[str, Any], env_file: str, install_dir: str, port: int, distrusted: str = ""
 ) -> dict[str, Any]:
     """Return what is installed and how it runs.
 
     request: the option ``installed`` of kai_probe. port: on which the bot is meant to answer, for
-    who cannot read the environment file.
+    who cannot read the environment file. distrusted: why nothing in ``install_dir`` is read.
     """
     installs = Installs(install_dir)
-    known = installs_seen(installs)
+    known = installs_seen(installs, distrusted)
     key = secrets.token_hex(16)
     files = {entry["path"]: file_seen(entry, key) for entry in request["files"]}
     env = deployed_values(env_file)
     return {
         **known,
-        "interrupted": interrupted(installs),
+        "interrupted": None if distrusted else interrupted(installs),
         **service_seen(request, installs, deployed_port(env, request["port_key"], port)),
         "key": key,
         "files": files,
@@ -93,16 +93,28 @@ def interrupted(installs: Installs) -> bool | None:
     return bool(layout) or os.path.lexists(installs.pending)
 
 
-def installs_seen(installs: Installs) -> dict[str, Any]:
+def installs_seen(installs: Installs, distrusted: str = "") -> dict[str, Any]:
     """Return ``known_installs`` and a fault; what cannot be seen is None."""
     unseen = dict.fromkeys(("live", "unfinished", "releases", "installs"))
+    if distrusted:
+        return {**unseen, "fault": distrusted}
     try:
         return {**known_installs(installs), "fault": None}
     except Refused as error:
         return {**unseen, "fault": str(error)}
     except PermissionError:
         # everybody may see the link, and only root the records
-        return {**unseen, "live": installs.live(), "fault": None}
+        return {**unseen, "live": live_seen(installs), "fault": None}
+    except OSError as error:
+        return {**unseen, "fault": f"{error.filename or 'a file'}: {error.strerror or error}"}
+
+
+def live_seen(installs: Installs) -> str | None:
+    """Return the live release, None where that cannot be seen either."""
+    try:
+        return installs.live()
+    except (OSError, Refused):
+        return None
 
 
 def deployed_values(env_file: str) -> dict[str, str]:
@@ -116,7 +128,11 @@ def deployed_values(env_file: str) -> dict[str, str]:
 
 def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> dict[str, Any]:
     """Return the service, what it answers, and who else listens on its port."""
-    state = unit_state(request["unit"]) if os.path.isdir("/run/systemd/system") else {}
+    try:
+        state = unit_state(request["unit"]) if os.path.isdir("/run/systemd/system") else {}
+    except OSError:
+        # nothing is known of it, and kai_probe tells why
+        state = {}
     pid = int(state.get("MainPID") or 0)
     entered = int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
     try:
@@ -135,11 +151,19 @@ def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> d
             "release": release_of(pid, entered, installs) if pid else None,
         },
         "health": answer,
-        # only root sees whose a socket is
-        "strangers": [str(other) for other in strangers(port, pid, state.get("ControlGroup", ""))]
-        if os.geteuid() == 0
-        else None,
+        "strangers": strangers_seen(port, pid, state.get("ControlGroup", "")),
     }
+
+
+def strangers_seen(port: int, pid: int, control_group: str) -> list[str] | None:
+    """Return who else listens on a port, None where that cannot be seen."""
+    # only root sees whose a socket is
+    if os.geteuid() != 0:
+        return None
+    try:
+        return [str(other) for other in strangers(port, pid, control_group)]
+    except OSError:
+        return None
 
 
 def utc_of(monotonic: float) -> str:

@@ -108,6 +108,7 @@ def host_problems(
     return [
         *(Problem(**fault) for fault in probe["faults"]),
         *(Problem(**problem) for problem in probe["lock"]["problems"]),
+        *(Problem(**problem) for problem in probe["places"]),
         *_halves(contract, probe),
         *_accounts(configuration, probe),
         *_directories(configuration, probe),

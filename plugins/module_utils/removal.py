@@ -16,7 +16,6 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from .installs import FLAT
 from .layout_undo import DIRECTORY, LayoutUndo, open_parent
 from .planted import Refused
 from .problems import Problem
@@ -101,7 +100,7 @@ class Removal(LayoutUndo):
 
     def remove_releases(self) -> None:
         """Remove every release but that of Kai's own installer, and what is left of a build."""
-        for name in sorted(set(self.installs.built()) - {FLAT}):
+        for name in self.installs.names():
             self.discard(self.installs.release_path(name))
             self.changes.append(f"release {name}: removed")
         if os.path.isdir(self.installs.releases):
@@ -227,10 +226,10 @@ def real(path: str) -> str:
 
 
 def owner(path: str) -> int | None:
-    """Return who owns what is at a path, None when nothing is there."""
+    """Return who owns what is at a path, None when nothing is there. Raises OSError."""
     try:
         return os.lstat(path).st_uid
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .planted import Refused, open_own_file, planted
 from .problems import Problem
 from .programs import run_program
+from .trusted_paths import only_root_changes
 
 if TYPE_CHECKING:
     from .layout_journal import LayoutJournal
@@ -39,12 +40,6 @@ def identity(owner: str, group_of: str | None) -> tuple[int, int]:
                 "create it on the host with useradd, and run this again",
             )
         ) from error
-
-
-def trusted(descriptor: int) -> bool:
-    """Return whether root alone can change what a directory holds."""
-    status = os.fstat(descriptor)
-    return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def make_directory(name: str, mode: int, parent: int) -> None:
@@ -153,7 +148,7 @@ class Tree:
     def link_target(self, parent: int, part: str, path: str) -> str:
         """Return where a link in a trusted directory points. Raises Refused for anything else."""
         status = os.stat(part, dir_fd=parent, follow_symlinks=False)
-        if not (stat.S_ISLNK(status.st_mode) and trusted(parent)):
+        if not (stat.S_ISLNK(status.st_mode) and only_root_changes(parent)):
             raise planted(path, status, "a directory")
         return os.readlink(part, dir_fd=parent)
 

@@ -134,6 +134,7 @@ from ..module_utils.data_copy import Copying, Place, member_of, size_below
 from ..module_utils.install_records import Installs, now
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.root_files import Refused
+from ..module_utils.root_places import refuse_places
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 SNAPSHOT = "kai.db"
@@ -153,7 +154,9 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
     """Write the backup beside the data directory, and return the module's result."""
     installs = Installs(parameters["install_dir"])
     place = Place(parameters["data_dir"])
-    if not os.path.isdir(place.data_dir):
+    try:
+        os.lstat(place.data_dir)
+    except FileNotFoundError:
         return {"changed": False, "size": 0}
     journal = installs.journal()
     if journal and journal.data_dir:
@@ -265,6 +268,7 @@ def main() -> None:
     os.umask(0o077)
     work = {"made": make, "read": read, "absent": remove}[module.params["state"]]
     try:
+        refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=module.params["state"] == "read"):
             result = work(module.params)
     except (Refused, BadArchive, Busy) as error:

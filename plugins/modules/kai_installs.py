@@ -103,6 +103,7 @@ from ..module_utils.installs import FLAT, kept_releases
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.root_files import Refused
+from ..module_utils.root_places import refuse_places
 
 
 def too_old(
@@ -110,7 +111,7 @@ def too_old(
 ) -> tuple[list[str], list[int]]:
     """Return the releases and the numbers of the records that are not to be kept."""
     kept = kept_releases(records, keep, live)
-    releases = [name for name in sorted(installs.built()) if name not in {*kept, FLAT}]
+    releases = [name for name in installs.names() if name not in kept]
     # what was never on record was not adopted, and is nobody's to remove
     flat = [FLAT] if FLAT in {record["release"] for record in records} - set(kept) else []
     return [*releases, *flat], [
@@ -210,6 +211,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
+        refuse_places(module.params["install_dir"])
         with only_worker(dry=module.check_mode):
             result = keep(module.params, module.check_mode)
     except (Refused, Busy) as error:

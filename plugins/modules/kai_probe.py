@@ -28,6 +28,12 @@ options:
     description: Where releases live.
     type: path
     required: true
+  data_dir:
+    description: Where the data of the bot lives; only root may be able to change what is above it.
+    type: path
+  wheelhouse:
+    description: A directory of packages, of which the same has to hold, and of what is in it.
+    type: path
   python:
     description: An interpreter to judge besides those in the usual places.
     type: str
@@ -155,6 +161,12 @@ options:
     description:
       - Whether the best candidate of each binary is started, by an account that runs it, to tell
         its version.
+    type: bool
+    default: false
+  trust_user_binaries:
+    description:
+      - Whether agents are started that an account could act through as another one.
+      - Without it they are not, and what only they could tell is not known.
     type: bool
     default: false
   ask_logins:
@@ -286,7 +298,7 @@ probe:
     binaries:
       description: Per backend, candidates with path, source, fault and perhaps version, best first.
         Those without fault tell in changers who besides root may change them, and through which
-        path; null where that cannot be seen.
+        path, and in unseen why that cannot be seen; null without privilege to see it.
       type: dict
     logins:
       description: Per account and backend, whether a login is kept there.
@@ -345,6 +357,14 @@ probe:
     installed:
       description: What is installed and how it runs. Only with O(installed).
       type: dict
+    places:
+      description: Where root would work, and any other account could change what is there. Nothing
+        of it was read or run.
+      type: list
+      elements: dict
+    live_python:
+      description: Path and changers of the Python of the live release. Only with O(installed).
+      type: dict
     faults:
       description: What keeps any installation from working here.
       type: list
@@ -352,26 +372,34 @@ probe:
 """
 
 import concurrent.futures
-import contextlib
+import errno
 import glob
-import grp
 import hashlib
 import os
 import platform
 import pwd
 import re
+import shlex
 import socket
 import stat
 import subprocess
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.accounts import has_expired
-from ..module_utils.ask_as import UNANSWERED, ask_as, ask_each, fault_of_entry, fault_of_program
+from ..module_utils.ask_as import (
+    UNANSWERED,
+    NoAnswer,
+    ask_as,
+    ask_each,
+    fault_of_entry,
+    fault_of_program,
+)
 from ..module_utils.bounded_program import Started, run_bounded
-from ..module_utils.built_release import ENVIRONMENT
+from ..module_utils.built_release import ENVIRONMENT, find_uv, python_of
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs
 from ..module_utils.installed_state import look_at_installed
@@ -382,6 +410,7 @@ from ..module_utils.problems import Problem
 from ..module_utils.processes import strangers
 from ..module_utils.programs import run_program
 from ..module_utils.root_files import Refused
+from ..module_utils.root_places import place_problems, program_problem
 from ..module_utils.run_lock import BrokenRecord, problem_of_holder, run_of, take
 from ..module_utils.sudoers import (
     MAIN_POLICY,
@@ -392,7 +421,7 @@ from ..module_utils.sudoers import (
     statements,
 )
 from ..module_utils.systemd_unit import service_of
-from ..module_utils.trusted_paths import Place, changers, harmful, in_words, places_of
+from ..module_utils.trusted_paths import Accounts, changers_of, harmful, in_words
 
 PROGRAM_SECONDS = 5
 LOGIN_CHECK_SECONDS = 60
@@ -405,6 +434,8 @@ print(getattr(sys, "_base_executable", sys.executable))
 """
 MB = 1 << 20
 SECONDS_OF_A_DAY = 86400
+# what sudo -l begins with where it tells what its policy is (sudo(8))
+LISTS = ("Matching Defaults", "may run the following", "is not allowed to", "must have a tty")
 HANGING = "on a file system that does not answer"
 
 
@@ -416,32 +447,17 @@ def account_of(name: str) -> pwd.struct_passwd | None:
         return None
 
 
-def name_of(uid: int) -> str:
-    """Return the name of a UID, or the number where nobody has it."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"#{uid}"
-
-
 def read_text(path: str) -> str | None:
     """Return a file's text, or None when there is no file. Raises OSError when it is unreadable."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as handle:
-            return handle.read()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-
-
-def output_of(*command: str) -> str:
-    """Return what a program says in plain English, empty when there is no such program."""
-    try:
-        ended = run_program(
-            command, 20, stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C"}
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return ""
-    return str(ended.stdout)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as handle:
+        return handle.read()
 
 
 def system_of_host() -> dict[str, str]:
@@ -456,6 +472,16 @@ def system_of_host() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
     }
+
+
+def unreadable(path: str, error: OSError) -> Problem:
+    """Return the problem of a path of which root learns nothing."""
+    return Problem(
+        path,
+        f"what cannot be read ({error.strerror or error})",
+        "what root can read",
+        f"look at it on the host: ls -la {shlex.quote(path)}",
+    )
 
 
 def kind_of(path: str) -> str:
@@ -488,20 +514,30 @@ def target_of(path: str) -> dict[str, Any]:
     }
 
 
-def fault_of_file(path: str) -> str | None:
-    """Return why a path is no file at all, or None when it is one."""
+def fault_of_file(path: str, *, strict: bool = False) -> str | None:
+    """Return why a path is no file at all, or None when it is one.
+
+    strict: whether one that cannot be looked at is an OSError instead.
+    """
     try:
         mode = os.stat(path).st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "does not exist"
     except OSError as error:
+        if strict:
+            raise
         return f"cannot be looked at ({error.strerror})"
     return None if stat.S_ISREG(mode) else "is not a file"
 
 
+def own(entry: dict[str, Any], name: str) -> bool:
+    """Return whether an account alone, besides root, can change a place."""
+    return not (entry["everybody"] or entry.get("unseen")) and entry["accounts"] == [name]
+
+
 def any_file(home: str, names: list[str]) -> bool:
-    """Return whether one of some files below a directory is there."""
-    return any(os.path.isfile(os.path.join(home, name)) for name in names)
+    """Return whether one of some files below a directory is there. Raises OSError."""
+    return any(fault_of_file(os.path.join(home, name), strict=True) is None for name in names)
 
 
 def paths_in(directory: str) -> list[str]:
@@ -534,12 +570,17 @@ class Host:
         self.accounts = {
             name: account_of(name) for name in [parameters["service_user"], *parameters["os_users"]]
         }
-        self.primary: dict[int, list[str]] | None = None
+        # a directory service may list nobody, so those who matter here are asked for by name
+        self.known = Accounts(self.accounts)
+        self.untrusted = [parameters["service_user"], *parameters["os_users"]]
+        self.places: list[Problem] = []
 
     def look(self) -> dict[str, Any]:
         """Return everything that was seen."""
         # the lock comes first: what is seen under it stays as it is
         lock = self.lock()
+        # then what root may not even read, as somebody else could have put it there
+        self.places = self.loose_places()
         env = self.deployed(self.parameters["env_file"])
         rules = self.deployed(self.parameters["sudoers_file"])
         unit = self.deployed(self.facts["unit"]["path"]) if self.facts else None
@@ -570,6 +611,8 @@ class Host:
             "access": self.access(),
             "targets": self.targets(),
             "release": release,
+            "places": [problem.as_dict() for problem in self.places],
+            "live_python": self.live_python(release),
             "service": {name: service[name] for name in ("active", "enabled", "pid")},
             "manager_version": service["version"],
             "port": self.port(service),
@@ -590,6 +633,57 @@ class Host:
             entry["version"] = found[0] if found else "" if agent else None
         seen["faults"] = [fault.as_dict() for fault in self.faults]
         return seen
+
+    def loose_places(self) -> list[Problem]:
+        """Return each place in which root would work and that others can change."""
+        files = [self.parameters["env_file"], self.parameters["sudoers_file"]]
+        files += [self.facts["unit"]["path"]] if self.facts else []
+        return place_problems(
+            self.parameters["install_dir"],
+            self.parameters["data_dir"] or "",
+            wheelhouse=self.parameters["wheelhouse"] or "",
+            directories=dict.fromkeys(map(os.path.dirname, files)),
+            accounts=self.known,
+        )
+
+    @property
+    def distrusted(self) -> str:
+        """Why root reads nothing of what is installed, empty when it may."""
+        place = self.parameters["install_dir"]
+        loose = any(problem.where == place for problem in self.places)
+        return f"not read, as others can change {place}" if loose else ""
+
+    def no_answer(self, command: Sequence[str], reason: str) -> None:
+        """Note that a program does not tell what has to be known."""
+        line = shlex.join(command)
+        self.faults.append(
+            Problem(command[0], f"no answer: {reason}", "an answer", f"run it on the host: {line}")
+        )
+
+    def output_of(self, *command: str, optional: bool = False) -> str:
+        """Return what a program says in plain English; note when it says nothing in time.
+
+        optional: whether there may be no such program.
+        """
+        environment = {**os.environ, "LC_ALL": "C"}
+        try:
+            ended = run_program(command, 20, stderr=subprocess.STDOUT, env=environment)
+        except OSError as error:
+            if not (optional and isinstance(error, FileNotFoundError)):
+                self.no_answer(command, error.strerror or str(error))
+            return ""
+        return str(ended.stdout)
+
+    def live_python(self, release: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the Python of the live release and who can change it, when that was asked for."""
+        if self.parameters["installed"] is None or release["live"] is None:
+            return None
+        path = python_of(Installs(self.parameters["install_dir"]).release_path(release["live"]))
+        found = changers_of(path, accounts=self.known)
+        return {
+            "path": path,
+            "changers": [e for e in found if self.privileged or "unseen" not in e],
+        }
 
     def installed(self) -> dict[str, Any] | None:
         """Return what is installed and how it runs, when that was asked for."""
@@ -612,6 +706,7 @@ class Host:
             self.parameters["env_file"],
             self.parameters["install_dir"],
             self.parameters["port"] or request["default_port"],
+            self.distrusted,
         )
 
     def service_home(self) -> str:
@@ -690,9 +785,11 @@ class Host:
         host = socket.gethostname().partition(".")[0]
         try:
             is_read = reads_directory(MAIN_POLICY, directory, read_text, host)
-        except OSError:
+        except OSError as error:
             # without privilege nothing of the policy can be seen
             is_read = True
+            if self.privileged:
+                self.faults.append(unreadable(error.filename or MAIN_POLICY, error))
         if not is_read:
             self.faults.append(
                 Problem(
@@ -703,14 +800,17 @@ class Host:
                 )
             )
         # it tells what is wrong with the policy before that
-        said = re.search(r"^sudo(-rs| version) .*", output_of("sudo", "-V"), re.I | re.M)
+        said = re.search(
+            r"^sudo(-rs| version) .*", self.output_of("sudo", "-V", optional=True), re.I | re.M
+        )
         version = said[0] if said else ""
         if not self.privileged:
             return {"version": version, "flags": []}
         user = self.parameters["service_user"]
         # sudo serves nobody whose account has expired (pam_unix(8)); a locked or an old password,
         # a shell of nologin, and an expired account that it switches to do not matter to it
-        if has_expired(output_of("getent", "shadow", user), int(time.time() // SECONDS_OF_A_DAY)):
+        entry = self.output_of("getent", "shadow", user)
+        if has_expired(entry, int(time.time() // SECONDS_OF_A_DAY)):
             self.faults.append(
                 Problem(
                     f"the account {user}",
@@ -719,16 +819,27 @@ class Host:
                     f"chage --expiredate -1 {user}",
                 )
             )
-        listing = output_of("sudo", "-n", "-l", "-U", user)
+        if not version:
+            return {"version": version, "flags": []}
+        listing = self.output_of("sudo", "-n", "-l", "-U", user)
         if "Matching Defaults" not in listing:
             # sudo tells them only of somebody who may do something
-            listing = output_of("sudo", "-n", "-l", "-U", "root")
+            command = ["sudo", "-n", "-l", "-U", "root"]
+            listing = self.output_of(*command)
+            if listing and not any(words in listing for words in LISTS):
+                self.no_answer(command, listing.strip().rpartition("\n")[2])
         if "you must have a tty" in listing:
             return {"version": version, "flags": ["requiretty"]}
         return {"version": version, "flags": sorted(flags_in_force(listing))}
 
     def interpreters(self) -> list[dict[str, Any]]:
-        """Return each Python 3 in the usual places and the one asked for, newest first."""
+        """Return each Python 3 in the usual places and the one asked for, newest first.
+
+        A build runs uv as well, where there is one.
+        """
+        uv = find_uv()
+        problem = program_problem(uv, self.known) if uv and self.privileged else None
+        self.faults += [problem] if problem else []
         found: dict[str, dict[str, Any]] = {}
         for directory in ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin"):
             # the name with a version first: python3 may be another Python after a system upgrade
@@ -748,16 +859,16 @@ class Host:
     def interpreter(self, path: str) -> dict[str, Any]:
         """Return version and fault of what should be a Python, judged by running it.
 
-        What an agent or the bot could change is not run: whoever builds a release is root.
+        What anybody else could change is not run: whoever builds a release is root.
         """
-        suspects = [self.parameters["service_user"], *self.parameters["os_users"]]
-        found = harmful(self.changers(path) or () if self.privileged else (), ["root"], suspects)
+        me = self.known.name_of(os.geteuid())
+        found = [e for e in changers_of(path, self.search_path(), self.known) if not own(e, me)]
         if found:
-            fault = f"is not for root to run, as it can be changed by {in_words(*found)}"
+            fault = f"is not for {me} to run, as it can be changed by {in_words(*found)}"
             return {"path": path, "version": "", "fault": fault}
         try:
             ended = run_program([path, "-I", "-c", INTERPRETER], timeout=20, cwd="/")
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except OSError as error:
             return {"path": path, "version": "", "fault": f"does not run ({error})"}
         lines = ended.stdout.splitlines()
         if ended.returncode != 0 or len(lines) < 2:
@@ -777,24 +888,31 @@ class Host:
         """Return what each directory asked for is."""
         paths = self.parameters["directories"]
         kinds = ask_as(None, [lambda path=path: kind_of(path) for path in paths])
-        return {path: HANGING if kind is UNANSWERED else kind for path, kind in zip(paths, kinds)}
+        words = {UNANSWERED: HANGING}
+        return {
+            path: words.get(kind, "unseen") if isinstance(kind, NoAnswer) else kind
+            for path, kind in zip(paths, kinds)
+        }
 
     def access(self) -> list[dict[str, Any]]:
         """Return what keeps accounts out of directories that they have to enter."""
-        asked = []
+        asked, found = [], []
         for request in self.parameters["access"]:
             account = account_of(request["account"]) or account_of("nobody")
             if account and self.may_ask(account):
                 asked.append((account, request))
+            elif self.privileged:
+                found.append(
+                    {**request, "fault": "cannot be asked about", "place": request["path"]}
+                )
         faults = ask_each(
             [
                 (account, lambda request=request: fault_of_entry(request["path"], request["write"]))
                 for account, request in asked
             ]
         )
-        found = []
         for (_account, request), answer in zip(asked, faults):
-            if answer is UNANSWERED:
+            if isinstance(answer, NoAnswer):
                 answer = ["gets no answer from", request["path"]]
             fault, place = answer or (None, None)
             found.append({**request, "fault": fault, "place": place})
@@ -807,7 +925,7 @@ class Host:
         paths = [*self.parameters["targets"], os.path.dirname(self.facts["unit"]["path"])]
         found = ask_as(None, [lambda path=path: target_of(path) for path in paths])
         for path, target in zip(paths, found):
-            if target is UNANSWERED or target is None:
+            if isinstance(target, NoAnswer):
                 self.faults.append(
                     Problem(
                         path,
@@ -826,8 +944,11 @@ class Host:
         for path in self.parameters["files"]:
             try:
                 status = os.lstat(path)
-            except OSError:
-                # what is absent is made; what cannot be seen is told where it is read
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if self.privileged:
+                    self.faults.append(unreadable(path, error))
                 continue
             mode = status.st_mode
             sizes[path] = status.st_size
@@ -846,7 +967,11 @@ class Host:
         """Return who else listens on the bot's port."""
         if self.parameters["port"] is None or self.system != "linux":
             return []
-        others = strangers(self.parameters["port"], service["pid"], service["group"])
+        try:
+            others = strangers(self.parameters["port"], service["pid"], service["group"])
+        except OSError as error:
+            self.faults.append(unreadable(error.filename or "/proc", error))
+            return []
         return [str(other) for other in others]
 
     def programs(self) -> dict[str, str | None]:
@@ -864,11 +989,19 @@ class Host:
     def release(self) -> dict[str, Any]:
         """Return the live release and every complete one."""
         installs = Installs(self.parameters["install_dir"])
+        live: str | None = None
+        complete: list[str] = []
         try:
-            live = installs.live()
-            complete = sorted(name for name, whole in installs.built().items() if whole)
-        except (OSError, Refused):
-            live, complete = None, []
+            if not self.distrusted:
+                live = installs.live()
+                complete = sorted(name for name, whole in installs.built().items() if whole)
+        except OSError as error:
+            if self.privileged:
+                self.faults.append(unreadable(error.filename or installs.install_dir, error))
+        except Refused as error:
+            self.faults.append(
+                Problem(installs.install_dir, str(error), "an install", "move it away on the host")
+            )
         wanted = self.parameters["release"]
         missing = bool(wanted) and wanted not in complete
         size = None
@@ -911,10 +1044,13 @@ class Host:
         if self.facts.get("manager") != "systemd" or not os.path.isdir("/run/systemd/system"):
             return {"active": False, "enabled": False, "pid": 0, "group": "", "version": None}
         names = "ActiveState,UnitFileState,MainPID,ControlGroup"
-        said = output_of("systemctl", "show", f"{unit}.service", f"--property={names}")
-        said += output_of("systemctl", "show", "--property=Version")
+        command = ["systemctl", "show", f"{unit}.service", f"--property={names}"]
+        said = self.output_of(*command)
+        said += self.output_of("systemctl", "show", "--property=Version")
         values = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
         version = re.match(r"\d+", values.get("Version", ""))
+        if said and not (version and values.get("ActiveState")):
+            self.no_answer(command, said.strip().rpartition("\n")[2])
         return {
             "active": values.get("ActiveState") == "active",
             "enabled": values.get("UnitFileState") == "enabled",
@@ -929,20 +1065,15 @@ class Host:
             return read_text(path)
         except OSError as error:
             if self.privileged:
-                self.faults.append(
-                    Problem(
-                        path,
-                        f"a file that cannot be read ({error.strerror})",
-                        "a readable file",
-                        f"look at it on the host: ls -la {path}",
-                    )
-                )
+                self.faults.append(unreadable(path, error))
             return None
 
     def proven_env(self, live: dict[str, str]) -> dict[str, str]:
         """Return the environment file that was proven last; the live one may be of a killed run."""
         installs = Installs(self.parameters["install_dir"])
         path = self.parameters["env_file"]
+        if self.distrusted:
+            return live
         try:
             former = (
                 {state.path: state for state in installs.former()} if installs.journal() else {}
@@ -996,37 +1127,34 @@ class Host:
         """Return the best candidate of each binary, with its program that tells its version."""
         asked = []
         for request in self.parameters["binaries"] if self.parameters["versions"] else []:
-            candidates = binaries[request["backend"]]
-            best = next((entry for entry in candidates if not entry["fault"]), None)
+            best = self.to_start(request, binaries)
             if best:
                 asked.append((best, self.telling_version(best["path"], request)))
         return asked
 
-    def changers(self, path: str) -> list[dict[str, Any]] | None:
-        """Return who besides root may change a program, None when that cannot be seen."""
-        # the service user's own directories are not where sudo looks for other accounts
-        search_path = [
-            place for place in self.facts.get("search_path", []) if place.startswith("/")
-        ]
-        [places] = ask_as(None, [lambda: [list(place) for place in places_of(path, search_path)]])
-        if places is UNANSWERED or places is None:
-            return None
-        return changers([Place(*place) for place in places], name_of, self.members_of)
+    def to_start(
+        self, request: dict[str, Any], binaries: dict[str, list[dict[str, Any]]]
+    ) -> dict[str, Any] | None:
+        """Return the best candidate that may be started as those who run it, None without one."""
+        for entry in binaries[request["backend"]]:
+            if entry["fault"]:
+                continue
+            found = entry["changers"]
+            if self.parameters["trust_user_binaries"] or (
+                found is not None and not harmful(found, request["accounts"], self.untrusted)
+            ):
+                return entry
+        return None
 
-    def members_of(self, gid: int) -> list[str]:
-        """Return the accounts of a group, as far as the host lists them."""
-        if self.primary is None:
-            self.primary = {}
-            # a directory service may list nobody, so those who matter here are asked for by name
-            for account in [*pwd.getpwall(), *filter(None, self.accounts.values())]:
-                self.primary.setdefault(account.pw_gid, []).append(account.pw_name)
-        members = set(self.primary.get(gid, []))
-        with contextlib.suppress(KeyError):
-            members.update(grp.getgrgid(gid).gr_mem)
-        for name, account in self.accounts.items():
-            if account and gid in os.getgrouplist(name, account.pw_gid):
-                members.add(name)
-        return sorted(members)
+    def search_path(self) -> list[str]:
+        """Return where programs find others; the service user's own is nothing for other ones."""
+        return [place for place in self.facts.get("search_path", []) if place.startswith("/")]
+
+    def changers(self, path: str) -> list[dict[str, Any]] | None:
+        """Return who besides root may change a program, None without privilege to see that."""
+        found = changers_of(path, self.search_path(), self.known)
+        unseen = any(entry.get("unseen") for entry in found)
+        return None if unseen and not self.privileged else found
 
     def telling_version(self, path: str, request: dict[str, Any]) -> Started | None:
         """Return a binary that was asked for its version by somebody who runs it."""
@@ -1049,7 +1177,7 @@ class Host:
         found = []
         for name in request["accounts"]:
             account = account_of(name)
-            if account is None or not self.privileged:
+            if account is None or not (self.privileged and self.may_ask(account)):
                 continue
 
             def question(account: pwd.struct_passwd = account) -> str:
@@ -1076,6 +1204,9 @@ class Host:
         people = {name: account_of(name) or account_of("nobody") for name in accounts}
         # without privilege nobody can judge for another account
         asked = {name: account for name, account in people.items() if self.may_ask(account)}
+        unasked = [name for name in people if name not in asked]
+        if unasked and self.privileged:
+            return f"{unasked[0]} cannot be asked about, as nothing is run as UID 0"
         faults = ask_each(
             [
                 (None, lambda: fault_of_file(path)),
@@ -1085,8 +1216,10 @@ class Host:
         for name, fault in zip([None, *asked], faults):
             if fault is UNANSWERED:
                 return f"is {HANGING}"
+            if isinstance(fault, NoAnswer):
+                return f"{name or 'root'} cannot be asked about ({fault})"
             if fault:
-                return f"{name} {fault}" if name else fault
+                return f"{name} {fault}" if name else str(fault)
         return None
 
     def logins(self, binaries: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -1109,7 +1242,10 @@ class Host:
 
     def may_ask(self, account: pwd.struct_passwd | None) -> bool:
         """Return whether this process is an account, or can become it."""
-        return account is not None and (self.privileged or account.pw_uid == os.geteuid())
+        # what runs as a UID 0, whatever its name, runs as root
+        if account is None or account.pw_uid == 0:
+            return False
+        return self.privileged or account.pw_uid == os.geteuid()
 
     def keep_logins(self, wanted: list[tuple[str, dict[str, Any]]]) -> list[bool | None]:
         """Return whether each account has a file of a login."""
@@ -1124,16 +1260,15 @@ class Host:
             )
         )
         found = [next(answers) if self.may_ask(account) else None for account, _files in people]
-        return [None if answer is UNANSWERED else answer for answer in found]
+        return [None if isinstance(answer, NoAnswer) else answer for answer in found]
 
     def says_login(
         self, name: str, request: dict[str, Any], binaries: dict[str, list[dict[str, Any]]]
     ) -> bool | None:
         """Return whether a program says that an account is logged in."""
         account = account_of(name)
-        candidates = binaries[request["backend"]]
-        path = next((entry["path"] for entry in candidates if not entry["fault"]), None)
-        if account is None or path is None or not self.may_ask(account):
+        best = self.to_start(request, binaries)
+        if account is None or best is None or not self.may_ask(account):
             return None
         places = [
             place.format(service_home=self.service_home())
@@ -1145,7 +1280,7 @@ class Host:
             "LOGNAME": account.pw_name,
             "PATH": ":".join(places),
         }
-        command = [path, *request["login_check"]]
+        command = [best["path"], *request["login_check"]]
         try:
             code = run_bounded(command, environment, LOGIN_CHECK_SECONDS, account=account)[0]
         except (OSError, subprocess.SubprocessError):
@@ -1160,6 +1295,8 @@ def main() -> None:
             "service_user": {"type": "str", "required": True},
             "os_users": {"type": "list", "elements": "str", "default": []},
             "install_dir": {"type": "path", "required": True},
+            "data_dir": {"type": "path"},
+            "wheelhouse": {"type": "path"},
             "python": {"type": "str", "default": ""},
             "directories": {"type": "list", "elements": "path", "default": []},
             "access": {
@@ -1178,6 +1315,7 @@ def main() -> None:
             "port": {"type": "int"},
             "programs": {"type": "list", "elements": "str", "default": []},
             "versions": {"type": "bool", "default": False},
+            "trust_user_binaries": {"type": "bool", "default": False},
             "ask_logins": {"type": "bool", "default": False},
             "exclusive": {"type": "bool", "default": False},
             "run": {"type": "dict"},

@@ -123,17 +123,27 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.built_release import ENVIRONMENT, MARKER, is_complete
+from ..module_utils.accounts import refuse_alias_of_root
+from ..module_utils.built_release import (
+    ENVIRONMENT,
+    MARKER,
+    SYSTEM_PATH,
+    find_uv,
+    is_complete,
+    python_of,
+)
 from ..module_utils.constraints import hashed_entries, normalized, without_hashes
 from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, held
 from ..module_utils.printable import printable
 from ..module_utils.programs import run_program
+from ..module_utils.root_files import Refused
+from ..module_utils.root_places import refuse_places, refuse_program
 from ..module_utils.sources import fault_of_member
+from ..module_utils.trusted_paths import Accounts
 
 LAST_LINES = 15
 LOCK_SECONDS = 900
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # how pip, uv and Python begin the lines that say why they failed
 CAUSE = re.compile(r"\s*((ERROR|error|cause|\w*Error|SystemExit): |× |╰─▶ )")
@@ -179,17 +189,6 @@ def unpack(archive: Any, path: str) -> None:
                 os.fchmod(handle.fileno(), 0o755 if member.mode & 0o100 else 0o644)
 
 
-def loose_path(wheelhouse: str) -> str | None:
-    """Return what of a directory, its parents or its files others than root could change."""
-    parts = [part for part in os.path.realpath(wheelhouse).split("/") if part]
-    parents = ["/" + "/".join(parts[:count]) for count in range(len(parts) + 1)]
-    for path in [*parents, *(entry.path for entry in os.scandir(wheelhouse))]:
-        status = os.stat(path)
-        if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return path
-    return None
-
-
 def write(path: str, text: str) -> None:
     """Write a new file."""
     with open(path, "x", encoding="utf-8", errors="surrogateescape") as handle:
@@ -229,8 +228,8 @@ class Build:
         self.path: str = parameters["path"]
         self.scratch = os.path.join(self.path, ".build")
         self.source = os.path.join(self.scratch, "source")
-        self.python = os.path.join(self.path, ENVIRONMENT, "bin", "python")
-        self.uv = shutil.which("uv", path=SYSTEM_PATH)
+        self.python = python_of(self.path)
+        self.uv = find_uv()
 
     def run(self, archive: Any) -> list[str]:
         """Build the release and return what was installed. Raises BuildFailed and OSError."""
@@ -350,6 +349,7 @@ class Build:
             account = pwd.getpwnam(self.parameters["service_user"])
         except KeyError:
             account = pwd.getpwnam("nobody")
+        refuse_alias_of_root(account)
         # some libraries make their first files when they are imported
         home = os.path.join(self.scratch, "home")
         os.chown(home, account.pw_uid, account.pw_gid)
@@ -414,19 +414,25 @@ class Build:
         return environment
 
 
+def refuse_to_build(parameters: dict[str, Any]) -> None:
+    """Raise Refused where root would build with, of or into what others can change."""
+    accounts = Accounts([parameters["service_user"]])
+    refuse_places(
+        wheelhouse=parameters["wheelhouse"] or "",
+        directories=[parameters["path"]],
+        accounts=accounts,
+    )
+    uv = find_uv()
+    for program in [parameters["python"], *([uv] if uv else [])]:
+        refuse_program(program, accounts)
+
+
 def build(parameters: dict[str, Any], archive: Any, lock: int) -> dict[str, Any]:
     """Build a release; returns the result of the module. What failed leaves nothing behind."""
     started = time.monotonic()
+    refuse_to_build(parameters)
     work = Build(parameters, lock)
     try:
-        if parameters["wheelhouse"]:
-            loose = loose_path(parameters["wheelhouse"])
-            if loose:
-                raise BuildFailed(
-                    f"kai_install_wheelhouse: found {loose}, which others than root can change, "
-                    f"expected a directory of root's. Fix: chown -R root: {loose} && chmod -R go-w "
-                    f"{loose}"
-                )
         installed = work.run(archive)
     except BaseException:
         shutil.rmtree(work.path, ignore_errors=True)
@@ -475,7 +481,7 @@ def main() -> None:
                 result: dict[str, Any] = {"changed": False}
                 if not is_complete(parameters["path"]):
                     result = {**build(parameters, archive, lock), **diff}
-    except (BuildFailed, Busy, OSError, tarfile.TarError) as error:
+    except (BuildFailed, Refused, Busy, OSError, tarfile.TarError) as error:
         module.fail_json(msg=printable(str(error)))
     module.exit_json(**result)
 

@@ -78,6 +78,7 @@ from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.removal import Removal
 from ..module_utils.root_files import Refused
+from ..module_utils.root_places import refuse_places
 
 
 def main() -> None:
@@ -103,6 +104,7 @@ def main() -> None:
         module.params["purge"],
     )
     try:
+        refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=module.check_mode):
             removal.run()
     except (Refused, Busy) as error:

@@ -129,6 +129,7 @@ from ..module_utils.install_records import Installs
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.problems import Problem, listed
 from ..module_utils.root_files import Refused
+from ..module_utils.root_places import place_problems, refuse_places
 
 PIECE = 1 << 20
 
@@ -137,8 +138,7 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
     """Ask the host whether the backup can be laid out there."""
     place, summary = Place(parameters["data_dir"]), parameters["summary"]
     journal = Installs(parameters["install_dir"]).journal()
-    fault = place.fault()
-    found = [fault] if fault else []
+    found = place_problems(parameters["install_dir"], parameters["data_dir"])
     mounts = place.mounts()
     if mounts:
         found.append(
@@ -245,6 +245,8 @@ def main() -> None:
     if module.check_mode and state != "checked":
         module.exit_json(changed=True)
     try:
+        if state != "checked":
+            refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=state == "checked"):
             result = {"checked": check, "received": receive, "laid": lay}[state](module.params)
     except (Refused, BadArchive, Busy) as error:

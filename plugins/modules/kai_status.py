@@ -113,6 +113,7 @@ from ..module_utils.install_records import Installs
 from ..module_utils.installed_state import known_installs
 from ..module_utils.installs import judged
 from ..module_utils.root_files import Refused
+from ..module_utils.root_places import refuse_places
 
 
 def answer(parameters: dict[str, Any]) -> int | None:
@@ -155,6 +156,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
+        refuse_places(module.params["install_dir"])
         module.exit_json(changed=False, status=look_around(module.params))
     except Refused as error:
         module.fail_json(msg=str(error))

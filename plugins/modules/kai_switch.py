@@ -219,6 +219,7 @@ from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.programs import run_program
 from ..module_utils.root_files import FileState, Refused, kept, look, replace, wanted_states
+from ..module_utils.root_places import refuse_places, refuse_service_as_root
 from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
 ASIDE = ".before-rollback"
@@ -556,7 +557,8 @@ class Switch:
         place.remove()
 
     def start(self) -> None:
-        """Start the bot anew."""
+        """Start the bot anew. Raises Refused when it would run as root."""
+        refuse_service_as_root(self.parameters["service_user"])
         # a unit that was started often is not started again before it is told to forget that
         if unit_state(self.unit).get("ActiveState") != "inactive":
             systemctl("reset-failed", f"{self.unit}.service")
@@ -699,6 +701,10 @@ def main() -> None:
         module.fail_json(msg="state=switched needs release or record")
     os.umask(0o077)
     try:
+        if not module.check_mode:
+            refuse_places(module.params["install_dir"], module.params["data_dir"] or "")
+        if module.params["state"] == "switched":
+            refuse_service_as_root(module.params["service_user"])
         with only_worker(dry=module.check_mode):
             result = Switch(module).run()
     except (Refused, Busy) as error:

@@ -143,6 +143,7 @@ left:
   elements: str
 """
 
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -152,6 +153,8 @@ from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.layout_undo import LayoutUndo
 from ..module_utils.problems import Problem
+from ..module_utils.root_files import Refused as NotRoots
+from ..module_utils.root_places import refuse_places
 from ..module_utils.user_tree import Tree, problem_of
 
 
@@ -167,6 +170,14 @@ def present(
     diff = [difference(path, *states) for path, states in tree.found.items()]
     result = {"changes": tree.changes, "unproven": unproven, "diff": diff}
     return result, [problem_of(*each) for each in failed]
+
+
+def places_of_root(parameters: dict[str, Any]) -> list[str]:
+    """Return what only root may be able to change: the journal, and what seeds are copied from."""
+    release = parameters["release"]
+    sources = [entry["source"] for entry in parameters["seeds"] if release and entry["source"]]
+    journal = [parameters["journal"]] if parameters["journal"] else []
+    return [*journal, *(os.path.join(release, source) for source in sources)]
 
 
 def parts(change: str) -> tuple[str, str]:
@@ -230,12 +241,13 @@ def main() -> None:
     journal = LayoutJournal(directory) if directory else None
     refusals: list[Problem] = []
     try:
+        refuse_places(directories=places_of_root(module.params))
         with only_worker(dry=dry):
             if journal and module.params["state"] == "restored":
                 result = restored(journal, dry)
             else:
                 result, refusals = present(module.params, journal, dry)
-    except (Busy, OSError) as error:
+    except (Busy, NotRoots, OSError) as error:
         module.fail_json(msg=str(error))
     changes = result["changes"]
     result["changed"] = bool(changes)

@@ -303,7 +303,11 @@ def test_a_wheelhouse_that_others_can_change_is_refused(
     machine.run(["cp", "-r", wheelhouse, "/srv/loose"])
     machine.run(["install", "-o", "alice", "/dev/null", "/srv/loose/kai-9-py3-none-any.whl"])
     refused = build("loose", stand_in(), wheelhouse="/srv/loose")
-    assert "found /srv/loose/kai-9-py3-none-any.whl, which others than root" in refused["msg"]
+    assert (
+        "/srv/loose: found what can be changed by alice "
+        "(through /srv/loose/kai-9-py3-none-any.whl), expected what only root can change"
+    ) in refused["msg"]
+    assert "Fix: chown -R root: /srv/loose && chmod -R go-w /srv/loose" in refused["msg"]
     assert left(machine, "loose") == ""
 
 

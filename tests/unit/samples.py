@@ -67,6 +67,8 @@ def probe(**seen: Any) -> dict[str, Any]:
             for name in ("claude", "codex", "goose")
         },
         "logins": [],
+        "places": [],
+        "live_python": None,
         "faults": [],
         **seen,
     }

@@ -65,7 +65,10 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         "service_user": "kai",
         "os_users": ["alice", "bob", "carol"],
         "install_dir": "/opt/kai",
+        "data_dir": "/var/lib/kai",
+        "wheelhouse": "/srv/wheels",
         "python": "",
+        "trust_user_binaries": False,
         "directories": ["/srv/ada", "/srv/ben", "/srv/a", "/srv/b", "/srv/wheels"],
         "targets": ["/opt/kai", "/var/lib/kai", "/etc/kai", "/etc/sudoers.d", "/tmp"],
         "files": [
