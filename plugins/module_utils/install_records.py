@@ -20,17 +20,29 @@ replaces, becomes the record before it.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import re
+import shlex
 import shutil
+import stat
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .built_release import ENVIRONMENT, environment_works, is_complete
+from .documents import Text
 from .installs import FLAT
+from .proof_arguments import PROOF
 from .root_files import (
+    PATH,
+    Damaged,
+    FileState,
     Refused,
+    damaged,
     discard_unfinished,
+    expect_directory,
     keep,
     kept,
     look,
@@ -45,8 +57,6 @@ from .root_files import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .root_files import FileState
-
 SNAPSHOT = "kai.db"
 _JOURNAL = "journal.json"
 _FORMER = "former"
@@ -56,6 +66,59 @@ _ADOPTED = "adopted"
 _ORIGINAL = "original"
 _ORIGINAL_FILES = "files"
 _ORIGINAL_STATE = "state.json"
+_SNAPSHOT_DIGEST = "snapshot_sha256"
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_RELEASE = Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "the name of a release")
+_TIME = Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a time in UTC")
+_STATE = {"release": (_RELEASE, None), "active": bool, "enabled": bool}
+_INSTALL = range(1, 10**9)
+_JOURNAL_FORM = {
+    "former_release": (_RELEASE, None),
+    "active": bool,
+    "enabled": bool,
+    "release": _RELEASE,
+    "managed": {PATH: bool},
+    "rolled_back_to": (_INSTALL, None),
+    "database": (PATH, Text("", "nothing")),
+    "account": (Text(r"[^\s:/]{1,256}", "an account"), Text("", "nothing")),
+    "data_dir": (PATH, Text("", "nothing")),
+    "opened": _TIME,
+}
+_RECORD_FORM = {
+    "release": _RELEASE,
+    "time": _TIME,
+    "managed": {PATH: bool},
+    "rolled_back_to": (_INSTALL, None),
+    "proof": PROOF,
+    "by?": (str, None),
+    f"{_SNAPSHOT_DIGEST}?": Text(r"[0-9a-f]{64}", "a SHA-256"),
+    # what a later version adds does not concern a rollback of this one
+    str: object,
+}
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError as error:
+        raise damaged(directory, "something else", "a directory") from error
+
+
+def _digest(path: str) -> str:
+    found = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while True:
+            piece = handle.read(1 << 20)
+            if not piece:
+                return found.hexdigest()
+            found.update(piece)
+
+
+def _aside(path: str) -> str:
+    return f"move it aside on the host: mv {shlex.quote(path)} {shlex.quote(path + '.damaged')}"
 
 
 def now() -> str:
@@ -138,27 +201,32 @@ class Installs:
 
     def names(self) -> list[str]:
         """Return every release but that of Kai's own installer, complete or not; runs nothing."""
-        try:
-            names = os.listdir(self.releases)
-        except FileNotFoundError:
-            return []
         # what begins with a dot is the scratch of a build
         return [
             name
-            for name in sorted(names)
+            for name in sorted(_names_in(self.releases))
             if not name.startswith(".")
             and name != FLAT
             and os.path.isdir(os.path.join(self.releases, name))
         ]
 
     def journal(self) -> Journal | None:
-        """Return the journal of an unfinished install, None when there is none."""
-        data = read_json(os.path.join(self.pending, _JOURNAL))
+        """Return the journal of an unfinished install, None when there is none. Raises Damaged."""
+        expect_directory(self.pending, self._fix_of_pending)
+        path = os.path.join(self.pending, _JOURNAL)
+        data = read_json(path, _JOURNAL_FORM, self._fix_of_pending)
         return None if data is None else Journal(**data)
 
     def former(self) -> list[FileState]:
-        """Return the files that were live before the unfinished install."""
-        return kept(os.path.join(self.pending, _FORMER))
+        """Return the files that were live before the unfinished install. Raises Damaged."""
+        return kept(os.path.join(self.pending, _FORMER), self._fix_of_pending)
+
+    @property
+    def _fix_of_pending(self) -> str:
+        return (
+            f"{_aside(self.pending)}, then run kai-ansible install, which takes what is live now "
+            "for the former state"
+        )
 
     def open_journal(self, journal: Journal, former: Sequence[FileState]) -> None:
         """Write down what is about to be changed; it counts from the last step on.
@@ -189,11 +257,24 @@ class Installs:
     def original(self) -> Original | None:
         """Return what was there before the first install, also when that is not proven yet.
 
-        None when there was no install.
+        None when there was no install. Where it was moved away, nothing was there but what no
+        install wrote. Raises Damaged.
         """
         place = os.path.join(self.directory, _ORIGINAL)
-        state, journal = read_json(os.path.join(place, _ORIGINAL_STATE)), self.journal()
-        files = kept(os.path.join(place, _ORIGINAL_FILES)) if state else []
+        fix = (
+            f"move it away on the host: mv {shlex.quote(place)} /root/kai-original. An uninstall "
+            "then removes what installs wrote, and the files from before are in "
+            f"/root/kai-original/{_ORIGINAL_FILES}"
+        )
+        expect_directory(place, fix)
+        state = read_json(os.path.join(place, _ORIGINAL_STATE), _STATE, fix)
+        journal = self.journal()
+        files = kept(os.path.join(place, _ORIGINAL_FILES), fix) if state else []
+        if state is None and self.numbers():
+            state = {"release": None, "active": False, "enabled": False}
+            written = [record["managed"] for record in self.records()]
+            paths = dict.fromkeys(path for managed in written for path in managed if managed[path])
+            files = [FileState(path, None) for path in paths]
         if journal:
             known = {entry.path for entry in files}
             # a file that an install writes for the first time was the operator's own until then
@@ -232,29 +313,63 @@ class Installs:
         place = self.pending if number is None else os.path.join(self.directory, str(number))
         return os.path.join(place, SNAPSHOT)
 
-    def numbers(self) -> list[int]:
-        """Return the numbers of the proven installs, lowest first."""
+    def has_snapshot(self, number: int | None = None) -> bool:
+        """Return whether the database before an install was kept; None is the unfinished one."""
         try:
-            names = os.listdir(self.directory)
-        except FileNotFoundError:
-            return []
-        return sorted(int(name) for name in names if name.isdecimal())
+            status = os.lstat(self.snapshot(number))
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size > 0
+
+    def check_snapshot(self, number: int) -> None:
+        """Raise Damaged when the database before a proven install is not as it was kept."""
+        wanted = self.record(number).get(_SNAPSHOT_DIGEST)
+        path = self.snapshot(number)
+        fix = f"roll back without the database, or to another install; {path} stays for a look"
+        if not self.has_snapshot(number):
+            raise damaged(path, "no copy of a database", "the database before that install", fix)
+        if wanted is not None and _digest(path) != wanted:
+            raise damaged(path, "another content than the one that was kept", "that one", fix)
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the proven installs, lowest first, damaged ones included."""
+        return sorted(int(name) for name in _names_in(self.directory) if _NUMBER.fullmatch(name))
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the proven installs, oldest first, as module_utils/installs.py tells them."""
-        return [self.record(number) for number in self.numbers()]
+        """Return the proven installs, oldest first, as module_utils/installs.py tells them.
+
+        A damaged one is not among them.
+        """
+        found = []
+        for number in self.numbers():
+            with contextlib.suppress(Damaged):
+                found.append(self.record(number))
+        return found
 
     def record(self, number: int) -> dict[str, Any]:
-        """Return one proven install. Raises Refused when there is none of that number."""
-        path = os.path.join(self.directory, str(number), _RECORD)
-        record = read_json(path)
+        """Return one proven install, whose files are whole as well. Raises Damaged."""
+        place = os.path.join(self.directory, str(number))
+        fix = self._fix_of_record(number)
+        expect_directory(place, fix)
+        path = os.path.join(place, _RECORD)
+        record = read_json(path, _RECORD_FORM, fix)
         if record is None:
-            raise Refused(f"{path} is missing")
-        return {**record, "number": number, "snapshot": os.path.exists(self.snapshot(number))}
+            raise damaged(path, "nothing", "the record of an install", fix)
+        for state in self.deployed(number):
+            if state.path not in record["managed"]:
+                raise damaged(path, f"no managed.{state.path}, whose copy is kept", "both", fix)
+        return {**record, "number": number, "snapshot": self.has_snapshot(number)}
 
     def deployed(self, number: int) -> list[FileState]:
-        """Return the files of a proven install."""
-        return kept(os.path.join(self.directory, str(number), _DEPLOYED))
+        """Return the files of a proven install. Raises Damaged."""
+        place = os.path.join(self.directory, str(number), _DEPLOYED)
+        return kept(place, self._fix_of_record(number))
+
+    def _fix_of_record(self, number: int) -> str:
+        aside = _aside(os.path.join(self.directory, str(number)))
+        if number != max(self.numbers(), default=number):
+            return f"leave it, for only a rollback to install {number} needs it, or {aside}"
+        return f"{aside}, then run kai-ansible install, which puts what is live on record again"
 
     def adopt(self, journal: Journal, proof: dict[str, Any]) -> None:
         """Put the install of Kai's own installer on record when an unfinished one replaces it.
@@ -266,7 +381,7 @@ class Installs:
         if journal.former_release != FLAT or FLAT in known:
             return
         place = os.path.join(self.pending, _ADOPTED)
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place)
         os.mkdir(place, 0o700)
         keep(os.path.join(place, _DEPLOYED), self.former())
         record = {
@@ -292,7 +407,7 @@ class Installs:
         when nobody said.
         """
         deployed = os.path.join(self.pending, _DEPLOYED)
-        shutil.rmtree(deployed, ignore_errors=True)
+        remove_tree(deployed)
         keep(deployed, [look(path) for path in journal.managed])
         number = self.next_number()
         record = {
@@ -303,6 +418,8 @@ class Installs:
             "proof": proof,
             "by": by or None,
         }
+        if self.has_snapshot():
+            record[_SNAPSHOT_DIGEST] = _digest(self.snapshot())
         write_json(os.path.join(self.pending, _RECORD), record)
         os.rename(self.pending, os.path.join(self.directory, str(number)))
         sync_directory(self.directory)
@@ -337,7 +454,7 @@ class Installs:
         """Remove from a record what only its journal needed."""
         place = os.path.join(self.directory, str(number))
         remove_tree(os.path.join(place, _FORMER))
-        remove_file(os.path.join(place, _JOURNAL))
+        remove_tree(os.path.join(place, _JOURNAL))
 
     def forget_original(self) -> None:
         """Forget what was there before the first install."""

@@ -9,19 +9,41 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import shutil
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .documents import Text, Unfit
+from .documents import read_json as read_document
+from .planted import kind_of
+from .problems import Problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+# no file that a run reads back as a whole is nearly as large
+MOST_BYTES = 1 << 24
+_PIECE = 1 << 20
 _MANIFEST = "manifest.json"
+PATH = Text(r"(/(?!\.\.?(/|\Z))[^/]+)+", "an absolute path")
+ID = range(2**32 - 1)
+MODE = range(0o10000)
+_COPY = Text(r"[0-9]{1,9}", "the name of a copy")
+_KEPT = [{"path": PATH, "copy": (_COPY, None), "mode": MODE, "uid": ID, "gid": ID}]
 
 
 class Refused(Exception):
     """Something that keeps a change from being made; the message is for the operator."""
+
+
+class Damaged(Refused):
+    """A file that cannot be used as it is, as a Problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -58,26 +80,65 @@ def wanted_states(
     return states
 
 
-def look(path: str) -> FileState:
+def look(path: str, fix: str = "", *, links: bool = False) -> FileState:
     """Return the state of a path.
 
-    Raises Refused for anything but a regular file, OSError when it cannot be read.
+    fix: what is done about a path that is refused; moving it away, unless said otherwise. links:
+    whether a link is followed.
+    Raises Damaged for anything but a regular file that can be read and is not too large, and
+    PermissionError where only root could see it.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        flags = os.O_RDONLY | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
+        descriptor = os.open(path, flags)
+        try:
+            status = os.fstat(descriptor)
+            content = _content(descriptor) if stat.S_ISREG(status.st_mode) else None
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return FileState(path, None)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise Refused(f"{path} is a link; remove it on the host") from error
-        raise
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise Refused(f"{path} is not a regular file; look at it on the host")
-    with os.fdopen(descriptor, "rb") as handle:
-        mode = stat.S_IMODE(status.st_mode)
-        return FileState(path, handle.read(), mode, status.st_uid, status.st_gid)
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            raise
+        # a link, and a socket
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise damaged(path, kind_of(os.lstat(path)), fix=fix) from error
+        raise damaged(path, f"what cannot be read ({error.strerror})", fix=fix) from error
+    if content is None:
+        raise damaged(path, kind_of(status), fix=fix)
+    if len(content) > MOST_BYTES:
+        raise damaged(path, f"a file of {max(status.st_size, len(content))} bytes", fix=fix)
+    return FileState(path, content, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+
+
+def _content(descriptor: int) -> bytes:
+    """Return what a file holds, and of one that is too large little more than it may."""
+    pieces, size = [], 0
+    while size <= MOST_BYTES:
+        piece = os.read(descriptor, _PIECE)
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def damaged(path: str, found: str, expected: str = "", fix: str = "") -> Damaged:
+    """Return that a file, or a place in it, is not what it has to be."""
+    return Damaged(
+        Problem(
+            path,
+            found,
+            expected or f"a file of at most {MOST_BYTES >> 20} MiB, or nothing",
+            fix or move_away(path),
+        )
+    )
+
+
+def move_away(path: str) -> str:
+    """Return the words that have a path moved away."""
+    return f"move it away on the host: mv {shlex.quote(path)} {shlex.quote(path + '.old')}"
 
 
 def replace(states: Iterable[FileState]) -> None:
@@ -140,18 +201,21 @@ def write_json(path: str, data: Any) -> None:
     replace([FileState(path, json.dumps(data, indent=2).encode() + b"\n", 0o600)])
 
 
-def read_json(path: str) -> Any:
+def read_json(path: str, form: Any, fix: str = "") -> Any:
     """Return the document of a JSON file, None when there is no file.
 
-    Raises Refused when it is damaged.
+    form: as module_utils/documents.py has it. fix: as ``look`` has it.
+    Raises Damaged when it is anything else.
     """
-    state = look(path)
-    if state.content is None:
+    content = look(path, fix).content
+    if content is None:
         return None
     try:
-        return json.loads(state.content)
-    except ValueError as error:
-        raise Refused(f"{path} is damaged ({error}); remove its directory on the host") from error
+        return read_document(content, form)
+    except Unfit as error:
+        raise damaged(
+            path + error.place, error.found, error.expected, fix or move_away(path)
+        ) from error
 
 
 def keep(directory: str, states: Iterable[FileState]) -> None:
@@ -161,7 +225,7 @@ def keep(directory: str, states: Iterable[FileState]) -> None:
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
     path = os.path.join(directory, _MANIFEST)
-    manifest = read_json(path) or []
+    manifest = read_json(path, _KEPT) or []
     for number, state in enumerate(states, start=len(manifest)):
         copy = os.path.join(directory, str(number))
         remove_file(copy)
@@ -179,19 +243,40 @@ def keep(directory: str, states: Iterable[FileState]) -> None:
     write_json(path, manifest)
 
 
-def kept(directory: str) -> list[FileState]:
-    """Return what ``keep`` wrote. Raises Refused when it is incomplete."""
+def kept(directory: str, fix: str = "") -> list[FileState]:
+    """Return what ``keep`` wrote. fix: as ``look`` has it. Raises Damaged when it is not whole."""
+    fix = fix or move_away(directory)
+    expect_directory(directory, fix)
     path = os.path.join(directory, _MANIFEST)
-    manifest = read_json(path)
+    manifest = read_json(path, _KEPT, fix)
     if manifest is None:
-        raise Refused(f"{path} is missing")
-    states = []
+        raise damaged(path, "nothing", "a list of the files that are kept there", fix)
+    states: dict[str, FileState] = {}
     for entry in manifest:
-        copy = entry["copy"] and look(os.path.join(directory, entry["copy"])).content
-        if entry["copy"] and copy is None:
-            raise Refused(f"{directory}: the copy of {entry['path']} is missing")
-        states.append(FileState(entry["path"], copy, entry["mode"], entry["uid"], entry["gid"]))
-    return states
+        if entry["path"] in states:
+            raise damaged(path, f"{entry['path']} twice", "each file once", fix)
+        content = None
+        if entry["copy"] is not None:
+            copy = os.path.join(directory, entry["copy"])
+            content = look(copy, fix).content
+            if content is None:
+                raise damaged(copy, "nothing", f"the copy of {entry['path']}", fix)
+        states[entry["path"]] = FileState(
+            entry["path"], content, entry["mode"], entry["uid"], entry["gid"]
+        )
+    return list(states.values())
+
+
+def expect_directory(path: str, fix: str = "") -> None:
+    """Raise Damaged for anything but a directory that is no link; absent is fine."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise damaged(path, "a path through a file", "a directory", fix) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise damaged(path, kind_of(status), "a directory", fix)
 
 
 def point(link: str, target: str | None) -> None:
@@ -211,12 +296,18 @@ def point(link: str, target: str | None) -> None:
 
 
 def remove_tree(directory: str) -> None:
-    """Remove a directory of root's own so that it is never there in part; absent is fine."""
+    """Remove a directory of root's own so that it is never there in part; absent is fine.
+
+    What lies there in the place of a directory goes as well.
+    """
     finish_removal(directory)
     if os.path.lexists(directory):
         going = _beside(directory)
         os.rename(directory, going)
-        shutil.rmtree(going)
+        if os.path.isdir(going) and not os.path.islink(going):
+            shutil.rmtree(going)
+        else:
+            os.unlink(going)
 
 
 def finish_removal(directory: str) -> None:

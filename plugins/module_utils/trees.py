@@ -19,7 +19,9 @@ class NotATree(ValueError):
     """Text that holds no data that could be worked with; the message says why."""
 
 
-def read_tree(parse: Callable[[str], Any], text: str, own: type[Exception]) -> Any:
+def read_tree(
+    parse: Callable[[str], Any], text: str, own: type[Exception], most_parts: int = MOST_PARTS
+) -> Any:
     """Return what a parser makes of a text.
 
     own: the error with which the parser tells what is wrong with the text; it passes. Everything
@@ -34,13 +36,13 @@ def read_tree(parse: Callable[[str], Any], text: str, own: type[Exception]) -> A
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         # PyYAML converts dates, numbers and !!tags without looking; its words may quote a secret
         raise NotATree("it holds a value that is not of its type") from error
-    fault = fault_of_tree(value)
+    fault = fault_of_tree(value, most_parts)
     if fault:
         raise NotATree(fault)
     return value
 
 
-def fault_of_tree(value: Any) -> str | None:
+def fault_of_tree(value: Any, most_parts: int = MOST_PARTS) -> str | None:
     """Return why data is no tree of a reasonable size, or None when it is one."""
     parts = 0
     rest = [(value, 0)]
@@ -49,7 +51,7 @@ def fault_of_tree(value: Any) -> str | None:
         parts += 1
         if depth > DEEPEST:
             return "it is nested too deeply, or contains itself"
-        if parts > MOST_PARTS:
+        if parts > most_parts:
             return "it is too large"
         if isinstance(item, dict):
             inner = [*item, *item.values()]

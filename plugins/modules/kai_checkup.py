@@ -187,7 +187,10 @@ class Checkup:
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             faults = list(pool.map(bot.fault_of_command, commands))
         return [
-            {name: command[name] for name in ("stage", "what", "argv")} | {"said": self.told(fault)}
+            {
+                **{name: command[name] for name in ("stage", "what", "argv")},
+                "said": self.told(fault),
+            }
             for command, fault in zip(commands, faults)
             if fault
         ]

@@ -234,6 +234,7 @@ from ..module_utils.earlier_proofs import (
 from ..module_utils.masking import masked
 from ..module_utils.printable import printable
 from ..module_utils.processes import strangers
+from ..module_utils.proof_arguments import AGENTS, COMMANDS, PRIVATE_DIRECTORIES
 from ..module_utils.root_files import Refused
 
 POLL_SECONDS = 0.25
@@ -439,45 +440,12 @@ def main() -> None:
             "stopped_at": {"type": "float"},
             "environment": {"type": "dict", "default": {}},
             "secret_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
-            "commands": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "what": {"type": "str", "required": True},
-                    "argv": {"type": "list", "elements": "str", "required": True},
-                    "only_if_exists": {"type": "str"},
-                },
-            },
-            "agents": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "what": {"type": "str", "required": True},
-                    "argv": {"type": "list", "elements": "str", "required": True},
-                    "directory": {"type": "path", "required": True},
-                    "sets": {"type": "dict", "default": {}},
-                    "copies": {"type": "dict", "default": {}},
-                    "kill": {"type": "list", "elements": "str", "default": []},
-                    "say": {"type": "str", "default": ""},
-                    "hear": {"type": "dict", "default": {}},
-                    "account": {"type": "str", "default": ""},
-                    "program": {"type": "str", "default": ""},
-                },
-            },
+            "commands": COMMANDS,
+            "agents": AGENTS,
             "known": {"type": "path"},
             "anew": {"type": "bool", "default": False},
             "search_path": {"type": "list", "elements": "str", "default": []},
-            "private_directories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "account": {"type": "str", "required": True},
-                },
-            },
+            "private_directories": PRIVATE_DIRECTORIES,
         },
         supports_check_mode=True,
     )
