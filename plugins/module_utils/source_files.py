@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import fcntl
 import glob
@@ -15,13 +16,22 @@ import json
 import os
 import re
 import stat
+import sys
 import tarfile
-import tempfile
 import zipfile
-from typing import Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from .programs import run_program
+from .git_source import fetched, tracked
 from .releases import digest_of_files
+from .source_limits import (
+    MOST_UNPACKED,
+    PIECE,
+    Allowance,
+    Bounded,
+    Refused,
+    content_of,
+)
 from .sources import (
     belongs_to_release,
     fault_of_member,
@@ -29,56 +39,30 @@ from .sources import (
     without_common_directory,
 )
 
-WHEEL_DATA = re.compile(r"[^/]+\.data/data/")
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+WHEEL_DATA = r"[^/]+\.data/data/"
+WHEEL_METADATA = r"[^/]+\.dist-info/METADATA\Z"
+# a list of as many files as may be
+_ZIP_DIRECTORY = 8 << 20
+# filters of git, which would fetch the file, never run
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 # content and whether it is executable, by path inside the release
 Files = dict[str, tuple[bytes, bool]]
 
 
-class Refused(Exception):
-    """A source that cannot be used, with the reason and what to do."""
+def walked(path: str) -> Iterator[str]:
+    """Return every file and link below a directory, one after the other."""
+    for parent, directories, files in os.walk(path):
+        for name in [*files, *directories]:
+            full = os.path.join(parent, name)
+            if name in files or os.path.islink(full):
+                yield os.path.relpath(full, path)
 
 
-def git(*arguments: str) -> bytes:
-    """Return what a git command prints. Raises Refused with git's own words."""
-    # what a checkout says of itself runs nothing
-    inert = ["-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
-    command = ["git", "-c", "safe.directory=*", *inert, *arguments]
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        ended = run_program(command, 600, text=False, errors=None, env=environment)
-    except FileNotFoundError as error:
-        raise Refused("git is not installed on the machine that runs Ansible") from error
-    if ended.returncode != 0:
-        raise Refused(f"git failed: {ended.stderr.decode(errors='replace').strip()}")
-    said: bytes = ended.stdout
-    return said
-
-
-def tracked(path: str) -> list[str] | None:
-    """Return what git tracks below a directory, None when that is nothing."""
-    try:
-        names = git("-C", path, "ls-files", "-z").split(b"\0")
-    except Refused:
-        # what says that it is a checkout must be readable as one
-        if os.path.exists(os.path.join(path, ".git")):
-            raise
-        return None
-    return [os.fsdecode(name) for name in names if name] or None
-
-
-def walked(path: str) -> list[str]:
-    """Return every file and link below a directory."""
-    return [
-        os.path.relpath(os.path.join(parent, name), path)
-        for parent, directories, files in os.walk(path)
-        for name in [*files, *directories]
-        if name in files or os.path.islink(os.path.join(parent, name))
-    ]
-
-
-def matched(path: str, patterns: list[str]) -> list[str]:
+def matched(path: str, patterns: list[str]) -> Iterator[str]:
     """Return the files below a directory that paths and globs name. Raises Refused."""
-    found: list[str] = []
     for pattern in patterns:
         fault = fault_of_member(pattern)
         if fault:
@@ -88,70 +72,135 @@ def matched(path: str, patterns: list[str]) -> list[str]:
             raise Refused(f"kai_install_source_files: nothing in {path} matches {pattern!r}")
         for name in names:
             inner = walked(name) if os.path.isdir(name) and not os.path.islink(name) else [""]
-            found += [os.path.relpath(os.path.join(name, part), path) for part in inner]
-    return found
+            for part in inner:
+                yield os.path.relpath(os.path.join(name, part), path)
 
 
 def from_directory(path: str, patterns: list[str]) -> Files:
     """Return what was asked for, else what a checkout tracks, else what a directory holds."""
-    names = matched(path, patterns) if patterns else tracked(path)
-    found = {}
-    for name in walked(path) if names is None else names:
-        full = os.path.join(path, name)
+    if patterns:
+        return files_of(path, matched(path, patterns))
+    names = tracked(path)
+    return files_of(path, walked(path) if names is None else names)
+
+
+def files_of(path: str, names: Iterable[str], allowance: Allowance | None = None) -> Files:
+    """Return the files of these names below a directory. Raises Refused for anything but files."""
+    top, found = os.path.realpath(path), Files()
+    allowance = allowance or Allowance(path)
+    for name in names:
+        full = os.path.join(top, name)
         # tracked, but deleted by whoever works in the checkout
-        if not belongs_to_release(name) or not os.path.lexists(full):
+        if name in found or not belongs_to_release(name) or not os.path.lexists(full):
             continue
-        if os.path.islink(full) or not os.path.isfile(full):
+        # a link may also be a directory above it; an index that was not made by git can lead out
+        if fault_of_member(name) or os.path.realpath(full) != full or not os.path.isfile(full):
             raise Refused(
                 f"{full} is a link, a submodule or a device; a release holds files only. Name what "
                 f"belongs to it in kai_install_source_files"
             )
-        with open(full, "rb") as handle:
-            found[name] = (handle.read(), os.access(full, os.X_OK))
+        found[name] = content_of(full, allowance)
     return found
 
 
-def from_zip(path: str) -> Files:
-    """Return the files of a zip archive. Raises Refused for anything but files."""
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[None]:
+    """Refuse what those who wrote the readers of archives did not foresee in one."""
+    try:
+        yield
+    except (Refused, MemoryError):
+        raise
+    # from EOFError to RecursionError they raise anything
+    except Exception as error:
+        raise Refused(
+            f"{path} cannot be read: {type(error).__name__}: {error}. Fix: get the archive anew"
+        ) from error
+
+
+def from_zip(path: str, allowance: Allowance, wanted: str = "") -> Files:
+    """Return the files of a zip archive whose name begins with a pattern.
+
+    Raises Refused for anything but files, and when all of them are too much.
+    """
     found: Files = {}
-    with zipfile.ZipFile(path) as packed:
-        for entry in packed.infolist():
-            mode = entry.external_attr >> 16
-            if entry.is_dir():
-                continue
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                raise Refused(f"{path}: {entry.filename} is not a file; a release holds files only")
-            found[entry.filename] = (packed.read(entry), bool(mode & 0o100))
+    with open(path, "rb") as file:
+        bounded: Any = Bounded(file, path, _ZIP_DIRECTORY, sys.maxsize)
+        with zipfile.ZipFile(bounded) as packed:
+            for entry in packed.infolist():
+                allowance.take(entry.file_size)
+            for entry in packed.infolist():
+                mode = entry.external_attr >> 16
+                if entry.is_dir():
+                    continue
+                if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                    raise Refused(
+                        f"{path}: {entry.filename} is not a file; a release holds files only"
+                    )
+                # the others are unpacked whole, however much that is
+                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise Refused(
+                        f"{path}: {entry.filename} is compressed as {entry.compress_type}, "
+                        f"expected deflated or stored. Fix: pack it anew"
+                    )
+                if re.match(wanted, entry.filename):
+                    with packed.open(entry) as handle:
+                        content = b"".join(iter(lambda: handle.read(PIECE), b""))
+                    found[entry.filename] = (content, bool(mode & 0o100))
     return found
 
 
-def from_tar(path: str) -> Files:
+class BoundedTar(tarfile.TarFile):
+    """A tar archive that is read no further than a source may be large."""
+
+    @classmethod
+    def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> BoundedTar:
+        """Open what is behind any compression."""
+        file = open(name, "rb") if fileobj is None else fileobj  # noqa: SIM115 # it closes it
+        bounded: Any = Bounded(file, str(name), PIECE, MOST_UNPACKED)
+        opened_tar: BoundedTar = super().taropen(name, mode, bounded, **options)
+        return opened_tar
+
+
+def from_tar(path: str, allowance: Allowance) -> Files:
     """Return the files of a tar archive. Raises Refused for anything but files."""
     found: Files = {}
-    with tarfile.open(path) as packed:
+    try:
+        packed = BoundedTar.open(path)
+    except tarfile.ReadError as error:
+        raise Refused(
+            f"{path} is neither a directory nor a wheel, a tar or a zip archive"
+        ) from error
+    with packed:
         for member in packed:
+            allowance.take(member.size)
             if member.isdir():
                 continue
             handle = packed.extractfile(member) if member.isreg() else None
             if handle is None:
                 raise Refused(f"{path}: {member.name} is not a file; a release holds files only")
-            found[member.name] = (handle.read(), bool(member.mode & 0o100))
+            content = b"".join(iter(lambda: handle.read(PIECE), b""))  # noqa: B023
+            found[member.name] = (content, bool(member.mode & 0o100))
+    return found
+
+
+def checked(path: str, found: Files) -> Files:
+    """Return the files of an archive, whose names can be names below a directory."""
+    for name in found:
+        fault = fault_of_member(name)
+        if fault:
+            raise Refused(f"{path}: {name} {fault}")
     return found
 
 
 def from_archive(path: str) -> Files:
     """Return the files of an archive; one directory that holds everything is cut off."""
-    if zipfile.is_zipfile(path):
-        found = from_zip(path)
-    elif tarfile.is_tarfile(path):
-        found = from_tar(path)
-    else:
-        raise Refused(f"{path} is neither a directory nor a wheel, a tar or a zip archive")
-    for name in found:
-        fault = fault_of_member(name)
-        if fault:
-            raise Refused(f"{path}: {name} {fault}")
-    files = without_common_directory(found)
+    allowance = Allowance(path)
+    with opened(path):
+        read = from_zip if zipfile.is_zipfile(path) else from_tar
+        files = without_common_directory(checked(path, read(path, allowance)))
+    directories = {str(parent) for name in files for parent in PurePosixPath(name).parents} | {"."}
+    for name in directories & set(files):
+        raise Refused(f"{path}: {name} is a file and a directory. Fix: pack it anew")
     return {name: content for name, content in files.items() if belongs_to_release(name)}
 
 
@@ -160,32 +209,29 @@ def from_wheel(path: str) -> tuple[Files, str]:
 
     What it asks for is a range of Python versions, empty when it does not say.
     """
-    held = from_zip(path)
-    found = {
-        WHEEL_DATA.sub("", name): content
-        for name, content in held.items()
-        if WHEEL_DATA.match(name)
-    }
-    for name in found:
-        fault = fault_of_member(name)
-        if fault:
-            raise Refused(f"{path}: {name} {fault}")
-    metadata = [name for name in held if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
-    if len(metadata) != 1:
-        raise Refused(f"{path} is not a wheel: it has no METADATA")
-    with open(path, "rb") as handle:
-        found[os.path.basename(path)] = (handle.read(), False)
-    return found, email.message_from_bytes(held[metadata[0]][0]).get("Requires-Python", "")
+    allowance = Allowance(path)
+    with opened(path):
+        held = from_zip(path, allowance, f"{WHEEL_DATA}|{WHEEL_METADATA}")
+        found = checked(
+            path,
+            {
+                re.sub(WHEEL_DATA, "", name): content
+                for name, content in held.items()
+                if re.match(WHEEL_DATA, name)
+            },
+        )
+        metadata = [name for name in held if re.match(WHEEL_METADATA, name)]
+        if len(metadata) != 1:
+            raise Refused(f"{path} is not a wheel: it has no METADATA")
+        python = email.message_from_bytes(held[metadata[0]][0]).get("Requires-Python", "")
+    found[os.path.basename(path)] = content_of(path, allowance)
+    return found, str(python)
 
 
 def from_git(url: str, version: str | None) -> Files:
-    """Return the files of a ref of a git repository."""
-    with tempfile.TemporaryDirectory(prefix="kai-source-") as scratch:
-        git("init", "--quiet", scratch)
-        git("-C", scratch, "fetch", "--quiet", "--depth=1", "--", url, version or "HEAD")
-        # as in a checkout of the operator's, and not as archives are exported
-        git("-C", scratch, "checkout", "--quiet", "--detach", "FETCH_HEAD")
-        return from_directory(scratch, [])
+    """Return the files of a ref of a git repository. Raises Refused."""
+    with fetched(url, version or "HEAD") as (tree, names):
+        return files_of(tree, names, Allowance(url))
 
 
 def verify(path: str, checksum: str) -> None:
@@ -213,7 +259,7 @@ def requires_python(pyproject: bytes) -> str:
 
     try:
         return str(tomllib.loads(pyproject.decode()).get("project", {}).get("requires-python", ""))
-    except ValueError as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise Refused(f"pyproject.toml cannot be read: {error}") from error
 
 
@@ -231,8 +277,10 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
         files = from_git(source, version)
     elif os.path.isdir(source):
         files = from_directory(source, parameters["files"])
-    elif not os.path.isfile(source):
+    elif not os.path.exists(source):
         raise Refused(f"{source} does not exist on the machine that runs Ansible")
+    elif not os.path.isfile(source):
+        raise Refused(f"{source} is neither a directory nor a file")
     elif wheel:
         files, python = from_wheel(source)
     else:
@@ -244,9 +292,15 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
                 f"directory that holds it"
             )
         python = requires_python(files["pyproject.toml"][0])
+    for name, (content, _executable) in files.items():
+        if content.startswith(_LFS_POINTER):
+            raise Refused(
+                f"{source}: found a pointer of git-lfs as {name}, expected the file. Fix: run git "
+                f"lfs pull in a checkout, and name that as kai_install_source"
+            )
     if parameters["constraints"]:
-        with open(parameters["constraints"], "rb") as handle:
-            files[parameters["constraints_path"]] = (handle.read(), False)
+        given, _executable = content_of(parameters["constraints"], Allowance(source))
+        files[parameters["constraints_path"]] = (given, False)
     return files, {
         "requires_python": python,
         "wheel": wheel,
@@ -258,15 +312,16 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
 def pack(files: Files) -> bytes:
     """Return the files as a tar.gz whose bytes follow from names, content and x bits alone."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    # the fastest level: most runs only ask for the identifier
+    squeezed = gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0)
+    with squeezed, tarfile.open(fileobj=squeezed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted(files):
             content, executable = files[name]
             member = tarfile.TarInfo(name)
             member.size = len(content)
             member.mode = 0o755 if executable else 0o644
             archive.addfile(member, io.BytesIO(content))
-    # the fastest level: most runs only ask for the identifier
-    return gzip.compress(packed.getvalue(), compresslevel=1, mtime=0)
+    return packed.getvalue()
 
 
 def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,9 @@ _GIT_URL = re.compile(r"(https?://|ssh://|git://|file://|[^/@\s]+@[^/:\s]+:)\S+\
 _PASSWORD = re.compile(
     r"(?<=://)[^/\s]*:[^/\s]*(?=@)|(?<=http://)[^/\s]+(?=@)|(?<=https://)[^/\s]+(?=@)"
 )
+# of Linux; where a release is built the path is longer
+_LONGEST_NAME = 255
+_LONGEST_PATH = 1024
 # what a build leaves anywhere, and what a build or Kai's own installer leaves at the top
 _LEFT_OUT = re.compile(
     r"(.*/)?(\.git|__pycache__|[^/]*\.egg-info)(/.*)?|.*\.py[co]"
@@ -53,6 +56,13 @@ def fault_of_member(name: str) -> str | None:
         return "is absolute"
     if ".." in name.split("/"):
         return "leads out of the archive"
+    if "\0" in name:
+        return "has a NUL in it"
+    raw = name.encode(errors="surrogatepass")
+    if len(raw) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in raw.split(b"/")):
+        return (
+            f"is longer than a name can be ({_LONGEST_NAME} bytes, {_LONGEST_PATH} with its path)"
+        )
     return None
 
 

@@ -95,6 +95,15 @@ def test_g1_g2_g4_any_byte_that_changes_is_another_release(checkout: Path) -> No
     assert not changed()
 
 
+def test_a_pointer_of_git_lfs_is_not_taken_for_its_file(checkout: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (checkout / "src/kai/dist/app.js").write_text(pointer)
+    with pytest.raises(
+        Refused, match=r"a pointer of git-lfs as src/kai/dist/app\.js.*git lfs pull"
+    ):
+        read_source(asked(checkout))
+
+
 def test_an_explicit_list_says_what_belongs_to_a_release(checkout: Path) -> None:
     (checkout / "local.py").write_text("")
     patterns = ["pyproject.toml", "src", "templates", "*.py"]
@@ -254,17 +263,3 @@ def test_three_hosts_get_one_archive_that_is_private_and_does_not_stay(
     assert told["a"]["source"]["release"] != told["c"]["source"]["release"]
     assert {entry["mode"] for entry in told.values()} == {"0600"}
     assert list((tmp_path / "local").iterdir()) == []
-
-
-def test_what_a_checkout_says_of_itself_runs_nothing(checkout: Path, tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    hooks = tmp_path / "hooks"
-    hooks.mkdir()
-    (hooks / "post-checkout").write_text(f"#!/bin/sh\necho hook >>{ran}\n")
-    (hooks / "post-checkout").chmod(0o755)
-    git("config", "core.fsmonitor", f"echo monitor >>{ran}; false", cwd=checkout)
-    git("config", "core.hooksPath", str(hooks), cwd=checkout)
-    for source in (checkout, f"file://{checkout}"):
-        files, _ = read_source(asked(source))
-        assert set(files) == set(TREE)
-    assert not ran.exists()

@@ -1,0 +1,318 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What git knows of a source. Nothing that a source says of itself runs a program.
+
+Configuration, hooks and attributes of a checkout or a repository can name programs in so many ways
+that no list of them would be whole. So git is started here alone, always with a directory of its
+own as its repository: of a checkout it reads the index, of another repository what it fetches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from .source_limits import MOST_UNPACKED, Allowance, Refused, too_much
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READ_SECONDS = 120
+FETCH_SECONDS = 600
+# a server that sends nothing for so long is given up
+SILENT_SECONDS = 60
+MOST_OUTPUT = 16 << 20
+MOST_WORDS = 4096
+# a pack, and the files of one ref
+MOST_ON_DISK = 2 * MOST_UNPACKED
+_POLL_SECONDS = 0.5
+PROTOCOLS = "https:http:ssh:git:file"
+# how an operator reaches repositories; whatever else git takes from the environment is not meant
+# for this: GIT_DIR, which hooks have, names another repository, GIT_TRACE writes passwords down
+_OPERATORS = re.compile(
+    r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|PROXY_COMMAND|EXEC_PATH|SSL_\w+|HTTP_\w+"
+    r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+))"
+)
+_OPTIONS = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "submodule.recurse": "false",
+    "fetch.recurseSubmodules": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+}
+_DIRECTORY = "git"
+
+
+class Checkout(NamedTuple):
+    """Where git keeps what it knows of a work tree.
+
+    git: its own directory. shared: that of all work trees of the repository. top: the work tree.
+    """
+
+    git: str
+    shared: str
+    top: str
+
+
+def operators_environment() -> dict[str, str]:
+    """Return the operator's environment, without what would lead git elsewhere."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or _OPERATORS.fullmatch(name)
+    }
+
+
+class Git:
+    """Git, in a new directory that holds its repository. Each call raises Refused.
+
+    source: what it reads, for messages.
+    """
+
+    def __init__(self, scratch: str, source: str, object_format: str = "sha1") -> None:
+        self.scratch, self.source = scratch, source
+        self.directory = os.path.join(scratch, _DIRECTORY)
+        self.own = {
+            "GIT_DIR": self.directory,
+            "GIT_ALLOW_PROTOCOL": PROTOCOLS,
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ATTR_NOSYSTEM": "1",
+        }
+        self.inert = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            # git before 2.32 knows no GIT_CONFIG_GLOBAL
+            "HOME": scratch,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_DEFAULT_HASH": object_format,
+        }
+        os.makedirs(scratch, exist_ok=True)
+        self.run("init", "--quiet", "--template=")
+
+    def run(self, *arguments: str, cwd: str | None = None, **more: str) -> bytes:
+        """Return what a command prints that no configuration but ours has a say in.
+
+        more: variables of its environment.
+        """
+        return self._run(arguments, {**self.inert, **self.own, **more}, READ_SECONDS, cwd)
+
+    def fetch(self, url: str, version: str) -> None:
+        """Fetch a ref as the operator would, with the configuration and credentials of theirs."""
+        slow = {
+            "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+            "GIT_HTTP_LOW_SPEED_TIME": str(SILENT_SECONDS),
+        }
+        only = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules"]
+        environment = {**slow, **operators_environment(), **self.own}
+        self._run(["fetch", *only, "--", url, version], environment, FETCH_SECONDS)
+
+    def _run(
+        self,
+        arguments: list[str] | tuple[str, ...],
+        environment: dict[str, str],
+        seconds: int,
+        cwd: str | None = None,
+    ) -> bytes:
+        options = [part for pair in _OPTIONS.items() for part in ("-c", "=".join(pair))]
+        command = ["git", "--no-pager", *options, *arguments]
+        try:
+            # what takes too long has started others, which AnsibleModule would leave behind
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd or self.scratch,
+                env=environment,
+                # without a terminal nothing can ask there and wait
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            if error.filename != command[0]:
+                raise
+            raise Refused(
+                "git is not installed on the machine that runs Ansible. Fix: install it"
+            ) from error
+        with process:
+            try:
+                said, words = self._said(process, time.monotonic() + seconds)
+            except BaseException as error:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                if isinstance(error, TimeoutError):
+                    raise Refused(f"git {arguments[0]} did not end within {seconds} s") from error
+                raise
+        # some commands go on without what they could not read
+        if process.returncode != 0 or re.search(r"^(error|fatal): ", words, re.MULTILINE):
+            raise Refused(f"git failed: {words.strip()}")
+        return said
+
+    def _said(self, process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, str]:
+        """Return the output of a process that ends, and the end of its words.
+
+        Raises TimeoutError when it does not end, and Refused when it writes too much.
+        """
+        held = {process.stdout: bytearray(), process.stderr: bytearray()}
+        looked, too_large = 0.0, False
+        with selectors.DefaultSelector() as waiting:
+            for stream in held:
+                waiting.register(stream, selectors.EVENT_READ)  # type: ignore[arg-type]
+            while True:
+                # asked first: what it said before it ended can be read afterwards. What it has
+                # started may hold the other ends, as the master of ssh's connections does
+                ended = process.poll() is not None
+                ready = waiting.select(0 if ended else _POLL_SECONDS) if waiting.get_map() else []
+                for key, _event in ready:
+                    piece = os.read(key.fd, 65536)
+                    if not piece:
+                        waiting.unregister(key.fileobj)
+                    held[key.fileobj] += piece  # type: ignore[index]
+                del held[process.stderr][:-MOST_WORDS]
+                if not waiting.get_map():
+                    # it has closed its output, and ends or goes on
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(_POLL_SECONDS)
+                now = time.monotonic()
+                done = ended and not ready
+                if done or now - looked > _POLL_SECONDS:
+                    looked = now
+                    too_large = size_of(self.scratch) > MOST_ON_DISK
+                if too_large or len(held[process.stdout]) > MOST_OUTPUT:
+                    raise too_much(self.source)
+                if done:
+                    words = held[process.stderr].decode(errors="replace")
+                    return bytes(held[process.stdout]), words
+                if now > deadline:
+                    raise TimeoutError
+
+
+def size_of(directory: str) -> int:
+    """Return how much the files below a directory hold that others may remove meanwhile."""
+    size = 0
+    for parent, _directories, files in os.walk(directory):
+        for name in files:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_size
+    return size
+
+
+def checkout_of(path: str) -> Checkout | None:
+    """Return the checkout that a directory is or lies in, found as git does, None without one.
+
+    Raises Refused when what should be one cannot be read, or when another account has put it above
+    the directory: its index would choose what of that is read.
+    """
+    place = os.path.realpath(path)
+    accounts = {0, os.geteuid(), os.stat(place).st_uid}
+    while True:
+        marker = os.path.join(place, ".git")
+        if os.path.lexists(marker):
+            found = repository_at(marker, place)
+            status = os.stat(marker)
+            if found and place != os.path.realpath(path) and status.st_uid not in accounts:
+                raise Refused(
+                    f"{path}: found {marker}, which belongs to {owner_of(status.st_uid)}, expected "
+                    f"a checkout of your own. Fix: move {path} elsewhere"
+                )
+            if found:
+                return found
+            if place == os.path.realpath(path):
+                raise Refused(f"{marker} is not a repository of git. Fix: remove it, or clone anew")
+        if place == "/":
+            return None
+        place = os.path.dirname(place)
+
+
+def owner_of(uid: int) -> str:
+    """Return the name of an account, or its number when it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def repository_at(marker: str, top: str) -> Checkout | None:
+    """Return the checkout whose ``.git`` is given, None when that is none."""
+    directory = os.path.join(top, pointed_at(marker, "gitdir: ") or "")
+    directory = marker if os.path.isdir(marker) else directory
+    shared = os.path.join(directory, pointed_at(os.path.join(directory, "commondir"), "") or "")
+    if not os.path.lexists(os.path.join(directory, "HEAD")):
+        return None
+    return Checkout(directory, shared, top)
+
+
+def pointed_at(path: str, begins: str) -> str | None:
+    """Return what a file of one line says behind its beginning, None when it is not such a file."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as handle:
+        line = os.fsdecode(handle.read(MOST_WORDS)).rstrip("\n")
+    return line[len(begins) :] if line.startswith(begins) else None
+
+
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[str]:
+    """A directory for git that goes again."""
+    with tempfile.TemporaryDirectory(prefix="kai-source-") as scratch:
+        yield scratch
+
+
+def tracked(path: str) -> list[str] | None:
+    """Return what git tracks below a directory, None when that is nothing. Raises Refused."""
+    checkout = checkout_of(path)
+    if checkout is None:
+        return None
+    with scratch_directory() as scratch:
+        git = Git(scratch, path)
+        config = os.path.join(checkout.shared, "config")
+        asked = ["--file", config, "--no-includes", "--default=sha1", "extensions.objectformat"]
+        if os.path.isfile(config):
+            form = git.run("config", *asked).decode().strip()
+            git = Git(os.path.join(scratch, "other"), path, form) if form != "sha1" else git
+        for name in os.listdir(checkout.git):
+            # the index may be in two parts
+            if name.startswith("sharedindex."):
+                os.symlink(os.path.join(checkout.git, name), os.path.join(git.directory, name))
+        names = git.run(
+            *("ls-files", "-z"),
+            cwd=path,
+            GIT_WORK_TREE=checkout.top,
+            GIT_INDEX_FILE=os.path.join(checkout.git, "index"),
+            # an index that leaves directories out is filled from them
+            GIT_ALTERNATE_OBJECT_DIRECTORIES=os.path.join(checkout.shared, "objects"),
+        )
+    return list(dict.fromkeys(os.fsdecode(name) for name in names.split(b"\0") if name)) or None
+
+
+@contextlib.contextmanager
+def fetched(url: str, version: str) -> Iterator[tuple[str, list[str]]]:
+    """A directory with the files of a ref of a repository, and their names. Raises Refused."""
+    with scratch_directory() as scratch:
+        git = Git(scratch, url)
+        git.fetch(url, version)
+        listed = git.run("ls-tree", "-r", "-z", "--long", "--full-tree", "FETCH_HEAD")
+        allowance = Allowance(url)
+        names = []
+        for entry in listed.split(b"\0")[:-1]:
+            about, name = entry.split(b"\t", 1)
+            size = about.split()[3]
+            allowance.take(int(size) if size.isdigit() else 0)
+            names.append(os.fsdecode(name))
+        tree = os.path.join(scratch, "tree")
+        os.mkdir(tree)
+        # as in a checkout of the operator's, and not as archives are exported
+        checkout = ["checkout", "--quiet", "--detach", "--force", "FETCH_HEAD"]
+        git.run(*checkout, GIT_WORK_TREE=tree)
+        yield tree, names
