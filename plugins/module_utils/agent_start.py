@@ -15,7 +15,8 @@ import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from .bounded_program import MOST_BYTES, becoming
+from .bounded_program import LOOK_SECONDS, MOST_BYTES, becoming, kill_session, start_program
+from .processes import stopped_in
 from .programs import run_program
 
 if TYPE_CHECKING:
@@ -44,28 +45,29 @@ def fault_of_agent(
     """
     options: dict[str, Any] = {**becoming(account), "env": dict(environment), "cwd": "/"}
     with tempfile.TemporaryFile() as errors:
-        # nothing of an AnsibleModule can talk to a program
-        with subprocess.Popen(  # pylint: disable=ansible-bad-function
-            # the account itself has to enter the directory, which cwd would do as root; and env
-            # takes a program with = in its path for a variable, which nice does not
-            ["env", f"--chdir={agent['directory']}", "nice", "-n", "0", *agent["argv"]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            bufsize=0,
-            # without a terminal sudo refuses what the bot may not do, instead of asking
-            start_new_session=True,
-            **options,
-        ) as process:
-            try:
-                fault = _fault_of_life(process, agent, seconds)
-                if not fault and agent["say"]:
-                    fault = _fault_of_end(process, agent["kill"], options)
-            except (OSError, subprocess.TimeoutExpired) as error:
-                fault = str(error)
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+        process = None
+        try:
+            process = start_program(
+                # the account itself has to enter the directory, which cwd would do as root; and env
+                # takes a program with = in its path for a variable, which nice does not
+                ["env", f"--chdir={agent['directory']}", "nice", "-n", "0", *agent["argv"]],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                bufsize=0,
+                # without a terminal sudo refuses what the bot may not do, instead of asking
+                **options,
+            )
+            fault = _fault_of_life(process, agent, seconds)
+            if not fault and agent["say"]:
+                fault = _fault_of_end(process, agent["kill"], options)
+        except (OSError, subprocess.SubprocessError) as error:
+            fault = str(error)
+        finally:
+            if process:
+                kill_session(process)
+                for pipe in _pipes_of(process):
+                    pipe.close()
         if not fault:
             return ""
         size = errors.seek(0, os.SEEK_END)
@@ -95,8 +97,10 @@ def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], l
         else:
             stdin.close()
     deadline = time.monotonic() + limit
-    if _hears(stdout, agent["hear"] if agent["say"] else None, deadline):
+    if _hears(process, agent["hear"] if agent["say"] else None, deadline):
         return ""
+    if stopped_in(process.pid):
+        return "a signal stopped it"
     with contextlib.suppress(subprocess.TimeoutExpired):
         # what closed its output may still have its last breath to draw
         code = process.wait(max(deadline - time.monotonic(), 0))
@@ -106,19 +110,26 @@ def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], l
     return f"no {'answer' if agent['say'] else 'end'} within {limit:g} s"
 
 
-def _hears(output: IO[bytes], expected: Any, deadline: float) -> bool:
-    """Return whether a line has what is expected before the output ends or the time is up."""
+def _hears(process: subprocess.Popen[bytes], expected: Any, deadline: float) -> bool:
+    """Return whether a line has what is expected.
+
+    False when the output ends, the time is up, or somebody has stopped it.
+    """
+    output = _pipes_of(process)[1]
     rest = b""
-    while True:
+    while time.monotonic() < deadline:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([output], [], [], left)[0]:
-            return False
+        if not select.select([output], [], [], max(min(left, LOOK_SECONDS), 0))[0]:
+            if stopped_in(process.pid):
+                return False
+            continue
         piece = os.read(output.fileno(), MOST_BYTES)
         if not piece:
             return False
         *lines, rest = (rest[-LINE_BYTES:] + piece).split(b"\n")
         if expected is not None and any(has(_document(line), expected) for line in lines):
             return True
+    return False
 
 
 def _document(line: bytes) -> Any:

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 from typing import TYPE_CHECKING, Any
 
 from .accounts import refuse_alias_of_root
+from .child_process import ChildProcess
 
 if TYPE_CHECKING:
     import pwd
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     Question = Callable[[], Any]
 
 ANSWER_SECONDS = 10.0
+# whoever has stopped one process, or mounted one file system that hangs, does so with the next
+_LESS_PATIENCE = 10
 MOST_LINKS = 40
 
 
@@ -62,45 +63,46 @@ def ask_each(
     process was ended, or the account is one that nothing runs as.
     """
     answers: list[Any] = []
+    silent = set()
     while len(answers) < len(asked):
-        answers += _answers(asked[len(answers) :], seconds)
+        rest = asked[len(answers) :]
+        limits = [
+            seconds / _LESS_PATIENCE if account and account.pw_name in silent else seconds
+            for account, _question in rest
+        ]
+        answers += _answers(rest, limits)
+        account = asked[len(answers) - 1][0]
+        if answers[-1] is UNANSWERED and account:
+            silent.add(account.pw_name)
     return answers
 
 
 def _answers(
-    asked: Sequence[tuple[pwd.struct_passwd | None, Question]], seconds: float
+    asked: Sequence[tuple[pwd.struct_passwd | None, Question]], limits: Sequence[float]
 ) -> list[Any]:
     """Return the answers up to the first question that has none, that one included."""
     if not hasattr(os, "setresuid"):
         # who has become an account stays it
         names = [account and account.pw_name for account, _question in asked]
         asked = asked[: _run_length(names)]
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            privileged, now = os.geteuid() == 0, None
-            for account, question in asked:
-                if privileged and account != now:
-                    _become(account)
-                    now = account
-                os.write(writing, json.dumps(question()).encode() + b"\n")
-        finally:
-            os._exit(0)
-    os.close(writing)
+
+    def work(writing: int) -> None:
+        privileged, now = os.geteuid() == 0, None
+        for account, question in asked:
+            if privileged and account != now:
+                _become(account)
+                now = account
+            os.write(writing, json.dumps(question()).encode() + b"\n")
+
+    child = ChildProcess(work)
     try:
-        lines, in_time = _lines(reading, len(asked), seconds)
+        lines, in_time = _lines(child, len(asked), limits)
     finally:
-        os.close(reading)
+        child.end()
     answers = [json.loads(line) for line in lines]
-    if not in_time:
-        # a process that waits for a file system may not even end by this, so nobody waits for it
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, os.WNOHANG)
-        return [*answers, UNANSWERED]
-    os.waitpid(child, 0)
-    return answers if len(answers) == len(asked) else [*answers, FAILED]
+    if len(answers) == len(asked):
+        return answers
+    return [*answers, FAILED if in_time else UNANSWERED]
 
 
 def _run_length(names: Sequence[str | None]) -> int:
@@ -133,15 +135,13 @@ def _become(account: pwd.struct_passwd | None) -> None:
         os.setuid(uid)
 
 
-def _lines(descriptor: int, most: int, seconds: float) -> tuple[list[bytes], bool]:
+def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[list[bytes], bool]:
     """Return whole lines, and whether the writer was done or gone before a wait took too long."""
     text = b""
     while text.count(b"\n") < most:
-        if not select.select([descriptor], [], [], seconds)[0]:
-            return text.split(b"\n")[:-1], False
-        piece = os.read(descriptor, 65536)
+        piece = child.read(limits[text.count(b"\n")])
         if not piece:
-            break
+            return text.split(b"\n")[:-1], piece is not None
         text += piece
     return text.split(b"\n")[:-1], True
 

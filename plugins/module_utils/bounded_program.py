@@ -10,10 +10,12 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from .accounts import refuse_alias_of_root
+from .processes import stopped_in
 
 if TYPE_CHECKING:
     import pwd
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 65536
 _POLL_SECONDS = 0.1
+_START_SECONDS = 10
+_END_SECONDS = 5
+# how often to look whether somebody has stopped what should say something
+LOOK_SECONDS = 2.0
 
 
 def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
@@ -37,6 +43,52 @@ def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
         "group": account.pw_gid,
         "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
     }
+
+
+def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, without a terminal into which it could type.
+
+    options: those of subprocess.Popen. Raises OSError when it cannot be started. Popen itself waits
+    until the program is loaded, and whoever it runs as may stop it before, or have it on a file
+    system that does not answer.
+    """
+    found: list[Any] = []
+    late = threading.Event()
+
+    def start() -> None:
+        try:
+            # nothing of an AnsibleModule ends a program that takes too long, or all that it started
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
+                command, start_new_session=True, **options
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            found.append(error)
+            return
+        found.append(process)
+        if late.is_set():
+            kill_session(process)
+
+    thread = threading.Thread(target=start, daemon=True)
+    thread.start()
+    thread.join(_START_SECONDS)
+    if not found:
+        late.set()
+        raise TimeoutError(f"{command[0]} does not start within {_START_SECONDS} s")
+    if isinstance(found[0], Exception):
+        raise found[0]
+    process: subprocess.Popen[bytes] = found[0]
+    return process
+
+
+def kill_session(process: subprocess.Popen[Any]) -> None:
+    """Kill a program that was started in a session of its own, with whatever is in its group.
+
+    One that waits for a file system may not even end by that, so it is left after a while.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_END_SECONDS)
 
 
 class Started:
@@ -58,19 +110,16 @@ class Started:
         self.deadline = time.monotonic() + seconds
         self.reading, writing = os.pipe()
         try:
-            # nothing of an AnsibleModule ends a program that takes too long, or all that it started
-            self.process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+            self.process = start_program(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if errors else writing,
                 stderr=writing if errors else subprocess.DEVNULL,
                 cwd="/",
                 env=dict(environment),
-                # a session of its own has no terminal into which it could type
-                start_new_session=True,
                 **(becoming(account) if account else {}),
             )
-        except OSError:
+        except (OSError, subprocess.SubprocessError):
             os.close(self.reading)
             raise
         finally:
@@ -87,9 +136,7 @@ class Started:
             code = self.process.poll()
         finally:
             os.close(self.reading)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            kill_session(self.process)
         return code, said.decode("utf-8", "replace")
 
 
@@ -106,11 +153,12 @@ def run_bounded(
 
 
 def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """Return the first bytes of a pipe once the process has ended, or the time is up.
+    """Return the first bytes of a pipe once the process has ended or is stopped, or the time is up.
 
     What comes after them is read as well, as the process would wait for that.
     """
     said = b""
+    look = time.monotonic() + LOOK_SECONDS
     while True:
         # asked first: what it said before it ended can be read afterwards
         ended = process.poll() is not None
@@ -120,6 +168,10 @@ def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) 
         # somebody else may hold the other end, and talk for ever
         if time.monotonic() > deadline or (ended and (not piece or len(said) == MOST_BYTES)):
             return said
+        if time.monotonic() > look:
+            if stopped_in(process.pid):
+                return said
+            look = time.monotonic() + LOOK_SECONDS
         if ready and not piece and not ended:
             _wait(process, deadline)
 

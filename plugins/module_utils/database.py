@@ -4,9 +4,10 @@
 """A snapshot of the bot's database, and its way back.
 
 The directory of the database belongs to the service user, who can put links there and change them
-at any moment. So whatever is done in it is done as the service user, whose own rights are all that
-a link could abuse; SQLite as root would also follow the links of the files that it keeps beside a
-database, and a damaged database would be parsed by root.
+at any moment. So it is read as the service user, whose own rights are all that a link could abuse;
+SQLite as root would also follow the links of the files that it keeps beside a database, and a
+damaged database would be parsed by root. It is exchanged by root, for the service user could stop
+its own processes in the middle, by names in a directory that is open, which follows no link.
 """
 
 from __future__ import annotations
@@ -14,26 +15,35 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import select
 import shutil
-import signal
 import sqlite3
 import stat
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .accounts import refuse_alias_of_root
+from .child_process import ChildProcess
+from .planted import Refused as Planted
 from .root_files import Refused, remove_file
+from .user_tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # SQLite keeps what is not in the main file yet in files beside it
 _COMPANIONS = ("-wal", "-shm", "-journal")
 # what SQLite says of SQLITE_FULL
 _NO_ROOM = "database or disk is full"
+# what SQLite says of SQLITE_BUSY
+_LOCKED = "database is locked"
+_STOPPED = "the process that reads it was stopped or killed"
 _LIMIT_SECONDS = 600
 _BUSY_SECONDS = 30
+_PIECE = 1 << 20
+
+
+class Held(Refused):
+    """A database that a process of the service user keeps from being read."""
 
 
 def has_content(path: str) -> bool:
@@ -56,7 +66,8 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     copy: a new file in a directory of root's own.
     account: the service user, as whom the database is read and the copy is checked.
     scratch_parent: a directory of root's own that the account can pass through.
-    Raises Refused when the database is damaged or cannot be read, and without room for the copy.
+    Raises Refused when the database is damaged or cannot be read, and without room for the copy;
+    Held when a process of the account is in the way.
     """
     entry = pwd.getpwnam(account)
     # always the same name, so that the next run removes what a killed one left
@@ -73,7 +84,7 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
                 f"df -h {scratch_parent} shows how much there is, and run this again"
             )
         if fault:
-            raise Refused(
+            raise (Held if fault in (_LOCKED, _STOPPED) else Refused)(
                 f"{path} cannot be kept ({fault}), so nothing is switched. Repair it, or move it "
                 f"away and let the bot begin a new one, and run this again"
             )
@@ -87,7 +98,9 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
             remove_file(unfinished)
             target = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(target, "wb") as writing:
-                shutil.copyfileobj(reading, writing)
+                # the account may extend it for as long as it is read
+                for start in range(0, status.st_size, _PIECE):
+                    writing.write(reading.read(min(_PIECE, status.st_size - start)))
                 writing.flush()
                 os.fsync(target)
         os.rename(unfinished, copy)
@@ -99,46 +112,57 @@ def exchange(path: str, copy: str, account: str, suffix: str) -> None:
     """Put a copy in the place of a database, which is kept beside it. The bot must not run.
 
     The former one becomes kai.db<suffix>, and what SQLite kept beside it kai.db<suffix>-wal and so
-    on, where SQLite finds it.
-    Raises Refused when the account cannot do that.
+    on, where SQLite finds it. account: who owns the copy then.
+    Raises Refused when that cannot be done.
     """
-
-    def do() -> None:
-        mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o600
+    entry = pwd.getpwnam(account)
+    with open(copy, "rb") as reading, _directory_of(path, "replaced") as (parent, name):
+        former = _status_of(parent, name)
+        mode = stat.S_IMODE(former.st_mode) if former else 0o600
         # the main file last: once it is away, nothing beside its place belongs to it any more
         for companion in (*_COMPANIONS, ""):
-            _rename(path + companion, path + suffix + companion)
-        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            _rename(parent, name + companion, name + suffix + companion)
+        _remove(parent, f"{name}.new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        target = os.open(f"{name}.new", flags, 0o600, dir_fd=parent)
         with os.fdopen(target, "wb") as writing:
             shutil.copyfileobj(reading, writing)
             writing.flush()
+            os.fchown(target, entry.pw_uid, entry.pw_gid)
             os.fchmod(target, mode)
             os.fsync(target)
-
-    # root alone may read the copy
-    with open(copy, "rb") as reading:
-        fault = _as_account(pwd.getpwnam(account), do)
-    if fault:
-        raise Refused(f"{path} cannot be replaced: {fault}")
+        os.rename(f"{name}.new", name, src_dir_fd=parent, dst_dir_fd=parent)
+        os.fsync(parent)
 
 
-def exchange_back(path: str, account: str, suffix: str) -> None:
+def exchange_back(path: str, suffix: str) -> None:
     """Undo ``exchange``, or an interrupted one, or finish an interrupted call of this.
 
-    Raises Refused when the account cannot do that.
+    Raises Refused when that cannot be done.
     """
-
-    def do() -> None:
-        if os.path.lexists(path + suffix):
-            for companion in _COMPANIONS:
-                remove_file(path + companion)
+    with _directory_of(path, "brought back") as (parent, name):
+        if _status_of(parent, name + suffix):
+            for companion in (*_COMPANIONS, ".new"):
+                _remove(parent, name + companion)
         # the main file first, for the same reason
         for companion in ("", *_COMPANIONS):
-            _rename(path + suffix + companion, path + companion)
+            _rename(parent, name + suffix + companion, name + companion)
+        os.fsync(parent)
 
-    fault = _as_account(pwd.getpwnam(account), do)
-    if fault:
-        raise Refused(f"{path} cannot be brought back: {fault}")
+
+@contextlib.contextmanager
+def _directory_of(path: str, done: str) -> Iterator[tuple[int, str]]:
+    """Yield a descriptor of the directory of a database, and the database's name in it."""
+    try:
+        opened = Tree(None, dry=True).open_parent(path)
+        if opened is None:
+            raise Refused(f"{path} cannot be {done}: its directory is gone")
+        try:
+            yield opened[:2]
+        finally:
+            os.close(opened[0])
+    except (OSError, Planted) as error:
+        raise Refused(f"{path} cannot be {done}: {error}") from error
 
 
 def _copy_and_check(path: str, copy: str) -> None:
@@ -165,14 +189,10 @@ def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
     Raises PermissionError for an account that is root under another name.
     """
     refuse_alias_of_root(account)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
+
+    def become_and_work(writing: int) -> None:
         fault = "an error that is not known"
         try:
-            os.close(reading)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(_LIMIT_SECONDS)
             os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
             os.setgid(account.pw_gid)
             os.setuid(account.pw_uid)
@@ -182,18 +202,32 @@ def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
         except (OSError, sqlite3.Error) as error:
             fault = str(error) or type(error).__name__
         finally:
-            os.write(writing, fault.encode("utf-8", "replace"))
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, encoding="utf-8", errors="replace") as said:
-        # the account may stop its process, which then hears no alarm either
-        if not select.select([reading], [], [], _LIMIT_SECONDS)[0]:
-            os.kill(child, signal.SIGKILL)
-        fault = said.read()
-    status = os.waitpid(child, 0)[1]
-    return fault or ("" if status == 0 else f"no end within {_LIMIT_SECONDS} s")
+            os.write(writing, b"+" + fault.encode("utf-8", "replace"))
+
+    child = ChildProcess(become_and_work)
+    try:
+        said = child.read(_LIMIT_SECONDS)
+    finally:
+        child.end()
+    if said:
+        return said[1:].decode("utf-8", "replace")
+    if said is None and not child.stopped:
+        return f"no end within {_LIMIT_SECONDS} s"
+    return _STOPPED
 
 
-def _rename(path: str, other: str) -> None:
+def _status_of(parent: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _rename(parent: int, name: str, other: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        os.rename(path, other)
+        os.rename(name, other, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def _remove(parent: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=parent)

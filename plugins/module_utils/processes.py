@@ -21,6 +21,19 @@ ESTABLISHED = "01"
 LISTENING = "0A"
 
 
+def _fields(pid: int) -> list[str]:
+    """Return what the kernel tells of a process from its state on (proc(5)), nothing without one.
+
+    State, parent, group and session come first; when it started is the twentieth.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as handle:
+            # the name of the program is in parentheses, and may hold any of them itself
+            return handle.read().rpartition(b")")[2].decode().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def started(pid: int) -> str | None:
     """Return when a process started, None when there is none.
 
@@ -30,18 +43,16 @@ def started(pid: int) -> str | None:
     """
     if not os.path.exists("/proc/self/stat"):
         return _started_of_ps(pid)
+    fields = _fields(pid)
+    if fields:
+        return fields[19]
     try:
-        with open(f"/proc/{pid}/stat", "rb") as handle:
-            # the name of the program is in parentheses, and may hold any of them itself
-            return handle.read().rpartition(b")")[2].split()[19].decode()
-    except (FileNotFoundError, ProcessLookupError) as error:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass
-        raise PermissionError(errno.EPERM, "a process that is hidden", f"/proc/{pid}") from error
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    raise PermissionError(errno.EPERM, "a process that is hidden", f"/proc/{pid}")
 
 
 def _started_of_ps(pid: int) -> str | None:
@@ -54,11 +65,27 @@ def ancestors(pid: int) -> Iterator[int]:
     """Yield a process and those that it came from, as far as they are in the same /proc."""
     while pid:
         yield pid
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as handle:
-                pid = int(handle.read().rpartition(b")")[2].split()[1])
-        except OSError:
-            return
+        fields = _fields(pid)
+        pid = int(fields[1]) if fields else 0
+
+
+def all_pids() -> list[int]:
+    """Return every process that can be seen, none where there is no /proc."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except FileNotFoundError:
+        return []
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether a signal has stopped a process, which then does nothing until another one."""
+    return _fields(pid)[:1] == ["T"]
+
+
+def stopped_in(session: int) -> bool:
+    """Return whether a signal has stopped a process of a session."""
+    found = map(_fields, all_pids())
+    return any(fields[0] == "T" and fields[3] == str(session) for fields in found if fields)
 
 
 def environment_of(pid: int) -> dict[str, str]:
@@ -126,10 +153,10 @@ def strangers(port: int, main_pid: int, control_group: str) -> list[Listener]:
     root may not see which process holds a socket, but always whose it is.
     """
     wanted = {f"socket:[{inode}]": uid for inode, uid in sockets(LISTENING, port).items()}
-    own = _uid_of(main_pid) if main_pid else None
+    own = uid_of(main_pid) if main_pid else None
     # the service most likely holds them all, and then nobody else has to be looked at
     suspects = [main_pid] if main_pid else []
-    suspects += [int(name) for name in os.listdir("/proc") if name.isdigit()] if wanted else []
+    suspects += all_pids() if wanted else []
     found = []
     for pid in suspects:
         held = wanted.keys() & set(_descriptors(pid)) if wanted else set()
@@ -161,10 +188,13 @@ def command_of(pid: int) -> str:
         return ""
 
 
-def _uid_of(pid: int) -> int | None:
+def uid_of(pid: int) -> int | None:
+    """Return the UID that a process has as its real one, None when it is gone."""
     try:
-        return os.stat(f"/proc/{pid}").st_uid
-    except OSError:
+        # the directory of one that may not be looked into is root's
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as handle:
+            return next(int(line.split()[1]) for line in handle if line.startswith("Uid:"))
+    except (OSError, StopIteration):
         return None
 
 

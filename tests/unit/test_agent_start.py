@@ -81,6 +81,20 @@ def test_an_agent_that_hangs(tmp_path: Path, script: str) -> None:
     assert fault(tmp_path, script, seconds=0.5) == "no answer within 0.5 s"
 
 
+STOPS = "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+
+
+@pytest.mark.parametrize("say", ['{"id": 1}', ""])
+def test_an_agent_that_somebody_stops_is_not_waited_for(tmp_path: Path, say: str) -> None:
+    # longer than any test
+    assert fault(tmp_path, STOPS, say, seconds=3600) == "a signal stopped it"
+
+
+def test_an_agent_that_is_stopped_while_it_is_ended(tmp_path: Path) -> None:
+    stops = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), 19))\n"
+    assert fault(tmp_path, "import os\n" + stops + ANSWERS + STAYS) == ""
+
+
 def test_a_place_that_cannot_be_entered_and_a_program_that_is_not_there(tmp_path: Path) -> None:
     assert "cannot change directory" in fault(tmp_path / "none", ANSWERS)
     agent = {"argv": ["no-such-agent"], "directory": "/", "kill": [], "say": "", "hear": {}}

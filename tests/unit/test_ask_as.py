@@ -1,10 +1,13 @@
 """Questions that another process asks."""
 
+import fcntl
 import os
 import pwd
+import signal
+import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,55 @@ def test_a_question_that_hangs_or_fails_takes_no_other_with_it() -> None:
     )
     assert answers == [1, UNANSWERED, [2], FAILED, None]
     assert ask_as(None, []) == []
+
+
+# longer than any test; a child that is waited for makes the test hang
+LONG = 3600.0
+
+
+def test_one_that_is_stopped_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped() -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    assert ask_as(None, [lambda: 1, stopped, lambda: 2], LONG) == [1, UNANSWERED, 2]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    # after its last answer it has nothing to do but to end
+    leave = os._exit
+
+    def stop_and_leave(code: int) -> None:
+        stopped()
+        leave(code)
+
+    monkeypatch.setattr(os, "_exit", stop_and_leave)
+    assert ask_as(None, [lambda: 1], LONG) == [1]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_who_does_not_answer_is_given_less_time_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = sys.modules[ask_each.__module__]
+    given = []
+
+    def nobody_answers(_asked: object, limits: Sequence[float]) -> list[object]:
+        given.append(list(limits))
+        return [UNANSWERED]
+
+    monkeypatch.setattr(rules, "_answers", nobody_answers)
+    me = pwd.getpwuid(os.getuid())
+    assert ask_each([(me, os.getpid), (None, os.getpid), (me, os.getpid)], 10) == [UNANSWERED] * 3
+    # a file system that hangs is no reason to think less of the next one that root looks at
+    assert given == [[10, 10, 10], [10, 1], [1]]
+
+
+def test_nothing_of_this_process_is_open_in_one_that_asks(tmp_path: Path) -> None:
+    with open(tmp_path / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        [names] = ask_as(None, [lambda: os.listdir("/proc/self/fd")])
+        [where] = ask_as(None, [lambda: [os.readlink(f"/proc/self/fd/{n}") for n in (0, 1, 2)]])
+    # the fourth is that of the directory itself
+    assert sorted(names) == ["0", "1", "2", "3", "4"]
+    assert where == ["/dev/null"] * 3
 
 
 def test_a_long_answer_arrives_whole() -> None:

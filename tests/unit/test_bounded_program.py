@@ -1,10 +1,13 @@
 """A program of others gets so much time and so much room."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from kai_ansible.rules import bounded_program
 from kai_ansible.rules.bounded_program import MOST_BYTES, run_bounded
 
 # longer than any test; a program that is waited for makes the test hang
@@ -46,6 +49,30 @@ def test_one_that_does_not_end_is_ended(script: str) -> None:
     code, said = python(script, 0.5)
     assert code is None
     assert len(said) <= MOST_BYTES
+
+
+STOPS = "import os, signal; print('before', flush=True); os.kill({whom}, signal.SIGSTOP)"
+
+
+def test_one_that_is_stopped_is_ended_at_once() -> None:
+    assert python(STOPS.format(whom="os.getpid()")) == (None, "before\n")
+    # or something of what it has started
+    script = "import os, time\nif os.fork() == 0:\n    {stops}\ntime.sleep(3600)"
+    script = script.format(stops=STOPS.format(whom="os.getpid()"))
+    assert python(script) == (None, "before\n")
+
+
+def test_one_that_is_stopped_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_program, "_START_SECONDS", 0.5)
+    reading, writing = os.pipe()
+
+    def stop() -> None:
+        os.write(writing, str(os.getpid()).encode())
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    with pytest.raises(TimeoutError, match=r"does not start within 0\.5 s"):
+        bounded_program.start_program(["true"], preexec_fn=stop)
+    os.kill(int(os.read(reading, 20)), signal.SIGKILL)
 
 
 def test_what_it_leaves_behind_is_not_waited_for_and_ends_with_it(tmp_path: Path) -> None:

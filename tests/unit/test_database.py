@@ -8,6 +8,7 @@ import os
 import pwd
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -144,10 +145,10 @@ def test_an_exchange_that_is_cut_short_anywhere_can_be_undone(
             assert said(path.with_name(path.name + SUFFIX)) == ["now"]
             # what the bot left beside the one that goes away
             path.with_name("kai.db-wal").write_bytes(b"another one's")
-        database.exchange_back(str(path), ACCOUNT, SUFFIX)
+        database.exchange_back(str(path), SUFFIX)
         assert path.read_bytes() == before
         assert path.with_name("kai.db-wal").read_bytes() == b""
-        database.exchange_back(str(path), ACCOUNT, SUFFIX)
+        database.exchange_back(str(path), SUFFIX)
         assert path.read_bytes() == before
         if ended:
             assert number > 3, "the steps were not counted"
@@ -157,14 +158,16 @@ def test_an_exchange_that_is_cut_short_anywhere_can_be_undone(
 def test_X3_an_account_that_stops_its_process_stops_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(database, "_LIMIT_SECONDS", 1)
     # only root may do that
     monkeypatch.setattr(os, "setgroups", lambda groups: None)
-
-    def stop() -> None:
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-    assert AS_ACCOUNT(pwd.getpwnam(ACCOUNT), stop) == "no end within 1 s"
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        fault = AS_ACCOUNT(
+            pwd.getpwnam(ACCOUNT), lambda number=number: os.kill(os.getpid(), number)
+        )
+        assert fault == "the process that reads it was stopped or killed"
+    monkeypatch.setattr(database, "_LIMIT_SECONDS", 0.2)
+    fault = AS_ACCOUNT(pwd.getpwnam(ACCOUNT), threading.Event().wait)
+    assert fault == "no end within 0.2 s"
 
 
 @pytest.mark.parametrize("name", ["", "-wal", "-journal"])

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A child process that becomes another account, which may then stop or kill it at any moment.
+
+Nothing waits for such a child without a limit.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PIECE = 65536
+_POLL_SECONDS = 0.1
+# the kernel ends a killed process at once, unless it waits for a file system
+_END_SECONDS = 2.0
+_MOST_FILES = 65536
+
+
+class ChildProcess:
+    """A forked process that does some work and writes what it found into a pipe."""
+
+    def __init__(self, work: Callable[[int], None]) -> None:
+        """Start the work. work: gets the descriptor to write to, and nothing else is open."""
+        reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                _keep_only(writing)
+                work(3)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        self.reading = reading
+        self.status: int | None = None
+        self.stopped = False
+
+    def read(self, seconds: float) -> bytes | None:
+        """Return the next piece of what it wrote, empty at the end.
+
+        None when nothing came in time, or when the child was stopped.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            if select.select([self.reading], [], [], max(min(left, _POLL_SECONDS), 0))[0]:
+                return os.read(self.reading, _PIECE)
+            self._look()
+            if left <= 0 or self.stopped:
+                return None
+
+    def end(self) -> int | None:
+        """Kill it; return its status as ``os.waitpid`` tells it, None when it cannot be ended."""
+        os.close(self.reading)
+        deadline = time.monotonic() + _END_SECONDS
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+        while self.status is None and time.monotonic() < deadline:
+            self._look()
+            time.sleep(0 if self.status is not None else 0.005)
+        return self.status
+
+    def _look(self) -> None:
+        if self.status is not None:
+            return
+        pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+        if pid and os.WIFSTOPPED(status):
+            self.stopped = True
+        elif pid:
+            self.status = status
+
+
+def _keep_only(writing: int) -> None:
+    """Leave nothing open but a descriptor, which becomes 3.
+
+    A child that somebody stops would keep a lock held, and the output of this process open, for
+    whose end Ansible waits.
+    """
+    os.dup2(writing, 3)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    os.closerange(4, _MOST_FILES if most == resource.RLIM_INFINITY else most)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    os.close(nowhere)
