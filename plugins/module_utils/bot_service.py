@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _ASK_SECONDS = 20
 _ACT_SECONDS = 180
+# what the bot has started gets so long once the bot itself has ended, and the bot so long to end
+_LEFT_SECONDS = 5
+_STOP_SECONDS = 25
 _ANSWER_SECONDS = 5
 _MOST_BYTES = 4096
 _PROPERTIES = (
@@ -40,7 +43,11 @@ def unit_state(unit: str) -> dict[str, str]:
     Raises OSError when systemd does not answer: a unit of which nothing is known may well run.
     """
     command = ["systemctl", "show", f"{unit}.service", "--property=" + ",".join(_PROPERTIES)]
-    shown = run_program(command, timeout=_ASK_SECONDS)
+    try:
+        shown = run_program(command, timeout=_ASK_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        said = f"systemctl show did not end within {_ASK_SECONDS} s"
+        raise OSError(errno.ETIMEDOUT, said, f"{unit}.service") from error
     state = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
     if shown.returncode != 0 or "ActiveState" not in state:
         said = shown.stderr.strip() or "no ActiveState"
@@ -69,6 +76,40 @@ def systemctl(*arguments: str) -> None:
         raise Refused(f"{' '.join(command)} failed: {ended.stderr.strip()}")
 
 
+def control(verb: str, unit: str) -> None:
+    """Stop or restart a unit. Raises Refused with systemd's words when that cannot be done.
+
+    An agent that ignores the signal to end, or a bot that hangs, is killed: with what systemd does
+    by itself either keeps the bot away for another minute and a half.
+    """
+    command = ["systemctl", verb, f"{unit}.service"]
+    # nothing of an AnsibleModule can do something else meanwhile
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        for seconds, patient in ((_LEFT_SECONDS, True), (_STOP_SECONDS, False)):
+            if _has_ended(process, seconds):
+                break
+            state = unit_state(unit)
+            is_left = state.get("MainPID", "0") == "0" or not patient
+            if state.get("ActiveState") == "deactivating" and is_left:
+                systemctl("kill", "--signal=KILL", f"{unit}.service")
+        if not _has_ended(process, _ACT_SECONDS):
+            process.kill()
+            raise Refused(f"{' '.join(command)} did not end within {_ACT_SECONDS} s")
+        said = process.stderr.read().decode("utf-8", "replace").strip() if process.stderr else ""
+        if process.returncode != 0:
+            raise Refused(f"{' '.join(command)} failed: {said}")
+
+
+def _has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def journal_of(invocations: Iterable[str], lines: int, *arguments: str) -> str:
     """Return the end of what a unit, and systemd about it, logged since it was started.
 
@@ -78,19 +119,19 @@ def journal_of(invocations: Iterable[str], lines: int, *arguments: str) -> str:
     ids = sorted(invocations)
     if not ids:
         return ""
-    shown = run_program(
-        [
-            "journalctl",
-            f"--lines={lines}",
-            "--no-pager",
-            *(arguments or ["--output=cat"]),
-            *(f"_SYSTEMD_INVOCATION_ID={one}" for one in ids),
-            "+",
-            *(f"INVOCATION_ID={one}" for one in ids),
-        ],
-        timeout=_ASK_SECONDS,
-    )
-    return str(shown.stdout).strip()
+    command = [
+        "journalctl",
+        f"--lines={lines}",
+        "--no-pager",
+        *(arguments or ["--output=cat"]),
+        *(f"_SYSTEMD_INVOCATION_ID={one}" for one in ids),
+        "+",
+        *(f"INVOCATION_ID={one}" for one in ids),
+    ]
+    try:
+        return str(run_program(command, _ASK_SECONDS).stdout).strip()
+    except subprocess.TimeoutExpired:
+        return f"journalctl did not end within {_ASK_SECONDS} s"
 
 
 def deployed_env(path: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ import grp
 import os
 import pwd
 import re
+import secrets
 import shutil
 import stat
 import tarfile
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import planted
 from .backup_archive import CONFIG, DATA, DEEPEST, Source, read_archive
+from .left_processes import end_processes
 from .removal import remove_everything
 from .root_files import FileState, Refused, keep, sync_directory
 from .root_places import refuse_places
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _FORMER = "former"
+_GOING = ".going-"
+_TRIES = 3
 
 
 class Place:
@@ -57,8 +61,8 @@ class Place:
         self.remove()
         os.mkdir(self.path, 0o700)
 
-    def remove(self) -> None:
-        """Remove it with everything in it; absent is fine.
+    def remove(self) -> list[str]:
+        """Remove it with everything in it, as ``discard`` does; absent is fine.
 
         Raises Refused when the former data lies there: a restore is neither proven nor taken back.
         """
@@ -67,21 +71,43 @@ class Place:
                 f"{self.former} has the former data of a restore that was cut short. "
                 "Restore again, or run kai-ansible install or rollback"
             )
-        self.discard()
+        return self.discard()
 
-    def discard(self) -> None:
-        """Remove it with everything in it, the former data included, which nobody needs."""
-        try:
-            device = os.lstat(self.path).st_dev
-        except FileNotFoundError:
-            return
-        parent = os.open(self.parent, DIRECTORY)
-        try:
-            remove_everything(parent, self.path, device)
-        except planted.Refused as error:
-            raise Refused(str(error)) from error
-        finally:
-            os.close(parent)
+    def discard(self) -> list[str]:
+        """Remove it with everything in it, the former data included, which nobody needs.
+
+        Returns what stays and why, as whoever still works there may be quicker. That is in nobody's
+        way, and the next call removes it.
+        """
+        if not os.path.isdir(self.parent) or self.fault():
+            # nothing was ever made there
+            return []
+        if os.path.lexists(self.path):
+            os.rename(self.path, f"{self.path}{_GOING}{secrets.token_hex(8)}")
+        prefix = os.path.basename(self.path) + _GOING
+        names = sorted(name for name in os.listdir(self.parent) if name.startswith(prefix))
+        faults = {name: self._remove(os.path.join(self.parent, name)) for name in names}
+        return [
+            f"{os.path.join(self.parent, name)}: {fault}" for name, fault in faults.items() if fault
+        ]
+
+    def _remove(self, path: str) -> str:
+        """Remove a directory; return why that does not work, empty when it does."""
+        fault = ""
+        for _ in range(_TRIES):
+            for name in os.listdir(path):
+                end_processes(os.path.join(path, name))
+            parent = os.open(self.parent, DIRECTORY)
+            try:
+                remove_everything(parent, path, os.lstat(path).st_dev)
+                return ""
+            except planted.Refused as error:
+                fault = str(error)
+            except OSError as error:
+                fault = error.strerror or type(error).__name__
+            finally:
+                os.close(parent)
+        return fault
 
     def exchange(self) -> None:
         """Put the waiting data directory into its place, and the former one into this."""

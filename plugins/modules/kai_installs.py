@@ -84,6 +84,12 @@ left_paths:
   returned: always
   type: list
   elements: str
+left_data:
+  description: What of the data before a restore could not be removed, and why. The next run removes
+    it.
+  returned: always
+  type: list
+  elements: str
 removed_installs:
   description: The numbers of the records that were removed.
   returned: always
@@ -173,6 +179,7 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         "removed_releases": [],
         "removed_installs": [],
         "left_paths": [],
+        "left_data": [],
     }
     if dry:
         release = parameters["release"]
@@ -188,12 +195,12 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
     installs.adopt(journal, parameters["flat_proof"])
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
     layout.prove()
-    if journal.data_dir:
-        Place(journal.data_dir).discard()
+    # the install is on record, so nothing that stays may let it fail
+    left = Place(journal.data_dir).discard() if journal.data_dir else []
     for record in installs.numbers():
         installs.forget_former(record)
     pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])
-    return {**result, "number": number, **pruned}
+    return {**result, "number": number, "left_data": left, **pruned}
 
 
 def main() -> None:

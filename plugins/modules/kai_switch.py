@@ -186,6 +186,12 @@ unfinished:
   description: Whether an earlier install was neither proven nor taken back.
   returned: always
   type: bool
+left:
+  description: What of data that nobody needs any more could not be removed, and why. The next run
+    removes it.
+  returned: always
+  type: list
+  elements: str
 stopped_at:
   description: When the bot was stopped, on the monotonic clock; null when it did not run.
   returned: when it is started anew
@@ -211,12 +217,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import database
-from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
+from ..module_utils.bot_service import control, is_active, is_enabled, systemctl, unit_state
 from ..module_utils.data_copy import Place
 from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaque
 from ..module_utils.install_records import Installs, Journal, Original
 from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
+from ..module_utils.left_processes import end_processes
 from ..module_utils.programs import run_program
 from ..module_utils.root_files import FileState, Refused, kept, look, replace, wanted_states
 from ..module_utils.root_places import refuse_places, refuse_service_as_root
@@ -294,6 +301,8 @@ class Switch:
         self.parameters: dict[str, Any] = module.params
         self.installs = Installs(self.parameters["install_dir"])
         self.unit: str = self.parameters["unit"]
+        self.left: list[str] = []
+        self.stopped_at: float | None = None
 
     def run(self) -> dict[str, Any]:
         """Bring the wanted state about, and return the module's result."""
@@ -301,9 +310,10 @@ class Switch:
             # what was killed before its journal counted
             self.installs.close_journal()
             if self.parameters["data_dir"] and not self.parameters["with_data"]:
-                Place(self.parameters["data_dir"]).discard()
+                self.left += Place(self.parameters["data_dir"]).discard()
         states = {"restored": self.restore, "original": self.back_to_original}
-        return states.get(self.parameters["state"], self.switch)()
+        result = states.get(self.parameters["state"], self.switch)()
+        return {**result, "left": self.left}
 
     def wanted(self) -> tuple[str, list[FileState], dict[str, bool], dict[str, Any]]:
         """Return release, files, every path with whether it is managed, and more for the result."""
@@ -404,14 +414,14 @@ class Switch:
             systemctl("daemon-reload")
         if not is_enabled(service):
             systemctl("enable", "--quiet", f"{self.unit}.service")
-        stopped_at = time.monotonic()
+        self.note_stop()
         if self.parameters["with_database"]:
             self.exchange_database()
         if self.parameters["with_data"]:
             self.exchange_data()
         if starts:
             self.start()
-            result["stopped_at"] = stopped_at if result["was_active"] else None
+            result["stopped_at"] = self.stopped_at if result["was_active"] else None
             replace(self.only_rules(new_states))
         return result
 
@@ -492,12 +502,7 @@ class Switch:
         self.installs.prepare()
         if result["snapshot"]:
             try:
-                database.save(
-                    self.parameters["database"],
-                    self.installs.snapshot(),
-                    self.parameters["service_user"],
-                    self.installs.install_dir,
-                )
+                self.keep_database(was_active=result["was_active"])
             except Refused:
                 # a damaged database is a reason to bring an earlier one back; it stays beside that
                 if not self.parameters["with_database"]:
@@ -518,12 +523,29 @@ class Switch:
         journal.rolled_back_to = self.parameters["record"]
         self.installs.open_journal(journal, former)
 
+    def keep_database(self, *, was_active: bool) -> None:
+        """Keep the database; a process of the service user that is in the way is ended first."""
+        arguments = (
+            self.parameters["database"],
+            self.installs.snapshot(),
+            self.parameters["service_user"],
+            self.installs.install_dir,
+        )
+        try:
+            database.save(*arguments)
+        except database.Held:
+            self.stop()
+            try:
+                database.save(*arguments)
+            except Refused:
+                if was_active:
+                    self.start()
+                raise
+
     def exchange_database(self) -> None:
         """Bring an earlier database back while the bot does not run."""
-        systemctl("stop", f"{self.unit}.service")
-        journal = self.installs.journal()
-        if journal is None:
-            raise Refused("the journal is gone")
+        self.stop()
+        journal = self.open_journal_again()
         journal.database = self.parameters["database"]
         journal.account = self.parameters["service_user"]
         self.installs.write_journal(journal)
@@ -536,25 +558,41 @@ class Switch:
 
     def exchange_data(self) -> None:
         """Put the data of a backup in the place of what is there, while the bot does not run."""
-        systemctl("stop", f"{self.unit}.service")
-        journal = self.installs.journal()
-        if journal is None:
-            raise Refused("the journal is gone")
+        self.stop()
+        journal = self.open_journal_again()
         journal.data_dir = self.parameters["data_dir"]
         self.installs.write_journal(journal)
         Place(journal.data_dir).exchange()
+
+    def open_journal_again(self) -> Journal:
+        """Return the journal that is open. Raises Refused without one."""
+        journal = self.installs.journal()
+        if journal is None:
+            raise Refused("the journal is gone")
+        return journal
 
     def give_back_data(self, journal: Journal) -> None:
         """Bring the former data back, which a restore that was cut short has exchanged."""
         if not journal.data_dir:
             return
-        if is_active(unit_state(self.unit)):
-            systemctl("stop", f"{self.unit}.service")
+        self.stop()
         place = Place(journal.data_dir)
         place.exchange_back()
         journal.data_dir = ""
         self.installs.write_journal(journal)
-        place.remove()
+        self.left += place.remove()
+
+    def note_stop(self) -> None:
+        """Note when the bot was stopped first."""
+        self.stopped_at = self.stopped_at or time.monotonic()
+
+    def stop(self) -> None:
+        """Stop the bot, and end what it or its agents left at work in its data."""
+        self.note_stop()
+        if is_active(unit_state(self.unit)):
+            control("stop", self.unit)
+        if self.parameters["data_dir"]:
+            end_processes(os.path.realpath(self.parameters["data_dir"]))
 
     def start(self) -> None:
         """Start the bot anew. Raises Refused when it would run as root."""
@@ -562,7 +600,7 @@ class Switch:
         # a unit that was started often is not started again before it is told to forget that
         if unit_state(self.unit).get("ActiveState") != "inactive":
             systemctl("reset-failed", f"{self.unit}.service")
-        systemctl("restart", f"{self.unit}.service")
+        control("restart", self.unit)
 
     def restore(self) -> dict[str, Any]:
         """Bring back what was there before the journal was opened."""
@@ -609,14 +647,14 @@ class Switch:
         if self.module.check_mode:
             return result
         exchanged = bool(journal and (journal.database or journal.data_dir))
-        if is_active(service) and (not former.active or exchanged):
-            systemctl("stop", f"{self.unit}.service")
+        if exchanged or (is_active(service) and not former.active):
+            self.stop()
         if is_enabled(service) and not former.enabled:
             systemctl("disable", "--quiet", f"{self.unit}.service")
         if journal and journal.data_dir:
             self.give_back_data(journal)
         if journal and journal.database:
-            database.exchange_back(journal.database, journal.account, aside(journal))
+            database.exchange_back(journal.database, aside(journal))
         self.installs.discard_scratch([state.path for state in former.files])
         then = [state for _now, state in changed]
         replace(self.with_former_rules(changed) if former.active else then)
@@ -630,7 +668,7 @@ class Switch:
             replace(self.only_rules(then))
         self.installs.close_journal()
         if self.parameters["data_dir"]:
-            Place(self.parameters["data_dir"]).remove()
+            self.left += Place(self.parameters["data_dir"]).remove()
         if not self.installs.numbers():
             self.installs.forget_original()
         remove_if_empty(self.installs.directory)

@@ -1,0 +1,173 @@
+"""What the bot's accounts have left at work in their data is ended, and nobody else's."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.rules import data_copy
+from kai_ansible.rules.data_copy import Place
+from kai_ansible.rules.left_processes import end_processes
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has accounts to work as")
+
+OWNER, OTHER = 1, 2
+# every account can run it
+PYTHON = "/usr/bin/python3"
+# says that it is at work, and is so until it is killed
+_WAIT = "print('at work', flush=True)\nimport signal\nsignal.pause()\n"
+CWD = f"import os, sys\nos.chdir(sys.argv[1])\n{_WAIT}"
+FILE = f"import sys\nkept = open(sys.argv[1] + '/file', 'a')\n{_WAIT}"
+THREAD = f"""
+import ctypes, os, sys, threading
+def work():
+    # from now on its files are not those of the process
+    ctypes.CDLL(None).unshare(0x400)
+    os.open(sys.argv[1], os.O_RDONLY)
+    print('at work', flush=True)
+    threading.Event().wait()
+threading.Thread(target=work).start()
+"""
+CHILDREN = f"import os, sys\nos.chdir(sys.argv[1])\nfor _ in range(4):\n    os.fork()\n{_WAIT}"
+WRITER = """
+import os, sys
+os.chdir(sys.argv[1])
+print('at work', flush=True)
+number = 0
+while True:
+    try:
+        open(f'file{number}', 'w').close()
+    except OSError:
+        pass
+    number += 1
+"""
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A data directory with the home of a person, which both accounts can reach."""
+    # everybody can enter it, which is not so for those of pytest
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield laid_out(Path(directory) / "kai")
+
+
+def laid_out(data_dir: Path) -> Path:
+    home = data_dir / "home" / "1"
+    home.mkdir(parents=True)
+    (home / "file").touch()
+    for path in (home, home / "file"):
+        os.chown(path, OWNER, OWNER)
+        path.chmod(0o777)
+    return data_dir
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a script with the home of the person as an account, once it is at work."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(script: str, place: Path, uid: int = OWNER) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [PYTHON, "-I", "-c", script, str(place)],
+            stdout=subprocess.PIPE,
+            text=True,
+            user=uid,
+            start_new_session=True,
+        )
+        running.append(process)
+        assert process.stdout
+        assert process.stdout.readline() == "at work\n"
+        return process
+
+    yield start
+    for process in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def at_work(session: int) -> list[str]:
+    """Return the states of what has not ended of a session, though nobody may have fetched it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, _parent, _group, its_session = path.read_text().rpartition(")")[2].split()[:4]
+            found += [state] if its_session == str(session) and state not in "ZX" else []
+    return found
+
+
+@pytest.mark.parametrize(
+    "script",
+    [CWD, FILE, THREAD, CHILDREN, WRITER],
+    ids=["there", "a file", "a thread", "children", "writes"],
+)
+def test_what_an_account_has_left_in_its_data_is_ended(
+    data: Path, start: Start, script: str
+) -> None:
+    process = start(script, data / "home" / "1")
+    assert end_processes(str(data)) == []
+    assert process.wait(60) == -signal.SIGKILL
+    assert at_work(process.pid) == []
+
+
+def test_one_that_is_stopped_is_ended_too(data: Path, start: Start) -> None:
+    # not in the directory of its own, but in one from which it reaches that
+    process = start(CWD, data / "home")
+    process.send_signal(signal.SIGSTOP)
+    assert end_processes(str(data)) == []
+    assert process.wait(60) == -signal.SIGKILL
+
+
+def test_who_only_looks_around_and_who_is_elsewhere_goes_on(data: Path, start: Start) -> None:
+    (data.parent / "kai-other").mkdir()
+    others = [
+        start(CWD, data / "home" / "1", OTHER),
+        start(CWD, data.parent / "kai-other"),
+        start(CWD, data / "home" / "1", 0),
+    ]
+    assert end_processes(str(data)) == []
+    assert [process.poll() for process in others] == [None, None, None]
+
+
+def test_what_nobody_needs_goes_though_its_owner_still_writes_in_it(
+    data: Path, start: Start
+) -> None:
+    place = Place(str(data))
+    place.make()
+    start(WRITER, data / "home" / "1")
+    data.rename(place.former)
+    assert place.discard() == []
+    assert list(data.parent.iterdir()) == []
+    assert place.discard() == []
+
+
+def test_what_cannot_be_removed_is_told_and_is_in_nobodys_way(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(str(data))
+    place.make()
+    data.rename(place.former)
+
+    def quicker(*_arguments: object) -> None:
+        raise OSError(39, "Directory not empty", "1")
+
+    with monkeypatch.context() as held:
+        held.setattr(data_copy, "remove_everything", quicker)
+        [left] = place.discard()
+        assert left.startswith(f"{place.path}.going-")
+        assert left.endswith(": Directory not empty")
+        # the next restore begins, and is proven
+        place.make()
+        assert len(place.discard()) == 2
+    assert place.discard() == []
+    assert list(data.parent.iterdir()) == []
