@@ -90,7 +90,7 @@ def _pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], limit: float) -> str:
-    stdin, stdout = _pipes_of(process)
+    stdin = _pipes_of(process)[0]
     with contextlib.suppress(BrokenPipeError):
         if agent["say"]:
             stdin.write(agent["say"].encode() + b"\n")

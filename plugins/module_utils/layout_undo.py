@@ -187,7 +187,11 @@ class LayoutUndo:
             return
         if not self.dry:
             command = ["userdel", *(["--remove"] if entry["home"] else []), name]
-            ended = run_program(command, USERDEL_SECONDS)
+            try:
+                ended = run_program(command, USERDEL_SECONDS)
+            except OSError as error:
+                self.left.append(f"account {name}: {error}")
+                return
             if ended.returncode != 0:
                 self.left.append(f"account {name}: {ended.stderr.strip()}")
                 return

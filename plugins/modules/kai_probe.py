@@ -1370,7 +1370,11 @@ def main() -> None:
     )
     if module.check_mode:
         module.params["run"] = None
-    module.exit_json(changed=False, probe=Host(module.params).look())
+    try:
+        probe = Host(module.params).look()
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+    module.exit_json(changed=False, probe=probe)
 
 
 if __name__ == "__main__":

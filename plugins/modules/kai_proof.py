@@ -289,7 +289,10 @@ class Wait:
 
     def last_log(self) -> str:
         """Return the end of what the bot, and systemd about it, logged since this start."""
-        return journal_of(self.invocations, LOG_LINES)
+        try:
+            return journal_of(self.invocations, LOG_LINES)
+        except OSError as error:
+            return str(error)
 
 
 class Remembered:

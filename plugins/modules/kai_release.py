@@ -124,6 +124,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.accounts import refuse_alias_of_root
+from ..module_utils.bounded_program import run_bounded
 from ..module_utils.built_release import (
     ENVIRONMENT,
     MARKER,
@@ -135,6 +136,7 @@ from ..module_utils.built_release import (
 from ..module_utils.constraints import hashed_entries, normalized, without_hashes
 from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, held
+from ..module_utils.left_processes import end_processes
 from ..module_utils.printable import printable
 from ..module_utils.programs import run_program
 from ..module_utils.root_files import Refused
@@ -143,6 +145,7 @@ from ..module_utils.sources import fault_of_member
 from ..module_utils.trusted_paths import Accounts
 
 LAST_LINES = 15
+IMPORT_SECONDS = 600
 LOCK_SECONDS = 900
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # how pip, uv and Python begin the lines that say why they failed
@@ -155,10 +158,11 @@ for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
     except BaseException as error:
-        print(f"error: {name} cannot be imported: {type(error).__name__}: {error}")
+        told = f"error: {name} cannot be imported: {type(error).__name__}: {error}"
+        print(told, file=sys.stderr)
         failed = True
 if not failed and importlib.util.find_spec(sys.argv[1] + ".__main__") is None:
-    print(f"error: {sys.argv[1]} cannot be started: it has no module __main__")
+    print(f"error: {sys.argv[1]} cannot be started: it has no module __main__", file=sys.stderr)
     failed = True
 raise SystemExit(failed)
 """
@@ -354,39 +358,42 @@ class Build:
         home = os.path.join(self.scratch, "home")
         os.chown(home, account.pw_uid, account.pw_gid)
         modules = [self.parameters["module"], *self.parameters["modules"]]
-        self.step(
-            f"importing as {account.pw_name}",
-            [self.python, "-I", "-B", "-c", IMPORTS, *modules],
-            environment={"HOME": home, "TMPDIR": home, "USER": account.pw_name},
-            user=account.pw_uid,
-            group=account.pw_gid,
-            extra_groups=os.getgrouplist(account.pw_name, account.pw_gid),
+        command = [self.python, "-I", "-B", "-c", IMPORTS, *modules]
+        environment = {"HOME": home, "TMPDIR": home, "USER": account.pw_name}
+        # the account may stop it, so it gets no lock, and so much time
+        code, said = run_bounded(
+            command,
+            {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **environment},
+            IMPORT_SECONDS,
+            errors=True,
+            account=account,
         )
+        end_processes(home)
+        if code is None:
+            said += f"\nerror: no end within {IMPORT_SECONDS} s, or a signal stopped it"
+        self.judge(f"importing as {account.pw_name}", command, code, said)
 
-    def step(
-        self,
-        name: str,
-        command: list[str],
-        environment: dict[str, str] | None = None,
-        **account: Any,
-    ) -> str:
+    def step(self, name: str, command: list[str]) -> str:
         """Run one command of a build and return what it prints. Raises BuildFailed."""
         ended = run_program(
             command,
             timeout=None,
             stderr=subprocess.STDOUT,
-            env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **(environment or self.environment())},
+            env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **self.environment()},
             cwd="/",
             pass_fds=(self.lock,),
-            **account,
         )
-        if ended.returncode != 0:
-            said = ended.stdout.strip().splitlines()
+        self.judge(name, command, ended.returncode, ended.stdout)
+        return str(ended.stdout)
+
+    def judge(self, name: str, command: list[str], code: int | None, words: str) -> None:
+        """Raise BuildFailed when a command did not end well."""
+        if code != 0:
+            said = words.strip().splitlines()
             causes = [line.strip() for line in said if CAUSE.match(line)] or said[-1:]
             cause = "; ".join(dict.fromkeys(causes[:MOST_CAUSES]))
             lines = [f"{name} failed: {cause}", f"the end of {command[0]}'s words:"]
             raise BuildFailed("\n".join([*lines, *said[-LAST_LINES:]]))
-        return str(ended.stdout)
 
     def environment(self) -> dict[str, str]:
         """Return what steers pip, uv and the builds that they start."""

@@ -23,7 +23,7 @@ PYTHON = "/usr/bin/python3"
 _WAIT = "print('at work', flush=True)\nimport signal\nsignal.pause()\n"
 CWD = f"import os, sys\nos.chdir(sys.argv[1])\n{_WAIT}"
 FILE = f"import sys\nkept = open(sys.argv[1] + '/file', 'a')\n{_WAIT}"
-THREAD = f"""
+THREAD = """
 import ctypes, os, sys, threading
 def work():
     # from now on its files are not those of the process
