@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .planted import Refused, open_own_file, planted
 from .programs import run_program
+from .user_tree import change_owners
 
 if TYPE_CHECKING:
     from .layout_journal import LayoutJournal
@@ -55,10 +56,14 @@ class LayoutUndo:
         self.owners: set[int] = set()
         # what is not there any more, or in check mode would not be
         self.gone: set[str] = set()
+        # what has an owner of its own by another line of the journal; without them only what the
+        # journal names gets its former owner
+        self.others: set[str] | None = None
 
     def run(self) -> None:
         """Take everything back, and end the journal."""
         entries = self.journal.entries()
+        self.others = {next(iter(entry.values())) for entry in entries}
         made = {entry["directory"] for entry in entries if "directory" in entry}
         above = [path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")]
         for entry in reversed(entries):
@@ -107,6 +112,11 @@ class LayoutUndo:
             status = os.fstat(descriptor)
             now = [status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)]
             uid, gid, mode = entry["before"]
+            former = entry["after"][0] or uid, entry["after"][1] or gid
+            given = former != (uid, gid) and stat.S_ISDIR(status.st_mode)
+            if given and self.others is not None and not self.dry:
+                # a killed run may have come no further than what lies below
+                change_owners(descriptor, entry["mended"], former, (uid, gid), self.others)
             if now == [uid, gid, mode]:
                 return
             # an install gives owners to directories only; a file would take its content along

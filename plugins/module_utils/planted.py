@@ -13,6 +13,10 @@ import stat
 
 from .problems import Problem
 
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+# whoever owns a file may hold a lease on it, which keeps everybody else from reading it for a while
+HANDLE = os.O_NOFOLLOW | getattr(os, "O_PATH", READ)
+
 
 class Refused(Exception):
     """A path that root must not touch, as a Problem."""
@@ -55,13 +59,19 @@ def planted(path: str, status: os.stat_result, expected: str) -> Refused:
     )
 
 
-def open_own_file(parent: int, name: str, path: str) -> tuple[int, os.stat_result]:
+def handle_of(descriptor: int) -> int | str:
+    """Return by what to change the owner and mode of something that was opened with ``HANDLE``."""
+    return f"/proc/self/fd/{descriptor}" if hasattr(os, "O_PATH") else descriptor
+
+
+def open_own_file(
+    parent: int, name: str, path: str, flags: int = READ
+) -> tuple[int, os.stat_result]:
     """Return a descriptor and the status of a file in an open directory.
 
-    path: how it is called when it is refused. Raises Refused for anything but a file that has this
-    name alone, FileNotFoundError without it.
+    path: how it is called when it is refused. flags: READ, or HANDLE for what is not read. Raises
+    Refused for anything but a file that has this name alone, FileNotFoundError without it.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(name, flags, dir_fd=parent)
     except OSError as error:

@@ -14,17 +14,23 @@ import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
-from .planted import Refused, open_own_file, planted
+from .planted import HANDLE, Refused, handle_of, open_own_file, planted
 from .problems import Problem
 from .programs import run_program
 from .trusted_paths import only_root_changes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .layout_journal import LayoutJournal
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_LINKS = 40
 MADE = ("", "made")
+# the lists that setfacl writes, and that new files get (acl(5))
+ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
+# each level takes a descriptor, of which a process has 1024
+_DEEPEST = 300
 
 
 def identity(owner: str, group_of: str | None) -> tuple[int, int]:
@@ -40,6 +46,83 @@ def identity(owner: str, group_of: str | None) -> tuple[int, int]:
                 "create it on the host with useradd, and run this again",
             )
         ) from error
+
+
+def access_lists(opened: int | str) -> list[str]:
+    """Return those of the access lists that an open file or directory has beyond its mode.
+
+    opened: its descriptor, or what ``handle_of`` returns.
+    """
+    if not hasattr(os, "listxattr"):
+        return []
+    try:
+        names = os.listxattr(opened)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        # its file system has none
+        return []
+    return [name for name in ACCESS_LISTS if name in names]
+
+
+def remove_access_lists(opened: int | str) -> None:
+    """Take the access lists from an open file or directory."""
+    for name in access_lists(opened):
+        os.removexattr(opened, name)
+
+
+def change_owners(
+    descriptor: int,
+    path: str,
+    former: tuple[int, int],
+    owner: tuple[int, int],
+    others: Collection[str],
+) -> None:
+    """Give what lies below an open directory, and was a former owner's, to the one it has now.
+
+    former, owner: UID and GID, each of which counts for itself. others: paths below it that are
+    nobody's business here. No link is followed, nor a way into another file system.
+    """
+    device = os.fstat(descriptor).st_dev
+    open_directories = [(os.dup(descriptor), path, os.listdir(descriptor))]
+    try:
+        while open_directories:
+            parent, base, names = open_directories[-1]
+            if not names:
+                os.close(open_directories.pop()[0])
+                continue
+            name = names.pop()
+            place = os.path.join(base, name)
+            with contextlib.suppress(FileNotFoundError):
+                status = None if place in others else _give(parent, name, device, former, owner)
+                if status and stat.S_ISDIR(status.st_mode) and len(open_directories) < _DEEPEST:
+                    child = os.open(name, DIRECTORY, dir_fd=parent)
+                    open_directories.append((child, place, os.listdir(child)))
+    finally:
+        for opened, _base, _names in open_directories:
+            os.close(opened)
+
+
+def _give(
+    parent: int, name: str, device: int, former: tuple[int, int], owner: tuple[int, int]
+) -> os.stat_result | None:
+    """Give one thing of a former owner to another; return what it is, None for nothing of ours."""
+    descriptor = os.open(name, HANDLE, dir_fd=parent)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_dev != device or stat.S_ISLNK(status.st_mode):
+            return None
+        uid = owner[0] if status.st_uid == former[0] else -1
+        gid = owner[1] if status.st_gid == former[1] else -1
+        if (uid, gid) != (-1, -1):
+            mode = stat.S_IMODE(status.st_mode)
+            os.chown(handle_of(descriptor), uid, gid)
+            # the kernel takes some bits away, that of the group of what is made in a directory too
+            if stat.S_ISDIR(status.st_mode):
+                os.chmod(handle_of(descriptor), mode)
+        return status
+    finally:
+        os.close(descriptor)
 
 
 def make_directory(name: str, mode: int, parent: int) -> None:
@@ -66,6 +149,8 @@ class Tree:
         self.journal = journal
         # before and after by path, in the order of the call
         self.found: dict[str, tuple[str, str]] = {}
+        # the directories of the call, each of which has an owner of its own
+        self.paths: set[str] = set()
 
     @property
     def changes(self) -> list[str]:
@@ -80,6 +165,7 @@ class Tree:
     ) -> list[tuple[str, Refused | OSError]]:
         """Bring everything about that can be; return each other path with what is in its way."""
         failed: list[tuple[str, Refused | OSError]] = []
+        self.paths = {entry["path"] for entry in directories}
         entries = [(self.directory, entry) for entry in directories]
         entries += [(self.seed, entry) for entry in seeds]
         for work, entry in entries:
@@ -203,12 +289,23 @@ class Tree:
                 return
             raise
         after = (uid, gid, wanted_mode)
-        if before == after:
+        # only root can have given one to a directory of root's
+        lists = access_lists(descriptor) if (before[0], uid) != (0, 0) else []
+        if before == after and not lists:
             return
-        was = f"{before[0]}:{before[1]} {before[2]:04o}"
+        was = f"{before[0]}:{before[1]} {before[2]:04o}" + " with an access list" * bool(lists)
         self.found.setdefault(entry["path"], (was, f"{uid}:{gid} {wanted_mode:04o}"))
         if not self.dry:
-            self.note(mended=place, before=before, after=after)
+            if lists:
+                # the group's part of the mode was the mask of the list, which nobody gets back
+                before = (*before[:2], wanted_mode)
+                remove_access_lists(descriptor)
+            if before != after:
+                self.note(mended=place, before=before, after=after)
+            former = (before[0] or uid, before[1] or gid)
+            if former != (uid, gid):
+                # the directory itself comes last: by that a killed run is known to have more to do
+                change_owners(descriptor, entry["path"], former, (uid, gid), self.paths)
             os.fchown(descriptor, uid, gid)
             os.fchmod(descriptor, wanted_mode)
 
@@ -245,17 +342,21 @@ class Tree:
 
     def narrow(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> None:
         """Take from an existing file the permissions that it should not give."""
-        descriptor, status = open_own_file(parent, name, entry["path"])
+        descriptor, status = open_own_file(parent, name, entry["path"], HANDLE)
         try:
             before = stat.S_IMODE(status.st_mode)
             after = before & int(entry["mode"], 8)
-            if before != after:
-                self.found[entry["path"]] = (f"{before:04o}", f"{after:04o}")
+            lists = access_lists(handle_of(descriptor))
+            if before != after or lists:
+                was = f"{before:04o}" + " with an access list" * bool(lists)
+                self.found[entry["path"]] = (was, f"{after:04o}")
                 if not self.dry:
+                    remove_access_lists(handle_of(descriptor))
                     owner = (status.st_uid, status.st_gid)
                     place = os.path.join(base, name)
-                    self.note(mended=place, before=(*owner, before), after=(*owner, after))
-                    os.fchmod(descriptor, after)
+                    if before != after and not lists:
+                        self.note(mended=place, before=(*owner, before), after=(*owner, after))
+                    os.chmod(handle_of(descriptor), after)
         finally:
             os.close(descriptor)
 
