@@ -28,6 +28,7 @@ from ..module_utils.configuration import (
     is_secret,
     read_configuration,
 )
+from ..module_utils.people import os_users
 from ..module_utils.problems import Problem
 from ..module_utils.record import recorded
 from ..module_utils.releases import modules_of_extras
@@ -99,7 +100,10 @@ def _for_a_look(contract: Any, given: Any, users_file: str | None) -> Configurat
 
 
 def configuration(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
-    """Return what the variables mean: problems, notes, host, modules and the keys of secrets."""
+    """Return what the variables mean.
+
+    Problems, notes, host, modules, the keys of secrets, and the accounts of the bot and its agents.
+    """
     given = plain(given)
     read = _configuration(plain(contract), given, users_file)
     extra = given.get("kai_install_secret_extra_env")
@@ -107,6 +111,7 @@ def configuration(given: Any, contract: Any, users_file: str | None = None) -> d
         "problems": [problem.as_dict() for problem in read.problems],
         "notes": read.notes,
         "host": read.host,
+        "accounts": [read.host["service_user"], *os_users(read.people)],
         "modules": modules_of_extras(contract, read.host["extras"]),
         "secret_keys": sorted(
             {key for key in read.chosen if is_secret(contract, key)}

@@ -76,6 +76,25 @@ def fault_of_agent(
     return f"{fault}: {told}" if told else fault
 
 
+def commands_of_rules(agent: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the commands by which the bot learns whether sudo lets it start and end an agent.
+
+    agent: one that runs as another account. sudo tells by its exit code (sudo(8), --list).
+    """
+    argv = agent["argv"]
+    ask = ["sudo", "-n", "-l", "-u", argv[argv.index("-u") + 1], "--"]
+    return {
+        "start": [*ask, *command_of_agent(agent)],
+        "end": [*ask, agent["kill"][-1], "-15", "1"],
+    }
+
+
+def command_of_agent(agent: Mapping[str, Any]) -> list[str]:
+    """Return what an agent is started with, without the sudo before it."""
+    argv = agent["argv"]
+    return list(argv[argv.index("--") + 1 :])
+
+
 def has(document: Any, expected: Any) -> bool:
     """Return whether a JSON document has all that is expected of it; it may have more."""
     if not isinstance(expected, dict):

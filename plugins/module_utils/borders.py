@@ -12,22 +12,67 @@ from typing import TYPE_CHECKING
 from .ask_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+# so often what is opened anew is closed anew
+_ROUNDS = 3
 
 
-def trespasses(directories: Sequence[Mapping[str, str]], names: Collection[str]) -> list[str]:
-    """Return where one of the accounts cannot work in its own directory, or can in another's."""
-    found = []
+def trespasses(
+    directories: Sequence[Mapping[str, str]], names: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Return where one of the accounts cannot work in its own directory, or can in another's.
+
+    Then what is not known, as an account can keep itself from being asked.
+    """
+    found, unknown = [], []
     for name in sorted(names):
-        account = pwd.getpwnam(name)
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            found.append(f"there is no account {name}")
+            continue
 
         def question(name: str = name) -> list[str]:
             return [fault for entry in directories for fault in fault_of_border(entry, name)]
 
         [faults] = ask_as(account, [question])
         if isinstance(faults, NoAnswer):
-            faults = [f"{name} cannot be asked about directories: {faults}"]
-        found += faults
+            unknown.append(f"{name} cannot be asked about directories: {faults}")
+        else:
+            found += faults
+    return found, unknown
+
+
+def close(
+    directories: Sequence[Mapping[str, str]], settle: Callable[[], bool]
+) -> tuple[list[str], list[str]]:
+    """Return the trespasses that remain although every directory has its owner and mode.
+
+    settle: gives them these, and returns whether one had not. Then those that somebody opens again
+    and again, which no install can end, and what is not known.
+    """
+    names = {entry["account"] for entry in directories}
+    found, unknown = trespasses(directories, names)
+    for _ in range(_ROUNDS):
+        before = _changed(directories)
+        if not found:
+            break
+        is_settled = not settle()
+        found, unknown = trespasses(directories, names)
+        if is_settled and _changed(directories) == before:
+            return found, unknown
+    return [], [*found, *unknown]
+
+
+def _changed(directories: Sequence[Mapping[str, str]]) -> list[int]:
+    """Return when somebody changed each directory last, which no account can forge."""
+    found = []
+    for entry in directories:
+        try:
+            found.append(os.lstat(entry["path"]).st_ctime_ns)
+        except OSError:
+            found.append(0)
     return found
 
 

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+import shutil
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from .accounts import refuse_alias_of_root
-from .agent_start import fault_of_agent
+from .agent_start import command_of_agent, commands_of_rules, fault_of_agent
+from .ask_as import ask_as
 from .bounded_program import run_bounded
+from .left_processes import end_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 COMMAND_SECONDS = 60
 HIDDEN = "hidden"
@@ -69,6 +74,38 @@ class BotAccount:
         except OSError as error:
             return f"{agent['account']} is {error.strerror}"
         return fault_of_agent(agent, self.account, self.environment_of(agent))
+
+    def is_own_fault(self, agent: Mapping[str, Any], search_path: Sequence[str]) -> bool:
+        """Return whether nothing but its own account keeps an agent from starting or ending.
+
+        That is so when sudo lets the bot do both, and the program is the account's own or starts
+        elsewhere: an account can break its settings, close its home, or stop its own processes at
+        any moment. search_path: where sudo finds programs.
+        """
+        if not agent["kill"]:
+            return False
+        rules = commands_of_rules(agent).values()
+        if any(self.fault_of_command({"argv": command}) for command in rules):
+            return False
+        path = agent["program"]
+        [owner] = ask_as(None, [lambda: os.stat(path).st_uid])
+        if owner == pwd.getpwnam(agent["account"]).pw_uid:
+            return True
+        home = tempfile.mkdtemp(prefix="kai-proof-")
+        try:
+            os.chown(home, self.account.pw_uid, self.account.pw_gid)
+            places = {"HOME": home, "TMPDIR": home, "PATH": ":".join(search_path)}
+            elsewhere = {
+                **agent,
+                "argv": command_of_agent(agent),
+                "directory": home,
+                "kill": [],
+            }
+            environment = {**self.environment_of(agent), **places}
+            return not fault_of_agent(elsewhere, self.account, environment)
+        finally:
+            end_processes(home)
+            shutil.rmtree(home, ignore_errors=True)
 
     def environment_of(self, agent: Mapping[str, Any]) -> dict[str, str]:
         """Return the whole environment of an agent, without a secret."""

@@ -9,6 +9,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from .agent_start import command_of_agent, commands_of_rules
 from .binaries import backends_in_use, choose_binary
 from .drift import REPAIR
 from .host_status import agent_problems, foreign_listener, outdated, service_problems
@@ -70,7 +71,6 @@ def agent_checks(proofs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
     No agent is started. proofs: as module_utils/proofs.py makes them.
     """
     for proof in proofs:
-        argv = proof["argv"]
         directory = proof["directory"]
         yield {
             "stage": "files",
@@ -79,18 +79,16 @@ def agent_checks(proofs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
         }
         if not proof["kill"]:
             continue
-        account = argv[argv.index("-u") + 1]
-        # sudo tells by its exit code whether a rule allows the command (sudo(8), --list)
-        ask = ["sudo", "-n", "-l", "-u", account, "--"]
+        account, commands = proof["account"], commands_of_rules(proof)
         yield {
             "stage": "sudo",
-            "what": f"the bot may start {argv[argv.index('--') + 1]} as {account}",
-            "argv": [*ask, *argv[argv.index("--") + 1 :]],
+            "what": f"the bot may start {command_of_agent(proof)[0]} as {account}",
+            "argv": commands["start"],
         }
         yield {
             "stage": "sudo",
             "what": f"the bot may end what runs as {account}",
-            "argv": [*ask, proof["kill"][-1], "-15", "1"],
+            "argv": commands["end"],
         }
 
 

@@ -13,10 +13,12 @@ import time
 from typing import TYPE_CHECKING
 
 from .ask_as import ask_as
-from .processes import all_pids, ancestors, command_of, started, uid_of
+from .processes import all_pids, ancestors, command_of, holders, started, uid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .processes import Listener
 
 # what was killed lets go of its files a moment later, and may have started another one before
 _ROUNDS = 40
@@ -44,6 +46,22 @@ def end_processes(data_dir: str) -> list[str]:
                     os.kill(pid, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
     return [f"process {pid} ({command_of(pid)})" for pid, _since in found]
+
+
+def end_listener(listener: Listener, *, thoroughly: bool) -> None:
+    """Kill what holds a socket; thoroughly: and whatever else its account runs.
+
+    An account that wants the port can start another process as quickly as one of its own is killed,
+    but not while the kernel kills all of them. One by which this very process came is spared that.
+    """
+    account = pwd.getpwnam(listener.user)
+    [seen] = ask_as(account, [lambda: holders(listener.socket)])
+    pids = {*holders(listener.socket), *(seen if isinstance(seen, list) else [])}
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if thoroughly and account.pw_uid not in map(uid_of, ancestors(os.getpid())):
+        ask_as(account, [lambda: os.kill(-1, signal.SIGKILL)])
 
 
 def _owners(data_dir: str) -> set[int]:

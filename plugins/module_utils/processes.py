@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import socket
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,12 +106,15 @@ def sockets(state: str, port: int, peer: int | None = None) -> dict[str, int]:
 
     The UID of who opened a socket, by the socket's inode. Raises OSError where they are unseen.
     """
-    found = {}
+    return {inode: uid for _address, inode, uid in _sockets(state, port, peer)}
+
+
+def _sockets(state: str, port: int, peer: int | None) -> Iterator[tuple[str, str, int]]:
+    """Yield the local address, in the digits of the kernel, the inode and the UID of sockets."""
     for columns in socket_rows():
         local, remote, found_state, uid, inode = (columns[place] for place in (1, 2, 3, 7, 9))
         if found_state == state and _port(local) == port and peer in (None, _port(remote)):
-            found[inode] = int(uid)
-    return found
+            yield local.partition(":")[0], inode, int(uid)
 
 
 def socket_rows() -> list[list[str]]:
@@ -128,6 +133,22 @@ def socket_rows() -> list[list[str]]:
     return [row.split() for row in rows]
 
 
+def listeners(port: int, host: str) -> dict[str, int]:
+    """Return the sockets that take the connections to an address of IPv4, as ``sockets`` does.
+
+    Whoever listens on that very address is preferred by the kernel to who listens on all of them,
+    and other addresses are nobody's concern.
+    """
+    [number] = struct.unpack("=I", socket.inet_aton(host))
+    digits = f"{number:08X}"
+    [mapped] = struct.unpack("=I", b"\0\0\xff\xff")
+    exact = (digits, f"{0:016X}{mapped:08X}{digits}")
+    found = list(_sockets(LISTENING, port, None))
+    best = [entry for entry in found if entry[0] in exact]
+    best = best or [entry for entry in found if not entry[0].strip("0")]
+    return {inode: uid for _address, inode, uid in best}
+
+
 def _port(address: str) -> int:
     return int(address.rpartition(":")[2], 16)
 
@@ -139,6 +160,7 @@ class Listener:
     pid: int | None
     user: str
     command: str
+    socket: str = ""
 
     def __str__(self) -> str:
         if self.pid is None:
@@ -146,13 +168,15 @@ class Listener:
         return f"process {self.pid} of {self.user} ({self.command})"
 
 
-def strangers(port: int, main_pid: int, control_group: str) -> list[Listener]:
-    """Return who listens on a TCP port and is not part of a service.
+def strangers(
+    port: int, main_pid: int, control_group: str, host: str = "127.0.0.1"
+) -> list[Listener]:
+    """Return who listens on a TCP port of an address and is not part of a service.
 
     main_pid, control_group: of the service, 0 and empty when it does not run. In a container even
     root may not see which process holds a socket, but always whose it is.
     """
-    wanted = {f"socket:[{inode}]": uid for inode, uid in sockets(LISTENING, port).items()}
+    wanted = {f"socket:[{inode}]": uid for inode, uid in listeners(port, host).items()}
     own = uid_of(main_pid) if main_pid else None
     # the service most likely holds them all, and then nobody else has to be looked at
     suspects = [main_pid] if main_pid else []
@@ -163,8 +187,15 @@ def strangers(port: int, main_pid: int, control_group: str) -> list[Listener]:
         for name in held:
             uid = wanted.pop(name)
             if not (control_group and belongs(pid, control_group)):
-                found.append(Listener(pid, _name_of(uid), command_of(pid)))
-    return found + [Listener(None, _name_of(uid), "") for uid in wanted.values() if uid != own]
+                found.append(Listener(pid, _name_of(uid), command_of(pid), name))
+    return found + [
+        Listener(None, _name_of(uid), "", name) for name, uid in wanted.items() if uid != own
+    ]
+
+
+def holders(socket_name: str) -> list[int]:
+    """Return the processes that this one sees to have a socket open."""
+    return [pid for pid in all_pids() if socket_name in _descriptors(pid)]
 
 
 def _descriptors(pid: int) -> Iterator[str]:

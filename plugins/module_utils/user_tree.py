@@ -93,7 +93,8 @@ def change_owners(
                 continue
             name = names.pop()
             place = os.path.join(base, name)
-            with contextlib.suppress(FileNotFoundError):
+            # what an account has mounted there, for one, is nobody else's to enter
+            with contextlib.suppress(OSError):
                 status = None if place in others else _give(parent, name, device, former, owner)
                 if status and stat.S_ISDIR(status.st_mode) and len(open_directories) < _DEEPEST:
                     child = os.open(name, DIRECTORY, dir_fd=parent)

@@ -198,7 +198,8 @@ class Checkup:
     def trespasses(self) -> list[str]:
         """Return where an account cannot work in its own directory, or can in that of another."""
         directories = self.parameters["private_directories"]
-        return trespasses(directories, {entry["account"] for entry in directories})
+        found, unknown = trespasses(directories, {entry["account"] for entry in directories})
+        return [*found, *unknown]
 
     def policy(self) -> str:
         """Return what visudo has against the policy."""

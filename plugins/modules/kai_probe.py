@@ -398,6 +398,7 @@ from ..module_utils.ask_as import (
     fault_of_entry,
     fault_of_program,
 )
+from ..module_utils.bot_service import deployed_port
 from ..module_utils.bounded_program import Started, run_bounded
 from ..module_utils.built_release import ENVIRONMENT, find_uv, python_of
 from ..module_utils.env_file import read_env
@@ -615,7 +616,7 @@ class Host:
             "live_python": self.live_python(release),
             "service": {name: service[name] for name in ("active", "enabled", "pid")},
             "manager_version": service["version"],
-            "port": self.port(service),
+            "port": self.port(service, env_values, release["live"]),
             "programs": self.programs(),
             "sudo": self.sudo(),
         }
@@ -963,15 +964,27 @@ class Host:
                 )
         return sizes
 
-    def port(self, service: dict[str, Any]) -> list[str]:
-        """Return who else listens on the bot's port."""
-        if self.parameters["port"] is None or self.system != "linux":
+    def port(self, service: dict[str, Any], env: dict[str, str], live: str | None) -> list[str]:
+        """Return who else listens on the port that the bot will have.
+
+        An agent that has taken the one of an installed bot is in nobody's way: it is ended when the
+        bot starts.
+        """
+        port, installed = self.parameters["port"], self.parameters["installed"]
+        if port is None or self.system != "linux":
             return []
         try:
-            others = strangers(self.parameters["port"], service["pid"], service["group"])
+            others = strangers(port, service["pid"], service["group"])
         except OSError as error:
             self.faults.append(unreadable(error.filename or "/proc", error))
             return []
+        # on another port than so far it may be at work for good reasons
+        if (
+            live
+            and installed
+            and deployed_port(env, installed["port_key"], installed["default_port"]) == port
+        ):
+            others = [other for other in others if other.user not in self.accounts]
         return [str(other) for other in others]
 
     def programs(self) -> dict[str, str | None]:

@@ -95,6 +95,23 @@ options:
         description: Whether permissions beyond O(seeds[].mode) are taken from an existing file.
         type: bool
         default: false
+  private_directories:
+    description:
+      - Directories in which one account writes, and of which the others see nothing. What an
+        account opens again is closed again a few times, and then noted; what is open although
+        every owner and mode is right is refused.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The directory, which O(directories) has as well.
+        type: path
+        required: true
+      account:
+        description: The account that works there.
+        type: str
+        required: true
   release:
     description: The release that seeds are taken from; without it no seeds are made.
     type: path
@@ -136,6 +153,11 @@ unproven:
   description: Whether the journal tells something, of this call or of an earlier one.
   returned: when O(state=present)
   type: bool
+notes:
+  description: Directories that somebody opens again and again, and accounts that cannot be asked.
+  returned: when O(state=present)
+  type: list
+  elements: str
 left:
   description: What was not taken back, and why.
   returned: when O(state=restored)
@@ -148,6 +170,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.borders import close
 from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
@@ -166,10 +189,33 @@ def present(
     for account in parameters["accounts"]:
         tree.account(account)
     failed = tree.bring_about(parameters["directories"], parameters["seeds"])
+    problems = [problem_of(*each) for each in failed]
+    notes: list[str] = []
+    if not (dry or problems):
+        opened, notes = close(parameters["private_directories"], lambda: settles(parameters))
+        problems = list(map(problem_of_border, opened))
     unproven = bool(journal and journal.entries())
     diff = [difference(path, *states) for path, states in tree.found.items()]
-    result = {"changes": tree.changes, "unproven": unproven, "diff": diff}
-    return result, [problem_of(*each) for each in failed]
+    result = {"changes": tree.changes, "unproven": unproven, "notes": notes, "diff": diff}
+    return result, problems
+
+
+def settles(parameters: dict[str, Any]) -> bool:
+    """Give the directories their owner and mode again; return whether one had not."""
+    tree = Tree(None, dry=False)
+    tree.bring_about(parameters["directories"], [])
+    return bool(tree.changes)
+
+
+def problem_of_border(fault: str) -> Problem:
+    """Return why a directory is not as private as its owner and mode say."""
+    return Problem(
+        "directories of people",
+        fault,
+        "everybody in their own directories and nobody in another's",
+        "owners and modes are right, so look at the groups of that account (id) and at what is "
+        "above (namei -l), and run this again",
+    )
 
 
 def places_of_root(parameters: dict[str, Any]) -> list[str]:
@@ -219,6 +265,15 @@ def main() -> None:
                     "source": {"type": "str"},
                     "fallback": {"type": "str"},
                     "narrow": {"type": "bool", "default": False},
+                },
+            },
+            "private_directories": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "account": {"type": "str", "required": True},
                 },
             },
             "release": {"type": "path"},

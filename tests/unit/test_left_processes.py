@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import pwd
 import signal
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +15,8 @@ import pytest
 
 from kai_ansible.rules import data_copy
 from kai_ansible.rules.data_copy import Place
-from kai_ansible.rules.left_processes import end_processes
+from kai_ansible.rules.left_processes import end_listener, end_processes
+from kai_ansible.rules.processes import Listener, strangers
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has accounts to work as")
 
@@ -74,7 +78,7 @@ def start() -> Iterator[Start]:
     """Start a script with the home of the person as an account, once it is at work."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(script: str, place: Path, uid: int = OWNER) -> "subprocess.Popen[str]":
+    def start(script: str, place: Path | str, uid: int = OWNER) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [PYTHON, "-I", "-c", script, str(place)],
             stdout=subprocess.PIPE,
@@ -94,6 +98,66 @@ def start() -> Iterator[Start]:
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+LISTENS = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print('at work', flush=True)
+import os, signal
+os.fork()
+signal.pause()
+"""
+# takes the port again as soon as somebody frees it
+TAKES_AGAIN = """
+import os, socket, sys, time
+print('at work', flush=True)
+while True:
+    if os.fork() == 0:
+        try:
+            server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+            time.sleep(3600)
+        except OSError:
+            os._exit(0)
+    os.wait()
+"""
+
+
+def port_is_free(port: int) -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False
+
+
+def test_what_holds_the_port_of_the_bot_is_ended(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    start(LISTENS, str(port))
+    [found] = strangers(port, 0, "")
+    end_listener(found, thoroughly=False)
+    wait_until(lambda: port_is_free(port))
+
+
+def test_an_account_that_takes_the_port_again_and_again_is_ended_whole(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    account = pwd.getpwuid(OWNER).pw_name
+    process = start(TAKES_AGAIN, str(port))
+    other = start("import signal\nprint('at work', flush=True)\nsignal.pause()", "", OTHER)
+    wait_until(lambda: bool(strangers(port, 0, "")))
+    end_listener(Listener(None, account, "", ""), thoroughly=True)
+    assert process.wait(60) == -signal.SIGKILL
+    wait_until(lambda: port_is_free(port))
+    assert other.poll() is None
+
+
+def wait_until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def at_work(session: int) -> list[str]:

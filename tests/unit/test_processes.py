@@ -58,6 +58,29 @@ def test_a_free_port_has_nobody() -> None:
     assert strangers(port, 0, "") == []
 
 
+@pytest.mark.parametrize("address", ["127.0.0.2", "::1"])
+def test_who_listens_on_another_address_is_no_stranger(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server:
+        port = server.getsockname()[1]
+        assert strangers(port, 0, "") == []
+        [found] = strangers(port, 0, "", "127.0.0.2") if family == socket.AF_INET else [None]
+        assert found is None or found.pid == os.getpid()
+        # not beside the bot either
+        with socket.create_server(("127.0.0.1", port)):
+            [found] = strangers(port, 0, "")
+            assert found.pid == os.getpid()
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "::ffff:127.0.0.1"])
+def test_who_listens_on_every_address_is_one(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    both = family == socket.AF_INET6
+    with socket.create_server((address, 0), family=family, dualstack_ipv6=both) as server:
+        [found] = strangers(server.getsockname()[1], 0, "")
+        assert found.pid == os.getpid()
+
+
 def test_a_process_that_cannot_be_seen_is_known_by_its_account(
     listener: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
