@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -61,6 +63,28 @@ _PASSED_ON_PREFIXES = ("LC_", "ANSIBLE_")
 _POLL_SECONDS = 0.2
 _CANCEL_SECONDS = 0.5
 _REMOVE_SECONDS = 10
+
+
+# set in the thread that starts Ansible: the process of which that is a part
+_STARTS = threading.local()
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """Let Ansible end when this program is killed, instead of going on without anybody who sees it.
+
+    The runner lets it ignore the end of its terminal. Only Linux tells a process that its parent is
+    gone; elsewhere it goes on, and the next run is told who holds the lock of the host.
+    """
+    parent = getattr(_STARTS, "by", None)
+    if parent and _LIBC:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+os.register_at_fork(after_in_child=_end_with_parent)
 
 
 @dataclass(frozen=True)
@@ -145,6 +169,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
         broken: list[BaseException] = []
 
         def work() -> None:
+            _STARTS.by = os.getpid()
             try:
                 runner.run()
             except BaseException as error:  # noqa: BLE001 # raised again in the caller's thread

@@ -1,8 +1,11 @@
 """A run of Ansible keeps its secrets to itself, and leaves nothing of it behind but its log."""
 
+import contextlib
 import os
+import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +154,43 @@ def test_a_run_that_is_cut_short_leaves_nothing(run: Run, error: type[BaseExcept
             run_playbook(run, listener)
     assert left_behind(run) == []
     assert dict(os.environ) == before
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from kai_ansible.run import Run
+from kai_ansible.runner import run_playbook
+variables = {"kai_become": False, "kai_probe_request": {}}
+run = Run("probe", Path(sys.argv[1]), ["localhost"], variables=variables)
+run_playbook(run, lambda event: None)
+"""
+WAITS = "#!/bin/sh\n: >{seen}/begun\nexec sleep 3600\n"
+
+
+def processes_of(inventory: Path) -> list[str]:
+    """Return the command lines that name an inventory, of whatever has not ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            found += [" ".join(map(os.fsdecode, words))] if bytes(inventory) in words else []
+    return found
+
+
+def wait_until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it to Ansible")
+def test_ansible_does_not_go_on_without_the_command_that_started_it(run: Run, seen: Path) -> None:
+    (run.inventory.parent / "python").write_text(WAITS.format(seen=seen), encoding="utf-8")
+    command = subprocess.Popen([sys.executable, "-c", ALONE, str(run.inventory)])
+    wait_until((seen / "begun").exists)
+    assert len(processes_of(run.inventory)) > 1
+    command.kill()
+    command.wait()
+    wait_until(lambda: processes_of(run.inventory) == [])
