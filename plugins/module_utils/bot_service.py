@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
 import socket
@@ -63,48 +64,44 @@ def is_enabled(state: dict[str, str]) -> bool:
 
 
 def systemctl(*arguments: str) -> None:
-    """Ask systemd to do something. Raises Refused with its words when it does not."""
-    command = ["systemctl", *arguments]
-    try:
-        ended = run_program(command, _ACT_SECONDS)
-    except TimeoutError as error:
-        raise Refused(f"{' '.join(command)} did not end within {_ACT_SECONDS} s") from error
-    if ended.returncode != 0:
-        raise Refused(f"{' '.join(command)} failed: {ended.stderr.strip()}")
+    """Ask systemd to do something.
 
-
-def control(verb: str, unit: str) -> None:
-    """Stop or restart a unit. Raises Refused with systemd's words when that cannot be done.
-
-    An agent that ignores the signal to end, or a bot that hangs, is killed: with what systemd does
-    by itself either keeps the bot away for another minute and a half.
+    Raises Refused with its words when it does not, or not in time. An agent that ignores the signal
+    to end, or a bot that hangs, is killed: what systemd does by itself then would keep the bot away
+    for another minute and a half.
     """
-    command = ["systemctl", verb, f"{unit}.service"]
+    command = ["systemctl", *arguments]
     # nothing of an AnsibleModule can do something else meanwhile
     with subprocess.Popen(  # pylint: disable=ansible-bad-function
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as process:
-        for seconds, patient in ((_LEFT_SECONDS, True), (_STOP_SECONDS, False)):
-            if _has_ended(process, seconds):
-                break
-            state = unit_state(unit)
-            is_left = state.get("MainPID", "0") == "0" or not patient
-            if state.get("ActiveState") == "deactivating" and is_left:
-                systemctl("kill", "--signal=KILL", f"{unit}.service")
-        if not _has_ended(process, _ACT_SECONDS):
+        if arguments[0] in ("stop", "restart"):
+            _end_what_stays(process, arguments[-1])
+        try:
+            said = process.communicate(timeout=_ACT_SECONDS)[1]
+        except subprocess.TimeoutExpired as error:
             process.kill()
-            raise Refused(f"{' '.join(command)} did not end within {_ACT_SECONDS} s")
-        said = process.stderr.read().decode("utf-8", "replace").strip() if process.stderr else ""
-        if process.returncode != 0:
-            raise Refused(f"{' '.join(command)} failed: {said}")
+            raise Refused(f"{' '.join(command)} did not end within {_ACT_SECONDS} s") from error
+    if process.returncode != 0:
+        raise Refused(f"{' '.join(command)} failed: {said.strip()}")
 
 
-def _has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _end_what_stays(process: subprocess.Popen[str], unit: str) -> None:
+    """Kill what is left of a unit that is being stopped, once its time is up."""
+    for seconds, is_patient in ((_LEFT_SECONDS, True), (_STOP_SECONDS, False)):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            return
+        state = unit_state(unit.rpartition(".")[0])
+        if state.get("ActiveState") == "deactivating" and not (
+            is_patient and int(state.get("MainPID") or 0)
+        ):
+            systemctl("kill", "--signal=KILL", unit)
 
 
 def journal_of(invocations: Iterable[str], lines: int, *arguments: str) -> str:

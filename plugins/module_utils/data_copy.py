@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import planted
 from .backup_archive import CONFIG, DATA, DEEPEST, Source, read_archive
+from .beside_data import GOING, going, place_of
 from .left_processes import end_processes
 from .removal import remove_everything
 from .root_files import FileState, Refused, keep, sync_directory
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _FORMER = "former"
-_GOING = ".going-"
 _TRIES = 3
 
 
@@ -47,9 +47,8 @@ class Place:
 
     def __init__(self, data_dir: str) -> None:
         self.data_dir = os.path.realpath(data_dir)
-        parent, name = os.path.split(self.data_dir)
-        self.parent = parent
-        self.path = os.path.join(parent, f".{name}.kai-ansible")
+        self.parent = os.path.dirname(self.data_dir)
+        self.path = place_of(self.data_dir)
         self.archive = os.path.join(self.path, "archive")
         self.data = os.path.join(self.path, "data")
         self.config = os.path.join(self.path, "config")
@@ -83,13 +82,9 @@ class Place:
             # nothing was ever made there
             return []
         if os.path.lexists(self.path):
-            os.rename(self.path, f"{self.path}{_GOING}{secrets.token_hex(8)}")
-        prefix = os.path.basename(self.path) + _GOING
-        names = sorted(name for name in os.listdir(self.parent) if name.startswith(prefix))
-        faults = {name: self._remove(os.path.join(self.parent, name)) for name in names}
-        return [
-            f"{os.path.join(self.parent, name)}: {fault}" for name, fault in faults.items() if fault
-        ]
+            os.rename(self.path, f"{self.path}{GOING}{secrets.token_hex(8)}")
+        faults = {path: self._remove(path) for path in going(self.data_dir)}
+        return [f"{path}: {fault}" for path, fault in faults.items() if fault]
 
     def _remove(self, path: str) -> str:
         """Remove a directory; return why that does not work, empty when it does."""

@@ -144,7 +144,7 @@ def diagnosis(
     findings = [
         *_problems(contract, configuration, probe, status),
         *_drift(status),
-        *_checked(contract, checkup),
+        *_checked(contract, status, checkup),
         *_logins(desired or {}, probe),
         *_symptoms(contract, checkup["log"]),
     ]
@@ -244,7 +244,9 @@ def _drift(status: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("files", path, _joined(parts), _CAUSES["files"], fix)
 
 
-def _checked(contract: Mapping[str, Any], checkup: Mapping[str, Any]) -> Iterator[Finding]:
+def _checked(
+    contract: Mapping[str, Any], status: Mapping[str, Any], checkup: Mapping[str, Any]
+) -> Iterator[Finding]:
     if checkup["policy"]:
         yield Finding(
             "sudo",
@@ -270,7 +272,14 @@ def _checked(contract: Mapping[str, Any], checkup: Mapping[str, Any]) -> Iterato
             yield Finding("files", where, evidence, _CAUSES["files"], REPAIR)
     if checkup["trespasses"]:
         evidence = _joined(checkup["trespasses"])
-        yield Finding("files", "directories of people", evidence, _CAUSES["files"], REPAIR)
+        where, cause = "directories of people", _CAUSES["files"]
+        drifted = [entry["where"] for entry in status["drift"]]
+        if any(path in fault for path in drifted for fault in checkup["trespasses"]):
+            yield Finding("files", where, evidence, cause, REPAIR)
+        else:
+            cause = "owners and modes are right, so a group or a directory above lets them in"
+            fix = "look at the groups of that account (id) and at what is above (namei -l)"
+            yield Finding("files", where, evidence, cause, fix)
 
 
 def _joined(parts: Sequence[str]) -> str:

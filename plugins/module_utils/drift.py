@@ -66,6 +66,8 @@ def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release:
         and installed["live"] == release
         and installed["interrupted"] is False
         and service["active"]
+        and not installed.get("hangs")
+        and not installed.get("going")
         and service["enabled"]
         and not (layout["changes"] or layout["refused"] or layout["unseen"])
         and all(
@@ -103,7 +105,9 @@ def files_drift(
         elif found["kind"] == "absent":
             differing.append(Problem(state.path, "no file", "the file of the last install", REPAIR))
         elif found["kind"] != "file":
-            differing.append(Problem(state.path, found["kind"], "a file", REPAIR))
+            away = f"mv {state.path} {state.path}.old"
+            fix = f"move it away on the host ({away}), then {REPAIR}"
+            differing.append(Problem(state.path, found["kind"], "a file", fix))
         else:
             there = _there(state.path, found)
             if there != sealed(state, key):

@@ -44,7 +44,9 @@ def host_status(
         problems += [Problem(**problem) for problem in desired["problems"]]
         # before an installation, and before an adoption, nothing is as it should be
         if is_comparable(configuration, probe):
-            drift, unseen_parts = _drift(contract, installed, desired, files, people_of)
+            drift, unseen_parts = _drift(
+                contract, configuration, installed, desired, files, people_of
+            )
             unknown += unseen_parts
     backends = _backends(contract, configuration, probe, desired or {})
     problems += agent_problems(backends, probe)
@@ -171,6 +173,7 @@ def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Pro
 
 def _drift(
     contract: Mapping[str, Any],
+    configuration: Configuration,
     installed: Mapping[str, Any],
     desired: Mapping[str, Any],
     files: Sequence[FileState],
@@ -180,6 +183,8 @@ def _drift(
     drift = [
         Problem(f"the account {name}", "no account", "an account of the host", REPAIR)
         for name in desired["missing_accounts"]
+        # otherwise an install makes none, and the problems tell what does
+        if configuration.host["create_os_users"]
     ]
     drift += _current(installed)
     differing, unknown = files_drift(

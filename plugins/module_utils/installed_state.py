@@ -14,12 +14,13 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+from .beside_data import going
 from .bot_service import deployed_port, health, is_active, is_enabled, unit_state
 from .env_file import read_env
 from .install_records import Installs
 from .installs import FLAT, release_states
 from .layout_journal import LayoutJournal
-from .processes import strangers
+from .processes import is_stopped, strangers
 from .root_files import Refused, look
 from .seals import seal, sealed
 from .user_tree import Tree, problem_of
@@ -72,6 +73,7 @@ def look_at_installed(
     return {
         **known,
         "interrupted": None if distrusted else interrupted(installs),
+        "going": going(os.path.realpath(request["data_dir"])) if request["data_dir"] else [],
         **service_seen(request, installs, deployed_port(env, request["port_key"], port)),
         "key": key,
         "files": files,
@@ -127,7 +129,7 @@ def deployed_values(env_file: str) -> dict[str, str]:
 
 
 def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> dict[str, Any]:
-    """Return the service, what it answers, and who else listens on its port."""
+    """Return the service, what it answers, whether it hangs, and who else listens on its port."""
     try:
         state = unit_state(request["unit"]) if os.path.isdir("/run/systemd/system") else {}
     except OSError:
@@ -140,6 +142,7 @@ def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> d
     except OSError:
         answer = None
     return {
+        "hangs": is_active(state) and answer != 200 and is_past_waiting(pid, entered, request),
         "service": {
             "unit": request["unit"],
             "active": is_active(state),
@@ -164,6 +167,14 @@ def strangers_seen(port: int, pid: int, control_group: str) -> list[str] | None:
         return [str(other) for other in strangers(port, pid, control_group)]
     except OSError:
         return None
+
+
+def is_past_waiting(pid: int, entered: float, request: Mapping[str, Any]) -> bool:
+    """Return whether a process that does not answer will not do so by itself.
+
+    entered: when it began, on the monotonic clock.
+    """
+    return bool(pid) and (is_stopped(pid) or time.monotonic() - entered > request["patience"])
 
 
 def utc_of(monotonic: float) -> str:

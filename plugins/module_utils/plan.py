@@ -113,6 +113,8 @@ def installed_request(
         "health_path": service["health_path"],
         "port_key": port_key,
         "default_port": contract["settings"][port_key]["default"],
+        "data_dir": host.get("data_dir"),
+        "patience": host.get("health_timeout", contract["host"]["health_timeout"]["default"]),
         "files": [
             {"path": protected["env"]["path"], "content": env},
             {"path": protected["users"]["path"], "content": shown},

@@ -199,6 +199,13 @@ options:
         description: The port without that key.
         type: int
         required: true
+      data_dir:
+        description: Where the data lives, beside which a restore may have left former data.
+        type: path
+      patience:
+        description: After how many seconds a bot that does not answer hangs.
+        type: int
+        default: 120
       files:
         description: The files of the installation.
         type: list
@@ -372,6 +379,7 @@ probe:
 """
 
 import concurrent.futures
+import contextlib
 import errno
 import glob
 import hashlib
@@ -410,7 +418,7 @@ from ..module_utils.paths import fault_of_path
 from ..module_utils.problems import Problem
 from ..module_utils.processes import strangers
 from ..module_utils.programs import run_program
-from ..module_utils.root_files import Refused
+from ..module_utils.root_files import Refused, look
 from ..module_utils.root_places import place_problems, program_problem
 from ..module_utils.run_lock import BrokenRecord, problem_of_holder, run_of, take
 from ..module_utils.sudoers import (
@@ -559,6 +567,34 @@ def size_of(directory: str) -> dict[str, int]:
     return {"MB": -(-total // MB), "inodes": inodes}
 
 
+def problem_of_file(path: str, error: OSError) -> Problem:
+    """Return why a small file cannot be written."""
+    directory = os.path.dirname(path)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(
+            directory,
+            f"no room left ({error.strerror})",
+            f"room for {path}",
+            f"make some: df -h {directory} and df -i {directory} show how much there is",
+        )
+    return Problem(
+        path,
+        f"what cannot be written ({error.strerror})",
+        "a file of root's own",
+        f"look at it on the host: ls -ld {path}; findmnt --target {directory}",
+    )
+
+
+def problem_of_place(path: str, mode: int) -> Problem:
+    """Return that something else lies where a file belongs."""
+    return Problem(
+        path,
+        "a link" if stat.S_ISLNK(mode) else "no file",
+        "a file, or nothing",
+        f"move it away on the host: mv {path} {path}.old",
+    )
+
+
 class Host:
     """The host as it is now."""
 
@@ -632,7 +668,7 @@ class Host:
         for entry, agent in versions:
             found = VERSION.search(agent.end()[1]) if agent else None
             entry["version"] = found[0] if found else "" if agent else None
-        seen["faults"] = [fault.as_dict() for fault in self.faults]
+        seen["faults"] = [fault.as_dict() for fault in dict.fromkeys(self.faults)]
         return seen
 
     def loose_places(self) -> list[Problem]:
@@ -771,13 +807,15 @@ class Host:
             problem = problem_of_holder(path, held_by)
         except Busy as error:
             problem = error.problem
-        except (BrokenRecord, OSError) as error:
+        except BrokenRecord as error:
             problem = Problem(
                 path,
                 f"a lock that cannot be used ({error})",
                 "the record of a run, or no file",
                 f"see that no install or rollback of this host is at work, then: rm {path}",
             )
+        except OSError as error:
+            problem = problem_of_file(str(error.filename or path), error)
         return {**found, "problems": [problem.as_dict()]}
 
     def sudo(self) -> dict[str, Any]:
@@ -954,14 +992,7 @@ class Host:
             mode = status.st_mode
             sizes[path] = status.st_size
             if not stat.S_ISREG(mode):
-                self.faults.append(
-                    Problem(
-                        path,
-                        "a link" if stat.S_ISLNK(mode) else "no file",
-                        "a file, or nothing",
-                        f"move it away on the host: mv {path} {path}.old",
-                    )
-                )
+                self.faults.append(problem_of_place(path, mode))
         return sizes
 
     def port(self, service: dict[str, Any], env: dict[str, str], live: str | None) -> list[str]:
@@ -1075,7 +1106,11 @@ class Host:
     def deployed(self, path: str) -> str | None:
         """Return a deployed file's text, None when absent; unreadable is a fault, not absence."""
         try:
-            return read_text(path)
+            content = look(path).content
+            return None if content is None else content.decode("utf-8", "surrogateescape")
+        except Refused:
+            self.faults.append(problem_of_place(path, os.lstat(path).st_mode))
+            return None
         except OSError as error:
             if self.privileged:
                 self.faults.append(unreadable(path, error))
@@ -1341,6 +1376,8 @@ def main() -> None:
                     "health_path": {"type": "str", "required": True},
                     "port_key": {"type": "str", "required": True, "no_log": False},
                     "default_port": {"type": "int", "required": True},
+                    "patience": {"type": "int", "default": 120},
+                    "data_dir": {"type": "path"},
                     "files": {
                         "type": "list",
                         "elements": "dict",

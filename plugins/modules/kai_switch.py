@@ -127,6 +127,10 @@ options:
         data is kept beside it until the journal is closed.
     type: bool
     default: false
+  restart:
+    description: Whether the bot is started anew although nothing else changes, as it hangs.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -217,7 +221,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import database
-from ..module_utils.bot_service import control, is_active, is_enabled, systemctl, unit_state
+from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
 from ..module_utils.data_copy import Place
 from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaque
 from ..module_utils.install_records import Installs, Journal, Original
@@ -370,6 +374,7 @@ class Switch:
             or journal
             or self.parameters["with_database"]
             or self.parameters["with_data"]
+            or self.parameters.get("restart")
             or not is_active(service)
         )
         result: dict[str, Any] = {
@@ -590,7 +595,7 @@ class Switch:
         """Stop the bot, and end what it or its agents left at work in its data."""
         self.note_stop()
         if is_active(unit_state(self.unit)):
-            control("stop", self.unit)
+            systemctl("stop", f"{self.unit}.service")
         if self.parameters["data_dir"]:
             end_processes(os.path.realpath(self.parameters["data_dir"]))
 
@@ -600,7 +605,7 @@ class Switch:
         # a unit that was started often is not started again before it is told to forget that
         if unit_state(self.unit).get("ActiveState") != "inactive":
             systemctl("reset-failed", f"{self.unit}.service")
-        control("restart", self.unit)
+        systemctl("restart", f"{self.unit}.service")
 
     def restore(self) -> dict[str, Any]:
         """Bring back what was there before the journal was opened."""
@@ -727,6 +732,7 @@ def main() -> None:
             "with_database": {"type": "int"},
             "data_dir": {"type": "path"},
             "with_data": {"type": "bool", "default": False},
+            "restart": {"type": "bool", "default": False},
         },
         mutually_exclusive=[("record", "release"), ("record", "files")],
         required_by={"with_database": ["record", "database"], "database": ["service_user"]},

@@ -102,7 +102,6 @@ class Host:
         self.systemd = Systemd(self)
         monkeypatch.setattr(modules.switch, "unit_state", self.systemd.state)
         monkeypatch.setattr(modules.switch, "systemctl", self.systemd.ask)
-        monkeypatch.setattr(modules.switch, "control", self.systemd.ask)
         monkeypatch.setattr(modules.switch, "check_policy", lambda *_: None)
         monkeypatch.setattr(os, "fchown", lambda *_: None)
         for name in STEPS:
