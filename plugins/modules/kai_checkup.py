@@ -182,7 +182,8 @@ class Checkup:
         commands = [
             command
             for command in self.parameters["commands"]
-            if not command["only_if_exists"] or os.path.exists(command["only_if_exists"])
+            # whoever reads a pipe that lies there waits for somebody at its other end
+            if not command["only_if_exists"] or os.path.isfile(command["only_if_exists"])
         ]
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             faults = list(pool.map(bot.fault_of_command, commands))

@@ -174,6 +174,7 @@ def test_X3_no_command_follows_what_was_planted(site: Site) -> None:
     kept = site.state(), site.health()
     logins, status = site.run("logins"), site.run("status")
     back = site.run("rollback", "--yes")
+    went_back = site.health()
     after = canaries(machine)
     machine.run(["sh", "-ec", AWAY_AGAIN])
 
@@ -187,11 +188,10 @@ def test_X3_no_command_follows_what_was_planted(site: Site) -> None:
     assert (logins.code, status.code) == (0, 3), logins.text + status.text
     assert [login["logged_in"] for login in logins.document["bot"]["logins"]] == [False]
     assert kept == (state, live)
-    # people cannot work behind those links, so what is live stays
-    assert back.code == 1
+    # people cannot work behind those links, which is no reason to keep a bot that should go
+    assert back.code == 0, back.text
     assert "alice cannot work in /var/lib/kai/memory/1, which is theirs" in back.text
-    assert "The host is as it was before this run, and the bot answers again" in back.text
-    assert site.state() == state
+    assert went_back["settings"].get("AGENT_TIMEOUT_SECONDS") != "123"
 
 
 # One account swaps a directory for a link as fast as it can, while root walks there a given number

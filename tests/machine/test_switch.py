@@ -153,11 +153,14 @@ def test_F7_everybody_works_in_their_own_directories_and_nobody_in_anothers(site
         in (site.install()["proven"])
     )
     home = "/var/lib/kai/home/1"
+    # what alice herself could open is closed again; tests/machine/test_ransom.py has more of it
     site.machine.run(["setfacl", "--modify", "u:bob:rwx", home])
+    assert home in {change["path"] for change in site.install()["changes"]}
+    site.machine.run(["usermod", "--append", "--groups", "kai", "bob"])
     done = site.run("install")
+    site.machine.run(["gpasswd", "--delete", "bob", "kai"])
     assert done.code == 1
     assert f"bob can look into {home}, which belongs to alice" in done.failure
-    site.machine.run(["setfacl", "--remove-all", home])
     site.set(kai_install_users=[ADA])
     site.install()
 
