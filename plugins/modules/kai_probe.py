@@ -379,7 +379,6 @@ probe:
 """
 
 import concurrent.futures
-import contextlib
 import errno
 import glob
 import hashlib
