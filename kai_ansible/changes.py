@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from kai_ansible.rules.differences import ABSENT
+from kai_ansible.rules.trees import NotATree, read_tree
 
 # a file is told with its owner and mode, as kai_switch does
 _FILE = re.compile(rf"(?P<path>.+) \((?P<state>{ABSENT}|\d+:\d+ [0-7]{{4}})\)")
@@ -119,8 +120,9 @@ def _entries(path: str, text: str) -> dict[str, str] | None:
     """Return the values of a file by their keys, None for one that is made of lines."""
     if PurePath(path).suffix in _DATA:
         try:
-            return dict(_leaves("", yaml.safe_load(text)))
-        except yaml.YAMLError:
+            return dict(_leaves("", read_tree(yaml.safe_load, text, yaml.YAMLError)))
+        except (yaml.YAMLError, NotATree):
+            # what is deployed may be anything; it is told line by line
             return None
     entries = [_ENTRY.fullmatch(line) for line in _lines(text)]
     return {entry["key"]: entry["value"] for entry in entries if entry} if all(entries) else None

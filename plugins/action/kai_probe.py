@@ -13,7 +13,13 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.run_lock import is_gone, processes_here, run_of, run_of_process
+from ..module_utils.run_lock import (
+    BrokenRecord,
+    is_gone,
+    processes_here,
+    run_of,
+    run_of_process,
+)
 
 
 class ActionModule(ActionBase):
@@ -34,7 +40,7 @@ class ActionModule(ActionBase):
         )
         result = self._look({**arguments, "run": mine.as_dict()}, task_vars)
         held_by = result.get("probe", {}).get("lock", {}).get("held_by")
-        if held_by and is_gone(run_of(held_by), processes_here()):
+        if held_by and _is_gone(held_by):
             again = {**arguments, "run": mine.as_dict(), "ended_run": held_by}
             return self._look(again, task_vars)
         return result
@@ -44,3 +50,11 @@ class ActionModule(ActionBase):
             module_name="kai.bot.kai_probe", module_args=arguments, task_vars=task_vars
         )
         return found
+
+
+def _is_gone(told: Any) -> bool:
+    try:
+        return is_gone(run_of(told), processes_here())
+    except BrokenRecord:
+        # what a host tells is no reason to take anything for ended
+        return False

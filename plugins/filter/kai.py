@@ -232,8 +232,8 @@ def is_comparable(given: Any, contract: Any, probe: Any, users_file: str | None 
 def fields_of_people(text: str) -> dict[str, str]:
     """Return every field of every person of a users.yaml, nothing for what is none."""
     try:
-        document = _load(text)
-    except yaml.YAMLError:
+        document = read_tree(_load, text, yaml.YAMLError)
+    except (yaml.YAMLError, NotATree):
         return {}
     people = document.get("users") if isinstance(document, dict) else None
     return {

@@ -13,6 +13,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from .documents import legible
 from .env_file import read_env
 from .programs import run_program
 from .root_files import Refused, look
@@ -130,13 +131,13 @@ def journal_of(invocations: Iterable[str], lines: int, *arguments: str) -> str:
 def deployed_env(path: str) -> dict[str, str]:
     """Return what the bot's environment file gives it, nothing when there is no file."""
     content = look(path).content or b""
-    return read_env(content.decode("utf-8", "surrogateescape"))
+    return read_env(legible(content))
 
 
 def deployed_port(env: dict[str, str], key: str, default: int) -> int:
     """Return the port that the environment file gives the bot."""
     text = env.get(key, "")
-    return int(text) if text.isdecimal() else default
+    return int(text) if re.fullmatch("[0-9]{1,5}", text) and int(text) < 2**16 else default
 
 
 def health(host: str, port: int, path: str) -> int:

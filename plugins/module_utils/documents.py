@@ -18,7 +18,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from .problems import listed, shortened
 from .trees import NotATree, read_tree
@@ -40,7 +41,8 @@ _WORDS = {
 }
 
 
-class Text(NamedTuple):
+@dataclass(frozen=True)
+class Text:
     """A form of text: the pattern that it matches as a whole, and its name."""
 
     pattern: str
@@ -65,8 +67,8 @@ def read_text(content: bytes) -> str:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        found = f"the byte 0x{content[error.start]:02x}, which is not UTF-8"
-        raise Unfit(_place(content, error.start), found, "UTF-8 text") from error
+        place = _place(content, error.start)
+        raise Unfit(place, "a byte that is not UTF-8", "UTF-8 text") from error
     if "\0" in text:
         raise Unfit(_place(content, content.index(b"\0")), "a NUL byte", "text")
     return text
@@ -80,6 +82,17 @@ def _place(content: bytes, offset: int) -> str:
 def legible(content: bytes) -> str:
     """Return bytes as text that can be passed on, with U+FFFD for what is none."""
     return content.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def encodable(value: Any) -> Any:
+    """Return data with a question mark for what no UTF-8 can hold."""
+    if isinstance(value, dict):
+        return {encodable(key): encodable(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encodable(inner) for inner in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return value
 
 
 def read_json(content: bytes, form: Any) -> Any:

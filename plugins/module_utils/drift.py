@@ -9,9 +9,9 @@ directories comes from the code with which kai_user_tree changes them.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from .documents import Unfit, read_json
 from .problems import Problem
 from .root_files import FileState
 from .seals import seal, sealed
@@ -45,11 +45,10 @@ def lines_of(text: str) -> dict[str, str]:
 def variables_of(text: str) -> dict[str, str]:
     """Return the parts of the record of what was chosen: every variable."""
     try:
-        recorded = json.loads(text)
-    except ValueError:
+        recorded = read_json(text.encode(), {str: object})
+    except Unfit:
         return {}
-    entries = recorded.items() if isinstance(recorded, dict) else ()
-    return {name: str(value) for name, value in entries}
+    return {name: str(value) for name, value in recorded.items()}
 
 
 def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release: str) -> bool:
@@ -60,10 +59,12 @@ def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release:
     """
     installed, layout = probe["installed"], probe["installed"]["layout"]
     service = installed["service"]
-    return (
+    return bool(
         None not in probe["accounts"].values()
         and installed["fault"] is None
         and installed["live"] == release
+        and installed["installs"]
+        and installed["installs"][-1]["release"] == release
         and installed["interrupted"] is False
         and service["active"]
         and not installed.get("hangs")
@@ -105,9 +106,8 @@ def files_drift(
         elif found["kind"] == "absent":
             differing.append(Problem(state.path, "no file", "the file of the last install", REPAIR))
         elif found["kind"] != "file":
-            away = f"mv {state.path} {state.path}.old"
-            fix = f"move it away on the host ({away}), then {REPAIR}"
-            differing.append(Problem(state.path, found["kind"], "a file", fix))
+            # an install writes over a file, and over nothing else
+            differing.append(Problem(state.path, found["kind"], "a file", found["fix"]))
         else:
             there = _there(state.path, found)
             if there != sealed(state, key):
@@ -129,6 +129,8 @@ def _differences(
         differing.append(Problem(path, _owned(there), _owned(wanted), REPAIR))
     if there.content == sealed(wanted, key).content:
         return differing
+    if found["fault"]:
+        return [*differing, Problem(**{**found["fault"], "fix": REPAIR})]
     told: list[Problem] = []
     if path == env[0]:
         values = {name: seal(value.encode(), key).decode() for name, value in env[1].items()}

@@ -11,6 +11,7 @@ after a while.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,7 +19,8 @@ import pwd
 import stat
 from typing import TYPE_CHECKING, Any
 
-from .root_files import FileState, look, replace
+from .documents import Unfit, read_json
+from .root_files import Damaged, FileState, look, replace
 from .trusted_paths import places_of
 
 if TYPE_CHECKING:
@@ -33,22 +35,19 @@ class EarlierProofs:
     """The proofs that a file of root's, which no reboot outlives, tells of."""
 
     def __init__(self, path: str, now: float) -> None:
-        """Read the file. Raises OSError and Refused when something else is there."""
+        """Read the file; where something else is there, nothing is known."""
         self.path, self.now = path, now
         self.times: dict[str, float] = {}
-        state = look(path)
-        if (state.uid, state.mode) != (os.geteuid(), 0o600):
-            return
-        try:
-            known = json.loads(state.content or b"{}")
-            self.times = {
-                str(digest): float(time)
-                for digest, time in known.items()
-                if 0 <= now - time < LONGEST_SECONDS
-            }
-        except (ValueError, AttributeError, TypeError):
-            # cut off by a full file system, for one; then everything is proven anew
-            self.times = {}
+        # cut off by a full file system, for one; then everything is proven anew
+        with contextlib.suppress(Damaged, Unfit):
+            state = look(path)
+            if state.content and (state.uid, state.mode) == (os.geteuid(), 0o600):
+                known = read_json(state.content, {str: float})
+                self.times = {
+                    digest: time
+                    for digest, time in known.items()
+                    if 0 <= now - time < LONGEST_SECONDS
+                }
 
     def due(self, digests: Sequence[str]) -> list[str]:
         """Return which proofs of a kind are to be made: those that have not been, else the oldest.
@@ -59,12 +58,15 @@ class EarlierProofs:
         return new or sorted(digests, key=self.times.__getitem__)[:1]
 
     def keep(self, valid: Iterable[str], proven: Iterable[str]) -> None:
-        """Write the file anew; valid: the digests that still stand, proven: those of this run."""
+        """Write the file anew, if it can be; what is not remembered is proven again.
+
+        valid: the digests that still stand. proven: those of this run.
+        """
         kept = {digest: self.times[digest] for digest in valid if digest in self.times}
         kept.update(dict.fromkeys(proven, self.now))
-        replace(
-            [FileState(self.path, json.dumps(kept).encode(), 0o600, os.geteuid(), os.getegid())]
-        )
+        content = json.dumps(kept).encode()
+        with contextlib.suppress(OSError):
+            replace([FileState(self.path, content, 0o600, os.geteuid(), os.getegid())])
 
 
 def digest_of(*facts: Any) -> str:

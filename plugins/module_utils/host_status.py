@@ -111,14 +111,8 @@ def is_comparable(configuration: Configuration, probe: Mapping[str, Any]) -> boo
 def service_problems(installed: Mapping[str, Any]) -> list[Problem]:
     """Return what is not well about the service, its release and their records."""
     if installed["fault"]:
-        return [
-            Problem(
-                "the records of installs",
-                installed["fault"],
-                "records that are whole",
-                "mend what is named on the host",
-            )
-        ]
+        damaged = [Problem(**entry["problem"]) for entry in installed["damaged"]]
+        return [Problem(**installed["fault"]), *damaged]
     problems = judged(installed)
     service = installed["service"]
     others = installed["strangers"]
@@ -206,6 +200,9 @@ def _drift(
 def _current(installed: Mapping[str, Any]) -> list[Problem]:
     records = installed["installs"]
     if not records or installed["unfinished"] or records[-1]["release"] == installed["live"]:
+        return []
+    if any(entry["needed"] for entry in installed["damaged"]):
+        # the last record may be the damaged one
         return []
     return [
         Problem(

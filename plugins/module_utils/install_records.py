@@ -39,7 +39,6 @@ from .root_files import (
     PATH,
     Damaged,
     FileState,
-    Refused,
     damaged,
     discard_unfinished,
     expect_directory,
@@ -173,13 +172,18 @@ class Installs:
         self.pending = os.path.join(self.directory, "pending")
 
     def live(self) -> str | None:
-        """Return the release that ``current`` points to, FLAT without a link, None without both."""
+        """Return the release that ``current`` points to, FLAT without a link, None without both.
+
+        Raises Damaged.
+        """
         try:
             return os.path.basename(os.readlink(self.current))
         except FileNotFoundError:
             return FLAT if self.has_flat() else None
+        except PermissionError:
+            raise
         except OSError as error:
-            raise Refused(f"{self.current} is not a link; move it away on the host") from error
+            raise damaged(self.current, "something else", "a link to a release") from error
 
     def release_path(self, release: str) -> str:
         """Return the directory of a release."""

@@ -16,33 +16,87 @@ from typing import TYPE_CHECKING, Any
 
 from .beside_data import going
 from .bot_service import deployed_port, health, is_active, is_enabled, unit_state
+from .documents import Unfit, legible, read_text
 from .env_file import read_env
 from .install_records import Installs
 from .installs import FLAT, release_states
 from .layout_journal import LayoutJournal
+from .problems import Problem
 from .processes import is_stopped, strangers
-from .root_files import Refused, look
+from .root_files import Damaged, Refused, look
 from .seals import seal, sealed
 from .user_tree import Tree, problem_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .install_records import Journal
 
 MB = 1 << 20
 UNSEEN = "unseen"
 
 
-def known_installs(installs: Installs) -> dict[str, Any]:
+def damages(installs: Installs) -> list[dict[str, Any]]:
+    """Return what is damaged of all that a run may have to read back: number, needed, problem.
+
+    number: of the install whose record it is, None for what is of none. needed: whether an install
+    needs it; an older record only a rollback to it does. Raises PermissionError.
+    """
+    found: list[dict[str, Any]] = []
+
+    def note(
+        read: Callable[..., object], *what: int, number: int | None = None, needed: bool = True
+    ) -> None:
+        try:
+            read(*what)
+        except Damaged as error:
+            problem = error.problem.as_dict()
+            entry = {"number": number, "needed": needed, "problem": problem}
+            if entry not in found:
+                found.append(entry)
+
+    def read_journal() -> None:
+        if installs.journal():
+            installs.former()
+
+    layout = LayoutJournal(installs.directory)
+    for read in (read_journal, installs.original, layout.all_entries, layout.entries):
+        note(read)
+    try:
+        numbers = installs.numbers()
+    except Damaged:
+        # it was noted above
+        numbers = []
+    for number in numbers:
+        note(installs.record, number, number=number, needed=number == numbers[-1])
+    note(installs.built)
+    return found
+
+
+def known_installs(
+    installs: Installs, damaged: Sequence[Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
     """Return the live release, the unfinished install, every release and every proven install.
 
-    Raises OSError for what cannot be read, Refused for what is damaged.
+    damaged: what ``damages`` returns, where that is known already.
+    Raises OSError for what cannot be read, Refused when no release can be told to be live.
     """
-    journal, records, live = installs.journal(), installs.records(), installs.live()
+    damaged = damages(installs) if damaged is None else damaged
+    live, journal = installs.live(), _journal(installs)
+    try:
+        records, built = installs.records(), installs.built()
+    except Damaged:
+        records, built = [], {}
     return {
         "live": live,
+        "damaged": list(damaged),
         "unfinished": journal and {"release": journal.release, "opened": journal.opened},
         "releases": release_states(
-            installs.built(), records, live, journal.release if journal else None
+            built,
+            records,
+            live,
+            journal.release if journal else None,
+            is_known=not any(entry["number"] for entry in damaged),
         ),
         "installs": [
             {
@@ -57,16 +111,28 @@ def known_installs(installs: Installs) -> dict[str, Any]:
     }
 
 
+def _journal(installs: Installs) -> Journal | None:
+    try:
+        return installs.journal()
+    except Damaged:
+        return None
+
+
 def look_at_installed(
-    request: Mapping[str, Any], env_file: str, install_dir: str, port: int, distrusted: str = ""
+    request: Mapping[str, Any],
+    env_file: str,
+    installs: Installs,
+    port: int,
+    damaged: Sequence[Mapping[str, Any]],
+    distrusted: str = "",
 ) -> dict[str, Any]:
     """Return what is installed and how it runs.
 
     request: the option ``installed`` of kai_probe. port: on which the bot is meant to answer, for
-    who cannot read the environment file. distrusted: why nothing in ``install_dir`` is read.
+    who cannot read the environment file. damaged: what ``damages`` returned. distrusted: why
+    nothing of the installs is read.
     """
-    installs = Installs(install_dir)
-    known = installs_seen(installs, distrusted)
+    known = installs_seen(installs, damaged, distrusted)
     key = secrets.token_hex(16)
     files = {entry["path"]: file_seen(entry, key) for entry in request["files"]}
     env = deployed_values(env_file)
@@ -92,23 +158,42 @@ def interrupted(installs: Installs) -> bool | None:
         layout = LayoutJournal(installs.directory).entries()
     except PermissionError:
         return None
+    except Damaged:
+        return True
     return bool(layout) or os.path.lexists(installs.pending)
 
 
-def installs_seen(installs: Installs, distrusted: str = "") -> dict[str, Any]:
-    """Return ``known_installs`` and a fault; what cannot be seen is None."""
-    unseen = dict.fromkeys(("live", "unfinished", "releases", "installs"))
+def installs_seen(
+    installs: Installs, damaged: Sequence[Mapping[str, Any]], distrusted: str = ""
+) -> dict[str, Any]:
+    """Return ``known_installs`` and a fault, a Problem; what cannot be seen is None."""
+    unseen = {
+        **dict.fromkeys(("live", "unfinished", "releases", "installs")),
+        "damaged": list(damaged),
+    }
     if distrusted:
-        return {**unseen, "fault": distrusted}
+        fault = Problem(
+            installs.install_dir,
+            distrusted,
+            "a directory that only root can change",
+            f"take that right away: chown root {installs.install_dir}; "
+            f"chmod go-w {installs.install_dir}",
+        )
+        return {**unseen, "fault": fault.as_dict()}
     try:
-        return {**known_installs(installs), "fault": None}
-    except Refused as error:
-        return {**unseen, "fault": str(error)}
+        return {**known_installs(installs, damaged), "fault": None}
     except PermissionError:
         # everybody may see the link, and only root the records
         return {**unseen, "live": live_seen(installs), "fault": None}
+    except Damaged as error:
+        return {**unseen, "fault": error.problem.as_dict()}
     except OSError as error:
-        return {**unseen, "fault": f"{error.filename or 'a file'}: {error.strerror or error}"}
+        where = str(error.filename or installs.install_dir)
+        fix = f"look at it on the host: ls -la {where}"
+        fault = Problem(
+            where, f"what cannot be read ({error.strerror})", "what an install made", fix
+        )
+        return {**unseen, "fault": fault.as_dict()}
 
 
 def live_seen(installs: Installs) -> str | None:
@@ -125,7 +210,7 @@ def deployed_values(env_file: str) -> dict[str, str]:
         content = look(env_file).content or b""
     except (OSError, Refused):
         return {}
-    return read_env(content.decode("utf-8", "surrogateescape"))
+    return read_env(legible(content))
 
 
 def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> dict[str, Any]:
@@ -209,18 +294,24 @@ def release_of(pid: int, started: float, installs: Installs) -> str | None:
 def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Return what is at a path: kind, owner, mode and sealed content.
 
-    Of a shown file its text as well, of an environment file each key with its sealed value.
+    Of a shown file its text as well, of an environment file each key with its sealed value. fault:
+    why a file is no text, with its place, None when it is.
     """
     path = entry["path"]
     try:
         state = look(path)
-    except Refused as error:
-        return {"kind": str(error)}
+    except Damaged as error:
+        return {"kind": error.problem.found, "fix": error.problem.fix}
     except OSError:
         return {"kind": UNSEEN}
     if state.content is None:
         return {"kind": "absent"}
-    text = state.content.decode("utf-8", "surrogateescape")
+    fault = None
+    try:
+        read_text(state.content)
+    except Unfit as error:
+        fault = Problem(path + error.place, error.found, error.expected, "").as_dict()
+    text = legible(state.content)
     values = read_env(text) if entry["content"] == "env" else {}
     hidden = sealed(state, key)
     return {
@@ -231,6 +322,7 @@ def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
         "seal": (hidden.content or b"").decode(),
         "values": {name: seal(value.encode(), key).decode() for name, value in values.items()},
         "text": text if entry["content"] == "shown" else None,
+        "fault": fault,
     }
 
 

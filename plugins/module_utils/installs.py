@@ -38,13 +38,17 @@ def release_states(
     records: Iterable[Mapping[str, Any]],
     live: str | None,
     unfinished: str | None,
+    *,
+    is_known: bool = True,
 ) -> list[dict[str, Any]]:
     """Return every release with its id, its state and whether it is live.
 
     built: per release on the host, whether its build is complete.
     unfinished: the release of an install that was neither proven nor taken back.
+    is_known: whether every record could be read.
     States: good (proven once), unproven (of the unfinished install), failed (built, never proven),
-    incomplete (never built to the end), not adopted (of Kai's own installer, not on record yet).
+    incomplete (never built to the end), not adopted (of Kai's own installer, not on record yet),
+    unknown (built, and perhaps on a record that is damaged).
     """
     proven = {record["release"] for record in records}
 
@@ -55,7 +59,9 @@ def release_states(
             return "good"
         if release == FLAT:
             return "not adopted"
-        return "unproven" if release == unfinished else "failed"
+        if release == unfinished:
+            return "unproven"
+        return "failed" if is_known else "unknown"
 
     return [
         {"id": release, "state": state(release), "live": release == live}
@@ -94,6 +100,11 @@ def choose(status: Mapping[str, Any], to: str, *, with_database: bool) -> Choice
     state before the one that is live, or before the unfinished install.
     """
     records = sorted(status["installs"], key=lambda record: record["number"])
+    damaged = [
+        entry for entry in status["damaged"] if entry["needed"] or to == str(entry["number"])
+    ]
+    if damaged:
+        return Choice(None, None, None, [Problem(**entry["problem"]) for entry in damaged])
     if not to and status["unfinished"]:
         if with_database:
             return _refused(
@@ -163,17 +174,18 @@ def not_enabled(service: Mapping[str, Any]) -> Problem:
 
 def judged(status: Mapping[str, Any]) -> list[Problem]:
     """Return what is not well on a host. status: the result of kai_status."""
-    problems = []
+    problems = [Problem(**entry["problem"]) for entry in status["damaged"]]
     service = status["service"]
     name = f"{service['unit']}.service"
     if status["live"] is None:
         return [
+            *problems,
             Problem(
                 "the host",
                 "no live release",
                 "an installed bot",
                 "install it: kai-ansible install",
-            )
+            ),
         ]
     if status["unfinished"]:
         problems.append(

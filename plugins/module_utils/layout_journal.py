@@ -20,12 +20,33 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from .root_files import FileState, remove_file, replace, sync_directory
+from .documents import Text, Unfit, check, read_json
+from .root_files import (
+    ID,
+    MODE,
+    PATH,
+    FileState,
+    damaged,
+    look,
+    remove_file,
+    replace,
+    sync_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_OWNED = [ID, ID, MODE]
+_DIGEST = Text(r"[0-9a-f]{64}", "a SHA-256")
+_FORMS: dict[str, dict[str, Any]] = {
+    "account": {"account": Text(r"[^\s:/]{1,256}", "an account"), "comment": str, "home": bool},
+    "directory": {"directory": PATH},
+    "file": {"file": PATH, "sha256": _DIGEST},
+    "mended": {"mended": PATH, "before": _OWNED, "after": _OWNED},
+}
 
 
 def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -74,11 +95,17 @@ class LayoutJournal:
             sync_directory(self.directory)
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return what is not proven, in its order; what was cut off in the middle never was."""
+        """Return what is not proven, in its order; what was cut off in the middle never was.
+
+        Raises Damaged.
+        """
         return self._read(self.path)
 
     def all_entries(self) -> list[dict[str, Any]]:
-        """Return what every install has made and mended, the unproven one included."""
+        """Return what every install has made and mended, the unproven one included.
+
+        Raises Damaged.
+        """
         return merged([*self._read(self.record), *self._read(self.path)])
 
     def prove(self) -> None:
@@ -93,17 +120,23 @@ class LayoutJournal:
         replace([FileState(self.record, text.encode(), 0o600)])
 
     def _read(self, path: str) -> list[dict[str, Any]]:
-        try:
-            with open(path, "rb") as handle:
-                lines = handle.read().split(b"\n")
-        except FileNotFoundError:
-            return []
         found = []
-        for line in lines:
-            try:
-                found.append(json.loads(line))
-            except ValueError:
+        for number, line in enumerate((look(path).content or b"").split(b"\n"), start=1):
+            # a run that was killed may leave the beginning of a line, or NULs in its place
+            text = line.strip(b"\0")
+            if not text or (text.startswith(b"{") and not text.endswith(b"}")):
                 continue
+            try:
+                found.append(_entry(text))
+            except Unfit as error:
+                place = error.place if error.place.startswith(": ") else ""
+                raise damaged(
+                    f"{path}:{number}{place}",
+                    error.found,
+                    error.expected,
+                    "remove that line on the host, and what an install made there by hand: "
+                    f"sed -i {number}d {shlex.quote(path)}",
+                ) from error
         return found
 
     def discard(self) -> None:
@@ -111,3 +144,13 @@ class LayoutJournal:
         remove_file(self.path)
         if os.path.isdir(self.directory) and not os.listdir(self.directory):
             os.rmdir(self.directory)
+
+
+def _entry(text: bytes) -> dict[str, Any]:
+    entry: dict[str, Any] = read_json(text, {str: object})
+    # the first key tells what the thing is
+    kind = next(iter(entry), "")
+    if kind not in _FORMS:
+        raise Unfit("", f"a line that begins with {json.dumps(kind)}", f"{', '.join(_FORMS)}")
+    check(entry, _FORMS[kind])
+    return entry

@@ -107,6 +107,7 @@ def host_problems(
     """
     return [
         *(Problem(**fault) for fault in probe["faults"]),
+        *(Problem(**entry["problem"]) for entry in probe["damaged"] if entry["needed"]),
         *(Problem(**problem) for problem in probe["lock"]["problems"]),
         *(Problem(**problem) for problem in probe["places"]),
         *_halves(contract, probe),

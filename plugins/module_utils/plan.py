@@ -73,6 +73,7 @@ def probe_request(
         "files": [
             *(entry["path"] for entry in contract["protected_files"].values()),
             contract["sudoers"]["path"],
+            contract["record"]["path"],
         ],
         "release": release,
         "port": configuration.settings.get("WEBHOOK_PORT"),
@@ -194,6 +195,7 @@ def desired_state(
     problems += _lost_keys(contract, configuration, probe)
     problems += lost_rules(contract, configuration, probe)
     notes += adoption_notes(contract, configuration, probe)
+    notes += [str(Problem(**one["problem"])) for one in probe["damaged"] if not one["needed"]]
     env_file = contract["protected_files"]["env"]["path"]
     notes += [
         f"{env_file}: {key} is not kept: {contract['retired'][key]}."

@@ -12,26 +12,42 @@ nobody, and a slow one is not overtaken.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import shlex
 import socket
+import stat
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from .documents import Text, Unfit, check, read_json
 from .problems import Problem
 from .processes import ESTABLISHED, ancestors, environment_of, socket_rows, sockets, started
 from .programs import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import IO
+
+_MOST_BYTES = 1 << 16
+_RECORD = {
+    "by": str,
+    "pid": range(1, 2**31),
+    "started": str,
+    "boot": str,
+    "namespace": str,
+    "machine": str,
+    "host": str,
+    "since": str,
+    "connection": Text(r"[0-9 ]*", "numbers of sockets"),
+}
 
 
 class BrokenRecord(Exception):
-    """A lock file that holds something else than a record."""
+    """A lock file that holds something else than a record; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +89,10 @@ class Run:
 def run_of(fields: Mapping[str, str | int]) -> Run:
     """Return the run that ``as_dict`` told. Raises BrokenRecord."""
     try:
-        return Run(**fields)  # type: ignore[arg-type]
-    except TypeError as error:
+        check(fields, _RECORD)
+    except Unfit as error:
         raise BrokenRecord(str(error)) from error
+    return Run(**fields)  # type: ignore[arg-type]
 
 
 def run_of_process(pid: int, user: str, host: str) -> Run:
@@ -175,13 +192,14 @@ def take(path: str, run: Run, over: Run | None = None) -> Run | None:
     over: a holder that is known to have ended.
     Raises BrokenRecord when the file holds something else, OSError when it cannot be used.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-    with _locked(path, flags) as handle:
-        holder = _holder(handle)
+    with _locked(path) as lock:
+        holder = _holder(lock)
         if holder and holder != over and not is_over(holder, run, processes_here()):
             return holder
         now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        _write(handle, json.dumps(replace(run, since=now, connection=connection_here()).as_dict()))
+        mine = replace(run, since=now, connection=connection_here())
+        os.truncate(lock, 0)
+        os.pwrite(lock, json.dumps(mine.as_dict()).encode(), 0)
         return None
 
 
@@ -197,24 +215,41 @@ def problem_of_holder(path: str, holder: Run) -> Problem:
     )
 
 
+def problem_of_lock(path: str, error: BrokenRecord | OSError) -> Problem:
+    """Return why a lock file cannot be used."""
+    where, found = path, str(error)
+    fix = "see that no install or rollback of this host is at work, then: rm -r {}"
+    if isinstance(error, OSError):
+        where, found = str(error.filename or path), str(error.strerror)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            fix = "free some space on its file system: df -h {}"
+    return Problem(
+        where,
+        f"a lock that cannot be used ({found})",
+        "the record of a run, or no file",
+        fix.format(shlex.quote(where)),
+    )
+
+
 @contextmanager
-def _locked(path: str, flags: int) -> Iterator[IO[str]]:
-    with os.fdopen(os.open(path, flags, 0o600), "r+", encoding="utf-8") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield handle
+def _locked(path: str) -> Iterator[int]:
+    # of a pipe nobody is waited for
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    lock = os.open(path, flags, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(lock).st_mode):
+            raise BrokenRecord("it is not a regular file")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+    finally:
+        os.close(lock)
 
 
-def _holder(handle: IO[str]) -> Run | None:
-    text = handle.read()
-    if not text:
+def _holder(lock: int) -> Run | None:
+    content = os.pread(lock, _MOST_BYTES, 0)
+    if not content:
         return None
     try:
-        return run_of(json.loads(text))
-    except (ValueError, TypeError) as error:
+        return run_of(read_json(content, _RECORD))
+    except Unfit as error:
         raise BrokenRecord(str(error)) from error
-
-
-def _write(handle: IO[str], text: str) -> None:
-    handle.seek(0)
-    handle.truncate()
-    handle.write(text)

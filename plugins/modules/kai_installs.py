@@ -15,6 +15,7 @@ description:
     C(installs) of O(install_dir), for root alone.
   - Then removes every release but the last O(keep_releases) that were proven, with the records of
     those removed. The live release always stays.
+  - A record that is damaged is left alone, and goes when it is older than all that stay.
   - The install of Kai's own installer is a release as well, V(flat). It is put on record when
     another release takes its place, and goes like any other.
   - Without a journal nothing is changed.
@@ -120,9 +121,11 @@ def too_old(
     releases = [name for name in installs.names() if name not in kept]
     # what was never on record was not adopted, and is nobody's to remove
     flat = [FLAT] if FLAT in {record["release"] for record in records} - set(kept) else []
-    return [*releases, *flat], [
-        record["number"] for record in records if record["release"] not in kept
-    ]
+    whole = {record["number"]: record["release"] in kept for record in records}
+    oldest = min((number for number, stays in whole.items() if stays), default=0)
+    damaged = [n for n in installs.numbers() if n not in whole and n < oldest]
+    gone = [number for number, stays in whole.items() if not stays]
+    return [*releases, *flat], sorted([*damaged, *gone])
 
 
 def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> dict[str, Any]:

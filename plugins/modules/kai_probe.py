@@ -361,6 +361,12 @@ probe:
     service:
       description: Whether the unit is active and enabled.
       type: dict
+    damaged:
+      description: Each record of the installs that is not whole. In problem what is wrong, in
+        number the install that it is of, null when it is of none, and in needed whether an install
+        needs it.
+      type: list
+      elements: dict
     installed:
       description: What is installed and how it runs. Only with O(installed).
       type: dict
@@ -408,18 +414,25 @@ from ..module_utils.ask_as import (
 from ..module_utils.bot_service import deployed_port
 from ..module_utils.bounded_program import Started, run_bounded
 from ..module_utils.built_release import ENVIRONMENT, find_uv, python_of
+from ..module_utils.documents import encodable, legible
 from ..module_utils.env_file import read_env
 from ..module_utils.install_records import Installs
-from ..module_utils.installed_state import look_at_installed
+from ..module_utils.installed_state import damages, look_at_installed
 from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.paths import fault_of_path
 from ..module_utils.problems import Problem
 from ..module_utils.processes import strangers
 from ..module_utils.programs import run_program
-from ..module_utils.root_files import Refused, look
+from ..module_utils.root_files import Damaged, Refused, look
 from ..module_utils.root_places import place_problems, program_problem
-from ..module_utils.run_lock import BrokenRecord, problem_of_holder, run_of, take
+from ..module_utils.run_lock import (
+    BrokenRecord,
+    problem_of_holder,
+    problem_of_lock,
+    run_of,
+    take,
+)
 from ..module_utils.sudoers import (
     MAIN_POLICY,
     accounts_with_rules,
@@ -458,14 +471,11 @@ def account_of(name: str) -> pwd.struct_passwd | None:
 def read_text(path: str) -> str | None:
     """Return a file's text, or None when there is no file. Raises OSError when it is unreadable."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as handle:
-        return handle.read()
+        # files of the system are links now and then
+        content = look(path, links=True).content
+    except Damaged as error:
+        raise OSError(errno.EINVAL, error.problem.found, path) from error
+    return None if content is None else legible(content)
 
 
 def system_of_host() -> dict[str, str]:
@@ -566,34 +576,6 @@ def size_of(directory: str) -> dict[str, int]:
     return {"MB": -(-total // MB), "inodes": inodes}
 
 
-def problem_of_file(path: str, error: OSError) -> Problem:
-    """Return why a small file cannot be written."""
-    directory = os.path.dirname(path)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem(
-            directory,
-            f"no room left ({error.strerror})",
-            f"room for {path}",
-            f"make some: df -h {directory} and df -i {directory} show how much there is",
-        )
-    return Problem(
-        path,
-        f"what cannot be written ({error.strerror})",
-        "a file of root's own",
-        f"look at it on the host: ls -ld {path}; findmnt --target {directory}",
-    )
-
-
-def problem_of_place(path: str, mode: int) -> Problem:
-    """Return that something else lies where a file belongs."""
-    return Problem(
-        path,
-        "a link" if stat.S_ISLNK(mode) else "no file",
-        "a file, or nothing",
-        f"move it away on the host: mv {path} {path}.old",
-    )
-
-
 class Host:
     """The host as it is now."""
 
@@ -618,10 +600,12 @@ class Host:
         # then what root may not even read, as somebody else could have put it there
         self.places = self.loose_places()
         env = self.deployed(self.parameters["env_file"])
-        rules = self.deployed(self.parameters["sudoers_file"])
+        drop_in = self.deployed(self.parameters["sudoers_file"])
+        rules = None if drop_in is None else legible(drop_in)
         unit = self.deployed(self.facts["unit"]["path"]) if self.facts else None
-        search_path = service_of(unit or "")[1].get("PATH", "").split(":")
-        env_values = read_env(env) if env is not None else {}
+        search_path = service_of(legible(unit or b""))[1].get("PATH", "").split(":")
+        env_values = read_env(legible(env or b""))
+        damaged = self.damaged()
         binaries = {
             request["backend"]: self.candidates(request, env_values, rules or "", search_path)
             for request in self.parameters["binaries"]
@@ -656,19 +640,20 @@ class Host:
             "sudo": self.sudo(),
         }
         seen["env_keys"] = sorted(self.proven_env(env_values))
-        seen["sudoers_sha256"] = (
-            "" if rules is None else hashlib.sha256(os.fsencode(rules)).hexdigest()
-        )
+        seen["sudoers_sha256"] = "" if drop_in is None else hashlib.sha256(drop_in).hexdigest()
         seen["binaries"] = binaries
         seen["logins"] = self.logins(binaries)
-        seen["installed"] = self.installed()
+        seen["damaged"] = damaged
+        seen["installed"] = self.installed(damaged)
         seen["former_install"] = self.former_install(seen["release"], rules)
         seen["file_sizes"] = self.file_sizes()
         for entry, agent in versions:
             found = VERSION.search(agent.end()[1]) if agent else None
             entry["version"] = found[0] if found else "" if agent else None
         seen["faults"] = [fault.as_dict() for fault in dict.fromkeys(self.faults)]
-        return seen
+        # names of files may be any bytes, and Ansible refuses what is not UTF-8
+        result: dict[str, Any] = encodable(seen)
+        return result
 
     def loose_places(self) -> list[Problem]:
         """Return each place in which root would work and that others can change."""
@@ -721,7 +706,16 @@ class Host:
             "changers": [e for e in found if self.privileged or "unseen" not in e],
         }
 
-    def installed(self) -> dict[str, Any] | None:
+    def damaged(self) -> list[dict[str, Any]]:
+        """Return what is damaged of the records of installs, nothing where only root sees them."""
+        if self.distrusted:
+            return []
+        try:
+            return damages(Installs(self.parameters["install_dir"]))
+        except PermissionError:
+            return []
+
+    def installed(self, damaged: list[dict[str, Any]]) -> dict[str, Any] | None:
         """Return what is installed and how it runs, when that was asked for."""
         request = self.parameters["installed"]
         if request is None:
@@ -740,8 +734,9 @@ class Host:
         return look_at_installed(
             request,
             self.parameters["env_file"],
-            self.parameters["install_dir"],
+            Installs(self.parameters["install_dir"]),
             self.parameters["port"] or request["default_port"],
+            damaged,
             self.distrusted,
         )
 
@@ -806,15 +801,8 @@ class Host:
             problem = problem_of_holder(path, held_by)
         except Busy as error:
             problem = error.problem
-        except BrokenRecord as error:
-            problem = Problem(
-                path,
-                f"a lock that cannot be used ({error})",
-                "the record of a run, or no file",
-                f"see that no install or rollback of this host is at work, then: rm {path}",
-            )
-        except OSError as error:
-            problem = problem_of_file(str(error.filename or path), error)
+        except (BrokenRecord, OSError) as error:
+            problem = problem_of_lock(path, error)
         return {**found, "problems": [problem.as_dict()]}
 
     def sudo(self) -> dict[str, Any]:
@@ -981,17 +969,17 @@ class Host:
         sizes = {}
         for path in self.parameters["files"]:
             try:
-                status = os.lstat(path)
-            except FileNotFoundError:
-                continue
+                content = look(path).content
+            except Damaged as error:
+                self.faults.append(error.problem)
+                # not even a file is there
+                content = b""
             except OSError as error:
                 if self.privileged:
                     self.faults.append(unreadable(path, error))
                 continue
-            mode = status.st_mode
-            sizes[path] = status.st_size
-            if not stat.S_ISREG(mode):
-                self.faults.append(problem_of_place(path, mode))
+            if content is not None:
+                sizes[path] = len(content)
         return sizes
 
     def port(self, service: dict[str, Any], env: dict[str, str], live: str | None) -> list[str]:
@@ -1073,10 +1061,7 @@ class Host:
                 *paths_in(self.facts["unit"]["path"] + ".d"),
             ],
             "drop_ins": [
-                path
-                for path in paths_in(drop_ins)
-                if os.path.isfile(path)
-                and self.parameters["service_user"] in accounts_with_rules(read_text(path) or "")
+                path for path in paths_in(drop_ins) if os.path.isfile(path) and self.has_rules(path)
             ],
             "rules": [list(statement) for statement in statements(rules or "")],
         }
@@ -1102,18 +1087,25 @@ class Host:
             "version": int(version[0]) if version else None,
         }
 
-    def deployed(self, path: str) -> str | None:
-        """Return a deployed file's text, None when absent; unreadable is a fault, not absence."""
+    def deployed(self, path: str) -> bytes | None:
+        """Return what a deployed file holds, None when absent; unreadable is a fault."""
         try:
-            content = look(path).content
-            return None if content is None else content.decode("utf-8", "surrogateescape")
-        except Refused:
-            self.faults.append(problem_of_place(path, os.lstat(path).st_mode))
-            return None
+            return look(path).content
+        except Damaged as error:
+            self.faults.append(error.problem)
         except OSError as error:
+            # without privilege nothing of it can be seen
             if self.privileged:
                 self.faults.append(unreadable(path, error))
-            return None
+        return None
+
+    def has_rules(self, path: str) -> bool:
+        """Return whether a drop-in has rules for the service user; one that cannot be read may."""
+        try:
+            text = read_text(path) or ""
+        except OSError:
+            return True
+        return self.parameters["service_user"] in accounts_with_rules(text)
 
     def proven_env(self, live: dict[str, str]) -> dict[str, str]:
         """Return the environment file that was proven last; the live one may be of a killed run."""
@@ -1129,7 +1121,7 @@ class Host:
             return live
         if path not in former:
             return live
-        return read_env((former[path].content or b"").decode("utf-8", "surrogateescape"))
+        return read_env(legible(former[path].content or b""))
 
     def candidates(
         self, request: dict[str, Any], env: dict[str, str], rules: str, search_path: list[str]

@@ -82,13 +82,17 @@ status:
       description: Release and time of an install that was neither proven nor taken back, or null.
       type: dict
     releases:
-      description: Every release with its id, its state (good, failed, unproven or incomplete) and
-        whether it is live.
+      description: Every release with its id, its state (good, failed, unproven, incomplete or
+        unknown) and whether it is live.
       type: list
       elements: dict
     installs:
       description: Every proven install with its number, release, time, who installed, whether the
         database was kept before it, and the install that it repeats.
+      type: list
+      elements: dict
+    damaged:
+      description: Each record of the installs that is not whole, as M(kai.bot.kai_probe) tells it.
       type: list
       elements: dict
     problems:

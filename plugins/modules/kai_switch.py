@@ -357,6 +357,8 @@ class Switch:
     def switch(self) -> dict[str, Any]:
         """Bring another state about, or find that everything is as it should be."""
         release, wanted, managed, more = self.wanted()
+        if self.parameters["with_database"]:
+            self.installs.check_snapshot(self.parameters["with_database"])
         former = [look(state.path) for state in wanted]
         changed = [(old, new) for old, new in zip(former, wanted) if old != new]
         changed_paths = [new.path for _old, new in changed]
@@ -378,7 +380,9 @@ class Switch:
             or not is_active(service)
         )
         result: dict[str, Any] = {
-            "changed": bool(changed_paths or starts or not is_enabled(service)),
+            "changed": bool(
+                changed_paths or starts or not is_enabled(service) or not self.is_on_record(release)
+            ),
             "changed_paths": changed_paths,
             "former_release": live,
             "release": release,
@@ -429,6 +433,11 @@ class Switch:
             result["stopped_at"] = self.stopped_at if result["was_active"] else None
             replace(self.only_rules(new_states))
         return result
+
+    def is_on_record(self, release: str) -> bool:
+        """Return whether a release was proven last, which a record that was moved away may hide."""
+        records = self.installs.records()
+        return bool(records) and records[-1]["release"] == release
 
     def with_former_rules(self, changed: list[tuple[FileState, FileState]]) -> list[FileState]:
         """Return the new states, drop-ins of sudo first and with what they had before in them.

@@ -70,5 +70,6 @@ def probe(**seen: Any) -> dict[str, Any]:
         "places": [],
         "live_python": None,
         "faults": [],
+        "damaged": [],
         **seen,
     }

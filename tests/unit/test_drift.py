@@ -57,6 +57,7 @@ def seen(state: FileState, values: dict[str, str] | None = None, text: str = "")
             for name, value in (values or {}).items()
         },
         "text": text or None,
+        "fault": None,
     }
 
 
@@ -139,10 +140,24 @@ def test_owner_and_mode_of_a_file_are_told() -> None:
 def test_what_is_no_file_is_told() -> None:
     wanted = FileState(OWN, b"x", 0o600)
     assert drift(wanted, {"kind": "absent"}) == [(OWN, "no file")]
-    assert drift(wanted, {"kind": f"{OWN} is a link"}) == [(OWN, f"{OWN} is a link")]
+    moved = f"mv {OWN} {OWN}.old"
+    differing, _unknown = files_drift(
+        [wanted], {OWN: {"kind": "a link of root", "fix": moved}}, KEY, {}, (ENV, {})
+    )
+    # no install writes over it
+    assert [(one.where, one.found, one.fix) for one in differing] == [
+        (OWN, "a link of root", moved)
+    ]
     differing, unknown = files_drift([wanted], {OWN: {"kind": "unseen"}}, KEY, {}, (ENV, {}))
     assert not differing
     assert [problem.where for problem in unknown] == [OWN]
+
+
+def test_text_that_is_none_is_told_with_its_place() -> None:
+    wanted = FileState(RULES, b"x", 0o440)
+    fault = {"where": f"{RULES}:3:7", "found": "no UTF-8", "expected": "UTF-8", "fix": ""}
+    there = {**seen(FileState(RULES, b"\xe9", 0o440), text="\ufffd"), "fault": fault}
+    assert drift(wanted, there) == [(f"{RULES}:3:7", "no UTF-8")]
 
 
 def test_directories() -> None:
@@ -179,6 +194,7 @@ def host(**differing: Any) -> dict[str, Any]:
     """What is seen of a host that is as an install of release r1 leaves it, but for a part."""
     installed = {
         "fault": None,
+        "installs": [{"release": "r0"}, {"release": "r1"}],
         "live": "r1",
         "interrupted": False,
         "key": KEY,
@@ -199,7 +215,11 @@ def test_a_host_that_is_as_wanted_has_nothing_to_change() -> None:
     [
         {"accounts": {"kai": {}, "alice": None}},
         {"accounts": {"kai": None}},
-        {"fault": "a record that cannot be read"},
+        {"fault": {"where": "/opt/kai/current"}},
+        {"installs": None},
+        {"installs": []},
+        # the record of r1 was damaged, and moved away
+        {"installs": [{"release": "r0"}]},
         {"live": "r0"},
         {"live": None},
         {"interrupted": True},

@@ -43,6 +43,7 @@ def test_a_rollback_knows_what_it_goes_back_to(render: Render) -> None:
         "releases": [{"id": "a", "state": "good", "live": True}],
         "live": "a",
         "unfinished": None,
+        "damaged": [],
     }
     found = render("status | kai.bot.rollback_choice('', false)", status=status)
     assert (found["number"], found["release"], found["problems"]) == (1, "a", [])

@@ -37,9 +37,13 @@ INSTALL = {
 }
 
 
+PROBLEM = {"where": "/opt/kai/x", "found": "a link", "expected": "a file", "fix": "mv"}
+
+
 def installed(**more: Any) -> dict[str, Any]:
     return {
         "fault": None,
+        "damaged": [],
         "live": "a",
         "unfinished": None,
         "releases": [{"id": "a", "state": "good", "live": True}],
@@ -98,7 +102,8 @@ def test_a_host_that_is_well(contract: Contract) -> None:
         ({"strangers": ["process 9 of bob (nc)"]}, "problems", "held by process 9 of bob (nc)"),
         ({"service": {**SERVICE, "release": "b"}}, "problems", "a process of release b"),
         ({"service": {**SERVICE, "release": None}}, "unknown", "may be older"),
-        ({"fault": "/opt/kai/current is not a link"}, "problems", "is not a link"),
+        ({"fault": PROBLEM}, "problems", "a link"),
+        ({"damaged": [{"number": 1, "needed": False, "problem": PROBLEM}]}, "problems", "a link"),
         ({"live": "b"}, "drift", "release b"),
         ({"logged_in": None}, "unknown", "whether alice is logged in"),
         ({"binary": {**BINARY, "version": ""}}, "problems", "tells alice no version"),

@@ -22,6 +22,7 @@ def status(*records: dict[str, Any], **more: Any) -> dict[str, Any]:
         "health": 200,
         "live": live,
         "unfinished": None,
+        "damaged": [],
         "releases": [{"id": name, "state": "good", "live": name == live} for name in releases],
         "installs": list(records),
         **more,
@@ -136,6 +137,31 @@ def test_what_cannot_be_gone_back_to_is_told(
     assert choice.as_dict()["problems"] == [problem.as_dict()]
 
 
+def damage(number: int | None, *, needed: bool) -> dict[str, Any]:
+    where = f"/opt/kai/installs/{number or 'pending'}"
+    problem = {"where": where, "found": "x", "expected": "y", "fix": "mv"}
+    return {"number": number, "needed": needed, "problem": problem}
+
+
+def test_a_damaged_record_keeps_nobody_from_going_back_to_another_one() -> None:
+    seen = status(*HISTORY, damaged=[damage(5, needed=False)])
+    assert choose(seen, "1", with_database=False).number == 1
+    [problem] = choose(seen, "5", with_database=False).problems
+    assert problem.where == "/opt/kai/installs/5"
+
+
+@pytest.mark.parametrize("number", [None, 5], ids=["the journal", "the last install"])
+def test_what_a_rollback_needs_has_to_be_whole(number: int | None) -> None:
+    seen = status(*HISTORY, damaged=[damage(number, needed=True)])
+    assert len(choose(seen, "", with_database=False).problems) == 1
+    assert len(choose(seen, "1", with_database=False).problems) == 1
+
+
+def test_of_a_release_whose_record_is_damaged_nothing_bad_is_said() -> None:
+    [state] = release_states({"a": True}, [], None, None, is_known=False)
+    assert state["state"] == "unknown"
+
+
 # What is not well
 
 
@@ -159,6 +185,7 @@ def test_a_healthy_host_is_well() -> None:
         ({"service": {"unit": "kai", "active": False, "enabled": True}}, "not running"),
         ({"service": {"unit": "kai", "active": True, "enabled": False}}, "not enabled"),
         ({"unfinished": {"release": "c", "opened": ""}}, "neither proven nor taken back"),
+        ({"damaged": [damage(5, needed=False)]}, "x"),
     ],
 )
 def test_what_is_not_well_is_told(more: dict[str, Any], found: str) -> None:

@@ -29,6 +29,15 @@ NEW = {
     RULES: "# new\n",
     UNIT_FILE: "new\n",
 }
+PROOF = {
+    "service_user": "kai",
+    "timeout": 6,
+    "environment": {},
+    "secret_keys": [],
+    "commands": [],
+    "agents": [],
+    "private_directories": [],
+}
 STEPS = ("rename", "symlink", "unlink", "mkdir", "rmdir")
 
 
@@ -168,8 +177,8 @@ class Host:
         journal = installs.journal()
         assert journal
         installs.remember_original()
-        installs.adopt(journal, {"unit": "kai"})
-        installs.forget_former(installs.keep_journal(journal, {"unit": "kai"}))
+        installs.adopt(journal, PROOF)
+        installs.forget_former(installs.keep_journal(journal, PROOF))
 
     def live(self) -> Any:
         """Return every file's text, the live release and whether the unit starts at boot."""

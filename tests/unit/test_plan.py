@@ -74,6 +74,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         "files": [
             *(entry["path"] for entry in contract["protected_files"].values()),
             "/etc/sudoers.d/kai",
+            "/etc/kai/kai-ansible.json",
         ],
         "release": "0a1b2c",
         "port": 8080,
