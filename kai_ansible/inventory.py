@@ -13,7 +13,10 @@ from kai_ansible.connections import connection_variables
 from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import write_private
 from kai_ansible.rules.configuration import PREFIX
+from kai_ansible.rules.documents import Unfit
+from kai_ansible.rules.documents import read_text as decoded
 from kai_ansible.rules.problems import listed, nearest
+from kai_ansible.rules.root_files import MOST_BYTES, Damaged, look
 from kai_ansible.rules.trees import NotATree
 from kai_ansible.secrets import VAULT_HEADER, VaultPassword, find_vault_password, lock, unlock
 from kai_ansible.yaml_text import (
@@ -326,17 +329,28 @@ def read_text(path: Path) -> str:
     Raises CommandError when it cannot be read: unreadable is not absent.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        text = decoded(_content(path))
+    except Damaged as error:
+        raise CommandError("Nothing was changed.", problems=[error.problem]) from error
+    except Unfit as error:
+        place = f"{path}{error.place}"
+        raise refusal(place, error.found, error.expected, "mend that place") from error
+    except OSError as error:
         raise refusal(
             str(path),
-            f"what cannot be read: {reason}",
+            f"what cannot be read: {error.strerror}",
             "UTF-8 text that you can read",
             f"ls -l {path}",
         ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _content(path: Path) -> bytes:
+    # a shell names the pipe of another command like this; nobody writes to one that lies about
+    if not str(path).startswith("/dev/"):
+        return look(str(path), f"look at it: ls -l {path}", links=True).content or b""
+    with path.open("rb") as handle:
+        return handle.read(MOST_BYTES)
 
 
 def edited_texts(

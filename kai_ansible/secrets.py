@@ -15,6 +15,7 @@ from kai_ansible.errors import refusal
 from kai_ansible.files import write_private
 from kai_ansible.invoker import config_dir, through_sudo
 from kai_ansible.keyrings import password_in_keyring
+from kai_ansible.rules.documents import Unfit, read_text
 
 if TYPE_CHECKING:
     from ansible.parsing.vault import VaultSecret
@@ -204,7 +205,7 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
     from ansible.parsing.vault import VaultLib
 
     try:
-        opened: str = VaultLib(secrets=password.secrets).decrypt(text).decode()
+        opened = VaultLib(secrets=password.secrets).decrypt(text)
     except AnsibleError as error:
         # $ANSIBLE_VAULT;1.2;AES256;LABEL
         label = ";".join(text.partition("\n")[0].strip().split(";")[3:])
@@ -218,4 +219,12 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
             if label
             else "name the right one with --vault-password-file",
         ) from error
-    return opened
+    try:
+        return read_text(opened)
+    except Unfit as error:
+        raise refusal(
+            f"{path}{error.place}, opened",
+            error.found,
+            error.expected,
+            f"mend it: ansible-vault edit {path}",
+        ) from error

@@ -10,6 +10,7 @@ from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import write_private
 from kai_ansible.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.invoker import may_become_root
+from kai_ansible.rules.documents import Unfit, read_text
 from kai_ansible.rules.plan import probe_request
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.trusted_paths import in_words
@@ -232,11 +233,7 @@ def _reason(outcome: Outcome) -> str:
 
 def _text(path: Path, name: str) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise refusal(
-            f"{name} of the host",
-            f"what is not UTF-8 (byte {error.start})",
-            "UTF-8 text",
-            "mend it there",
-        ) from error
+        return read_text(path.read_bytes())
+    except Unfit as error:
+        place = f"{name}{error.place} of the host"
+        raise refusal(place, error.found, error.expected, "mend it there") from error

@@ -100,10 +100,17 @@ _RECORD_FORM = {
 def _names_in(directory: str) -> list[str]:
     try:
         return os.listdir(directory)
-    except FileNotFoundError:
-        return []
-    except NotADirectoryError as error:
-        raise damaged(directory, "something else", "a directory") from error
+    except PermissionError:
+        raise
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not os.path.islink(directory):
+            return []
+        found = f"what cannot be listed ({error.strerror})"
+        raise damaged(directory, found, "a directory") from error
+
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _digest(path: str) -> str:
@@ -211,11 +218,12 @@ class Installs:
             for name in sorted(_names_in(self.releases))
             if not name.startswith(".")
             and name != FLAT
-            and os.path.isdir(os.path.join(self.releases, name))
+            and _is_directory(os.path.join(self.releases, name))
         ]
 
     def journal(self) -> Journal | None:
         """Return the journal of an unfinished install, None when there is none. Raises Damaged."""
+        expect_directory(self.directory, _aside(self.directory))
         expect_directory(self.pending, self._fix_of_pending)
         path = os.path.join(self.pending, _JOURNAL)
         data = read_json(path, _JOURNAL_FORM, self._fix_of_pending)
@@ -337,6 +345,7 @@ class Installs:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the proven installs, lowest first, damaged ones included."""
+        expect_directory(self.directory, _aside(self.directory))
         return sorted(int(name) for name in _names_in(self.directory) if _NUMBER.fullmatch(name))
 
     def records(self) -> list[dict[str, Any]]:
@@ -441,7 +450,7 @@ class Installs:
             if nested and os.path.islink(parent):
                 # what it leads to is not of the installer
                 continue
-            if os.path.isdir(path) and not os.path.islink(path):
+            if _is_directory(path):
                 shutil.rmtree(path)
             else:
                 remove_file(path)

@@ -59,14 +59,14 @@ def damages(installs: Installs) -> list[dict[str, Any]]:
         if installs.journal():
             installs.former()
 
+    note(installs.numbers)
+    if found:
+        # nothing else can be read either
+        return found
     layout = LayoutJournal(installs.directory)
     for read in (read_journal, installs.original, layout.all_entries, layout.entries):
         note(read)
-    try:
-        numbers = installs.numbers()
-    except Damaged:
-        # it was noted above
-        numbers = []
+    numbers = installs.numbers()
     for number in numbers:
         note(installs.record, number, number=number, needed=number == numbers[-1])
     note(installs.built)

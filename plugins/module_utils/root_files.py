@@ -101,10 +101,12 @@ def look(path: str, fix: str = "", *, links: bool = False) -> FileState:
     except OSError as error:
         if isinstance(error, PermissionError) and os.geteuid() != 0:
             raise
+        found = f"what cannot be read ({error.strerror})"
         # a link, and a socket
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise damaged(path, kind_of(os.lstat(path)), fix=fix) from error
-        raise damaged(path, f"what cannot be read ({error.strerror})", fix=fix) from error
+            with contextlib.suppress(OSError):
+                found = kind_of(os.lstat(path))
+        raise damaged(path, found, fix=fix) from error
     if content is None:
         raise damaged(path, kind_of(status), fix=fix)
     if len(content) > MOST_BYTES:
@@ -273,8 +275,12 @@ def expect_directory(path: str, fix: str = "") -> None:
         status = os.lstat(path)
     except FileNotFoundError:
         return
-    except NotADirectoryError as error:
-        raise damaged(path, "a path through a file", "a directory", fix) from error
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise damaged(
+            path, f"a path that ends early ({error.strerror})", "a directory", fix
+        ) from error
     if not stat.S_ISDIR(status.st_mode):
         raise damaged(path, kind_of(status), "a directory", fix)
 

@@ -1,0 +1,382 @@
+"""Every file that a run reads back, damaged in every way: named, before anything is switched.
+
+A host is a small file tree in which three installs were proven and a fourth may be unfinished. One
+file of it is damaged; then everything that a run does is done there in this process.
+"""
+
+import contextlib
+import importlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_interrupted_switch import NEW, OLD, PROOF, Host
+from test_interrupted_switch import hosts as hosts
+from test_interrupted_switch import modules as modules
+
+HANGS_SECONDS = 600
+HUGE_BYTES = 1 << 33
+INSTALLS = "opt/kai/installs"
+RECORDS = [
+    *(f"{INSTALLS}/{number}/record.json" for number in (1, 2, 3)),
+    *(f"{INSTALLS}/{number}/deployed/manifest.json" for number in (2, 3)),
+    *(f"{INSTALLS}/{number}/deployed/0" for number in (2, 3)),
+    f"{INSTALLS}/original/state.json",
+    f"{INSTALLS}/original/files/manifest.json",
+    f"{INSTALLS}/original/files/1",
+    f"{INSTALLS}/pending/journal.json",
+    f"{INSTALLS}/pending/former/manifest.json",
+    f"{INSTALLS}/pending/former/0",
+    f"{INSTALLS}/layout",
+    f"{INSTALLS}/made",
+]
+DIRECTORIES = [
+    INSTALLS,
+    *(f"{INSTALLS}/{name}" for name in ("2", "3", "pending", "original")),
+    *(f"{INSTALLS}/{name}/deployed" for name in ("2", "3")),
+    f"{INSTALLS}/pending/former",
+    f"{INSTALLS}/original/files",
+    "opt/kai/releases",
+]
+# older records are needed by nobody but a rollback to them
+OLDER = (f"{INSTALLS}/1", f"{INSTALLS}/2")
+VALUES = (
+    *(None, True, 7, -1, 1.5, float("nan"), 10**30, 10**5000, "", "x", "../..", "/a/../b", "a\0b"),
+    *("\ud800", [], [[]], {}, {"": None}),
+)
+PROVEN = {"service_user": "kai", **PROOF, "agents": [{"what": "w", "argv": ["a"]}]}
+
+
+def in_place_of(plant: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Return what puts something else in the place of a file or directory."""
+
+    def damage(path: Path) -> None:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        plant(path)
+
+    return damage
+
+
+def elsewhere(path: Path) -> Path:
+    """Return another directory, with a directory and a link in it."""
+    place = path.parent / "elsewhere"
+    (place / "one").mkdir(parents=True)
+    (place / "link").symlink_to("one")
+    return place
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
+        listener.bind(path.name)
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as handle:
+        handle.truncate(HUGE_BYTES)
+
+
+OTHER_KINDS: dict[str, Callable[[Path], None]] = {
+    "a named pipe": in_place_of(os.mkfifo),
+    "a socket": in_place_of(a_socket),
+    "a link to nothing": in_place_of(lambda path: path.symlink_to("nowhere")),
+    "a link to a file": in_place_of(lambda path: path.symlink_to("/etc/passwd")),
+    "a link to a directory": in_place_of(lambda path: path.symlink_to(elsewhere(path))),
+    "a link to itself": in_place_of(lambda path: path.symlink_to(path.name)),
+    "a device": in_place_of(lambda path: path.symlink_to("/dev/zero")),
+}
+CONTENTS: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "cut by one": lambda content: content.rstrip()[:-1],
+    "NUL": lambda content: bytes(len(content)),
+    "NUL behind it": lambda content: content + bytes(100),
+    "NUL within": lambda content: content[:9] + b"\0" + content[9:],
+    "Latin-1": lambda content: content[:9] + "é".encode("latin-1") + content[9:],
+    "half a character": lambda content: content + "é".encode()[:1],
+    "UTF-16": lambda content: content.decode().encode("utf-16"),
+    "a byte order mark": lambda content: b"\xef\xbb\xbf" + content,
+    "twice": lambda content: content + content,
+    "nested lists": lambda content: b"[" * 10**5,
+    "nested mappings": lambda content: b'{"a":' * 10**5,
+    "nested and closed": lambda content: b"[" * 500 + b"]" * 500,
+    "a number": lambda content: b"1" * 10**5,
+    "null": lambda content: b"null",
+    "text": lambda content: b'"' + b"x" * 1000 + b'"',
+    "a list": lambda content: b"[]",
+    "a mapping": lambda content: b"{}",
+    "words": lambda content: b"no record at all\n",
+    "random": lambda content: bytes(itertools.islice(itertools.cycle(range(256)), 4096)),
+}
+FILE_KINDS: dict[str, Callable[[Path], None]] = {
+    **OTHER_KINDS,
+    "a directory": in_place_of(Path.mkdir),
+    "gone": Path.unlink,
+    "huge": sparse,
+    **{
+        name: (lambda path, change=change: path.write_bytes(change(path.read_bytes())))
+        for name, change in CONTENTS.items()
+    },
+}
+DIRECTORY_KINDS: dict[str, Callable[[Path], None]] = {
+    **OTHER_KINDS,
+    "a file": in_place_of(lambda path: path.write_bytes(b"")),
+    "a huge file": in_place_of(sparse),
+    "nothing in it": in_place_of(Path.mkdir),
+    "gone": shutil.rmtree,
+}
+
+
+def keys_of(document: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to each value of a document."""
+    yield way
+    if isinstance(document, dict | list):
+        parts = document.items() if isinstance(document, dict) else enumerate(document)
+        for key, value in parts:
+            yield from keys_of(value, (*way, key))
+
+
+def changed(document: Any, way: tuple[Any, ...], change: Callable[[Any, Any], None]) -> Any:
+    """Return a copy of a document in which the value at the end of a way is another one."""
+    copy = [json.loads(json.dumps(document))]
+    place: Any = copy
+    *inner, last = (0, *way)
+    for key in inner:
+        place = place[key]
+    change(place, last)
+    return copy[0]
+
+
+def documents(text: str) -> Iterator[tuple[str, str]]:
+    """Yield a JSON text with each other value at each of its keys, and without it."""
+    # Python reads no number as long as this
+    limit = "1" + "0" * 5000
+    document = json.loads(text)
+    for way in keys_of(document):
+        for value in VALUES:
+            shown = "N" if value == 10**5000 else value
+
+            def put(place: Any, key: Any, shown: Any = shown) -> None:
+                place[key] = shown
+
+            other = json.dumps(changed(document, way, put))
+            yield f"{way}: {str(shown)[:20]!r}", other.replace('"N"', limit)
+        if way:
+            yield f"{way}: gone", json.dumps(changed(document, way, lambda at, key: at.pop(key)))
+    if isinstance(document, dict):
+        yield "one more", json.dumps({**document, "another": 1, "x\0y": 2, "\ud800": 3})
+
+
+class Records:
+    """A host with records, to which a file can be damaged and then given back."""
+
+    def __init__(self, host: Host, base: Path) -> None:
+        self.host = host
+        plugins = "ansible_collections.kai.bot.plugins"
+        self.root_files = importlib.import_module(f"{plugins}.module_utils.root_files")
+        self.planted = importlib.import_module(f"{plugins}.module_utils.planted")
+        self.state = importlib.import_module(f"{plugins}.module_utils.installed_state")
+        self.layout = importlib.import_module(f"{plugins}.module_utils.layout_journal")
+        self.removal = importlib.import_module(f"{plugins}.module_utils.removal")
+        self.kept = importlib.import_module(f"{plugins}.modules.kai_installs")
+        self.copies = base
+        self.systemd = (host.systemd.active, host.systemd.enabled, host.systemd.runs)
+
+    def lay_out(self, *, unfinished: bool) -> None:
+        """Prove three installs, and begin a fourth."""
+        host = self.host
+        # what the operator had there before
+        (host.root / "etc/kai/users.yaml").write_text("mine", encoding="utf-8")
+        for release, files in (("a", OLD), ("b", NEW), ("c", OLD)):
+            self.switch(release, files)
+            self.install_layout()
+            self.keep(release)
+        if unfinished:
+            self.switch("b", NEW)
+            self.install_layout()
+        self.systemd = (host.systemd.active, host.systemd.enabled, host.systemd.runs)
+        shutil.copytree(host.root, self.copies, symlinks=True)
+
+    def switch(self, release: str, files: Any) -> None:
+        # a build comes first, and may have been removed as too old
+        place = self.host.install_dir / "releases" / release
+        place.mkdir(parents=True, exist_ok=True)
+        self.host.switch(release, files)
+
+    def install_layout(self) -> None:
+        journal = self.journal()
+        made = str(self.host.root / "var/kai")
+        journal.note({"directory": made})
+        journal.note({"mended": made, "before": [0, 0, 0o755], "after": [1, 1, 0o711]})
+        journal.note({"file": f"{made}/x", "sha256": "0" * 64})
+        journal.note({"account": "nobody-at-all", "comment": "Kai bot", "home": True})
+
+    def journal(self) -> Any:
+        return self.layout.LayoutJournal(self.installs().directory)
+
+    def installs(self) -> Any:
+        return self.host.modules.records.Installs(str(self.host.install_dir))
+
+    def restored(self) -> None:
+        """Give everything back."""
+        shutil.rmtree(self.host.root)
+        shutil.copytree(self.copies, self.host.root, symlinks=True)
+        systemd = self.host.systemd
+        systemd.active, systemd.enabled, systemd.runs = self.systemd
+
+    def keep(self, release: str = "b", *, dry: bool = False) -> dict[str, Any]:
+        parameters = {
+            "install_dir": str(self.host.install_dir),
+            "keep_releases": 3,
+            "flat_parts": [],
+            "flat_proof": PROVEN,
+            "proof": PROOF,
+            "release": release,
+            "by": "ada@laptop",
+        }
+        result: dict[str, Any] = self.kept.keep(parameters, dry)
+        return result
+
+    def remove(self, *, dry: bool) -> None:
+        place = str(self.host.root / "var/kai")
+        self.removal.Removal(
+            self.installs(), self.journal(), dry, "nobody-at-all", place, [], True
+        ).run()
+
+    def refusal(self, act: Callable[[], object]) -> str:
+        """Return why something was refused, empty when it was not."""
+        try:
+            act()
+        except (self.root_files.Refused, self.planted.Refused) as error:
+            return str(error)
+        return ""
+
+    def problems(self, damaged: str, kind: str, *, quickly: bool) -> Iterator[str]:
+        """Yield what is wrong with how a damage is met; quickly: as far as it changes nothing."""
+        place = str(self.host.root / damaged)
+        found = self.state.damages(self.installs())
+        told = json.dumps(found, ensure_ascii=False)
+        told.encode()
+        for entry in found:
+            where, fix = entry["problem"]["where"], entry["problem"]["fix"]
+            # a directory may be told by a file in it, and a copy by the list of it
+            if not where.startswith((place, str(Path(place).parent))):
+                yield f"{kind}: {where} is named instead"
+            if not fix:
+                yield f"{kind}: no fix"
+            if damaged.startswith(OLDER) and entry["needed"]:
+                yield f"{kind}: an old record is needed"
+            if entry["needed"] and quickly:
+                # that it keeps a run from going on is seen with the other kinds
+                return
+        known = self.state.installs_seen(self.installs(), found)
+        json.dumps(known, ensure_ascii=False).encode()
+        self.state.interrupted(self.installs())
+        for act in (
+            lambda: self.state.known_installs(self.installs()),
+            lambda: self.keep(dry=True),
+            lambda: self.remove(dry=True),
+            lambda: self.host.run(record=1),
+        ):
+            self.refusal(act)
+        if quickly:
+            return
+        if any(entry["needed"] for entry in found):
+            yield from self.refused(kind)
+        else:
+            yield from self.installed(kind)
+
+    def refused(self, kind: str) -> Iterator[str]:
+        """Yield what goes on although it should not."""
+        before = self.host.live()
+        refusals = [
+            self.refusal(lambda: self.host.switch("b", NEW)),
+            self.refusal(self.host.restore),
+        ]
+        if self.host.live() != before and all(refusals):
+            yield f"{kind}: refused, and yet something was switched"
+
+    def installed(self, kind: str) -> Iterator[str]:
+        """Yield what does not work although nothing needed is damaged."""
+        for what, act in (
+            ("switch", lambda: self.switch("b", NEW)),
+            ("keep", self.keep),
+            ("switch again", lambda: self.switch("c", OLD)),
+            ("restore", self.host.restore),
+            ("before the first", lambda: self.host.run(state="original")),
+            ("remove", lambda: self.remove(dry=False)),
+        ):
+            reason = self.refusal(act)
+            if reason:
+                yield f"{kind}: {what}: {reason}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_hangs() -> Iterator[None]:
+    def ring(_signal: int, _frame: object) -> None:
+        raise TimeoutError("it hangs")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(HANGS_SECONDS)
+    yield
+    signal.alarm(0)
+
+
+@pytest.fixture
+def records(hosts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+    return Records(hosts("host"), tmp_path / "copies")
+
+
+def met(
+    records: Records,
+    damaged: str,
+    kinds: dict[str, Callable[[Path], object]],
+    *,
+    quickly: bool = False,
+) -> list[str]:
+    """Return what is wrong with how each kind of damage is met."""
+    found = []
+    path = records.host.root / damaged
+    content = path.read_bytes() if quickly else b""
+    for kind, damage in kinds.items():
+        damage(path)
+        try:
+            found += records.problems(damaged, kind, quickly=quickly)
+        except Exception as error:  # noqa: BLE001 - every one of them would be a traceback
+            found.append(f"{kind}: {type(error).__name__}: {error}")
+        if quickly:
+            path.write_bytes(content)
+        else:
+            records.restored()
+    return found
+
+
+@pytest.mark.parametrize("damaged", RECORDS)
+def test_a_damaged_file_is_met(records: Records, damaged: str) -> None:
+    records.lay_out(unfinished="pending" in damaged or "layout" in damaged)
+    assert met(records, damaged, FILE_KINDS) == []
+
+
+@pytest.mark.parametrize("damaged", DIRECTORIES)
+def test_what_is_no_directory_is_met(records: Records, damaged: str) -> None:
+    records.lay_out(unfinished="pending" in damaged)
+    assert met(records, damaged, DIRECTORY_KINDS) == []
+
+
+@pytest.mark.parametrize("damaged", [path for path in RECORDS if path.endswith(".json")])
+def test_other_values_are_met(records: Records, damaged: str) -> None:
+    records.lay_out(unfinished="pending" in damaged)
+    path = records.host.root / damaged
+    kinds = {
+        what: (lambda path, text=text: path.write_text(text, encoding="utf-8"))
+        for what, text in documents(path.read_text(encoding="utf-8"))
+    }
+    assert len(kinds) > 60
+    assert met(records, damaged, kinds, quickly=True) == []
