@@ -32,7 +32,7 @@ from ..module_utils.people import os_users
 from ..module_utils.problems import Problem
 from ..module_utils.record import recorded
 from ..module_utils.releases import modules_of_extras
-from ..module_utils.trees import NotATree, read_tree
+from ..module_utils.trees import DEEPEST, NotATree, read_tree
 
 # what is written in C takes a tenth of the time, where there is one
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -42,6 +42,17 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 def _load(text: str) -> Any:
     # the one in C takes only what is a str itself
     return yaml.load("".join(text), Loader=_LOADER)  # noqa: S506 - either is a safe one
+
+
+def _load_of_others(text: str) -> Any:
+    # the one in C crashes on what is nested very deeply
+    depth = 0
+    for event in yaml.parse("".join(text), Loader=_LOADER):
+        starts, ends = yaml.CollectionStartEvent, yaml.CollectionEndEvent
+        depth += isinstance(event, starts) - isinstance(event, ends)
+        if depth > DEEPEST:
+            raise RecursionError
+    return _load(text)
 
 
 def _dump(document: Any, **options: Any) -> str:
@@ -72,7 +83,7 @@ def _configuration(contract: Any, given: Any, users_file: str | None) -> Configu
     users = None
     if users_file is not None:
         try:
-            parsed = read_tree(_load, users_file, yaml.YAMLError)
+            parsed = read_tree(_load_of_others, users_file, yaml.YAMLError)
         except (yaml.YAMLError, NotATree) as error:
             configuration = read_configuration(contract, given, [])
             where = "kai_install_users_file"
@@ -232,7 +243,7 @@ def is_comparable(given: Any, contract: Any, probe: Any, users_file: str | None 
 def fields_of_people(text: str) -> dict[str, str]:
     """Return every field of every person of a users.yaml, nothing for what is none."""
     try:
-        document = read_tree(_load, text, yaml.YAMLError)
+        document = read_tree(_load_of_others, text, yaml.YAMLError)
     except (yaml.YAMLError, NotATree):
         return {}
     people = document.get("users") if isinstance(document, dict) else None

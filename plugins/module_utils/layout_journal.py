@@ -28,17 +28,20 @@ from .root_files import (
     ID,
     MODE,
     PATH,
+    Damaged,
     FileState,
     damaged,
     look,
+    move_away,
     remove_file,
     replace,
     sync_directory,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+_MOST_LINES = 20
 _OWNED = [ID, ID, MODE]
 _DIGEST = Text(r"[0-9a-f]{64}", "a SHA-256")
 _FORMS: dict[str, dict[str, Any]] = {
@@ -120,7 +123,8 @@ class LayoutJournal:
         replace([FileState(self.record, text.encode(), 0o600)])
 
     def _read(self, path: str) -> list[dict[str, Any]]:
-        found = []
+        found: list[dict[str, Any]] = []
+        faults: dict[int, Unfit] = {}
         for number, line in enumerate((look(path).content or b"").split(b"\n"), start=1):
             # a run that was killed may leave the beginning of a line, or NULs in its place
             text = line.strip(b"\0")
@@ -129,14 +133,9 @@ class LayoutJournal:
             try:
                 found.append(_entry(text))
             except Unfit as error:
-                place = error.place if error.place.startswith(": ") else ""
-                raise damaged(
-                    f"{path}:{number}{place}",
-                    error.found,
-                    error.expected,
-                    "remove that line on the host, and what an install made there by hand: "
-                    f"sed -i {number}d {shlex.quote(path)}",
-                ) from error
+                faults[number] = error
+        if faults:
+            raise _damaged_lines(path, faults)
         return found
 
     def discard(self) -> None:
@@ -144,6 +143,20 @@ class LayoutJournal:
         remove_file(self.path)
         if os.path.isdir(self.directory) and not os.listdir(self.directory):
             os.rmdir(self.directory)
+
+
+def _damaged_lines(path: str, faults: Mapping[int, Unfit]) -> Damaged:
+    number, fault = next(iter(faults.items()))
+    lines = "".join(f"{line}d;" for line in faults)
+    fix = (
+        "remove what is damaged on the host, and an uninstall leaves what it named: "
+        f"sed -i '{lines}' {shlex.quote(path)}"
+    )
+    if len(faults) > _MOST_LINES:
+        fix = move_away(path)
+    place = fault.place if fault.place.startswith(": ") else ""
+    more = f", and {len(faults) - 1} more lines like it" if len(faults) > 1 else ""
+    return damaged(f"{path}:{number}{place}", fault.found + more, fault.expected, fix)
 
 
 def _entry(text: bytes) -> dict[str, Any]:

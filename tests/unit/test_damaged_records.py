@@ -9,9 +9,12 @@ import importlib
 import itertools
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from test_interrupted_switch import hosts as hosts
 from test_interrupted_switch import modules as modules
 
 HANGS_SECONDS = 600
+COMMAND = re.compile(r"(mv|sed -i) \S+ \S+?(?=[,.] |$)")
 HUGE_BYTES = 1 << 33
 INSTALLS = "opt/kai/installs"
 RECORDS = [
@@ -134,10 +138,10 @@ DIRECTORY_KINDS: dict[str, Callable[[Path], None]] = {
 
 
 def keys_of(document: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the way to each value of a document."""
+    """Yield the way to each value of a document, of a list only to the first."""
     yield way
     if isinstance(document, dict | list):
-        parts = document.items() if isinstance(document, dict) else enumerate(document)
+        parts = document.items() if isinstance(document, dict) else enumerate(document[:1])
         for key, value in parts:
             yield from keys_of(value, (*way, key))
 
@@ -207,6 +211,7 @@ class Records:
         # a build comes first, and may have been removed as too old
         place = self.host.install_dir / "releases" / release
         place.mkdir(parents=True, exist_ok=True)
+        (self.host.root / "root").mkdir(exist_ok=True)
         self.host.switch(release, files)
 
     def install_layout(self) -> None:
@@ -289,8 +294,21 @@ class Records:
             return
         if any(entry["needed"] for entry in found):
             yield from self.refused(kind)
-        else:
-            yield from self.installed(kind)
+            yield from self.fixed(kind)
+        yield from self.installed(kind)
+
+    def fixed(self, kind: str) -> Iterator[str]:
+        """Do what is told to fix a damage; yield what that leaves."""
+        for _time in range(3):
+            found = self.state.damages(self.installs())
+            fixes = [entry["problem"]["fix"] for entry in found if entry["needed"]]
+            if not fixes:
+                return
+            commands = [COMMAND.search(fix) for fix in fixes]
+            for command in {str(one and one[0]): None for one in commands}:
+                home = str(self.host.root / "root")
+                subprocess.run(shlex.split(command.replace(" /root", f" {home}")), check=False)
+        yield f"{kind}: still damaged: {fixes}"
 
     def refused(self, kind: str) -> Iterator[str]:
         """Yield what goes on although it should not."""

@@ -1,14 +1,17 @@
 """Whose the lock of a host is, judged by processes and connections that are real."""
 
+import errno
 import fcntl
+import json
 import os
 import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,7 @@ from kai_ansible.rules.run_lock import (
     is_gone,
     is_over,
     problem_of_holder,
+    problem_of_lock,
     processes_here,
     run_of,
     run_of_process,
@@ -191,12 +195,45 @@ def test_without_ssh_there_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> 
     assert connection_here() == ""
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"by": "ada"}', '"x"', "7"])
-def test_what_is_no_record_is_neither_free_nor_lost(lock: str, text: str) -> None:
-    Path(lock).write_text(text, encoding="utf-8")
-    with pytest.raises(BrokenRecord):
+def with_value(name: str, value: Any) -> bytes:
+    return json.dumps({**run().as_dict(), name: value}).encode()
+
+
+VALUES = (None, True, -1, 1.5, 10**30, "", "../..", "a\0b", "\ud800", [], {})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"{", b"[]", b'{"by": "ada"}', b'"x"', b"7", b" ", b"\0" * 9, b"\xe9", b"[" * 10**5),
+        *(b"1" * 10**5, b" " * 10**6, json.dumps({"by": 1}).encode(), with_value("more", 1)),
+        *(with_value(name, value) for name in ("pid", "connection") for value in VALUES if value),
+        *(with_value("by", value) for value in VALUES if not isinstance(value, str)),
+    ],
+)
+def test_what_is_no_record_is_neither_free_nor_lost(lock: str, content: bytes) -> None:
+    Path(lock).write_bytes(content)
+    with pytest.raises(BrokenRecord) as refused:
         take(lock, run())
-    assert Path(lock).read_text(encoding="utf-8") == text
+    assert Path(lock).read_bytes() == content
+    problem = problem_of_lock(lock, refused.value)
+    assert f"rm -r {lock}" in problem.fix
+    json.dumps(problem.as_dict(), ensure_ascii=False).encode()
+
+
+def test_the_key_of_a_record_that_is_wrong_is_named(lock: str) -> None:
+    Path(lock).write_bytes(with_value("pid", "../.."))
+    with pytest.raises(BrokenRecord, match=r'pid: found "../..", expected an integer from 1'):
+        take(lock, run())
+
+
+@pytest.mark.parametrize("plant", [Path.mkdir, os.mkfifo], ids=["a directory", "a named pipe"])
+def test_what_is_no_file_is_no_lock(lock: str, plant: Callable[[Path], None]) -> None:
+    plant(Path(lock))
+    with pytest.raises((BrokenRecord, OSError)) as refused:
+        take(lock, run())
+    problem = problem_of_lock(lock, refused.value)
+    assert (problem.where, f"rm -r {lock}" in problem.fix) == (lock, True)
 
 
 def test_a_link_is_not_followed(lock: str, tmp_path: Path) -> None:
@@ -204,6 +241,12 @@ def test_a_link_is_not_followed(lock: str, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic link"):
         take(lock, run())
     assert not (tmp_path / "victim").exists()
+
+
+def test_a_full_file_system_is_no_reason_to_remove_a_lock(lock: str) -> None:
+    problem = problem_of_lock(lock, OSError(errno.ENOSPC, "No space left on device"))
+    assert "df -h" in problem.fix
+    assert "rm" not in problem.fix
 
 
 def test_a_run_is_told_and_read_whole() -> None:

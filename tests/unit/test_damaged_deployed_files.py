@@ -1,0 +1,188 @@
+"""A deployed file that is damaged in any way is named with its place, by whatever reads it."""
+
+import importlib
+import json
+import os
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import user, variables
+from test_damaged_records import CONTENTS, OTHER_KINDS, in_place_of, sparse
+
+from kai_ansible.changes import Change, changes_by_host
+from kai_ansible.rules.bot_service import deployed_env, deployed_port
+from kai_ansible.rules.drift import files_drift, lines_of, rules_of, variables_of
+from kai_ansible.rules.installed_state import deployed_values, file_seen
+from kai_ansible.rules.root_files import Damaged, FileState
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    **OTHER_KINDS,
+    "a directory": in_place_of(Path.mkdir),
+    "huge": sparse,
+    **{
+        name: (lambda path, change=change: path.write_bytes(change(path.read_bytes())))
+        for name, change in CONTENTS.items()
+    },
+    "an alias of itself": lambda path: path.write_text("users: &a [*a]\n"),
+    "a bomb of aliases": lambda path: path.write_text(
+        "a: &a [1,1,1,1,1,1,1,1,1]\n"
+        + "".join(f"{to}: &{to} [{','.join([f'*{of}'] * 9)}]\n" for of, to in pairwise("abcdefghi"))
+        + "users: [{name: *i}]\n"
+    ),
+    "no date": lambda path: path.write_text("users: [{name: 2026-99-99}]\n"),
+}
+# what no install writes over: a person has to move it away
+NO_FILES = {*OTHER_KINDS, "a directory", "huge"}
+NOT_TEXT = {"NUL", "NUL behind it", "NUL within", "Latin-1", "half a character", "UTF-16", "random"}
+TEXTS = {
+    "env": 'A="1"\nWEBHOOK_PORT="8080"\nCODEX_BIN="/opt/codex"\n',
+    "users.yaml": "users:\n- telegram_id: 1\n  name: Ada\n  os_user: alice\n",
+    "sudoers": "kai ALL=(alice) SETENV: NOPASSWD: /opt/codex\n",
+    "kai.service": '[Service]\nUser=kai\nEnvironment="PATH=/opt/bin:/usr/bin"\n',
+    "kai-ansible.json": '{"kai_install_source": "/src/kai"}\n',
+    "services.yaml": "services: {}\n",
+}
+CONTENT = {"env": "env", "services.yaml": "sealed"}
+
+
+@pytest.fixture(params=TEXTS)
+def deployed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / str(request.param)
+    path.write_text(TEXTS[path.name], encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def probe_of(collection_plugins: None, contract: Any) -> Callable[[Path], Any]:
+    module = importlib.import_module("ansible_collections.kai.bot.plugins.modules.kai_probe")
+
+    def probe(path: Path) -> Any:
+        return module.Host(
+            {
+                "platforms": contract["platforms"],
+                "service_user": "kai",
+                "os_users": [],
+                "install_dir": str(path.parent / "opt"),
+                "env_file": str(path),
+                "sudoers_file": str(path),
+                "files": [str(path)],
+            }
+        )
+
+    return probe
+
+
+@pytest.fixture(scope="module")
+def filters(collection_plugins: None) -> Any:
+    return importlib.import_module("ansible_collections.kai.bot.plugins.filter.kai")
+
+
+@pytest.fixture(scope="module")
+def people_of(filters: Any) -> Any:
+    return filters.fields_of_people
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_status_names_the_file_and_the_place(deployed: Path, kind: str, people_of: Any) -> None:
+    KINDS[kind](deployed)
+    content = CONTENT.get(deployed.name, "shown")
+    seen = file_seen({"path": str(deployed), "content": content}, "key")
+    # what Ansible brings home has to be UTF-8
+    json.dumps(seen, ensure_ascii=False).encode()
+    wanted = FileState(str(deployed), TEXTS[deployed.name].encode(), 0o600)
+    parts = {"users.yaml": people_of, "sudoers": rules_of, "kai.service": lines_of}
+    by_path = {str(deployed): parts.get(deployed.name, variables_of)}
+    env = (str(deployed), {"A": "1"}) if content == "env" else ("", {})
+    problems, unknown = files_drift([wanted], {str(deployed): seen}, "key", by_path, env)
+    assert not unknown
+    assert problems
+    assert all(problem.where.startswith(str(deployed)) for problem in problems)
+    if kind in NO_FILES:
+        assert f"mv {deployed} {deployed}.old" in problems[0].fix
+    elif kind in NOT_TEXT:
+        assert any(re.search(r":\d+:\d+$", problem.where) for problem in problems)
+    json.dumps([problem.as_dict() for problem in problems], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_look_at_the_host_comes_to_its_end(
+    deployed: Path, kind: str, probe_of: Callable[[Path], Any]
+) -> None:
+    KINDS[kind](deployed)
+    host = probe_of(deployed)
+    content = host.deployed(str(deployed))
+    host.file_sizes()
+    assert (content is None) == (kind in NO_FILES)
+    faults = {fault.where for fault in host.faults}
+    assert faults == ({str(deployed)} if kind in NO_FILES else set())
+    host.proven_env({})
+    host.has_rules(str(deployed))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_environment_is_read_or_refused_by_name(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "env"
+    path.write_text(TEXTS["env"])
+    KINDS[kind](path)
+    values = deployed_values(str(path))
+    json.dumps(values, ensure_ascii=False).encode()
+    assert 0 <= deployed_port(values, "WEBHOOK_PORT", 8080) < 2**16
+    if kind in NO_FILES:
+        with pytest.raises(Damaged, match=str(path)):
+            deployed_env(str(path))
+    else:
+        assert deployed_env(str(path)) == values
+
+
+@pytest.mark.parametrize("port", ["", "0x50", "-1", "65536", "1" * 5000, "\u0663", "8080 "])
+def test_a_port_that_is_none_is_not_asked(port: str) -> None:
+    assert deployed_port({"PORT": port}, "PORT", 8080) == 8080
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["users.yaml", "kai-ansible.json"])
+def test_a_check_shows_what_would_replace_it(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    path.write_text(TEXTS[name])
+    KINDS[kind](path)
+    if kind in NO_FILES:
+        # kai_switch refuses it by name
+        return
+    before = path.read_bytes().decode("utf-8", "replace")
+    header = f"{path} (0:0 0600)"
+    diff = {"before_header": header, "after_header": header, "before": before}
+    event = {
+        "event": "runner_on_ok",
+        "event_data": {
+            "host": "bot",
+            "res": {"changed": True, "diff": [{**diff, "after": TEXTS[name]}]},
+        },
+    }
+    assert all(isinstance(change, Change) for change in changes_by_host([event])["bot"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_what_only_root_can_read_is_unseen(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.touch(mode=0)
+    assert file_seen({"path": str(path), "content": "env"}, "key")["kind"] == "unseen"
+
+
+def test_people_are_told_by_their_fields(people_of: Any) -> None:
+    ada = user(1, "Ada", os_user="alice")
+    assert people_of(json.dumps({"users": [ada]}))["Ada (1): os_user"] == "alice"
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "- " * 10**5, '{"a":' * 10**5])
+def test_users_that_are_nested_deeply_are_refused_and_crash_nothing(
+    filters: Any, contract: Any, text: str
+) -> None:
+    given = {**variables(), "kai_install_users_file": "/x"}
+    del given["kai_install_users"]
+    [problem] = filters.configuration(given, contract, text)["problems"]
+    assert problem["where"] == "kai_install_users_file"
+    assert "nested too deeply" in problem["found"]
