@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
-from .installs import FLAT, judged
+from .installs import FLAT, UNKNOWN_STATE, judged
 from .problems import Problem
 from .trusted_paths import in_words
 
@@ -113,6 +113,9 @@ def service_problems(installed: Mapping[str, Any]) -> list[Problem]:
     if installed["fault"]:
         damaged = [Problem(**entry["problem"]) for entry in installed["damaged"]]
         return [Problem(**installed["fault"]), *damaged]
+    if installed["live"] is None and installed["installs"] is None:
+        # nothing was seen, so nothing is missing
+        return []
     problems = judged(installed)
     service = installed["service"]
     others = installed["strangers"]
@@ -149,6 +152,15 @@ def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Pro
     if installed["installs"] is None and not installed["fault"]:
         unknown.append(unseen("the records of installs"))
     service = installed["service"]
+    if service["state"] == UNKNOWN_STATE:
+        unknown.append(
+            Problem(
+                f"{service['unit']}.service",
+                "nothing, as systemd gives no answer",
+                "its state",
+                f"systemctl status {service['unit']}.service",
+            )
+        )
     if probe["privileged"] and installed["strangers"] is None:
         unknown.append(unseen(f"who listens on the port of {service['unit']}.service"))
     if service["active"] and not probe["privileged"]:

@@ -19,7 +19,7 @@ from .bot_service import deployed_port, health, is_active, is_enabled, unit_stat
 from .documents import Unfit, legible, read_text
 from .env_file import read_env
 from .install_records import Installs
-from .installs import FLAT, release_states
+from .installs import FLAT, UNKNOWN_STATE, release_states
 from .layout_journal import LayoutJournal
 from .problems import Problem
 from .processes import is_stopped, strangers
@@ -232,7 +232,7 @@ def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> d
             "unit": request["unit"],
             "active": is_active(state),
             "enabled": is_enabled(state),
-            "state": state.get("ActiveState", "unknown"),
+            "state": state.get("ActiveState", UNKNOWN_STATE),
             "since": utc_of(entered) if pid and entered else None,
             "pid": pid or None,
             "restarts": int(state.get("NRestarts") or 0),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # The release that Kai's own installer laid out right in install_dir. It stays where it is, as an
 # environment cannot be moved, and is live when nothing else is.
 FLAT = "flat"
+# where systemd gives no answer
+UNKNOWN_STATE = "unknown"
 
 
 def kept_releases(records: Sequence[Mapping[str, Any]], keep: int, live: str) -> list[str]:
@@ -196,11 +198,13 @@ def judged(status: Mapping[str, Any]) -> list[Problem]:
                 "run kai-ansible install again, or take it back: kai-ansible rollback",
             )
         )
-    if not service["active"]:
+    # of a unit that systemd does not tell of nobody knows whether it runs
+    is_known = service.get("state") != UNKNOWN_STATE
+    if not service["active"] and is_known:
         problems.append(
             Problem(name, "not running", "a running unit", f"journalctl -u {name}, then install")
         )
-    elif status["health"] != 200:
+    elif status["health"] != 200 and is_known:
         problems.append(
             Problem(
                 name,
@@ -209,7 +213,7 @@ def judged(status: Mapping[str, Any]) -> list[Problem]:
                 f"look at its log: journalctl -u {name}",
             )
         )
-    if not service["enabled"]:
+    if not service["enabled"] and is_known:
         problems.append(not_enabled(service))
     # without privilege nobody knows the releases
     states = {release["id"]: release["state"] for release in status["releases"] or ()}
