@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, once more when who holds the lock turns out to have been killed."""
         super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
+        arguments = {**self._task.args, "controller": list(processes_here())}
         if not boolean(arguments.get("exclusive", False)) or self._task.check_mode:
             return self._look(arguments, task_vars)
         # a task runs in a worker, which ends with it

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.releases import release_identifier, release_name
-from ..module_utils.source_files import Refused, packed_once
+from ..module_utils.source_files import Refused, packed_once, refuse_changeable
 
 
 class ActionModule(ActionBase):
@@ -37,17 +37,20 @@ class ActionModule(ActionBase):
                 "python": {"type": "str", "default": ""},
                 "live": {"type": "str", "default": ""},
                 "complete": {"type": "list", "elements": "str", "default": []},
+                "distrusted": {"type": "list", "elements": "str", "default": []},
                 "cache": {"type": "path", "required": True},
             }
         )
         # a task has a process of its own
         os.umask(0o077)
+        source = parameters["source"]
         try:
+            if parameters["distrusted"]:
+                refuse_changeable(source, parameters["files"], parameters["distrusted"])
             told = packed_once(parameters)
         except Refused as error:
             raise AnsibleActionFail(f"kai_install_source: {error}") from error
         except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
-            source = parameters["source"]
             raise AnsibleActionFail(
                 f"kai_install_source: {source} cannot be read: {error}"
             ) from error

@@ -38,9 +38,12 @@ from .sources import (
     is_git_url,
     without_common_directory,
 )
+from .trusted_paths import Accounts, found_by, harmful, in_words, way_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
+
+    from .trusted_paths import Place
 
 WHEEL_DATA = r"[^/]+\.data/data/"
 WHEEL_METADATA = r"[^/]+\.dist-info/METADATA\Z"
@@ -101,6 +104,40 @@ def files_of(path: str, names: Iterable[str], allowance: Allowance | None = None
             )
         found[name] = content_of(full, allowance)
     return found
+
+
+def paths_of(source: str, patterns: list[str]) -> list[str]:
+    """Return every path on the controller that a release is made from, nothing for a git URL."""
+    if is_git_url(source):
+        return []
+    if not os.path.isdir(source):
+        return [source]
+    names = matched(source, patterns) if patterns else tracked(source)
+    # what git tracks follows from its index; in a worktree that is a file which names its place
+    index = ".git/index" if os.path.isdir(os.path.join(source, ".git")) else ".git"
+    found = walked(source) if names is None else [index, *names]
+    return [os.path.join(source, name) for name in found]
+
+
+def refuse_changeable(source: str, patterns: list[str], accounts: Collection[str]) -> None:
+    """Raise Refused for a source that one of some accounts of this machine can change.
+
+    A build runs it as root. Administrators may change it, as it is theirs.
+    """
+
+    def look() -> Iterator[Place]:
+        yield from way_to(source)
+        for path in paths_of(source, patterns):
+            yield from way_to(path)
+
+    found = harmful(found_by({source: look}, Accounts(accounts))[source], ["root"], accounts)
+    if found:
+        raise Refused(
+            f"found {source}, which can be changed by {in_words(*found)}, expected what no account "
+            "of the bot or of its users can change, as root builds it. Fix: copy it to a directory "
+            "of root's or of an administrator, or accept it with "
+            "kai_install_trust_user_binaries: true"
+        )
 
 
 @contextlib.contextmanager

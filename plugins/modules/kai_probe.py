@@ -95,6 +95,11 @@ options:
   run:
     description: Which run it is. The action plugin tells, so a task need not.
     type: dict
+  controller:
+    description: What the processes of the controller are counted in. The action plugin tells it.
+    type: list
+    elements: str
+    default: []
   ended_run:
     description: A run that holds the lock and has ended. The action plugin tells that as well.
     type: dict
@@ -284,6 +289,9 @@ probe:
     system:
       description: What a report of a fault has to say of the host, its name, kernel and Python.
       type: dict
+    is_controller:
+      description: Whether the host is the machine that runs Ansible.
+      type: bool
     privileged:
       description: Whether the look was taken as root.
       type: bool
@@ -430,6 +438,7 @@ from ..module_utils.run_lock import (
     BrokenRecord,
     problem_of_holder,
     problem_of_lock,
+    processes_here,
     run_of,
     take,
 )
@@ -618,6 +627,8 @@ class Host:
             "lock": lock,
             "platform": self.system,
             "system": system_of_host(),
+            "is_controller": bool(self.parameters["controller"])
+            and self.parameters["controller"] == list(processes_here()),
             "privileged": self.privileged,
             "accounts": {
                 name: account
@@ -1358,6 +1369,7 @@ def main() -> None:
             "ask_logins": {"type": "bool", "default": False},
             "exclusive": {"type": "bool", "default": False},
             "run": {"type": "dict"},
+            "controller": {"type": "list", "elements": "str", "default": []},
             "ended_run": {"type": "dict"},
             "installed": {
                 "type": "dict",

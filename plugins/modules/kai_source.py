@@ -60,6 +60,13 @@ options:
     type: list
     elements: str
     default: []
+  distrusted:
+    description:
+      - Accounts of this machine that may not be able to change O(source), where the host is this
+        very machine. Without any it is not asked.
+    type: list
+    elements: str
+    default: []
   cache:
     description: A directory of the caller, who removes it, for what was packed.
     type: path

@@ -1,7 +1,8 @@
 """What only the host can tell to be wrong is refused before anything is changed."""
 
 from tests.cli.desk import Desk
-from tests.issue_486.hosts import Bot
+from tests.issue_486.conftest import FirstInstall
+from tests.issue_486.hosts import Bot, Checkout
 
 
 def test_everything_that_the_host_tells_to_be_wrong_is_listed_together(
@@ -24,3 +25,20 @@ def test_everything_that_the_host_tells_to_be_wrong_is_listed_together(
         assert words in done.stderr
     assert bot.snapshot() == before
     assert desk.tree() == files
+
+
+def test_a_source_on_the_host_that_an_agent_can_change_is_not_built(
+    checkout: Checkout, first_install: FirstInstall
+) -> None:
+    """The operator owns the checkout, and alice, as whom an agent runs, has no part in it."""
+    assert first_install.env
+    machine, place = checkout.machine, f"{checkout.directory}/tests/fixtures/kai/src/kai/agents.py"
+    machine.run(["chown", "alice", place])
+    try:
+        done = checkout.make("install", sudo=True)
+    finally:
+        machine.run(["chown", "operator", place])
+    assert done.returncode != 0
+    told = " ".join((done.stdout + done.stderr).split())
+    assert f"which can be changed by alice (through {place})" in told
+    assert checkout.make("install", sudo=True).returncode == 0

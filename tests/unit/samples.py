@@ -34,6 +34,7 @@ def probe(**seen: Any) -> dict[str, Any]:
     return {
         "platform": "linux",
         "system": {"name": "Debian 13", "kernel": "Linux 6.12 x86_64", "python": "3.13.5"},
+        "is_controller": False,
         "privileged": True,
         "accounts": accounts,
         "service_home": "/home/kai",

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import pwd
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from plugins.module_utils.source_files import Refused, read_source
+from plugins.module_utils import source_files
+from plugins.module_utils.source_files import Refused, read_source, refuse_changeable
 
 CONSTRAINTS = "requirements/constraints.txt"
 TREE = {
@@ -263,3 +267,57 @@ def test_three_hosts_get_one_archive_that_is_private_and_does_not_stay(
     assert told["a"]["source"]["release"] != told["c"]["source"]["release"]
     assert {entry["mode"] for entry in told.values()} == {"0600"}
     assert list((tmp_path / "local").iterdir()) == []
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only what lies in the directory of the test counts: everybody can write above it."""
+
+    def below(path: str) -> Any:
+        return (place for place in way_to(path) if place.path.startswith(str(tmp_path)))
+
+    way_to = source_files.way_to
+    monkeypatch.setattr(source_files, "way_to", below)
+
+
+NOBODY = pwd.getpwnam("nobody")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.usefixtures("judged")
+@pytest.mark.parametrize("name", [".", "src/kai", "src/kai/__init__.py", ".git/index"])
+def test_a_source_that_an_account_of_the_bot_can_change_is_refused(
+    checkout: Path, name: str
+) -> None:
+    refuse_changeable(str(checkout), [], ["nobody", "not-here"])
+    os.chown(checkout / name, NOBODY.pw_uid, -1)
+    with pytest.raises(Refused, match="can be changed by nobody"):
+        refuse_changeable(str(checkout), [], ["nobody", "not-here"])
+    # an administrator may, as whoever runs Ansible does
+    refuse_changeable(str(checkout), [], ["daemon"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.usefixtures("judged")
+def test_what_is_no_part_of_the_release_may_be_anybodys(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "logs").mkdir()
+    os.chown(checkout / "logs", NOBODY.pw_uid, -1)
+    refuse_changeable(str(checkout), [], ["nobody"])
+    refuse_changeable("https://example.org/kai.git", [], ["nobody"])
+    # without git all of it is
+    plain = shutil.copytree(checkout, tmp_path / "plain", ignore=shutil.ignore_patterns(".git"))
+    (plain / "logs" / "x.py").touch()
+    os.chown(plain / "logs", NOBODY.pw_uid, -1)
+    with pytest.raises(Refused, match="can be changed by nobody"):
+        refuse_changeable(str(plain), [], ["nobody"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.usefixtures("judged")
+def test_an_archive_that_an_account_of_the_bot_can_change_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "kai.tar.gz"
+    archive.touch()
+    refuse_changeable(str(archive), [], ["nobody"])
+    os.chown(archive, NOBODY.pw_uid, -1)
+    with pytest.raises(Refused, match="can be changed by nobody"):
+        refuse_changeable(str(archive), [], ["nobody"])
