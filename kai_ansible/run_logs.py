@@ -12,7 +12,7 @@ import os
 import secrets as randomness
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from kai_ansible.run import Run
 
 KEPT = 20
+# in the order of time by name
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
 _OUTCOMES = {
     "runner_on_ok": "ok",
     "runner_item_on_ok": "ok",
@@ -49,6 +51,15 @@ def latest() -> Path | None:
     return max(directory().glob("*.jsonl"), default=None)
 
 
+def stamp_of(now: datetime) -> str:
+    """Return a time for a name that sorts after every other, as a clock may have been set back."""
+    newest = latest()
+    with suppress(ValueError):
+        then = datetime.strptime(newest.name.split("-")[0] if newest else "", _STAMP)
+        now = max(now, then.replace(tzinfo=UTC) + timedelta(microseconds=1))
+    return now.strftime(_STAMP)
+
+
 class RunLog:
     """The log of one run, as far as it could be written: no run fails because of its log.
 
@@ -58,9 +69,7 @@ class RunLog:
     def __init__(self, run: Run) -> None:
         """Begin the log of a run, and remove those of its playbook that are too old."""
         now = datetime.now(UTC)
-        # in the order of time by name
-        stamp = now.strftime("%Y%m%dT%H%M%S.%fZ")
-        self.run = f"{stamp}-{run.playbook}-{randomness.token_hex(2)}"
+        self.run = f"{stamp_of(now)}-{run.playbook}-{randomness.token_hex(2)}"
         self.secrets: Collection[str] = run.secrets
         self.path: Path | None = None
         self._file: TextIO | None = None

@@ -94,3 +94,16 @@ def test_no_run_fails_because_of_its_log(state: Path) -> None:
     log.event(event("runner_on_ok"))
     log.end("succeeded")
     assert log.path is None
+
+
+def test_a_clock_that_is_set_back_makes_the_newest_log_no_older(state: Path) -> None:
+    place = state / "kai-ansible" / "runs"
+    place.mkdir(parents=True)
+    for day in range(1, run_logs.KEPT + 2):
+        (place / f"209902{day:02}T000000.000000Z-install-abcd.jsonl").touch()
+    for _time in range(2):
+        log = RunLog(run())
+        assert log.path == run_logs.latest()
+        log.end("succeeded")
+        assert len(entries(log)) == 2
+    assert len(list(place.iterdir())) == run_logs.KEPT
