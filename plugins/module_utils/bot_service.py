@@ -36,6 +36,7 @@ _PROPERTIES = (
     "InvocationID",
     "MainPID",
     "NRestarts",
+    "NeedDaemonReload",
     "UnitFileState",
 )
 

@@ -90,8 +90,14 @@ class LayoutJournal:
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             entries = [*({"directory": place} for place in reversed(made)), entry]
             text = "".join(f"{json.dumps(line)}\n" for line in entries)
-            os.write(descriptor, (b"\n" if torn else b"") + text.encode())
+            # a disk that fills up takes a part of it, and then says so
+            with open(descriptor, "ab", closefd=False) as handle:
+                handle.write((b"\n" if torn else b"") + text.encode())
             os.fsync(descriptor)
+        except OSError as error:
+            # the path is what is about to change, and not what could not be written
+            error.filename = self.path
+            raise
         finally:
             os.close(descriptor)
         if new:

@@ -234,6 +234,8 @@ def _space(
                 needed += max(space[unit]["release"], (release["size"] or {}).get(unit, 0))
             if release["missing"] and TEMPORARY in paths:
                 needed += space[unit]["building"]
+            if posixpath.dirname(contract["platforms"][probe["platform"]]["lock"]) in paths:
+                needed += space[unit]["manager"]
             if free is not None and free < needed:
                 yield Problem(
                     listed(paths),

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LONGEST_SHOWN = 200
+# what is expected where a system call failed, and what shows more; {} is the path
+_FULL = ("free space and free inodes", "make room on that file system: df -h {0}; df -i {0}")
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: ("a file system that is mounted for writing", "look how: findmnt --target {0}"),
+    errno.EIO: ("a disk that can be read and written", "see what the kernel says: dmesg | tail"),
+}
+_OTHERWISE = ("a path that root can reach", "look at it on the host: namei -l {0}")
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,18 @@ class Problem:
         return printable(
             f"{self.where}: found {self.found}, expected {self.expected}. Fix: {self.fix}"
         )
+
+
+def problem_of_error(error: OSError, path: str) -> Problem:
+    """Return what the system refused, and why.
+
+    path: the one that is meant where the error names none.
+    """
+    named = error.filename if isinstance(error.filename, (str, bytes)) else b""
+    # a name alone is one in a directory that was open
+    place = os.fsdecode(named) if os.path.isabs(named) else path
+    expected, fix = _ADVICE.get(error.errno or 0, _OTHERWISE)
+    return Problem(place, error.strerror or str(error), expected, fix.format(shlex.quote(place)))
 
 
 def shortened(text: str) -> str:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -38,3 +41,25 @@ def run_program(
     except subprocess.TimeoutExpired as error:
         late = f"no answer within {timeout:g} s"
         raise TimeoutError(errno.ETIMEDOUT, late, command[0]) from error
+
+
+def run_group(
+    command: Sequence[str], timeout: float, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """Run a program as ``run_program`` does; when it takes longer, kill it with all it has started.
+
+    Its exit code is then that of SIGKILL. What it leaves behind otherwise goes on.
+    """
+    options = {"stdout": subprocess.PIPE, "text": True, "errors": "replace", **options}
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function
+        command, stdin=subprocess.DEVNULL, start_new_session=True, **options
+    ) as process:
+        try:
+            said, words = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            # what left the group may hold the other end
+            said, words = "", None
+    return subprocess.CompletedProcess(command, process.returncode, said, words)

@@ -15,7 +15,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from .planted import HANDLE, Refused, handle_of, open_own_file, planted
-from .problems import Problem
+from .problems import Problem, problem_of_error
 from .programs import run_program
 from .trusted_paths import only_root_changes
 
@@ -377,9 +377,4 @@ def problem_of(path: str, error: Refused | OSError) -> Problem:
     """Return why a path was not touched."""
     if isinstance(error, Refused):
         return error.problem
-    return Problem(
-        path,
-        f"{error.strerror}",
-        "a path that root can reach",
-        f"look at it on the host: namei -l {shlex.quote(path)}",
-    )
+    return problem_of_error(error, path)

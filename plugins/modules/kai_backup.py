@@ -133,6 +133,7 @@ from ..module_utils.backup_archive import CONFIG, ArchiveWriter, BadArchive, Met
 from ..module_utils.data_copy import Copying, Place, member_of, size_below
 from ..module_utils.install_records import Installs, now
 from ..module_utils.kernel_lock import Busy, only_worker
+from ..module_utils.problems import problem_of_error
 from ..module_utils.root_files import Refused
 from ..module_utils.root_places import refuse_places
 
@@ -274,7 +275,7 @@ def main() -> None:
     except (Refused, BadArchive, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+        module.fail_json(msg=str(problem_of_error(error, "a file")))
     module.exit_json(**result)
 
 

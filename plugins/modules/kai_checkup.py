@@ -135,6 +135,7 @@ from ..module_utils.bot_service import deployed_env, journal_of, unit_state
 from ..module_utils.bounded_program import run_bounded
 from ..module_utils.masking import masked
 from ..module_utils.printable import printable
+from ..module_utils.problems import problem_of_error
 from ..module_utils.root_files import Refused
 
 LOG_LINES = 200
@@ -267,7 +268,7 @@ def main() -> None:
     try:
         module.exit_json(changed=False, checkup=Checkup(module.params).look())
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a program'}: {error.strerror}")
+        module.fail_json(msg=str(problem_of_error(error, "a program")))
 
 
 if __name__ == "__main__":

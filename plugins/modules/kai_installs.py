@@ -109,6 +109,7 @@ from ..module_utils.install_records import Installs, Journal
 from ..module_utils.installs import FLAT, kept_releases
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
+from ..module_utils.problems import problem_of_error
 from ..module_utils.root_files import Refused
 from ..module_utils.root_places import refuse_places
 
@@ -227,7 +228,7 @@ def main() -> None:
     except (Refused, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+        module.fail_json(msg=str(problem_of_error(error, "a file")))
     if module._diff and result["changed"]:
         result["diff"] = differences(Installs(module.params["install_dir"]), result)
     module.exit_json(**result)

@@ -959,7 +959,8 @@ class Host:
         """Return what there is of each place where files will be written."""
         if not self.privileged or not self.facts:
             return {}
-        paths = [*self.parameters["targets"], os.path.dirname(self.facts["unit"]["path"])]
+        own = [os.path.dirname(path) for path in (self.facts["unit"]["path"], self.facts["lock"])]
+        paths = [*self.parameters["targets"], *own]
         found = ask_as(None, [lambda path=path: target_of(path) for path in paths])
         for path, target in zip(paths, found):
             if isinstance(target, NoAnswer):

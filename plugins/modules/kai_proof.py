@@ -255,6 +255,7 @@ from ..module_utils.earlier_proofs import (
 from ..module_utils.left_processes import end_listener
 from ..module_utils.masking import masked
 from ..module_utils.printable import printable
+from ..module_utils.problems import problem_of_error
 from ..module_utils.processes import Listener, strangers
 from ..module_utils.proof_arguments import AGENTS, COMMANDS, PRIVATE_DIRECTORIES
 from ..module_utils.root_files import Refused
@@ -518,7 +519,7 @@ def main() -> None:
     except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+        module.fail_json(msg=str(problem_of_error(error, "a file")))
     failures = result.pop("failures")
     if failures:
         module.fail_json(msg="\n".join(failures), seconds_without=result["seconds_without"])

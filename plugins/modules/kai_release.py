@@ -113,6 +113,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import tarfile
@@ -138,7 +139,8 @@ from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, held
 from ..module_utils.left_processes import end_processes
 from ..module_utils.printable import printable
-from ..module_utils.programs import run_program
+from ..module_utils.problems import problem_of_error
+from ..module_utils.programs import run_group
 from ..module_utils.root_files import Refused
 from ..module_utils.root_places import refuse_places, refuse_program
 from ..module_utils.sources import fault_of_member
@@ -147,6 +149,9 @@ from ..module_utils.trusted_paths import Accounts
 LAST_LINES = 15
 IMPORT_SECONDS = 600
 LOCK_SECONDS = 900
+# large packages on a slow line take long, and an index that sends a byte now and then for ever
+STEP_SECONDS = 7200
+LITTLE_MB = 32
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # how pip, uv and Python begin the lines that say why they failed
 CAUSE = re.compile(r"\s*((ERROR|error|cause|\w*Error|SystemExit): |× |╰─▶ )")
@@ -375,14 +380,18 @@ class Build:
 
     def step(self, name: str, command: list[str]) -> str:
         """Run one command of a build and return what it prints. Raises BuildFailed."""
-        ended = run_program(
+        ended = run_group(
             command,
-            timeout=None,
+            STEP_SECONDS,
             stderr=subprocess.STDOUT,
             env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **self.environment()},
             cwd="/",
             pass_fds=(self.lock,),
         )
+        if ended.returncode == -signal.SIGKILL:
+            raise BuildFailed(
+                f"{name} did not end within {STEP_SECONDS // 60} minutes, or was killed"
+            )
         self.judge(name, command, ended.returncode, ended.stdout)
         return str(ended.stdout)
 
@@ -393,6 +402,10 @@ class Build:
             causes = [line.strip() for line in said if CAUSE.match(line)] or said[-1:]
             cause = "; ".join(dict.fromkeys(causes[:MOST_CAUSES]))
             lines = [f"{name} failed: {cause}", f"the end of {command[0]}'s words:"]
+            free = os.statvfs(self.path).f_bavail * os.statvfs(self.path).f_frsize >> 20
+            if free < LITTLE_MB:
+                # not every program says why it could not write
+                lines.insert(1, f"only {free} MB are free: df -h {self.path}")
             raise BuildFailed("\n".join([*lines, *said[-LAST_LINES:]]))
 
     def environment(self) -> dict[str, str]:
@@ -488,7 +501,9 @@ def main() -> None:
                 result: dict[str, Any] = {"changed": False}
                 if not is_complete(parameters["path"]):
                     result = {**build(parameters, archive, lock), **diff}
-    except (BuildFailed, Refused, Busy, OSError, tarfile.TarError) as error:
+    except OSError as error:
+        module.fail_json(msg=str(problem_of_error(error, parameters["path"])))
+    except (BuildFailed, Refused, Busy, tarfile.TarError) as error:
         module.fail_json(msg=printable(str(error)))
     module.exit_json(**result)
 

@@ -76,6 +76,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.install_records import Installs
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
+from ..module_utils.problems import problem_of_error
 from ..module_utils.removal import Removal
 from ..module_utils.root_files import Refused
 from ..module_utils.root_places import refuse_places
@@ -110,7 +111,7 @@ def main() -> None:
     except (Refused, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+        module.fail_json(msg=str(problem_of_error(error, "a file")))
     module.exit_json(
         changed=bool(removal.changes), changes=removal.changes, left=sorted(removal.left)
     )

@@ -127,7 +127,7 @@ from ..module_utils.backup_archive import BadArchive
 from ..module_utils.data_copy import Laying, Place, lay_out_rest, missing_accounts
 from ..module_utils.install_records import Installs
 from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.problems import Problem, listed
+from ..module_utils.problems import Problem, listed, problem_of_error
 from ..module_utils.root_files import Refused
 from ..module_utils.root_places import place_problems, refuse_places
 
@@ -252,7 +252,7 @@ def main() -> None:
     except (Refused, BadArchive, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+        module.fail_json(msg=str(problem_of_error(error, "a file")))
     module.exit_json(**result)
 
 

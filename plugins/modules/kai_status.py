@@ -116,6 +116,7 @@ from ..module_utils.bot_service import (
 from ..module_utils.install_records import Installs
 from ..module_utils.installed_state import known_installs
 from ..module_utils.installs import judged
+from ..module_utils.problems import problem_of_error
 from ..module_utils.root_files import Refused
 from ..module_utils.root_places import refuse_places
 
@@ -165,7 +166,7 @@ def main() -> None:
     except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+        module.fail_json(msg=str(problem_of_error(error, "a file")))
 
 
 if __name__ == "__main__":

@@ -228,6 +228,7 @@ from ..module_utils.install_records import Installs, Journal, Original
 from ..module_utils.installs import FLAT
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.left_processes import end_processes
+from ..module_utils.problems import problem_of_error
 from ..module_utils.programs import run_program
 from ..module_utils.root_files import FileState, Refused, kept, look, replace, wanted_states
 from ..module_utils.root_places import refuse_places, refuse_service_as_root
@@ -674,12 +675,22 @@ class Switch:
         replace(self.with_former_rules(changed) if former.active else then)
         if live != former.release:
             self.installs.go_live(former.release)
-        systemctl("daemon-reload")
-        if former.enabled:
+        # systemd reads no unit anew where /run is full: the former bot comes back all the same, and
+        # the journal stays open for what is missing
+        fault = None
+        stale = unit_state(self.unit).get("NeedDaemonReload") == "yes"
+        if stale or self.parameters["unit_file"] in result["changed_paths"]:
+            try:
+                systemctl("daemon-reload")
+            except Refused as error:
+                fault = error
+        if former.enabled and not is_enabled(service):
             systemctl("enable", "--quiet", f"{self.unit}.service")
         if former.active:
             self.start()
             replace(self.only_rules(then))
+        if fault:
+            raise fault
         self.installs.close_journal()
         if self.parameters["data_dir"]:
             self.left += Place(self.parameters["data_dir"]).remove()
@@ -763,7 +774,7 @@ def main() -> None:
     except (Refused, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"{error.filename or 'a file'}: {error.strerror}")
+        module.fail_json(msg=str(problem_of_error(error, "a file")))
     module.exit_json(**result)
 
 

@@ -175,7 +175,7 @@ from ..module_utils.differences import difference
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.layout_undo import LayoutUndo
-from ..module_utils.problems import Problem
+from ..module_utils.problems import Problem, problem_of_error
 from ..module_utils.root_files import Refused as NotRoots
 from ..module_utils.root_places import refuse_places
 from ..module_utils.user_tree import Tree, problem_of
@@ -302,8 +302,10 @@ def main() -> None:
                 result = restored(journal, dry)
             else:
                 result, refusals = present(module.params, journal, dry)
-    except (Busy, NotRoots, OSError) as error:
+    except (Busy, NotRoots) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=str(problem_of_error(error, module.params["journal"] or "a path")))
     changes = result["changes"]
     result["changed"] = bool(changes)
     if not module._diff:

@@ -17,7 +17,8 @@ def checkout(tmp_path: Path) -> Path:
     """What a checkout states of its version, in a copy."""
     for name in ("galaxy.yml", "execution-environment.yml", "CHANGELOG.md"):
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "changelogs", tmp_path / "changelogs")
+    changes = shutil.ignore_patterns("fragments")
+    shutil.copytree(ROOT / "changelogs", tmp_path / "changelogs", ignore=changes)
     return tmp_path
 
 
