@@ -59,6 +59,11 @@ class NewBackup:
         """To whom the run has to encrypt."""
         return str(self._identity.to_public())
 
+    @property
+    def identity(self) -> str:
+        """What opens it."""
+        return str(self._identity)
+
     def finish(self) -> Summary | None:
         """Read back what the run has added, and give the file its name.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.apply import (
@@ -17,6 +19,7 @@ from kai_ansible.apply import (
 )
 from kai_ansible.backup import finished, new_backups, variables_of, with_lasting_password
 from kai_ansible.errors import CommandError, ExitCode, refusal
+from kai_ansible.files import write_private
 from kai_ansible.invoker import at_terminal
 from kai_ansible.wizard.prompts import prompter
 
@@ -68,9 +71,19 @@ def uninstall_kai(options: UninstallOptions, screen: Screen) -> None:
         _end(_run(target, options, screen), options, screen)
         return
     target = with_lasting_password(target, screen)
-    with new_backups(target, None) as backups:
+    with (
+        new_backups(target, None) as backups,
+        tempfile.TemporaryDirectory(prefix="kai-ansible-") as directory,
+    ):
+        # what goes is read back first
+        identities = {host: Path(directory, str(n)) for n, host in enumerate(backups)}
+        write_private({identities[host]: backup.identity for host, backup in backups.items()})
+        variables = {
+            **variables_of(target, backups),
+            "kai_backup_identity_files": {host: str(path) for host, path in identities.items()},
+        }
         try:
-            outcome = _run(target, options, screen, variables_of(target, backups))
+            outcome = _run(target, options, screen, variables)
         finally:
             # also when what came after it failed
             made = finished(backups, screen)
@@ -97,6 +110,7 @@ def _tell(screen: Screen, host: str, report: Mapping[str, Any]) -> None:
     title = f"{host}: would be removed" if report["check"] else f"{host}: removed"
     screen.lines(title, report["changes"] or ["nothing"])
     screen.lines(f"{host}: stays", report["left"])
+    screen.lines(f"{host}: not in the backup", report.get("backup_left", []))
 
 
 def _confirm(hosts: Sequence[str], options: UninstallOptions) -> None:

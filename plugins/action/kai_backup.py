@@ -12,6 +12,9 @@ from typing import IO, Any
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.backup_archive import BadArchive, read_archive
+from ..module_utils.decrypted_backup import decrypted
+
 MODULE = "kai.bot.kai_backup"
 # a piece is in memory several times; a module run takes as long as some MB
 PIECE = 2 << 20
@@ -91,17 +94,32 @@ class ActionModule(ActionBase):
                 result = ask("made")
                 if result["size"]:
                     pieces = Pieces(fetch, result["size"])
-                    with Appending(os.path.expanduser(arguments["dest"]), result["size"]) as target:
-                        pyrage.encrypt_io(pieces, target, [recipient])
+                    target = Appending(os.path.expanduser(arguments["dest"]), result["size"])
+                    with target as handle:
+                        pyrage.encrypt_io(pieces, handle, [recipient])
                         if pieces.digest != result["sha256"]:
                             raise Failed({"failed": True, "msg": "it was changed on its way"})
+                        if arguments.get("identity_file"):
+                            handle.flush()
+                            read_back(arguments["identity_file"], target, result["sha256"])
             finally:
                 ask("absent")
         except Failed as error:
             return error.result
-        except (OSError, pyrage.EncryptError) as error:
+        except (OSError, BadArchive, pyrage.EncryptError) as error:
             return {"failed": True, "msg": f"{arguments['dest']}: {error}"}
         return result
+
+
+def read_back(identity_file: str, target: Appending, sha256: str) -> None:
+    """Read what was written. Raises BadArchive when that is not what came, or no backup."""
+    with open(os.path.expanduser(identity_file), encoding="utf-8") as handle:
+        identity = handle.read()
+    with decrypted(target.path, identity, target.before) as backup:
+        read_archive(backup)
+        backup.finish()
+        if backup.digest != sha256:
+            raise BadArchive("what was written is not what came from the host")
 
 
 class Appending:

@@ -8,40 +8,63 @@ A backup is a gzipped tar::
     meta.json              what it is a backup of
     config/etc/kai/env     the deployed files, under their whole paths
     data/...               the data directory; its database is a snapshot
-    manifest.json          the SHA-256 of each member, and the accounts that own some
+    links/1                a file that has several names in the data, which are hard links to it
+    far/1/...              a directory whose path is too long; a link stands in its place
+    manifest.json          how many members there are, and the SHA-256 of them all
 
-Owners are kept by name, as tar does. A reader gets each member only after it was judged, and may
-trust nothing before ``read_archive`` has returned.
+The members of a directory follow it in the order of their names, so that neither writing nor
+reading has to remember them. Owners and access lists are kept by name, as GNU tar does, and so are
+user attributes and holes. A reader gets each member only after it was judged, and may trust nothing
+before ``read_archive`` has returned.
+
+Format 1 had the SHA-256 of each member in its manifest, and its database behind everything else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import decimal
 import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 import zlib
 from dataclasses import asdict, dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Optional, Protocol
+
+from . import sparse
+from .data_limits import DEEPEST
+from .printable import printable_path
+from .tar_stream import BLOCK, TarStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-FORMAT = 1
+FORMAT = 2
+_FORMATS = (1, FORMAT)
 META = "meta.json"
 MANIFEST = "manifest.json"
 CONFIG = "config"
 DATA = "data"
-_ROOTS = (CONFIG, DATA)
+LINKS = "links"
+FAR = "far"
+_TREES = (DATA, FAR)
+# a link with it stands where a directory belongs that is in FAR
+PLACE = "KAI.far"
+ACCESS = "SCHILY.acl.access"
+DEFAULT = "SCHILY.acl.default"
+ATTRIBUTE = "SCHILY.xattr."
+_COUNTED = ("SCHILY.", "GNU.sparse.", "KAI.")
 _DOCUMENT_BYTES = 1 << 28
 _PIECE = 1 << 20
+_DISK_BLOCK = 4096
 # a file that takes over who starts it is none of a bot's
 _FILE_MODE = 0o777
 _DIRECTORY_MODE = 0o3777
-# each level takes a descriptor when it is walked
-DEEPEST = 300
+_SECONDS = 2**63
+_EXACT = decimal.Context(prec=60)
 
 _DAMAGE = (
     *(gzip.BadGzipFile, zlib.error, tarfile.TarError),
@@ -82,7 +105,7 @@ class Summary:
     """What was found in a backup: its meta, the accounts by name, and how much there is.
 
     owners, groups: names of accounts. numbers: UIDs and GIDs of owners that had no name.
-    size: bytes of the files.
+    size: bytes of the files, holes not counted. room: bytes of the blocks that they take.
     """
 
     meta: Meta
@@ -91,6 +114,7 @@ class Summary:
     numbers: list[int]
     members: int
     size: int
+    room: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name, without the variables of the host."""
@@ -116,22 +140,74 @@ class _Accounts:
                 self.numbers.add(number)
 
 
+def time_of(member: tarfile.TarInfo) -> int | None:
+    """Return the time of a member in nanoseconds, None when it is none."""
+    try:
+        seconds = decimal.Decimal(_time_text(member))
+    except decimal.InvalidOperation:
+        return None
+    # NaN is in no range
+    if not seconds.is_finite() or not -_SECONDS <= seconds < _SECONDS:
+        return None
+    return int(seconds.scaleb(9, _EXACT))
+
+
+def set_time(member: tarfile.TarInfo, nanoseconds: int) -> None:
+    """Give a member its time, to the nanosecond."""
+    sign, (seconds, rest) = "-" if nanoseconds < 0 else "", divmod(abs(nanoseconds), 10**9)
+    set_headers(member, {"mtime": f"{sign}{seconds}.{rest:09d}"})
+
+
+def set_headers(member: tarfile.TarInfo, headers: Mapping[str, str]) -> None:
+    """Give a member more extended headers."""
+    member.pax_headers = {**member.pax_headers, **headers}
+
+
+def _time_text(member: tarfile.TarInfo) -> str:
+    return member.pax_headers.get("mtime", str(member.mtime))
+
+
+class _Digest:
+    """The digest of members, in their order."""
+
+    def __init__(self) -> None:
+        self.members = 0
+        self._digest = hashlib.sha256()
+
+    def add(self, member: tarfile.TarInfo, content: str) -> None:
+        counted = sorted(
+            item for item in member.pax_headers.items() if item[0].startswith(_COUNTED)
+        )
+        told = [
+            *(member.name, member.type.decode("latin-1"), member.mode, member.linkname),
+            *(member.uid, member.gid, member.uname, member.gname),
+            *(member.size, _time_text(member), counted, content),
+        ]
+        self._digest.update(json.dumps(told).encode())
+        self.members += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"members": self.members, "sha256": self._digest.hexdigest()}
+
+
 class ArchiveWriter:
-    """Writing a backup into a file, member after member."""
+    """Writing a backup into a file, member after member, in the order that the format has."""
 
     def __init__(self, target: IO[bytes], meta: Meta) -> None:
         self._zip = gzip.GzipFile(fileobj=target, mode="wb", compresslevel=1, mtime=0)
-        self._tar = tarfile.open(  # noqa: SIM115 # finish closes it
-            fileobj=self._zip, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8"
-        )
-        self._digests: dict[str, str] = {}
-        self.size = 0
+        self._digest = _Digest()
+        self._numbers = {LINKS: 0, FAR: 0}
         self.add_document(META, asdict(meta))
 
     @property
     def members(self) -> int:
         """How many members there are so far."""
-        return len(self._digests)
+        return self._digest.members
+
+    def number(self, root: str) -> int:
+        """Return the next number in LINKS or FAR."""
+        self._numbers[root] += 1
+        return self._numbers[root]
 
     def add_document(self, name: str, document: Mapping[str, Any]) -> None:
         """Add a JSON document."""
@@ -146,20 +222,28 @@ class ArchiveWriter:
 
         A file that became shorter since it was looked at is filled with zeros.
         """
-        reader = _Digesting(content, member.size) if content else None
-        self._tar.addfile(member, reader)
-        self._digests[member.name] = reader.digest if reader else ""
-        self.size += member.size
-        return reader.missing if reader else 0
+        self._zip.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        if content is None:
+            self._digest.add(member, "")
+            return 0
+        reader = _Digesting(content, member.size)
+        while True:
+            piece = reader.read(_PIECE)
+            if not piece:
+                break
+            self._zip.write(piece)
+        self._zip.write(bytes(-member.size % BLOCK))
+        self._digest.add(member, reader.digest)
+        return reader.missing
 
     def finish(self) -> None:
         """Add the manifest, and end the archive."""
-        self.add_document(MANIFEST, {"members": dict(self._digests)})
+        self.add_document(MANIFEST, self._digest.as_dict())
         self.close()
 
     def close(self) -> None:
         """End the file."""
-        self._tar.close()
+        self._zip.write(bytes(2 * BLOCK))
         self._zip.close()
 
 
@@ -177,25 +261,57 @@ class _Digesting:
         return self._digest.hexdigest()
 
     def read(self, size: int = -1) -> bytes:
-        wanted = self._left if size < 0 else min(size, self._left)
-        found = b""
-        while len(found) < wanted:
-            piece = self._source.read(wanted - len(found))
-            if not piece:
-                self.missing += wanted - len(found)
-                piece = bytes(wanted - len(found))
-            found += piece
-        self._left -= wanted
+        wanted = min(_PIECE if size < 0 else size, self._left)
+        found = self._source.read(wanted) if wanted else b""
+        if not found:
+            self.missing += wanted
+            found = bytes(wanted)
+        self._left -= len(found)
         self._digest.update(found)
         return found
 
 
-def read_archive(
-    source: Source, visit: Callable[[tarfile.TarInfo, Source | None], None] | None = None
-) -> Summary:
+class Content:
+    """The content of a file in a backup: ``read`` returns the data of its extents, one after the
+    other.
+    """
+
+    def __init__(self, source: Source, extents: sparse.Extents) -> None:
+        self._source = source
+        self.extents = extents
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to so many bytes, none at the end."""
+        return self._source.read(size)
+
+    def read_all(self) -> bytes:
+        """Return all that is left."""
+        pieces: list[bytes] = []
+        while True:
+            piece = self.read(_PIECE)
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
+
+    def copy(self, descriptor: int, start: int, end: int) -> None:
+        """Write what comes next into an open file, from one place to another."""
+        while start < end:
+            piece = self.read(min(_PIECE, end - start))
+            if not piece:
+                raise EOFError("it ends too early")
+            while piece:
+                written = os.pwrite(descriptor, piece, start)
+                piece = piece[written:]
+                start += written
+
+
+Visit = Optional["Callable[[tarfile.TarInfo, Content | None], None]"]
+
+
+def read_archive(source: Source, visit: Visit = None) -> Summary:
     """Read a backup to its end, and return what is in it.
 
-    visit: gets each member of config and data as soon as it was judged, directories before what is
+    visit: gets each member but the documents as soon as it was judged, directories before what is
     in them, and of a file the content, which it may read; a hash that is wrong is known only in the
     end.
     Raises BadArchive for anything but a whole backup, and for a member with which a restore would
@@ -212,28 +328,42 @@ def read_meta(source: Source) -> Meta:
 
 
 @contextlib.contextmanager
-def _opened(source: Source) -> Iterator[tarfile.TarFile]:
+def _opened(source: Source) -> Iterator[TarStream]:
     try:
-        # what tarfile itself knows of gzip ends in a TypeError when the header is cut off
-        content = gzip.GzipFile(fileobj=source)  # type: ignore[call-overload]
-        with content, tarfile.open(fileobj=content, mode="r|", encoding="utf-8") as tar:
-            yield tar
+        # what is cut off in its header ends in a TypeError otherwise
+        with gzip.GzipFile(fileobj=source) as content:  # type: ignore[call-overload]
+            yield TarStream(content)
     except _DAMAGE as error:
         raise BadArchive(f"it is damaged: {error}") from error
 
 
+class _Open:
+    """A directory of a backup, of which the members come now."""
+
+    __slots__ = ("last", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.last = b""
+
+
 class _Reading:
-    def __init__(
-        self,
-        tar: tarfile.TarFile,
-        visit: Callable[[tarfile.TarInfo, Source | None], None] | None,
-    ) -> None:
+    def __init__(self, tar: TarStream, visit: Visit) -> None:
         self.tar = tar
         self.visit = visit
-        self.digests: dict[str, str] = {}
-        self.directories: set[str] = set()
+        self.format = FORMAT
+        self.digest = _Digest()
         self.accounts = _Accounts()
         self.size = 0
+        self.room = 0
+        self.config: set[str] = set()
+        self.open: list[_Open] = []
+        self.has_data = False
+        self.linked = 0
+        self.far = 0
+        self.awaits_far = False
+        # of format 1 alone, in which members may come in any order
+        self.digests: dict[str, str] = {}
 
     def run(self) -> Summary:
         meta = self.meta()
@@ -242,20 +372,23 @@ class _Reading:
             if member.name == MANIFEST:
                 break
             self.take(member)
-        wanted = self.document(member).get("members")
-        if wanted != {**self.digests}:
+        wanted: Any = self.digest.as_dict()
+        if self.format == 1:
+            wanted = {"members": self.digests}
+        if self.document(member) != wanted:
             raise BadArchive("its members are not those that its manifest tells of")
         if self.tar.next() is not None:
             raise BadArchive(f"there is something behind its {MANIFEST}")
-        if DATA not in self.directories:
+        if not self.has_data or self.awaits_far:
             raise BadArchive("it holds no data directory")
         return Summary(
             meta,
             sorted(self.accounts.owners),
             sorted(self.accounts.groups),
             sorted(self.accounts.numbers),
-            len(self.digests),
+            wanted["members"] if self.format > 1 else len(self.digests),
             self.size,
+            self.room,
         )
 
     def meta(self) -> Meta:
@@ -263,8 +396,10 @@ class _Reading:
         if member.name != META:
             raise BadArchive(f"it does not begin with {META}")
         told = self.document(member)
-        if told.get("format") != FORMAT:
-            raise BadArchive(f"its format is {told.get('format')!r}, and this knows {FORMAT}")
+        self.format = told.get("format", 0)
+        if self.format not in _FORMATS or isinstance(self.format, bool):
+            known = " and ".join(map(str, _FORMATS))
+            raise BadArchive(f"its format is {self.format!r}, and this knows {known}")
         try:
             meta = Meta(**told)
         except TypeError as error:
@@ -283,16 +418,20 @@ class _Reading:
         member = self.tar.next()
         if member is None:
             raise BadArchive("it ends too early")
-        # which tarfile would keep all of
-        self.tar.members.clear()  # type: ignore[attr-defined]
         return member
 
     def document(self, member: tarfile.TarInfo) -> dict[str, Any]:
         if not member.isreg() or not 0 <= member.size <= _DOCUMENT_BYTES:
             raise BadArchive(f"{member.name} is no document")
-        content = self.content(member).read()
+        pieces = []
+        while True:
+            piece = self.tar.read(_PIECE)
+            if not piece:
+                break
+            pieces.append(piece)
+        content = b"".join(pieces)
         if member.name != MANIFEST:
-            self.digests[member.name] = hashlib.sha256(content).hexdigest()
+            self.count(member, hashlib.sha256(content).hexdigest())
         try:
             document = json.loads(content)
         except RecursionError as error:
@@ -301,60 +440,160 @@ class _Reading:
             raise BadArchive(f"{member.name} is no document")
         return document
 
-    def content(self, member: tarfile.TarInfo) -> IO[bytes]:
-        opened = self.tar.extractfile(member)
-        if opened is None:
-            raise BadArchive(f"{member.name} has no content")
-        return opened
-
     def take(self, member: tarfile.TarInfo) -> None:
         fault = self.fault(member)
         if fault:
-            raise BadArchive(f"{member.name!r} {fault}")
+            raise BadArchive(f"{shown(member.name)} {fault}")
         self.accounts.note(member)
         if not member.isreg():
-            self.digests[member.name] = ""
-            if member.isdir():
-                self.directories.add(member.name)
+            self.count(member, "")
+            self.room += _DISK_BLOCK
             if self.visit:
                 self.visit(member, None)
             return
-        self.size += member.size
-        content = _Digesting(self.content(member), member.size)
+        content = _Digesting(_Rest(self.tar), member.size)
+        extents = self.extents(member, content)
+        self.size += extents.stored
+        self.room += extents.stored + -extents.stored % _DISK_BLOCK
         if self.visit:
-            self.visit(member, content)
+            self.visit(member, Content(content, extents))
         while content.read(_PIECE):
             pass
-        if content.missing:
-            raise BadArchive("it ends too early")
-        self.digests[member.name] = content.digest
+        self.count(member, content.digest)
+
+    def count(self, member: tarfile.TarInfo, content: str) -> None:
+        if self.format == 1:
+            self.digests[member.name] = content
+        else:
+            self.digest.add(member, content)
+
+    def extents(self, member: tarfile.TarInfo, content: _Digesting) -> sparse.Extents:
+        records = member.pax_headers
+        if not {sparse.MAJOR, sparse.MINOR, sparse.SIZE} & set(records):
+            found = sparse.Extents(member.size)
+            if member.size:
+                found.add(0, member.size)
+            return found
+        if (records.get(sparse.MAJOR), records.get(sparse.MINOR)) != ("1", "0"):
+            raise BadArchive(f"{shown(member.name)} has holes in an unknown format")
+        size = records.get(sparse.SIZE, "")
+        if not size.isdigit() or int(size) >= 2**63:
+            raise BadArchive(f"{shown(member.name)} has an odd size")
+        return sparse.read_map(_exactly(content), int(size), member.size)
 
     def fault(self, member: tarfile.TarInfo) -> str | None:
         """Return why nothing may be made of a member, None when something may."""
         name = member.name
         parts = name.split("/")
-        if parts[0] not in _ROOTS or {"", ".", ".."} & set(parts) or "\0" in name:
+        roots = (CONFIG, DATA) if self.format == 1 else (CONFIG, DATA, LINKS, FAR)
+        if parts[0] not in roots or {"", ".", ".."} & set(parts) or "\0" in name:
             return "has a name that leads elsewhere"
-        if len(parts) > DEEPEST:
-            return "lies too deep"
-        if name in self.digests:
-            return "is there twice"
         owner = f"{member.uname}{member.gname}"
-        numbers = (member.uid, member.gid)
-        # NaN is in no range
-        in_range = all(0 <= n < 2**32 - 1 for n in numbers) and abs(member.mtime) < 2**40
-        if not in_range or "\0" in owner or "\n" in owner or "\0" in member.linkname:
+        in_range = all(0 <= n < 2**32 - 1 for n in (member.uid, member.gid))
+        odd = "\0" in owner or "\n" in owner or "\0" in member.linkname
+        if odd or not in_range or time_of(member) is None:
             return "has an odd owner, time or target"
-        parent = name.rpartition("/")[0]
-        # the deployed files stand under their whole paths, without directories of their own
-        if parts[0] == DATA and parent and parent not in self.directories:
-            return "lies in something that is no directory"
-        if member.isdir() and parts[0] == DATA:
-            return None if 0 <= member.mode <= _DIRECTORY_MODE else "has an odd mode"
-        if member.issym() and parts[0] == DATA and parent:
-            return None
-        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not parent:
+        if member.isreg() != (member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)):
             return "is neither a file nor a directory nor a link by name"
-        if not 0 <= member.mode <= _FILE_MODE or member.size < 0:
-            return "has an odd mode or size"
-        return None
+        if not 0 <= member.mode <= (_DIRECTORY_MODE if member.isdir() else _FILE_MODE):
+            return "has an odd mode"
+        if not 0 <= member.size < 2**63 or (member.size and not member.isreg()):
+            return "has an odd size"
+        return self.fault_of_place(member, parts)
+
+    def fault_of_place(self, member: tarfile.TarInfo, parts: list[str]) -> str | None:
+        """Return why a member may not be where it is, and note where it is otherwise."""
+        name = member.name
+        if self.awaits_far:
+            self.awaits_far = False
+            if name != f"{FAR}/{self.far}" or not member.isdir():
+                return "stands where a directory belongs that was announced"
+            self.open.append(_Open(name))
+            return None
+        if parts[0] == CONFIG:
+            # the deployed files stand under their whole paths, without directories of their own
+            if not member.isreg() or len(parts) == 1:
+                return "is no file"
+            if name in self.config:
+                return "is there twice"
+            self.config.add(name)
+            return None
+        if parts[0] == LINKS:
+            self.linked += 1
+            right = name == f"{LINKS}/{self.linked}" and member.isreg()
+            return None if right else "is not the next file with several names"
+        if name == DATA:
+            if self.has_data or not member.isdir():
+                return "is there twice, or no directory"
+            self.has_data = True
+            self.open.append(_Open(name))
+            return None
+        return self.fault_in_tree(member)
+
+    def fault_in_tree(self, member: tarfile.TarInfo) -> str | None:
+        """Return why a member may not be in a directory, and note that it is otherwise."""
+        parent, _slash, last = member.name.rpartition("/")
+        while self.open and self.open[-1].name != parent:
+            self.open.pop()
+        if not self.open:
+            return "lies in something that is no directory"
+        key = last.encode("utf-8", "surrogateescape")
+        if self.format == 1:
+            if member.name in self.digests:
+                return "is there twice"
+        elif key <= self.open[-1].last:
+            return "is there twice, or out of order"
+        self.open[-1].last = key
+        if member.isdir():
+            if len(self.open) >= DEEPEST:
+                return "lies too deep"
+            self.open.append(_Open(member.name))
+            return None
+        if member.issym() and PLACE in member.pax_headers and self.format > 1:
+            self.far += 1
+            self.awaits_far = True
+            return None if member.pax_headers[PLACE] == str(self.far) else "is not the next one"
+        if member.islnk() and self.format > 1:
+            return None if self.is_linked(member.linkname) else "leads to no file of the backup"
+        if member.issym() or member.isreg():
+            return None
+        return "is neither a file nor a directory nor a link by name"
+
+    def is_linked(self, name: str) -> bool:
+        """Return whether a name is that of a file with several names that was there."""
+        root, _slash, number = name.partition("/")
+        return (
+            root == LINKS
+            and number.isascii()
+            and number.isdecimal()
+            and not number.startswith("0")
+            and int(number) <= self.linked
+        )
+
+
+class _Rest:
+    """The content of the present member, for a reader."""
+
+    def __init__(self, tar: TarStream) -> None:
+        self._tar = tar
+
+    def read(self, size: int = -1) -> bytes:
+        return self._tar.read(_PIECE if size < 0 else size)
+
+
+def _exactly(source: Source) -> Callable[[int], bytes]:
+    def read(size: int) -> bytes:
+        found = b""
+        while len(found) < size:
+            piece = source.read(size - len(found))
+            if not piece:
+                raise EOFError("it ends too early")
+            found += piece
+        return found
+
+    return read
+
+
+def shown(name: str) -> str:
+    """Return the name of a member for a message."""
+    return printable_path(name.encode("utf-8", "surrogateescape"))

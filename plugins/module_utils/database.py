@@ -25,6 +25,7 @@ from .accounts import refuse_alias_of_root
 from .child_process import ChildProcess
 from .planted import Refused as Planted
 from .root_files import Refused, remove_file
+from .sparse import PIECE, extents_of
 from .user_tree import Tree
 
 if TYPE_CHECKING:
@@ -39,10 +40,17 @@ _LOCKED = "database is locked"
 _STOPPED = "the process that reads it was stopped or killed"
 _LIMIT_SECONDS = 600
 _BUSY_SECONDS = 30
-_PIECE = 1 << 20
 
 
-class Held(Refused):
+class NotKept(Refused):
+    """A database of which there is no copy; ``fault`` tells why."""
+
+    def __init__(self, message: str, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class Held(NotKept):
     """A database that a process of the service user keeps from being read."""
 
 
@@ -66,7 +74,7 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     copy: a new file in a directory of root's own.
     account: the service user, as whom the database is read and the copy is checked.
     scratch_parent: a directory of root's own that the account can pass through.
-    Raises Refused when the database is damaged or cannot be read, and without room for the copy;
+    Raises NotKept when the database is damaged or cannot be read, and without room for the copy;
     Held when a process of the account is in the way.
     """
     entry = pwd.getpwnam(account)
@@ -77,35 +85,67 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     try:
         os.chown(scratch, entry.pw_uid, entry.pw_gid)
         made = os.path.join(scratch, "kai.db")
-        fault = _as_account(entry, lambda: _copy_and_check(path, made))
+        limit = _free(scratch_parent)
+        fault = _as_account(entry, lambda: _copy_and_check(path, made, limit))
         if fault == _NO_ROOM:
-            raise Refused(
-                f"there is no room for a copy of {path}, so nothing is switched. Make some, "
-                f"df -h {scratch_parent} shows how much there is, and run this again"
-            )
+            raise _no_room(path, scratch_parent)
         if fault:
-            raise (Held if fault in (_LOCKED, _STOPPED) else Refused)(
+            raise (Held if fault in (_LOCKED, _STOPPED) else NotKept)(
                 f"{path} cannot be kept ({fault}), so nothing is switched. Repair it, or move it "
-                f"away and let the bot begin a new one, and run this again"
+                f"away and let the bot begin a new one, and run this again",
+                fault,
             )
         # the account may have put something else there in the meantime
         source = os.open(made, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(source, "rb") as reading:
+        try:
             status = os.fstat(source)
             if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-                raise Refused(f"{made} is not the copy that was made")
-            unfinished = f"{copy}.new"
-            remove_file(unfinished)
-            target = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(target, "wb") as writing:
-                # the account may extend it for as long as it is read
-                for start in range(0, status.st_size, _PIECE):
-                    writing.write(reading.read(min(_PIECE, status.st_size - start)))
-                writing.flush()
-                os.fsync(target)
-        os.rename(unfinished, copy)
+                raise NotKept(f"{made} is not the copy that was made", "its copy was exchanged")
+            _copy(source, status.st_size, copy, path)
+        finally:
+            os.close(source)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _copy(source: int, size: int, copy: str, path: str) -> None:
+    """Copy the first bytes of an open file of others, who may make it longer meanwhile.
+
+    Holes stay holes. Raises NotKept without room.
+    """
+    parent = os.path.dirname(copy)
+    extents = extents_of(source, size)
+    if extents.stored > _free(parent):
+        raise _no_room(path, parent)
+    unfinished = f"{copy}.new"
+    remove_file(unfinished)
+    target = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(target, "wb") as writing:
+        for start, end in extents:
+            writing.seek(start)
+            while start < end:
+                piece = os.pread(source, min(PIECE, end - start), start)
+                if not piece:
+                    raise NotKept(f"{path}: its copy became shorter", "its copy was changed")
+                writing.write(piece)
+                start += len(piece)
+        writing.truncate(size)
+        writing.flush()
+        os.fsync(target)
+    os.rename(unfinished, copy)
+
+
+def _free(directory: str) -> int:
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
+
+
+def _no_room(path: str, directory: str) -> NotKept:
+    return NotKept(
+        f"there is no room for a copy of {path}, so nothing is switched. Make some, "
+        f"df -h {directory} shows how much there is, and run this again",
+        f"no room for a copy of it in {directory}",
+    )
 
 
 def exchange(path: str, copy: str, account: str, suffix: str) -> None:
@@ -165,7 +205,7 @@ def _directory_of(path: str, done: str) -> Iterator[tuple[int, str]]:
         raise Refused(f"{path} cannot be {done}: {error}") from error
 
 
-def _copy_and_check(path: str, copy: str) -> None:
+def _copy_and_check(path: str, copy: str, limit: int) -> None:
     # SQLite would wait for ever for somebody at the other end of a pipe
     for companion in _COMPANIONS:
         with contextlib.suppress(FileNotFoundError):
@@ -173,6 +213,12 @@ def _copy_and_check(path: str, copy: str) -> None:
                 raise OSError(f"{path}{companion} is not a regular file")
     # read only: nothing is checkpointed or rolled back in a database that a bot may be using
     source = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+    [pages], [page_bytes] = (
+        source.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
+    )
+    # it may have holes, which the copy has not
+    if pages * page_bytes > limit:
+        raise sqlite3.OperationalError(_NO_ROOM)
     target = sqlite3.connect(copy)
     # all pages in one step, so that a bot that writes cannot make it begin anew for ever
     source.backup(target, pages=-1)

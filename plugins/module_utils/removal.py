@@ -9,27 +9,33 @@ taking back, nothing goes that somebody else has put there, and no link is follo
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pwd
+import secrets
 import shlex
 import shutil
+import stat
 from typing import TYPE_CHECKING, Any
 
+from .data_limits import DEEPEST, REMOVE_SECONDS
 from .layout_undo import DIRECTORY, LayoutUndo, open_parent
 from .planted import Refused
+from .printable import printable_path
 from .problems import Problem
 from .root_files import finish_removal, remove_tree
+from .tree_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .install_records import Installs
     from .layout_journal import LayoutJournal
+    from .tree_walk import Level
 
 _SHOWN = 5
-# each level takes a descriptor, of which a process has 1024
-_DEEPEST = 300
+_LONGEST_FIX = 1000
 
 
 class Removal(LayoutUndo):
@@ -242,10 +248,11 @@ def exists(account: str) -> bool:
     return True
 
 
-def remove_everything(parent: int, place: str, device: int, depth: int = 0) -> None:
+def remove_everything(parent: int, place: str, device: int) -> None:
     """Remove the file, link or directory at a place of one file system, and follow no link.
 
-    Raises Refused for a directory of another file system, and for one too deep to be walked.
+    Nobody but root can put anything into a directory any more that is being emptied.
+    Raises Refused when something stays, after everything else is gone.
     """
     name = os.path.basename(place)
     try:
@@ -256,21 +263,80 @@ def remove_everything(parent: int, place: str, device: int, depth: int = 0) -> N
         os.unlink(name, dir_fd=parent)
         return
     try:
-        if os.fstat(descriptor).st_dev != device:
-            raise Refused(
-                Problem(place, "another file system", "none", f"umount {shlex.quote(place)}")
-            )
-        if depth > _DEEPEST:
-            raise Refused(
-                Problem(
-                    place,
-                    f"a directory {_DEEPEST} levels deep",
-                    "fewer",
-                    f"rm -r {shlex.quote(place)}",
-                )
-            )
-        for child in os.listdir(descriptor):
-            remove_everything(descriptor, os.path.join(place, child), device, depth + 1)
+        removing = _Removing(descriptor, place, device)
+        removing.run()
     finally:
         os.close(descriptor)
+    if removing.problem:
+        raise Refused(removing.problem)
     os.rmdir(name, dir_fd=parent)
+
+
+class _Removing(Walk):
+    """Emptying a directory; ``problem`` is the first one."""
+
+    def __init__(self, root: int, place: str, device: int) -> None:
+        super().__init__(root, place, REMOVE_SECONDS)
+        self.problem: Problem | None = None
+        # what lies too deep is moved to the root, under names that nobody foresees
+        self.hoisted = 0
+        self.prefix = f".kai-ansible-{secrets.token_hex(8)}-"
+        if device != self.device:
+            self.foreign(b"")
+
+    def run(self) -> None:
+        """Empty it."""
+        if self.problem:
+            return
+        self.close_to_others(self.root)
+        super().run()
+        done = 0
+        while self.hoisted > done and not self.problem:
+            done = self.hoisted
+            self.begin()
+            super().run()
+
+    def close_to_others(self, descriptor: int) -> None:
+        """Let nobody but root write into an open directory."""
+        os.chown(descriptor, 0, 0)
+        os.chmod(descriptor, 0o700)
+
+    def entry(self, name: bytes) -> bool:
+        """Remove what has a name in ``here``, but for a directory."""
+        status = os.stat(name, dir_fd=self.here, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            os.unlink(name, dir_fd=self.here)
+            return False
+        if len(self.levels) < DEEPEST - 1:
+            return True
+        self.hoisted += 1
+        os.rename(name, f"{self.prefix}{self.hoisted}", src_dir_fd=self.here, dst_dir_fd=self.root)
+        return False
+
+    def entered(self, _level: Level, _status: os.stat_result, descriptor: int) -> None:
+        """Begin with a directory."""
+        self.close_to_others(descriptor)
+
+    def after(self, level: Level) -> None:
+        """Remove a directory that is empty by now, unless something in it stays."""
+        if self.problem:
+            with contextlib.suppress(OSError):
+                os.rmdir(level.name, dir_fd=self.here)
+        else:
+            os.rmdir(level.name, dir_fd=self.here)
+
+    def foreign(self, name: bytes) -> None:
+        """Leave another file system."""
+        self.stays(name, "another file system", "none", "umount")
+
+    def fault(self, name: bytes, why: str) -> None:
+        """Leave what cannot be removed."""
+        self.stays(name, f"what cannot be removed ({why})", "nothing", "rm -r")
+
+    def stays(self, name: bytes, found: str, expected: str, command: str) -> None:
+        """Note what stays."""
+        path = self.path_of(name)
+        fix = f"{command} {shlex.quote(os.fsdecode(path))}"
+        if len(fix) > _LONGEST_FIX:
+            fix = f"{command} it"
+        self.problem = self.problem or Problem(printable_path(path), found, expected, fix)

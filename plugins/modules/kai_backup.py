@@ -56,6 +56,15 @@ options:
     description: Texts of the host's variable files by name, secrets encrypted.
     type: dict
     default: {}
+  complete:
+    description: Whether to fail when a limit keeps some of the data out of the backup.
+    type: bool
+    default: false
+  identity_file:
+    description:
+      - File of the controller with the age identity that opens the backup. What was written is
+        then read back.
+    type: path
   state:
     description:
       - What the module does on the host. Only V(made) is for playbooks; the others are what that
@@ -115,6 +124,10 @@ left:
   returned: when there was something
   type: list
   elements: str
+complete:
+  description: Whether no limit kept some of the data out of the backup.
+  returned: when there was something
+  type: bool
 release:
   description: The live release, null when none is.
   returned: when there was something
@@ -122,6 +135,7 @@ release:
 """
 
 import base64
+import errno
 import hashlib
 import os
 from typing import Any
@@ -129,26 +143,19 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import database
-from ..module_utils.backup_archive import CONFIG, ArchiveWriter, BadArchive, Meta, read_archive
-from ..module_utils.data_copy import Copying, Place, member_of, size_below
+from ..module_utils.backup_archive import CONFIG, ArchiveWriter, BadArchive, Meta
+from ..module_utils.backup_copying import Copying, add_config, add_snapshot
+from ..module_utils.backup_laying import Laying
+from ..module_utils.data_copy import Place
 from ..module_utils.install_records import Installs, now
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.problems import problem_of_error
 from ..module_utils.root_files import Refused
 from ..module_utils.root_places import refuse_places
+from ..module_utils.tree_walk import DIRECTORY
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 SNAPSHOT = "kai.db"
-
-
-def check_room(place: Place) -> None:
-    """Raise Refused when a copy of the data would not fit beside it."""
-    wanted = size_below(place.data_dir)
-    if place.room() < wanted:
-        raise Refused(
-            f"{place.parent} has room for {place.room() >> 20} MB, and a copy of {place.data_dir} "
-            f"may take {wanted >> 20} MB. Make some, and run this again"
-        )
 
 
 def make(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -169,57 +176,71 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
         # what a run left that was killed after its restore was proven
         place.discard()
     place.make()
-    check_room(place)
-    left: list[str] = []
+    live = installs.live()
     with open(place.archive, "xb") as target:
         os.fchmod(target.fileno(), 0o600)
         meta = Meta(
-            parameters["host"],
-            now(),
-            installs.live(),
-            parameters["data_dir"],
-            parameters["host_vars"],
+            parameters["host"], now(), live, parameters["data_dir"], parameters["host_vars"]
         )
         writer = ArchiveWriter(target, meta)
-        for path in parameters["config_files"]:
-            add_file(writer, path, CONFIG + path, path)
-        # where the bot looks for it, whatever links lead there
-        main = os.path.join(place.data_dir, os.path.basename(parameters["database"]))
-        skipped = {main, *(main + companion for companion in COMPANIONS)}
-        copying = Copying(writer, place.data_dir, skipped)
-        copying.run()
-        left += copying.left
-        if database.has_content(main):
-            snapshot = os.path.join(place.path, SNAPSHOT)
-            # a directory of root's own through which the service user can pass
-            database.save(main, snapshot, parameters["service_user"], place.parent)
-            add_file(writer, snapshot, f"data/{os.path.basename(main)}", main)
+        copying = copy(parameters, place, writer)
         writer.finish()
         target.flush()
         os.fsync(target.fileno())
-    # what cannot be read back is no backup
+    if parameters["complete"] and copying.missing.count:
+        raise Refused(
+            "\n".join(
+                [
+                    f"The backup would lack some of {place.data_dir}:",
+                    *copying.missing.lines,
+                    "Move it away on the host, or make room, and run this again; or go without a "
+                    "backup: kai-ansible uninstall --purge --no-backup",
+                ]
+            )
+        )
+    # what cannot be laid out is no backup
     with open(place.archive, "rb") as handle:
-        read_archive(handle)
+        laying = Laying(place, (), proof=True)
+        laying.run(handle)
     return {
         "changed": False,
         "size": os.path.getsize(place.archive),
         "sha256": digest(place.archive),
         "members": writer.members,
-        "left": left,
-        "release": installs.live(),
+        "left": [*copying.missing.lines, *copying.skipped.lines, *laying.notes.lines],
+        "complete": copying.missing.count == 0,
+        "release": live,
     }
 
 
-def add_file(writer: ArchiveWriter, path: str, name: str, like: str) -> None:
-    """Add a file of root's own, with owner, mode and time of another one; absent is fine."""
+def copy(parameters: dict[str, Any], place: Place, writer: ArchiveWriter) -> Copying:
+    """Add the deployed files and the data, and return what was left out."""
+    # where the bot looks for it, whatever links lead there
+    name = os.path.basename(parameters["database"])
+    main = os.path.join(place.data_dir, name)
+    snapshot = os.path.join(place.path, SNAPSHOT)
+    root = os.open(place.data_dir, DIRECTORY)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    with os.fdopen(descriptor, "rb") as handle:
-        member = member_of(name, os.lstat(like))
-        member.size = os.fstat(descriptor).st_size
-        writer.add(member, handle)
+        copying = Copying(writer, root, place)
+        for path in parameters["config_files"]:
+            add_config(copying, CONFIG + path, path)
+        try:
+            if database.has_content(main):
+                # a directory of root's own through which the service user can pass
+                database.save(main, snapshot, parameters["service_user"], place.parent)
+                copying.replace(name, COMPANIONS, lambda: add_snapshot(copying, snapshot, main))
+        except database.NotKept as error:
+            copying.skipped.add(
+                os.fsencode(main), f"no snapshot, but the files as they are ({error.fault})"
+            )
+        except Refused:
+            # a link or the like stands there, and is taken as what it is
+            pass
+        copying.measure()
+        copying.run()
+    finally:
+        os.close(root)
+    return copying
 
 
 def digest(path: str) -> str:
@@ -261,6 +282,8 @@ def main() -> None:
             "host": {"type": "str", "required": True},
             # it need not be in the journal of the host
             "host_vars": {"type": "dict", "default": {}, "no_log": True},
+            "complete": {"type": "bool", "default": False},
+            "identity_file": {"type": "path"},
             "state": {"type": "str", "choices": ["made", "read", "absent"], "default": "made"},
             "offset": {"type": "int", "default": 0},
             "length": {"type": "int", "default": 0},
@@ -275,6 +298,12 @@ def main() -> None:
     except (Refused, BadArchive, Busy) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            parent = Place(module.params["data_dir"]).parent
+            module.fail_json(
+                msg=f"{parent}: the disk became full. Make room (df -h {parent} shows how much "
+                "there is), and run this again"
+            )
         module.fail_json(msg=str(problem_of_error(error, "a file")))
     module.exit_json(**result)
 

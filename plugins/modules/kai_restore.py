@@ -110,6 +110,12 @@ problems:
   returned: with O(state=checked)
   type: list
   elements: dict
+notes:
+  description:
+    - What the host cannot keep of the backup, and what of it was moved aside, one line each.
+  returned: with O(state=laid)
+  type: list
+  elements: str
 unfinished:
   description: Whether a restore was cut short after it had exchanged the data.
   returned: with O(state=checked)
@@ -124,7 +130,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.backup_archive import BadArchive
-from ..module_utils.data_copy import Laying, Place, lay_out_rest, missing_accounts
+from ..module_utils.backup_laying import Laying, lay_out_rest, missing_accounts
+from ..module_utils.data_copy import Place
 from ..module_utils.install_records import Installs
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.problems import Problem, listed, problem_of_error
@@ -163,7 +170,7 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
             )
         )
     # what was sent lies beside what is made of it
-    wanted = summary["size"] + summary["bytes"]
+    wanted = summary["room"] + summary["bytes"]
     if place.room() < wanted:
         found.append(
             Problem(
@@ -171,6 +178,17 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
                 f"room for {place.room() >> 20} MB",
                 f"{wanted >> 20} MB for the data of the backup",
                 f"make some; df -h {place.parent} shows how much there is",
+            )
+        )
+    inodes = os.statvfs(place.parent)
+    # a file system that makes them when they are needed tells of none
+    if inodes.f_files and inodes.f_favail < summary["members"]:
+        found.append(
+            Problem(
+                place.parent,
+                f"{inodes.f_favail} free inodes",
+                f"{summary['members']} for the files of the backup",
+                f"remove some files; df -i {place.parent} shows how many there are",
             )
         )
     return {
@@ -209,10 +227,13 @@ def lay(parameters: dict[str, Any]) -> dict[str, Any]:
         if found.hexdigest() != parameters["summary"]["sha256"]:
             raise Refused("the backup is another one than the one that was checked; run this again")
         handle.seek(0)
-        Laying(place, parameters["config_files"]).run(handle)
+        laying = Laying(place, parameters["config_files"])
+        laying.run(handle)
     os.unlink(place.archive)
-    lay_out_rest(place, parameters["directories"], parameters["seeds"], parameters["release"])
-    return {"changed": True}
+    moved = lay_out_rest(
+        place, parameters["directories"], parameters["seeds"], parameters["release"]
+    )
+    return {"changed": True, "notes": [*moved, *laying.notes.lines]}
 
 
 def main() -> None:

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""POSIX access lists: as the kernel keeps them, and as archives tell of them, accounts by name.
+
+The group bits in the mode of a file with an access list are what the list gives at most, not what
+the group may do. So a mode without its list would give the group more than it had.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Optional
+
+ACCESS = "system.posix_acl_access"
+DEFAULT = "system.posix_acl_default"
+_VERSION = struct.Struct("<I")
+_ENTRY = struct.Struct("<HHI")
+_NOBODY = 0xFFFFFFFF
+_NAMED = {"user": 0x02, "group": 0x08}
+_TAGS = {
+    ("user", False): 0x01,
+    ("user", True): 0x02,
+    ("group", False): 0x04,
+    ("group", True): 0x08,
+    ("mask", False): 0x10,
+    ("other", False): 0x20,
+}
+_WORDS = {tag: (kind, named) for (kind, named), tag in _TAGS.items()}
+
+
+def text_of(blob: bytes, user_name: Callable[[int], str], group_name: Callable[[int], str]) -> str:
+    """Return an access list as text, as in ``user::rw-,user:alice:r--,mask::r--``.
+
+    user_name, group_name: return the name for a number, empty when there is none.
+    Raises ValueError for anything but an access list.
+    """
+    return ",".join(
+        f"{kind}:{account}:{_letters(rights)}"
+        for (kind, named), rights, number in _entries(blob)
+        for account in [_account(kind, number, user_name, group_name) if named else ""]
+    )
+
+
+def blob_of(text: str, number_of: Callable[[str, str], Optional[int]]) -> bytes:
+    """Return an access list as the kernel takes it.
+
+    number_of: returns the number for a kind, ``user`` or ``group``, and an account; entries of
+    accounts for which it returns None are left out, which gives nobody more, as they are nobody's.
+    Raises ValueError for anything but an access list.
+    """
+    found = _VERSION.pack(2)
+    for entry in text.split(","):
+        # star and GNU tar may add the number
+        kind, account, letters, *_more = f"{entry}:".split(":")
+        tag = _TAGS.get((kind, bool(account)))
+        if tag is None or len(letters) != 3 or set(letters) - set("rwx-"):
+            raise ValueError(f"{entry!r} is no entry of an access list")
+        rights = sum(bit for bit, letter in zip((4, 2, 1), letters) if letter != "-")
+        number: Optional[int] = _NOBODY
+        if account:
+            number = number_of(kind, account)
+        if number is not None:
+            found += _ENTRY.pack(tag, rights, number)
+    return found
+
+
+def narrowed(mode: int, blob: bytes) -> int:
+    """Return the mode with which nobody may do more to a file than with its access list."""
+    entries = list(_entries(blob))
+    mask = next((rights for (kind, _named), rights, _id in entries if kind == "mask"), 7)
+    group = next((rights for word, rights, _id in entries if word == ("group", False)), 0) & mask
+    other = mode & 7
+    for (kind, named), rights, _id in entries:
+        if named:
+            other &= rights & mask
+            if kind == "user":
+                group &= rights
+    return mode & ~0o077 | group << 3 | other
+
+
+def _entries(blob: bytes) -> list[tuple[tuple[str, bool], int, int]]:
+    if len(blob) < _VERSION.size or _VERSION.unpack_from(blob)[0] != 2:
+        raise ValueError("an access list of an unknown version")
+    try:
+        return [
+            (_WORDS[tag], rights & 7, number)
+            for tag, rights, number in _ENTRY.iter_unpack(blob[_VERSION.size :])
+        ]
+    except (struct.error, KeyError) as error:
+        raise ValueError("a damaged access list") from error
+
+
+def _account(
+    kind: str, number: int, user_name: Callable[[int], str], group_name: Callable[[int], str]
+) -> str:
+    name = (user_name if kind == "user" else group_name)(number)
+    # a name that the text could not hold
+    return str(number) if not name or set(name) & set(":,\n") else name
+
+
+def _letters(rights: int) -> str:
+    return "".join(
+        letter if rights & bit else "-" for bit, letter in ((4, "r"), (2, "w"), (1, "x"))
+    )
