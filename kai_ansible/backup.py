@@ -61,7 +61,7 @@ def back_up(options: BackupOptions, screen: Screen) -> None:
 def told(outcome: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the hosts that were reported, and what is worth to be told of each backup."""
     for host, report in outcome.reports.items():
-        yield host, {name: report.get(name) for name in ("left", "release", "members")}
+        yield host, {name: report.get(name) for name in ("left", "complete", "release", "members")}
 
 
 def with_lasting_password(target: Target, screen: Screen) -> Target:

@@ -56,7 +56,7 @@ def blob_of(text: str, number_of: Callable[[str, str], Optional[int]]) -> bytes:
     found = _VERSION.pack(2)
     for entry in text.split(","):
         # star and GNU tar may add the number
-        kind, account, letters, *_more = f"{entry}:".split(":")
+        kind, account, letters, *_more = f"{entry}::".split(":")
         tag = _TAGS.get((kind, bool(account)))
         if tag is None or len(letters) != 3 or set(letters) - set("rwx-"):
             raise ValueError(f"{entry!r} is no entry of an access list")

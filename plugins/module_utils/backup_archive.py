@@ -375,7 +375,7 @@ class _Reading:
         wanted: Any = self.digest.as_dict()
         if self.format == 1:
             wanted = {"members": self.digests}
-        if self.document(member) != wanted:
+        if self.document(member)[0] != wanted:
             raise BadArchive("its members are not those that its manifest tells of")
         if self.tar.next() is not None:
             raise BadArchive(f"there is something behind its {MANIFEST}")
@@ -395,7 +395,7 @@ class _Reading:
         member = self.next()
         if member.name != META:
             raise BadArchive(f"it does not begin with {META}")
-        told = self.document(member)
+        told, digest = self.document(member)
         self.format = told.get("format", 0)
         if self.format not in _FORMATS or isinstance(self.format, bool):
             known = " and ".join(map(str, _FORMATS))
@@ -412,6 +412,7 @@ class _Reading:
             raise BadArchive(f"its {META} is another one")
         if any("/" in name or name in ("", ".", "..") for name in meta.host_vars):
             raise BadArchive("its variables have names that lead elsewhere")
+        self.count(member, digest)
         return meta
 
     def next(self) -> tarfile.TarInfo:
@@ -420,7 +421,8 @@ class _Reading:
             raise BadArchive("it ends too early")
         return member
 
-    def document(self, member: tarfile.TarInfo) -> dict[str, Any]:
+    def document(self, member: tarfile.TarInfo) -> tuple[dict[str, Any], str]:
+        """Return a document, and the digest of its text."""
         if not member.isreg() or not 0 <= member.size <= _DOCUMENT_BYTES:
             raise BadArchive(f"{member.name} is no document")
         pieces = []
@@ -430,15 +432,13 @@ class _Reading:
                 break
             pieces.append(piece)
         content = b"".join(pieces)
-        if member.name != MANIFEST:
-            self.count(member, hashlib.sha256(content).hexdigest())
         try:
             document = json.loads(content)
         except RecursionError as error:
             raise BadArchive(f"{member.name} is nested too deeply") from error
         if not isinstance(document, dict):
             raise BadArchive(f"{member.name} is no document")
-        return document
+        return document, hashlib.sha256(content).hexdigest()
 
     def take(self, member: tarfile.TarInfo) -> None:
         fault = self.fault(member)

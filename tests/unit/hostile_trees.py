@@ -3,14 +3,20 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import socket
 import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+
+from kai_ansible.rules.backup_laying import Laying
+from kai_ansible.rules.data_copy import Place
+from kai_ansible.rules.removal import remove_everything
 
 ROOT = os.getuid() == 0
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
@@ -105,7 +111,7 @@ def nodes(draw: Any, depth: int = 0) -> Node:
         node.members = draw(st.dictionaries(GOOD_NAMES, nodes(depth + 1), max_size=6))
     elif kind == "chain":
         node.content = draw(GOOD_NAMES)
-        node.depth = draw(st.sampled_from([20, 70, 1200]))
+        node.depth = draw(st.sampled_from([5, 20, 20, 70, 70, 70, 70, 1200]))
     return node
 
 
@@ -269,3 +275,64 @@ def _digest(descriptor: int, size: int) -> str:
                 found.update(b"%d:" % place + piece)
             place += _PIECE
     return found.hexdigest()
+
+
+class Host:
+    """A directory that stands for a host with data."""
+
+    def __init__(self, root: Path, module: Any) -> None:
+        self.root = root
+        self.module = module
+        self.place = Place(str(root / "kai"))
+        Path(self.place.data_dir).mkdir(parents=True)
+
+    @contextlib.contextmanager
+    def data(self) -> Iterator[int]:
+        opened = os.open(self.place.data_dir, DIRECTORY)
+        try:
+            yield opened
+        finally:
+            os.close(opened)
+
+    def fill(self, tree: dict[bytes, Node]) -> dict[bytes, tuple[Any, ...]]:
+        with self.data() as here:
+            make(here, tree)
+            return state(here)
+
+    def state(self) -> dict[bytes, tuple[Any, ...]]:
+        with self.data() as here:
+            return state(here)
+
+    def backup(self, **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self.module.make(
+            {
+                "install_dir": str(self.root / "opt"),
+                "data_dir": self.place.data_dir,
+                "service_user": "daemon",
+                "database": "/elsewhere/kai.db",
+                "config_files": [],
+                "host": "bot",
+                "host_vars": {},
+                "complete": False,
+                **more,
+            }
+        )
+        return found
+
+    def restore(self, archive: str) -> Laying:
+        """Lay a backup out, and put it into the place of the data."""
+        self.place.make()
+        shutil.copy(archive, self.place.archive)
+        laying = Laying(self.place, ())
+        with open(self.place.archive, "rb") as handle:
+            laying.run(handle)
+        self.place.exchange()
+        self.place.discard()
+        return laying
+
+    def purge(self) -> None:
+        parent = os.open(self.root, DIRECTORY)
+        try:
+            remove_everything(parent, self.place.data_dir, os.fstat(parent).st_dev)
+        finally:
+            os.close(parent)
