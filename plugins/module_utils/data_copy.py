@@ -65,8 +65,12 @@ class Place:
         Returns what stays and why, as whoever still works there may be quicker. That is in nobody's
         way, and the next call removes it.
         """
-        if not os.path.isdir(self.parent) or self.fault():
-            # nothing was ever made there
+        if not os.path.isdir(self.parent):
+            return []
+        try:
+            refuse_places(data_dir=self.data_dir)
+        except Refused:
+            # nothing was ever made where others can change what lies there
             return []
         if os.path.lexists(self.path):
             os.rename(self.path, f"{self.path}{GOING}{secrets.token_hex(8)}")

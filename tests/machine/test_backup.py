@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.machine.site import Site, mortal_python
 from tests.testbed.machines import Machine
 
@@ -71,12 +72,80 @@ print(json.dumps(found))
 """
 
 
+# as alice may leave it in her workspace
+_PLANT = """
+import os, struct
+here = os.open('/var/lib/kai/home/1/work', os.O_RDONLY)
+os.mkdir('hostile', dir_fd=here)
+here = os.open('hostile', os.O_RDONLY, dir_fd=here)
+def chain(name, depth):
+    inside = os.dup(here)
+    for _level in range(depth):
+        os.mkdir(name, dir_fd=inside)
+        inside, before = os.open(name, os.O_RDONLY, dir_fd=inside), inside
+        os.close(before)
+    with open(os.open('bottom', os.O_CREAT | os.O_WRONLY, dir_fd=inside), 'w') as handle:
+        handle.write('deep')
+    os.close(inside)
+chain('n' * 250, 20)
+chain('d', 1200)
+def file(name, text=''):
+    with open(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=here), 'w') as handle:
+        handle.write(text)
+file('sparse')
+os.truncate(f'/proc/self/fd/{here}/sparse', 15 << 40)
+os.mkfifo(b'pipe\\xff', dir_fd=here)
+for name, seconds in (('late', 2**41), ('early', -1000)):
+    file(name)
+    os.utime(name, (seconds, seconds), dir_fd=here)
+file('many', 'x' * 100_000)
+for number in range(200):
+    os.link('many', f'many-{number}', src_dir_fd=here, dst_dir_fd=here)
+file('line\\nbreak')
+file('listed')
+entries = [(1, 6, -1), (2, 4, 1), (4, 0, -1), (16, 4, -1), (32, 0, -1)]
+packed = b''.join(struct.pack('<HHi', *entry) for entry in entries)
+os.setxattr(f'/proc/self/fd/{here}/listed', 'system.posix_acl_access', b'\\2\\0\\0\\0' + packed)
+os.setxattr(f'/proc/self/fd/{here}/listed', 'user.mine', b'\\xff\\0')
+"""
+_TOO_DEEP = """
+import os
+here = os.open('/var/lib/kai/home/1/work', os.O_RDONLY)
+for _level in range(10_010):
+    os.mkdir('deeper', dir_fd=here)
+    here, before = os.open('deeper', os.O_RDONLY, dir_fd=here), here
+    os.close(before)
+"""
+# a process that goes on creating in the data
+_BUSY = """
+import os, sys, time
+os.chdir('/var/lib/kai/home/1/work')
+child = os.fork()
+if child:
+    print(child, flush=True)
+    os._exit(0)
+os.setsid()
+os.close(1)
+for number in range(10**9):
+    try:
+        os.mkdir(f'busy-{number}')
+    except OSError:
+        time.sleep(0.01)
+"""
+_STATE_OF_TREES = (ROOT / "tests/tree_state.py").read_text(encoding="utf-8")
+
+
 class Story(Site):
     """A site with data, and the backup of it."""
 
     archive: Path
     last: Path
     before: dict[str, Any]
+    planted: str
+
+    def hostile(self) -> str:
+        """Return what tells whether all that alice planted is as it was."""
+        return self.python(_STATE_OF_TREES, "/var/lib/kai/home/1/work/hostile")
 
     def tree(self) -> dict[str, Any]:
         """Return owner, mode, time and hash of everything in the data that the bot leaves alone."""
@@ -117,6 +186,8 @@ def test_without_a_bot_there_is_nothing_to_back_up(site: Story) -> None:
 def test_a_backup_is_made_while_the_bot_runs(site: Story) -> None:
     site.install()
     site.python(_FILL)
+    site.python(_PLANT, user="alice")
+    site.planted = site.hostile()
     site.database("CREATE TABLE mine (word TEXT)", "INSERT INTO mine VALUES ('kept')")
     pid = site.health()
     done = site.run("backup")
@@ -125,7 +196,11 @@ def test_a_backup_is_made_while_the_bot_runs(site: Story) -> None:
     assert site.archive.parent == site.desk.work / "backups"
     assert site.archive.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in site.archive.parent.iterdir()] == [site.archive.name]
-    assert "a named pipe of alice" in "".join(done.report["left"])
+    assert done.report["complete"]
+    assert done.report["left"] == [
+        "/var/lib/kai/home/1/work/hostile/pipe\\xff: a named pipe of alice",
+        "/var/lib/kai/home/1/work/pipe: a named pipe of alice",
+    ]
     assert site.health() == pid
     assert site.leftovers() == ""
     content = site.archive.read_bytes()
@@ -161,7 +236,16 @@ def test_a_purge_makes_a_last_backup_or_changes_nothing(site: Story) -> None:
     assert site.everything() == before
     place.unlink()
     shutil.move(kept, place)
+    # what no backup could hold is not removed either
+    site.python(_TOO_DEEP, user="alice")
+    done = site.run("uninstall", "--purge", "--yes")
+    assert done.code == 1, done.text
+    assert "deeper than 10000 levels" in done.text
+    assert site.health()
+    site.machine.run(["rm", "-rf", "/var/lib/kai/home/1/work/deeper"])
+    assert site.everything() == before
     site.before = site.tree()
+    assert site.hostile() == site.planted
     done = site.run("uninstall", "--purge", "--yes")
     assert done.code == 0, done.text
     site.last = Path(done.report["backup"]["file"])
@@ -177,6 +261,7 @@ def test_it_comes_back_to_a_fresh_host(site: Story) -> None:
     assert done.code == 0, done.text
     assert {path.name: path.read_text(encoding="utf-8") for path in host_vars.iterdir()} == texts
     assert site.tree() == site.before
+    assert site.hostile() == site.planted
     assert site.database("SELECT word FROM mine") == "[('kept',)]"
     assert site.machine.run(["cat", TOTP]).stdout == "ABC"
     assert site.run("status").code == 0
@@ -210,4 +295,13 @@ def test_a_restore_that_was_killed_is_taken_back_by_the_next_run(site: Story) ->
     assert site.tree() == before
     assert site.database("SELECT word FROM mine") == "[('newer',)]"
     assert site.run("status").code == 0
+    assert site.leftovers() == ""
+
+
+def test_a_process_that_writes_all_the_time_outruns_no_purge(site: Story) -> None:
+    pid = site.python(_BUSY, user="alice").strip()
+    done = site.run("uninstall", "--purge", "--yes")
+    site.machine.run(["kill", "-KILL", pid], check=False)
+    assert done.code == 0, done.text
+    assert site.machine.run(["test", "-e", "/var/lib/kai"], check=False).returncode == 1
     assert site.leftovers() == ""

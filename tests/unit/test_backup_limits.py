@@ -1,13 +1,13 @@
-"""What agents do to the data neither stops a backup nor lengthens it, and what it lacks it names."""
+"""What agents do to the data neither stops a backup nor lengthens it; what it lacks it names."""
 
 import errno
 import fcntl
+import functools
 import importlib
 import io
+import itertools
 import json
 import os
-import resource
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,12 +22,11 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.rules import backup_copying, backup_laying, data_limits, tree_walk
+from kai_ansible.rules import backup_copying, backup_laying, data_limits
 from kai_ansible.rules.backup_archive import BadArchive, read_archive
 from kai_ansible.rules.backup_laying import Laying, lay_out_rest
-from kai_ansible.rules.root_files import Refused
 from tests.conftest import ROOT as CHECKOUT
-from tests.unit.hostile_trees import ROOT, Host, Node, access_list, make
+from tests.unit.hostile_trees import ROOT, Host, Node
 
 pytestmark = pytest.mark.skipif(not ROOT, reason="owners and access lists need root")
 NOBODY = 65534
@@ -60,7 +59,7 @@ def host(tmp_path: Path, module: Any) -> Host:
 def names_in(host: Host) -> set[str]:
     """Return the names of the data in a backup."""
     found = set()
-    with open(host.place.archive, "rb") as handle:
+    with Path(host.place.archive).open("rb") as handle:
         read_archive(handle, lambda member, _content: found.add(member.name))
     return found
 
@@ -101,7 +100,7 @@ def test_a_sparse_file_costs_what_it_has(host: Host, tmp_path: Path, module: Any
     assert told["size"] < 1 << 16
     other = restored(host, tmp_path, module)
     assert other.state() == before
-    status = os.stat(os.path.join(other.place.data_dir, "disk"))
+    status = Path(other.place.data_dir, "disk").stat()
     assert (status.st_size, status.st_blocks < 64) == (size, True)
 
 
@@ -176,7 +175,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_done(
     host: Host, rules: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.fill({b"bad": Node("file", content=b"x"), b"good": Node("file", content=b"y")})
-    bad = os.stat(os.path.join(host.place.data_dir, "bad")).st_ino
+    bad = Path(host.place.data_dir, "bad").stat().st_ino
     pread = os.pread
 
     def failing(descriptor: int, size: int, offset: int) -> bytes:
@@ -248,7 +247,7 @@ def test_many_names_of_one_file_are_one_file(host: Host, tmp_path: Path, module:
     assert host.backup()["size"] < 2 << 20
     other = restored(host, tmp_path, module)
     assert other.state() == before
-    assert os.stat(os.path.join(other.place.data_dir, "shared")).st_nlink == 1
+    assert Path(other.place.data_dir, "shared").stat().st_nlink == 1
 
 
 def test_a_new_file_with_the_inode_of_an_old_one_is_not_taken_for_it() -> None:
@@ -305,7 +304,7 @@ def test_an_attribute_that_gives_rights_is_not_believed(host: Host, tmp_path: Pa
     writer.finish()
     host.place.make()
     Laying(host.place, ()).run(io.BytesIO(target.getvalue()))
-    assert os.listxattr(os.path.join(host.place.data, "ping")) == ["user.mine"]
+    assert os.listxattr(Path(host.place.data, "ping")) == ["user.mine"]
 
 
 @pytest.mark.parametrize("released", [True, False])
@@ -425,10 +424,10 @@ def test_the_proof_takes_no_room(host: Host, monkeypatch: pytest.MonkeyPatch) ->
 
     host.backup()
     monkeypatch.setattr(backup_laying.Laying, "settle", watched)
-    with open(host.place.archive, "rb") as handle:
+    with Path(host.place.archive).open("rb") as handle:
         backup_laying.Laying(host.place, (), proof=True).run(handle)
     assert 0 < most[0] < 50_000
-    assert not os.path.exists(host.place.proof)
+    assert not Path(host.place.proof).exists()
 
 
 DEEP = """
@@ -512,20 +511,20 @@ def test_an_agent_that_moves_and_writes_all_the_time_stops_nothing(
     ended = threading.Event()
 
     def disturb() -> None:
-        turn = 0
+        steps = itertools.cycle(range(1000))
         while not ended.is_set():
-            turn += 1
-            with_errors: list[Callable[[], object]] = [
+            file = place / f"busy/a/b/{next(steps)}"
+            attempts: list[Callable[[], object]] = [
                 lambda: (place / "busy/a/b").rename(place / "busy/moved"),
                 lambda: (place / "busy/moved").rename(place / "busy/a/b"),
-                lambda: (place / f"busy/a/b/{turn}").write_bytes(b"x" * 10_000),
-                lambda: (place / f"busy/a/b/{turn - 1}").unlink(),
+                functools.partial(file.write_bytes, b"x" * 10_000),
+                file.unlink,
                 lambda: (place / "busy/link").symlink_to("/etc"),
                 lambda: (place / "busy/link").unlink(),
                 lambda: os.mkfifo(place / "busy/link"),
                 lambda: (place / "busy/link").unlink(),
             ]
-            for step in with_errors:
+            for step in attempts:
                 try:
                     step()
                 except OSError:
@@ -566,7 +565,7 @@ def test_a_removal_is_not_outrun(host: Host) -> None:
             number += 1
             try:
                 os.close(os.open(str(number), os.O_CREAT | os.O_WRONLY))
-                os.mkdir(f"d{number}")
+                Path(f"d{number}").mkdir()
             except OSError:
                 continue
     try:
@@ -594,7 +593,7 @@ def test_what_is_in_the_way_of_directories_is_moved_aside(
     host.backup()
     other = Host(tmp_path / "other", module)
     other.place.make()
-    with open(host.place.archive, "rb") as handle:
+    with Path(host.place.archive).open("rb") as handle:
         Laying(other.place, ()).run(handle)
     directories = [
         {"path": f"{other.place.data_dir}{path}", "owner": "root", "group_of": None, "mode": "0711"}

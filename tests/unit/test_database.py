@@ -186,3 +186,54 @@ def test_X3_a_link_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "kai.db").symlink_to("/etc/passwd")
     with pytest.raises(Refused, match="not a regular file"):
         database.has_content(str(tmp_path / "kai.db"))
+
+
+def test_a_copy_that_its_owner_makes_longer_is_read_as_far_as_it_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
+    make(path, "one")
+    pread = os.pread
+
+    def growing(descriptor: int, size: int, offset: int) -> bytes:
+        with (tmp_path / ".snapshot/kai.db").open("ab") as handle:
+            handle.write(bytes(1 << 20))
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", growing)
+    database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
+    assert copy.stat().st_size == path.stat().st_size
+    assert said(copy) == ["one"]
+
+
+@pytest.mark.parametrize("pages", [0, 10])
+def test_without_room_for_what_a_database_claims_there_is_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    """One with holes claims more than it takes, and its copy has none."""
+    path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
+    make(path, *("words" * 200 for _ in range(50)))
+    monkeypatch.setattr(database, "_free", lambda _directory: pages * 4096)
+    with pytest.raises(database.NotKept, match="no room for a copy") as refused:
+        database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
+    assert "no room" in refused.value.fault
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kai.db"]
+
+
+def test_a_process_that_is_stopped_after_its_last_word_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "_LIMIT_SECONDS", 1)
+    monkeypatch.setattr(os, "setgroups", lambda groups: None)
+    write = os.write
+
+    def stopping(descriptor: int, content: bytes) -> int:
+        written = write(descriptor, content)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return written
+
+    def speak() -> None:
+        monkeypatch.setattr(os, "write", stopping)
+        raise OSError("its last word")
+
+    assert AS_ACCOUNT(pwd.getpwnam(ACCOUNT), speak) == "its last word"

@@ -3,7 +3,6 @@
 import importlib
 import itertools
 import json
-import os
 import subprocess
 import unicodedata
 from pathlib import Path
@@ -41,7 +40,7 @@ def whole_way(tree: dict[bytes, Node], tmp_path: Path, module: Any) -> None:
     assert len(told["left"]) == min(len(others), 101), told["left"]
     assert not {unicodedata.category(letter) for line in told["left"] for letter in line} & STEERING
     json.dumps(told).encode()
-    with open(first.place.archive, "rb") as handle:
+    with Path(first.place.archive).open("rb") as handle:
         summary = read_archive(handle)
     assert summary.members == told["members"] - 1
     laying = second.restore(first.place.archive)
@@ -53,7 +52,7 @@ def whole_way(tree: dict[bytes, Node], tmp_path: Path, module: Any) -> None:
     for host in (first, second):
         host.place.remove()
         host.purge()
-        assert os.listdir(host.root) == []
+        assert not any(host.root.iterdir())
 
 
 STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -82,7 +81,7 @@ def test_a_hostile_tree_comes_back_whole(
     through(tree, tmp_path, module)
 
 
-@pytest.mark.matrix
+@pytest.mark.later("a thousand hostile trees; every change tries a sample of them")
 @pytest.mark.slow
 @settings(phases=PHASES, suppress_health_check=CHECKS, max_examples=1000)
 @given(tree=TREES)

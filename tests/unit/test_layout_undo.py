@@ -144,6 +144,14 @@ def test_what_somebody_has_used_or_changed_since_stays(tmp_path: Path, modules: 
     assert not (tmp_path / "opt/kai").exists()
 
 
+def test_a_first_file_without_end_is_not_read(tmp_path: Path, modules: Any) -> None:
+    host = Host(tmp_path, modules)
+    host.lay_out()
+    os.truncate(tmp_path / "data/new/deep/NOTES.md", 15 * 2**40)
+    undo = host.take_back()
+    assert undo.left[0].endswith("NOTES.md: written to since")
+
+
 def test_no_link_is_followed(tmp_path: Path, modules: Any) -> None:
     host = Host(tmp_path / "host", modules)
     outside = tmp_path / "outside"
