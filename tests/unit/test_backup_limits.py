@@ -26,6 +26,7 @@ from kai_ansible.rules import backup_copying, backup_laying, data_limits
 from kai_ansible.rules.backup_archive import BadArchive, read_archive
 from kai_ansible.rules.backup_laying import Laying, lay_out_rest
 from tests.conftest import ROOT as CHECKOUT
+from tests.conftest import PRIVATE
 from tests.unit.hostile_trees import ROOT, Host, Node
 
 pytestmark = pytest.mark.skipif(not ROOT, reason="owners and access lists need root")
@@ -369,7 +370,8 @@ def test_the_service_does_not_stop_a_backup_with_its_database(
 
 def test_a_snapshot_stands_for_the_database(host: Host, tmp_path: Path, module: Any) -> None:
     place = Path(host.place.data_dir)
-    for directory in (tmp_path, *tmp_path.parents[:2], host.root, place):
+    above = [path for path in tmp_path.parents if path.is_relative_to(PRIVATE)]
+    for directory in (tmp_path, *above, host.root, place):
         directory.chmod(directory.stat().st_mode | 0o711)
     os.chown(place, 1, 1)
     with closing(sqlite3.connect(place / "kai.db")) as database, database:

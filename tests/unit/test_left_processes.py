@@ -17,6 +17,7 @@ from kai_ansible.rules import data_copy
 from kai_ansible.rules.data_copy import Place
 from kai_ansible.rules.left_processes import end_listener, end_processes
 from kai_ansible.rules.processes import Listener, strangers
+from tests.conftest import PRIVATE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has accounts to work as")
 
@@ -58,7 +59,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def data() -> Iterator[Path]:
     """A data directory with the home of a person, which both accounts can reach."""
     # everybody can enter it, which is not so for those of pytest
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=PRIVATE) as directory:
         Path(directory).chmod(0o755)
         yield laid_out(Path(directory) / "kai")
 

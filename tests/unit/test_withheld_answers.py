@@ -365,10 +365,10 @@ def test_probe_a_policy_that_cannot_be_read(
 
 
 def test_probe_a_file_that_cannot_be_seen_is_not_absent(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = host(files=["/etc/kai/totp.secret"])
-    monkeypatch.setattr(os, "lstat", broken)
+    monkeypatch.setattr(modules["kai_probe"], "look", broken)
     assert looked.file_sizes() == {}
     assert [fault.where for fault in looked.faults] == ["/etc/kai/totp.secret"]
 
@@ -391,7 +391,7 @@ def test_probe_who_listens_on_the_port(
 ) -> None:
     monkeypatch.setattr(modules["kai_probe"], "strangers", broken)
     looked = host()
-    looked.port({"pid": 0, "group": ""})
+    looked.port({"pid": 0, "group": ""}, {}, None)
     assert looked.faults
 
 
@@ -425,7 +425,7 @@ def test_probe_a_pipe_in_place_of_a_file_is_read_by_nobody(host: Host, tmp_path:
     os.mkfifo(tmp_path / "env")
     looked = host()
     assert looked.deployed(str(tmp_path / "env")) is None
-    assert "not a regular file" in looked.faults[0].found
+    assert "a named pipe" in looked.faults[0].found
 
 
 def test_probe_reads_nothing_where_others_can_write(
@@ -502,7 +502,7 @@ class Unreadable:
 
 def test_records_that_cannot_be_read_are_not_absent() -> None:
     installs: Any = Unreadable()
-    assert "Input/output error" in installed_state.installs_seen(installs)["fault"]
+    assert "Input/output error" in installed_state.installs_seen(installs, [])["fault"]["found"]
 
 
 def test_a_link_that_cannot_be_seen_either() -> None:
@@ -513,8 +513,9 @@ def test_a_link_that_cannot_be_seen_either() -> None:
         live = journal
 
     installs: Any = Hidden()
-    assert installed_state.installs_seen(installs) == {
+    assert installed_state.installs_seen(installs, []) == {
         **dict.fromkeys(("live", "unfinished", "releases", "installs")),
+        "damaged": [],
         "fault": None,
     }
 
@@ -608,7 +609,8 @@ def test_an_account_that_does_not_tell_of_directories(
     monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     monkeypatch.setattr(borders, "ask_as", lambda *_: [answer])
-    [told] = borders.trespasses([{"path": "/srv", "account": "nobody"}], ["nobody"])
+    found, [told] = borders.trespasses([{"path": "/srv", "account": "nobody"}], ["nobody"])
+    assert found == []
     assert str(answer) in told
 
 
