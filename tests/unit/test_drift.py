@@ -224,6 +224,8 @@ def test_a_host_that_is_as_wanted_has_nothing_to_change() -> None:
         {"live": None},
         {"interrupted": True},
         {"interrupted": None},
+        {"hangs": True},
+        {"going": ["/var/lib/.kai.kai-ansible.going-1"]},
         {"service": {"active": False, "enabled": True}},
         {"service": {"active": True, "enabled": False}},
         {"layout": {"changes": [{"path": "/x"}], "refused": [], "unseen": []}},

@@ -1,0 +1,90 @@
+"""What can be closed is closed, what cannot is told, and nobody stops that by opening it again."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.rules import borders
+from kai_ansible.rules.ask_as import UNANSWERED
+from kai_ansible.rules.borders import close, trespasses
+
+FAULT = "bob can look into it"
+
+
+@pytest.fixture
+def directories(tmp_path: Path) -> list[dict[str, str]]:
+    return [{"path": str(tmp_path), "account": "root"}]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
+    """What is found by each look, the last one from then on."""
+    looks: list[tuple[list[str], list[str]]] = []
+    monkeypatch.setattr(
+        borders, "trespasses", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
+    )
+    return looks
+
+
+def settling(*answers: bool, also: Callable[[], None] = lambda: None) -> Callable[[], bool]:
+    left = list(answers)
+
+    def settle() -> bool:
+        also()
+        return left.pop(0) if left else False
+
+    return settle
+
+
+def test_what_is_closed_needs_nothing(
+    directories: list[dict[str, str]], seen: list[tuple[list[str], list[str]]]
+) -> None:
+    seen.append(([], ["bob gets no answer"]))
+    assert close(directories, settling()) == ([], ["bob gets no answer"])
+
+
+def test_what_is_open_although_all_is_right_is_a_fault(
+    directories: list[dict[str, str]], seen: list[tuple[list[str], list[str]]]
+) -> None:
+    seen.append(([FAULT], []))
+    assert close(directories, settling()) == ([FAULT], [])
+    # also behind what could be closed
+    assert close(directories, settling(True)) == ([FAULT], [])
+
+
+def test_what_somebody_opens_again_and_again_is_none(
+    directories: list[dict[str, str]], seen: list[tuple[list[str], list[str]]], tmp_path: Path
+) -> None:
+    seen.append(([FAULT], []))
+    assert close(directories, settling(True, True, True)) == ([], [FAULT])
+
+    # quicker than the look at what is there
+    def opened_and_closed() -> None:
+        tmp_path.chmod(0o777)
+        tmp_path.chmod(0o700)
+
+    assert close(directories, settling(also=opened_and_closed)) == ([], [FAULT])
+
+
+def test_what_could_be_closed_is_no_fault_then(
+    directories: list[dict[str, str]], seen: list[tuple[list[str], list[str]]]
+) -> None:
+    seen.extend([([FAULT], []), ([], [])])
+    assert close(directories, settling(True)) == ([], [])
+
+
+def test_who_cannot_be_asked_is_unknown_and_who_is_gone_is_told(
+    directories: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(borders, "ask_as", lambda *_: [UNANSWERED])
+    assert trespasses(directories, ["root"]) == ([], ["root gets no answer about directories"])
+    monkeypatch.setattr(borders, "ask_as", lambda *_: [None])
+    assert trespasses(directories, ["root"]) == ([], ["root gets no answer about directories"])
+    assert trespasses(directories, ["no such"]) == (["there is no account no such"], [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root asks as others")
+def test_real_accounts_are_asked(directories: list[dict[str, str]]) -> None:
+    assert trespasses(directories, ["root"]) == ([], [])

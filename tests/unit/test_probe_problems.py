@@ -1,0 +1,65 @@
+"""What keeps the lock of a host from being taken is told as what it is."""
+
+import errno
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.rules.run_lock import run_of_process
+
+
+@pytest.fixture
+def probe(collection_plugins: None) -> Any:
+    return importlib.import_module("ansible_collections.kai.bot.plugins.modules.kai_probe")
+
+
+def locked(probe: Any, path: str) -> dict[str, Any]:
+    host = object.__new__(probe.Host)
+    host.facts = {"lock": path}
+    run = run_of_process(os.getpid(), "ada", "bot").as_dict()
+    host.parameters = {"run": run, "ended_run": None}
+    [problem] = host.lock()["problems"]
+    return dict(problem)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_run_is_told_as_that(
+    probe: Any, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number), "/run/kai-ansible.lock")
+
+    monkeypatch.setattr(probe, "take", full)
+    problem = locked(probe, "/run/kai-ansible.lock")
+    assert problem["where"] == "/run"
+    assert problem["found"].startswith("no room left")
+    assert "df -h /run" in problem["fix"]
+    assert "rm " not in problem["fix"]
+
+
+def test_only_what_is_no_record_is_to_be_removed(probe: Any, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.write_text("something else")
+    assert f"rm {lock}" in locked(probe, str(lock))["fix"]
+    lock.unlink()
+    lock.symlink_to(tmp_path)
+    problem = locked(probe, str(lock))
+    assert "rm " not in problem["fix"]
+    assert f"ls -ld {lock}" in problem["fix"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "directory"])
+def test_what_lies_in_place_of_a_file_is_neither_read_nor_waited_for(
+    probe: Any, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "env"
+    make: dict[str, Any] = {"pipe": os.mkfifo, "directory": os.mkdir}
+    make.get(kind, lambda place: place.symlink_to("/etc/passwd"))(path)
+    host = object.__new__(probe.Host)
+    host.faults, host.privileged = [], True
+    assert host.deployed(str(path)) is None
+    [problem] = host.faults
+    assert problem.fix == f"move it away on the host: mv {path} {path}.old"
