@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from .data_limits import DEEPEST, REMOVE_SECONDS
 from .layout_undo import DIRECTORY, LayoutUndo, open_parent
+from .left_processes import end_processes
 from .planted import Refused
 from .printable import printable_path
 from .problems import Problem
@@ -116,6 +117,8 @@ class Removal(LayoutUndo):
 
     def remove_data(self, made: set[str]) -> None:
         """Remove the data and what the bot wrote, where an install has made the directory."""
+        if not self.dry and self.data_dir in made:
+            end_processes(self.data_dir)
         for path in [self.data_dir, *self.bot_files]:
             if not {path, os.path.dirname(path)} & made:
                 continue

@@ -13,7 +13,6 @@ nobody, and a slow one is not overtaken.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shlex
@@ -25,6 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from .documents import Text, Unfit, check, read_json
+from .kernel_lock import held
 from .problems import Problem
 from .processes import ESTABLISHED, ancestors, environment_of, socket_rows, sockets, started
 from .programs import run_program
@@ -44,6 +44,10 @@ _RECORD = {
     "since": str,
     "connection": Text(r"[0-9 ]*", "numbers of sockets"),
 }
+
+
+# a record is read and written in a moment
+LOCK_SECONDS = 30
 
 
 class BrokenRecord(Exception):
@@ -190,7 +194,8 @@ def take(path: str, run: Run, over: Run | None = None) -> Run | None:
     """Make the lock this run's, and return None; or return the run that holds it.
 
     over: a holder that is known to have ended.
-    Raises BrokenRecord when the file holds something else, OSError when it cannot be used.
+    Raises BrokenRecord when the file holds something else, OSError when it cannot be used, and Busy
+    when another process uses it all the time.
     """
     with _locked(path) as lock:
         holder = _holder(lock)
@@ -235,14 +240,10 @@ def problem_of_lock(path: str, error: BrokenRecord | OSError) -> Problem:
 def _locked(path: str) -> Iterator[int]:
     # of a pipe nobody is waited for
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    lock = os.open(path, flags, 0o600)
-    try:
+    with held(path, flags, LOCK_SECONDS) as lock:
         if not stat.S_ISREG(os.fstat(lock).st_mode):
             raise BrokenRecord("it is not a regular file")
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
-    finally:
-        os.close(lock)
 
 
 def _holder(lock: int) -> Run | None:

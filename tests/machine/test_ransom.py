@@ -79,9 +79,9 @@ class Held(Site):
         return done.report
 
     @contextmanager
-    def background(self, command: list[str]) -> Iterator[None]:
-        """Run a command as alice outside of the bot's unit meanwhile."""
-        unit = ["--unit=hers", "--uid=alice", "--quiet", "--collect"]
+    def background(self, command: list[str], user: str = "alice") -> Iterator[None]:
+        """Run a command as alice, or another account, outside of the bot's unit meanwhile."""
+        unit = ["--unit=hers", f"--uid={user}", "--quiet", "--collect"]
         self.machine.run(["systemd-run", *unit, *command])
         try:
             yield
@@ -247,6 +247,26 @@ def test_who_writes_in_data_that_goes_stops_no_restore(site: Held) -> None:
     assert site.machine.run(beside).stdout == ""
 
 
+LOCKS = """
+import sqlite3, time
+database = sqlite3.connect("/var/lib/kai/kai.db", isolation_level=None)
+database.execute("BEGIN EXCLUSIVE")
+time.sleep(3600)
+"""
+
+
+def test_who_locks_the_database_stops_no_upgrade(site: Held) -> None:
+    site.machine.run(["sh", "-c", "echo >/var/lib/kai/files/x"], user="kai")
+    table = "import sqlite3; sqlite3.connect('/var/lib/kai/kai.db').execute('CREATE TABLE x (y)')"
+    site.python(table, user="kai")
+    site.new_release("another")
+    with site.background(["python3", "-c", LOCKS], user="kai"):
+        site.succeeds("install")
+        assert not site.is_at_work()
+    [last] = [entry for entry in site.run("status").report["installs"] if entry["snapshot"]][-1:]
+    assert last["release"] == site.health()["release"]
+
+
 def test_an_account_with_another_number_gets_what_is_its_own(site: Held) -> None:
     work = f"{HOME}/work"
     site.machine.run(["mkdir", "-p", f"{work}/deep"], user="alice")
@@ -288,3 +308,12 @@ def test_what_is_in_the_way_of_a_file_is_told_with_what_clears_it(
     for name, done in results.items():
         assert f"mv {path} {path}.old" in done.text, (name, done.text)
     assert site.health()["pid"] == pid
+
+
+def test_who_is_at_work_everywhere_stops_no_uninstall(site: Held) -> None:
+    with site.background(["python3", "-c", WRITES]):
+        done = site.run("uninstall", "--purge", "--no-backup", "--yes")
+    assert done.code == 0, done.text
+    assert site.machine.run(["ls", "/var/lib/kai"], check=False).returncode != 0
+    assert site.machine.run(["id", "kai"], check=False).returncode != 0
+    assert not [line for line in done.report["left"] if "/var/lib/kai" in line]

@@ -499,6 +499,8 @@ class Unreadable:
     def journal(self) -> None:
         broken()
 
+    live = journal
+
 
 def test_records_that_cannot_be_read_are_not_absent() -> None:
     installs: Any = Unreadable()
