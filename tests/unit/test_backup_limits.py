@@ -25,8 +25,8 @@ import pytest
 from kai_ansible.rules import backup_copying, backup_laying, data_limits
 from kai_ansible.rules.backup_archive import BadArchive, read_archive
 from kai_ansible.rules.backup_laying import Laying, lay_out_rest
-from tests.conftest import ROOT as CHECKOUT
 from tests.conftest import PRIVATE
+from tests.conftest import ROOT as CHECKOUT
 from tests.unit.hostile_trees import ROOT, Host, Node
 
 pytestmark = pytest.mark.skipif(not ROOT, reason="owners and access lists need root")
