@@ -11,15 +11,17 @@ import yaml
 
 from kai_ansible.connections import connection_variables
 from kai_ansible.errors import CommandError, refusal
-from kai_ansible.files import write_private
+from kai_ansible.files import is_there, write_private
 from kai_ansible.rules.configuration import PREFIX
 from kai_ansible.rules.documents import Unfit
 from kai_ansible.rules.documents import read_text as decoded
+from kai_ansible.rules.planted import kind_of
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.rules.root_files import MOST_BYTES, Damaged, look
 from kai_ansible.rules.trees import NotATree
 from kai_ansible.secrets import VAULT_HEADER, VaultPassword, find_vault_password, lock, unlock
 from kai_ansible.yaml_text import (
+    check_depth,
     fault_in_yaml,
     lines_of,
     meaning,
@@ -122,7 +124,13 @@ class Inventory:
                     f"mv {other} {other}.old && mkdir {directory} && "
                     f"mv {other}.old {directory}/main.yml",
                 )
-        return HostVars(host, directory)
+        files = HostVars(host, directory)
+        for path in (files.settings, files.vault):
+            # Ansible passes over it, as if nothing were set
+            if is_there(path) and not path.is_file():
+                found = kind_of(path.lstat())
+                raise refusal(str(path), found, "a file, or nothing", f"ls -l {path}")
+        return files
 
     def hosts(self, pattern: str | None) -> list[str]:
         """Return the hosts that a pattern names; without one the only host there is.
@@ -188,9 +196,12 @@ class Inventory:
         from ansible.template import Templar
         from ansible.vars.manager import VariableManager
 
-        if password:
-            for path in self._locked_files(host):
-                unlock(read_text(path), password, path)
+        for path, text in self.variable_texts(host, password).items():
+            if not text.startswith(VAULT_HEADER):
+                try:
+                    check_depth(text)
+                except NotATree as error:
+                    raise not_yaml(path, error) from error
         try:
             loader, manager = self._ansible(password)
             everything = VariableManager(loader=loader, inventory=manager).get_vars(

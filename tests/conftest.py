@@ -62,6 +62,7 @@ SLOW = [
     TESTS / "cli" / f"test_{name}.py"
     for name in (
         *(
+            "damaged_files",
             "import_file",
             "migrate",
             "rollback_command",

@@ -3,8 +3,11 @@
 As a program it prints a digest of that for each path that it is given.
 """
 
+import functools
+import grp
 import hashlib
 import os
+import pwd
 import stat
 import sys
 from collections.abc import Iterator
@@ -66,8 +69,26 @@ def _names(here: int) -> list[bytes]:
         return sorted((os.fsencode(entry.name) for entry in entries), reverse=True)
 
 
-def _common(status: os.stat_result) -> tuple[int, int, int, int]:
-    return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns
+def _common(status: os.stat_result) -> tuple[Any, ...]:
+    # another host has other numbers for them
+    owners = (_user(status.st_uid), _group(status.st_gid))
+    return stat.S_IMODE(status.st_mode), *owners, status.st_mtime_ns
+
+
+@functools.lru_cache(None)
+def _user(uid: int) -> Any:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return uid
+
+
+@functools.lru_cache(None)
+def _group(gid: int) -> Any:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return gid
 
 
 def _state(descriptor: int) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ from ..module_utils.people import os_users
 from ..module_utils.problems import Problem
 from ..module_utils.record import recorded
 from ..module_utils.releases import modules_of_extras
-from ..module_utils.trees import DEEPEST, NotATree, read_tree
+from ..module_utils.trees import NotATree, expect_shallow, read_tree
 
 # what is written in C takes a tenth of the time, where there is one
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -45,13 +45,11 @@ def _load(text: str) -> Any:
 
 
 def _load_of_others(text: str) -> Any:
-    # the one in C crashes on what is nested very deeply
-    depth = 0
-    for event in yaml.parse("".join(text), Loader=_LOADER):
-        starts, ends = yaml.CollectionStartEvent, yaml.CollectionEndEvent
-        depth += isinstance(event, starts) - isinstance(event, ends)
-        if depth > DEEPEST:
-            raise RecursionError
+    starts, ends = yaml.CollectionStartEvent, yaml.CollectionEndEvent
+    expect_shallow(
+        isinstance(event, starts) - isinstance(event, ends)
+        for event in yaml.parse("".join(text), Loader=_LOADER)
+    )
     return _load(text)
 
 

@@ -223,16 +223,21 @@ def problem_of_holder(path: str, holder: Run) -> Problem:
 def problem_of_lock(path: str, error: BrokenRecord | OSError) -> Problem:
     """Return why a lock file cannot be used."""
     where, found = path, str(error)
-    fix = "see that no install or rollback of this host is at work, then: rm -r {}"
     if isinstance(error, OSError):
         where, found = str(error.filename or path), str(error.strerror)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            fix = "free some space on its file system: df -h {}"
+            directory = os.path.dirname(where)
+            return Problem(
+                directory,
+                f"no room left ({found})",
+                f"room for {where}",
+                f"make some: df -h {directory} and df -i {directory} show how much there is",
+            )
     return Problem(
         where,
         f"a lock that cannot be used ({found})",
         "the record of a run, or no file",
-        fix.format(shlex.quote(where)),
+        f"see that no install or rollback of this host is at work, then: rm -r {shlex.quote(where)}",
     )
 
 

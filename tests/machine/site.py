@@ -83,6 +83,8 @@ import hashlib, json, os
 found = {}
 for top in ('/etc', '/opt', '/var/lib', '/home'):
     for parent, directories, files in os.walk(top):
+        # what no path leads through, or nothing can read to its end: tests/tree_state.py sees it
+        directories[:] = [name for name in directories if name != 'hostile']
         for name in directories + files:
             path = os.path.join(parent, name)
             if path.startswith(('/var/lib/systemd/', '/etc/.pwd.lock')):

@@ -56,6 +56,7 @@ _TREE = """
 import hashlib, json, os, pwd, grp
 found = {}
 for parent, directories, files in os.walk('/var/lib/kai'):
+    directories[:] = [name for name in directories if name != 'hostile']
     for name in directories + files:
         path = os.path.join(parent, name)
         # what the bot goes on writing, and what is no file

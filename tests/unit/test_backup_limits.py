@@ -368,22 +368,32 @@ def test_the_service_does_not_stop_a_backup_with_its_database(
     assert len(told["left"]) == (kind != "link")
 
 
+# a bot that was killed: what it wrote last is in the log beside its database
+UNFINISHED = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("PRAGMA journal_mode=WAL")
+database.execute("CREATE TABLE said (text)")
+database.execute("INSERT INTO said VALUES ('one')")
+database.commit()
+os._exit(0)
+"""
+
+
 def test_a_snapshot_stands_for_the_database(host: Host, tmp_path: Path, module: Any) -> None:
     place = Path(host.place.data_dir)
     above = [path for path in tmp_path.parents if path.is_relative_to(PRIVATE)]
     for directory in (tmp_path, *above, host.root, place):
         directory.chmod(directory.stat().st_mode | 0o711)
     os.chown(place, 1, 1)
-    with closing(sqlite3.connect(place / "kai.db")) as database, database:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("CREATE TABLE said (text)")
-        database.execute("INSERT INTO said VALUES ('one')")
-        database.commit()
-        for path in place.iterdir():
-            os.chown(path, 1, 1)
-        (place / "aaa").touch()
-        (place / "zzz").touch()
-        told = host.backup(database="/var/lib/kai/kai.db")
+    # another process, as SQLite shares what it knows of a file with a fork of its own
+    subprocess.run([sys.executable, "-c", UNFINISHED, str(place / "kai.db")], check=True)
+    assert (place / "kai.db-wal").stat().st_size
+    for path in place.iterdir():
+        os.chown(path, 1, 1)
+    (place / "aaa").touch()
+    (place / "zzz").touch()
+    told = host.backup(database="/var/lib/kai/kai.db")
     assert (told["left"], told["complete"]) == ([], True)
     assert names_in(host) == {"data", "data/aaa", "data/kai.db", "data/zzz"}
     other = restored(host, tmp_path, module)

@@ -11,22 +11,16 @@ from typing import Any
 
 import pytest
 from samples import user, variables
-from test_damaged_records import CONTENTS, OTHER_KINDS, in_place_of, sparse
 
 from kai_ansible.changes import Change, changes_by_host
 from kai_ansible.rules.bot_service import deployed_env, deployed_port
 from kai_ansible.rules.drift import files_drift, lines_of, rules_of, variables_of
 from kai_ansible.rules.installed_state import deployed_values, file_seen
 from kai_ansible.rules.root_files import Damaged, FileState
+from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE
 
 KINDS: dict[str, Callable[[Path], object]] = {
-    **OTHER_KINDS,
-    "a directory": in_place_of(Path.mkdir),
-    "huge": sparse,
-    **{
-        name: (lambda path, change=change: path.write_bytes(change(path.read_bytes())))
-        for name, change in CONTENTS.items()
-    },
+    **DAMAGES,
     "an alias of itself": lambda path: path.write_text("users: &a [*a]\n"),
     "a bomb of aliases": lambda path: path.write_text(
         "a: &a [1,1,1,1,1,1,1,1,1]\n"
@@ -35,9 +29,6 @@ KINDS: dict[str, Callable[[Path], object]] = {
     ),
     "no date": lambda path: path.write_text("users: [{name: 2026-99-99}]\n"),
 }
-# what no install writes over: a person has to move it away
-NO_FILES = {*OTHER_KINDS, "a directory", "huge"}
-NOT_TEXT = {"NUL", "NUL behind it", "NUL within", "Latin-1", "half a character", "UTF-16", "random"}
 TEXTS = {
     "env": 'A="1"\nWEBHOOK_PORT="8080"\nCODEX_BIN="/opt/codex"\n',
     "users.yaml": "users:\n- telegram_id: 1\n  name: Ada\n  os_user: alice\n",
@@ -101,7 +92,8 @@ def test_status_names_the_file_and_the_place(deployed: Path, kind: str, people_o
     assert not unknown
     assert problems
     assert all(problem.where.startswith(str(deployed)) for problem in problems)
-    if kind in NO_FILES:
+    if kind in UNREADABLE:
+        # no install writes over it
         assert f"mv {deployed} {deployed}.old" in problems[0].fix
     elif kind in NOT_TEXT:
         assert any(re.search(r":\d+:\d+$", problem.where) for problem in problems)
@@ -116,9 +108,9 @@ def test_a_look_at_the_host_comes_to_its_end(
     host = probe_of(deployed)
     content = host.deployed(str(deployed))
     host.file_sizes()
-    assert (content is None) == (kind in NO_FILES)
+    assert (content is None) == (kind in UNREADABLE)
     faults = {fault.where for fault in host.faults}
-    assert faults == ({str(deployed)} if kind in NO_FILES else set())
+    assert faults == ({str(deployed)} if kind in UNREADABLE else set())
     host.proven_env({})
     host.has_rules(str(deployed))
 
@@ -131,7 +123,7 @@ def test_the_environment_is_read_or_refused_by_name(tmp_path: Path, kind: str) -
     values = deployed_values(str(path))
     json.dumps(values, ensure_ascii=False).encode()
     assert 0 <= deployed_port(values, "WEBHOOK_PORT", 8080) < 2**16
-    if kind in NO_FILES:
+    if kind in UNREADABLE:
         with pytest.raises(Damaged, match=str(path)):
             deployed_env(str(path))
     else:
@@ -149,7 +141,7 @@ def test_a_check_shows_what_would_replace_it(tmp_path: Path, name: str, kind: st
     path = tmp_path / name
     path.write_text(TEXTS[name])
     KINDS[kind](path)
-    if kind in NO_FILES:
+    if kind in UNREADABLE:
         # kai_switch refuses it by name
         return
     before = path.read_bytes().decode("utf-8", "replace")

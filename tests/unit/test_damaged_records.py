@@ -4,16 +4,13 @@ A host is a small file tree in which three installs were proven and a fourth may
 file of it is damaged; then everything that a run does is done there in this process.
 """
 
-import contextlib
 import importlib
-import itertools
 import json
 import os
 import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,9 +21,10 @@ from test_interrupted_switch import NEW, OLD, PROOF, Host
 from test_interrupted_switch import hosts as hosts
 from test_interrupted_switch import modules as modules
 
+from tests.damage import DAMAGES, NO_FILES, in_place_of, sparse
+
 HANGS_SECONDS = 600
 COMMAND = re.compile(r"(mv|sed -i) \S+ \S+?(?=[,.] |$)")
-HUGE_BYTES = 1 << 33
 INSTALLS = "opt/kai/installs"
 RECORDS = [
     *(f"{INSTALLS}/{number}/record.json" for number in (1, 2, 3)),
@@ -58,78 +56,9 @@ VALUES = (
 PROVEN = {"service_user": "kai", **PROOF, "agents": [{"what": "w", "argv": ["a"]}]}
 
 
-def in_place_of(plant: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Return what puts something else in the place of a file or directory."""
-
-    def damage(path: Path) -> None:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-        plant(path)
-
-    return damage
-
-
-def elsewhere(path: Path) -> Path:
-    """Return another directory, with a directory and a link in it."""
-    place = path.parent / "elsewhere"
-    (place / "one").mkdir(parents=True)
-    (place / "link").symlink_to("one")
-    return place
-
-
-def a_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
-        listener.bind(path.name)
-
-
-def sparse(path: Path) -> None:
-    with path.open("wb") as handle:
-        handle.truncate(HUGE_BYTES)
-
-
-OTHER_KINDS: dict[str, Callable[[Path], None]] = {
-    "a named pipe": in_place_of(os.mkfifo),
-    "a socket": in_place_of(a_socket),
-    "a link to nothing": in_place_of(lambda path: path.symlink_to("nowhere")),
-    "a link to a file": in_place_of(lambda path: path.symlink_to("/etc/passwd")),
-    "a link to a directory": in_place_of(lambda path: path.symlink_to(elsewhere(path))),
-    "a link to itself": in_place_of(lambda path: path.symlink_to(path.name)),
-    "a device": in_place_of(lambda path: path.symlink_to("/dev/zero")),
-}
-CONTENTS: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda content: b"",
-    "cut": lambda content: content[: len(content) // 2],
-    "cut by one": lambda content: content.rstrip()[:-1],
-    "NUL": lambda content: bytes(len(content)),
-    "NUL behind it": lambda content: content + bytes(100),
-    "NUL within": lambda content: content[:9] + b"\0" + content[9:],
-    "Latin-1": lambda content: content[:9] + "é".encode("latin-1") + content[9:],
-    "half a character": lambda content: content + "é".encode()[:1],
-    "UTF-16": lambda content: content.decode().encode("utf-16"),
-    "a byte order mark": lambda content: b"\xef\xbb\xbf" + content,
-    "twice": lambda content: content + content,
-    "nested lists": lambda content: b"[" * 10**5,
-    "nested mappings": lambda content: b'{"a":' * 10**5,
-    "nested and closed": lambda content: b"[" * 500 + b"]" * 500,
-    "a number": lambda content: b"1" * 10**5,
-    "null": lambda content: b"null",
-    "text": lambda content: b'"' + b"x" * 1000 + b'"',
-    "a list": lambda content: b"[]",
-    "a mapping": lambda content: b"{}",
-    "words": lambda content: b"no record at all\n",
-    "random": lambda content: bytes(itertools.islice(itertools.cycle(range(256)), 4096)),
-}
-FILE_KINDS: dict[str, Callable[[Path], None]] = {
-    **OTHER_KINDS,
-    "a directory": in_place_of(Path.mkdir),
-    "gone": Path.unlink,
-    "huge": sparse,
-    **{
-        name: (lambda path, change=change: path.write_bytes(change(path.read_bytes())))
-        for name, change in CONTENTS.items()
-    },
-}
+FILE_KINDS = {**DAMAGES, "gone": Path.unlink}
 DIRECTORY_KINDS: dict[str, Callable[[Path], None]] = {
-    **OTHER_KINDS,
+    **NO_FILES,
     "a file": in_place_of(lambda path: path.write_bytes(b"")),
     "a huge file": in_place_of(sparse),
     "nothing in it": in_place_of(Path.mkdir),

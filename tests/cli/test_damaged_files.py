@@ -1,0 +1,149 @@
+"""Every file that a command reads here, damaged in every way: named, and without a traceback."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.__main__ import main
+from kai_ansible.errors import CommandError
+from kai_ansible.inventory import read_text
+from tests.cli.desk import Desk
+from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE, in_place_of
+
+# each command takes a while, and all of them read by the same function, which meets every damage
+SAMPLE = ("a named pipe", "huge", "NUL within", "Latin-1", "nested mappings")
+HOST_VARS = "inventory/host_vars/localhost"
+NO_WIZARD = ("config", "--no-input", "--no-probe", "--plain")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path / "desk")
+    desk.given(desk.answers())
+    return desk
+
+
+def kai_ansible(desk: Desk, *arguments: str) -> tuple[int, str]:
+    """Run a command in a process of its own, which need not import all anew.
+
+    Return its exit code and what it said, which is no traceback.
+    """
+    said, environment = desk.directory / "said", desk.environment()
+    child = os.fork()
+    if child == 0:
+        os.chdir(desk.work)
+        os.environ.clear()
+        os.environ.update(environment, COLUMNS="2000")
+        out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (out, 2)):
+            os.dup2(descriptor, target)
+        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "w" if n else "r") for n in range(3))
+        sys.argv = ["kai-ansible", *arguments]
+        code = 70
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    told = " ".join(said.read_text(encoding="utf-8").split())
+    assert "an error of its own" not in told, told
+    assert code in (0, 2), told
+    return code, told
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_text_is_read_or_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "some.yml"
+    path.write_text("---\na: 1\n", encoding="utf-8")
+    DAMAGES[kind](path)
+    try:
+        read_text(path).encode()
+    except CommandError as refused:
+        assert str(path) in str(refused)
+        assert kind in UNREADABLE | dict.fromkeys(NOT_TEXT)
+    else:
+        assert kind not in UNREADABLE or kind == "a link to nothing" or kind == "a link to a file"
+
+
+def test_the_pipe_of_another_command_is_read() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"a: 1\r\n")
+    os.close(writing)
+    assert read_text(Path(f"/dev/fd/{reading}")) == "a: 1\n"
+    os.close(reading)
+
+
+@pytest.mark.parametrize("kind", SAMPLE)
+@pytest.mark.parametrize("name", ["kai.yml", "vault.yml"])
+def test_a_file_of_host_vars(desk: Desk, name: str, kind: str) -> None:
+    path = desk.work / HOST_VARS / name
+    DAMAGES[kind](path)
+    code, told = kai_ansible(desk, "users", "list", "--plain")
+    assert code, told
+    assert name in told, told
+
+
+@pytest.mark.parametrize("kind", SAMPLE)
+@pytest.mark.parametrize("group", ["all.yml", "all/more.yml"])
+def test_a_file_of_group_vars(desk: Desk, group: str, kind: str) -> None:
+    path = desk.write(f"inventory/group_vars/{group}", {"more": {"of": ["what", "others", "set"]}})
+    DAMAGES[kind](path)
+    code, told = kai_ansible(desk, "users", "list", "--plain")
+    # Ansible passes over what is no file
+    assert path.name in told if code else kind == "a named pipe", told
+
+
+@pytest.mark.parametrize("kind", SAMPLE)
+def test_the_vault_password(desk: Desk, kind: str) -> None:
+    DAMAGES[kind](desk.password_file)
+    code, told = kai_ansible(desk, "users", "list", "--plain")
+    assert code, told
+    assert "vault" in told, told
+
+
+@pytest.mark.parametrize("kind", SAMPLE)
+def test_answers(desk: Desk, kind: str) -> None:
+    path = desk.write("answers.yml", desk.answers())
+    DAMAGES[kind](path)
+    code, told = kai_ansible(desk, *NO_WIZARD, "--answers", str(path))
+    assert code, told
+    assert "answers.yml" in told, told
+
+
+@pytest.mark.parametrize("kind", SAMPLE)
+def test_the_answers_of_kais_own_installer(desk: Desk, kind: str) -> None:
+    path = desk.write("install.conf", '{"version": 1, "env": {"CODEX_EFFORT": "low"}}')
+    DAMAGES[kind](path)
+    code, told = kai_ansible(desk, *NO_WIZARD, "--import", str(path))
+    assert code, told
+    assert "install.conf" in told, told
+
+
+@pytest.mark.parametrize("kind", SAMPLE)
+def test_a_file_of_users(desk: Desk, kind: str) -> None:
+    path = desk.write("users.yaml", {"users": [{"telegram_id": 1, "name": "Ada"}]})
+    settings = desk.settings()
+    del settings["kai_install_users"]
+    desk.write(f"{HOST_VARS}/kai.yml", {**settings, "kai_install_users_file": str(path)})
+    DAMAGES[kind](path)
+    _code, told = kai_ansible(desk, "users", "list", "--plain")
+    assert "users.yaml" in told or "kai_install_users_file" in told, told
+
+
+@pytest.mark.parametrize("plant", ["a file", "a named pipe", "a link to nothing", "a log"])
+def test_what_is_in_the_way_of_a_log_is_no_reason_to_fail(desk: Desk, plant: str) -> None:
+    logs = desk.home / ".local/state/kai-ansible/runs"
+    logs.mkdir(parents=True)
+    if plant == "a log":
+        for number in range(30):
+            (logs / f"2026{number:02}-status-abcd.jsonl").mkdir()
+            (logs / f"20260{number:02}-status-abcd.jsonl").write_bytes(b"\xff\0")
+    else:
+        {**UNREADABLE, "a file": in_place_of(Path.touch)}[plant](logs)
+    assert desk.run("show").returncode in (0, 1, 3)
