@@ -233,11 +233,12 @@ def problem_of_lock(path: str, error: BrokenRecord | OSError) -> Problem:
                 f"room for {where}",
                 f"make some: df -h {directory} and df -i {directory} show how much there is",
             )
+    remove = f"rm -r {shlex.quote(where)}"
     return Problem(
         where,
         f"a lock that cannot be used ({found})",
         "the record of a run, or no file",
-        f"see that no install or rollback of this host is at work, then: rm -r {shlex.quote(where)}",
+        f"see that no install or rollback of this host is at work, then: {remove}",
     )
 
 
