@@ -454,12 +454,12 @@ def test_files_are_in_place_and_can_be_brought_back(
         ),
         pytest.param(
             [{"path": "/etc/k/link", "content": "x", "mode": "0600"}],
-            "/etc/k/link is a link; remove it on the host",
+            "move it away on the host: mv /etc/k/link /etc/k/link.old",
             id="a link",
         ),
         pytest.param(
             [{"path": "/etc/k/directory", "content": "x", "mode": "0600"}],
-            "/etc/k/directory is not a regular file; look at it on the host",
+            "move it away on the host: mv /etc/k/directory /etc/k/directory.old",
             id="a directory",
         ),
         pytest.param(
