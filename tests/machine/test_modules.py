@@ -376,6 +376,18 @@ OTHER = {"path": "/etc/k/users.yaml", "content": "users: []\n", "mode": "0640"}
 RULES = {"path": "/etc/sudoers.d/k", "content": SUDOERS_TEXT, "mode": "0440"}
 
 
+# what a record needs, or it counts as damaged
+PROOF: dict[str, Any] = {
+    "service_user": "kai",
+    "timeout": 1,
+    "environment": {},
+    "secret_keys": [],
+    "commands": [],
+    "agents": [],
+    "private_directories": [],
+}
+
+
 @pytest.fixture(scope="module")
 def former_files(machine: "Machine") -> dict[str, list[str]]:
     """Files that an earlier installation left, and things that live beside drop-ins."""
@@ -426,7 +438,7 @@ def test_files_are_in_place_and_can_be_brought_back(
     assert machine.run(["sudo", "-n", "-u", "alice", "/bin/true"], user="kai").returncode == 0
     assert machine.run(["systemctl", "is-active", "k"]).stdout == "active\n"
 
-    kept_install = {"install_dir": "/opt/k", "keep_releases": 3, "proof": {"unit": "k"}}
+    kept_install = {"install_dir": "/opt/k", "keep_releases": 3, "proof": PROOF}
     assert run_module("kai_installs", kept_install)["number"] == 1
     assert listing(machine, "/opt/k/installs/1/former") == {}
     again = run_module("kai_switch", arguments)
