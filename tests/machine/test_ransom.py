@@ -11,6 +11,10 @@ import pytest
 from tests.machine.site import Done, Site
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "what one account can hold, case by case; tests/unit judges the rules"
+)
+
 HOME = "/var/lib/kai/home/1"
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 BOB = {"telegram_id": 2, "name": "Bob", "os_user": "bob"}

@@ -13,6 +13,10 @@ import pytest
 from tests.machine.site import Done, Site
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "one of many places; tests/unit/test_trusted_paths.py judges the rule"
+)
+
 RAN_AS = "/srv/ran-as"
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 BEN = {"telegram_id": 2, "name": "Ben", "os_user": "bob", "agent_backend": "codex"}
