@@ -1,6 +1,7 @@
 """Every file that a command reads here, damaged in every way: named, and without a traceback."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.cli.desk import Desk
 from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE, in_place_of
 
 # each command takes a while, and all of them read by the same function, which meets every damage
+HANGS_SECONDS = 240
 SAMPLE = ("a named pipe", "huge", "NUL within", "Latin-1", "nested mappings")
 HOST_VARS = "inventory/host_vars/localhost"
 NO_WIZARD = ("config", "--no-input", "--no-probe", "--plain")
@@ -33,6 +35,8 @@ def kai_ansible(desk: Desk, *arguments: str) -> tuple[int, str]:
     said, environment = desk.directory / "said", desk.environment()
     child = os.fork()
     if child == 0:
+        # what hangs ends by it
+        signal.alarm(HANGS_SECONDS)
         os.chdir(desk.work)
         os.environ.clear()
         os.environ.update(environment, COLUMNS="2000")
