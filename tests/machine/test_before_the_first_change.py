@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.later("tests/unit judges each refusal; here the host stays as it was")
 
-MACHINE_OPTIONS = ("--tmpfs", "/small:size=20m", "--tmpfs", "/sealed:ro,size=1m")
+MACHINE_OPTIONS = (
+    *("--tmpfs", "/small:size=20m,mode=755"),
+    *("--tmpfs", "/sealed:ro,size=1m,mode=755"),
+)
 
 PLANT = r"""
 set -e
