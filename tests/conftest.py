@@ -23,8 +23,6 @@ COLLECTIONS = ROOT / ".cache" / "collections"
 # root works in no place that others can change, and everybody can change the usual one
 PRIVATE = Path("/var/lib/kai-ansible-tests") if os.geteuid() == 0 else Path(tempfile.gettempdir())
 PRIVATE.mkdir(mode=0o755, exist_ok=True)
-# where pytest makes its directories
-os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(PRIVATE))
 ANSIBLE_LOG = Path(tempfile.gettempdir(), f"kai-ansible-tests-{os.getpid()}.log")
 # what later versions of ansible-core will refuse is refused now, and every warning is on record
 STRICT_ANSIBLE = {
