@@ -114,6 +114,14 @@ class Inventory:
 
     def host_vars(self, host: str) -> HostVars:
         """Return the files of a host. Raises CommandError when one file stands in their way."""
+        # what Ansible reads from a file that is no inventory may be any bytes
+        if host in ("", ".", "..") or set(host) & {"/", "\0"}:
+            raise refusal(
+                str(self.path),
+                f"a host named {host!r}",
+                "a name that a directory can have",
+                "name the host otherwise, and give its address as ansible_host",
+            )
         directory = self.directory / "host_vars" / host
         for other in (directory, *(directory.with_name(host + end) for end in (".yml", ".yaml"))):
             if other.is_file():

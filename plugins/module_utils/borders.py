@@ -54,7 +54,7 @@ def close(
     """
     names = {entry["account"] for entry in directories}
     found, unknown = trespasses(directories, names)
-    for _ in range(_ROUNDS):
+    for _round in range(_ROUNDS):
         before = _changed(directories)
         if not found:
             break

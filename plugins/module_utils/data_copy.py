@@ -80,7 +80,7 @@ class Place:
     def _remove(self, path: str) -> str:
         """Remove a directory; return why that does not work, empty when it does."""
         fault = ""
-        for _ in range(_TRIES):
+        for _attempt in range(_TRIES):
             for name in os.listdir(path):
                 end_processes(os.path.join(path, name))
             parent = os.open(self.parent, DIRECTORY)

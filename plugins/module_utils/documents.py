@@ -181,10 +181,12 @@ def _is(value: Any, form: Any) -> bool:
         return form is object or value is None
     if isinstance(form, Text):
         return isinstance(value, str) and bool(re.fullmatch(form.pattern, value, re.DOTALL))
-    if isinstance(form, range):
-        return type(value) is int and value in form
     # true is an int to Python
-    return type(value) is form or (form is float and type(value) is int)
+    if isinstance(value, bool):
+        return form is bool
+    if isinstance(form, range):
+        return isinstance(value, int) and value in form
+    return isinstance(value, (int, float) if form is float else form)
 
 
 def _words(form: Any) -> str:

@@ -20,6 +20,8 @@ from .programs import run_program
 from .user_tree import change_owners
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from .layout_journal import LayoutJournal
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -45,6 +47,11 @@ def open_parent(path: str) -> tuple[int, str] | None:
     return current, name
 
 
+def paths_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the path, or the account, that each line of a journal is about."""
+    return {next(iter(entry.values())) for entry in entries}
+
+
 class LayoutUndo:
     """Taking back what a journal tells, the last first. In check mode everything counts as done."""
 
@@ -57,14 +64,13 @@ class LayoutUndo:
         self.owners: set[int] = set()
         # what is not there any more, or in check mode would not be
         self.gone: set[str] = set()
-        # what has an owner of its own by another line of the journal; without them only what the
-        # journal names gets its former owner
-        self.others: set[str] | None = None
+        # what has an owner of its own by another line of the journal
+        self.others: set[str] = set()
 
     def run(self) -> None:
         """Take everything back, and end the journal."""
         entries = self.journal.entries()
-        self.others = {next(iter(entry.values())) for entry in entries}
+        self.others = paths_of(entries)
         made = {entry["directory"] for entry in entries if "directory" in entry}
         above = [path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")]
         for entry in reversed(entries):
@@ -115,7 +121,7 @@ class LayoutUndo:
             uid, gid, mode = entry["before"]
             former = entry["after"][0] or uid, entry["after"][1] or gid
             given = former != (uid, gid) and stat.S_ISDIR(status.st_mode)
-            if given and self.others is not None and not self.dry:
+            if given and not self.dry:
                 # a killed run may have come no further than what lies below
                 change_owners(descriptor, entry["mended"], former, (uid, gid), self.others)
             if now == [uid, gid, mode]:

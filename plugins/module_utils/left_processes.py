@@ -35,7 +35,7 @@ def end_processes(data_dir: str) -> list[str]:
     """
     owners = _owners(data_dir)
     found: list[tuple[int, str]] = []
-    for _ in range(_ROUNDS):
+    for _round in range(_ROUNDS):
         found = _at_work(data_dir, owners)
         if not found:
             return []
@@ -68,7 +68,7 @@ def _owners(data_dir: str) -> set[int]:
     """Return the UIDs of those who own the data directory, or a directory that is a person's."""
     found = set()
     level = [data_dir]
-    for _ in range(_LEVELS):
+    for _level in range(_LEVELS):
         following = []
         for path in level:
             with contextlib.suppress(OSError):

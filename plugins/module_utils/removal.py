@@ -20,7 +20,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from .data_limits import DEEPEST, REMOVE_SECONDS
-from .layout_undo import DIRECTORY, LayoutUndo, open_parent
+from .layout_undo import DIRECTORY, LayoutUndo, open_parent, paths_of
 from .left_processes import end_processes
 from .planted import Refused
 from .printable import printable_path
@@ -67,6 +67,7 @@ class Removal(LayoutUndo):
     def run(self) -> None:
         """Remove everything, the records last, so that what is cut short can be run again."""
         entries = self.journal.all_entries()
+        self.others = paths_of(entries)
         made = {entry["directory"] for entry in entries if "directory" in entry}
         above = {path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")}
         self.finish_former()

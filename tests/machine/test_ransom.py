@@ -1,5 +1,6 @@
 """Nothing that an agent can change or hold keeps a bot from being replaced, or from coming back."""
 
+import itertools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,9 @@ while True:
 """
 
 
+NUMBERS = itertools.count(1)
+
+
 class Held(Site):
     """A site whose person does what she likes in the background."""
 
@@ -85,16 +89,19 @@ class Held(Site):
     @contextmanager
     def background(self, command: list[str], user: str = "alice") -> Iterator[None]:
         """Run a command as alice, or another account, outside of the bot's unit meanwhile."""
-        unit = ["--unit=hers", f"--uid={user}", "--quiet", "--collect"]
-        self.machine.run(["systemd-run", *unit, *command])
+        # systemd forgets a unit of that name only after it has ended
+        self.unit = f"hers-{next(NUMBERS)}.service"
+        options = [f"--unit={self.unit}", f"--uid={user}", "--quiet", "--collect"]
+        self.machine.run(["systemd-run", *options, *command])
         try:
             yield
         finally:
-            self.machine.run(["systemctl", "stop", "hers.service"], check=False)
+            self.machine.run(["systemctl", "kill", "--signal=KILL", self.unit], check=False)
+            self.machine.run(["systemctl", "stop", self.unit], check=False)
 
     def is_at_work(self) -> bool:
         """Return whether that command still runs."""
-        shown = ["systemctl", "is-active", "--quiet", "hers.service"]
+        shown = ["systemctl", "is-active", "--quiet", self.unit]
         return self.machine.run(shown, check=False).returncode == 0
 
 
@@ -193,7 +200,7 @@ def test_an_agent_that_ignores_its_end_does_not_keep_the_bot_away(site: Held) ->
         "+ glob.glob(f'/sys/fs/cgroup/systemd{name}/cgroup.procs'))"
     ).split()[0]
     with site.background(["python3", "-c", IGNORES_THE_END]):
-        show = ["systemctl", "show", "--property=MainPID", "--value", "hers"]
+        show = ["systemctl", "show", "--property=MainPID", "--value", site.unit]
         pid = site.machine.run(show).stdout.strip()
         site.machine.run(["sh", "-c", f"echo {pid} >{group}"])
         site.change()
