@@ -93,7 +93,9 @@ def _group(gid: int) -> Any:
 
 def _state(descriptor: int) -> tuple[Any, ...]:
     status = os.fstat(descriptor)
-    attributes = {name: os.getxattr(descriptor, name) for name in os.listxattr(descriptor)}
+    # file systems list them in the order in which they were set
+    names = sorted(os.listxattr(descriptor))
+    attributes = {name: os.getxattr(descriptor, name) for name in names}
     if stat.S_ISDIR(status.st_mode):
         return "directory", _common(status), attributes
     return "file", _common(status), attributes, status.st_size, _digest(descriptor, status.st_size)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.machine.site import Site, mortal_python
+from tests.machine.site import PATIENT, Site, mortal_python
 from tests.testbed.machines import Machine
 
 pytestmark = pytest.mark.later(
@@ -278,7 +278,7 @@ def test_a_restore_that_fails_leaves_everything_as_it_was(site: Story) -> None:
     assert site.tree() == before
     assert site.database("SELECT word FROM mine") == "[('newer',)]"
     assert site.leftovers() == ""
-    site.set(kai_install_extra_env=None)
+    site.set(kai_install_extra_env=None, kai_install_health_timeout=PATIENT)
     assert site.run("status").code == 0
 
 

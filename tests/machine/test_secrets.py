@@ -20,7 +20,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from tests.conftest import ROOT, Contract
 from tests.machine.fault_list import SWITCH
 from tests.machine.secret_search import Search
-from tests.machine.site import Site
+from tests.machine.site import PATIENT, Site
 from tests.machine.trial import Ansible
 from tests.testbed.machines import Machine
 
@@ -218,7 +218,7 @@ def run_everything(treasury: Treasury) -> None:
     # a bot that does not start, and a file that cannot be written
     site.fault(CRASH_AT_IMPORT="1")
     assert treasury.ansible("install", "--diff") == 2
-    site.set(kai_install_extra_env=None)
+    site.set(kai_install_extra_env=None, kai_install_health_timeout=PATIENT)
     held = Ansible(treasury.command("install", "--diff"), treasury.environment, SWITCH, 1)
     held.reach()
     site.machine.run(["mkdir", "/etc/kai/.env.kai-new"])
