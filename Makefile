@@ -6,6 +6,8 @@ KAI = $(VENV)/bin/kai-ansible
 TARGET = $(host) $(if $(inventory),--inventory $(inventory)) $(args)
 GIVEN = $(foreach key,CODEX_BIN CLAUDE_BIN GOOSE_BIN,$(if $($(key)),--set "$(key)=$$$(key)"))
 export CODEX_BIN CLAUDE_BIN GOOSE_BIN
+# a checkout, or a git URL with KAI_VERSION
+export KAI_SOURCE KAI_VERSION
 
 # through sudo, what is made in the operator's tree is made as the operator
 AS_OPERATOR = $(if $(SUDO_USER),runuser -u $(SUDO_USER) --)
@@ -18,7 +20,7 @@ MACHINES_OR_NOT = || [ -z "$$KAI_TESTBED_REQUIRED" ]
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST = $(VENV)/bin/python -m pytest --dist loadfile --numprocesses
 
-.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice testbed molecule lint sanity-all release-check generate lock bench scale clean
+.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice test-real testbed molecule lint sanity-all release-check generate lock bench scale clean
 
 help: ## Show the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -81,6 +83,10 @@ test-slice: $(VENV)/.ready-dev ## Of what make test leaves out as much as fits: 
 
 testbed: $(VENV)/.ready-dev ## Install podman and build the image of the machines
 	@tests/testbed/prepare && $(VENV)/bin/python -m tests.testbed image >/dev/null $(MACHINES_OR_NOT)
+
+test-real: $(VENV)/.ready-dev ## Install a real Kai and talk to it: make test-real KAI_SOURCE=PATH
+	@$(if $(KAI_SOURCE),tests/testbed/prepare)
+	@$(VENV)/bin/python -m pytest tests/real -v --no-header $(args)
 
 molecule: $(VENV)/.ready-dev ## Run a Molecule scenario: make molecule scenario=adopt
 	@tests/testbed/prepare

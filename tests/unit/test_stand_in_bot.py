@@ -1,6 +1,7 @@
 """Tests of the stand-in bot, so that what it refuses in other tests can be trusted."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
@@ -52,7 +53,7 @@ sys.exit(subprocess.call(arguments[5:], env=env))
 FAKE_AGENT = """#!{python} -IS
 import json, os, sys, time
 print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ), sys.stdin.read()]), flush=True)
-if sys.argv[1] == "app-server":
+if sys.argv[1] in ("app-server", "exec"):
     time.sleep(30)
 """
 
@@ -141,12 +142,15 @@ class TestConfiguration:
             ({"AGENT_BACKEND": "goose", "LLM_PROVIDER": "deepseek"}, "LLM_PROVIDER"),
             ({"AGENT_BACKEND": "goose", "LLM_PROVIDER": "google"}, "gemini-3-flash"),
             ({"DEFAULT_MODEL": "claude-sonnet-4-6"}, "DEFAULT_MODEL"),
-            ({"CLAUDE_MODEL": "gpt-5.5"}, "CLAUDE_MODEL"),
+            ({"CLAUDE_MODEL": "gpt-5.5"}, "DEFAULT_MODEL"),
+            ({"DEFAULT_MODEL": ""}, "DEFAULT_MODEL"),
+            ({"AGENT_BACKEND": ""}, "AGENT_BACKEND"),
             ({"CLAUDE_EFFORT_LEVEL": "minimal"}, "CLAUDE_EFFORT_LEVEL"),
             ({"CODEX_AUTH_MODE": "token"}, "CODEX_AUTH_MODE"),
             ({"WEBHOOK_PORT": "http"}, "WEBHOOK_PORT"),
             ({"CLAUDE_AUTOCOMPACT_PCT": "101"}, "CLAUDE_AUTOCOMPACT_PCT"),
-            ({"MEMORY_DUPLICATE_THRESHOLD": "nan"}, "MEMORY_DUPLICATE_THRESHOLD"),
+            ({"MEMORY_DUPLICATE_THRESHOLD": "1.02"}, "MEMORY_DUPLICATE_THRESHOLD"),
+            ({"CLAUDE_IDLE_TIMEOUT": ""}, "CLAUDE_IDLE_TIMEOUT must be an integer"),
             ({"PR_REVIEW_TIMEOUT_S": "0"}, "PR_REVIEW_TIMEOUT_S"),
             ({"WORKSPACE_BASE": "/no/such/directory"}, "WORKSPACE_BASE"),
             ({"TELEGRAM_WEBHOOK_URL": "https://kai.example"}, "TELEGRAM_WEBHOOK_SECRET"),
@@ -165,6 +169,9 @@ class TestConfiguration:
             {"AGENT_BACKEND": "goose", "LLM_PROVIDER": "openai", "DEFAULT_MODEL": "gpt-5.4-nano"},
             {"CLAUDE_EFFORT_LEVEL": ""},
             {"CLAUDE_MODEL": "haiku"},
+            {"AGENT_TIMEOUT_SECONDS": " "},
+            {"MEMORY_DUPLICATE_THRESHOLD": "nan"},
+            {"GITHUB_NOTIFY_CHAT_ID": "x"},
             {"MEMORY_EXTRACTION_ENABLED": "true"},
             {"TELEGRAM_WEBHOOK_URL": "https://kai.example", "WEBHOOK_SECRET": "s"},
         ],
@@ -185,12 +192,11 @@ class TestConfiguration:
         assert not configure(tmp_path, BASE, process=switch).loaded.faults.never_listen
         assert configure(tmp_path, BASE | switch).loaded.faults.never_listen
 
-    @pytest.mark.parametrize("text", [None, "", " \n"])
+    @pytest.mark.parametrize("text", [None, ""])
     def test_fallback_to_local_files(self, tmp_path: Path, text: str | None) -> None:
         (tmp_path / ".env").write_text("TELEGRAM_BOT_TOKEN=local\n")
         (tmp_path / "users.yaml").write_text(USERS)
-        # Without a protected environment file the other protected files are not looked at.
-        files = {"env": text, "users.yaml": "users: []"}
+        files = {"env": text}
         loaded = read_environment({"KAI_INSTALL_DIR": str(tmp_path)}, files.get)
         config = load(loaded, files.get)
         assert loaded.env_source == "fallback"
@@ -200,7 +206,7 @@ class TestConfiguration:
     def test_allowed_user_ids_stand_in_for_users(self, tmp_path: Path, users: str | None) -> None:
         config = configure(tmp_path, BASE | {"ALLOWED_USER_IDS": "5, 6,5"}, users)
         assert [user.telegram_id for user in config.users] == [5, 6]
-        with pytest.raises(SystemExit, match="no users"):
+        with pytest.raises(SystemExit, match="No user authorization"):
             configure(tmp_path, BASE, users)
 
     def test_services_without_their_key_are_left_out(self, tmp_path: Path) -> None:
@@ -251,9 +257,22 @@ class TestUsers:
         with pytest.raises(SystemExit):
             read_people(person(), person(2, **fields))
 
-    def test_no_valid_entry_ends_the_start(self) -> None:
-        with pytest.raises(SystemExit, match="no valid entry"):
-            read_people(person(name=""))
+    def test_no_valid_entry_ends_the_start(self, tmp_path: Path) -> None:
+        assert read_people(person(name="")) == ()
+        with pytest.raises(SystemExit, match="no valid user"):
+            configure(tmp_path, BASE, json.dumps({"users": [person(name="")]}))
+
+    def test_nobody_inherits_a_provider_that_the_global_backend_has_no_use_for(
+        self, tmp_path: Path
+    ) -> None:
+        users = json.dumps({"users": [person(agent_backend="goose")]})
+        with pytest.raises(SystemExit, match="no llm_provider"):
+            configure(tmp_path, BASE | {"LLM_PROVIDER": "openai"}, users)
+
+    def test_the_account_for_everybody_is_nobodys_in_a_file_of_users(self, tmp_path: Path) -> None:
+        settings = BASE | {"CLAUDE_USER": "legacy", "ALLOWED_USER_IDS": "5"}
+        assert configure(tmp_path, settings).users[0].os_user is None
+        assert configure(tmp_path, settings, None).users[0].os_user == "legacy"
 
     def test_what_is_wrong_but_not_needed_is_ignored(
         self, caplog: pytest.LogCaptureFixture
@@ -272,7 +291,7 @@ class TestUsers:
         }
         with caplog.at_level(logging.WARNING):
             (user,) = read_people(person(**fields))
-        assert (user.model, user.timeout, user.context_window) == ("sonnet", None, 0)
+        assert (user.model, user.timeout, user.context_window) == ("sonnet", None, None)
         assert (user.home_workspace, user.workspace_base) == (None, None)
         assert user.allowed_workspaces == (Path("/"),)
         assert user.github_repos == ("owner/repo",)
@@ -281,18 +300,19 @@ class TestUsers:
             assert field in caplog.text
 
     def test_values_are_normalised_and_inherited(self) -> None:
-        defaults = Defaults("goose", "openai", "gpt-5.4", os_user="legacy", context_window=60000)
+        defaults = Defaults("goose", "openai", "gpt-5.4-mini")
         first, second, third, fourth = read_people(
             person("7", role="Admin", os_user=1000, agent_backend=" CODEX ", context_window=0),
-            person(2, agent_backend="claude", model="OPUS"),
+            person(2, agent_backend="claude", model=" OPUS\u00a0"),
             person(3, llm_provider="openrouter", model="Vendor/X", os_user=" "),
             person(4, llm_provider="google"),
             defaults=defaults,
         )
         assert (first.telegram_id, first.role, first.os_user) == (7, "admin", "1000")
-        assert (first.provider, first.model, first.context_window) == ("openai", "gpt-5.4", 0)
+        # not the model of everybody, though codex has it as well
+        assert (first.provider, first.model, first.context_window) == ("openai", "gpt-5.5", 0)
         assert (second.provider, second.model) == ("anthropic", "opus")
-        assert (third.model, third.os_user, third.context_window) == ("vendor/x", "legacy", 60000)
+        assert (third.model, third.os_user, third.context_window) == ("vendor/x", None, None)
         assert (fourth.provider, fourth.model) == ("google", "gemini-3-flash")
 
     @given(st.sampled_from(sorted(models.PROVIDERS)), st.data())
@@ -324,7 +344,7 @@ class TestArgv:
         settings = {"DEFAULT_MODEL": "opus", "CLAUDE_EFFORT_LEVEL": "MAX"}
         assert self.user(tmp_path, settings) == plain
         settings["CLAUDE_MAX_CONTEXT_WINDOW"] = "1000"
-        window = '{"preferences":{"maxContextWindow":50000}}'
+        window = '{"preferences": {"maxContextWindow": 50000}}'
         assert self.user(tmp_path, settings, context_window=50000) == [
             *(*plain, "--settings", window)
         ]
@@ -358,8 +378,9 @@ class Bot:
         self.etc = root / "etc"
         self.release = root / "releases" / "r1"
         binaries = root / "bin"
-        for path in (binaries, self.data / "home" / "1", self.data / "home" / "2", self.etc):
+        for path in (binaries, self.data / "home", self.etc):
             path.mkdir(parents=True)
+        (self.data / "home" / "3").write_text("no directory")
         self.release.mkdir(parents=True)
         (root / "current").symlink_to(self.release)
         values = {"python": sys.executable, "etc": str(self.etc), "user": AGENT_USER}
@@ -412,18 +433,18 @@ class Bot:
 
     def stop(self) -> int:
         assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGINT)
         try:
             return self.process.wait(timeout=60)
         finally:
             self.process.kill()
 
     def request(
-        self, path: str, method: str = "GET", secret: str | None = None
+        self, path: str, method: str = "GET", secret: str | None = None, body: bytes | None = None
     ) -> tuple[int, dict[str, Any]]:
-        headers = {} if secret is None else {"X-Kai-Webhook-Secret": secret}
+        headers = {} if secret is None else {"X-Webhook-Secret": secret}
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", method=method, headers=headers
+            f"http://127.0.0.1:{self.port}{path}", body, method=method, headers=headers
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
@@ -477,6 +498,14 @@ class TestRunningBot:
         arguments, cwd, env, given = json.loads(body["stdout"])
         assert [*TestArgv.WRAP, "claude", *arguments] == body["argv"]
         assert cwd == body["cwd"] == str(bot.data / "home" / "1")
+        assert (bot.data / "home" / "1").stat().st_mode & 0o777 == 0o755
+        assert (bot.data / "home" / "1" / ".claude" / "CLAUDE.md").read_text() == "# Identity\n"
+        assert (bot.data / "memory" / "1" / "MEMORY.md").exists()
+        assert (bot.data / "preferences" / "1" / "PREFERENCES.md").exists()
+        (history,) = (bot.data / "history" / "1").iterdir()
+        said = [json.loads(line) for line in history.read_text().splitlines()]
+        assert [entry["dir"] for entry in said] == ["user", "assistant"]
+        assert list((bot.data / ".responding").iterdir()) == []
         assert env["TMPDIR"] == str(bot.data / "tmp" / AGENT_USER)
         assert env["KAI_WEBHOOK_SECRET"] == SECRET
         assert "TELEGRAM_BOT_TOKEN" not in env
@@ -488,6 +517,14 @@ class TestRunningBot:
         arguments, _, env, _ = json.loads(body["stdout"])
         assert arguments == ["--version"]
         assert "TMPDIR" not in env
+
+    def test_what_a_user_sends_is_kept_below_their_number(self, bot: Bot) -> None:
+        status, body = bot.request("/agents/2/upload/tax.txt", "POST", SECRET, b"my tax number")
+        assert status == 200
+        path = Path(body["path"])
+        assert path.parent == bot.data / "files" / "2"
+        assert path.name.endswith("_tax.txt")
+        assert path.read_text() == "my tax number"
 
     @pytest.mark.parametrize(
         ("method", "path", "secret", "status"),
@@ -521,12 +558,32 @@ class TestRunningBot:
         with pytest.raises(ProcessLookupError):
             os.kill(int(argv[6]), 0)
 
+    def test_a_one_shot_that_is_late_is_ended_by_name_and_group(
+        self, bot: Bot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", bot.env["PATH"])
+        config = load(read_environment(bot.env))
+        late = dataclasses.replace(config.users[1], backend="codex")
+        outcome = agents.run_once(config, late, limit=0.4)
+        assert outcome is not None
+        assert (outcome.still_running, outcome.ended) == (True, True)
+        assert outcome.cwd == str(bot.data / "memory" / "extractor_cwd")
+        kept = "--preserve-env=CODEX_HOME,OPENAI_API_KEY,OPENAI_BASE_URL"
+        assert outcome.argv[:6] == ["sudo", "-H", "-u", AGENT_USER, kept, "--"]
+        assert outcome.argv[7:10] == ["exec", "--json", "--skip-git-repo-check"]
+        (kill,) = outcome.kill
+        argv = kill["argv"]
+        assert isinstance(argv, list)
+        assert argv[:6] == ["sudo", "-n", "-u", AGENT_USER, "/bin/kill", "-KILL"]
+        assert int(argv[6]) < -1
+        assert kill["returncode"] == 0
+
 
 class TestStarting:
     def test_a_refusal_has_exit_code_1_and_a_reason(self, tmp_path: Path) -> None:
         done = Bot(tmp_path, "CLAUDE_EFFORT_LEVEL=huge\n").run()
         assert done.returncode == 1
-        assert "CLAUDE_EFFORT_LEVEL is not one of" in done.stderr
+        assert "CLAUDE_EFFORT_LEVEL must be one of" in done.stderr
         assert SECRET not in done.stderr
 
     def test_crash_at_import(self, tmp_path: Path) -> None:
@@ -561,6 +618,16 @@ class TestStarting:
         finally:
             code = bot.stop()
         assert code == 0
+
+    def test_SIGTERM_ends_it_where_it_stands(self, tmp_path: Path) -> None:
+        bot = Bot(tmp_path)
+        bot.start()
+        assert bot.process is not None
+        bot.wait_until_listening()
+        assert (bot.data / "kai.db-wal").exists()
+        bot.process.terminate()
+        assert bot.process.wait(timeout=60) == -signal.SIGTERM
+        assert (bot.data / "kai.db-wal").exists()
 
     def test_version_says_that_it_is_a_stand_in(self, tmp_path: Path) -> None:
         done = subprocess.run(

@@ -222,7 +222,7 @@ def test_people_find_their_first_files(run_as: Run) -> None:
 def test_the_bot_starts_the_agent_of_a_person(
     http: Http, chosen: dict[str, Any], telegram_id: int, account: str, program: str
 ) -> None:
-    headers = {"X-Kai-Webhook-Secret": chosen["kai_install_webhook_secret"]}
+    headers = {"X-Webhook-Secret": chosen["kai_install_webhook_secret"]}
     status, outcome = http("POST", f"/agents/{telegram_id}/version", headers)
     assert status == 200
     assert outcome["returncode"] == 0, outcome

@@ -116,7 +116,7 @@ def test_without_the_secret_the_port_tells_how_the_bot_is_and_nothing_else(
     assert secrets
     assert [secret for secret in secrets if secret in body] == []
     assert ask("POST", "/agents/1001/version")[0] == 401
-    wrong = {"X-Kai-Webhook-Secret": "guessed"}
+    wrong = {"X-Webhook-Secret": "guessed"}
     assert ask("POST", "/agents/1001/version", "", wrong)[0] == 401  # type: ignore[arg-type]
 
 
