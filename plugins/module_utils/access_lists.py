@@ -9,15 +9,22 @@ the group may do. So a mode without its list would give the group more than it h
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, List, Optional
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Optional
 
 ACCESS = "system.posix_acl_access"
 DEFAULT = "system.posix_acl_default"
+# the list of a directory, and the one that everything made in it begins with (acl(5)); each as the
+# kernel keeps it, in hexadecimal digits, None where there is none
+Lists = List[Optional[str]]
+NONE: Lists = [None, None]
+# what the mode of a directory becomes with the list of ``readable_by``
+LISTED_MODE = 0o750
 _VERSION = struct.Struct("<I")
 _ENTRY = struct.Struct("<HHI")
 _NOBODY = 0xFFFFFFFF
@@ -30,6 +37,7 @@ _TAGS = {
     ("mask", False): 0x10,
     ("other", False): 0x20,
 }
+_READ, _ALL = 0o5, 0o7
 _WORDS = {tag: (kind, named) for (kind, named), tag in _TAGS.items()}
 
 
@@ -67,6 +75,47 @@ def blob_of(text: str, number_of: Callable[[str, str], Optional[int]]) -> bytes:
         if number is not None:
             found += _ENTRY.pack(tag, rights, number)
     return found
+
+
+def readable_by(uid: int) -> Lists:
+    """Return the lists with which an account reads a directory, and what will be made in it.
+
+    Its owner may do everything, its group reads as well, and nobody else sees anything.
+    """
+    entries = (
+        (_TAGS["user", False], _ALL, _NOBODY),
+        (_TAGS["user", True], _READ, uid),
+        (_TAGS["group", False], _READ, _NOBODY),
+        (_TAGS["mask", False], _READ, _NOBODY),
+        (_TAGS["other", False], 0, _NOBODY),
+    )
+    packed = (_VERSION.pack(2) + b"".join(_ENTRY.pack(*entry) for entry in entries)).hex()
+    return [packed, packed]
+
+
+def lists_of(opened: int | str) -> Lists:
+    """Return the lists of a file or directory: a descriptor or a path. Raises OSError."""
+    if not hasattr(os, "listxattr"):
+        return NONE
+    try:
+        names = os.listxattr(opened)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        # its file system has none
+        return NONE
+    return [
+        os.getxattr(opened, name).hex() if name in names else None for name in (ACCESS, DEFAULT)
+    ]
+
+
+def set_lists(opened: int | str, lists: Lists) -> None:
+    """Give a file or directory its lists, where it has others. Raises OSError."""
+    for name, value, now in zip((ACCESS, DEFAULT), lists, lists_of(opened)):
+        if value is not None and value != now:
+            os.setxattr(opened, name, bytes.fromhex(value))
+        elif value is None and now is not None:
+            os.removexattr(opened, name)
 
 
 def narrowed(mode: int, blob: bytes) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .ask_as import NoAnswer, ask_as
 
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 
 
+def concerned(directories: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the accounts that directories are kept for."""
+    return {entry["account"] for entry in directories if entry["account"]}
+
+
 def trespasses(
-    directories: Sequence[Mapping[str, str]], names: Collection[str]
+    directories: Sequence[Mapping[str, Any]], names: Collection[str]
 ) -> tuple[list[str], list[str]]:
     """Return where one of the accounts cannot work in its own directory, or can in another's.
 
@@ -45,14 +50,14 @@ def trespasses(
 
 
 def close(
-    directories: Sequence[Mapping[str, str]], settle: Callable[[], bool]
+    directories: Sequence[Mapping[str, Any]], settle: Callable[[], bool]
 ) -> tuple[list[str], list[str]]:
     """Return the trespasses that remain although every directory has its owner and mode.
 
     settle: gives them these, and returns whether one had not. Then those that somebody opens again
     and again, which no install can end, and what is not known.
     """
-    names = {entry["account"] for entry in directories}
+    names = concerned(directories)
     found, unknown = trespasses(directories, names)
     for _round in range(_ROUNDS):
         before = _changed(directories)
@@ -65,7 +70,7 @@ def close(
     return [], [*found, *unknown]
 
 
-def _changed(directories: Sequence[Mapping[str, str]]) -> list[int]:
+def _changed(directories: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return when somebody changed each directory last, which no account can forge."""
     found = []
     for entry in directories:
@@ -76,11 +81,13 @@ def _changed(directories: Sequence[Mapping[str, str]]) -> list[int]:
     return found
 
 
-def fault_of_border(directory: Mapping[str, str], name: str) -> list[str]:
+def fault_of_border(directory: Mapping[str, Any], name: str) -> list[str]:
     """Return what is wrong with what this process, as an account, can do in a directory."""
-    path, owner = directory["path"], directory["account"]
-    if name == owner:
-        may = os.access(path, os.R_OK | os.W_OK | os.X_OK)
-        return [] if may else [f"{name} cannot work in {path}, which is theirs"]
+    path, account = directory["path"], directory["account"]
+    if name == account:
+        does, mode = ("read", 0) if directory["only_reads"] else ("work in", os.W_OK)
+        may = os.access(path, os.R_OK | os.X_OK | mode)
+        return [] if may else [f"{name} cannot {does} {path}, which is theirs"]
     may = any(os.access(path, mode) for mode in (os.R_OK, os.W_OK, os.X_OK))
-    return [f"{name} can look into {path}, which belongs to {owner}"] if may else []
+    whose = f"which belongs to {account}" if account else "which is for the bot alone"
+    return [f"{name} can look into {path}, {whose}"] if may else []

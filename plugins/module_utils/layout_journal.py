@@ -10,7 +10,8 @@ happens:
   will be made as well.
 - ``{"directory": PATH}``: a directory that is made.
 - ``{"file": PATH, "sha256": DIGEST}``: a file that is made.
-- ``{"mended": PATH, "before": [UID, GID, MODE], "after": [UID, GID, MODE]}``.
+- ``{"mended": PATH, "before": [UID, GID, MODE], "after": [UID, GID, MODE]}``, and ``lists``, the
+  access lists before, where these are given as well.
 
 Read backwards it leads to what was before, over however many runs that were cut short. The record
 has the same lines, one for each thing, of every proven install.
@@ -44,21 +45,23 @@ if TYPE_CHECKING:
 _MOST_LINES = 20
 _OWNED = [ID, ID, MODE]
 _DIGEST = Text(r"[0-9a-f]{64}", "a SHA-256")
+_LIST = (Text(r"([0-9a-f]{2}){4,65536}", "an access list in hexadecimal digits"), None)
 _FORMS: dict[str, dict[str, Any]] = {
     "account": {"account": Text(r"[^\s:/]{1,256}", "an account"), "comment": str, "home": bool},
     "directory": {"directory": PATH},
     "file": {"file": PATH, "sha256": _DIGEST},
-    "mended": {"mended": PATH, "before": _OWNED, "after": _OWNED},
+    "mended": {"mended": PATH, "before": _OWNED, "after": _OWNED, "lists?": [_LIST, _LIST]},
 }
 
 
 def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return one entry for each thing: as it was first of all, and as it was made last."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for entry in entries:
+    for entry in map(dict, entries):
         thing = next(iter(entry.items()))
         if "before" in entry and thing in found:
-            entry = {**entry, "before": found[thing]["before"]}
+            earlier = found[thing]
+            entry.update({key: earlier[key] for key in ("before", "lists") if key in earlier})
         found[thing] = entry
     return list(found.values())
 

@@ -15,6 +15,7 @@ import pwd
 import stat
 from typing import TYPE_CHECKING, Any
 
+from .access_lists import LISTED_MODE, lists_of, set_lists
 from .planted import Refused, open_own_file, planted
 from .programs import run_program
 from .user_tree import change_owners
@@ -124,17 +125,21 @@ class LayoutUndo:
             if given and not self.dry:
                 # a killed run may have come no further than what lies below
                 change_owners(descriptor, entry["mended"], former, (uid, gid), self.others)
-            if now == [uid, gid, mode]:
+            lists = entry.get("lists")
+            if now == [uid, gid, mode] and lists in (None, lists_of(descriptor)):
                 return
             # an install gives owners to directories only; a file would take its content along
             if entry["before"][:2] != entry["after"][:2] and not stat.S_ISDIR(status.st_mode):
                 raise planted(entry["mended"], status, "a directory")
-            # the run may have been killed between owner and mode
-            if now not in (entry["after"], [*entry["after"][:2], mode]):
+            # the run may have been killed between owner and mode, and a list changes the mode too
+            midway = [mode] if lists is None else [mode, mode & ~0o777 | LISTED_MODE]
+            if now not in (entry["after"], *([*entry["after"][:2], each] for each in midway)):
                 self.left.append(f"{entry['mended']}: changed by somebody else since")
                 return
             if not self.dry:
                 os.fchown(descriptor, uid, gid)
+                if lists is not None:
+                    set_lists(descriptor, lists)
                 os.fchmod(descriptor, mode)
             self.changes.append(f"{entry['mended']}: {uid}:{gid} {mode:04o} again")
         finally:

@@ -207,7 +207,7 @@ def desired_state(
         "notes": notes,
         "binaries": {name: vars_of(binary) for name, binary in binaries.items()},
         "env": _env(contract, configuration, paths),
-        "users": _users(configuration),
+        "users": _users(contract, configuration, places),
         "people": [person.as_dict() for person in configuration.people],
         "missing_accounts": [
             name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
@@ -304,12 +304,17 @@ def _env(
     return dict(sorted(env.items()))
 
 
-def _users(configuration: Configuration) -> list[dict[str, Any]]:
+def _users(
+    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
     filled = []
     for user, person in zip(configuration.users, configuration.people):
         entry = dict(user)
         if person.model and (person.model_from == "default" or "model" in entry):
             entry["model"] = person.model
+        # the bot opens a home that is its own, and that no entry names, to everybody
+        if agent_account(contract, configuration, person) == configuration.host["service_user"]:
+            entry["home_workspace"] = _home_of(contract, user, places)[0]
         filled.append(entry)
     return filled
 
@@ -392,23 +397,36 @@ def _environments(
 
 def _private_directories(
     contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
-) -> list[dict[str, str]]:
-    """Return each directory of a person or an OS user, and the account that works there."""
+) -> list[dict[str, Any]]:
+    """Return each directory of a person or an OS user, and the account that it is kept for.
+
+    None is the service user alone. Nothing where all agents run as it, which sees everything.
+    """
     service_user = configuration.host["service_user"]
     shared = {entry["path"].format(**places) for entry in contract["directories"]}
-    return [
-        {"path": entry["path"], "account": entry["owner"]}
+    found = [
+        {
+            "path": entry["path"],
+            "account": entry["reader"]
+            or (entry["owner"] if entry["owner"] != service_user else None),
+            "only_reads": entry["reader"] is not None,
+        }
         for entry in _directories(contract, configuration, places)
-        if entry["path"] not in shared
-        and entry["mode"] is not None
-        and entry["owner"] not in ("root", service_user)
+        if entry["path"] not in shared and entry["mode"] is not None and entry["owner"] != "root"
     ]
+    return found if any(entry["account"] for entry in found) else []
 
 
 def _owned(entry: Mapping[str, Any], path: str, agent: str, service_user: str) -> dict[str, Any]:
-    owner = {"root": "root", "service": service_user, "agent": agent}[entry["owner"]]
-    group_of = "root" if owner == "root" else service_user
-    return {"path": path, "owner": owner, "group_of": group_of, "mode": entry["mode"]}
+    owners = {"root": "root", "service": service_user, "agent": agent, None: None}
+    owner, reader = owners[entry["owner"]], owners[entry.get("reader")]
+    return {
+        "path": path,
+        "owner": owner,
+        "group_of": "root" if owner == "root" else service_user,
+        "mode": entry["mode"],
+        "reader": None if reader == owner else reader,
+    }
 
 
 def _home_of(
@@ -429,7 +447,8 @@ def _directories(
     ]
     base = configuration.settings.get("WORKSPACE_BASE")
     if base:
-        found.append({"path": base, "owner": service_user, "group_of": service_user, "mode": None})
+        base_directory = {"owner": "service", "mode": None}
+        found.append(_owned(base_directory, base, service_user, service_user))
     for user, person in zip(configuration.users, configuration.people):
         home, managed = _home_of(contract, user, places)
         for entry in contract["user_directories"]:
@@ -455,21 +474,25 @@ def _seeds(
         for entry in contract["user_seeds"]:
             if not managed and "{home}" in entry["path"]:
                 continue
+            owner = agent_account(contract, configuration, person)
             found.append(
                 {
                     "path": entry["path"].format(
                         home=home, telegram_id=person.telegram_id, **places
                     ),
-                    "source": entry["source"],
+                    "source": entry.get("source"),
                     "fallback": entry.get("fallback"),
-                    "owner": agent_account(contract, configuration, person),
+                    "owner": service_user if entry.get("owner") == "service" else owner,
                     "group_of": service_user,
-                    "mode": "0640",
+                    "mode": entry.get("mode", "0640"),
                 }
             )
     found += [
         {
-            **_owned(entry, entry["path"].format(**places), service_user, service_user),
+            "path": entry["path"].format(**places),
+            "owner": service_user,
+            "group_of": service_user,
+            "mode": entry["mode"],
             "fallback": entry["fallback"],
             "narrow": True,
         }

@@ -46,7 +46,8 @@ PRIVATE_DIRECTORIES: dict[str, Any] = {
     "default": [],
     "options": {
         "path": {"type": "path", "required": True},
-        "account": {"type": "str", "required": True},
+        "account": {"type": "str"},
+        "only_reads": {"type": "bool", "default": False},
     },
 }
 _SIMPLE = {"str": str, "path": str, "int": int, "bool": bool}
@@ -61,9 +62,12 @@ def _form(option: Mapping[str, Any]) -> Any:
         return _SIMPLE[kind]
     if "options" not in option:
         return {str: object}
+    options = option["options"].items()
     return {
-        name if inner.get("required") else f"{name}?": _form(inner)
-        for name, inner in option["options"].items()
+        **{name: _form(inner) for name, inner in options if inner.get("required")},
+        **{
+            f"{name}?": (_form(inner), None) for name, inner in options if not inner.get("required")
+        },
     }
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import grp
 import hashlib
 import os
 import pwd
@@ -14,6 +16,7 @@ import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
+from .access_lists import NONE, lists_of, readable_by, set_lists
 from .planted import HANDLE, Refused, handle_of, open_own_file, planted
 from .problems import Problem, problem_of_error
 from .programs import run_program
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_LINKS = 40
 MADE = ("", "made")
-# the lists that setfacl writes, and that new files get (acl(5))
-ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
 # each level takes a descriptor, of which a process has 1024
 _DEEPEST = 300
 
@@ -48,27 +49,13 @@ def identity(owner: str, group_of: str | None) -> tuple[int, int]:
         ) from error
 
 
-def access_lists(opened: int | str) -> list[str]:
-    """Return those of the access lists that an open file or directory has beyond its mode.
-
-    opened: its descriptor, or what ``handle_of`` returns.
-    """
-    if not hasattr(os, "listxattr"):
-        return []
-    try:
-        names = os.listxattr(opened)
-    except OSError as error:
-        if error.errno != errno.ENOTSUP:
-            raise
-        # its file system has none
-        return []
-    return [name for name in ACCESS_LISTS if name in names]
-
-
-def remove_access_lists(opened: int | str) -> None:
-    """Take the access lists from an open file or directory."""
-    for name in access_lists(opened):
-        os.removexattr(opened, name)
+@functools.lru_cache(maxsize=None)
+def members(gid: int) -> frozenset[str]:
+    """Return the accounts that a group gives its permissions to."""
+    primary = [account.pw_name for account in pwd.getpwall() if account.pw_gid == gid]
+    with contextlib.suppress(KeyError):
+        return frozenset([*primary, *grp.getgrgid(gid).gr_mem])
+    return frozenset(primary)
 
 
 def change_owners(
@@ -282,8 +269,17 @@ class Tree:
         status = os.fstat(descriptor)
         before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
         wanted_mode = int(entry["mode"], 8)
+        reader = entry.get("reader")
+        wanted_lists = NONE
         try:
             uid, gid = identity(entry["owner"], entry["group_of"])
+            if reader:
+                reader_uid, reader_gid = identity(reader, None)
+                if members(reader_gid) <= {reader, entry["owner"]}:
+                    gid = reader_gid
+                else:
+                    # through a group of several people the others would read as well
+                    wanted_lists = readable_by(reader_uid)
         except Refused:
             # in check mode the account may be one that the same run would make
             if self.dry:
@@ -291,24 +287,29 @@ class Tree:
             raise
         after = (uid, gid, wanted_mode)
         # only root can have given one to a directory of root's
-        lists = access_lists(descriptor) if (before[0], uid) != (0, 0) else []
-        if before == after and not lists:
+        lists = lists_of(descriptor) if (before[0], uid) != (0, 0) else NONE
+        if (before, lists) == (after, wanted_lists):
             return
-        was = f"{before[0]}:{before[1]} {before[2]:04o}" + " with an access list" * bool(lists)
-        self.found.setdefault(entry["path"], (was, f"{uid}:{gid} {wanted_mode:04o}"))
-        if not self.dry:
-            if lists:
-                # the group's part of the mode was the mask of the list, which nobody gets back
-                before = (*before[:2], wanted_mode)
-                remove_access_lists(descriptor)
-            if before != after:
-                self.note(mended=place, before=before, after=after)
-            former = (before[0] or uid, before[1] or gid)
-            if former != (uid, gid):
-                # the directory itself comes last: by that a killed run is known to have more to do
-                change_owners(descriptor, entry["path"], former, (uid, gid), self.paths)
-            os.fchown(descriptor, uid, gid)
-            os.fchmod(descriptor, wanted_mode)
+        was, now = (
+            f"{owner}:{group} {mode:04o}" + " with an access list" * any(beside)
+            for (owner, group, mode), beside in ((before, lists), (after, wanted_lists))
+        )
+        self.found.setdefault(entry["path"], (was, now))
+        if self.dry:
+            return
+        if any(lists) and not reader:
+            # the group's part of the mode was the mask of the list, which nobody gets back
+            before = (*before[:2], wanted_mode)
+        if reader or before != after:
+            more = {"lists": lists} if reader else {}
+            self.note(mended=place, before=before, after=after, **more)
+        former = (before[0] or uid, before[1] or gid)
+        if former != (uid, gid):
+            # the directory itself comes last: by that a killed run is known to have more to do
+            change_owners(descriptor, entry["path"], former, (uid, gid), self.paths)
+        os.fchown(descriptor, uid, gid)
+        set_lists(descriptor, wanted_lists)
+        os.fchmod(descriptor, wanted_mode)
 
     def seed(self, entry: dict[str, Any]) -> None:
         """Make one first file where there is none."""
@@ -347,12 +348,12 @@ class Tree:
         try:
             before = stat.S_IMODE(status.st_mode)
             after = before & int(entry["mode"], 8)
-            lists = access_lists(handle_of(descriptor))
+            lists = any(lists_of(handle_of(descriptor)))
             if before != after or lists:
-                was = f"{before:04o}" + " with an access list" * bool(lists)
+                was = f"{before:04o}" + " with an access list" * lists
                 self.found[entry["path"]] = (was, f"{after:04o}")
                 if not self.dry:
-                    remove_access_lists(handle_of(descriptor))
+                    set_lists(handle_of(descriptor), NONE)
                     owner = (status.st_uid, status.st_gid)
                     place = os.path.join(base, name)
                     if before != after and not lists:

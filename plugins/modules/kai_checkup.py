@@ -60,7 +60,7 @@ options:
         description: A path; when nothing is there the command is left out.
         type: str
   private_directories:
-    description: Directories in which one account writes, and of which the others see nothing.
+    description: Directories of which no account sees anything but the one that each is kept for.
     type: list
     elements: dict
     default: []
@@ -70,9 +70,12 @@ options:
         type: path
         required: true
       account:
-        description: The account that works there.
+        description: The account that it is kept for; none for the service user alone.
         type: str
-        required: true
+      only_reads:
+        description: Whether that account reads there and does not write.
+        type: bool
+        default: false
   visudo:
     description: Where visudo is. Without it the policy is not judged.
     type: str
@@ -129,13 +132,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.borders import trespasses
+from ..module_utils.borders import concerned, trespasses
 from ..module_utils.bot_account import BotAccount
 from ..module_utils.bot_service import deployed_env, journal_of, unit_state
 from ..module_utils.bounded_program import run_bounded
 from ..module_utils.masking import masked
 from ..module_utils.printable import printable
 from ..module_utils.problems import problem_of_error
+from ..module_utils.proof_arguments import PRIVATE_DIRECTORIES
 from ..module_utils.root_files import Refused
 
 LOG_LINES = 200
@@ -200,7 +204,7 @@ class Checkup:
     def trespasses(self) -> list[str]:
         """Return where an account cannot work in its own directory, or can in that of another."""
         directories = self.parameters["private_directories"]
-        found, unknown = trespasses(directories, {entry["account"] for entry in directories})
+        found, unknown = trespasses(directories, concerned(directories))
         return [*found, *unknown]
 
     def policy(self) -> str:
@@ -252,15 +256,7 @@ def main() -> None:
                     "only_if_exists": {"type": "str"},
                 },
             },
-            "private_directories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "account": {"type": "str", "required": True},
-                },
-            },
+            "private_directories": PRIVATE_DIRECTORIES,
             "visudo": {"type": "str"},
         },
         supports_check_mode=True,

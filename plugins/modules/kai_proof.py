@@ -162,7 +162,7 @@ options:
     elements: str
     default: []
   private_directories:
-    description: Directories in which one account writes, and of which the others see nothing.
+    description: Directories of which no account sees anything but the one that each is kept for.
     type: list
     elements: dict
     default: []
@@ -172,9 +172,12 @@ options:
         type: path
         required: true
       account:
-        description: The account that works there.
+        description: The account that it is kept for; none for the service user alone.
         type: str
-        required: true
+      only_reads:
+        description: Whether that account reads there and does not write.
+        type: bool
+        default: false
 attributes:
   check_mode:
     support: full
@@ -241,7 +244,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.borders import trespasses
+from ..module_utils.access_lists import lists_of
+from ..module_utils.borders import concerned, trespasses
 from ..module_utils.bot_account import BotAccount
 from ..module_utils.bot_service import deployed_env, deployed_port, health, journal_of, unit_state
 from ..module_utils.earlier_proofs import (
@@ -369,8 +373,10 @@ class Remembered:
     def digest_of_borders(self) -> str:
         """Return the digest of all that keeps accounts out of each other's directories."""
         borders = self.parameters["private_directories"]
-        names = sorted({entry["account"] for entry in borders})
-        places = [[entry, facts_of_directory(entry["path"])] for entry in borders]
+        names = sorted(concerned(borders))
+        places = [
+            [entry, facts_of_directory(entry["path"]), lists_of(entry["path"])] for entry in borders
+        ]
         return digest_of(places, [facts_of_account(name) for name in names])
 
     def agents(self) -> list[dict[str, Any]]:
@@ -392,7 +398,7 @@ class Remembered:
         known = self.borders in self.earlier.times and not self.parameters["anew"]
         if known:
             return {agent["account"] for agent in started}
-        return {entry["account"] for entry in self.parameters["private_directories"]}
+        return concerned(self.parameters["private_directories"])
 
     def keep(self, proven: list[str], closed: bool) -> None:
         """Remember what was proven; closed: whether the directories are."""
@@ -436,7 +442,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     # an agent writes into the home of its account, which a bot that is not well is no reason for
     agents = parameters["agents"] if pid is not None else []
     borders = parameters["private_directories"]
-    accounts = {entry["account"] for entry in borders}
+    accounts = concerned(borders)
     before = None
     if commands or agents:
         bot = BotAccount(parameters, env)

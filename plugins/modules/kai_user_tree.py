@@ -64,6 +64,12 @@ options:
       mode:
         description: Octal mode. Without it an existing directory is left as it is.
         type: str
+      reader:
+        description:
+          - An account that reads in it besides the owner, whatever the owner puts there later.
+          - Its primary group owns the directory when that has no other members; otherwise an access
+            list lets it in, and the file system has to know these.
+        type: str
   seeds:
     description: Files that are made where they do not exist.
     type: list
@@ -97,7 +103,7 @@ options:
         default: false
   private_directories:
     description:
-      - Directories in which one account writes, and of which the others see nothing. What an
+      - Directories of which no account sees anything but the one that each is kept for. What an
         account opens again is closed again a few times, and then noted; what is open although
         every owner and mode is right is refused.
     type: list
@@ -109,9 +115,12 @@ options:
         type: path
         required: true
       account:
-        description: The account that works there.
+        description: The account that it is kept for; none for the service user alone.
         type: str
-        required: true
+      only_reads:
+        description: Whether that account reads there and does not write.
+        type: bool
+        default: false
   release:
     description: The release that seeds are taken from; without it no seeds are made.
     type: path
@@ -176,6 +185,7 @@ from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.layout_journal import LayoutJournal
 from ..module_utils.layout_undo import LayoutUndo
 from ..module_utils.problems import Problem, problem_of_error
+from ..module_utils.proof_arguments import PRIVATE_DIRECTORIES
 from ..module_utils.root_files import Refused as NotRoots
 from ..module_utils.root_places import refuse_places
 from ..module_utils.user_tree import Tree, problem_of
@@ -253,7 +263,7 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "default": [],
-                "options": {**owner, "mode": {"type": "str"}},
+                "options": {**owner, "mode": {"type": "str"}, "reader": {"type": "str"}},
             },
             "seeds": {
                 "type": "list",
@@ -267,15 +277,7 @@ def main() -> None:
                     "narrow": {"type": "bool", "default": False},
                 },
             },
-            "private_directories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "account": {"type": "str", "required": True},
-                },
-            },
+            "private_directories": PRIVATE_DIRECTORIES,
             "release": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
             "journal": {"type": "path"},

@@ -740,15 +740,22 @@ def test_directories() -> None:
         "{data_dir}/tmp": "service",
     }
     assert kais.items() <= owners.items()
-    assert set(owners) - set(kais) == {"{install_dir}/releases"}
+    # what the bot makes at run time, and would open to everybody
+    made = {"{data_dir}/memory/qdrant", "{data_dir}/.responding"}
+    assert set(owners) - set(kais) == {"{install_dir}/releases", *made}
 
 
 def test_directories_of_a_person() -> None:
-    assert {entry["path"]: entry["owner"] for entry in CONTRACT["user_directories"]} == {
-        "{data_dir}/memory/{telegram_id}": "agent",
-        "{data_dir}/preferences/{telegram_id}": "agent",
-        "{home}": "agent",
-        "{home}/.claude": "agent",
+    assert {
+        entry["path"]: (entry["owner"], entry.get("reader"))
+        for entry in CONTRACT["user_directories"]
+    } == {
+        "{data_dir}/history/{telegram_id}": ("service", "agent"),
+        "{data_dir}/files/{telegram_id}": ("service", "agent"),
+        "{data_dir}/memory/{telegram_id}": ("agent", None),
+        "{data_dir}/preferences/{telegram_id}": ("agent", None),
+        "{home}": ("agent", None),
+        "{home}/.claude": ("agent", None),
     }
     assert CONTRACT["os_user_directories"] == [
         {"path": "{data_dir}/tmp/{os_user}", "owner": "agent", "mode": "0700"}
@@ -765,9 +772,10 @@ def test_no_directory_is_more_open_than_kais() -> None:
 # Kai 1.x installer facts, section 4, steps 6 and 8
 def test_files_that_a_person_starts_with() -> None:
     assert {
-        entry["path"]: (entry["source"], entry.get("fallback", "").strip())
+        entry["path"]: (entry.get("source"), entry.get("fallback", "").strip())
         for entry in [*CONTRACT["user_seeds"], *CONTRACT["backend_seeds"]["goose"]]
     } == {
+        "{data_dir}/files/{telegram_id}/.keep": (None, ""),
         "{data_dir}/memory/{telegram_id}/MEMORY.md": ("templates/.claude/MEMORY.md", "# Memory"),
         "{data_dir}/preferences/{telegram_id}/PREFERENCES.md": (
             "templates/.claude/PREFERENCES.md",

@@ -83,6 +83,8 @@ def entries(contract: Contract) -> list[dict[str, str]]:
             owner = {"root": "root", "service": "kai", "agent": "alice"}[entry["owner"]]
             group = "root" if owner == "root" else "kai"
             found.append({"path": path, "owner": owner, "group_of": group, "mode": entry["mode"]})
+            if "reader" in entry:
+                found[-1]["reader"] = "alice"
     return [entry for entry in found if entry["path"].startswith("/var/lib/kai/")]
 
 

@@ -1,10 +1,16 @@
 """What tests with a real Kai share; without one they are all skipped, with a sentence."""
 
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.real.lab import Lab, prepare
 from tests.real.source import NONE_GIVEN, Source, given_source
+from tests.testbed import machines
 
 COUNTS = pytest.StashKey[list[str]]()
 
@@ -33,3 +39,23 @@ def real_kai(tmp_path_factory: pytest.TempPathFactory) -> Source:
     if source is None:
         pytest.skip(NONE_GIVEN)
     return source
+
+
+@pytest.fixture(scope="session")
+def lab(real_kai: Source) -> Iterator[Lab]:
+    """The real Kai, installed on a machine and running, with users who can talk to it.
+
+    KAI_REAL_MACHINE names a machine of the test bed that is up, and stays up.
+    """
+    kept = os.environ.get("KAI_REAL_MACHINE")
+    # ssh's socket below this home has to have a short path
+    with contextlib.ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="desk-")))
+        machine = machines.find(kept) if kept else None
+        if machine is None:
+            machine = stack.enter_context(machines.running(f"real-{os.getpid()}"))
+        prepare(machine)
+        found = Lab(machine, directory, real_kai)
+        found.install()
+        found.log_in()
+        yield found

@@ -249,7 +249,8 @@ def test_the_model_is_filled_in_where_the_inherited_one_does_not_fit(contract: C
     assert desired["users"] == [
         {**ADA, "model": "gpt-5.5"},
         {**BEN, "model": "opus"},
-        {**CEM, "shoe": 44},
+        # the bot opens to everybody what it takes for a home of its own
+        {**CEM, "shoe": 44, "home_workspace": "/var/lib/kai/home/3"},
     ]
     assert [person["model"] for person in desired["people"]] == ["gpt-5.5", "opus", "haiku"]
 
@@ -285,6 +286,13 @@ def test_directories(contract: Contract) -> None:
             f"/data/kai/{name}": ("kai", "kai", "0711")
             for name in ("files", "history", "memory", "preferences", "home", "tmp")
         },
+        "/data/kai/memory/qdrant": ("kai", "kai", "0700"),
+        "/data/kai/.responding": ("kai", "kai", "0700"),
+        **{
+            f"/data/kai/{kind}/{number}": ("kai", "kai", "2750")
+            for kind in ("history", "files")
+            for number in (1, 2, 3)
+        },
         "/srv/work": ("kai", "kai", None),
         # a home outside the data directory is the person's own business
         "/data/kai/memory/1": ("alice", "kai", "2750"),
@@ -300,6 +308,14 @@ def test_directories(contract: Contract) -> None:
         "/data/kai/tmp/alice": ("alice", "kai", "0700"),
         "/data/kai/tmp/bob": ("bob", "kai", "0700"),
     }
+    # what the bot keeps for a person, their agents read; who has no account is the bot
+    assert {
+        entry["path"]: entry["reader"] for entry in desired["directories"] if entry["reader"]
+    } == {
+        f"/data/kai/{kind}/{number}": account
+        for kind in ("history", "files")
+        for number, account in ((1, "alice"), (2, "bob"))
+    }
     paths = [entry["path"] for entry in desired["directories"]]
     for index, path in enumerate(paths):
         assert not any(other.startswith(path + "/") for other in paths[:index])
@@ -307,14 +323,20 @@ def test_directories(contract: Contract) -> None:
 
 def test_first_files(contract: Contract) -> None:
     seeds = plan(contract, {**ADA, "home_workspace": "/srv/ada"}, DIA)["seeds"]
-    assert [seed["path"] for seed in seeds if seed.get("narrow")] == ["/var/lib/kai/kai.db"]
+    assert [seed["path"] for seed in seeds if seed.get("narrow")] == [
+        "/var/lib/kai/kai.db",
+        "/var/lib/kai/memory/mem0_history.db",
+    ]
     assert [(seed["path"], seed["owner"], seed["mode"]) for seed in seeds] == [
+        ("/var/lib/kai/files/1/.keep", "kai", "0644"),
         ("/var/lib/kai/memory/1/MEMORY.md", "alice", "0640"),
         ("/var/lib/kai/preferences/1/PREFERENCES.md", "alice", "0640"),
+        ("/var/lib/kai/files/4/.keep", "kai", "0644"),
         ("/var/lib/kai/memory/4/MEMORY.md", "kai", "0640"),
         ("/var/lib/kai/preferences/4/PREFERENCES.md", "kai", "0640"),
         ("/var/lib/kai/home/4/.claude/CLAUDE.md", "kai", "0640"),
         ("/var/lib/kai/kai.db", "kai", "0600"),
+        ("/var/lib/kai/memory/mem0_history.db", "kai", "0600"),
         ("/home/kai/.config/goose/config.yaml", "kai", "0644"),
     ]
 
@@ -374,14 +396,16 @@ def test_proofs_are_the_commands_of_the_bot(contract: Contract, tmp_path: Path) 
     assert "w" not in json.dumps(desired["agent_proofs"]).split('"')
 
 
-def test_private_directories_are_those_of_people_whose_agents_are_not_the_bot(
-    contract: Contract,
-) -> None:
+def test_private_directories_are_those_of_everybody(contract: Contract) -> None:
     private = plan(contract, ADA, BEN, CEM, DIA)["private_directories"]
-    assert {entry["account"] for entry in private} == {"alice", "bob", "carol"}
-    assert {"path": "/var/lib/kai/tmp/carol", "account": "carol"} in private
+    assert {entry["account"] for entry in private} == {"alice", "bob", "carol", None}
+    mine = {"path": "/var/lib/kai/tmp/carol", "account": "carol", "only_reads": False}
+    kept = {"path": "/var/lib/kai/history/1", "account": "alice", "only_reads": True}
     # goose runs as the service user, which owns Dia's home
-    assert all("/home/4" not in entry["path"] for entry in private)
+    dias = {"path": "/var/lib/kai/home/4", "account": None, "only_reads": False}
+    assert all(entry in private for entry in (mine, kept, dias))
+    # whose agents all are the bot, nothing can be kept from each other
+    assert plan(contract, CEM, user(5, "Eli"))["private_directories"] == []
 
 
 @pytest.mark.parametrize(

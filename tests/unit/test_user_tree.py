@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from kai_ansible.rules import user_tree
+from kai_ansible.rules.access_lists import ACCESS, DEFAULT, NONE, lists_of, readable_by
 from kai_ansible.rules.layout_journal import LayoutJournal
 from kai_ansible.rules.layout_undo import LayoutUndo
-from kai_ansible.rules.user_tree import ACCESS_LISTS, Tree, access_lists
+from kai_ansible.rules.user_tree import Tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives owners")
 
@@ -45,8 +46,8 @@ def home(tmp_path: Path) -> Path:
     os.chown(path, ALICE, KAI)
     path.chmod(0o2750)
     try:
-        os.setxattr(path, ACCESS_LISTS[0], ACL)
-        os.removexattr(path, ACCESS_LISTS[0])
+        os.setxattr(path, ACCESS, ACL)
+        os.removexattr(path, ACCESS)
     except OSError:
         pytest.skip("this file system has no access lists")
     path.chmod(0o2750)
@@ -57,21 +58,13 @@ def entry(path: Path, owner: str = "alice") -> dict[str, Any]:
     return {"path": str(path), "owner": owner, "group_of": "kai", "mode": "2750"}
 
 
-def lists_of(path: Path) -> list[str]:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return access_lists(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def lay_out(*entries: dict[str, Any], journal: LayoutJournal | None = None) -> Tree:
     tree = Tree(None, dry=False, journal=journal)
     assert tree.bring_about(list(entries), []) == []
     return tree
 
 
-@pytest.mark.parametrize("name", ACCESS_LISTS)
+@pytest.mark.parametrize("name", [ACCESS, DEFAULT])
 def test_an_access_list_is_seen_and_taken_away(home: Path, name: str) -> None:
     os.setxattr(home, name, ACL)
     look = Tree(None, dry=True)
@@ -79,23 +72,74 @@ def test_an_access_list_is_seen_and_taken_away(home: Path, name: str) -> None:
     [(before, after)] = look.found.values()
     assert before.endswith(" with an access list")
     assert after == f"{ALICE}:{KAI} 2750"
-    assert lists_of(home) == [name]
+    assert name in os.listxattr(home)
 
     assert lay_out(entry(home)).changes == [f"{home}: {before} -> {after}"]
-    assert lists_of(home) == []
+    assert lists_of(str(home)) == NONE
     assert stat.S_IMODE(home.stat().st_mode) == 0o2750
     assert lay_out(entry(home)).changes == []
 
 
 def test_a_new_directory_inherits_none(home: Path) -> None:
-    os.setxattr(home, ACCESS_LISTS[1], ACL)
+    os.setxattr(home, DEFAULT, ACL)
     lay_out(entry(home / "new"))
-    assert lists_of(home / "new") == []
+    assert lists_of(str(home / "new")) == NONE
     assert stat.S_IMODE((home / "new").stat().st_mode) == 0o2750
 
 
+def kept_for(path: Path, reader: str) -> dict[str, Any]:
+    return {**entry(path, "kai"), "reader": reader}
+
+
+def test_a_reader_alone_in_a_group_reads_through_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_tree, "members", lambda gid: frozenset({"bob"} if gid == BOB else ()))
+    written = home / "written"
+    written.touch()
+    os.chown(written, ALICE, KAI)
+    lay_out(kept_for(home, "bob"))
+    assert (home.stat().st_uid, home.stat().st_gid) == (KAI, BOB)
+    assert lists_of(str(home)) == NONE
+    # what was there before goes along
+    assert (written.stat().st_uid, written.stat().st_gid) == (KAI, BOB)
+    assert lay_out(kept_for(home, "bob")).changes == []
+
+
+def test_a_reader_in_a_shared_group_gets_a_list_and_an_undo_takes_it_back(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_tree, "members", lambda gid: frozenset({"alice", "bob"}))
+    before = home.stat()
+    journal = LayoutJournal(str(tmp_path / "installs"))
+    lay_out(kept_for(home, "alice"), journal=journal)
+    lay_out(kept_for(home, "bob"), journal=journal)
+    assert lists_of(str(home)) == readable_by(BOB)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o2750
+    (home / "later").mkdir()
+    assert lists_of(str(home / "later")) == readable_by(BOB)
+    assert lay_out(kept_for(home, "bob")).changes == []
+
+    (home / "later").rmdir()
+    LayoutUndo(journal, dry=False).run()
+    assert lists_of(str(home)) == NONE
+    now = home.stat()
+    assert (now.st_uid, now.st_gid, now.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+
+
+def test_the_list_of_an_earlier_reader_comes_back(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_tree, "members", lambda gid: frozenset({"alice", "bob"}))
+    lay_out(kept_for(home, "alice"))
+    journal = LayoutJournal(str(tmp_path / "installs"))
+    lay_out(kept_for(home, "bob"), journal=journal)
+    LayoutUndo(journal, dry=False).run()
+    assert lists_of(str(home)) == readable_by(ALICE)
+
+
 def test_one_of_roots_own_is_the_operators(tmp_path: Path) -> None:
-    os.setxattr(tmp_path, ACCESS_LISTS[0], ACL)
+    os.setxattr(tmp_path, ACCESS, ACL)
     mode = f"{stat.S_IMODE(tmp_path.stat().st_mode):04o}"
     tree = Tree(None, dry=False)
     descriptor = os.open(tmp_path, os.O_RDONLY)
@@ -107,12 +151,12 @@ def test_one_of_roots_own_is_the_operators(tmp_path: Path) -> None:
     finally:
         os.close(descriptor)
     assert tree.changes == []
-    assert lists_of(tmp_path) == [ACCESS_LISTS[0]]
+    assert lists_of(str(tmp_path)) == [ACL.hex(), None]
 
 
 def test_what_is_taken_back_is_not_wider_than_it_was(home: Path, tmp_path: Path) -> None:
     # the group's part of the mode is the mask of the list now, which lets the group write nowhere
-    os.setxattr(home, ACCESS_LISTS[0], ACL)
+    os.setxattr(home, ACCESS, ACL)
     assert stat.S_IMODE(home.stat().st_mode) == 0o2770
     journal = LayoutJournal(str(tmp_path / "installs"))
     lay_out(entry(home), journal=journal)
@@ -125,7 +169,7 @@ def test_a_file_of_the_service_loses_its_access_list_though_it_holds_a_lease(hom
     database.write_text("rows")
     os.chown(database, KAI, KAI)
     database.chmod(0o600)
-    os.setxattr(database, ACCESS_LISTS[0], ACL)
+    os.setxattr(database, ACCESS, ACL)
     seed = {**entry(database, "kai"), "mode": "0600", "fallback": "", "narrow": True}
     script = (
         "import fcntl, signal, sys; file = open(sys.argv[1], 'r+');"
@@ -142,7 +186,7 @@ def test_a_file_of_the_service_loses_its_access_list_though_it_holds_a_lease(hom
     finally:
         holder.kill()
         holder.communicate()
-    assert lists_of(database) == []
+    assert lists_of(str(database)) == NONE
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
 
 

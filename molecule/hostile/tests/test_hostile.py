@@ -23,6 +23,14 @@ connection.request(*json.loads(sys.argv[1]))
 answer = connection.getresponse()
 print(json.dumps([answer.status, answer.read().decode()]))
 """
+SAY = """
+import sys, urllib.request
+path, secret = sys.argv[1:]
+request = urllib.request.Request(
+    f"http://127.0.0.1:8080{path}", b"my tax number", {"X-Webhook-Secret": secret}
+)
+print(urllib.request.urlopen(request, timeout=60).status)
+"""
 ATTACH = """
 import ctypes, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -118,6 +126,30 @@ def test_without_the_secret_the_port_tells_how_the_bot_is_and_nothing_else(
     assert ask("POST", "/agents/1001/version")[0] == 401
     wrong = {"X-Webhook-Secret": "guessed"}
     assert ask("POST", "/agents/1001/version", "", wrong)[0] == 401  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def kept(host: Host) -> dict[int, str]:
+    """Let every user say and send something; return the account of each."""
+    env = host.file("/etc/kai/env").content_string
+    secret = next(line for line in env.splitlines() if line.startswith("WEBHOOK_SECRET="))
+    secret = secret.split("=", 1)[1].strip('"')
+    users = dict(zip((1001, 1002), AGENTS, strict=True))
+    for user in users:
+        for path in (f"/agents/{user}/version", f"/agents/{user}/upload/tax"):
+            assert host.check_output("python3 -c %s %s %s", SAY, path, secret) == "200"
+    return users
+
+
+@pytest.mark.parametrize("account", PEOPLE)
+def test_people_see_nothing_of_what_the_bot_keeps_for_others(
+    run_as: Run, kept: dict[int, str], account: str
+) -> None:
+    for user, owner in kept.items():
+        for place in (f"/var/lib/kai/{kind}/{user}" for kind in ("history", "files")):
+            code, said = run_as(account, "grep", "-r", "", place)
+            assert (code == 0) == (account == owner), (place, said)
+            assert account == owner or "Permission denied" in said
 
 
 @pytest.mark.parametrize("account", AGENTS)

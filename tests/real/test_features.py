@@ -1,0 +1,37 @@
+"""Voice, speech and workspaces, as far as they go without models."""
+
+from tests.real.lab import ADA, BOB, DATA, Lab
+
+BASE = "/srv/work"
+
+
+def test_voice_and_speech_work_up_to_the_missing_model(lab: Lab) -> None:
+    lab.set(kai_install_voice_enabled=True, kai_install_tts_enabled=True)
+    lab.install()
+    since = lab.mark()
+    lab.telegram("voice", str(BOB))
+    assert "missing" in lab.said(BOB, "dependencies are missing", since)
+    lab.say(BOB, "/voice on", "(?i)voice")
+    # without a model for the voice it is written
+    lab.turn(BOB, "say it")
+    assert "Piper model not found" in lab.log()
+    lab.say(BOB, "/voice off", "(?i)voice")
+    lab.set(kai_install_voice_enabled=None, kai_install_tts_enabled=None)
+    lab.install()
+
+
+def test_a_user_works_in_a_workspace_of_their_own_making(lab: Lab) -> None:
+    lab.set(kai_install_workspace_base=BASE)
+    lab.install()
+    for user, account in ((ADA, "alice"), (BOB, "bob")):
+        lab.say(user, f"/workspace new project-{account}", "(?i)project|workspace")
+        place = f"{BASE}/project-{account}"
+        assert lab.facts(user)["cwd"] == place
+        code, said = lab.shell(user, "echo mine > note && git add note && git status --short")
+        assert (code, said.strip()) == (0, "A  note"), said
+        lab.say(user, "/workspace home", "(?i)home|workspace")
+        assert lab.facts(user)["cwd"] == f"{DATA}/home/{user}"
+    code, _ = lab.shell(BOB, f"cat {BASE}/project-alice/note")
+    assert code != 0
+    lab.set(kai_install_workspace_base=None)
+    lab.install()
