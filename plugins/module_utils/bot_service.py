@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 import socket
 import subprocess
@@ -63,6 +64,14 @@ def is_active(state: dict[str, str]) -> bool:
 def is_enabled(state: dict[str, str]) -> bool:
     """Return whether a unit starts at boot."""
     return state.get("UnitFileState") == "enabled"
+
+
+def turns_in(directory: str) -> int:
+    """Return how many users are being answered, or were when the bot ended."""
+    try:
+        return len(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def systemctl(*arguments: str) -> None:

@@ -31,7 +31,7 @@ from .obstacles import (
 )
 from .people import os_users
 from .problems import Problem
-from .proofs import agent_proofs, file_proofs
+from .proofs import agent_proofs, file_proofs, kill_proofs
 from .sudoers import kill_arguments
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def probe_request(
             contract["record"]["path"],
         ],
         "release": release,
+        "turns": contract["service"]["turns"].format(data_dir=host["data_dir"]),
         "port": configuration.settings.get("WEBHOOK_PORT"),
         "programs": [
             name
@@ -191,6 +192,8 @@ def desired_state(
     search_path = _search_path(contract, platform, places, paths)
     places["search_path"] = ":".join(search_path)
     notes += missing_programs(contract, configuration, probe)
+    sudo = _sudo(contract, configuration, probe, paths)
+    kill = probe["tools"].get("kill", "")
     needed = logins(contract, configuration, paths, probe["logins"])
     problems += _lost_keys(contract, configuration, probe)
     problems += lost_rules(contract, configuration, probe)
@@ -212,7 +215,7 @@ def desired_state(
         "missing_accounts": [
             name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
         ],
-        "sudo": _sudo(contract, configuration, probe, paths),
+        "sudo": sudo,
         "unit": {
             **platform["unit"],
             "environment": {
@@ -222,7 +225,7 @@ def desired_state(
         },
         "directories": _directories(contract, configuration, places),
         "seeds": _seeds(contract, configuration, places),
-        "proofs": file_proofs(contract),
+        "proofs": [*file_proofs(contract), *kill_proofs(sudo["kill_accounts"], kill)],
         "agent_proofs": agent_proofs(
             *(contract, configuration, paths),
             {
@@ -230,7 +233,7 @@ def desired_state(
                 for user in configuration.users
             },
             places,
-            probe["tools"].get("kill", ""),
+            kill,
         ),
         "private_directories": _private_directories(contract, configuration, places),
         "logins": [login.as_dict() for login in needed],
@@ -379,13 +382,17 @@ def _environments(
     for backend, path in paths.items():
         entry = contract["backends"][backend]
         mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
+        chat = entry["spawn"]["chat"]
         calls: dict[str, tuple[list[str], list[str]]] = {
-            "login": ([], entry["login"].get(mode, {}).get("env_keep", []))
+            "login": ([], entry["login"].get(mode, {}).get("env_keep", [])),
+            "chat": ([], chat.get("env_keep", [])),
         }
         for purpose, spawn in entry["spawn"].items():
             if purpose != "chat":
                 fixed = itertools.takewhile(lambda word: "{" not in word, spawn["arguments"])
-                calls[purpose] = (list(fixed), spawn["preserve_env"])
+                # what a conversation is given passes in every call
+                more = [key for key in spawn["preserve_env"] if key not in chat["preserve_env"]]
+                calls[purpose] = (list(fixed), more)
         for purpose, (arguments, keys) in calls.items():
             if keys:
                 call = {"command": path, "arguments": " ".join(arguments), "env_keep": keys}

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from .binaries import agent_account
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .configuration import Configuration
     from .people import Person
+
+# no process of Linux has so high a number
+NO_GROUP = "-4194305"
 
 
 def file_proofs(contract: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -28,6 +31,21 @@ def file_proofs(contract: Mapping[str, Any]) -> list[dict[str, Any]]:
             "only_if_exists": entry["path"],
         }
         for entry in contract["protected_files"].values()
+    ]
+
+
+def kill_proofs(accounts: Sequence[str], kill: str) -> list[dict[str, Any]]:
+    """Return how sudo is asked whether the bot may end a late one-shot of each account.
+
+    kill: what the rule for ending agents names. A conversation is started and ended itself, by
+    ``agent_proofs``.
+    """
+    return [
+        {
+            "what": f"the bot may end all processes of a one-shot as {account}",
+            "argv": ["sudo", "-n", "-l", "-u", account, "--", kill, "-KILL", NO_GROUP],
+        }
+        for account in accounts
     ]
 
 
@@ -59,12 +77,13 @@ def agent_proofs(
         preserved = "--preserve-env=" + ",".join(chat["preserve_env"])
         wrap = ["sudo", "-H", "-u", account, preserved, "--"] if wrapped else []
         greeting = chat.get("greeting", {})
+        names = chat.get("model_names", {}).get(person.provider, {})
         found[pair] = {
             "what": f"the bot starts {person.backend} as {account}, and ends it",
             "argv": [*wrap, *_command(contract, person.backend, paths[person.backend], words)],
             "directory": homes[person.telegram_id],
             "sets": {
-                name: _filled(value, words)
+                name: _filled(value, {**words, "model": names.get(person.model, person.model)})
                 for name, value in chat["sets"].items()
                 if wrapped or "{os_user}" not in value
             },

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ _INCLUDE = re.compile(
 )
 _COMMENT = re.compile(r"#(?!include|\d)")
 _DEEPEST_INCLUDE = 128
+# how many digits numbers have: Linux has no process above 4194304, and group 1 is everybody's
+_DIGITS = {"signal": (1, 2), "process": (1, 7), "group": (2, 7)}
 _VERSION = re.compile(r"Sudo version (\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -46,14 +49,29 @@ def sudoers_command(path: str) -> str:
 
 
 def kill_arguments(known: Mapping[str, Any], said: str) -> list[str]:
-    """Return the arguments of kill that rules allow, as narrow as this sudo can express.
+    """Return the arguments of kill that rules allow: each form of the bot's, and nothing else.
 
-    known: ``sudoers.kill_arguments`` of the contract. said: what ``sudo -V`` says.
+    known: ``sudoers.kill_arguments`` of the contract. said: what ``sudo -V`` says. Before 1.9.10
+    sudo has only patterns, and a * lets in more words: each number of digits is a rule there.
     """
     since = tuple(int(part) for part in known["regular_expressions_since"].split("."))
     if (sudo_version(said) or (0, 0, 0)) >= since:
-        return [known["regular_expression"]]
-    return list(known["patterns"])
+        words = {
+            name: "[1-9]" + "[0-9]" * (least - 1) + ("[0-9]?" if most - least == 1 else "[0-9]*")
+            for name, (least, most) in _DIGITS.items()
+        }
+        return [f"^{form.format(**words)}$" for form in known["forms"]]
+    patterns = {
+        name: ["[1-9]" + "[0-9]" * more for more in range(least - 1, most)]
+        for name, (least, most) in _DIGITS.items()
+    }
+    return [
+        form.format(**dict(zip(patterns, words)))
+        for form in known["forms"]
+        for words in itertools.product(
+            *(found if f"{{{name}}}" in form else [""] for name, found in patterns.items())
+        )
+    ]
 
 
 def secure_path(directories: Iterable[str]) -> str:

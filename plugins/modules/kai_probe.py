@@ -103,6 +103,9 @@ options:
   ended_run:
     description: A run that holds the lock and has ended. The action plugin tells that as well.
     type: dict
+  turns:
+    description: The directory in which the bot has a file for each user whom it is answering.
+    type: path
   env_file:
     description: The bot's environment file.
     type: path
@@ -367,7 +370,8 @@ probe:
           instead, and what keeps this run from going on.
       type: dict
     service:
-      description: Whether the unit is active and enabled.
+      description: Whether the unit is active and enabled, its process, and how many users are being
+        answered.
       type: dict
     damaged:
       description: Each record of the installs that is not whole. In problem what is wrong, in
@@ -419,7 +423,7 @@ from ..module_utils.ask_as import (
     fault_of_entry,
     fault_of_program,
 )
-from ..module_utils.bot_service import deployed_port
+from ..module_utils.bot_service import deployed_port, turns_in
 from ..module_utils.bounded_program import Started, run_bounded
 from ..module_utils.built_release import ENVIRONMENT, find_uv, python_of
 from ..module_utils.documents import encodable, legible
@@ -644,7 +648,10 @@ class Host:
             "release": release,
             "places": [problem.as_dict() for problem in self.places],
             "live_python": self.live_python(release),
-            "service": {name: service[name] for name in ("active", "enabled", "pid")},
+            "service": {
+                **{name: service[name] for name in ("active", "enabled", "pid")},
+                "turns": self.turns() if service["active"] else 0,
+            },
             "manager_version": service["version"],
             "port": self.port(service, env_values, release["live"]),
             "programs": self.programs(),
@@ -750,6 +757,13 @@ class Host:
             damaged,
             self.distrusted,
         )
+
+    def turns(self) -> int | None:
+        """Return how many users are being answered, None when that cannot be seen."""
+        try:
+            return turns_in(self.parameters["turns"]) if self.parameters["turns"] else 0
+        except PermissionError:
+            return None
 
     def service_home(self) -> str:
         """Return the service user's home, or where useradd would put it."""
@@ -1400,6 +1414,7 @@ def main() -> None:
                     "room": {"type": "list", "elements": "path", "required": True},
                 },
             },
+            "turns": {"type": "path"},
             "env_file": {"type": "path", "required": True},
             "sudoers_file": {"type": "path", "required": True},
             "platforms": {"type": "dict", "required": True},

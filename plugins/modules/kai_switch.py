@@ -120,6 +120,9 @@ options:
   data_dir:
     description: Where the data lives.
     type: path
+  turns:
+    description: The directory in which the bot has a file for each user whom it is answering.
+    type: path
   with_data:
     description:
       - Whether the data that M(kai.bot.kai_restore) has laid out beside O(data_dir) takes its
@@ -196,6 +199,10 @@ left:
   returned: always
   type: list
   elements: str
+cut_turns:
+  description: How many answers the bot could not finish before it was stopped.
+  returned: when the bot was started
+  type: int
 stopped_at:
   description: When the bot was stopped, on the monotonic clock; null when it did not run.
   returned: when it is started anew
@@ -221,7 +228,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import database
-from ..module_utils.bot_service import is_active, is_enabled, systemctl, unit_state
+from ..module_utils.bot_service import is_active, is_enabled, systemctl, turns_in, unit_state
 from ..module_utils.data_copy import Place
 from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaque
 from ..module_utils.install_records import Installs, Journal, Original
@@ -430,6 +437,7 @@ class Switch:
         if self.parameters["with_data"]:
             self.exchange_data()
         if starts:
+            result["cut_turns"] = self.stop() if result["was_active"] else 0
             self.start()
             result["stopped_at"] = self.stopped_at if result["was_active"] else None
             replace(self.only_rules(new_states))
@@ -601,13 +609,17 @@ class Switch:
         """Note when the bot was stopped first."""
         self.stopped_at = self.stopped_at or time.monotonic()
 
-    def stop(self) -> None:
-        """Stop the bot, and end what it or its agents left at work in its data."""
+    def stop(self) -> int:
+        """Stop the bot, and end what it or its agents left at work in its data.
+
+        Returns how many answers it could not finish.
+        """
         self.note_stop()
         if is_active(unit_state(self.unit)):
             systemctl("stop", f"{self.unit}.service")
         if self.parameters["data_dir"]:
             end_processes(os.path.realpath(self.parameters["data_dir"]))
+        return turns_in(self.parameters["turns"]) if self.parameters["turns"] else 0
 
     def start(self) -> None:
         """Start the bot anew. Raises Refused when it would run as root."""
@@ -751,6 +763,7 @@ def main() -> None:
             "database": {"type": "path"},
             "with_database": {"type": "int"},
             "data_dir": {"type": "path"},
+            "turns": {"type": "path"},
             "with_data": {"type": "bool", "default": False},
             "restart": {"type": "bool", "default": False},
         },

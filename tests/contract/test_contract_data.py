@@ -610,7 +610,7 @@ def test_ways_of_login() -> None:
 
 
 # Kai runtime contract, section 4.1: backend, purpose, through sudo, first arguments, preserved
-SPAWNS: list[tuple[str, str, bool, str, str | None]] = [
+SPAWNS: list[tuple[str, str, bool, str, str]] = [
     (
         "claude",
         "chat",
@@ -628,29 +628,44 @@ SPAWNS: list[tuple[str, str, bool, str, str | None]] = [
         "--print",
         "CLAUDE_CONFIG_DIR,ANTHROPIC_API_KEY,ANTHROPIC_BASE_URL",
     ),
+    ("claude", "review", True, "--print --model {model}", ""),
     ("codex", "chat", True, "app-server", "KAI_WEBHOOK_SECRET,TMPDIR"),
-    ("codex", "memory", True, "exec --json", "CODEX_HOME,OPENAI_API_KEY,OPENAI_BASE_URL"),
-    # what a review preserves is not known
-    ("codex", "review", True, "exec --json --model {model}", None),
+    (
+        "codex",
+        "memory",
+        True,
+        "exec --json --skip-git-repo-check --ephemeral --ignore-rules",
+        "CODEX_HOME,OPENAI_API_KEY,OPENAI_BASE_URL",
+    ),
+    (
+        "codex",
+        "review",
+        True,
+        "exec --json --skip-git-repo-check --model {model}",
+        "KAI_WEBHOOK_SECRET",
+    ),
     ("goose", "chat", False, "acp --with-builtin developer", ""),
 ]
 
 
 @pytest.mark.parametrize(("backend", "purpose", "as_os_user", "arguments", "preserved"), SPAWNS)
 def test_spawn(
-    backend: str, purpose: str, as_os_user: bool, arguments: str, preserved: str | None
+    backend: str, purpose: str, as_os_user: bool, arguments: str, preserved: str
 ) -> None:
     spawn = BACKENDS[backend]["spawn"][purpose]
     assert spawn["as_os_user"] is as_os_user
     assert " ".join(spawn["arguments"]) == arguments
-    if preserved is not None:
-        assert ",".join(spawn["preserve_env"]) == preserved
+    assert ",".join(spawn["preserve_env"]) == preserved
     sets = {
         ("claude", "chat"): {"TMPDIR": "{data_dir}/tmp/{os_user}"},
+        ("codex", "chat"): {"CODEX_MODEL": "{model}", "CODEX_PROVIDER": "{provider}"},
         ("goose", "chat"): {"GOOSE_PROVIDER": "{provider}", "GOOSE_MODEL": "{model}"},
     }
     assert spawn["sets"] == sets.get((backend, purpose), {})
     given = {"KAI_WEBHOOK_SECRET": "WEBHOOK_SECRET"} if purpose == "chat" else {}
+    if (backend, purpose) == ("claude", "chat"):
+        given["CLAUDE_AUTOCOMPACT_PCT_OVERRIDE"] = "CLAUDE_AUTOCOMPACT_PCT"
+        assert spawn["env_keep"] == ["CLAUDE_AUTOCOMPACT_PCT_OVERRIDE"]
     assert spawn.get("copies", {}) == given
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.rules.sudoers import kill_arguments
 from tests.machine.site import Site
 from tests.testbed.machines import Machine
 
@@ -139,6 +140,10 @@ REFUSED = [
     ["/bin/kill", "-9", "1", "-1"],
     ["/bin/kill", "-s", "KILL", "1"],
     ["/bin/kill", "-0", "1"],
+    ["/bin/kill", "-KILL", "-1"],
+    ["/bin/kill", "-KILL", "1234"],
+    ["/bin/kill", "-KILL", "-1234", "-1"],
+    ["/bin/kill", "-TERM", "-1234"],
     ["/bin/kill"],
 ]
 
@@ -171,6 +176,47 @@ def test_S8_the_bot_stops_an_agent(site: Site) -> None:
     assert site.python(KILL, user="kai") in ("-9\n", "137\n")
 
 
+LATE = """
+import subprocess
+agent = subprocess.Popen(
+    ["sudo", "-H", "-u", "bob", "--", "claude", "wait"],
+    stdout=subprocess.PIPE, text=True, start_new_session=True,
+)
+agent.stdout.readline()
+# kill of procps 4.0.4 ends what it should, and says 1 all the same
+subprocess.run(["sudo", "-n", "-u", "bob", "/bin/kill", "-KILL", f"-{agent.pid}"])
+agent.wait(60)
+print(agent.returncode)
+"""
+
+
+def test_the_bot_ends_a_one_shot_that_is_late(site: Site) -> None:
+    assert site.python(LATE, user="kai") in ("-9\n", "137\n")
+
+
+OLDER_SUDO = """
+import json, subprocess, sys
+rule = "games ALL=(bob) NOPASSWD: /bin/kill"
+with open("/etc/sudoers.d/older", "w") as drop_in:
+    drop_in.writelines(f"{rule} {words}\\n" for words in json.loads(sys.argv[1]))
+told = []
+for words in json.loads(sys.argv[2]):
+    command = ["runuser", "-u", "games", "--", "sudo", "-n", "-u", "bob", "-l", "/bin/kill"]
+    done = subprocess.run([*command, *words.split()], capture_output=True, stdin=subprocess.DEVNULL)
+    told.append(done.returncode == 0)
+print(json.dumps(told))
+"""
+
+
+def test_the_rules_for_an_older_sudo_mean_the_same(site: Site, contract: dict[str, Any]) -> None:
+    rules = kill_arguments(contract["sudoers"]["kill_arguments"], "Sudo version 1.9.9")
+    may = ["-9 1", "-15 4194304", "-KILL -10", "-KILL -4194304"]
+    may_not = ["-9 -1", "-9 1 -1", "-KILL -1", "-KILL -12 -1", "-KILL -12 13", "-TERM -12", "-0 1"]
+    told = json.loads(site.python(OLDER_SUDO, json.dumps(rules), json.dumps([*may, *may_not])))
+    site.machine.run(["rm", "/etc/sudoers.d/older"])
+    assert told == [True] * len(may) + [False] * len(may_not)
+
+
 def may(site: Site) -> list[str]:
     """Return what sudo itself says the service user may run as somebody other than root."""
     text = site.machine.run(["sudo", "-l", "-U", "kai"]).stdout
@@ -178,20 +224,26 @@ def may(site: Site) -> list[str]:
     return sorted(rule for rule in rules if rule.startswith("(") and not rule.startswith("(root)"))
 
 
-KILL_RULE = "NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$"
+KILL_RULES = (
+    "NOPASSWD: /bin/kill ^-KILL -[1-9][0-9][0-9]*$",
+    "NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$",
+)
 
 
 def test_S9_who_goes_takes_the_rules_along(site: Site) -> None:
     assert may(site) == [
-        f"(alice) {KILL_RULE}",
+        *(f"(alice) {rule}" for rule in KILL_RULES),
         "(alice) NOPASSWD: /opt/agents/codex",
-        f"(bob) {KILL_RULE}",
+        *(f"(bob) {rule}" for rule in KILL_RULES),
         "(bob) NOPASSWD: /opt/agents/claude",
     ]
     before = site.machine.run(["cat", "/etc/sudoers.d/kai"]).stdout
     site.set(kai_install_users=[{**ADA, "agent_backend": "claude"}])
     site.install()
-    assert may(site) == [f"(alice) {KILL_RULE}", "(alice) NOPASSWD: /opt/agents/claude"]
+    assert may(site) == [
+        *(f"(alice) {rule}" for rule in KILL_RULES),
+        "(alice) NOPASSWD: /opt/agents/claude",
+    ]
     told = site.machine.run(["sudo", "-l", "-U", "kai"]).stdout
     assert "CODEX" not in told
     # while a switch lasts, the rules of both installs are in force

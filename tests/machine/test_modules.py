@@ -606,7 +606,7 @@ def test_what_the_probe_sees(
     }
     assert probe["tools"]["visudo"] == "/usr/sbin/visudo"
     assert probe["interpreters"][0]["path"].startswith("/usr/bin/python3")
-    assert probe["service"] == {"active": False, "enabled": False, "pid": 0}
+    assert probe["service"] == {"active": False, "enabled": False, "pid": 0, "turns": 0}
     assert probe["release"] == {"live": None, "complete": [], "missing": False, "size": None}
     assert probe["env_keys"] == ["A", "CODEX_BIN", "Z"]
     alice = {"accounts": ["alice"], "everybody": False}

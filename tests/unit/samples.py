@@ -59,7 +59,7 @@ def probe(**seen: Any) -> dict[str, Any]:
         "manager_version": 257,
         "lock": {"path": "/run/kai-ansible.lock", "taken": False, "by": "", "problems": []},
         "release": {"live": None, "complete": [], "missing": False, "size": None},
-        "service": {"active": False, "enabled": False, "pid": 0},
+        "service": {"active": False, "enabled": False, "pid": 0, "turns": 0},
         "env_keys": [],
         "binaries": {
             name: [

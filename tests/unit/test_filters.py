@@ -267,12 +267,12 @@ def test_the_sudoers_drop_in(rendered: Callable[[str], str]) -> None:
         'Defaults:kai env_reset, !setenv, env_keep="KAI_WEBHOOK_SECRET TMPDIR"',
         "Cmnd_Alias KAI_CODEX_LOGIN = /opt/c\\,d/codex\\=1",
         'Defaults!KAI_CODEX_LOGIN env_keep += "OPENAI_API_KEY"',
-        "Cmnd_Alias KAI_CODEX_MEMORY = /opt/c\\,d/codex\\=1 exec --json,"
-        " /opt/c\\,d/codex\\=1 exec --json *",
+        "Cmnd_Alias KAI_CODEX_MEMORY ="
+        " /opt/c\\,d/codex\\=1 exec --json --skip-git-repo-check --ephemeral --ignore-rules,"
+        " /opt/c\\,d/codex\\=1 exec --json --skip-git-repo-check --ephemeral --ignore-rules *",
         'Defaults!KAI_CODEX_MEMORY env_keep += "CODEX_HOME OPENAI_API_KEY OPENAI_BASE_URL"',
-        "Cmnd_Alias KAI_CODEX_REVIEW = /opt/c\\,d/codex\\=1 exec --json --model,"
-        " /opt/c\\,d/codex\\=1 exec --json --model *",
-        'Defaults!KAI_CODEX_REVIEW env_keep += "CODEX_HOME OPENAI_API_KEY OPENAI_BASE_URL"',
+        "Cmnd_Alias KAI_CLAUDE_CHAT = /opt/a\\ b/claude",
+        'Defaults!KAI_CLAUDE_CHAT env_keep += "CLAUDE_AUTOCOMPACT_PCT_OVERRIDE"',
         "Cmnd_Alias KAI_CLAUDE_MEMORY = /opt/a\\ b/claude --print, /opt/a\\ b/claude --print *",
         "Defaults!KAI_CLAUDE_MEMORY env_keep +="
         ' "CLAUDE_CONFIG_DIR ANTHROPIC_API_KEY ANTHROPIC_BASE_URL"',
@@ -286,13 +286,17 @@ def test_the_sudoers_drop_in(rendered: Callable[[str], str]) -> None:
         "kai ALL=(alice) NOPASSWD: /opt/c\\,d/codex\\=1",
         "kai ALL=(bob) NOPASSWD: /opt/a\\ b/claude",
         "kai ALL=(alice) NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$",
+        "kai ALL=(alice) NOPASSWD: /bin/kill ^-KILL -[1-9][0-9][0-9]*$",
         "kai ALL=(bob) NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$",
+        "kai ALL=(bob) NOPASSWD: /bin/kill ^-KILL -[1-9][0-9][0-9]*$",
     ]
     # a later look at the host reads the same back
-    assert commands_by_account(text)[-4:] == [
+    assert commands_by_account(text)[-6:] == [
         ("alice", "/opt/c,d/codex=1"),
         ("bob", "/opt/a b/claude"),
         ("alice", "/bin/kill"),
+        ("alice", "/bin/kill"),
+        ("bob", "/bin/kill"),
         ("bob", "/bin/kill"),
     ]
 

@@ -67,6 +67,7 @@ class Module:
             "files": [],
             "secret_contents": {},
             "release": None,
+            "turns": None,
             **params,
         }
 

@@ -80,6 +80,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         "port": 8080,
         "programs": ["sudo", "pgrep", "systemctl", "journalctl", "runuser"],
         "env_file": "/etc/kai/env",
+        "turns": "/var/lib/kai/.responding",
         "sudoers_file": "/etc/sudoers.d/kai",
     }
     for entry in binaries:
@@ -141,12 +142,12 @@ def test_sudo_rules_for_the_pairs_in_use_and_no_others(contract: Contract) -> No
     assert [
         (call["alias"][:-9], call["arguments"], call["env_keep"]) for call in sudo["environments"]
     ] == [
-        ("KAI_CODEX_MEMORY", "exec --json", ["CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"]),
         (
-            "KAI_CODEX_REVIEW",
-            "exec --json --model",
+            "KAI_CODEX_MEMORY",
+            "exec --json --skip-git-repo-check --ephemeral --ignore-rules",
             ["CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"],
         ),
+        ("KAI_CLAUDE_CHAT", "", ["CLAUDE_AUTOCOMPACT_PCT_OVERRIDE"]),
         (
             "KAI_CLAUDE_MEMORY",
             "--print",
@@ -188,7 +189,7 @@ def test_the_key_passes_sudo_only_for_codex_behind_sudo(
 ) -> None:
     settings = {"codex_auth_mode": "api_key", "openai_api_key": "k"}
     calls = plan(contract, *people, **settings)["sudo"]["environments"]
-    assert [key for call in calls if not call["arguments"] for key in call["env_keep"]] == kept
+    assert [key for call in calls if "_LOGIN_" in call["alias"] for key in call["env_keep"]] == kept
 
 
 def test_the_environment_file(contract: Contract) -> None:
@@ -358,7 +359,10 @@ def test_goose_gets_its_provider_and_its_own_configuration(
     loaded = bot.load(bot.read_environment({}, files.get), files.get)
     started_with = agents.spawn_env(loaded, loaded.users[0], "kai")
     assert started_with["GOOSE_PROVIDER"] == provider
-    assert started_with["GOOSE_MODEL"] == model
+    names = contract["backends"]["goose"]["spawn"]["chat"]["model_names"]
+    assert started_with["GOOSE_MODEL"] == names.get(provider, {}).get(model, model)
+    (proof,) = desired["agent_proofs"]
+    assert proof["sets"].items() <= started_with.items()
     assert started_with.get(key or "none") == ("k" if key else None)
     assert [
         (seed["path"], seed["owner"])
@@ -370,7 +374,7 @@ def test_goose_gets_its_provider_and_its_own_configuration(
 def test_proofs_are_the_commands_of_the_bot(contract: Contract, tmp_path: Path) -> None:
     ann = {**ADA, "telegram_id": 5, "model": "gpt-5.4"}
     small = {**BEN, "context_window": 50000, "home_workspace": str(tmp_path)}
-    settings = {"webhook_secret": "w", "claude_effort_level": "max"}
+    settings = {"webhook_secret": "w", "claude_effort_level": "max", "claude_autocompact_pct": 80}
     desired = plan(contract, ADA, small, CEM, DIA, ann, **settings)
     assert ["sudo", "-n", "cat", "/etc/kai/env"] in [proof["argv"] for proof in desired["proofs"]]
     files = {
@@ -386,13 +390,22 @@ def test_proofs_are_the_commands_of_the_bot(contract: Contract, tmp_path: Path) 
             **desired["env"],
             **service,
             **proof["sets"],
-            **{name: desired["env"][key] for name, key in proof["copies"].items()},
+            **{
+                name: desired["env"][key]
+                for name, key in proof["copies"].items()
+                if key in desired["env"]
+            },
         }
         assert environment == agents.spawn_env(loaded, person, "kai")
         assert proof["directory"] == str(agents.home(loaded, person))
     kills = [proof["kill"] for proof in desired["agent_proofs"]]
     rule = [["sudo", "-n", "-u", account, "/bin/kill"] for account in ("alice", "bob")]
     assert kills == [*rule, [], []]
+    asked = [proof["argv"] for proof in desired["proofs"] if "-l" in proof["argv"]]
+    assert asked == [
+        ["sudo", "-n", "-l", "-u", account, "--", "/bin/kill", "-KILL", "-4194305"]
+        for account in ("alice", "bob")
+    ]
     assert "w" not in json.dumps(desired["agent_proofs"]).split('"')
 
 

@@ -1,6 +1,9 @@
 """Writing and reading sudoers; that sudo agrees is tested on a machine."""
 
+import fnmatch
 import posixpath
+import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from kai_ansible.rules.sudoers import (
     commands_by_account,
     flags_in_force,
     includes,
+    kill_arguments,
     policy_with_candidate,
     reads_directory,
     secure_path,
@@ -246,3 +250,31 @@ def test_a_path_is_included_as_it_is(name: str) -> None:
         return
     text = policy_with_candidate("@includedir /d", "/d", [], "kai", path)
     assert includes(text, "/etc") == {0: (False, path)}
+
+
+ENDED = [
+    *("-9 1", "-15 4194304", "-2 77", "-19 100000"),
+    *("-KILL -10", "-KILL -4194304", "-KILL -12345"),
+]
+NOT_ENDED = [
+    *("-9 -1", "-9 0", "-9 1 -1", "-9 1 2", "-KILL -1", "-KILL 12", "-KILL -0", "-KILL -12 -1"),
+    *("-KILL -12 13", "-TERM -12", "-s KILL 1", "-0 1", "-9", "", "-KILL", "-9 12a", "-KILL -1x"),
+    "-100 1",
+]
+
+
+@pytest.mark.parametrize("version", ["1.9.10", "1.9.16p2", "1.9.9", "1.8.21p2"])
+def test_kill_may_do_what_the_bot_does_and_nothing_more(
+    contract: dict[str, Any], version: str
+) -> None:
+    known = contract["sudoers"]["kill_arguments"]
+    rules = kill_arguments(known, f"Sudo version {version}")
+    matches = (
+        re.search
+        if rules[0].startswith("^")
+        else lambda rule, words: fnmatch.fnmatchcase(words, rule)
+    )
+    for words in ENDED:
+        assert any(matches(rule, words) for rule in rules), words
+    for words in NOT_ENDED:
+        assert not any(matches(rule, words) for rule in rules), words
