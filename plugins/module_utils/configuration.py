@@ -21,7 +21,7 @@ from .models import (
     providers_of,
     surface_of,
 )
-from .people import Person, effective_person, pairs_in_use
+from .people import Person, effective_person, inherits_provider, pairs_in_use
 from .problems import Problem, listed, nearest, shortened
 from .releases import extras_by_feature, missing_extras
 from .sources import without_password
@@ -463,10 +463,26 @@ def _check_pairs(contract: Mapping[str, Any], configuration: Configuration) -> N
         contract, configuration, variable("default_model"), variable("llm_provider"), everyone
     )
     service_user = configuration.host.get("service_user")
-    for index, person in enumerate(configuration.people):
+    for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
         place = f"{variable('users_file' if configuration.users_file else 'users')}[{index}]"
         if place in configuration.rejected:
             continue
+        if configuration.users_file and inherits_provider(contract, settings, user, person):
+            configuration.problems.append(
+                Problem(
+                    f"{place}.llm_provider",
+                    f"no provider for {person.backend}; Kai lets nobody inherit it from "
+                    f"{settings['AGENT_BACKEND']}",
+                    "one of " + listed(providers_of(contract, person.backend)),
+                    f"add 'llm_provider: {person.provider}' to that entry of the file",
+                )
+            )
+        typed = user.get("model", "").strip()
+        if typed and typed != person.model and person.model == typed.lower():
+            configuration.notes.append(
+                f"{place}.model: Kai turns {typed!r} into {person.model!r}; only "
+                f"{variable('default_model')}, or /model in the chat, keeps capitals."
+            )
         inherited = person.model_from != "own" and (
             (person.backend, person.provider, person.model)
             == (everyone.backend, everyone.provider, everyone.model)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .models import Surface, effective_provider, normalised_model, surface_of
+from .models import effective_provider, names_provider, surface_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,22 +40,19 @@ def effective_person(
 ) -> Person:
     """Return the person that a users.yaml entry means under the global settings.
 
-    Kai runtime contract, sections 1.4 and 3: the entry's own value wins over the global one. A
-    global model that the person's backend refuses is replaced by that backend's default.
+    The entry's own value wins over the global one. The global provider is meant for everybody who
+    names none; Kai itself lets nobody inherit it whose backend is another one, so the entry gets it
+    (``_users`` of plan.py). The global model is only for the global backend on the global provider.
     """
     backend = user.get("agent_backend") or settings["AGENT_BACKEND"]
     provider = effective_provider(
         contract, backend, user.get("llm_provider") or settings.get("LLM_PROVIDER")
     )
-    surface = surface_of(contract, backend, provider)
-    model, model_from = _model(contract, settings, user, surface)
-    os_user = user.get("os_user")
-    if not os_user and backend == "claude":
-        os_user = settings.get("CLAUDE_USER")
+    model, model_from = _model(contract, settings, user, (backend, provider))
     return Person(
         telegram_id=user.get("telegram_id", 0),
         name=user.get("name", ""),
-        os_user=os_user or None,
+        os_user=user.get("os_user") or None,
         backend=backend,
         provider=provider,
         model=model,
@@ -63,22 +60,37 @@ def effective_person(
     )
 
 
+def inherits_provider(
+    contract: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    user: Mapping[str, Any],
+    person: Person,
+) -> bool:
+    """Return whether a person is meant to have the global provider, and Kai would not give it.
+
+    It forgets the provider where the global backend names none.
+    """
+    return bool(
+        names_provider(contract, person.backend)
+        and not names_provider(contract, settings["AGENT_BACKEND"])
+        and not user.get("llm_provider")
+        and person.provider
+    )
+
+
 def _model(
     contract: Mapping[str, Any],
     settings: Mapping[str, Any],
     user: Mapping[str, Any],
-    surface: Surface | None,
+    pair: tuple[str, str | None],
 ) -> tuple[str | None, str]:
     if user.get("model"):
-        return normalised_model(contract, user["model"]), "own"
-    inherited = settings.get("DEFAULT_MODEL")
-    global_provider = effective_provider(
-        contract, settings["AGENT_BACKEND"], settings.get("LLM_PROVIDER")
-    )
-    if surface == surface_of(contract, settings["AGENT_BACKEND"], global_provider):
-        return inherited, "global"
-    if surface and not surface.open_ended and inherited and surface.accepts(inherited):
-        return inherited, "global"
+        # Kai compares and uses it so, whatever the name is
+        return user["model"].strip().lower(), "own"
+    backend = settings["AGENT_BACKEND"]
+    if pair == (backend, effective_provider(contract, backend, settings.get("LLM_PROVIDER"))):
+        return settings.get("DEFAULT_MODEL"), "global"
+    surface = surface_of(contract, *pair)
     return (surface.default if surface else None), "default"
 
 

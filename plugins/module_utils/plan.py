@@ -29,7 +29,7 @@ from .obstacles import (
     wanted_access,
     written_places,
 )
-from .people import os_users
+from .people import inherits_provider, os_users
 from .problems import Problem
 from .proofs import agent_proofs, file_proofs, kill_proofs
 from .sudoers import kill_arguments
@@ -315,6 +315,8 @@ def _users(
         entry = dict(user)
         if person.model and (person.model_from == "default" or "model" in entry):
             entry["model"] = person.model
+        if inherits_provider(contract, configuration.settings, user, person):
+            entry["llm_provider"] = person.provider
         # the bot opens a home that is its own, and that no entry names, to everybody
         if agent_account(contract, configuration, person) == configuration.host["service_user"]:
             entry["home_workspace"] = _home_of(contract, user, places)[0]

@@ -235,7 +235,6 @@ RUNTIME_KEYS = [
     ),
     Key("CODEX_AUTH_MODE", "choice", "subscription", one_of("subscription", "api_key")),
     Key("CODEX_BIN", "path"),
-    Key("CLAUDE_USER", "account"),
     Key("WORKSPACE_BASE", "directory"),
     Key("ALLOWED_WORKSPACES", "directory_list"),
     Key("PR_REVIEW_ENABLED", "boolean", False),
@@ -353,7 +352,7 @@ def test_the_contract_has_no_environment_key_of_its_own() -> None:
 
 def test_every_key_of_kais_own_installer_is_known() -> None:
     assert len(INSTALLER_KEYS) == 43
-    assert set(INSTALLER_KEYS) <= set(SETTINGS)
+    assert set(INSTALLER_KEYS) <= {*SETTINGS, *CONTRACT["retired"]}
 
 
 def test_only_keys_that_kai_does_not_read_are_never_written() -> None:
@@ -475,6 +474,7 @@ def test_retired_keys() -> None:
     """Kai runtime contract, section 2.1; ALLOWED_USER_IDS only counts without a users.yaml."""
     assert set(CONTRACT["retired"]) == {
         "ALLOWED_USER_IDS",
+        "CLAUDE_USER",
         "MEMORY_REASONER_BACKEND",
         "MEMORY_EXTRACTION_MODEL",
         "MEMORY_EPISODE_MODEL",
@@ -1001,7 +1001,7 @@ QUESTIONS: list[tuple[int, str, list[str], Any]] = [
     (34, "GitHub notification chat ID", ["settings.GITHUB_NOTIFY_CHAT_ID"], None),
     (35, "Voice transcription", ["settings.VOICE_ENABLED"], False),
     (36, "Text-to-speech", ["settings.TTS_ENABLED"], False),
-    (37, "Claude subprocess user", ["settings.CLAUDE_USER"], None),
+    (37, "Claude subprocess user", ["user_fields.os_user"], None),
     (38, "Enable semantic memory", ["settings.MEMORY_ENABLED"], False),
     (39, "Enable memory extraction", ["settings.MEMORY_EXTRACTION_ENABLED"], False),
     (40, "Codex binary path", ["settings.CODEX_BIN"], None),

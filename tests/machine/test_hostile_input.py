@@ -82,7 +82,6 @@ def test_X2_everything_hostile_is_refused_by_name_before_any_change(
         "kai_install_install_dir": f"/opt/{evil}",
         "kai_install_codex_bin": "/usr/bin/codex\nkai ALL=(root) NOPASSWD: ALL",
         "kai_install_source": evil,
-        "kai_install_claude_user": "ALL",
     }
     before = site.state()
     set_literally(site, kai_install_users=users, **single)

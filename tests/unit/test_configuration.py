@@ -222,14 +222,12 @@ def samples_probe(agents_directory: Path) -> dict[str, Any]:
         ({"service_user": "root"}, ["service_user"], "is the superuser"),
         ({"install_dir": "~/kai"}, ["install_dir"], "begins with ~"),
         ({"webhook_port": "0123"}, ["webhook_port"], "'0123'"),
-        ({"claude_user": "kai"}, ["users[0].os_user"], "which is the service user"),
     ],
 )
 def test_settings_that_cannot_be_right(
     contract: Contract, settings: dict[str, Any], where: list[str], told: str
 ) -> None:
-    person = user() if "claude_user" in settings else user(os_user="alice")
-    read = read_configuration(contract, variables(person, **settings))
+    read = read_configuration(contract, variables(user(os_user="alice"), **settings))
     assert places(read) == where
     assert told in str(read.problems[0])
 

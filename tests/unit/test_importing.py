@@ -88,7 +88,6 @@ DROPPED_BY_KAI = {
     "CLAUDE_MAX_CONTEXT_WINDOW": ("200000", 200000),
     "WORKSPACE_BASE": ("/srv/work", "/srv/work"),
     "ALLOWED_WORKSPACES": ("/srv/a,/srv/b", ["/srv/a", "/srv/b"]),
-    "CLAUDE_USER": ("alice", "alice"),
     "PR_REVIEW_ENABLED": ("true", True),
     "ISSUE_TRIAGE_ENABLED": ("true", True),
     "GITHUB_NOTIFY_CHAT_ID": ("-100123", -100123),

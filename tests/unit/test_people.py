@@ -12,6 +12,7 @@ from kai.users import Defaults, parse_users
 from kai_ansible.rules.people import (
     Person,
     effective_person,
+    inherits_provider,
     names_of,
     os_users,
     pairs_in_use,
@@ -52,11 +53,16 @@ def test_the_bot_sees_the_same_person(
     contract: dict[str, Any], settings: dict[str, Any], entry: dict[str, Any]
 ) -> None:
     mine = effective_person(contract, settings, entry)
-    defaults = Defaults(
-        settings["AGENT_BACKEND"], settings.get("LLM_PROVIDER", ""), settings["DEFAULT_MODEL"]
-    )
+    # the bot forgets a provider that its own backend has no use for
+    named = settings.get("LLM_PROVIDER", "") if settings["AGENT_BACKEND"] == "goose" else ""
+    defaults = Defaults(settings["AGENT_BACKEND"], named, settings["DEFAULT_MODEL"])
+    if inherits_provider(contract, settings, entry, mine):
+        with pytest.raises(SystemExit, match="no llm_provider"):
+            parse_users(json.dumps({"users": [entry]}), defaults)
+        # so it is written into the entry
+        entry = {**entry, "llm_provider": settings["LLM_PROVIDER"]}
     if mine.provider is None:
-        with pytest.raises(SystemExit, match="needs an llm_provider"):
+        with pytest.raises(SystemExit, match="no llm_provider"):
             parse_users(json.dumps({"users": [entry]}), defaults)
         return
     users = parse_users(json.dumps({"users": [entry]}), defaults)
@@ -82,19 +88,21 @@ def test_the_bot_sees_the_same_person(
         (("claude", None, "opus"), {"model": "Haiku"}, "haiku", "own"),
         (("claude", None, "opus"), {"agent_backend": "codex"}, "gpt-5.5", "default"),
         (("codex", None, "gpt-5.4"), {"agent_backend": "claude"}, "sonnet", "default"),
-        # gpt-5.4 is a model of both surfaces
+        # what is chosen for one pair is not meant for another one that has it as well
         (
-            ("codex", None, "gpt-5.4"),
+            ("codex", None, "gpt-5.4-mini"),
             {"agent_backend": "goose", "llm_provider": "openai"},
             "gpt-5.4",
-            "global",
+            "default",
         ),
         (
             ("claude", None, "opus"),
             {"agent_backend": "goose", "llm_provider": "anthropic"},
-            "opus",
-            "global",
+            "sonnet",
+            "default",
         ),
+        (("goose", "ollama", "q4_K_M"), {"model": " llama:q4_K_M"}, "llama:q4_k_m", "own"),
+        (("goose", "ollama", "q4_K_M"), {}, "q4_K_M", "global"),
         (("goose", "ollama", "llama4:8b"), {}, "llama4:8b", "global"),
         (("goose", "ollama", "llama4:8b"), {"llm_provider": "openrouter"}, None, "default"),
         (("goose", "google", "gemini-3.1-pro"), {"llm_provider": "openai"}, "gpt-5.4", "default"),
@@ -118,21 +126,10 @@ def test_where_a_model_comes_from(
     assert (person.model, person.model_from) == (model, model_from)
 
 
-@pytest.mark.parametrize(
-    ("entry", "account"),
-    [
-        ({}, "legacy"),
-        ({"os_user": ""}, "legacy"),
-        ({"os_user": "alice"}, "alice"),
-        ({"agent_backend": "codex"}, None),
-        ({"agent_backend": "codex", "os_user": "bob"}, "bob"),
-    ],
-)
-def test_the_account_for_everyone_on_claude(
-    contract: dict[str, Any], entry: dict[str, Any], account: str | None
-) -> None:
+def test_nobody_has_an_account_that_their_entry_does_not_name(contract: dict[str, Any]) -> None:
     settings = {"AGENT_BACKEND": "claude", "DEFAULT_MODEL": "opus", "CLAUDE_USER": "legacy"}
-    assert effective_person(contract, settings, entry).os_user == account
+    for entry, account in (({}, None), ({"os_user": ""}, None), ({"os_user": "alice"}, "alice")):
+        assert effective_person(contract, settings, entry).os_user == account
 
 
 def test_lists_over_people_keep_their_order() -> None:
