@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.rules.masking import fingerprint
 from kai_ansible.rules.models import normalised_model, surface_of
 from kai_ansible.rules.people import effective_person
 from kai_ansible.rules.problems import listed
-from kai_ansible.rules.sources import is_git_url
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.prompts import CLEAR
@@ -25,6 +23,7 @@ from kai_ansible.wizard.questions import (
     typed_value,
     user_question,
 )
+from kai_ansible.wizard.source_tree import problem_of_local_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -233,7 +232,8 @@ class Asker:
         if not typed:
             return NEEDED if is_needed(question, self.draft.configuration()) else None
         if question.kind == "host" and question.variable == SOURCE:
-            return fault_of_local_source(typed)
+            problem = problem_of_local_source(self.draft.contract, typed)
+            return f"{problem.found}: {problem.fix}." if problem else None
         return fault_of_answer(self.draft.contract, question.spec, typed)
 
     def _ask_secret(self, question: Question) -> None:
@@ -257,10 +257,3 @@ class Asker:
             self.draft.set(question.variable, answer)
         elif made:
             self.draft.set(question.variable, made_secret(), MADE)
-
-
-def fault_of_local_source(source: str) -> str | None:
-    """Return what is wrong with a source on this machine, None also for a git URL."""
-    if is_git_url(source) or Path(source).expanduser().exists():
-        return None
-    return "There is no such file or directory here."

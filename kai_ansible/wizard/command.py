@@ -26,6 +26,7 @@ from kai_ansible.wizard.host_view import HostView, Unseen
 from kai_ansible.wizard.interview import Interview
 from kai_ansible.wizard.prompts import prompter
 from kai_ansible.wizard.review import show_changes, show_files
+from kai_ansible.wizard.source_tree import problem_of_remote_source
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
@@ -116,6 +117,14 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     interview = Interview(draft, asker, view, screen, telegram)
     configuration = interview.run(options.section)
     problems += configuration.problems
+    if options.probe and not problems:
+        found = problem_of_remote_source(
+            contract, configuration.host["source"], configuration.host.get("version")
+        )
+        if isinstance(found, str):
+            screen.notes([found])
+        elif found:
+            problems.append(found)
     if problems:
         places = {
             name: files.vault if draft.is_secret(name) else files.settings

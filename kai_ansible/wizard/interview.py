@@ -10,9 +10,8 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.binaries import choose_binary
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.logins import login_notice, logins
-from kai_ansible.rules.problems import Problem
 from kai_ansible.telegram import SETTING as TOKEN_KEY
-from kai_ansible.wizard.asking import MADE, Asker, fault_of_local_source, made_secret
+from kai_ansible.wizard.asking import MADE, Asker, made_secret
 from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
 from kai_ansible.wizard.pairing import KEY as MODEL_KEY
 from kai_ansible.wizard.pairing import Pairing
@@ -26,9 +25,11 @@ from kai_ansible.wizard.questions import (
     questions,
 )
 from kai_ansible.wizard.review import Review
+from kai_ansible.wizard.source_tree import problem_of_local_source
 
 if TYPE_CHECKING:
     from kai_ansible.report import Screen
+    from kai_ansible.rules.problems import Problem
     from kai_ansible.telegram import Telegram
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
@@ -149,12 +150,11 @@ class Interview:
         """Return the configuration as it is now, the problems of this run first."""
         configuration = self.draft.configuration()
         source = self.draft.get(SOURCE)
-        fault = fault_of_local_source(source) if isinstance(source, str) else None
         problems = [*self.pairing.problems, *self.problems]
-        if fault:
-            problems.append(
-                Problem(SOURCE, repr(source), "Kai's code on this machine", f"mend it: {fault}")
-            )
+        if isinstance(source, str):
+            files = configuration.host.get("source_files")
+            fault = problem_of_local_source(self.contract, source, files)
+            problems += [fault] if fault else []
         token = configuration.chosen.get(TOKEN_KEY)
         refused = self.telegram.problem_of(token) if self.telegram and token else None
         if refused:

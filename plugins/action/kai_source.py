@@ -13,6 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.problems import Problem
 from ..module_utils.releases import release_identifier, release_name
 from ..module_utils.source_files import Refused, packed_once, refuse_changeable
 
@@ -39,6 +40,7 @@ class ActionModule(ActionBase):
                 "complete": {"type": "list", "elements": "str", "default": []},
                 "distrusted": {"type": "list", "elements": "str", "default": []},
                 "cache": {"type": "path", "required": True},
+                "contract": {"type": "dict"},
             }
         )
         # a task has a process of its own
@@ -49,7 +51,9 @@ class ActionModule(ActionBase):
                 refuse_changeable(source, parameters["files"], parameters["distrusted"])
             told = packed_once(parameters)
         except Refused as error:
-            raise AnsibleActionFail(f"kai_install_source: {error}") from error
+            told = error.args[0]
+            text = str(told) if isinstance(told, Problem) else f"kai_install_source: {told}"
+            raise AnsibleActionFail(text) from error
         except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
             raise AnsibleActionFail(
                 f"kai_install_source: {source} cannot be read: {error}"

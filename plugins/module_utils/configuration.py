@@ -25,7 +25,7 @@ from .people import Person, effective_person, inherits_provider, pairs_in_use
 from .problems import Problem, listed, nearest, shortened
 from .releases import extras_by_feature, missing_extras
 from .sources import without_password
-from .values import UnacceptableValue, describe, env_text, read_value
+from .values import UnacceptableValue, describe, env_text, fault_of_placeholder, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -312,7 +312,9 @@ def _read_extra_env(
                 )
                 continue
             text = env_text(raw) if isinstance(raw, (str, int, float)) else ""
+            secret = name == "secret_extra_env"
             fault = fault_of_key(str(key)) or fault_of_value(text)
+            fault = fault or fault_of_placeholder(text, secret=secret)
             if not isinstance(raw, (str, int, float)):
                 fault = "is not text"
             if fault:

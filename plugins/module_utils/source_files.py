@@ -36,6 +36,7 @@ from .sources import (
     belongs_to_release,
     fault_of_member,
     is_git_url,
+    problem_of_line,
     without_common_directory,
 )
 from .trusted_paths import Accounts, found_by, harmful, in_words, way_to
@@ -271,6 +272,20 @@ def from_git(url: str, version: str | None) -> Files:
         return files_of(tree, names, Allowance(url))
 
 
+def names_in(source: str, version: str | None, patterns: list[str]) -> list[str]:
+    """Return the names of a source's files, as a checkout has them. Raises Refused and OSError."""
+    if is_git_url(source):
+        with fetched(source, version or "HEAD") as (_tree, names):
+            return names
+    if os.path.isdir(source):
+        names = matched(source, patterns) if patterns else tracked(source)
+        return list(walked(source) if names is None else names)
+    if source.endswith(".whl"):
+        with opened(source):
+            return [f"src/{name}" for name in from_zip(source, Allowance(source))]
+    return list(from_archive(source))
+
+
 def verify(path: str, checksum: str) -> None:
     """Compare a file with its checksum, ``sha256:`` and digits. Raises Refused for another one."""
     if not os.path.isfile(path):
@@ -335,6 +350,11 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
                 f"{source}: found a pointer of git-lfs as {name}, expected the file. Fix: run git "
                 f"lfs pull in a checkout, and name that as kai_install_source"
             )
+    if parameters.get("contract"):
+        names = names_in(source, version, []) if wheel else list(files)
+        problem = problem_of_line(parameters["contract"], source, names)
+        if problem:
+            raise Refused(problem)
     if parameters["constraints"]:
         given, _executable = content_of(parameters["constraints"], Allowance(source))
         files[parameters["constraints_path"]] = (given, False)

@@ -9,8 +9,11 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from .problems import Problem
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+    from typing import Any
 
 _GIT_URL = re.compile(r"(https?://|ssh://|git://|file://|[^/@\s]+@[^/:\s]+:)\S+\Z")
 # a token alone looks like a name, so over HTTP none is let through; a password may have an @ in it
@@ -48,6 +51,33 @@ def fault_of_source(source: str) -> str | None:
 def without_password(text: str) -> str:
     """Return text with no login of a URL that has a password or may be a token."""
     return _PASSWORD.sub("***", text)
+
+
+def problem_of_line(
+    contract: Mapping[str, Any], source: str, names: Collection[str]
+) -> Problem | None:
+    """Return why a source is not of the contract's line of Kai, or None when it is.
+
+    names: paths of its files. Kai's version string does not tell the lines apart.
+    """
+    line = contract["source"]
+    others = (
+        entry["is"]
+        for entry in line["others"]
+        if entry["has"] in names and entry.get("without") not in names
+    )
+    missing = [name for name in line["files"] if name not in names]
+    found = next(others, f"no {missing[0]}" if missing else None)
+    if found is None:
+        return None
+    fix = f"set kai_install_version to {line['ref']}, or name a source of {contract['title']}"
+    return Problem(
+        "kai_install_source",
+        f"{found} at {without_password(source)}",
+        f"{contract['title']} (1.4.0 of May 2026), the line of kai_install_release "
+        f"{contract['release']}",
+        fix if is_git_url(source) else f"check out {line['ref']} there, or name another source",
+    )
 
 
 def fault_of_member(name: str) -> str | None:

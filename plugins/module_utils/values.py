@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?\Z")
+# what the examples of this project and of Kai have where something is to be filled in
+_PLACEHOLDER = re.compile(r"\b(replace|change)[-_ ]?(me|this)\b", re.IGNORECASE)
+_PLACEHOLDER_OF_SECRET = re.compile(r"your-[a-z-]+\Z", re.IGNORECASE)
 _URL = re.compile(r"https://[^\s/]+\S*\Z")
 # more than any float needs without an exponent
 _LARGEST_EXACT = 2**53
@@ -43,6 +46,12 @@ class UnacceptableValue(ValueError):
     def __init__(self, expected: str) -> None:
         super().__init__(expected)
         self.expected = expected
+
+
+def fault_of_placeholder(text: str, *, secret: bool) -> str | None:
+    """Return why text cannot be meant: it is what an example has in the place of a value."""
+    found = _PLACEHOLDER.search(text) or (secret and _PLACEHOLDER_OF_SECRET.match(text))
+    return "is the placeholder of an example" if found else None
 
 
 def choices_of(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> list[str]:
@@ -171,7 +180,7 @@ def _text(spec: Mapping[str, Any], raw: Any) -> str:
     if not isinstance(raw, str):
         raise UnacceptableValue("text; put it in quotes")
     kind = spec["type"]
-    fault = fault_of_value(raw)
+    fault = fault_of_value(raw) or fault_of_placeholder(raw, secret=spec.get("secret", False))
     if kind == "account":
         fault = fault_of_account(raw)
     elif kind in ("path", "directory"):

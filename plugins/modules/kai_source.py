@@ -71,6 +71,9 @@ options:
     description: A directory of the caller, who removes it, for what was packed.
     type: path
     required: true
+  contract:
+    description: The contract of a line of Kai; a source that is not of this line is refused.
+    type: dict
 attributes:
   check_mode:
     support: full

@@ -125,7 +125,7 @@ class Wizard:
 class Desk:
     """Where an operator works. Nothing of the caller's environment reaches it but the PATH.
 
-    kai: the source of the bot, an empty directory at the desk by default.
+    kai: the source of the bot, a tree of empty files at the desk by default.
     """
 
     directory: Path
@@ -133,7 +133,12 @@ class Desk:
     variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.source.mkdir(parents=True, exist_ok=True)
+        if self.kai is None:
+            # as little as Kai's code is known by
+            for name in contract()["source"]["files"]:
+                path = self.source / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
         self.work.mkdir(parents=True, exist_ok=True)
         self.home.mkdir()
 

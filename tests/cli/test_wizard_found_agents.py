@@ -15,6 +15,7 @@ from kai_ansible.wizard.host_view import HostView
 from kai_ansible.wizard.interview import LEAVE, NEXT, Interview
 from kai_ansible.wizard.prompts import Validator
 from tests.cli.desk import LABELS, TOKEN
+from tests.conftest import STAND_IN
 
 CONTRACT = contract()
 NOT_FOUND = "not found on the host"
@@ -59,7 +60,7 @@ class Operator:
     offered: tuple[list[str], str | None, dict[str, str]]
 
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
-        typed = {LABELS["source"]: ".", LABELS["telegram_id"]: "1"}.get(label, default)
+        typed = {LABELS["source"]: str(STAND_IN), LABELS["telegram_id"]: "1"}.get(label, default)
         assert validate(typed) is None
         return typed
 

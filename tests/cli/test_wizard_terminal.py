@@ -10,6 +10,7 @@ import pytest
 from kai_ansible.collection import contract
 from kai_ansible.wizard.interview import LEAVE
 from tests.cli.desk import REVIEW, SECONDS, TOKEN, Desk, Wizard
+from tests.conftest import STAND_IN
 
 FIRST_ASKED = [
     "source",
@@ -185,7 +186,8 @@ def test_an_abort_of_a_change_leaves_the_files_as_they_were(desk: Desk, prompt: 
     desk.given(desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
     before = desk.tree()
     wizard = desk.wizard()
-    replies = {"AGENT_BACKEND": "codex", "TELEGRAM_BOT_TOKEN": TOKEN.swapcase(), "source": ".."}
+    replies = {"AGENT_BACKEND": "codex", "TELEGRAM_BOT_TOKEN": TOKEN.swapcase()}
+    replies["source"] = str(STAND_IN)
     if prompt == REVIEW:
         wizard.go_to("DEFAULT_MODEL", **replies)
         wizard.child.sendline()

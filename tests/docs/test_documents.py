@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -90,10 +91,30 @@ def test_the_answers_of_the_readme_are_a_valid_configuration(tmp_path: Path) -> 
     assert read_configuration(contract(), answers).problems == []
 
 
-def test_the_example_inventory_is_a_valid_configuration() -> None:
-    variables = {}
+def example() -> dict[str, Any]:
+    variables: dict[str, Any] = {}
     for path in (ROOT / "inventory.example" / "host_vars" / "bot1").glob("*.yml"):
         variables.update(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return variables
+
+
+def test_the_example_inventory_is_refused_as_it_is() -> None:
+    problems = read_configuration(contract(), example()).problems
+    assert [problem.where for problem in problems] == [
+        "kai_install_telegram_bot_token",
+        "kai_install_webhook_secret",
+        "kai_install_users[0].telegram_id",
+        "kai_install_users[1].telegram_id",
+    ]
+    assert example()["kai_install_version"] == contract()["source"]["ref"]
+
+
+def test_the_example_inventory_is_valid_once_it_is_filled_in() -> None:
+    variables = example()
+    variables["kai_install_telegram_bot_token"] = "123456789:" + "a" * 35
+    variables["kai_install_webhook_secret"] = "0" * 64
+    for number, entry in enumerate(variables["kai_install_users"], start=1):
+        entry["telegram_id"] = number
     assert read_configuration(contract(), variables).problems == []
 
 

@@ -61,7 +61,7 @@ class Lab:
         self.desk = Desk(directory / "desk")
         entry = machine.inventory_entry()
         self.desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
-        self.desk.given({"host": {"source": "/"}, "users": USERS, "settings": SETTINGS})
+        self.desk.given({"host": {}, "users": USERS, "settings": SETTINGS})
         self.set(
             kai_install_source=source.given,
             kai_install_extra_env={"SSL_CERT_FILE": CA},

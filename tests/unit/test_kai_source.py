@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from plugins.module_utils import source_files
-from plugins.module_utils.source_files import Refused, read_source, refuse_changeable
+from plugins.module_utils.source_files import Refused, names_in, read_source, refuse_changeable
 
 CONSTRAINTS = "requirements/constraints.txt"
 TREE = {
@@ -321,3 +321,29 @@ def test_an_archive_that_an_account_of_the_bot_can_change_is_refused(tmp_path: P
     os.chown(archive, NOBODY.pw_uid, -1)
     with pytest.raises(Refused, match="can be changed by nobody"):
         refuse_changeable(str(archive), [], ["nobody"])
+
+
+@pytest.mark.parametrize("later", [None, "src/kai/backend_registry.py"])
+def test_a_source_of_another_line_is_refused_whatever_kind_it_is(
+    contract: dict[str, Any], checkout: Path, tmp_path: Path, later: str | None
+) -> None:
+    for name in [*contract["source"]["files"], *([later] if later else [])]:
+        (checkout / name).touch()
+    git("add", ".", cwd=checkout)
+    git("commit", "--quiet", "--message=line", cwd=checkout)
+    tar, archive = tmp_path / "kai.tar.gz", tmp_path / "kai.zip"
+    git("archive", "--prefix=kai-1/", f"--output={tar}", "HEAD", cwd=checkout)
+    git("archive", "--prefix=kai-1/", f"--output={archive}", "HEAD", cwd=checkout)
+    wheel = tmp_path / "kai-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr("kai-1.0.dist-info/METADATA", "Name: kai\n")
+        for path in (checkout / "src").rglob("*.py"):
+            packed.write(path, path.relative_to(checkout / "src"))
+    for source in (checkout, tar, archive, wheel, f"file://{checkout}"):
+        names = names_in(str(source), None, [])
+        assert {*contract["source"]["files"]} <= set(names)
+        if later is None:
+            read_source(asked(source, contract=contract))
+            continue
+        with pytest.raises(Refused, match=r"Kai 2\.0"):
+            read_source(asked(source, contract=contract))

@@ -240,3 +240,24 @@ def test_anything_is_read_or_refused_and_what_is_read_is_read_again(
 )
 def test_descriptions(spec: dict[str, Any], words: str) -> None:
     assert describe(CONTRACT, spec) == words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "replace-me",
+            "123456789:replace-me-with-the-token-of-BotFather",
+            "CHANGE ME",
+            "changeme",
+        ),
+        *("your-token-from-botfather", "your-webhook-secret", "your-perplexity-api-key"),
+    ],
+)
+def test_what_an_example_has_in_the_place_of_a_secret_is_refused(text: str) -> None:
+    with pytest.raises(UnacceptableValue, match="placeholder"):
+        read_value({}, {"type": "string", "secret": True}, text)
+
+
+def test_a_name_may_begin_like_a_placeholder() -> None:
+    assert read_value({}, {"type": "string"}, "your-team/specs") == "your-team/specs"

@@ -1,0 +1,53 @@
+"""Whether Kai's code is where it is said to be, and of the line that it has to be."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.source_files import Refused, names_in
+from kai_ansible.rules.sources import is_git_url, problem_of_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_UNREADABLE = (Refused, OSError, tarfile.TarError, zipfile.BadZipFile)
+
+
+def problem_of_local_source(
+    contract: Mapping[str, Any], source: str, files: list[str] | None = None
+) -> Problem | None:
+    """Return what is wrong with a source on this machine, None also for a git URL.
+
+    files: what of a directory belongs to the release, as kai_install_source_files says.
+    """
+    if is_git_url(source):
+        return None
+    path = Path(source).expanduser()
+    if not path.exists():
+        return _problem(source, "there is no such file or directory here")
+    try:
+        return problem_of_line(contract, source, names_in(str(path), None, files or []))
+    except _UNREADABLE as error:
+        return _problem(source, str(error))
+
+
+def problem_of_remote_source(
+    contract: Mapping[str, Any], source: str, version: str | None
+) -> Problem | str | None:
+    """Return what is wrong with a git URL, or a note when it cannot be asked now."""
+    if not is_git_url(source):
+        return None
+    try:
+        return problem_of_line(contract, source, names_in(source, version, []))
+    except _UNREADABLE as error:
+        return f"Which line of Kai {source} is could not be seen: {error}"
+
+
+def _problem(source: str, fault: str) -> Problem:
+    return Problem(
+        "kai_install_source", repr(source), "Kai's code on this machine", f"mend it: {fault}"
+    )
