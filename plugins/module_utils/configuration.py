@@ -290,6 +290,11 @@ def _read_extra_env(
             if key in contract["retired"]:
                 configuration.notes.append(f"{where} is not written: {contract['retired'][key]}.")
                 continue
+            if key in contract["systemd_environment"]:
+                configuration.notes.append(
+                    f"{where} is not written: systemd sets it, and what is set counts."
+                )
+                continue
             known = canonical_key(contract, str(key))
             if known in contract["process_environment"]:
                 configuration.problems.append(
@@ -618,6 +623,12 @@ def _check_conditions(contract: Mapping[str, Any], configuration: Configuration)
             configuration.notes.append(
                 f"{variable(key)} is kept but does not reach the bot, because it is only used when "
                 f"{in_words(spec['applies'])}."
+            )
+        if key in configuration.chosen and "instead" in spec and value:
+            configuration.notes.append(
+                f"{variable(key)} is for everybody, and the bot owns what it makes there, so that "
+                f"agents with an OS user cannot write in it. Give each person {spec['instead']} "
+                f"(docs/workspaces.md)."
             )
     if configuration.settings.get("MEMORY_EXTRACTION_ENABLED"):
         configuration.notes += [

@@ -261,6 +261,7 @@ def _lost_keys(
             known in kept
             or known in contract["retired"]
             or known in contract["process_environment"]
+            or known in contract["systemd_environment"]
         ):
             continue
         if spec and (spec["written"] == "always" or not applies(spec, configuration)):

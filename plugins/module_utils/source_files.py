@@ -278,8 +278,10 @@ def names_in(source: str, version: str | None, patterns: list[str]) -> list[str]
         with fetched(source, version or "HEAD") as (_tree, names):
             return names
     if os.path.isdir(source):
-        names = matched(source, patterns) if patterns else tracked(source)
-        return list(walked(source) if names is None else names)
+        if patterns:
+            return list(matched(source, patterns))
+        names_of_git = tracked(source)
+        return list(walked(source)) if names_of_git is None else names_of_git
     if source.endswith(".whl"):
         with opened(source):
             return [f"src/{name}" for name in from_zip(source, Allowance(source))]

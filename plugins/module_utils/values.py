@@ -109,6 +109,8 @@ def env_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
         return ",".join(value)
+    if isinstance(value, float) and math.isinf(value):
+        return "inf"
     if isinstance(value, float):
         # no exponent: what is read takes none, as 1e3 is text for one YAML and a number for another
         return format(Decimal(repr(value)), "f")
@@ -157,6 +159,8 @@ def _integer(spec: Mapping[str, Any], raw: Any) -> int:
 
 
 def _number(spec: Mapping[str, Any], raw: Any) -> float:
+    if spec.get("infinite") and str(raw).strip().lower().lstrip(".") in ("inf", "infinity"):
+        return math.inf
     usable = isinstance(raw, (int, float, str)) and not isinstance(raw, bool)
     text = env_text(raw).strip() if usable else ""
     if _NUMBER.match(text) and len(text) <= _LONGEST_NUMBER and math.isfinite(float(text)):
@@ -177,6 +181,8 @@ def _choice(choices: list[str], raw: Any) -> str:
 
 
 def _text(spec: Mapping[str, Any], raw: Any) -> str:
+    if spec.get("from_number") and isinstance(raw, (int, float)) and not isinstance(raw, bool):
+        raw = str(raw)
     if not isinstance(raw, str):
         raise UnacceptableValue("text; put it in quotes")
     kind = spec["type"]
@@ -185,6 +191,8 @@ def _text(spec: Mapping[str, Any], raw: Any) -> str:
         fault = fault_of_account(raw)
     elif kind in ("path", "directory"):
         fault = fault_of_path(raw)
+        if kind == "directory" and raw != raw.strip():
+            fault = fault or "begins or ends with a blank, without which Kai looks for it"
     elif kind == "source":
         fault = fault or fault_of_source(raw)
     elif kind == "url" and not _URL.match(raw):

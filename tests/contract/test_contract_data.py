@@ -239,7 +239,7 @@ RUNTIME_KEYS = [
     Key("ALLOWED_WORKSPACES", "directory_list"),
     Key("PR_REVIEW_ENABLED", "boolean", False),
     Key("ISSUE_TRIAGE_ENABLED", "boolean", False),
-    Key("PR_REVIEW_COOLDOWN", "integer", 300, at_least(1)),
+    Key("PR_REVIEW_COOLDOWN", "integer", 300, at_least(0)),
     Key("PR_REVIEW_TIMEOUT_S", "integer", 900, at_least(1)),
     Key("PR_REVIEW_BUDGET_USD", "number", 1.0, MORE_THAN_0),
     Key("GITHUB_NOTIFY_CHAT_ID", "integer", limits=(("nonzero", True),)),
@@ -731,11 +731,11 @@ def test_protected_files() -> None:
 def test_programs_that_kai_starts_by_name() -> None:
     """Kai runtime contract, sections 4.1 and 7."""
     needed = {name: "applies" in entry for entry in CONTRACT["programs"] for name in entry["names"]}
-    assert {name: needed[name] for name in ("sudo", "pgrep", "ffmpeg", "whisper")} == {
+    assert {name: needed[name] for name in ("sudo", "pgrep", "ffmpeg", "whisper-cli")} == {
         "sudo": False,
         "pgrep": False,
         "ffmpeg": True,
-        "whisper": True,
+        "whisper-cli": True,
     }
 
 

@@ -21,17 +21,28 @@ def test_voice_and_speech_work_up_to_the_missing_model(lab: Lab) -> None:
 
 
 def test_a_user_works_in_a_workspace_of_their_own_making(lab: Lab) -> None:
-    lab.set(kai_install_workspace_base=BASE)
+    users = lab.users()
+    for entry in users[:2]:
+        account = entry["os_user"]
+        # as docs/workspaces.md says
+        place = entry["workspace_base"] = f"{BASE}/{account}"
+        made = ["install", "-D", "--directory", f"--owner={account}", "--group=kai", "--mode=2770"]
+        lab.at_machine(*made, place)
+        rights = f"--modify=u:{account}:rwx,u:kai:rwx,g::---,o::---"
+        lab.at_machine("setfacl", "--default", rights, place)
+        git = ["git", "config", "--global", "--add", "safe.directory", "*"]
+        lab.at_machine("env", f"HOME=/home/{account}", *git, user=account)
+    lab.set(kai_install_users=users)
     lab.install()
     for user, account in ((ADA, "alice"), (BOB, "bob")):
         lab.say(user, f"/workspace new project-{account}", "(?i)project|workspace")
-        place = f"{BASE}/project-{account}"
+        place = f"{BASE}/{account}/project-{account}"
         assert lab.facts(user)["cwd"] == place
         code, said = lab.shell(user, "echo mine > note && git add note && git status --short")
         assert (code, said.strip()) == (0, "A  note"), said
         lab.say(user, "/workspace home", "(?i)home|workspace")
         assert lab.facts(user)["cwd"] == f"{DATA}/home/{user}"
-    code, _ = lab.shell(BOB, f"cat {BASE}/project-alice/note")
+    code, _ = lab.shell(BOB, f"cat {BASE}/alice/project-alice/note")
     assert code != 0
-    lab.set(kai_install_workspace_base=None)
+    lab.set(kai_install_users=lab.users())
     lab.install()

@@ -50,7 +50,7 @@ def probe(**seen: Any) -> dict[str, Any]:
         "targets": {},
         "port": [],
         "programs": dict.fromkeys(
-            ("sudo", "pgrep", "systemctl", "journalctl", "runuser"), "/bin/x"
+            ("sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"), "/bin/x"
         ),
         "sudo": {"version": "Sudo version 1.9.16p2", "flags": ["env_reset", "use_pty"]},
         "sudoers_sha256": "",

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ FAULT = "bob can look into it"
 
 
 @pytest.fixture
-def directories(tmp_path: Path) -> list[dict[str, str]]:
-    return [{"path": str(tmp_path), "account": "root"}]
+def directories(tmp_path: Path) -> list[dict[str, Any]]:
+    return [{"path": str(tmp_path), "account": "root", "only_reads": False}]
 
 
 @pytest.fixture
@@ -39,14 +40,14 @@ def settling(*answers: bool, also: Callable[[], None] = lambda: None) -> Callabl
 
 
 def test_what_is_closed_needs_nothing(
-    directories: list[dict[str, str]], seen: list[tuple[list[str], list[str]]]
+    directories: list[dict[str, Any]], seen: list[tuple[list[str], list[str]]]
 ) -> None:
     seen.append(([], ["bob gets no answer"]))
     assert close(directories, settling()) == ([], ["bob gets no answer"])
 
 
 def test_what_is_open_although_all_is_right_is_a_fault(
-    directories: list[dict[str, str]], seen: list[tuple[list[str], list[str]]]
+    directories: list[dict[str, Any]], seen: list[tuple[list[str], list[str]]]
 ) -> None:
     seen.append(([FAULT], []))
     assert close(directories, settling()) == ([FAULT], [])
@@ -55,7 +56,7 @@ def test_what_is_open_although_all_is_right_is_a_fault(
 
 
 def test_what_somebody_opens_again_and_again_is_none(
-    directories: list[dict[str, str]], seen: list[tuple[list[str], list[str]]], tmp_path: Path
+    directories: list[dict[str, Any]], seen: list[tuple[list[str], list[str]]], tmp_path: Path
 ) -> None:
     seen.append(([FAULT], []))
     assert close(directories, settling(True, True, True)) == ([], [FAULT])
@@ -69,14 +70,14 @@ def test_what_somebody_opens_again_and_again_is_none(
 
 
 def test_what_could_be_closed_is_no_fault_then(
-    directories: list[dict[str, str]], seen: list[tuple[list[str], list[str]]]
+    directories: list[dict[str, Any]], seen: list[tuple[list[str], list[str]]]
 ) -> None:
     seen.extend([([FAULT], []), ([], [])])
     assert close(directories, settling(True)) == ([], [])
 
 
 def test_who_cannot_be_asked_is_unknown_and_who_is_gone_is_told(
-    directories: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+    directories: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(borders, "ask_as", lambda *_: [UNANSWERED])
     assert trespasses(directories, ["root"]) == (
@@ -87,5 +88,20 @@ def test_who_cannot_be_asked_is_unknown_and_who_is_gone_is_told(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root asks as others")
-def test_real_accounts_are_asked(directories: list[dict[str, str]]) -> None:
+def test_real_accounts_are_asked(directories: list[dict[str, Any]]) -> None:
     assert trespasses(directories, ["root"]) == ([], [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root asks as others")
+def test_who_only_reads_needs_no_more_and_a_directory_of_the_bot_is_nobodys(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    entry = {"path": str(tmp_path), "account": "nobody", "only_reads": True}
+    assert trespasses([entry], ["nobody"]) == ([], [])
+    own = f"nobody cannot work in {tmp_path}, which is theirs"
+    assert trespasses([{**entry, "only_reads": False}], ["nobody"]) == ([own], [])
+    bots = f"nobody can look into {tmp_path}, which is for the bot alone"
+    assert trespasses([{**entry, "account": None}], ["nobody"]) == ([bots], [])
+    tmp_path.chmod(0o700)
+    closed = f"nobody cannot read {tmp_path}, which is theirs"
+    assert trespasses([entry], ["nobody"]) == ([closed], [])
+    assert trespasses([{**entry, "account": None}], ["nobody"]) == ([], [])

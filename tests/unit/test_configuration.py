@@ -605,3 +605,56 @@ def test_the_contract_is_not_changed(contract: Contract) -> None:
     read_configuration(contract, given_variables)
     assert contract == before
     assert given_variables == kept
+
+
+@pytest.mark.parametrize(
+    ("settings", "env"),
+    [
+        ({"pr_review_cooldown": 0}, {"PR_REVIEW_COOLDOWN": "0"}),
+        ({"budget_ceiling": "inf"}, {"BUDGET_CEILING": "inf"}),
+        ({"budget_ceiling": float("inf")}, {"BUDGET_CEILING": "inf"}),
+        ({"telegram_webhook_secret": "aB_-9"}, {"TELEGRAM_WEBHOOK_SECRET": "aB_-9"}),
+    ],
+)
+def test_what_the_bot_takes_is_not_refused(
+    contract: Contract, settings: dict[str, Any], env: dict[str, str]
+) -> None:
+    read = read_configuration(contract, variables(**settings))
+    assert read.problems == []
+    assert env.items() <= env_of(contract, read).items()
+
+
+def test_a_number_may_be_a_name(contract: Contract) -> None:
+    read = read_configuration(contract, variables(user(name=7)))
+    assert (read.problems, read.users[0]["name"]) == ([], "7")
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u3000"])
+def test_blanks_that_the_bot_takes_away_are_refused_by_name(contract: Contract, blank: str) -> None:
+    fields = {"home_workspace": f"/srv/a{blank}", "workspace_base": f"/srv/b{blank}"}
+    person = user(**fields, allowed_workspaces=[f"/srv/c{blank}"])
+    settings = {
+        "workspace_base": f"/srv/d{blank}",
+        "allowed_workspaces": [f"/srv/e{blank}"],
+        "webhook_secret": blank * 3,
+        "telegram_webhook_secret": f"abc{blank}",
+    }
+    read = read_configuration(contract, variables(person, **settings))
+    assert set(places(read)) >= {
+        *settings,
+        *(f"users[0].{name}" for name in (*fields, "allowed_workspaces")),
+    }
+
+
+def test_what_systemd_sets_is_not_written(contract: Contract) -> None:
+    extra = {"HOME": "/elsewhere", "LANG": "de", "INVOCATION_ID": "1", "OTHER": "1"}
+    read = read_configuration(contract, variables(extra_env=extra))
+    assert (read.problems, read.extra_env) == ([], {"OTHER": "1"})
+    assert len([note for note in read.notes if "systemd sets it" in note]) == 3
+
+
+def test_one_base_for_everybody_is_advised_against(contract: Contract) -> None:
+    settings = {"workspace_base": "/srv/work", "allowed_workspaces": "/srv/a"}
+    notes = read_configuration(contract, variables(**settings)).notes
+    for name in settings:
+        assert any(note.startswith(f"kai_install_{name} is for everybody") for note in notes)

@@ -93,7 +93,7 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
             id="told once",
         ),
         pytest.param(
-            {"programs": dict.fromkeys(("sudo", "systemctl", "journalctl", "runuser", "pgrep"))},
+            {"programs": dict.fromkeys(probe()["programs"])},
             ["no sudo", "no pgrep", "no systemctl", "no journalctl", "no runuser"],
             id="programs",
         ),
@@ -185,19 +185,28 @@ def test_a_program_of_a_feature_is_missed_only_with_the_feature(
     contract: Contract, voice: bool
 ) -> None:
     read = read_configuration(contract, variables(voice_enabled=voice))
-    programs = {**probe()["programs"], "ffmpeg": None, "whisper": None, "whisper-cli": None}
+    programs = {**probe()["programs"], "ffmpeg": None, "whisper-cli": None}
     seen = probe(programs=programs)
     assert host_problems(contract, read, seen) == []
     notes = missing_programs(contract, read, seen)
     assert [note.partition(":")[0] for note in notes] == (
-        ["The host has no ffmpeg", "The host has no whisper or whisper-cli"] if voice else []
+        ["The host has no ffmpeg", "The host has no whisper-cli"] if voice else []
     )
     with_one = probe(programs={**programs, "ffmpeg": "/bin/ffmpeg", "whisper-cli": "/bin/w"})
     assert missing_programs(contract, read, with_one) == []
 
 
 def test_another_system_is_not_asked_for_the_programs_of_this_one(contract: Contract) -> None:
-    programs = {"sudo": "/bin/sudo", "pgrep": "/bin/pgrep"}
+    programs = dict.fromkeys(("sudo", "pgrep", "curl", "git"), "/bin/x")
     others = dict.fromkeys(("systemctl", "journalctl", "runuser"))
     seen = probe(platform="darwin", manager_version=None, programs={**programs, **others})
     assert problems(contract, seen) == []
+
+
+def test_what_agents_and_workspaces_need_is_missed(contract: Contract) -> None:
+    read = read_configuration(contract, variables(pr_review_enabled=True))
+    seen = probe(programs={**probe()["programs"], "curl": None, "git": None, "gh": None})
+    assert host_problems(contract, read, seen) == []
+    assert [note.partition(":")[0] for note in missing_programs(contract, read, seen)] == [
+        *("The host has no curl", "The host has no git", "The host has no gh"),
+    ]

@@ -78,7 +78,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         ],
         "release": "0a1b2c",
         "port": 8080,
-        "programs": ["sudo", "pgrep", "systemctl", "journalctl", "runuser"],
+        "programs": ["sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"],
         "env_file": "/etc/kai/env",
         "turns": "/var/lib/kai/.responding",
         "sudoers_file": "/etc/sudoers.d/kai",

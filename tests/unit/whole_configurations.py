@@ -15,6 +15,12 @@ SPECIAL: dict[str, st.SearchStrategy[tuple[Any, str]]] = {
     "TELEGRAM_BOT_TOKEN": st.from_regex(r"[0-9]{5,10}:[A-Za-z0-9_-]{30,40}", fullmatch=True).map(
         lambda text: (text, text)
     ),
+    "TELEGRAM_WEBHOOK_SECRET": st.from_regex(r"[A-Za-z0-9_-]{1,256}", fullmatch=True).map(
+        lambda text: (text, text)
+    ),
+    "WEBHOOK_SECRET": st.from_regex(r"[!-~]([ -~]*[!-~])?", fullmatch=True).map(
+        lambda text: (text, text)
+    ),
     "PR_REVIEW_MODEL_CODEX": st.sampled_from(CODEX_MODELS).map(lambda name: (name.upper(), name)),
     "ISSUE_TRIAGE_MODEL_CODEX": st.sampled_from(CODEX_MODELS).map(lambda name: (name, name)),
     "CODEX_AUTH_MODE": st.just(("api_key", "api_key")),

@@ -174,8 +174,6 @@ def gh() -> int:
         print("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b")
     elif "comment" in sys.argv:
         note("comment", body=sys.stdin.read() if not sys.stdin.isatty() else "")
-    else:
-        print("[]")
     return 0
 
 
