@@ -45,6 +45,7 @@ from .root_files import (
     keep,
     kept,
     look,
+    move_beside,
     point,
     read_json,
     remove_file,
@@ -124,7 +125,7 @@ def _digest(path: str) -> str:
 
 
 def _aside(path: str) -> str:
-    return f"move it aside on the host: mv {shlex.quote(path)} {shlex.quote(path + '.damaged')}"
+    return f"move it aside on the host: {move_beside(path, '.damaged')}"
 
 
 def now() -> str:

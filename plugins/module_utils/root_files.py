@@ -140,7 +140,16 @@ def damaged(path: str, found: str, expected: str = "", fix: str = "") -> Damaged
 
 def move_away(path: str) -> str:
     """Return the words that have a path moved away."""
-    return f"move it away on the host: mv {shlex.quote(path)} {shlex.quote(path + '.old')}"
+    return f"move it away on the host: {move_beside(path, '.old')}"
+
+
+def move_beside(path: str, ending: str) -> str:
+    """Return the command that moves a path to one with an ending, where nothing is yet."""
+    free, number = path + ending, 1
+    while os.path.lexists(free):
+        number += 1
+        free = f"{path}{ending}.{number}"
+    return f"mv {shlex.quote(path)} {shlex.quote(free)}"
 
 
 def replace(states: Iterable[FileState]) -> None:

@@ -18,6 +18,7 @@ from tests.machine.site import Site, Snapshot
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
+INSTALLED = True
 pytestmark = pytest.mark.later("one of many links; tests/unit judges the walk that follows none")
 
 RunModule = Callable[..., dict[str, Any]]
@@ -26,7 +27,6 @@ RunModule = Callable[..., dict[str, Any]]
 CANARIES = """
 import json, os
 
-INSTALLED = True
 found = {}
 places = ["/etc/shadow", "/etc/passwd", "/dev/null", "/victim"]
 places += [os.path.join("/victim", name) for name in os.listdir("/victim")]
