@@ -395,10 +395,11 @@ class Remembered:
 
     def accounts(self, started: list[dict[str, Any]]) -> set[str]:
         """Return the accounts that are to try the directories."""
+        wanted = concerned(self.parameters["private_directories"])
         known = self.borders in self.earlier.times and not self.parameters["anew"]
         if known:
-            return {agent["account"] for agent in started}
-        return concerned(self.parameters["private_directories"])
+            return wanted & {agent["account"] for agent in started}
+        return wanted
 
     def keep(self, proven: list[str], closed: bool) -> None:
         """Remember what was proven; closed: whether the directories are."""
