@@ -2,7 +2,8 @@
 
 A test marked ``later`` is left to ``make test-all``, for the reason that the marker gives.
 ``make test`` takes the others; CI takes, on top, as many files of the rest as its time allows, from
-a place that the commit chooses. A file is a unit, because its tests may build on one another.
+a place that the commit chooses. A file that has a machine is begun or left as a whole, because its
+tests may build on one another.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ LATER = "later"
 NO_MACHINE = "needs a machine: "
 NO_TIME = "not in this slice"
 
-_begun: dict[Path, bool] = {}
+_begun: dict[str, bool] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("slices")
     group.addoption("--slice", metavar="COMMIT", help="begin with the files that a commit chooses")
     group.addoption(
-        "--until", metavar="EPOCH", type=float, help="begin no file after this time, in seconds"
+        "--until", metavar="EPOCH", type=float, help="begin nothing after this time, in seconds"
     )
 
 
@@ -48,9 +49,11 @@ def in_the_order_of_the_slice(config: pytest.Config, items: list[pytest.Item]) -
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out a file that comes too late for this slice, and a machine that cannot be had."""
+    """Leave out what comes too late for this slice, and a machine that cannot be had."""
     until = item.config.getoption("--until")
-    if until and not _begun.setdefault(item.path, time.time() < until):
+    # the tests of a machine follow one another on it
+    unit = str(item.path) if item.get_closest_marker("machine") else item.nodeid
+    if until and not _begun.setdefault(unit, time.time() < until):
         pytest.skip(NO_TIME)
     if item.get_closest_marker("machine"):
         reason = obstacle.obstacle()

@@ -29,7 +29,10 @@ from tests.conftest import PRIVATE
 from tests.conftest import ROOT as CHECKOUT
 from tests.unit.hostile_trees import ROOT, Host, Node
 
-pytestmark = pytest.mark.skipif(not ROOT, reason="owners and access lists need root")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not ROOT, reason="owners and access lists need root"),
+]
 NOBODY = 65534
 
 
@@ -476,7 +479,6 @@ def measured(host: Host, collections_path: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 def test_thousands_of_files_under_long_paths_take_little_memory(
     host: Host, collections_path: Path
 ) -> None:

@@ -23,6 +23,8 @@ from test_interrupted_switch import modules as modules
 
 from tests.damage import DAMAGES, NO_FILES, in_place_of, sparse
 
+pytestmark = pytest.mark.slow
+
 HANGS_SECONDS = 600
 COMMAND = re.compile(r"(mv|sed -i) \S+ \S+?(?=[,.] |$)")
 INSTALLS = "opt/kai/installs"

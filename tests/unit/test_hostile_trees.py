@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from kai_ansible.rules.backup_archive import read_archive
 from tests.unit.hostile_trees import ROOT, TREES, Host, Node
 
-pytestmark = pytest.mark.skipif(not ROOT, reason="owners and access lists need root")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not ROOT, reason="owners and access lists need root"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(phases=PHASES, suppress_health_check=CHECKS)
+@settings(phases=PHASES, suppress_health_check=CHECKS, max_examples=25)
 @given(tree=TREES)
 def test_a_hostile_tree_comes_back_whole(
     tree: dict[bytes, Node], tmp_path: Path, module: Any
@@ -82,10 +85,15 @@ def test_a_hostile_tree_comes_back_whole(
 
 
 @pytest.mark.later("a thousand hostile trees; every change tries a sample of them")
-@pytest.mark.slow
-@settings(phases=PHASES, suppress_health_check=CHECKS, max_examples=1000)
-@given(tree=TREES)
+@pytest.mark.parametrize("hundred", range(10))
 def test_a_thousand_hostile_trees_come_back_whole(
-    tree: dict[bytes, Node], tmp_path: Path, module: Any
+    tmp_path: Path, module: Any, hundred: int
 ) -> None:
-    through(tree, tmp_path, module)
+    # without it each hundred would be the same
+    @seed(hundred)
+    @settings(phases=PHASES, suppress_health_check=CHECKS, max_examples=100)
+    @given(tree=TREES)
+    def comes_back(tree: dict[bytes, Node]) -> None:
+        through(tree, tmp_path, module)
+
+    comes_back()

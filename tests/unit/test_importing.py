@@ -451,6 +451,7 @@ def exported(contract: Contract, given_variables: dict[str, Any]) -> dict[str, s
     }
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_what_was_exported_is_imported_unchanged(contract: Contract, data: st.DataObject) -> None:
     given_variables = variables(

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 UNIT_FILE = "etc/systemd/kai.service"
 RULES = "etc/sudoers.d/kai"
 OLD = {

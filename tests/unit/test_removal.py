@@ -194,7 +194,7 @@ def test_no_link_is_followed(tmp_path: Path, modules: Any) -> None:
     assert sorted(path.name for path in outside.rglob("*")) == found
 
 
-@pytest.mark.parametrize("depth", [310, 1200, 12_000])
+@pytest.mark.parametrize("depth", [310, 1200, pytest.param(12_000, marks=pytest.mark.slow)])
 def test_a_tree_of_any_depth_goes(tmp_path: Path, modules: Any, depth: int) -> None:
     host = Host(tmp_path / "host", modules)
     place = os.open(host.root / "var/kai", os.O_RDONLY)

@@ -19,6 +19,8 @@ from plugins.module_utils import source_files, source_limits
 from plugins.module_utils.source_files import Refused, read_source
 from tests.unit.test_kai_source import asked
 
+pytestmark = pytest.mark.slow
+
 PROJECT = b'[project]\nname = "kai"\n'
 MUCH = "expected Kai's code alone"
 

@@ -17,6 +17,8 @@ from kai_ansible.inventory import Inventory, edited_texts, write_host_vars
 from kai_ansible.secrets import VaultPassword, random_secret
 from kai_ansible.wizard.draft import Draft
 
+pytestmark = pytest.mark.slow
+
 ENV = Path(__file__).parents[2] / "roles" / "kai_install" / "templates" / "env.j2"
 DESIRED = "given | kai.bot.desired_state(contract, seen)"
 TEMPLATE = "lookup('ansible.builtin.template', path)"
