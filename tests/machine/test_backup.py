@@ -129,7 +129,8 @@ os.setsid()
 os.close(1)
 for number in range(10**9):
     try:
-        os.mkdir(f'busy-{number}')
+        # enough to go on for hours, and few enough to be removed in seconds
+        os.mkdir(f'busy-{number % 10000}')
     except OSError:
         time.sleep(0.01)
 """
