@@ -153,7 +153,7 @@ def _check_keys(value: dict[str, Any], form: dict[Any, Any], place: str) -> None
     named = {name.rstrip("?"): inner for name, inner in form.items() if isinstance(name, str)}
     for name in named:
         if name in form and name not in value:
-            raise Unfit(place, f"no {name}", name)
+            raise Unfit(place, f"no key {name}", f"the key {name}")
     other = next((name for name in form if not isinstance(name, str)), None)
     for name, inner in value.items():
         where = f"{place}{'.' if place else ': '}{name}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
 
+SLOW_SECONDS = 5
 TEMPORARY = "/tmp"  # noqa: S108 # looked at, not written
 
 
@@ -83,6 +84,18 @@ def programs_in_use(
 ) -> list[Mapping[str, Any]]:
     """Return the programs of the contract that this configuration needs."""
     return [program for program in contract["programs"] if applies(program, configuration)]
+
+
+def slow_sudo(probe: Mapping[str, Any]) -> list[str]:
+    """Return a note when sudo begins late, which each start of an agent then does as well."""
+    seconds, host = probe["sudo"].get("seconds", 0), probe["sudo"].get("host")
+    if seconds < SLOW_SECONDS:
+        return []
+    return [
+        f"sudo took {seconds} s to begin, and so does every start of an agent: sudo looks up the "
+        f"host's own name. See whether it is known: getent hosts {host}. A line 127.0.1.1 {host} "
+        f"in /etc/hosts is enough."
+    ]
 
 
 def missing_programs(

@@ -26,6 +26,7 @@ from .obstacles import (
     host_problems,
     missing_programs,
     programs_in_use,
+    slow_sudo,
     wanted_access,
     written_places,
 )
@@ -192,6 +193,7 @@ def desired_state(
     search_path = _search_path(contract, platform, places, paths)
     places["search_path"] = ":".join(search_path)
     notes += missing_programs(contract, configuration, probe)
+    notes += slow_sudo(probe)
     sudo = _sudo(contract, configuration, probe, paths)
     kill = probe["tools"].get("kill", "")
     needed = logins(contract, configuration, paths, probe["logins"])

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LONGEST_SHOWN = 200
-# what is expected where a system call failed, and what shows more; {} is the path
-_FULL = ("free space and free inodes", "make room on that file system: df -h {0}; df -i {0}")
+# what is expected where a system call failed, and what shows more; {0} is the path, {1} its parent
+_FULL = ("free space and free inodes", "make room on that file system: df -h {1}; df -i {1}")
 _ADVICE = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
-    errno.EROFS: ("a file system that is mounted for writing", "look how: findmnt --target {0}"),
+    errno.EROFS: (
+        "a file system that is mounted for writing",
+        "see how it is mounted: findmnt --target {1}",
+    ),
     errno.EIO: ("a disk that can be read and written", "see what the kernel says: dmesg | tail"),
 }
 _OTHERWISE = ("a path that root can reach", "look at it on the host: namei -l {0}")
@@ -63,7 +66,8 @@ def problem_of_error(error: OSError, path: str) -> Problem:
     # a name alone is one in a directory that was open
     place = os.fsdecode(named) if os.path.isabs(named) else path
     expected, fix = _ADVICE.get(error.errno or 0, _OTHERWISE)
-    return Problem(place, error.strerror or str(error), expected, fix.format(shlex.quote(place)))
+    paths = map(shlex.quote, (place, os.path.dirname(place) or place))
+    return Problem(place, error.strerror or str(error), expected, fix.format(*paths))
 
 
 def shortened(text: str) -> str:

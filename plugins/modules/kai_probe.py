@@ -458,6 +458,7 @@ from ..module_utils.systemd_unit import service_of
 from ..module_utils.trusted_paths import Accounts, changers_of, harmful, in_words
 
 PROGRAM_SECONDS = 5
+ASK_SECONDS = 60
 LOGIN_CHECK_SECONDS = 60
 VERSION = re.compile(r"[0-9]+(\.[0-9]+)+[0-9A-Za-z.+_-]{0,40}")
 INTERPRETER = """
@@ -706,7 +707,7 @@ class Host:
         """
         environment = {**os.environ, "LC_ALL": "C"}
         try:
-            ended = run_program(command, 20, stderr=subprocess.STDOUT, env=environment)
+            ended = run_program(command, ASK_SECONDS, stderr=subprocess.STDOUT, env=environment)
         except OSError as error:
             if not (optional and isinstance(error, FileNotFoundError)):
                 self.no_answer(command, error.strerror or str(error))
@@ -851,12 +852,18 @@ class Host:
                 )
             )
         # it tells what is wrong with the policy before that
+        began = time.monotonic()
         said = re.search(
             r"^sudo(-rs| version) .*", self.output_of("sudo", "-V", optional=True), re.I | re.M
         )
-        version = said[0] if said else ""
+        found: dict[str, Any] = {
+            "version": said[0] if said else "",
+            "flags": [],
+            "host": host,
+            "seconds": round(time.monotonic() - began),
+        }
         if not self.privileged:
-            return {"version": version, "flags": []}
+            return found
         user = self.parameters["service_user"]
         # sudo serves nobody whose account has expired (pam_unix(8)); a locked or an old password,
         # a shell of nologin, and an expired account that it switches to do not matter to it
@@ -870,8 +877,8 @@ class Host:
                     f"chage --expiredate -1 {user}",
                 )
             )
-        if not version:
-            return {"version": version, "flags": []}
+        if not found["version"]:
+            return found
         listing = self.output_of("sudo", "-n", "-l", "-U", user)
         if "Matching Defaults" not in listing:
             # sudo tells them only of somebody who may do something
@@ -880,8 +887,8 @@ class Host:
             if listing and not any(words in listing for words in LISTS):
                 self.no_answer(command, listing.strip().rpartition("\n")[2])
         if "you must have a tty" in listing:
-            return {"version": version, "flags": ["requiretty"]}
-        return {"version": version, "flags": sorted(flags_in_force(listing))}
+            return {**found, "flags": ["requiretty"]}
+        return {**found, "flags": sorted(flags_in_force(listing))}
 
     def interpreters(self) -> list[dict[str, Any]]:
         """Return each Python 3 in the usual places and the one asked for, newest first.

@@ -156,6 +156,11 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # how pip, uv and Python begin the lines that say why they failed
 CAUSE = re.compile(r"\s*((ERROR|error|cause|\w*Error|SystemExit): |× |╰─▶ )")
 MOST_CAUSES = 3
+# why pip and uv had no answer; what they say in the end is that there is no such package
+NO_ANSWER = re.compile(
+    r"Failed to establish a new connection: [^')\"]+|Read timed out|Connection to \S+ timed out"
+    r"|certificate verify failed: [^(')]+|dns error|operation timed out"
+)
 IMPORTS = """
 import importlib, importlib.util, sys
 failed = False
@@ -177,6 +182,16 @@ for package in importlib.metadata.distributions():
     name = re.sub("[-_.]+", "-", package.metadata["Name"]).lower()
     print(f"{name}=={package.version}")
 """
+
+
+def cause_of(words: str) -> str:
+    """Return why a step of a build failed, from what its program has printed."""
+    said = words.strip().splitlines()
+    causes = [line.strip() for line in said if CAUSE.match(line)] or said[-1:]
+    unanswered = NO_ANSWER.search(words)
+    if unanswered:
+        causes.insert(0, f"the index does not answer ({unanswered[0].strip()})")
+    return "; ".join(dict.fromkeys(causes[:MOST_CAUSES]))
 
 
 class BuildFailed(Exception):
@@ -399,9 +414,7 @@ class Build:
         """Raise BuildFailed when a command did not end well."""
         if code != 0:
             said = words.strip().splitlines()
-            causes = [line.strip() for line in said if CAUSE.match(line)] or said[-1:]
-            cause = "; ".join(dict.fromkeys(causes[:MOST_CAUSES]))
-            lines = [f"{name} failed: {cause}", f"the end of {command[0]}'s words:"]
+            lines = [f"{name} failed: {cause_of(words)}", f"the end of {command[0]}'s words:"]
             free = os.statvfs(self.path).f_bavail * os.statvfs(self.path).f_frsize >> 20
             if free < LITTLE_MB:
                 # not every program says why it could not write

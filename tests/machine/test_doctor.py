@@ -72,6 +72,10 @@ JOURNAL = json.dumps(
         "enabled": True,
         "release": "0123456789ab",
         "managed": {},
+        "rolled_back_to": None,
+        "database": "",
+        "account": "",
+        "data_dir": "",
         "opened": "2026-01-02T03:04:05Z",
     }
 )
@@ -256,8 +260,8 @@ LOOKS = [
             ("L9",),
             # the token got into the wrong line, and from there into the log
             "token=$(grep -o '^TELEGRAM_BOT_TOKEN=.*' /etc/kai/env | cut -d= -f2-); "
-            f'sed -i "s/^WEBHOOK_PORT=.*/WEBHOOK_PORT=$token/" /etc/kai/env; {RESTART}; {ENDED}',
-            *("the log of the bot", f"number: '{MASK}'", "has to be a number", INSTALL),
+            f'echo "WORKSPACE_BASE=$token" >>/etc/kai/env; {RESTART}; {ENDED}',
+            *(MASK, "is not an existing directory", "WORKSPACE_BASE names it", "mkdir -p"),
             restarts=True,
         ),
     ],

@@ -6,7 +6,7 @@ import pytest
 from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.rules.obstacles import host_problems, missing_programs
+from kai_ansible.rules.obstacles import host_problems, missing_programs, slow_sudo
 from kai_ansible.rules.problems import Problem
 
 Contract = dict[str, Any]
@@ -210,3 +210,11 @@ def test_what_agents_and_workspaces_need_is_missed(contract: Contract) -> None:
     assert [note.partition(":")[0] for note in missing_programs(contract, read, seen)] == [
         *("The host has no curl", "The host has no git", "The host has no gh"),
     ]
+
+
+def test_a_sudo_that_waits_for_a_name_is_told_with_what_makes_it_known() -> None:
+    sudo = {"version": "Sudo version 1.9.16p2", "flags": [], "host": "bot1"}
+    assert slow_sudo({"sudo": {**sudo, "seconds": 1}}) == []
+    [note] = slow_sudo({"sudo": {**sudo, "seconds": 20}})
+    assert "sudo took 20 s" in note
+    assert "127.0.1.1 bot1" in note
