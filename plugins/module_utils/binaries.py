@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .configuration import Configuration
     from .people import Person
 
+EXTRACTION = "MEMORY_EXTRACTION_ENABLED"
 SOURCES = ("host_vars", "deployed", "path", "usual")
 
 
@@ -69,6 +70,23 @@ def runners(contract: Mapping[str, Any], configuration: Configuration, backend: 
     return list(dict.fromkeys(accounts))
 
 
+def resolvers(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
+    """Return who has to be able to execute a backend's binary without running it.
+
+    With memory extraction the bot itself looks up the binary, whoever runs it: before every
+    extraction, and at every start, which fails when the bot cannot execute it.
+    """
+    extracts = (
+        configuration.settings.get("MEMORY_ENABLED")
+        and configuration.settings.get(EXTRACTION)
+        and backend in contract["memory_extraction_backends"]
+    )
+    service_user = configuration.host["service_user"]
+    if not extracts or service_user in runners(contract, configuration, backend):
+        return []
+    return [service_user]
+
+
 def choose_binary(
     contract: Mapping[str, Any],
     configuration: Configuration,
@@ -78,13 +96,20 @@ def choose_binary(
     """Return the binary to use for a backend in use, and the problem with it or with finding one.
 
     candidates: what the probe saw, best first: path, source (one of SOURCES), fault (None when
-    every account that runs it can execute it, else the reason in words) and, without a fault,
+    every runner and resolver can execute it, else the reason in words) and, without a fault,
     changers. One through which an account gains power over another comes last.
     """
     binary = contract["backends"][backend]["binary"]
     setting = binary["setting"]
     where = variable(setting)
     people = names_of(configuration.people, backend)
+    also = resolvers(contract, configuration, backend)
+    and_also, or_without = "", ""
+    if also:
+        and_also = (
+            f", and that {listed(also)} can execute too, as Kai looks it up for memory extraction"
+        )
+        or_without = f", or set {variable(EXTRACTION)} to false"
     tried = []
     risky: tuple[Binary, list[Problem]] | None = None
     for candidate in candidates:
@@ -102,9 +127,10 @@ def choose_binary(
                 Problem(
                     where,
                     f"{candidate['path']!r}, which {fault}",
-                    f"a path that every account of {backend} can execute (used by {people})",
+                    f"a path that every account of {backend} can execute (used by {people})"
+                    f"{and_also}",
                     f"mend the path or its modes on the host, or run "
-                    f"make install {setting}=/absolute/path",
+                    f"make install {setting}=/absolute/path{or_without}",
                 )
             ]
     return risky or (
@@ -113,9 +139,9 @@ def choose_binary(
             Problem(
                 where,
                 f"no {backend} on the host" + (f" ({'; '.join(tried)})" if tried else ""),
-                f"{backend} installed for {people}",
+                f"{backend} installed for {people}{and_also}",
                 f"install {backend} where all of them can execute it, or run "
-                f"make install {setting}=/absolute/path",
+                f"make install {setting}=/absolute/path{or_without}",
             )
         ],
     )

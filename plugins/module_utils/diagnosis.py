@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+import shlex
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .agent_start import command_of_agent, commands_of_rules
 from .binaries import backends_in_use, choose_binary
+from .configuration import variable
 from .drift import REPAIR
 from .host_status import agent_problems, foreign_listener, outdated, service_problems
-from .installs import not_enabled
+from .installs import not_enabled, rolled_back, without_repeating
 from .problems import Problem
 
 if TYPE_CHECKING:
@@ -143,12 +145,15 @@ def diagnosis(
     installed = probe["installed"]
     findings = [
         *_problems(contract, configuration, probe, status),
-        *_drift(status),
+        *_drift(status, rolled_back(installed)),
         *_checked(contract, status, checkup),
         *_logins(desired or {}, probe),
-        *_symptoms(contract, checkup["log"]),
+        *shown_in(contract, checkup["log"]),
     ]
     findings += _service(installed, status["unknown"], findings, checkup["log"])
+    findings = [
+        replace(finding, fix=without_repeating(installed, finding.fix)) for finding in findings
+    ]
     return sorted(dict.fromkeys(findings), key=lambda finding: STAGES.index(finding.stage))
 
 
@@ -233,15 +238,23 @@ def _words(problem: Problem, service: Mapping[str, Any], log: Sequence[str]) -> 
     return f"{problem.found}{again}{last}"
 
 
-def _drift(status: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield one finding for each file, and one for everything else that the same command mends."""
+def _drift(status: Mapping[str, Any], past: str) -> Iterator[Finding]:
+    """Yield one finding for each file, and one for everything else that the same command mends.
+
+    past: which install was rolled back last, empty when none was.
+    """
+    cause = (
+        f"{past}, and host_vars may still ask for it; or {_CAUSES['files']}"
+        if past
+        else _CAUSES["files"]
+    )
     groups: dict[tuple[str, str], list[str]] = {}
     for told in status["drift"]:
         path, _colon, part = told["where"].partition(": ")
         text = f"{told['found']}, expected {told['expected']}"
         groups.setdefault((path, told["fix"]), []).append(f"{part}: {text}" if part else text)
     for (path, fix), parts in groups.items():
-        yield Finding("files", path, _joined(parts), _CAUSES["files"], fix)
+        yield Finding("files", path, _joined(parts), cause, fix)
 
 
 def _checked(
@@ -309,30 +322,42 @@ def _logins(desired: Mapping[str, Any], probe: Mapping[str, Any]) -> Iterator[Fi
             )
 
 
-def _symptoms(contract: Mapping[str, Any], log: Sequence[str]) -> Iterator[Finding]:
-    """Yield each symptom of the contract with the last line that shows it."""
-    seen: dict[int, list[str]] = {}
+def shown_in(contract: Mapping[str, Any], log: Sequence[str]) -> Iterator[Finding]:
+    """Yield what the lines of a log show, each with the last line that shows it."""
+    seen: dict[Finding, list[str]] = {}
     for line in log:
-        number = next(
-            (
-                number
-                for number, symptom in enumerate(contract["symptoms"])
-                if re.search(symptom["pattern"], line)
-            ),
-            None,
-        )
-        if number is not None:
-            seen.setdefault(number, []).append(line)
-    for number, lines in seen.items():
-        symptom = contract["symptoms"][number]
+        finding = _explained(contract, line)
+        if finding:
+            seen.setdefault(finding, []).append(line)
+    for finding, lines in seen.items():
         times = f" ({len(lines)} lines like this)" if len(lines) > 1 else ""
-        yield Finding(
-            symptom["stage"],
-            "the log of the bot",
-            f"{lines[-1]}{times}",
-            symptom["cause"],
-            symptom["fix"],
-        )
+        yield replace(finding, evidence=f"{lines[-1]}{times}")
+
+
+def _explained(contract: Mapping[str, Any], line: str) -> Finding | None:
+    """Return the finding of the first symptom that a line shows, without evidence."""
+    for symptom in contract["symptoms"]:
+        match = re.search(symptom["pattern"], line)
+        if match:
+            words = {name: value or "" for name, value in match.groupdict().items()}
+            if "setting" in words:
+                words["variable"] = _variable(contract, words["setting"])
+            # users and their agents have a say in what is logged, and a fix is pasted into a shell
+            quoted = {name: shlex.quote(value) for name, value in words.items()}
+            return Finding(
+                symptom["stage"],
+                symptom.get("where", "the log of the bot").format(**words),
+                "",
+                symptom["cause"].format(**words),
+                symptom["fix"].format(**quoted),
+            )
+    return None
+
+
+def _variable(contract: Mapping[str, Any], key: str) -> str:
+    """Return the variable of host_vars that gives an env key."""
+    known = key in contract["settings"]
+    return variable(key) if known else f"{variable('secret_extra_env')}.{key}"
 
 
 def in_lines(findings: Sequence[Finding]) -> list[str]:

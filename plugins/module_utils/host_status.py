@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
-from .installs import FLAT, UNKNOWN_STATE, judged
+from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
 from .problems import Problem
 from .trusted_paths import in_words
 
@@ -37,7 +38,8 @@ def host_status(
     valid. files: as an install wants them. people_of: the parts of a users.yaml.
     """
     installed = probe["installed"]
-    problems = [*configuration.problems, *_places(probe), *service_problems(installed)]
+    places = _without_repeating(installed, _places(probe))
+    problems = [*configuration.problems, *places, *service_problems(installed)]
     unknown = _unknown(installed, probe)
     drift: list[Problem] = []
     if desired is not None:
@@ -61,6 +63,8 @@ def host_status(
         for person in people
         if person["logged_in"] == "unknown"
     ]
+    # what an install would do may be what was just rolled back; what is wrong with host_vars is not
+    drift = _without_repeating(installed, drift)
     # a fault may be told by the probe, by what is desired and by the service
     problems = list(dict.fromkeys(problems))
     is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
@@ -83,6 +87,10 @@ def host_status(
         "login_notice": (desired or {}).get("login_notice", []),
         "room": installed["room"],
     }
+
+
+def _without_repeating(installed: Mapping[str, Any], problems: Sequence[Problem]) -> list[Problem]:
+    return [replace(problem, fix=without_repeating(installed, problem.fix)) for problem in problems]
 
 
 def _places(probe: Mapping[str, Any]) -> list[Problem]:
@@ -298,7 +306,7 @@ def agent_problems(
             Problem(
                 fault.partition(": ")[0],
                 fault.partition(": ")[2],
-                f"what {', '.join(backend['accounts'])} can execute",
+                "a program that every account which needs it can execute",
                 f"mend it on the host, or {REPAIR}",
             )
             for fault in backend["faults"]
@@ -315,7 +323,7 @@ def agent_problems(
                     f"install {backend['backend']} anew on the host",
                 )
             )
-    return problems
+    return _without_repeating(probe["installed"], problems)
 
 
 def _people(

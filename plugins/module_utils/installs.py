@@ -10,7 +10,7 @@ last state that was proven.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .problems import Problem, listed
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FLAT = "flat"
 # where systemd gives no answer
 UNKNOWN_STATE = "unknown"
+INSTALL = "kai-ansible install"
 
 
 def kept_releases(records: Sequence[Mapping[str, Any]], keep: int, live: str) -> list[str]:
@@ -168,6 +169,31 @@ def _refused(where: str, found: str, expected: str, fix: str) -> Choice:
     return Choice(None, None, None, [Problem(where, found, expected, fix)])
 
 
+def rolled_back(status: Mapping[str, Any]) -> str:
+    """Return which install was rolled back last and when, empty when none or another one followed.
+
+    status: the result of kai_status, whose installs are None without privilege.
+    """
+    records = sorted(status["installs"] or (), key=lambda record: record["number"])
+    if status["unfinished"] or not records or records[-1]["rolled_back_to"] is None:
+        return ""
+    last = records[-1]
+    earlier = f"install {records[-2]['number']}" if len(records) > 1 else "the install before"
+    return f"{earlier} was rolled back on {last['time'][:10]} to install {last['rolled_back_to']}"
+
+
+def without_repeating(status: Mapping[str, Any], fix: str) -> str:
+    """Return a fix that does not advise the install that was just rolled back.
+
+    An install brings what host_vars say, and the host does not show whether they were corrected
+    since.
+    """
+    past = rolled_back(status)
+    if not past or INSTALL not in fix or past in fix:
+        return fix
+    return f"{past}, and host_vars may still ask for it: correct them first; then {fix}"
+
+
 def not_enabled(service: Mapping[str, Any]) -> Problem:
     """Return the problem of a unit that does not start at boot."""
     name = f"{service['unit']}.service"
@@ -176,6 +202,12 @@ def not_enabled(service: Mapping[str, Any]) -> Problem:
 
 def judged(status: Mapping[str, Any]) -> list[Problem]:
     """Return what is not well on a host. status: the result of kai_status."""
+    return [
+        replace(problem, fix=without_repeating(status, problem.fix)) for problem in _judged(status)
+    ]
+
+
+def _judged(status: Mapping[str, Any]) -> list[Problem]:
     problems = [Problem(**entry["problem"]) for entry in status["damaged"]]
     service = status["service"]
     name = f"{service['unit']}.service"
@@ -202,7 +234,7 @@ def judged(status: Mapping[str, Any]) -> list[Problem]:
     is_known = service.get("state") != UNKNOWN_STATE
     if not service["active"] and is_known:
         problems.append(
-            Problem(name, "not running", "a running unit", f"journalctl -u {name}, then install")
+            Problem(name, "not running", "a running unit", f"journalctl -u {name}, then {INSTALL}")
         )
     elif status["health"] != 200 and is_known:
         problems.append(

@@ -18,6 +18,7 @@ from .binaries import (
     backends_in_use,
     choose_binary,
     notes_on_trust,
+    resolvers,
     runners,
 )
 from .configuration import applies, canonical_key, env_of, variable
@@ -149,6 +150,7 @@ def _binary_request(
         "usual_places": dict(binary["usual_places"]),
         "version": contract["backends"][backend]["version"],
         "accounts": runners(contract, configuration, backend),
+        "resolvers": resolvers(contract, configuration, backend),
         "login_files": login_files(contract, configuration, backend) or [],
         "login_check": login_check(contract, configuration, backend),
     }

@@ -154,6 +154,11 @@ options:
         type: list
         elements: str
         required: true
+      resolvers:
+        description: Accounts that have to be able to execute it as well, without running it.
+        type: list
+        elements: str
+        default: []
       login_files:
         description: Where a login is kept, relative to the account's home.
         type: list
@@ -1161,6 +1166,7 @@ class Host:
     ) -> list[dict[str, Any]]:
         """Return where a binary may be, best first, each with what is wrong with it."""
         paths: list[tuple[str, str]] = []
+        executing = [*request["accounts"], *request["resolvers"]]
         if request["wanted"]:
             paths.append((request["wanted"], "host_vars"))
         else:
@@ -1177,7 +1183,7 @@ class Host:
             named = (os.path.join(place, request["name"]) for place in places)
             paths += [(path, "deployed") for path in named if os.access(path, os.X_OK)][:1]
             # the PATH of the people costs a login shell each, so it is asked only when needed
-            if all(self.fault_of(entry[0], request["accounts"]) for entry in paths):
+            if all(self.fault_of(entry[0], executing) for entry in paths):
                 paths += [(path, "path") for path in self.in_path_of(request)]
                 paths += [
                     (place.format(service_home=self.service_home()), "usual")
@@ -1185,7 +1191,7 @@ class Host:
                 ]
         unique = dict(reversed(paths))
         judged: list[dict[str, Any]] = [
-            {"path": path, "source": source, "fault": self.fault_of(path, request["accounts"])}
+            {"path": path, "source": source, "fault": self.fault_of(path, executing)}
             for path, source in sorted(unique.items(), key=paths.index)
         ]
         for entry in judged:
@@ -1437,6 +1443,7 @@ def main() -> None:
                     "usual_places": {"type": "dict", "required": True},
                     "version": {"type": "list", "elements": "str", "default": []},
                     "accounts": {"type": "list", "elements": "str", "required": True},
+                    "resolvers": {"type": "list", "elements": "str", "default": []},
                     "login_files": {"type": "list", "elements": "str", "default": []},
                     "login_check": {"type": "list", "elements": "str", "default": []},
                 },

@@ -266,3 +266,18 @@ def test_the_path_of_the_deployed_unit_tells_what_the_bot_starts_by_name(
     assert seen["binaries"]["goose"] == [
         {"path": "/opt/tools/goose", "source": "deployed", "fault": None, "changers": []}
     ]
+
+
+def test_with_memory_extraction_the_bot_itself_has_to_reach_the_agent(
+    desk: Desk, bot: Bot, refused: Callable[..., str]
+) -> None:
+    bot.machine.run(["chmod", "0700", "/home/alice"])
+    path = "/home/alice/bin/codex"
+    switches = {"MEMORY_ENABLED": True, "MEMORY_EXTRACTION_ENABLED": True}
+    said = refused(people(desk, {"os_user": "alice"}, CODEX_BIN=path, **switches))
+    listed_in(
+        said,
+        f"'{path}', which kai cannot execute, as it cannot enter /home/alice",
+        "and that kai can execute too",
+        "or set kai_install_memory_extraction_enabled to false",
+    )

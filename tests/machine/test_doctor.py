@@ -258,10 +258,18 @@ LOOKS = [
     [
         Case(
             ("L9",),
+            f"sed -i 's/^WEBHOOK_PORT=.*/WEBHOOK_PORT=80a80/' /etc/kai/env; {RESTART}; {ENDED}",
+            *("env: WEBHOOK_PORT", "WEBHOOK_PORT must be", "does not start", INSTALL),
+            restarts=True,
+        ),
+    ],
+    [
+        Case(
+            ("M1",),
             # the token got into the wrong line, and from there into the log
             "token=$(grep -o '^TELEGRAM_BOT_TOKEN=.*' /etc/kai/env | cut -d= -f2-); "
-            f'echo "WORKSPACE_BASE=$token" >>/etc/kai/env; {RESTART}; {ENDED}',
-            *(MASK, "is not an existing directory", "WORKSPACE_BASE names it", "mkdir -p"),
+            f'sed -i "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=$token/" /etc/kai/env; {RESTART}; {ENDED}',
+            *("env: DEFAULT_MODEL", f"DEFAULT_MODEL '{MASK}' is not", "does not fit", INSTALL),
             restarts=True,
         ),
     ],
@@ -270,7 +278,7 @@ LOOKS = [
             ("M1", "M2"),
             "sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"sonnet\"/' /etc/kai/env; "
             f"{RESTART}; {ENDED}",
-            *("the log of the bot", "'sonnet' is not valid for codex", "does not fit", "models"),
+            *("env: DEFAULT_MODEL", "'sonnet' is not valid for codex", "does not fit", "models"),
             restarts=True,
         ),
     ],

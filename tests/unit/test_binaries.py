@@ -5,8 +5,15 @@ from typing import Any
 import pytest
 from samples import user, variables
 
-from kai_ansible.rules.binaries import backends_in_use, choose_binary, notes_on_trust, runners
+from kai_ansible.rules.binaries import (
+    backends_in_use,
+    choose_binary,
+    notes_on_trust,
+    resolvers,
+    runners,
+)
 from kai_ansible.rules.configuration import Configuration, read_configuration
+from kai_ansible.rules.plan import probe_request
 
 Contract = dict[str, Any]
 
@@ -194,3 +201,42 @@ def test_a_path_that_the_bot_would_not_find(
     assert problems == []
     assert other is not None
     assert other.path == "/usr/bin/claude"
+
+
+EXTRACTING = {"memory_enabled": True, "memory_extraction_enabled": True, "extras": ["memory"]}
+
+
+def with_memory(contract: Contract, *users: dict[str, Any], **settings: Any) -> Configuration:
+    return read_configuration(contract, variables(*users, **(settings or EXTRACTING)))
+
+
+def test_with_memory_extraction_the_service_user_has_to_execute_the_binary_too(
+    contract: Contract,
+) -> None:
+    alice = user(1, "Ada", os_user="alice", agent_backend="codex")
+    read = with_memory(contract, alice)
+    assert read.problems == []
+    [request] = probe_request(contract, read)["binaries"]
+    # it is nobody who runs it, so no login and no rule follows
+    assert (request["accounts"], request["resolvers"]) == (["alice"], ["kai"])
+    place = "/home/alice/bin/codex"
+    shut = seen(place, "host_vars", "kai cannot execute, as it cannot enter /home/alice")
+    _, [problem] = choose_binary(contract, read, "codex", [shut])
+    assert problem.where == "kai_install_codex_bin"
+    assert problem.found.endswith("which kai cannot execute, as it cannot enter /home/alice")
+    assert "and that kai can execute too" in problem.expected
+    assert problem.fix.endswith("or set kai_install_memory_extraction_enabled to false")
+    _, [problem] = choose_binary(contract, read, "codex", [{**shut, "source": "path"}])
+    assert problem.found.startswith(f"no codex on the host ({place} kai cannot execute")
+    assert problem.fix.endswith("or set kai_install_memory_extraction_enabled to false")
+
+
+def test_without_memory_extraction_only_those_who_run_it_have_to(contract: Contract) -> None:
+    alice = user(1, "Ada", os_user="alice", agent_backend="codex")
+    off = with_memory(contract, alice, memory_enabled=True, extras=["memory"])
+    assert resolvers(contract, off, "codex") == []
+    # what the service user runs itself it is asked about once
+    own = with_memory(contract, user(1, "Ada", agent_backend="codex"))
+    assert resolvers(contract, own, "codex") == []
+    goose = user(1, "Ada", agent_backend="goose", llm_provider="ollama", model="x", os_user="alice")
+    assert resolvers(contract, with_memory(contract, goose), "goose") == []

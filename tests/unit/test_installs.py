@@ -10,7 +10,13 @@ from kai_ansible.rules.installs import choose, judged, kept_releases, release_st
 
 
 def record(number: int, release: str, **more: Any) -> dict[str, Any]:
-    return {"number": number, "release": release, "snapshot": False, **more}
+    return {
+        "number": number,
+        "release": release,
+        "snapshot": False,
+        "rolled_back_to": None,
+        **more,
+    }
 
 
 def status(*records: dict[str, Any], **more: Any) -> dict[str, Any]:

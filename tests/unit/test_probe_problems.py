@@ -58,3 +58,19 @@ def test_what_lies_in_place_of_a_file_is_neither_read_nor_waited_for(
     assert host.deployed(str(path)) is None
     [problem] = host.faults
     assert problem.fix == f"move it away on the host: mv {path} {path}.old"
+
+
+def test_a_binary_is_tried_by_who_runs_it_and_by_who_looks_it_up(probe: Any) -> None:
+    tried = []
+
+    def fault_of(path: str, accounts: list[str]) -> str | None:
+        tried.append((path, accounts))
+        return "kai cannot execute"
+
+    host = object.__new__(probe.Host)
+    host.fault_of = fault_of
+    request = {"wanted": "/home/alice/codex", "accounts": ["alice"], "resolvers": ["kai"]}
+    [found] = host.candidates(request, {}, "", [])
+    assert tried == [("/home/alice/codex", ["alice", "kai"])]
+    assert found["fault"] == "kai cannot execute"
+    assert "changers" not in found
