@@ -120,8 +120,9 @@ def configuration(given: Any, contract: Any, users_file: str | None = None) -> d
         "problems": [problem.as_dict() for problem in read.problems],
         "notes": read.notes,
         "host": read.host,
-        "accounts": [read.host["service_user"], *os_users(read.people)],
-        "modules": modules_of_extras(contract, read.host["extras"]),
+        # what is refused is not there
+        "accounts": [*filter(None, [read.host.get("service_user")]), *os_users(read.people)],
+        "modules": modules_of_extras(contract, read.host.get("extras", [])),
         "secret_keys": sorted(
             {key for key in read.chosen if is_secret(contract, key)}
             | (set(extra or ()) & set(read.extra_env))

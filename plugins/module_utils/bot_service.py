@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import socket
@@ -136,6 +137,27 @@ def journal_of(invocations: Iterable[str], lines: int, *arguments: str) -> str:
         *(f"INVOCATION_ID={one}" for one in ids),
     ]
     return str(run_program(command, _ASK_SECONDS).stdout).strip()
+
+
+def last_invocations(unit: str) -> list[str]:
+    """Return the ids of the start that a unit is in, and of the one before it if that failed.
+
+    One that has only just begun has said nothing yet, and systemd keeps the id of the last alone.
+    Raises OSError when systemd or the journal does not answer.
+    """
+    state = unit_state(unit)
+    found = [state["InvocationID"]] if state.get("InvocationID") else []
+    if not int(state.get("NRestarts") or 0):
+        return found
+    fields = "--output-fields=INVOCATION_ID,_SYSTEMD_INVOCATION_ID"
+    unit_of_all = ["journalctl", f"--unit={unit}.service", "--reverse", "--lines=200"]
+    said = run_program([*unit_of_all, "--output=json", fields, "--no-pager"], _ASK_SECONDS)
+    for line in str(said.stdout).splitlines():
+        entry = json.loads(line)
+        one = entry.get("_SYSTEMD_INVOCATION_ID") or entry.get("INVOCATION_ID")
+        if one and one not in found:
+            return [*found, str(one)]
+    return found
 
 
 def deployed_env(path: str) -> dict[str, str]:

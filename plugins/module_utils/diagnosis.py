@@ -46,6 +46,8 @@ _CAUSES = {
 }
 _NOT_RESTARTED = "another release was put in place without a restart"
 _OF_SYSTEMD = re.compile(r"^\S+ (systemd|sudo)(\[\d+\])?: ")
+# what sudo logs of a command that it runs (sudoers(5), "Event log")
+_SUDO_RAN = re.compile(r"\bsudo(\[\d+\])?: +\S+ : (TTY=\S+ ; )?PWD=")
 
 
 @dataclass(frozen=True)
@@ -336,6 +338,9 @@ def shown_in(contract: Mapping[str, Any], log: Sequence[str]) -> Iterator[Findin
 
 def _explained(contract: Mapping[str, Any], line: str) -> Finding | None:
     """Return the finding of the first symptom that a line shows, without evidence."""
+    if _SUDO_RAN.search(line):
+        # it names files and programs of which nothing is wrong
+        return None
     for symptom in contract["symptoms"]:
         match = re.search(symptom["pattern"], line)
         if match:

@@ -134,7 +134,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.borders import concerned, trespasses
 from ..module_utils.bot_account import BotAccount
-from ..module_utils.bot_service import deployed_env, journal_of, unit_state
+from ..module_utils.bot_service import deployed_env, journal_of, last_invocations
 from ..module_utils.bounded_program import run_bounded
 from ..module_utils.masking import masked
 from ..module_utils.printable import printable
@@ -223,9 +223,8 @@ class Checkup:
         """Return the end of the unit's log, nothing where a secret in it could not be masked."""
         if not self.knows_secrets:
             return []
-        invocation = unit_state(self.parameters["unit"]).get("InvocationID")
         lines = journal_of(
-            [invocation] if invocation else [],
+            last_invocations(self.parameters["unit"]),
             LOG_LINES,
             "--output=short-iso",
             "--no-hostname",

@@ -61,11 +61,15 @@ class Lab:
         self.desk = Desk(directory / "desk")
         entry = machine.inventory_entry()
         self.desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
+        self.configure()
+
+    def configure(self) -> None:
+        """Write the host_vars of the machine."""
         self.desk.given({"host": {}, "users": USERS, "settings": SETTINGS})
         self.set(
-            kai_install_source=source.given,
+            kai_install_source=self.source.given,
             kai_install_extra_env={"SSL_CERT_FILE": CA},
-            **({"kai_install_version": source.version} if source.version else {}),
+            **({"kai_install_version": self.source.version} if self.source.version else {}),
         )
 
     def set(self, **variables: Any) -> None:

@@ -1,6 +1,8 @@
 """The health route is asked in a time and a room that are known, whoever answers."""
 
+import json
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,3 +74,26 @@ def test_a_bot_that_says_one_letter_after_the_other_is_not_waited_for(
         with pytest.raises(TimeoutError):
             health("127.0.0.1", port, "/health")
         heard_enough.set()
+
+
+@pytest.mark.parametrize(
+    ("restarts", "wanted"), [("0", ["now"]), ("", ["now"]), ("2", ["now", "before"])]
+)
+def test_a_start_that_has_only_just_begun_is_not_all_that_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, restarts: str, wanted: list[str]
+) -> None:
+    # newest first; systemd itself tells the id in a field of its own
+    lines = [
+        {"INVOCATION_ID": "now", "MESSAGE": "Started"},
+        {"MESSAGE": "of nobody's"},
+        {"_SYSTEMD_INVOCATION_ID": "before", "INVOCATION_ID": None},
+        {"_SYSTEMD_INVOCATION_ID": "long ago"},
+    ]
+    said = "".join(json.dumps(line) + "\n" for line in lines)
+    monkeypatch.setattr(
+        bot_service, "unit_state", lambda _: {"InvocationID": "now", "NRestarts": restarts}
+    )
+    monkeypatch.setattr(
+        bot_service, "run_program", lambda *_: subprocess.CompletedProcess([], 0, said)
+    )
+    assert bot_service.last_invocations("kai") == wanted

@@ -163,6 +163,9 @@ def test_a_line_of_a_family_is_explained_once(
         "workspaces.yaml: unrecognized model 'x' for /srv/b",
         "claude_user 'kai' matches bot process user",
         "telegram.error.Forbidden: Forbidden: bot was blocked by the user",
+        "2026-01-02T03:04:05+00:00 sudo[60]:      kai : PWD=/opt/kai/releases/1 ; USER=root ; "
+        "COMMAND=/usr/bin/cat /etc/kai/workspaces.yaml",
+        "sudo: kai : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/cat /etc/kai/totp.secret",
     ],
 )
 def test_what_a_healthy_bot_says_is_no_finding(contract: Contract, line: str) -> None:

@@ -33,6 +33,13 @@ def test_words(render: Render, expression: str, result: str) -> None:
     assert render(expression) == result
 
 
+def test_what_is_refused_of_a_host_fails_no_filter(render: Render, contract: Contract) -> None:
+    for name in contract["host"]:
+        given = variables(**{name: {"no": "such value"}})
+        found = render("given | kai.bot.configuration(contract)", given=given, contract=contract)
+        assert f"kai_install_{name}" in [problem["where"] for problem in found["problems"]], name
+
+
 def test_a_rollback_knows_what_it_goes_back_to(render: Render) -> None:
     installs = [
         {"number": number, "release": "a", "snapshot": False, "time": "", "rolled_back_to": None}
