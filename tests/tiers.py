@@ -3,13 +3,13 @@
 A test marked ``later`` is left to ``make test-all``, for the reason that the marker gives.
 ``make test`` takes the others; CI takes, on top, as many files of the rest as its time allows, from
 a place that the commit chooses. A file that has a machine is begun or left as a whole, because its
-tests may build on one another.
+tests may build on one another; ``later(reason, apart=True)`` says that they do not.
 """
 
 import hashlib
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -19,6 +19,7 @@ LATER = "later"
 NO_MACHINE = "needs a machine: "
 NO_TIME = "not in this slice"
 
+T = TypeVar("T")
 _begun: dict[str, bool] = {}
 
 
@@ -31,28 +32,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def rotated(paths: list[Path], seed: str) -> list[Path]:
-    """Return the paths from the one on that a seed chooses, those before it at the end."""
-    if not paths:
+def rotated(things: list[T], seed: str) -> list[T]:
+    """Return things from the one on that a seed chooses, those before it at the end."""
+    if not things:
         return []
-    first = int(hashlib.sha256(seed.encode()).hexdigest(), 16) % len(paths)
-    return paths[first:] + paths[:first]
+    first = int(hashlib.sha256(seed.encode()).hexdigest(), 16) % len(things)
+    return things[first:] + things[:first]
 
 
 def in_the_order_of_the_slice(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort tests so that those come first whose file the commit of a slice chooses."""
+    """Sort tests so that those come first whose file the commit of a slice chooses.
+
+    Tests that stand apart begin anywhere in their file as well, or its end would never be reached.
+    """
     seed = config.getoption("--slice")
-    if seed:
-        files = rotated(sorted({item.path for item in items if reasons(item)}), seed)
-        places = {path: number for number, path in enumerate(files)}
-        items.sort(key=lambda item: places.get(item.path, len(files)))
+    if not seed:
+        return
+    files = rotated(sorted({item.path for item in items if reasons(item)}), seed)
+    places = {path: number for number, path in enumerate(files)}
+    apart = [item for item in items if stands_apart(item)]
+    turns = {
+        item: turn
+        for path in files
+        for turn, item in enumerate(rotated([item for item in apart if item.path == path], seed))
+    }
+    items.sort(key=lambda item: (places.get(item.path, len(files)), turns.get(item, -1)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what comes too late for this slice, and a machine that cannot be had."""
     until = item.config.getoption("--until")
-    # the tests of a machine follow one another on it
-    unit = str(item.path) if item.get_closest_marker("machine") else item.nodeid
+    # the tests of a machine may follow one another on it
+    whole = item.get_closest_marker("machine") and not stands_apart(item)
+    unit = str(item.path) if whole else item.nodeid
     if until and not _begun.setdefault(unit, time.time() < until):
         pytest.skip(NO_TIME)
     if item.get_closest_marker("machine"):
@@ -88,9 +100,18 @@ def _summary(reporter: pytest.TerminalReporter) -> Iterator[str]:
                 for report in reporter.stats.get(kind, [])
             }
         )
-        late = sorted({file for file, reason in skipped if NO_TIME in reason} - {*ran})
-        yield f"This slice ran {len(ran)} files: {', '.join(ran) or 'none'}"
-        yield f"Left to another slice, {len(late)} files: {', '.join(late) or 'none'}"
+        late = {file for file, reason in skipped if NO_TIME in reason}
+        for words, files in (
+            ("This slice ran", ran),
+            ("In part, as the time was up:", sorted(late & {*ran})),
+            ("Left to another slice,", sorted(late - {*ran})),
+        ):
+            yield f"{words} {len(files)} files: {', '.join(files) or 'none'}"
+
+
+def stands_apart(item: pytest.Item) -> bool:
+    """Return whether a test that is left to ``make test-all`` builds on no other."""
+    return any(marker.kwargs.get("apart", False) for marker in item.iter_markers(LATER))
 
 
 def reasons(item: pytest.Item) -> list[str]:

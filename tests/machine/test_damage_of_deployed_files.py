@@ -24,7 +24,7 @@ INSTALLED = True
 
 
 pytestmark = pytest.mark.later(
-    "each kind of damage of each file, one after the other on one machine"
+    "each kind of damage of each file, one after the other on one machine", apart=True
 )
 
 

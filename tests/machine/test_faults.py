@@ -27,7 +27,7 @@ from tests.machine.trial import Trial, as_told
 from tests.testbed.machines import Machine
 
 pytestmark = pytest.mark.later(
-    "one of many faults; test_switch.py shows a failed install that comes back"
+    "one of many faults; test_switch.py shows a failed install that comes back", apart=True
 )
 
 # small file systems that can be filled, and be made read-only

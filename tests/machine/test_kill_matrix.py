@@ -31,7 +31,9 @@ from tests.machine.site import PATIENT, Site, Snapshot, mortal_python
 from tests.machine.trial import Trial, keep
 from tests.testbed.machines import Machine
 
-pytestmark = pytest.mark.later("one of many moments; test_switch.py shows a killed install")
+pytestmark = pytest.mark.later(
+    "one of many moments; test_switch.py shows a killed install", apart=True
+)
 
 TASKS = ROOT / "roles" / "kai_install" / "tasks"
 # what stands in the way is refused before anything is changed

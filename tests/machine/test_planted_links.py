@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
 INSTALLED = True
-pytestmark = pytest.mark.later("one of many links; tests/unit judges the walk that follows none")
+pytestmark = pytest.mark.later(
+    "one of many links; tests/unit judges the walk that follows none", apart=True
+)
 
 RunModule = Callable[..., dict[str, Any]]
 

@@ -16,7 +16,11 @@ SCENARIOS = [
         name,
         marks=[]
         if name in IN_EVERY_RUN
-        else [pytest.mark.later("tests/machine shows it as well, default walks the whole way")],
+        else [
+            pytest.mark.later(
+                "tests/machine shows it as well, default walks the whole way", apart=True
+            )
+        ],
     )
     for name in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 ]

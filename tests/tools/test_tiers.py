@@ -46,6 +46,43 @@ def test_commits_begin_at_different_files() -> None:
     assert {tiers.rotated(paths, str(seed))[0] for seed in range(200)} == set(paths)
 
 
+SAMPLE = """
+import pytest
+
+@pytest.mark.machine
+class TestStory:
+    pytestmark = pytest.mark.later("a story")
+
+    @pytest.mark.parametrize("number", range(4))
+    def test_chapter(self, number):
+        pass
+
+@pytest.mark.machine
+@pytest.mark.later("a collection", apart=True)
+@pytest.mark.parametrize("number", range(4))
+def test_case(number):
+    pass
+"""
+
+
+def test_what_stands_apart_begins_anywhere_and_a_story_at_its_beginning(
+    pytester: pytest.Pytester,
+) -> None:
+    items = pytester.getitems(SAMPLE)
+    story = [item.nodeid for item in items[:4]]
+    cases = [item.nodeid for item in items[4:]]
+    first = set()
+    for seed in map(str, range(40)):
+        config = pytester.parseconfigure("-p", "tests.tiers", f"--slice={seed}")
+        ordered = list(items)
+        tiers.in_the_order_of_the_slice(config, ordered)
+        names = [item.nodeid for item in ordered]
+        assert names[:4] == story
+        assert sorted(names[4:]) == sorted(cases)
+        first.add(names[4])
+    assert first == set(cases)
+
+
 def test_a_slice_without_time_says_which_files_it_left() -> None:
     code, text = said(WITHOUT_MACHINE, "--slice=c0ffee", "--until=1")
     assert code == 0
