@@ -6,37 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kai_ansible.inventory import HostVars, edited_texts, not_yaml, read_text
+from kai_ansible.inventory import HostVars, edited_texts, read_text
 from kai_ansible.rules.configuration import (
     Configuration,
     is_secret,
-    read_configuration,
     variable,
 )
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
-from kai_ansible.rules.trees import NotATree, read_tree
+from kai_ansible.rules.operator_files import FILES, read_with_files
 from kai_ansible.secrets import VaultPassword
 
 SECRET_EXTRA = variable("secret_extra_env")
 
 
 def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Configuration:
-    """Return what variables mean, the operator's own users.yaml included.
+    """Return what variables mean, the operator's own files included.
 
-    Raises CommandError when that file is not YAML, or cannot be read.
+    Raises CommandError when one of these cannot be read.
     """
-    users = None
-    path = variables.get(variable("users_file"))
-    if path:
-        try:
-            parsed = read_tree(yaml.safe_load, read_text(Path(path)), yaml.YAMLError)
-        except (yaml.YAMLError, NotATree) as error:
-            raise not_yaml(Path(path), error) from error
-        # none at all is an empty file of the operator's, not the absence of a file
-        users = (parsed.get("users") if isinstance(parsed, dict) else None) or []
-    return read_configuration(contract, variables, users)
+    texts: dict[str, str | None] = {}
+    for name in FILES:
+        path = variables.get(variable(name))
+        # Ansible looks for a relative one in more places, and the role judges what it finds
+        if path and (name == "users_file" or Path(str(path)).is_file() or str(path)[0] == "/"):
+            texts[name] = read_text(Path(str(path)))
+    return read_with_files(contract, variables, texts)
 
 
 def host_vars_texts(

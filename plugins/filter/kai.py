@@ -26,8 +26,8 @@ from ..module_utils import host_status as status
 from ..module_utils.configuration import (
     Configuration,
     is_secret,
-    read_configuration,
 )
+from ..module_utils.operator_files import FILES, read_with_files
 from ..module_utils.people import os_users
 from ..module_utils.problems import Problem
 from ..module_utils.record import recorded
@@ -77,26 +77,17 @@ def contract(text: str) -> Any:
     return _load(text)
 
 
-def _configuration(contract: Any, given: Any, users_file: str | None) -> Configuration:
-    users = None
-    if users_file is not None:
-        try:
-            parsed = read_tree(_load_of_others, users_file, yaml.YAMLError)
-        except (yaml.YAMLError, NotATree) as error:
-            configuration = read_configuration(contract, given, [])
-            where = "kai_install_users_file"
-            unreadable = Problem(
-                where,
-                f"text that is not YAML ({' '.join(str(error).split())})",
-                "a mapping with a list named users",
-                "mend the file",
-            )
-            others = [problem for problem in configuration.problems if problem.where != where]
-            configuration.problems = [unreadable, *others]
-            return configuration
-        # none at all is an empty file of the operator's, not the absence of a file
-        users = (parsed.get("users") if isinstance(parsed, dict) else None) or []
-    return read_configuration(contract, given, users)
+def _configuration(
+    contract: Any,
+    given: Any,
+    users_file: str | None,
+    services_file: str | None = None,
+    workspaces_file: str | None = None,
+) -> Configuration:
+    texts = zip(FILES, (users_file, services_file, workspaces_file))
+    return read_with_files(
+        contract, given, {name: text if text is None else "".join(text) for name, text in texts}
+    )
 
 
 def _for_a_look(contract: Any, given: Any, users_file: str | None) -> Configuration:
@@ -108,13 +99,20 @@ def _for_a_look(contract: Any, given: Any, users_file: str | None) -> Configurat
     return read
 
 
-def configuration(given: Any, contract: Any, users_file: str | None = None) -> dict[str, Any]:
+def configuration(
+    given: Any,
+    contract: Any,
+    users_file: str | None = None,
+    services_file: str | None = None,
+    workspaces_file: str | None = None,
+) -> dict[str, Any]:
     """Return what the variables mean.
 
+    users_file, services_file, workspaces_file: texts of the operator's own files.
     Problems, notes, host, modules, the keys of secrets, and the accounts of the bot and its agents.
     """
     given = plain(given)
-    read = _configuration(plain(contract), given, users_file)
+    read = _configuration(plain(contract), given, users_file, services_file, workspaces_file)
     extra = given.get("kai_install_secret_extra_env")
     return {
         "problems": [problem.as_dict() for problem in read.problems],
@@ -136,13 +134,14 @@ def probe_request(
     users_file: str | None = None,
     release: str = "",
     compared: bool = False,
+    workspaces_file: str | None = None,
 ) -> dict[str, Any]:
     """Return the arguments for kai_probe.
 
     release: the one that is to be installed, if any. compared: whether ``differs`` will be asked.
     """
     contract = plain(contract)
-    read = _configuration(contract, plain(given), users_file)
+    read = _configuration(contract, plain(given), users_file, workspaces_file=workspaces_file)
     request = plan.probe_request(contract, read, plain(release))
     return {
         **request,
@@ -151,11 +150,15 @@ def probe_request(
 
 
 def desired_state(
-    given: Any, contract: Any, probe: Any, users_file: str | None = None
+    given: Any,
+    contract: Any,
+    probe: Any,
+    users_file: str | None = None,
+    workspaces_file: str | None = None,
 ) -> dict[str, Any]:
     """Return what the host must look like, and what stands in its way."""
     contract, given = plain(contract), plain(given)
-    read = _configuration(contract, given, users_file)
+    read = _configuration(contract, given, users_file, workspaces_file=workspaces_file)
     desired = plan.desired_state(contract, read, plain(probe))
     return {**desired, "record": recorded(contract, read, given)}
 

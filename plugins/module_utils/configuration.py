@@ -47,6 +47,7 @@ class Configuration:
     users: entries of users.yaml, unknown fields included.
     people: the same entries with everything inherited.
     extra_env: variables for the bot that the contract does not know, by env key.
+    named_paths: what the operator's workspaces.yaml needs on the host, directory or file by path.
     users_file: whether users.yaml is the operator's own file, which nothing may be filled into.
     cleared: env keys that were explicitly emptied, so that the host may lose them.
     rejected: env keys and user places whose value was refused, so that nothing is built on them.
@@ -60,6 +61,7 @@ class Configuration:
     users: list[dict[str, Any]] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     extra_env: dict[str, str] = field(default_factory=dict)
+    named_paths: dict[str, str] = field(default_factory=dict)
     users_file: bool = False
     cleared: set[str] = field(default_factory=set)
     rejected: set[str] = field(default_factory=set)
@@ -414,6 +416,20 @@ def _read_user(
     for name, spec in contract["user_fields"].items():
         where = f"{place}.{name}"
         raw = user.get(name)
+        if configuration.users_file and name in entry:
+            expected = _fault_in_file(contract, spec, entry[name])
+            if expected:
+                configuration.problems.append(
+                    Problem(
+                        where,
+                        shortened(repr(entry[name])) + ", which Kai does not take",
+                        expected,
+                        f"correct {name} in that entry of the file, or remove the line",
+                    )
+                )
+                configuration.rejected.add(place)
+                user.pop(name, None)
+                continue
         if raw in (None, ""):
             user.pop(name, None)
             if spec.get("required"):
@@ -436,6 +452,19 @@ def _read_user(
                 f"{nearest(str(name), contract['user_fields'])}."
             )
     return user
+
+
+def _fault_in_file(contract: Mapping[str, Any], spec: Mapping[str, Any], value: Any) -> str | None:
+    """Return what Kai expects where it does not take the raw value of a file as we read it."""
+    if value in (None, ""):
+        unset = value in spec.get("unset_in_file", [None]) or spec.get("required")
+        return None if unset else describe(contract, spec)
+    if spec["type"] == "boolean" and not isinstance(value, bool):
+        return "true or false, without quotes"
+    # Kai takes a number that is 0 for no name
+    if spec.get("from_number") and not isinstance(value, bool) and value == 0:
+        return "text; put it in quotes"
+    return None
 
 
 def _fill_in(contract: Mapping[str, Any], configuration: Configuration) -> None:

@@ -63,6 +63,7 @@ def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release:
         None not in probe["accounts"].values()
         and installed["fault"] is None
         and installed["live"] == release
+        and probe["release"]["has_models"]
         and installed["installs"]
         and installed["installs"][-1]["release"] == release
         and installed["interrupted"] is False

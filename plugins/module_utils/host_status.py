@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
+from .obstacles import missing_models
 from .problems import Problem
 from .trusted_paths import in_words
 
@@ -50,6 +51,7 @@ def host_status(
                 contract, configuration, installed, desired, files, people_of
             )
             unknown += unseen_parts
+        problems += missing_models(contract, configuration, probe)
     backends = _backends(contract, configuration, probe, desired or {})
     problems += agent_problems(backends, probe)
     people = _people(contract, configuration, probe, desired or {})

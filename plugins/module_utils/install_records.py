@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from .built_release import ENVIRONMENT, environment_works, is_complete
 from .documents import Text
-from .installs import FLAT
+from .installs import FLAT, MODELS
 from .proof_arguments import PROOF
 from .root_files import (
     PATH,
@@ -178,6 +178,8 @@ class Installs:
         self.releases = os.path.join(install_dir, "releases")
         self.directory = os.path.join(install_dir, "installs")
         self.pending = os.path.join(self.directory, "pending")
+        # where Kai's own installer has them as well, so an adoption leaves them where they are
+        self.models = os.path.join(install_dir, MODELS)
 
     def live(self) -> str | None:
         """Return the release that ``current`` points to, FLAT without a link, None without both.
@@ -203,8 +205,20 @@ class Installs:
 
     def go_live(self, release: str | None) -> None:
         """Point ``current`` to a release in one step; FLAT and None are live without it."""
+        if release is not None and self.lacks_models(release):
+            # in one step, so that a run which is killed leaves nothing beside it
+            os.symlink(self.models, os.path.join(self.release_path(release), MODELS))
         aside = release is None or release == FLAT
         point(self.current, None if aside else self.release_path(str(release)))
+
+    def lacks_models(self, release: str) -> bool:
+        """Return whether a release that is there has neither models of its own nor the link."""
+        path = self.release_path(release)
+        return (
+            release != FLAT
+            and os.path.isdir(path)
+            and not os.path.lexists(os.path.join(path, MODELS))
+        )
 
     def built(self) -> dict[str, bool]:
         """Return every release on the host, and whether its build is complete."""
@@ -459,8 +473,8 @@ class Installs:
                 os.rmdir(parent)
 
     def others(self) -> list[str]:
-        """Return what is in ``install_dir`` besides releases and records."""
-        own = {self.current, self.releases, self.directory}
+        """Return what is in ``install_dir`` besides releases, records and models."""
+        own = {self.current, self.releases, self.directory, self.models}
         paths = {os.path.join(self.install_dir, name) for name in os.listdir(self.install_dir)}
         return sorted(paths - own)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # The release that Kai's own installer laid out right in install_dir. It stays where it is, as an
 # environment cannot be moved, and is live when nothing else is.
 FLAT = "flat"
+# where Kai looks for large files, below the directory that it runs from
+MODELS = "models"
 # where systemd gives no answer
 UNKNOWN_STATE = "unknown"
 INSTALL = "kai-ansible install"

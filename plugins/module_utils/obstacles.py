@@ -51,6 +51,10 @@ def wanted_access(
         add(path, everybody)
     for path in settings.get("ALLOWED_WORKSPACES", []):
         add(path, everybody)
+    # Kai itself looks for a workspace of its file; who is to work there is not said
+    for path, kind in configuration.named_paths.items():
+        if kind == "directory":
+            add(path, [service_user])
     for user, person in zip(configuration.users, configuration.people):
         agent = agent_account(contract, configuration, person)
         pair = [service_user, agent]
@@ -108,6 +112,49 @@ def missing_programs(
         for program in _missing(contract, configuration, probe)
         if program.get("optional")
     ]
+
+
+def models_in_use(
+    contract: Mapping[str, Any], configuration: Configuration
+) -> dict[str, Mapping[str, Any]]:
+    """Return the large files that this configuration needs, by path on the host."""
+    directory = contract["models_dir"].format(install_dir=configuration.host["install_dir"])
+    return {
+        posixpath.join(directory, model["file"]): model
+        for model in contract["models"]
+        if applies(model, configuration)
+    }
+
+
+def missing_models(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[Problem]:
+    """Return a problem for each large file without which a chosen feature does not work."""
+    problems = []
+    for path, model in models_in_use(contract, configuration).items():
+        state = probe["models"].get(path, "unseen")
+        if state == "absent":
+            directory = posixpath.dirname(path)
+            problems.append(
+                Problem(
+                    path,
+                    "no such file",
+                    f"a model: {model['use']}",
+                    f"sudo install -d -m 0755 {directory} && "
+                    f"sudo curl --fail --location --output {path} {model['url']} && "
+                    f"sudo chmod 0644 {path}",
+                )
+            )
+        elif state == "unreadable":
+            problems.append(
+                Problem(
+                    path,
+                    f"a file that {configuration.host['service_user']} cannot read",
+                    f"a model that it can read: {model['use']}",
+                    f"sudo chmod a+rX {posixpath.dirname(path)} {path}",
+                )
+            )
+    return problems
 
 
 def host_problems(
@@ -189,12 +236,14 @@ def _accounts(configuration: Configuration, probe: Mapping[str, Any]) -> Iterato
 
 def _directories(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:
     for path, state in probe["directories"].items():
-        if state != "directory" and not path.startswith(configuration.host["data_dir"] + "/"):
+        expected = configuration.named_paths.get(path, "directory")
+        if state != expected and not path.startswith(configuration.host["data_dir"] + "/"):
             yield Problem(
-                "a directory that the configuration names",
+                f"a {expected} that the configuration names",
                 f"{path}, which is {state}",
-                "an existing directory",
-                f"create it on the host, or remove it from the configuration: mkdir -p {path}",
+                f"an existing {expected}",
+                "create it on the host, or remove it from the configuration"
+                + (f": mkdir -p {path}" if expected == "directory" else ""),
             )
 
 

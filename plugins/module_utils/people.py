@@ -51,7 +51,8 @@ def effective_person(
     model, model_from = _model(contract, settings, user, (backend, provider))
     return Person(
         telegram_id=user.get("telegram_id", 0),
-        name=user.get("name", ""),
+        # Kai strips it
+        name=str(user.get("name", "")).strip(),
         os_user=user.get("os_user") or None,
         backend=backend,
         provider=provider,

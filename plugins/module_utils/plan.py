@@ -25,7 +25,9 @@ from .configuration import applies, canonical_key, env_of, variable
 from .logins import login_check, login_files, login_notice, logins, logins_by_key
 from .obstacles import (
     host_problems,
+    missing_models,
     missing_programs,
+    models_in_use,
     programs_in_use,
     slow_sudo,
     wanted_access,
@@ -60,6 +62,7 @@ def probe_request(
     directories += configuration.settings.get("ALLOWED_WORKSPACES", [])
     for user in configuration.users:
         directories += user.get("allowed_workspaces", [])
+    directories += configuration.named_paths
     if "wheelhouse" in host:
         directories.append(host["wheelhouse"])
     return {
@@ -85,6 +88,7 @@ def probe_request(
             for program in programs_in_use(contract, configuration)
             for name in program["names"]
         ],
+        "models": list(models_in_use(contract, configuration)),
         "env_file": contract["protected_files"]["env"]["path"],
         "sudoers_file": contract["sudoers"]["path"],
         "platforms": dict(contract["platforms"]),
@@ -196,6 +200,7 @@ def desired_state(
     places["search_path"] = ":".join(search_path)
     notes += missing_programs(contract, configuration, probe)
     notes += slow_sudo(probe)
+    notes += [str(problem) for problem in missing_models(contract, configuration, probe)]
     sudo = _sudo(contract, configuration, probe, paths)
     kill = probe["tools"].get("kill", "")
     needed = logins(contract, configuration, paths, probe["logins"])

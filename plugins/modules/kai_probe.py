@@ -84,6 +84,11 @@ options:
     type: list
     elements: str
     default: []
+  models:
+    description: Large files that the bot has to be able to read.
+    type: list
+    elements: path
+    default: []
   exclusive:
     description:
       - Whether this is the beginning of a run that changes the host, and so takes the lock.
@@ -522,14 +527,27 @@ def unreadable(path: str, error: OSError) -> Problem:
 
 
 def kind_of(path: str) -> str:
-    """Return directory, absent, unseen, or something else that a path is."""
+    """Return directory, file, absent, unseen, or something else that a path is."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
         return "absent"
     except OSError:
         return "unseen"
+    if stat.S_ISREG(mode):
+        return "file"
     return "directory" if stat.S_ISDIR(mode) else "something else"
+
+
+def readability(path: str) -> str:
+    """Return readable, unreadable or absent, as this process finds a file."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return "absent"
+    except OSError:
+        return "unreadable"
+    return "readable" if os.path.isfile(path) and os.access(path, os.R_OK) else "unreadable"
 
 
 def target_of(path: str) -> dict[str, Any]:
@@ -661,6 +679,7 @@ class Host:
             "manager_version": service["version"],
             "port": self.port(service, env_values, release["live"]),
             "programs": self.programs(),
+            "models": self.models(),
             "sudo": self.sudo(),
         }
         seen["env_keys"] = sorted(self.proven_env(env_values))
@@ -1055,14 +1074,27 @@ class Host:
             for name in self.parameters["programs"]
         }
 
+    def models(self) -> dict[str, str]:
+        """Return whether each large file asked for is readable to the bot, unreadable or absent."""
+        paths = self.parameters["models"]
+        account = self.accounts[self.parameters["service_user"]]
+        asking = account if self.may_ask(account) else None
+        answers = ask_as(asking, [lambda path=path: readability(path) for path in paths])
+        return {
+            path: "unseen" if isinstance(answer, NoAnswer) else answer
+            for path, answer in zip(paths, answers)
+        }
+
     def release(self) -> dict[str, Any]:
         """Return the live release and every complete one."""
         installs = Installs(self.parameters["install_dir"])
         live: str | None = None
         complete: list[str] = []
+        has_models = True
         try:
             if not self.distrusted:
                 live = installs.live()
+                has_models = live is None or not installs.lacks_models(live)
                 complete = sorted(name for name, whole in installs.built().items() if whole)
         except OSError as error:
             if self.privileged:
@@ -1077,7 +1109,13 @@ class Host:
         if live and missing:
             # it is nearly all of a release, and the rest of a flat one is not
             size = size_of(os.path.join(installs.release_path(live), ENVIRONMENT))
-        return {"live": live, "complete": complete, "missing": missing, "size": size}
+        return {
+            "live": live,
+            "complete": complete,
+            "missing": missing,
+            "size": size,
+            "has_models": has_models,
+        }
 
     def may_build(self, release: dict[str, Any]) -> bool:
         """Return whether a release may have to be built; what is installed has its own Python."""
@@ -1392,6 +1430,7 @@ def main() -> None:
             "release": {"type": "str", "default": ""},
             "port": {"type": "int"},
             "programs": {"type": "list", "elements": "str", "default": []},
+            "models": {"type": "list", "elements": "path", "default": []},
             "versions": {"type": "bool", "default": False},
             "trust_user_binaries": {"type": "bool", "default": False},
             "ask_logins": {"type": "bool", "default": False},

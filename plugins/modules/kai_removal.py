@@ -30,7 +30,8 @@ options:
     type: path
     required: true
   bot_files:
-    description: Files that the bot itself writes in directories of an install.
+    description: What else belongs to the data, such as files that the bot writes in directories
+      of an install, and the directory of models.
     type: list
     elements: path
     default: []

@@ -232,7 +232,7 @@ from ..module_utils.bot_service import is_active, is_enabled, systemctl, turns_i
 from ..module_utils.data_copy import Place
 from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaque
 from ..module_utils.install_records import Installs, Journal, Original
-from ..module_utils.installs import FLAT
+from ..module_utils.installs import FLAT, MODELS
 from ..module_utils.kernel_lock import Busy, only_worker
 from ..module_utils.left_processes import end_processes
 from ..module_utils.problems import problem_of_error
@@ -389,7 +389,11 @@ class Switch:
         )
         result: dict[str, Any] = {
             "changed": bool(
-                changed_paths or starts or not is_enabled(service) or not self.is_on_record(release)
+                changed_paths
+                or starts
+                or self.installs.lacks_models(release)
+                or not is_enabled(service)
+                or not self.is_on_record(release)
             ),
             "changed_paths": changed_paths,
             "former_release": live,
@@ -425,7 +429,7 @@ class Switch:
             if journal is None:
                 self.installs.close_journal()
             raise
-        if live != release:
+        if live != release or self.installs.lacks_models(release):
             self.installs.go_live(release)
         if self.parameters["unit_file"] in changed_paths or journal:
             systemctl("daemon-reload")
@@ -484,6 +488,9 @@ class Switch:
         )
         if former != release:
             found.append(difference(self.installs.current, former, release))
+        elif self.installs.lacks_models(result["release"]):
+            link = os.path.join(self.installs.release_path(result["release"]), MODELS)
+            found.append(difference(link, "", self.installs.models))
         if result.get("snapshot"):
             found.append(difference(self.parameters["database"], "", "a copy is kept"))
         if self.parameters["with_database"]:

@@ -757,7 +757,9 @@ def test_directories() -> None:
     assert kais.items() <= owners.items()
     # what the bot makes at run time, and would open to everybody
     made = {"{data_dir}/memory/qdrant", "{data_dir}/.responding"}
-    assert set(owners) - set(kais) == {"{install_dir}/releases", *made}
+    # where Kai's own installer has them
+    beside = {"{install_dir}/releases", "{install_dir}/models"}
+    assert set(owners) - set(kais) == {*beside, *made}
 
 
 def test_directories_of_a_person() -> None:

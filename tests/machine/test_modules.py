@@ -607,7 +607,8 @@ def test_what_the_probe_sees(
     assert probe["tools"]["visudo"] == "/usr/sbin/visudo"
     assert probe["interpreters"][0]["path"].startswith("/usr/bin/python3")
     assert probe["service"] == {"active": False, "enabled": False, "pid": 0, "turns": 0}
-    assert probe["release"] == {"live": None, "complete": [], "missing": False, "size": None}
+    nothing = {"live": None, "complete": [], "missing": False, "size": None, "has_models": True}
+    assert probe["release"] == nothing
     assert probe["env_keys"] == ["A", "CODEX_BIN", "Z"]
     alice = {"accounts": ["alice"], "everybody": False}
     assert probe["binaries"] == {

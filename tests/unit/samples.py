@@ -52,13 +52,20 @@ def probe(**seen: Any) -> dict[str, Any]:
         "programs": dict.fromkeys(
             ("sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"), "/bin/x"
         ),
+        "models": {},
         "sudo": {"version": "Sudo version 1.9.16p2", "flags": ["env_reset", "use_pty"]},
         "sudoers_sha256": "",
         "file_sizes": {},
         "former_install": None,
         "manager_version": 257,
         "lock": {"path": "/run/kai-ansible.lock", "taken": False, "by": "", "problems": []},
-        "release": {"live": None, "complete": [], "missing": False, "size": None},
+        "release": {
+            "live": None,
+            "complete": [],
+            "missing": False,
+            "size": None,
+            "has_models": True,
+        },
         "service": {"active": False, "enabled": False, "pid": 0, "turns": 0},
         "env_keys": [],
         "binaries": {

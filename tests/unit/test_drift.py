@@ -203,7 +203,12 @@ def host(**differing: Any) -> dict[str, Any]:
         "files": {OWN: seen(FileState(OWN, b"a", 0o600))},
     }
     accounts = differing.pop("accounts", {"kai": {}, "alice": {}})
-    return {"accounts": accounts, "installed": {**installed, **differing}}
+    release = {"has_models": differing.pop("has_models", True)}
+    return {
+        "accounts": accounts,
+        "release": release,
+        "installed": {**installed, **differing},
+    }
 
 
 def test_a_host_that_is_as_wanted_has_nothing_to_change() -> None:
@@ -225,6 +230,8 @@ def test_a_host_that_is_as_wanted_has_nothing_to_change() -> None:
         {"interrupted": True},
         {"interrupted": None},
         {"hangs": True},
+        # built before releases had a link to the models
+        {"has_models": False},
         {"going": ["/var/lib/.kai.kai-ansible.going-1"]},
         {"service": {"active": False, "enabled": True}},
         {"service": {"active": True, "enabled": False}},

@@ -66,6 +66,7 @@ def status(
     binary: dict[str, Any] | None = None,
     privileged: bool = True,
     settings: dict[str, Any] | None = None,
+    models: dict[str, str] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     read = read_configuration(
@@ -74,6 +75,8 @@ def status(
     seen = probe(
         installed=installed(**more),
         privileged=privileged,
+        models=models or {},
+        programs=dict.fromkeys([*probe()["programs"], "ffmpeg", "whisper-cli"], "/bin/x"),
         binaries={"claude": [binary or BINARY]},
         logins=[{"account": "alice", "backend": "claude", "logged_in": logged_in}],
     )
@@ -93,6 +96,15 @@ def test_a_host_that_is_well(contract: Contract) -> None:
     }
     [person] = found["people"]
     assert (person["account"], person["backend"], person["logged_in"]) == ("alice", "claude", "yes")
+
+
+def test_a_missing_model_is_told_with_the_command_that_fetches_it(contract: Contract) -> None:
+    path = "/opt/kai/models/ggml-base.en.bin"
+    voice = {"voice_enabled": True}
+    [problem] = status(contract, settings=voice, models={path: "absent"})["problems"]
+    assert problem["where"] == path
+    assert f"sudo curl --fail --location --output {path} https://" in problem["fix"]
+    assert status(contract, settings=voice, models={path: "readable"})["well"]
 
 
 @pytest.mark.parametrize(

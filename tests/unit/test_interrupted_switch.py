@@ -299,6 +299,43 @@ def test_the_former_state_stays_the_proven_one_however_often_a_run_is_killed(hos
         assert host.runs_what_is_live()
 
 
+def test_every_release_that_goes_live_has_the_models(hosts: Any) -> None:
+    host = hosts("models")
+    models = host.install_dir / "models"
+    (models / "piper").mkdir(parents=True)
+    for release in "ab":
+        host.switch(release, OLD)
+        host.keep()
+        assert (host.install_dir / "current/models/piper").samefile(models / "piper")
+    # one that was built and proven before there were links
+    (host.install_dir / "releases/a/models").unlink()
+    host.run(record=1)
+    assert (host.install_dir / "current").readlink().name == "a"
+    assert (host.install_dir / "current/models").samefile(models)
+    host.keep()
+    (host.install_dir / "releases/a/models").unlink()
+    assert host.switch("a", OLD)["changed"]
+    assert (host.install_dir / "current/models").samefile(models)
+    host.keep()
+    assert not host.switch("a", OLD)["changed"]
+
+
+def test_models_of_a_release_s_own_stay(hosts: Any) -> None:
+    host = hosts("own")
+    own = host.install_dir / "releases/a/models"
+    own.mkdir()
+    host.switch("a", OLD)
+    assert not own.is_symlink()
+
+
+def test_models_are_not_what_an_adoption_leaves_behind(hosts: Any) -> None:
+    host = hosts("flat")
+    for name in ("models", "NOTES"):
+        (host.install_dir / name).mkdir()
+    installs = host.modules.records.Installs(str(host.install_dir))
+    assert installs.others() == [str(host.install_dir / "NOTES")]
+
+
 def test_a_killed_first_install_can_be_taken_back(hosts: Any) -> None:
     for host in points(hosts, lambda _host: None, lambda host: host.switch("a", OLD)):
         host.restore()

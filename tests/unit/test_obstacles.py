@@ -6,7 +6,14 @@ import pytest
 from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.rules.obstacles import host_problems, missing_programs, slow_sudo
+from kai_ansible.rules.obstacles import (
+    host_problems,
+    missing_models,
+    missing_programs,
+    models_in_use,
+    slow_sudo,
+)
+from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.problems import Problem
 
 Contract = dict[str, Any]
@@ -194,6 +201,48 @@ def test_a_program_of_a_feature_is_missed_only_with_the_feature(
     )
     with_one = probe(programs={**programs, "ffmpeg": "/bin/ffmpeg", "whisper-cli": "/bin/w"})
     assert missing_programs(contract, read, with_one) == []
+
+
+MODELS = (
+    *("ggml-base.en.bin", "piper/en_GB-cori-medium.onnx", "piper/en_GB-cori-medium.onnx.json"),
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({}, ()),
+        ({"voice_enabled": True}, MODELS[:1]),
+        ({"tts_enabled": True}, MODELS[1:]),
+        ({"voice_enabled": True, "tts_enabled": True}, MODELS),
+    ],
+)
+def test_the_models_of_a_feature_are_asked_for_and_missed(
+    contract: Contract, settings: dict[str, bool], needed: tuple[str, ...]
+) -> None:
+    read = read_configuration(contract, variables(**settings, install_dir="/srv/kai"))
+    paths = [f"/srv/kai/models/{name}" for name in needed]
+    assert list(models_in_use(contract, read)) == paths
+    for state, fix in (("absent", "curl --fail --location --output"), ("unreadable", "chmod a+rX")):
+        found = missing_models(contract, read, probe(models=dict.fromkeys(paths, state)))
+        assert [problem.where for problem in found] == paths
+        assert all(f"{fix} " in problem.fix for problem in found)
+    assert missing_models(contract, read, probe(models=dict.fromkeys(paths, "readable"))) == []
+    assert missing_models(contract, read, probe(models=dict.fromkeys(paths, "unseen"))) == []
+
+
+def test_an_install_tells_the_commands_that_fetch_a_model(contract: Contract) -> None:
+    read = read_configuration(contract, variables(voice_enabled=True))
+    path = "/opt/kai/models/ggml-base.en.bin"
+    command = (
+        f"sudo install -d -m 0755 /opt/kai/models && sudo curl --fail --location --output {path} "
+        "https://huggingface.co/ggerganov/whisper.cpp/resolve/main/ggml-base.en.bin && "
+        f"sudo chmod 0644 {path}"
+    )
+    programs = {**probe()["programs"], "ffmpeg": "/bin/ffmpeg", "whisper-cli": "/bin/w"}
+    seen = probe(models={path: "absent"}, programs=programs)
+    [note] = [n for n in desired_state(contract, read, seen)["notes"] if command in n]
+    assert note.startswith(f"{path}: found no such file")
 
 
 def test_another_system_is_not_asked_for_the_programs_of_this_one(contract: Contract) -> None:

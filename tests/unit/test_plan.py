@@ -79,6 +79,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         "release": "0a1b2c",
         "port": 8080,
         "programs": ["sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"],
+        "models": [],
         "env_file": "/etc/kai/env",
         "turns": "/var/lib/kai/.responding",
         "sudoers_file": "/etc/sudoers.d/kai",
@@ -284,6 +285,7 @@ def test_directories(contract: Contract) -> None:
         "/etc/kai": ("root", "root", "0755"),
         "/srv/kai": ("root", "root", "0755"),
         "/srv/kai/releases": ("root", "root", "0755"),
+        "/srv/kai/models": ("root", "root", "0755"),
         "/data/kai": ("kai", "kai", "0711"),
         "/data/kai/logs": ("kai", "kai", "0700"),
         **{

@@ -51,6 +51,7 @@ class Host:
         tree = self.modules.tree.Tree(None, False, self.journal)
         for path, owner, mode in (
             ("opt/kai/releases", ME, "0755"),
+            ("opt/kai/models", ME, "0755"),
             ("etc/kai", ME, "0755"),
             ("old", OWNER, "0711"),
             ("var/kai", OWNER, "0711"),
@@ -77,7 +78,7 @@ class Host:
             dry,
             "nobody-at-all",
             str(self.root / "var/kai"),
-            [str(self.root / "etc/kai/totp")],
+            [str(self.root / "etc/kai/totp"), str(self.installs.models)],
             purge,
         )
         removal.run()
@@ -167,6 +168,16 @@ def test_data_and_what_others_wrote_stays_until_it_is_purged(tmp_path: Path, mod
     after = host.state()
     assert after.keys() - host.before.keys() == {"etc/kai", "etc/kai/notes.txt"}
     assert any("notes.txt" in line for line in done.left)
+
+
+def test_models_stay_until_the_data_is_purged(tmp_path: Path, modules: Any) -> None:
+    host = Host(tmp_path / "host", modules)
+    host.write("opt/kai/models/ggml.bin")
+    removal = host.remove()
+    assert (tmp_path / "host/opt/kai/models/ggml.bin").exists()
+    assert any("opt/kai/models" in line for line in removal.left), removal.left
+    host.remove(purge=True)
+    assert host.state() == host.before
 
 
 def test_no_link_is_followed(tmp_path: Path, modules: Any) -> None:

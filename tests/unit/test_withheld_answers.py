@@ -443,7 +443,8 @@ def test_probe_reads_nothing_where_others_can_write(
         monkeypatch.setattr(
             modules["kai_probe"].Installs, name, lambda *_: pytest.fail("it was read")
         )
-    assert looked.release() == {"live": None, "complete": [], "missing": False, "size": None}
+    nothing = {"live": None, "complete": [], "missing": False, "size": None, "has_models": True}
+    assert looked.release() == nothing
     assert looked.proven_env({"A": "1"}) == {"A": "1"}
 
 
