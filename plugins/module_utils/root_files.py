@@ -318,7 +318,13 @@ def remove_tree(directory: str) -> None:
     finish_removal(directory)
     if os.path.lexists(directory):
         going = _beside(directory)
-        os.rename(directory, going)
+        try:
+            os.rename(directory, going)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # overlayfs moves no directory that came with an image, and then removes it in part
+            going = directory
         if os.path.isdir(going) and not os.path.islink(going):
             shutil.rmtree(going)
         else:

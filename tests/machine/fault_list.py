@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.machine.site import IMPATIENT
+
 OUTCOMES = Path(__file__).parents[2] / ".cache" / "faults"
 
 BUILD = "The release is built"
@@ -153,13 +155,13 @@ FAULTS = [
     Fault(
         "the new bot never listens",
         BACK,
-        "nothing listens on port 8080 for 6 s",
+        f"nothing listens on port 8080 for {IMPATIENT} s",
         settings=bot_that(NEVER_LISTEN="1"),
     ),
     Fault(
         "the new bot answers with an error",
         BACK,
-        "/health answers 500 for 6 s",
+        f"/health answers 500 for {IMPATIENT} s",
         settings=bot_that(HEALTH_STATUS="500"),
     ),
 ]

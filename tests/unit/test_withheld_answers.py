@@ -596,7 +596,7 @@ def test_a_log_whose_secrets_are_not_known_is_not_shown(
     checkup: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkup, "deployed_env", broken)
-    monkeypatch.setattr(checkup, "unit_state", lambda _unit: {"InvocationID": "1"})
+    monkeypatch.setattr(checkup, "last_invocations", lambda _unit: ["1"])
     monkeypatch.setattr(checkup, "journal_of", lambda *_: "a secret")
     assert checkup.Checkup({"env_file": "/x", "secret_keys": [], "unit": "kai"}).log() == []
 
