@@ -122,7 +122,7 @@ def _entries(path: str, text: str) -> dict[str, str] | None:
         try:
             return dict(_leaves("", read_tree(yaml.safe_load, text, yaml.YAMLError)))
         except (yaml.YAMLError, NotATree):
-            # what is deployed may be anything; it is told line by line
+            # what is deployed may be anything; it is compared line by line
             return None
     entries = [_ENTRY.fullmatch(line) for line in _lines(text)]
     return {entry["key"]: entry["value"] for entry in entries if entry} if all(entries) else None

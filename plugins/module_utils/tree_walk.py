@@ -10,6 +10,7 @@ bytes.
 
 from __future__ import annotations
 
+import abc
 import heapq
 import itertools
 import os
@@ -45,7 +46,7 @@ class Level:
         self.last = b""
 
 
-class Walk:
+class Walk(abc.ABC):
     """One walk; a subclass says what happens to the entries.
 
     root: an open directory, which stays open. path: how it is called. seconds: how long it may
@@ -69,12 +70,12 @@ class Walk:
         """Be at the root, before its first entry."""
         self.levels = [Level(b"", self.identity, self.deadline)]
 
+    @abc.abstractmethod
     def entry(self, name: bytes) -> bool:
         """Handle an entry of ``here``, and return whether it is a directory to go into.
 
         FileNotFoundError counts as gone, another OSError goes to ``fault``.
         """
-        raise NotImplementedError
 
     def entered(self, _level: Level, _status: os.stat_result, _descriptor: int) -> None:
         """Handle a directory that was opened, before what is in it. May raise as ``entry`` does."""
@@ -82,13 +83,13 @@ class Walk:
     def after(self, _level: Level) -> None:
         """Handle a directory, now in ``here``, after what is in it."""
 
+    @abc.abstractmethod
     def foreign(self, name: bytes) -> None:
         """Handle a directory of another file system."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def fault(self, name: bytes, why: str) -> None:
         """Handle an entry of ``here`` that cannot be handled; an empty name means ``here``."""
-        raise NotImplementedError
 
     def run(self) -> None:
         """Walk."""
