@@ -77,10 +77,13 @@ class Walk(abc.ABC):
         FileNotFoundError counts as gone, another OSError goes to ``fault``.
         """
 
-    def entered(self, _level: Level, _status: os.stat_result, _descriptor: int) -> None:
+    # these two may have nothing to do
+    def entered(  # noqa: B027
+        self, _level: Level, _status: os.stat_result, _descriptor: int
+    ) -> None:
         """Handle a directory that was opened, before what is in it. May raise as ``entry`` does."""
 
-    def after(self, _level: Level) -> None:
+    def after(self, _level: Level) -> None:  # noqa: B027
         """Handle a directory, now in ``here``, after what is in it."""
 
     @abc.abstractmethod
