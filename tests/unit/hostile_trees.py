@@ -14,13 +14,17 @@ from hypothesis import strategies as st
 
 from kai_ansible.rules.backup_laying import Laying
 from kai_ansible.rules.data_copy import Place
+from kai_ansible.rules.layout_journal import LayoutJournal
 from kai_ansible.rules.removal import remove_everything
+from kai_ansible.rules.user_tree import Tree
 from tests.tree_state import DIRECTORY, state
 
 ROOT = os.getuid() == 0
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 # of accounts that there are and that there are not
 NUMBERS = [1, 2, 65534, 54321]
+# one of them, and one to which nothing in a tree belongs
+FORMER, OWNER = 1, "sys"
 
 
 @dataclass
@@ -250,6 +254,14 @@ class Host:
         self.place.exchange()
         self.place.discard()
         return laying
+
+    def install(self) -> LayoutJournal:
+        """Give the data from one account to another, as an install does that finds it another's."""
+        os.chown(self.place.data_dir, FORMER, FORMER)
+        journal = LayoutJournal(str(self.root / "opt" / "installs"))
+        entry = {"path": self.place.data_dir, "owner": OWNER, "group_of": OWNER, "mode": "2750"}
+        assert Tree(None, dry=False, journal=journal).bring_about([entry], []) == []
+        return journal
 
     def purge(self) -> None:
         parent = os.open(self.root, DIRECTORY)

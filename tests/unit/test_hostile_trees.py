@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from kai_ansible.rules.backup_archive import read_archive
+from kai_ansible.rules.layout_undo import LayoutUndo
 from tests.unit.hostile_trees import ROOT, TREES, Host, Node
 
 pytestmark = [
@@ -31,8 +32,29 @@ def differences(one: dict[bytes, Any], other: dict[bytes, Any]) -> list[Any]:
     return [(path[-60:], one.get(path), other.get(path)) for path in paths[:3]]
 
 
+def without_rights_of_owners(tree: dict[bytes, Any]) -> dict[bytes, Any]:
+    """Return a state without the bits that the kernel takes away when an owner changes."""
+    return {
+        path: (kind, (about[0] & 0o1777, *about[1:]), *more)
+        if kind in ("file", "directory")
+        else entry
+        for path, entry in tree.items()
+        for kind, about, *more in [entry if len(entry) > 1 else (*entry, ())]
+    }
+
+
+def without_owners(tree: dict[bytes, Any]) -> dict[bytes, Any]:
+    """Return a state below its root without owners and the bits that go with them."""
+    return {
+        path: (kind, *(about[:-3] if kind != "link" else ()), *about[-1:], *more)
+        for path, entry in without_rights_of_owners(tree).items()
+        if path
+        for kind, about, *more in [entry if len(entry) > 1 else (*entry, ())]
+    }
+
+
 def whole_way(tree: dict[bytes, Node], tmp_path: Path, module: Any) -> None:
-    """Take a tree through backup, check, restore and purge."""
+    """Take a tree through backup, check, restore, install, rollback and purge."""
     first, second = Host(tmp_path / "first", module), Host(tmp_path / "second", module)
     before = first.fill(tree)
     told = first.backup()
@@ -50,6 +72,15 @@ def whole_way(tree: dict[bytes, Node], tmp_path: Path, module: Any) -> None:
     assert laying.notes.lines == []
     wanted = {path: entry for path, entry in before.items() if entry != ("neither",)}
     assert not differences(second.state(), wanted)
+    restored = second.state()
+    journal = second.install()
+    assert not differences(*map(without_owners, (second.state(), restored)))
+    undo = LayoutUndo(journal, dry=False)
+    undo.run()
+    assert undo.left == []
+    back = second.state()
+    back[b""] = restored[b""]
+    assert not differences(*map(without_rights_of_owners, (back, restored)))
     listing = subprocess.run(["tar", "-tzf", first.place.archive], capture_output=True, check=False)
     assert listing.returncode == 0, listing.stderr
     for host in (first, second):
