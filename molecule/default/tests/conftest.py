@@ -13,7 +13,6 @@ from testinfra.host import Host
 VARIABLES = Path(__file__).parents[1] / "inventory/group_vars/all"
 SERVICE_USER = "kai"
 
-# The machines have no curl.
 HTTP_CLIENT = """
 import http.client, json, sys
 port, method, path, headers = json.loads(sys.argv[1])
