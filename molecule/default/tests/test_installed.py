@@ -31,12 +31,14 @@ READS = [
         "totp.attempts",
     )
 ]
+# a session's agent, and all processes of a late one-shot
+KILL_FORMS = ("^-[1-9][0-9]? [1-9][0-9]*$", "^-KILL -[1-9][0-9][0-9]*$")
 SUDO_LIST = sorted(
     [
         *(f"(root) NOPASSWD: /usr/bin/cat {path}" for path in READS),
         "(root) NOPASSWD: /usr/bin/tee /etc/kai/totp.attempts",
         *(f"({account}) NOPASSWD: {path}" for account, path in AGENTS.items()),
-        *(f"({account}) NOPASSWD: /bin/kill ^-[1-9][0-9]? [1-9][0-9]*$" for account in AGENTS),
+        *(f"({account}) NOPASSWD: /bin/kill {form}" for account in AGENTS for form in KILL_FORMS),
     ]
 )
 
