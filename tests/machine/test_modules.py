@@ -602,7 +602,7 @@ def test_what_the_probe_sees(
     assert probe["directories"] == {
         "/srv": "directory",
         "/no/such": "absent",
-        "/etc/passwd": "something else",
+        "/etc/passwd": "file",
     }
     assert probe["tools"]["visudo"] == "/usr/sbin/visudo"
     assert probe["interpreters"][0]["path"].startswith("/usr/bin/python3")
