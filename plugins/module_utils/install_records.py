@@ -205,20 +205,18 @@ class Installs:
 
     def go_live(self, release: str | None) -> None:
         """Point ``current`` to a release in one step; FLAT and None are live without it."""
-        if release is not None and self.lacks_models(release):
+        if self.lacks_models(release):
             # in one step, so that a run which is killed leaves nothing beside it
-            os.symlink(self.models, os.path.join(self.release_path(release), MODELS))
+            os.symlink(self.models, os.path.join(self.release_path(str(release)), MODELS))
         aside = release is None or release == FLAT
         point(self.current, None if aside else self.release_path(str(release)))
 
-    def lacks_models(self, release: str) -> bool:
+    def lacks_models(self, release: str | None) -> bool:
         """Return whether a release that is there has neither models of its own nor the link."""
+        if release is None or release == FLAT:
+            return False
         path = self.release_path(release)
-        return (
-            release != FLAT
-            and os.path.isdir(path)
-            and not os.path.lexists(os.path.join(path, MODELS))
-        )
+        return os.path.isdir(path) and not os.path.lexists(os.path.join(path, MODELS))
 
     def built(self) -> dict[str, bool]:
         """Return every release on the host, and whether its build is complete."""

@@ -320,6 +320,13 @@ def test_every_release_that_goes_live_has_the_models(hosts: Any) -> None:
     assert not host.switch("a", OLD)["changed"]
 
 
+def test_a_host_without_a_release_lacks_no_models(hosts: Any, modules: Any) -> None:
+    installs = modules.records.Installs(str(hosts("none").install_dir))
+    assert not installs.lacks_models(None)
+    assert not installs.lacks_models("flat")
+    assert not installs.lacks_models("not there")
+
+
 def test_models_of_a_release_s_own_stay(hosts: Any) -> None:
     host = hosts("own")
     own = host.install_dir / "releases/a/models"
