@@ -109,6 +109,9 @@ def test_an_uninstall_reads_what_it_needs_before_it_begins(site: Site, name: str
 
 
 def test_a_snapshot_that_is_damaged_is_found_while_the_bot_still_runs(site: Site) -> None:
+    # only an install of another release keeps one
+    site.new_release("with a snapshot")
+    site.install()
     [*_, older, last] = sorted(
         int(name) for name in site.machine.run(["ls", RECORDS]).stdout.split() if name.isdecimal()
     )
