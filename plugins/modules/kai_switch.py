@@ -217,6 +217,7 @@ proof:
   type: dict
 """
 
+import concurrent.futures
 import dataclasses
 import os
 import tempfile
@@ -243,6 +244,7 @@ from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
 
 ASIDE = ".before-rollback"
 LEAST_BYTES = 1 << 20
+POLL_SECONDS = 0.02
 
 
 def drop_ins(directory: str) -> list[str]:
@@ -441,8 +443,7 @@ class Switch:
         if self.parameters["with_data"]:
             self.exchange_data()
         if starts:
-            result["cut_turns"] = self.stop() if result["was_active"] else 0
-            self.start()
+            result["cut_turns"] = self.restart()
             result["stopped_at"] = self.stopped_at if result["was_active"] else None
             replace(self.only_rules(new_states))
         return result
@@ -616,17 +617,31 @@ class Switch:
         """Note when the bot was stopped first."""
         self.stopped_at = self.stopped_at or time.monotonic()
 
-    def stop(self) -> int:
-        """Stop the bot, and end what it or its agents left at work in its data.
-
-        Returns how many answers it could not finish.
-        """
+    def stop(self) -> None:
+        """Stop the bot, and end what it or its agents left at work in its data."""
         self.note_stop()
         if is_active(unit_state(self.unit)):
             systemctl("stop", f"{self.unit}.service")
         if self.parameters["data_dir"]:
             end_processes(os.path.realpath(self.parameters["data_dir"]))
-        return turns_in(self.parameters["turns"]) if self.parameters["turns"] else 0
+
+    def restart(self) -> int:
+        """Start the bot anew, and return how many answers the former one could not finish.
+
+        For systemd that is one job, so that a run which is killed in between leaves no bot stopped.
+        The new bot removes the files of those answers, but only after it has started.
+        """
+        pid, directory = int(unit_state(self.unit).get("MainPID") or 0), self.parameters["turns"]
+        if not (pid and directory):
+            self.start()
+            return 0
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
+            started = pool.submit(self.start)
+            while os.path.exists(f"/proc/{pid}") and not started.done():
+                time.sleep(POLL_SECONDS)
+            turns = turns_in(directory)
+            started.result()
+        return turns
 
     def start(self) -> None:
         """Start the bot anew. Raises Refused when it would run as root."""
