@@ -175,7 +175,8 @@ def _step(title: str, command: Sequence[str], log: IO[str]) -> None:
 def _remove_old(suite: str, image: str) -> None:
     # those of another checkout are that one's to remove
     own = f"--filter=label={_CHECKOUT}={state.CHECKOUT}"
-    result = podman.run(["images", own, "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
+    # podman takes no name beside a filter
+    result = podman.run(["images", own, "--format", "{{.Repository}}:{{.Tag}}"])
     for old in result.stdout.split():
         if old.startswith(f"{REPOSITORY}:{suite}-") and old != image:
             # An image that a machine still runs on stays until the next build.
