@@ -81,10 +81,11 @@ def resolvers(contract: Mapping[str, Any], configuration: Configuration, backend
         and configuration.settings.get(EXTRACTION)
         and backend in contract["memory_extraction_backends"]
     )
-    service_user = configuration.host["service_user"]
-    if not extracts or service_user in runners(contract, configuration, backend):
+    # one that was refused is not there
+    service_user = configuration.host.get("service_user")
+    if not (extracts and service_user):
         return []
-    return [service_user]
+    return [service_user] if service_user not in runners(contract, configuration, backend) else []
 
 
 def choose_binary(
