@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import re
@@ -29,6 +30,7 @@ _ACT_SECONDS = 180
 _LEFT_SECONDS = 5
 _STOP_SECONDS = 25
 _ANSWER_SECONDS = 5
+MOST_TURNS = 1000
 _MOST_BYTES = 4096
 _PROPERTIES = (
     "ActiveEnterTimestampMonotonic",
@@ -67,12 +69,25 @@ def is_enabled(state: dict[str, str]) -> bool:
     return state.get("UnitFileState") == "enabled"
 
 
-def turns_in(directory: str) -> int:
-    """Return how many users are being answered, or were when the bot ended."""
+def turns_in(directory: str) -> int | None:
+    """Return how many users the bot is answering, or was when it ended; None when that is unknown.
+
+    The bot can put anything in the place of its directory, so this follows no link and stops at
+    MOST_TURNS.
+    """
     try:
-        return len(os.listdir(directory))
-    except (FileNotFoundError, NotADirectoryError):
+        opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
         return 0
+    except OSError:
+        return None
+    try:
+        with os.scandir(opened) as entries:
+            return sum(1 for _entry in itertools.islice(entries, MOST_TURNS))
+    except OSError:
+        return None
+    finally:
+        os.close(opened)
 
 
 def systemctl(*arguments: str) -> None:

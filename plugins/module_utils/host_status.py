@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
-from .obstacles import missing_models
+from .obstacles import missing_models, unseen_models
 from .problems import Problem
 from .trusted_paths import in_words
 
@@ -52,6 +52,7 @@ def host_status(
             )
             unknown += unseen_parts
         problems += missing_models(contract, configuration, probe)
+        unknown += map(unseen, unseen_models(contract, configuration, probe))
     backends = _backends(contract, configuration, probe, desired or {})
     problems += agent_problems(backends, probe)
     people = _people(contract, configuration, probe, desired or {})

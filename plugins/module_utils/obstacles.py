@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from .binaries import agent_account
@@ -134,15 +135,15 @@ def missing_models(
     for path, model in models_in_use(contract, configuration).items():
         state = probe["models"].get(path, "unseen")
         if state == "absent":
-            directory = posixpath.dirname(path)
+            directory, file = shlex.quote(posixpath.dirname(path)), shlex.quote(path)
             problems.append(
                 Problem(
                     path,
                     "no such file",
                     f"a model: {model['use']}",
                     f"sudo install -d -m 0755 {directory} && "
-                    f"sudo curl --fail --location --output {path} {model['url']} && "
-                    f"sudo chmod 0644 {path}",
+                    f"sudo curl --fail --location --output {file} {model['url']} && "
+                    f"sudo chmod 0644 {file}",
                 )
             )
         elif state == "unreadable":
@@ -151,10 +152,18 @@ def missing_models(
                     path,
                     f"a file that {configuration.host['service_user']} cannot read",
                     f"a model that it can read: {model['use']}",
-                    f"sudo chmod a+rX {posixpath.dirname(path)} {path}",
+                    f"sudo chmod a+rX {shlex.quote(posixpath.dirname(path))} {shlex.quote(path)}",
                 )
             )
     return problems
+
+
+def unseen_models(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[str]:
+    """Return the large files that a chosen feature needs and the probe could not see."""
+    wanted = models_in_use(contract, configuration)
+    return [path for path in wanted if probe["models"].get(path, "unseen") == "unseen"]
 
 
 def host_problems(

@@ -74,7 +74,7 @@ def problem_of_line(
     return Problem(
         "kai_install_source",
         f"{found} at {without_password(source)}",
-        f"{contract['title']} (1.4.0 of May 2026), the line of kai_install_release "
+        f"{contract['title']} ({line['is']}), the line of kai_install_release "
         f"{contract['release']}",
         fix if is_git_url(source) else f"check out {line['ref']} there, or name another source",
     )

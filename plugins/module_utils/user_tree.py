@@ -51,11 +51,20 @@ def identity(owner: str, group_of: str | None) -> tuple[int, int]:
 
 @functools.lru_cache(maxsize=None)
 def members(gid: int) -> frozenset[str]:
-    """Return the accounts that a group gives its permissions to."""
+    """Return the accounts that a group gives its permissions to. Raises KeyError."""
     primary = [account.pw_name for account in pwd.getpwall() if account.pw_gid == gid]
-    with contextlib.suppress(KeyError):
-        return frozenset([*primary, *grp.getgrgid(gid).gr_mem])
-    return frozenset(primary)
+    return frozenset([*primary, *grp.getgrgid(gid).gr_mem])
+
+
+def is_own_group(gid: int, account: str, owner: str) -> bool:
+    """Return whether a group lets in nobody but an account, and the owner of a directory.
+
+    A directory service may not list its accounts, so only a group of the account's name can be.
+    """
+    try:
+        return grp.getgrgid(gid).gr_name == account and members(gid) <= {account, owner}
+    except KeyError:
+        return False
 
 
 def change_owners(
@@ -275,7 +284,7 @@ class Tree:
             uid, gid = identity(entry["owner"], entry["group_of"])
             if reader:
                 reader_uid, reader_gid = identity(reader, None)
-                if members(reader_gid) <= {reader, entry["owner"]}:
+                if is_own_group(reader_gid, reader, entry["owner"]):
                     gid = reader_gid
                 else:
                     # through a group of several people the others would read as well

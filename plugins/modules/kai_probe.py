@@ -784,11 +784,8 @@ class Host:
         )
 
     def turns(self) -> int | None:
-        """Return how many users are being answered, None when that cannot be seen."""
-        try:
-            return turns_in(self.parameters["turns"]) if self.parameters["turns"] else 0
-        except PermissionError:
-            return None
+        """Return how many users the bot is answering, None when that is unknown."""
+        return turns_in(self.parameters["turns"]) if self.parameters["turns"] else 0
 
     def service_home(self) -> str:
         """Return the service user's home, or where useradd would put it."""

@@ -200,7 +200,7 @@ left:
   type: list
   elements: str
 cut_turns:
-  description: How many answers the bot could not finish before it was stopped.
+  description: How many answers the bot could not finish before it was stopped, null when unknown.
   returned: when the bot was started
   type: int
 stopped_at:
@@ -625,11 +625,12 @@ class Switch:
         if self.parameters["data_dir"]:
             end_processes(os.path.realpath(self.parameters["data_dir"]))
 
-    def restart(self) -> int:
+    def restart(self) -> int | None:
         """Start the bot anew, and return how many answers the former one could not finish.
 
-        For systemd that is one job, so that a run which is killed in between leaves no bot stopped.
-        The new bot removes the files of those answers, but only after it has started.
+        None when that is unknown. systemd runs stop and start as one job, so a run that is killed
+        in between leaves no bot stopped. The new bot removes the files of those answers, but only
+        after it has started.
         """
         pid, directory = int(unit_state(self.unit).get("MainPID") or 0), self.parameters["turns"]
         if not (pid and directory):

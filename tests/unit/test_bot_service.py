@@ -1,11 +1,13 @@
 """The health route is asked in a time and a room that are known, whoever answers."""
 
 import json
+import os
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +99,21 @@ def test_a_start_that_has_only_just_begun_is_not_all_that_is_looked_at(
         bot_service, "run_program", lambda *_: subprocess.CompletedProcess([], 0, said)
     )
     assert bot_service.last_invocations("kai") == wanted
+
+
+def test_running_turns_are_counted_whatever_lies_in_their_place(tmp_path: Path) -> None:
+    place = tmp_path / ".responding"
+    assert bot_service.turns_in(str(place)) == 0
+    place.mkdir()
+    for user in range(3):
+        (place / str(user)).touch()
+    assert bot_service.turns_in(str(place)) == 3
+    for user in range(bot_service.MOST_TURNS):
+        (place / f"more-{user}").touch()
+    assert bot_service.turns_in(str(place)) == bot_service.MOST_TURNS
+    # what the bot can plant there is neither followed nor waited for, nor taken for none
+    (tmp_path / "link").symlink_to(place)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    for name in ("link", "pipe", "circle"):
+        assert bot_service.turns_in(str(tmp_path / name)) is None

@@ -105,6 +105,10 @@ def test_a_missing_model_is_told_with_the_command_that_fetches_it(contract: Cont
     assert problem["where"] == path
     assert f"sudo curl --fail --location --output {path} https://" in problem["fix"]
     assert status(contract, settings=voice, models={path: "readable"})["well"]
+    for models in ({path: "unseen"}, {}):
+        unknown = status(contract, settings=voice, models=models)
+        assert not unknown["well"]
+        assert [entry["where"] for entry in unknown["unknown"]] == [path]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Directories of accounts get their owner and mode; what their owner has opened is closed."""
 
+import grp
 import os
 import stat
 import subprocess
@@ -87,6 +88,29 @@ def test_a_new_directory_inherits_none(home: Path) -> None:
     assert stat.S_IMODE((home / "new").stat().st_mode) == 0o2750
 
 
+@pytest.mark.parametrize(
+    ("name", "accounts", "is_own"),
+    [
+        ("alice", {"alice"}, True),
+        ("alice", {"alice", "kai"}, True),
+        ("alice", {"alice", "bob"}, False),
+        # others of it may be in a directory service, which lists nobody
+        ("users", {"alice"}, False),
+    ],
+)
+def test_a_group_is_ones_own_by_its_name_and_its_members(
+    monkeypatch: pytest.MonkeyPatch, name: str, accounts: set[str], is_own: bool
+) -> None:
+    group = grp.struct_group((name, "x", 7, []))
+    monkeypatch.setattr(user_tree.grp, "getgrgid", lambda _gid: group)
+    monkeypatch.setattr(user_tree, "members", lambda _gid: frozenset(accounts))
+    assert user_tree.is_own_group(7, "alice", "kai") is is_own
+
+
+def test_a_group_without_a_name_is_nobodys_own() -> None:
+    assert not user_tree.is_own_group(2**31 - 5, "alice", "kai")
+
+
 def kept_for(path: Path, reader: str) -> dict[str, Any]:
     return {**entry(path, "kai"), "reader": reader}
 
@@ -94,7 +118,7 @@ def kept_for(path: Path, reader: str) -> dict[str, Any]:
 def test_a_reader_alone_in_a_group_reads_through_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_tree, "members", lambda gid: frozenset({"bob"} if gid == BOB else ()))
+    monkeypatch.setattr(user_tree, "is_own_group", lambda *group: group == (BOB, "bob", "kai"))
     written = home / "written"
     written.touch()
     os.chown(written, ALICE, KAI)
@@ -109,7 +133,7 @@ def test_a_reader_alone_in_a_group_reads_through_it(
 def test_a_reader_in_a_shared_group_gets_a_list_and_an_undo_takes_it_back(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_tree, "members", lambda gid: frozenset({"alice", "bob"}))
+    monkeypatch.setattr(user_tree, "is_own_group", lambda *_: False)
     before = home.stat()
     journal = LayoutJournal(str(tmp_path / "installs"))
     lay_out(kept_for(home, "alice"), journal=journal)
@@ -130,7 +154,7 @@ def test_a_reader_in_a_shared_group_gets_a_list_and_an_undo_takes_it_back(
 def test_the_list_of_an_earlier_reader_comes_back(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_tree, "members", lambda gid: frozenset({"alice", "bob"}))
+    monkeypatch.setattr(user_tree, "is_own_group", lambda *_: False)
     lay_out(kept_for(home, "alice"))
     journal = LayoutJournal(str(tmp_path / "installs"))
     lay_out(kept_for(home, "bob"), journal=journal)
