@@ -1,9 +1,7 @@
-"""Whether Kai's code is where it is said to be, and of the line that it has to be."""
+"""Check that a source exists and is of the supported line of Kai."""
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,7 @@ from kai_ansible.rules.sources import is_git_url, problem_of_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UNREADABLE = (Refused, OSError, tarfile.TarError, zipfile.BadZipFile)
+_UNREADABLE = (Refused, OSError)
 
 
 def problem_of_local_source(
@@ -45,10 +43,10 @@ def problem_of_remote_source(
     try:
         return problem_of_line(contract, source, names_in(source, version, []))
     except _UNREADABLE as error:
-        return f"Which line of Kai {source} is could not be seen: {error}"
+        return f"The line of Kai at {source} is unknown: {error}"
 
 
 def _problem(source: str, fault: str) -> Problem:
     return Problem(
-        "kai_install_source", repr(source), "Kai's code on this machine", f"mend it: {fault}"
+        "kai_install_source", repr(source), "Kai's code on this machine", f"fix it: {fault}"
     )

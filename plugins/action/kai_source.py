@@ -51,8 +51,8 @@ class ActionModule(ActionBase):
                 refuse_changeable(source, parameters["files"], parameters["distrusted"])
             told = packed_once(parameters)
         except Refused as error:
-            told = error.args[0]
-            text = str(told) if isinstance(told, Problem) else f"kai_install_source: {told}"
+            reason = error.args[0]
+            text = str(reason) if isinstance(reason, Problem) else f"kai_install_source: {reason}"
             raise AnsibleActionFail(text) from error
         except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
             raise AnsibleActionFail(

@@ -73,8 +73,8 @@ def runners(contract: Mapping[str, Any], configuration: Configuration, backend: 
 def resolvers(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
     """Return who has to be able to execute a backend's binary without running it.
 
-    With memory extraction the bot itself looks up the binary, whoever runs it: before every
-    extraction, and at every start, which fails when the bot cannot execute it.
+    With memory extraction the bot itself looks up the binary, although an OS user runs it: before
+    every extraction, and at every start, which fails when the bot cannot execute it.
     """
     extracts = (
         configuration.settings.get("MEMORY_ENABLED")

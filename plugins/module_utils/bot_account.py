@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 COMMAND_SECONDS = 60
 HIDDEN = "hidden"
-UNSET = (None, "", "0")
 
 
 class BotAccount:
@@ -112,9 +111,6 @@ class BotAccount:
         """Return the whole environment of an agent, without a secret."""
         # sudo logs what passes it, so of a secret only the name is handed over
         env = {key: HIDDEN if key in self.secret_keys else text for key, text in self.env.items()}
-        # 0 leaves it to the agent, and then the bot sets nothing
-        copies = {
-            name: env[key] for name, key in agent["copies"].items() if env.get(key) not in UNSET
-        }
+        copies = {name: env[key] for name, key in agent["copies"].items() if env.get(key)}
         # what the service has by itself wins over its file
         return {**env, **self.environment, **agent["sets"], **copies}

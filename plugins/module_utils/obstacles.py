@@ -97,9 +97,9 @@ def slow_sudo(probe: Mapping[str, Any]) -> list[str]:
     if seconds < SLOW_SECONDS:
         return []
     return [
-        f"sudo took {seconds} s to begin, and so does every start of an agent: sudo looks up the "
-        f"host's own name. See whether it is known: getent hosts {host}. A line 127.0.1.1 {host} "
-        f"in /etc/hosts is enough."
+        f"sudo took {seconds} s to begin, and each start of an agent waits as long: sudo looks up "
+        f"the name of the host. Check it: getent hosts {host}. Without an answer, add the line "
+        f"127.0.1.1 {host} to /etc/hosts."
     ]
 
 

@@ -462,7 +462,7 @@ def _note_lines(root: Any, document: Document) -> None:
     while rest:
         path, node = rest.pop()
         document.lines.setdefault(path, node.start_mark.line + 1)
-        # the same part under another name is told by the first one
+        # an alias: its anchor has been read
         if id(node) in seen:
             continue
         seen.add(id(node))

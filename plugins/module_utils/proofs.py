@@ -87,7 +87,13 @@ def agent_proofs(
                 for name, value in chat["sets"].items()
                 if wrapped or "{os_user}" not in value
             },
-            "copies": chat["copies"],
+            # for a default the bot sets nothing
+            "copies": {
+                name: key
+                for name, key in chat["copies"].items()
+                if "default" not in contract["settings"][key]
+                or configuration.settings.get(key) != contract["settings"][key]["default"]
+            },
             "kill": ["sudo", "-n", "-u", account, kill] if wrapped else [],
             "say": json.dumps(greeting["say"]) if greeting else "",
             "hear": greeting.get("hear", {}),
