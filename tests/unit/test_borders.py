@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from kai_ansible.rules import borders
 from kai_ansible.rules.ask_as import UNANSWERED
 from kai_ansible.rules.borders import close, trespasses
+from plugins.modules.kai_proof import Remembered
 
 FAULT = "bob can look into it"
 
@@ -105,3 +107,15 @@ def test_who_only_reads_needs_no_more_and_a_directory_of_the_bot_is_nobodys(tmp_
     closed = f"nobody cannot read {tmp_path}, which is theirs"
     assert trespasses([entry], ["nobody"]) == ([closed], [])
     assert trespasses([{**entry, "account": None}], ["nobody"]) == ([], [])
+
+
+@pytest.mark.parametrize(("known", "asked"), [(True, {"alice"}), (False, {"alice", "bob"})])
+def test_the_service_user_tries_no_border_though_an_agent_runs_as_it(
+    known: bool, asked: set[str]
+) -> None:
+    entries = [{"path": "/x", "account": name} for name in ("alice", "bob", None)]
+    proof = object.__new__(Remembered)
+    proof.parameters = {"private_directories": entries, "anew": False}
+    proof.borders = "digest"
+    proof.earlier = SimpleNamespace(times={"digest": 0.0} if known else {})  # type: ignore[assignment]
+    assert proof.accounts([{"account": "kai"}, {"account": "alice"}]) == asked

@@ -414,6 +414,16 @@ def test_proofs_are_the_commands_of_the_bot(contract: Contract, tmp_path: Path) 
     assert "w" not in json.dumps(desired["agent_proofs"]).split('"')
 
 
+@pytest.mark.parametrize(("percent", "is_passed_on"), [(0, False), (80, True)])
+def test_a_default_is_not_passed_on_to_an_agent(
+    contract: Contract, percent: int, is_passed_on: bool
+) -> None:
+    desired = plan(contract, BEN, claude_autocompact_pct=percent)
+    [proof] = desired["agent_proofs"]
+    assert ("CLAUDE_AUTOCOMPACT_PCT_OVERRIDE" in proof["copies"]) is is_passed_on
+    assert proof["copies"]["KAI_WEBHOOK_SECRET"] == "WEBHOOK_SECRET"
+
+
 def test_private_directories_are_those_of_everybody(contract: Contract) -> None:
     private = plan(contract, ADA, BEN, CEM, DIA)["private_directories"]
     assert {entry["account"] for entry in private} == {"alice", "bob", "carol", None}
