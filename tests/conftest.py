@@ -186,6 +186,7 @@ def machine(request: pytest.FixtureRequest) -> Iterator["Machine"]:
     SUITE and MACHINE_OPTIONS of the module say which; an indirect parameter names another suite.
     INSTALLED says that it starts from the snapshot of an installed host.
     """
+    from tests.machine import installed
     from tests.testbed import machines
 
     snapshot = request.getfixturevalue("snapshot")
@@ -198,6 +199,8 @@ def machine(request: pytest.FixtureRequest) -> Iterator["Machine"]:
         options=options,
         image=snapshot.image if snapshot else None,
     ) as started:
+        if snapshot:
+            installed.settle(started)
         yield started
 
 

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .ask_as import ask_as
-from .processes import all_pids, ancestors, command_of, holders, started, uid_of
+from .processes import all_pids, ancestors, belongs, command_of, holders, started, uid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +27,23 @@ _POLL_SECONDS = 0.05
 _LEVELS = 3
 
 
-def end_processes(data_dir: str) -> list[str]:
+def end_processes(data_dir: str, *, spared: str = "") -> list[str]:
     """Kill the processes that are at work in a data directory; return those that stay, in words.
 
     Only those of the accounts whose data it is count. Neither root nor an administrator who looks
     around is disturbed.
+
+    data_dir: the directory, or a file.
+    spared: the control group of systemd whose processes stay.
     """
     owners = _owners(data_dir)
     found: list[tuple[int, str]] = []
     for _round in range(_ROUNDS):
-        found = _at_work(data_dir, owners)
+        found = [
+            (pid, since)
+            for pid, since in _at_work(data_dir, owners)
+            if not (spared and belongs(pid, spared))
+        ]
         if not found:
             return []
         for pid, since in found:

@@ -645,10 +645,17 @@ class Switch:
         return turns
 
     def start(self) -> None:
-        """Start the bot anew. Raises Refused when it would run as root."""
+        """Start the bot anew. Raises Refused when it would run as root.
+
+        Another process of the service user that has the database open can keep the bot from it.
+        """
         refuse_service_as_root(self.parameters["service_user"])
+        state = unit_state(self.unit)
+        if self.parameters["database"]:
+            database_file = os.path.realpath(self.parameters["database"])
+            end_processes(database_file, spared=state.get("ControlGroup", ""))
         # a unit that was started often is not started again before it is told to forget that
-        if unit_state(self.unit).get("ActiveState") != "inactive":
+        if state.get("ActiveState") != "inactive":
             systemctl("reset-failed", f"{self.unit}.service")
         systemctl("restart", f"{self.unit}.service")
 

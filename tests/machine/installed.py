@@ -35,6 +35,23 @@ def ensure() -> Snapshot:
         return Snapshot(image, json.loads(kept.read_text(encoding="utf-8")))
 
 
+def settle(machine: machines.Machine) -> None:
+    """Let a machine that starts from the snapshot have what was installed in a layer of its own.
+
+    overlayfs cannot rename a directory that came with the image.
+    """
+    script = """
+    systemctl stop kai.service
+    for place in /etc/kai /opt/kai /var/lib/kai; do
+        cp -a $place $place.own
+        rm -rf $place
+        mv $place.own $place
+    done
+    systemctl start kai.service
+    """
+    machine.run(["sh", "-ec", script])
+
+
 def _make(image: str) -> dict[str, str]:
     """Install on a fresh machine, keep that as an image, and return the files of the desk."""
     old = podman.run(["images", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY]).stdout.split()

@@ -245,7 +245,7 @@ def test_G12_only_what_kais_installer_made_is_removed_in_the_end(site: Adoption)
     [left] = [note for note in report["notes"] if note.startswith("Left of release flat")]
     assert left.endswith(": /opt/kai/NOTES, /opt/kai/home.")
     names = set(site.machine.run(["ls", "-A", "/opt/kai"]).stdout.split())
-    assert names == {"NOTES", "home", "current", "installs", "releases"}
+    assert names == {"NOTES", "home", "current", "installs", "models", "releases"}
     now = site.everything("/opt/kai")
     for path in ("/opt/kai/NOTES", "/opt/kai/home/keep.md"):
         assert now[path] == before[path]

@@ -185,6 +185,18 @@ def test_what_an_account_has_left_in_its_data_is_ended(
     assert at_work(process.pid) == []
 
 
+def test_who_has_one_file_open_is_ended_and_the_service_is_not(data: Path, start: Start) -> None:
+    held = data / "home" / "1" / "file"
+    process = start(FILE, data / "home" / "1")
+    beside = start(CWD, data / "home" / "1")
+    group = Path(f"/proc/{process.pid}/cgroup").read_text(encoding="utf-8")
+    assert end_processes(str(held), spared=group.splitlines()[0].rpartition(":")[2]) == []
+    assert process.poll() is None
+    assert end_processes(str(held)) == []
+    assert process.wait(60) == -signal.SIGKILL
+    assert beside.poll() is None
+
+
 def test_one_that_is_stopped_is_ended_too(data: Path, start: Start) -> None:
     # not in the directory of its own, but in one from which it reaches that
     process = start(CWD, data / "home")
