@@ -6,7 +6,7 @@ import os
 import sys
 
 from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.rules.printable import MOST_ON_A_SCREEN, printable
+from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 
 DEBUG = "KAI_ANSIBLE_DEBUG"
 
@@ -18,7 +18,7 @@ def main() -> None:
     """
     from typer.main import get_command
 
-    from kai_ansible.cli import app
+    from kai_ansible.cli.app import app
 
     try:
         # it exits by itself, also when an option is wrong
@@ -37,8 +37,8 @@ def main() -> None:
 def unexpected(error: Exception) -> CommandError:
     """Return what an operator is told of an error that the program itself made."""
     from kai_ansible import own_version
+    from kai_ansible.ansible.run_logs import latest
     from kai_ansible.errors import refusal
-    from kai_ansible.run_logs import latest
 
     log = latest()
     seen = f" and {log}, the log of the last run" if log else ""

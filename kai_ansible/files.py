@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from kai_ansible.invoker import give_to_owner_of
+from kai_ansible.operator import give_to_owner_of
 
 
 def make_private_directory(path: Path) -> None:

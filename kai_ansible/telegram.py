@@ -13,7 +13,7 @@ from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 
 if TYPE_CHECKING:
-    from kai_ansible.report import Screen
+    from kai_ansible.terminal.screen import Screen
 
 SETTING = "TELEGRAM_BOT_TOKEN"
 SECONDS = 10

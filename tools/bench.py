@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from kai_ansible.fast import FAST, strategy_settings
+from kai_ansible.ansible.fast import FAST, strategy_settings
 from tests.testbed import machines
 from tests.testbed.machines import Machine
 from tools.performance import MEASURED, SCALED
@@ -227,7 +227,7 @@ class Local:
     def fast(self) -> dict[str, str]:
         """What leads Ansible through Mitogen there."""
         script = (
-            "import json; from kai_ansible.fast import FAST, strategy_settings; "
+            "import json; from kai_ansible.ansible.fast import FAST, strategy_settings; "
             "print(json.dumps(strategy_settings({FAST: '1'})))"
         )
         found: dict[str, str] = json.loads(self.run(f"{LOCAL_BIN}/python", "-c", script))

@@ -9,14 +9,18 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from kai_ansible.rules.conditions import in_words
+from kai_ansible.rules.configuration import variable
+from kai_ansible.rules.contract_changes import CONTRACT_VERSION, FIRST
+from kai_ansible.rules.values import choices_of, describe, env_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CONTRACT = "roles/kai_install/vars/kai_1.yml"
@@ -26,20 +30,6 @@ ANSWERS_SCHEMA = "docs/answers.schema.json"
 COMMAND = "python tools/generate.py"
 _ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
 NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
-
-# the rules of the collection, so that documents and messages use the same words
-sys.path.insert(0, str(CHECKOUT / "plugins"))
-_contract_changes = importlib.import_module("module_utils.contract_changes")
-_conditions = importlib.import_module("module_utils.conditions")
-_configuration = importlib.import_module("module_utils.configuration")
-_values = importlib.import_module("module_utils.values")
-choices_of: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]] = _values.choices_of
-in_words: Callable[[Any], str] = _conditions.in_words
-CONTRACT_VERSION: str = _contract_changes.CONTRACT_VERSION
-FIRST_VERSION: int = _contract_changes.FIRST
-variable: Callable[[str], str] = _configuration.variable
-env_text: Callable[[Any], str] = _values.env_text
-describe: Callable[[Mapping[str, Any], Mapping[str, Any]], str] = _values.describe
 
 # Loose on purpose: the rules of the role check every value and report all faults at once, which
 # Ansible's own validation, coming first, must not cut short.
@@ -281,7 +271,7 @@ def _contract_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 "an older version has otherwise.",
             ],
             "type": "int",
-            "default": FIRST_VERSION,
+            "default": FIRST,
         },
     }
 

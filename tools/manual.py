@@ -17,7 +17,7 @@ from typing import Any
 from typer.main import get_command
 
 from kai_ansible import own_version
-from kai_ansible.cli import app
+from kai_ansible.cli.app import app
 from kai_ansible.errors import ExitCode
 
 WIDTH = 60

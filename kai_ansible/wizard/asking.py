@@ -6,13 +6,13 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.rules.masking import fingerprint
 from kai_ansible.rules.models import normalised_model, surface_of
 from kai_ansible.rules.people import effective_person
 from kai_ansible.rules.problems import listed
+from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
+from kai_ansible.terminal.prompts import CLEAR
 from kai_ansible.wizard.draft import SOURCE
-from kai_ansible.wizard.prompts import CLEAR
 from kai_ansible.wizard.questions import (
     NEEDED,
     Question,
@@ -28,9 +28,9 @@ from kai_ansible.wizard.source_tree import problem_of_local_source
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kai_ansible.report import Screen
+    from kai_ansible.terminal.prompts import Prompter
+    from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
-    from kai_ansible.wizard.prompts import Prompter
 
 SECRET_BYTES = 32
 MADE = "made at random"

@@ -6,30 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kai_ansible.answers import read_answers, read_assignments
-from kai_ansible.collection import contract as contract_of
-from kai_ansible.connections import hop_of
+from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import is_there
-from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
-from kai_ansible.inventory import HostVars, Inventory, read_text, write_host_vars
-from kai_ansible.invoker import ask_sudo_password, at_terminal
+from kai_ansible.inventory.answers import read_answers, read_assignments
+from kai_ansible.inventory.host_vars import host_vars_texts
+from kai_ansible.inventory.importing import Imported, from_host, from_install_conf, host_paths
+from kai_ansible.inventory.inventory import HostVars, Inventory, read_text, write_host_vars
+from kai_ansible.inventory.ssh import hop_of
+from kai_ansible.operator import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import migrated
 from kai_ansible.rules.problems import listed, nearest
-from kai_ansible.secrets import VaultPassword
-from kai_ansible.sudo_passwords import kept_sudo_passwords
+from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords
+from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.telegram import Telegram
-from kai_ansible.variables import host_vars_texts
+from kai_ansible.terminal.prompts import prompter
 from kai_ansible.wizard.draft import Draft
 from kai_ansible.wizard.host_view import HostView, Unseen
 from kai_ansible.wizard.interview import Interview
-from kai_ansible.wizard.prompts import prompter
 from kai_ansible.wizard.review import show_changes, show_files
 from kai_ansible.wizard.source_tree import problem_of_remote_source
 
 if TYPE_CHECKING:
-    from kai_ansible.report import Screen
+    from kai_ansible.terminal.screen import Screen
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kai_ansible.inventory import REMOVED, Removed
+from kai_ansible.inventory.host_vars import configuration_of, variable_is_secret
+from kai_ansible.inventory.inventory import REMOVED, Removed
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.sources import is_git_url
 from kai_ansible.rules.values import UnacceptableValue, read_value
-from kai_ansible.variables import configuration_of, variable_is_secret
 
 SOURCE = variable("source")
 USERS = variable("users")

@@ -6,23 +6,23 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.errors import CommandError, refusal
 from kai_ansible.files import write_private
-from kai_ansible.inventory import LOCALHOST_INVENTORY, Inventory
-from kai_ansible.invoker import may_become_root
+from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
+from kai_ansible.operator import may_become_root
 from kai_ansible.rules.documents import Unfit, read_text
 from kai_ansible.rules.plan import probe_request
 from kai_ansible.rules.problems import listed
-from kai_ansible.rules.trusted_paths import in_words
-from kai_ansible.run import Run
-from kai_ansible.runner import Outcome, run_playbook
+from kai_ansible.rules.program_trust import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kai_ansible.report import Screen
     from kai_ansible.rules.configuration import Configuration
-    from kai_ansible.secrets import VaultPassword
+    from kai_ansible.secrets.vault_password import VaultPassword
+    from kai_ansible.terminal.screen import Screen
 
 
 class Unseen(CommandError):

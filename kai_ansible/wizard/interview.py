@@ -28,12 +28,12 @@ from kai_ansible.wizard.review import Review
 from kai_ansible.wizard.source_tree import problem_of_local_source
 
 if TYPE_CHECKING:
-    from kai_ansible.report import Screen
     from kai_ansible.rules.problems import Problem
     from kai_ansible.telegram import Telegram
+    from kai_ansible.terminal.prompts import Prompter
+    from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
-    from kai_ansible.wizard.prompts import Prompter
 
 BACKEND = "AGENT_BACKEND"
 FIRST_FIELDS = ("telegram_id", "name", "os_user")

@@ -12,9 +12,9 @@ from kai_ansible.wizard.draft import USERS
 from kai_ansible.wizard.questions import NEEDED
 
 if TYPE_CHECKING:
-    from kai_ansible.report import Screen
+    from kai_ansible.terminal.prompts import Prompter
+    from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
-    from kai_ansible.wizard.prompts import Prompter
 
 KEY = "DEFAULT_MODEL"
 MODEL = variable(KEY)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.inventory import HostVars, Removed, read_text
+from kai_ansible.inventory.inventory import HostVars, Removed, read_text
 from kai_ansible.rules.binaries import agent_account
 from kai_ansible.rules.configuration import PREFIX, Configuration
-from kai_ansible.rules.masking import fingerprint
+from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import env_text
 from kai_ansible.wizard.questions import NEVER, PEOPLE, Question, everything_in, is_asked
 
 if TYPE_CHECKING:
-    from kai_ansible.report import Screen
     from kai_ansible.rules.people import Person
+    from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
 

@@ -12,8 +12,8 @@ from typing import IO, Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.backup_archive import BadArchive, read_archive
-from ..module_utils.decrypted_backup import decrypted
+from ..module_utils.controller.decrypted_backup import decrypted
+from ..module_utils.rules.backup_archive import BadArchive, read_archive
 
 MODULE = "kai.bot.kai_backup"
 # a piece is in memory several times; a module run takes as long as some MB

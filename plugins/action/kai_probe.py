@@ -13,7 +13,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.run_lock import (
+from ..module_utils.host.run_lock import (
     BrokenRecord,
     is_gone,
     processes_here,

@@ -13,9 +13,9 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.problems import Problem
-from ..module_utils.releases import release_identifier, release_name
-from ..module_utils.source_files import Refused, packed_once, refuse_changeable
+from ..module_utils.controller.source_files import Refused, packed_once, refuse_changeable
+from ..module_utils.rules.problems import Problem
+from ..module_utils.rules.releases import release_identifier, release_name
 
 
 class ActionModule(ActionBase):

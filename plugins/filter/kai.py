@@ -20,19 +20,19 @@ except (
 else:
     HAS_PACKAGING = True
 
-from ..module_utils import diagnosis as doctor
-from ..module_utils import drift, env_file, installs, plan, root_files, sudoers, systemd_unit
-from ..module_utils import host_status as status
-from ..module_utils.configuration import (
+from ..module_utils.rules import diagnosis as doctor
+from ..module_utils.rules import drift, env_file, file_state, installs, plan, sudoers, unit
+from ..module_utils.rules import status as status
+from ..module_utils.rules.bounded_yaml import NotATree, expect_shallow, read_tree
+from ..module_utils.rules.configuration import (
     Configuration,
     is_secret,
 )
-from ..module_utils.operator_files import FILES, read_with_files
-from ..module_utils.people import os_users
-from ..module_utils.problems import Problem
-from ..module_utils.record import recorded
-from ..module_utils.releases import modules_of_extras
-from ..module_utils.trees import NotATree, expect_shallow, read_tree
+from ..module_utils.rules.host_record import recorded
+from ..module_utils.rules.operator_files import FILES, read_with_files
+from ..module_utils.rules.people import os_users
+from ..module_utils.rules.problems import Problem
+from ..module_utils.rules.releases import modules_of_extras
 
 # what is written in C takes a tenth of the time, where there is one
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -186,7 +186,7 @@ def host_status(
     contract, probe = plain(contract), plain(probe)
     read = _for_a_look(contract, plain(given), users_file)
     desired = None if read.problems else plan.desired_state(contract, read, probe)
-    wanted = root_files.wanted_states(plain(files), plain(secret_contents))
+    wanted = file_state.wanted_states(plain(files), plain(secret_contents))
     return status.host_status(contract, read, probe, desired, wanted, fields_of_people)
 
 
@@ -232,7 +232,7 @@ def differs(probe: Any, files: Any, secret_contents: Any, release: Any) -> bool:
 
     probe: the result of kai_probe. files, secret_contents, release: as kai_switch gets them.
     """
-    wanted = root_files.wanted_states(plain(files), plain(secret_contents))
+    wanted = file_state.wanted_states(plain(files), plain(secret_contents))
     return not drift.is_as_wanted(plain(probe), wanted, plain(release))
 
 
@@ -369,8 +369,8 @@ class FilterModule:
             "secure_path": secure_path,
             "status_request": status_request,
             "sudoers_command": sudoers_command,
-            "unit_argument": systemd_unit.unit_argument,
-            "unit_path": systemd_unit.unit_path,
-            "unit_word": systemd_unit.unit_word,
+            "unit_argument": unit.unit_argument,
+            "unit_path": unit.unit_path,
+            "unit_word": unit.unit_word,
             "users_yaml": users_yaml,
         }

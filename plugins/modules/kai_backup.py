@@ -142,17 +142,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import database
-from ..module_utils.backup_archive import CONFIG, ArchiveWriter, BadArchive, Meta
-from ..module_utils.backup_copying import Copying, add_config, add_snapshot
-from ..module_utils.backup_laying import Laying
-from ..module_utils.data_copy import Place
-from ..module_utils.install_records import Installs, now
-from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.problems import problem_of_error
-from ..module_utils.root_files import Refused
-from ..module_utils.root_places import refuse_places
-from ..module_utils.tree_walk import DIRECTORY
+from ..module_utils.host import database
+from ..module_utils.host.backup_copying import Copying, add_config, add_snapshot
+from ..module_utils.host.backup_laying import Laying
+from ..module_utils.host.data_copy import Place
+from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.records import Installs, now
+from ..module_utils.host.root_places import refuse_places
+from ..module_utils.host.tree_walk import DIRECTORY
+from ..module_utils.rules.backup_archive import CONFIG, ArchiveWriter, BadArchive, Meta
+from ..module_utils.rules.problems import Refused, problem_of_error
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 SNAPSHOT = "kai.db"

@@ -132,15 +132,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.borders import concerned, trespasses
-from ..module_utils.bot_account import BotAccount
-from ..module_utils.bot_service import deployed_env, journal_of, last_invocations
-from ..module_utils.bounded_program import run_bounded
-from ..module_utils.masking import masked
-from ..module_utils.printable import printable
-from ..module_utils.problems import problem_of_error
-from ..module_utils.proof_arguments import PRIVATE_DIRECTORIES
-from ..module_utils.root_files import Refused
+from ..module_utils.host.bot_account import BotAccount
+from ..module_utils.host.bounded_program import run_bounded
+from ..module_utils.host.isolation import concerned, trespasses
+from ..module_utils.host.service import deployed_env, journal_of, last_invocations
+from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
+from ..module_utils.rules.redact import masked
+from ..module_utils.rules.sanitize import printable
 
 LOG_LINES = 200
 LOG_AGE = "--since=-1day"

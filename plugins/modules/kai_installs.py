@@ -103,15 +103,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.data_copy import Place
-from ..module_utils.differences import difference
-from ..module_utils.install_records import Installs, Journal
-from ..module_utils.installs import FLAT, kept_releases
-from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.layout_journal import LayoutJournal
-from ..module_utils.problems import problem_of_error
-from ..module_utils.root_files import Refused
-from ..module_utils.root_places import refuse_places
+from ..module_utils.host.data_copy import Place
+from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.layout_journal import LayoutJournal
+from ..module_utils.host.records import Installs, Journal
+from ..module_utils.host.root_places import refuse_places
+from ..module_utils.rules.diff import difference
+from ..module_utils.rules.installs import FLAT, kept_releases
+from ..module_utils.rules.problems import Refused, problem_of_error
 
 
 def too_old(

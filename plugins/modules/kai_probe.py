@@ -424,8 +424,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.accounts import has_expired
-from ..module_utils.ask_as import (
+from ..module_utils.host.bounded_program import Started, run_bounded
+from ..module_utils.host.built_release import ENVIRONMENT, find_uv, python_of
+from ..module_utils.host.files import Damaged, look
+from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.install_probe import damages, look_at_installed
+from ..module_utils.host.processes import strangers
+from ..module_utils.host.programs import run_program
+from ..module_utils.host.records import Installs
+from ..module_utils.host.root_places import place_problems, program_problem
+from ..module_utils.host.run_as import (
     UNANSWERED,
     NoAnswer,
     ask_as,
@@ -433,22 +441,7 @@ from ..module_utils.ask_as import (
     fault_of_entry,
     fault_of_program,
 )
-from ..module_utils.bot_service import deployed_port, turns_in
-from ..module_utils.bounded_program import Started, run_bounded
-from ..module_utils.built_release import ENVIRONMENT, find_uv, python_of
-from ..module_utils.documents import encodable, legible
-from ..module_utils.env_file import read_env
-from ..module_utils.install_records import Installs
-from ..module_utils.installed_state import damages, look_at_installed
-from ..module_utils.installs import FLAT
-from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.paths import fault_of_path
-from ..module_utils.problems import Problem
-from ..module_utils.processes import strangers
-from ..module_utils.programs import run_program
-from ..module_utils.root_files import Damaged, Refused, look
-from ..module_utils.root_places import place_problems, program_problem
-from ..module_utils.run_lock import (
+from ..module_utils.host.run_lock import (
     BrokenRecord,
     problem_of_holder,
     problem_of_lock,
@@ -456,7 +449,16 @@ from ..module_utils.run_lock import (
     run_of,
     take,
 )
-from ..module_utils.sudoers import (
+from ..module_utils.host.service import deployed_port, turns_in
+from ..module_utils.host.trusted_paths import Accounts, changers_of
+from ..module_utils.rules.accounts import has_expired
+from ..module_utils.rules.documents import encodable, legible
+from ..module_utils.rules.env_file import read_env
+from ..module_utils.rules.installs import FLAT
+from ..module_utils.rules.paths import fault_of_path
+from ..module_utils.rules.problems import Problem, Refused
+from ..module_utils.rules.program_trust import harmful, in_words
+from ..module_utils.rules.sudoers import (
     MAIN_POLICY,
     accounts_with_rules,
     commands_by_account,
@@ -464,8 +466,7 @@ from ..module_utils.sudoers import (
     reads_directory,
     statements,
 )
-from ..module_utils.systemd_unit import service_of
-from ..module_utils.trusted_paths import Accounts, changers_of, harmful, in_words
+from ..module_utils.rules.unit import service_of
 
 PROGRAM_SECONDS = 5
 ASK_SECONDS = 60

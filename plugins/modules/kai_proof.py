@@ -244,11 +244,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.access_lists import lists_of
-from ..module_utils.borders import concerned, trespasses
-from ..module_utils.bot_account import BotAccount
-from ..module_utils.bot_service import deployed_env, deployed_port, health, journal_of, unit_state
-from ..module_utils.earlier_proofs import (
+from ..module_utils.host.access_lists import lists_of
+from ..module_utils.host.bot_account import BotAccount
+from ..module_utils.host.isolation import concerned, trespasses
+from ..module_utils.host.left_processes import end_listener
+from ..module_utils.host.processes import Listener, strangers
+from ..module_utils.host.proof_cache import (
     EarlierProofs,
     digest_of,
     facts_of_account,
@@ -256,13 +257,11 @@ from ..module_utils.earlier_proofs import (
     facts_of_policy,
     facts_of_program,
 )
-from ..module_utils.left_processes import end_listener
-from ..module_utils.masking import masked
-from ..module_utils.printable import printable
-from ..module_utils.problems import problem_of_error
-from ..module_utils.processes import Listener, strangers
-from ..module_utils.proof_arguments import AGENTS, COMMANDS, PRIVATE_DIRECTORIES
-from ..module_utils.root_files import Refused
+from ..module_utils.host.service import deployed_env, deployed_port, health, journal_of, unit_state
+from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.proof_arguments import AGENTS, COMMANDS, PRIVATE_DIRECTORIES
+from ..module_utils.rules.redact import masked
+from ..module_utils.rules.sanitize import printable
 
 POLL_SECONDS = 0.25
 LOG_LINES = 30

@@ -124,9 +124,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.accounts import refuse_alias_of_root
-from ..module_utils.bounded_program import run_bounded
-from ..module_utils.built_release import (
+from ..module_utils.host.bounded_program import run_bounded
+from ..module_utils.host.built_release import (
     ENVIRONMENT,
     MARKER,
     SYSTEM_PATH,
@@ -134,17 +133,17 @@ from ..module_utils.built_release import (
     is_complete,
     python_of,
 )
-from ..module_utils.constraints import hashed_entries, normalized, without_hashes
-from ..module_utils.differences import difference
-from ..module_utils.kernel_lock import Busy, held
-from ..module_utils.left_processes import end_processes
-from ..module_utils.printable import printable
-from ..module_utils.problems import problem_of_error
-from ..module_utils.programs import run_group
-from ..module_utils.root_files import Refused
-from ..module_utils.root_places import refuse_places, refuse_program
-from ..module_utils.sources import fault_of_member
-from ..module_utils.trusted_paths import Accounts
+from ..module_utils.host.flock import Busy, held
+from ..module_utils.host.left_processes import end_processes
+from ..module_utils.host.programs import run_group
+from ..module_utils.host.root_places import refuse_places, refuse_program
+from ..module_utils.host.trusted_paths import Accounts
+from ..module_utils.rules.accounts import refuse_alias_of_root
+from ..module_utils.rules.constraints import hashed_entries, normalized, without_hashes
+from ..module_utils.rules.diff import difference
+from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.sanitize import printable
+from ..module_utils.rules.sources import fault_of_member
 
 LAST_LINES = 15
 IMPORT_SECONDS = 600

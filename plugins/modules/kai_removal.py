@@ -74,13 +74,12 @@ left:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.install_records import Installs
-from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.layout_journal import LayoutJournal
-from ..module_utils.problems import problem_of_error
-from ..module_utils.removal import Removal
-from ..module_utils.root_files import Refused
-from ..module_utils.root_places import refuse_places
+from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.layout_journal import LayoutJournal
+from ..module_utils.host.records import Installs
+from ..module_utils.host.removal import Removal
+from ..module_utils.host.root_places import refuse_places
+from ..module_utils.rules.problems import Refused, problem_of_error
 
 
 def main() -> None:

@@ -129,14 +129,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.backup_archive import BadArchive
-from ..module_utils.backup_laying import Laying, lay_out_rest, missing_accounts
-from ..module_utils.data_copy import Place
-from ..module_utils.install_records import Installs
-from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.problems import Problem, listed, problem_of_error
-from ..module_utils.root_files import Refused
-from ..module_utils.root_places import place_problems, refuse_places
+from ..module_utils.host.backup_laying import Laying, lay_out_rest, missing_accounts
+from ..module_utils.host.data_copy import Place
+from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.records import Installs
+from ..module_utils.host.root_places import place_problems, refuse_places
+from ..module_utils.rules.backup_archive import BadArchive
+from ..module_utils.rules.problems import Problem, Refused, listed, problem_of_error
 
 PIECE = 1 << 20
 

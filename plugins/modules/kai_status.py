@@ -105,7 +105,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.bot_service import (
+from ..module_utils.host.install_probe import known_installs
+from ..module_utils.host.records import Installs
+from ..module_utils.host.root_places import refuse_places
+from ..module_utils.host.service import (
     deployed_env,
     deployed_port,
     health,
@@ -113,12 +116,8 @@ from ..module_utils.bot_service import (
     is_enabled,
     unit_state,
 )
-from ..module_utils.install_records import Installs
-from ..module_utils.installed_state import known_installs
-from ..module_utils.installs import judged
-from ..module_utils.problems import problem_of_error
-from ..module_utils.root_files import Refused
-from ..module_utils.root_places import refuse_places
+from ..module_utils.rules.installs import judged
+from ..module_utils.rules.problems import Refused, problem_of_error
 
 
 def answer(parameters: dict[str, Any]) -> int | None:

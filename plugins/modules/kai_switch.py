@@ -228,19 +228,20 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import database
-from ..module_utils.bot_service import is_active, is_enabled, systemctl, turns_in, unit_state
-from ..module_utils.data_copy import Place
-from ..module_utils.differences import ABSENT, difference, shown_env, shown_opaque
-from ..module_utils.install_records import Installs, Journal, Original
-from ..module_utils.installs import FLAT, MODELS
-from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.left_processes import end_processes
-from ..module_utils.problems import problem_of_error
-from ..module_utils.programs import run_program
-from ..module_utils.root_files import FileState, Refused, kept, look, replace, wanted_states
-from ..module_utils.root_places import refuse_places, refuse_service_as_root
-from ..module_utils.sudoers import MAIN_POLICY, policy_with_candidate
+from ..module_utils.host import database
+from ..module_utils.host.data_copy import Place
+from ..module_utils.host.files import kept, look, replace
+from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.left_processes import end_processes
+from ..module_utils.host.programs import run_program
+from ..module_utils.host.records import Installs, Journal, Original
+from ..module_utils.host.root_places import refuse_places, refuse_service_as_root
+from ..module_utils.host.service import is_active, is_enabled, systemctl, turns_in, unit_state
+from ..module_utils.rules.diff import ABSENT, difference, shown_env, shown_opaque
+from ..module_utils.rules.file_state import FileState, wanted_states
+from ..module_utils.rules.installs import FLAT, MODELS
+from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.sudoers import MAIN_POLICY, policy_with_candidate
 
 ASIDE = ".before-rollback"
 LEAST_BYTES = 1 << 20

@@ -179,16 +179,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.borders import close
-from ..module_utils.differences import difference
-from ..module_utils.kernel_lock import Busy, only_worker
-from ..module_utils.layout_journal import LayoutJournal
-from ..module_utils.layout_undo import LayoutUndo
-from ..module_utils.problems import Problem, problem_of_error
-from ..module_utils.proof_arguments import PRIVATE_DIRECTORIES
-from ..module_utils.root_files import Refused as NotRoots
-from ..module_utils.root_places import refuse_places
-from ..module_utils.user_tree import Tree, problem_of
+from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.isolation import close
+from ..module_utils.host.layout import Tree, problem_of
+from ..module_utils.host.layout_journal import LayoutJournal
+from ..module_utils.host.layout_undo import LayoutUndo
+from ..module_utils.host.root_places import refuse_places
+from ..module_utils.rules.diff import difference
+from ..module_utils.rules.problems import Problem, problem_of_error
+from ..module_utils.rules.problems import Refused as NotRoots
+from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 
 
 def present(

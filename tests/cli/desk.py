@@ -16,7 +16,7 @@ import pexpect
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from kai_ansible.collection import contract
+from kai_ansible.ansible.collection import contract
 from tests.conftest import STRICT_ANSIBLE
 
 KAI_ANSIBLE = str(Path(sys.executable).with_name("kai-ansible"))

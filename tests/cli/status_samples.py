@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from kai_ansible.host_look import Look
+from kai_ansible.ansible.status_view import Look
 
 TAKEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOSTILE = "<script>document.title='planted'</script>&\"'"

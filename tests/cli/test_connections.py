@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.connections import hop_of, login_of, unknown_keys
+from kai_ansible.inventory.ssh import hop_of, login_of, unknown_keys
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from kai_ansible.__main__ import DEBUG, main
+from kai_ansible.ansible.failures import FailedTask
 from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.failures import FailedTask
 from tests.conftest import ROOT
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.failures import FailedTask, failed_tasks
+from kai_ansible.ansible.failures import FailedTask, failed_tasks
 
 
 def event(kind: str = "failed", host: str = "bot", task: str = "Stage", **data: Any) -> dict:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.inventory import Inventory
+from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.rules.configuration import variable
 from tests.cli.desk import TOKEN, Desk
 from tests.conftest import Contract

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from kai_ansible.cli import app
+from kai_ansible.cli.app import app
 from tests.cli.desk import KAI_ANSIBLE, Desk
 from tools import manual
 
@@ -57,7 +57,7 @@ def test_help_loads_nothing_that_it_does_not_need(group: tuple[str, ...]) -> Non
     )
     assert "Usage" in shown.stdout
     loaded = set(shown.stderr.split())
-    assert "kai_ansible.cli" in loaded
+    assert "kai_ansible.cli.app" in loaded
     assert loaded & {*HEAVY, *(f"kai_ansible.{name}" for name in OWN)} == set()
 
 

@@ -12,8 +12,14 @@ from ansible.parsing.vault import VaultSecret
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kai_ansible.inventory import REMOVED, HostVars, Inventory, edited_texts, write_host_vars
-from kai_ansible.secrets import VaultPassword
+from kai_ansible.inventory.inventory import (
+    REMOVED,
+    HostVars,
+    Inventory,
+    edited_texts,
+    write_host_vars,
+)
+from kai_ansible.secrets.vault_password import VaultPassword
 
 PASSWORD = VaultPassword(VaultSecret(b"of the tests"), None)
 HOST = "bot"

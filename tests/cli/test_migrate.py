@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kai_ansible.collection import contract
+from kai_ansible.ansible.collection import contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
 from tests.cli.desk import Desk
 from tests.conftest import ROOT

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 from rich.spinner import Spinner
 
-from kai_ansible import progress as module
-from kai_ansible.progress import Progress
-from kai_ansible.report import Screen
+from kai_ansible.terminal import progress as module
+from kai_ansible.terminal.progress import Progress
+from kai_ansible.terminal.screen import Screen
 
 SECONDS = 60
 PROOF = "kai.bot.kai_proof"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kai_ansible import run_logs
-from kai_ansible.run import Run
-from kai_ansible.run_logs import RunLog
+from kai_ansible.ansible import run_logs
+from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.run_logs import RunLog
 
 SECRET = 'a "secret"'
 FIELDS = {"time", "run", "host", "task", "outcome", "changed", "message"}

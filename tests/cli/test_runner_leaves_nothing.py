@@ -13,12 +13,12 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultSecret
 
-from kai_ansible.collection import contract
+from kai_ansible.ansible.collection import contract
+from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.runner import run_playbook
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.plan import probe_request
-from kai_ansible.run import Run
-from kai_ansible.runner import run_playbook
-from kai_ansible.secrets import VaultPassword
+from kai_ansible.secrets.vault_password import VaultPassword
 
 # the runner starts processes from a thread
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -159,8 +159,8 @@ def test_a_run_that_is_cut_short_leaves_nothing(run: Run, error: type[BaseExcept
 ALONE = """
 import sys
 from pathlib import Path
-from kai_ansible.run import Run
-from kai_ansible.runner import run_playbook
+from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.runner import run_playbook
 variables = {"kai_become": False, "kai_probe_request": {}}
 run = Run("probe", Path(sys.argv[1]), ["localhost"], variables=variables)
 run_playbook(run, lambda event: None)

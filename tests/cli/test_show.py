@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from kai_ansible.collection import contract
-from kai_ansible.show import lines_of, split_variables
+from kai_ansible.ansible.collection import contract
+from kai_ansible.commands.show import lines_of, split_variables
 from tests.cli.desk import TOKEN, Desk
 from tests.conftest import ROOT
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.collection import contract
+from kai_ansible.ansible.collection import contract
 from tests.cli.desk import Desk
 from tests.conftest import STAND_IN
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.page import render
+from kai_ansible.terminal.status_page import render
 from tests.cli.status_samples import LOOK
 
 BROWSER = shutil.which("chromium-headless-shell")

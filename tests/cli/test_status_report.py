@@ -6,10 +6,10 @@ import jsonschema
 import pytest
 import yaml
 
+from kai_ansible.ansible.status_view import Look, age, state_of
+from kai_ansible.commands.status import StatusOptions, show
 from kai_ansible.errors import ExitCode
-from kai_ansible.host_look import Look, age, state_of
-from kai_ansible.report import Screen
-from kai_ansible.status import StatusOptions, show
+from kai_ansible.terminal.screen import Screen
 from tests.cli.desk import Desk
 from tests.cli.status_samples import LOOK, TAKEN, report
 from tests.conftest import ROOT

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from kai_ansible.changes import Change
-from kai_ansible.report import Screen, tell_changes
+from kai_ansible.terminal.changes import Change
+from kai_ansible.terminal.screen import Screen, tell_changes
 
 PATH = "/opt/" + "a-long-way/" * 12 + "end"
 OLD, NEW = (f"kai ALL=(alice) NOPASSWD: /opt/{'x' * 90}/{name}" for name in ("old", "new"))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from kai_ansible import uninstall
+from kai_ansible.commands import uninstall
+from kai_ansible.commands.uninstall import UninstallOptions, uninstall_kai
 from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.report import Screen
-from kai_ansible.uninstall import UninstallOptions, uninstall_kai
+from kai_ansible.terminal.screen import Screen
 from tests.cli.desk import Desk
 
 

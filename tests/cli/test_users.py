@@ -10,10 +10,10 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from kai_ansible.collection import contract
-from kai_ansible.inventory import Inventory
-from kai_ansible.secrets import VaultPassword, read_password_file
-from kai_ansible.yaml_text import with_entry, with_fields, without_entry
+from kai_ansible.ansible.collection import contract
+from kai_ansible.inventory.inventory import Inventory
+from kai_ansible.inventory.yaml_edit import with_entry, with_fields, without_entry
+from kai_ansible.secrets.vault_password import VaultPassword, read_password_file
 from tests.cli.desk import Desk, exit_code
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "kai_install" / "templates"

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from kai_ansible.inventory import Inventory
-from kai_ansible.secrets import find_vault_password
+from kai_ansible.inventory.inventory import Inventory
+from kai_ansible.secrets.vault_password import find_vault_password
 from tests.cli.desk import TOKEN, Desk
 
 PASSWORDS = {"prod": "one password", "dev": "another password"}

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.collection import contract
+from kai_ansible.ansible.collection import contract
 from kai_ansible.errors import CommandError
-from kai_ansible.inventory import Inventory
-from kai_ansible.report import Screen
+from kai_ansible.inventory.inventory import Inventory
+from kai_ansible.terminal.prompts import Validator
+from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.draft import Draft
 from kai_ansible.wizard.host_view import HostView
 from kai_ansible.wizard.interview import LEAVE, NEXT, Interview
-from kai_ansible.wizard.prompts import Validator
 from tests.cli.desk import LABELS, TOKEN
 from tests.conftest import STAND_IN
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.yaml_text import meaning
+from kai_ansible.inventory.yaml_edit import meaning
 from tests.cli.desk import TOKEN, Desk
 from tests.hostile.corpus import entries
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.collection import contract
-from kai_ansible.inventory import Inventory
+from kai_ansible.ansible.collection import contract
+from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.secrets import find_vault_password
+from kai_ansible.secrets.vault_password import find_vault_password
 from kai_ansible.wizard.interview import EVERYTHING
 from tests.cli.desk import LABELS, REVIEW, Desk, Wizard
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.collection import contract
+from kai_ansible.ansible.collection import contract
 from kai_ansible.wizard.interview import LEAVE
 from tests.cli.desk import REVIEW, SECONDS, TOKEN, Desk, Wizard
 from tests.conftest import STAND_IN

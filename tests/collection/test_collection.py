@@ -96,6 +96,9 @@ def test_the_archive_holds_what_users_need_and_nothing_else(packages: release.Pa
         *("bindep.txt", "execution-environment.yml"),
         *("changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
     }
+    assert [name for name in names if name.endswith("/rules/redact.py")] == [
+        "kai_ansible/collection/plugins/module_utils/rules/redact.py"
+    ]
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".log"))]
     assert {"playbooks/install.yml", "roles/kai_install/vars/kai_1.yml"} <= set(names)
 
@@ -106,9 +109,12 @@ def test_the_wheel_brings_the_rules_the_collection_and_the_manual_page(
 ) -> None:
     with zipfile.ZipFile(packages.wheel) as packed:
         names = packed.namelist()
-    assert {"kai_ansible/rules/masking.py", "kai_ansible/collection/galaxy.yml"} <= set(names)
+    assert {"kai_ansible/commands/install.py", "kai_ansible/collection/galaxy.yml"} <= set(names)
     assert [name for name in names if name.endswith("/share/man/man1/kai-ansible.1")]
     assert len(names) == len(set(names))
+    assert [name for name in names if name.endswith("/rules/redact.py")] == [
+        "kai_ansible/collection/plugins/module_utils/rules/redact.py"
+    ]
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 

@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from kai_ansible.answers import read_answers
-from kai_ansible.collection import contract
+from kai_ansible.ansible.collection import contract
+from kai_ansible.inventory.answers import read_answers
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.values import UnacceptableValue, read_value
 

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 import yaml
 
-from kai_ansible.yaml_text import meaning
+from kai_ansible.inventory.yaml_edit import meaning
 from tests.later_contract import later
 
 VARS = Path(__file__).parents[2] / "roles" / "kai_install" / "vars"

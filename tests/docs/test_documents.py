@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kai_ansible.answers import read_answers
-from kai_ansible.collection import contract
+from kai_ansible.ansible.collection import contract
+from kai_ansible.inventory.answers import read_answers
 from kai_ansible.rules.configuration import read_configuration
 
 ROOT = Path(__file__).parents[2]

@@ -14,14 +14,14 @@ import yaml
 from ansible.parsing.vault import VaultSecret
 from kai.protected import parse_env
 
-from kai_ansible.answers import read_answers, read_assignments
 from kai_ansible.errors import CommandError
-from kai_ansible.importing import from_host, from_install_conf
-from kai_ansible.inventory import HostVars, Inventory, content_of, edited_texts
+from kai_ansible.inventory.answers import read_answers, read_assignments
+from kai_ansible.inventory.importing import from_host, from_install_conf
+from kai_ansible.inventory.inventory import HostVars, Inventory, content_of, edited_texts
 from kai_ansible.rules.configuration import Configuration, env_of, read_configuration
 from kai_ansible.rules.env_file import env_line, fault_of_value
 from kai_ansible.rules.sudoers import secure_path, sudoers_command
-from kai_ansible.secrets import VaultPassword
+from kai_ansible.secrets.vault_password import VaultPassword
 from tests.hostile.corpus import entries
 from tests.unit.samples import SECRET, TOKEN
 

@@ -10,13 +10,14 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kai_ansible.answers import read_answers, read_assignments
 from kai_ansible.errors import CommandError
-from kai_ansible.importing import from_host, from_install_conf, host_paths
-from kai_ansible.inventory import content_of
-from kai_ansible.rules import accounts, env_file, paths, sudoers, systemd_unit
+from kai_ansible.inventory.answers import read_answers, read_assignments
+from kai_ansible.inventory.importing import from_host, from_install_conf, host_paths
+from kai_ansible.inventory.inventory import content_of
+from kai_ansible.inventory.yaml_edit import literally, meaning, same
+from kai_ansible.rules import accounts, env_file, paths, sudoers
+from kai_ansible.rules import unit as systemd_unit
 from kai_ansible.rules.configuration import env_of, read_configuration
-from kai_ansible.yaml_text import literally, meaning, same
 from tests.unit.samples import variables
 
 Contract = dict[str, Any]

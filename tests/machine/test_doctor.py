@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from kai_ansible.rules.diagnosis import STAGES
-from kai_ansible.rules.masking import MASK
+from kai_ansible.rules.redact import MASK
 from tests.cli.bot_api import serving
 from tests.cli.desk import TOKEN
 from tests.conftest import ROOT

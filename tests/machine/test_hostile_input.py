@@ -11,8 +11,8 @@ import pytest
 import yaml
 from kai.protected import parse_env
 
+from kai_ansible.inventory.yaml_edit import literally
 from kai_ansible.rules.sudoers import commands_by_account
-from kai_ansible.yaml_text import literally
 from tests.conftest import ROOT
 from tests.hostile.corpus import entries
 from tests.machine.site import Site

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from kai_ansible.run import Run
-from kai_ansible.runner import run_playbook
+from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.runner import run_playbook
 from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from kai_ansible.rules.paths import fault_of_path, fault_of_search_directory
 from kai_ansible.rules.sudoers import commands_by_account, secure_path, sudoers_command
-from kai_ansible.rules.systemd_unit import unit_argument, unit_path, unit_word
+from kai_ansible.rules.unit import unit_argument, unit_path, unit_word
 
 if TYPE_CHECKING:
     from tests.testbed.machines import Machine

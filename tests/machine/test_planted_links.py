@@ -208,7 +208,7 @@ for name in ("ansible", "ansible.module_utils"):
     sys.modules[name] = types.ModuleType(name)
 sys.modules[basic.__name__] = basic
 sys.path.insert(0, "/srv/race")
-from plugins.module_utils import user_tree
+from plugins.module_utils.host import layout
 
 parent, name, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 account = pwd.getpwnam("kai")
@@ -230,14 +230,14 @@ seeds = {"owner": "alice", "group_of": "kai", "source": None, "fallback": "x", "
 seeds = [{**seeds, "path": f"{parent}/{name}/seed{number}", "narrow": True} for number in range(3)]
 passed = refused = 0
 for _ in range(times):
-    tree = user_tree.Tree(None, False)
+    tree = layout.Tree(None, False)
     for bring_about, entry in [(tree.directory, one) for one in entries] + [
         (tree.seed, one) for one in seeds
     ]:
         try:
             bring_about(entry)
             passed += 1
-        except (user_tree.Refused, OSError):
+        except (layout.Refused, OSError):
             refused += 1
 os.kill(swapper, signal.SIGKILL)
 os.wait()

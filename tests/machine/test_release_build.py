@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plugins.module_utils import source_files
+from plugins.module_utils.controller import source_files
 from tests.conftest import ROOT, STAND_IN
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.run import Run
-from kai_ansible.runner import run_playbook
-from kai_ansible.secrets import find_vault_password
+from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.runner import run_playbook
+from kai_ansible.secrets.vault_password import find_vault_password
 from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
 

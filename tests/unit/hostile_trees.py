@@ -12,11 +12,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from kai_ansible.rules.backup_laying import Laying
-from kai_ansible.rules.data_copy import Place
-from kai_ansible.rules.layout_journal import LayoutJournal
-from kai_ansible.rules.removal import remove_everything
-from kai_ansible.rules.user_tree import Tree
+from kai_ansible.host.backup_laying import Laying
+from kai_ansible.host.data_copy import Place
+from kai_ansible.host.layout import Tree
+from kai_ansible.host.layout_journal import LayoutJournal
+from kai_ansible.host.removal import remove_everything
 from tests.tree_state import DIRECTORY, state
 
 ROOT = os.getuid() == 0

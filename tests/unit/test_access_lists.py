@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kai_ansible.rules.access_lists import blob_of, narrowed, text_of
+from kai_ansible.host.access_lists import blob_of, narrowed, text_of
 from tests.unit.hostile_trees import NUMBERS, access_list
 
 USER, NAMED_USER, GROUP, NAMED_GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32

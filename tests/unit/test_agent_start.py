@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.rules.agent_start import fault_of_agent, has
+from kai_ansible.host.agent_start import fault_of_agent, has
 
 ACCOUNT = pwd.getpwuid(os.getuid())
 ANSWERS = """

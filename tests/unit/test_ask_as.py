@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.rules.ask_as import (
+from kai_ansible.host.run_as import (
     FAILED,
     UNANSWERED,
     ask_as,

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kai_ansible.controller.decrypted_backup import decrypted
 from kai_ansible.rules.backup_archive import (
     DATA,
     META,
@@ -22,7 +23,6 @@ from kai_ansible.rules.backup_archive import (
     read_archive,
     read_meta,
 )
-from kai_ansible.rules.decrypted_backup import decrypted
 
 HOST = Meta("bot", "2026-01-02T03:04:05Z", "0a1b", "/var/lib/kai", {"kai.yml": "a: 1\n"})
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)

@@ -22,9 +22,10 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.rules import backup_copying, backup_laying, data_limits
+from kai_ansible.host import backup_copying, backup_laying
+from kai_ansible.host.backup_laying import Laying, lay_out_rest
+from kai_ansible.rules import data_limits
 from kai_ansible.rules.backup_archive import BadArchive, read_archive
-from kai_ansible.rules.backup_laying import Laying, lay_out_rest
 from tests.conftest import PRIVATE
 from tests.conftest import ROOT as CHECKOUT
 from tests.unit.hostile_trees import ROOT, Host, Node
@@ -47,10 +48,10 @@ def rules(module: Any) -> Any:
 
     class Rules:
         base = "ansible_collections.kai.bot.plugins.module_utils"
-        copying = importlib.import_module(f"{base}.backup_copying")
-        laying = importlib.import_module(f"{base}.backup_laying")
-        walk = importlib.import_module(f"{base}.tree_walk")
-        database = importlib.import_module(f"{base}.database")
+        copying = importlib.import_module(f"{base}.host.backup_copying")
+        laying = importlib.import_module(f"{base}.host.backup_laying")
+        walk = importlib.import_module(f"{base}.host.tree_walk")
+        database = importlib.import_module(f"{base}.host.database")
 
     return Rules
 
@@ -448,8 +449,9 @@ def test_the_proof_takes_no_room(host: Host, monkeypatch: pytest.MonkeyPatch) ->
 DEEP = """
 import importlib, json, os, resource, sys
 sys.path[:0] = [sys.argv[1], sys.argv[2]]
-backup = importlib.import_module("ansible_collections.kai.bot.plugins.modules.kai_backup")
-laying = importlib.import_module("ansible_collections.kai.bot.plugins.module_utils.backup_laying")
+plugins = "ansible_collections.kai.bot.plugins"
+backup = importlib.import_module(f"{plugins}.modules.kai_backup")
+laying = importlib.import_module(f"{plugins}.module_utils.host.backup_laying")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 told = backup.make(json.loads(sys.argv[3]))
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

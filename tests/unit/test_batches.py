@@ -8,7 +8,7 @@ from ansible.executor.playbook_executor import PlaybookExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kai_ansible.batches import batches_of, read_sizes
+from kai_ansible.ansible.batches import batches_of, read_sizes
 from kai_ansible.errors import CommandError
 
 SIZES = st.one_of(st.integers(1, 40).map(str), st.integers(1, 100).map(lambda part: f"{part}%"))

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.rules import borders
-from kai_ansible.rules.ask_as import UNANSWERED
-from kai_ansible.rules.borders import close, trespasses
+from kai_ansible.host import isolation
+from kai_ansible.host.isolation import close, trespasses
+from kai_ansible.host.run_as import UNANSWERED
 from plugins.modules.kai_proof import Remembered
 
 FAULT = "bob can look into it"
@@ -26,7 +26,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
     """What is found by each look, the last one from then on."""
     looks: list[tuple[list[str], list[str]]] = []
     monkeypatch.setattr(
-        borders, "trespasses", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
+        isolation, "trespasses", lambda *_: looks.pop(0) if len(looks) > 1 else looks[0]
     )
     return looks
 
@@ -81,7 +81,7 @@ def test_what_could_be_closed_is_no_fault_then(
 def test_who_cannot_be_asked_is_unknown_and_who_is_gone_is_told(
     directories: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(borders, "ask_as", lambda *_: [UNANSWERED])
+    monkeypatch.setattr(isolation, "ask_as", lambda *_: [UNANSWERED])
     assert trespasses(directories, ["root"]) == (
         [],
         ["root cannot be asked about directories: no answer in time"],

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.rules import bot_service
-from kai_ansible.rules.bot_service import health
+from kai_ansible.host import service
+from kai_ansible.host.service import health
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def test_what_is_no_answer(said: bytes) -> None:
 def test_a_bot_that_says_one_letter_after_the_other_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bot_service, "_ANSWER_SECONDS", 1)
+    monkeypatch.setattr(service, "_ANSWER_SECONDS", 1)
     heard_enough = threading.Event()
 
     def answer(connection: socket.socket) -> None:
@@ -93,27 +93,25 @@ def test_a_start_that_has_only_just_begun_is_not_all_that_is_looked_at(
     ]
     said = "".join(json.dumps(line) + "\n" for line in lines)
     monkeypatch.setattr(
-        bot_service, "unit_state", lambda _: {"InvocationID": "now", "NRestarts": restarts}
+        service, "unit_state", lambda _: {"InvocationID": "now", "NRestarts": restarts}
     )
-    monkeypatch.setattr(
-        bot_service, "run_program", lambda *_: subprocess.CompletedProcess([], 0, said)
-    )
-    assert bot_service.last_invocations("kai") == wanted
+    monkeypatch.setattr(service, "run_program", lambda *_: subprocess.CompletedProcess([], 0, said))
+    assert service.last_invocations("kai") == wanted
 
 
 def test_running_turns_are_counted_whatever_lies_in_their_place(tmp_path: Path) -> None:
     place = tmp_path / ".responding"
-    assert bot_service.turns_in(str(place)) == 0
+    assert service.turns_in(str(place)) == 0
     place.mkdir()
     for user in range(3):
         (place / str(user)).touch()
-    assert bot_service.turns_in(str(place)) == 3
-    for user in range(bot_service.MOST_TURNS):
+    assert service.turns_in(str(place)) == 3
+    for user in range(service.MOST_TURNS):
         (place / f"more-{user}").touch()
-    assert bot_service.turns_in(str(place)) == bot_service.MOST_TURNS
+    assert service.turns_in(str(place)) == service.MOST_TURNS
     # what the bot can plant there is neither followed nor waited for, nor taken for none
     (tmp_path / "link").symlink_to(place)
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to("circle")
     for name in ("link", "pipe", "circle"):
-        assert bot_service.turns_in(str(tmp_path / name)) is None
+        assert service.turns_in(str(tmp_path / name)) is None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.rules import bounded_program
-from kai_ansible.rules.bounded_program import MOST_BYTES, run_bounded
+from kai_ansible.host import bounded_program
+from kai_ansible.host.bounded_program import MOST_BYTES, run_bounded
 
 # longer than any test; a program that is waited for makes the test hang
 LONG = 3600.0

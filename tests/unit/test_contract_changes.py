@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from samples import variables
 
-from kai_ansible.importing import from_host
+from kai_ansible.inventory.importing import from_host
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
-from kai_ansible.rules.record import recorded
+from kai_ansible.rules.host_record import recorded
 from tests.later_contract import CHANGED, NEW_NAME, REMOVED, RENAMED, later
 
 Contract = dict[str, Any]

@@ -114,11 +114,11 @@ class Records:
     def __init__(self, host: Host, base: Path) -> None:
         self.host = host
         plugins = "ansible_collections.kai.bot.plugins"
-        self.root_files = importlib.import_module(f"{plugins}.module_utils.root_files")
-        self.planted = importlib.import_module(f"{plugins}.module_utils.planted")
-        self.state = importlib.import_module(f"{plugins}.module_utils.installed_state")
-        self.layout = importlib.import_module(f"{plugins}.module_utils.layout_journal")
-        self.removal = importlib.import_module(f"{plugins}.module_utils.removal")
+        self.root_files = importlib.import_module(f"{plugins}.module_utils.host.files")
+        self.planted = importlib.import_module(f"{plugins}.module_utils.host.symlink_guard")
+        self.state = importlib.import_module(f"{plugins}.module_utils.host.install_probe")
+        self.layout = importlib.import_module(f"{plugins}.module_utils.host.layout_journal")
+        self.removal = importlib.import_module(f"{plugins}.module_utils.host.removal")
         self.kept = importlib.import_module(f"{plugins}.modules.kai_installs")
         self.copies = base
         self.systemd = (host.systemd.active, host.systemd.enabled, host.systemd.runs)

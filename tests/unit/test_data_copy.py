@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.rules.data_copy import Place
-from kai_ansible.rules.root_files import Refused
+from kai_ansible.host.data_copy import Place
+from kai_ansible.rules.problems import Refused
 
 
 def exchanged(tmp_path: Path, *, renames: int) -> Place:

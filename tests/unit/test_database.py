@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.rules import database
-from kai_ansible.rules.root_files import Refused
+from kai_ansible.host import database
+from kai_ansible.rules.problems import Refused
 
 ACCOUNT = pwd.getpwuid(os.getuid()).pw_name
 SUFFIX = ".before-rollback-1"

@@ -9,11 +9,11 @@ import pytest
 from samples import TOKEN, probe, user, variables
 from test_host_status import BINARY, CHANGE, ROLLED_BACK, SERVICE, installed
 
-from kai_ansible.doctor import about_token
+from kai_ansible.commands.doctor import about_token
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.diagnosis import STAGES, Finding, checkup_request, diagnosis, shown_in
-from kai_ansible.rules.host_status import host_status
 from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.status import host_status
 from tests.cli.bot_api import serving
 
 Contract = dict[str, Any]

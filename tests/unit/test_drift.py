@@ -15,8 +15,8 @@ from kai_ansible.rules.drift import (
     rules_of,
     variables_of,
 )
-from kai_ansible.rules.root_files import FileState, wanted_states
-from kai_ansible.rules.seals import sealed
+from kai_ansible.rules.file_state import FileState, wanted_states
+from kai_ansible.rules.keyed_digest import sealed
 
 KEY = "a key of this look"
 ENV, RULES, UNIT, OWN = "/etc/kai/env", "/etc/sudoers.d/kai", "/etc/kai.service", "/etc/kai/own"

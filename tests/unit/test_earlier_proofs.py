@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.rules.earlier_proofs import LONGEST_SECONDS, EarlierProofs, facts_of_program
+from kai_ansible.host.proof_cache import LONGEST_SECONDS, EarlierProofs, facts_of_program
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kai_ansible.ansible.fast import FAST, strategy_settings
 from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.fast import FAST, strategy_settings
 
 
 @pytest.mark.parametrize("environment", [{}, {FAST: ""}, {FAST: "0"}, {FAST: "no"}])

@@ -6,8 +6,8 @@ import pytest
 from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.rules.host_status import host_status
 from kai_ansible.rules.plan import desired_state, installed_request
+from kai_ansible.rules.status import host_status
 
 Contract = dict[str, Any]
 BINARY = {

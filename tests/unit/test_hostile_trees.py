@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from kai_ansible.host.layout_undo import LayoutUndo
 from kai_ansible.rules.backup_archive import read_archive
-from kai_ansible.rules.layout_undo import LayoutUndo
 from tests.unit.hostile_trees import ROOT, TREES, Host, Node
 
 pytestmark = [

@@ -12,12 +12,12 @@ from samples import SECRET, TOKEN, user, variables
 from whole_configurations import EVERYBODY, KEYS, NEEDED, SPECIAL, answers_of_type, texts
 
 from kai_ansible.errors import CommandError
-from kai_ansible.importing import Imported, from_host, from_install_conf, host_paths
+from kai_ansible.inventory.importing import Imported, from_host, from_install_conf, host_paths
 from kai_ansible.rules.configuration import env_of, read_configuration
 from kai_ansible.rules.env_file import env_line
-from kai_ansible.rules.record import recorded
+from kai_ansible.rules.host_record import recorded
 from kai_ansible.rules.sudoers import sudoers_command
-from kai_ansible.rules.systemd_unit import unit_word
+from kai_ansible.rules.unit import unit_word
 
 Contract = dict[str, Any]
 ENV = "/etc/kai/env"

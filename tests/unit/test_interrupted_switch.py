@@ -218,7 +218,7 @@ def modules(collection_plugins: None) -> Any:
     class Modules:
         base = "ansible_collections.kai.bot.plugins"
         switch = importlib.import_module(f"{base}.modules.kai_switch")
-        records = importlib.import_module(f"{base}.module_utils.install_records")
+        records = importlib.import_module(f"{base}.module_utils.host.records")
 
     return Modules
 

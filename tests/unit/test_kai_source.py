@@ -16,8 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
-from plugins.module_utils import source_files
-from plugins.module_utils.source_files import Refused, names_in, read_source, refuse_changeable
+from plugins.module_utils.controller import source_files
+from plugins.module_utils.controller.source_files import (
+    Refused,
+    names_in,
+    read_source,
+    refuse_changeable,
+)
 
 CONSTRAINTS = "requirements/constraints.txt"
 TREE = {

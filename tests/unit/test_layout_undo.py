@@ -24,8 +24,8 @@ def modules(collection_plugins: None) -> Any:
     class Modules:
         base = "ansible_collections.kai.bot.plugins"
         tree = importlib.import_module(f"{base}.modules.kai_user_tree")
-        journal = importlib.import_module(f"{base}.module_utils.layout_journal")
-        undo = importlib.import_module(f"{base}.module_utils.layout_undo")
+        journal = importlib.import_module(f"{base}.module_utils.host.layout_journal")
+        undo = importlib.import_module(f"{base}.module_utils.host.layout_undo")
 
     return Modules
 

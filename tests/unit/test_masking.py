@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kai_ansible.rules.masking import MASK, masked
+from kai_ansible.rules.redact import MASK, masked
 
 TOKEN = "123456789:AAbb/Cc+dd=e e"
 

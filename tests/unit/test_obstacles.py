@@ -6,14 +6,14 @@ import pytest
 from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.rules.obstacles import (
+from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.preflight import (
     host_problems,
     missing_models,
     missing_programs,
     models_in_use,
     slow_sudo,
 )
-from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.problems import Problem
 
 Contract = dict[str, Any]

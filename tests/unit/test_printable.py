@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kai_ansible.report import Screen
-from kai_ansible.rules.printable import printable
 from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.sanitize import printable
+from kai_ansible.terminal.screen import Screen
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kai_ansible.files import write_private
-from kai_ansible.rules.root_files import FileState, replace
+from kai_ansible.host.files import replace
+from kai_ansible.rules.file_state import FileState
 
 Writer = Callable[[Path, str], None]
 

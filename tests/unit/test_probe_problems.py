@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.rules.run_lock import run_of_process
+from kai_ansible.host.run_lock import run_of_process
 
 
 @pytest.fixture

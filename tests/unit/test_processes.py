@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.rules import processes
-from kai_ansible.rules.processes import ESTABLISHED, ancestors, sockets, started, strangers
+from kai_ansible.host import processes
+from kai_ansible.host.processes import ESTABLISHED, ancestors, sockets, started, strangers
 
 LISTEN = """
 import socket

@@ -25,9 +25,9 @@ def modules(collection_plugins: None) -> Any:
     class Modules:
         base = "ansible_collections.kai.bot.plugins"
         tree = importlib.import_module(f"{base}.modules.kai_user_tree")
-        journal = importlib.import_module(f"{base}.module_utils.layout_journal")
-        records = importlib.import_module(f"{base}.module_utils.install_records")
-        removal = importlib.import_module(f"{base}.module_utils.removal")
+        journal = importlib.import_module(f"{base}.module_utils.host.layout_journal")
+        records = importlib.import_module(f"{base}.module_utils.host.records")
+        removal = importlib.import_module(f"{base}.module_utils.host.removal")
 
     return Modules
 

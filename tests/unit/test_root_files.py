@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.rules.root_files import remove_tree
+from kai_ansible.host.files import remove_tree
 
 
 def test_a_directory_that_came_with_an_image_goes_as_well(

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.rules import processes
-from kai_ansible.rules.run_lock import (
+from kai_ansible.host import processes
+from kai_ansible.host.run_lock import (
     BrokenRecord,
     Run,
     connection_here,
@@ -186,7 +186,7 @@ def test_the_connection_is_found_through_sudo(
     assert asked.stdout.split() == [str(os.fstat(accepted.fileno()).st_ino)]
 
 
-ASK = "from kai_ansible.rules.run_lock import connection_here; print(connection_here())"
+ASK = "from kai_ansible.host.run_lock import connection_here; print(connection_here())"
 
 
 def test_without_ssh_there_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.module_utils import source_files, source_limits
-from plugins.module_utils.source_files import Refused, read_source
+from plugins.module_utils.controller import source_files, source_limits
+from plugins.module_utils.controller.source_files import Refused, read_source
 from tests.unit.test_kai_source import asked
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kai_ansible.rules.systemd_unit import service_of, unit_argument, unit_path, unit_word
+from kai_ansible.rules.unit import service_of, unit_argument, unit_path, unit_word
 
 
 @pytest.mark.parametrize(

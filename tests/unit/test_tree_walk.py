@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kai_ansible.rules import tree_walk
-from kai_ansible.rules.tree_walk import DIRECTORY, Level, Walk
+from kai_ansible.host import tree_walk
+from kai_ansible.host.tree_walk import DIRECTORY, Level, Walk
 
 
 class Listing(Walk):

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.rules import user_tree
-from kai_ansible.rules.access_lists import ACCESS, DEFAULT, NONE, lists_of, readable_by
-from kai_ansible.rules.layout_journal import LayoutJournal
-from kai_ansible.rules.layout_undo import LayoutUndo
-from kai_ansible.rules.user_tree import Tree
+from kai_ansible.host import layout
+from kai_ansible.host.access_lists import ACCESS, DEFAULT, NONE, lists_of, readable_by
+from kai_ansible.host.layout import Tree
+from kai_ansible.host.layout_journal import LayoutJournal
+from kai_ansible.host.layout_undo import LayoutUndo
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives owners")
 
@@ -37,7 +37,7 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     def identity(owner: str, group_of: str | None) -> tuple[int, int]:
         return numbers[owner], numbers[group_of or owner]
 
-    monkeypatch.setattr(user_tree, "identity", identity)
+    monkeypatch.setattr(layout, "identity", identity)
 
 
 @pytest.fixture
@@ -102,13 +102,13 @@ def test_a_group_is_ones_own_by_its_name_and_its_members(
     monkeypatch: pytest.MonkeyPatch, name: str, accounts: set[str], is_own: bool
 ) -> None:
     group = grp.struct_group((name, "x", 7, []))
-    monkeypatch.setattr(user_tree.grp, "getgrgid", lambda _gid: group)
-    monkeypatch.setattr(user_tree, "members", lambda _gid: frozenset(accounts))
-    assert user_tree.is_own_group(7, "alice", "kai") is is_own
+    monkeypatch.setattr(layout.grp, "getgrgid", lambda _gid: group)
+    monkeypatch.setattr(layout, "members", lambda _gid: frozenset(accounts))
+    assert layout.is_own_group(7, "alice", "kai") is is_own
 
 
 def test_a_group_without_a_name_is_nobodys_own() -> None:
-    assert not user_tree.is_own_group(2**31 - 5, "alice", "kai")
+    assert not layout.is_own_group(2**31 - 5, "alice", "kai")
 
 
 def kept_for(path: Path, reader: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def kept_for(path: Path, reader: str) -> dict[str, Any]:
 def test_a_reader_alone_in_a_group_reads_through_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_tree, "is_own_group", lambda *group: group == (BOB, "bob", "kai"))
+    monkeypatch.setattr(layout, "is_own_group", lambda *group: group == (BOB, "bob", "kai"))
     written = home / "written"
     written.touch()
     os.chown(written, ALICE, KAI)
@@ -133,7 +133,7 @@ def test_a_reader_alone_in_a_group_reads_through_it(
 def test_a_reader_in_a_shared_group_gets_a_list_and_an_undo_takes_it_back(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_tree, "is_own_group", lambda *_: False)
+    monkeypatch.setattr(layout, "is_own_group", lambda *_: False)
     before = home.stat()
     journal = LayoutJournal(str(tmp_path / "installs"))
     lay_out(kept_for(home, "alice"), journal=journal)
@@ -154,7 +154,7 @@ def test_a_reader_in_a_shared_group_gets_a_list_and_an_undo_takes_it_back(
 def test_the_list_of_an_earlier_reader_comes_back(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_tree, "is_own_group", lambda *_: False)
+    monkeypatch.setattr(layout, "is_own_group", lambda *_: False)
     lay_out(kept_for(home, "alice"))
     journal = LayoutJournal(str(tmp_path / "installs"))
     lay_out(kept_for(home, "bob"), journal=journal)
@@ -170,7 +170,7 @@ def test_one_of_roots_own_is_the_operators(tmp_path: Path) -> None:
     try:
         kept = {"path": str(tmp_path), "owner": "root", "group_of": "root", "mode": mode}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(user_tree, "identity", lambda *_: (0, 0))
+            patch.setattr(layout, "identity", lambda *_: (0, 0))
             tree.settle(descriptor, str(tmp_path), kept)
     finally:
         os.close(descriptor)
@@ -275,7 +275,7 @@ def test_roots_own_is_given_to_nobody(moved: Path) -> None:
 def test_what_is_too_deep_keeps_nobody_from_the_rest(
     moved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_tree, "_DEEPEST", 2)
+    monkeypatch.setattr(layout, "_DEEPEST", 2)
     lay_out(entry(moved))
     found = owners(moved)
     assert [found[name] for name in ("work", "work/deep", "work/deep/file")] == [ALICE, ALICE, OLD]

@@ -12,9 +12,9 @@ from kai import config as bot
 from samples import probe
 from whole_configurations import EVERYBODY, answers_to_everything
 
-from kai_ansible.answers import read_answers
-from kai_ansible.inventory import Inventory, edited_texts, write_host_vars
-from kai_ansible.secrets import VaultPassword, random_secret
+from kai_ansible.inventory.answers import read_answers
+from kai_ansible.inventory.inventory import Inventory, edited_texts, write_host_vars
+from kai_ansible.secrets.vault_password import VaultPassword, random_secret
 from kai_ansible.wizard.draft import Draft
 
 pytestmark = pytest.mark.slow

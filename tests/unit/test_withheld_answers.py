@@ -15,29 +15,30 @@ import pytest
 from samples import user, variables
 from test_host_status import BINARY, SERVICE, status
 
-from kai_ansible.rules import (
-    ask_as,
-    binaries,
-    borders,
+from kai_ansible.host import (
     bot_account,
-    bot_service,
     bounded_program,
     built_release,
     database,
-    earlier_proofs,
-    installed_state,
+    install_probe,
+    isolation,
     processes,
     programs,
+    proof_cache,
     removal,
     root_places,
+    run_as,
     run_lock,
     trusted_paths,
 )
-from kai_ansible.rules.ask_as import FAILED, UNANSWERED
+from kai_ansible.host import service as bot_service
+from kai_ansible.host.run_as import FAILED, UNANSWERED
+from kai_ansible.host.trusted_paths import changers_of, places_of
+from kai_ansible.rules import binaries
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.installs import UNKNOWN_STATE
-from kai_ansible.rules.root_files import Refused
-from kai_ansible.rules.trusted_paths import changers_of, harmful, in_words, places_of
+from kai_ansible.rules.problems import Refused
+from kai_ansible.rules.program_trust import harmful, in_words
 
 Contract = dict[str, Any]
 NO_ANSWER = [FAILED, UNANSWERED]
@@ -54,7 +55,7 @@ def broken(*_: Any, **__: Any) -> Any:
 
 
 def test_a_process_that_somebody_ended_has_not_said_that_nothing_is_wrong() -> None:
-    answers = ask_as.ask_as(None, [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: None])
+    answers = run_as.ask_as(None, [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: None])
     assert answers == [FAILED, None]
 
 
@@ -110,7 +111,7 @@ def test_a_file_that_its_owner_holds_is_still_that_owners(
 
 def test_a_look_that_hangs_is_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        trusted_paths, "ask_as", lambda *_: ask_as.ask_as(None, [threading.Event().wait], 0.1)
+        trusted_paths, "ask_as", lambda *_: run_as.ask_as(None, [threading.Event().wait], 0.1)
     )
     [entry] = changers_of("/bin/sh")
     assert entry["unseen"] == str(UNANSWERED)
@@ -214,7 +215,7 @@ Host = Callable[..., Any]
 def answer(request: pytest.FixtureRequest, modules: dict[str, Any]) -> Any:
     """What stands for no answer, as the modules know it."""
     base = modules["kai_probe"].__name__.rpartition(".modules.")[0]
-    return getattr(importlib.import_module(f"{base}.module_utils.ask_as"), request.param)
+    return getattr(importlib.import_module(f"{base}.module_utils.host.run_as"), request.param)
 
 
 @pytest.fixture
@@ -508,7 +509,7 @@ class Unreadable:
 
 def test_records_that_cannot_be_read_are_not_absent() -> None:
     installs: Any = Unreadable()
-    assert "Input/output error" in installed_state.installs_seen(installs, [])["fault"]["found"]
+    assert "Input/output error" in install_probe.installs_seen(installs, [])["fault"]["found"]
 
 
 def test_a_link_that_cannot_be_seen_either() -> None:
@@ -519,7 +520,7 @@ def test_a_link_that_cannot_be_seen_either() -> None:
         live = journal
 
     installs: Any = Hidden()
-    assert installed_state.installs_seen(installs, []) == {
+    assert install_probe.installs_seen(installs, []) == {
         **dict.fromkeys(("live", "unfinished", "releases", "installs")),
         "damaged": [],
         "fault": None,
@@ -533,8 +534,8 @@ def test_sockets_that_nobody_shows_are_not_none(
     with pytest.raises(OSError, match="No such file"):
         processes.sockets(processes.LISTENING, 80)
     assert run_lock._connected("1") is True
-    monkeypatch.setattr(installed_state.os, "geteuid", lambda: 0)
-    assert installed_state.strangers_seen(80, 0, "") is None
+    monkeypatch.setattr(install_probe.os, "geteuid", lambda: 0)
+    assert install_probe.strangers_seen(80, 0, "") is None
     (tmp_path / "a").write_text("header\n")
     assert processes.sockets(processes.LISTENING, 80) == {}
     assert run_lock._connected("1") is False
@@ -614,8 +615,8 @@ def test_a_visudo_that_does_not_end_has_not_accepted_the_policy(
 def test_an_account_that_does_not_tell_of_directories(
     monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    monkeypatch.setattr(borders, "ask_as", lambda *_: [answer])
-    found, [told] = borders.trespasses([{"path": "/srv", "account": "nobody"}], ["nobody"])
+    monkeypatch.setattr(isolation, "ask_as", lambda *_: [answer])
+    found, [told] = isolation.trespasses([{"path": "/srv", "account": "nobody"}], ["nobody"])
     assert found == []
     assert str(answer) in told
 
@@ -678,7 +679,7 @@ def test_a_proof_that_depends_on_what_is_not_seen_is_made_anew(
 ) -> None:
     monkeypatch.setattr(os, "getxattr", broken)
     with pytest.raises(OSError, match="access list"):
-        earlier_proofs.facts_of_directory("/srv")
+        proof_cache.facts_of_directory("/srv")
 
 
 # ---- root by another name
@@ -686,7 +687,7 @@ def test_a_proof_that_depends_on_what_is_not_seen_is_made_anew(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ask_as.ask_as(TOOR, [lambda: 1]) == [FAILED]
+    assert run_as.ask_as(TOOR, [lambda: 1]) == [FAILED]
     with pytest.raises(PermissionError, match="UID 0"):
         bounded_program.run_bounded(["/bin/true"], {}, 1, account=TOOR)
     with pytest.raises(PermissionError, match="UID 0"):

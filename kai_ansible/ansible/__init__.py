@@ -1,0 +1,1 @@
+"""Runs of Ansible: the request, its events and its log."""

@@ -1,0 +1,43 @@
+"""What a run of a playbook is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kai_ansible.secrets.vault_password import VaultPassword
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run, on which hosts, and how.
+
+    playbook: name of a playbook of the collection. hosts: names in the inventory, in the order in
+    which they are taken; empty means all. forks: on how many at a time, None for Ansible's own.
+    variables: extra variables, which must not hold secrets.
+    become_password: for sudo on the hosts, None when none is needed. become_passwords: those of
+    single hosts, which come before it.
+    known_secrets: those of the hosts' variables.
+    """
+
+    playbook: str
+    inventory: Path
+    hosts: Sequence[str] = ()
+    check: bool = False
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    vault_password: VaultPassword | None = None
+    become_password: str | None = None
+    become_passwords: Mapping[str, str] = field(default_factory=dict)
+    known_secrets: Collection[str] = ()
+    forks: int | None = None
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every text that must not stand in the log of the run."""
+        locks = self.vault_password.secrets if self.vault_password else []
+        vault = {secret.bytes.decode() for _, secret in locks}
+        typed = self.become_password or ""
+        return {*self.known_secrets, *vault, typed, *self.become_passwords.values()} - {""}

@@ -1,0 +1,1 @@
+"""One verb a file, and the engine that they share."""

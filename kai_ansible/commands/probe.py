@@ -1,0 +1,71 @@
+"""One look at every host, as root where that is possible without asking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.runner import Outcome, run_playbook
+from kai_ansible.ansible.status_view import Look
+from kai_ansible.commands.target import Target
+from kai_ansible.operator import may_become_root
+
+if TYPE_CHECKING:
+    pass
+
+
+def take_look(target: Target) -> Look:
+    """Look at every host, as root where that is possible without asking."""
+    password = target.become_password
+    plain = [] if password is not None or may_become_root() else _local(target)
+    rooted = [host for host in target.hosts if host not in plain]
+    outcomes = [_run(target, rooted, password, become=True)] if rooted else []
+    # it wants a password, does not serve this account, or is not there
+    refused = [
+        failure.host
+        for outcome in outcomes
+        for failure in outcome.failures
+        if "sudo" in failure.message and password is None
+    ]
+    if plain or refused:
+        outcomes.append(_run(target, [*plain, *refused], None, become=False))
+    return Look(
+        datetime.now(UTC),
+        {
+            host: outcome.reports[host]
+            for host in target.hosts
+            for outcome in outcomes
+            if host in outcome.reports
+        },
+        [
+            failure
+            for outcome in outcomes
+            for failure in outcome.failures
+            # that look was taken once more
+            if failure.host not in refused or outcome is outcomes[-1]
+        ],
+        any(outcome.interrupted for outcome in outcomes),
+    )
+
+
+def _local(target: Target) -> list[str]:
+    local = [host for host in target.hosts if target.inventory.is_local(host)]
+    return [host for host in local if host not in target.become_passwords]
+
+
+def _run(target: Target, hosts: Sequence[str], password: str | None, *, become: bool) -> Outcome:
+    return run_playbook(
+        Run(
+            "status",
+            target.inventory.path,
+            hosts,
+            variables={"kai_become": become},
+            vault_password=None if target.password.made else target.password,
+            become_password=password,
+            become_passwords=target.become_passwords if become else {},
+            known_secrets=target.secrets,
+        ),
+        lambda event: None,
+    )

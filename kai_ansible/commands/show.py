@@ -1,0 +1,212 @@
+"""The command ``show``: versions and configuration for a bug report, without secrets and people."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible import own_version
+from kai_ansible.ansible.collection import DEFAULT_RELEASE
+from kai_ansible.ansible.collection import contract as contract_of
+from kai_ansible.ansible.run_logs import latest
+from kai_ansible.ansible.status_view import room_in_words
+from kai_ansible.commands.probe import take_look
+from kai_ansible.commands.target import RunOptions, Target, checked_target
+from kai_ansible.errors import CommandError
+from kai_ansible.inventory.host_vars import configuration_of
+from kai_ansible.rules.configuration import is_secret, variable
+from kai_ansible.rules.contract_changes import CONTRACT_VERSION
+from kai_ansible.rules.people import os_users
+from kai_ansible.rules.problems import listed
+from kai_ansible.rules.redact import masked
+
+if TYPE_CHECKING:
+    from kai_ansible.ansible.status_view import Look
+    from kai_ansible.rules.configuration import Configuration
+    from kai_ansible.terminal.screen import Screen
+
+SET, UNSET = "is set", "is not set"
+
+
+def show_report(options: RunOptions, screen: Screen) -> None:
+    """Print what a bug report needs of this computer and of each host, as one block.
+
+    A host that cannot be looked at is told from its host_vars alone.
+    Raises CommandError when there is no such host in the inventory.
+    """
+    # the look has a log of its own
+    log = latest()
+    target = checked_target(options, valid=False, as_root=options.ask_become_pass)
+    with screen.waiting(f"Looking at {listed(target.hosts)}"):
+        look = take_look(target)
+    if look.interrupted:
+        raise KeyboardInterrupt
+    document = {
+        "controller": {
+            "kai_ansible": own_version(),
+            "ansible_core": version("ansible-core"),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        "log": _below_home(log) if log else None,
+        "hosts": {host: _described(host, target, look) for host in target.hosts},
+    }
+    for line in lines_of(document):
+        screen.say(line)
+    screen.document(document)
+
+
+def lines_of(document: Mapping[str, Any]) -> list[str]:
+    """Return the block that a person pastes. document: what docs/show.schema.json describes."""
+    own = document["controller"]
+    lines = [
+        f"kai-ansible {own['kai_ansible']}, ansible-core {own['ansible_core']}, "
+        f"Python {own['python']}, {own['platform']}",
+        f"log of the last run: {document['log'] or 'none'}",
+    ]
+    for host, described in document["hosts"].items():
+        lines += [f"{host}:", *(f"  {line}" for line in _lines_of_host(described))]
+    return lines
+
+
+def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
+    people = described["people"]
+    told = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in people or ())
+    lines = [
+        *_lines_of_look(described),
+        f"contract: Kai {described['contract']}.x",
+        f"people: {'unknown' if people is None else told}",
+    ]
+    if described["unreadable"]:
+        lines.append(f"host_vars cannot be read: {described['unreadable']}")
+    lines += [f"{name}: {value}" for name, value in described["variables"].items()]
+    return lines + [
+        f"{name} {SET if is_set else UNSET}" for name, is_set in described["hidden"].items()
+    ]
+
+
+def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
+    seen = described["seen"]
+    if seen is None:
+        return [f"could not be looked at: {described['failure']}"]
+    system, service, last = seen["system"], seen["service"], seen["last_install"]
+    answer = "no answer" if service["health"] is None else f"answers {service['health']}"
+    return [
+        f"system: {system['name']}, {system['kernel']}, Python {system['python']}, "
+        f"{system['sudo'] or 'no sudo'}, service manager {system['manager_version'] or 'unknown'}",
+        f"release: {seen['live'] or 'none'}"
+        + (f", {last['outcome']} {last['time']}" if last else ""),
+        f"service: {service['state']}, {answer}, restarted {service['restarts']} times",
+        *(
+            f"agent: {one['backend']} {one['version'] or 'of unknown version'}, "
+            f"{one['path'] or 'no binary'}"
+            for one in seen["backends"]
+        ),
+        *(f"room: {room_in_words(room)}" for room in seen["room"]),
+        f"status: {seen['drift']} drifted, {seen['problems']} problems, {seen['unknown']} unknown",
+    ]
+
+
+def _described(host: str, target: Target, look: Look) -> dict[str, Any]:
+    contract, release = contract_of(), DEFAULT_RELEASE
+    variables: Mapping[str, Any] = {}
+    unreadable, people = None, None
+    accounts: list[str] = []
+    try:
+        variables = target.inventory.variables(host, target.password)
+        release = str(variables.get(variable("release"), DEFAULT_RELEASE))
+        contract = contract_of(release)
+        configuration = configuration_of(contract, variables)
+        people = _kinds_of_people(configuration)
+        accounts = os_users(configuration.people)
+    except CommandError as error:
+        # a vault that cannot be opened, a line of Kai that is not known, a users.yaml that is none
+        unreadable = str(error).replace("\n", " ")
+    shown, hidden = split_variables(contract, variables)
+    described = {
+        "contract": release,
+        "people": people,
+        "unreadable": unreadable,
+        "variables": shown,
+        "hidden": hidden,
+        "seen": _seen(look.reports[host]) if host in look.reports else None,
+        "failure": next((one.message for one in look.failures if one.host in ("", host)), None),
+    }
+    redacted: dict[str, Any] = _redacted(described, target.secrets, accounts)
+    return redacted
+
+
+def _kinds_of_people(configuration: Configuration) -> list[dict[str, Any]]:
+    kinds = Counter(
+        (str(user.get("role", "user")), person.backend)
+        for user, person in zip(configuration.users, configuration.people, strict=True)
+    )
+    return [
+        {"role": role, "backend": backend, "number": number}
+        for (role, backend), number in sorted(kinds.items())
+    ]
+
+
+def split_variables(
+    contract: Mapping[str, Any], variables: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, bool]]:
+    """Return the variables that anybody may see, and of every other whether it has a value.
+
+    Secrets of the contract count whether they were given or not. What is no variable of the
+    contract may be a secret, so it is told by its name.
+    """
+    settings = {**contract["host"], **contract["settings"]}
+    open_ones = {
+        variable(key)
+        for key, spec in settings.items()
+        if not spec.get("secret") and not spec.get("personal")
+    } | {variable("release"), CONTRACT_VERSION, variable("users_file")}
+    shown = {name: str(value) for name, value in variables.items() if name in open_ones}
+    hidden = {variable(key): False for key in settings if is_secret(contract, key)}
+    for name, value in variables.items():
+        if isinstance(value, Mapping):
+            # settings that the contract does not know
+            hidden.update({f"{name}.{key}": one is not None for key, one in value.items()})
+        elif name not in shown and name != variable("users"):
+            hidden[name] = value is not None
+    return dict(sorted(shown.items())), dict(sorted(hidden.items()))
+
+
+def _seen(report: Mapping[str, Any]) -> dict[str, Any]:
+    last = report["last_install"]
+    return {
+        **{name: report[name] for name in ("system", "live", "room")},
+        "service": {
+            name: report["service"][name] for name in ("state", "enabled", "restarts", "health")
+        },
+        "last_install": last and {name: last[name] for name in ("outcome", "time")},
+        "backends": [
+            {name: backend[name] for name in ("backend", "version", "path", "source")}
+            for backend in report["backends"]
+        ],
+        **{name: len(report[name]) for name in ("drift", "problems", "unknown")},
+    }
+
+
+def _redacted(value: Any, secrets: Any, accounts: Sequence[str]) -> Any:
+    """Return plain data without secrets, and with numbers in the place of people's accounts."""
+    if isinstance(value, Mapping):
+        return {name: _redacted(one, secrets, accounts) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_redacted(one, secrets, accounts) for one in value]
+    if not isinstance(value, str):
+        return value
+    text = masked(value, secrets)
+    for number, account in enumerate(accounts, start=1):
+        text = re.sub(rf"(?<![\w.-]){re.escape(account)}(?![\w.-])", f"account-{number}", text)
+    return text
+
+
+def _below_home(path: Path) -> str:
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

@@ -1,0 +1,108 @@
+"""Answers that are given instead of asked: a file, and KEY=VALUE on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kai_ansible.errors import refusal
+from kai_ansible.inventory.inventory import not_yaml, read_text
+from kai_ansible.inventory.yaml_edit import data_of
+from kai_ansible.rules.bounded_yaml import NotATree
+from kai_ansible.rules.configuration import canonical_key, is_secret, variable
+from kai_ansible.rules.problems import Problem, listed, nearest
+
+PARTS = ("host", "users", "settings")
+
+
+Given = tuple[dict[str, Any], list[Problem]]
+"""Variables, and what is wrong with the words that gave them."""
+
+
+def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
+    """Return the variables that an answers file gives, and every key that it should not have.
+
+    The file is YAML with up to three parts: host (name: value), settings (env key: value) and users
+    (a list of users.yaml entries). Raises CommandError when it is not such a file at all.
+    """
+    if not path.exists():
+        raise refusal(str(path), "no file", "an answers file", "mend --answers")
+    try:
+        answers = data_of(read_text(path))
+    except (yaml.YAMLError, NotATree) as error:
+        raise not_yaml(path, error) from error
+    if answers is None:
+        answers = {}
+    problems = []
+    found: dict[str, Any] = {}
+    if not isinstance(answers, dict):
+        raise refusal(
+            str(path),
+            f"a {type(answers).__name__}",
+            f"a mapping with the parts {listed(PARTS)}",
+            "write it so",
+        )
+    for part, content in answers.items():
+        if part not in PARTS:
+            problems.append(_unknown(path, str(part), PARTS))
+        elif part == "users":
+            found[variable("users")] = content
+        elif not isinstance(content, dict):
+            problems.append(
+                Problem(f"{path}: {part}", type(content).__name__, "a mapping", f"mend {part}")
+            )
+        else:
+            known = contract["host"] if part == "host" else _setting_keys(contract)
+            for key, value in content.items():
+                if key not in known:
+                    problems.append(_unknown(path, f"{part}.{key}", known))
+                else:
+                    found[variable(canonical_key(contract, key))] = value
+    return found, problems
+
+
+def read_assignments(contract: Mapping[str, Any], assignments: Iterable[str]) -> Given:
+    """Return the variables that KEY=VALUE words give, and every word that cannot be used.
+
+    An empty value clears a setting. A secret is refused: others could read it there.
+    """
+    problems = []
+    found: dict[str, Any] = {}
+    known = [*contract["host"], *_setting_keys(contract)]
+    for word in assignments:
+        key, separator, value = word.partition("=")
+        key = canonical_key(contract, key.strip())
+        if not separator or key not in known:
+            problems.append(_unknown(Path("--set"), key or repr(word), known))
+        elif is_secret(contract, key):
+            problems.append(
+                Problem(
+                    f"--set {key}",
+                    "a secret on the command line, where every account can read it",
+                    "a prompt or an answers file",
+                    f"leave out --set {key}, and give it at the prompt or with --answers FILE",
+                )
+            )
+        else:
+            found[variable(key)] = value.strip()
+    return found, problems
+
+
+def _setting_keys(contract: Mapping[str, Any]) -> list[str]:
+    keys = list(contract["settings"])
+    for spec in contract["settings"].values():
+        keys += spec.get("old_names", [])
+    return keys
+
+
+def _unknown(path: Path, name: str, known: Iterable[str]) -> Problem:
+    key = name.rpartition(".")[2]
+    return Problem(
+        f"{path}: {name}",
+        f"an unknown key{nearest(key, known)}",
+        "a key that docs/settings.md lists",
+        "mend or remove it",
+    )

@@ -1,0 +1,64 @@
+"""What the variables of a host mean, and which of them are secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kai_ansible.inventory.inventory import HostVars, edited_texts, read_text
+from kai_ansible.rules.configuration import (
+    Configuration,
+    is_secret,
+    variable,
+)
+from kai_ansible.rules.contract_changes import CONTRACT_VERSION
+from kai_ansible.rules.operator_files import FILES, read_with_files
+from kai_ansible.secrets.vault_password import VaultPassword
+
+SECRET_EXTRA = variable("secret_extra_env")
+
+
+def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Configuration:
+    """Return what variables mean, the operator's own files included.
+
+    Raises CommandError when one of these cannot be read.
+    """
+    texts: dict[str, str | None] = {}
+    for name in FILES:
+        path = variables.get(variable(name))
+        # Ansible looks for a relative one in more places, and the role judges what it finds
+        if path and (name == "users_file" or Path(str(path)).is_file() or str(path)[0] == "/"):
+            texts[name] = read_text(Path(str(path)))
+    return read_with_files(contract, variables, texts)
+
+
+def host_vars_texts(
+    contract: Mapping[str, Any],
+    files: HostVars,
+    changes: Mapping[str, Any],
+    password: VaultPassword,
+) -> tuple[dict[Path, str], list[str]]:
+    """Return what ``edited_texts`` does; what changes is of the contract's version from then on."""
+    return edited_texts(
+        files,
+        changes,
+        lambda name: variable_is_secret(contract, name),
+        password,
+        {CONTRACT_VERSION: contract["version"]},
+    )
+
+
+def secret_texts(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> set[str]:
+    """Return the secrets among the variables of a host, as they are written."""
+    found = [value for name, value in variables.items() if variable_is_secret(contract, name)]
+    texts: set[str] = set()
+    for value in found:
+        texts |= set(map(str, value.values() if isinstance(value, Mapping) else [value]))
+    return texts
+
+
+def variable_is_secret(contract: Mapping[str, Any], name: str) -> bool:
+    """Return whether a variable belongs in the vault."""
+    keys = {variable(key): key for key in [*contract["host"], *contract["settings"]]}
+    return name == SECRET_EXTRA or is_secret(contract, keys.get(name, ""))

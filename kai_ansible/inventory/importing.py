@@ -1,0 +1,430 @@
+"""Configurations that others wrote: Kai's own install.conf, and the files deployed on a host."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import plistlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from xml.parsers.expat import ExpatError
+
+import yaml
+
+from kai_ansible.errors import CommandError, refusal
+from kai_ansible.rules.bounded_yaml import NotATree, read_tree
+from kai_ansible.rules.configuration import canonical_key, is_secret, variable
+from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
+from kai_ansible.rules.env_file import read_env
+from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.rules.sudoers import accounts_with_rules, commands_by_account
+from kai_ansible.rules.unit import service_of
+from kai_ansible.rules.values import UnacceptableValue, read_value
+
+INSTALL_CONF_VERSION = 1
+INSTALL_CONF_KEYS = ("version", "install_dir", "data_dir", "service_user", "platform", "env")
+USERS = variable("users")
+USERS_FILE = variable("users_file")
+EXTRA_ENV = variable("extra_env")
+SECRET_EXTRA_ENV = variable("secret_extra_env")
+
+# Kai runtime contract, section 2: anything else is false, "on" too
+_TRUE = frozenset(["1", "true", "yes"])
+_FALSE = frozenset(["0", "false", "no", "off"])
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|PRIVATE|AUTH", re.IGNORECASE)
+# a password in a URL, or a long word of letters and digits that is no path
+_SECRET_VALUE = re.compile(
+    r"://[^/\s:@]*:[^/\s@]+@|^(?=\S*[A-Za-z])(?=\S*[0-9])(?!/)[A-Za-z0-9_+/=.:~-]{20,}$"
+)
+_COMMENT = re.compile(r"^\s*#(?! Managed by kai-ansible)|\s# ", re.MULTILINE)
+
+
+@dataclass
+class Imported:
+    """What a configuration of others means in today's terms.
+
+    source: where it comes from, for a sentence.
+    variables: by name; None where the source holds the key with an empty value.
+    extra_env, secret_extra_env: env keys that the contract does not know, by key.
+    renamed: today's env key by the old one. retired: the reason by the env key that is left out.
+    notes: what else a person should know. problems: what cannot be imported as it stands.
+    places: the file that gave a variable, by variable.
+    """
+
+    source: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    extra_env: dict[str, str] = field(default_factory=dict)
+    secret_extra_env: dict[str, str] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+    retired: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    places: dict[str, Path] = field(default_factory=dict)
+
+    def set(self, name: str, value: Any, place: str) -> None:
+        """Take a variable from a file."""
+        self.variables[name] = value
+        self.places[name] = Path(place)
+
+    def over(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the variables to set where ``before`` is set; what is imported wins."""
+        extra = dict(before.get(EXTRA_ENV) or {})
+        secret = dict(before.get(SECRET_EXTRA_ENV) or {})
+        for imported, home in ((self.extra_env, extra), (self.secret_extra_env, secret)):
+            for key, value in imported.items():
+                # a key stays where the operator put it
+                place = extra if key in extra else secret if key in secret else home
+                place[key] = value
+        taken = dict(self.variables)
+        if before.get(USERS_FILE):
+            taken.pop(USERS, None)
+        for name, content in ((EXTRA_ENV, extra), (SECRET_EXTRA_ENV, secret)):
+            if content and content != before.get(name):
+                taken[name] = content
+        return taken
+
+    def under(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the variables to set where ``before`` is set; what is set already wins."""
+        taken = self.over(before)
+        for name, value in taken.items():
+            if name in (EXTRA_ENV, SECRET_EXTRA_ENV):
+                value.update(before.get(name) or {})
+        return {
+            name: value
+            for name, value in taken.items()
+            if before.get(name) is None or name in (EXTRA_ENV, SECRET_EXTRA_ENV)
+        }
+
+    def told(self, contract: Mapping[str, Any]) -> list[str]:
+        """Return what an operator should know of it, line by line, without a value of a setting."""
+        carried = sorted([*self.extra_env, *self.secret_extra_env])
+        return [
+            *(f"{old} is now {new}." for old, new in self.renamed.items()),
+            *(f"{key} is left out: {reason}." for key, reason in self.retired.items()),
+            *(f"{contract['title']} does not know {key}; it is carried over." for key in carried),
+            *self.notes,
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return names for a program, and no values: some of them are secrets."""
+        return {
+            "source": self.source,
+            "variables": sorted(self.variables),
+            "carried": sorted([*self.extra_env, *self.secret_extra_env]),
+            "renamed": dict(self.renamed),
+            "retired": dict(self.retired),
+            "notes": list(self.notes),
+        }
+
+
+def host_paths(contract: Mapping[str, Any]) -> list[str]:
+    """Return the paths on a host that ``from_host`` understands, the environment file first."""
+    protected = contract["protected_files"]
+    return [
+        *(protected[name]["path"] for name in ("env", "users", "services", "workspaces")),
+        contract["sudoers"]["path"],
+        contract["record"]["path"],
+        *(platform["unit"]["path"] for platform in contract["platforms"].values()),
+    ]
+
+
+def from_install_conf(contract: Mapping[str, Any], text: str, path: str) -> Imported:
+    """Return what the answers file of Kai's own installer means.
+
+    Source: Kai 1.x installer, section 3: a JSON object with INSTALL_CONF_KEYS. A value stands there
+    as it was typed. Raises CommandError, naming the path, when the text is no such object.
+    """
+    try:
+        conf = read_tree(json.loads, text, json.JSONDecodeError)
+    except (json.JSONDecodeError, NotATree) as error:
+        raise _not_json(
+            path,
+            error,
+            "the install.conf that Kai's own 'make config' wrote",
+            "mend that line, or use --import host",
+        ) from error
+    if not isinstance(conf, dict):
+        raise _no_install_conf(path, f"it holds a {type(conf).__name__}, not an object")
+    version = conf.get("version")
+    if version != INSTALL_CONF_VERSION or isinstance(version, bool):
+        raise _no_install_conf(
+            path, f"version is {json.dumps(version)}; only {INSTALL_CONF_VERSION} is understood"
+        )
+    env = conf.get("env")
+    if not isinstance(env, dict):
+        raise _no_install_conf(path, "env is not an object")
+    imported = Imported(path)
+    for name in ("install_dir", "data_dir", "service_user"):
+        if conf.get(name) not in (None, ""):
+            imported.set(variable(name), conf[name], path)
+    texts = {}
+    for key, value in env.items():
+        if isinstance(value, str):
+            texts[key] = value
+        else:
+            imported.problems.append(
+                Problem(
+                    f"{path}: env.{key}",
+                    f"a value of the type {type(value).__name__}",
+                    "text in quotes",
+                    f"put the value of {key} in quotes",
+                )
+            )
+    _take_env(contract, texts, path, imported)
+    # Kai 1.x installer, section 5: the bot's reader does not undo what the installer escaped
+    escaped = [key for key, value in texts.items() if '"' in value or "\\" in value]
+    if escaped:
+        imported.notes.append(
+            f"{listed(escaped)}: Kai's own installer changed quotes and backslashes on the way to "
+            f"the bot; from now on it gets what {path} says."
+        )
+    unknown = [key for key in conf if key not in INSTALL_CONF_KEYS]
+    if unknown:
+        imported.notes.append(f"{path}: {listed(unknown)} means nothing here and is left out.")
+    imported.notes.append(f"{path} names no people; --import host brings those of the host.")
+    return imported
+
+
+def from_host(contract: Mapping[str, Any], files: Mapping[str, str]) -> Imported:
+    """Return what the files deployed on a host mean, whoever deployed them.
+
+    files: the text of each file of ``host_paths`` that exists, by path. Values are what the bot
+    sees: its reader undoes no escapes, so none are undone here. Raises CommandError for a file that
+    is not what its name says.
+    """
+    protected = {name: entry["path"] for name, entry in contract["protected_files"].items()}
+    imported = Imported("the host")
+    _take_record(contract, files.get(contract["record"]["path"], "{}"), imported)
+    env = read_env(files.get(protected["env"], ""))
+    _take_env(contract, env, protected["env"], imported)
+    if protected["users"] in files:
+        _take_users(contract, files[protected["users"]], protected["users"], imported)
+    unit, account, environment = _service(contract, files)
+    if account:
+        imported.set(variable("service_user"), account, unit)
+    for key, template in contract["process_environment"].items():
+        # the environment of the process wins over the file
+        value = environment.get(key) or env.get(key)
+        name, suffix = template[1:].split("}", 1)
+        if value and name in contract["host"]:
+            place = unit if key in environment else protected["env"]
+            imported.set(variable(name), value.removesuffix(suffix).rstrip("/"), place)
+    _take_rules(contract, files.get(contract["sudoers"]["path"], ""), imported)
+    for name in ("services", "workspaces"):
+        if protected[name] in files:
+            imported.notes.append(
+                f"{protected[name]} is on the host and stays as it is; to manage it here, copy it "
+                f"and set {variable(contract['protected_files'][name]['from'])}."
+            )
+    return imported
+
+
+def _take_record(contract: Mapping[str, Any], text: str, imported: Imported) -> None:
+    path = contract["record"]["path"]
+    try:
+        record = read_tree(json.loads, text, json.JSONDecodeError)
+    except (json.JSONDecodeError, NotATree) as error:
+        raise _not_json(
+            path,
+            error,
+            "what an install wrote",
+            "remove that file on the host; the next install writes it anew",
+        ) from error
+    variables = {}
+    for name, value in record.items() if isinstance(record, dict) else ():
+        # any other variable would tell Ansible what to do here, on the operator's own machine
+        if name.startswith(variable("")):
+            variables[name] = value
+        else:
+            imported.notes.append(f"{path}: {name} means nothing here and is left out.")
+    migration = migrated(contract, variables)
+    for name, value in migration.variables.items():
+        # what is written here is of the version of today
+        if name != CONTRACT_VERSION:
+            imported.set(name, value, path)
+    imported.notes += [f"{path}: {step.told}." for step in migration.steps]
+    imported.problems += [
+        replace(fault, where=f"{path}: {fault.where}") for fault in migration.faults
+    ]
+
+
+def _not_json(
+    path: str, error: json.JSONDecodeError | NotATree, expected: str, fix: str
+) -> CommandError:
+    where, reason = path, str(error)
+    if isinstance(error, json.JSONDecodeError):
+        where, reason = f"{path}:{error.lineno}:{error.colno}", error.msg
+    return refusal(where, f"not valid JSON: {reason}", expected, fix)
+
+
+def _no_install_conf(path: str, reason: str) -> CommandError:
+    return refusal(
+        path,
+        f"not an install.conf of Kai 1.x: {reason}",
+        "the file that Kai's own 'make config' wrote",
+        "name that file, or use --import host",
+    )
+
+
+def _take_env(
+    contract: Mapping[str, Any], env: Mapping[str, str], place: str, imported: Imported
+) -> None:
+    found: dict[str, dict[str, str]] = {}
+    for key, text in env.items():
+        known = canonical_key(contract, key)
+        if key in contract["retired"]:
+            imported.retired[key] = contract["retired"][key]
+        elif key in contract["process_environment"]:
+            imported.notes.append(f"{key} is left out of the settings: the service sets it.")
+        elif known in contract["settings"]:
+            found.setdefault(known, {})[key] = text
+        elif _looks_secret(key, text):
+            imported.secret_extra_env[key] = text
+            imported.places[SECRET_EXTRA_ENV] = Path(place)
+        else:
+            imported.extra_env[key] = text
+            imported.places[EXTRA_ENV] = Path(place)
+    for key, texts in found.items():
+        _take_setting(contract, key, texts, place, imported)
+
+
+def _take_setting(
+    contract: Mapping[str, Any], key: str, texts: Mapping[str, str], place: str, imported: Imported
+) -> None:
+    name = variable(key)
+    imported.renamed.update({old: key for old in texts if old != key})
+    values = {used: _value(contract, key, text) for used, text in texts.items() if text}
+    if len({str(value) for value in values.values()}) > 1:
+        imported.places[name] = Path(place)
+        imported.problems.append(
+            Problem(
+                name,
+                "different values under " + listed(values),
+                f"one value under {key}",
+                f"keep the one that is right in {place}"
+                + ("" if is_secret(contract, key) else f", or give --set {key}=VALUE"),
+            )
+        )
+        return
+    imported.set(name, next(iter(values.values()), None), place)
+    if not values:
+        imported.notes.append(f"{key} is empty in {place}, and stays so.")
+    elif contract["settings"][key]["type"] == "boolean":
+        text = next(text for text in texts.values() if text)
+        if text.strip().lower() not in _TRUE | _FALSE:
+            imported.notes.append(f"{key} is {text!r} in {place}, which Kai reads as false.")
+
+
+def _value(contract: Mapping[str, Any], key: str, text: str) -> Any:
+    spec = contract["settings"][key]
+    if spec["type"] == "boolean":
+        return text.strip().lower() in _TRUE
+    try:
+        return read_value(contract, spec, text)
+    except UnacceptableValue:
+        # the check of the whole configuration tells it, with its place
+        return text
+
+
+def _looks_secret(key: str, text: str) -> bool:
+    # a mistake in this direction only hides a value
+    return bool(_SECRET_NAME.search(key) or _SECRET_VALUE.search(text))
+
+
+def _take_users(contract: Mapping[str, Any], text: str, path: str, imported: Imported) -> None:
+    try:
+        parsed = read_tree(yaml.safe_load, text, yaml.YAMLError)
+    except (yaml.YAMLError, NotATree) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else path
+        reason = getattr(error, "problem", None) or error
+        raise refusal(place, f"not valid YAML: {reason}", "valid YAML", "mend it there") from error
+    entries = parsed.get("users") if isinstance(parsed, dict) else None
+    if not isinstance(entries, list):
+        raise refusal(
+            path,
+            "no list named users, so nobody knows who may talk to the bot",
+            "such a list",
+            "mend it there, or give users in an answers file with --no-probe",
+        )
+    imported.set(USERS, [_plain(entry, path, imported) for entry in entries], path)
+    others = [str(key) for key in parsed if key != "users"]
+    if others:
+        imported.notes.append(f"{path}: {listed(others)} means nothing to Kai and is left out.")
+    if _COMMENT.search(text):
+        imported.notes.append(
+            f"The comments of {path} are not carried over; to keep that file as it is, copy it and "
+            f"set {USERS_FILE}."
+        )
+    for index, entry in enumerate(entries):
+        for key in entry if isinstance(entry, dict) else ():
+            if key not in contract["user_fields"]:
+                imported.notes.append(f"{USERS}[{index}].{key} is unknown; it is carried over.")
+
+
+def _plain(value: Any, path: str, imported: Imported) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item, path, imported) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, path, imported) for item in value]
+    if isinstance(value, datetime.date):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    imported.problems.append(
+        Problem(path, f"a value of the type {type(value).__name__}", "text", f"mend {path}")
+    )
+    return None
+
+
+def _service(
+    contract: Mapping[str, Any], files: Mapping[str, str]
+) -> tuple[str, str | None, dict[str, str]]:
+    for platform in contract["platforms"].values():
+        path = platform["unit"]["path"]
+        if path not in files:
+            continue
+        if platform["manager"] == "systemd":
+            return path, *service_of(files[path])
+        try:
+            plist = plistlib.loads(files[path].encode())
+        except (plistlib.InvalidFileException, ExpatError, ValueError) as error:
+            raise refusal(path, f"not a property list: {error}", "one", "mend it there") from error
+        return path, plist.get("UserName"), dict(plist.get("EnvironmentVariables") or {})
+    return "", None, {}
+
+
+def _take_rules(contract: Mapping[str, Any], text: str, imported: Imported) -> None:
+    path = contract["sudoers"]["path"]
+    name = variable("service_user")
+    accounts = accounts_with_rules(text)
+    if accounts and name not in imported.variables:
+        imported.set(name, accounts[0], path)
+    if accounts and imported.variables[name] not in accounts:
+        imported.notes.append(
+            f"{path} has rules for {listed(accounts)}, but {imported.places[name]} names "
+            f"{imported.variables[name]}, who is taken for the service user."
+        )
+    commands = [command for _, command in commands_by_account(text)]
+    for backend in _backends_in_use(contract, imported):
+        binary = contract["backends"][backend]["binary"]
+        if binary["started_by"] != "name":
+            continue
+        found = [command for command in commands if command.rpartition("/")[2] == binary["name"]]
+        if found:
+            imported.set(variable(binary["setting"]), found[0], path)
+
+
+def _backends_in_use(contract: Mapping[str, Any], imported: Imported) -> list[str]:
+    everyone = imported.variables.get(variable("agent_backend"))
+    default = everyone or contract["settings"]["AGENT_BACKEND"]["default"]
+    users = imported.variables.get(USERS) or [{}]
+    named = [
+        str(user.get("agent_backend") or default).strip().lower()
+        for user in users
+        if isinstance(user, dict)
+    ]
+    return [backend for backend in contract["backends"] if backend in named]

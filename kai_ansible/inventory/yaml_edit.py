@@ -1,0 +1,373 @@
+"""Editing variables in YAML text: every character that is not theirs stays.
+
+Each function returns the new text, or None where the text is not of a shape that it understands.
+What it returns should be read back with ``meaning`` before it is trusted, because anchors are not
+understood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from difflib import SequenceMatcher
+from typing import Any
+
+import yaml
+from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+
+from kai_ansible.rules.bounded_yaml import expect_shallow, read_tree
+
+# what is written in C takes a tenth of the time, where there is one
+_EVENTS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+ENDLESS = 2**20
+# what Ansible evaluates; after such a first line the rest may begin templates with anything
+TEMPLATE = re.compile(r"\{[{%#]|\A#jinja2:")
+UNSAFE = "!unsafe"
+
+
+class Template(str):
+    """Text that Ansible would evaluate."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Template({super().__repr__()})"
+
+
+class _Reader(yaml.SafeLoader):
+    """Reads what a text means to Ansible, without evaluating anything."""
+
+
+class _Strict(yaml.SafeLoader):
+    """Reads data, but no mapping that has a key twice."""
+
+
+def _mapping(reader: yaml.SafeLoader, node: MappingNode) -> dict[Any, Any]:
+    own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    keys = [reader.construct_object(key, deep=True) for key in own]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{twice!r} stands twice", node.start_mark
+        )
+    return reader.construct_mapping(node, deep=True)
+
+
+def _text(reader: _Reader, node: ScalarNode) -> str:
+    text = str(reader.construct_scalar(node))
+    return Template(text) if TEMPLATE.search(text) else text
+
+
+def _tagged(reader: _Reader, suffix: str, node: Node) -> Any:
+    if not isinstance(node, ScalarNode):
+        raise yaml.constructor.ConstructorError(None, None, f"tag !{suffix}", node.start_mark)
+    content = str(reader.construct_scalar(node))
+    return content if f"!{suffix}" == UNSAFE else Template(f"!{suffix} {content}")
+
+
+_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Reader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Reader.add_constructor("tag:yaml.org,2002:str", _text)
+_Reader.add_multi_constructor("!", _tagged)
+
+
+def check_depth(text: str) -> None:
+    """Raise NotATree for a text that is nested so deeply that Ansible may crash on it."""
+    starts, ends = yaml.CollectionStartEvent, yaml.CollectionEndEvent
+    # what else is wrong with it Ansible tells
+    with suppress(yaml.YAMLError):
+        expect_shallow(
+            isinstance(event, starts) - isinstance(event, ends)
+            for event in yaml.parse(text, Loader=_EVENTS)
+        )
+
+
+def meaning(text: str) -> Any:
+    """Return what a text means to Ansible: a Template is what it would evaluate or decrypt.
+
+    Raises yaml.YAMLError, and NotATree.
+    """
+    # a SafeLoader that builds text alone
+    return read_tree(lambda text: yaml.load(text, Loader=_Reader), text, yaml.YAMLError)  # noqa: S506
+
+
+def data_of(text: str) -> Any:
+    """Return what a text of plain data means. Raises yaml.YAMLError, and NotATree."""
+    # a SafeLoader as well
+    return read_tree(lambda text: yaml.load(text, Loader=_Strict), text, yaml.YAMLError)  # noqa: S506
+
+
+def fault_in_yaml(error: Exception) -> str:
+    """Return where and why a text is no YAML, and nothing of the text: it may hold secrets.
+
+    error: what ``meaning`` or ``data_of`` raised.
+    """
+    mark = getattr(error, "problem_mark", None)
+    reason = str(getattr(error, "problem", None) or error)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {reason}" if mark else reason
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two meanings are the same; True equals 1, but is something else."""
+    return repr(_sorted(one)) == repr(_sorted(other))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {"": sorted((repr(key), _sorted(item)) for key, item in value.items())}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def literally(variables: Mapping[str, Any]) -> str:
+    """Return the text of a file of variables of which Ansible evaluates nothing."""
+    return "".join(_block(name, value) for name, value in variables.items())
+
+
+def with_variable(text: str, name: str, value: Any) -> str | None:
+    """Return the text with another value of a variable at the top, or with a new variable."""
+    pair = _variable(text, name)
+    if pair is None:
+        return with_lines(text, _block(name, value))
+    key, node = pair
+    before = meaning(text)[name]
+    if same(before, value):
+        return text
+    edited = None
+    if isinstance(before, list) and isinstance(value, list) and value:
+        edited = _with_list(text, name, before, value)
+    elif isinstance(before, dict) and isinstance(value, dict) and before and value:
+        edited = _with_mapping(text, name, before, value)
+    if edited is not None:
+        return edited
+    start = _line_start(text, key.start_mark.index)
+    return text[:start] + _block(name, value).rstrip("\n") + text[_end(text, node) :]
+
+
+def with_lines(text: str, lines: str) -> str | None:
+    """Return the text with whole variables, as they are written, behind the others."""
+    root = _root(text)
+    nothing = root is None or (isinstance(root, ScalarNode) and not root.value)
+    if not nothing and (not isinstance(root, MappingNode) or _in_braces(root)):
+        return None
+    return text + ("\n" if text and not text.endswith("\n") else "") + lines
+
+
+def lines_of(text: str, name: str) -> str:
+    """Return a variable as it is written, empty where there is none."""
+    pair = _variable(text, name)
+    if pair is None:
+        return ""
+    start = _line_start(text, pair[0].start_mark.index)
+    return text[start : _line_end(text, _end(text, pair[1]))] + "\n"
+
+
+def with_name(text: str, name: str, other: str) -> str | None:
+    """Return the text with another name of a variable; its value stays as it is written."""
+    pair = _variable(text, name)
+    if pair is None:
+        return None
+    key = pair[0]
+    return text[: key.start_mark.index] + other + text[key.end_mark.index :]
+
+
+def without_variable(text: str, name: str) -> str | None:
+    """Return the text without the lines of a variable; comments above and below them stay."""
+    pair = _variable(text, name)
+    if pair is None:
+        return text
+    key, node = pair
+    start = _line_start(text, key.start_mark.index)
+    return text[:start] + text[_line_end(text, _end(text, node)) + 1 :]
+
+
+def _with_list(text: str, name: str, before: list[Any], value: list[Any]) -> str | None:
+    entries = [*before, *value]
+    if not all(isinstance(entry, dict) for entry in entries):
+        return None
+    old_words, new_words = ([repr(_sorted(entry)) for entry in part] for part in (before, value))
+    steps = SequenceMatcher(None, old_words, new_words, autojunk=False).get_opcodes()
+    edited: str | None = text
+    for kind, start, end, other_start, other_end in reversed(steps):
+        if kind == "equal":
+            continue
+        # entries that stand in the place of others are those others, changed
+        both = min(end - start, other_end - other_start)
+        if end < len(before) and other_end - other_start > both:
+            return None
+        for entry in value[other_start + both : other_end]:
+            edited = with_entry(edited, name, entry) if edited else None
+        for index in reversed(range(start + both, end)):
+            edited = without_entry(edited, name, index) if edited else None
+        for index in range(both):
+            old, new = before[start + index], value[other_start + index]
+            edited = (
+                with_fields(edited, name, start + index, _changes(old, new)) if edited else None
+            )
+    return edited
+
+
+def _with_mapping(
+    text: str, name: str, before: dict[Any, Any], value: dict[Any, Any]
+) -> str | None:
+    edited: str | None = text
+    for field, item in _changes(before, value).items():
+        pair = _variable(edited, name) if edited else None
+        if edited is None or pair is None or not isinstance(pair[1], MappingNode):
+            return None
+        edited = _with_field(edited, pair[1], field, item)
+    return edited
+
+
+def _changes(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> dict[Any, Any]:
+    gone = dict.fromkeys(key for key in before if key not in after)
+    new = {
+        key: item for key, item in after.items() if key not in before or not same(before[key], item)
+    }
+    # in this order an entry never gets empty on the way
+    return {**new, **gone}
+
+
+def _root(text: str) -> Node | None:
+    try:
+        root: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return None
+    return root
+
+
+def _variable(text: str, name: str) -> tuple[Node, Node] | None:
+    root = _root(text)
+    if not isinstance(root, MappingNode) or _in_braces(root):
+        return None
+    return next(((key, value) for key, value in root.value if key.value == name), None)
+
+
+def with_entry(text: str, name: str, entry: Mapping[str, Any]) -> str | None:
+    """Return the text with an entry added behind the last one of the list ``name``."""
+    found = _list(text, name)
+    if found is None:
+        return None
+    last = found.value[-1]
+    fields = [f"{_key(field)}: {_written(value)}" for field, value in entry.items()]
+    margin = " " * found.start_mark.column
+    added = f"\n{margin}- " + f"\n{margin}  ".join(fields)
+    if _in_braces(last):
+        added = f"\n{margin}- {{{', '.join(fields)}}}"
+    at = _line_end(text, _end(text, last))
+    return text[:at] + added + text[at:]
+
+
+def without_entry(text: str, name: str, index: int) -> str | None:
+    """Return the text without the lines of an entry; comments above and below them stay."""
+    found = _list(text, name)
+    if found is None:
+        return None
+    entry = found.value[index]
+    dash = text.rfind("-", 0, entry.start_mark.index)
+    return text[: _line_start(text, dash)] + text[_line_end(text, _end(text, entry)) + 1 :]
+
+
+def with_fields(text: str, name: str, index: int, fields: Mapping[str, Any]) -> str | None:
+    """Return the text with other values in an entry; None as a value takes the field out."""
+    edited: str | None = text
+    for field, value in fields.items():
+        found = _list(edited, name) if edited is not None else None
+        entry = found.value[index] if found else None
+        if edited is None or not isinstance(entry, MappingNode):
+            return None
+        edited = _with_field(edited, entry, field, value)
+    return edited
+
+
+def _with_field(text: str, entry: MappingNode, field: str, value: Any) -> str | None:
+    keys = [key.value for key, _ in entry.value]
+    position = keys.index(field) if field in keys else None
+    if position is not None and value is not None:
+        key, node = entry.value[position]
+        return f"{text[: key.end_mark.index]}: {_written(value)}{text[_end(text, node) :]}"
+    if position is not None:
+        return _without_field(text, entry, position)
+    if value is None:
+        return text
+    last = _end(text, entry.value[-1][1])
+    if _in_braces(entry):
+        return f"{text[:last]}, {_key(field)}: {_written(value)}{text[last:]}"
+    at = _line_end(text, last)
+    margin = " " * entry.start_mark.column
+    return f"{text[:at]}\n{margin}{_key(field)}: {_written(value)}{text[at:]}"
+
+
+def _without_field(text: str, entry: MappingNode, position: int) -> str | None:
+    key, node = entry.value[position]
+    is_last = position == len(entry.value) - 1
+    if position == 0 and is_last:
+        return None
+    if not is_last and (position == 0 or _in_braces(entry)):
+        following = entry.value[position + 1][0]
+        return text[: key.start_mark.index] + text[following.start_mark.index :]
+    end = _end(text, node)
+    if _in_braces(entry):
+        return text[: _end(text, entry.value[position - 1][1])] + text[end:]
+    return text[: _line_start(text, key.start_mark.index)] + text[_line_end(text, end) + 1 :]
+
+
+def _list(text: str, name: str) -> SequenceNode | None:
+    pair = _variable(text, name)
+    if pair is None or not isinstance(pair[1], SequenceNode) or not pair[1].value:
+        return None
+    return None if _in_braces(pair[1]) else pair[1]
+
+
+def _end(text: str, node: Node) -> int:
+    """Return where the last character of a node is followed by something else."""
+    if isinstance(node, ScalarNode) or _in_braces(node) or not node.value:
+        # the mark of a text in block style is behind its line breaks
+        return len(text[: node.end_mark.index].rstrip("\n"))
+    last = node.value[-1]
+    return _end(text, last[1] if isinstance(node, MappingNode) else last)
+
+
+def _in_braces(node: Node) -> bool:
+    return isinstance(node, CollectionNode) and bool(node.flow_style)
+
+
+def _line_start(text: str, index: int) -> int:
+    return text.rfind("\n", 0, index) + 1
+
+
+def _line_end(text: str, index: int) -> int:
+    end = text.find("\n", index)
+    return len(text) if end < 0 else end
+
+
+def _block(name: str, value: Any) -> str:
+    """Return a variable as it is written anew, people each on lines of their own."""
+    people = isinstance(value, list) and all(isinstance(item, dict) and item for item in value)
+    if not people or not value:
+        return f"{_key(name)}: {_written(value)}\n"
+    entries = [
+        "\n    ".join(f"{_key(field)}: {_written(item)}" for field, item in entry.items())
+        for entry in value
+    ]
+    return f"{_key(name)}:\n" + "".join(f"  - {entry}\n" for entry in entries)
+
+
+def _key(key: Any) -> str:
+    # some words are no text: yes, no, on, off, null and true
+    plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key)
+    return str(key) if plain and meaning(key) == key else _written(key)
+
+
+def _written(value: Any) -> str:
+    """Return a value as YAML on one line, text in quotes."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        fields = (f"{_key(key)}: {_written(item)}" for key, item in value.items())
+        return f"{{{', '.join(fields)}}}"
+    if isinstance(value, str):
+        quoted = yaml.dump(value, default_style='"', allow_unicode=True, width=ENDLESS)
+        tag = f"{UNSAFE} " if TEMPLATE.search(value) else ""
+        return tag + str(quoted).rstrip("\n")
+    return str(yaml.safe_dump([value], default_flow_style=True)).strip()[1:-1]

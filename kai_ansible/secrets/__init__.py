@@ -1,0 +1,1 @@
+"""Vault passwords, keyrings and sealed backups."""

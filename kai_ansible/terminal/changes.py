@@ -1,0 +1,147 @@
+"""What a run changes on a host, or would change, read from what its tasks showed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import PurePath
+from typing import Any
+
+import yaml
+
+from kai_ansible.rules.bounded_yaml import NotATree, read_tree
+from kai_ansible.rules.diff import ABSENT
+
+# a file is told with its owner and mode, as kai_switch does
+_FILE = re.compile(rf"(?P<path>.+) \((?P<state>{ABSENT}|\d+:\d+ [0-7]{{4}})\)")
+_ENTRY = re.compile(r"(?P<key>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
+_USER_MODULE = "ansible.builtin.user"
+_DATA = (".json", ".yaml", ".yml")
+_RESULTS = ("runner_on_ok", "runner_item_on_ok")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that changes.
+
+    path: the file, directory, account or service. key: what of it, empty for the whole.
+    before, after: empty where there is nothing. A secret is told by its fingerprint.
+    """
+
+    path: str
+    key: str
+    before: str
+    after: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+def changes_by_host(events: Iterable[Mapping[str, Any]]) -> dict[str, list[Change]]:
+    """Return what the tasks of a run changed on each host, in their order and each once.
+
+    events: job events of ansible-runner, of a run with --diff. A task that shows no difference is
+    told by its name.
+    """
+    found: dict[str, dict[Change, None]] = {}
+    for event in events:
+        data = event.get("event_data", {})
+        result = data.get("res", {})
+        # the items of a loop have their own events
+        if event.get("event") not in _RESULTS or not result.get("changed") or "results" in result:
+            continue
+        changes = found.setdefault(str(data["host"]), {})
+        changes.update(dict.fromkeys(_changes_of(data, result)))
+    return {host: list(changes) for host, changes in found.items()}
+
+
+def _changes_of(data: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[Change]:
+    given = result.get("diff") or []
+    # modules of others may show what has no title
+    shown = [
+        difference
+        for difference in ([given] if isinstance(given, dict) else given)
+        if "after_header" in difference
+    ]
+    for difference in shown:
+        yield from _changes_in(difference)
+    if shown:
+        return
+    if data.get("task_action") == _USER_MODULE:
+        # what it returns does not tell in check mode
+        arguments = result.get("invocation", {}).get("module_args", {})
+        name = result.get("name") or result.get("item") or arguments.get("name", "")
+        yield Change(f"account {name}", "", "", "made")
+    else:
+        yield Change(str(data.get("task", "")).rpartition(" : ")[2], "", "", "changed")
+
+
+def _changes_in(difference: Mapping[str, str]) -> Iterator[Change]:
+    before, after = difference["before"], difference["after"]
+    old, new = (_FILE.fullmatch(difference[name]) for name in ("before_header", "after_header"))
+    if not (old and new):
+        yield Change(difference["after_header"], "", before.strip(), after.strip())
+        return
+    path = new["path"]
+    states = ["" if found["state"] == ABSENT else found["state"] for found in (old, new)]
+    found = [] if states[0] == states[1] else [Change(path, "owner and mode", *states)]
+    found += _inside(path, before, after)
+    # no change is left out, be it of a blank
+    yield from found or [Change(path, "", "other blanks or comments", "written anew")]
+
+
+def _inside(path: str, before: str, after: str) -> Iterator[Change]:
+    """Yield what differs between two texts of a file: by key where it has keys, else by line."""
+    old, new = _entries(path, before), _entries(path, after)
+    if old is not None and new is not None:
+        for key in dict.fromkeys([*old, *new]):
+            if old.get(key) != new.get(key):
+                yield Change(path, key, old.get(key, ""), new.get(key, ""))
+        return
+    lines, others = _lines(before), _lines(after)
+    for kind, start, end, other_start, other_end in difflib.SequenceMatcher(
+        None, lines, others, autojunk=False
+    ).get_opcodes():
+        if kind != "equal":
+            pairs = zip_longest(lines[start:end], others[other_start:other_end], fillvalue="")
+            yield from (Change(path, "", line, other) for line, other in pairs)
+
+
+def _lines(text: str) -> list[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _entries(path: str, text: str) -> dict[str, str] | None:
+    """Return the values of a file by their keys, None for one that is made of lines."""
+    if PurePath(path).suffix in _DATA:
+        try:
+            return dict(_leaves("", read_tree(yaml.safe_load, text, yaml.YAMLError)))
+        except (yaml.YAMLError, NotATree):
+            # what is deployed may be anything; it is compared line by line
+            return None
+    entries = [_ENTRY.fullmatch(line) for line in _lines(text)]
+    return {entry["key"]: entry["value"] for entry in entries if entry} if all(entries) else None
+
+
+def _leaves(key: str, data: Any) -> Iterator[tuple[str, str]]:
+    """Yield every value below some data with the way to it."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            yield from _leaves(f"{key}.{name}" if key else str(name), value)
+    elif isinstance(data, list) and any(isinstance(item, dict) for item in data):
+        for number, item in enumerate(data):
+            yield from _leaves(f"{key}[{_label(item, number)}]", item)
+    elif data is not None:
+        yield key, yaml.safe_dump(data, default_flow_style=True, width=2**16).split("\n")[0]
+
+
+def _label(item: Any, number: int) -> str:
+    """Return what tells an entry of a list from the others."""
+    known = item if isinstance(item, dict) else {}
+    marks = [str(known[name]) for name in ("name", "telegram_id") if name in known]
+    return " ".join(marks) or str(number)

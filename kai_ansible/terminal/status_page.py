@@ -1,0 +1,31 @@
+"""A page for a browser: the same as ``status`` tells, in one file that needs no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kai_ansible.ansible import status_view
+
+if TYPE_CHECKING:
+    from kai_ansible.ansible.status_view import Look
+
+
+def render(look: Look) -> str:
+    """Return the page of a look at hosts; whatever a host said is text and nothing else in it."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("status_page.html.j2").render(
+        look=look,
+        facts=status_view.facts,
+        missing_logins=status_view.missing_logins,
+        state_of=status_view.state_of,
+        trust_of=status_view.trust_of,
+    )

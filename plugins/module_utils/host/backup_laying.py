@@ -1,0 +1,388 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Laying out a backup beside the data of a host, or proving that this can be done."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import grp
+import gzip
+import os
+import pwd
+import stat
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from ..rules.backup_archive import ATTRIBUTE, CONFIG, LINKS, PLACE, read_archive, time_of
+from ..rules.file_state import FileState
+from ..rules.problems import Refused
+from ..rules.sanitize import printable_path
+from . import access_lists, symlink_guard
+from .backup_copying import LISTS, NAMES, Notes, bytes_of, group_name, user_name
+from .files import keep
+from .layout import DIRECTORY, Tree
+from .removal import remove_everything
+from .sparse import PIECE
+
+if TYPE_CHECKING:
+    import tarfile
+    from collections.abc import Collection, Sequence
+    from typing import Optional
+
+    from ..rules.backup_archive import Content, Source, Summary
+    from .data_copy import Place
+
+_STAND_IN = b"stand-in"
+
+
+@functools.lru_cache(NAMES)
+def number_of(kind: str, account: str) -> Optional[int]:
+    """Return the number of a ``user`` or ``group`` of an access list, None when it has none here.
+
+    What belonged to nobody must not become somebody's.
+    """
+    try:
+        if kind == "user":
+            return pwd.getpwnam(account).pw_uid
+        return grp.getgrnam(account).gr_gid
+    except KeyError:
+        pass
+    if not account.isdecimal() or int(account) >= 2**32 - 1:
+        return None
+    number = int(account)
+    return None if (user_name if kind == "user" else group_name)(number) else number
+
+
+class Laying:
+    """Laying out a backup in a place that root alone can enter, by descriptors alone.
+
+    wanted: those of the deployed files that are kept in ``place.config``.
+    proof: whether it only proves that the backup can be laid out. Then everything is made as
+    otherwise, but a file gets holes for its data, and each goes as soon as it was made: so that
+    takes next to no room.
+    notes: what of the backup this host cannot keep.
+    """
+
+    def __init__(self, place: Place, wanted: Collection[str], *, proof: bool = False) -> None:
+        self.place = place
+        self.wanted = wanted
+        self.proof = proof
+        self.base = place.proof if proof else place.path
+        self.notes = Notes()
+        self.files: list[FileState] = []
+        self.here = -1
+        # directories that are being filled, with their names in the backup and on the disk
+        self.levels: list[tuple[str, bytes, tarfile.TarInfo]] = []
+        self.announced = b""
+        self.links = -1
+
+    def run(self, source: Source) -> Summary:
+        """Lay out a backup. Raises BadArchive, and Refused for what cannot be made here."""
+        links = os.path.join(self.base, LINKS)
+        if self.proof:
+            os.mkdir(self.base, 0o700)
+        # which every directory that is made here would have as well
+        with contextlib.suppress(OSError):
+            os.removexattr(self.base, access_lists.DEFAULT)
+        os.mkdir(links, 0o700)
+        self.links = os.open(links, DIRECTORY)
+        if self.proof:
+            os.close(os.open(_STAND_IN, os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=self.links))
+        self.here = os.open(self.base, DIRECTORY)
+        try:
+            summary = read_archive(source, self.member)
+            while self.levels:
+                self.leave()
+        finally:
+            os.close(self.here)
+            os.close(self.links)
+        if self.proof:
+            discard(self.base)
+        else:
+            discard(links)
+            keep(self.place.config, self.files)
+        return summary
+
+    def member(self, member: tarfile.TarInfo, content: Optional[Content]) -> None:
+        """Make what a member tells."""
+        try:
+            self.make(member, content)
+        except gzip.BadGzipFile:
+            raise
+        except OSError as error:
+            raise unlaid(self.path_of(member), error) from error
+
+    def path_of(self, member: tarfile.TarInfo) -> bytes:
+        """Return where a member will be, as far as it is known."""
+        last = self.announced or bytes_of(member.name.rpartition("/")[2])
+        return b"/".join([self.path_here(), *([last] if self.levels else [])])
+
+    def path_here(self) -> bytes:
+        """Return where the directory will be that is being filled."""
+        names = [name for _label, name, _member in self.levels[1:]]
+        return b"/".join([os.fsencode(self.place.data_dir), *names])
+
+    def make(self, member: tarfile.TarInfo, content: Optional[Content]) -> None:
+        """Make what a member tells. Raises OSError."""
+        root, _slash, rest = member.name.partition("/")
+        if root == CONFIG:
+            path = f"/{rest}"
+            if path in self.wanted and content:
+                self.files.append(FileState(path, content.read_all(), member.mode))
+            return
+        if root == LINKS and content:
+            self.file(self.links, bytes_of(rest), member, content)
+            return
+        if self.announced:
+            name, self.announced = self.announced, b""
+            self.directory(member, name)
+            return
+        parent, _slash, last = member.name.rpartition("/")
+        while self.levels and self.levels[-1][0] != parent:
+            self.leave()
+        name = bytes_of(last)
+        if member.isdir():
+            self.directory(member, name)
+        elif PLACE in member.pax_headers:
+            self.announced = name
+        elif content:
+            self.file(self.here, name, member, content)
+        else:
+            self.link(name, member)
+
+    def link(self, name: bytes, member: tarfile.TarInfo) -> None:
+        """Make a link."""
+        if member.islnk():
+            source = _STAND_IN if self.proof else bytes_of(member.linkname.partition("/")[2])
+            try:
+                os.link(source, name, src_dir_fd=self.links, dst_dir_fd=self.here)
+            except OSError as error:
+                if error.errno != errno.EMLINK:
+                    raise
+                # the file has its other names
+                self.note(member, f"this name of a file with many ({error.strerror})")
+                return
+        else:
+            os.symlink(bytes_of(member.linkname), name, dir_fd=self.here)
+            os.chown(name, *owner_of(member), dir_fd=self.here, follow_symlinks=False)
+            times = (time_of(member) or 0,) * 2
+            os.utime(name, ns=times, dir_fd=self.here, follow_symlinks=False)
+        if self.proof:
+            os.unlink(name, dir_fd=self.here)
+
+    def file(self, parent: int, name: bytes, member: tarfile.TarInfo, content: Content) -> None:
+        """Make a file in an open directory."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        descriptor = os.open(name, flags, 0o600, dir_fd=parent)
+        try:
+            os.ftruncate(descriptor, content.extents.size)
+            if not self.proof:
+                for start, end in content.extents:
+                    write_extent(descriptor, content, start, end)
+            self.attributes(descriptor, member)
+            self.settle(descriptor, member)
+        finally:
+            os.close(descriptor)
+        if self.proof:
+            os.unlink(name, dir_fd=parent)
+
+    def directory(self, member: tarfile.TarInfo, name: bytes) -> None:
+        """Make a directory, and go into it."""
+        os.mkdir(name, 0o700, dir_fd=self.here)
+        descriptor = os.open(name, DIRECTORY, dir_fd=self.here)
+        os.close(self.here)
+        self.here = descriptor
+        self.attributes(descriptor, member)
+        # the attributes may be many, and the directories above each other as well
+        headers = member.pax_headers.items()
+        member.pax_headers = {key: text for key, text in headers if not key.startswith(ATTRIBUTE)}
+        self.levels.append((member.name, name, member))
+
+    def leave(self) -> None:
+        """End a directory; what was made in it had changed its time."""
+        _label, name, member = self.levels[-1]
+        try:
+            self.settle(self.here, member)
+            parent = os.open("..", DIRECTORY, dir_fd=self.here)
+            os.close(self.here)
+            self.here = parent
+            if self.proof:
+                os.rmdir(name, dir_fd=parent)
+        except OSError as error:
+            raise unlaid(self.path_here(), error) from error
+        self.levels.pop()
+
+    def attributes(self, descriptor: int, member: tarfile.TarInfo) -> None:
+        """Give an open file or directory its user attributes."""
+        for keyword, value in member.pax_headers.items():
+            name = unquote_to_bytes(keyword[len(ATTRIBUTE) :])
+            if not keyword.startswith(ATTRIBUTE) or not name.startswith(b"user."):
+                continue
+            try:
+                os.setxattr(descriptor, name, bytes_of(value))
+            except OSError as error:
+                self.note(member, f"its attribute {printable_path(name)} ({error.strerror})")
+
+    def settle(self, descriptor: int, member: tarfile.TarInfo) -> None:
+        """Give owner, mode, access lists and time to what was made."""
+        os.chown(descriptor, *owner_of(member))
+        os.chmod(descriptor, member.mode)
+        for name, keyword in LISTS.items():
+            text = member.pax_headers.get(keyword)
+            if text is None or (name == access_lists.DEFAULT and not member.isdir()):
+                continue
+            try:
+                os.setxattr(descriptor, name, access_lists.blob_of(text, number_of))
+            except (OSError, ValueError) as error:
+                # the mode in the backup gives nobody more
+                self.note(member, f"its access list ({getattr(error, 'strerror', error)})")
+        os.utime(descriptor, ns=(time_of(member) or 0,) * 2)
+
+    def note(self, member: tarfile.TarInfo, why: str) -> None:
+        """Note what this host cannot keep."""
+        self.notes.add(self.path_of(member), why)
+
+
+def unlaid(path: bytes, error: OSError) -> Refused:
+    """Return the refusal of what cannot be laid out."""
+    return Refused(f"{printable_path(path)} cannot be laid out: {error.strerror}")
+
+
+def owner_of(member: tarfile.TarInfo) -> tuple[int, int]:
+    """Return UID and GID of a member; names count, and a number where there is none."""
+    return (
+        _uid_of(member.uname) if member.uname else member.uid,
+        _gid_of(member.gname) if member.gname else member.gid,
+    )
+
+
+@functools.lru_cache(NAMES)
+def _uid_of(name: str) -> int:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError as error:
+        raise Refused(f"the host has no account {name!r}") from error
+
+
+@functools.lru_cache(NAMES)
+def _gid_of(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise Refused(f"the host has no group {name!r}") from error
+
+
+def discard(directory: str) -> None:
+    """Remove a directory in a place of root's own."""
+    parent = os.open(os.path.dirname(directory), DIRECTORY)
+    try:
+        remove_everything(parent, directory, os.fstat(parent).st_dev)
+    finally:
+        os.close(parent)
+
+
+def clear_way(place: Place, path: str, file: bool) -> str | None:
+    """Move aside what a backup has where only directories, or a file in them, may be.
+
+    It was there when the backup was made, as those who own the data can put anything there. Left
+    in its place it would keep the backup from ever being restored.
+    path: in the waiting data directory. Returns in words what was moved, None when nothing was.
+    """
+    parts = path[len(place.data) + 1 :].split("/")
+    here = os.open(place.data, DIRECTORY)
+    try:
+        for index, part in enumerate(parts):
+            try:
+                status = os.stat(part, dir_fd=here, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+            is_file = file and index == len(parts) - 1
+            if stat.S_ISDIR(status.st_mode) and not is_file:
+                following = os.open(part, DIRECTORY, dir_fd=here)
+                os.close(here)
+                here = following
+            elif not (is_file and stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
+                aside = f"{part}.planted"
+                while os.path.lexists(f"/proc/self/fd/{here}/{aside}"):
+                    aside += ".planted"
+                os.rename(part, aside, src_dir_fd=here, dst_dir_fd=here)
+                where = os.path.join(place.data_dir, *parts[: index + 1])
+                return f"{where}: {symlink_guard.kind_of(status)}, moved to {aside}"
+    finally:
+        os.close(here)
+    return None
+
+
+def lay_out_rest(
+    place: Place,
+    directories: Sequence[dict[str, Any]],
+    seeds: Sequence[dict[str, Any]],
+    release: str | None,
+) -> list[str]:
+    """Give the waiting data directory what an installation has and the backup has not.
+
+    directories, seeds, release: as kai_user_tree has them, under the paths that they will have.
+    Returns what was moved aside for it, one line each.
+    """
+
+    def inside(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        below = f"{place.data_dir}/"
+        return [
+            {**entry, "path": place.data + entry["path"][len(place.data_dir) :]}
+            for entry in entries
+            if f"{entry['path']}/".startswith(below)
+        ]
+
+    wanted = (inside(directories), inside(seeds))
+    moved = [
+        clear_way(place, entry["path"], bool(file))
+        for file, entries in enumerate(wanted)
+        for entry in entries
+        if entry["path"] != place.data
+    ]
+    failed = Tree(release, dry=False).bring_about(*wanted)
+    if failed:
+        raise Refused("\n".join(str(error) for _path, error in failed))
+    return [line for line in moved if line]
+
+
+def missing_accounts(
+    owners: Collection[str],
+    groups: Collection[str],
+    numbers: Collection[int],
+    made: Collection[str],
+) -> list[str]:
+    """Return what a host lacks of the accounts of a backup, in words.
+
+    owners, groups, numbers: as a Summary has them. made: accounts that will be made, each with a
+    group of its name.
+    """
+    found = []
+    for owner in sorted({*owners} - {*made}):
+        try:
+            pwd.getpwnam(owner)
+        except KeyError:
+            found.append(f"account {owner}")
+    for group in sorted({*groups} - {*made}):
+        try:
+            grp.getgrnam(group)
+        except KeyError:
+            found.append(f"group {group}")
+    # what belonged to nobody must not become somebody's
+    found += [f"free number {n}" for n in numbers if user_name(n) or group_name(n)]
+    return found
+
+
+def write_extent(descriptor: int, content: Content, start: int, end: int) -> None:
+    """Write what comes next of a content into an open file, from one place to another."""
+    while start < end:
+        piece = content.read(min(PIECE, end - start))
+        if not piece:
+            raise EOFError("it ends too early")
+        while piece:
+            written = os.pwrite(descriptor, piece, start)
+            piece = piece[written:]
+            start += written

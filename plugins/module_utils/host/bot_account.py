@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What works when it is done as the bot: its commands and its agents."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from ..rules.accounts import refuse_alias_of_root
+from ..rules.agent_commands import command_of_agent, commands_of_rules
+from .agent_start import fault_of_agent
+from .bounded_program import run_bounded
+from .left_processes import end_processes
+from .run_as import ask_as
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+COMMAND_SECONDS = 60
+HIDDEN = "hidden"
+
+
+class BotAccount:
+    """Who the bot is, and the environment with which it runs."""
+
+    def __init__(self, parameters: Mapping[str, Any], env: Mapping[str, str]) -> None:
+        """Learn who it is.
+
+        parameters: service_user, environment and secret_keys, as kai_proof gets them. env: what its
+        environment file gives it. Raises KeyError when there is no such account, PermissionError
+        for one that is root under another name.
+        """
+        self.account = pwd.getpwnam(parameters["service_user"])
+        refuse_alias_of_root(self.account)
+        self.env = env
+        self.secret_keys = frozenset(parameters["secret_keys"])
+        self.environment: dict[str, str] = {
+            "HOME": self.account.pw_dir,
+            "USER": self.account.pw_name,
+            "LOGNAME": self.account.pw_name,
+            **parameters["environment"],
+        }
+
+    def fault_of_command(self, command: Mapping[str, Any]) -> str:
+        """Return what a command said when it failed, empty when it succeeded."""
+        try:
+            code, said = run_bounded(
+                command["argv"],
+                self.environment,
+                COMMAND_SECONDS,
+                errors=True,
+                account=self.account,
+            )
+        except OSError as error:
+            return str(error)
+        if code == 0:
+            return ""
+        if code is None:
+            return f"no end within {COMMAND_SECONDS} s"
+        return said.strip() or f"exit code {code}"
+
+    def fault_of_agent(self, agent: Mapping[str, Any]) -> str:
+        """Return why an agent cannot be started and ended, empty when it can."""
+        try:
+            # sudo would make it root
+            refuse_alias_of_root(pwd.getpwnam(agent["account"]))
+        except KeyError:
+            # sudo tells that there is none
+            pass
+        except OSError as error:
+            return f"{agent['account']} is {error.strerror}"
+        return fault_of_agent(agent, self.account, self.environment_of(agent))
+
+    def is_own_fault(self, agent: Mapping[str, Any], search_path: Sequence[str]) -> bool:
+        """Return whether nothing but its own account keeps an agent from starting or ending.
+
+        That is so when sudo lets the bot do both, and the program is the account's own or starts
+        elsewhere: an account can break its settings, close its home, or stop its own processes at
+        any moment. search_path: where sudo finds programs.
+        """
+        if not agent["kill"]:
+            return False
+        rules = commands_of_rules(agent).values()
+        if any(self.fault_of_command({"argv": command}) for command in rules):
+            return False
+        path = agent["program"]
+        [owner] = ask_as(None, [lambda: os.stat(path).st_uid])
+        if owner == pwd.getpwnam(agent["account"]).pw_uid:
+            return True
+        home = tempfile.mkdtemp(prefix="kai-proof-")
+        try:
+            os.chown(home, self.account.pw_uid, self.account.pw_gid)
+            places = {"HOME": home, "TMPDIR": home, "PATH": ":".join(search_path)}
+            elsewhere = {
+                **agent,
+                "argv": command_of_agent(agent),
+                "directory": home,
+                "kill": [],
+            }
+            environment = {**self.environment_of(agent), **places}
+            return not fault_of_agent(elsewhere, self.account, environment)
+        finally:
+            end_processes(home)
+            shutil.rmtree(home, ignore_errors=True)
+
+    def environment_of(self, agent: Mapping[str, Any]) -> dict[str, str]:
+        """Return the whole environment of an agent, without a secret."""
+        # sudo logs what passes it, so of a secret only the name is handed over
+        env = {key: HIDDEN if key in self.secret_keys else text for key, text in self.env.items()}
+        copies = {name: env[key] for name, key in agent["copies"].items() if env.get(key)}
+        # what the service has by itself wins over its file
+        return {**env, **self.environment, **agent["sets"], **copies}

@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that others may have written: they get so much time and so much room, and no more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..rules.accounts import refuse_alias_of_root
+from .processes import stopped_in
+
+if TYPE_CHECKING:
+    import pwd
+    from collections.abc import Mapping, Sequence
+
+MOST_BYTES = 65536
+_POLL_SECONDS = 0.1
+_START_SECONDS = 10
+_END_SECONDS = 5
+# how often to look whether somebody has stopped what should say something
+LOOK_SECONDS = 2.0
+
+
+def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
+    """Return the arguments with which subprocess runs a command as an account.
+
+    Only root can become another account; anybody else stays who they are.
+    Raises PermissionError for an account that is root under another name.
+    """
+    if os.geteuid() != 0:
+        return {}
+    refuse_alias_of_root(account)
+    return {
+        "user": account.pw_uid,
+        "group": account.pw_gid,
+        "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
+    }
+
+
+def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, without a terminal into which it could type.
+
+    options: those of subprocess.Popen. Raises OSError when it cannot be started. Popen itself waits
+    until the program is loaded, and whoever it runs as may stop it before, or have it on a file
+    system that does not answer.
+    """
+    found: list[Any] = []
+    late = threading.Event()
+
+    def start() -> None:
+        try:
+            # nothing of an AnsibleModule ends a program that takes too long, or all that it started
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
+                command, start_new_session=True, **options
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            found.append(error)
+            return
+        found.append(process)
+        if late.is_set():
+            kill_session(process)
+
+    thread = threading.Thread(target=start, daemon=True)
+    thread.start()
+    thread.join(_START_SECONDS)
+    if not found:
+        late.set()
+        raise TimeoutError(f"{command[0]} does not start within {_START_SECONDS} s")
+    if isinstance(found[0], Exception):
+        raise found[0]
+    process: subprocess.Popen[bytes] = found[0]
+    return process
+
+
+def kill_session(process: subprocess.Popen[Any]) -> None:
+    """Kill a program that was started in a session of its own, with whatever is in its group.
+
+    One that waits for a file system may not even end by that, so it is left after a while.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_END_SECONDS)
+
+
+class Started:
+    """A program in / without a terminal, which has so many seconds from its start.
+
+    errors: keep what it says on standard error instead. account: who runs it, if not this one.
+    Raises OSError when it cannot be started.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        seconds: float,
+        *,
+        errors: bool = False,
+        account: pwd.struct_passwd | None = None,
+    ) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.reading, writing = os.pipe()
+        try:
+            self.process = start_program(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if errors else writing,
+                stderr=writing if errors else subprocess.DEVNULL,
+                cwd="/",
+                env=dict(environment),
+                **(becoming(account) if account else {}),
+            )
+        except (OSError, subprocess.SubprocessError):
+            os.close(self.reading)
+            raise
+        finally:
+            os.close(writing)
+
+    def end(self) -> tuple[int | None, str]:
+        """Wait for its end; return its exit code and the beginning of its output, once.
+
+        The exit code is None when it had not ended in time. Whatever it has started in its group of
+        processes ends with it.
+        """
+        try:
+            said = _beginning(self.reading, self.process, self.deadline)
+            code = self.process.poll()
+        finally:
+            os.close(self.reading)
+            kill_session(self.process)
+        return code, said.decode("utf-8", "replace")
+
+
+def run_bounded(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    seconds: float,
+    *,
+    errors: bool = False,
+    account: pwd.struct_passwd | None = None,
+) -> tuple[int | None, str]:
+    """Run a program until it ends, as ``Started`` tells; return what its ``end`` does."""
+    return Started(command, environment, seconds, errors=errors, account=account).end()
+
+
+def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """Return the first bytes of a pipe once the process has ended or is stopped, or the time is up.
+
+    What comes after them is read as well, as the process would wait for that.
+    """
+    said = b""
+    look = time.monotonic() + LOOK_SECONDS
+    while True:
+        # asked first: what it said before it ended can be read afterwards
+        ended = process.poll() is not None
+        ready = select.select([reading], [], [], 0 if ended else _POLL_SECONDS)[0]
+        piece = os.read(reading, MOST_BYTES) if ready else b""
+        said = (said + piece)[:MOST_BYTES]
+        # somebody else may hold the other end, and talk for ever
+        if time.monotonic() > deadline or (ended and (not piece or len(said) == MOST_BYTES)):
+            return said
+        if time.monotonic() > look:
+            if stopped_in(process.pid):
+                return said
+            look = time.monotonic() + LOOK_SECONDS
+        if ready and not piece and not ended:
+            _wait(process, deadline)
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
+    # it has closed its output and goes on
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(max(deadline - time.monotonic(), 0))

@@ -1,0 +1,280 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A snapshot of the bot's database, and its way back.
+
+The directory of the database belongs to the service user, who can put links there and change them
+at any moment. So it is read as the service user, whose own rights are all that a link could abuse;
+SQLite as root would also follow the links of the files that it keeps beside a database, and a
+damaged database would be parsed by root. It is exchanged by root, for the service user could stop
+its own processes in the middle, by names in a directory that is open, which follows no link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import sqlite3
+import stat
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ..rules.accounts import refuse_alias_of_root
+from ..rules.problems import Refused
+from .child_process import ChildProcess
+from .files import remove_file
+from .layout import Tree
+from .sparse import PIECE, extents_of
+from .symlink_guard import Refused as Planted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# SQLite keeps what is not in the main file yet in files beside it
+_COMPANIONS = ("-wal", "-shm", "-journal")
+# what SQLite says of SQLITE_FULL
+_NO_ROOM = "database or disk is full"
+# what SQLite says of SQLITE_BUSY
+_LOCKED = "database is locked"
+_STOPPED = "the process that reads it was stopped or killed"
+_LIMIT_SECONDS = 600
+_BUSY_SECONDS = 30
+
+
+class NotKept(Refused):
+    """A database of which there is no copy; ``fault`` tells why."""
+
+    def __init__(self, message: str, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class Held(NotKept):
+    """A database that a process of the service user keeps from being read."""
+
+
+def has_content(path: str) -> bool:
+    """Return whether there is a database to lose; an empty file is none yet.
+
+    Raises Refused when the path is anything but a file.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused(f"{path} is not a regular file; look at it on the host: ls -l {path}")
+    return status.st_size > 0
+
+
+def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
+    """Write a consistent and checked copy of a database that may be in use, 0600 for root.
+
+    copy: a new file in a directory of root's own.
+    account: the service user, as whom the database is read and the copy is checked.
+    scratch_parent: a directory of root's own that the account can pass through.
+    Raises NotKept when the database is damaged or cannot be read, and without room for the copy;
+    Held when a process of the account is in the way.
+    """
+    entry = pwd.getpwnam(account)
+    # always the same name, so that the next run removes what a killed one left
+    scratch = os.path.join(scratch_parent, ".snapshot")
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.mkdir(scratch, 0o700)
+    try:
+        os.chown(scratch, entry.pw_uid, entry.pw_gid)
+        made = os.path.join(scratch, "kai.db")
+        limit = _free(scratch_parent)
+        fault = _as_account(entry, lambda: _copy_and_check(path, made, limit))
+        if fault == _NO_ROOM:
+            raise _no_room(path, scratch_parent)
+        if fault:
+            raise (Held if fault in (_LOCKED, _STOPPED) else NotKept)(
+                f"{path} cannot be kept ({fault}), so nothing is switched. Repair it, or move it "
+                f"away and let the bot begin a new one, and run this again",
+                fault,
+            )
+        # the account may have put something else there in the meantime
+        source = os.open(made, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(source)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+                raise NotKept(f"{made} is not the copy that was made", "its copy was exchanged")
+            _copy(source, status.st_size, copy, path)
+        finally:
+            os.close(source)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _copy(source: int, size: int, copy: str, path: str) -> None:
+    """Copy the first bytes of an open file of others, who may make it longer meanwhile.
+
+    Holes stay holes. Raises NotKept without room.
+    """
+    parent = os.path.dirname(copy)
+    extents = extents_of(source, size)
+    if extents.stored > _free(parent):
+        raise _no_room(path, parent)
+    unfinished = f"{copy}.new"
+    remove_file(unfinished)
+    target = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(target, "wb") as writing:
+        for start, end in extents:
+            writing.seek(start)
+            while start < end:
+                piece = os.pread(source, min(PIECE, end - start), start)
+                if not piece:
+                    raise NotKept(f"{path}: its copy became shorter", "its copy was changed")
+                writing.write(piece)
+                start += len(piece)
+        writing.truncate(size)
+        writing.flush()
+        os.fsync(target)
+    os.rename(unfinished, copy)
+
+
+def _free(directory: str) -> int:
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
+
+
+def _no_room(path: str, directory: str) -> NotKept:
+    return NotKept(
+        f"there is no room for a copy of {path}, so nothing is switched. Make some, "
+        f"df -h {directory} shows how much there is, and run this again",
+        f"no room for a copy of it in {directory}",
+    )
+
+
+def exchange(path: str, copy: str, account: str, suffix: str) -> None:
+    """Put a copy in the place of a database, which is kept beside it. The bot must not run.
+
+    The former one becomes kai.db<suffix>, and what SQLite kept beside it kai.db<suffix>-wal and so
+    on, where SQLite finds it. account: who owns the copy then.
+    Raises Refused when that cannot be done.
+    """
+    entry = pwd.getpwnam(account)
+    with open(copy, "rb") as reading, _directory_of(path, "replaced") as (parent, name):
+        former = _status_of(parent, name)
+        mode = stat.S_IMODE(former.st_mode) if former else 0o600
+        # the main file last: once it is away, nothing beside its place belongs to it any more
+        for companion in (*_COMPANIONS, ""):
+            _rename(parent, name + companion, name + suffix + companion)
+        _remove(parent, f"{name}.new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        target = os.open(f"{name}.new", flags, 0o600, dir_fd=parent)
+        with os.fdopen(target, "wb") as writing:
+            shutil.copyfileobj(reading, writing)
+            writing.flush()
+            os.fchown(target, entry.pw_uid, entry.pw_gid)
+            os.fchmod(target, mode)
+            os.fsync(target)
+        os.rename(f"{name}.new", name, src_dir_fd=parent, dst_dir_fd=parent)
+        os.fsync(parent)
+
+
+def exchange_back(path: str, suffix: str) -> None:
+    """Undo ``exchange``, or an interrupted one, or finish an interrupted call of this.
+
+    Raises Refused when that cannot be done.
+    """
+    with _directory_of(path, "brought back") as (parent, name):
+        if _status_of(parent, name + suffix):
+            for companion in (*_COMPANIONS, ".new"):
+                _remove(parent, name + companion)
+        # the main file first, for the same reason
+        for companion in ("", *_COMPANIONS):
+            _rename(parent, name + suffix + companion, name + companion)
+        os.fsync(parent)
+
+
+@contextlib.contextmanager
+def _directory_of(path: str, done: str) -> Iterator[tuple[int, str]]:
+    """Yield a descriptor of the directory of a database, and the database's name in it."""
+    try:
+        opened = Tree(None, dry=True).open_parent(path)
+        if opened is None:
+            raise Refused(f"{path} cannot be {done}: its directory is gone")
+        try:
+            yield opened[:2]
+        finally:
+            os.close(opened[0])
+    except (OSError, Planted) as error:
+        raise Refused(f"{path} cannot be {done}: {error}") from error
+
+
+def _copy_and_check(path: str, copy: str, limit: int) -> None:
+    # SQLite would wait for ever for somebody at the other end of a pipe
+    for companion in _COMPANIONS:
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(path + companion).st_mode):
+                raise OSError(f"{path}{companion} is not a regular file")
+    # read only: nothing is checkpointed or rolled back in a database that a bot may be using
+    source = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+    [pages], [page_bytes] = (
+        source.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
+    )
+    # it may have holes, which the copy has not
+    if pages * page_bytes > limit:
+        raise sqlite3.OperationalError(_NO_ROOM)
+    target = sqlite3.connect(copy)
+    # all pages in one step, so that a bot that writes cannot make it begin anew for ever
+    source.backup(target, pages=-1)
+    source.close()
+    [verdict] = target.execute("PRAGMA integrity_check(1)").fetchone()
+    target.close()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+
+
+def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
+    """Do something in a child process that has become the account; return what went wrong.
+
+    Raises PermissionError for an account that is root under another name.
+    """
+    refuse_alias_of_root(account)
+
+    def become_and_work(writing: int) -> None:
+        fault = "an error that is not known"
+        try:
+            os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+            os.umask(0o077)
+            work()
+            fault = ""
+        except (OSError, sqlite3.Error) as error:
+            fault = str(error) or type(error).__name__
+        finally:
+            os.write(writing, b"+" + fault.encode("utf-8", "replace"))
+
+    child = ChildProcess(become_and_work)
+    try:
+        said = child.read(_LIMIT_SECONDS)
+    finally:
+        child.end()
+    if said:
+        return said[1:].decode("utf-8", "replace")
+    if said is None and not child.stopped:
+        return f"no end within {_LIMIT_SECONDS} s"
+    return _STOPPED
+
+
+def _status_of(parent: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _rename(parent: int, name: str, other: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(name, other, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def _remove(parent: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=parent)

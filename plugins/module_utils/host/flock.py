@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks that the kernel gives back when their holder ends, however it ends.
+
+A module may outlive the Ansible that started it, when that is killed or its connection is lost.
+The record of run_lock.py then counts for nothing, but what the module holds here does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..rules.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORK = "/run/kai-ansible.work"
+WORK_SECONDS = 300
+POLL_SECONDS = 0.2
+
+
+class Busy(Exception):
+    """A lock whose holder does not end, as a Problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@contextmanager
+def held(path: str, flags: int, seconds: float) -> Iterator[int]:
+    """Hold the lock of a file or directory, which is waited for; yields its descriptor.
+
+    flags: how it is opened, as for ``os.open``. seconds: how long to wait.
+    Raises Busy when it stays held, OSError when it cannot be opened.
+    """
+    lock = os.open(path, flags, 0o600)
+    try:
+        deadline = time.monotonic() + seconds
+        while not _taken(lock):
+            if time.monotonic() > deadline:
+                raise Busy(
+                    Problem(
+                        path,
+                        f"a process of an earlier run, still at work after {seconds} s",
+                        "none that changes the host",
+                        "find it on the host with lslocks, end it, and run this again",
+                    )
+                )
+            time.sleep(POLL_SECONDS)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def only_worker(dry: bool = False) -> Iterator[None]:
+    """Be the only module that changes the host, once what an earlier run left at work has ended.
+
+    dry: whether nothing will be changed, for which nobody has to wait.
+    Raises Busy and OSError.
+    """
+    if dry:
+        yield
+        return
+    with held(WORK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, WORK_SECONDS):
+        yield

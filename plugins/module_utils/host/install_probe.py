@@ -1,0 +1,362 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is installed on this host and how it runs, looked at without a change.
+
+What cannot be seen without privilege is None, and a file or directory of which nothing is known is
+named as unseen: neither counts as absent.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..rules.documents import Unfit, legible, read_text
+from ..rules.env_file import read_env
+from ..rules.installs import FLAT, UNKNOWN_STATE, release_states
+from ..rules.keyed_digest import seal, sealed
+from ..rules.problems import Problem, Refused
+from .beside_data import going
+from .files import Damaged, look
+from .layout import Tree, problem_of
+from .layout_journal import LayoutJournal
+from .processes import is_stopped, strangers
+from .records import Installs
+from .service import deployed_port, health, is_active, is_enabled, unit_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .records import Journal
+
+MB = 1 << 20
+UNSEEN = "unseen"
+
+
+def damages(installs: Installs) -> list[dict[str, Any]]:
+    """Return what is damaged of all that a run may have to read back: number, needed, problem.
+
+    number: of the install whose record it is, None for what is of none. needed: whether an install
+    needs it; an older record only a rollback to it does. Raises PermissionError.
+    """
+    found: list[dict[str, Any]] = []
+
+    def note(
+        read: Callable[..., object], *what: int, number: int | None = None, needed: bool = True
+    ) -> None:
+        try:
+            read(*what)
+        except Damaged as error:
+            problem = error.problem.as_dict()
+            entry = {"number": number, "needed": needed, "problem": problem}
+            if entry not in found:
+                found.append(entry)
+
+    def read_journal() -> None:
+        if installs.journal():
+            installs.former()
+
+    note(installs.numbers)
+    if found:
+        # nothing else can be read either
+        return found
+    layout = LayoutJournal(installs.directory)
+    for read in (read_journal, installs.original, layout.all_entries, layout.entries):
+        note(read)
+    numbers = installs.numbers()
+    for number in numbers:
+        note(installs.record, number, number=number, needed=number == numbers[-1])
+    note(installs.built)
+    return found
+
+
+def known_installs(
+    installs: Installs, damaged: Sequence[Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Return the live release, the unfinished install, every release and every proven install.
+
+    damaged: what ``damages`` returns, where that is known already.
+    Raises OSError for what cannot be read, Refused when no release can be told to be live.
+    """
+    damaged = damages(installs) if damaged is None else damaged
+    live, journal = installs.live(), _journal(installs)
+    try:
+        records, built = installs.records(), installs.built()
+    except Damaged:
+        records, built = [], {}
+    return {
+        "live": live,
+        "damaged": list(damaged),
+        "unfinished": journal and {"release": journal.release, "opened": journal.opened},
+        "releases": release_states(
+            built,
+            records,
+            live,
+            journal.release if journal else None,
+            is_known=not any(entry["number"] for entry in damaged),
+        ),
+        "installs": [
+            {
+                "by": record.get("by"),
+                **{
+                    name: record[name]
+                    for name in ("number", "release", "time", "snapshot", "rolled_back_to")
+                },
+            }
+            for record in records
+        ],
+    }
+
+
+def _journal(installs: Installs) -> Journal | None:
+    try:
+        return installs.journal()
+    except Damaged:
+        return None
+
+
+def look_at_installed(
+    request: Mapping[str, Any],
+    env_file: str,
+    installs: Installs,
+    port: int,
+    damaged: Sequence[Mapping[str, Any]],
+    distrusted: str = "",
+) -> dict[str, Any]:
+    """Return what is installed and how it runs.
+
+    request: the option ``installed`` of kai_probe. port: on which the bot is meant to answer, for
+    who cannot read the environment file. damaged: what ``damages`` returned. distrusted: why
+    nothing of the installs is read.
+    """
+    known = installs_seen(installs, damaged, distrusted)
+    key = secrets.token_hex(16)
+    files = {entry["path"]: file_seen(entry, key) for entry in request["files"]}
+    env = deployed_values(env_file)
+    return {
+        **known,
+        "interrupted": None if distrusted else interrupted(installs),
+        "going": going(os.path.realpath(request["data_dir"])) if request["data_dir"] else [],
+        **service_seen(request, installs, deployed_port(env, request["port_key"], port)),
+        "key": key,
+        "files": files,
+        "layout": layout_seen(
+            request["directories"],
+            request["seeds"],
+            installs.release_path(known["live"]) if known["live"] else None,
+        ),
+        "room": [room_at(path) for path in request["room"]],
+    }
+
+
+def interrupted(installs: Installs) -> bool | None:
+    """Return whether an install has left something that was not proven, None where it is unseen."""
+    try:
+        layout = LayoutJournal(installs.directory).entries()
+    except PermissionError:
+        return None
+    except Damaged:
+        return True
+    return bool(layout) or os.path.lexists(installs.pending)
+
+
+def installs_seen(
+    installs: Installs, damaged: Sequence[Mapping[str, Any]], distrusted: str = ""
+) -> dict[str, Any]:
+    """Return ``known_installs`` and a fault, a Problem; what cannot be seen is None."""
+    unseen = {
+        **dict.fromkeys(("live", "unfinished", "releases", "installs")),
+        "damaged": list(damaged),
+    }
+    if distrusted:
+        fault = Problem(
+            installs.install_dir,
+            distrusted,
+            "a directory that only root can change",
+            f"take that right away: chown root {installs.install_dir}; "
+            f"chmod go-w {installs.install_dir}",
+        )
+        return {**unseen, "fault": fault.as_dict()}
+    try:
+        return {**known_installs(installs, damaged), "fault": None}
+    except PermissionError:
+        # everybody may see the link, and only root the records
+        return {**unseen, "live": live_seen(installs), "fault": None}
+    except Damaged as error:
+        return {**unseen, "fault": error.problem.as_dict()}
+    except OSError as error:
+        where = str(error.filename or installs.install_dir)
+        fix = f"look at it on the host: ls -la {where}"
+        fault = Problem(
+            where, f"what cannot be read ({error.strerror})", "what an install made", fix
+        )
+        return {**unseen, "fault": fault.as_dict()}
+
+
+def live_seen(installs: Installs) -> str | None:
+    """Return the live release, None where that cannot be seen either."""
+    try:
+        return installs.live()
+    except (OSError, Refused):
+        return None
+
+
+def deployed_values(env_file: str) -> dict[str, str]:
+    """Return what the environment file gives the bot, nothing where it cannot be read."""
+    try:
+        content = look(env_file).content or b""
+    except (OSError, Refused):
+        return {}
+    return read_env(legible(content))
+
+
+def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> dict[str, Any]:
+    """Return the service, what it answers, whether it hangs, and who else listens on its port."""
+    try:
+        state = unit_state(request["unit"]) if os.path.isdir("/run/systemd/system") else {}
+    except OSError:
+        # nothing is known of it, and kai_probe tells why
+        state = {}
+    pid = int(state.get("MainPID") or 0)
+    entered = int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    try:
+        answer = health(request["host"], port, request["health_path"])
+    except OSError:
+        answer = None
+    return {
+        "hangs": is_active(state) and answer != 200 and is_past_waiting(pid, entered, request),
+        "service": {
+            "unit": request["unit"],
+            "active": is_active(state),
+            "enabled": is_enabled(state),
+            "state": state.get("ActiveState", UNKNOWN_STATE),
+            "since": utc_of(entered) if pid and entered else None,
+            "pid": pid or None,
+            "restarts": int(state.get("NRestarts") or 0),
+            "release": release_of(pid, entered, installs) if pid else None,
+        },
+        "health": answer,
+        "strangers": strangers_seen(port, pid, state.get("ControlGroup", "")),
+    }
+
+
+def strangers_seen(port: int, pid: int, control_group: str) -> list[str] | None:
+    """Return who else listens on a port, None where that cannot be seen."""
+    # only root sees whose a socket is
+    if os.geteuid() != 0:
+        return None
+    try:
+        return [str(other) for other in strangers(port, pid, control_group)]
+    except OSError:
+        return None
+
+
+def is_past_waiting(pid: int, entered: float, request: Mapping[str, Any]) -> bool:
+    """Return whether a process that does not answer will not do so by itself.
+
+    entered: when it began, on the monotonic clock.
+    """
+    return bool(pid) and (is_stopped(pid) or time.monotonic() - entered > request["patience"])
+
+
+def utc_of(monotonic: float) -> str:
+    """Return a time of the monotonic clock in UTC, to the second."""
+    passed = time.monotonic() - monotonic
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - passed))
+
+
+def release_of(pid: int, started: float, installs: Installs) -> str | None:
+    """Return the release that a process of the bot was started from, None when it cannot be seen.
+
+    The unit starts it in ``current``, and the kernel keeps the directory that this was then. Who
+    may not see that can still tell by the program, and by a link that is older than the process.
+    started: on the monotonic clock.
+    """
+    try:
+        place = os.readlink(f"/proc/{pid}/cwd")
+        return FLAT if place == installs.install_dir else os.path.basename(place)
+    except OSError:
+        pass
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as handle:
+            program = os.fsdecode(handle.read().split(b"\0")[0])
+        if program.startswith(f"{installs.install_dir}/venv/"):
+            return FLAT
+        is_older = os.lstat(installs.current).st_mtime <= time.time() - time.monotonic() + started
+        return installs.live() if is_older else None
+    except (OSError, Refused):
+        return None
+
+
+def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return what is at a path: kind, owner, mode and sealed content.
+
+    Of a shown file its text as well, of an environment file each key with its sealed value. fault:
+    why a file is no text, with its place, None when it is.
+    """
+    path = entry["path"]
+    try:
+        state = look(path)
+    except Damaged as error:
+        return {"kind": error.problem.found, "fix": error.problem.fix}
+    except OSError:
+        return {"kind": UNSEEN}
+    if state.content is None:
+        return {"kind": "absent"}
+    fault = None
+    try:
+        read_text(state.content)
+    except Unfit as error:
+        fault = Problem(path + error.place, error.found, error.expected, "").as_dict()
+    text = legible(state.content)
+    values = read_env(text) if entry["content"] == "env" else {}
+    hidden = sealed(state, key)
+    return {
+        "kind": "file",
+        "mode": hidden.mode,
+        "uid": hidden.uid,
+        "gid": hidden.gid,
+        "seal": (hidden.content or b"").decode(),
+        "values": {name: seal(value.encode(), key).decode() for name, value in values.items()},
+        "text": text if entry["content"] == "shown" else None,
+        "fault": fault,
+    }
+
+
+def layout_seen(
+    directories: Sequence[dict[str, Any]], seeds: Sequence[dict[str, Any]], release: str | None
+) -> dict[str, Any]:
+    """Return what an install would change about directories and first files."""
+    tree = Tree(release, dry=True)
+    failed = tree.bring_about(list(directories), list(seeds))
+    return {
+        "changes": [
+            {"path": path, "before": before, "after": after}
+            for path, (before, after) in tree.found.items()
+        ],
+        "unseen": [path for path, error in failed if isinstance(error, PermissionError)],
+        "refused": [
+            problem_of(path, error).as_dict()
+            for path, error in failed
+            if not isinstance(error, PermissionError)
+        ],
+    }
+
+
+def room_at(path: str) -> dict[str, Any]:
+    """Return how much room the file system of a path has, in MB and in files."""
+    nearest = path
+    while not os.path.lexists(nearest):
+        nearest = os.path.dirname(nearest)
+    system = os.statvfs(nearest)
+    return {
+        "path": path,
+        "size_mb": system.f_blocks * system.f_frsize // MB,
+        "free_mb": system.f_bavail * system.f_frsize // MB,
+        # a file system that counts none has no limit
+        "files": system.f_files,
+        "free_files": system.f_favail,
+    }

@@ -1,0 +1,390 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directories of an installation and the first files in them, never through another's link."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import grp
+import hashlib
+import os
+import pwd
+import shlex
+import stat
+from typing import TYPE_CHECKING, Any
+
+from ..rules.problems import Problem, problem_of_error
+from .access_lists import NONE, lists_of, readable_by, set_lists
+from .programs import run_program
+from .symlink_guard import HANDLE, Refused, handle_of, open_own_file, planted
+from .trusted_paths import only_root_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .layout_journal import LayoutJournal
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+MOST_LINKS = 40
+MADE = ("", "made")
+# each level takes a descriptor, of which a process has 1024
+_DEEPEST = 300
+
+
+def identity(owner: str, group_of: str | None) -> tuple[int, int]:
+    """Return UID and GID for an owner and the account whose primary group is used."""
+    try:
+        return pwd.getpwnam(owner).pw_uid, pwd.getpwnam(group_of or owner).pw_gid
+    except KeyError as error:
+        raise Refused(
+            Problem(
+                "the host",
+                f"no account {error.args[0]!r}",
+                "every account that owns a directory",
+                "create it on the host with useradd, and run this again",
+            )
+        ) from error
+
+
+@functools.lru_cache(maxsize=None)
+def members(gid: int) -> frozenset[str]:
+    """Return the accounts that a group gives its permissions to. Raises KeyError."""
+    primary = [account.pw_name for account in pwd.getpwall() if account.pw_gid == gid]
+    return frozenset([*primary, *grp.getgrgid(gid).gr_mem])
+
+
+def is_own_group(gid: int, account: str, owner: str) -> bool:
+    """Return whether a group lets in nobody but an account, and the owner of a directory.
+
+    A directory service may not list its accounts, so only a group of the account's name can be.
+    """
+    try:
+        return grp.getgrgid(gid).gr_name == account and members(gid) <= {account, owner}
+    except KeyError:
+        return False
+
+
+def change_owners(
+    descriptor: int,
+    path: str,
+    former: tuple[int, int],
+    owner: tuple[int, int],
+    others: Collection[str],
+) -> None:
+    """Give what lies below an open directory, and was a former owner's, to the one it has now.
+
+    former, owner: UID and GID, each of which counts for itself. others: paths below it that are
+    nobody's business here. No link is followed, nor a way into another file system.
+    """
+    device = os.fstat(descriptor).st_dev
+    open_directories = [(os.dup(descriptor), path, os.listdir(descriptor))]
+    try:
+        while open_directories:
+            parent, base, names = open_directories[-1]
+            if not names:
+                os.close(open_directories.pop()[0])
+                continue
+            name = names.pop()
+            place = os.path.join(base, name)
+            # what an account has mounted there, for one, is nobody else's to enter
+            with contextlib.suppress(OSError):
+                status = None if place in others else _give(parent, name, device, former, owner)
+                if status and stat.S_ISDIR(status.st_mode) and len(open_directories) < _DEEPEST:
+                    child = os.open(name, DIRECTORY, dir_fd=parent)
+                    open_directories.append((child, place, os.listdir(child)))
+    finally:
+        for opened, _base, _names in open_directories:
+            os.close(opened)
+
+
+def _give(
+    parent: int, name: str, device: int, former: tuple[int, int], owner: tuple[int, int]
+) -> os.stat_result | None:
+    """Give one thing of a former owner to another; return what it is, None for nothing of ours."""
+    descriptor = os.open(name, HANDLE, dir_fd=parent)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_dev != device or stat.S_ISLNK(status.st_mode):
+            return None
+        uid = owner[0] if status.st_uid == former[0] else -1
+        gid = owner[1] if status.st_gid == former[1] else -1
+        if (uid, gid) != (-1, -1):
+            mode = stat.S_IMODE(status.st_mode)
+            os.chown(handle_of(descriptor), uid, gid)
+            # the kernel takes some bits away, that of the group of what is made in a directory too
+            if stat.S_ISDIR(status.st_mode):
+                os.chmod(handle_of(descriptor), mode)
+        return status
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(name: str, mode: int, parent: int) -> None:
+    """Make a directory, unless the journal has made it for itself."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=parent)
+
+
+def base_of_homes() -> str:
+    """Return the directory in which useradd makes homes."""
+    shown = run_program(["useradd", "-D"], timeout=60)
+    defaults = dict(line.split("=", 1) for line in str(shown.stdout).splitlines() if "=" in line)
+    return defaults.get("HOME", "/home")
+
+
+class Tree:
+    """The directories and files of one call."""
+
+    def __init__(
+        self, release: str | None, dry: bool, journal: LayoutJournal | None = None
+    ) -> None:
+        self.release = release
+        self.dry = dry
+        self.journal = journal
+        # before and after by path, in the order of the call
+        self.found: dict[str, tuple[str, str]] = {}
+        # the directories of the call, each of which has an owner of its own
+        self.paths: set[str] = set()
+
+    @property
+    def changes(self) -> list[str]:
+        """What was made or mended, one line each."""
+        return [
+            f"{path}: {f'{before} -> {after}' if before else after}"
+            for path, (before, after) in self.found.items()
+        ]
+
+    def bring_about(
+        self, directories: list[dict[str, Any]], seeds: list[dict[str, Any]]
+    ) -> list[tuple[str, Refused | OSError]]:
+        """Bring everything about that can be; return each other path with what is in its way."""
+        failed: list[tuple[str, Refused | OSError]] = []
+        self.paths = {entry["path"] for entry in directories}
+        entries = [(self.directory, entry) for entry in directories]
+        entries += [(self.seed, entry) for entry in seeds]
+        for work, entry in entries:
+            try:
+                work(entry)
+            except (Refused, OSError) as error:
+                failed.append((entry["path"], error))
+        return failed
+
+    def note(self, **entry: Any) -> None:
+        """Write down what is about to happen."""
+        if self.journal:
+            self.journal.note(entry)
+
+    def account(self, account: dict[str, Any]) -> None:
+        """Write down an account that is about to be made."""
+        if self.dry:
+            return
+        home = os.path.join(base_of_homes(), account["name"])
+        self.note(
+            account=account["name"], comment=account["comment"], home=not os.path.lexists(home)
+        )
+
+    def open_parent(self, path: str, links: int = 0) -> tuple[int, str, str] | None:
+        """Return a descriptor of the path's parent, the last part and the parent without links.
+
+        None when, in check mode, the parent is not there yet.
+        Raises Refused for a link that anybody but root could have made.
+        """
+        if links > MOST_LINKS:
+            raise Refused(
+                Problem(
+                    path,
+                    f"more than {MOST_LINKS} links on the way",
+                    "a way that ends",
+                    f"mend its links on the host: namei -l {shlex.quote(path)}",
+                )
+            )
+        parts = [part for part in path.split("/") if part]
+        current = os.open("/", DIRECTORY)
+        try:
+            for index, part in enumerate(parts[:-1]):
+                try:
+                    following = os.open(part, DIRECTORY, dir_fd=current)
+                except FileNotFoundError:
+                    if self.dry:
+                        return None
+                    self.note(directory="/" + "/".join(parts[: index + 1]))
+                    make_directory(part, 0o755, current)
+                    following = os.open(part, DIRECTORY, dir_fd=current)
+                except OSError as error:
+                    if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                        raise
+                    base = "/" + "/".join(parts[:index])
+                    target = self.link_target(current, part, os.path.join(base, part))
+                    rest = "/".join(parts[index + 1 :])
+                    return self.open_parent(
+                        os.path.normpath(os.path.join(base, target, rest)), links + 1
+                    )
+                os.close(current)
+                current = following
+            return os.dup(current), parts[-1], "/" + "/".join(parts[:-1])
+        finally:
+            os.close(current)
+
+    def link_target(self, parent: int, part: str, path: str) -> str:
+        """Return where a link in a trusted directory points. Raises Refused for anything else."""
+        status = os.stat(part, dir_fd=parent, follow_symlinks=False)
+        if not (stat.S_ISLNK(status.st_mode) and only_root_changes(parent)):
+            raise planted(path, status, "a directory")
+        return os.readlink(part, dir_fd=parent)
+
+    def directory(self, entry: dict[str, Any]) -> None:
+        """Bring one directory about."""
+        self.directory_at(entry["path"], entry, 0)
+
+    def directory_at(self, place: str, entry: dict[str, Any], links: int) -> None:
+        """Bring a directory about at a place to which ``links`` links have led."""
+        path = entry["path"]
+        opened = self.open_parent(place, links)
+        if opened is None:
+            self.found[path] = MADE
+            return
+        parent, name, base = opened
+        try:
+            try:
+                descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+            except FileNotFoundError:
+                self.found[path] = MADE
+                if self.dry:
+                    return
+                self.note(directory=os.path.join(base, name))
+                make_directory(name, 0o700, parent)
+                descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+                entry = {**entry, "mode": entry["mode"] or "0755"}
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                # where root's link leads is walked as well: others may have made links there
+                target = self.link_target(parent, name, os.path.join(base, name))
+                self.directory_at(os.path.normpath(os.path.join(base, target)), entry, links + 1)
+                return
+            try:
+                if entry["mode"]:
+                    self.settle(descriptor, os.path.join(base, name), entry)
+            finally:
+                os.close(descriptor)
+        finally:
+            os.close(parent)
+
+    def settle(self, descriptor: int, place: str, entry: dict[str, Any]) -> None:
+        """Give an open directory, which is at a place, its owner and mode."""
+        status = os.fstat(descriptor)
+        before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        wanted_mode = int(entry["mode"], 8)
+        reader = entry.get("reader")
+        wanted_lists = NONE
+        try:
+            uid, gid = identity(entry["owner"], entry["group_of"])
+            if reader:
+                reader_uid, reader_gid = identity(reader, None)
+                if is_own_group(reader_gid, reader, entry["owner"]):
+                    gid = reader_gid
+                else:
+                    # through a group of several people the others would read as well
+                    wanted_lists = readable_by(reader_uid)
+        except Refused:
+            # in check mode the account may be one that the same run would make
+            if self.dry:
+                return
+            raise
+        after = (uid, gid, wanted_mode)
+        # only root can have given one to a directory of root's
+        lists = lists_of(descriptor) if (before[0], uid) != (0, 0) else NONE
+        if (before, lists) == (after, wanted_lists):
+            return
+        was, now = (
+            f"{owner}:{group} {mode:04o}" + " with an access list" * any(beside)
+            for (owner, group, mode), beside in ((before, lists), (after, wanted_lists))
+        )
+        self.found.setdefault(entry["path"], (was, now))
+        if self.dry:
+            return
+        if any(lists) and not reader:
+            # the group's part of the mode was the mask of the list, which nobody gets back
+            before = (*before[:2], wanted_mode)
+        if reader or before != after:
+            more = {"lists": lists} if reader else {}
+            self.note(mended=place, before=before, after=after, **more)
+        former = (before[0] or uid, before[1] or gid)
+        if former != (uid, gid):
+            # the directory itself comes last: by that a killed run is known to have more to do
+            change_owners(descriptor, entry["path"], former, (uid, gid), self.paths)
+        os.fchown(descriptor, uid, gid)
+        set_lists(descriptor, wanted_lists)
+        os.fchmod(descriptor, wanted_mode)
+
+    def seed(self, entry: dict[str, Any]) -> None:
+        """Make one first file where there is none."""
+        content = self.seed_content(entry)
+        if content is None:
+            return
+        opened = self.open_parent(entry["path"])
+        if opened is None:
+            self.found[entry["path"]] = MADE
+            return
+        parent, name, base = opened
+        try:
+            try:
+                os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if entry.get("narrow"):
+                    self.narrow(parent, name, base, entry)
+                return
+            except FileNotFoundError:
+                self.found[entry["path"]] = MADE
+            if self.dry:
+                return
+            uid, gid = identity(entry["owner"], entry["group_of"])
+            digest = hashlib.sha256(content).hexdigest()
+            self.note(file=os.path.join(base, name), sha256=digest)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as handle:
+                handle.write(content)
+                os.fchown(handle.fileno(), uid, gid)
+                os.fchmod(handle.fileno(), int(entry["mode"], 8))
+        finally:
+            os.close(parent)
+
+    def narrow(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> None:
+        """Take from an existing file the permissions that it should not give."""
+        descriptor, status = open_own_file(parent, name, entry["path"], HANDLE)
+        try:
+            before = stat.S_IMODE(status.st_mode)
+            after = before & int(entry["mode"], 8)
+            lists = any(lists_of(handle_of(descriptor)))
+            if before != after or lists:
+                was = f"{before:04o}" + " with an access list" * lists
+                self.found[entry["path"]] = (was, f"{after:04o}")
+                if not self.dry:
+                    set_lists(handle_of(descriptor), NONE)
+                    owner = (status.st_uid, status.st_gid)
+                    place = os.path.join(base, name)
+                    if before != after and not lists:
+                        self.note(mended=place, before=(*owner, before), after=(*owner, after))
+                    os.chmod(handle_of(descriptor), after)
+        finally:
+            os.close(descriptor)
+
+    def seed_content(self, entry: dict[str, Any]) -> bytes | None:
+        """Return what a first file holds, None when there is nothing to put into it."""
+        if self.release and entry.get("source"):
+            try:
+                with open(os.path.join(self.release, entry["source"]), "rb") as handle:
+                    return handle.read()
+            except FileNotFoundError:
+                pass
+        fallback = entry["fallback"]
+        return None if fallback is None else fallback.encode()
+
+
+def problem_of(path: str, error: Refused | OSError) -> Problem:
+    """Return why a path was not touched."""
+    if isinstance(error, Refused):
+        return error.problem
+    return problem_of_error(error, path)

@@ -1,0 +1,178 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What installs have made and mended around the bot: a journal until it is proven, then a record.
+
+The journal is a file of lines, each a JSON document that is on the disk before what it tells
+happens:
+
+- ``{"account": NAME, "comment": TEXT, "home": MADE}``: an account; ``home`` tells whether its home
+  will be made as well.
+- ``{"directory": PATH}``: a directory that is made.
+- ``{"file": PATH, "sha256": DIGEST}``: a file that is made.
+- ``{"mended": PATH, "before": [UID, GID, MODE], "after": [UID, GID, MODE]}``, and ``lists``, the
+  access lists before, where these are given as well.
+
+Read backwards it leads to what was before, over however many runs that were cut short. The record
+has the same lines, one for each thing, of every proven install.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from ..rules.documents import Text, Unfit, check, read_json
+from ..rules.file_state import FileState
+from .files import (
+    ID,
+    MODE,
+    PATH,
+    Damaged,
+    damaged,
+    look,
+    move_away,
+    remove_file,
+    replace,
+    sync_directory,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_MOST_LINES = 20
+_OWNED = [ID, ID, MODE]
+_DIGEST = Text(r"[0-9a-f]{64}", "a SHA-256")
+_LIST = (Text(r"([0-9a-f]{2}){4,65536}", "an access list in hexadecimal digits"), None)
+_FORMS: dict[str, dict[str, Any]] = {
+    "account": {"account": Text(r"[^\s:/]{1,256}", "an account"), "comment": str, "home": bool},
+    "directory": {"directory": PATH},
+    "file": {"file": PATH, "sha256": _DIGEST},
+    "mended": {"mended": PATH, "before": _OWNED, "after": _OWNED, "lists?": [_LIST, _LIST]},
+}
+
+
+def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry for each thing: as it was first of all, and as it was made last."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in map(dict, entries):
+        thing = next(iter(entry.items()))
+        if "before" in entry and thing in found:
+            earlier = found[thing]
+            entry.update({key: earlier[key] for key in ("before", "lists") if key in earlier})
+        found[thing] = entry
+    return list(found.values())
+
+
+class LayoutJournal:
+    """Journal and record in ``directory``, root's alone, which is made when there is something."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.path = os.path.join(directory, "layout")
+        self.record = os.path.join(directory, "made")
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Write down what is about to happen."""
+        made = []
+        place = self.directory
+        while not os.path.lexists(place):
+            made.append(place)
+            place = os.path.dirname(place)
+        for place in reversed(made):
+            # others pass through those above it on their way to the release
+            os.mkdir(place, 0o700 if place == self.directory else 0o755)
+            sync_directory(os.path.dirname(place))
+        new = not os.path.lexists(self.path)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            entries = [*({"directory": place} for place in reversed(made)), entry]
+            text = "".join(f"{json.dumps(line)}\n" for line in entries)
+            # a disk that fills up takes a part of it, and then says so
+            with open(descriptor, "ab", closefd=False) as handle:
+                handle.write((b"\n" if torn else b"") + text.encode())
+            os.fsync(descriptor)
+        except OSError as error:
+            # the path is what is about to change, and not what could not be written
+            error.filename = self.path
+            raise
+        finally:
+            os.close(descriptor)
+        if new:
+            sync_directory(self.directory)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what is not proven, in its order; what was cut off in the middle never was.
+
+        Raises Damaged.
+        """
+        return self._read(self.path)
+
+    def all_entries(self) -> list[dict[str, Any]]:
+        """Return what every install has made and mended, the unproven one included.
+
+        Raises Damaged.
+        """
+        return merged([*self._read(self.record), *self._read(self.path)])
+
+    def prove(self) -> None:
+        """Let the journal go over into the record."""
+        if self.entries():
+            self.keep(self.all_entries())
+        self.discard()
+
+    def keep(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Replace the record."""
+        text = "".join(f"{json.dumps(entry)}\n" for entry in entries)
+        replace([FileState(self.record, text.encode(), 0o600)])
+
+    def _read(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        faults: dict[int, Unfit] = {}
+        for number, line in enumerate((look(path).content or b"").split(b"\n"), start=1):
+            # a run that was killed may leave the beginning of a line, or NULs in its place
+            text = line.strip(b"\0")
+            if not text or (text.startswith(b"{") and not text.endswith(b"}")):
+                continue
+            try:
+                found.append(_entry(text))
+            except Unfit as error:
+                faults[number] = error
+        if faults:
+            raise _damaged_lines(path, faults)
+        return found
+
+    def discard(self) -> None:
+        """Forget it, and its directory when nothing else is in it."""
+        remove_file(self.path)
+        if os.path.isdir(self.directory) and not os.listdir(self.directory):
+            os.rmdir(self.directory)
+
+
+def _damaged_lines(path: str, faults: Mapping[int, Unfit]) -> Damaged:
+    number, fault = next(iter(faults.items()))
+    lines = "".join(f"{line}d;" for line in faults)
+    fix = (
+        "remove what is damaged on the host, and an uninstall leaves what it named: "
+        f"sed -i '{lines}' {shlex.quote(path)}"
+    )
+    if len(faults) > _MOST_LINES:
+        fix = move_away(path)
+    place = fault.place if fault.place.startswith(": ") else ""
+    more = f", and {len(faults) - 1} more lines like it" if len(faults) > 1 else ""
+    return damaged(f"{path}:{number}{place}", fault.found + more, fault.expected, fix)
+
+
+def _entry(text: bytes) -> dict[str, Any]:
+    entry: dict[str, Any] = read_json(text, {str: object})
+    # the first key tells what the thing is
+    kind = next(iter(entry), "")
+    if kind not in _FORMS:
+        raise Unfit("", f"a line that begins with {json.dumps(kind)}", f"{', '.join(_FORMS)}")
+    check(entry, _FORMS[kind])
+    return entry

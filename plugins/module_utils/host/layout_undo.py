@@ -1,0 +1,223 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking back what an install that failed has made and mended around the bot.
+
+Nothing is taken back that somebody else has changed or used meanwhile, and no link is followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pwd
+import stat
+from typing import TYPE_CHECKING, Any
+
+from .access_lists import LISTED_MODE, lists_of, set_lists
+from .layout import change_owners
+from .programs import run_program
+from .symlink_guard import Refused, open_own_file, planted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .layout_journal import LayoutJournal
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+USERDEL_SECONDS = 60
+_LONGEST_FIRST_FILE = 16 << 20
+
+
+def open_parent(path: str) -> tuple[int, str] | None:
+    """Return a descriptor of an existing parent and the last part; None without the parent.
+
+    The path is one without links, as the journal has it. Raises OSError for a link.
+    """
+    *parts, name = [part for part in path.split("/") if part]
+    current = os.open("/", DIRECTORY)
+    for part in parts:
+        try:
+            following = os.open(part, DIRECTORY, dir_fd=current)
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(current)
+        current = following
+    return current, name
+
+
+def paths_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the path, or the account, that each line of a journal is about."""
+    return {next(iter(entry.values())) for entry in entries}
+
+
+class LayoutUndo:
+    """Taking back what a journal tells, the last first. In check mode everything counts as done."""
+
+    def __init__(self, journal: LayoutJournal, dry: bool) -> None:
+        self.journal = journal
+        self.dry = dry
+        self.changes: list[str] = []
+        self.left: list[str] = []
+        # whose directories and files stay, so that no later account gets them
+        self.owners: set[int] = set()
+        # what is not there any more, or in check mode would not be
+        self.gone: set[str] = set()
+        # what has an owner of its own by another line of the journal
+        self.others: set[str] = set()
+
+    def run(self) -> None:
+        """Take everything back, and end the journal."""
+        entries = self.journal.entries()
+        self.others = paths_of(entries)
+        made = {entry["directory"] for entry in entries if "directory" in entry}
+        above = [path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")]
+        for entry in reversed(entries):
+            # what stays of the install's own making keeps its owner
+            if entry.get("mended") not in made and entry.get("directory") not in above:
+                self.take_back(entry)
+        if not self.dry:
+            self.journal.discard()
+        for path in sorted(above, reverse=True):
+            self.take_back({"directory": path})
+
+    def take_back(self, entry: dict[str, Any]) -> None:
+        """Take one thing back, or note why it stays."""
+        what, told = next(iter(entry.items()))
+        if what == "account":
+            self.remove_account(entry)
+            return
+        try:
+            opened = open_parent(told)
+            if opened is None:
+                return
+            parent, name = opened
+            try:
+                if what == "mended":
+                    self.unmend(parent, name, entry)
+                elif what == "file":
+                    self.remove_file(parent, name, entry)
+                else:
+                    self.remove_directory(parent, name, told)
+            finally:
+                os.close(parent)
+        except FileNotFoundError:
+            return
+        except Refused as error:
+            self.left.append(str(error))
+        except OSError as error:
+            self.left.append(f"{told}: {error}")
+
+    def unmend(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+        """Give a directory or file the owner and mode that it had."""
+        try:
+            descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+        except NotADirectoryError:
+            descriptor = open_own_file(parent, name, entry["mended"])[0]
+        try:
+            status = os.fstat(descriptor)
+            now = [status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)]
+            uid, gid, mode = entry["before"]
+            former = entry["after"][0] or uid, entry["after"][1] or gid
+            given = former != (uid, gid) and stat.S_ISDIR(status.st_mode)
+            if given and not self.dry:
+                # a killed run may have come no further than what lies below
+                change_owners(descriptor, entry["mended"], former, (uid, gid), self.others)
+            lists = entry.get("lists")
+            if now == [uid, gid, mode] and lists in (None, lists_of(descriptor)):
+                return
+            # an install gives owners to directories only; a file would take its content along
+            if entry["before"][:2] != entry["after"][:2] and not stat.S_ISDIR(status.st_mode):
+                raise planted(entry["mended"], status, "a directory")
+            # the run may have been killed between owner and mode, and a list changes the mode too
+            midway = [mode] if lists is None else [mode, mode & ~0o777 | LISTED_MODE]
+            if now not in (entry["after"], *([*entry["after"][:2], each] for each in midway)):
+                self.left.append(f"{entry['mended']}: changed by somebody else since")
+                return
+            if not self.dry:
+                os.fchown(descriptor, uid, gid)
+                if lists is not None:
+                    set_lists(descriptor, lists)
+                os.fchmod(descriptor, mode)
+            self.changes.append(f"{entry['mended']}: {uid}:{gid} {mode:04o} again")
+        finally:
+            os.close(descriptor)
+
+    def remove_file(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+        """Remove a first file that nobody has written to."""
+        descriptor, status = open_own_file(parent, name, entry["file"])
+        digest = ""
+        with os.fdopen(descriptor, "rb") as handle:
+            # an owner may have made it as long as no disk is
+            if status.st_size <= _LONGEST_FIRST_FILE:
+                digest = hashlib.sha256(handle.read(_LONGEST_FIRST_FILE)).hexdigest()
+        # an empty one is what a killed run may leave
+        if status.st_size and digest != entry["sha256"]:
+            self.owners.add(status.st_uid)
+            self.left.append(f"{entry['file']}: written to since")
+            return
+        if not self.dry:
+            os.unlink(name, dir_fd=parent)
+        self.note_removed(entry["file"])
+
+    def remove_directory(self, parent: int, name: str, path: str) -> None:
+        """Remove a directory that is empty by now."""
+        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+        try:
+            status = os.fstat(descriptor)
+            names = sorted(os.listdir(descriptor))
+        finally:
+            os.close(descriptor)
+        others = [other for other in names if os.path.join(path, other) not in self.gone]
+        if others:
+            self.keep_directory(path, status.st_uid, others)
+            return
+        try:
+            if not self.dry:
+                os.rmdir(name, dir_fd=parent)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            # somebody was quicker
+            self.keep_directory(path, status.st_uid, names)
+            return
+        self.note_removed(path)
+
+    def keep_directory(self, path: str, uid: int, _names: list[str]) -> None:
+        """Note that a directory stays, as it holds what is not taken back."""
+        # the journal itself, and releases that are kept for a look, are root's
+        if uid != 0:
+            self.owners.add(uid)
+            self.left.append(f"{path}: not empty")
+
+    def note_removed(self, thing: str) -> None:
+        """Note that something is not there any more."""
+        self.changes.append(f"{thing}: removed")
+        self.gone.add(thing)
+
+    def remove_account(self, entry: dict[str, Any]) -> None:
+        """Remove an account that owns nothing of what stays."""
+        name = entry["account"]
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            return
+        if account.pw_gecos.rstrip(",") != entry["comment"]:
+            self.left.append(f"account {name}: changed by somebody else since")
+            return
+        if account.pw_uid in self.owners:
+            self.left.append(f"account {name}: it owns what is left")
+            return
+        if not self.dry:
+            command = ["userdel", *(["--remove"] if entry["home"] else []), name]
+            try:
+                ended = run_program(command, USERDEL_SECONDS)
+            except OSError as error:
+                self.left.append(f"account {name}: {error}")
+                return
+            if ended.returncode != 0:
+                self.left.append(f"account {name}: {ended.stderr.strip()}")
+                return
+        self.note_removed(f"account {name}")

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was proven before, and under which circumstances: while these last, it need not be again.
+
+A proof counts for as long as nothing that it depends on has changed: what is started and with which
+environment, the program with its interpreter and everything on the way to both, the account and
+its groups, the directories, and all that sudo goes by. It also ends with the machine's uptime, and
+after a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pwd
+import stat
+from typing import TYPE_CHECKING, Any
+
+from ..rules.documents import Unfit, read_json
+from ..rules.file_state import FileState
+from .files import Damaged, look, replace
+from .trusted_paths import places_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+LONGEST_SECONDS = 7 * 86400
+# what sudo decides by, and what every program is loaded by
+POLICY = ("/etc/sudoers", "/etc/sudoers.d", "/etc/pam.d", "/etc/sudo.conf", "/etc/ld.so.cache")
+
+
+class EarlierProofs:
+    """The proofs that a file of root's, which no reboot outlives, tells of."""
+
+    def __init__(self, path: str, now: float) -> None:
+        """Read the file; where something else is there, nothing is known."""
+        self.path, self.now = path, now
+        self.times: dict[str, float] = {}
+        # cut off by a full file system, for one; then everything is proven anew
+        with contextlib.suppress(Damaged, Unfit):
+            state = look(path)
+            if state.content and (state.uid, state.mode) == (os.geteuid(), 0o600):
+                known = read_json(state.content, {str: float})
+                self.times = {
+                    digest: time
+                    for digest, time in known.items()
+                    if 0 <= now - time < LONGEST_SECONDS
+                }
+
+    def due(self, digests: Sequence[str]) -> list[str]:
+        """Return which proofs of a kind are to be made: those that have not been, else the oldest.
+
+        digests: of the circumstances of each.
+        """
+        new = [digest for digest in digests if digest not in self.times]
+        return new or sorted(digests, key=self.times.__getitem__)[:1]
+
+    def keep(self, valid: Iterable[str], proven: Iterable[str]) -> None:
+        """Write the file anew, if it can be; what is not remembered is proven again.
+
+        valid: the digests that still stand. proven: those of this run.
+        """
+        kept = {digest: self.times[digest] for digest in valid if digest in self.times}
+        kept.update(dict.fromkeys(proven, self.now))
+        content = json.dumps(kept).encode()
+        with contextlib.suppress(OSError):
+            replace([FileState(self.path, content, 0o600, os.geteuid(), os.getegid())])
+
+
+def digest_of(*facts: Any) -> str:
+    """Return a digest of facts that JSON can hold."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def facts_of_policy() -> list[Any]:
+    """Return what sudo and the loader of programs go by. Raises OSError for what is unreadable."""
+    found: list[Any] = []
+    for place in POLICY:
+        if os.path.isdir(place):
+            names = sorted(os.listdir(place))
+            found += [[name, *_content(os.path.join(place, name))] for name in names]
+        else:
+            found.append([place, *_content(place)])
+    return found
+
+
+def _content(path: str) -> list[Any]:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return []
+    if not stat.S_ISREG(status.st_mode):
+        return [status.st_mode]
+    with open(path, "rb") as handle:
+        digest = hashlib.sha256(handle.read()).hexdigest()
+    return [status.st_mode, status.st_uid, status.st_gid, digest]
+
+
+def facts_of_program(path: str, search_path: Sequence[str]) -> list[Any]:
+    """Return what a program is made of, and all that leads to it. Raises OSError."""
+    found: list[Any] = []
+    for place in places_of(path, search_path):
+        status = os.lstat(place.path)
+        content = (
+            []
+            if stat.S_ISDIR(status.st_mode)
+            else [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        )
+        found.append([*place, *content])
+    return found
+
+
+def facts_of_account(name: str) -> list[Any]:
+    """Return what an account is. Raises KeyError when there is none."""
+    entry = pwd.getpwnam(name)
+    return [*entry, *sorted(os.getgrouplist(name, entry.pw_gid))]
+
+
+def facts_of_directory(path: str) -> list[Any]:
+    """Return who may do what on the way to a directory. Raises OSError."""
+    return [list(place) for place in places_of(path)]

@@ -1,0 +1,346 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removing for good what installs have made: releases, records, directories, and data when told to.
+
+The bot's own files are not in here: kai_switch brings back what was in their place. As with every
+taking back, nothing goes that somebody else has put there, and no link is followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import secrets
+import shlex
+import shutil
+import stat
+from typing import TYPE_CHECKING, Any
+
+from ..rules.data_limits import DEEPEST, REMOVE_SECONDS
+from ..rules.problems import Problem
+from ..rules.sanitize import printable_path
+from .files import finish_removal, remove_tree
+from .layout_undo import DIRECTORY, LayoutUndo, open_parent, paths_of
+from .left_processes import end_processes
+from .symlink_guard import Refused
+from .tree_walk import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .layout_journal import LayoutJournal
+    from .records import Installs
+    from .tree_walk import Level
+
+_SHOWN = 5
+_LONGEST_FIX = 1000
+
+
+class Removal(LayoutUndo):
+    """One removal. In check mode everything that would succeed counts as done.
+
+    service_user: the account that owns the data.
+    purge: whether the data goes as well, where an install has made its directory: ``data_dir`` as a
+    whole, what the bot wrote of ``bot_files``, and the account.
+    """
+
+    def __init__(
+        self,
+        installs: Installs,
+        journal: LayoutJournal,
+        dry: bool,
+        service_user: str,
+        data_dir: str,
+        bot_files: Sequence[str],
+        purge: bool,
+    ) -> None:
+        super().__init__(journal, dry)
+        self.installs = installs
+        self.service_user = service_user
+        self.data_dir = os.path.realpath(data_dir)
+        self.bot_files = [real(path) for path in bot_files]
+        self.purge = purge
+
+    def run(self) -> None:
+        """Remove everything, the records last, so that what is cut short can be run again."""
+        entries = self.journal.all_entries()
+        self.others = paths_of(entries)
+        made = {entry["directory"] for entry in entries if "directory" in entry}
+        above = {path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")}
+        self.finish_former()
+        self.expect_switched()
+        self.remove_releases()
+        if self.purge:
+            self.remove_data(made)
+        for entry in reversed(entries):
+            # what stays of the install's own making keeps its owner
+            if entry.get("mended") not in made and entry.get("directory") not in above:
+                self.take_back(entry)
+        staying = [
+            entry for entry in entries if self.stays(entry) and entry.get("directory") not in above
+        ]
+        self.remove_records(staying, above)
+        self.remove_place(above, bool(staying))
+        if not self.purge:
+            # what holds data is told once
+            below = f"{self.data_dir}/"
+            told = [line for line in self.left if not line.startswith(below)]
+            data = [f"{self.data_dir}: it holds data"] if len(told) < len(self.left) else []
+            self.left = sorted({*told, *data})
+
+    def finish_former(self) -> None:
+        """End a removal that was cut off in its last step."""
+        place = self.journal.directory
+        while not self.dry and place != "/":
+            finish_removal(place)
+            place = os.path.dirname(place)
+
+    def expect_switched(self) -> None:
+        """Count as gone what kai_switch removes, which in check mode it has not."""
+        original = self.installs.original()
+        for state in original.files if original else ():
+            if state.content is None:
+                self.gone.add(real(state.path))
+        self.gone.add(real(self.installs.current))
+
+    def remove_releases(self) -> None:
+        """Remove every release but that of Kai's own installer, and what is left of a build."""
+        for name in self.installs.names():
+            self.discard(self.installs.release_path(name))
+            self.changes.append(f"release {name}: removed")
+        if os.path.isdir(self.installs.releases):
+            for name in os.listdir(self.installs.releases):
+                if name.startswith("."):
+                    self.discard(os.path.join(self.installs.releases, name))
+
+    def remove_data(self, made: set[str]) -> None:
+        """Remove the data and what the bot wrote, where an install has made the directory."""
+        if not self.dry and self.data_dir in made:
+            end_processes(self.data_dir)
+        for path in [self.data_dir, *self.bot_files]:
+            if not {path, os.path.dirname(path)} & made:
+                continue
+            try:
+                opened = open_parent(path)
+                if opened is None:
+                    continue
+                parent, name = opened
+                try:
+                    self.remove_whole(parent, name, path)
+                finally:
+                    os.close(parent)
+            except FileNotFoundError:
+                continue
+            except Refused as error:
+                self.left.append(str(error))
+            except OSError as error:
+                self.left.append(f"{path}: {error}")
+
+    def remove_whole(self, parent: int, name: str, path: str) -> None:
+        """Remove a file or directory with everything in it."""
+        device = os.stat(name, dir_fd=parent, follow_symlinks=False).st_dev
+        if not self.dry:
+            remove_everything(parent, path, device)
+        self.note_removed(path)
+
+    def take_back(self, entry: dict[str, Any]) -> None:
+        """Take one thing back, or note why it stays."""
+        what, told = next(iter(entry.items()))
+        if what != "account":
+            if not self.is_gone(told):
+                super().take_back(entry)
+        elif told != self.service_user:
+            self.left.append(f"account {told}: a person's; userdel --remove {told} removes it")
+        elif self.purge:
+            super().take_back(entry)
+        else:
+            self.left.append(f"account {told}: the data is its own")
+
+    def keep_directory(self, path: str, uid: int, names: list[str]) -> None:
+        """Note that a directory stays, and what it holds."""
+        if uid != 0:
+            self.owners.add(uid)
+            self.left.append(f"{path}: it holds data")
+        else:
+            more = ["..."] if len(names) > _SHOWN else []
+            shown = ", ".join([*names[:_SHOWN], *more])
+            self.left.append(f"{path}: no install made what it holds ({shown})")
+
+    def stays(self, entry: dict[str, Any]) -> bool:
+        """Return whether a thing is still there that a later removal could take."""
+        what, told = next(iter(entry.items()))
+        if what == "account":
+            return told == self.service_user and f"account {told}" not in self.gone and exists(told)
+        if what == "mended" or self.is_gone(told):
+            return False
+        # what somebody else has put into a directory of root's own is not waited for for ever
+        return owner(told) not in ((None, 0) if self.purge else (None,))
+
+    def is_gone(self, path: str) -> bool:
+        """Return whether a path, or a directory above it, has been removed."""
+        return f"{path}/".startswith(tuple(f"{other}/" for other in self.gone))
+
+    def remove_records(self, staying: Sequence[dict[str, Any]], above: set[str]) -> None:
+        """Remove the records of the installs, and let the one of what they made tell what stays."""
+        self.discard(os.path.join(self.installs.install_dir, ".snapshot"))
+        if staying:
+            self.left.append(f"{self.journal.directory}: it tells what of this an install made")
+            if not self.dry:
+                self.journal.keep([*staying, *({"directory": path} for path in above)])
+        numbers = [str(number) for number in self.installs.numbers()]
+        for name in [*numbers, "pending", "original", os.path.basename(self.journal.path)]:
+            self.discard(os.path.join(self.installs.directory, name))
+
+    def remove_place(self, above: set[str], stays: bool) -> None:
+        """Remove the directory of the records, and those above it that an install has made.
+
+        In one step, as what is known of them goes with it. stays: whether it is still needed.
+        """
+        inner = self.journal.directory
+        going = [inner] if os.path.isdir(inner) and not stays else []
+        for path in sorted(above - {inner}, reverse=True):
+            others = [
+                name
+                for name in sorted(os.listdir(path))
+                if os.path.join(path, name) not in {inner, *self.gone}
+            ]
+            if others:
+                self.keep_directory(path, 0, others)
+            if others or not going:
+                break
+            going.append(path)
+            inner = path
+        for path in going:
+            self.note_removed(path)
+        if going and not self.dry:
+            remove_tree(inner)
+
+    def discard(self, path: str) -> None:
+        """Remove something of root's own."""
+        self.gone.add(real(path))
+        if self.dry:
+            return
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+
+
+def real(path: str) -> str:
+    """Return a path whose directory is one without links."""
+    directory, name = os.path.split(path)
+    return os.path.join(os.path.realpath(directory), name)
+
+
+def owner(path: str) -> int | None:
+    """Return who owns what is at a path, None when nothing is there. Raises OSError."""
+    try:
+        return os.lstat(path).st_uid
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def exists(account: str) -> bool:
+    """Return whether there is an account of this name."""
+    try:
+        pwd.getpwnam(account)
+    except KeyError:
+        return False
+    return True
+
+
+def remove_everything(parent: int, place: str, device: int) -> None:
+    """Remove the file, link or directory at a place of one file system, and follow no link.
+
+    Nobody but root can put anything into a directory any more that is being emptied.
+    Raises Refused when something stays, after everything else is gone.
+    """
+    name = os.path.basename(place)
+    try:
+        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        os.unlink(name, dir_fd=parent)
+        return
+    try:
+        removing = _Removing(descriptor, place, device)
+        removing.run()
+    finally:
+        os.close(descriptor)
+    if removing.problem:
+        raise Refused(removing.problem)
+    os.rmdir(name, dir_fd=parent)
+
+
+class _Removing(Walk):
+    """Emptying a directory; ``problem`` is the first one."""
+
+    def __init__(self, root: int, place: str, device: int) -> None:
+        super().__init__(root, place, REMOVE_SECONDS)
+        self.problem: Problem | None = None
+        # what lies too deep is moved to the root, under names that nobody foresees
+        self.hoisted = 0
+        self.prefix = f".kai-ansible-{secrets.token_hex(8)}-"
+        if device != self.device:
+            self.foreign(b"")
+
+    def run(self) -> None:
+        """Empty it."""
+        if self.problem:
+            return
+        self.close_to_others(self.root)
+        super().run()
+        done = 0
+        while self.hoisted > done and not self.problem:
+            done = self.hoisted
+            self.begin()
+            super().run()
+
+    def close_to_others(self, descriptor: int) -> None:
+        """Let nobody but root write into an open directory."""
+        os.chown(descriptor, 0, 0)
+        os.chmod(descriptor, 0o700)
+
+    def entry(self, name: bytes) -> bool:
+        """Remove what has a name in ``here``, but for a directory."""
+        status = os.stat(name, dir_fd=self.here, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            os.unlink(name, dir_fd=self.here)
+            return False
+        if len(self.levels) < DEEPEST - 1:
+            return True
+        self.hoisted += 1
+        os.rename(name, f"{self.prefix}{self.hoisted}", src_dir_fd=self.here, dst_dir_fd=self.root)
+        return False
+
+    def entered(self, _level: Level, _status: os.stat_result, descriptor: int) -> None:
+        """Begin with a directory."""
+        self.close_to_others(descriptor)
+
+    def after(self, level: Level) -> None:
+        """Remove a directory that is empty by now, unless something in it stays."""
+        if self.problem:
+            with contextlib.suppress(OSError):
+                os.rmdir(level.name, dir_fd=self.here)
+        else:
+            os.rmdir(level.name, dir_fd=self.here)
+
+    def foreign(self, name: bytes) -> None:
+        """Leave another file system."""
+        self.stays(name, "another file system", "none", "umount")
+
+    def fault(self, name: bytes, why: str) -> None:
+        """Leave what cannot be removed."""
+        self.stays(name, f"what cannot be removed ({why})", "nothing", "rm -r")
+
+    def stays(self, name: bytes, found: str, expected: str, command: str) -> None:
+        """Note what stays."""
+        path = self.path_of(name)
+        fix = f"{command} {shlex.quote(os.fsdecode(path))}"
+        if len(fix) > _LONGEST_FIX:
+            fix = f"{command} it"
+        self.problem = self.problem or Problem(printable_path(path), found, expected, fix)

@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions about files, asked as the account that the answer is for.
+
+Modes tell little: access lists, mounts and links count as well, and only the kernel adds them up.
+A file system of another machine may never answer, so each question is asked by a child process
+that can be left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..rules.accounts import refuse_alias_of_root
+from .child_process import ChildProcess
+
+if TYPE_CHECKING:
+    import pwd
+    from collections.abc import Callable, Sequence
+
+    Question = Callable[[], Any]
+
+ANSWER_SECONDS = 10.0
+# whoever has stopped one process, or mounted one file system that hangs, does so with the next
+_LESS_PATIENCE = 10
+MOST_LINKS = 40
+
+
+class NoAnswer:
+    """What stands for an answer that did not come; nothing follows from it but that."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+UNANSWERED = NoAnswer("no answer in time")
+FAILED = NoAnswer("no answer, but an error")
+
+
+def ask_as(
+    account: pwd.struct_passwd | None,
+    questions: Sequence[Question],
+    seconds: float = ANSWER_SECONDS,
+) -> list[Any]:
+    """Return what each question answers for one account, as ``ask_each`` does."""
+    return ask_each([(account, question) for question in questions], seconds)
+
+
+def ask_each(
+    asked: Sequence[tuple[pwd.struct_passwd | None, Question]], seconds: float = ANSWER_SECONDS
+) -> list[Any]:
+    """Return what each question answers in a process that has become its account.
+
+    asked: None asks as root; only root can become another account, anybody else asks as themselves.
+    The answers have to fit into JSON. seconds: how long each may take. A NoAnswer stands for one
+    that did not come: UNANSWERED where it took longer, FAILED where the question failed, its
+    process was ended, or the account is one that nothing runs as.
+    """
+    answers: list[Any] = []
+    silent = set()
+    while len(answers) < len(asked):
+        rest = asked[len(answers) :]
+        limits = [
+            seconds / _LESS_PATIENCE if account and account.pw_name in silent else seconds
+            for account, _question in rest
+        ]
+        answers += _answers(rest, limits)
+        account = asked[len(answers) - 1][0]
+        if answers[-1] is UNANSWERED and account:
+            silent.add(account.pw_name)
+    return answers
+
+
+def _answers(
+    asked: Sequence[tuple[pwd.struct_passwd | None, Question]], limits: Sequence[float]
+) -> list[Any]:
+    """Return the answers up to the first question that has none, that one included."""
+    if not hasattr(os, "setresuid"):
+        # who has become an account stays it
+        names = [account and account.pw_name for account, _question in asked]
+        asked = asked[: _run_length(names)]
+
+    def work(writing: int) -> None:
+        privileged, now = os.geteuid() == 0, None
+        for account, question in asked:
+            if privileged and account != now:
+                _become(account)
+                now = account
+            os.write(writing, json.dumps(question()).encode() + b"\n")
+
+    child = ChildProcess(work)
+    try:
+        lines, in_time = _lines(child, len(asked), limits)
+    finally:
+        child.end()
+    answers = [json.loads(line) for line in lines]
+    if len(answers) == len(asked):
+        return answers
+    return [*answers, FAILED if in_time else UNANSWERED]
+
+
+def _run_length(names: Sequence[str | None]) -> int:
+    """Return how many names at the beginning are the same."""
+    return next((n for n, name in enumerate(names) if name != names[0]), len(names))
+
+
+def _become(account: pwd.struct_passwd | None) -> None:
+    """Become an account, or root again; only what this process itself does runs as that.
+
+    A child for each of many accounts would cost more than all of their questions.
+    Raises OSError for an account that is root under another name.
+    """
+    if account is not None:
+        refuse_alias_of_root(account)
+    if hasattr(os, "setresuid"):
+        # the saved UID stays root's, and the kernel asks neither for that nor, as nobody is
+        # root by the other two, for a capability
+        os.setresuid(0, 0, 0)
+    uid, gid, groups = 0, 0, [0]
+    if account is not None:
+        uid, gid = account.pw_uid, account.pw_gid
+        groups = os.getgrouplist(account.pw_name, gid)
+    os.setgroups(groups)
+    if hasattr(os, "setresuid"):
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, 0)
+    else:
+        os.setgid(gid)
+        os.setuid(uid)
+
+
+def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[list[bytes], bool]:
+    """Return whole lines, and whether the writer was done or gone before a wait took too long."""
+    text = b""
+    while text.count(b"\n") < most:
+        piece = child.read(limits[text.count(b"\n")])
+        if not piece:
+            return text.split(b"\n")[:-1], piece is not None
+        text += piece
+    return text.split(b"\n")[:-1], True
+
+
+def fault_of_entry(path: str, write: bool = False) -> tuple[str, str] | None:
+    """Return what this process cannot do in a directory, and with which one; None when it can.
+
+    None too where nothing is, which is another matter.
+    """
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return "cannot enter", blocked_at(path) or path
+    if not os.access(path, os.X_OK):
+        return "cannot enter", path
+    if write and not os.access(path, os.W_OK):
+        return "cannot write in", path
+    return None
+
+
+def fault_of_program(path: str) -> str | None:
+    """Return why this process cannot execute a file that exists; None when it can."""
+    if os.access(path, os.X_OK):
+        return None
+    blocked = blocked_at(path)
+    return "cannot execute" + (f", as it cannot enter {blocked}" if blocked else "")
+
+
+def blocked_at(path: str, links: int = 0) -> str | None:
+    """Return the first directory on the way to a path that this process cannot enter, if any.
+
+    Links are followed as far as they can be read.
+    """
+    parts = path.split("/")
+    for number in range(2, len(parts) + 1):
+        place = "/".join(parts[:number])
+        if os.path.isdir(place):
+            if not os.access(place, os.X_OK):
+                return place
+        elif os.path.islink(place) and links < MOST_LINKS:
+            target = os.path.join(os.path.dirname(place), os.readlink(place))
+            return blocked_at(os.path.normpath(target), links + 1)
+    return None

@@ -1,0 +1,306 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who besides root may change a program, or a place in which root works.
+
+Who can write to the file may, and who can write to any directory above it, or above a link on the
+way to it, may put another file in its place. A sticky directory protects what is in it from others,
+but not from what they put beside it: node looks for modules in every directory above a script.
+
+Owners, modes and access lists come from the metadata of a path, which no account can keep from
+root. What still cannot be seen is never "only root": it is an entry of its own, with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import posixpath
+import pwd
+import stat
+import struct
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from .run_as import NoAnswer, ask_as
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    Look = Callable[[], Iterable["Place"]]
+
+_MOST_LINKS = 40
+_LONGEST_FIRST_LINE = 256
+
+# acl(5) as Linux keeps it in the attribute: a version, then tag, permissions and ID of each entry
+_ACL_ATTRIBUTE = "system.posix_acl_access"
+_ACL_ENTRY = struct.Struct("<HHI")
+_ACL_HEADER = 4
+_ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP, _ACL_MASK = 0x02, 0x04, 0x08, 0x10
+_WRITE = 2
+# getxattr(2): there is no list, or the file system keeps none
+_NO_LIST = (errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP)
+# as safe as the directories in which every other program of the host is
+_ENV = ("/usr/bin/env", "/bin/env")
+
+
+class Place(NamedTuple):
+    """A file or directory that a program, or root's work, depends on.
+
+    mode: as stat(2) gives it. acl: the attribute of its access list in hexadecimal, empty where
+        there is none.
+    """
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    acl: str = ""
+
+
+def changers(
+    places: Iterable[Place],
+    name_of: Callable[[int], str],
+    members_of: Callable[[int], Iterable[str]],
+) -> list[dict[str, Any]]:
+    """Return each place that somebody besides root can change: path, accounts, everybody.
+
+    accounts: the names of those who can, in order. everybody: whether every other account can too.
+
+    name_of: returns the name of a UID. members_of: returns the accounts of a group by its GID.
+    """
+    found = []
+    for place in places:
+        uids, gids = _writers(place)
+        accounts = {name_of(uid) for uid in uids if uid != 0}
+        accounts.update(name for gid in gids for name in members_of(gid) if name != "root")
+        everybody = bool(place.mode & stat.S_IWOTH)
+        if accounts or everybody:
+            found.append({"path": place.path, "accounts": sorted(accounts), "everybody": everybody})
+    return found
+
+
+def places_of(path: str, search_path: Sequence[str] = ()) -> list[Place]:
+    """Return everything that the program at ``path`` depends on.
+
+    That is what lies on the way to it, to its interpreter, and to each directory in which it finds
+    other programs.
+
+    search_path: these directories, as far as they exist; env(1) finds an interpreter there.
+    Raises OSError when something cannot be looked at.
+    """
+    return list(dict.fromkeys(_depended_on(path, search_path)))
+
+
+def way_to(path: str) -> Iterator[Place]:
+    """Yield every directory on the way to a path, and the path, as far as it exists.
+
+    Links are followed, not yielded. Raises OSError when something cannot be looked at.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        yield from _way_to(path)
+
+
+def way_above(path: str) -> Iterator[Place]:
+    """Yield what ``way_to`` does without what is at the path itself, which may be another's."""
+    end = os.path.realpath(path)
+    return (place for place in way_to(path) if place.path != end)
+
+
+def changers_of(
+    path: str, search_path: Sequence[str] = (), accounts: Accounts | None = None
+) -> list[dict[str, Any]]:
+    """Return the ``changers`` of a program; what cannot be seen is an entry with ``unseen``."""
+    return found_by({path: lambda: _depended_on(path, search_path)}, accounts)[path]
+
+
+def found_by(
+    looks: Mapping[str, Look], accounts: Accounts | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the ``changers`` that each look finds, by its name.
+
+    A look that fails, or gets no answer, adds an entry with ``unseen``: the reason, in words. It
+    tells nothing of who can change what else there is.
+
+    looks: by the path that they are about.
+    """
+    known = accounts or Accounts()
+    answers = ask_as(None, [partial(_seen, look) for look in looks.values()])
+    found = {}
+    for path, answer in zip(looks, answers):
+        seen, reason = ([], str(answer)) if isinstance(answer, NoAnswer) else answer
+        places = [Place(*place) for place in seen]
+        found[path] = changers(places, known.name_of, known.members_of)
+        if reason:
+            found[path].append({"path": path, "accounts": [], "everybody": False, "unseen": reason})
+    return found
+
+
+def only_root_changes(descriptor: int) -> bool:
+    """Return whether only root can change what an open directory holds. Raises OSError."""
+    known = Accounts()
+    place = place_at("an open directory", os.fstat(descriptor), descriptor)
+    return not changers([place], known.name_of, known.members_of)
+
+
+def _seen(look: Look) -> tuple[list[Place], str]:
+    """Return what a look yields until it fails, and why it did, empty when it did not."""
+    places: dict[Place, None] = {}
+    try:
+        for place in look():
+            places[place] = None
+    except OSError as error:
+        return list(places), f"{error.filename or 'a path'}: {error.strerror or error}"
+    return list(places), ""
+
+
+class Accounts:
+    """The accounts and groups of this host.
+
+    names: accounts to ask for by name, as a directory service may list nobody.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.named: dict[str, pwd.struct_passwd] = {}
+        for name in names:
+            with contextlib.suppress(KeyError):
+                self.named[name] = pwd.getpwnam(name)
+        self._primary: dict[int, list[str]] | None = None
+
+    def name_of(self, uid: int) -> str:
+        """Return the name of a UID, or the number where nobody has it."""
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return f"#{uid}"
+
+    def members_of(self, gid: int) -> list[str]:
+        """Return the accounts of a group, as far as the host lists them."""
+        if self._primary is None:
+            self._primary = {}
+            for account in [*pwd.getpwall(), *self.named.values()]:
+                self._primary.setdefault(account.pw_gid, []).append(account.pw_name)
+        members = set(self._primary.get(gid, []))
+        with contextlib.suppress(KeyError):
+            members.update(grp.getgrgid(gid).gr_mem)
+        for name, account in self.named.items():
+            if gid in os.getgrouplist(name, account.pw_gid):
+                members.add(name)
+        return sorted(members)
+
+
+def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[Place]:
+    """Yield what ``places_of`` returns, so that what was seen before an error is not lost."""
+    programs = [path]
+    for _program in range(_MOST_LINKS):
+        if not programs:
+            break
+        program = programs.pop(0)
+        yield from _way_to(program)
+        programs += _interpreters(os.path.realpath(program), search_path)
+    else:
+        raise OSError(errno.ELOOP, "too many interpreters", path)
+    for directory in search_path:
+        if _is_kind(directory, stat.S_ISDIR):
+            yield from _way_to(directory)
+
+
+def _writers(place: Place) -> tuple[set[int], set[int]]:
+    """Return UIDs and GIDs that can write to a place; who owns it can let themselves in."""
+    uids, gids = {place.uid}, set()
+    entries = list(_ACL_ENTRY.iter_unpack(bytes.fromhex(place.acl)[_ACL_HEADER:]))
+    # with an access list the bits of the group are its mask
+    mask = next((rights for tag, rights, _number in entries if tag == _ACL_MASK), _WRITE)
+    group_bits = _WRITE if place.mode & stat.S_IWGRP else 0
+    of_group = next(
+        (rights for tag, rights, _number in entries if tag == _ACL_GROUP_OBJ), group_bits
+    )
+    if of_group & mask & _WRITE:
+        gids.add(place.gid)
+    for tag, rights, number in entries:
+        if rights & mask & _WRITE:
+            if tag == _ACL_USER:
+                uids.add(number)
+            elif tag == _ACL_GROUP:
+                gids.add(number)
+    return uids, gids
+
+
+def _way_to(path: str) -> Iterator[Place]:
+    """Yield every directory on the way to a file, and the file; links are followed, not yielded."""
+    rest = path.split("/")[::-1]
+    current = "/"
+    links = 0
+    yield place_at(current, os.lstat(current))
+    while rest:
+        part = rest.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            current = posixpath.dirname(current)
+            continue
+        child = posixpath.join(current, part)
+        status = os.lstat(child)
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            if links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, "too many links", path)
+            target = os.readlink(child)
+            current = "/" if target.startswith("/") else current
+            rest += target.split("/")[::-1]
+        else:
+            yield place_at(child, status)
+            current = child
+
+
+def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -> Place:
+    """Return a place by its status.
+
+    descriptor: an open one of it, where its path may lead elsewhere by now.
+    Raises OSError where its access list cannot be read.
+    """
+    acl = ""
+    # no other system has the attribute under this name
+    if hasattr(os, "getxattr"):
+        at, follows = (path, False) if descriptor is None else (descriptor, True)
+        try:
+            acl = os.getxattr(at, _ACL_ATTRIBUTE, follow_symlinks=follows).hex()
+        except OSError as error:
+            if error.errno not in _NO_LIST:
+                raise OSError(error.errno, f"access list: {error.strerror}", path) from error
+    return Place(path, status.st_mode, status.st_uid, status.st_gid, acl)
+
+
+def _is_kind(path: str, kind: Callable[[int], bool]) -> bool:
+    """Return whether something of a kind is at a path. Raises OSError when that cannot be seen."""
+    try:
+        return kind(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _interpreters(path: str, search_path: Sequence[str]) -> list[str]:
+    """Return the programs that the first line of a script starts, nothing for no script."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return []
+    # an owner can hold a lease on a file, and root would wait for it
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        line = os.read(descriptor, _LONGEST_FIRST_LINE).split(b"\n")[0] if is_file else b""
+    finally:
+        os.close(descriptor)
+    words = os.fsdecode(line[2:]).split() if line.startswith(b"#!") else []
+    named = [word for word in words[:1] if word.startswith("/")]
+    if named and posixpath.basename(named[0]) == "env":
+        named = [] if named[0] in _ENV else named
+        # -S may stand right before the program
+        rest = [word[2:] if word.startswith("-S") else word for word in words[1:]]
+        asked = (word for word in rest if word and word[0] != "-" and "=" not in word)
+        # an option may have an argument that is no program
+        found = (posixpath.join(directory, word) for word in asked for directory in search_path)
+        named += [place for place in found if _is_kind(place, stat.S_ISREG)][:1]
+    return named

@@ -1,0 +1,197 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which copy of an agent's binary is used.
+
+In order: what host_vars say, what is deployed and still works, what the people who run it have in
+their PATH, the platform's usual places. The last is a guess and only serves a first install.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .configuration import variable
+from .paths import fault_of_path, fault_of_search_directory
+from .people import names_of, os_users
+from .problems import Problem, listed
+from .program_trust import harmful, in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .configuration import Configuration
+    from .people import Person
+
+EXTRACTION = "MEMORY_EXTRACTION_ENABLED"
+SOURCES = ("host_vars", "deployed", "path", "usual")
+
+
+@dataclass(frozen=True)
+class Binary:
+    """The chosen binary of a backend.
+
+    source: one of SOURCES.
+    changers: who besides root may change it, as the probe tells; None where it had no privilege to
+        see that, and so nothing is installed from what it tells.
+    """
+
+    backend: str
+    path: str
+    source: str
+    changers: Sequence[Mapping[str, Any]] | None
+
+
+def backends_in_use(configuration: Configuration) -> list[str]:
+    """Return each backend that somebody uses, in order of people."""
+    return list(dict.fromkeys(person.backend for person in configuration.people))
+
+
+def agent_account(contract: Mapping[str, Any], configuration: Configuration, person: Person) -> str:
+    """Return the account that a person's agents really run as.
+
+    The service user's own for people without one, and for every backend that the bot does not wrap
+    in sudo (Kai runtime contract, section 4.1).
+    """
+    wrapped = contract["backends"][person.backend]["spawn"]["chat"]["as_os_user"]
+    service_user: str = configuration.host["service_user"]
+    return person.os_user if person.os_user and wrapped else service_user
+
+
+def runners(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
+    """Return each account that starts a backend's binary, in order of people."""
+    accounts = [
+        agent_account(contract, configuration, person)
+        for person in configuration.people
+        if person.backend == backend
+    ]
+    return list(dict.fromkeys(accounts))
+
+
+def resolvers(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
+    """Return who has to be able to execute a backend's binary without running it.
+
+    With memory extraction the bot itself looks up the binary, although an OS user runs it: before
+    every extraction, and at every start, which fails when the bot cannot execute it.
+    """
+    extracts = (
+        configuration.settings.get("MEMORY_ENABLED")
+        and configuration.settings.get(EXTRACTION)
+        and backend in contract["memory_extraction_backends"]
+    )
+    # one that was refused is not there
+    service_user = configuration.host.get("service_user")
+    if not (extracts and service_user):
+        return []
+    return [service_user] if service_user not in runners(contract, configuration, backend) else []
+
+
+def choose_binary(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    backend: str,
+    candidates: Sequence[Mapping[str, Any]],
+) -> tuple[Binary | None, list[Problem]]:
+    """Return the binary to use for a backend in use, and the problem with it or with finding one.
+
+    candidates: what the probe saw, best first: path, source (one of SOURCES), fault (None when
+    every runner and resolver can execute it, else the reason in words) and, without a fault,
+    changers. One through which an account gains power over another comes last.
+    """
+    binary = contract["backends"][backend]["binary"]
+    setting = binary["setting"]
+    where = variable(setting)
+    people = names_of(configuration.people, backend)
+    also = resolvers(contract, configuration, backend)
+    and_also, or_without = "", ""
+    if also:
+        and_also = (
+            f", and that {listed(also)} can execute too, as Kai looks it up for memory extraction"
+        )
+        or_without = f", or set {variable(EXTRACTION)} to false"
+    tried = []
+    risky: tuple[Binary, list[Problem]] | None = None
+    for candidate in candidates:
+        fault = candidate["fault"] or _fault_of_place(binary, candidate["path"])
+        if fault is None:
+            chosen = Binary(backend, candidate["path"], candidate["source"], candidate["changers"])
+            danger = _danger(contract, configuration, chosen)
+            if danger is None:
+                return chosen, []
+            risky = risky or (chosen, [danger])
+            continue
+        tried.append(f"{candidate['path']} {fault}")
+        if candidate["source"] == "host_vars":
+            return None, [
+                Problem(
+                    where,
+                    f"{candidate['path']!r}, which {fault}",
+                    f"a path that every account of {backend} can execute (used by {people})"
+                    f"{and_also}",
+                    f"mend the path or its modes on the host, or run "
+                    f"make install {setting}=/absolute/path{or_without}",
+                )
+            ]
+    return risky or (
+        None,
+        [
+            Problem(
+                where,
+                f"no {backend} on the host" + (f" ({'; '.join(tried)})" if tried else ""),
+                f"{backend} installed for {people}{and_also}",
+                f"install {backend} where all of them can execute it, or run "
+                f"make install {setting}=/absolute/path{or_without}",
+            )
+        ],
+    )
+
+
+def notes_on_trust(
+    contract: Mapping[str, Any], configuration: Configuration, binary: Binary
+) -> list[str]:
+    """Return what a person should know of who may change a binary."""
+    runs = listed(runners(contract, configuration, binary.backend))
+    if binary.changers is None:
+        return [f"Who may change {binary.path}, which runs as {runs}, could not be seen."]
+    if not binary.changers:
+        return []
+    return [f"{binary.path} can be changed by {in_words(*binary.changers)}; it runs as {runs}."]
+
+
+def _danger(
+    contract: Mapping[str, Any], configuration: Configuration, binary: Binary
+) -> Problem | None:
+    """Return the problem that one account could act as another through a binary, if any."""
+    if configuration.host["trust_user_binaries"]:
+        return None
+    runs = runners(contract, configuration, binary.backend)
+    untrusted = [configuration.host["service_user"], *os_users(configuration.people)]
+    found = harmful(binary.changers or (), runs, untrusted)
+    if not found:
+        return None
+    paths = " ".join(entry["path"] for entry in found if not entry.get("unseen"))
+    cures = [f"take the right away (chown root: {paths}; chmod go-w {paths})"] if paths else []
+    cures += [
+        f"see what keeps root from it (namei -l {entry['path']})"
+        for entry in found
+        if entry.get("unseen")
+    ]
+    return Problem(
+        variable(contract["backends"][binary.backend]["binary"]["setting"]),
+        f"{binary.path!r}, which can be changed by {in_words(*found)}",
+        f"a program that only root can change, because it runs as {listed(runs)}",
+        f"install {binary.backend} where only root can write, or {', or '.join(cures)}, or accept "
+        f"it with {variable('trust_user_binaries')}: true",
+    )
+
+
+def _fault_of_place(binary: Mapping[str, Any], path: str) -> str | None:
+    # a bot that starts a backend by its bare name finds it only through its directory
+    by_name = binary["started_by"] == "name"
+    if by_name and posixpath.basename(path) != binary["name"]:
+        return f"is not named {binary['name']}, and the bot starts it by that name"
+    return fault_of_path(path) or (
+        fault_of_search_directory(posixpath.dirname(path)) if by_name else None
+    )

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a host is what host_vars say: what an install would change, told piece by piece.
+
+Whether a file differs is decided by the comparison that kai_switch makes, and what differs in the
+directories comes from the code with which kai_user_tree changes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .documents import Unfit, read_json
+from .file_state import FileState
+from .keyed_digest import seal, sealed
+from .problems import Problem
+from .sudoers import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Parts = Mapping[str, str]
+
+REPAIR = "kai-ansible install brings it back to what host_vars say"
+_SEE = "look at it as root: kai-ansible status --ask-become-pass, or through sudo"
+
+
+def unseen(path: str) -> Problem:
+    """Return that nothing is known of a path."""
+    return Problem(path, "what this account cannot see", "a look at it", _SEE)
+
+
+def rules_of(text: str) -> dict[str, str]:
+    """Return the parts of a sudoers drop-in: every statement."""
+    return {statement: "" for _line, statement in statements(text)}
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """Return the parts of a unit: every line that systemd reads."""
+    lines = (line.strip() for line in text.splitlines())
+    return {line: "" for line in lines if line and not line.startswith(("#", ";"))}
+
+
+def variables_of(text: str) -> dict[str, str]:
+    """Return the parts of the record of what was chosen: every variable."""
+    try:
+        recorded = read_json(text.encode(), {str: object})
+    except Unfit:
+        return {}
+    return {name: str(value) for name, value in recorded.items()}
+
+
+def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release: str) -> bool:
+    """Return whether an install of a release would find nothing to change on a host.
+
+    What cannot be seen may differ. probe: the result of kai_probe, with ``installed`` for what the
+    install would bring about.
+    """
+    installed, layout = probe["installed"], probe["installed"]["layout"]
+    service = installed["service"]
+    return bool(
+        None not in probe["accounts"].values()
+        and installed["fault"] is None
+        and installed["live"] == release
+        and probe["release"]["has_models"]
+        and installed["installs"]
+        and installed["installs"][-1]["release"] == release
+        and installed["interrupted"] is False
+        and service["active"]
+        and not installed.get("hangs")
+        and not installed.get("going")
+        and service["enabled"]
+        and not (layout["changes"] or layout["refused"] or layout["unseen"])
+        and all(
+            _is_same(state, installed["files"][state.path], installed["key"]) for state in wanted
+        )
+    )
+
+
+def _is_same(wanted: FileState, found: Mapping[str, Any], key: str) -> bool:
+    return found["kind"] == "file" and _there(wanted.path, found) == sealed(wanted, key)
+
+
+def _there(path: str, found: Mapping[str, Any]) -> FileState:
+    return FileState(path, found["seal"].encode(), found["mode"], found["uid"], found["gid"])
+
+
+def files_drift(
+    wanted: Sequence[FileState],
+    seen: Mapping[str, Mapping[str, Any]],
+    key: str,
+    parts: Mapping[str, Callable[[str], Parts]],
+    env: tuple[str, Parts],
+) -> tuple[list[Problem], list[Problem]]:
+    """Return what differs in the files, and the files of which nothing is known.
+
+    seen: by path, as module_utils/host/install_probe.py tells it, sealed by ``key``. parts: what a
+    shown file is made of, by its path. env: path and values of the environment file, of which only
+    keys are told.
+    """
+    differing, unknown = [], []
+    for state in wanted:
+        found = seen[state.path]
+        if found["kind"] == "unseen":
+            unknown.append(unseen(state.path))
+        elif found["kind"] == "absent":
+            differing.append(Problem(state.path, "no file", "the file of the last install", REPAIR))
+        elif found["kind"] != "file":
+            # an install writes over a file, and over nothing else
+            differing.append(Problem(state.path, found["kind"], "a file", found["fix"]))
+        else:
+            there = _there(state.path, found)
+            if there != sealed(state, key):
+                differing += _differences(state, there, found, key, parts, env)
+    return differing, unknown
+
+
+def _differences(
+    wanted: FileState,
+    there: FileState,
+    found: Mapping[str, Any],
+    key: str,
+    parts: Mapping[str, Callable[[str], Parts]],
+    env: tuple[str, Parts],
+) -> list[Problem]:
+    path = wanted.path
+    differing = []
+    if _owned(there) != _owned(wanted):
+        differing.append(Problem(path, _owned(there), _owned(wanted), REPAIR))
+    if there.content == sealed(wanted, key).content:
+        return differing
+    if found["fault"]:
+        return [*differing, Problem(**{**found["fault"], "fix": REPAIR})]
+    told: list[Problem] = []
+    if path == env[0]:
+        values = {name: seal(value.encode(), key).decode() for name, value in env[1].items()}
+        told = _parts(path, values, found["values"], hidden=True)
+    elif path in parts and found["text"] is not None:
+        of = parts[path]
+        told = _parts(path, of((wanted.content or b"").decode()), of(found["text"]), hidden=False)
+    # a comment, an empty line, another order
+    another = Problem(path, "another text", "the text of the last install", REPAIR)
+    return [*differing, *(told or [another])]
+
+
+def _parts(path: str, wanted: Parts, there: Parts, *, hidden: bool) -> list[Problem]:
+    differing = []
+    for name in [*wanted, *(name for name in there if name not in wanted)]:
+        if wanted.get(name) == there.get(name):
+            continue
+        where = f"{path}: {name}"
+        if name not in there:
+            expected = "the value of host_vars" if hidden else wanted[name] or "that line"
+            differing.append(Problem(where, "nothing", expected, REPAIR))
+        elif name not in wanted:
+            found = "a value" if hidden else there[name] or "a line"
+            differing.append(
+                Problem(where, f"{found} that host_vars do not give", "nothing", REPAIR)
+            )
+        else:
+            found = "another value" if hidden else there[name]
+            expected = "the value of host_vars" if hidden else wanted[name]
+            differing.append(Problem(where, found, expected, REPAIR))
+    return differing
+
+
+def _owned(state: FileState) -> str:
+    return f"{state.uid}:{state.gid} {state.mode:04o}"
+
+
+def layout_drift(layout: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
+    """Return what differs in directories and first files, and those of which nothing is known.
+
+    layout: as module_utils/host/install_probe.py tells it.
+    """
+    differing = [
+        Problem(change["path"], change["before"], change["after"], REPAIR)
+        if change["before"]
+        else Problem(change["path"], "nothing", "what an install makes there", REPAIR)
+        for change in layout["changes"]
+    ]
+    differing += [Problem(**refused) for refused in layout["refused"]]
+    return differing, [unseen(path) for path in layout["unseen"]]

@@ -1,0 +1,532 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host must look like, decided from the contract, the configuration and one look at it."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from .adoption import adoption_notes, lost_rules
+from .binaries import (
+    Binary,
+    agent_account,
+    backends_in_use,
+    choose_binary,
+    notes_on_trust,
+    resolvers,
+    runners,
+)
+from .configuration import applies, canonical_key, env_of, variable
+from .logins import login_check, login_files, login_notice, logins, logins_by_key
+from .people import inherits_provider, os_users
+from .preflight import (
+    host_problems,
+    missing_models,
+    missing_programs,
+    models_in_use,
+    programs_in_use,
+    slow_sudo,
+    wanted_access,
+    written_places,
+)
+from .problems import Problem
+from .proofs import agent_proofs, file_proofs, kill_proofs
+from .sudoers import kill_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .configuration import Configuration
+
+
+def probe_request(
+    contract: Mapping[str, Any], configuration: Configuration, release: str = ""
+) -> dict[str, Any]:
+    """Return the arguments with which kai_probe looks at everything a decision needs.
+
+    release: the one that is wanted, empty when nothing is to be installed.
+    """
+    host = configuration.host
+    people = configuration.people
+    directories = [
+        user[name]
+        for user in configuration.users
+        for name in ("home_workspace", "workspace_base")
+        if name in user
+    ]
+    directories += configuration.settings.get("ALLOWED_WORKSPACES", [])
+    for user in configuration.users:
+        directories += user.get("allowed_workspaces", [])
+    directories += configuration.named_paths
+    if "wheelhouse" in host:
+        directories.append(host["wheelhouse"])
+    return {
+        "service_user": host["service_user"],
+        "os_users": os_users(people),
+        "install_dir": host["install_dir"],
+        **{name: host[name] for name in ("data_dir", "wheelhouse") if name in host},
+        "python": host.get("python", ""),
+        "trust_user_binaries": host.get("trust_user_binaries", False),
+        "directories": list(dict.fromkeys(directories)),
+        "access": wanted_access(contract, configuration),
+        "targets": written_places(contract, configuration),
+        "files": [
+            *(entry["path"] for entry in contract["protected_files"].values()),
+            contract["sudoers"]["path"],
+            contract["record"]["path"],
+        ],
+        "release": release,
+        "turns": contract["service"]["turns"].format(data_dir=host["data_dir"]),
+        "port": configuration.settings.get("WEBHOOK_PORT"),
+        "programs": [
+            name
+            for program in programs_in_use(contract, configuration)
+            for name in program["names"]
+        ],
+        "models": list(models_in_use(contract, configuration)),
+        "env_file": contract["protected_files"]["env"]["path"],
+        "sudoers_file": contract["sudoers"]["path"],
+        "platforms": dict(contract["platforms"]),
+        "binaries": [
+            _binary_request(contract, configuration, backend)
+            for backend in backends_in_use(configuration)
+        ],
+    }
+
+
+def installed_request(
+    contract: Mapping[str, Any], configuration: Configuration, *, told: bool = True
+) -> dict[str, Any]:
+    """Return the option ``installed`` of kai_probe: what is compared with what should be.
+
+    configuration: one with problems is compared with nothing, so only the service is asked for.
+    told: whether what differs is to be told, and not only whether anything does.
+    """
+    service, platform = contract["service"], contract["platforms"]["linux"]
+    port_key = service["port_setting"]
+    host = configuration.host
+    valid = not configuration.problems
+    # only the host knows that home
+    places = {**host, "service_home": "{service_home}"}
+    protected = contract["protected_files"]
+    env, shown = ("env", "shown") if told else ("sealed", "sealed")
+    return {
+        "unit": platform["unit"]["name"],
+        "host": service["health_host"],
+        "health_path": service["health_path"],
+        "port_key": port_key,
+        "default_port": contract["settings"][port_key]["default"],
+        "data_dir": host.get("data_dir"),
+        "patience": host.get("health_timeout", contract["host"]["health_timeout"]["default"]),
+        "files": [
+            {"path": protected["env"]["path"], "content": env},
+            {"path": protected["users"]["path"], "content": shown},
+            {"path": contract["sudoers"]["path"], "content": shown},
+            {"path": platform["unit"]["path"], "content": shown},
+            {"path": contract["record"]["path"], "content": shown},
+            *(
+                {"path": entry["path"], "content": "sealed"}
+                for entry in protected.values()
+                # named by a setting of the installation, deployed as it is
+                if entry["from"] in contract["host"]
+            ),
+        ],
+        "directories": _directories(contract, configuration, places) if valid else [],
+        "seeds": _seeds(contract, configuration, places) if valid else [],
+        "room": [host[name] for name in ("install_dir", "data_dir") if name in host],
+    }
+
+
+def _binary_request(
+    contract: Mapping[str, Any], configuration: Configuration, backend: str
+) -> dict[str, Any]:
+    binary = contract["backends"][backend]["binary"]
+    return {
+        "backend": backend,
+        "name": binary["name"],
+        "env_key": binary["setting"] if binary["started_by"] == "setting" else "",
+        "wanted": configuration.chosen.get(binary["setting"], ""),
+        "usual_places": dict(binary["usual_places"]),
+        "version": contract["backends"][backend]["version"],
+        "accounts": runners(contract, configuration, backend),
+        "resolvers": resolvers(contract, configuration, backend),
+        "login_files": login_files(contract, configuration, backend) or [],
+        "login_check": login_check(contract, configuration, backend),
+    }
+
+
+def desired_state(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return everything that the role has to bring about, and what stands in its way.
+
+    probe: the result of kai_probe for ``probe_request``.
+    Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,
+    login_notice and logins_by_key.
+    """
+    platform = contract["platforms"].get(probe["platform"])
+    problems = host_problems(contract, configuration, probe)
+    if platform is None:
+        return {"problems": [problem.as_dict() for problem in problems], "notes": []}
+    binaries: dict[str, Binary] = {}
+    notes = []
+    for backend in backends_in_use(configuration):
+        chosen, faults = choose_binary(
+            contract, configuration, backend, probe["binaries"].get(backend, [])
+        )
+        problems += faults
+        if chosen:
+            binaries[backend] = chosen
+            if chosen.source == "usual":
+                notes.append(
+                    f"{backend} is taken from {chosen.path}, a guess: nothing on the host or in "
+                    f"host_vars names it."
+                )
+            notes += notes_on_trust(contract, configuration, chosen)
+    paths = {backend: binary.path for backend, binary in binaries.items()}
+    places = {
+        "install_dir": configuration.host["install_dir"],
+        "data_dir": configuration.host["data_dir"],
+        "service_home": probe["service_home"],
+    }
+    search_path = _search_path(contract, platform, places, paths)
+    places["search_path"] = ":".join(search_path)
+    notes += missing_programs(contract, configuration, probe)
+    notes += slow_sudo(probe)
+    notes += [str(problem) for problem in missing_models(contract, configuration, probe)]
+    sudo = _sudo(contract, configuration, probe, paths)
+    kill = probe["tools"].get("kill", "")
+    needed = logins(contract, configuration, paths, probe["logins"])
+    problems += _lost_keys(contract, configuration, probe)
+    problems += lost_rules(contract, configuration, probe)
+    notes += adoption_notes(contract, configuration, probe)
+    notes += [str(Problem(**one["problem"])) for one in probe["damaged"] if not one["needed"]]
+    env_file = contract["protected_files"]["env"]["path"]
+    notes += [
+        f"{env_file}: {key} is not kept: {contract['retired'][key]}."
+        for key in probe["env_keys"]
+        if key in contract["retired"]
+    ]
+    return {
+        "problems": [problem.as_dict() for problem in problems],
+        "notes": notes,
+        "binaries": {name: vars_of(binary) for name, binary in binaries.items()},
+        "env": _env(contract, configuration, paths),
+        "users": _users(contract, configuration, places),
+        "people": [person.as_dict() for person in configuration.people],
+        "missing_accounts": [
+            name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
+        ],
+        "sudo": sudo,
+        "unit": {
+            **platform["unit"],
+            "environment": {
+                key: value.format(**places)
+                for key, value in contract["process_environment"].items()
+            },
+        },
+        "directories": _directories(contract, configuration, places),
+        "seeds": _seeds(contract, configuration, places),
+        "proofs": [*file_proofs(contract), *kill_proofs(sudo["kill_accounts"], kill)],
+        "agent_proofs": agent_proofs(
+            *(contract, configuration, paths),
+            {
+                user["telegram_id"]: _home_of(contract, user, places)[0]
+                for user in configuration.users
+            },
+            places,
+            kill,
+        ),
+        "private_directories": _private_directories(contract, configuration, places),
+        "logins": [login.as_dict() for login in needed],
+        "login_notice": login_notice(needed),
+        "logins_by_key": logins_by_key(
+            contract, configuration, probe["env_keys"] if probe["privileged"] else None
+        ),
+    }
+
+
+def vars_of(binary: Binary) -> dict[str, Any]:
+    """Return a chosen binary as plain data."""
+    return {"path": binary.path, "source": binary.source, "changers": binary.changers}
+
+
+def _lost_keys(
+    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+) -> list[Problem]:
+    kept = set(configuration.extra_env) | configuration.cleared | set(configuration.chosen)
+    problems = []
+    for key in probe["env_keys"]:
+        known = canonical_key(contract, key)
+        spec = contract["settings"].get(known)
+        if (
+            known in kept
+            or known in contract["retired"]
+            or known in contract["process_environment"]
+            or known in contract["systemd_environment"]
+        ):
+            continue
+        if spec and (spec["written"] == "always" or not applies(spec, configuration)):
+            continue
+        place = variable(known) if spec else f"{variable('extra_env')}.{key}"
+        problems.append(
+            Problem(
+                f"{contract['protected_files']['env']['path']}: {key}",
+                "a value on the host that host_vars do not have",
+                f"{place} in host_vars",
+                f"set {place} to keep it, or to null to drop it",
+            )
+        )
+    return problems
+
+
+def _search_path(
+    contract: Mapping[str, Any],
+    platform: Mapping[str, Any],
+    places: Mapping[str, str],
+    paths: Mapping[str, str],
+) -> list[str]:
+    usual = [directory.format(**places) for directory in platform["search_path"]]
+    return list(dict.fromkeys([*_started_by_name(contract, paths), *usual]))
+
+
+def _started_by_name(contract: Mapping[str, Any], paths: Mapping[str, str]) -> list[str]:
+    """Return where the backends are that the bot starts by bare name: they must be found first."""
+    return [
+        posixpath.dirname(path)
+        for backend, path in paths.items()
+        if contract["backends"][backend]["binary"]["started_by"] == "name"
+    ]
+
+
+def _env(
+    contract: Mapping[str, Any], configuration: Configuration, paths: Mapping[str, str]
+) -> dict[str, str]:
+    env = env_of(contract, configuration)
+    for backend, path in paths.items():
+        binary = contract["backends"][backend]["binary"]
+        if binary["started_by"] == "setting":
+            env[binary["setting"]] = path
+    return dict(sorted(env.items()))
+
+
+def _users(
+    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    filled = []
+    for user, person in zip(configuration.users, configuration.people):
+        entry = dict(user)
+        if person.model and (person.model_from == "default" or "model" in entry):
+            entry["model"] = person.model
+        if inherits_provider(contract, configuration.settings, user, person):
+            entry["llm_provider"] = person.provider
+        # the bot opens a home that is its own, and that no entry names, to everybody
+        if agent_account(contract, configuration, person) == configuration.host["service_user"]:
+            entry["home_workspace"] = _home_of(contract, user, places)[0]
+        filled.append(entry)
+    return filled
+
+
+def _sudo(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    paths: Mapping[str, str],
+) -> dict[str, Any]:
+    service_user = configuration.host["service_user"]
+    reads = [entry["path"] for entry in contract["protected_files"].values()]
+    writes = [
+        entry["path"]
+        for entry in contract["protected_files"].values()
+        if "write" in entry["access"]
+    ]
+    agents = [
+        {"account": account, "command": path, "backend": backend}
+        for backend, path in paths.items()
+        for account in runners(contract, configuration, backend)
+        if account != service_user
+    ]
+    behind_sudo = {agent["backend"]: agent["command"] for agent in agents}
+    # sudo gives this PATH to the agents too, so nothing of the service user's own belongs there
+    usual = [
+        place
+        for place in contract["platforms"][probe["platform"]]["search_path"]
+        if place[0] == "/"
+    ]
+    return {
+        "path": contract["sudoers"]["path"],
+        "mode": contract["sudoers"]["mode"],
+        "secure_path": list(dict.fromkeys([*_started_by_name(contract, behind_sudo), *usual])),
+        "env_keep": list(
+            dict.fromkeys(
+                key
+                for backend in behind_sudo
+                for key in contract["backends"][backend]["spawn"]["chat"]["preserve_env"]
+            )
+        ),
+        "environments": _environments(contract, configuration, behind_sudo),
+        "reads": reads,
+        "writes": writes,
+        "agents": agents,
+        "kill_accounts": list(dict.fromkeys(agent["account"] for agent in agents)),
+        "kill_arguments": kill_arguments(
+            contract["sudoers"]["kill_arguments"], probe["sudo"]["version"]
+        ),
+        "tools": probe["tools"],
+    }
+
+
+def _environments(
+    contract: Mapping[str, Any], configuration: Configuration, paths: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return which variables pass sudo only in certain calls: alias, command, arguments, env_keep.
+
+    arguments: how those of such a call begin, empty when every call is meant.
+    """
+    found = []
+    for backend, path in paths.items():
+        entry = contract["backends"][backend]
+        mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
+        chat = entry["spawn"]["chat"]
+        calls: dict[str, tuple[list[str], list[str]]] = {
+            "login": ([], entry["login"].get(mode, {}).get("env_keep", [])),
+            "chat": ([], chat.get("env_keep", [])),
+        }
+        for purpose, spawn in entry["spawn"].items():
+            if purpose != "chat":
+                fixed = itertools.takewhile(lambda word: "{" not in word, spawn["arguments"])
+                # what a conversation is given passes in every call
+                more = [key for key in spawn["preserve_env"] if key not in chat["preserve_env"]]
+                calls[purpose] = (list(fixed), more)
+        for purpose, (arguments, keys) in calls.items():
+            if keys:
+                call = {"command": path, "arguments": " ".join(arguments), "env_keep": keys}
+                # the rules of two installs stand together during a switch, and no alias may twice
+                digest = hashlib.sha256(json.dumps(call).encode()).hexdigest()[:8]
+                found.append({**call, "alias": f"KAI_{backend}_{purpose}_{digest}".upper()})
+    return found
+
+
+def _private_directories(
+    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return each directory of a person or an OS user, and the account that it is kept for.
+
+    None is the service user alone. Nothing where all agents run as it, which sees everything.
+    """
+    service_user = configuration.host["service_user"]
+    shared = {entry["path"].format(**places) for entry in contract["directories"]}
+    found = [
+        {
+            "path": entry["path"],
+            "account": entry["reader"]
+            or (entry["owner"] if entry["owner"] != service_user else None),
+            "only_reads": entry["reader"] is not None,
+        }
+        for entry in _directories(contract, configuration, places)
+        if entry["path"] not in shared and entry["mode"] is not None and entry["owner"] != "root"
+    ]
+    return found if any(entry["account"] for entry in found) else []
+
+
+def _owned(entry: Mapping[str, Any], path: str, agent: str, service_user: str) -> dict[str, Any]:
+    owners = {"root": "root", "service": service_user, "agent": agent, None: None}
+    owner, reader = owners[entry["owner"]], owners[entry.get("reader")]
+    return {
+        "path": path,
+        "owner": owner,
+        "group_of": "root" if owner == "root" else service_user,
+        "mode": entry["mode"],
+        "reader": None if reader == owner else reader,
+    }
+
+
+def _home_of(
+    contract: Mapping[str, Any], user: Mapping[str, Any], places: Mapping[str, str]
+) -> tuple[str, bool]:
+    default = contract["default_home"].format(telegram_id=user["telegram_id"], **places)
+    home = user.get("home_workspace", default)
+    return home, home.startswith(places["data_dir"] + "/")
+
+
+def _directories(
+    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    service_user = configuration.host["service_user"]
+    found = [
+        _owned(entry, entry["path"].format(**places), service_user, service_user)
+        for entry in [contract["config_dir"], *contract["directories"]]
+    ]
+    base = configuration.settings.get("WORKSPACE_BASE")
+    if base:
+        base_directory = {"owner": "service", "mode": None}
+        found.append(_owned(base_directory, base, service_user, service_user))
+    for user, person in zip(configuration.users, configuration.people):
+        home, managed = _home_of(contract, user, places)
+        for entry in contract["user_directories"]:
+            if not managed and "{home}" in entry["path"]:
+                continue
+            path = entry["path"].format(home=home, telegram_id=person.telegram_id, **places)
+            agent = agent_account(contract, configuration, person)
+            found.append(_owned(entry, path, agent, service_user))
+    for account in os_users(configuration.people):
+        for entry in contract["os_user_directories"]:
+            path = entry["path"].format(os_user=account, **places)
+            found.append(_owned(entry, path, account, service_user))
+    return found
+
+
+def _seeds(
+    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    service_user = configuration.host["service_user"]
+    found = []
+    for user, person in zip(configuration.users, configuration.people):
+        home, managed = _home_of(contract, user, places)
+        for entry in contract["user_seeds"]:
+            if not managed and "{home}" in entry["path"]:
+                continue
+            owner = agent_account(contract, configuration, person)
+            found.append(
+                {
+                    "path": entry["path"].format(
+                        home=home, telegram_id=person.telegram_id, **places
+                    ),
+                    "source": entry.get("source"),
+                    "fallback": entry.get("fallback"),
+                    "owner": service_user if entry.get("owner") == "service" else owner,
+                    "group_of": service_user,
+                    "mode": entry.get("mode", "0640"),
+                }
+            )
+    found += [
+        {
+            "path": entry["path"].format(**places),
+            "owner": service_user,
+            "group_of": service_user,
+            "mode": entry["mode"],
+            "fallback": entry["fallback"],
+            "narrow": True,
+        }
+        for entry in contract["service_seeds"]
+    ]
+    for backend in backends_in_use(configuration):
+        for entry in contract["backend_seeds"].get(backend, []):
+            found.append(
+                {
+                    "path": entry["path"].format(**places),
+                    "source": entry["source"],
+                    "fallback": entry.get("fallback"),
+                    "owner": service_user,
+                    "group_of": service_user,
+                    "mode": "0644",
+                }
+            )
+    return found

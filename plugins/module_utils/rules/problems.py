@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with an input, told so that a person can mend it."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import posixpath
+import shlex
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from .sanitize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LONGEST_SHOWN = 200
+# what is expected where a system call failed, and what shows more; {0} is the path, {1} its parent
+_FULL = ("free space and free inodes", "make room on that file system: df -h {1}; df -i {1}")
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: (
+        "a file system that is mounted for writing",
+        "see how it is mounted: findmnt --target {1}",
+    ),
+    errno.EIO: ("a disk that can be read and written", "see what the kernel says: dmesg | tail"),
+}
+_OTHERWISE = ("a path that root can reach", "look at it on the host: namei -l {0}")
+
+
+class Refused(Exception):
+    """Something that keeps a change from being made; the message is for the operator."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of an input.
+
+    where: the variable, key or path that is wrong.
+    found: what stands there; never the value of a secret.
+    expected: what would be right.
+    fix: the command or edit that mends it.
+    """
+
+    where: str
+    found: str
+    expected: str
+    fix: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return printable(
+            f"{self.where}: found {self.found}, expected {self.expected}. Fix: {self.fix}"
+        )
+
+
+def problem_of_error(error: OSError, path: str) -> Problem:
+    """Return what the system refused, and why.
+
+    path: the one that is meant where the error names none.
+    """
+    named = error.filename if isinstance(error.filename, (str, bytes)) else b""
+    # a name alone is one in a directory that was open
+    text = named.decode(errors="surrogateescape") if isinstance(named, bytes) else named
+    place = text if posixpath.isabs(text) else path
+    expected, fix = _ADVICE.get(error.errno or 0, _OTHERWISE)
+    paths = map(shlex.quote, (place, posixpath.dirname(place) or place))
+    return Problem(place, error.strerror or str(error), expected, fix.format(*paths))
+
+
+def shortened(text: str) -> str:
+    """Return text for ``found``, cut off where nobody would read on."""
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[:_LONGEST_SHOWN]}... ({len(text)} characters)"
+
+
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return ' (did you mean X?)' for the known name closest to ``name``, or an empty string.
+
+    prefix: what every name begins with, shown but not compared.
+    """
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {prefix}{matches[0]}?)" if matches else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a readable list, or 'none' when there are none."""
+    return ", ".join(names) or "none"

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Through whom an account gains power over another one, of those who may change a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+_UNKNOWN = "unknown accounts"
+
+
+def harmful(
+    found: Iterable[Mapping[str, Any]], runners: Iterable[str], untrusted: Iterable[str]
+) -> list[Mapping[str, Any]]:
+    """Return those of the ``changers`` through whom an account gains power over another one.
+
+    An account that changes what only itself runs gains nothing. What could not be seen counts.
+
+    runners: the accounts that run the program. untrusted: the accounts that an agent or the bot
+    runs as; what others can change, an administrator may well want.
+    """
+    runs, suspects = list(runners), list(untrusted)
+    return [
+        entry
+        for entry in found
+        if entry["everybody"]
+        or entry.get("unseen")
+        or any(
+            account != runner
+            for account in suspects
+            if account in entry["accounts"]
+            for runner in runs
+        )
+    ]
+
+
+def in_words(*found: Mapping[str, Any]) -> str:
+    """Return the ``changers`` for a sentence, each with the places that let them."""
+    places: dict[str, list[str]] = {}
+    for entry in found:
+        if entry.get("unseen"):
+            places.setdefault(_UNKNOWN, []).append(f"{entry['path']}: {entry['unseen']}")
+            continue
+        for who in ["everybody"] if entry["everybody"] else entry["accounts"]:
+            places.setdefault(who, []).append(entry["path"])
+    return " and ".join(f"{who} (through {', '.join(paths)})" for who, paths in places.items())

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of kai_proof that an install keeps on record, and with which a rollback is proven.
+
+A record is judged by what the module accepts, before anything is switched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMANDS: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "what": {"type": "str", "required": True},
+        "argv": {"type": "list", "elements": "str", "required": True},
+        "only_if_exists": {"type": "str"},
+    },
+}
+AGENTS: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "what": {"type": "str", "required": True},
+        "argv": {"type": "list", "elements": "str", "required": True},
+        "directory": {"type": "path", "required": True},
+        "sets": {"type": "dict", "default": {}},
+        "copies": {"type": "dict", "default": {}},
+        "kill": {"type": "list", "elements": "str", "default": []},
+        "say": {"type": "str", "default": ""},
+        "hear": {"type": "dict", "default": {}},
+        "account": {"type": "str", "default": ""},
+        "program": {"type": "str", "default": ""},
+    },
+}
+PRIVATE_DIRECTORIES: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "path": {"type": "path", "required": True},
+        "account": {"type": "str"},
+        "only_reads": {"type": "bool", "default": False},
+    },
+}
+_SIMPLE = {"str": str, "path": str, "int": int, "bool": bool}
+
+
+def _form(option: Mapping[str, Any]) -> Any:
+    """Return the form, as module_utils/rules/documents.py has it, of an option of a module."""
+    kind = option["type"]
+    if kind == "list":
+        return [_form({**option, "type": option["elements"]})]
+    if kind != "dict":
+        return _SIMPLE[kind]
+    if "options" not in option:
+        return {str: object}
+    options = option["options"].items()
+    return {
+        **{name: _form(inner) for name, inner in options if inner.get("required")},
+        **{
+            f"{name}?": (_form(inner), None) for name, inner in options if not inner.get("required")
+        },
+    }
+
+
+PROOF = {
+    "service_user": str,
+    "timeout": int,
+    "environment": {str: str},
+    "secret_keys": [str],
+    "commands": _form(COMMANDS),
+    "agents": _form(AGENTS),
+    "private_directories": _form(PRIVATE_DIRECTORIES),
+    "search_path?": [str],
+}

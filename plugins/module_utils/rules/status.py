@@ -1,0 +1,355 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host is well, judged from one look at it and from what host_vars say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .binaries import agent_account, backends_in_use, runners
+from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
+from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
+from .preflight import missing_models, unseen_models
+from .problems import Problem
+from .program_trust import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .configuration import Configuration
+    from .drift import Parts
+    from .file_state import FileState
+
+LOGGED_IN = {True: "yes", False: "no", None: "unknown"}
+
+
+def host_status(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    desired: Mapping[str, Any] | None,
+    files: Sequence[FileState],
+    people_of: Callable[[str], Parts],
+) -> dict[str, Any]:
+    """Return what docs/status.schema.json describes for a host.
+
+    probe: the result of kai_probe with ``installed``. desired: None for a configuration that is not
+    valid. files: as an install wants them. people_of: the parts of a users.yaml.
+    """
+    installed = probe["installed"]
+    places = _without_repeating(installed, _places(probe))
+    problems = [*configuration.problems, *places, *service_problems(installed)]
+    unknown = _unknown(installed, probe)
+    drift: list[Problem] = []
+    if desired is not None:
+        problems += [Problem(**problem) for problem in desired["problems"]]
+        # before an installation, and before an adoption, nothing is as it should be
+        if is_comparable(configuration, probe):
+            drift, unseen_parts = _drift(
+                contract, configuration, installed, desired, files, people_of
+            )
+            unknown += unseen_parts
+        problems += missing_models(contract, configuration, probe)
+        unknown += map(unseen, unseen_models(contract, configuration, probe))
+    backends = _backends(contract, configuration, probe, desired or {})
+    problems += agent_problems(backends, probe)
+    people = _people(contract, configuration, probe, desired or {})
+    unknown += [
+        Problem(
+            f"the login of {person['account']}",
+            f"whether {person['account']} is logged in to {person['backend']} cannot be seen",
+            "a look as root",
+            "kai-ansible status --ask-become-pass, or through sudo",
+        )
+        for person in people
+        if person["logged_in"] == "unknown"
+    ]
+    # what an install would do may be what was just rolled back; what is wrong with host_vars is not
+    drift = _without_repeating(installed, drift)
+    # a fault may be told by the probe, by what is desired and by the service
+    problems = list(dict.fromkeys(problems))
+    is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
+    return {
+        "well": not (problems or drift or unknown) and is_ready,
+        "as_root": probe["privileged"],
+        "system": {
+            **probe["system"],
+            "sudo": probe["sudo"]["version"] or None,
+            "manager_version": probe["manager_version"],
+        },
+        "service": {**installed["service"], "health": installed["health"]},
+        **{name: installed[name] for name in ("live", "unfinished", "releases", "installs")},
+        "last_install": _last_install(installed),
+        "drift": [problem.as_dict() for problem in drift],
+        "problems": [problem.as_dict() for problem in problems],
+        "unknown": [problem.as_dict() for problem in dict.fromkeys(unknown)],
+        "backends": backends,
+        "people": people,
+        "login_notice": (desired or {}).get("login_notice", []),
+        "room": installed["room"],
+    }
+
+
+def _without_repeating(installed: Mapping[str, Any], problems: Sequence[Problem]) -> list[Problem]:
+    return [replace(problem, fix=without_repeating(installed, problem.fix)) for problem in problems]
+
+
+def _places(probe: Mapping[str, Any]) -> list[Problem]:
+    """Return where root would work, and what the bot runs, that others can change."""
+    problems = [Problem(**problem) for problem in probe["places"]]
+    live = probe["live_python"]
+    if live and live["changers"]:
+        problems.append(
+            Problem(
+                live["path"],
+                f"a Python that can be changed by {in_words(*live['changers'])}",
+                "one that only root can change",
+                REPAIR,
+            )
+        )
+    return problems
+
+
+def is_comparable(configuration: Configuration, probe: Mapping[str, Any]) -> bool:
+    """Return whether what the host should be is known, and whether it ever was that."""
+    installed = probe["installed"]
+    was_installed = installed["live"] not in (None, FLAT) or bool(installed["installs"])
+    return not configuration.problems and not probe["faults"] and was_installed
+
+
+def service_problems(installed: Mapping[str, Any]) -> list[Problem]:
+    """Return what is not well about the service, its release and their records."""
+    if installed["fault"]:
+        damaged = [Problem(**entry["problem"]) for entry in installed["damaged"]]
+        return [Problem(**installed["fault"]), *damaged]
+    if installed["live"] is None and installed["installs"] is None:
+        # nothing was seen, so nothing is missing
+        return []
+    problems = judged(installed)
+    service = installed["service"]
+    others = installed["strangers"]
+    if service["active"] and others:
+        problems.append(foreign_listener(installed))
+    if service["release"] and service["release"] != installed["live"]:
+        problems.append(outdated(installed))
+    return problems
+
+
+def foreign_listener(installed: Mapping[str, Any]) -> Problem:
+    """Return the problem of a port on which others listen as well."""
+    return Problem(
+        f"the port of {installed['service']['unit']}.service",
+        f"held by {'; '.join(installed['strangers'] or ())}, so the answer may not be the bot's",
+        "a port that only the bot listens on",
+        "stop that process on the host",
+    )
+
+
+def outdated(installed: Mapping[str, Any]) -> Problem:
+    """Return the problem of a bot that was started from another release than the live one."""
+    service = installed["service"]
+    return Problem(
+        f"{service['unit']}.service",
+        f"a process of release {service['release']}",
+        f"one of the live release {installed['live']}",
+        f"systemctl restart {service['unit']}.service",
+    )
+
+
+def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Problem]:
+    unknown = []
+    if installed["installs"] is None and not installed["fault"]:
+        unknown.append(unseen("the records of installs"))
+    service = installed["service"]
+    if service["state"] == UNKNOWN_STATE:
+        unknown.append(
+            Problem(
+                f"{service['unit']}.service",
+                "nothing, as systemd gives no answer",
+                "its state",
+                f"systemctl status {service['unit']}.service",
+            )
+        )
+    if probe["privileged"] and installed["strangers"] is None:
+        unknown.append(unseen(f"who listens on the port of {service['unit']}.service"))
+    if service["active"] and not probe["privileged"]:
+        unknown.append(unseen(f"whether {service['unit']}.service itself gives the answer"))
+    elif service["pid"] and not service["release"]:
+        unknown.append(
+            Problem(
+                f"process {service['pid']} of {service['unit']}.service",
+                "a process that may be older than the live release",
+                "one that was started from the live release",
+                f"systemctl restart {service['unit']}.service",
+            )
+        )
+    return unknown
+
+
+def _drift(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    installed: Mapping[str, Any],
+    desired: Mapping[str, Any],
+    files: Sequence[FileState],
+    people_of: Callable[[str], Parts],
+) -> tuple[list[Problem], list[Problem]]:
+    protected = contract["protected_files"]
+    drift = [
+        Problem(f"the account {name}", "no account", "an account of the host", REPAIR)
+        for name in desired["missing_accounts"]
+        # otherwise an install makes none, and the problems tell what does
+        if configuration.host["create_os_users"]
+    ]
+    drift += _current(installed)
+    differing, unknown = files_drift(
+        files,
+        installed["files"],
+        installed["key"],
+        {
+            protected["users"]["path"]: people_of,
+            desired["sudo"]["path"]: rules_of,
+            desired["unit"]["path"]: lines_of,
+            contract["record"]["path"]: variables_of,
+        },
+        (protected["env"]["path"], desired["env"]),
+    )
+    layout, unseen_paths = layout_drift(installed["layout"])
+    return [*drift, *differing, *layout], [*unknown, *unseen_paths]
+
+
+def _current(installed: Mapping[str, Any]) -> list[Problem]:
+    records = installed["installs"]
+    if not records or installed["unfinished"] or records[-1]["release"] == installed["live"]:
+        return []
+    if any(entry["needed"] for entry in installed["damaged"]):
+        # the last record may be the damaged one
+        return []
+    return [
+        Problem(
+            "the link current",
+            f"release {installed['live']}",
+            f"release {records[-1]['release']}, which was proven last",
+            REPAIR,
+        )
+    ]
+
+
+def _last_install(installed: Mapping[str, Any]) -> dict[str, Any] | None:
+    unfinished = installed["unfinished"]
+    if unfinished:
+        return {
+            "number": None,
+            "release": unfinished["release"],
+            "time": unfinished["opened"],
+            "by": None,
+            "outcome": "unfinished",
+        }
+    records = installed["installs"]
+    if not records:
+        return None
+    last = records[-1]
+    outcome = "proven" if last["rolled_back_to"] is None else "rolled back"
+    return {
+        **{name: last[name] for name in ("number", "release", "time", "by")},
+        "outcome": outcome,
+    }
+
+
+def _backends(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    desired: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    chosen = desired.get("binaries", {})
+    found = []
+    for backend in backends_in_use(configuration):
+        path = chosen.get(backend, {}).get("path")
+        candidates = probe["binaries"].get(backend, [])
+        seen: Mapping[str, Any] = next((entry for entry in candidates if entry["path"] == path), {})
+        found.append(
+            {
+                "backend": backend,
+                "path": path,
+                "source": chosen.get(backend, {}).get("source"),
+                "version": seen.get("version") or None,
+                "accounts": runners(contract, configuration, backend),
+                "changed_by": _changed_by(chosen.get(backend, {})),
+                # what was deployed and no longer works
+                "faults": [
+                    f"{entry['path']}: {entry['fault']}"
+                    for entry in probe["binaries"].get(backend, [])
+                    if entry["fault"] and entry["source"] in ("host_vars", "deployed")
+                ],
+            }
+        )
+    return found
+
+
+def _candidate(probe: Mapping[str, Any], backend: str, path: str | None) -> Mapping[str, Any]:
+    candidates = probe["binaries"].get(backend, [])
+    return next((entry for entry in candidates if entry["path"] == path), {})
+
+
+def _changed_by(chosen: Mapping[str, Any]) -> list[str] | None:
+    changers = chosen.get("changers")
+    return None if changers is None else [in_words(entry) for entry in changers]
+
+
+def agent_problems(
+    backends: Sequence[Mapping[str, Any]], probe: Mapping[str, Any]
+) -> list[Problem]:
+    """Return what is wrong with the programs of agents. backends: as a report has them."""
+    problems = []
+    for backend in backends:
+        problems += [
+            Problem(
+                fault.partition(": ")[0],
+                fault.partition(": ")[2],
+                "a program that every account which needs it can execute",
+                f"mend it on the host, or {REPAIR}",
+            )
+            for fault in backend["faults"]
+        ]
+        # one that no account can run safely was not asked
+        asked = "version" in _candidate(probe, backend["backend"], backend["path"])
+        if backend["path"] and probe["privileged"] and asked and not backend["version"]:
+            account = backend["accounts"][0]
+            problems.append(
+                Problem(
+                    backend["path"],
+                    f"a program that tells {account} no version",
+                    f"{backend['backend']}, which starts",
+                    f"install {backend['backend']} anew on the host",
+                )
+            )
+    return _without_repeating(probe["installed"], problems)
+
+
+def _people(
+    contract: Mapping[str, Any],
+    configuration: Configuration,
+    probe: Mapping[str, Any],
+    desired: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    known = {
+        (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]]
+        for login in desired.get("logins", [])
+    }
+    found = []
+    for person in configuration.people:
+        account = agent_account(contract, configuration, person)
+        found.append(
+            {
+                **{
+                    name: getattr(person, name)
+                    for name in ("name", "telegram_id", "os_user", "backend", "provider", "model")
+                },
+                "account": account,
+                "logged_in": known.get((account, person.backend), "not needed"),
+            }
+        )
+    return found
