@@ -13,8 +13,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.controller.source_files import Refused, packed_once, refuse_changeable
-from ..module_utils.rules.problems import Problem
+from ..module_utils.controller.source_files import packed_once, refuse_changeable
+from ..module_utils.rules.problems import Refused
 from ..module_utils.rules.releases import release_identifier, release_name
 
 
@@ -51,8 +51,7 @@ class ActionModule(ActionBase):
                 refuse_changeable(source, parameters["files"], parameters["distrusted"])
             told = packed_once(parameters)
         except Refused as error:
-            reason = error.args[0]
-            text = str(reason) if isinstance(reason, Problem) else f"kai_install_source: {reason}"
+            text = str(error) if error.problem else f"kai_install_source: {error}"
             raise AnsibleActionFail(text) from error
         except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
             raise AnsibleActionFail(

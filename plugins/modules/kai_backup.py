@@ -145,8 +145,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.host import database
 from ..module_utils.host.backup_copying import Copying, add_config, add_snapshot
 from ..module_utils.host.backup_laying import Laying
-from ..module_utils.host.data_copy import Place
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.data_copy import StagingArea
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.records import Installs, now
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.host.tree_walk import DIRECTORY
@@ -160,7 +160,7 @@ SNAPSHOT = "kai.db"
 def make(parameters: dict[str, Any]) -> dict[str, Any]:
     """Write the backup beside the data directory, and return the module's result."""
     installs = Installs(parameters["install_dir"])
-    place = Place(parameters["data_dir"])
+    place = StagingArea(parameters["data_dir"])
     try:
         os.lstat(place.data_dir)
     except FileNotFoundError:
@@ -212,7 +212,7 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def copy(parameters: dict[str, Any], place: Place, writer: ArchiveWriter) -> Copying:
+def copy(parameters: dict[str, Any], place: StagingArea, writer: ArchiveWriter) -> Copying:
     """Add the deployed files and the data, and return what was left out."""
     # where the bot looks for it, whatever links lead there
     name = os.path.basename(parameters["database"])
@@ -255,7 +255,7 @@ def digest(path: str) -> str:
 
 def read(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return a piece of the backup that was made."""
-    with open(Place(parameters["data_dir"]).archive, "rb") as handle:
+    with open(StagingArea(parameters["data_dir"]).archive, "rb") as handle:
         handle.seek(parameters["offset"])
         content = handle.read(parameters["length"])
     return {"changed": False, "content": base64.b64encode(content).decode()}
@@ -263,7 +263,7 @@ def read(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def remove(parameters: dict[str, Any]) -> dict[str, Any]:
     """Remove what ``make`` has made."""
-    Place(parameters["data_dir"]).remove()
+    StagingArea(parameters["data_dir"]).remove()
     return {"changed": False}
 
 
@@ -294,11 +294,11 @@ def main() -> None:
         refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=module.params["state"] == "read"):
             result = work(module.params)
-    except (Refused, BadArchive, Busy) as error:
+    except (Refused, BadArchive) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            parent = Place(module.params["data_dir"]).parent
+            parent = StagingArea(module.params["data_dir"]).parent
             module.fail_json(
                 msg=f"{parent}: the disk became full. Make room (df -h {parent} shows how much "
                 "there is), and run this again"

@@ -133,9 +133,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.bot_account import BotAccount
-from ..module_utils.host.bounded_program import run_bounded
 from ..module_utils.host.isolation import concerned, trespasses
 from ..module_utils.host.service import deployed_env, journal_of, last_invocations
+from ..module_utils.host.subprocesses import run_bounded
 from ..module_utils.rules.problems import Refused, problem_of_error
 from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 from ..module_utils.rules.redact import masked

@@ -103,8 +103,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.data_copy import Place
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.data_copy import StagingArea
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.records import Installs, Journal
 from ..module_utils.host.root_places import refuse_places
@@ -199,7 +199,7 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
     layout.prove()
     # the install is on record, so nothing that stays may let it fail
-    left = Place(journal.data_dir).discard() if journal.data_dir else []
+    left = StagingArea(journal.data_dir).discard() if journal.data_dir else []
     for record in installs.numbers():
         installs.forget_former(record)
     pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])
@@ -224,7 +224,7 @@ def main() -> None:
         refuse_places(module.params["install_dir"])
         with only_worker(dry=module.check_mode):
             result = keep(module.params, module.check_mode)
-    except (Refused, Busy) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))

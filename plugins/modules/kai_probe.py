@@ -424,13 +424,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.bounded_program import Started, run_bounded
 from ..module_utils.host.built_release import ENVIRONMENT, find_uv, python_of
 from ..module_utils.host.files import Damaged, look
 from ..module_utils.host.flock import Busy, only_worker
 from ..module_utils.host.install_probe import damages, look_at_installed
 from ..module_utils.host.processes import strangers
-from ..module_utils.host.programs import run_program
 from ..module_utils.host.records import Installs
 from ..module_utils.host.root_places import place_problems, program_problem
 from ..module_utils.host.run_as import (
@@ -450,6 +448,7 @@ from ..module_utils.host.run_lock import (
     take,
 )
 from ..module_utils.host.service import deployed_port, turns_in
+from ..module_utils.host.subprocesses import Started, run_bounded, run_program
 from ..module_utils.host.trusted_paths import Accounts, changers_of
 from ..module_utils.rules.accounts import has_expired
 from ..module_utils.rules.documents import encodable, legible

@@ -124,7 +124,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.bounded_program import run_bounded
 from ..module_utils.host.built_release import (
     ENVIRONMENT,
     MARKER,
@@ -133,10 +132,10 @@ from ..module_utils.host.built_release import (
     is_complete,
     python_of,
 )
-from ..module_utils.host.flock import Busy, held
+from ..module_utils.host.flock import held
 from ..module_utils.host.left_processes import end_processes
-from ..module_utils.host.programs import run_group
 from ..module_utils.host.root_places import refuse_places, refuse_program
+from ..module_utils.host.subprocesses import run_bounded, run_group
 from ..module_utils.host.trusted_paths import Accounts
 from ..module_utils.rules.accounts import refuse_alias_of_root
 from ..module_utils.rules.constraints import hashed_entries, normalized, without_hashes
@@ -193,7 +192,7 @@ def cause_of(words: str) -> str:
     return "; ".join(dict.fromkeys(causes[:MOST_CAUSES]))
 
 
-class BuildFailed(Exception):
+class BuildFailed(Refused):
     """A step of a build that failed, with its cause and the end of what it said."""
 
 
@@ -515,7 +514,7 @@ def main() -> None:
                     result = {**build(parameters, archive, lock), **diff}
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, parameters["path"])))
-    except (BuildFailed, Refused, Busy, tarfile.TarError) as error:
+    except (Refused, tarfile.TarError) as error:
         module.fail_json(msg=printable(str(error)))
     module.exit_json(**result)
 

@@ -74,7 +74,7 @@ left:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.records import Installs
 from ..module_utils.host.removal import Removal
@@ -108,7 +108,7 @@ def main() -> None:
         refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=module.check_mode):
             removal.run()
-    except (Refused, Busy) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))

@@ -130,8 +130,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.backup_laying import Laying, lay_out_rest, missing_accounts
-from ..module_utils.host.data_copy import Place
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.data_copy import StagingArea
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.records import Installs
 from ..module_utils.host.root_places import place_problems, refuse_places
 from ..module_utils.rules.backup_archive import BadArchive
@@ -142,7 +142,7 @@ PIECE = 1 << 20
 
 def check(parameters: dict[str, Any]) -> dict[str, Any]:
     """Ask the host whether the backup can be laid out there."""
-    place, summary = Place(parameters["data_dir"]), parameters["summary"]
+    place, summary = StagingArea(parameters["data_dir"]), parameters["summary"]
     journal = Installs(parameters["install_dir"]).journal()
     found = place_problems(parameters["install_dir"], parameters["data_dir"])
     mounts = place.mounts()
@@ -199,7 +199,7 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def receive(parameters: dict[str, Any]) -> dict[str, Any]:
     """Add a piece of the backup to what was sent before."""
-    place = Place(parameters["data_dir"])
+    place = StagingArea(parameters["data_dir"])
     offset = parameters["offset"]
     if offset == 0:
         if Installs(parameters["install_dir"]).journal() is None:
@@ -215,7 +215,7 @@ def receive(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def lay(parameters: dict[str, Any]) -> dict[str, Any]:
     """Lay out what was sent, if it is what was checked."""
-    place = Place(parameters["data_dir"])
+    place = StagingArea(parameters["data_dir"])
     with open(place.archive, "rb") as handle:
         found = hashlib.sha256()
         while True:
@@ -269,7 +269,7 @@ def main() -> None:
             refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=state == "checked"):
             result = {"checked": check, "received": receive, "laid": lay}[state](module.params)
-    except (Refused, BadArchive, Busy) as error:
+    except (Refused, BadArchive) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))

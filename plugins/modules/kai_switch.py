@@ -229,14 +229,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host import database
-from ..module_utils.host.data_copy import Place
+from ..module_utils.host.data_copy import StagingArea
 from ..module_utils.host.files import kept, look, replace
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.left_processes import end_processes
-from ..module_utils.host.programs import run_program
 from ..module_utils.host.records import Installs, Journal, Original
 from ..module_utils.host.root_places import refuse_places, refuse_service_as_root
 from ..module_utils.host.service import is_active, is_enabled, systemctl, turns_in, unit_state
+from ..module_utils.host.subprocesses import run_program
 from ..module_utils.rules.diff import ABSENT, difference, shown_env, shown_opaque
 from ..module_utils.rules.file_state import FileState, wanted_states
 from ..module_utils.rules.installs import FLAT, MODELS
@@ -325,7 +325,7 @@ class Switch:
             # what was killed before its journal counted
             self.installs.close_journal()
             if self.parameters["data_dir"] and not self.parameters["with_data"]:
-                self.left += Place(self.parameters["data_dir"]).discard()
+                self.left += StagingArea(self.parameters["data_dir"]).discard()
         states = {"restored": self.restore, "original": self.back_to_original}
         result = states.get(self.parameters["state"], self.switch)()
         return {**result, "left": self.left}
@@ -353,7 +353,7 @@ class Switch:
         """Return the deployed files of a backup that nobody else gives."""
         if not self.parameters["with_data"] or self.module.check_mode:
             return []
-        files = kept(Place(self.parameters["data_dir"]).config)
+        files = kept(StagingArea(self.parameters["data_dir"]).config)
         return [state for state in files if state.path not in known]
 
     def text_of(self, entry: dict[str, Any]) -> str:
@@ -594,7 +594,7 @@ class Switch:
         journal = self.open_journal_again()
         journal.data_dir = self.parameters["data_dir"]
         self.installs.write_journal(journal)
-        Place(journal.data_dir).exchange()
+        StagingArea(journal.data_dir).exchange()
 
     def open_journal_again(self) -> Journal:
         """Return the journal that is open. Raises Refused without one."""
@@ -608,7 +608,7 @@ class Switch:
         if not journal.data_dir:
             return
         self.stop()
-        place = Place(journal.data_dir)
+        place = StagingArea(journal.data_dir)
         place.exchange_back()
         journal.data_dir = ""
         self.installs.write_journal(journal)
@@ -736,7 +736,7 @@ class Switch:
             raise fault
         self.installs.close_journal()
         if self.parameters["data_dir"]:
-            self.left += Place(self.parameters["data_dir"]).remove()
+            self.left += StagingArea(self.parameters["data_dir"]).remove()
         if not self.installs.numbers():
             self.installs.forget_original()
         remove_if_empty(self.installs.directory)
@@ -815,7 +815,7 @@ def main() -> None:
             refuse_service_as_root(module.params["service_user"])
         with only_worker(dry=module.check_mode):
             result = Switch(module).run()
-    except (Refused, Busy) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))

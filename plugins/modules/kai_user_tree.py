@@ -179,15 +179,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.isolation import close
 from ..module_utils.host.layout import Tree, problem_of
 from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.layout_undo import LayoutUndo
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.rules.diff import difference
-from ..module_utils.rules.problems import Problem, problem_of_error
-from ..module_utils.rules.problems import Refused as NotRoots
+from ..module_utils.rules.problems import Problem, Refused, problem_of_error
 from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 
 
@@ -304,7 +303,7 @@ def main() -> None:
                 result = restored(journal, dry)
             else:
                 result, refusals = present(module.params, journal, dry)
-    except (Busy, NotRoots) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, module.params["journal"] or "a path")))

@@ -17,7 +17,6 @@ from test_host_status import BINARY, SERVICE, status
 
 from kai_ansible.host import (
     bot_account,
-    bounded_program,
     built_release,
     database,
     install_probe,
@@ -29,6 +28,7 @@ from kai_ansible.host import (
     root_places,
     run_as,
     run_lock,
+    subprocesses,
     trusted_paths,
 )
 from kai_ansible.host import service as bot_service
@@ -689,7 +689,7 @@ def test_a_proof_that_depends_on_what_is_not_seen_is_made_anew(
 def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_as.ask_as(TOOR, [lambda: 1]) == [FAILED]
     with pytest.raises(PermissionError, match="UID 0"):
-        bounded_program.run_bounded(["/bin/true"], {}, 1, account=TOOR)
+        subprocesses.run_bounded(["/bin/true"], {}, 1, account=TOOR)
     with pytest.raises(PermissionError, match="UID 0"):
         database._as_account(TOOR, lambda: pytest.fail("it ran"))
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: TOOR)

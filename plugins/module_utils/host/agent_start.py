@@ -15,9 +15,15 @@ import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from .bounded_program import LOOK_SECONDS, MOST_BYTES, becoming, kill_session, start_program
 from .processes import stopped_in
-from .programs import run_program
+from .subprocesses import (
+    LOOK_SECONDS,
+    MOST_BYTES,
+    becoming,
+    kill_session,
+    run_program,
+    start_program,
+)
 
 if TYPE_CHECKING:
     import pwd

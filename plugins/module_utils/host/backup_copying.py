@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from ..rules.backup_archive import ArchiveWriter, Source
     from ..rules.sparse_map import Extents
-    from .data_copy import Place
+    from .data_copy import StagingArea
     from .tree_walk import Level
 
 NAMES = 4096
@@ -179,7 +179,7 @@ class Copying(Walk):
         self,
         writer: ArchiveWriter,
         root: int,
-        place: Place,
+        place: StagingArea,
     ) -> None:
         super().__init__(root, place.data_dir, COPY_SECONDS)
         self.writer = writer

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ..rules.backup_archive import Content, Source, Summary
-    from .data_copy import Place
+    from .data_copy import StagingArea
 
 _STAND_IN = b"stand-in"
 
@@ -66,7 +66,7 @@ class Laying:
     notes: what of the backup this host cannot keep.
     """
 
-    def __init__(self, place: Place, wanted: Collection[str], *, proof: bool = False) -> None:
+    def __init__(self, place: StagingArea, wanted: Collection[str], *, proof: bool = False) -> None:
         self.place = place
         self.wanted = wanted
         self.proof = proof
@@ -284,7 +284,7 @@ def discard(directory: str) -> None:
         os.close(parent)
 
 
-def clear_way(place: Place, path: str, file: bool) -> str | None:
+def clear_way(place: StagingArea, path: str, file: bool) -> str | None:
     """Move aside what a backup has where only directories, or a file in them, may be.
 
     It was there when the backup was made, as those who own the data can put anything there. Left
@@ -317,7 +317,7 @@ def clear_way(place: Place, path: str, file: bool) -> str | None:
 
 
 def lay_out_rest(
-    place: Place,
+    place: StagingArea,
     directories: Sequence[dict[str, Any]],
     seeds: Sequence[dict[str, Any]],
     release: str | None,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.agent_commands import command_of_agent, commands_of_rules
 from .agent_start import fault_of_agent
-from .bounded_program import run_bounded
 from .left_processes import end_processes
 from .run_as import ask_as
+from .subprocesses import run_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

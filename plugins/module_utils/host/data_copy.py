@@ -14,7 +14,6 @@ import secrets
 import tempfile
 
 from ..rules.problems import Refused
-from . import symlink_guard
 from .beside_data import GOING, going, place_of
 from .files import sync_directory
 from .layout import DIRECTORY
@@ -26,7 +25,7 @@ _FORMER = "former"
 _TRIES = 3
 
 
-class Place:
+class StagingArea:
     """Where a backup is made or a restored data directory waits: beside the data, root's alone.
 
     On the same file system, so that the one data directory takes the place of the other by renames.
@@ -88,7 +87,7 @@ class Place:
             try:
                 remove_everything(parent, path, os.lstat(path).st_dev)
                 return ""
-            except symlink_guard.Refused as error:
+            except Refused as error:
                 fault = str(error)
             except OSError as error:
                 fault = error.strerror or type(error).__name__

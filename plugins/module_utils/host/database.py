@@ -27,7 +27,6 @@ from .child_process import ChildProcess
 from .files import remove_file
 from .layout import Tree
 from .sparse import PIECE, extents_of
-from .symlink_guard import Refused as Planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,12 +196,12 @@ def _directory_of(path: str, done: str) -> Iterator[tuple[int, str]]:
     try:
         opened = Tree(None, dry=True).open_parent(path)
         if opened is None:
-            raise Refused(f"{path} cannot be {done}: its directory is gone")
+            raise FileNotFoundError("its directory is gone")
         try:
             yield opened[:2]
         finally:
             os.close(opened[0])
-    except (OSError, Planted) as error:
+    except (OSError, Refused) as error:
         raise Refused(f"{path} cannot be {done}: {error}") from error
 
 

@@ -35,11 +35,9 @@ _KEPT = [{"path": PATH, "copy": (_COPY, None), "mode": MODE, "uid": ID, "gid": I
 
 
 class Damaged(Refused):
-    """A file that cannot be used as it is, as a Problem."""
+    """A file that cannot be used as it is."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
+    problem: Problem
 
 
 def look(path: str, fix: str = "", *, links: bool = False) -> FileState:

@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..rules.problems import Problem
+from ..rules.problems import Problem, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +25,10 @@ WORK_SECONDS = 300
 POLL_SECONDS = 0.2
 
 
-class Busy(Exception):
-    """A lock whose holder does not end, as a Problem."""
+class Busy(Refused):
+    """A lock whose holder does not release it in time."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
+    problem: Problem
 
 
 @contextmanager

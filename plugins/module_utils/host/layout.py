@@ -16,10 +16,10 @@ import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
-from ..rules.problems import Problem, problem_of_error
+from ..rules.problems import Problem, Refused, problem_of_error
 from .access_lists import NONE, lists_of, readable_by, set_lists
-from .programs import run_program
-from .symlink_guard import HANDLE, Refused, handle_of, open_own_file, planted
+from .subprocesses import run_program
+from .symlink_guard import HANDLE, handle_of, open_own_file, planted
 from .trusted_paths import only_root_changes
 
 if TYPE_CHECKING:
@@ -385,6 +385,8 @@ class Tree:
 
 def problem_of(path: str, error: Refused | OSError) -> Problem:
     """Return why a path was not touched."""
-    if isinstance(error, Refused):
-        return error.problem
-    return problem_of_error(error, path)
+    if isinstance(error, OSError):
+        return problem_of_error(error, path)
+    return error.problem or Problem(
+        path, str(error), "a path that can be changed", f"ls -ld {shlex.quote(path)}"
+    )

@@ -15,10 +15,11 @@ import pwd
 import stat
 from typing import TYPE_CHECKING, Any
 
+from ..rules.problems import Refused
 from .access_lists import LISTED_MODE, lists_of, set_lists
 from .layout import change_owners
-from .programs import run_program
-from .symlink_guard import Refused, open_own_file, planted
+from .subprocesses import run_program
+from .symlink_guard import open_own_file, planted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .programs import run_program
+from .subprocesses import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

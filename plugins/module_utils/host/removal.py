@@ -20,12 +20,11 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..rules.data_limits import DEEPEST, REMOVE_SECONDS
-from ..rules.problems import Problem
+from ..rules.problems import Problem, Refused
 from ..rules.sanitize import printable_path
 from .files import finish_removal, remove_tree
 from .layout_undo import DIRECTORY, LayoutUndo, open_parent, paths_of
 from .left_processes import end_processes
-from .symlink_guard import Refused
 from .tree_walk import Walk
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from .trusted_paths import Accounts, changers_of, found_by, way_above, way_to
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .trusted_paths import Look, Place
+    from .trusted_paths import CheckedPath, Look
 
     Entries = Sequence[Mapping[str, Any]]
 
@@ -79,7 +79,7 @@ def refuse_program(path: str, accounts: Accounts | None = None) -> None:
     """Raise Refused for a program that root is about to run and others can change."""
     problem = program_problem(path, accounts)
     if problem:
-        raise Refused(str(problem))
+        raise Refused(problem)
 
 
 def refuse_service_as_root(service_user: str | None) -> None:
@@ -90,25 +90,23 @@ def refuse_service_as_root(service_user: str | None) -> None:
         return
     if uid == 0:
         raise Refused(
-            str(
-                Problem(
-                    "kai_install_service_user",
-                    f"{service_user!r}, whose UID is 0",
-                    "an account without privilege",
-                    "set kai_install_service_user to another account",
-                )
+            Problem(
+                "kai_install_service_user",
+                f"{service_user!r}, whose UID is 0",
+                "an account without privilege",
+                "set kai_install_service_user to another account",
             )
         )
 
 
-def _installs(install_dir: str) -> Iterator[Place]:
+def _installs(install_dir: str) -> Iterator[CheckedPath]:
     yield from way_to(install_dir)
     yield from way_to(os.path.join(install_dir, "venv"))
     for name in ("releases", "installs"):
         yield from _with_files(os.path.join(install_dir, name))
 
 
-def _with_files(directory: str) -> Iterator[Place]:
+def _with_files(directory: str) -> Iterator[CheckedPath]:
     yield from way_to(directory)
     try:
         names = sorted(os.listdir(directory))

@@ -27,7 +27,7 @@ from ..rules.documents import Text, Unfit, check, read_json
 from ..rules.problems import Problem
 from .flock import held
 from .processes import ESTABLISHED, ancestors, environment_of, socket_rows, sockets, started
-from .programs import run_program
+from .subprocesses import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

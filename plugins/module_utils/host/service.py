@@ -20,7 +20,7 @@ from ..rules.documents import legible
 from ..rules.env_file import read_env
 from ..rules.problems import Refused
 from .files import look
-from .programs import run_program
+from .subprocesses import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,19 +11,11 @@ import pwd
 import shlex
 import stat
 
-from ..rules.problems import Problem
+from ..rules.problems import Problem, Refused
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 # whoever owns a file may hold a lease on it, which keeps everybody else from reading it for a while
 HANDLE = os.O_NOFOLLOW | getattr(os, "O_PATH", READ)
-
-
-class Refused(Exception):
-    """A path that root must not touch, as a Problem."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
 
 
 def kind_of(status: os.stat_result) -> str:

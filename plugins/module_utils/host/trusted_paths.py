@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    Look = Callable[[], Iterable["Place"]]
+    Look = Callable[[], Iterable["CheckedPath"]]
 
 _MOST_LINKS = 40
 _LONGEST_FIRST_LINE = 256
@@ -47,7 +47,7 @@ _NO_LIST = (errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP)
 _ENV = ("/usr/bin/env", "/bin/env")
 
 
-class Place(NamedTuple):
+class CheckedPath(NamedTuple):
     """A file or directory that a program, or root's work, depends on.
 
     mode: as stat(2) gives it. acl: the attribute of its access list in hexadecimal, empty where
@@ -62,7 +62,7 @@ class Place(NamedTuple):
 
 
 def changers(
-    places: Iterable[Place],
+    places: Iterable[CheckedPath],
     name_of: Callable[[int], str],
     members_of: Callable[[int], Iterable[str]],
 ) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def changers(
     return found
 
 
-def places_of(path: str, search_path: Sequence[str] = ()) -> list[Place]:
+def places_of(path: str, search_path: Sequence[str] = ()) -> list[CheckedPath]:
     """Return everything that the program at ``path`` depends on.
 
     That is what lies on the way to it, to its interpreter, and to each directory in which it finds
@@ -95,7 +95,7 @@ def places_of(path: str, search_path: Sequence[str] = ()) -> list[Place]:
     return list(dict.fromkeys(_depended_on(path, search_path)))
 
 
-def way_to(path: str) -> Iterator[Place]:
+def way_to(path: str) -> Iterator[CheckedPath]:
     """Yield every directory on the way to a path, and the path, as far as it exists.
 
     Links are followed, not yielded. Raises OSError when something cannot be looked at.
@@ -104,7 +104,7 @@ def way_to(path: str) -> Iterator[Place]:
         yield from _way_to(path)
 
 
-def way_above(path: str) -> Iterator[Place]:
+def way_above(path: str) -> Iterator[CheckedPath]:
     """Yield what ``way_to`` does without what is at the path itself, which may be another's."""
     end = os.path.realpath(path)
     return (place for place in way_to(path) if place.path != end)
@@ -132,7 +132,7 @@ def found_by(
     found = {}
     for path, answer in zip(looks, answers):
         seen, reason = ([], str(answer)) if isinstance(answer, NoAnswer) else answer
-        places = [Place(*place) for place in seen]
+        places = [CheckedPath(*place) for place in seen]
         found[path] = changers(places, known.name_of, known.members_of)
         if reason:
             found[path].append({"path": path, "accounts": [], "everybody": False, "unseen": reason})
@@ -146,9 +146,9 @@ def only_root_changes(descriptor: int) -> bool:
     return not changers([place], known.name_of, known.members_of)
 
 
-def _seen(look: Look) -> tuple[list[Place], str]:
+def _seen(look: Look) -> tuple[list[CheckedPath], str]:
     """Return what a look yields until it fails, and why it did, empty when it did not."""
-    places: dict[Place, None] = {}
+    places: dict[CheckedPath, None] = {}
     try:
         for place in look():
             places[place] = None
@@ -192,7 +192,7 @@ class Accounts:
         return sorted(members)
 
 
-def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[Place]:
+def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[CheckedPath]:
     """Yield what ``places_of`` returns, so that what was seen before an error is not lost."""
     programs = [path]
     for _program in range(_MOST_LINKS):
@@ -208,7 +208,7 @@ def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[Place]:
             yield from _way_to(directory)
 
 
-def _writers(place: Place) -> tuple[set[int], set[int]]:
+def _writers(place: CheckedPath) -> tuple[set[int], set[int]]:
     """Return UIDs and GIDs that can write to a place; who owns it can let themselves in."""
     uids, gids = {place.uid}, set()
     entries = list(_ACL_ENTRY.iter_unpack(bytes.fromhex(place.acl)[_ACL_HEADER:]))
@@ -229,7 +229,7 @@ def _writers(place: Place) -> tuple[set[int], set[int]]:
     return uids, gids
 
 
-def _way_to(path: str) -> Iterator[Place]:
+def _way_to(path: str) -> Iterator[CheckedPath]:
     """Yield every directory on the way to a file, and the file; links are followed, not yielded."""
     rest = path.split("/")[::-1]
     current = "/"
@@ -256,7 +256,7 @@ def _way_to(path: str) -> Iterator[Place]:
             current = child
 
 
-def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -> Place:
+def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -> CheckedPath:
     """Return a place by its status.
 
     descriptor: an open one of it, where its path may lead elsewhere by now.
@@ -271,7 +271,7 @@ def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -
         except OSError as error:
             if error.errno not in _NO_LIST:
                 raise OSError(error.errno, f"access list: {error.strerror}", path) from error
-    return Place(path, status.st_mode, status.st_uid, status.st_gid, acl)
+    return CheckedPath(path, status.st_mode, status.st_uid, status.st_gid, acl)
 
 
 def _is_kind(path: str, kind: Callable[[int], bool]) -> bool:
