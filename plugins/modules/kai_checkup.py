@@ -134,15 +134,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.bot_account import BotAccount
 from ..module_utils.host.isolation import concerned, trespasses
-from ..module_utils.host.service import deployed_env, journal_of, last_invocations
+from ..module_utils.host.service import deployed_env
 from ..module_utils.host.subprocesses import run_bounded
+from ..module_utils.host.system import last_starts, log_of
 from ..module_utils.rules.problems import Refused, problem_of_error
 from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 from ..module_utils.rules.redact import masked
 from ..module_utils.rules.sanitize import printable
 
 LOG_LINES = 200
-LOG_AGE = "--since=-1day"
 LINE_CHARACTERS = 500
 VISUDO_SECONDS = 20
 
@@ -222,14 +222,7 @@ class Checkup:
         """Return the end of the unit's log, nothing where a secret in it could not be masked."""
         if not self.knows_secrets:
             return []
-        lines = journal_of(
-            last_invocations(self.parameters["unit"]),
-            LOG_LINES,
-            "--output=short-iso",
-            "--no-hostname",
-            "--quiet",
-            LOG_AGE,
-        ).splitlines()
+        lines = log_of(last_starts(self.parameters["unit"]), LOG_LINES, dated=True).splitlines()
         # a line may hold only the beginning of a secret, so it is cut off after that was looked for
         return [self.told(line) for line in lines]
 

@@ -112,10 +112,8 @@ from ..module_utils.host.service import (
     deployed_env,
     deployed_port,
     health,
-    is_active,
-    is_enabled,
-    unit_state,
 )
+from ..module_utils.host.system import service_state
 from ..module_utils.rules.installs import judged
 from ..module_utils.rules.problems import Refused, problem_of_error
 
@@ -132,12 +130,12 @@ def answer(parameters: dict[str, Any]) -> int | None:
 
 def look_around(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return everything that was seen."""
-    state = unit_state(parameters["unit"])
+    state = service_state(parameters["unit"])
     seen: dict[str, Any] = {
         "service": {
             "unit": parameters["unit"],
-            "active": is_active(state),
-            "enabled": is_enabled(state),
+            "active": state.active,
+            "enabled": state.enabled,
         },
         "health": answer(parameters),
         **known_installs(Installs(parameters["install_dir"])),

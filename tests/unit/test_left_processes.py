@@ -16,7 +16,7 @@ import pytest
 from kai_ansible.host import data_copy
 from kai_ansible.host.data_copy import StagingArea
 from kai_ansible.host.left_processes import end_listener, end_processes
-from kai_ansible.host.processes import Listener, strangers
+from kai_ansible.host.system import Listener, strangers
 from tests.conftest import PRIVATE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has accounts to work as")

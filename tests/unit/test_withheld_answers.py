@@ -21,7 +21,7 @@ from kai_ansible.host import (
     database,
     install_probe,
     isolation,
-    processes,
+    system,
     programs,
     proof_cache,
     removal,
@@ -530,14 +530,14 @@ def test_a_link_that_cannot_be_seen_either() -> None:
 def test_sockets_that_nobody_shows_are_not_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(processes, "TABLES", (str(tmp_path / "a"), str(tmp_path / "b")))
+    monkeypatch.setattr(system, "TABLES", (str(tmp_path / "a"), str(tmp_path / "b")))
     with pytest.raises(OSError, match="No such file"):
-        processes.sockets(processes.LISTENING, 80)
+        system.sockets(system.LISTENING, 80)
     assert run_lock._connected("1") is True
     monkeypatch.setattr(install_probe.os, "geteuid", lambda: 0)
     assert install_probe.strangers_seen(80, 0, "") is None
     (tmp_path / "a").write_text("header\n")
-    assert processes.sockets(processes.LISTENING, 80) == {}
+    assert system.sockets(system.LISTENING, 80) == {}
     assert run_lock._connected("1") is False
 
 
@@ -563,9 +563,9 @@ def test_what_proc_hides_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("builtins.open", no_stat)
     with pytest.raises(PermissionError):
-        processes.started(1)
+        system.started(1)
     monkeypatch.setattr(os, "kill", lambda *_: (_ for _ in ()).throw(ProcessLookupError()))
-    assert processes.started(1) is None
+    assert system.started(1) is None
 
 
 def test_what_a_removal_cannot_see_has_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:

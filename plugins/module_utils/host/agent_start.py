@@ -15,11 +15,10 @@ import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from .processes import stopped_in
+from . import system
 from .subprocesses import (
     LOOK_SECONDS,
     MOST_BYTES,
-    becoming,
     kill_session,
     run_program,
     start_program,
@@ -49,7 +48,7 @@ def fault_of_agent(
     where its owner is the account). With nothing to say its input is closed, and it has to end
     well. environment: whole. seconds: how long its answer, or its end, may take.
     """
-    options: dict[str, Any] = {**becoming(account), "env": dict(environment), "cwd": "/"}
+    options: dict[str, Any] = {**system.start_as(account), "env": dict(environment), "cwd": "/"}
     with tempfile.TemporaryFile() as errors:
         process = None
         try:
@@ -105,7 +104,7 @@ def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], l
     deadline = time.monotonic() + limit
     if _hears(process, agent["hear"] if agent["say"] else None, deadline):
         return ""
-    if stopped_in(process.pid):
+    if system.stopped_in(process.pid):
         return "a signal stopped it"
     with contextlib.suppress(subprocess.TimeoutExpired):
         # what closed its output may still have its last breath to draw
@@ -126,7 +125,7 @@ def _hears(process: subprocess.Popen[bytes], expected: Any, deadline: float) -> 
     while time.monotonic() < deadline:
         left = deadline - time.monotonic()
         if not select.select([output], [], [], max(min(left, LOOK_SECONDS), 0))[0]:
-            if stopped_in(process.pid):
+            if system.stopped_in(process.pid):
                 return False
             continue
         piece = os.read(output.fileno(), MOST_BYTES)

@@ -46,7 +46,7 @@ from ..rules.data_limits import (
 )
 from ..rules.sanitize import printable_path
 from ..rules.sparse_map import headers
-from . import access_lists, sparse, symlink_guard
+from . import access_lists, sparse, symlink_guard, system
 from .tree_walk import Walk
 
 if TYPE_CHECKING:
@@ -326,8 +326,8 @@ class Copying(Walk):
             status = os.fstat(path_only)
             if not stat.S_ISREG(status.st_mode) or status.st_dev != self.device:
                 raise FileNotFoundError
-            # the kernel ends a lease after /proc/sys/fs/lease-break-time
-            return os.open(f"/proc/self/fd/{path_only}", os.O_RDONLY)
+            # the kernel ends a lease after its lease-break-time
+            return os.open(system.path_of(path_only), os.O_RDONLY)
         finally:
             os.close(path_only)
 

@@ -20,7 +20,7 @@ from ..rules.backup_archive import ATTRIBUTE, CONFIG, LINKS, PLACE, read_archive
 from ..rules.file_state import FileState
 from ..rules.problems import Refused
 from ..rules.sanitize import printable_path
-from . import access_lists, symlink_guard
+from . import access_lists, symlink_guard, system
 from .backup_copying import LISTS, NAMES, Notes, bytes_of, group_name, user_name
 from .files import keep
 from .layout import DIRECTORY, Tree
@@ -306,7 +306,7 @@ def clear_way(place: StagingArea, path: str, file: bool) -> str | None:
                 here = following
             elif not (is_file and stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
                 aside = f"{part}.planted"
-                while os.path.lexists(f"/proc/self/fd/{here}/{aside}"):
+                while os.path.lexists(f"{system.path_of(here)}/{aside}"):
                     aside += ".planted"
                 os.rename(part, aside, src_dir_fd=here, dst_dir_fd=here)
                 where = os.path.join(place.data_dir, *parts[: index + 1])

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.problems import Refused
+from . import system
 from .child_process import ChildProcess
 from .files import remove_file
 from .layout import Tree
@@ -239,9 +240,7 @@ def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
     def become_and_work(writing: int) -> None:
         fault = "an error that is not known"
         try:
-            os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
-            os.setgid(account.pw_gid)
-            os.setuid(account.pw_uid)
+            system.become(account, for_good=True)
             os.umask(0o077)
             work()
             fault = ""

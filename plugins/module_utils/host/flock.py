@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..rules.problems import Problem, Refused
+from . import system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORK = "/run/kai-ansible.work"
 WORK_SECONDS = 300
 POLL_SECONDS = 0.2
 
@@ -75,5 +75,5 @@ def only_worker(dry: bool = False) -> Iterator[None]:
     if dry:
         yield
         return
-    with held(WORK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, WORK_SECONDS):
+    with held(system.WORK_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, WORK_SECONDS):
         yield

@@ -19,18 +19,19 @@ from ..rules.env_file import read_env
 from ..rules.installs import FLAT, UNKNOWN_STATE, release_states
 from ..rules.keyed_digest import seal, sealed
 from ..rules.problems import Problem, Refused
+from . import system
 from .beside_data import going
 from .files import Damaged, look
 from .layout import Tree, problem_of
 from .layout_journal import LayoutJournal
-from .processes import is_stopped, strangers
 from .records import Installs
-from .service import deployed_port, health, is_active, is_enabled, unit_state
+from .service import deployed_port, health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .records import Journal
+    from .system import ServiceState
 
 MB = 1 << 20
 UNSEEN = "unseen"
@@ -125,12 +126,13 @@ def look_at_installed(
     port: int,
     damaged: Sequence[Mapping[str, Any]],
     distrusted: str = "",
+    state: ServiceState | None = None,
 ) -> dict[str, Any]:
     """Return what is installed and how it runs.
 
     request: the option ``installed`` of kai_probe. port: on which the bot is meant to answer, for
     who cannot read the environment file. damaged: what ``damages`` returned. distrusted: why
-    nothing of the installs is read.
+    nothing of the installs is read. state: of the service, None where it is unknown.
     """
     known = installs_seen(installs, damaged, distrusted)
     key = secrets.token_hex(16)
@@ -140,7 +142,7 @@ def look_at_installed(
         **known,
         "interrupted": None if distrusted else interrupted(installs),
         "going": going(os.path.realpath(request["data_dir"])) if request["data_dir"] else [],
-        **service_seen(request, installs, deployed_port(env, request["port_key"], port)),
+        **service_seen(request, installs, deployed_port(env, request["port_key"], port), state),
         "key": key,
         "files": files,
         "layout": layout_seen(
@@ -213,53 +215,50 @@ def deployed_values(env_file: str) -> dict[str, str]:
     return read_env(legible(content))
 
 
-def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> dict[str, Any]:
-    """Return the service, what it answers, whether it hangs, and who else listens on its port."""
-    try:
-        state = unit_state(request["unit"]) if os.path.isdir("/run/systemd/system") else {}
-    except OSError:
-        # nothing is known of it, and kai_probe tells why
-        state = {}
-    pid = int(state.get("MainPID") or 0)
-    entered = int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+def service_seen(
+    request: Mapping[str, Any], installs: Installs, port: int, state: ServiceState | None
+) -> dict[str, Any]:
+    """Return the service, its answer, whether it hangs, and who else listens on its port.
+
+    state: None where the service manager gave no answer.
+    """
+    state = state or system.ServiceState(state=UNKNOWN_STATE)
     try:
         answer = health(request["host"], port, request["health_path"])
     except OSError:
         answer = None
     return {
-        "hangs": is_active(state) and answer != 200 and is_past_waiting(pid, entered, request),
+        "hangs": state.active and answer != 200 and is_past_waiting(state, request["patience"]),
         "service": {
             "unit": request["unit"],
-            "active": is_active(state),
-            "enabled": is_enabled(state),
-            "state": state.get("ActiveState", UNKNOWN_STATE),
-            "since": utc_of(entered) if pid and entered else None,
-            "pid": pid or None,
-            "restarts": int(state.get("NRestarts") or 0),
-            "release": release_of(pid, entered, installs) if pid else None,
+            "active": state.active,
+            "enabled": state.enabled,
+            "state": state.state,
+            "since": utc_of(state.entered) if state.pid and state.entered else None,
+            "pid": state.pid or None,
+            "restarts": state.restarts,
+            "release": release_of(state, installs) if state.pid else None,
         },
         "health": answer,
-        "strangers": strangers_seen(port, pid, state.get("ControlGroup", "")),
+        "strangers": strangers_seen(port, state),
     }
 
 
-def strangers_seen(port: int, pid: int, control_group: str) -> list[str] | None:
-    """Return who else listens on a port, None where that cannot be seen."""
+def strangers_seen(port: int, state: ServiceState) -> list[str] | None:
+    """Return who else listens on the port of a service, None where that cannot be seen."""
     # only root sees whose a socket is
     if os.geteuid() != 0:
         return None
     try:
-        return [str(other) for other in strangers(port, pid, control_group)]
+        return [str(other) for other in system.strangers(port, state.pid, state.group)]
     except OSError:
         return None
 
 
-def is_past_waiting(pid: int, entered: float, request: Mapping[str, Any]) -> bool:
-    """Return whether a process that does not answer will not do so by itself.
-
-    entered: when it began, on the monotonic clock.
-    """
-    return bool(pid) and (is_stopped(pid) or time.monotonic() - entered > request["patience"])
+def is_past_waiting(state: ServiceState, patience: float) -> bool:
+    """Return whether a service that does not answer has had its time. patience: in seconds."""
+    late = time.monotonic() - state.entered > patience
+    return bool(state.pid) and (system.is_stopped(state.pid) or late)
 
 
 def utc_of(monotonic: float) -> str:
@@ -268,24 +267,23 @@ def utc_of(monotonic: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - passed))
 
 
-def release_of(pid: int, started: float, installs: Installs) -> str | None:
-    """Return the release that a process of the bot was started from, None when it cannot be seen.
+def release_of(state: ServiceState, installs: Installs) -> str | None:
+    """Return the release that the running bot was started from, None when it cannot be seen.
 
-    The unit starts it in ``current``, and the kernel keeps the directory that this was then. Who
-    may not see that can still tell by the program, and by a link that is older than the process.
-    started: on the monotonic clock.
+    The unit starts it in ``current``, and the kernel keeps the directory that this was then. Where
+    that is hidden, the program tells, and a link that is older than the process.
     """
     try:
-        place = os.readlink(f"/proc/{pid}/cwd")
+        place = system.working_directory(state.pid)
         return FLAT if place == installs.install_dir else os.path.basename(place)
     except OSError:
         pass
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as handle:
-            program = os.fsdecode(handle.read().split(b"\0")[0])
+        program = system.arguments_of(state.pid)[0]
         if program.startswith(f"{installs.install_dir}/venv/"):
             return FLAT
-        is_older = os.lstat(installs.current).st_mtime <= time.time() - time.monotonic() + started
+        started = time.time() - time.monotonic() + state.entered
+        is_older = os.lstat(installs.current).st_mtime <= started
         return installs.live() if is_older else None
     except (OSError, Refused):
         return None

@@ -17,8 +17,8 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..rules.problems import Problem, Refused, problem_of_error
+from . import system
 from .access_lists import NONE, lists_of, readable_by, set_lists
-from .subprocesses import run_program
 from .symlink_guard import HANDLE, handle_of, open_own_file, planted
 from .trusted_paths import only_root_changes
 
@@ -44,7 +44,7 @@ def identity(owner: str, group_of: str | None) -> tuple[int, int]:
                 "the host",
                 f"no account {error.args[0]!r}",
                 "every account that owns a directory",
-                "create it on the host with useradd, and run this again",
+                f"create it on the host {system.advice_to_create()}, and run this again",
             )
         ) from error
 
@@ -128,13 +128,6 @@ def make_directory(name: str, mode: int, parent: int) -> None:
         os.mkdir(name, mode, dir_fd=parent)
 
 
-def base_of_homes() -> str:
-    """Return the directory in which useradd makes homes."""
-    shown = run_program(["useradd", "-D"], timeout=60)
-    defaults = dict(line.split("=", 1) for line in str(shown.stdout).splitlines() if "=" in line)
-    return defaults.get("HOME", "/home")
-
-
 class Tree:
     """The directories and files of one call."""
 
@@ -181,7 +174,7 @@ class Tree:
         """Write down an account that is about to be made."""
         if self.dry:
             return
-        home = os.path.join(base_of_homes(), account["name"])
+        home = os.path.join(system.base_of_homes(), account["name"])
         self.note(
             account=account["name"], comment=account["comment"], home=not os.path.lexists(home)
         )

@@ -16,9 +16,9 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..rules.problems import Refused
+from . import system
 from .access_lists import LISTED_MODE, lists_of, set_lists
 from .layout import change_owners
-from .subprocesses import run_program
 from .symlink_guard import open_own_file, planted
 
 if TYPE_CHECKING:
@@ -212,13 +212,11 @@ class LayoutUndo:
             self.left.append(f"account {name}: it owns what is left")
             return
         if not self.dry:
-            command = ["userdel", *(["--remove"] if entry["home"] else []), name]
             try:
-                ended = run_program(command, USERDEL_SECONDS)
+                fault = system.remove_account(name, with_home=entry["home"])
             except OSError as error:
-                self.left.append(f"account {name}: {error}")
-                return
-            if ended.returncode != 0:
-                self.left.append(f"account {name}: {ended.stderr.strip()}")
+                fault = str(error)
+            if fault:
+                self.left.append(f"account {name}: {fault}")
                 return
         self.note_removed(f"account {name}")

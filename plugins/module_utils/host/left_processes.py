@@ -12,13 +12,20 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from .processes import all_pids, ancestors, belongs, command_of, holders, started, uid_of
 from .run_as import ask_as
+from .system import (
+    all_pids,
+    ancestors,
+    belongs,
+    command_of,
+    holders,
+    open_paths,
+    started,
+    uid_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .processes import Listener
+    from .system import Listener
 
 # what was killed lets go of its files a moment later, and may have started another one before
 _ROUNDS = 40
@@ -111,21 +118,9 @@ def _at_work(data_dir: str, owners: set[int]) -> list[tuple[int, str]]:
 def works_in(pid: int, directory: str) -> bool | None:
     """Return whether a process has something open below a directory, None when that is unseen."""
     try:
-        return any(f"{path}/".startswith(f"{directory}/") for path in _open_paths(pid))
+        return any(f"{path}/".startswith(f"{directory}/") for path in open_paths(pid))
     except PermissionError:
         return None
     except OSError:
         # it has ended
         return False
-
-
-def _open_paths(pid: int) -> Iterator[str]:
-    """Yield all that a process has open, and where it is; each of its threads may have its own."""
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        base = f"/proc/{pid}/task/{thread}"
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            places = [f"{base}/{name}" for name in ("cwd", "root")]
-            places += [f"{base}/fd/{number}" for number in os.listdir(f"{base}/fd")]
-            for place in places:
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    yield os.readlink(place)

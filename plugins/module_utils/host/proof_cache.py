@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..rules.documents import Unfit, read_json
 from ..rules.file_state import FileState
+from . import system
 from .files import Damaged, look, replace
 from .trusted_paths import places_of
 
@@ -116,7 +117,7 @@ def facts_of_program(path: str, search_path: Sequence[str]) -> list[Any]:
 def facts_of_account(name: str) -> list[Any]:
     """Return what an account is. Raises KeyError when there is none."""
     entry = pwd.getpwnam(name)
-    return [*entry, *sorted(os.getgrouplist(name, entry.pw_gid))]
+    return [*entry, *sorted(system.groups_of(entry))]
 
 
 def facts_of_directory(path: str) -> list[Any]:

@@ -14,7 +14,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..rules.accounts import refuse_alias_of_root
+from . import system
 from .child_process import ChildProcess
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _answers(
     asked: Sequence[tuple[pwd.struct_passwd | None, Question]], limits: Sequence[float]
 ) -> list[Any]:
     """Return the answers up to the first question that has none, that one included."""
-    if not hasattr(os, "setresuid"):
+    if not system.can_switch_back():
         # who has become an account stays it
         names = [account and account.pw_name for account, _question in asked]
         asked = asked[: _run_length(names)]
@@ -90,7 +90,8 @@ def _answers(
         privileged, now = os.geteuid() == 0, None
         for account, question in asked:
             if privileged and account != now:
-                _become(account)
+                # a child for each of many accounts would cost more than all their questions
+                system.become(account)
                 now = account
             os.write(writing, json.dumps(question()).encode() + b"\n")
 
@@ -108,31 +109,6 @@ def _answers(
 def _run_length(names: Sequence[str | None]) -> int:
     """Return how many names at the beginning are the same."""
     return next((n for n, name in enumerate(names) if name != names[0]), len(names))
-
-
-def _become(account: pwd.struct_passwd | None) -> None:
-    """Become an account, or root again; only what this process itself does runs as that.
-
-    A child for each of many accounts would cost more than all of their questions.
-    Raises OSError for an account that is root under another name.
-    """
-    if account is not None:
-        refuse_alias_of_root(account)
-    if hasattr(os, "setresuid"):
-        # the saved UID stays root's, and the kernel asks neither for that nor, as nobody is
-        # root by the other two, for a capability
-        os.setresuid(0, 0, 0)
-    uid, gid, groups = 0, 0, [0]
-    if account is not None:
-        uid, gid = account.pw_uid, account.pw_gid
-        groups = os.getgrouplist(account.pw_name, gid)
-    os.setgroups(groups)
-    if hasattr(os, "setresuid"):
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, 0)
-    else:
-        os.setgid(gid)
-        os.setuid(uid)
 
 
 def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[list[bytes], bool]:

@@ -26,8 +26,16 @@ from typing import TYPE_CHECKING
 from ..rules.documents import Text, Unfit, check, read_json
 from ..rules.problems import Problem
 from .flock import held
-from .processes import ESTABLISHED, ancestors, environment_of, socket_rows, sockets, started
-from .subprocesses import run_program
+from .system import (
+    ESTABLISHED,
+    ancestors,
+    boot_and_namespace,
+    environment_of,
+    is_connected,
+    machine_id,
+    sockets,
+    started,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -115,21 +123,12 @@ def run_of_process(pid: int, user: str, host: str) -> Run:
 
 
 def processes_here() -> tuple[str, str]:
-    """Return what the PIDs that this process sees are counted in."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-            return handle.read().strip(), os.readlink("/proc/self/ns/pid")
-    except FileNotFoundError:
-        shown = run_program(["sysctl", "-n", "kern.bootsessionuuid"], timeout=20)
-        return shown.stdout.strip(), ""
+    """Return boot and namespace of the PIDs that this process sees, as a run has them."""
+    return boot_and_namespace()
 
 
 def _machine(name: str) -> str:
-    try:
-        with open("/etc/machine-id", encoding="ascii") as handle:
-            number = handle.read().strip()
-    except OSError:
-        return ""
+    number = machine_id()
     # copies of one image may share the number
     return f"{number} {name}" if number else ""
 
@@ -182,9 +181,8 @@ def is_over(holder: Run, run: Run, here: tuple[str, str]) -> bool:
 
 
 def _connected(connection: str) -> bool:
-    inodes = set(connection.split())
     try:
-        return any(row[3] == ESTABLISHED and row[9] in inodes for row in socket_rows())
+        return is_connected(set(connection.split()))
     except OSError:
         # nobody can tell, so it may be
         return True

@@ -15,8 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..rules.accounts import refuse_alias_of_root
-from .processes import stopped_in
+from . import system
 
 if TYPE_CHECKING:
     import pwd
@@ -79,22 +78,6 @@ def run_group(
     return subprocess.CompletedProcess(command, process.returncode, said, words)
 
 
-def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
-    """Return the arguments with which subprocess runs a command as an account.
-
-    Only root can become another account; anybody else stays who they are.
-    Raises PermissionError for an account that is root under another name.
-    """
-    if os.geteuid() != 0:
-        return {}
-    refuse_alias_of_root(account)
-    return {
-        "user": account.pw_uid,
-        "group": account.pw_gid,
-        "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
-    }
-
-
 def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, without a terminal into which it could type.
 
@@ -113,6 +96,10 @@ def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[by
             )
         except (OSError, subprocess.SubprocessError) as error:
             found.append(error)
+            return
+        except ValueError as error:
+            # an account has more groups than the system gives a process
+            found.append(OSError(errno.EINVAL, str(error), command[0]))
             return
         found.append(process)
         if late.is_set():
@@ -167,7 +154,7 @@ class Started:
                 stderr=writing if errors else subprocess.DEVNULL,
                 cwd="/",
                 env=dict(environment),
-                **(becoming(account) if account else {}),
+                **(system.start_as(account) if account else {}),
             )
         except (OSError, subprocess.SubprocessError):
             os.close(self.reading)
@@ -219,7 +206,7 @@ def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) 
         if time.monotonic() > deadline or (ended and (not piece or len(said) == MOST_BYTES)):
             return said
         if time.monotonic() > look:
-            if stopped_in(process.pid):
+            if system.stopped_in(process.pid):
                 return said
             look = time.monotonic() + LOOK_SECONDS
         if ready and not piece and not ended:

@@ -12,6 +12,7 @@ import shlex
 import stat
 
 from ..rules.problems import Problem, Refused
+from . import system
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 # whoever owns a file may hold a lease on it, which keeps everybody else from reading it for a while
@@ -53,7 +54,7 @@ def planted(path: str, status: os.stat_result, expected: str) -> Refused:
 
 def handle_of(descriptor: int) -> int | str:
     """Return by what to change the owner and mode of something that was opened with ``HANDLE``."""
-    return f"/proc/self/fd/{descriptor}" if hasattr(os, "O_PATH") else descriptor
+    return system.path_of(descriptor) if hasattr(os, "O_PATH") else descriptor
 
 
 def open_own_file(

@@ -24,6 +24,7 @@ import struct
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import system
 from .run_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class Accounts:
         with contextlib.suppress(KeyError):
             members.update(grp.getgrgid(gid).gr_mem)
         for name, account in self.named.items():
-            if gid in os.getgrouplist(name, account.pw_gid):
+            if gid in system.groups_of(account):
                 members.add(name)
         return sorted(members)
 

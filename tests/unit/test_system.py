@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.host import processes
-from kai_ansible.host.processes import ESTABLISHED, ancestors, sockets, started, strangers
+from kai_ansible.host import system
+from kai_ansible.host.system import ESTABLISHED, ancestors, sockets, started, strangers
 
 LISTEN = """
 import socket
@@ -86,7 +86,7 @@ def test_a_process_that_cannot_be_seen_is_known_by_its_account(
 ) -> None:
     _, port = listener
     # as it is for root in a container that may not look into other accounts' processes
-    monkeypatch.setattr(processes, "_descriptors", lambda pid: iter(()))
+    monkeypatch.setattr(system, "_descriptors", lambda pid: iter(()))
     [found] = strangers(port, 0, "")
     assert (found.pid, found.command) == (None, "")
     assert str(found) == f"a process of {found.user} that cannot be seen"
