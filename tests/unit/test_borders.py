@@ -10,8 +10,8 @@ import pytest
 
 from kai_ansible.host import isolation
 from kai_ansible.host.isolation import close, trespasses
+from kai_ansible.host.proof import Remembered
 from kai_ansible.host.run_as import UNANSWERED
-from plugins.modules.kai_proof import Remembered
 
 FAULT = "bob can look into it"
 

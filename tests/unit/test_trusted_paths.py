@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.host.trusted_paths import CheckedPath, changers, places_of
+from kai_ansible.host.trusted_paths import CheckedPath as Place
+from kai_ansible.host.trusted_paths import changers, places_of
 from kai_ansible.rules.program_trust import harmful, in_words
 
 NAMES = {0: "root", 1: "kai", 2: "alice", 3: "bob"}
@@ -22,7 +23,7 @@ def acl(*entries: tuple[int, int, int]) -> str:
     return (struct.pack("<I", 2) + b"".join(packed)).hex()
 
 
-def seen(*places: CheckedPath) -> list[tuple[list[str], bool]]:
+def seen(*places: Place) -> list[tuple[list[str], bool]]:
     found = changers(places, NAMES.__getitem__, MEMBERS.__getitem__)
     return [(entry["accounts"], entry["everybody"]) for entry in found]
 
@@ -30,26 +31,26 @@ def seen(*places: CheckedPath) -> list[tuple[list[str], bool]]:
 @pytest.mark.parametrize(
     ("place", "who"),
     [
-        (CheckedPath("/p", 0o755, 0, 0), None),
-        (CheckedPath("/p", 0o555, 2, 0), (["alice"], False)),
-        (CheckedPath("/p", 0o775, 0, 20), (["alice"], False)),
-        (CheckedPath("/p", 0o775, 0, 10), None),
-        (CheckedPath("/p", 0o775, 0, 0), None),
-        (CheckedPath("/p", 0o755, 0, 20), None),
-        (CheckedPath("/p", DIRECTORY | 0o1777, 0, 0), ([], True)),
-        (CheckedPath("/p", 0o757, 3, 20), (["bob"], True)),
+        (Place("/p", 0o755, 0, 0), None),
+        (Place("/p", 0o555, 2, 0), (["alice"], False)),
+        (Place("/p", 0o775, 0, 20), (["alice"], False)),
+        (Place("/p", 0o775, 0, 10), None),
+        (Place("/p", 0o775, 0, 0), None),
+        (Place("/p", 0o755, 0, 20), None),
+        (Place("/p", DIRECTORY | 0o1777, 0, 0), ([], True)),
+        (Place("/p", 0o757, 3, 20), (["bob"], True)),
         # user::rwx user:bob:rwx group::r-x mask::rwx other::r-x
-        (CheckedPath("/p", 0o775, 0, 20, acl((1, 7, 0), (2, 7, 3), (4, 5, 0), (16, 7, 0), (32, 5, 0))),
+        (Place("/p", 0o775, 0, 20, acl((1, 7, 0), (2, 7, 3), (4, 5, 0), (16, 7, 0), (32, 5, 0))),
          (["bob"], False)),
         # the mask takes the right away
-        (CheckedPath("/p", 0o755, 0, 20, acl((1, 7, 0), (2, 7, 3), (4, 7, 0), (16, 5, 0), (32, 5, 0))),
+        (Place("/p", 0o755, 0, 20, acl((1, 7, 0), (2, 7, 3), (4, 7, 0), (16, 5, 0), (32, 5, 0))),
          None),
         # a named group, and the owning group through the mask
-        (CheckedPath("/p", 0o775, 0, 1, acl((1, 7, 0), (4, 7, 0), (8, 6, 20), (16, 7, 0), (32, 5, 0))),
+        (Place("/p", 0o775, 0, 1, acl((1, 7, 0), (4, 7, 0), (8, 6, 20), (16, 7, 0), (32, 5, 0))),
          (["alice", "kai"], False)),
     ],
 )  # fmt: skip
-def test_who_can_change_a_place(place: CheckedPath, who: tuple[list[str], bool] | None) -> None:
+def test_who_can_change_a_place(place: Place, who: tuple[list[str], bool] | None) -> None:
     assert seen(place) == ([who] if who else [])
 
 
