@@ -52,6 +52,7 @@ def rules(module: Any) -> Any:
         laying = importlib.import_module(f"{base}.host.backup_laying")
         walk = importlib.import_module(f"{base}.host.tree_walk")
         database = importlib.import_module(f"{base}.host.database")
+        sparse_map = importlib.import_module(f"{base}.rules.sparse_map")
 
     return Rules
 
@@ -131,7 +132,7 @@ def test_a_file_with_thousands_of_holes_is_whole(host: Host, tmp_path: Path, mod
 def test_more_holes_than_are_kept_are_named(
     host: Host, rules: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules.copying.sparse, "MOST_EXTENTS", 10)
+    monkeypatch.setattr(rules.sparse_map, "MOST_EXTENTS", 10)
     content = [(number << 17, b"%d" % number) for number in range(20)]
     host.fill({b"holes": Node("sparse", size=1 << 30, content=content), b"other": Node("file")})
     told = host.backup()

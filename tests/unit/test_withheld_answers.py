@@ -30,6 +30,7 @@ from kai_ansible.host import (
     system,
     trusted_paths,
 )
+from kai_ansible.host.build import Build
 from kai_ansible.host.look import agents, python, releases, storage, sudo
 from kai_ansible.host.look import host as look_host
 from kai_ansible.host.look import service as look_service
@@ -695,13 +696,11 @@ def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_no_agent_is_started_for_one_and_no_release_is_proven_as_one(
-    modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_agent_is_started_for_one_and_no_release_is_proven_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     bot = bot_account.BotAccount(
         {"service_user": "nobody", "secret_keys": [], "environment": {}}, {}
     )
-    build: Any = object.__new__(modules["kai_release"].Build)
+    build: Any = object.__new__(Build)
     build.parameters = {"service_user": "toor"}
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: TOOR)
     monkeypatch.setattr(bot_account, "fault_of_agent", lambda *_: pytest.fail("it ran"))

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The place beside the data directory where a backup is made, or restored data waits.
+"""The directory beside the data directory where a backup is made, or restored data waits.
 
-What lies in it lies below a directory that root alone can enter until it is whole.
+Root alone can enter it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _TRIES = 3
 
 
 class StagingArea:
-    """Where a backup is made or a restored data directory waits: beside the data, root's alone.
+    """The directory for a backup or a restored data directory, which root alone can enter.
 
-    On the same file system, so that the one data directory takes the place of the other by renames.
+    It is on the file system of the data, so that two renames exchange the data directories.
     """
 
     def __init__(self, data_dir: str) -> None:
@@ -42,7 +42,7 @@ class StagingArea:
         self.proof = os.path.join(self.path, "proof")
 
     def make(self) -> None:
-        """Make it anew, empty."""
+        """Create it, empty."""
         refuse_places(data_dir=self.data_dir)
         self.remove()
         os.mkdir(self.path, 0o700)
@@ -50,7 +50,7 @@ class StagingArea:
     def remove(self) -> list[str]:
         """Remove it with everything in it, as ``discard`` does; absent is fine.
 
-        Raises Refused when the former data lies there: a restore is neither proven nor taken back.
+        Raises Refused when the former data is in it: a restore is neither proven nor reverted.
         """
         if os.path.lexists(self.former):
             raise Refused(
@@ -60,17 +60,17 @@ class StagingArea:
         return self.discard()
 
     def discard(self) -> list[str]:
-        """Remove it with everything in it, the former data included, which nobody needs.
+        """Remove it with everything in it, the former data included, which is no longer needed.
 
-        Returns what stays and why, as whoever still works there may be quicker. That is in nobody's
-        way, and the next call removes it.
+        Returns what stays and why, as a process that still works there may be quicker. That does no
+        harm, and the next call removes it.
         """
         if not os.path.isdir(self.parent):
             return []
         try:
             refuse_places(data_dir=self.data_dir)
         except Refused:
-            # nothing was ever made where others can change what lies there
+            # nothing was ever made where other accounts can change it
             return []
         if os.path.lexists(self.path):
             os.rename(self.path, f"{self.path}{GOING}{secrets.token_hex(8)}")
@@ -78,7 +78,7 @@ class StagingArea:
         return [f"{path}: {fault}" for path, fault in faults.items() if fault]
 
     def _remove(self, path: str) -> str:
-        """Remove a directory; return why that does not work, empty when it does."""
+        """Remove a directory; return why it stays, empty when it is gone."""
         fault = ""
         for _attempt in range(_TRIES):
             for name in os.listdir(path):
@@ -96,7 +96,7 @@ class StagingArea:
         return fault
 
     def exchange(self) -> None:
-        """Put the waiting data directory into its place, and the former one into this."""
+        """Exchange the waiting data directory and the one in use."""
         os.rename(self.data_dir, self.former)
         os.rename(self.data, self.data_dir)
         self.sync()
@@ -104,7 +104,7 @@ class StagingArea:
     def exchange_back(self) -> None:
         """Undo ``exchange``, also one that was cut off, or a cut off call of this.
 
-        Between the renames an install may have laid an empty data directory out anew.
+        Between the renames an install may have created an empty data directory.
         """
         if os.path.lexists(self.former):
             if os.path.lexists(self.data_dir):
@@ -118,10 +118,10 @@ class StagingArea:
         sync_directory(self.parent)
 
     def mounts(self) -> list[str]:
-        """Return what is mounted at the data directory or below it, which no rename takes along."""
+        """Return the mount points at or below the data directory, which a rename does not move."""
         return system.mounts_below(self.data_dir)
 
     def room(self) -> int:
-        """Return how many bytes are free where it lies."""
+        """Return how many bytes are free on its file system."""
         status = os.statvfs(self.parent)
         return status.f_bavail * status.f_frsize

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is installed on this host and how it runs, looked at without a change.
+"""Probing what is installed on this host and how it runs, without changing anything.
 
-What cannot be seen without privilege is None, and a file or directory of which nothing is known is
-named as unseen: neither counts as absent.
+Whatever cannot be seen without privilege is None, and a file or directory of which nothing is known
+is unseen: neither counts as absent.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ UNSEEN = "unseen"
 
 
 def damages(installs: Installs) -> list[dict[str, Any]]:
-    """Return what is damaged of all that a run may have to read back: number, needed, problem.
+    """Return the damaged records that a run may need: number, needed, problem.
 
-    number: of the install whose record it is, None for what is of none. needed: whether an install
+    number: of the install whose record it is, None without one. needed: whether an install
     needs it; an older record only a rollback to it does. Raises PermissionError.
     """
     found: list[dict[str, Any]] = []
@@ -80,7 +80,7 @@ def known_installs(
     """Return the live release, the unfinished install, every release and every proven install.
 
     damaged: what ``damages`` returns, where that is known already.
-    Raises OSError for what cannot be read, Refused when no release can be told to be live.
+    Raises OSError for a record that cannot be read, Refused when the live release is unknown.
     """
     damaged = damages(installs) if damaged is None else damaged
     live, journal = installs.live(), _journal(installs)
@@ -185,15 +185,15 @@ def installs_seen(
     try:
         return {**known_installs(installs, damaged), "fault": None}
     except PermissionError:
-        # everybody may see the link, and only root the records
+        # every account may see the link, and only root the records
         return {**unseen, "live": live_seen(installs), "fault": None}
     except Damaged as error:
         return {**unseen, "fault": error.problem.as_dict()}
     except OSError as error:
         where = str(error.filename or installs.install_dir)
-        fix = f"look at it on the host: ls -la {where}"
+        fix = f"check it on the host: ls -la {where}"
         fault = Problem(
-            where, f"what cannot be read ({error.strerror})", "what an install made", fix
+            where, f"a path that cannot be read ({error.strerror})", "the files of an install", fix
         )
         return {**unseen, "fault": fault.as_dict()}
 
@@ -207,7 +207,7 @@ def live_seen(installs: Installs) -> str | None:
 
 
 def deployed_values(env_file: str) -> dict[str, str]:
-    """Return what the environment file gives the bot, nothing where it cannot be read."""
+    """Return the variables of the environment file, nothing where it cannot be read."""
     try:
         content = look(env_file).content or b""
     except (OSError, Refused):
@@ -218,7 +218,7 @@ def deployed_values(env_file: str) -> dict[str, str]:
 def service_seen(
     request: Mapping[str, Any], installs: Installs, port: int, state: ServiceState | None
 ) -> dict[str, Any]:
-    """Return the service, its answer, whether it hangs, and who else listens on its port.
+    """Return the service, its health, whether it hangs, and the other listeners on its port.
 
     state: None where the service manager gave no answer.
     """
@@ -245,7 +245,7 @@ def service_seen(
 
 
 def strangers_seen(port: int, state: ServiceState) -> list[str] | None:
-    """Return who else listens on the port of a service, None where that cannot be seen."""
+    """Return the other listeners on the port of a service, None where they cannot be seen."""
     # only root sees whose a socket is
     if os.geteuid() != 0:
         return None
@@ -271,7 +271,7 @@ def release_of(state: ServiceState, installs: Installs) -> str | None:
     """Return the release that the running bot was started from, None when it cannot be seen.
 
     The unit starts it in ``current``, and the kernel keeps the directory that this was then. Where
-    that is hidden, the program tells, and a link that is older than the process.
+    that is hidden, the program shows it, or a link that is older than the process.
     """
     try:
         place = system.working_directory(state.pid)
@@ -290,10 +290,10 @@ def release_of(state: ServiceState, installs: Installs) -> str | None:
 
 
 def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return what is at a path: kind, owner, mode and sealed content.
+    """Return kind, owner, mode and keyed digest of a file.
 
-    Of a shown file its text as well, of an environment file each key with its sealed value. fault:
-    why a file is no text, with its place, None when it is.
+    A shown file has its text as well, an environment file each key with a keyed digest of its
+    value. fault: why a file is no text, with its place, None when it is.
     """
     path = entry["path"]
     try:
@@ -345,7 +345,7 @@ def layout_seen(
 
 
 def room_at(path: str) -> dict[str, Any]:
-    """Return how much room the file system of a path has, in MB and in files."""
+    """Return the free space of the file system of a path, in MB and in files."""
     nearest = path
     while not os.path.lexists(nearest):
         nearest = os.path.dirname(nearest)

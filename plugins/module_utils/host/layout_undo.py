@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking back what an install that failed has made and mended around the bot.
+"""Undoing what a failed install has made and changed around the bot.
 
-Nothing is taken back that somebody else has changed or used meanwhile, and no link is followed.
+What another account has changed or used meanwhile stays, and no link is followed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def paths_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 class LayoutUndo:
-    """Taking back what a journal tells, the last first. In check mode everything counts as done."""
+    """Undoing the entries of a journal, the last first. In check mode everything counts as done."""
 
     def __init__(self, journal: LayoutJournal, dry: bool) -> None:
         self.journal = journal
@@ -86,12 +86,12 @@ class LayoutUndo:
 
     def take_back(self, entry: dict[str, Any]) -> None:
         """Take one thing back, or note why it stays."""
-        what, told = next(iter(entry.items()))
+        what, path = next(iter(entry.items()))
         if what == "account":
             self.remove_account(entry)
             return
         try:
-            opened = open_parent(told)
+            opened = open_parent(path)
             if opened is None:
                 return
             parent, name = opened
@@ -101,7 +101,7 @@ class LayoutUndo:
                 elif what == "file":
                     self.remove_file(parent, name, entry)
                 else:
-                    self.remove_directory(parent, name, told)
+                    self.remove_directory(parent, name, path)
             finally:
                 os.close(parent)
         except FileNotFoundError:
@@ -109,7 +109,7 @@ class LayoutUndo:
         except Refused as error:
             self.left.append(str(error))
         except OSError as error:
-            self.left.append(f"{told}: {error}")
+            self.left.append(f"{path}: {error}")
 
     def unmend(self, parent: int, name: str, entry: dict[str, Any]) -> None:
         """Give a directory or file the owner and mode that it had."""
@@ -135,7 +135,7 @@ class LayoutUndo:
             # the run may have been killed between owner and mode, and a list changes the mode too
             midway = [mode] if lists is None else [mode, mode & ~0o777 | LISTED_MODE]
             if now not in (entry["after"], *([*entry["after"][:2], each] for each in midway)):
-                self.left.append(f"{entry['mended']}: changed by somebody else since")
+                self.left.append(f"{entry['mended']}: changed since by another account")
                 return
             if not self.dry:
                 os.fchown(descriptor, uid, gid)
@@ -147,7 +147,7 @@ class LayoutUndo:
             os.close(descriptor)
 
     def remove_file(self, parent: int, name: str, entry: dict[str, Any]) -> None:
-        """Remove a first file that nobody has written to."""
+        """Remove a first file that was not written to."""
         descriptor, status = open_own_file(parent, name, entry["file"])
         digest = ""
         with os.fdopen(descriptor, "rb") as handle:
@@ -181,13 +181,13 @@ class LayoutUndo:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            # somebody was quicker
+            # another process was quicker
             self.keep_directory(path, status.st_uid, names)
             return
         self.note_removed(path)
 
     def keep_directory(self, path: str, uid: int, _names: list[str]) -> None:
-        """Note that a directory stays, as it holds what is not taken back."""
+        """Note that a directory stays, as it is not empty."""
         # the journal itself, and releases that are kept for a look, are root's
         if uid != 0:
             self.owners.add(uid)
@@ -206,7 +206,7 @@ class LayoutUndo:
         except KeyError:
             return
         if account.pw_gecos.rstrip(",") != entry["comment"]:
-            self.left.append(f"account {name}: changed by somebody else since")
+            self.left.append(f"account {name}: changed since by another account")
             return
         if account.pw_uid in self.owners:
             self.left.append(f"account {name}: it owns what is left")

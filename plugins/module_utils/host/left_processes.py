@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that the bot or its agents have left at work in a directory that is about to go."""
+"""Processes that the bot or its agents left at work in a directory that is about to go."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 # what was killed lets go of its files a moment later, and may have started another one before
 _ROUNDS = 40
 _POLL_SECONDS = 0.05
-# the data directory, home and the like in it, and those of each person in these
+# the data directory, home and the like in it, and the directory of each user in these
 _LEVELS = 3
 
 
 def end_processes(data_dir: str, *, spared: str = "") -> list[str]:
-    """Kill the processes that are at work in a data directory; return those that stay, in words.
+    """Kill the processes that are at work in a data directory; return the ones that stay, in words.
 
-    Only those of the accounts whose data it is count. Neither root nor an administrator who looks
-    around is disturbed.
+    Only processes of the accounts that own the data count, so that root and administrators are not
+    disturbed.
 
     data_dir: the directory, or a file.
     spared: the control group of systemd whose processes stay.
@@ -63,10 +63,10 @@ def end_processes(data_dir: str, *, spared: str = "") -> list[str]:
 
 
 def end_listener(listener: Listener, *, thoroughly: bool) -> None:
-    """Kill what holds a socket; thoroughly: and whatever else its account runs.
+    """Kill the processes that hold a socket. thoroughly: and everything else that its account runs.
 
-    An account that wants the port can start another process as quickly as one of its own is killed,
-    but not while the kernel kills all of them. One by which this very process came is spared that.
+    An account can start a process as quickly as another one is killed, but not while the kernel
+    kills all of them. An account that this very process came through is spared that.
     """
     account = pwd.getpwnam(listener.user)
     [seen] = ask_as(account, [lambda: holders(listener.socket)])
@@ -79,7 +79,7 @@ def end_listener(listener: Listener, *, thoroughly: bool) -> None:
 
 
 def _owners(data_dir: str) -> set[int]:
-    """Return the UIDs of those who own the data directory, or a directory that is a person's."""
+    """Return the UIDs of the owners of the data directory, and of the users' directories in it."""
     found = set()
     level = [data_dir]
     for _level in range(_LEVELS):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Questions about files, asked as the account that the answer is for.
 
-Modes tell little: access lists, mounts and links count as well, and only the kernel adds them up.
+Modes are not enough: access lists, mounts and links count as well, and only the kernel knows all.
 A file system of another machine may never answer, so each question is asked by a child process
 that can be left behind.
 """
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     Question = Callable[[], Any]
 
 ANSWER_SECONDS = 10.0
-# whoever has stopped one process, or mounted one file system that hangs, does so with the next
+# an account that stops one process, or mounts one file system that hangs, does it again
 _LESS_PATIENCE = 10
 MOST_LINKS = 40
 
 
 class NoAnswer:
-    """What stands for an answer that did not come; nothing follows from it but that."""
+    """The place of an answer that did not come. It is neither a yes nor a no."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -57,10 +57,10 @@ def ask_each(
 ) -> list[Any]:
     """Return what each question answers in a process that has become its account.
 
-    asked: None asks as root; only root can become another account, anybody else asks as themselves.
-    The answers have to fit into JSON. seconds: how long each may take. A NoAnswer stands for one
-    that did not come: UNANSWERED where it took longer, FAILED where the question failed, its
-    process was ended, or the account is one that nothing runs as.
+    asked: None asks as root; only root can become another account, every other account asks as
+    itself. The answers must fit into JSON. seconds: how long each may take. A NoAnswer replaces an
+    answer that did not come: UNANSWERED where it took longer, FAILED where the question failed, its
+    process was killed, or the account is root under another name.
     """
     answers: list[Any] = []
     silent = set()
@@ -82,7 +82,7 @@ def _answers(
 ) -> list[Any]:
     """Return the answers up to the first question that has none, that one included."""
     if not system.can_switch_back():
-        # who has become an account stays it
+        # a process that has become an account stays it
         names = [account and account.pw_name for account, _question in asked]
         asked = asked[: _run_length(names)]
 
@@ -112,7 +112,7 @@ def _run_length(names: Sequence[str | None]) -> int:
 
 
 def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[list[bytes], bool]:
-    """Return whole lines, and whether the writer was done or gone before a wait took too long."""
+    """Return whole lines, and whether the writer ended before a wait took too long."""
     text = b""
     while text.count(b"\n") < most:
         piece = child.read(limits[text.count(b"\n")])
@@ -125,7 +125,7 @@ def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[lis
 def fault_of_entry(path: str, write: bool = False) -> tuple[str, str] | None:
     """Return what this process cannot do in a directory, and with which one; None when it can.
 
-    None too where nothing is, which is another matter.
+    None also where nothing is there, which is another fault.
     """
     try:
         os.stat(path)
@@ -149,7 +149,7 @@ def fault_of_program(path: str) -> str | None:
 
 
 def blocked_at(path: str, links: int = 0) -> str | None:
-    """Return the first directory on the way to a path that this process cannot enter, if any.
+    """Return the first directory above a path that this process cannot enter, if any.
 
     Links are followed as far as they can be read.
     """

@@ -25,7 +25,7 @@ _MOST_BYTES = 4096
 
 
 def turns_in(directory: str) -> int | None:
-    """Return how many users the bot is answering, or was when it ended; None when that is unknown.
+    """Return how many users the bot is answering, or was when it ended; None when unknown.
 
     The bot can put anything in the place of its directory, so this follows no link and stops at
     MOST_TURNS.
@@ -46,7 +46,7 @@ def turns_in(directory: str) -> int | None:
 
 
 def deployed_env(path: str) -> dict[str, str]:
-    """Return what the bot's environment file gives it, nothing when there is no file."""
+    """Return the variables of the bot's environment file, nothing without a file."""
     content = look(path).content or b""
     return read_env(legible(content))
 
@@ -58,10 +58,9 @@ def deployed_port(env: Mapping[str, str], key: str, default: int) -> int:
 
 
 def health(host: str, port: int, path: str) -> int:
-    """Return the status that the health route answers. Raises OSError when nobody does.
+    """Return the status that the health route answers. Raises OSError without an answer.
 
-    All of it takes a few seconds at the most, even where a bot that was taken over says one letter
-    after the other.
+    It takes a few seconds at most, even where a compromised bot sends one byte at a time.
     """
     deadline = time.monotonic() + _ANSWER_SECONDS
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that others may have written: they get so much time and so much room, and no more."""
+"""Running programs with limits: time for all, and output for programs that users can change."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ MOST_BYTES = 65536
 _POLL_SECONDS = 0.1
 _START_SECONDS = 10
 _END_SECONDS = 5
-# how often to look whether somebody has stopped what should say something
+# how often to check whether a signal has stopped the program
 LOOK_SECONDS = 2.0
 
 
 def run_program(
     command: Sequence[str], timeout: float | None, **options: Any
 ) -> subprocess.CompletedProcess[Any]:
-    """Run a program without input to its end; return how it ended, and what it said as text.
+    """Run a program without input to its end; return its exit code and its output as text.
 
-    timeout: in seconds, None for a program that may take as long as it wants. options: those of
-    subprocess.run, which take the place of what is said here. Raises OSError when it cannot be
+    timeout: in seconds, None for no limit. options: those of subprocess.run, which replace the
+    defaults of this function. Raises OSError when it cannot be
     started, and TimeoutError, which is one, when it takes longer.
     """
     options = {
@@ -46,7 +46,7 @@ def run_program(
         "errors": "replace",
         **options,
     }
-    # run_command of an AnsibleModule ends no program that takes too long, and becomes nobody else
+    # run_command of an AnsibleModule has no time limit, and becomes no other account
     try:
         return subprocess.run(  # pylint: disable=ansible-bad-function
             command, check=False, timeout=timeout, **options
@@ -61,7 +61,7 @@ def run_group(
 ) -> subprocess.CompletedProcess[Any]:
     """Run a program as ``run_program`` does; when it takes longer, kill it with all it has started.
 
-    Its exit code is then that of SIGKILL. What it leaves behind otherwise goes on.
+    Its exit code is then that of SIGKILL. Processes that a program leaves behind go on otherwise.
     """
     options = {"stdout": subprocess.PIPE, "text": True, "errors": "replace", **options}
     with subprocess.Popen(  # pylint: disable=ansible-bad-function
@@ -73,7 +73,7 @@ def run_group(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            # what left the group may hold the other end
+            # a process that left the group may hold the other end
             said, words = "", None
     return subprocess.CompletedProcess(command, process.returncode, said, words)
 
@@ -82,15 +82,15 @@ def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[by
     """Start a program in a session of its own, without a terminal into which it could type.
 
     options: those of subprocess.Popen. Raises OSError when it cannot be started. Popen itself waits
-    until the program is loaded, and whoever it runs as may stop it before, or have it on a file
-    system that does not answer.
+    until the program is loaded; its account may stop it before, or have it on a file system that
+    does not answer.
     """
     found: list[Any] = []
     late = threading.Event()
 
     def start() -> None:
         try:
-            # nothing of an AnsibleModule ends a program that takes too long, or all that it started
+            # an AnsibleModule cannot end a program that takes too long, with all that it started
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
                 command, start_new_session=True, **options
             )
@@ -118,9 +118,9 @@ def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[by
 
 
 def kill_session(process: subprocess.Popen[Any]) -> None:
-    """Kill a program that was started in a session of its own, with whatever is in its group.
+    """Kill a program that was started in a session of its own, with everything in its group.
 
-    One that waits for a file system may not even end by that, so it is left after a while.
+    A program that waits for a file system may not even end then, so it is left after a while.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -129,9 +129,10 @@ def kill_session(process: subprocess.Popen[Any]) -> None:
 
 
 class Started:
-    """A program in / without a terminal, which has so many seconds from its start.
+    """A program that runs in / without a terminal, for a limited time.
 
-    errors: keep what it says on standard error instead. account: who runs it, if not this one.
+    seconds: its limit, from its start. errors: keep its standard error in place of its standard
+    output. account: runs it, None for this account.
     Raises OSError when it cannot be started.
     """
 
@@ -163,10 +164,10 @@ class Started:
             os.close(writing)
 
     def end(self) -> tuple[int | None, str]:
-        """Wait for its end; return its exit code and the beginning of its output, once.
+        """Wait for its end; return its exit code and the beginning of its output. Call it once.
 
-        The exit code is None when it had not ended in time. Whatever it has started in its group of
-        processes ends with it.
+        The exit code is None when it did not end in time. Everything that it started in its group
+        of processes is killed.
         """
         try:
             said = _beginning(self.reading, self.process, self.deadline)
@@ -185,24 +186,24 @@ def run_bounded(
     errors: bool = False,
     account: pwd.struct_passwd | None = None,
 ) -> tuple[int | None, str]:
-    """Run a program until it ends, as ``Started`` tells; return what its ``end`` does."""
+    """Run a program until it ends; arguments as of ``Started``, return values as of its ``end``."""
     return Started(command, environment, seconds, errors=errors, account=account).end()
 
 
 def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) -> bytes:
     """Return the first bytes of a pipe once the process has ended or is stopped, or the time is up.
 
-    What comes after them is read as well, as the process would wait for that.
+    Later output is read and dropped, as the process would wait otherwise.
     """
     said = b""
     look = time.monotonic() + LOOK_SECONDS
     while True:
-        # asked first: what it said before it ended can be read afterwards
+        # asked first: what it wrote before it ended can be read afterwards
         ended = process.poll() is not None
         ready = select.select([reading], [], [], 0 if ended else _POLL_SECONDS)[0]
         piece = os.read(reading, MOST_BYTES) if ready else b""
         said = (said + piece)[:MOST_BYTES]
-        # somebody else may hold the other end, and talk for ever
+        # another process may hold the other end, and write forever
         if time.monotonic() > deadline or (ended and (not piece or len(said) == MOST_BYTES)):
             return said
         if time.monotonic() > look:

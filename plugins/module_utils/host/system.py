@@ -669,9 +669,14 @@ def remove_account(name: str, *, with_home: bool) -> str:
     return ended.stderr.strip() or f"userdel ended with exit code {ended.returncode}"
 
 
-def advice_to_create(kind: str = "account") -> str:
-    """Return the words that advise to create an account, or accounts and groups."""
-    return "with useradd" if kind == "account" else "with useradd and groupadd"
+def advice_to_remove_account(name: str) -> str:
+    """Return the command with which an operator removes an account."""
+    return f"userdel --remove {name}"
+
+
+def advice_to_create(*, groups: bool = False) -> str:
+    """Return the words that name the programs that create accounts. groups: and groups."""
+    return "with useradd" + (" and groupadd" if groups else "")
 
 
 # ---- files

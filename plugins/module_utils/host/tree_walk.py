@@ -29,7 +29,7 @@ _BATCH = MOST_NAMES // 2
 
 
 class Level:
-    """A directory on the way from the root of a walk to where it is.
+    """A directory between the root of a walk and its current one.
 
     name: in its parent. label: for the subclass. deadline: until when it may be walked.
     """
@@ -241,5 +241,5 @@ class Walk(abc.ABC):
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    """Return what tells a file from every other one."""
+    """Return the identity of a file: no other file has it."""
     return status.st_dev, status.st_ino

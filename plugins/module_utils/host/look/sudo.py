@@ -28,7 +28,7 @@ LISTS = ("Matching Defaults", "may run the following", "is not allowed to", "mus
 def probe_sudo(host: Host) -> dict[str, Any]:
     """Return version, flags, host name and start time of sudo.
 
-    Adds a fault for whatever keeps the service user from using sudo.
+    Adds a fault for everything that keeps the service user from using sudo.
     """
     name = socket.gethostname().partition(".")[0]
     _check_policy(host, name)
