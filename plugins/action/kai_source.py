@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kai_source, which has nothing to do on the host, and so starts no module there or here."""
+"""Run kai_source on the controller, without a module process."""
 
 from __future__ import annotations
 

@@ -2,20 +2,20 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is installed on a host, and whether it is well."""
+"""Return what is installed on a host, and its health."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_status
-short_description: What is installed on a host, and whether it is well
+short_description: Return what is installed on a host, and its health
 version_added: 0.1.0
 description:
   - Returns the state of the service, the live release, every release and every proven install.
-  - Needs to be root, to whom the records belong.
+  - Must run as root, who owns the records.
 options:
   install_dir:
-    description: Where releases and records live.
+    description: The directory of releases and records.
     type: path
     required: true
   unit:
@@ -45,7 +45,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: It never changes anything.
+    description: Changes nothing.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -53,7 +53,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: The installs of the host are known
+- name: Look up the installs of the host
   kai.bot.kai_status:
     install_dir: /opt/kai
     unit: kai
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 status:
-  description: What was seen.
+  description: The state of the host.
   returned: success
   type: dict
   contains:
@@ -76,10 +76,10 @@ status:
       description: The status that the bot answers on its health path, null when it does not.
       type: int
     live:
-      description: The live release, null when there is none.
+      description: The live release, null without one.
       type: str
     unfinished:
-      description: Release and time of an install that was neither proven nor taken back, or null.
+      description: Release and time of an install that was neither proven nor reverted, or null.
       type: dict
     releases:
       description: Every release with its id, its state (good, failed, unproven, incomplete or
@@ -92,11 +92,11 @@ status:
       type: list
       elements: dict
     damaged:
-      description: Each record of the installs that is not whole, as M(kai.bot.kai_probe) tells it.
+      description: Each damaged record of the installs, as in M(kai.bot.kai_probe).
       type: list
       elements: dict
     problems:
-      description: What is not well.
+      description: The problems of the installation.
       type: list
       elements: dict
 """
@@ -119,7 +119,7 @@ from ..module_utils.rules.problems import Refused, problem_of_error
 
 
 def answer(parameters: dict[str, Any]) -> int | None:
-    """Return what the health route answers, None when nobody does."""
+    """Return the status of the health route, None without an answer."""
     env = deployed_env(parameters["env_file"])
     port = deployed_port(env, parameters["port_key"], parameters["default_port"])
     try:
@@ -129,7 +129,7 @@ def answer(parameters: dict[str, Any]) -> int | None:
 
 
 def look_around(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return everything that was seen."""
+    """Return the state of the host. Raises OSError and Refused."""
     state = service_state(parameters["unit"])
     seen: dict[str, Any] = {
         "service": {

@@ -696,7 +696,9 @@ def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_no_agent_is_started_for_one_and_no_release_is_proven_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_agent_is_started_for_one_and_no_release_is_proven_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bot = bot_account.BotAccount(
         {"service_user": "nobody", "secret_keys": [], "environment": {}}, {}
     )

@@ -43,7 +43,7 @@ class Removal(LayoutUndo):
     """One removal. In check mode everything that would succeed counts as done.
 
     service_user: the account that owns the data.
-    purge: whether to remove the data too, where an install has made its directory: ``data_dir`` as a
+    purge: whether to remove the data too, where an install made its directory: ``data_dir`` as a
     whole, what the bot wrote of ``bot_files``, and the account.
     """
 
@@ -185,7 +185,7 @@ class Removal(LayoutUndo):
         return f"{path}/".startswith(tuple(f"{other}/" for other in self.gone))
 
     def remove_records(self, staying: Sequence[dict[str, Any]], above: set[str]) -> None:
-        """Remove the records of the installs, except what the layout record has of staying paths."""
+        """Remove the records of the installs, except layout entries of paths that stay."""
         self.discard(os.path.join(self.installs.install_dir, ".snapshot"))
         if staying:
             self.left.append(

@@ -49,7 +49,7 @@ def _run(*command: str, seconds: float = _SECONDS) -> subprocess.CompletedProces
     # run_command of an AnsibleModule has no time limit
     try:
         return subprocess.run(  # pylint: disable=ansible-bad-function
-            command,
+            list(command),
             check=False,
             timeout=seconds,
             stdin=subprocess.DEVNULL,
