@@ -59,7 +59,7 @@ class HostView:
     def look(self, configuration: Configuration) -> dict[str, Any] | None:
         """Return what kai_probe finds under a configuration, None when the host is unreachable.
 
-        An unreachable host is reported once. Raises CommandError for a system that is not supported.
+        An unreachable host is reported once. Raises CommandError for an unsupported system.
         """
         return self.look_for_each([configuration])
 

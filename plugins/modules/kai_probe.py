@@ -366,6 +366,9 @@ probe:
     programs:
       description: Path of each program asked for, null without one.
       type: dict
+    models:
+      description: Per large file asked for, readable, unreadable, absent or unseen.
+      type: dict
     sudo:
       description: Version of sudo, and the flags of Defaults for the service user.
       type: dict

@@ -176,6 +176,22 @@ def test_whether_drop_ins_are_read(policy: str, is_read: bool) -> None:
     assert reads_directory("/etc/sudoers", "/etc/sudoers.d", files.get, str, "bot") is is_read
 
 
+def linked(path: str) -> str:
+    """Return a path without links on a host where /etc is one, as on a Mac."""
+    return re.sub("^/etc", "/private/etc", path)
+
+
+@pytest.mark.parametrize("named", ["/etc/sudoers.d", "/private/etc/sudoers.d"])
+def test_two_paths_of_one_directory_are_one(named: str) -> None:
+    policy = f"root ALL=(ALL) ALL\n#includedir {named}\n"
+    read = {"/etc/sudoers": policy}.get
+    assert reads_directory("/etc/sudoers", "/etc/sudoers.d", read, linked)
+    assert not reads_directory("/etc/sudoers", "/etc/sudoers.old", read, linked)
+    # the deployed drop-in must not be read beside the candidate
+    found = policy_with_candidate(policy, "/etc/sudoers.d", ["kai"], "kai", "/tmp/kai", linked)
+    assert found == "root ALL=(ALL) ALL\n#include /tmp/kai\n"
+
+
 @pytest.mark.parametrize(
     ("said", "version"),
     [

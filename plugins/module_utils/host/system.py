@@ -160,12 +160,17 @@ _PROPERTIES = (
 )
 
 
+def state_command(unit: str = "") -> list[str]:
+    """Return the command that shows the state of a service, or of the service manager itself."""
+    return ["systemctl", "show", *([f"{unit}.service"] if unit else [])]
+
+
 def service_state(unit: str) -> ServiceState:
     """Return the state of a service; an unknown one is inactive.
 
     Raises OSError when the service manager gives no answer: the service may be running.
     """
-    shown = _run("systemctl", "show", f"{unit}.service", "--property=" + ",".join(_PROPERTIES))
+    shown = _run(*state_command(unit), "--property=" + ",".join(_PROPERTIES))
     found = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
     if shown.returncode != 0 or "ActiveState" not in found:
         said = shown.stderr.strip() or shown.stdout.strip() or "no ActiveState"
@@ -186,7 +191,7 @@ def service_state(unit: str) -> ServiceState:
 
 def manager_version() -> int:
     """Return the version of systemd. Raises OSError when it gives no answer."""
-    shown = _run("systemctl", "show", "--property=Version")
+    shown = _run(*state_command(), "--property=Version")
     found = re.match(r"Version=(\d+)", shown.stdout)
     if not found:
         said = shown.stderr.strip() or shown.stdout.strip()

@@ -26,7 +26,7 @@ def probe_state(host: Host) -> ServiceState | None:
     try:
         return system.service_state(unit)
     except OSError as error:
-        host.no_answer(["systemctl", "show", f"{unit}.service"], error.strerror or str(error))
+        host.no_answer(system.state_command(unit), error.strerror or str(error))
         return None
 
 
@@ -35,7 +35,7 @@ def probe_manager_version(host: Host) -> int | None:
     try:
         return system.manager_version()
     except OSError as error:
-        host.no_answer(["systemctl", "show"], error.strerror or str(error))
+        host.no_answer(system.state_command(), error.strerror or str(error))
         return None
 
 
