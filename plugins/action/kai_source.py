@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
         try:
             if parameters["distrusted"]:
                 refuse_changeable(source, parameters["files"], parameters["distrusted"])
-            told = packed_once(parameters)
+            packed = packed_once(parameters)
         except Refused as error:
             text = str(error) if error.problem else f"kai_install_source: {error}"
             raise AnsibleActionFail(text) from error
@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
                 f"kai_install_source: {source} cannot be read: {error}"
             ) from error
         identifier = release_identifier(
-            told.pop("digest"), parameters["extras"], parameters["python"]
+            packed.pop("digest"), parameters["extras"], parameters["python"]
         )
         name = release_name(identifier, parameters["live"], parameters["complete"])
-        return {"changed": False, "release": name, **told}
+        return {"changed": False, "release": name, **packed}

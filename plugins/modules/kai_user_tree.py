@@ -197,12 +197,12 @@ def present(
     tree = Tree(parameters["release"], dry, journal)
     for account in parameters["accounts"]:
         tree.account(account)
-    failed = tree.bring_about(parameters["directories"], parameters["seeds"])
+    failed = tree.ensure(parameters["directories"], parameters["seeds"])
     problems = [problem_of(*each) for each in failed]
     notes: list[str] = []
     if not (dry or problems):
         opened, notes = close(parameters["private_directories"], lambda: settles(parameters))
-        problems = list(map(problem_of_border, opened))
+        problems = list(map(problem_of_trespass, opened))
     unproven = bool(journal and journal.entries())
     diff = [difference(path, *states) for path, states in tree.found.items()]
     result = {"changes": tree.changes, "unproven": unproven, "notes": notes, "diff": diff}
@@ -212,11 +212,11 @@ def present(
 def settles(parameters: dict[str, Any]) -> bool:
     """Set owners and modes of the directories again; return whether one differed."""
     tree = Tree(None, dry=False)
-    tree.bring_about(parameters["directories"], [])
+    tree.ensure(parameters["directories"], [])
     return bool(tree.changes)
 
 
-def problem_of_border(fault: str) -> Problem:
+def problem_of_trespass(fault: str) -> Problem:
     """Return the problem of a directory that is less private than its owner and mode."""
     return Problem(
         "the directories of the users",

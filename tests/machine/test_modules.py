@@ -325,7 +325,7 @@ def test_links_of_other_accounts_are_not_followed(
         assert listing(machine, "/victim") == before
         assert failed["failed"] is True
         lines = failed["msg"].splitlines()
-        assert lines[0] == "These paths were not touched:"
+        assert lines[0] == "These paths were not changed:"
         told = [line.partition(": ")[0] for line in lines[1:]]
         # each once, however many paths lead there
         assert told == [

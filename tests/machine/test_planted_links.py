@@ -231,11 +231,11 @@ seeds = [{**seeds, "path": f"{parent}/{name}/seed{number}", "narrow": True} for 
 passed = refused = 0
 for _ in range(times):
     tree = layout.Tree(None, False)
-    for bring_about, entry in [(tree.directory, one) for one in entries] + [
+    for ensure, entry in [(tree.directory, one) for one in entries] + [
         (tree.seed, one) for one in seeds
     ]:
         try:
-            bring_about(entry)
+            ensure(entry)
             passed += 1
         except (layout.Refused, OSError):
             refused += 1

@@ -260,7 +260,7 @@ def test_who_comes_in_by_a_list_or_an_owner_is_named_and_the_fix_works(
     status, install = site.run("status"), site.run("install")
     assert (status.code, install.code) == (3, 2), status.text + install.text
     problem = problem_of(install, "/opt/kai")
-    assert problem["found"].startswith("what can be changed by ")
+    assert problem["found"].startswith("a path that can be changed by ")
     assert problem["fix"] == "chown -R root: /opt/kai && chmod -R go-w /opt/kai"
     for command in (("rollback", "--yes"), ("backup",), ("uninstall", "--yes")):
         done = site.run(*command)

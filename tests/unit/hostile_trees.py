@@ -260,7 +260,7 @@ class Host:
         os.chown(self.place.data_dir, FORMER, FORMER)
         journal = LayoutJournal(str(self.root / "opt" / "installs"))
         entry = {"path": self.place.data_dir, "owner": OWNER, "group_of": OWNER, "mode": "2750"}
-        assert Tree(None, dry=False, journal=journal).bring_about([entry], []) == []
+        assert Tree(None, dry=False, journal=journal).ensure([entry], []) == []
         return journal
 
     def purge(self) -> None:

@@ -29,7 +29,7 @@ def test_a_full_run_is_told_as_that(monkeypatch: pytest.MonkeyPatch, number: int
     monkeypatch.setattr(lock, "take", full)
     problem = locked("/run/kai-ansible.lock")
     assert problem["where"] == "/run"
-    assert problem["found"].startswith("no room left")
+    assert problem["found"].startswith("no free space")
     assert "df -h /run" in problem["fix"]
     assert "rm " not in problem["fix"]
 

@@ -343,7 +343,7 @@ def lay_out_rest(
         for entry in entries
         if entry["path"] != place.data
     ]
-    failed = Tree(release, dry=False).bring_about(*wanted)
+    failed = Tree(release, dry=False).ensure(*wanted)
     if failed:
         raise Refused("\n".join(str(error) for _path, error in failed))
     return [line for line in moved if line]

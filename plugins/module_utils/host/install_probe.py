@@ -329,7 +329,7 @@ def layout_seen(
 ) -> dict[str, Any]:
     """Return what an install would change about directories and first files."""
     tree = Tree(release, dry=True)
-    failed = tree.bring_about(list(directories), list(seeds))
+    failed = tree.ensure(list(directories), list(seeds))
     return {
         "changes": [
             {"path": path, "before": before, "after": after}

@@ -150,7 +150,7 @@ class Tree:
             for path, (before, after) in self.found.items()
         ]
 
-    def bring_about(
+    def ensure(
         self, directories: list[dict[str, Any]], seeds: list[dict[str, Any]]
     ) -> list[tuple[str, Refused | OSError]]:
         """Create or change each path; return each path that failed with the reason."""

@@ -78,13 +78,13 @@ class LayoutUndo:
         for entry in reversed(entries):
             # what stays of the install's own making keeps its owner
             if entry.get("mended") not in made and entry.get("directory") not in above:
-                self.take_back(entry)
+                self.undo(entry)
         if not self.dry:
             self.journal.discard()
         for path in sorted(above, reverse=True):
-            self.take_back({"directory": path})
+            self.undo({"directory": path})
 
-    def take_back(self, entry: dict[str, Any]) -> None:
+    def undo(self, entry: dict[str, Any]) -> None:
         """Take one thing back, or note why it stays."""
         what, path = next(iter(entry.items()))
         if what == "account":
@@ -97,7 +97,7 @@ class LayoutUndo:
             parent, name = opened
             try:
                 if what == "mended":
-                    self.unmend(parent, name, entry)
+                    self.restore_owner(parent, name, entry)
                 elif what == "file":
                     self.remove_file(parent, name, entry)
                 else:
@@ -111,7 +111,7 @@ class LayoutUndo:
         except OSError as error:
             self.left.append(f"{path}: {error}")
 
-    def unmend(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+    def restore_owner(self, parent: int, name: str, entry: dict[str, Any]) -> None:
         """Give a directory or file the owner and mode that it had."""
         try:
             descriptor = os.open(name, DIRECTORY, dir_fd=parent)

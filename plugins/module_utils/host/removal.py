@@ -78,7 +78,7 @@ class Removal(LayoutUndo):
         for entry in reversed(entries):
             # what stays of the install's own making keeps its owner
             if entry.get("mended") not in made and entry.get("directory") not in above:
-                self.take_back(entry)
+                self.undo(entry)
         staying = [
             entry for entry in entries if self.stays(entry) and entry.get("directory") not in above
         ]
@@ -146,17 +146,17 @@ class Removal(LayoutUndo):
             remove_everything(parent, path, device)
         self.note_removed(path)
 
-    def take_back(self, entry: dict[str, Any]) -> None:
+    def undo(self, entry: dict[str, Any]) -> None:
         """Take one thing back, or note why it stays."""
         what, name = next(iter(entry.items()))
         if what != "account":
             if not self.is_gone(name):
-                super().take_back(entry)
+                super().undo(entry)
         elif name != self.service_user:
             advice = system.advice_to_remove_account(name)
             self.left.append(f"account {name}: it belongs to a user; {advice} removes it")
         elif self.purge:
-            super().take_back(entry)
+            super().undo(entry)
         else:
             self.left.append(f"account {name}: it owns the data")
 

@@ -413,11 +413,11 @@ class Switch:
         if journal is None:
             if not self.dry:
                 remove_if_empty(self.installs.directory)
-            return self.bring_back(None, journal)
+            return self.restore_state(None, journal)
         former = Original(
             journal.former_release, journal.active, journal.enabled, self.installs.former()
         )
-        return self.bring_back(former, journal)
+        return self.restore_state(former, journal)
 
     def back_to_original(self) -> dict[str, Any]:
         """Restore the state before the first install."""
@@ -425,9 +425,9 @@ class Switch:
         if original and original.release == FLAT and not self.installs.built().get(FLAT):
             # a release that is gone is not started, now or at boot
             original = dataclasses.replace(original, release=None, active=False, enabled=False)
-        return self.bring_back(original, self.installs.journal())
+        return self.restore_state(original, self.installs.journal())
 
-    def bring_back(self, former: Original | None, journal: Journal | None) -> dict[str, Any]:
+    def restore_state(self, former: Original | None, journal: Journal | None) -> dict[str, Any]:
         """Restore a former state and close the journal; None means that there is none."""
         service, live = system.service_state(self.unit), self.installs.live()
         result: dict[str, Any] = {
