@@ -191,7 +191,7 @@ def test_the_module_that_builds_asks_again_before_it_runs_a_python(
         },
     )
     assert built["failed"] is True
-    assert f"{path}: found what can be changed by alice" in built["msg"]
+    assert f"{path}: found a path that can be changed by alice" in built["msg"]
     assert ran_as(machine) == set()
 
 
@@ -276,7 +276,7 @@ def test_a_data_directory_below_a_home_is_refused(site: Hunted) -> None:
         done = site.run(*command)
         assert done.code in (1, 2, 3), done.text
         assert "/home/kai/data" in done.text
-        assert "what can be changed by kai (through /home/kai)" in done.text
+        assert "a path that can be changed by kai (through /home/kai)" in done.text
 
 
 @pytest.mark.parametrize("name", ["wheels", "uv"])
