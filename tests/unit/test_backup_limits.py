@@ -420,7 +420,7 @@ def test_what_cannot_be_laid_out_is_no_backup(
         return opened(path, flags, *arguments, **named)
 
     monkeypatch.setattr(os, "open", failing)
-    with pytest.raises(Exception, match="/a/long cannot be laid out: File name too long"):
+    with pytest.raises(Exception, match="/a/long cannot be unpacked: File name too long"):
         host.backup()
 
 
