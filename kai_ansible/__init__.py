@@ -4,15 +4,15 @@ import os
 import sys
 from pathlib import Path
 
-# the wheel has the rules in the collection that it carries, and a checkout has links to them
+# a wheel has the rules in the collection that it carries, a checkout has links to them
 _HERE = Path(__file__).parent
 _SHIPPED = _HERE / "collection" / "plugins" / "module_utils"
 if _SHIPPED.is_dir():
     __path__.append(str(_SHIPPED))
 elif not (_HERE / "rules").is_dir():
     sys.exit(
-        f"{_HERE}/rules is not a symbolic link, as git made this checkout without them; "
-        "make another one with: git clone -c core.symlinks=true"
+        f"{_HERE}/rules must be a symbolic link, but git cloned this repository without links; "
+        "clone it again with: git clone -c core.symlinks=true"
     )
 
 # root must leave nothing of its own in the tree of the operator who called sudo
