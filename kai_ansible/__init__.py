@@ -1,4 +1,4 @@
-"""Installs, configures and runs a Kai bot."""
+"""Install, configure and run a Kai bot."""
 
 import os
 import sys
@@ -15,15 +15,15 @@ elif not (_HERE / "rules").is_dir():
         "clone it again with: git clone -c core.symlinks=true"
     )
 
-# root must leave nothing of its own in the tree of the operator who called sudo
+# through sudo, leave no bytecode of root in the tree of the operator
 if os.geteuid() == 0 and os.environ.get("SUDO_USER", "root") != "root":
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 def own_version() -> str:
-    """Return the version of this package as it is installed."""
-    # most commands never ask, and it takes longer to load than they do
+    """Return the installed version of this package."""
+    # few commands need it, and it loads slowly
     from importlib.metadata import version
 
     return version("kai-ansible")

@@ -58,7 +58,7 @@ def interface() -> dict[str, Any]:
         "exit_codes": {code.name: int(code) for code in ExitCode},
         "json": {
             **{name: documents(command.callback) for name, command in verbs.items()},
-            "any command that fails": documents(Screen.telling_errors),
+            "any command that fails": documents(Screen.report_errors),
         },
         "role": {
             entry: {name: option(spec) for name, spec in sorted(entries.get("options", {}).items())}
@@ -76,7 +76,7 @@ def parameter(given: Any) -> tuple[str, str]:
         "flag" if getattr(given, "is_flag", False) else str(given.metavar),
         *(["required"] if given.required else []),
         *(["repeatable"] if given.multiple else []),
-        *([f"default {given.default}"] if given.default not in (None, False) else []),
+        *([f"default {given.default}"] if given.default not in (None, False, ()) else []),
         *([f"from {given.envvar}"] if given.envvar else []),
         *([f"at least {given.min:g}"] if given.min is not None else []),
     ]

@@ -1,4 +1,4 @@
-"""A page for a browser: the same as ``status`` tells, in one file that needs no other."""
+"""The HTML page of ``status``, in one file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def render(look: Look) -> str:
-    """Return the page of a look at hosts; whatever a host said is text and nothing else in it."""
+    """Return the page of a status probe; text from hosts is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.collection import contract as contract_of
-from kai_ansible.errors import CommandError, refusal
+from kai_ansible.commands.options import HostOptions
+from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import is_there
 from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.host_vars import host_vars_texts
@@ -33,26 +34,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ConfigOptions:
-    """What was asked of ``config``.
+class ConfigOptions(HostOptions):
+    """Options of ``config``.
 
-    telegram_api: where to ask about the bot's token, None to ask nowhere.
+    telegram_api: base URL of the Bot API to check the token with, None to skip the check.
     """
 
-    inventory: Path
-    host: str | None
-    answers: Path | None
-    assignments: tuple[str, ...]
-    section: str | None
-    no_input: bool
-    only_print: bool
-    probe: bool
-    telegram_api: str | None
-    import_from: str | None
-    ask_become_pass: bool
-    vault_password_file: Path | None
-    vault_ids: tuple[str, ...]
-    plain: bool
+    answers: Path | None = None
+    assignments: tuple[str, ...] = ()
+    section: str | None = None
+    no_input: bool = False
+    only_print: bool = False
+    probe: bool = True
+    telegram_api: str | None = None
+    import_from: str | None = None
 
 
 def configure(options: ConfigOptions, screen: Screen) -> None:
@@ -63,12 +58,12 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     inventory = Inventory(options.inventory, make_localhost=True)
     hosts = inventory.hosts(options.host)
     if len(hosts) != 1:
-        raise refusal(
+        raise usage_error(
             "the host", f"{options.host!r}, which names several", "one", "name one host at a time"
         )
     host = hosts[0]
     if not options.no_input and not at_terminal():
-        raise refusal(
+        raise usage_error(
             "config",
             "no terminal to ask at",
             "one, or every answer",
@@ -80,7 +75,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     contract = contract_of(str(before.get(variable("release"), "1")))
     sections = contract["sections"]
     if options.section and options.section not in sections:
-        raise refusal(
+        raise usage_error(
             "--section",
             f"no section {options.section!r}{nearest(options.section, sections)}",
             f"one of {listed(sections)}",
@@ -180,7 +175,7 @@ def _imported(
     first_run = not (files.settings.exists() or files.vault.exists())
     imported = Imported("nothing")
     if asked == "host" and not options.probe:
-        raise refusal(
+        raise usage_error(
             "--import host", "--no-probe as well", "a look at the host", "leave out --no-probe"
         )
     if asked == "host" or (asked is None and first_run and options.probe):
@@ -198,7 +193,7 @@ def _imported(
         if paths[0] in deployed:
             imported = from_host(draft.contract, deployed)
         elif asked:
-            raise refusal(
+            raise usage_error(
                 f"{view.host}: {paths[0]}",
                 "no such file: nothing is deployed there",
                 "a deployed bot",
@@ -207,7 +202,7 @@ def _imported(
     elif asked:
         path = Path(asked)
         if not path.exists():
-            raise refusal(str(path), "no file", "the install.conf of Kai", "mend --import")
+            raise usage_error(str(path), "no file", "the install.conf of Kai", "mend --import")
         imported = from_install_conf(draft.contract, read_text(path), str(path))
     taken = imported.over(draft.before) if asked else imported.under(draft.before)
     draft.take(taken)
