@@ -75,7 +75,7 @@ def _changes_of(data: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[
         # its result has no name in check mode
         arguments = result.get("invocation", {}).get("module_args", {})
         name = result.get("name") or result.get("item") or arguments.get("name", "")
-        yield Change(f"account {name}", "", "", "created")
+        yield Change(f"account {name}", "", "", "made")
     else:
         yield Change(str(data.get("task", "")).rpartition(" : ")[2], "", "", "changed")
 

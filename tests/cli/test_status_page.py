@@ -67,7 +67,7 @@ def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None
         "row",
     }
     assert ("html", {"lang": "en"}) in page.elements
-    for state in ("well", "not well", "UNKNOWN"):
+    for state in ("healthy", "unhealthy", "UNKNOWN"):
         assert f">{state}</span>" in text
 
 

@@ -99,8 +99,8 @@ def test_everybody_is_listed_with_what_they_get(team: Desk) -> None:
     done(team, "add", *BEN, "--set", "agent_backend=codex")
     done(team, "add", "--telegram-id", "3", "--name", "Cem", "--set", "model=opus")
     assert done(team, "list") == (
-        "People of localhost:\n"
-        "  Ada  1  admin  alice  claude  anthropic  sonnet  everybody's\n"
+        "Users of localhost:\n"
+        "  Ada  1  admin  alice  claude  anthropic  sonnet  all users\n"
         "  Ben  2  user  bob  codex  openai  gpt-5.5  the backend's default\n"
         "  Cem  3  user  kai (the service user)  claude  anthropic  opus  their own\n"
     )
@@ -310,7 +310,7 @@ def test_edit_refuses_what_it_cannot_set(crowd: Desk) -> None:
 
 
 def test_the_last_person_stays(team: Desk) -> None:
-    assert "the last person" in refused(team, "remove", "Ada", "--yes")
+    assert "the last user" in refused(team, "remove", "Ada", "--yes")
 
 
 @pytest.mark.parametrize("command", [("remove", "Ada"), ("edit", "Ada", "--set", "role=user")])
@@ -341,7 +341,7 @@ def test_a_users_file_has_one_owner(team: Desk) -> None:
     (team.host_vars() / "kai.yml").write_text(text, encoding="utf-8")
     assert "Ada  1  admin" in done(team, "list")
     for command in (("add", *BEN), ("edit", "Ada", "--set", "model=opus"), ("remove", "Ada")):
-        assert "and one owner: you" in refused(team, *command)
+        assert "your own file" in refused(team, *command)
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_without_a_keyring_the_file_stays(ready: Desk) -> None:
     ready.variables["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
     for command in (("password", "--to-keyring"), ("rekey", "--keyring")):
         told = refused(ready, "vault", *command)
-        assert "none that can be used" in told
+        assert "not usable" in told
     done(ready, "users", "list")
 
 
@@ -183,7 +183,7 @@ def test_rekey_with_a_password_of_the_operators(ready: Desk) -> None:
     assert f"--vault-password-file {newer}" in said
     assert opens("chosen again", vault(ready))
     same = ("--vault-password-file", str(newer), "--new-vault-password-file", str(newer))
-    assert "the password that is in use" in refused(ready, "vault", "rekey", *same)
+    assert "the current password" in refused(ready, "vault", "rekey", *same)
 
 
 def test_rekey_needs_a_place_for_the_new_password(ready: Desk) -> None:
@@ -238,7 +238,7 @@ def test_an_inventory_without_a_vault(ready: Desk) -> None:
     assert "no vault" in refused(ready, "vault", "rekey")
     done(ready, "vault", "password")
     ready.password_file.unlink()
-    assert "no vault password yet" in refused(ready, "vault", "password")
+    assert "no vault and no vault password" in refused(ready, "vault", "password")
     assert "no vault password" in refused(ready, "vault", "password", "--to-keyring")
 
 

@@ -144,7 +144,7 @@ def test_a_report_fits_its_terminal(site: Site, columns: int) -> None:
     lines = [line.rpartition("\r")[2] for line in text.splitlines()]
     assert max(map(len, lines)) <= columns, text
     assert "/usr/local/bin/codex" in text
-    assert "Everything is well." in text
+    assert "The host is healthy." in text
 
 
 def test_a_watch_sees_what_happens_until_it_is_ended(site: Site) -> None:
