@@ -15,7 +15,7 @@ from tests.cli.status_samples import LOOK, TAKEN, report
 from tests.conftest import ROOT
 
 NOT_LOGGED_IN = {"account": "alice", "backend": "codex", "logged_in": "no"}
-OPTIONS = StatusOptions(Path("inventory"), "all")
+OPTIONS = StatusOptions(inventory=Path("inventory"), host="all")
 
 
 def test_of_a_fleet_there_is_a_line_each_and_more_of_who_is_not_well(

@@ -80,7 +80,7 @@ def test_the_password_moves_into_the_keyring_and_is_found_there(ready: Desk) -> 
     assert kept(ready) == {str(ready.inventory): password}
     assert password not in said
     done(ready, "users", "list")
-    assert "is in the keyring, fingerprint" in done(ready, "vault", "password")
+    assert "Vault password: the keyring, fingerprint" in done(ready, "vault", "password")
     # for this inventory, not for another
     ready.inventory.rename(ready.work / "other")
     assert "no vault password" in refused(ready, "users", "list", "-i", "other")
@@ -160,7 +160,7 @@ def test_rekey_locks_every_vault_with_a_new_password_in_the_same_place(ready: De
 def test_rekey_in_the_keyring(ready: Desk) -> None:
     use_keyring(ready)
     own = ready.password_file.read_text(encoding="utf-8")
-    assert "is in the keyring" in done(ready, "vault", "rekey", "--keyring")
+    assert "New vault password: the keyring" in done(ready, "vault", "rekey", "--keyring")
     first = kept(ready)[str(ready.inventory)]
     assert opens(first, vault(ready))
     # our own file may serve another inventory
