@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.collection import collection_root
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
 from kai_ansible.files import write_private
 from kai_ansible.inventory.yaml_edit import literally
-from kai_ansible.terminal.changes import Change, changes_by_host
 
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]

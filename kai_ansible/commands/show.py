@@ -14,7 +14,6 @@ from kai_ansible import own_version
 from kai_ansible.ansible.collection import DEFAULT_RELEASE
 from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.ansible.run_logs import latest
-from kai_ansible.ansible.status_view import room_in_words
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError
@@ -24,12 +23,13 @@ from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.people import os_users
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import masked
+from kai_ansible.terminal.status_view import room_in_words
 
 if TYPE_CHECKING:
-    from kai_ansible.ansible.status_view import Look
     from kai_ansible.commands.options import HostOptions
     from kai_ansible.rules.configuration import Configuration
     from kai_ansible.terminal.screen import Screen
+    from kai_ansible.terminal.status_view import StatusProbe
 
 SET, UNSET = "is set", "is not set"
 
@@ -44,8 +44,8 @@ def show_report(options: HostOptions, screen: Screen) -> None:
     log = latest()
     target = checked_target(options, valid=False, as_root=options.ask_become_pass)
     with screen.waiting(f"Probing {listed(target.hosts)}"):
-        look = probe_status(target)
-    if look.interrupted:
+        probe = probe_status(target)
+    if probe.interrupted:
         raise KeyboardInterrupt
     document = {
         "controller": {
@@ -55,7 +55,7 @@ def show_report(options: HostOptions, screen: Screen) -> None:
             "platform": platform.platform(),
         },
         "log": _below_home(log) if log else None,
-        "hosts": {host: _described(host, target, look) for host in target.hosts},
+        "hosts": {host: _described(host, target, probe) for host in target.hosts},
     }
     for line in lines_of(document):
         screen.say(line)
@@ -113,7 +113,7 @@ def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _described(host: str, target: Target, look: Look) -> dict[str, Any]:
+def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
     contract, release = contract_of(), DEFAULT_RELEASE
     variables: Mapping[str, Any] = {}
     unreadable, people = None, None
@@ -135,8 +135,8 @@ def _described(host: str, target: Target, look: Look) -> dict[str, Any]:
         "unreadable": unreadable,
         "variables": shown,
         "hidden": hidden,
-        "seen": _seen(look.reports[host]) if host in look.reports else None,
-        "failure": next((one.message for one in look.failures if one.host in ("", host)), None),
+        "seen": _seen(probe.reports[host]) if host in probe.reports else None,
+        "failure": next((one.message for one in probe.failures if one.host in ("", host)), None),
     }
     redacted: dict[str, Any] = _redacted(described, target.secrets, accounts)
     return redacted

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.ansible.status_view import Look, facts, missing_logins, state_of, trust_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.files import write_private
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.terminal.status_view import StatusProbe, facts, missing_logins, state_of, trust_of
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -49,45 +49,45 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
             screen.say()
         return
     with screen.waiting(f"Probing {listed(target.hosts)}"):
-        look = probe_status(target)
-    if look.interrupted:
+        probe = probe_status(target)
+    if probe.interrupted:
         raise KeyboardInterrupt
-    show(look, options, screen)
-    if look.code == ExitCode.FAILED:
-        raise CommandError("Some hosts could not be probed.", code=look.code)
-    if look.code == ExitCode.NOT_READY:
-        raise CommandError("Some hosts need attention.", code=look.code)
-    screen.good("All hosts are healthy." if len(look.reports) > 1 else "The host is healthy.")
+    show(probe, options, screen)
+    if probe.code == ExitCode.FAILED:
+        raise CommandError("Some hosts could not be probed.", code=probe.code)
+    if probe.code == ExitCode.NOT_READY:
+        raise CommandError("Some hosts need attention.", code=probe.code)
+    screen.good("All hosts are healthy." if len(probe.reports) > 1 else "The host is healthy.")
 
 
 def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
     while True:
-        look = probe_status(target)
-        if look.interrupted:
+        probe = probe_status(target)
+        if probe.interrupted:
             return
         screen.clear()
-        show(look, options, screen)
+        show(probe, options, screen)
         screen.say(
-            f"Probed at {look.taken:%H:%M:%S} UTC, every {options.watch:g} s; Ctrl-C to stop."
+            f"Probed at {probe.taken:%H:%M:%S} UTC, every {options.watch:g} s; Ctrl-C to stop."
         )
         time.sleep(options.watch or 0)
 
 
-def show(look: Look, options: StatusOptions, screen: Screen) -> None:
+def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
     """Print the result of a probe: a line per host if several, then the unhealthy hosts in full."""
-    if len(look.reports) > 1:
-        _report_fleet(screen, look.reports)
-    for host, report in look.reports.items():
-        if len(look.reports) == 1 or not report["well"]:
-            report_host(screen, host, report, look.taken)
-    failures = [failure.problem for failure in look.failures]
+    if len(probe.reports) > 1:
+        _report_fleet(screen, probe.reports)
+    for host, report in probe.reports.items():
+        if len(probe.reports) == 1 or not report["well"]:
+            report_host(screen, host, report, probe.taken)
+    failures = [failure.problem for failure in probe.failures]
     _report_findings(screen, "could not be probed", failures)
     if options.page:
         from kai_ansible.terminal.status_page import render
 
-        write_private({options.page: render(look)})
+        write_private({options.page: render(probe)})
         screen.say(f"Written: {options.page}")
-    screen.document(look.as_dict())
+    screen.document(probe.as_dict())
 
 
 def _report_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
-from kai_ansible.ansible.status_view import Look
 from kai_ansible.operator import may_become_root
+from kai_ansible.terminal.status_view import StatusProbe
 
 if TYPE_CHECKING:
     from kai_ansible.commands.target import Target
 
 
-def probe_status(target: Target) -> Look:
+def probe_status(target: Target) -> StatusProbe:
     """Return the status of every host; a host without root access is probed without it."""
     password = target.become_password
     plain = [] if password is not None or may_become_root() else _local(target)
@@ -30,7 +30,7 @@ def probe_status(target: Target) -> Look:
     ]
     if plain or refused:
         outcomes.append(_run(target, [*plain, *refused], None, become=False))
-    return Look(
+    return StatusProbe(
         datetime.now(UTC),
         {
             host: outcome.reports[host]

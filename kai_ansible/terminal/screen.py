@@ -19,8 +19,8 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
+    from kai_ansible.ansible.changes import Change
     from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.terminal.changes import Change
 
 NOTHING = "-"
 

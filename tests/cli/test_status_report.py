@@ -6,12 +6,12 @@ import jsonschema
 import pytest
 import yaml
 
-from kai_ansible.ansible.status_view import Look, age, state_of
 from kai_ansible.commands.status import StatusOptions, show
 from kai_ansible.errors import ExitCode
 from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.status_view import StatusProbe, age, state_of
 from tests.cli.desk import Desk
-from tests.cli.status_samples import LOOK, TAKEN, report
+from tests.cli.status_samples import PROBE, TAKEN, report
 from tests.conftest import ROOT
 
 NOT_LOGGED_IN = {"account": "alice", "backend": "codex", "logged_in": "no"}
@@ -21,7 +21,7 @@ OPTIONS = StatusOptions(inventory=Path("inventory"), host="all")
 def test_of_a_fleet_there_is_a_line_each_and_more_of_who_is_not_well(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    show(LOOK, OPTIONS, Screen(plain=True))
+    show(PROBE, OPTIONS, Screen(plain=True))
     said = capsys.readouterr().out
     lines = [line.split() for line in said.splitlines()]
     assert ["bot1", "healthy", "0a1b2c3d4e5f", "200", "0", "0", "0", "0"] in lines
@@ -34,7 +34,7 @@ def test_of_a_fleet_there_is_a_line_each_and_more_of_who_is_not_well(
 
 def test_the_samples_are_what_the_schema_says() -> None:
     schema = yaml.safe_load((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
-    jsonschema.validate(LOOK.as_dict(), schema)
+    jsonschema.validate(PROBE.as_dict(), schema)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_samples_are_what_the_schema_says() -> None:
 def test_only_what_is_known_is_called_well_or_not(host: dict[str, object], state: str) -> None:
     assert state_of(host) == state
     code = ExitCode.DONE if state == "healthy" else ExitCode.NOT_READY
-    assert Look(TAKEN, {"bot": host}, [], interrupted=False).code == code
+    assert StatusProbe(TAKEN, {"bot": host}, [], interrupted=False).code == code
 
 
 @pytest.mark.parametrize(

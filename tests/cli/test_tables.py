@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from kai_ansible.terminal.changes import Change
+from kai_ansible.ansible.changes import Change
 from kai_ansible.terminal.screen import Screen, report_changes
 
 PATH = "/opt/" + "a-long-way/" * 12 + "end"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.rules.diff import difference, shown_env, shown_opaque
 from kai_ansible.rules.redact import fingerprint
-from kai_ansible.terminal.changes import Change, changes_by_host
 
 
 def event(kind: str = "on_ok", **result: Any) -> dict[str, Any]:

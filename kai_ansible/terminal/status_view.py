@@ -12,7 +12,7 @@ from kai_ansible.errors import ExitCode
 
 
 @dataclass(frozen=True)
-class Look:
+class StatusProbe:
     """The result of one probe of the hosts.
 
     reports: as docs/status.schema.json describes them, by host.
