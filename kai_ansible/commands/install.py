@@ -70,8 +70,9 @@ def install_kai(options: InstallOptions, screen: Screen) -> None:
             obstacles={**checked.obstacles, **outcome.obstacles},
         )
     raise_for_preflight(target, outcome)
-    place = "" if options.inventory == DEFAULT_INVENTORY else f" --inventory {options.inventory}"
-    report_outcome(screen, outcome, check=options.check, options=place, agreed=agreed)
+    place = str(options.inventory)
+    given = [] if options.inventory == DEFAULT_INVENTORY else ["--inventory", place]
+    report_outcome(screen, outcome, check=options.check, options=given, agreed=agreed)
     if outcome.succeeded and not options.check:
         for path in _keep_overrides(target):
             screen.good(f"Kept in: {path}")

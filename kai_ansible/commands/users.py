@@ -410,7 +410,8 @@ def _report_next(
     for line in notice:
         screen.say(line)
     host = current.files.host
-    screen.say(f"Next: kai-ansible install {host} --inventory {options.inventory}")
+    place = str(options.inventory)
+    screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
     screen.document(
         {
             "host": host,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,11 @@ class Screen:
         """Print notes, which report no problem."""
         for note in notes:
             self.console.print(f"[yellow]Note:[/yellow] {shown(note)}")
+
+    def command(self, title: str, *words: str) -> None:
+        """Print a command on a line of its own, ready to paste."""
+        self.say(f"{title}:")
+        self.say(f"  {shlex.join(words)}")
 
     def lines(self, title: str, lines: Sequence[str]) -> None:
         """Print a framed list, or indented lines on a plain screen."""
@@ -144,12 +150,12 @@ def report_outcome(
     outcome: Outcome,
     *,
     check: bool,
-    options: str = "",
+    options: Sequence[str] = (),
     agreed: Outcome | None = None,
 ) -> None:
     """Print the outcome of a run on each host: changes, notes and logins.
 
-    options: the options that the printed commands need.
+    options: the options to print with a command.
     agreed: the check mode run that was printed before; a host with the same changes is summarized.
     """
     if check:
@@ -168,7 +174,9 @@ def report_outcome(
         for line in report["login_notice"]:
             screen.say(line)
         if (report.get("install") or 0) > 1:
-            screen.say(f"{host}: undo with: kai-ansible rollback {host}{options}")
+            screen.command(
+                f"{host}: undo this install with", "kai-ansible", "rollback", host, *options
+            )
 
 
 def report_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:

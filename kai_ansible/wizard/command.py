@@ -151,7 +151,8 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         screen.good("Nothing to write: everything is as it should be.")
     for line in notice:
         screen.say(line)
-    screen.say(f"Next: kai-ansible install {host} --inventory {options.inventory}")
+    place = str(options.inventory)
+    screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
     screen.document(
         {
             "host": host,

@@ -18,13 +18,8 @@ from tools import manual
 # what only a command that does something needs; each costs tens of milliseconds
 HEAVY = {"ansible", "ansible_runner", "keyring", "prompt_toolkit", "questionary", "jinja2", "yaml"}
 OWN = (
-    "ansible.collection",
-    "ansible.runner",
-    "commands.install",
-    "inventory.inventory",
-    "secrets.vault_password",
-    "terminal.screen",
-    "wizard.command",
+    *("ansible.collection", "ansible.runner", "commands.target", "inventory.inventory"),
+    *("secrets.vault_password", "wizard"),
 )
 
 

@@ -50,3 +50,8 @@ def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixtur
         f"  /etc/sudoers.d/kai: {OLD} -> {NEW}",
         "bot: would change: nothing",
     ]
+
+
+def test_a_command_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(plain=True).command("Next", "kai-ansible", "install", "bot", "-i", "my hosts")
+    assert capsys.readouterr().out == "Next:\n  kai-ansible install bot -i 'my hosts'\n"

@@ -206,7 +206,7 @@ def test_what_is_needed_is_asked_at_a_terminal(team: Desk) -> None:
     child.sendline("Ben")
     child.expect(r"OS user \(.*\): ")
     child.sendline("")
-    child.expect("Next: ")
+    child.expect("Next:")
     child.expect(pexpect.EOF)
     assert exit_code(child) == 0
     assert team.settings()[USERS][1] == {"telegram_id": 7, "name": "Ben", "agent_backend": "codex"}
@@ -215,7 +215,7 @@ def test_what_is_needed_is_asked_at_a_terminal(team: Desk) -> None:
 def test_nothing_is_asked_when_everything_needed_is_given(team: Desk) -> None:
     child = team.spawn("users", "add", "--telegram-id", "7", "--name", "Ben")
     child.expect(pexpect.EOF)
-    assert "Next: " in child.before
+    assert "Next:" in child.before
     assert exit_code(child) == 0
 
 

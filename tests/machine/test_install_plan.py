@@ -238,4 +238,5 @@ def test_what_was_agreed_to_is_told_once(site: Site) -> None:
     assert asked.end() == 0, asked.text
     assert "bot: changed as shown" in asked.text
     assert asked.text.count("323") == 1
-    assert "undo with: kai-ansible rollback" in asked.text
+    assert "undo this install with:" in asked.text
+    assert "  kai-ansible rollback bot" in asked.text
