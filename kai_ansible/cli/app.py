@@ -87,7 +87,7 @@ def config(
     ] = None,
 ) -> None:
     """Ask for the configuration and write it to the inventory's host_vars."""
-    from kai_ansible.wizard.command import ConfigOptions, configure
+    from kai_ansible.commands.config import ConfigOptions, configure
 
     options = ConfigOptions(
         **vars(hosts),

@@ -50,6 +50,7 @@ FORBIDDEN = [
         for room in ("terminal", "ansible", "inventory", "secrets")
         for user in ("commands", "wizard")
     ),
+    ("kai_ansible.wizard", "kai_ansible.commands"),
     ("kai_ansible.ansible", "kai_ansible.terminal"),
     ("kai_ansible.inventory", "kai_ansible.terminal"),
 ]

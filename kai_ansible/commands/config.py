@@ -1,4 +1,4 @@
-"""The command ``config``: answers to host_vars."""
+"""The command ``config``: ask for the configuration and write host_vars."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ class ConfigOptions(HostOptions):
 
 
 def configure(options: ConfigOptions, screen: Screen) -> None:
-    """Ask, check the whole, show it and write it; nothing is written before the last answer.
+    """Ask for the configuration, check it, show it and write it.
 
-    Raises CommandError with every problem; the files are then as they were.
+    Raises CommandError with every problem; then no file was changed.
     """
     inventory = Inventory(options.inventory, make_localhost=True)
     hosts = inventory.hosts(options.host)
     if len(hosts) != 1:
         raise usage_error(
-            "the host", f"{options.host!r}, which names several", "one", "name one host at a time"
+            "HOST", f"{options.host!r}, which names several hosts", "one host", "name one host"
         )
     host = hosts[0]
     if not options.no_input and not at_terminal():
         raise usage_error(
             "config",
-            "no terminal to ask at",
-            "one, or every answer",
-            "use --no-input, with --answers FILE or --set KEY=VALUE",
+            "no terminal to ask questions",
+            "a terminal, or all answers as options",
+            "add --no-input, with --answers FILE or --set KEY=VALUE",
         )
     files = inventory.host_vars(host)
     password = _password(inventory, host, options)
@@ -79,11 +79,11 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             "--section",
             f"no section {options.section!r}{nearest(options.section, sections)}",
             f"one of {listed(sections)}",
-            "name one of them",
+            "choose one of them",
         )
     outdated = migrated(contract, before).problems
     if outdated and not options.no_input:
-        # before anything is asked that could not be written
+        # ask nothing that could not be written
         raise CommandError(
             "Nothing was written.", problems=outdated, places=inventory.places(host, password)
         )
@@ -136,19 +136,19 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         return
     if asker is None:
         screen.notes(configuration.notes)
-    screen.notes(f"{name} was in {files.settings.name}; it moves to the vault." for name in moved)
+    screen.notes(f"{name} moves from {files.settings.name} to the vault." for name in moved)
     if texts or inventory.is_new:
         if asker is None:
             show_changes(screen, draft, configuration)
         password.keep()
         if password.made:
-            screen.say(f"The vault password is in {password.path}: keep a copy of it.")
+            screen.say(f"New vault password: {password.path}. Keep a copy of it.")
     written = write_host_vars(inventory, texts)
     notice = interview.login_notice(configuration)
     for path in written:
         screen.good(f"Written: {path}")
     if not written:
-        screen.good("Nothing to write: everything is as it should be.")
+        screen.good("Nothing to write: host_vars are up to date.")
     for line in notice:
         screen.say(line)
     place = str(options.inventory)
@@ -167,17 +167,17 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
 def _imported(
     options: ConfigOptions, draft: Draft, files: HostVars, view: HostView, screen: Screen
 ) -> Imported:
-    """Put what is imported into the draft, tell of it, and return it.
+    """Import into the draft, report what was imported, and return it.
 
-    Without --import, a host that host_vars say nothing of is imported when Kai is deployed there.
-    Raises CommandError for what cannot be read.
+    Without --import, import from a host that has no host_vars yet if Kai is deployed there.
+    Raises CommandError if the source of the import cannot be read.
     """
     asked = options.import_from
     first_run = not (files.settings.exists() or files.vault.exists())
     imported = Imported("nothing")
     if asked == "host" and not options.probe:
         raise usage_error(
-            "--import host", "--no-probe as well", "a look at the host", "leave out --no-probe"
+            "--import host", "--no-probe too", "a probe of the host", "leave out --no-probe"
         )
     if asked == "host" or (asked is None and first_run and options.probe):
         paths = host_paths(draft.contract)
@@ -196,14 +196,16 @@ def _imported(
         elif asked:
             raise usage_error(
                 f"{view.host}: {paths[0]}",
-                "no such file: nothing is deployed there",
+                "no such file, so no bot is deployed there",
                 "a deployed bot",
                 "leave out --import",
             )
     elif asked:
         path = Path(asked)
         if not path.exists():
-            raise usage_error(str(path), "no file", "the install.conf of Kai", "mend --import")
+            raise usage_error(
+                str(path), "no such file", "the install.conf of Kai", "correct --import"
+            )
         imported = from_install_conf(draft.contract, read_text(path), str(path))
     taken = imported.over(draft.before) if asked else imported.under(draft.before)
     draft.take(taken)
@@ -216,7 +218,7 @@ def _imported(
 def _leave_out_broken_binaries(
     draft: Draft, imported: Imported, view: HostView, screen: Screen
 ) -> None:
-    # a path that no longer works is looked for anew, like one that nobody named
+    # search again for a binary whose path no longer works
     configuration = draft.configuration()
     if configuration.rejected:
         return
