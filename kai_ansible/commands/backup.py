@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.commands.new_backup import (
-    finished,
+    backup_variables,
+    finish_backups,
     new_backups,
-    variables_of,
     with_lasting_password,
 )
 from kai_ansible.commands.options import RunOptions
@@ -36,8 +36,8 @@ def back_up(options: BackupOptions, screen: Screen) -> None:
     """Back up each host while the bots run. Raises CommandError if a backup fails."""
     target = with_lasting_password(checked_target(options, valid=False), screen)
     with new_backups(target, options.output) as backups:
-        outcome = run_role(target, "backup", options, screen, variables_of(target, backups))
-        made = finished(backups, screen)
+        outcome = run_role(target, "backup", options, screen, backup_variables(target, backups))
+        made = finish_backups(backups, screen)
     raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
         screen.lines(f"{host}: not in the backup", report.get("left", []))

@@ -68,7 +68,7 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
             backup.discard()
 
 
-def variables_of(target: Target, backups: Mapping[str, NewBackup]) -> dict[str, Any]:
+def backup_variables(target: Target, backups: Mapping[str, NewBackup]) -> dict[str, Any]:
     """Return the extra variables of a run that makes backups."""
     recipients = {host: backup.recipient for host, backup in backups.items()}
     return {
@@ -84,7 +84,7 @@ def _texts(target: Target, host: str) -> dict[str, str]:
     return {file.name: read_text(file) for file in sorted(files) if file.is_file()}
 
 
-def finished(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, dict[str, Any]]:
+def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, dict[str, Any]]:
     """Read the finished backups back and report each; return their size and content by host.
 
     Raises CommandError if a file cannot be renamed to its final name.

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible.commands.confirmation import require_terminal
 from kai_ansible.commands.new_backup import (
-    finished,
+    backup_variables,
+    finish_backups,
     new_backups,
-    variables_of,
     with_lasting_password,
 )
 from kai_ansible.commands.options import ChangeOptions
@@ -66,14 +66,14 @@ def uninstall_kai(options: UninstallOptions, screen: Screen) -> None:
         identities = {host: Path(directory, str(n)) for n, host in enumerate(backups)}
         write_private({identities[host]: backup.identity for host, backup in backups.items()})
         variables = {
-            **variables_of(target, backups),
+            **backup_variables(target, backups),
             "kai_backup_identity_files": {host: str(path) for host, path in identities.items()},
         }
         try:
             outcome = _run(target, options, screen, variables)
         finally:
             # the backup may be whole although a later step failed
-            made = finished(backups, screen)
+            made = finish_backups(backups, screen)
     _end(outcome, options, screen, made)
 
 

@@ -32,6 +32,7 @@ def test_the_tool_prints_each_difference(
     assert changed == ["-    --check: flag", "-  DONE: 0", "+  DONE: 7"]
 
 
+@pytest.mark.slow
 def test_the_recorded_keys_of_json_documents_are_those_that_commands_print(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "desk")
     desk.given(desk.answers())
