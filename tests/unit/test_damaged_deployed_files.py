@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from samples import user, variables
 
+from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.host.files import Damaged
 from kai_ansible.host.install_probe import deployed_values, file_seen
 from kai_ansible.host.look import former_install, releases, storage
@@ -19,7 +20,6 @@ from kai_ansible.host.look.host import Host
 from kai_ansible.host.service import deployed_env, deployed_port
 from kai_ansible.rules.drift import files_drift, lines_of, rules_of, variables_of
 from kai_ansible.rules.file_state import FileState
-from kai_ansible.terminal.changes import Change, changes_by_host
 from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE
 
 KINDS: dict[str, Callable[[Path], object]] = {
