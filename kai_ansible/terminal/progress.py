@@ -19,20 +19,23 @@ if TYPE_CHECKING:
     from kai_ansible.ansible.runner import Event
     from kai_ansible.terminal.screen import Screen
 
+# by the file of tasks that a phase is
 PHASES = {
-    "validate": "Checking the configuration",
-    "probe": "Looking at the host",
+    "validate": "Validating the configuration",
+    "probe": "Probing the host",
     "source": "Reading Kai's code",
-    "preflight": "Checking what could stand in the way",
-    "stage": "Laying out directories",
+    "plan": "Planning",
+    "preflight": "Checking for problems",
     "release": "Building the release",
-    "switch": "Switching and proving it",
-    "rollback": "Choosing what to go back to",
-    "uninstall": "Removing what installs made",
-    "copy": "Making the backup",
-    "restore_backup": "Handling the backup",
-    "restore": "Bringing back what was there",
-    "report": "Summing up",
+    "layout": "Creating directories",
+    "switch": "Switching",
+    "switch_back": "Switching back",
+    "prove": "Verifying the bot",
+    "uninstall": "Removing installs",
+    "take_backup": "Making the backup",
+    "restore": "Restoring the backup",
+    "revert": "Reverting",
+    "report": "Reporting",
 }
 
 SILENT_SECONDS = 5

@@ -73,28 +73,35 @@ class ActionModule(ActionBase):
         if refused:
             return _refused(refused)
         plan = {"changed": False, "problems": [], **run_plan.host_plan(subject, purpose)}
-        if arguments["probe"] is None:
-            return plan
-        probe, checkup = plain(arguments["probe"]), plain(arguments["checkup"])
+        if arguments["probe"] is not None:
+            plan.update(self._decided(purpose, subject, arguments))
+        return plan
+
+    def _decided(
+        self, purpose: str, subject: run_plan.Subject, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return what is decided with a probe of the host."""
+        probe = plain(arguments["probe"])
         if purpose == "install":
-            more_of_it = run_plan.install_plan(
+            return run_plan.install_plan(
                 subject,
                 probe,
                 plain(arguments["source"]),
                 check=bool(self._task.check_mode),
                 agreed=plain(arguments["agreed"]),
             )
-        elif purpose == "logins":
-            more_of_it = run_plan.logins_plan(subject, probe)
-        elif purpose == "status":
-            more_of_it = run_plan.status_plan(subject, probe, fields_of_users, checkup)
-        elif purpose == "rollback":
-            more_of_it = run_plan.rollback_plan(
-                probe, arguments["rollback_to"], with_database=arguments["rollback_database"]
+        if purpose == "logins":
+            return run_plan.logins_plan(subject, probe)
+        if purpose == "status":
+            return run_plan.status_plan(
+                subject, probe, fields_of_users, plain(arguments["checkup"])
             )
-        else:
-            more_of_it = {"problems": run_plan.bars(probe)}
-        return {**plan, **more_of_it}
+        if purpose == "rollback":
+            to, with_database = arguments["rollback_to"], arguments["rollback_database"]
+            return run_plan.rollback_plan(probe, to, with_database=with_database)
+        if purpose == "uninstall":
+            return {"problems": run_plan.uninstall_problems(probe)}
+        return {"problems": run_plan.bars(probe)}
 
     def _given(self) -> tuple[dict[str, Any], list[Problem]]:
         """Return the variables of the role by name, and those that Ansible cannot evaluate."""

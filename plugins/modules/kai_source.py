@@ -72,7 +72,8 @@ options:
     type: path
     required: true
   contract:
-    description: The contract of a line of Kai; a source that is not of this line is refused.
+    description: Of the contract of a line of Kai its title, release and source. A source that is not
+      of this line is refused.
     type: dict
 attributes:
   check_mode:

@@ -168,6 +168,7 @@ PROBES = {
     "logins": probe_request,
     "status": _status_probe,
     "rollback": _rollback_probe,
+    "uninstall": _least_probe,
     "host": _least_probe,
 }
 # those that the task in probe.yml passes and a purpose leaves out
@@ -183,6 +184,12 @@ _NO_PROBE: dict[str, Any] = {
     },
     "python": "",
 }
+
+
+def uninstall_problems(probe: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what keeps an uninstall from knowing what installs made."""
+    damaged = [entry["problem"] for entry in probe["damaged"] if entry["number"] is None]
+    return [*bars(probe), *damaged]
 
 
 def bars(probe: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -294,8 +301,6 @@ def install_plan(
             "private_directories": desired["private_directories"],
             "search_path": desired["sudo"]["secure_path"],
         },
-        # where a bot is to be replaced, what one account alone breaks is noted and fails nothing
-        "lenient": probe["release"]["live"] is not None,
         "report": {
             "release": release,
             "plan": shown if check else None,
@@ -385,7 +390,8 @@ def _unconstrained(subject: Subject, source: Mapping[str, Any]) -> list[str]:
 def logins_plan(subject: Subject, probe: Mapping[str, Any]) -> dict[str, Any]:
     """Return who has to log in, as which account and how."""
     desired = desired_state(subject.contract, subject.configuration, probe)
-    return {name: desired.get(name, []) for name in ("logins", "logins_by_key", "login_notice")}
+    names = ("logins", "logins_by_key", "login_notice")
+    return {"logins_report": {name: desired.get(name, []) for name in names}}
 
 
 def status_plan(
@@ -441,5 +447,5 @@ def rollback_plan(probe: Mapping[str, Any], to: str, *, with_database: bool) -> 
     problems += [problem.as_dict() for problem in choice.problems]
     return {
         "problems": problems,
-        "rollback": {"number": choice.number, "with_database": choice.snapshot},
+        "rollback": {"number": choice.number, "snapshot": choice.snapshot},
     }
