@@ -135,7 +135,7 @@ class ActionModule(ActionBase):
             return yaml.load(handle.read(), Loader=_LOADER), []  # noqa: S506 - a safe one
 
     def _texts(self, given: Mapping[str, Any]) -> tuple[dict[str, str | None], list[Problem]]:
-        """Return the texts of the operator's own files by setting, and those that are unreadable."""
+        """Return the texts of the operator's own files by setting, and those unreadable."""
         texts: dict[str, str | None] = {}
         problems = []
         for setting in FILES:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: kai_plan
 short_description: Plan what a run does on a host
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Reads the contract of the release line, the variables whose names begin with C(kai_install_) and
     the operator's own files, and decides everything that the role does.

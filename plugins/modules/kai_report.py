@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: kai_report
 short_description: Publish the report of a run
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Writes the report of a run from the plan and from the results of its tasks, and publishes it in
     the custom stats, under C(kai_install_reports), by host.
@@ -63,7 +63,7 @@ options:
     type: dict
     default: {}
   number:
-    description: The install that a rollback brought back; none where an unfinished one was reverted.
+    description: The install that a rollback brought back; none where it reverted an unfinished one.
     type: int
   failure:
     description: The task that failed, and its message.

@@ -72,7 +72,7 @@ options:
     type: path
     required: true
   contract:
-    description: Of the contract of a line of Kai its title, release and source. A source that is not
+    description: Title, release and source of the contract of a line of Kai. A source that is not
       of this line is refused.
     type: dict
 attributes:

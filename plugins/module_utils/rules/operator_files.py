@@ -194,7 +194,7 @@ def _load(text: str) -> Any:
         isinstance(event, starts) - isinstance(event, ends)
         for event in yaml.parse(text, Loader=loader)
     )
-    return yaml.load(text, Loader=loader)  # noqa: S506 - either is a safe one
+    return yaml.load(text, Loader=loader)
 
 
 @dataclass
