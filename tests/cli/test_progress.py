@@ -45,9 +45,9 @@ def test_a_long_wait_says_what_for_how_long_and_how_long_at_the_most(
         deadline = time.monotonic() + SECONDS
         while said.count("still") < 3 and time.monotonic() < deadline:
             said += capsys.readouterr().out
-    assert said.startswith("Switching and proving it ...\n")
+    assert said.startswith("Switching ...\n")
     assert re.search(
-        r"  still Switching and proving it \([1-9] s, at most 120 s\): The bot answers, "
+        r"  still Switching \([1-9] s, at most 120 s\): The bot answers, "
         r"waits for two\n",
         said,
     )
@@ -63,7 +63,7 @@ def test_steps_that_are_short_make_no_silence_together(
         while "still" not in said and time.monotonic() < deadline:
             progress(started("probe", "One of many"))
             said += capsys.readouterr().out
-    assert "  still bot: Looking at the host (0 s): One of many\n" in said
+    assert "  still bot: Probing the host (0 s): One of many\n" in said
 
 
 def test_a_line_at_each_phase_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +71,7 @@ def test_a_line_at_each_phase_where_nobody_looks(capsys: pytest.CaptureFixture[s
         progress({"event": "runner_on_ok", "event_data": {}})
         for phase, task in (("probe", "A"), ("probe", "B"), ("switch", "C"), ("unknown", "D")):
             progress(started(phase, task))
-    assert capsys.readouterr().out == "Looking at the host ...\nSwitching and proving it ...\n"
+    assert capsys.readouterr().out == "Probing the host ...\nSwitching ...\n"
 
 
 def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,26 +81,30 @@ def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert progress.words == "bot: Starting Ansible (0 s)"
     progress(started("switch", "The bot answers", PROOF))
     now += 7.9
-    assert progress.words == "bot: Switching and proving it (7 s, at most 30 s): The bot answers"
+    assert progress.words == "bot: Switching (7 s, at most 30 s): The bot answers"
     progress(started("switch", "What is proven is on record"))
-    assert progress.words == "bot: Switching and proving it (0 s): What is proven is on record"
+    assert progress.words == "bot: Switching (0 s): What is proven is on record"
 
 
 @pytest.mark.parametrize("columns", [80, 200])
 def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
     progress = Progress(Screen(plain=True), [["one", "two", "three"]], {PROOF: 30})
-    progress(started("switch", "The bot answers, and everything that it will run works", PROOF))
+    progress(
+        started(
+            "switch", "Verify that the bot answers and can do everything that it will do", PROOF
+        )
+    )
     progress(ended("one"))
     progress(ended("two", "unreachable"))
     console = Console(file=io.StringIO(), width=columns)
     with console.capture() as shown:
         console.print(Spinner("dots", progress))  # type: ignore[arg-type]
     first, *hosts = [line[2:].rstrip() for line in shown.get().splitlines()]
-    assert first.startswith("Switching and proving it (0 s, at most 30 s): The bot answers")
-    assert first.endswith("will run works" if columns == 200 else "…")
+    assert first.startswith("Switching (0 s, at most 30 s): The bot answers")
+    assert first.endswith("it will do" if columns == 200 else "…")
     assert hosts == ["  one: done, waits for the others", "  two: failed", "  three: at work"]
     # what failed stays so, and the others go on
-    progress(started("report", "What is left to do is told"))
+    progress(started("report", "Show what is left to do"))
     assert list(progress.states.values()) == ["at work", "failed", "at work"]
 
 
@@ -114,16 +118,16 @@ def test_batches_are_told_when_they_begin_and_not_when_they_are_left_out(
         progress(started("probe", "A"))
         progress(ended("one"))
         progress(begins)
-        progress(started("stop_after_failures", "The batches before were well"))
+        progress(started("stop_after_failures", "Stop if an earlier batch failed"))
         progress(started("probe", "A"))
         progress(ended("two", "failed"))
         assert list(progress.states.values()) == ["done", "failed", "at work", "not yet its turn"]
         # its play begins, and ends before the first phase
         progress(begins)
-        progress(started("stop_after_failures", "The batches before were well"))
+        progress(started("stop_after_failures", "Stop if an earlier batch failed"))
     assert capsys.readouterr().out.splitlines() == [
         "Batch 1 of 3: one",
-        "Looking at the host ...",
+        "Probing the host ...",
         "Batch 2 of 3: two, three",
-        "Looking at the host ...",
+        "Probing the host ...",
     ]
