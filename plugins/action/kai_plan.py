@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable, AnsibleValueOmittedError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
@@ -110,16 +110,15 @@ class ActionModule(ActionBase):
         host = self.variables.get("inventory_hostname")
         for name in sorted(name for name in self.variables if name.startswith(PREFIX)):
             try:
-                value = self._templar.template(self.variables[name])
+                given[name] = plain(self._templar.template(self.variables[name]))
+                continue
+            except AnsibleValueOmittedError:
+                continue
             except AnsibleUndefinedVariable as error:
                 found = f"a template that uses an undefined variable: {error.message}"
             except AnsibleError as error:
                 # the message may quote a value that is a secret
                 found = f"a value that Ansible cannot read ({type(error).__name__})"
-            else:
-                if value is not self.variables.get("omit"):
-                    given[name] = plain(value)
-                continue
             fix = f"correct {name} in the variables of {host}"
             problems.append(Problem(name, found, "a value", fix))
         return given, problems

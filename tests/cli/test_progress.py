@@ -89,15 +89,15 @@ def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("columns", [80, 200])
 def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
     progress = Progress(Screen(plain=True), [["one", "two", "three"]], {PROOF: 30})
-    progress(started("switch", "Verify that the bot and its agents work", PROOF))
+    progress(started("switch", "A task whose name is too long for a narrow terminal", PROOF))
     progress(ended("one"))
     progress(ended("two", "unreachable"))
     console = Console(file=io.StringIO(), width=columns)
     with console.capture() as shown:
         console.print(Spinner("dots", progress))  # type: ignore[arg-type]
     first, *hosts = [line[2:].rstrip() for line in shown.get().splitlines()]
-    assert first.startswith("Switching (0 s, at most 30 s): The bot answers")
-    assert first.endswith("agents work" if columns == 200 else "…")
+    assert first.startswith("Switching (0 s, at most 30 s): A task whose name")
+    assert first.endswith("narrow terminal" if columns == 200 else "…")
     assert hosts == ["  one: done, waits for the others", "  two: failed", "  three: at work"]
     # what failed stays so, and the others go on
     progress(started("report", "Show what is left to do"))
