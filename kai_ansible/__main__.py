@@ -1,4 +1,4 @@
-"""The console script: commands in, exit code out, no traceback for an operator."""
+"""The console script. It turns every error into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ DEBUG = "KAI_ANSIBLE_DEBUG"
 def main() -> None:
     """Run the command line and exit with its code.
 
-    With KAI_ANSIBLE_DEBUG in the environment an error of the program itself shows where it is.
+    With KAI_ANSIBLE_DEBUG in the environment, a bug shows its traceback.
     """
     from typer.main import get_command
 
     from kai_ansible.cli.app import app
 
     try:
-        # it exits by itself, also when an option is wrong
+        # Typer exits by itself, also for a wrong option
         get_command(app).main()
     except CommandError as error:
-        told = error
+        failure = error
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        told = unexpected(error)
+        failure = unexpected(error)
     sys.stdout.flush()
-    sys.stderr.write(f"{printable(str(told), MOST_ON_A_SCREEN)}\n")
-    sys.exit(told.code)
+    sys.stderr.write(f"{printable(str(failure), MOST_ON_A_SCREEN)}\n")
+    sys.exit(failure.code)
 
 
 def unexpected(error: Exception) -> CommandError:
-    """Return what an operator is told of an error that the program itself made."""
+    """Return the error to report for a bug in kai-ansible."""
     from kai_ansible import own_version
     from kai_ansible.ansible.run_logs import latest
-    from kai_ansible.errors import refusal
+    from kai_ansible.errors import usage_error
 
     log = latest()
-    seen = f" and {log}, the log of the last run" if log else ""
-    return refusal(
+    with_log = f" with the log of the last run, {log}" if log else ""
+    return usage_error(
         f"kai-ansible {own_version()}",
-        f"an error of its own: {type(error).__name__}: {error}",
-        "none",
-        f"run it again with {DEBUG}=1, and report what that shows{seen}",
-        told="It is not known how far this came; the same command finishes or mends it.",
+        f"a bug: {type(error).__name__}: {error}",
+        "no bug",
+        f"run the command again with {DEBUG}=1 and report its output{with_log}",
+        message="The command may have stopped half-way. Run it again to finish or fix that.",
         code=ExitCode.FAILED,
     )
 

@@ -1,4 +1,4 @@
-"""What ends a command early, and the exit code that says so."""
+"""The error that ends a command, and the exit codes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,28 @@ INDENT = " " * 13
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """Exit code of a command."""
 
     DONE = 0
     FAILED = 1
     INVALID = 2
     NOT_READY = 3
     INTERRUPTED = 130
+
+
+def usage_error(
+    where: str,
+    found: str,
+    expected: str,
+    fix: str,
+    *,
+    message: str = "Nothing was changed.",
+    code: ExitCode = ExitCode.INVALID,
+) -> CommandError:
+    """Return the error of a single problem; ``message`` says what it means for this run."""
+    from kai_ansible.rules.problems import Problem
+
+    return CommandError(message, problems=[Problem(where, found, expected, fix)], code=code)
 
 
 def refusal(
@@ -36,17 +51,15 @@ def refusal(
     told: str = "Nothing was changed.",
     code: ExitCode = ExitCode.INVALID,
 ) -> CommandError:
-    """Return the error of one fault, told as every fault is; ``told`` is what it means."""
-    from kai_ansible.rules.problems import Problem
-
-    return CommandError(told, problems=[Problem(where, found, expected, fix)], code=code)
+    """Do as ``usage_error``. Its name in inventory/ and secrets/ until these say it so too."""
+    return usage_error(where, found, expected, fix, message=told, code=code)
 
 
 class CommandError(Exception):
-    """A command cannot go on; ``str`` of it is for the operator.
+    """Ends a command; ``str`` of it is the text for the operator.
 
-    problems: every fault of the input, if that is what stopped it.
-    places: the file that sets a variable, by variable, where it is known.
+    problems: every problem of the input, where the input is the cause.
+    places: the file that sets a variable, by variable, as far as known.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Writing files that are whole or not there, and never readable by others."""
+"""Write private files atomically."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kai_ansible.operator import give_to_owner_of
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a directory and its parents, those that are missing 0700 and owned as the tree is."""
+    """Create a directory and its missing parents, 0700, with the owner of the tree."""
     missing = [parent for parent in (path, *path.parents) if not parent.exists()]
     for directory in reversed(missing):
         directory.mkdir(mode=0o700)
@@ -19,10 +19,7 @@ def make_private_directory(path: Path) -> None:
 
 
 def write_private(texts: Mapping[Path, str]) -> None:
-    """Write all texts, each 0600 and by rename; when one cannot be written none is.
-
-    Raises OSError.
-    """
+    """Write all texts, each 0600 and by rename. Raises OSError; then no file is written."""
     staged: list[tuple[Path, Path]] = []
     try:
         for path, text in texts.items():
@@ -42,7 +39,7 @@ def write_private(texts: Mapping[Path, str]) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether something is at a path, or may be: what cannot be seen is not absent."""
+    """Return whether a path exists. A path that cannot be checked counts as existing."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""The person at the keyboard, also when the command runs through sudo."""
+"""The operator: account, directories, terminal and sudo password."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import platformdirs
 
-from kai_ansible.errors import refusal
+from kai_ansible.errors import usage_error
 
 
 def through_sudo() -> pwd.struct_passwd | None:
-    """Return the account that called sudo, None when nobody did."""
+    """Return the account that called sudo, None without sudo."""
     name = os.environ.get("SUDO_USER")
     if os.geteuid() != 0 or not name or name == "root":
         return None
@@ -34,7 +34,7 @@ def config_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """Return where the operator's own state is kept, not root's."""
+    """Return the operator's own state directory, not root's."""
     account = through_sudo()
     if account:
         return Path(account.pw_dir) / ".local" / "state" / "kai-ansible"
@@ -42,14 +42,14 @@ def state_dir() -> Path:
 
 
 def give_to_owner_of(directory: Path, path: Path) -> None:
-    """Make what root wrote into somebody's tree belong to them, never through a link."""
+    """As root, give a new path to the owner of its directory; never follow a symlink."""
     if os.geteuid() == 0:
         owner = directory.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def may_become_root() -> bool:
-    """Return whether this account is root already, or sudo asks it for no password."""
+    """Return whether this account is root, or sudo needs no password."""
     if os.geteuid() == 0:
         return True
     try:
@@ -60,17 +60,17 @@ def may_become_root() -> bool:
 
 
 def at_terminal() -> bool:
-    """Return whether there is a person to ask."""
+    """Return whether standard input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def ask_sudo_password() -> str:
-    """Return the password for sudo, asked unseen. Raises CommandError without a terminal."""
+    """Ask for the sudo password without echo. Raises CommandError without a terminal."""
     if not at_terminal():
-        raise refusal(
+        raise usage_error(
             "sudo",
-            "that it wants a password here, and no terminal to ask for it",
+            "a password is required, but there is no terminal to ask for it",
             "a terminal, or sudo without a password",
-            "run this as root, or at a terminal",
+            "run the command as root or at a terminal",
         )
     return getpass.getpass("sudo password: ")

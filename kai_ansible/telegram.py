@@ -1,4 +1,4 @@
-"""Asking Telegram about a bot's token."""
+"""Check a bot token with Telegram."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.errors import refusal
+from kai_ansible.errors import usage_error
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
 
@@ -21,9 +21,9 @@ SECONDS = 10
 
 @dataclass(frozen=True)
 class Answer:
-    """What Telegram says about a token; each is None where the other two tell more.
+    """What Telegram says about a token; only one of the three is set.
 
-    bot: whose it is. refused: with which words it was refused. silence: why nobody answered.
+    bot: the bot of the token. refused: why Telegram rejects it. silence: why there is no answer.
     """
 
     bot: str | None = None
@@ -32,21 +32,21 @@ class Answer:
 
 
 def checked_api(api: str) -> str:
-    """Return the base URL of the Bot API, or of a server of one's own.
+    """Return the base URL of the Bot API without a slash at the end.
 
-    Raises CommandError when it is no web address.
+    Raises CommandError if it is not a web address.
     """
     if not api.startswith(("https://", "http://")):
-        raise refusal("--telegram-api", repr(api), "a web address", "mend it")
+        raise usage_error("--telegram-api", repr(api), "a web address", "correct it")
     return api.rstrip("/")
 
 
 def ask(api: str, token: str) -> Answer:
-    """Ask the Bot API whose token it is (core.telegram.org/bots/api#getme).
+    """Ask the Bot API which bot a token belongs to (core.telegram.org/bots/api#getme).
 
     api: as ``checked_api`` returns it.
     """
-    # the token is part of the address, which therefore appears in no message
+    # the address contains the token, so no message may contain the address
     address = f"{api}/bot{token}/getMe"
     try:
         with urllib.request.urlopen(address, timeout=SECONDS) as answer:  # noqa: S310 # checked
@@ -58,26 +58,28 @@ def ask(api: str, token: str) -> Answer:
 
 
 class Telegram:
-    """The Bot API, asked by the wizard at most once about each token."""
+    """The Bot API for the wizard, which asks at most once about each token."""
 
     def __init__(self, api: str, screen: Screen) -> None:
-        """Prepare to ask. Raises CommandError when ``api`` is no web address."""
+        """Check the address. Raises CommandError if ``api`` is not a web address."""
         self.api = checked_api(api)
         self.screen = screen
         self.answers: dict[str, Answer] = {}
 
     def problem_of(self, token: str) -> Problem | None:
-        """Return what Telegram has against a token, and tell whose token it is otherwise.
+        """Return the problem that Telegram reports for a token, None if it reports none.
 
-        None also when Telegram cannot be asked, which is told.
+        Print the bot of the token, or why Telegram could not be reached.
         """
         if token in self.answers:
             return _problem_of(self.answers[token])
         answer = self.answers[token] = ask(self.api, token)
         if answer.bot:
-            self.screen.good(f"Telegram knows the bot as {answer.bot}.")
+            self.screen.good(f"Telegram bot of this token: {answer.bot}")
         if answer.silence:
-            self.screen.notes([f"Telegram could not be asked about the token: {answer.silence}."])
+            self.screen.notes(
+                [f"Could not reach Telegram, so the token was not checked: {answer.silence}."]
+            )
         return _problem_of(answer)
 
 
@@ -86,13 +88,13 @@ def _problem_of(answer: Answer) -> Problem | None:
         return None
     return Problem(
         variable(SETTING),
-        f"a token that Telegram refuses ({answer.refused})",
-        "the token of a bot that exists",
-        "copy it anew from @BotFather, or leave out --online",
+        f"a token that Telegram rejects ({answer.refused})",
+        "the token of an existing bot",
+        "copy it again from @BotFather, or leave out --online",
     )
 
 
 def _named(bot: Any) -> str:
     name = bot.get("first_name") if isinstance(bot, dict) else None
     account = bot.get("username") if isinstance(bot, dict) else None
-    return f"@{account} ({name})" if account else "one without a name"
+    return f"@{account} ({name})" if account else "a bot without a name"

@@ -65,13 +65,15 @@ SLOW = [
             "migrate",
             "rollback_command",
             "runner_leaves_nothing",
+            "show",
+            "telegram",
             "users",
             "vault",
             "vault_ids",
         ),
         *("wizard_hostile_answers", "wizard_questions", "wizard_terminal", "without_terminal"),
     )
-]
+] + [TESTS / "tools" / "test_tiers.py"]
 
 # what takes longest comes first, so that at the end no worker is left alone with it
 FIRST = [TESTS / name for name in ("molecule", "collection", "machine", "issue_486")]

@@ -24,7 +24,6 @@ from typing import Any
 
 import yaml
 
-from kai_ansible.ansible.fast import FAST, strategy_settings
 from tests.testbed import machines
 from tests.testbed.machines import Machine
 from tools.performance import MEASURED, SCALED
@@ -205,7 +204,7 @@ class Local:
         self.run("ln", "-s", f"{PLACE}/checkout", link)
         self.run("cp", "-r", f"{PLACE}/checkout/tests/fixtures/kai", f"{PLACE}/kai")
         self.run("python3", "-m", "venv", f"{PLACE}/venv")
-        self.run(f"{LOCAL_BIN}/pip", "install", "--quiet", "--editable", f"{PLACE}/checkout[fast]")
+        self.run(f"{LOCAL_BIN}/pip", "install", "--quiet", "--editable", f"{PLACE}/checkout")
         self.write(f"{PLACE}/answers.yml", answers_for(PEOPLE, f"{PLACE}/kai"))
         self.write(f"{PLACE}/usual.yml", usual_variables(PEOPLE, f"{PLACE}/kai"))
         answers = ["--answers", f"{PLACE}/answers.yml", "--no-input"]
@@ -221,16 +220,6 @@ class Local:
         asked = {"rounds": rounds, "cases": cases, "directory": PLACE}
         clock = ["python3", f"{PLACE}/checkout/benchmarks/clock.py"]
         found: dict[str, Any] = json.loads(self.run(*clock, input=json.dumps(asked)))
-        return found
-
-    @property
-    def fast(self) -> dict[str, str]:
-        """What leads Ansible through Mitogen there."""
-        script = (
-            "import json; from kai_ansible.ansible.fast import FAST, strategy_settings; "
-            "print(json.dumps(strategy_settings({FAST: '1'})))"
-        )
-        found: dict[str, str] = json.loads(self.run(f"{LOCAL_BIN}/python", "-c", script))
         return found
 
     def cases(self, *, quick: bool) -> list[Case]:
@@ -252,11 +241,6 @@ class Local:
                 **phased(),
             },
             {"name": "local command", "argv": [command, "install", "--yes", *inventory]},
-            {
-                "name": "local fast",
-                **playbook(LOCAL_BIN, self.options, "kai.bot.install"),
-                "environment": self.fast,
-            },
             {"name": "local usual", **playbook(LOCAL_BIN, usual, f"{book}/usual/install.yml")},
             {"name": "local status", "argv": [command, "status", *inventory]},
             {"name": "local status play", **playbook(LOCAL_BIN, self.options, "kai.bot.status")},
@@ -292,11 +276,6 @@ def over_ssh(desk: Desk, *, quick: bool) -> list[Case]:
         {"name": "ssh ping", **playbook(BIN, one, str(books / "ping.yml"))},
         {"name": "ssh play", **playbook(BIN, one, "kai.bot.install"), **phased()},
         {"name": "ssh command", "argv": [*command, "bot1"]},
-        {
-            "name": "ssh fast",
-            **playbook(BIN, one, "kai.bot.install"),
-            "environment": strategy_settings({FAST: "1"}),
-        },
         {"name": "ssh usual", **playbook(BIN, usual, str(books / "usual" / "install.yml"))},
     ]
     if not quick:

@@ -1,8 +1,8 @@
-"""Writes the manual page of kai-ansible from its commands and their options.
+"""Write the manual page of kai-ansible from its commands and their options.
 
 usage: python -m tools.manual [--check]
 
-``--check`` writes nothing and exits with 1 when the page is not what the commands make of it.
+``--check`` writes nothing and exits with 1 if the page is stale.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from kai_ansible.errors import ExitCode
 WIDTH = 60
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "kai-ansible.1"
 EXIT_STATUS = {
-    ExitCode.DONE: "It is done, or there was nothing to do.",
-    ExitCode.FAILED: "It failed. The host is as it was before, or it is said what is not.",
-    ExitCode.INVALID: "Wrong usage or an invalid configuration. Nothing was changed.",
-    ExitCode.NOT_READY: "Something that was looked at is not well.",
-    ExitCode.INTERRUPTED: "Interrupted. The same command finishes or mends what was begun.",
+    ExitCode.DONE: "Done, or nothing to do.",
+    ExitCode.FAILED: "Failed. The host is as before, unless the message says otherwise.",
+    ExitCode.INVALID: "Wrong usage or invalid configuration. Nothing was changed.",
+    ExitCode.NOT_READY: "The status, doctor or logins command found a problem.",
+    ExitCode.INTERRUPTED: "Interrupted. Run the same command again to finish or fix what it began.",
 }
 ENVIRONMENT = {
-    "ANSIBLE_VAULT_PASSWORD_FILE": "File or script that gives the vault password.",
-    "KAI_ANSIBLE_DEBUG": "When set, an error of the program itself shows where it is.",
-    "XDG_CONFIG_HOME, XDG_STATE_HOME": "Where configuration and logs of runs are kept.",
+    "ANSIBLE_VAULT_PASSWORD_FILE": "File or script with the vault password.",
+    "KAI_ANSIBLE_DEBUG": "If set, a bug in kai-ansible shows its traceback.",
+    "XDG_CONFIG_HOME, XDG_STATE_HOME": "Directories for the vault password and for logs of runs.",
 }
 FILES = {
     "inventory/host_vars/HOST/kai.yml": "Settings of a host.",
-    "inventory/host_vars/HOST/vault.yml": "Its secrets, locked by ansible-vault.",
-    "~/.config/kai-ansible/vault-password": "The vault password, when no other place was named.",
-    "~/.local/state/kai-ansible/runs/": "The log of each run as JSON lines, without secrets.",
+    "inventory/host_vars/HOST/vault.yml": "Secrets of a host, encrypted with ansible-vault.",
+    "~/.config/kai-ansible/vault-password": "The vault password, unless you name another place.",
+    "~/.local/state/kai-ansible/runs/": "Log of each run as JSON lines, without secrets.",
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import yaml
 
 from kai_ansible.ansible.collection import collection_root
-from kai_ansible.errors import refusal
+from kai_ansible.errors import usage_error
 
 _SIZE = re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%")
 
@@ -25,7 +25,7 @@ def read_sizes(text: str | None) -> list[str]:
     sizes = [size.strip() for size in text.split(",")]
     for size in sizes:
         if not _SIZE.fullmatch(size):
-            raise refusal(
+            raise usage_error(
                 "--batches",
                 repr(size),
                 "a number of hosts, or a percentage of all of them, for each batch",

@@ -17,14 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.collection import collection_root
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
-from kai_ansible.ansible.fast import strategy_settings
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
 from kai_ansible.files import write_private
 from kai_ansible.inventory.yaml_edit import literally
-from kai_ansible.terminal.changes import Change, changes_by_host
 
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
@@ -269,7 +268,6 @@ def _environment(directory: Path) -> Iterator[None]:
     # the runner switches the check of host keys off unless it is told
     after.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")
     after.setdefault("ANSIBLE_PIPELINING", "True")
-    after.update(strategy_settings(before))
     # a broken inventory would be a run without hosts, which succeeds
     after.update(
         ANSIBLE_INVENTORY_UNPARSED_FAILED="True", ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True"

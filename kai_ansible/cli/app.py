@@ -1,9 +1,10 @@
-"""The commands and their options. What they do stands in the modules that they call."""
+"""The commands and their own options; the modules in ``commands`` do the work.
 
-from __future__ import annotations
+A command imports its module when it runs, so that help and completion start fast.
+"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,33 +13,29 @@ from kai_ansible.cli import completion
 from kai_ansible.cli.options import (
     TELEGRAM_API,
     BatchesOption,
-    BecomeOption,
     CheckOption,
     ForksOption,
-    HostArgument,
-    InventoryOption,
-    JsonOption,
+    NoInputOption,
     OnlineOption,
-    PlainOption,
     SetOption,
     TelegramApiOption,
-    VaultIdsOption,
-    VaultOption,
     YesOption,
+    verb,
 )
 from kai_ansible.cli.users import users_app
 from kai_ansible.cli.vault import vault_app
-from kai_ansible.inventory import DEFAULT_INVENTORY
+from kai_ansible.commands.options import HostOptions
+
+if TYPE_CHECKING:
+    from kai_ansible.terminal.screen import Screen
 
 app = typer.Typer(
     name="kai-ansible",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Installs, configures and runs a Kai bot.",
+    help="Install, configure and run a Kai bot.",
     epilog="Begin with: kai-ansible config",
 )
-
-
 app.add_typer(users_app, name="users")
 app.add_typer(vault_app, name="vault")
 
@@ -59,10 +56,10 @@ def main(
     """Install, configure and run a Kai bot."""
 
 
-@app.command(epilog="Example: kai-ansible config --answers answers.yml --no-input")
+@verb(app, "config --answers answers.yml --no-input")
 def config(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     answers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YAML file with host, users and settings.")
     ] = None,
@@ -73,13 +70,11 @@ def config(
             metavar="NAME", autocompletion=completion.sections, help="Ask about one section only."
         ),
     ] = None,
-    no_input: Annotated[
-        bool, typer.Option("--no-input", help="Ask nothing; defaults stand in.")
-    ] = False,
+    no_input: NoInputOption = False,
     only_print: Annotated[
-        bool, typer.Option("--print", help="Show what would be written, and write nothing.")
+        bool, typer.Option("--print", help="Print the files instead of writing them.")
     ] = False,
-    no_probe: Annotated[bool, typer.Option("--no-probe", help="Do not look at the host.")] = False,
+    no_probe: Annotated[bool, typer.Option("--no-probe", help="Do not probe the host.")] = False,
     online: OnlineOption = False,
     telegram_api: TelegramApiOption = TELEGRAM_API,
     import_from: Annotated[
@@ -87,23 +82,15 @@ def config(
         typer.Option(
             "--import",
             metavar="FILE|host",
-            help="Begin with Kai's own install.conf, or with what is deployed on the host.",
+            help="Start from Kai's own install.conf, or from what is deployed on the host.",
         ),
     ] = None,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Ask what must be known and write it to the inventory's host_vars."""
-    from kai_ansible.terminal.screen import Screen
-    from kai_ansible.wizard.command import ConfigOptions, configure
+    """Ask for the configuration and write it to the inventory's host_vars."""
+    from kai_ansible.commands.config import ConfigOptions, configure
 
-    screen = Screen(as_json=as_json, plain=plain)
     options = ConfigOptions(
-        inventory=inventory,
-        host=host,
+        **vars(hosts),
         answers=answers,
         assignments=tuple(assignments or ()),
         section=section,
@@ -112,377 +99,208 @@ def config(
         probe=not no_probe,
         telegram_api=telegram_api if online else None,
         import_from=import_from,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-        plain=plain,
     )
-    with screen.telling_errors():
-        configure(options, screen)
+    configure(options, screen)
 
 
-@app.command(epilog="Example: kai-ansible doctor bot1 --online")
+@verb(app, "doctor bot1 --online")
 def doctor(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     online: OnlineOption = False,
     telegram_api: TelegramApiOption = TELEGRAM_API,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Say why a bot is silent: what was found, its likely cause, and what mends it."""
-    from kai_ansible.commands.doctor import DoctorOptions, examine
-    from kai_ansible.terminal.screen import Screen
+    """Find out why a bot is silent: evidence, likely cause and fix of each fault."""
+    from kai_ansible.commands.doctor import DoctorOptions, diagnose
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = DoctorOptions(
-        inventory=inventory,
-        host=host,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-        telegram_api=telegram_api if online else None,
-    )
-    with screen.telling_errors():
-        examine(options, screen)
+    api = telegram_api if online else None
+    diagnose(DoctorOptions(**vars(hosts), telegram_api=api), screen)
 
 
-@app.command(epilog="Example: kai-ansible install --check")
+@verb(app, "install --check")
 def install(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     check: CheckOption = False,
     yes: YesOption = False,
     assignments: SetOption = None,
     batches: BatchesOption = None,
     forks: ForksOption = None,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Bring the host to what host_vars say, and prove that the bot works.
+    """Configure the host as host_vars say, and verify that the bot works.
 
-    At a terminal it shows first what would change, and asks.
+    At a terminal, show the changes first and ask for confirmation.
     """
-    from kai_ansible.commands.install import install_kai
-    from kai_ansible.commands.target import ChangeOptions
-    from kai_ansible.terminal.screen import Screen
+    from kai_ansible.commands.install import InstallOptions, install_kai
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = ChangeOptions(
-        inventory=inventory,
-        host=host,
+    options = InstallOptions(
+        **vars(hosts),
         check=check,
         yes=yes,
-        assignments=tuple(assignments or ()),
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
+        assignments=assignments or (),
         batches=batches,
         forks=forks,
-        plain=plain,
     )
-    with screen.telling_errors():
-        install_kai(options, screen)
+    install_kai(options, screen)
 
 
-@app.command(epilog="Example: kai-ansible backup --output bot.kai")
+@verb(app, "backup --output bot.kai")
 def backup(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="New file; without it backups/HOST-TIME.kai."),
+        typer.Option(metavar="FILE", help="The new file. Default: backups/HOST-TIME.kai."),
     ] = None,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Put configuration, people, database and data of a host into one encrypted file."""
+    """Write configuration, users, database and data of a host to one encrypted file."""
     from kai_ansible.commands.backup import BackupOptions, back_up
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = BackupOptions(
-        inventory=inventory,
-        host=host,
-        output=output,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-    )
-    with screen.telling_errors():
-        back_up(options, screen)
+    back_up(BackupOptions(**vars(hosts), output=output), screen)
 
 
-@app.command(epilog="Example: kai-ansible restore backups/bot-20260102T030405Z.kai")
+@verb(app, "restore backups/bot-20260102T030405Z.kai")
 def restore(
-    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="File that backup has made.")],
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="File that kai-ansible backup wrote.")
+    ],
     check: CheckOption = False,
     yes: YesOption = False,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Install what host_vars say with the data of a backup, and prove that the bot works."""
+    """Install from host_vars with the data of a backup, and verify that the bot works."""
     from kai_ansible.commands.restore import RestoreOptions, restore_backup
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = RestoreOptions(
-        inventory=inventory,
-        host=host,
-        archive=archive,
-        check=check,
-        yes=yes,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-        plain=plain,
-    )
-    with screen.telling_errors():
-        restore_backup(options, screen)
+    restore_backup(RestoreOptions(**vars(hosts), archive=archive, check=check, yes=yes), screen)
 
 
-@app.command(epilog="Example: kai-ansible logins --check")
+@verb(app, "logins --check")
 def logins(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     check: Annotated[
-        bool, typer.Option("--check", help="Ask each agent itself, as the one who runs it.")
+        bool, typer.Option("--check", help="Ask each agent, as the OS user who runs it.")
     ] = False,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Say who still has to log in to an agent, and how."""
-    from kai_ansible.commands.logins import LoginsOptions, tell_logins
-    from kai_ansible.terminal.screen import Screen
+    """List the agent logins that are missing, and how to log in."""
+    from kai_ansible.commands.logins import LoginsOptions, report_logins
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = LoginsOptions(
-        inventory=inventory,
-        host=host,
-        ask=check,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-    )
-    with screen.telling_errors():
-        tell_logins(options, screen)
+    report_logins(LoginsOptions(**vars(hosts), ask=check), screen)
 
 
-@app.command(epilog="Example: kai-ansible migrate all --check")
+@verb(app, "migrate all --check", without=["ask_become_pass"])
 def migrate(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     check: CheckOption = False,
     yes: YesOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Bring host_vars of an earlier version of the contract to that of today; comments stay."""
+    """Update host_vars to the current version of the contract; comments are kept."""
     from kai_ansible.commands.migrate import MigrateOptions, migrate_host_vars
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = MigrateOptions(
-        inventory=inventory,
-        host=host,
-        check=check,
-        yes=yes,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-        plain=plain,
-    )
-    with screen.telling_errors():
-        migrate_host_vars(options, screen)
+    migrate_host_vars(MigrateOptions(**vars(hosts), check=check, yes=yes), screen)
 
 
-@app.command(epilog="Example: kai-ansible rollback --to 3")
+@verb(app, "rollback --to 3")
 def rollback(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", help="Number of an install or a release; without it the one before."
+            metavar="ID", help="Number of an install, or a release. Default: the previous install."
         ),
     ] = None,
     with_database: Annotated[
-        bool,
-        typer.Option("--with-database", help="Bring the database of then back as well."),
+        bool, typer.Option("--with-database", help="Restore the database of that install too.")
     ] = False,
     check: CheckOption = False,
     yes: YesOption = False,
     batches: BatchesOption = None,
     forks: ForksOption = None,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Bring back an earlier install, code and configuration together, and prove it."""
+    """Restore an earlier install, code and configuration together, and verify it."""
     from kai_ansible.commands.rollback import RollbackOptions, roll_back
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
     options = RollbackOptions(
-        inventory=inventory,
-        host=host,
+        **vars(hosts),
         to=to,
         with_database=with_database,
         check=check,
         yes=yes,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
         batches=batches,
         forks=forks,
-        plain=plain,
     )
-    with screen.telling_errors():
-        roll_back(options, screen)
+    roll_back(options, screen)
 
 
-@app.command(epilog="Example: kai-ansible show bot1")
-def show(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
-) -> None:
-    """Print versions and configuration for a bug report, without secrets and people."""
+@verb(app, "show bot1")
+def show(hosts: HostOptions, screen: "Screen") -> None:
+    """Print versions and configuration for a bug report, without secrets and users."""
     from kai_ansible.commands.show import show_report
-    from kai_ansible.commands.target import RunOptions
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = RunOptions(
-        inventory=inventory,
-        host=host,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-    )
-    with screen.telling_errors():
-        show_report(options, screen)
+    show_report(hosts, screen)
 
 
-@app.command(epilog="Example: kai-ansible status all --html status.html")
+@verb(app, "status all --html status.html")
 def status(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")
-    ] = False,
+    hosts: HostOptions,
+    screen: "Screen",
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
     interval: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Pause between two looks of --watch.")
+        float, typer.Option(min=1, metavar="SECONDS", help="Pause between two probes of --watch.")
     ] = 10,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page for a browser as well."),
+        typer.Option("--html", metavar="FILE", help="Also write the status as an HTML page."),
     ] = None,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Say what is installed, what differs from host_vars, and whether it is well."""
-    from kai_ansible.commands.status import StatusOptions, tell_status
-    from kai_ansible.terminal.screen import Screen
+    """Show what is installed, how it differs from host_vars, and whether it is healthy."""
+    from kai_ansible.commands.status import StatusOptions, report_status
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = StatusOptions(
-        inventory=inventory,
-        host=host,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-        watch=interval if watch else None,
-        page=html,
-    )
-    with screen.telling_errors():
-        tell_status(options, screen)
+    options = StatusOptions(**vars(hosts), watch=interval if watch else None, page=html)
+    report_status(options, screen)
 
 
-@app.command(epilog="Example: kai-ansible sudo-password bot1")
+@verb(app, "sudo-password bot1", without=["ask_become_pass"])
 def sudo_password(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     forget: Annotated[
-        bool, typer.Option("--forget", help="Take it out of the keyring instead.")
+        bool, typer.Option("--forget", help="Remove it from the keyring instead.")
     ] = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Ask for the password of sudo on a host, and keep it in the keyring for later runs."""
+    """Ask for the sudo password of a host and store it in the keyring for later runs."""
     from kai_ansible.secrets.sudo_passwords import keep_sudo_password
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    with screen.telling_errors():
-        keep_sudo_password(
-            inventory, host, vault_password_file, tuple(vault_id or ()), screen, forget=forget
-        )
+    keep_sudo_password(
+        hosts.inventory,
+        hosts.host,
+        hosts.vault_password_file,
+        hosts.vault_ids,
+        screen,
+        forget=forget,
+    )
 
 
-@app.command(epilog="Example: kai-ansible uninstall --check")
+@verb(app, "uninstall --check")
 def uninstall(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     purge: Annotated[
-        bool, typer.Option("--purge", help="Remove the data as well, after a last backup of it.")
+        bool, typer.Option("--purge", help="Also remove the data, after a last backup.")
     ] = False,
     no_backup: Annotated[
-        bool, typer.Option("--no-backup", help="Make no backup before --purge.")
+        bool, typer.Option("--no-backup", help="With --purge, skip the last backup.")
     ] = False,
     check: CheckOption = False,
     yes: YesOption = False,
-    ask_become_pass: BecomeOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Remove what installs made, and keep data, accounts and what they did not make."""
+    """Remove what installs created; keep the data, the accounts and everything else."""
     from kai_ansible.commands.uninstall import UninstallOptions, uninstall_kai
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
     options = UninstallOptions(
-        inventory=inventory,
-        host=host,
-        purge=purge,
-        backup=not no_backup,
-        check=check,
-        yes=yes,
-        ask_become_pass=ask_become_pass,
-        vault_password_file=vault_password_file,
-        vault_ids=tuple(vault_id or ()),
-        plain=plain,
+        **vars(hosts), purge=purge, backup=not no_backup, check=check, yes=yes
     )
-    with screen.telling_errors():
-        uninstall_kai(options, screen)
+    uninstall_kai(options, screen)

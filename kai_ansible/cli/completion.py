@@ -1,4 +1,4 @@
-"""What a shell offers for a word that is being typed. Nothing is asked, and no host is reached."""
+"""Shell completion. It asks nothing and contacts no host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kai_ansible.errors import CommandError
 
 
 def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the hosts of the inventory, and the word for all of them."""
+    """Return the hosts of the inventory, and ``all``."""
     from kai_ansible.inventory.inventory import Inventory
 
     try:
@@ -22,7 +22,7 @@ def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def assignments(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the keys that may be given with --set; a secret may not."""
+    """Return the keys that --set takes; secrets are left out."""
     from kai_ansible.ansible.collection import contract
 
     settings = contract()["settings"].items()
@@ -30,7 +30,7 @@ def assignments(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def fields(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the fields of a person."""
+    """Return the fields of a user."""
     from kai_ansible.ansible.collection import contract
 
     return _beginning([f"{name}=" for name in contract()["user_fields"]], incomplete)
@@ -43,18 +43,18 @@ def sections(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(contract()["sections"], incomplete)
 
 
-def people(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the names of the people of every host, as far as kai.yml says them."""
+def users(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the names of the users in the kai.yml of every host."""
     from kai_ansible.inventory.inventory import Inventory, content_of, read_text
     from kai_ansible.rules.configuration import variable
 
     try:
         inventory = Inventory(_inventory(ctx))
         files = [inventory.host_vars(host).settings for host in inventory.hosts("all")]
-        users = [content_of(read_text(path), path).get(variable("users")) for path in files]
+        lists = [content_of(read_text(path), path).get(variable("users")) for path in files]
     except CommandError:
         return []
-    known = [user for of_host in users if isinstance(of_host, list) for user in of_host]
+    known = [user for of_host in lists if isinstance(of_host, list) for user in of_host]
     names = [str(user["name"]) for user in known if isinstance(user, dict) and "name" in user]
     return _beginning(dict.fromkeys(names), incomplete)
 

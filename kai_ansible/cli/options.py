@@ -1,76 +1,45 @@
-"""The arguments and options that several commands have."""
+"""Arguments and options that several commands have, and the decorator that declares a command."""
 
-from __future__ import annotations
-
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kai_ansible.cli import completion
+from kai_ansible.commands.options import HostOptions
 
-InventoryOption = Annotated[
-    Path,
-    typer.Option("--inventory", "-i", metavar="PATH", help="Directory or file of the inventory."),
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Show what would change; change nothing.")
 ]
-HostArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="HOST",
-        autocompletion=completion.hosts,
-        help="Host or pattern; without it the only host of the inventory.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-PlainOption = Annotated[
-    bool, typer.Option("--plain", help="No colours, frames or arrow keys; numbered choices.")
-]
-VaultOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--vault-password-file",
-        metavar="FILE",
-        help="File or script that gives the vault password.",
-    ),
-]
-VaultIdsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--vault-id",
-        metavar="LABEL@SOURCE",
-        help="Vault password of a vault id: a file, a script or 'prompt'; may be given again.",
-    ),
-]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
         autocompletion=completion.assignments,
-        help="Give a setting by Kai's name for it.",
+        help="Set a setting by its name in Kai. Repeatable.",
     ),
-]
-BecomeOption = Annotated[
-    bool, typer.Option("--ask-become-pass", "-K", help="Ask for the sudo password first.")
-]
-CheckOption = Annotated[
-    bool, typer.Option("--check", help="Say what would change, and change nothing.")
 ]
 BatchesOption = Annotated[
     str | None,
     typer.Option(
         "--batches",
         metavar="SIZES",
-        help="How many of several hosts are switched at once, as 1,25%,100%; one goes first.",
+        help="Batch sizes for several hosts, for example 1,25%,100%.",
     ),
 ]
 ForksOption = Annotated[
     int | None,
-    typer.Option("--forks", min=1, metavar="N", help="How many hosts are worked on at a time."),
+    typer.Option("--forks", min=1, metavar="N", help="How many hosts to work on in parallel."),
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
+NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
 OnlineOption = Annotated[
-    bool, typer.Option("--online", help="Ask Telegram whose token it is (getMe).")
+    bool, typer.Option("--online", help="Check the bot token with Telegram (getMe).")
 ]
 TelegramApiOption = Annotated[
     str,
@@ -79,3 +48,95 @@ TelegramApiOption = Annotated[
     ),
 ]
 TELEGRAM_API = "https://api.telegram.org"
+
+# what every command has unless it says otherwise; the defaults are those of HostOptions
+SHARED: dict[str, Any] = {
+    "host": Annotated[
+        str | None,
+        typer.Argument(
+            metavar="HOST",
+            autocompletion=completion.hosts,
+            help="Host or pattern. Default: the only host of the inventory.",
+        ),
+    ],
+    "inventory": Annotated[
+        Path,
+        typer.Option("--inventory", "-i", metavar="PATH", help="Inventory directory or file."),
+    ],
+    "ask_become_pass": Annotated[
+        bool, typer.Option("--ask-become-pass", "-K", help="Ask for the sudo password first.")
+    ],
+    "vault_password_file": Annotated[
+        Path | None,
+        typer.Option(
+            "--vault-password-file", metavar="FILE", help="File or script with the vault password."
+        ),
+    ],
+    "vault_ids": Annotated[
+        list[str],
+        typer.Option(
+            "--vault-id",
+            metavar="LABEL@SOURCE",
+            help="Vault id and where its password is: a file, a script or 'prompt'. Repeatable.",
+        ),
+    ],
+    "as_json": Annotated[bool, typer.Option("--json", help="Print one JSON document.")],
+    "plain": Annotated[
+        bool, typer.Option("--plain", help="No colors, frames or arrow keys; numbered choices.")
+    ],
+}
+_DEFAULTS = {field.name: field.default for field in fields(HostOptions)} | {"as_json": False}
+_BEFORE_OWN = ("host", "inventory")
+
+Verb = Callable[..., None]
+
+
+def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Callable[[Verb], Verb]:
+    """Return a decorator that makes a function a command with the shared options.
+
+    The function takes a ``HostOptions`` and a ``Screen``, and then what the command has of its own;
+    it is named as the command, with ``_`` at the end where Python has the name. Its docstring is
+    the help. The errors that it raises are printed.
+
+    example: how the command is used, after ``kai-ansible``.
+    without: the names of shared options that this command does not have.
+    """
+    shared = [_parameter(name) for name in SHARED if name not in without]
+
+    def register(function: Verb) -> Verb:
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            # rich takes a while to load, and help does without a screen
+            from kai_ansible.terminal.screen import Screen
+
+            values = {parameter.name: given.pop(parameter.name) for parameter in shared}
+            screen = Screen(as_json=values.pop("as_json"), plain=values["plain"])
+            values["vault_ids"] = tuple(values.get("vault_ids", ()))
+            with screen.report_errors():
+                function(HostOptions(**values), screen, **given)
+
+        _, _, *own = inspect.signature(function).parameters.values()
+        parameters = [
+            *(parameter for parameter in own if parameter.default is parameter.empty),
+            *(parameter for parameter in shared if parameter.name in _BEFORE_OWN),
+            *(parameter for parameter in own if parameter.default is not parameter.empty),
+            *(parameter for parameter in shared if parameter.name not in _BEFORE_OWN),
+        ]
+        keywords = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in parameters]
+        # Typer reads both
+        run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
+        name = function.__name__.rstrip("_").replace("_", "-")
+        app.command(name, epilog=f"Example: kai-ansible {example}")(run)
+        return function
+
+    return register
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=_DEFAULTS[name],
+        annotation=SHARED[name],
+    )

@@ -1,32 +1,26 @@
 """The commands below ``users`` and their options."""
 
-from __future__ import annotations
-
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kai_ansible.cli import completion
-from kai_ansible.cli.options import (
-    HostArgument,
-    InventoryOption,
-    JsonOption,
-    PlainOption,
-    VaultIdsOption,
-    VaultOption,
-)
-from kai_ansible.inventory import DEFAULT_INVENTORY
+from kai_ansible.cli.options import NoInputOption, verb
+from kai_ansible.commands.options import HostOptions
+
+if TYPE_CHECKING:
+    from kai_ansible.terminal.screen import Screen
 
 users_app = typer.Typer(
     no_args_is_help=True,
-    help="List, add, remove or edit the bot's people.",
+    help="List, add, edit and remove the users of the bot.",
     epilog="Example: kai-ansible users list",
 )
 
 WhoArgument = Annotated[
     str,
     typer.Argument(
-        metavar="WHO", autocompletion=completion.people, help="Name or Telegram ID of a person."
+        metavar="WHO", autocompletion=completion.users, help="Name or Telegram ID of a user."
     ),
 ]
 FieldsOption = Annotated[
@@ -35,127 +29,70 @@ FieldsOption = Annotated[
         "--set",
         metavar="FIELD=VALUE",
         autocompletion=completion.fields,
-        help="Give a field; docs/settings.md lists them.",
+        help="Set a field; docs/settings.md lists them. Repeatable.",
     ),
 ]
-NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Also when nobody is left as admin.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Go on although no admin is left.")]
+NO_SUDO = ["ask_become_pass"]
 
 
-@users_app.command("list", epilog="Example: kai-ansible users list --json")
-def list_(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
-) -> None:
-    """Show everybody with what they effectively get."""
+@verb(users_app, "users list --json", NO_SUDO)
+def list_(hosts: HostOptions, screen: "Screen") -> None:
+    """List the users with their effective settings."""
     from kai_ansible.commands.users import UsersOptions, list_users
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = UsersOptions(inventory, host, vault_password_file, tuple(vault_id or ()))
-    with screen.telling_errors():
-        list_users(options, screen)
+    list_users(UsersOptions(**vars(hosts)), screen)
 
 
-@users_app.command(
-    epilog="Example: kai-ansible users add --telegram-id 42 --name Bob --os-user bob"
-)
+@verb(users_app, "users add --telegram-id 42 --name Bob --os-user bob", NO_SUDO)
 def add(
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     telegram_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="The person's Telegram ID.")
+        str | None, typer.Option(metavar="ID", help="Telegram ID of the user.")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="How the person is called.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the user.")] = None,
     os_user: Annotated[
-        str | None,
-        typer.Option(metavar="ACCOUNT", help="The account that the person's agents run as."),
+        str | None, typer.Option(metavar="ACCOUNT", help="OS user that runs the user's agents.")
     ] = None,
     role: Annotated[str | None, typer.Option(metavar="ROLE", help="admin or user.")] = None,
     fields: FieldsOption = None,
     no_input: NoInputOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Add a person; at a terminal, ask for what is needed and was not given."""
+    """Add a user; at a terminal, ask for the required fields that are missing."""
     from kai_ansible.commands.users import UsersOptions, add_user
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = UsersOptions(
-        inventory, host, vault_password_file, tuple(vault_id or ()), no_input=no_input, plain=plain
-    )
+    options = UsersOptions(**vars(hosts), no_input=no_input)
     given = {"telegram_id": telegram_id, "name": name, "os_user": os_user, "role": role}
-    with screen.telling_errors():
-        add_user(
-            options, {key: value for key, value in given.items() if value}, fields or [], screen
-        )
+    add_user(options, {key: value for key, value in given.items() if value}, fields or [], screen)
 
 
-@users_app.command(epilog="Example: kai-ansible users edit Bob --set model=opus --set github=")
+@verb(users_app, "users edit Bob --set model=opus --set github=", NO_SUDO)
 def edit(
+    hosts: HostOptions,
+    screen: "Screen",
     who: WhoArgument,
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
     fields: FieldsOption = None,
     yes: YesOption = False,
     no_input: NoInputOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Give fields of a person another value, or clear them with an empty one."""
+    """Change fields of a user; an empty value clears a field."""
     from kai_ansible.commands.users import UsersOptions, edit_user
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = UsersOptions(
-        inventory,
-        host,
-        vault_password_file,
-        tuple(vault_id or ()),
-        no_input=no_input,
-        yes=yes,
-        plain=plain,
-    )
-    with screen.telling_errors():
-        edit_user(options, who, fields or [], screen)
+    options = UsersOptions(**vars(hosts), no_input=no_input, yes=yes)
+    edit_user(options, who, fields or [], screen)
 
 
-@users_app.command(epilog="Example: kai-ansible users remove Bob")
+@verb(users_app, "users remove Bob", NO_SUDO)
 def remove(
+    hosts: HostOptions,
+    screen: "Screen",
     who: WhoArgument,
-    host: HostArgument = None,
-    inventory: InventoryOption = DEFAULT_INVENTORY,
     yes: YesOption = False,
     no_input: NoInputOption = False,
-    vault_password_file: VaultOption = None,
-    vault_id: VaultIdsOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Remove a person; what is theirs on the host stays."""
+    """Remove a user; the user's files and account on the host stay."""
     from kai_ansible.commands.users import UsersOptions, remove_user
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    options = UsersOptions(
-        inventory,
-        host,
-        vault_password_file,
-        tuple(vault_id or ()),
-        no_input=no_input,
-        yes=yes,
-        plain=plain,
-    )
-    with screen.telling_errors():
-        remove_user(options, who, screen)
+    options = UsersOptions(**vars(hosts), no_input=no_input, yes=yes)
+    remove_user(options, who, screen)

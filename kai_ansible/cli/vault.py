@@ -1,75 +1,63 @@
 """The commands below ``vault`` and their options."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kai_ansible.cli.options import (
-    InventoryOption,
-    JsonOption,
-    PlainOption,
-    VaultOption,
-)
-from kai_ansible.inventory import DEFAULT_INVENTORY
+from kai_ansible.cli.options import verb
+from kai_ansible.commands.options import HostOptions
+
+if TYPE_CHECKING:
+    from kai_ansible.terminal.screen import Screen
 
 vault_app = typer.Typer(
     no_args_is_help=True,
-    help="Change the vault password, or its place.",
+    help="Change the vault password, or move it to the keyring.",
     epilog="Example: kai-ansible vault password",
 )
+# a vault password belongs to an inventory, not to a host
+NO_HOST = ["host", "ask_become_pass", "vault_ids"]
 
 
-@vault_app.command(epilog="Example: kai-ansible vault rekey")
+@verb(vault_app, "vault rekey", NO_HOST)
 def rekey(
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     new_vault_password_file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="File or script that gives the new password; else it is random."
+            metavar="FILE", help="File or script with the new password. Default: a random one."
         ),
     ] = None,
     to_keyring: Annotated[
-        bool, typer.Option("--keyring", help="Keep the new password in the keyring.")
+        bool, typer.Option("--keyring", help="Store the new password in the keyring.")
     ] = False,
-    vault_password_file: VaultOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Lock every vault of the inventory with a new password."""
+    """Encrypt every vault of the inventory with a new password."""
     from kai_ansible.commands.vault import rekey_vaults
-    from kai_ansible.terminal.screen import Screen
 
-    screen = Screen(as_json=as_json, plain=plain)
-    with screen.telling_errors():
-        rekey_vaults(
-            inventory,
-            vault_password_file,
-            screen,
-            new_file=new_vault_password_file,
-            to_keyring=to_keyring,
-        )
+    rekey_vaults(
+        hosts.inventory,
+        hosts.vault_password_file,
+        screen,
+        new_file=new_vault_password_file,
+        to_keyring=to_keyring,
+    )
 
 
-@vault_app.command(epilog="Example: kai-ansible vault password --to-keyring")
+@verb(vault_app, "vault password --to-keyring", NO_HOST)
 def password(
-    inventory: InventoryOption = DEFAULT_INVENTORY,
+    hosts: HostOptions,
+    screen: "Screen",
     to_keyring: Annotated[
-        bool, typer.Option("--to-keyring", help="Move the password from our own file there.")
+        bool, typer.Option("--to-keyring", help="Move the password file to the keyring.")
     ] = False,
-    vault_password_file: VaultOption = None,
-    as_json: JsonOption = False,
-    plain: PlainOption = False,
 ) -> None:
-    """Say where the vault password is, or move it into the keyring."""
-    from kai_ansible.commands.vault import move_password_to_keyring, tell_password_place
-    from kai_ansible.terminal.screen import Screen
+    """Show where the vault password is stored, or move it to the keyring."""
+    from kai_ansible.commands.vault import move_password_to_keyring, report_password_place
 
-    screen = Screen(as_json=as_json, plain=plain)
-    with screen.telling_errors():
-        if to_keyring:
-            move_password_to_keyring(inventory, screen)
-        else:
-            tell_password_place(inventory, vault_password_file, screen)
+    if to_keyring:
+        move_password_to_keyring(hosts.inventory, screen)
+    else:
+        report_password_place(hosts.inventory, hosts.vault_password_file, screen)

@@ -1,1 +1,1 @@
-"""One verb a file, and the engine that they share."""
+"""One command per file, and the engines that they share: options, target, role_run and others."""

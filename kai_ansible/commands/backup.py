@@ -1,57 +1,70 @@
-"""The command ``backup``: what a bot is, and knows, goes into one file for each host."""
+"""The command ``backup``: write each host's bot, its data included, to one file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kai_ansible.commands.new_backup import (
-    finished,
+    backup_variables,
+    finish_backups,
     new_backups,
-    raise_without,
-    told,
-    variables_of,
     with_lasting_password,
 )
-from kai_ansible.commands.target import (
-    RunOptions,
-    checked_target,
-    raise_for_obstacles,
-    raise_unless_succeeded,
-    run_role,
-)
+from kai_ansible.commands.options import RunOptions
+from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
+from kai_ansible.commands.target import checked_target
+from kai_ansible.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from kai_ansible.terminal.screen import Screen
 
-PLAYBOOK = "backup"
-DIRECTORY = Path("backups")
+REPORTED = ("left", "complete", "release", "members")
 
 
 @dataclass(frozen=True)
 class BackupOptions(RunOptions):
-    """What was asked of ``backup``; output: the file for the only host."""
+    """Options of ``backup``. output: the file for the only host."""
 
     output: Path | None = None
 
 
 def back_up(options: BackupOptions, screen: Screen) -> None:
-    """Make a backup of each host, while the bots run. Raises CommandError for one that failed."""
+    """Back up each host while the bots run. Raises CommandError if a backup fails."""
     target = with_lasting_password(checked_target(options, valid=False), screen)
     with new_backups(target, options.output) as backups:
-        outcome = run_role(target, PLAYBOOK, options, screen, variables_of(target, backups))
-        made = finished(backups, screen)
-    raise_for_obstacles(target, outcome)
+        outcome = run_role(target, "backup", options, screen, backup_variables(target, backups))
+        made = finish_backups(backups, screen)
+    raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
-        screen.lines(f"{host}: not in it", report.get("left", []))
+        screen.lines(f"{host}: not in the backup", report.get("left", []))
+    reported = {
+        host: {name: report.get(name) for name in REPORTED}
+        for host, report in outcome.reports.items()
+    }
     screen.document(
         {
             "succeeded": outcome.succeeded,
-            "hosts": {host: {**report, **made.get(host, {})} for host, report in told(outcome)},
+            "hosts": {host: {**report, **made.get(host, {})} for host, report in reported.items()},
             "failures": [failure.as_dict() for failure in outcome.failures],
             "log": str(outcome.log) if outcome.log else None,
         }
     )
     raise_unless_succeeded(outcome)
-    raise_without(target.hosts, made)
+    _raise_for_missing(target.hosts, made)
+
+
+def _raise_for_missing(hosts: Sequence[str], made: Mapping[str, Any]) -> None:
+    missing = [host for host in hosts if host not in made]
+    if missing:
+        raise usage_error(
+            ", ".join(missing),
+            "no data directory",
+            "an installed bot",
+            "check with kai-ansible status what is installed",
+            message="These hosts have no backup.",
+            code=ExitCode.FAILED,
+        )

@@ -1,17 +1,13 @@
-"""The command ``doctor``: why a bot is silent, and what mends it."""
+"""The command ``doctor``: find out why a bot is silent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.commands.target import (
-    RunOptions,
-    Target,
-    checked_target,
-    raise_unless_succeeded,
-    run_role,
-)
+from kai_ansible.commands.options import RunOptions
+from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
+from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.diagnosis import Finding
@@ -27,22 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DoctorOptions(RunOptions):
-    """What was asked of ``doctor``. telegram_api: where to ask about tokens, None for nowhere."""
+    """Options of ``doctor``.
+
+    telegram_api: base URL of the Bot API to check tokens with, None to skip the check.
+    """
 
     telegram_api: str | None = None
 
 
-def examine(options: DoctorOptions, screen: Screen) -> None:
-    """Tell what keeps the bot of each host from its work, what blocks the rest first.
+def diagnose(options: DoctorOptions, screen: Screen) -> None:
+    """Report the faults of each host's bot, the most basic first.
 
-    Raises CommandError when something was found, and when a host could not be looked at.
+    Raises CommandError for any fault, and for a host that could not be probed.
     """
     api = checked_api(options.telegram_api) if options.telegram_api else None
     target = checked_target(options, valid=False)
     outcome = run_role(target, "doctor", options, screen)
     found = {host: _findings(host, target, outcome, api) for host in outcome.reports}
     for host, findings in found.items():
-        _tell(screen, host, findings)
+        _report(screen, host, findings)
     screen.document(
         {
             "hosts": {
@@ -55,15 +54,15 @@ def examine(options: DoctorOptions, screen: Screen) -> None:
     )
     raise_unless_succeeded(outcome)
     if any(found.values()):
-        raise CommandError("Not everything is well.", code=ExitCode.NOT_READY)
-    screen.good("Nothing was found.")
+        raise CommandError("Some hosts need attention.", code=ExitCode.NOT_READY)
+    screen.good("No faults found.")
 
 
 def _findings(host: str, target: Target, outcome: Outcome, api: str | None) -> list[Finding]:
     findings = [
-        # a log may hold what is a secret in host_vars, and not on the host any more
-        Finding(**{name: masked(text, target.secrets) for name, text in told.items()})
-        for told in outcome.reports[host]["findings"]
+        # a log on the host may hold a secret that only host_vars still know
+        Finding(**{name: masked(text, target.secrets) for name, text in finding.items()})
+        for finding in outcome.reports[host]["findings"]
     ]
     return findings + (about_token(_token(host, target), api) if api else [])
 
@@ -72,13 +71,13 @@ def _token(host: str, target: Target) -> Any:
     try:
         variables: Mapping[str, Any] = target.inventory.variables(host, target.password)
     except CommandError:
-        # a vault that cannot be opened is told by the run
+        # the run reports a vault that cannot be opened
         return None
     return variables.get(variable(SETTING))
 
 
 def about_token(token: Any, api: str) -> list[Finding]:
-    """Return what Telegram has against a token. api: the base URL of the Bot API."""
+    """Return what Telegram finds wrong with a token. api: the base URL of the Bot API."""
     if not isinstance(token, str) or not token:
         return []
     answer = ask(api, token)
@@ -88,8 +87,8 @@ def about_token(token: Any, api: str) -> list[Finding]:
             Finding(
                 "telegram",
                 where,
-                f"Telegram refuses it ({answer.refused})",
-                "the token was mistyped, or @BotFather has given out a new one since",
+                f"Telegram rejects the token ({answer.refused})",
+                "the token is mistyped, or @BotFather has issued a new one",
                 "kai-ansible config --section telegram, then kai-ansible install",
             )
         ]
@@ -98,19 +97,19 @@ def about_token(token: Any, api: str) -> list[Finding]:
             Finding(
                 "telegram",
                 where,
-                f"Telegram could not be asked about it from here: {answer.silence}",
+                f"Telegram could not be reached from here: {answer.silence}",
                 "no network, a proxy or a firewall",
-                f"see whether the host itself reaches it: curl --head {api}",
+                f"check whether the host reaches it: curl --head {api}",
             )
         ]
     return []
 
 
-def _tell(screen: Screen, host: str, findings: Sequence[Finding]) -> None:
+def _report(screen: Screen, host: str, findings: Sequence[Finding]) -> None:
     if not findings:
-        screen.say(f"{host}: nothing was found")
+        screen.say(f"{host}: no faults found")
         return
-    screen.bad(f"{host}: {len(findings)} found; what comes first may be why the others are there")
+    screen.bad(f"{host}: {len(findings)} faults; the first ones may cause the others")
     for number, finding in enumerate(findings, start=1):
         screen.say(f"{number}. {finding.where}")
         screen.say(f"   evidence: {finding.evidence}")

@@ -1,60 +1,59 @@
-"""``install``: bring hosts to what host_vars say."""
+"""The command ``install``: configure hosts as host_vars say."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.batches import batches_of, read_sizes
 from kai_ansible.ansible.runner import Outcome
-from kai_ansible.commands.target import (
-    ChangeOptions,
-    Target,
-    checked_target,
+from kai_ansible.commands.confirmation import confirm
+from kai_ansible.commands.options import ChangeOptions
+from kai_ansible.commands.role_run import (
     end,
-    faults_of,
-    raise_for_obstacles,
+    problems_of,
+    raise_for_preflight,
     raise_unless_succeeded,
     run_role,
 )
-from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.inventory import DEFAULT_INVENTORY
-from kai_ansible.inventory.host_vars import (
-    host_vars_texts,
-)
-from kai_ansible.inventory.inventory import (
-    write_host_vars,
-)
+from kai_ansible.inventory.host_vars import host_vars_texts
+from kai_ansible.inventory.inventory import write_host_vars
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import listed
-from kai_ansible.terminal.prompts import prompter
-from kai_ansible.terminal.screen import tell_outcome, tell_plan
+from kai_ansible.terminal.screen import report_outcome, report_plan
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
-PROOF = "kai.bot.kai_proof"
+
+@dataclass(frozen=True)
+class InstallOptions(ChangeOptions):
+    """Options of ``install``. assignments: the KEY=VALUE words of ``--set``."""
+
+    assignments: Sequence[str] = ()
 
 
-def install_kai(options: ChangeOptions, screen: Screen) -> None:
-    """Apply the role and tell how it ended; keep what was given with --set once it works.
+def install_kai(options: InstallOptions, screen: Screen) -> None:
+    """Apply the role, report the outcome, and keep the values of ``--set`` if it succeeds.
 
-    Before a person at a terminal, what would change is shown first, and asked for. Several hosts
-    are all looked at before the first is changed, one goes before the others, and one that cannot
-    be installed stops none of them.
-    Raises CommandError for an invalid configuration and for a run that failed on any host.
+    At a terminal, show the changes first and ask for confirmation. With several hosts, check all
+    of them before changing the first; a host that cannot be installed stops no other host.
+    Raises CommandError for an invalid configuration, and if the run fails on any host.
     """
     sizes = read_sizes(options.batches)
-    target = checked_target(options)
+    target = checked_target(options, options.assignments)
     asks = at_terminal() and not (options.check or options.yes or screen.as_json)
     agreed = None
     if options.check or not (asks or len(target.hosts) > 1):
         outcome = run_role(target, "install", options, screen, sizes=sizes)
     else:
-        look = _look(target, options, screen, asks=asks)
-        agreed = look if asks else None
-        plans = {host: report["plan"] for host, report in look.reports.items()}
+        checked = _checked(target, options, screen, asks=asks)
+        agreed = checked if asks else None
+        plans = {host: report["plan"] for host, report in checked.reports.items()}
         ready = [host for host in target.hosts if host in plans]
         outcome = run_role(
             replace(target, hosts=ready),
@@ -66,44 +65,43 @@ def install_kai(options: ChangeOptions, screen: Screen) -> None:
         )
         outcome = replace(
             outcome,
-            succeeded=outcome.succeeded and look.succeeded,
-            failures=[*look.failures, *outcome.failures],
-            obstacles={**look.obstacles, **outcome.obstacles},
+            succeeded=outcome.succeeded and checked.succeeded,
+            failures=[*checked.failures, *outcome.failures],
+            obstacles={**checked.obstacles, **outcome.obstacles},
         )
-    raise_for_obstacles(target, outcome)
-    place = "" if options.inventory == DEFAULT_INVENTORY else f" --inventory {options.inventory}"
-    tell_outcome(screen, outcome, check=options.check, options=place, agreed=agreed)
+    raise_for_preflight(target, outcome)
+    place = str(options.inventory)
+    given = [] if options.inventory == DEFAULT_INVENTORY else ["--inventory", place]
+    report_outcome(screen, outcome, check=options.check, options=given, agreed=agreed)
     if outcome.succeeded and not options.check:
         for path in _keep_overrides(target):
             screen.good(f"Kept in: {path}")
     end(options, outcome, screen)
 
 
-def _look(target: Target, options: ChangeOptions, screen: Screen, *, asks: bool) -> Outcome:
-    """Return what an install would change, with a report of each host that can be installed.
+def _checked(target: Target, options: InstallOptions, screen: Screen, *, asks: bool) -> Outcome:
+    """Run check mode and return its outcome, with a report of each host that can be installed.
 
-    asks: show it and ask whether it is meant, unless nothing would change.
-    Raises CommandError when it may not be applied, or can be on no host.
+    asks: show the changes and ask for confirmation if there are any.
+    Raises CommandError if the answer is no, and if no host can be installed.
     """
     outcome = run_role(target, "install", replace(options, check=True), screen)
-    raise_for_obstacles(target, outcome)
+    raise_for_preflight(target, outcome)
     if outcome.interrupted or not outcome.reports:
         raise_unless_succeeded(outcome)
-    for problem in faults_of(outcome):
+    for problem in problems_of(outcome):
         screen.bad(f"Left out: {problem}")
     ready = [host for host in target.hosts if host in outcome.reports]
     if len(ready) > 1:
         order = "; then ".join(map(listed, batches_of(ready, read_sizes(options.batches))))
-        screen.say(
-            f"In this order: {order}. When one is not well, those after it stay as they are."
-        )
+        screen.say(f"Order of the hosts: {order}. If a host fails, later batches stay unchanged.")
     if not asks:
         return outcome
-    tell_plan(screen, outcome)
-    if not any(outcome.changes.values()):
-        screen.good("Nothing is to be changed. What is there is proven now.")
-    elif not prompter(plain=options.plain).confirm("Apply?", default=False):
-        raise CommandError("Nothing was changed.", code=ExitCode.DONE)
+    report_plan(screen, outcome)
+    if any(outcome.changes.values()):
+        confirm("Apply?", plain=options.plain)
+    else:
+        screen.good("Nothing to change. Verifying the running bot.")
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""The command ``migrate``: host_vars of an earlier version of the contract become today's."""
+"""The command ``migrate``: update host_vars to the current version of the contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import contract as contract_of
-from kai_ansible.errors import CommandError, ExitCode, refusal
+from kai_ansible.commands.confirmation import confirm, require_terminal
+from kai_ansible.commands.options import HostOptions
+from kai_ansible.errors import CommandError
 from kai_ansible.inventory.inventory import (
     KAI_HEADER,
     EditedFile,
@@ -23,30 +25,24 @@ from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, Migration, migrated
 from kai_ansible.rules.problems import Problem
 from kai_ansible.secrets.vault_password import VAULT_HEADER, VaultPassword, lock
-from kai_ansible.terminal.prompts import prompter
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 
 @dataclass(frozen=True)
-class MigrateOptions:
-    """What was asked of ``migrate``. yes: ask nothing."""
+class MigrateOptions(HostOptions):
+    """Options of ``migrate``. check: write nothing. yes: do not ask for confirmation."""
 
-    inventory: Path
-    host: str | None
-    check: bool
-    yes: bool
-    vault_password_file: Path | None
-    vault_ids: tuple[str, ...]
-    plain: bool
+    check: bool = False
+    yes: bool = False
 
 
 def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
-    """Show what changes in the files of the hosts, ask, and change it; comments stay.
+    """Show the changes to the hosts' files, ask for confirmation, and write them; keep comments.
 
-    Raises CommandError for what no migration can mend, every problem of every host at once; when a
-    file cannot be written, none is.
+    Raises CommandError with every problem of every host that no migration can fix. If one file
+    cannot be written, none is.
     """
     asks = not (options.check or options.yes)
     inventory = Inventory(options.inventory)
@@ -59,15 +55,16 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     for host, migration in migrations.items():
         if migration.version < migration.current:
             versions = f"{host}: from version {migration.version} to {migration.current}"
-            screen.lines(versions, [step.told for step in migration.steps] or ["nothing else"])
+            screen.lines(versions, [step.told for step in migration.steps] or ["no other change"])
     if texts:
         screen.lines("Files that change", [str(path) for path in texts])
     if texts and asks:
-        _confirm(options, screen)
+        require_terminal("migrate", screen)
+        confirm("Change these files?", plain=options.plain)
     if not options.check:
         _write(inventory, texts, screen)
     if not texts:
-        screen.good("Nothing to write: everything is as it should be.")
+        screen.good("Nothing to write: host_vars are up to date.")
     screen.document(
         {
             "hosts": {host: _described(migration) for host, migration in migrations.items()},
@@ -81,21 +78,9 @@ def _write(inventory: Inventory, texts: Mapping[Path, str], screen: Screen) -> N
     modes = {path: path.stat().st_mode for path in texts if path.exists()}
     for path in write_host_vars(inventory, texts):
         if path in modes:
-            # others may share the file of a group
+            # other people may share the file of a group
             path.chmod(stat.S_IMODE(modes[path]))
         screen.good(f"Written: {path}")
-
-
-def _confirm(options: MigrateOptions, screen: Screen) -> None:
-    if screen.as_json or not at_terminal():
-        raise refusal(
-            "migrate",
-            "nobody to ask whether this is meant",
-            "a word that it is",
-            "say so with --yes, or look what would change with --check",
-        )
-    if not prompter(plain=options.plain).confirm("Change these files?", default=False):
-        raise CommandError("Nothing was changed.", code=ExitCode.DONE)
 
 
 def _migration(inventory: Inventory, host: str, password: VaultPassword) -> Migration:
@@ -108,9 +93,9 @@ def _migration(inventory: Inventory, host: str, password: VaultPassword) -> Migr
 def _texts(
     inventory: Inventory, migrations: Mapping[str, Migration], password: VaultPassword
 ) -> dict[Path, str]:
-    """Return the new text of each file that changes, those of groups included.
+    """Return the new text of each file that changes, files of groups included.
 
-    Raises CommandError for what stands in no file that can be edited, and for other problems.
+    Raises CommandError for a variable that no editable file sets, and for other problems.
     """
     files: dict[Path, EditedFile] = {}
     problems: list[Problem] = []
@@ -153,8 +138,8 @@ def _closed(path: Path, text: str, password: VaultPassword) -> str:
 def _out_of_reach(inventory: Inventory, name: str) -> Problem:
     return Problem(
         name,
-        "a value in the inventory itself",
-        f"one in a file of {inventory.directory}/host_vars or {inventory.directory}/group_vars",
+        "a value in the inventory file itself",
+        f"a value in a file of {inventory.directory}/host_vars or {inventory.directory}/group_vars",
         "move it there, or change it by hand",
     )
 

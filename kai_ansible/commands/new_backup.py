@@ -1,59 +1,51 @@
-"""New backups of hosts: their files before a run, and what became of them after it."""
+"""New backup files: create them before a run, check and name them after it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.commands.target import (
-    Target,
-)
-from kai_ansible.errors import CommandError, ExitCode, refusal
+from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.files import is_there
 from kai_ansible.inventory.inventory import read_text
 
 if TYPE_CHECKING:
+    from kai_ansible.commands.target import Target
     from kai_ansible.rules.backup_archive import Summary
     from kai_ansible.secrets.sealed_backup import NewBackup
     from kai_ansible.terminal.screen import Screen
 
-PLAYBOOK = "backup"
 DIRECTORY = Path("backups")
 
 
-def told(outcome: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the hosts that were reported, and what is worth to be told of each backup."""
-    for host, report in outcome.reports.items():
-        yield host, {name: report.get(name) for name in ("left", "complete", "release", "members")}
-
-
 def with_lasting_password(target: Target, screen: Screen) -> Target:
-    """Return the target with a vault password that is kept, as nothing else opens a backup."""
+    """Return the target with a vault password that is stored: nothing else opens a backup."""
     if not target.password.made:
         return target
     target.password.keep()
-    screen.say(f"A vault password was made in {target.password.place}: keep a copy of it.")
+    screen.say(f"New vault password: {target.password.place}. Keep a copy of it.")
     return replace(target, password=replace(target.password, made=False))
 
 
 @contextmanager
 def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBackup]]:
-    """Begin a backup of each host; what is not finished goes in the end.
+    """Create a backup file for each host; remove unfinished ones at the end.
 
-    Raises CommandError for a file that is there already, or cannot be made.
+    output: the file for the only host, None for one file per host in DIRECTORY.
+    Raises CommandError for a file that exists already or cannot be created.
     """
     from kai_ansible.secrets.sealed_backup import NewBackup
 
     if output and len(target.hosts) > 1:
-        raise refusal(
+        raise usage_error(
             "--output",
             f"one file for {len(target.hosts)} hosts",
             "one host",
-            "name one, or leave the option out: each backup then gets a file of its own",
+            "name one host, or leave out --output to write one file per host",
         )
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     backups: dict[str, NewBackup] = {}
@@ -61,12 +53,14 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
         for host in target.hosts:
             path = output or DIRECTORY / f"{host.replace('/', '_')}-{now}.kai"
             if is_there(path):
-                raise refusal(str(path), "something", "a new file", "name another one")
+                raise usage_error(
+                    str(path), "an existing file", "a new file", "choose another name"
+                )
             try:
                 backups[host] = NewBackup(path.absolute(), target.password)
             except OSError as error:
-                raise refusal(
-                    str(path), str(error.strerror), "a place that you can write to", "name another"
+                raise usage_error(
+                    str(path), str(error.strerror), "a writable place", "choose another place"
                 ) from error
         yield backups
     finally:
@@ -74,8 +68,8 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
             backup.discard()
 
 
-def variables_of(target: Target, backups: Mapping[str, NewBackup]) -> dict[str, Any]:
-    """Return what a run needs to know to make backups."""
+def backup_variables(target: Target, backups: Mapping[str, NewBackup]) -> dict[str, Any]:
+    """Return the extra variables of a run that makes backups."""
     recipients = {host: backup.recipient for host, backup in backups.items()}
     return {
         "kai_backup_files": {host: str(backup.beside) for host, backup in backups.items()},
@@ -90,10 +84,10 @@ def _texts(target: Target, host: str) -> dict[str, str]:
     return {file.name: read_text(file) for file in sorted(files) if file.is_file()}
 
 
-def finished(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, dict[str, Any]]:
-    """Read back what a run has made, and tell of each that is whole where it is.
+def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, dict[str, Any]]:
+    """Read the finished backups back and report each; return their size and content by host.
 
-    Raises CommandError when one cannot get its name.
+    Raises CommandError if a file cannot be renamed to its final name.
     """
     made = {}
     for host, backup in backups.items():
@@ -101,7 +95,7 @@ def finished(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, dict
             summary: Summary | None = backup.finish()
         except OSError as error:
             raise CommandError(
-                f"{backup.path}: {error.strerror}. What was copied is in {backup.beside}.",
+                f"{backup.path}: {error.strerror}. The copied data is in {backup.beside}.",
                 code=ExitCode.FAILED,
             ) from error
         if summary is None:
@@ -111,17 +105,3 @@ def finished(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, dict
         made[host] = {"file": str(path), "bytes": size, "members": summary.members}
         screen.good(f"{host}: {path} ({size / 1e6:.1f} MB, read back; the vault password opens it)")
     return made
-
-
-def raise_without(hosts: Sequence[str], made: Mapping[str, Any]) -> None:
-    """Raise CommandError when there is no backup of a host."""
-    without = [host for host in hosts if host not in made]
-    if without:
-        raise refusal(
-            ", ".join(without),
-            "no data directory",
-            "a bot to back up",
-            "kai-ansible status shows what is installed",
-            told="There is no backup of it.",
-            code=ExitCode.FAILED,
-        )

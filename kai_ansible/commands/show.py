@@ -1,4 +1,4 @@
-"""The command ``show``: versions and configuration for a bug report, without secrets and people."""
+"""The command ``show``: versions and configuration for a bug report, without secrets and users."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from kai_ansible import own_version
 from kai_ansible.ansible.collection import DEFAULT_RELEASE
 from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.ansible.run_logs import latest
-from kai_ansible.ansible.status_view import room_in_words
-from kai_ansible.commands.probe import take_look
-from kai_ansible.commands.target import RunOptions, Target, checked_target
+from kai_ansible.commands.status_probe import probe_status
+from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.configuration import is_secret, variable
@@ -24,27 +23,29 @@ from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.people import os_users
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import masked
+from kai_ansible.terminal.status_view import room_in_words
 
 if TYPE_CHECKING:
-    from kai_ansible.ansible.status_view import Look
+    from kai_ansible.commands.options import HostOptions
     from kai_ansible.rules.configuration import Configuration
     from kai_ansible.terminal.screen import Screen
+    from kai_ansible.terminal.status_view import StatusProbe
 
 SET, UNSET = "is set", "is not set"
 
 
-def show_report(options: RunOptions, screen: Screen) -> None:
-    """Print what a bug report needs of this computer and of each host, as one block.
+def show_report(options: HostOptions, screen: Screen) -> None:
+    """Print one block for a bug report: this computer, and each host.
 
-    A host that cannot be looked at is told from its host_vars alone.
-    Raises CommandError when there is no such host in the inventory.
+    Of a host that cannot be probed, print what its host_vars say.
+    Raises CommandError if the inventory has no such host.
     """
-    # the look has a log of its own
+    # read before the probe writes a log of its own
     log = latest()
     target = checked_target(options, valid=False, as_root=options.ask_become_pass)
-    with screen.waiting(f"Looking at {listed(target.hosts)}"):
-        look = take_look(target)
-    if look.interrupted:
+    with screen.waiting(f"Probing {listed(target.hosts)}"):
+        probe = probe_status(target)
+    if probe.interrupted:
         raise KeyboardInterrupt
     document = {
         "controller": {
@@ -54,7 +55,7 @@ def show_report(options: RunOptions, screen: Screen) -> None:
             "platform": platform.platform(),
         },
         "log": _below_home(log) if log else None,
-        "hosts": {host: _described(host, target, look) for host in target.hosts},
+        "hosts": {host: _described(host, target, probe) for host in target.hosts},
     }
     for line in lines_of(document):
         screen.say(line)
@@ -62,7 +63,7 @@ def show_report(options: RunOptions, screen: Screen) -> None:
 
 
 def lines_of(document: Mapping[str, Any]) -> list[str]:
-    """Return the block that a person pastes. document: what docs/show.schema.json describes."""
+    """Return the block to paste. document: as docs/show.schema.json describes it."""
     own = document["controller"]
     lines = [
         f"kai-ansible {own['kai_ansible']}, ansible-core {own['ansible_core']}, "
@@ -76,11 +77,11 @@ def lines_of(document: Mapping[str, Any]) -> list[str]:
 
 def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
     people = described["people"]
-    told = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in people or ())
+    users = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in people or ())
     lines = [
         *_lines_of_look(described),
         f"contract: Kai {described['contract']}.x",
-        f"people: {'unknown' if people is None else told}",
+        f"users: {'unknown' if people is None else users}",
     ]
     if described["unreadable"]:
         lines.append(f"host_vars cannot be read: {described['unreadable']}")
@@ -93,7 +94,7 @@ def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
 def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
     seen = described["seen"]
     if seen is None:
-        return [f"could not be looked at: {described['failure']}"]
+        return [f"could not be probed: {described['failure']}"]
     system, service, last = seen["system"], seen["service"], seen["last_install"]
     answer = "no answer" if service["health"] is None else f"answers {service['health']}"
     return [
@@ -107,12 +108,12 @@ def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
             f"{one['path'] or 'no binary'}"
             for one in seen["backends"]
         ),
-        *(f"room: {room_in_words(room)}" for room in seen["room"]),
+        *(f"free space: {room_in_words(room)}" for room in seen["room"]),
         f"status: {seen['drift']} drifted, {seen['problems']} problems, {seen['unknown']} unknown",
     ]
 
 
-def _described(host: str, target: Target, look: Look) -> dict[str, Any]:
+def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
     contract, release = contract_of(), DEFAULT_RELEASE
     variables: Mapping[str, Any] = {}
     unreadable, people = None, None
@@ -125,7 +126,7 @@ def _described(host: str, target: Target, look: Look) -> dict[str, Any]:
         people = _kinds_of_people(configuration)
         accounts = os_users(configuration.people)
     except CommandError as error:
-        # a vault that cannot be opened, a line of Kai that is not known, a users.yaml that is none
+        # a locked vault, an unknown release line of Kai, an invalid users.yaml
         unreadable = str(error).replace("\n", " ")
     shown, hidden = split_variables(contract, variables)
     described = {
@@ -134,8 +135,8 @@ def _described(host: str, target: Target, look: Look) -> dict[str, Any]:
         "unreadable": unreadable,
         "variables": shown,
         "hidden": hidden,
-        "seen": _seen(look.reports[host]) if host in look.reports else None,
-        "failure": next((one.message for one in look.failures if one.host in ("", host)), None),
+        "seen": _seen(probe.reports[host]) if host in probe.reports else None,
+        "failure": next((one.message for one in probe.failures if one.host in ("", host)), None),
     }
     redacted: dict[str, Any] = _redacted(described, target.secrets, accounts)
     return redacted
@@ -155,22 +156,22 @@ def _kinds_of_people(configuration: Configuration) -> list[dict[str, Any]]:
 def split_variables(
     contract: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, bool]]:
-    """Return the variables that anybody may see, and of every other whether it has a value.
+    """Return the public variables with their values, and whether each other one has a value.
 
-    Secrets of the contract count whether they were given or not. What is no variable of the
-    contract may be a secret, so it is told by its name.
+    Secrets of the contract are listed even without a value. A variable that the contract does not
+    know may be a secret, so its value is hidden.
     """
     settings = {**contract["host"], **contract["settings"]}
-    open_ones = {
+    public = {
         variable(key)
         for key, spec in settings.items()
         if not spec.get("secret") and not spec.get("personal")
     } | {variable("release"), CONTRACT_VERSION, variable("users_file")}
-    shown = {name: str(value) for name, value in variables.items() if name in open_ones}
+    shown = {name: str(value) for name, value in variables.items() if name in public}
     hidden = {variable(key): False for key in settings if is_secret(contract, key)}
     for name, value in variables.items():
         if isinstance(value, Mapping):
-            # settings that the contract does not know
+            # extra_env: settings that the contract does not know
             hidden.update({f"{name}.{key}": one is not None for key, one in value.items()})
         elif name not in shown and name != variable("users"):
             hidden[name] = value is not None
@@ -194,7 +195,7 @@ def _seen(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _redacted(value: Any, secrets: Any, accounts: Sequence[str]) -> Any:
-    """Return plain data without secrets, and with numbers in the place of people's accounts."""
+    """Return plain data without secrets, with numbers in place of the users' accounts."""
     if isinstance(value, Mapping):
         return {name: _redacted(one, secrets, accounts) for name, one in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The command ``status``: whether hosts are well, once or again and again."""
+"""The command ``status``: report whether hosts are healthy, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -9,39 +9,38 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.ansible.status_view import Look, facts, missing_logins, state_of, trust_of
-from kai_ansible.commands.target import RunOptions, Target, checked_target
-from kai_ansible.errors import CommandError, ExitCode, refusal
+from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.status_probe import probe_status
+from kai_ansible.commands.target import Target, checked_target
+from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.files import write_private
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.terminal.status_view import StatusProbe, facts, missing_logins, state_of, trust_of
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 
-from kai_ansible.commands.probe import take_look
-
-
 @dataclass(frozen=True)
-class StatusOptions(RunOptions):
-    """What was asked of ``status``.
+class StatusOptions(HostOptions):
+    """Options of ``status``.
 
-    watch: seconds between two looks, None for a single one. page: where a web page is written.
+    watch: seconds between two probes, None to probe once. page: HTML file to write.
     """
 
     watch: float | None = None
     page: Path | None = None
 
 
-def tell_status(options: StatusOptions, screen: Screen) -> None:
-    """Tell what is installed on each host, and whether it is well.
+def report_status(options: StatusOptions, screen: Screen) -> None:
+    """Report what is installed on each host, and whether it is healthy.
 
-    With ``watch`` it is told anew until Ctrl-C, which then is a good end.
-    Raises CommandError when a host is not well, or cannot be looked at.
+    With ``watch``, repeat until Ctrl-C, which then is a normal end.
+    Raises CommandError if a host is unhealthy or cannot be probed.
     """
     if options.watch is not None and screen.as_json:
-        raise refusal("--watch", "--json as well", "one of them", "ask for --json once at a time")
-    # without privilege there is still something to see, so nobody is asked who did not ask for it
+        raise usage_error("--watch", "--json too", "one of the two", "leave out one of them")
+    # a probe without root still shows something, so ask for no password unprompted
     target = checked_target(options, valid=False, as_root=options.ask_become_pass)
     if options.watch is not None:
         try:
@@ -49,49 +48,49 @@ def tell_status(options: StatusOptions, screen: Screen) -> None:
         except KeyboardInterrupt:
             screen.say()
         return
-    with screen.waiting(f"Looking at {listed(target.hosts)}"):
-        look = take_look(target)
-    if look.interrupted:
+    with screen.waiting(f"Probing {listed(target.hosts)}"):
+        probe = probe_status(target)
+    if probe.interrupted:
         raise KeyboardInterrupt
-    show(look, options, screen)
-    if look.code == ExitCode.FAILED:
-        raise CommandError("Not every host could be looked at.", code=look.code)
-    if look.code == ExitCode.NOT_READY:
-        raise CommandError("Not everything is well.", code=look.code)
-    screen.good("Everything is well.")
+    show(probe, options, screen)
+    if probe.code == ExitCode.FAILED:
+        raise CommandError("Some hosts could not be probed.", code=probe.code)
+    if probe.code == ExitCode.NOT_READY:
+        raise CommandError("Some hosts need attention.", code=probe.code)
+    screen.good("All hosts are healthy." if len(probe.reports) > 1 else "The host is healthy.")
 
 
 def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
     while True:
-        look = take_look(target)
-        if look.interrupted:
+        probe = probe_status(target)
+        if probe.interrupted:
             return
         screen.clear()
-        show(look, options, screen)
+        show(probe, options, screen)
         screen.say(
-            f"Looked at {look.taken:%H:%M:%S} UTC, every {options.watch:g} s; Ctrl-C ends this."
+            f"Probed at {probe.taken:%H:%M:%S} UTC, every {options.watch:g} s; Ctrl-C to stop."
         )
         time.sleep(options.watch or 0)
 
 
-def show(look: Look, options: StatusOptions, screen: Screen) -> None:
-    """Print what a look told: of several hosts a line each, then those that are not well."""
-    if len(look.reports) > 1:
-        _tell_fleet(screen, look.reports)
-    for host, report in look.reports.items():
-        if len(look.reports) == 1 or not report["well"]:
-            tell_host(screen, host, report, look.taken)
-    failures = [failure.problem for failure in look.failures]
-    _tell_findings(screen, "could not be looked at", failures)
+def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
+    """Print the result of a probe: a line per host if several, then the unhealthy hosts in full."""
+    if len(probe.reports) > 1:
+        _report_fleet(screen, probe.reports)
+    for host, report in probe.reports.items():
+        if len(probe.reports) == 1 or not report["well"]:
+            report_host(screen, host, report, probe.taken)
+    failures = [failure.problem for failure in probe.failures]
+    _report_findings(screen, "could not be probed", failures)
     if options.page:
         from kai_ansible.terminal.status_page import render
 
-        write_private({options.page: render(look)})
+        write_private({options.page: render(probe)})
         screen.say(f"Written: {options.page}")
-    screen.document(look.as_dict())
+    screen.document(probe.as_dict())
 
 
-def _tell_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> None:
+def _report_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> None:
     screen.table(
         "Hosts",
         ("Host", "", "Release", "Health", "Drift", "Problems", "Unknown", "Logins"),
@@ -111,8 +110,8 @@ def _tell_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> Non
     )
 
 
-def tell_host(screen: Screen, host: str, report: Mapping[str, Any], taken: datetime) -> None:
-    """Print what is installed on a host, and what is not well."""
+def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: datetime) -> None:
+    """Print what is installed on a host, and what needs attention."""
     screen.say(f"{host}: {state_of(report)}")
     for name, text in facts(report, taken):
         screen.say(f"  {name:8} {text}")
@@ -130,7 +129,7 @@ def tell_host(screen: Screen, host: str, report: Mapping[str, Any], taken: datet
         ],
     )
     screen.table(
-        f"{host}: people",
+        f"{host}: users",
         ("Name", "Account", "Agent", "Model", "Logged in"),
         [
             (
@@ -145,7 +144,7 @@ def tell_host(screen: Screen, host: str, report: Mapping[str, Any], taken: datet
     )
     screen.table(
         f"{host}: releases",
-        ("Release", "State", "Proven installs"),
+        ("Release", "State", "Verified installs"),
         [
             (
                 release["id"],
@@ -160,16 +159,16 @@ def tell_host(screen: Screen, host: str, report: Mapping[str, Any], taken: datet
         ],
     )
     for title, findings in (
-        ("not what host_vars say", report["drift"]),
-        ("not well", report["problems"]),
+        ("drift from host_vars", report["drift"]),
+        ("needs attention", report["problems"]),
         ("unknown", report["unknown"]),
     ):
-        _tell_findings(screen, f"{host}: {title}", [Problem(**finding) for finding in findings])
+        _report_findings(screen, f"{host}: {title}", [Problem(**finding) for finding in findings])
     for line in report["login_notice"]:
         screen.say(line)
 
 
-def _tell_findings(screen: Screen, title: str, findings: Sequence[Problem]) -> None:
+def _report_findings(screen: Screen, title: str, findings: Sequence[Problem]) -> None:
     if not findings:
         return
     screen.bad(title)
@@ -178,7 +177,7 @@ def _tell_findings(screen: Screen, title: str, findings: Sequence[Problem]) -> N
         screen.say(f"{number}. {finding.where}")
         screen.say(f"   found:    {finding.found}")
         screen.say(f"   expected: {finding.expected}")
-        # most drift is mended by the same command
+        # the same command fixes most drift
         if finding.fix != last_fix:
             screen.say(f"   fix:      {finding.fix}")
         last_fix = finding.fix

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import contract as contract_of
-from kai_ansible.errors import CommandError, ExitCode, refusal
+from kai_ansible.commands.options import HostOptions
+from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, variable_is_secret
 from kai_ansible.inventory.inventory import (
     HostVars,
@@ -32,32 +32,30 @@ if TYPE_CHECKING:
 USERS = variable("users")
 USERS_FILE = variable("users_file")
 ADMIN = "admin"
-MODEL_FROM = {"own": "their own", "global": "everybody's", "default": "the backend's default"}
+MODEL_FROM = {"own": "the user", "global": "all users", "default": "the backend's default"}
 
 
 @dataclass(frozen=True)
-class UsersOptions:
-    """What was asked of a command below ``users``."""
+class UsersOptions(HostOptions):
+    """Options of a command below ``users``.
 
-    inventory: Path
-    host: str | None
-    vault_password_file: Path | None
-    vault_ids: tuple[str, ...]
+    no_input: ask nothing. yes: go on although no admin is left.
+    """
+
     no_input: bool = False
     yes: bool = False
-    plain: bool = False
 
     @property
     def may_ask(self) -> bool:
-        """Whether there is a person who may be asked."""
+        """Whether the command may ask questions."""
         return not self.no_input and at_terminal()
 
 
 @dataclass(frozen=True)
-class HostPeople:
-    """The people of a host as they are set now.
+class HostUsers:
+    """The users of a host as host_vars set them now.
 
-    variables: what is set for the host. configuration: what that means.
+    variables: the variables of the host. configuration: what they mean.
     """
 
     inventory: Inventory
@@ -69,23 +67,23 @@ class HostPeople:
 
     @property
     def users(self) -> list[Any]:
-        """The entries as they stand in host_vars."""
+        """The entries in host_vars."""
         return list(self.variables.get(USERS) or [])
 
 
 def list_users(options: UsersOptions, screen: Screen) -> None:
-    """Tell who uses the bot of each host, and what everybody effectively gets."""
+    """List the users of each host with their effective settings."""
     document = {}
-    for people in _read(options):
-        configuration = people.configuration
-        host = people.files.host
+    for current in _read(options):
+        configuration = current.configuration
+        host = current.files.host
         service_user = configuration.host.get("service_user")
         entries = [
-            {**person.as_dict(), "role": _role(people.contract, user)}
+            {**person.as_dict(), "role": _role(current.contract, user)}
             for user, person in zip(configuration.users, configuration.people, strict=True)
         ]
         screen.table(
-            f"People of {host}",
+            f"Users of {host}",
             ("name", "Telegram ID", "role", "OS user", "backend", "provider", "model", "from"),
             [
                 (
@@ -113,13 +111,13 @@ def list_users(options: UsersOptions, screen: Screen) -> None:
 def add_user(
     options: UsersOptions, given: Mapping[str, str], assignments: Sequence[str], screen: Screen
 ) -> None:
-    """Add a person with the fields that were given, and ask for what is needed.
+    """Add a user; ask for required fields that are missing.
 
-    given: fields by name. assignments: FIELD=VALUE words. Raises CommandError with every problem;
-    nothing was written then.
+    given: fields by name. assignments: FIELD=VALUE words.
+    Raises CommandError with every problem before anything is written.
     """
-    people = _read_one(options)
-    contract = people.contract
+    current = _read_one(options)
+    contract = current.contract
     fields, problems = _read_fields(contract, assignments)
     fields = {**_values(contract, given), **fields}
     if problems and options.may_ask:
@@ -130,70 +128,58 @@ def add_user(
         if spec.get("required") and fields.get(name) is None
     ]
     if missing and options.may_ask:
-        fields.update(_ask(people, fields, options))
+        fields.update(_ask(current, fields, options))
         missing = []
-    place = f"{USERS}[{len(people.users)}]"
+    place = f"{USERS}[{len(current.users)}]"
     entry = {name: fields[name] for name in contract["user_fields"] if fields.get(name) is not None}
-    changed = _changed(people, [*people.users, entry])
+    changed = _changed(current, [*current.users, entry])
     left_out = {f"{place}.{name}" for name in missing}
     changed.problems = [
         *problems,
         *(_missing(contract, name) for name in missing),
         *(problem for problem in changed.problems if problem.where not in left_out),
     ]
-    _write(
-        options,
-        people,
-        [*people.users, entry],
-        changed,
-        screen,
-    )
-    _tell_next(options, people, changed, changed.people[-1], screen)
+    _write(options, current, [*current.users, entry], changed, screen)
+    _report_next(options, current, changed, changed.people[-1], screen)
 
 
 def edit_user(options: UsersOptions, who: str, assignments: Sequence[str], screen: Screen) -> None:
-    """Set fields of a person, or clear them with an empty value. Raises as ``add_user`` does."""
-    people = _read_one(options)
-    index = _index_of(people, who)
-    fields, problems = _read_fields(people.contract, assignments)
+    """Set fields of a user; an empty value clears a field. Raises as ``add_user`` does."""
+    current = _read_one(options)
+    index = _index_of(current, who)
+    fields, problems = _read_fields(current.contract, assignments)
     if not assignments:
-        raise refusal("--set", "no field", "one at least", "name fields with --set FIELD=VALUE")
-    before = people.users[index]
+        raise usage_error("--set", "no field", "at least one field", "add --set FIELD=VALUE")
+    before = current.users[index]
     fields = {name: value for name, value in fields.items() if before.get(name) != value}
     merged = {**before, **fields}
     entry = {name: value for name, value in merged.items() if fields.get(name, "") is not None}
-    users = [*people.users[:index], entry, *people.users[index + 1 :]]
-    changed = _changed(people, users)
+    users = [*current.users[:index], entry, *current.users[index + 1 :]]
+    changed = _changed(current, users)
     changed.problems = [*problems, *changed.problems]
-    _write(
-        options,
-        people,
-        users,
-        changed,
-        screen,
-    )
-    _tell_next(options, people, changed, changed.people[index], screen)
+    _write(options, current, users, changed, screen)
+    _report_next(options, current, changed, changed.people[index], screen)
 
 
 def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:
-    """Remove a person, never the last one. Raises as ``add_user`` does."""
-    people = _read_one(options)
-    index = _index_of(people, who)
-    if len(people.users) == 1:
-        raise refusal(
+    """Remove a user, but never the last one. Raises as ``add_user`` does."""
+    current = _read_one(options)
+    index = _index_of(current, who)
+    if len(current.users) == 1:
+        raise usage_error(
             who,
-            "the last person",
-            "somebody else, as a bot without people does not start",
-            "add somebody first: kai-ansible users add",
+            "the last user",
+            "another user, because a bot without users does not start",
+            "add another user first: kai-ansible users add",
         )
-    users = [*people.users[:index], *people.users[index + 1 :]]
-    changed = _changed(people, users)
-    _write(options, people, users, changed, screen)
-    screen.say("Their directories and their account stay on the host.")
-    _tell_next(options, people, changed, None, screen)
+    users = [*current.users[:index], *current.users[index + 1 :]]
+    changed = _changed(current, users)
+    _write(options, current, users, changed, screen)
+    screen.say("The user's directories and account stay on the host.")
+    _report_next(options, current, changed, None, screen)
 
 
-def _read(options: UsersOptions) -> list[HostPeople]:
+def _read(options: UsersOptions) -> list[HostUsers]:
     inventory = Inventory(options.inventory)
     hosts = inventory.hosts(options.host)
     password = inventory.vault_password(
@@ -207,39 +193,39 @@ def _read(options: UsersOptions) -> list[HostPeople]:
             raise nothing_known(host, files)
         contract = contract_of(str(variables.get(variable("release"), "1")))
         configuration = configuration_of(contract, variables)
-        found.append(HostPeople(inventory, files, password, contract, variables, configuration))
+        found.append(HostUsers(inventory, files, password, contract, variables, configuration))
     return found
 
 
-def _read_one(options: UsersOptions) -> HostPeople:
-    """Return the people of the one host of a command that changes them."""
+def _read_one(options: UsersOptions) -> HostUsers:
+    """Return the users of the only host of a command that changes them."""
     found = _read(options)
     if len(found) != 1:
-        raise refusal(
-            "the host", f"{options.host!r}, which names several", "one", "name one host at a time"
+        raise usage_error(
+            "HOST", f"{options.host!r}, which names several hosts", "one host", "name one host"
         )
-    people = found[0]
-    path = people.variables.get(USERS_FILE)
+    current = found[0]
+    path = current.variables.get(USERS_FILE)
     if path:
-        raise refusal(
+        raise usage_error(
             USERS_FILE,
-            f"{path}, which has the people of {people.files.host} and one owner: you",
-            f"people in {USERS}",
+            f"{path}, your own file with the users of {current.files.host}",
+            f"users in {USERS}",
             f"edit that file, or move its entries to {USERS} and remove {USERS_FILE}",
         )
-    settings = people.files.settings
-    if people.users and _users_in(read_text(settings)) != people.users:
-        raise refusal(
+    settings = current.files.settings
+    if current.users and _users_in(read_text(settings)) != current.users:
+        raise usage_error(
             USERS,
-            "a value from elsewhere, or made from what stands there",
+            "a value from another file, or a template",
             f"a plain list in {settings}",
-            "edit it where it is set: in group_vars, another file of host_vars, or a template",
+            "edit it where it is set: group_vars, another file of host_vars, or a template",
         )
-    return people
+    return current
 
 
 def _users_in(text: str) -> Any:
-    # as Ansible reads it, but before it evaluates templates
+    # read as Ansible does, without evaluating templates
     from ansible.errors import AnsibleError
     from ansible.parsing.dataloader import DataLoader
 
@@ -250,25 +236,25 @@ def _users_in(text: str) -> Any:
     return plain(loaded.get(USERS)) if isinstance(loaded, dict) else None
 
 
-def _index_of(people: HostPeople, who: str) -> int:
-    users = [(index, user) for index, user in enumerate(people.users) if isinstance(user, dict)]
+def _index_of(current: HostUsers, who: str) -> int:
+    users = [(index, user) for index, user in enumerate(current.users) if isinstance(user, dict)]
     found = [pair for pair in users if str(pair[1].get("telegram_id")) == who]
     found = found or [pair for pair in users if pair[1].get("name") == who]
     if len(found) == 1:
         return found[0][0]
     if found:
-        raise refusal(
+        raise usage_error(
             repr(who),
-            f"several people: {_named(user for _, user in found)}",
-            "one",
-            "name one by the Telegram ID",
+            f"several users: {_named(user for _, user in found)}",
+            "one user",
+            "name the user by Telegram ID",
         )
     names = [str(user.get("name")) for _, user in users]
-    raise refusal(
+    raise usage_error(
         repr(who),
-        f"nobody{nearest(who, names)}",
+        f"no such user{nearest(who, names)}",
         f"one of {_named(user for _, user in users)}",
-        "name one of them",
+        "name one of these users",
     )
 
 
@@ -283,7 +269,7 @@ def _role(contract: Mapping[str, Any], user: Mapping[str, Any]) -> str:
 def _read_fields(
     contract: Mapping[str, Any], assignments: Sequence[str]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the fields that FIELD=VALUE words give, None for an empty value, and problems."""
+    """Return the fields of FIELD=VALUE words, None for an empty value, and the problems."""
     known = contract["user_fields"]
     given = {}
     problems = []
@@ -296,7 +282,7 @@ def _read_fields(
                     f"--set {name}",
                     f"an unknown field{nearest(name, known)}" if separator else "no value",
                     "FIELD=VALUE, with a field that docs/settings.md lists",
-                    "mend or leave it out",
+                    "fix or remove it",
                 )
             )
         else:
@@ -305,7 +291,7 @@ def _read_fields(
 
 
 def _values(contract: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """Return what was typed as values; what cannot be read stays, for the rules to refuse."""
+    """Return typed text as values; unreadable text stays, and the rules report it."""
     values: dict[str, Any] = {}
     for name, typed in given.items():
         spec = contract["user_fields"][name]
@@ -326,14 +312,14 @@ def _missing(contract: Mapping[str, Any], name: str) -> Problem:
     )
 
 
-def _ask(people: HostPeople, given: Mapping[str, Any], options: UsersOptions) -> dict[str, Any]:
-    """Return answers for the fields that have a prompt and were not given."""
+def _ask(current: HostUsers, given: Mapping[str, Any], options: UsersOptions) -> dict[str, Any]:
+    """Ask for the essential fields that are missing, and return the answers."""
     from kai_ansible.terminal.prompts import prompter
     from kai_ansible.wizard.questions import ESSENTIAL, fault_of_answer, help_of, user_question
 
     asker = prompter(plain=options.plain)
-    contract = people.contract
-    holders = {str(user.get("telegram_id")): user for user in people.configuration.users}
+    contract = current.contract
+    holders = {str(user.get("telegram_id")): user for user in current.configuration.users}
     answers = {}
     for name, spec in contract["user_fields"].items():
         if given.get(name) is not None or spec["asked"] != ESSENTIAL:
@@ -341,7 +327,7 @@ def _ask(people: HostPeople, given: Mapping[str, Any], options: UsersOptions) ->
 
         def fault(typed: str, name: str = name, spec: Mapping[str, Any] = spec) -> str | None:
             if spec.get("unique") and typed in holders:
-                return f"{holders[typed].get('name')} has it."
+                return f"{holders[typed].get('name')} has this ID."
             return fault_of_answer(contract, spec, typed)
 
         help_text = help_of(contract, user_question(contract, name))
@@ -349,80 +335,83 @@ def _ask(people: HostPeople, given: Mapping[str, Any], options: UsersOptions) ->
     return _values(contract, answers)
 
 
-def _changed(people: HostPeople, users: list[Any]) -> Configuration:
-    return configuration_of(people.contract, {**people.variables, USERS: users})
+def _changed(current: HostUsers, users: list[Any]) -> Configuration:
+    return configuration_of(current.contract, {**current.variables, USERS: users})
 
 
 def _write(
     options: UsersOptions,
-    people: HostPeople,
+    current: HostUsers,
     users: list[Any],
     changed: Configuration,
     screen: Screen,
 ) -> None:
-    """Write other people to host_vars, unless something is wrong with the whole."""
-    files, contract = people.files, people.contract
+    """Write changed users to host_vars. Raises CommandError if the result is invalid."""
+    files, contract = current.files, current.contract
     if changed.problems:
         places = {
             name: files.vault if variable_is_secret(contract, name) else files.settings
-            for name in [USERS, *people.variables]
+            for name in [USERS, *current.variables]
         }
         raise CommandError("Nothing was written.", problems=changed.problems, places=places)
-    _confirm_without_admin(options, people, changed)
-    texts, _ = host_vars_texts(contract, files, {USERS: users}, people.password)
+    _confirm_without_admin(options, current, changed)
+    texts, _ = host_vars_texts(contract, files, {USERS: users}, current.password)
     if files.vault in texts:
-        people.password.keep()
-    written = write_host_vars(people.inventory, texts)
-    screen.notes(note for note in changed.notes if note not in people.configuration.notes)
+        current.password.keep()
+    written = write_host_vars(current.inventory, texts)
+    screen.notes(note for note in changed.notes if note not in current.configuration.notes)
     for path in written:
         screen.good(f"Written: {path}")
     if not written:
-        screen.good("Nothing to write: everything is as it should be.")
+        screen.good("Nothing to write: host_vars are up to date.")
 
 
 def _confirm_without_admin(
-    options: UsersOptions, people: HostPeople, changed: Configuration
+    options: UsersOptions, current: HostUsers, changed: Configuration
 ) -> None:
     had, has = (
-        any(_role(people.contract, user) == ADMIN for user in configuration.users)
-        for configuration in (people.configuration, changed)
+        any(_role(current.contract, user) == ADMIN for user in configuration.users)
+        for configuration in (current.configuration, changed)
     )
     if not had or has or options.yes:
         return
-    warning = "Nobody would have the role admin, so nobody could manage the bot."
     if not options.may_ask:
-        raise refusal(
-            "people",
-            warning.rstrip("."),
-            "somebody as admin",
-            "repeat it with --yes if that is meant",
+        raise usage_error(
+            USERS,
+            "no admin, so nobody could manage the bot",
+            "at least one user with the role admin",
+            "add --yes to go on without an admin",
         )
     from kai_ansible.terminal.prompts import prompter
 
-    if not prompter(plain=options.plain).confirm(f"{warning} Go on?", default=False):
+    question = "No admin would be left, so nobody could manage the bot. Go on?"
+    if not prompter(plain=options.plain).confirm(question, default=False):
         raise CommandError("Nothing was written.", code=ExitCode.FAILED)
 
 
-def _tell_next(
+def _report_next(
     options: UsersOptions,
-    people: HostPeople,
+    current: HostUsers,
     changed: Configuration,
     person: Person | None,
     screen: Screen,
 ) -> None:
-    """Tell the login that a person needs and did not need before, and the next command."""
+    """Report the logins that a user needs now and did not need before, and the next command."""
     notice = []
     if person:
-        before = {(login.account, login.backend) for login in _logins(people, people.configuration)}
+        before = {
+            (login.account, login.backend) for login in _logins(current, current.configuration)
+        }
         notice = login_notice(
             login
-            for login in _logins(people, replace(changed, people=[person]))
+            for login in _logins(current, replace(changed, people=[person]))
             if (login.account, login.backend) not in before
         )
     for line in notice:
         screen.say(line)
-    host = people.files.host
-    screen.say(f"Next: kai-ansible install {host} --inventory {options.inventory}")
+    host = current.files.host
+    place = str(options.inventory)
+    screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
     screen.document(
         {
             "host": host,
@@ -433,10 +422,10 @@ def _tell_next(
     )
 
 
-def _logins(people: HostPeople, configuration: Configuration) -> list[Login]:
+def _logins(current: HostUsers, configuration: Configuration) -> list[Login]:
     paths = {
         backend: configuration.chosen[entry["binary"]["setting"]]
-        for backend, entry in people.contract["backends"].items()
+        for backend, entry in current.contract["backends"].items()
         if entry["binary"]["setting"] in configuration.chosen
     }
-    return logins(people.contract, configuration, paths, [])
+    return logins(current.contract, configuration, paths, [])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kai_ansible.errors import refusal
+from kai_ansible.errors import usage_error
 from kai_ansible.files import write_private
 from kai_ansible.inventory.inventory import Inventory, read_text
 from kai_ansible.operator import at_terminal, through_sudo
@@ -40,40 +40,41 @@ def rekey_vaults(
     new_file: Path | None,
     to_keyring: bool,
 ) -> None:
-    """Lock every vault of an inventory with a new password, and keep it where the old one was.
+    """Encrypt every vault of an inventory with a new password, stored where the old one was.
 
-    named: --vault-password-file. new_file: gives the new password, which is random otherwise.
-    Raises CommandError before any change for a file that the old password does not open and for a
-    new password that could not be kept; when a file cannot be written, none is.
+    named: --vault-password-file. new_file: file with the new password, None for a random one.
+    to_keyring: store the new password in the keyring instead.
+    Raises CommandError before any change if the old password does not open a file, or if there is
+    no place for the new one. If one file cannot be written, none is.
     """
     inventory = Inventory(path)
     vaults = _vaults(inventory)
     if not vaults:
-        raise refusal(
-            str(path), "no vault", "one that can be locked anew", "kai-ansible config makes one"
+        raise usage_error(
+            str(path), "no vault", "a vault to encrypt", "create one with: kai-ansible config"
         )
     old = find_vault_password(named, path, needed=True, may_ask=at_terminal(), ids=None)
     opened = {vault: unlock(text, old, vault) for vault, text in vaults.items()}
     secret = read_password_file(new_file) if new_file else random_secret()
     if secret.bytes == old.secret.bytes:
-        raise refusal(
-            str(new_file), "the password that is in use", "a new one", "put another one there"
+        raise usage_error(
+            str(new_file), "the current password", "a new password", "write a new one to the file"
         )
     new = _placed(VaultPassword(secret, None), old, path, new_file, to_keyring=to_keyring)
     texts = {vault: lock(text, new) for vault, text in opened.items()}
     former = None
     if new.path and new.path != new_file:
-        # other inventories may be locked with the old one, and a run that is cut short needs both
+        # other inventories may use the old one, and an interrupted run needs both
         former = new.path.with_name(f"{new.path.name}.{fingerprint(old.text)}")
         texts = {former: old.text + "\n", new.path: new.text + "\n", **texts}
     _write(texts, old, new)
     for vault in vaults:
-        screen.good(f"Locked anew: {vault}")
-    screen.say(f"The new vault password is in {new.place}: keep a copy of it.")
+        screen.good(f"Encrypted with the new password: {vault}")
+    screen.say(f"New vault password: {new.place}. Keep a copy of it.")
     if former:
-        screen.say(f"The former one is in {former}: remove it when nothing is locked with it.")
+        screen.say(f"Old vault password: {former}. Remove it when no vault uses it any more.")
     if new_file and new.path == new_file:
-        screen.say(f"From now on name it: --vault-password-file {new_file}")
+        screen.say(f"Add this option from now on: --vault-password-file {new_file}")
     screen.document(
         {
             "locked": [str(vault) for vault in vaults],
@@ -83,36 +84,36 @@ def rekey_vaults(
     )
 
 
-def tell_password_place(path: Path, named: Path | None, screen: Screen) -> None:
-    """Tell where the vault password of an inventory comes from, and its fingerprint."""
+def report_password_place(path: Path, named: Path | None, screen: Screen) -> None:
+    """Report where the vault password of an inventory is stored, and its fingerprint."""
     inventory = Inventory(path)
     needed = bool(_vaults(inventory))
     found = find_vault_password(named, path, needed=needed, may_ask=False, ids=None)
     if found.made:
-        raise refusal(
+        raise usage_error(
             str(path),
-            "no vault, and no vault password yet",
+            "no vault and no vault password",
             "a vault",
-            "kai-ansible config makes both",
+            "create both with: kai-ansible config",
         )
-    screen.say(f"The vault password is in {found.place}, fingerprint {fingerprint(found.text)}.")
+    screen.say(f"Vault password: {found.place}, fingerprint {fingerprint(found.text)}.")
     screen.document({"password": found.place, "fingerprint": fingerprint(found.text)})
 
 
 def move_password_to_keyring(path: Path, screen: Screen) -> None:
-    """Move the vault password from our own file to the keyring's entry of an inventory.
+    """Move the vault password from kai-ansible's own file to the keyring.
 
-    Raises CommandError when there is no such file, no keyring, or when the password opens
-    something less than every vault of the inventory.
+    Raises CommandError without such a file, without a keyring, and if the password does not open
+    every vault of the inventory.
     """
     own = own_password_file()
     inventory = Inventory(path)
     if not own.exists():
-        raise refusal(
+        raise usage_error(
             str(own),
             "no vault password",
-            "the one to move",
-            "kai-ansible vault password tells where it is",
+            "the vault password to move",
+            "see where it is with: kai-ansible vault password",
         )
     password = VaultPassword(read_password_file(own), own)
     for vault, text in _vaults(inventory).items():
@@ -120,13 +121,13 @@ def move_password_to_keyring(path: Path, screen: Screen) -> None:
     entry = _entry(path)
     _put(entry, password)
     own.unlink()
-    screen.good(f"The vault password moved from {own} to the keyring, for {entry}.")
-    screen.notes(["An inventory in another place does not find it there."])
+    screen.good(f"Moved the vault password from {own} to the keyring entry {entry}.")
+    screen.notes(["Only this inventory, at this path, uses the entry."])
     screen.document({"password": "the keyring", "removed": str(own)})
 
 
 def _vaults(inventory: Inventory) -> dict[Path, str]:
-    """Return the text of every locked file of an inventory; refuse values locked by themselves."""
+    """Return the text of every vault file. Raises CommandError for values encrypted inline."""
     found = {}
     inline = []
     directories = [inventory.directory / name for name in ("group_vars", "host_vars")]
@@ -141,11 +142,11 @@ def _vaults(inventory: Inventory) -> dict[Path, str]:
         elif VAULT_HEADER in text:
             inline.append(file)
     if inline:
-        raise refusal(
+        raise usage_error(
             ", ".join(map(str, inline)),
-            "single values that are locked (!vault)",
-            "whole files that are",
-            "move those values to a vault.yml first",
+            "values encrypted inline (!vault)",
+            "vault files",
+            "move these values to a vault.yml first",
         )
     return found
 
@@ -158,7 +159,7 @@ def _placed(
     *,
     to_keyring: bool,
 ) -> VaultPassword:
-    """Return the new password with the place where it will be found."""
+    """Return the new password with the place to store it."""
     if to_keyring or old.keyring_entry:
         return VaultPassword(new.secret, None, keyring_entry=_entry(path))
     if old.path == own_password_file():
@@ -167,11 +168,11 @@ def _placed(
         return VaultPassword(new.secret, new_file)
     if old.path and not os.access(old.path, os.X_OK):
         return VaultPassword(new.secret, old.path)
-    raise refusal(
+    raise usage_error(
         "the vault password",
-        f"the old one in {old.place}, where a new one cannot be kept",
-        "a place for the new one",
-        "name it with --keyring or --new-vault-password-file FILE",
+        f"the old password in {old.place}, which cannot store a new one",
+        "a place for the new password",
+        "add --keyring or --new-vault-password-file FILE",
     )
 
 
@@ -180,7 +181,7 @@ def _write(texts: Mapping[Path, str], old: VaultPassword, new: VaultPassword) ->
     replaces = entry is not None and old.keyring_entry == entry
     if entry:
         if replaces:
-            # a run that is cut short needs both
+            # an interrupted run needs both
             _put(entry + _FORMER, old)
         _put(entry, new)
     failure = None
@@ -195,19 +196,22 @@ def _write(texts: Mapping[Path, str], old: VaultPassword, new: VaultPassword) ->
     if entry and replaces:
         _forget(entry + _FORMER)
     if failure:
-        raise refusal(
+        raise usage_error(
             str(failure.filename),
             str(failure.strerror),
-            "a place that you can write to",
+            "a writable place",
             f"ls -l {failure.filename}",
-            told="Nothing was written.",
+            message="Nothing was written.",
         ) from failure
 
 
 def _entry(path: Path) -> str:
     if through_sudo():
-        raise refusal(
-            "the keyring", "root's, as this runs through sudo", "your own", "run this without sudo"
+        raise usage_error(
+            "the keyring",
+            "that of root, because of sudo",
+            "your own",
+            "run the command without sudo",
         )
     return keyring_entry(path)
 
@@ -216,12 +220,12 @@ def _put(entry: str, password: VaultPassword) -> None:
     try:
         put_into_keyring(entry, password.text)
     except NoKeyring as error:
-        raise refusal(
+        raise usage_error(
             "the keyring",
-            f"none that can be used: {error}",
-            "one that is unlocked",
-            "unlock it, or keep the password in a file",
-            told="Nothing was written.",
+            f"not usable: {error}",
+            "an unlocked keyring",
+            "unlock it, or store the password in a file",
+            message="Nothing was written.",
         ) from error
 
 
@@ -229,10 +233,10 @@ def _forget(entry: str) -> None:
     try:
         take_out_of_keyring(entry)
     except NoKeyring as error:
-        raise refusal(
-            f"the keyring's entry {entry!r}",
-            f"what cannot be removed: {error}",
-            "that it goes",
-            "remove it with the keyring's own program",
-            told="Everything else is done.",
+        raise usage_error(
+            f"keyring entry {entry!r}",
+            f"not removable: {error}",
+            "no entry",
+            "remove it with the program of your keyring",
+            message="Everything else is done.",
         ) from error

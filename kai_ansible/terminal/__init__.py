@@ -1,1 +1,1 @@
-"""What is shown on a terminal, and what is asked there."""
+"""Output to the terminal, and questions there."""

@@ -1,4 +1,4 @@
-"""A run of Ansible while it lasts: a line per phase, and what is being waited for."""
+"""The progress of a run of Ansible: a line per phase, and the current task."""
 
 from __future__ import annotations
 
@@ -19,29 +19,28 @@ if TYPE_CHECKING:
     from kai_ansible.ansible.runner import Event
     from kai_ansible.terminal.screen import Screen
 
-# by the file of tasks that a phase is
+# by the file of tasks with which a phase begins
 PHASES = {
-    "validate": "Validating the configuration",
+    "validate": "Checking the configuration",
     "probe": "Probing the host",
     "source": "Reading Kai's code",
-    "plan": "Planning",
-    "preflight": "Checking for problems",
+    "plan": "Comparing the host with the configuration",
+    "preflight": "Running preflight checks",
+    "layout": "Preparing directories",
     "release": "Building the release",
-    "layout": "Creating directories",
-    "switch": "Switching",
-    "switch_back": "Switching back",
-    "prove": "Verifying the bot",
-    "uninstall": "Removing installs",
+    "switch": "Switching and verifying",
+    "switch_back": "Switching back and verifying",
+    "uninstall": "Removing the install",
     "take_backup": "Making the backup",
     "restore": "Restoring the backup",
-    "revert": "Reverting",
+    "revert": "Restoring the previous state",
     "report": "Reporting",
 }
 
 SILENT_SECONDS = 5
 _TICKS = 10
-WORKING, DONE, FAILED = "at work", "done, waits for the others", "failed"
-NOT_YET, PROVEN = "not yet its turn", "done"
+WORKING, DONE, FAILED = "working", "done, waiting for the others", "failed"
+WAITING, FINISHED = "waiting for its turn", "done"
 _ENDS = {
     "runner_on_ok": DONE,
     "runner_on_skipped": DONE,
@@ -51,10 +50,10 @@ _ENDS = {
 
 
 class Progress:
-    """Tells the phases of a run as they pass; a context that ends with the run.
+    """Shows the phases of a run; a context manager around it.
 
-    At a terminal the present step is alive, with a line for each of several hosts. Elsewhere a line
-    comes at each phase, and whenever nothing was said for almost SILENT_SECONDS.
+    A terminal shows a live line for the current task, and one for each of several hosts. A plain
+    screen gets a line per phase, and another whenever SILENT_SECONDS would pass without output.
     """
 
     def __init__(
@@ -62,8 +61,8 @@ class Progress:
     ) -> None:
         """Prepare.
 
-        batches: the hosts that are worked on together, in their order.
-        limits: how many seconds the tasks of a module may take at the most, by the module's name.
+        batches: the hosts of each batch, in order.
+        limits: the time limit of a module in seconds, by the module's name.
         """
         self.screen = screen
         self.limits = limits
@@ -73,18 +72,18 @@ class Progress:
         self.phase_started = self.task_started = self.said = time.monotonic()
         self.batches = batches
         self.begun = 0
-        self.states = {host: NOT_YET for batch in batches for host in batch}
+        self.states = {host: WAITING for batch in batches for host in batch}
         self.states.update(dict.fromkeys(batches[0], WORKING))
         self.live = not (screen.plain or screen.as_json)
         self.status = screen.console.status(self) if self.live else None
         self.ended = threading.Event()
-        self.herald = threading.Thread(target=self._break_the_silence, daemon=True)
+        self.heartbeat = threading.Thread(target=self._break_the_silence, daemon=True)
 
     def __enter__(self) -> Progress:
         if self.status:
             self.status.start()
         else:
-            self.herald.start()
+            self.heartbeat.start()
         return self
 
     def __exit__(
@@ -98,10 +97,10 @@ class Progress:
         if self.status:
             self.status.stop()
         else:
-            self.herald.join()
+            self.heartbeat.join()
 
     def __rich__(self) -> Text:
-        """Return what is being done now; it is asked for anew several times a second."""
+        """Return the live lines; rich asks for them several times a second."""
         lines = [self.words]
         if len(self.states) > 1:
             lines += [f"  {host}: {state}" for host, state in self.states.items()]
@@ -109,17 +108,17 @@ class Progress:
 
     @property
     def words(self) -> str:
-        """What is being done, where, for how long, and how long it may take where that is known."""
+        """The current task with its host, its seconds so far, and its time limit if it has one."""
         place = f"{next(iter(self.states))}: " if len(self.states) == 1 else ""
         limit = f", at most {self.limit} s" if self.limit else ""
         times = f"({int(time.monotonic() - self.task_started)} s{limit})"
         if not self.phase:
             return f"{place}{self.task} {times}"
-        # where a line is too long for the terminal, the task is what can be guessed
+        # the task comes last, as it matters least if the terminal cuts the line off
         return f"{place}{PHASES[self.phase]} {times}: {self.task}"
 
     def __call__(self, event: Event) -> None:
-        """Take one event of the run."""
+        """Handle one event of the run."""
         data = event.get("event_data", {})
         host = str(data.get("host", ""))
         if host in self.states and event["event"] in _ENDS and not data.get("ignore_errors"):
@@ -132,7 +131,7 @@ class Progress:
             self.states[name] = FAILED if self.states[name] == FAILED else WORKING
         phase = Path(str(data.get("task_path", "")).rpartition(":")[0]).stem
         if phase in PHASES and phase != self.phase:
-            # not when its play begins, which ends at once when the batch before was not well
+            # not at the start of its play, which ends at once if an earlier batch failed
             if not self.phase and len(self.batches) > 1:
                 number = f"Batch {self.begun} of {len(self.batches)}"
                 self._say(f"{number}: {listed(self.batch)}")
@@ -146,7 +145,7 @@ class Progress:
 
     @property
     def batch(self) -> Sequence[str]:
-        """The hosts that are worked on now."""
+        """The hosts of the current batch."""
         return self.batches[max(self.begun, 1) - 1]
 
     def _begin_batch(self) -> None:
@@ -154,7 +153,7 @@ class Progress:
         self.phase = ""
         if self.begun:
             for name in self.batch:
-                self.states[name] = FAILED if self.states[name] == FAILED else PROVEN
+                self.states[name] = FAILED if self.states[name] == FAILED else FINISHED
         self.begun += 1
 
     def _end_phase(self) -> None:
@@ -167,10 +166,10 @@ class Progress:
     def _break_the_silence(self) -> None:
         tick = SILENT_SECONDS / _TICKS
         while not self.ended.wait(tick):
-            # what is said a tick later would be too late
+            # the next tick would be too late
             if time.monotonic() - self.said > SILENT_SECONDS - 2 * tick:
-                waited_for = [host for host, state in self.states.items() if state == WORKING]
-                others = f", waits for {', '.join(waited_for)}" if len(self.states) > 1 else ""
+                working = [host for host, state in self.states.items() if state == WORKING]
+                others = f", waiting for {', '.join(working)}" if len(self.states) > 1 else ""
                 self._say(f"  still {self.words}{others}")
 
     def _say(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Asking one question at a terminal, with arrow keys or with plain lines."""
+"""Ask one question at a terminal, with arrow keys or in plain lines."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ NO_CHOICE = "(choose one)"
 _LONG_LIST = 12
 
 Validator = Callable[[str], str | None]
-"""Takes what was typed and returns what is wrong with it, None when nothing is."""
+"""Takes typed text and returns what is wrong with it, None if it is valid."""
 
 
 class Prompter(Protocol):
-    """How questions reach a person.
+    """Asks questions.
 
-    ``?`` shows the help of a question, ``-`` clears what has a value. Every method raises
-    KeyboardInterrupt on Ctrl-C.
+    ``?`` shows the help of a question, ``-`` clears a value. Every method raises KeyboardInterrupt
+    on Ctrl-C.
     """
 
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
-        """Return what was typed, ``default`` for Enter, nothing when it was cleared."""
+        """Return the typed text, ``default`` for Enter, an empty text for ``-``."""
 
     def secret(self, label: str, validate: Validator, help_text: str) -> str:
-        """Return what was typed unseen, nothing for Enter, ``-`` when it was cleared."""
+        """Ask without echo. Return the typed text, an empty text for Enter, ``-`` to clear."""
 
     def choice(
         self,
@@ -41,9 +41,9 @@ class Prompter(Protocol):
         help_text: str,
         remarks: Mapping[str, str] | None = None,
     ) -> str:
-        """Return one of the choices, ``default`` for Enter; without one a choice must be made.
+        """Return one of the choices, ``default`` for Enter; without a default Enter asks again.
 
-        remarks: what is said beside a choice.
+        remarks: text beside a choice, by choice.
         """
 
     def confirm(self, label: str, *, default: bool = True) -> bool:
@@ -51,7 +51,7 @@ class Prompter(Protocol):
 
 
 class PlainPrompter:
-    """One line per question and numbered choices: for dumb terminals and screen readers."""
+    """One line per question and numbered choices, for dumb terminals and screen readers."""
 
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
         """Ask until the answer is valid."""
@@ -68,7 +68,7 @@ class PlainPrompter:
             _show(f"  {fault}")
 
     def secret(self, label: str, validate: Validator, help_text: str) -> str:
-        """Ask without an echo until the answer is valid."""
+        """Ask without echo until the answer is valid."""
         while True:
             try:
                 answer = getpass.getpass(f"{label}: ").strip()
@@ -120,10 +120,10 @@ class PlainPrompter:
 
 
 class ArrowPrompter:
-    """Prompts with arrow keys, editing and validation as one types."""
+    """Prompts with arrow keys, line editing and validation while typing."""
 
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
-        """Ask until the answer is valid; what stands there can be edited or emptied."""
+        """Ask until the answer is valid; the default can be edited or emptied."""
         import questionary
 
         def fault(answer: str) -> str | None:
@@ -135,7 +135,7 @@ class ArrowPrompter:
         return "" if answer.strip() == CLEAR else answer.strip()
 
     def secret(self, label: str, validate: Validator, help_text: str) -> str:
-        """Ask without an echo until the answer is valid."""
+        """Ask without echo until the answer is valid."""
         import questionary
 
         answer: str = questionary.password(
@@ -151,10 +151,7 @@ class ArrowPrompter:
         help_text: str,
         remarks: Mapping[str, str] | None = None,
     ) -> str:
-        """Show all choices, the current one marked; typing narrows a long list.
-
-        Without a default Enter alone chooses nothing, and the question is asked again.
-        """
+        """Show all choices with the default marked; typing narrows a long list."""
         import questionary
 
         remarks = remarks or {}
@@ -184,7 +181,7 @@ class ArrowPrompter:
 
 
 def _judged(validate: Validator, help_text: str) -> Callable[[str], str | bool]:
-    # the line for faults shows the help as well, so that nothing typed is lost by asking for it
+    # help appears in the line for faults, so that asking for it loses no typed text
     def judge(typed: str) -> str | bool:
         answer = typed.strip()
         return help_text if answer == HELP else validate(answer) or True
@@ -193,7 +190,7 @@ def _judged(validate: Validator, help_text: str) -> Callable[[str], str | bool]:
 
 
 def _explained(asked: Asked, help_text: str) -> Asked:
-    """Return a list of choices in which ``?`` prints the help above the question."""
+    """Return the question with ``?`` bound to print its help above it."""
     from prompt_toolkit.application import run_in_terminal
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 
@@ -209,7 +206,7 @@ def _explained(asked: Asked, help_text: str) -> Asked:
 
 
 def prompter(*, plain: bool) -> Prompter:
-    """Return the prompter that suits the terminal."""
+    """Return the prompter for this terminal."""
     if plain or os.environ.get("TERM", "dumb") == "dumb":
         return PlainPrompter()
     return ArrowPrompter()

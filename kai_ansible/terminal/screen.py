@@ -1,10 +1,11 @@
-"""What the operator sees: problems, progress, changes and what is left to do."""
+"""Print to the terminal, or one JSON document."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,22 +20,22 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
+    from kai_ansible.ansible.changes import Change
     from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.terminal.changes import Change
 
 NOTHING = "-"
 
 
 def shown(text: str) -> str:
-    """Return text as rich prints it literally, also when others wrote it."""
+    """Return text that rich prints literally, whoever wrote it."""
     return escape(printable(text, MOST_ON_A_SCREEN))
 
 
 class Screen:
-    """Where a command speaks: for a person, in plain lines, or as one JSON document."""
+    """The output of a command: colors and frames, plain lines, or one JSON document."""
 
     def __init__(self, *, as_json: bool = False, plain: bool = False) -> None:
-        """Open a screen. With ``as_json`` everything meant for people goes to standard error."""
+        """Open a screen. With ``as_json``, everything but the document goes to standard error."""
         self.as_json = as_json
         self.documented = False
         dumb = os.environ.get("TERM", "dumb") == "dumb"
@@ -48,20 +49,25 @@ class Screen:
         self.console.print(shown(text))
 
     def good(self, text: str) -> None:
-        """Print a line that says that something is as it should be."""
+        """Print a line about a success."""
         self.console.print(f"[green]{shown(text)}[/green]")
 
     def bad(self, text: str) -> None:
-        """Print a line that says that something is not."""
+        """Print a line about a problem."""
         self.console.print(f"[red]{shown(text)}[/red]")
 
     def notes(self, notes: Iterable[str]) -> None:
-        """Print what a person should know though nothing is wrong."""
+        """Print notes, which report no problem."""
         for note in notes:
             self.console.print(f"[yellow]Note:[/yellow] {shown(note)}")
 
+    def command(self, title: str, *words: str) -> None:
+        """Print a command on a line of its own, ready to paste."""
+        self.say(f"{title}:")
+        self.say(f"  {shlex.join(words)}")
+
     def lines(self, title: str, lines: Sequence[str]) -> None:
-        """Print a framed list, or plain lines where frames are unwelcome."""
+        """Print a framed list, or indented lines on a plain screen."""
         if not lines:
             return
         if self.plain:
@@ -72,7 +78,7 @@ class Screen:
         self.console.print(Panel("\n".join(map(shown, lines)), title=title, title_align="left"))
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table, or its cells line by line where frames are unwelcome."""
+        """Print a table, or a line per row on a plain screen."""
         if self.plain:
             self.say(f"{title}:")
             for row in rows:
@@ -80,28 +86,28 @@ class Screen:
             return
         table = Table(title=title, title_justify="left")
         for column in columns:
-            # a word that does not fit is a path, and a part of one is of no use
+            # a word that does not fit is a path, useless if it is cut off
             table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*(shown(cell) for cell in row))
         self.console.print(table, soft_wrap=False)
 
     def clear(self) -> None:
-        """Begin anew at the top of the terminal; elsewhere the lines go on below."""
+        """Clear the terminal; a plain screen goes on below."""
         if not self.plain:
             self.console.clear()
 
     def document(self, data: Mapping[str, Any]) -> None:
-        """Print the JSON document of a command, when one was asked for; only the first counts."""
+        """Print the JSON document of a command if ``as_json``; ignore any further document."""
         if self.as_json and not self.documented:
             self.documented = True
             sys.stdout.write(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")
 
     @contextmanager
-    def telling_errors(self) -> Iterator[None]:
-        """Print the JSON document of an error as well, when one was asked for.
+    def report_errors(self) -> Iterator[None]:
+        """Print the JSON document of a CommandError if ``as_json``, and raise it again.
 
-        Ctrl-C and the end of the input become a CommandError too.
+        Turn Ctrl-C and the end of the input into a CommandError.
         """
         try:
             try:
@@ -123,7 +129,7 @@ class Screen:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Show that something takes a moment."""
+        """Show that a step takes a while."""
         if self.plain or self.as_json:
             self.say(f"{what} ...")
             yield
@@ -132,47 +138,49 @@ class Screen:
                 yield
 
 
-def tell_plan(screen: Screen, outcome: Outcome) -> None:
-    """Print what a run would change on each host, and what has to be known."""
+def report_plan(screen: Screen, outcome: Outcome) -> None:
+    """Print the changes and notes of a check mode run."""
     for host, report in outcome.reports.items():
-        tell_changes(screen, f"{host}: would change", outcome.changes.get(host, ()))
+        report_changes(screen, f"{host}: would change", outcome.changes.get(host, ()))
         screen.notes(report["notes"])
 
 
-def tell_outcome(
+def report_outcome(
     screen: Screen,
     outcome: Outcome,
     *,
     check: bool,
-    options: str = "",
+    options: Sequence[str] = (),
     agreed: Outcome | None = None,
 ) -> None:
-    """Print how a run ended on each host: changes, notes and logins.
+    """Print the outcome of a run on each host: changes, notes and logins.
 
-    options: what the commands that are told have to be given as well. agreed: the plan that was
-    printed before; what was changed as it says is not printed again.
+    options: the options to print with a command.
+    agreed: the check mode run that was printed before; a host with the same changes is summarized.
     """
     if check:
-        tell_plan(screen, outcome)
+        report_plan(screen, outcome)
         return
     for host, report in outcome.reports.items():
         changes = outcome.changes.get(host, [])
         if agreed and changes == agreed.changes.get(host, []):
-            screen.say(f"{host}: changed as shown" if changes else f"{host}: changed nothing")
+            screen.say(f"{host}: changed as shown" if changes else f"{host}: unchanged")
         else:
-            tell_changes(screen, f"{host}: changed", changes)
+            report_changes(screen, f"{host}: changed", changes)
             screen.notes(report["notes"])
-        screen.lines(f"{host}: proven", report["proven"])
+        screen.lines(f"{host}: verified", report["proven"])
         if report["seconds_without"] is not None:
-            screen.say(f"{host}: the bot was away for {report['seconds_without']} s.")
+            screen.say(f"{host}: downtime {report['seconds_without']} s")
         for line in report["login_notice"]:
             screen.say(line)
         if (report.get("install") or 0) > 1:
-            screen.say(f"{host}: to undo this: kai-ansible rollback {host}{options}")
+            screen.command(
+                f"{host}: undo this install with", "kai-ansible", "rollback", host, *options
+            )
 
 
-def tell_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:
-    """Print what changes, with what was there before and what is there afterwards."""
+def report_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:
+    """Print changes with the value before and after each."""
     if not changes:
         screen.say(f"{title}: nothing")
     elif screen.plain:
@@ -181,7 +189,7 @@ def tell_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:
             what = f"{change.path}: {change.key}" if change.key else change.path
             screen.say(f"  {what}: {change.before or NOTHING} -> {change.after or NOTHING}")
     else:
-        # a value that is cut off could hide what differs
+        # a value that is cut off could hide the difference
         columns = [Column(name, overflow="fold") for name in ("What", "From", "To")]
         table = Table(*columns, title=title, title_justify="left")
         for path, group in itertools.groupby(changes, key=lambda change: change.path):

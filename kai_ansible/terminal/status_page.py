@@ -1,4 +1,4 @@
-"""A page for a browser: the same as ``status`` tells, in one file that needs no other."""
+"""The HTML page of ``status``, in one file."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from kai_ansible.ansible import status_view
+from kai_ansible.terminal import status_view
 
 if TYPE_CHECKING:
-    from kai_ansible.ansible.status_view import Look
+    from kai_ansible.terminal.status_view import StatusProbe
 
 
-def render(look: Look) -> str:
-    """Return the page of a look at hosts; whatever a host said is text and nothing else in it."""
+def render(probe: StatusProbe) -> str:
+    """Return the page of a status probe; text from hosts is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -23,7 +23,7 @@ def render(look: Look) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("status_page.html.j2").render(
-        look=look,
+        probe=probe,
         facts=status_view.facts,
         missing_logins=status_view.missing_logins,
         state_of=status_view.state_of,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
-from kai_ansible.errors import CommandError, refusal
+from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import write_private
 from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.operator import may_become_root
@@ -156,7 +156,7 @@ class HostView:
             there = [path for path in paths if path not in report["absent"]]
             unreadable = [path for path in there if path not in report["readable"]]
             if unreadable:
-                raise refusal(
+                raise usage_error(
                     f"{self.host}: {listed(unreadable)}",
                     "what cannot be read without privilege",
                     "what is deployed there",
@@ -164,7 +164,7 @@ class HostView:
                     "--no-probe",
                 )
             if not outcome.succeeded:
-                raise refusal(
+                raise usage_error(
                     self.host,
                     f"what could not be looked at: {_reason(outcome)}",
                     "what is deployed there",
@@ -236,4 +236,4 @@ def _text(path: Path, name: str) -> str:
         return read_text(path.read_bytes())
     except Unfit as error:
         place = f"{name}{error.place} of the host"
-        raise refusal(place, error.found, error.expected, "mend it there") from error
+        raise usage_error(place, error.found, error.expected, "mend it there") from error

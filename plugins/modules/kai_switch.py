@@ -362,15 +362,6 @@ class Switch:
         files = kept(Place(self.parameters["data_dir"]).config)
         return [state for state in files if state.path not in known]
 
-    def text_of(self, entry: dict[str, Any]) -> str:
-        """Return the text of a file. Raises Refused when there is none."""
-        text = entry["content"]
-        if text is None:
-            text = self.parameters["secret_contents"].get(entry["path"])
-        if text is None:
-            raise Refused(f"{entry['path']} has no text in files or secret_contents")
-        return str(text)
-
     def switch(self) -> dict[str, Any]:
         """Bring another state about, or find that everything is as it should be."""
         release, wanted, managed, more = self.wanted()

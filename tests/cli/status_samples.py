@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from kai_ansible.ansible.status_view import Look
+from kai_ansible.terminal.status_view import StatusProbe
 
 TAKEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOSTILE = "<script>document.title='planted'</script>&\"'"
@@ -81,7 +81,7 @@ def report(**more: Any) -> dict[str, Any]:
     }
 
 
-LOOK = Look(
+PROBE = StatusProbe(
     TAKEN,
     {
         "bot1": report(),

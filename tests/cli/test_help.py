@@ -17,7 +17,10 @@ from tools import manual
 
 # what only a command that does something needs; each costs tens of milliseconds
 HEAVY = {"ansible", "ansible_runner", "keyring", "prompt_toolkit", "questionary", "jinja2", "yaml"}
-OWN = ("apply", "inventory", "runner", "secrets", "wizard", "collection")
+OWN = (
+    *("ansible.collection", "ansible.runner", "commands.target", "inventory.inventory"),
+    *("secrets.vault_password", "wizard"),
+)
 
 
 def commands() -> list[tuple[str, Any]]:

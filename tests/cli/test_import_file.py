@@ -166,8 +166,8 @@ def test_an_answer_settles_what_the_file_says_twice(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--import", "absent.conf"), "absent.conf\n   found:    no file"),
-        (("--import", "host", "--no-probe"), "a look at the host"),
+        (("--import", "absent.conf"), "absent.conf\n   found:    no such file"),
+        (("--import", "host", "--no-probe"), "a probe of the host"),
     ],
 )
 def test_what_cannot_be_imported_is_refused(

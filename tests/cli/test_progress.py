@@ -45,10 +45,10 @@ def test_a_long_wait_says_what_for_how_long_and_how_long_at_the_most(
         deadline = time.monotonic() + SECONDS
         while said.count("still") < 3 and time.monotonic() < deadline:
             said += capsys.readouterr().out
-    assert said.startswith("Switching ...\n")
+    assert said.startswith("Switching and verifying ...\n")
     assert re.search(
-        r"  still Switching \([1-9] s, at most 120 s\): The bot answers, "
-        r"waits for two\n",
+        r"  still Switching and verifying \([1-9] s, at most 120 s\): The bot answers, "
+        r"waiting for two\n",
         said,
     )
 
@@ -71,7 +71,7 @@ def test_a_line_at_each_phase_where_nobody_looks(capsys: pytest.CaptureFixture[s
         progress({"event": "runner_on_ok", "event_data": {}})
         for phase, task in (("probe", "A"), ("probe", "B"), ("switch", "C"), ("unknown", "D")):
             progress(started(phase, task))
-    assert capsys.readouterr().out == "Probing the host ...\nSwitching ...\n"
+    assert capsys.readouterr().out == "Probing the host ...\nSwitching and verifying ...\n"
 
 
 def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,9 +81,9 @@ def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert progress.words == "bot: Starting Ansible (0 s)"
     progress(started("switch", "The bot answers", PROOF))
     now += 7.9
-    assert progress.words == "bot: Switching (7 s, at most 30 s): The bot answers"
+    assert progress.words == "bot: Switching and verifying (7 s, at most 30 s): The bot answers"
     progress(started("switch", "What is proven is on record"))
-    assert progress.words == "bot: Switching (0 s): What is proven is on record"
+    assert progress.words == "bot: Switching and verifying (0 s): What is proven is on record"
 
 
 @pytest.mark.parametrize("columns", [80, 200])
@@ -96,12 +96,12 @@ def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
     with console.capture() as shown:
         console.print(Spinner("dots", progress))  # type: ignore[arg-type]
     first, *hosts = [line[2:].rstrip() for line in shown.get().splitlines()]
-    assert first.startswith("Switching (0 s, at most 30 s): A task whose name")
+    assert first.startswith("Switching and verifying (0 s, at most 30 s): A task whose")
     assert first.endswith("narrow terminal" if columns == 200 else "…")
-    assert hosts == ["  one: done, waits for the others", "  two: failed", "  three: at work"]
+    assert hosts == ["  one: done, waiting for the others", "  two: failed", "  three: working"]
     # what failed stays so, and the others go on
     progress(started("report", "Show what is left to do"))
-    assert list(progress.states.values()) == ["at work", "failed", "at work"]
+    assert list(progress.states.values()) == ["working", "failed", "working"]
 
 
 def test_batches_are_told_when_they_begin_and_not_when_they_are_left_out(
@@ -109,7 +109,7 @@ def test_batches_are_told_when_they_begin_and_not_when_they_are_left_out(
 ) -> None:
     begins = {"event": "playbook_on_play_start"}
     with Progress(Screen(plain=True), [["one"], ["two", "three"], ["four"]], {}) as progress:
-        assert list(progress.states.values()) == ["at work", *["not yet its turn"] * 3]
+        assert list(progress.states.values()) == ["working", *["waiting for its turn"] * 3]
         progress(begins)
         progress(started("probe", "A"))
         progress(ended("one"))
@@ -117,7 +117,12 @@ def test_batches_are_told_when_they_begin_and_not_when_they_are_left_out(
         progress(started("stop_after_failures", "Stop if an earlier batch failed"))
         progress(started("probe", "A"))
         progress(ended("two", "failed"))
-        assert list(progress.states.values()) == ["done", "failed", "at work", "not yet its turn"]
+        assert list(progress.states.values()) == [
+            "done",
+            "failed",
+            "working",
+            "waiting for its turn",
+        ]
         # its play begins, and ends before the first phase
         progress(begins)
         progress(started("stop_after_failures", "Stop if an earlier batch failed"))

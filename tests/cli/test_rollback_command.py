@@ -22,12 +22,12 @@ def desk(tmp_path: Path) -> Desk:
 def test_a_rollback_is_not_begun_without_a_word(desk: Desk) -> None:
     done = desk.run("rollback")
     assert done.returncode == 2
-    assert "say so with --yes" in done.stderr
+    assert "add --yes" in done.stderr
 
 
 def test_a_rollback_asks_whether_it_is_meant(desk: Desk) -> None:
     child = desk.spawn("rollback", "--to", "3", "--with-database")
-    child.expect(r"Roll bot back to 3, the database included")
+    child.expect(r"Roll bot back to 3, with its database")
     child.sendline("")
     child.expect("Nothing was changed")
     child.expect(pexpect.EOF)

@@ -48,9 +48,9 @@ def test_a_host_that_is_down_is_told_from_its_host_vars(away: Desk) -> None:
         assert private not in done.stdout
     assert "planted" not in done.stdout
     block = lines_of(document)
-    assert f"  could not be looked at: {described['failure']}" in block
+    assert f"  could not be probed: {described['failure']}" in block
     assert "  kai_install_telegram_bot_token is set" in block
-    assert "  people: 1 admin on claude" in block
+    assert "  users: 1 admin on claude" in block
 
 
 def test_the_log_that_is_named_is_the_one_before_the_look(away: Desk) -> None:

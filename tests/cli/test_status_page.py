@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.terminal.status_page import render
-from tests.cli.status_samples import LOOK
+from tests.cli.status_samples import PROBE
 
 BROWSER = shutil.which("chromium-headless-shell")
 # a page may not run scripts, so another one looks into it
@@ -49,7 +49,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None:
-    text = render(LOOK)
+    text = render(PROBE)
     page = Page(text)
     assert not page.opened
     tags = [tag for tag, _ in page.elements]
@@ -67,7 +67,7 @@ def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None
         "row",
     }
     assert ("html", {"lang": "en"}) in page.elements
-    for state in ("well", "not well", "UNKNOWN"):
+    for state in ("healthy", "unhealthy", "UNKNOWN"):
         assert f">{state}</span>" in text
 
 
@@ -78,7 +78,7 @@ def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None
     ids=["a phone in the light", "a screen in the dark"],
 )
 def test_a_browser_shows_it_whole(tmp_path: Path, width: int, scheme: str, background: str) -> None:
-    (tmp_path / "status.html").write_text(render(LOOK), encoding="utf-8")
+    (tmp_path / "status.html").write_text(render(PROBE), encoding="utf-8")
     frame = tmp_path / "frame.html"
     frame.write_text(FRAME.replace("WIDTH", str(width)), encoding="utf-8")
     shown = subprocess.run(
@@ -86,7 +86,7 @@ def test_a_browser_shows_it_whole(tmp_path: Path, width: int, scheme: str, backg
             str(BROWSER),
             "--no-sandbox",
             "--disable-gpu",
-            # so that the frame may look into the page; nothing else is loaded
+            # so that the frame may probe into the page; nothing else is loaded
             "--disable-web-security",
             "--allow-file-access-from-files",
             f"--user-data-dir={tmp_path / 'profile'}",

@@ -6,50 +6,50 @@ import jsonschema
 import pytest
 import yaml
 
-from kai_ansible.ansible.status_view import Look, age, state_of
 from kai_ansible.commands.status import StatusOptions, show
 from kai_ansible.errors import ExitCode
 from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.status_view import StatusProbe, age, state_of
 from tests.cli.desk import Desk
-from tests.cli.status_samples import LOOK, TAKEN, report
+from tests.cli.status_samples import PROBE, TAKEN, report
 from tests.conftest import ROOT
 
 NOT_LOGGED_IN = {"account": "alice", "backend": "codex", "logged_in": "no"}
-OPTIONS = StatusOptions(Path("inventory"), "all")
+OPTIONS = StatusOptions(inventory=Path("inventory"), host="all")
 
 
 def test_of_a_fleet_there_is_a_line_each_and_more_of_who_is_not_well(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    show(LOOK, OPTIONS, Screen(plain=True))
+    show(PROBE, OPTIONS, Screen(plain=True))
     said = capsys.readouterr().out
     lines = [line.split() for line in said.splitlines()]
-    assert ["bot1", "well", "0a1b2c3d4e5f", "200", "0", "0", "0", "0"] in lines
-    assert ["bot2", "not", "well", "0a1b2c3d4e5f", "200", "1", "0", "0", "0"] in lines
-    assert "bot1: well" not in said
-    assert "bot2: not well" in said
+    assert ["bot1", "healthy", "0a1b2c3d4e5f", "200", "0", "0", "0", "0"] in lines
+    assert ["bot2", "unhealthy", "0a1b2c3d4e5f", "200", "1", "0", "0", "0"] in lines
+    assert "bot1: healthy" not in said
+    assert "bot2: unhealthy" in said
     assert "   fix:      kai-ansible install" in said
     assert "  alice ~$ codex login" in said
 
 
 def test_the_samples_are_what_the_schema_says() -> None:
     schema = yaml.safe_load((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
-    jsonschema.validate(LOOK.as_dict(), schema)
+    jsonschema.validate(PROBE.as_dict(), schema)
 
 
 @pytest.mark.parametrize(
     ("host", "state"),
     [
-        (report(), "well"),
-        (report(well=False, problems=[{}]), "not well"),
+        (report(), "healthy"),
+        (report(well=False, problems=[{}]), "unhealthy"),
         (report(well=False, unknown=[{}]), "UNKNOWN"),
-        (report(well=False, people=[NOT_LOGGED_IN]), "not well"),
+        (report(well=False, people=[NOT_LOGGED_IN]), "unhealthy"),
     ],
 )
 def test_only_what_is_known_is_called_well_or_not(host: dict[str, object], state: str) -> None:
     assert state_of(host) == state
-    code = ExitCode.DONE if state == "well" else ExitCode.NOT_READY
-    assert Look(TAKEN, {"bot": host}, [], interrupted=False).code == code
+    code = ExitCode.DONE if state == "healthy" else ExitCode.NOT_READY
+    assert StatusProbe(TAKEN, {"bot": host}, [], interrupted=False).code == code
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_a_program_gets_one_document(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "desk")
     done = desk.run("status", "--watch", "--json")
     assert done.returncode == 2
-    assert "ask for --json once at a time" in done.stderr
+    assert "leave out one of them" in done.stderr

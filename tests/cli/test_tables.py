@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from kai_ansible.terminal.changes import Change
-from kai_ansible.terminal.screen import Screen, tell_changes
+from kai_ansible.ansible.changes import Change
+from kai_ansible.terminal.screen import Screen, report_changes
 
 PATH = "/opt/" + "a-long-way/" * 12 + "end"
 OLD, NEW = (f"kai ALL=(alice) NOPASSWD: /opt/{'x' * 90}/{name}" for name in ("old", "new"))
@@ -24,7 +24,7 @@ def test_nothing_is_cut_off_in_a_table(columns: int) -> None:
     screen.plain = False
     screen.console = Console(file=io.StringIO(), width=columns, soft_wrap=True)
     with screen.console.capture() as shown:
-        tell_changes(screen, "bot: changed", CHANGES)
+        report_changes(screen, "bot: changed", CHANGES)
     lines = shown.get().splitlines()
     assert max(map(len, lines)) <= columns
     rows = [line.strip("│").split("│") for line in lines if line.startswith("│")]
@@ -40,8 +40,8 @@ def test_nothing_is_cut_off_in_a_table(columns: int) -> None:
 
 
 def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_changes(Screen(plain=True), "bot: changed", CHANGES)
-    tell_changes(Screen(plain=True), "bot: would change", [])
+    report_changes(Screen(plain=True), "bot: changed", CHANGES)
+    report_changes(Screen(plain=True), "bot: would change", [])
     assert capsys.readouterr().out.splitlines() == [
         "bot: changed:",
         f"  {PATH}: - -> made",
@@ -50,3 +50,8 @@ def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixtur
         f"  /etc/sudoers.d/kai: {OLD} -> {NEW}",
         "bot: would change: nothing",
     ]
+
+
+def test_a_command_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(plain=True).command("Next", "kai-ansible", "install", "bot", "-i", "my hosts")
+    assert capsys.readouterr().out == "Next:\n  kai-ansible install bot -i 'my hosts'\n"

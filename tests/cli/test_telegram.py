@@ -34,7 +34,7 @@ def test_nobody_is_asked_without_the_option(desk: Desk, bot_api: list[str]) -> N
 def test_the_name_of_the_bot_is_told(desk: Desk, bot_api: list[str]) -> None:
     code, said = configure(desk, TOKEN, "--online")
     assert code == 0, said
-    assert "Telegram knows the bot as @kai_of_ada_bot (Kai)." in said
+    assert "Telegram bot of this token: @kai_of_ada_bot (Kai)" in said
     assert bot_api == [f"/bot{TOKEN}/getMe"]
 
 
@@ -42,7 +42,7 @@ def test_a_token_that_telegram_refuses_is_not_written(desk: Desk, bot_api: list[
     code, said = configure(desk, UNKNOWN, "--online")
     assert code == 2
     assert "kai_install_telegram_bot_token" in said
-    assert "refuses (401" in said
+    assert "rejects (401" in said
     assert UNKNOWN not in said
     assert not desk.inventory.exists()
 
@@ -53,7 +53,7 @@ def test_a_telegram_that_is_out_of_reach_is_told_and_nothing_more(desk: Desk) ->
     desk.variables["KAI_ANSIBLE_TELEGRAM_API"] = f"http://127.0.0.1:{closed}"
     code, said = configure(desk, TOKEN, "--online")
     assert code == 0
-    assert "Telegram could not be asked about the token" in said
+    assert "Could not reach Telegram, so the token was not checked" in said
     assert TOKEN not in said
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.commands import uninstall
+from kai_ansible.commands import confirmation, uninstall
 from kai_ansible.commands.uninstall import UninstallOptions, uninstall_kai
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.terminal.screen import Screen
@@ -25,7 +25,7 @@ class Runs:
         self.variables: dict[str, Any] = {}
         self.changes = ["release a: removed"]
         monkeypatch.setattr(uninstall, "run_role", self.run)
-        monkeypatch.setattr(uninstall, "at_terminal", lambda: True)
+        monkeypatch.setattr(confirmation, "at_terminal", lambda: True)
         monkeypatch.setattr(uninstall, "prompter", lambda **_: self)
 
     def run(self, target: Any, _name: str, options: Any, _screen: Any, variables: Any) -> Any:
@@ -57,7 +57,8 @@ def remove(tmp_path: Path, *, as_json: bool = False, **more: Any) -> None:
     hosts = {name: {"ansible_connection": "local"} for name in ("bot", "other")}
     desk.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
     uninstall_kai(
-        UninstallOptions(desk.inventory, "all", **more), Screen(as_json=as_json, plain=True)
+        UninstallOptions(inventory=desk.inventory, host="all", **more),
+        Screen(as_json=as_json, plain=True),
     )
 
 
@@ -68,7 +69,7 @@ def test_each_host_is_removed_by_its_name_after_what_goes_was_shown(
     remove(tmp_path, purge=True)
     assert runs.made == [(True, True), (False, True)]
     assert runs.asked == [
-        f"Type {name} to remove Kai and its data from it for good" for name in ("bot", "other")
+        f"Type {name} to remove Kai and its data from it" for name in ("bot", "other")
     ]
     shown = capsys.readouterr().out
     assert shown.index("bot: would be removed") < shown.index("bot: removed")
@@ -97,7 +98,7 @@ def test_without_a_terminal_a_word_is_needed(
 ) -> None:
     runs = Runs(monkeypatch, [])
     for terminal, as_json in ((False, False), (True, True)):
-        monkeypatch.setattr(uninstall, "at_terminal", functools.partial(bool, terminal))
+        monkeypatch.setattr(confirmation, "at_terminal", functools.partial(bool, terminal))
         with pytest.raises(CommandError) as raised:
             remove(tmp_path, as_json=as_json)
         assert "--yes" in str(raised.value)

@@ -80,7 +80,7 @@ def test_the_password_moves_into_the_keyring_and_is_found_there(ready: Desk) -> 
     assert kept(ready) == {str(ready.inventory): password}
     assert password not in said
     done(ready, "users", "list")
-    assert "is in the keyring, fingerprint" in done(ready, "vault", "password")
+    assert "Vault password: the keyring, fingerprint" in done(ready, "vault", "password")
     # for this inventory, not for another
     ready.inventory.rename(ready.work / "other")
     assert "no vault password" in refused(ready, "users", "list", "-i", "other")
@@ -125,7 +125,7 @@ def test_without_a_keyring_the_file_stays(ready: Desk) -> None:
     ready.variables["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
     for command in (("password", "--to-keyring"), ("rekey", "--keyring")):
         told = refused(ready, "vault", *command)
-        assert "none that can be used" in told
+        assert "not usable" in told
     done(ready, "users", "list")
 
 
@@ -160,7 +160,7 @@ def test_rekey_locks_every_vault_with_a_new_password_in_the_same_place(ready: De
 def test_rekey_in_the_keyring(ready: Desk) -> None:
     use_keyring(ready)
     own = ready.password_file.read_text(encoding="utf-8")
-    assert "is in the keyring" in done(ready, "vault", "rekey", "--keyring")
+    assert "New vault password: the keyring" in done(ready, "vault", "rekey", "--keyring")
     first = kept(ready)[str(ready.inventory)]
     assert opens(first, vault(ready))
     # our own file may serve another inventory
@@ -183,7 +183,7 @@ def test_rekey_with_a_password_of_the_operators(ready: Desk) -> None:
     assert f"--vault-password-file {newer}" in said
     assert opens("chosen again", vault(ready))
     same = ("--vault-password-file", str(newer), "--new-vault-password-file", str(newer))
-    assert "the password that is in use" in refused(ready, "vault", "rekey", *same)
+    assert "the current password" in refused(ready, "vault", "rekey", *same)
 
 
 def test_rekey_needs_a_place_for_the_new_password(ready: Desk) -> None:
@@ -238,7 +238,7 @@ def test_an_inventory_without_a_vault(ready: Desk) -> None:
     assert "no vault" in refused(ready, "vault", "rekey")
     done(ready, "vault", "password")
     ready.password_file.unlink()
-    assert "no vault password yet" in refused(ready, "vault", "password")
+    assert "no vault and no vault password" in refused(ready, "vault", "password")
     assert "no vault password" in refused(ready, "vault", "password", "--to-keyring")
 
 

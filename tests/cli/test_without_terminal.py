@@ -318,7 +318,7 @@ BAD_INPUT: dict[str, tuple[Prepare, list[str]]] = {
         configured(*QUIETLY, "--vault-password-file", "none"),
         ["none", "--vault-password-file"],
     ),
-    "no terminal": (configured("config"), ["no terminal to ask at", "--no-input"]),
+    "no terminal": (configured("config"), ["no terminal to ask questions", "--no-input"]),
     "an unknown section": (
         configured(*QUIETLY, "--section", "modles"),
         ["no section 'modles'", "did you mean models?"],

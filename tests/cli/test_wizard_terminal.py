@@ -347,9 +347,7 @@ def test_a_secret_in_the_plain_file_moves_to_the_vault(desk: Desk) -> None:
     before = desk.secrets()
     wizard = desk.wizard()
     assert wizard.go_on() == 0
-    assert "kai_install_perplexity_api_key was in kai.yml; it moves to the vault" in (
-        wizard.transcript
-    )
+    assert "kai_install_perplexity_api_key moves from kai.yml to the vault" in (wizard.transcript)
     assert "pplx-of-ada" not in path.read_text() + wizard.transcript
     assert desk.secrets() == {**before, "kai_install_perplexity_api_key": "pplx-of-ada"}
 

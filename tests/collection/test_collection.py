@@ -97,7 +97,7 @@ def test_the_archive_holds_what_users_need_and_nothing_else(packages: release.Pa
         *("changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
     }
     assert [name for name in names if name.endswith("/rules/redact.py")] == [
-        "kai_ansible/collection/plugins/module_utils/rules/redact.py"
+        "plugins/module_utils/rules/redact.py"
     ]
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".log"))]
     assert {"playbooks/install.yml", "roles/kai_install/vars/kai_1.yml"} <= set(names)
@@ -115,6 +115,9 @@ def test_the_wheel_brings_the_rules_the_collection_and_the_manual_page(
     assert [name for name in names if name.endswith("/rules/redact.py")] == [
         "kai_ansible/collection/plugins/module_utils/rules/redact.py"
     ]
+    # the links of a checkout would bring each of these files once more
+    links = tuple(f"kai_ansible/{room}" for room in ("rules", "host", "controller"))
+    assert not [name for name in names if name.startswith(links)]
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 

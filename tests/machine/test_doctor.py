@@ -388,5 +388,5 @@ def test_afterwards_nothing_is_left_to_say_but_what_telegram_says(site: Site) ->
         site.desk.variables["KAI_ANSIBLE_TELEGRAM_API"] = address
         [finding] = findings(site, 3, "--online")
     assert finding["stage"] == "telegram"
-    assert "refuses it (401" in finding["evidence"]
+    assert "rejects the token (401" in finding["evidence"]
     assert asked == [f"/bot{TOKEN}/getMe"]

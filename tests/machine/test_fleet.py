@@ -101,13 +101,13 @@ def test_a_fault_stays_on_the_host_that_met_it_first(fleet: Fleet) -> None:
     untouched = fleet.snapshots("three", "four")
     done = fleet.install("all")
     assert done.code == 1, done.text
-    assert "In this order: one; then two; then three, four." in done.text
+    assert "Order of the hosts: one; then two; then three, four." in done.text
     assert list(done.document["hosts"]) == ["one"]
     assert done.document["not_tried"] == ["three", "four"]
     failures = {failure["host"]: failure for failure in done.document["failures"]}
     assert "Connection refused" in failures["down"]["message"]
     assert "/health answers 500" in failures["two"]["message"]
-    assert "Not tried, because a batch before theirs was not well: three, four" in done.text
+    assert "Not tried, because an earlier batch failed: three, four" in done.text
     # the bots of those that had no turn are the same processes, the others answer
     assert fleet.snapshots("three", "four") == untouched
     assert fleet.seconds() == {"one": "200", "two": "100", "three": "100", "four": "100"}

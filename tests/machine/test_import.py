@@ -353,4 +353,4 @@ def test_a_broken_file_of_the_host_stops_the_import(machine: "Machine", desk: De
 
 def test_a_bare_host_has_nothing_to_import(machine: "Machine", desk: Desk) -> None:
     said = run(desk, "config", "--no-input", "--import", "host", code=2)
-    assert "nothing is deployed there" in said
+    assert "so no bot is deployed there" in said

@@ -209,7 +209,7 @@ def test_where_nothing_is_to_be_changed_it_is_proven_without_a_question(site: Si
     pid = site.health()["pid"]
     proven = Terminal(site, 80)
     assert proven.end() == 0
-    assert "Nothing is to be changed." in proven.text
+    assert "Nothing to change." in proven.text
     assert "the bot starts claude as alice" in proven.text
     assert "Apply?" not in proven.text
     assert site.health()["pid"] == pid
@@ -238,4 +238,5 @@ def test_what_was_agreed_to_is_told_once(site: Site) -> None:
     assert asked.end() == 0, asked.text
     assert "bot: changed as shown" in asked.text
     assert asked.text.count("323") == 1
-    assert "to undo this: kai-ansible rollback" in asked.text
+    assert "undo this install with:" in asked.text
+    assert "  kai-ansible rollback bot" in asked.text

@@ -144,16 +144,16 @@ def test_a_report_fits_its_terminal(site: Site, columns: int) -> None:
     lines = [line.rpartition("\r")[2] for line in text.splitlines()]
     assert max(map(len, lines)) <= columns, text
     assert "/usr/local/bin/codex" in text
-    assert "Everything is well." in text
+    assert "The host is healthy." in text
 
 
 def test_a_watch_sees_what_happens_until_it_is_ended(site: Site) -> None:
     child = site.desk.spawn("status", "--watch", "--interval", "1")
-    child.expect("bot: well")
+    child.expect("bot: healthy")
     site.machine.run(["systemctl", "stop", "kai.service"])
     child.expect("found: +not running")
     site.machine.run(["systemctl", "start", "kai.service"])
-    child.expect("Ctrl-C ends this")
+    child.expect("Ctrl-C to stop")
     child.sendintr()
     child.expect(pexpect.EOF)
     assert exit_code(child) == 0

@@ -91,7 +91,7 @@ def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(site: Site) -> None:
     site.fault(HEALTH_STATUS="500")
     done = site.run("install")
     assert done.code == 1
-    assert re.search(r"still bot: (Switching|Verifying the bot) \(\d+ s, at most", done.text)
+    assert re.search(r"still bot: Switching and verifying \(\d+ s, at most", done.text)
     assert f", at most {IMPATIENT} s)" in done.text
     assert f"/health answers 500 for {IMPATIENT} s" in done.failure
     assert "The host is as it was before this run, and the bot answers again after" in done.failure

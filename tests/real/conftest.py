@@ -35,7 +35,11 @@ def counts(pytestconfig: pytest.Config) -> list[str]:
 @pytest.fixture(scope="session")
 def real_kai(tmp_path_factory: pytest.TempPathFactory) -> Source:
     """The real Kai that the tests were given."""
-    source = given_source(Path(tmp_path_factory.mktemp("real-kai")))
+    try:
+        source = given_source(Path(tmp_path_factory.mktemp("real-kai")))
+    except ValueError as error:
+        # else every test would fail for it
+        pytest.exit(str(error), returncode=1)
     if source is None:
         pytest.skip(NONE_GIVEN)
     return source

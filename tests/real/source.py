@@ -5,7 +5,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from kai_ansible.rules.sources import is_git_url
+from kai_ansible.ansible.collection import contract
+from kai_ansible.controller.source_files import names_in
+from kai_ansible.rules.sources import is_git_url, problem_of_line
 
 NONE_GIVEN = (
     "no real Kai was given: make test-real KAI_SOURCE=/path/to/kai, or a git URL with KAI_VERSION"
@@ -29,7 +31,8 @@ class Source:
 def given_source(scratch: Path) -> Source | None:
     """Return the source that the environment names, None when it names none.
 
-    scratch: a directory in which a git URL is checked out. Raises ValueError for what is no Kai.
+    scratch: a directory in which a git URL is checked out. Raises ValueError for what is not of a
+    line of Kai that can be installed.
     """
     given = os.environ.get("KAI_SOURCE", "")
     if not given:
@@ -44,6 +47,7 @@ def given_source(scratch: Path) -> Source | None:
             ["-C", str(tree), "checkout", "--quiet", "--detach", "FETCH_HEAD"],
         ):
             subprocess.run(["git", *command], check=True, timeout=600)
-    if not (tree / "src/kai/config.py").is_file():
-        raise ValueError(f"KAI_SOURCE: {tree} has no src/kai/config.py, so it is not Kai's code")
+    problem = problem_of_line(contract(), given, names_in(str(tree), None, []))
+    if problem:
+        raise ValueError(f"KAI_SOURCE: found {problem.found}, expected {problem.expected}")
     return Source(given if is_git_url(given) else str(tree.resolve()), version, tree.resolve())

@@ -72,8 +72,9 @@ def test_what_stands_apart_begins_anywhere_and_a_story_at_its_beginning(
     story = [item.nodeid for item in items[:4]]
     cases = [item.nodeid for item in items[4:]]
     first = set()
+    config = pytester.parseconfigure("-p", "tests.tiers", "--slice=0")
     for seed in map(str, range(40)):
-        config = pytester.parseconfigure("-p", "tests.tiers", f"--slice={seed}")
+        config.option.slice = seed
         ordered = list(items)
         tiers.in_the_order_of_the_slice(config, ordered)
         names = [item.nodeid for item in ordered]

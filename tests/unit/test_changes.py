@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.rules.diff import difference, shown_env, shown_opaque
 from kai_ansible.rules.redact import fingerprint
-from kai_ansible.terminal.changes import Change, changes_by_host
 
 
 def event(kind: str = "on_ok", **result: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_a_file_that_comes_goes_or_gets_another_mode_is_told() -> None:
 
 def test_a_file_that_differs_in_nothing_that_can_be_told_is_told_nevertheless() -> None:
     [(path, key, _, after)] = changes(file("# a\nb\n", "\nb\n"))
-    assert (path, key, after) == ("/etc/x", "", "written anew")
+    assert (path, key, after) == ("/etc/x", "", "rewritten")
 
 
 def test_what_may_not_be_seen_is_told_by_fingerprint() -> None:

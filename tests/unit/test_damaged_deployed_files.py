@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from samples import variables
 
+from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.host.files import Damaged
 from kai_ansible.host.install_probe import deployed_values, file_seen
 from kai_ansible.host.service import deployed_env, deployed_port
 from kai_ansible.rules.drift import files_drift, lines_of, rules_of, variables_of
 from kai_ansible.rules.file_state import FileState
 from kai_ansible.rules.operator_files import fields_of_users, read_with_files
-from kai_ansible.terminal.changes import Change, changes_by_host
 from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE
 
 KINDS: dict[str, Callable[[Path], object]] = {

@@ -371,10 +371,10 @@ def test_what_telegram_says_about_a_token() -> None:
     with serving() as (address, _):
         assert about_token(TOKEN, address.rstrip("/")) == []
         [refused] = about_token(TOKEN.swapcase(), address.rstrip("/"))
-    assert "refuses it (401" in refused.evidence
+    assert "rejects the token (401" in refused.evidence
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
     [silent] = about_token(TOKEN, f"http://127.0.0.1:{closed}")
-    assert "could not be asked" in silent.evidence
+    assert "could not be reached" in silent.evidence
     assert TOKEN not in refused.evidence + silent.evidence
     assert about_token(None, "http://127.0.0.1:1") == []

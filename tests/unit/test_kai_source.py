@@ -352,3 +352,18 @@ def test_a_source_of_another_line_is_refused_whatever_kind_it_is(
             continue
         with pytest.raises(Refused, match=r"Kai 2\.0"):
             read_source(asked(source, contract=contract))
+
+
+def test_a_tree_of_another_line_is_refused_as_that_whatever_else_is_wrong_with_it(
+    contract: dict[str, Any], checkout: Path
+) -> None:
+    (checkout / "src/kai").mkdir(parents=True, exist_ok=True)
+    (checkout / "src/kai/config.py").write_text("")
+    (checkout / "link").symlink_to("pyproject.toml")
+    git("add", ".", cwd=checkout)
+    git("commit", "--quiet", "--message=link", cwd=checkout)
+    with pytest.raises(Refused, match="is a link"):
+        read_source(asked(str(checkout)))
+    for source in (str(checkout), f"file://{checkout}"):
+        with pytest.raises(Refused, match=r"Kai 1\.x of 18 May 2026 or earlier"):
+            read_source(asked(source, contract=contract))

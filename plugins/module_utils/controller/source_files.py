@@ -328,18 +328,24 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
     if parameters["checksum"]:
         verify(source, parameters["checksum"])
     wheel = os.path.basename(source) if source.endswith(".whl") else ""
-    if is_git_url(source):
-        files = from_git(source, version)
-    elif os.path.isdir(source):
-        files = from_directory(source, parameters["files"])
-    elif not os.path.exists(source):
+    if not (is_git_url(source) or os.path.exists(source)):
         raise Refused(f"{source} does not exist on the machine that runs Ansible")
-    elif not os.path.isfile(source):
-        raise Refused(f"{source} is neither a directory nor a file")
-    elif wheel:
-        files, python = from_wheel(source)
-    else:
-        files = from_archive(source)
+    try:
+        if is_git_url(source):
+            files = from_git(source, version)
+        elif os.path.isdir(source):
+            files = from_directory(source, parameters["files"])
+        elif not os.path.isfile(source):
+            raise Refused(f"{source} is neither a directory nor a file")
+        elif wheel:
+            files, python = from_wheel(source)
+        else:
+            files = from_archive(source)
+    except Refused:
+        # that it is another line of Kai tells more than what of that line no release can hold
+        if is_git_url(source) or os.path.isdir(source):
+            refuse_other_line(parameters, names_in(source, version, parameters["files"]))
+        raise
     if not wheel:
         if "pyproject.toml" not in files:
             raise Refused(
@@ -353,11 +359,7 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
                 f"{source}: found a pointer of git-lfs as {name}, expected the file. Fix: run git "
                 f"lfs pull in a checkout, and name that as kai_install_source"
             )
-    if parameters.get("contract"):
-        names = names_in(source, version, []) if wheel else list(files)
-        problem = problem_of_line(parameters["contract"], source, names)
-        if problem:
-            raise Refused(problem)
+    refuse_other_line(parameters, names_in(source, version, []) if wheel else list(files))
     if parameters["constraints"]:
         given, _executable = content_of(parameters["constraints"], Allowance(source))
         files[parameters["constraints_path"]] = (given, False)
@@ -367,6 +369,14 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
         "constrained": parameters["constraints_path"] in files,
         "digest": digest_of_files(files),
     }
+
+
+def refuse_other_line(parameters: dict[str, Any], names: Collection[str]) -> None:
+    """Raise Refused for a tree of these files that is not of the contract's line of Kai."""
+    contract = parameters.get("contract")
+    problem = problem_of_line(contract, parameters["source"], names) if contract else None
+    if problem:
+        raise Refused(problem)
 
 
 def pack(files: Files) -> bytes:

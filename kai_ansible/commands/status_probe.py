@@ -1,4 +1,4 @@
-"""One look at every host, as root where that is possible without asking."""
+"""Probe the status of hosts, as root where sudo needs no password."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
-from kai_ansible.ansible.status_view import Look
-from kai_ansible.commands.target import Target
 from kai_ansible.operator import may_become_root
+from kai_ansible.terminal.status_view import StatusProbe
 
 if TYPE_CHECKING:
-    pass
+    from kai_ansible.commands.target import Target
 
 
-def take_look(target: Target) -> Look:
-    """Look at every host, as root where that is possible without asking."""
+def probe_status(target: Target) -> StatusProbe:
+    """Return the status of every host; a host without root access is probed without it."""
     password = target.become_password
     plain = [] if password is not None or may_become_root() else _local(target)
     rooted = [host for host in target.hosts if host not in plain]
     outcomes = [_run(target, rooted, password, become=True)] if rooted else []
-    # it wants a password, does not serve this account, or is not there
+    # sudo wants a password, does not serve this account, or is not installed
     refused = [
         failure.host
         for outcome in outcomes
@@ -31,7 +30,7 @@ def take_look(target: Target) -> Look:
     ]
     if plain or refused:
         outcomes.append(_run(target, [*plain, *refused], None, become=False))
-    return Look(
+    return StatusProbe(
         datetime.now(UTC),
         {
             host: outcome.reports[host]
@@ -43,7 +42,7 @@ def take_look(target: Target) -> Look:
             failure
             for outcome in outcomes
             for failure in outcome.failures
-            # that look was taken once more
+            # the second run replaces the first
             if failure.host not in refused or outcome is outcomes[-1]
         ],
         any(outcome.interrupted for outcome in outcomes),

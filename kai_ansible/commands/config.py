@@ -1,4 +1,4 @@
-"""The command ``config``: answers to host_vars."""
+"""The command ``config``: ask for the configuration and write host_vars."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.collection import contract as contract_of
-from kai_ansible.errors import CommandError, refusal
+from kai_ansible.commands.options import HostOptions
+from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import is_there
 from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.host_vars import host_vars_texts
@@ -33,46 +34,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ConfigOptions:
-    """What was asked of ``config``.
+class ConfigOptions(HostOptions):
+    """Options of ``config``.
 
-    telegram_api: where to ask about the bot's token, None to ask nowhere.
+    telegram_api: base URL of the Bot API to check the token with, None to skip the check.
     """
 
-    inventory: Path
-    host: str | None
-    answers: Path | None
-    assignments: tuple[str, ...]
-    section: str | None
-    no_input: bool
-    only_print: bool
-    probe: bool
-    telegram_api: str | None
-    import_from: str | None
-    ask_become_pass: bool
-    vault_password_file: Path | None
-    vault_ids: tuple[str, ...]
-    plain: bool
+    answers: Path | None = None
+    assignments: tuple[str, ...] = ()
+    section: str | None = None
+    no_input: bool = False
+    only_print: bool = False
+    probe: bool = True
+    telegram_api: str | None = None
+    import_from: str | None = None
 
 
 def configure(options: ConfigOptions, screen: Screen) -> None:
-    """Ask, check the whole, show it and write it; nothing is written before the last answer.
+    """Ask for the configuration, check it, show it and write it.
 
-    Raises CommandError with every problem; the files are then as they were.
+    Raises CommandError with every problem; then no file was changed.
     """
     inventory = Inventory(options.inventory, make_localhost=True)
     hosts = inventory.hosts(options.host)
     if len(hosts) != 1:
-        raise refusal(
-            "the host", f"{options.host!r}, which names several", "one", "name one host at a time"
+        raise usage_error(
+            "HOST", f"{options.host!r}, which names several hosts", "one host", "name one host"
         )
     host = hosts[0]
     if not options.no_input and not at_terminal():
-        raise refusal(
+        raise usage_error(
             "config",
-            "no terminal to ask at",
-            "one, or every answer",
-            "use --no-input, with --answers FILE or --set KEY=VALUE",
+            "no terminal to ask questions",
+            "a terminal, or all answers as options",
+            "add --no-input, with --answers FILE or --set KEY=VALUE",
         )
     files = inventory.host_vars(host)
     password = _password(inventory, host, options)
@@ -80,15 +75,15 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     contract = contract_of(str(before.get(variable("release"), "1")))
     sections = contract["sections"]
     if options.section and options.section not in sections:
-        raise refusal(
+        raise usage_error(
             "--section",
             f"no section {options.section!r}{nearest(options.section, sections)}",
             f"one of {listed(sections)}",
-            "name one of them",
+            "choose one of them",
         )
     outdated = migrated(contract, before).problems
     if outdated and not options.no_input:
-        # before anything is asked that could not be written
+        # ask nothing that could not be written
         raise CommandError(
             "Nothing was written.", problems=outdated, places=inventory.places(host, password)
         )
@@ -141,22 +136,23 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         return
     if asker is None:
         screen.notes(configuration.notes)
-    screen.notes(f"{name} was in {files.settings.name}; it moves to the vault." for name in moved)
+    screen.notes(f"{name} moves from {files.settings.name} to the vault." for name in moved)
     if texts or inventory.is_new:
         if asker is None:
             show_changes(screen, draft, configuration)
         password.keep()
         if password.made:
-            screen.say(f"The vault password is in {password.path}: keep a copy of it.")
+            screen.say(f"New vault password: {password.path}. Keep a copy of it.")
     written = write_host_vars(inventory, texts)
     notice = interview.login_notice(configuration)
     for path in written:
         screen.good(f"Written: {path}")
     if not written:
-        screen.good("Nothing to write: everything is as it should be.")
+        screen.good("Nothing to write: host_vars are up to date.")
     for line in notice:
         screen.say(line)
-    screen.say(f"Next: kai-ansible install {host} --inventory {options.inventory}")
+    place = str(options.inventory)
+    screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
     screen.document(
         {
             "host": host,
@@ -171,17 +167,17 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
 def _imported(
     options: ConfigOptions, draft: Draft, files: HostVars, view: HostView, screen: Screen
 ) -> Imported:
-    """Put what is imported into the draft, tell of it, and return it.
+    """Import into the draft, report what was imported, and return it.
 
-    Without --import, a host that host_vars say nothing of is imported when Kai is deployed there.
-    Raises CommandError for what cannot be read.
+    Without --import, import from a host that has no host_vars yet if Kai is deployed there.
+    Raises CommandError if the source of the import cannot be read.
     """
     asked = options.import_from
     first_run = not (files.settings.exists() or files.vault.exists())
     imported = Imported("nothing")
     if asked == "host" and not options.probe:
-        raise refusal(
-            "--import host", "--no-probe as well", "a look at the host", "leave out --no-probe"
+        raise usage_error(
+            "--import host", "--no-probe too", "a probe of the host", "leave out --no-probe"
         )
     if asked == "host" or (asked is None and first_run and options.probe):
         paths = host_paths(draft.contract)
@@ -198,16 +194,18 @@ def _imported(
         if paths[0] in deployed:
             imported = from_host(draft.contract, deployed)
         elif asked:
-            raise refusal(
+            raise usage_error(
                 f"{view.host}: {paths[0]}",
-                "no such file: nothing is deployed there",
+                "no such file, so no bot is deployed there",
                 "a deployed bot",
                 "leave out --import",
             )
     elif asked:
         path = Path(asked)
         if not path.exists():
-            raise refusal(str(path), "no file", "the install.conf of Kai", "mend --import")
+            raise usage_error(
+                str(path), "no such file", "the install.conf of Kai", "correct --import"
+            )
         imported = from_install_conf(draft.contract, read_text(path), str(path))
     taken = imported.over(draft.before) if asked else imported.under(draft.before)
     draft.take(taken)
@@ -220,7 +218,7 @@ def _imported(
 def _leave_out_broken_binaries(
     draft: Draft, imported: Imported, view: HostView, screen: Screen
 ) -> None:
-    # a path that no longer works is looked for anew, like one that nobody named
+    # search again for a binary whose path no longer works
     configuration = draft.configuration()
     if configuration.rejected:
         return

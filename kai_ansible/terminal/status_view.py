@@ -1,4 +1,4 @@
-"""What a look at hosts told, and the words for it."""
+"""The result of a status probe, and the words for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from kai_ansible.errors import ExitCode
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one look at the hosts told.
+class StatusProbe:
+    """The result of one probe of the hosts.
 
-    reports: as docs/status.schema.json describes them, by host. failures: why there is no report.
+    reports: as docs/status.schema.json describes them, by host.
+    failures: why a host has no report.
     """
 
     taken: datetime
@@ -25,14 +26,14 @@ class Look:
 
     @property
     def code(self) -> ExitCode:
-        """How a command ends that has nothing better to tell."""
+        """The exit code of ``status`` for this result."""
         if self.failures:
             return ExitCode.FAILED
         well = all(report["well"] for report in self.reports.values())
         return ExitCode.DONE if well else ExitCode.NOT_READY
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the document of the command."""
+        """Return the JSON document of the command."""
         return {
             "taken": f"{self.taken:%Y-%m-%dT%H:%M:%SZ}",
             "hosts": dict(self.reports),
@@ -41,15 +42,15 @@ class Look:
 
 
 def state_of(report: Mapping[str, Any]) -> str:
-    """Return in a word how a host is: unknown when nothing is known to be wrong, but not all."""
+    """Return the state of a host; ``UNKNOWN`` if no fault is known, but not all was checked."""
     if report["well"]:
-        return "well"
+        return "healthy"
     known = report["drift"] or report["problems"] or missing_logins(report)
-    return "not well" if known else "UNKNOWN"
+    return "unhealthy" if known else "UNKNOWN"
 
 
 def missing_logins(report: Mapping[str, Any]) -> list[str]:
-    """Return who has to log in to what."""
+    """Return the missing logins, as "account: agent"."""
     found = [
         f"{person['account']}: {person['backend']}"
         for person in report["people"]
@@ -59,16 +60,16 @@ def missing_logins(report: Mapping[str, Any]) -> list[str]:
 
 
 def facts(report: Mapping[str, Any], taken: datetime) -> list[tuple[str, str]]:
-    """Return the lines that every report begins with: what of the host, and how it is."""
+    """Return the first lines of a report, each with its label."""
     return [
         ("Service", in_words(report["service"], taken)),
         ("Release", release_in_words(report)),
-        *(("Room", room_in_words(room)) for room in report["room"]),
+        *(("Disk", room_in_words(room)) for room in report["room"]),
     ]
 
 
 def in_words(service: Mapping[str, Any], taken: datetime) -> str:
-    """Return how a service is."""
+    """Return the state of a service."""
     runs = service["state"]
     if service["since"]:
         runs += f" for {age(service['since'], taken)}"
@@ -84,7 +85,7 @@ def in_words(service: Mapping[str, Any], taken: datetime) -> str:
 
 
 def release_in_words(report: Mapping[str, Any]) -> str:
-    """Return what is live, and how it came there."""
+    """Return the live release, and the install that brought it."""
     last = report["last_install"]
     if not last:
         return report["live"] or "none"
@@ -94,7 +95,7 @@ def release_in_words(report: Mapping[str, Any]) -> str:
 
 
 def room_in_words(room: Mapping[str, Any]) -> str:
-    """Return how much room a file system has."""
+    """Return the free space of a file system."""
     text = f"{room['path']} has {room['free_mb']} of {room['size_mb']} MB free"
     if room["files"]:
         text += f", {100 * room['free_files'] // room['files']} % of its inodes"
@@ -102,7 +103,7 @@ def room_in_words(room: Mapping[str, Any]) -> str:
 
 
 def age(since: str, taken: datetime) -> str:
-    """Return how long ago a time in UTC was, in the one unit that matters."""
+    """Return how long ago a UTC time was, in its largest unit."""
     begun = datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     seconds = max(int((taken - begun).total_seconds()), 0)
     for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
@@ -112,7 +113,7 @@ def age(since: str, taken: datetime) -> str:
 
 
 def trust_of(backend: Mapping[str, Any]) -> str:
-    """Return who besides root may change an agent's binary."""
+    """Return who besides root can change an agent's binary."""
     if backend["changed_by"] is None:
         return "unknown"
-    return "; ".join(backend["changed_by"]) or "root alone"
+    return "; ".join(backend["changed_by"]) or "root only"

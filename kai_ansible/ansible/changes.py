@@ -1,4 +1,4 @@
-"""What a run changes on a host, or would change, read from what its tasks showed."""
+"""The changes of a run, or of a check, read from the diffs of its tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
 from kai_ansible.rules.diff import ABSENT
 
-# a file is told with its owner and mode, as kai_switch does
+# the header of a diff of kai_switch: path, owner and mode
 _FILE = re.compile(rf"(?P<path>.+) \((?P<state>{ABSENT}|\d+:\d+ [0-7]{{4}})\)")
 _ENTRY = re.compile(r"(?P<key>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
 _USER_MODULE = "ansible.builtin.user"
@@ -25,10 +25,10 @@ _RESULTS = ("runner_on_ok", "runner_item_on_ok")
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that changes.
+    """One change.
 
-    path: the file, directory, account or service. key: what of it, empty for the whole.
-    before, after: empty where there is nothing. A secret is told by its fingerprint.
+    path: the file, directory, account or service. key: the changed part, empty for the whole.
+    before, after: the values, empty for none. A secret is shown as its fingerprint.
     """
 
     path: str
@@ -42,10 +42,10 @@ class Change:
 
 
 def changes_by_host(events: Iterable[Mapping[str, Any]]) -> dict[str, list[Change]]:
-    """Return what the tasks of a run changed on each host, in their order and each once.
+    """Return the changes on each host, in the order of the tasks and without duplicates.
 
-    events: job events of ansible-runner, of a run with --diff. A task that shows no difference is
-    told by its name.
+    events: job events of ansible-runner from a run with --diff. A changed task without a diff is
+    listed by its name.
     """
     found: dict[str, dict[Change, None]] = {}
     for event in events:
@@ -61,7 +61,7 @@ def changes_by_host(events: Iterable[Mapping[str, Any]]) -> dict[str, list[Chang
 
 def _changes_of(data: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[Change]:
     given = result.get("diff") or []
-    # modules of others may show what has no title
+    # a diff of another module may have no header
     shown = [
         difference
         for difference in ([given] if isinstance(given, dict) else given)
@@ -72,7 +72,7 @@ def _changes_of(data: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[
     if shown:
         return
     if data.get("task_action") == _USER_MODULE:
-        # what it returns does not tell in check mode
+        # its result has no name in check mode
         arguments = result.get("invocation", {}).get("module_args", {})
         name = result.get("name") or result.get("item") or arguments.get("name", "")
         yield Change(f"account {name}", "", "", "made")
@@ -90,12 +90,12 @@ def _changes_in(difference: Mapping[str, str]) -> Iterator[Change]:
     states = ["" if found["state"] == ABSENT else found["state"] for found in (old, new)]
     found = [] if states[0] == states[1] else [Change(path, "owner and mode", *states)]
     found += _inside(path, before, after)
-    # no change is left out, be it of a blank
-    yield from found or [Change(path, "", "other blanks or comments", "written anew")]
+    # list every change, even one of whitespace
+    yield from found or [Change(path, "", "other whitespace or comments", "rewritten")]
 
 
 def _inside(path: str, before: str, after: str) -> Iterator[Change]:
-    """Yield what differs between two texts of a file: by key where it has keys, else by line."""
+    """Yield the differences between two texts of a file: by key if it has keys, else by line."""
     old, new = _entries(path, before), _entries(path, after)
     if old is not None and new is not None:
         for key in dict.fromkeys([*old, *new]):
@@ -117,19 +117,19 @@ def _lines(text: str) -> list[str]:
 
 
 def _entries(path: str, text: str) -> dict[str, str] | None:
-    """Return the values of a file by their keys, None for one that is made of lines."""
+    """Return the values of a file by key, None for a file without keys."""
     if PurePath(path).suffix in _DATA:
         try:
             return dict(_leaves("", read_tree(yaml.safe_load, text, yaml.YAMLError)))
         except (yaml.YAMLError, NotATree):
-            # what is deployed may be anything; it is compared line by line
+            # the deployed file may be damaged; compare it line by line
             return None
     entries = [_ENTRY.fullmatch(line) for line in _lines(text)]
     return {entry["key"]: entry["value"] for entry in entries if entry} if all(entries) else None
 
 
 def _leaves(key: str, data: Any) -> Iterator[tuple[str, str]]:
-    """Yield every value below some data with the way to it."""
+    """Yield every value in nested data with its path."""
     if isinstance(data, dict):
         for name, value in data.items():
             yield from _leaves(f"{key}.{name}" if key else str(name), value)
@@ -141,7 +141,7 @@ def _leaves(key: str, data: Any) -> Iterator[tuple[str, str]]:
 
 
 def _label(item: Any, number: int) -> str:
-    """Return what tells an entry of a list from the others."""
+    """Return the label of a list entry: its name and ID, or its number."""
     known = item if isinstance(item, dict) else {}
     marks = [str(known[name]) for name in ("name", "telegram_id") if name in known]
     return " ".join(marks) or str(number)

@@ -1,0 +1,46 @@
+"""The options that commands share, as the command line hands them over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kai_ansible.inventory import DEFAULT_INVENTORY
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """Which hosts, and how to open their secrets.
+
+    host: a host or a pattern, None for the only host of the inventory.
+    plain: neither colors and frames nor arrow keys.
+    """
+
+    host: str | None = None
+    inventory: Path = DEFAULT_INVENTORY
+    ask_become_pass: bool = False
+    vault_password_file: Path | None = None
+    vault_ids: tuple[str, ...] = ()
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class RunOptions(HostOptions):
+    """Options of a command that runs the role.
+
+    check: change nothing. forks: how many hosts at a time, None for Ansible's own default.
+    """
+
+    check: bool = False
+    forks: int | None = None
+
+
+@dataclass(frozen=True)
+class ChangeOptions(RunOptions):
+    """Options of a command that changes hosts.
+
+    yes: do not ask for confirmation. batches: batch sizes, as ``read_sizes`` takes them.
+    """
+
+    yes: bool = False
+    batches: str | None = None

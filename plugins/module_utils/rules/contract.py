@@ -1,0 +1,545 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract of a release line of Kai as types: a key that stands in no class is refused.
+
+docs/contract.md says what each part means. Only the controller reads a contract, with a Python that
+evaluates these annotations; a module on a host may name the types in annotations of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Mapping, Union, cast
+
+from .problems import Problem, Refused
+from .typed_data import Unfit, in_words, line_of, named, needed, read, text
+
+_ENV_KEY = "[A-Z][A-Z0-9_]*"
+_NAME = "[a-z][a-z0-9_]*"
+_VARIABLE = "kai_install_[a-z0-9_]+"
+_MODE = "[0-7]{4}"
+_SEED_MODE = "0[0-7]{3}"
+_ABSOLUTE = "/.*"
+# below a directory that the operator chooses, perhaps
+_PATH = r"(/|\{[a-z_]+\}).*"
+_RELATIVE = "[^/].*"
+_VERSION = r"[0-9]+\.[0-9]+\.[0-9]+"
+
+Owner = Literal["root", "service", "agent"]
+System = Literal["linux", "darwin"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a version of the contract changed in the variables of the role."""
+
+    version: int
+    what: str
+    renamed: Mapping[str, str] = text(_VARIABLE, keys=_VARIABLE, default={})
+    removed: tuple[str, ...] = text(_VARIABLE, default=())
+    changed: tuple[str, ...] = text(_VARIABLE, default=())
+
+
+@dataclass(frozen=True)
+class Condition:
+    """When something holds: one kind of question alone.
+
+    backend: a user's agent is of it, with this provider where one is named. global_backend: that of
+    the bot itself. setting, equals: the effective value of a setting.
+    """
+
+    backend: str | None = None
+    provider: str | None = None
+    global_backend: str | None = None
+    setting: str | None = text(_ENV_KEY, default=None)
+    equals: Union[bool, float, str, None] = None
+    any: tuple[Condition, ...] = ()
+    all: tuple[Condition, ...] = ()
+    not_: Condition | None = named("not", default=None)
+
+    def __post_init__(self) -> None:
+        given = {one.name for one in fields(self) if getattr(self, one.name) not in (None, ())}
+        if given not in _QUESTIONS:
+            raise ValueError(f"a condition of {sorted(given)}")
+
+
+_QUESTIONS = (
+    *({"backend"}, {"backend", "provider"}, {"global_backend"}, {"setting", "equals"}),
+    *({"any"}, {"all"}, {"not_"}),
+)
+
+When = Union[Literal["always"], Condition]
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a value may be, and how it is asked for."""
+
+    type: Literal[
+        "string",
+        "integer",
+        "number",
+        "boolean",
+        "choice",
+        "path",
+        "directory",
+        "directory_list",
+        "model",
+        "url",
+        "source",
+        "account",
+        "list",
+    ]
+    asked: Literal["essential", "section", "never"]
+    prompt: str
+    help: str
+    choices: tuple[str, ...] = ()
+    choices_from: Literal["backends", "providers", None] = None
+    minimum: float | None = None
+    exclusive_minimum: float | None = None
+    maximum: float | None = None
+    nonzero: bool = False
+    infinite: bool = False
+    from_number: bool = False
+    instead: str | None = None
+    or_zero: bool = False
+    pattern: str | None = None
+    pattern_help: str | None = None
+    items: Literal["string", "directory", None] = None
+    item_pattern: str | None = None
+    default: Any = None
+    suggestion: Any = None
+
+
+@dataclass(frozen=True)
+class HostSetting(Value):
+    """A setting of the installation itself, which Kai never reads."""
+
+    section: str = needed()
+    required: Literal["always", None] = None
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Setting(Value):
+    """A key of /etc/kai/env."""
+
+    section: str = needed()
+    written: Literal["always", "set", "never"] = needed()
+    secret: bool = False
+    personal: bool = False
+    generate: Literal["hex64", None] = None
+    required: When | None = None
+    applies: When | None = None
+    asked_when: When | None = None
+    conflicts: When | None = None
+    old_names: tuple[str, ...] = text(_ENV_KEY, default=())
+    surface: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.secret and not (self.default is None and self.suggestion is None):
+            raise ValueError("a secret with a default that everybody knows")
+        if self.generate and not self.secret:
+            raise ValueError("a value that is generated and no secret")
+        if self.surface and self.type != "model":
+            raise ValueError("a surface of what is no model")
+
+
+@dataclass(frozen=True)
+class UserField(Value):
+    """A field of an entry of users.yaml."""
+
+    kai_on_violation: Literal[
+        "entry skipped", "start refused", "ignored", "item dropped", "none"
+    ] = needed()
+    required: bool = False
+    unique: bool = False
+    unset_in_file: tuple[Literal["", None], ...] = ()
+
+
+@dataclass(frozen=True)
+class FileField:
+    """A field of a file that is deployed as the operator wrote it."""
+
+    type: Literal["text", "choice", "boolean", "number", "integer", "place", "table", "fields"]
+    required: bool = False
+    null_refused: bool = False
+    pattern: str | None = None
+    pattern_help: str | None = None
+    choices: tuple[str, ...] = ()
+    any_case: bool = False
+    exclusive_minimum: float | None = None
+    minimum: float | None = None
+    environment: bool = False
+    fields: Mapping[str, FileField] = text("", keys=_NAME, default={})
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Who serves models. key: the setting with the key for it."""
+
+    key: str | None = text(_ENV_KEY)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The models that a backend takes of a provider: a list with its default, or any name."""
+
+    models: tuple[str, ...] = ()
+    default: str | None = None
+    open_ended: bool = False
+
+    def __post_init__(self) -> None:
+        if self.open_ended == bool(self.models) or (self.default is None) != self.open_ended:
+            raise ValueError("neither a list of models with a default nor an open end alone")
+        if self.default is not None and self.default not in self.models:
+            raise ValueError(f"the default {self.default}, which is none of its models")
+
+
+@dataclass(frozen=True)
+class Binary:
+    """The program of an agent. usual_places: where it lies on a system when nothing else says."""
+
+    setting: str = text(_ENV_KEY)
+    name: str = needed()
+    started_by: Literal["name", "setting"] = needed()
+    usual_places: Mapping[System, tuple[str, ...]] = text(_PATH)
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """The first message to an agent, and the part of its answer that it has to have."""
+
+    say: Mapping[str, Any]
+    hear: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Spawn:
+    """How the bot starts an agent with a provider."""
+
+    as_os_user: bool
+    arguments: tuple[str, ...]
+    preserve_env: tuple[str, ...]
+    sets: Mapping[str, str]
+    context_arguments: tuple[str, ...] = ()
+    copies: Mapping[str, str] = text(_ENV_KEY, default={})
+    env_keep: tuple[str, ...] = text(_ENV_KEY, default=())
+    model_names: Mapping[str, Mapping[str, str]] = text("", default={})
+    greeting: Greeting | None = None
+
+
+@dataclass(frozen=True)
+class Login:
+    """How an OS user logs in to an agent, how that is asked for, and where it is kept."""
+
+    command: tuple[str, ...] = ()
+    check: tuple[str, ...] = ()
+    then: str | None = None
+    kept_in: tuple[str, ...] = ()
+    env_keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kind of agent. surfaces, spawn and login: by provider."""
+
+    surfaces: Mapping[str, str]
+    names_provider: bool
+    role_models: Mapping[str, str]
+    binary: Binary
+    spawn: Mapping[str, Spawn]
+    version: tuple[str, ...]
+    login: Mapping[str, Login]
+    effort_setting: str | None = text(_ENV_KEY, default=None)
+    auth_setting: str | None = text(_ENV_KEY, default=None)
+
+
+@dataclass(frozen=True)
+class ConfigDirectory:
+    """Where the protected files lie."""
+
+    path: str = text(_PATH)
+    owner: Literal["root"] = needed()
+    mode: str = text(_MODE)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The file of kai-ansible itself."""
+
+    path: str = text(_ABSOLUTE)
+    mode: str = text(_MODE)
+
+
+@dataclass(frozen=True)
+class ProtectedFile:
+    """A file of root that the bot reads through sudo. from_: what it is made of."""
+
+    path: str = text(_PATH)
+    mode: str = text(_MODE)
+    access: tuple[Literal["read", "write"], ...] = needed()
+    from_: Literal["settings", "users", "services_file", "workspaces_file", "bot"] = named("from")
+    nothing_without: str | None = text(_NAME, default=None)
+
+
+@dataclass(frozen=True)
+class KillArguments:
+    """The forms of kill that the bot uses, and from which sudo on one rule can say them."""
+
+    forms: tuple[str, ...] = text("-.+")
+    regular_expressions_since: str = text(_VERSION)
+
+
+@dataclass(frozen=True)
+class Sudoers:
+    """The rules of sudo. harmful_defaults: options that break them, and how."""
+
+    path: str = text(_PATH)
+    mode: str = text(_MODE)
+    minimum_version: str = text(_VERSION)
+    harmful_defaults: Mapping[str, str] = needed()
+    kill_arguments: KillArguments = needed()
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory that the installation makes."""
+
+    path: str = text(_PATH)
+    owner: Owner = needed()
+    mode: str = text(_MODE)
+    reader: Literal["agent", None] = None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A file that is made once, from a source in the release or from a text."""
+
+    path: str = text(_PATH)
+    owner: Literal["service", None] = None
+    mode: str | None = text(_SEED_MODE, default=None)
+    source: str | None = None
+    fallback: str | None = text("(?s).*", default=None)
+
+    def __post_init__(self) -> None:
+        if self.source is None and self.fallback is None:
+            raise ValueError("neither a source nor a fallback")
+
+
+@dataclass(frozen=True)
+class ServiceSeed:
+    """A file of the bot that is made once."""
+
+    path: str = text(_PATH)
+    fallback: str = text("(?s).*")
+    owner: Literal["service"] = needed()
+    mode: str = text(_SEED_MODE)
+
+
+@dataclass(frozen=True)
+class OtherLine:
+    """What tells that a source is of another line of Kai."""
+
+    has: str
+    is_: str = named("is")
+    without: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a source of this line is known. ref: a commit of it."""
+
+    is_: str = named("is")
+    files: tuple[str, ...] = needed()
+    others: tuple[OtherLine, ...] = needed()
+    ref: str = text("[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Extra:
+    """An extra of Kai's package: the feature that needs it, and the modules that it brings."""
+
+    modules: tuple[str, ...] = text("[A-Za-z_][A-Za-z0-9_.]*")
+    feature: When | None = None
+
+
+@dataclass(frozen=True)
+class Package:
+    """What the virtual environment of a release is made of."""
+
+    constraints: str = text(_RELATIVE)
+    extras: Mapping[str, Extra] = needed()
+
+
+@dataclass(frozen=True)
+class OwnInstaller:
+    """What Kai's own installer makes in the directory of the installation."""
+
+    parts: tuple[str, ...] = text(_RELATIVE)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that is looked for by name."""
+
+    names: tuple[str, ...] = text("[a-z][a-z0-9-]*")
+    package: str = needed()
+    use: str = needed()
+    applies: When | None = None
+    platforms: tuple[System, ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """A file of a model that Kai expects beside its code."""
+
+    file: str = text("[A-Za-z0-9_-][A-Za-z0-9._/-]*")
+    url: str = text("https://.+")
+    use: str = needed()
+    applies: When = needed()
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much of something has to be free at the least."""
+
+    release: int
+    building: int
+    manager: int
+    files: int
+
+
+@dataclass(frozen=True)
+class Space:
+    """What has to be free: megabytes and inodes."""
+
+    MB: Amounts
+    inodes: Amounts
+
+
+@dataclass(frozen=True)
+class Service:
+    """How the bot is started, asked for its health and ended."""
+
+    module: str
+    requires_python: str = text("[<>=!~].*")
+    health_path: str = text(_ABSOLUTE)
+    health_host: str = needed()
+    port_setting: str = text(_ENV_KEY)
+    database: str = needed()
+    stop_signal: str | None = text("SIG[A-Z0-9]+", default=None)
+    stop_seconds: int | None = None
+    turns: str | None = None
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """A line of the log of a bot that does not do its work, its cause and its fix."""
+
+    name: str = text("[a-z][a-z_]*")
+    pattern: str = needed()
+    example: str = needed()
+    stage: Literal["host", "service", "files", "sudo", "agents", "logins", "telegram"] = needed()
+    cause: str = needed()
+    fix: str = needed()
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The file of the service's definition."""
+
+    name: str
+    path: str = text(_PATH)
+    mode: str = text(_MODE)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What differs between the systems on which the bot runs."""
+
+    manager: Literal["systemd", "launchd"]
+    lock: str = text(_ABSOLUTE)
+    proofs: str = text(_ABSOLUTE)
+    unit: Unit = needed()
+    search_path: tuple[str, ...] = text(_PATH)
+    cat: tuple[str, ...] = text(_PATH)
+    tee: tuple[str, ...] = text(_PATH)
+    kill: tuple[str, ...] = text(_PATH)
+    visudo: tuple[str, ...] = text(_PATH)
+    home_base: str = text(_PATH)
+    root_group: str = needed()
+    minimum_manager_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything that is known about one release line of Kai."""
+
+    release: str = text("[0-9]+")
+    title: str = needed()
+    version: int = needed()
+    changes: tuple[Change, ...] = needed()
+    sections: Mapping[str, str] = text(".+", keys=_NAME)
+    host: Mapping[str, HostSetting] = text("", keys=_NAME)
+    settings: Mapping[str, Setting] = text("", keys=_ENV_KEY)
+    retired: Mapping[str, str] = text(".+", keys=_ENV_KEY)
+    systemd_environment: tuple[str, ...] = text(_ENV_KEY)
+    process_environment: Mapping[str, str] = text(".+", keys=_ENV_KEY)
+    providers: Mapping[str, Provider] = needed()
+    surfaces: Mapping[str, Surface] = needed()
+    backends: Mapping[str, Backend] = text("", keys=_NAME)
+    memory_extraction_backends: tuple[str, ...] = needed()
+    user_fields: Mapping[str, UserField] = text("", keys=_NAME)
+    service_fields: Mapping[str, FileField] = text("", keys=_NAME)
+    workspace_fields: Mapping[str, FileField] = text("", keys=_NAME)
+    config_dir: ConfigDirectory = needed()
+    record: Record = needed()
+    protected_files: Mapping[str, ProtectedFile] = text("", keys=_NAME)
+    sudoers: Sudoers = needed()
+    directories: tuple[Directory, ...] = needed()
+    user_directories: tuple[Directory, ...] = needed()
+    os_user_directories: tuple[Directory, ...] = needed()
+    default_home: str = text(_PATH)
+    user_seeds: tuple[Seed, ...] = needed()
+    service_seeds: tuple[ServiceSeed, ...] = needed()
+    backend_seeds: Mapping[str, tuple[Seed, ...]] = needed()
+    source: Source = needed()
+    package: Package = needed()
+    own_installer: OwnInstaller = needed()
+    programs: tuple[Program, ...] = needed()
+    models_dir: Literal["{install_dir}/models"] = needed()
+    models: tuple[Model, ...] = needed()
+    space: Space = needed()
+    service: Service = needed()
+    symptoms: tuple[Symptom, ...] = needed()
+    platforms: Mapping[System, Platform] = needed()
+
+
+def read_contract(content: str, path: str) -> Contract:
+    """Return the contract that a YAML file holds.
+
+    path: how the file is called. Raises Refused with every fault, each with its line.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return cast("Contract", read(Contract, yaml.load(content, Loader=loader)))  # noqa: S506 - a safe one
+    except yaml.YAMLError as error:
+        raise Refused(f"{path} is not YAML: {error}") from error
+    except Unfit as error:
+        document = yaml.compose(content, Loader=loader)
+        problems = [
+            Problem(
+                f"{path}:{line_of(document, place)}: {in_words(place)}",
+                found,
+                expected,
+                "correct it there; docs/contract.md explains each part",
+            )
+            for place, found, expected in error.faults
+        ]
+        raise Refused("\n".join(map(str, problems))) from error
