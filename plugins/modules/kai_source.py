@@ -68,9 +68,9 @@ options:
     elements: str
     default: []
   cache:
-    description: A directory of the caller, who removes it, for what was packed.
+    description: A directory of the caller, who removes it, for what was packed. By default it is
+      Ansible's own temporary directory of the run.
     type: path
-    required: true
   contract:
     description: Title, release and source of the contract of a line of Kai. A source that is not
       of this line is refused.
@@ -91,7 +91,6 @@ EXAMPLES = r"""
     source: /home/me/kai
     constraints_path: requirements/constraints.txt
     extras: [memory]
-    cache: "{{ lookup('kai.bot.run_directory') }}"
   register: source
 """
 
