@@ -45,7 +45,7 @@ from ..rules.data_limits import (
     SPARE_BYTES,
 )
 from ..rules.sanitize import printable_path
-from ..rules.sparse_map import headers
+from ..rules.sparse_map import Extents, headers
 from . import access_lists, sparse, symlink_guard
 from .tree_walk import Walk
 
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ..rules.backup_archive import ArchiveWriter, Source
-    from ..rules.sparse_map import Extents
     from .data_copy import Place
     from .tree_walk import Level
 
