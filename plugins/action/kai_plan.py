@@ -67,7 +67,7 @@ class ActionModule(ActionBase):
         ]
         subject = run_plan.Subject(contract, read, given, texts, self._render)
         purpose = arguments["purpose"]
-        if purpose == "status":
+        if purpose in ("status", "doctor"):
             run_plan.use_usual_places(contract, read)
         refused = run_plan.refusals(subject, purpose)
         if refused:
@@ -93,9 +93,12 @@ class ActionModule(ActionBase):
         if purpose == "logins":
             return run_plan.logins_plan(subject, probe)
         if purpose == "status":
-            return run_plan.status_plan(
-                subject, probe, fields_of_users, plain(arguments["checkup"])
-            )
+            return run_plan.status_plan(subject, probe, fields_of_users)
+        if purpose == "doctor":
+            if arguments["checkup"] is None:
+                return run_plan.checkup_plan(subject, probe)
+            checkup = plain(arguments["checkup"])
+            return run_plan.findings_plan(subject, probe, fields_of_users, checkup)
         if purpose == "rollback":
             to, with_database = arguments["rollback_to"], arguments["rollback_database"]
             return run_plan.rollback_plan(probe, to, with_database=with_database)

@@ -21,10 +21,10 @@ options:
   purpose:
     description:
       - What the plan is for.
-      - V(install) and V(logins) need a valid configuration. V(status), V(rollback), V(uninstall)
-        and V(host), which is a backup, need only to know where the installation is.
+      - V(install) and V(logins) need a valid configuration. V(status), V(doctor), V(rollback),
+        V(uninstall) and V(host), which is a backup, need only to know where the installation is.
     type: str
-    choices: [install, logins, status, rollback, uninstall, host]
+    choices: [install, logins, status, doctor, rollback, uninstall, host]
     required: true
   role_path:
     description: The directory of the role, which has contracts and templates.
@@ -41,7 +41,7 @@ options:
     description: The plan that the report of an earlier check has. Another plan is a problem.
     type: dict
   checkup:
-    description: What M(kai.bot.kai_checkup) returned as C(checkup); for V(status).
+    description: What M(kai.bot.kai_checkup) returned as C(checkup); for V(doctor).
     type: dict
   rollback_to:
     description: The number of a proven install, or a release. Without it, the previous install.
@@ -148,16 +148,16 @@ status:
   type: dict
 checkup:
   description: The arguments of M(kai.bot.kai_checkup).
-  returned: for V(status) with O(probe)
+  returned: for V(doctor) with O(probe) and without O(checkup)
   type: dict
 findings:
   description: What keeps the bot from its work.
-  returned: for V(status) with O(checkup)
+  returned: for V(doctor) with O(checkup)
   type: list
   elements: dict
 lines:
   description: The status or the findings, one line each.
-  returned: for V(status) with O(probe)
+  returned: for V(status) and V(doctor)
   type: list
   elements: str
 """

@@ -12,6 +12,7 @@ from kai_ansible.rules.operator_files import fields_of_users, read_with_files
 from kai_ansible.rules.run_plan import (
     PROBES,
     Subject,
+    checkup_plan,
     host_plan,
     install_plan,
     logins_plan,
@@ -116,6 +117,41 @@ def test_what_is_refused_of_a_host_breaks_no_plan(contract: Contract) -> None:
         bad = subject(contract, variables(**{name: {"no": "such value"}}))
         found = [problem.where for problem in refusals(bad, "install")]
         assert f"kai_install_{name}" in found, name
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found"),
+    [
+        ("users:\n- {telegram_id: 1, name: Ada, os_user: alice, model: opus}\n", [], ""),
+        ("", ["users_file"], "nobody"),
+        ("{}", ["users_file"], "nobody"),
+        ("users:\n", ["users_file"], "nobody"),
+        ("users: 3\n", ["users_file"], "int"),
+        ("- 1\n", ["users_file"], "nobody"),
+        ("users: [", ["users_file"], "text that is not YAML"),
+    ],
+)
+@pytest.mark.parametrize("port", [8080, 0])
+def test_the_operators_own_users_yaml(
+    contract: Contract, text: str, where: list[str], found: str, port: int
+) -> None:
+    given = variables(users_file="/srv/users.yaml", webhook_port=port)
+    del given["kai_install_users"]
+    problems = refusals(subject(contract, given, users_file=text), "install")
+    other = [] if port else ["kai_install_webhook_port"]
+    assert sorted(problem.where for problem in problems) == sorted(
+        [f"kai_install_{name}" for name in where] + other
+    )
+    assert found in "".join(problem.found for problem in problems)
+
+
+def test_every_file_of_the_operator_is_judged_before_an_install(contract: Contract) -> None:
+    files = {"services_file": "services: 5", "workspaces_file": "[]"}
+    problems = refusals(subject(contract, **files), "install")
+    assert [problem.where for problem in problems] == [
+        "kai_install_services_file.services",
+        "kai_install_workspaces_file",
+    ]
 
 
 # an install
@@ -267,7 +303,7 @@ def test_a_status_reports_an_invalid_configuration_and_goes_on(contract: Contrac
     plan = status_plan(bad, {**probe(), "installed": INSTALLED}, fields_of_users)
     assert plan["status"]["well"] is False
     assert any(line.startswith("kai_install_webhook_port: ") for line in plan["lines"])
-    assert plan["checkup"]["commands"] == []
+    assert checkup_plan(bad, {**probe(), "installed": INSTALLED})["checkup"]["commands"] == []
 
 
 def test_fields_of_users_are_named_by_user() -> None:

@@ -167,6 +167,7 @@ PROBES = {
     "install": _install_probe,
     "logins": probe_request,
     "status": _status_probe,
+    "doctor": _status_probe,
     "rollback": _rollback_probe,
     "uninstall": _least_probe,
     "host": _least_probe,
@@ -394,17 +395,10 @@ def logins_plan(subject: Subject, probe: Mapping[str, Any]) -> dict[str, Any]:
     return {"logins_report": {name: desired.get(name, []) for name in names}}
 
 
-def status_plan(
-    subject: Subject,
-    probe: Mapping[str, Any],
-    fields_of_users: Callable[[str], Parts],
-    checkup: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the status of a host, and the arguments of kai_checkup.
-
-    fields_of_users: returns the fields of the users in the text of a users.yaml. checkup: what
-    kai_checkup returned; with it, ``findings`` says what keeps the bot from its work.
-    """
+def _status(
+    subject: Subject, probe: Mapping[str, Any], fields_of_users: Callable[[str], Parts]
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Return the desired state, None for an invalid configuration, and the status of the host."""
     contract, configuration = subject.contract, subject.configuration
     desired: dict[str, Any] | None = None
     files: list[FileState] = []
@@ -413,20 +407,47 @@ def status_plan(
         if status.is_comparable(configuration, probe):
             files = wanted_states(*desired_files(subject, desired))
     found = status.host_status(contract, configuration, probe, desired, files, fields_of_users)
+    return desired, found
+
+
+def status_plan(
+    subject: Subject, probe: Mapping[str, Any], fields_of_users: Callable[[str], Parts]
+) -> dict[str, Any]:
+    """Return the status of a host, as data and in lines.
+
+    fields_of_users: returns the fields of the users in the text of a users.yaml.
+    """
+    _desired, found = _status(subject, probe, fields_of_users)
+    differing = [*found["drift"], *found["problems"], *found["unknown"]]
+    lines = [*(str(Problem(**problem)) for problem in differing), *found["login_notice"]]
+    return {"status": found, "lines": lines}
+
+
+def checkup_plan(subject: Subject, probe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of kai_checkup."""
+    contract, configuration = subject.contract, subject.configuration
+    desired = None if configuration.problems else desired_state(contract, configuration, probe)
     # a value that is no mapping is among the problems
     extra = subject.given.get(variable("secret_extra_env"))
     secrets = extra if isinstance(extra, dict) else ()
-    differing = [*found["drift"], *found["problems"], *found["unknown"]]
-    plan = {
-        "status": found,
-        "lines": [*(str(Problem(**problem)) for problem in differing), *found["login_notice"]],
-        "checkup": diagnosis.checkup_request(contract, configuration, probe, desired, secrets),
-    }
-    if checkup is None:
-        return plan
+    request = diagnosis.checkup_request(contract, configuration, probe, desired, secrets)
+    return {"checkup": {"service_user": None, **request}}
+
+
+def findings_plan(
+    subject: Subject,
+    probe: Mapping[str, Any],
+    fields_of_users: Callable[[str], Parts],
+    checkup: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what keeps the bot from its work, as data and in lines.
+
+    checkup: what kai_checkup returned. fields_of_users: as for ``status_plan``.
+    """
+    contract, configuration = subject.contract, subject.configuration
+    desired, found = _status(subject, probe, fields_of_users)
     findings = diagnosis.diagnosis(contract, configuration, probe, desired, found, checkup)
     return {
-        **plan,
         "findings": [finding.as_dict() for finding in findings],
         "lines": diagnosis.in_lines(findings),
     }
