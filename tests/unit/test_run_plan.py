@@ -61,12 +61,16 @@ INSTALLED: dict[str, Any] = {
 def subject(
     contract: Contract, given: Mapping[str, Any] | None = None, **texts: str | None
 ) -> Subject:
-    """Return what a plan is made for; a template is its name and what it is given, as JSON."""
+    """Return what a plan is made for; a template is its name and its values, as JSON."""
     given = variables() if given is None else given
     read = read_with_files(contract, given, texts)
-    return Subject(
-        contract, read, given, texts, lambda name, values: f"{name} {json.dumps(values)}"
-    )
+    return Subject(contract, read, given, texts, render)
+
+
+def render(name: str, values: Mapping[str, Any]) -> str:
+    # only one template has the environment
+    shown = {key: value for key, value in values.items() if (key == "env") == (name == "env.j2")}
+    return f"{name} {json.dumps(shown)}"
 
 
 def planned(contract: Contract, seen: Mapping[str, Any] | None = None, **more: Any) -> Any:

@@ -74,8 +74,8 @@ def test_a_restore_notes_a_backup_of_another_release(then: str | None, is_noted:
     checked = {"summary": {"meta": {"release": then}}}
     results = Results(backup_checked=checked, data_laid_out={"notes": ["laid out"]})
     report = restore_report(PLANNED, results)
-    assert any("under release b2; /src/kai is release a1" in n for n in report["notes"]) == is_noted
-    assert report["notes"][-1] == "laid out"
+    note = "The backup was made under release b2; /src/kai is release a1."
+    assert report["notes"] == ["planned", *([note] if is_noted else []), "laid out"]
     assert report["backup"] == checked["summary"]
 
 
