@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 MEASURED = ROOT / ".cache" / "bench" / "measured.json"
 SCALED = ROOT / ".cache" / "bench" / "scaled.json"
-STEP_RELEASE = "The release is built"
+STEP_RELEASE = "Build the release"
 
 Runs = Sequence[Mapping[str, Any]]
 Cases = Mapping[str, Runs]

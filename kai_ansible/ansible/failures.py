@@ -65,9 +65,10 @@ class FailedTask:
 
     @property
     def problem(self) -> Problem:
-        """This failure as a fault: a task's name says what should be true after it."""
-        fix = self.fix or "mend what was found, then run the same command again"
-        return Problem(self.host or "Ansible", self.message, self.task, fix)
+        """This failure as a problem."""
+        fix = self.fix or "fix what was found, then run the same command again"
+        expected = f"the task {self.task!r} to succeed"
+        return Problem(self.host or "Ansible", self.message, expected, fix)
 
     def with_what_follows(self, message: str) -> FailedTask:
         """Return this failure with what a later message says after telling it again."""
@@ -105,7 +106,7 @@ def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[Faile
         return failures
     lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]
     told = "\n".join(lines) or "Ansible ended without a word"
-    return [FailedTask("", "starting Ansible", told, "")]
+    return [FailedTask("", "Start Ansible", told, "")]
 
 
 def _task(data: Mapping[str, Any]) -> str:

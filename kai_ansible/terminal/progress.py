@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from kai_ansible.ansible.runner import Event
     from kai_ansible.terminal.screen import Screen
 
+# by the file of tasks with which a phase begins
 PHASES = {
     "validate": "Checking the configuration",
     "probe": "Probing the host",
     "source": "Reading Kai's code",
+    "plan": "Comparing the host with the configuration",
     "preflight": "Running preflight checks",
-    "stage": "Preparing directories",
+    "layout": "Preparing directories",
     "release": "Building the release",
     "switch": "Switching and verifying",
-    "rollback": "Selecting the earlier install",
+    "switch_back": "Switching back and verifying",
     "uninstall": "Removing the install",
-    "copy": "Making the backup",
-    "restore_backup": "Handling the backup",
-    "restore": "Restoring the previous state",
+    "take_backup": "Making the backup",
+    "restore": "Restoring the backup",
+    "revert": "Restoring the previous state",
     "report": "Reporting",
 }
 

@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -39,10 +40,12 @@ class ActionModule(ActionBase):
                 "live": {"type": "str", "default": ""},
                 "complete": {"type": "list", "elements": "str", "default": []},
                 "distrusted": {"type": "list", "elements": "str", "default": []},
-                "cache": {"type": "path", "required": True},
+                "cache": {"type": "path"},
                 "contract": {"type": "dict"},
             }
         )
+        # removed when the run ends, failed or not, and the same for every host and task
+        parameters["cache"] = parameters["cache"] or constants.DEFAULT_LOCAL_TMP
         # a task has a process of its own
         os.umask(0o077)
         source = parameters["source"]

@@ -34,10 +34,6 @@ options:
     type: list
     elements: str
     default: []
-  flat_proof:
-    description: The arguments of M(kai.bot.kai_proof) that can prove the release V(flat).
-    type: dict
-    default: {}
   release:
     description: The release that goes live, for check mode, which has no journal.
     type: str
@@ -195,7 +191,9 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         layout.prove()
         return result
     installs.remember_original()
-    installs.adopt(journal, parameters["flat_proof"])
+    # of the release flat only its health is proven: its sudo rules may name agents that are gone
+    health = {"commands": [], "agents": [], "private_directories": []}
+    installs.adopt(journal, {**parameters["proof"], **health})
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
     layout.prove()
     # the install is recorded, so data that stays must not let it fail
@@ -213,7 +211,6 @@ def main() -> None:
             "install_dir": {"type": "path", "required": True},
             "keep_releases": {"type": "int", "required": True},
             "flat_parts": {"type": "list", "elements": "str", "default": []},
-            "flat_proof": {"type": "dict", "default": {}},
             "release": {"type": "str"},
             "proof": {"type": "dict", "required": True},
             "by": {"type": "str", "default": ""},

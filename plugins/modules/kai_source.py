@@ -67,11 +67,12 @@ options:
     elements: str
     default: []
   cache:
-    description: A directory for packed releases; the caller removes it.
+    description: A directory for packed releases; the caller removes it. By default it is Ansible's
+      own temporary directory of the run.
     type: path
-    required: true
   contract:
-    description: The contract of a release line of Kai; a source of another line is refused.
+    description: Title, release and source of the contract of a release line of Kai. A source of
+      another line is refused.
     type: dict
 attributes:
   check_mode:
@@ -89,7 +90,6 @@ EXAMPLES = r"""
     source: /home/me/kai
     constraints_path: requirements/constraints.txt
     extras: [memory]
-    cache: "{{ lookup('kai.bot.run_directory') }}"
   register: source
 """
 

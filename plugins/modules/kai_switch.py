@@ -215,6 +215,12 @@ proof:
   description: The arguments with which the install of O(record) was proven.
   returned: when O(record) is given
   type: dict
+problems:
+  description: The message as a problem of each of O(sudoers_files), with where, found, expected and
+    fix; for a task that only checks these.
+  returned: failure
+  type: list
+  elements: dict
 """
 
 import os
@@ -226,6 +232,7 @@ from ..module_utils.host.root_places import refuse_places, refuse_service_as_roo
 from ..module_utils.host.switch import Switch
 from ..module_utils.host.system import VISUDO
 from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.sudoers import policy_problem
 
 
 def main() -> None:
@@ -290,10 +297,17 @@ def main() -> None:
         with only_worker(dry=module.check_mode):
             result = Switch(module.params, dry=module.check_mode, diff=module._diff).run()
     except Refused as error:
-        module.fail_json(msg=str(error))
+        fail(module, str(error))
     except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, "a file")))
+        fail(module, str(problem_of_error(error, "a file")))
     module.exit_json(**result)
+
+
+def fail(module: AnsibleModule, message: str) -> None:
+    """End the module with a message, and with it as a problem of each drop-in."""
+    drop_ins = module.params["sudoers_files"]
+    problems = [policy_problem(path, message).as_dict() for path in drop_ins]
+    module.fail_json(msg=message, problems=problems)
 
 
 if __name__ == "__main__":

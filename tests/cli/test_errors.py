@@ -31,14 +31,14 @@ def test_every_error_says_where_found_expected_and_fix() -> None:
 
 
 def test_a_failed_task_is_told_in_the_form_of_every_error() -> None:
-    failed = FailedTask("bot", "The bot answers", "refused\nthe end of its log", "")
+    failed = FailedTask("bot", "Start the bot", "refused\nthe end of its log", "")
     told = str(CommandError("Failed.", problems=[failed.problem], code=ExitCode.FAILED))
     assert told.splitlines() == [
         "1. bot",
         "   found:    refused",
         "             the end of its log",
-        "   expected: The bot answers",
-        "   fix:      mend what was found, then run the same command again",
+        "   expected: the task 'Start the bot' to succeed",
+        "   fix:      fix what was found, then run the same command again",
         "Failed.",
     ]
 

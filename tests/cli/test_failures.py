@@ -14,11 +14,11 @@ def event(kind: str = "failed", host: str = "bot", task: str = "Stage", **data: 
 def test_the_failed_task_is_told_with_its_message() -> None:
     events = [
         event("ok", res={"msg": "fine"}),
-        event(task="kai.bot.kai_install : The release is built", res={"msg": "No space left"}),
+        event(task="kai.bot.kai_install : Build the release", res={"msg": "No space left"}),
     ]
     (failure,) = failed_tasks(events, "ignored")
-    assert failure == FailedTask("bot", "The release is built", "No space left", "")
-    assert failure.as_dict()["task"] == "The release is built"
+    assert failure == FailedTask("bot", "Build the release", "No space left", "")
+    assert failure.as_dict()["task"] == "Build the release"
 
 
 def test_what_a_program_said_belongs_to_the_message_but_is_said_once() -> None:
@@ -83,7 +83,7 @@ def test_a_rescue_that_tells_the_cause_again_adds_only_what_is_new() -> None:
     again = "The bot answers: refused\nThe host is as it was before this run."
     events = [
         event(task="The bot answers", res={"msg": "refused"}),
-        event(task="The reason is told", res={"msg": again}),
+        event(task="Report the failure", res={"msg": again}),
     ]
     (failure,) = failed_tasks(events, "")
     assert failure.task == "The bot answers"
@@ -109,7 +109,7 @@ def test_the_same_failure_on_two_hosts_is_told_for_both() -> None:
 def test_when_nothing_ran_the_last_words_of_ansible_are_told() -> None:
     output = "\n".join(["a line of the beginning", "", *(f"line {n}" for n in range(20))])
     (failure,) = failed_tasks([event("ok")], output)
-    assert (failure.host, failure.task) == ("", "starting Ansible")
+    assert (failure.host, failure.task) == ("", "Start Ansible")
     assert "line 19" in failure.message
     assert "a line of the beginning" not in failure.message
     assert failed_tasks([], "")[0].message == "Ansible ended without a word"

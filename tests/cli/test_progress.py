@@ -89,18 +89,18 @@ def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("columns", [80, 200])
 def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
     progress = Progress(Screen(plain=True), [["one", "two", "three"]], {PROOF: 30})
-    progress(started("switch", "The bot answers, and everything that it will run works", PROOF))
+    progress(started("switch", "A task whose name is too long for a narrow terminal", PROOF))
     progress(ended("one"))
     progress(ended("two", "unreachable"))
     console = Console(file=io.StringIO(), width=columns)
     with console.capture() as shown:
         console.print(Spinner("dots", progress))  # type: ignore[arg-type]
     first, *hosts = [line[2:].rstrip() for line in shown.get().splitlines()]
-    assert first.startswith("Switching and verifying (0 s, at most 30 s): The bot answers")
-    assert first.endswith("will run works" if columns == 200 else "…")
+    assert first.startswith("Switching and verifying (0 s, at most 30 s): A task whose")
+    assert first.endswith("narrow terminal" if columns == 200 else "…")
     assert hosts == ["  one: done, waiting for the others", "  two: failed", "  three: working"]
     # what failed stays so, and the others go on
-    progress(started("report", "What is left to do is told"))
+    progress(started("report", "Show what is left to do"))
     assert list(progress.states.values()) == ["working", "failed", "working"]
 
 
@@ -114,7 +114,7 @@ def test_batches_are_told_when_they_begin_and_not_when_they_are_left_out(
         progress(started("probe", "A"))
         progress(ended("one"))
         progress(begins)
-        progress(started("stop_after_failures", "The batches before were well"))
+        progress(started("stop_after_failures", "Stop if an earlier batch failed"))
         progress(started("probe", "A"))
         progress(ended("two", "failed"))
         assert list(progress.states.values()) == [
@@ -125,7 +125,7 @@ def test_batches_are_told_when_they_begin_and_not_when_they_are_left_out(
         ]
         # its play begins, and ends before the first phase
         progress(begins)
-        progress(started("stop_after_failures", "The batches before were well"))
+        progress(started("stop_after_failures", "Stop if an earlier batch failed"))
     assert capsys.readouterr().out.splitlines() == [
         "Batch 1 of 3: one",
         "Probing the host ...",

@@ -124,7 +124,7 @@ def test_a_failed_run_leaves_nothing_and_tells_why(run: Run) -> None:
     outcome = run_playbook(broken, lambda event: None)
     assert not outcome.succeeded
     (failure,) = outcome.failures
-    assert failure.task == "The host has been looked at"
+    assert failure.task == "Probe the host"
     assert "service_user" in failure.message
     assert left_behind(run) == []
 

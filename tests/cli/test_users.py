@@ -384,7 +384,7 @@ def test_text_stays_text(team: Desk, word: str) -> None:
     users = people_of(team)
     assert (users[1]["name"], users[1]["os_user"]) == (word, account)
     template = (TEMPLATES / "users.yaml.j2").read_text(encoding="utf-8")
-    values = {"_kai_install_desired": {"users": users}}
+    values = {"plan": {"users": users}}
     rendered = Templar(loader=DataLoader(), variables=values).template(trust_as_template(template))
     assert yaml.safe_load(rendered) == {"users": users}
     # a name of that look is found again

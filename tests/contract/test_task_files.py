@@ -23,9 +23,7 @@ def templated_arguments(node: Any) -> Iterator[str]:
         for name, value in node.items():
             if str(name).count(".") == 2 and str(value).startswith("{{"):
                 yield name
-            # there a template is what Ansible's documentation tells to use
-            if name != "module_defaults":
-                yield from templated_arguments(value)
+            yield from templated_arguments(value)
 
 
 def test_no_task_takes_all_its_arguments_from_a_variable() -> None:
@@ -37,3 +35,7 @@ def test_no_task_takes_all_its_arguments_from_a_variable() -> None:
     }
     assert len(FILES) > 30
     assert not found
+
+
+def test_every_argument_stands_in_the_task_that_passes_it() -> None:
+    assert not [path for path in FILES if "module_defaults" in path.read_text(encoding="utf-8")]

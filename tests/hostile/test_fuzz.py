@@ -18,6 +18,7 @@ from kai_ansible.inventory.yaml_edit import literally, meaning, same
 from kai_ansible.rules import accounts, env_file, paths, sudoers
 from kai_ansible.rules import unit as systemd_unit
 from kai_ansible.rules.configuration import env_of, read_configuration
+from kai_ansible.rules.operator_files import read_with_files
 from tests.unit.samples import variables
 
 Contract = dict[str, Any]
@@ -174,14 +175,10 @@ def test_any_variables_are_judged(contract: Contract, given_variables: dict[str,
 @example("[" * DEEP)
 @example("users: [{telegram_id: 1, name: x, note: 2001-01-01}]")
 @example("users: [{telegram_id: 1, name: x, 2001-01-01: !!set {a, b}}]")
-def test_any_users_file_is_judged(contract: Contract, render: Any, text: str) -> None:
-    read = render(
-        "given | kai.bot.configuration(contract, text)",
-        given={k: v for k, v in variables().items() if k != "kai_install_users"},
-        contract=contract,
-        text=text,
-    )
-    assert isinstance(read["problems"], list)
+def test_any_users_file_is_judged(contract: Contract, text: str) -> None:
+    given_variables = {k: v for k, v in variables().items() if k != "kai_install_users"}
+    read = read_with_files(contract, given_variables, {"users_file": text})
+    assert isinstance(read.problems, list)
 
 
 @given(st.lists(st.dictionaries(TEXTS, JSON, max_size=3), max_size=3))

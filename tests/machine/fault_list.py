@@ -11,10 +11,10 @@ from tests.machine.site import IMPATIENT
 
 OUTCOMES = Path(__file__).parents[2] / ".cache" / "faults"
 
-BUILD = "The release is built"
-LAY_OUT = "Every directory has its owner and mode, and people have their first files"
-SWITCH = "The bot runs what is to be live, and will after a reboot"
-PROOF = "The bot answers, and everything that it will run works"
+BUILD = "Build the release"
+LAY_OUT = "Lay out directories and first files"
+SWITCH = "Switch the files, the release and the service"
+PROOF = "Verify that the bot and its agents work"
 
 NOT_TOUCHED = "the bot is not touched"
 BACK = "the former install is back"

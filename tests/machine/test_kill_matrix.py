@@ -81,9 +81,9 @@ def steps() -> list[Step]:
     return found
 
 
-RESTORE = "restore.yml"
-UPGRADE = [step for step in steps() if step.phase != RESTORE]
-RESTORING = [step for step in steps() if step.phase == RESTORE]
+REVERT = ("revert.yml", "undo_switch.yml")
+UPGRADE = [step for step in steps() if step.phase not in REVERT]
+RESTORING = [step for step in steps() if step.phase in REVERT]
 
 INSTALLED = True
 

@@ -211,7 +211,7 @@ def test_a_rollback_is_told_who_is_at_work_whatever_host_vars_say(
 def test_an_install_is_told_of_a_rollback_at_work(
     machine: "Machine", here: Controller, playbook: Path, rollback: Path
 ) -> None:
-    with held_by(here, rollback, machine, "started this run") as first:
+    with held_by(here, rollback, machine, "may change the host") as first:
         assert here.look(playbook)["held_by"]["pid"] == first.pid
     assert here.look(playbook)["taken"] is True
 

@@ -23,7 +23,7 @@ INSTALLED = True
 ON_CONTROLLER = {
     f"ansible.builtin.{name}"
     for name in ("assert", "debug", "include_tasks", "include_vars", "set_fact", "set_stats")
-} | {"kai.bot.kai_source"}
+} | {"kai.bot.kai_plan", "kai.bot.kai_report", "kai.bot.kai_source"}
 PEOPLE = [
     {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"},
     {"telegram_id": 2, "name": "Bob", "os_user": "bob"},

@@ -1,6 +1,5 @@
 """A deployed file that is damaged in any way is named with its place, by whatever reads it."""
 
-import importlib
 import json
 import os
 import re
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import user, variables
+from samples import variables
 
 from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.host.files import Damaged
@@ -20,6 +19,7 @@ from kai_ansible.host.look.host import Host
 from kai_ansible.host.service import deployed_env, deployed_port
 from kai_ansible.rules.drift import files_drift, lines_of, rules_of, variables_of
 from kai_ansible.rules.file_state import FileState
+from kai_ansible.rules.operator_files import fields_of_users, read_with_files
 from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE
 
 KINDS: dict[str, Callable[[Path], object]] = {
@@ -68,25 +68,15 @@ def probe_of(contract: Any) -> Callable[[Path], Host]:
     return probe
 
 
-@pytest.fixture(scope="module")
-def filters(collection_plugins: None) -> Any:
-    return importlib.import_module("ansible_collections.kai.bot.plugins.filter.kai")
-
-
-@pytest.fixture(scope="module")
-def people_of(filters: Any) -> Any:
-    return filters.fields_of_people
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_status_names_the_file_and_the_place(deployed: Path, kind: str, people_of: Any) -> None:
+def test_status_names_the_file_and_the_place(deployed: Path, kind: str) -> None:
     KINDS[kind](deployed)
     content = CONTENT.get(deployed.name, "shown")
     seen = file_seen({"path": str(deployed), "content": content}, "key")
     # what Ansible brings home has to be UTF-8
     json.dumps(seen, ensure_ascii=False).encode()
     wanted = FileState(str(deployed), TEXTS[deployed.name].encode(), 0o600)
-    parts = {"users.yaml": people_of, "sudoers": rules_of, "kai.service": lines_of}
+    parts = {"users.yaml": fields_of_users, "sudoers": rules_of, "kai.service": lines_of}
     by_path = {str(deployed): parts.get(deployed.name, variables_of)}
     env = (str(deployed), {"A": "1"}) if content == "env" else ("", {})
     problems, unknown = files_drift([wanted], {str(deployed): seen}, "key", by_path, env)
@@ -165,17 +155,12 @@ def test_what_only_root_can_read_is_unseen(tmp_path: Path) -> None:
     assert file_seen({"path": str(path), "content": "env"}, "key")["kind"] == "unseen"
 
 
-def test_people_are_told_by_their_fields(people_of: Any) -> None:
-    ada = user(1, "Ada", os_user="alice")
-    assert people_of(json.dumps({"users": [ada]}))["Ada (1): os_user"] == "alice"
-
-
 @pytest.mark.parametrize("text", ["[" * 10**5, "- " * 10**5, '{"a":' * 10**5])
 def test_users_that_are_nested_deeply_are_refused_and_crash_nothing(
-    filters: Any, contract: Any, text: str
+    contract: Any, text: str
 ) -> None:
     given = {**variables(), "kai_install_users_file": "/x"}
     del given["kai_install_users"]
-    [problem] = filters.configuration(given, contract, text)["problems"]
-    assert problem["where"] == "kai_install_users_file"
-    assert "nested too deeply" in problem["found"]
+    [problem] = read_with_files(contract, given, {"users_file": text}).problems
+    assert problem.where == "kai_install_users_file"
+    assert "nested too deeply" in problem.found

@@ -55,7 +55,6 @@ VALUES = (
     *(None, True, 7, -1, 1.5, float("nan"), 10**30, 10**5000, "", "x", "../..", "/a/../b", "a\0b"),
     *("\ud800", [], [[]], {}, {"": None}),
 )
-PROVEN = {"service_user": "kai", **PROOF, "agents": [{"what": "w", "argv": ["a"]}]}
 
 
 FILE_KINDS = {**DAMAGES, "gone": Path.unlink}
@@ -170,7 +169,6 @@ class Records:
             "install_dir": str(self.host.install_dir),
             "keep_releases": 3,
             "flat_parts": [],
-            "flat_proof": PROVEN,
             "proof": PROOF,
             "release": release,
             "by": "ada@laptop",

@@ -2,7 +2,6 @@
 
 import re
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +11,9 @@ from test_host_status import BINARY, CHANGE, ROLLED_BACK, SERVICE, installed
 from kai_ansible.commands.doctor import about_token
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.diagnosis import STAGES, Finding, checkup_request, diagnosis, shown_in
+from kai_ansible.rules.operator_files import fields_of_users
 from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.run_plan import Subject, checkup_plan, findings_plan, use_usual_places
 from kai_ansible.rules.status import host_status
 from tests.cli.bot_api import serving
 
@@ -279,15 +280,17 @@ def test_somebody_else_on_the_port_is_no_matter_of_the_install(contract: Contrac
     assert "another process" in finding.cause
 
 
-def test_only_what_is_secret_is_kept_out_of_the_log(
-    contract: Contract, render: Callable[..., Any]
-) -> None:
-    keys = render(
-        "(given | kai.bot.checkup_request(contract, probe)).secret_keys",
-        given=variables(extra_env={"OPEN": "1"}, secret_extra_env={"HIDDEN": "x"}),
-        contract=contract,
-        probe=probe(installed=installed()),
-    )
+def planned(contract: Contract, given: dict[str, Any]) -> Subject:
+    """Return what a doctor's plan is made for."""
+    read = read_configuration(contract, given)
+    use_usual_places(contract, read)
+    return Subject(contract, read, given, {}, lambda name, values: "")
+
+
+def test_only_what_is_secret_is_kept_out_of_the_log(contract: Contract) -> None:
+    given = variables(extra_env={"OPEN": "1"}, secret_extra_env={"HIDDEN": "x"})
+    plan = checkup_plan(planned(contract, given), probe(installed=installed()))
+    keys = plan["checkup"]["secret_keys"]
     assert {"TELEGRAM_BOT_TOKEN", "HIDDEN"} <= set(keys)
     assert "OPEN" not in keys
 
@@ -306,18 +309,15 @@ def test_only_what_is_secret_is_kept_out_of_the_log(
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_what_can_never_work_is_told_and_the_host_looked_at(
-    contract: Contract, render: Callable[..., Any], wrong: dict[str, Any]
+    contract: Contract, wrong: dict[str, Any]
 ) -> None:
-    findings = render(
-        "given | kai.bot.diagnosis(contract, probe, "
-        "given | kai.bot.host_status(contract, probe, [], {}), "
-        "{'asked': given | kai.bot.checkup_request(contract, probe)} | combine(well))",
-        given=variables(**wrong),
-        contract=contract,
-        probe=probe(installed=installed(service=STOPPED)),
-        well={**WELL, "log": log("sudo: a password is required")["log"]},
+    subject, seen = (
+        planned(contract, variables(**wrong)),
+        probe(installed=installed(service=STOPPED)),
     )
-    first, *others = findings
+    asked = checkup_plan(subject, seen)["checkup"]
+    checkup = {"asked": asked, **WELL, "log": log("sudo: a password is required")["log"]}
+    first, *others = findings_plan(subject, seen, fields_of_users, checkup)["findings"]
     assert (first["stage"], first["where"]) == ("host_vars", f"kai_install_{next(iter(wrong))}")
     assert [finding["stage"] for finding in others] == ["sudo", "service"]
 

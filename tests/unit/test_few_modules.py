@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 TASKS = sorted((ROOT / "roles" / "kai_install" / "tasks").glob("*.yml"))
 # accounts are made once, and no run that changes nothing comes by here
-LOOPS = ["The missing accounts of people exist", "Nobody else looks into their homes"]
+LOOPS = ["Create the missing OS users", "Close their homes to other accounts"]
 
 
 def tasks_of(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -32,14 +32,14 @@ def loops_of(path: Path) -> list[str]:
 
 def test_only_the_making_of_accounts_loops() -> None:
     found = {path.name: loops_of(path) for path in TASKS}
-    assert {name: loops for name, loops in found.items() if loops} == {"stage.yml": LOOPS}
+    assert {name: loops for name, loops in found.items() if loops} == {"layout.yml": LOOPS}
 
 
 def test_what_lays_a_host_out_is_left_out_where_nothing_differs() -> None:
     path = ROOT / "roles" / "kai_install" / "tasks" / "main.yml"
     tasks = list(tasks_of(yaml.safe_load(path.read_text(encoding="utf-8"))))
     included = [task for task in tasks if "ansible.builtin.include_tasks" in task]
-    [stage] = [
-        task for task in included if task["ansible.builtin.include_tasks"]["file"] == "stage.yml"
+    [layout] = [
+        task for task in included if task["ansible.builtin.include_tasks"]["file"] == "layout.yml"
     ]
-    assert stage["when"] == "_kai_install_differs"
+    assert layout["when"] == "_kai_install_plan.changes"

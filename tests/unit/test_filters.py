@@ -1,7 +1,7 @@
 """The filters and the templates of the role, through Ansible's own templating."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from ansible.errors import AnsibleError
 from kai.protected import parse_env
 from samples import SECRET, TOKEN, probe, user, variables
 
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.run_plan import Subject, desired_files
 from kai_ansible.rules.sudoers import commands_by_account
 
 Contract = dict[str, Any]
@@ -33,34 +36,6 @@ def test_words(render: Render, expression: str, result: str) -> None:
     assert render(expression) == result
 
 
-def test_what_is_refused_of_a_host_fails_no_filter(render: Render, contract: Contract) -> None:
-    for name in contract["host"]:
-        given = variables(**{name: {"no": "such value"}})
-        found = render("given | kai.bot.configuration(contract)", given=given, contract=contract)
-        assert f"kai_install_{name}" in [problem["where"] for problem in found["problems"]], name
-
-
-def test_a_rollback_knows_what_it_goes_back_to(render: Render) -> None:
-    installs = [
-        {"number": number, "release": "a", "snapshot": False, "time": "", "rolled_back_to": None}
-        for number in (1, 2)
-    ]
-    status = {
-        "installs": installs,
-        "releases": [{"id": "a", "state": "good", "live": True}],
-        "live": "a",
-        "unfinished": None,
-        "damaged": [],
-    }
-    found = render("status | kai.bot.rollback_choice('', false)", status=status)
-    assert (found["number"], found["release"], found["problems"]) == (1, "a", [])
-    found = render("status | kai.bot.rollback_choice(2, false)", status=status)
-    assert found["number"] == 2
-    found = render("status | kai.bot.rollback_choice('', true)", status=status)
-    assert found["number"] is None
-    assert "no snapshot" in found["problems"][0]["found"]
-
-
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
@@ -68,7 +43,6 @@ def test_a_rollback_knows_what_it_goes_back_to(render: Render) -> None:
         ("'x' | kai.bot.env_line('A B')", "'A B' is not the name of an environment variable"),
         ("'/opt/*' | kai.bot.sudoers_command", "glob or shell character"),
         ("['/a:b'] | kai.bot.secure_path", "has a colon"),
-        ("[] | kai.bot.python_for('new')", "requires-python 'new' is not a range"),
     ],
 )
 def test_what_cannot_be_written_is_an_error(render: Render, expression: str, reason: str) -> None:
@@ -76,59 +50,6 @@ def test_what_cannot_be_written_is_an_error(render: Render, expression: str, rea
         render(expression, value="sesame\n")
     assert reason in str(caught.value)
     assert "sesame" not in str(caught.value)
-
-
-INTERPRETERS = [
-    {"path": "/root/python3.15", "version": "3.15.0", "fault": "kai cannot execute"},
-    {"path": "/usr/local/bin/python3.14", "version": "3.14.0rc1", "fault": None},
-    {"path": "/usr/bin/python3.13", "version": "3.13.5", "fault": None},
-    {"path": "/usr/bin/python3.11", "version": "3.11.2", "fault": None},
-]
-
-
-@pytest.mark.parametrize(
-    ("requires", "wanted", "path"),
-    [
-        (">=3.13", "", "/usr/local/bin/python3.14"),
-        (">=3.13,<3.14", "", "/usr/bin/python3.13"),
-        ("~=3.11.0", "", "/usr/bin/python3.11"),
-        ("", "", "/usr/local/bin/python3.14"),
-        (">=3.11", "/usr/bin/python3.11", "/usr/bin/python3.11"),
-    ],
-)
-def test_the_newest_interpreter_in_the_range(
-    render: Render, requires: str, wanted: str, path: str
-) -> None:
-    found = render(
-        "them | kai.bot.python_for(requires, wanted)",
-        them=INTERPRETERS,
-        requires=requires,
-        wanted=wanted,
-    )
-    assert found == {"path": path, "problems": []}
-
-
-@pytest.mark.parametrize(
-    ("them", "wanted", "told"),
-    [
-        (
-            [INTERPRETERS[0], INTERPRETERS[2]],
-            "",
-            "/root/python3.15, which kai cannot execute; /usr/bin/python3.13, which is 3.13.5",
-        ),
-        (INTERPRETERS, "/root/python3.15", "/root/python3.15, which kai cannot execute"),
-        (INTERPRETERS, "/usr/bin/python3.11", "/usr/bin/python3.11, which is 3.11.2"),
-        ([], "", "no Python on the host"),
-    ],
-)
-def test_no_interpreter_in_the_range(
-    render: Render, them: list[dict[str, str]], wanted: str, told: str
-) -> None:
-    found = render("them | kai.bot.python_for('>=3.14', wanted)", them=them, wanted=wanted)
-    (problem,) = found["problems"]
-    assert found["path"] == ""
-    assert (problem["where"], problem["found"]) == ("kai_install_python", told)
-    assert problem["expected"].startswith("Python >=3.14 with")
 
 
 def test_problems_are_numbered(render: Render) -> None:
@@ -140,59 +61,6 @@ def test_problems_are_numbered(render: Render) -> None:
     assert render("them | kai.bot.problems_text", them=[problem] * 2) == (
         f"2 problems; nothing was changed.\n1. {line}\n2. {line}"
     )
-
-
-def read(
-    render: Render, contract: Contract, given: Contract, text: str | None = None
-) -> dict[str, Any]:
-    result: dict[str, Any] = render(
-        "given | kai.bot.configuration(contract, text)", given=given, contract=contract, text=text
-    )
-    return result
-
-
-def test_a_configuration(render: Render, contract: Contract) -> None:
-    given = variables(secret_extra_env={"TOKEN": "x", "GONE": None, "NUMBER": 5})
-    found = read(render, contract, given)
-    assert found["problems"] == []
-    assert found["host"]["service_user"] == "kai"
-    secrets = ["NUMBER", "TELEGRAM_BOT_TOKEN", "TOKEN", "WEBHOOK_SECRET"]
-    assert found["secret_keys"] == secrets
-
-
-@pytest.mark.parametrize("extra", [None, "", {}, ["x"], "x"])
-def test_an_unusable_mapping_of_secrets_is_no_crash(
-    render: Render, contract: Contract, extra: Any
-) -> None:
-    found = read(render, contract, variables(secret_extra_env=extra))
-    assert len(found["problems"]) == (1 if extra else 0)
-    assert found["secret_keys"] == ["TELEGRAM_BOT_TOKEN", "WEBHOOK_SECRET"]
-
-
-@pytest.mark.parametrize(
-    ("text", "where", "told"),
-    [
-        ("users:\n- {telegram_id: 1, name: Ada, os_user: alice, model: opus}\n", [], ""),
-        ("", ["users_file"], "nobody"),
-        ("{}", ["users_file"], "nobody"),
-        ("users:\n", ["users_file"], "nobody"),
-        ("users: 3\n", ["users_file"], "int"),
-        ("- 1\n", ["users_file"], "nobody"),
-        ("users: [", ["users_file"], "text that is not YAML"),
-    ],
-)
-@pytest.mark.parametrize("port", [8080, 0])
-def test_the_operators_own_users_yaml(
-    render: Render, contract: Contract, text: str, where: list[str], told: str, port: int
-) -> None:
-    given = variables(users_file="/srv/users.yaml", webhook_port=port)
-    del given["kai_install_users"]
-    problems = read(render, contract, given, text)["problems"]
-    other = [] if port else ["kai_install_webhook_port"]
-    assert sorted(problem["where"] for problem in problems) == sorted(
-        [f"kai_install_{name}" for name in where] + other
-    )
-    assert told in "".join(problem["found"] for problem in problems)
 
 
 @pytest.fixture(scope="module")
@@ -216,25 +84,26 @@ def rendered(render: Render, contract: Contract) -> Callable[[str], str]:
             ],
         }
     )
-    desired = render(
-        "given | kai.bot.desired_state(contract, seen)", given=given, contract=contract, seen=seen
-    )
+    configuration = read_configuration(contract, given)
+    desired = desired_state(contract, configuration, seen)
     assert desired["problems"] == []
 
-    def of(name: str) -> str:
+    def render_template(name: str, values: Mapping[str, Any]) -> str:
         text: str = render(
-            "lookup('ansible.builtin.template', path)",
-            path=str(TEMPLATES / name),
-            _kai_install_desired=desired,
-            _kai_install_contract=contract,
-            _kai_install_host={
-                **read(render, contract, given)["host"],
-                "install_dir": "/opt/50% kai",
-            },
+            "lookup('ansible.builtin.template', path)", path=str(TEMPLATES / name), plan=values
         )
         return text
 
-    return of
+    subject = Subject(contract, configuration, given, {}, render_template)
+    files, secret_contents = desired_files(subject, desired)
+    texts = {**{entry["path"]: entry.get("content") for entry in files}, **secret_contents}
+    by_template = {
+        "env.j2": "/etc/kai/env",
+        "users.yaml.j2": "/etc/kai/users.yaml",
+        "sudoers.j2": "/etc/sudoers.d/kai",
+        "kai.service.j2": "/etc/systemd/system/kai.service",
+    }
+    return lambda name: str(texts[by_template[name]])
 
 
 def test_the_environment_file(rendered: Callable[[str], str]) -> None:

@@ -223,11 +223,7 @@ def test_three_hosts_get_one_archive_that_is_private_and_does_not_stay(
     subprocess.run(["cp", "-r", str(checkout), str(other)], check=True)
     (other / "bin/tool").write_text("")
     places = {"a": checkout, "b": checkout, "c": other}
-    module = {
-        "source": "{{ place }}",
-        "constraints_path": CONSTRAINTS,
-        "cache": "{{ lookup('kai.bot.run_directory') }}",
-    }
+    module = {"source": "{{ place }}", "constraints_path": CONSTRAINTS}
     play = {
         "hosts": "all",
         "gather_facts": False,

@@ -224,20 +224,6 @@ def test_a_name_is_told_as_kai_has_it(contract: dict[str, Any]) -> None:
     assert [person.name for person in found.people] == ["Ada"]
 
 
-def test_the_role_judges_the_files(render: Any, contract: dict[str, Any]) -> None:
-    found = render(
-        "given | kai.bot.configuration(contract, none, services, workspaces)",
-        given=variables(),
-        contract=contract,
-        services="services: 5",
-        workspaces="[]",
-    )["problems"]
-    assert [problem["where"] for problem in found] == [
-        "kai_install_services_file.services",
-        "kai_install_workspaces_file",
-    ]
-
-
 def test_what_a_workspace_needs_on_the_host_is_looked_for(contract: dict[str, Any]) -> None:
     text = "workspaces: [{path: /srv/a, claude: {env_file: /srv/a.env}}, {path: ~/b}]"
     found = judged(contract, workspaces_file=text)

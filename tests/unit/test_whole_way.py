@@ -14,13 +14,15 @@ from whole_configurations import EVERYBODY, answers_to_everything
 
 from kai_ansible.inventory.answers import read_answers
 from kai_ansible.inventory.inventory import Inventory, edited_texts, write_host_vars
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.plain import plain
+from kai_ansible.rules.plan import desired_state
 from kai_ansible.secrets.vault_password import VaultPassword, random_secret
 from kai_ansible.wizard.draft import Draft
 
 pytestmark = pytest.mark.slow
 
 ENV = Path(__file__).parents[2] / "roles" / "kai_install" / "templates" / "env.j2"
-DESIRED = "given | kai.bot.desired_state(contract, seen)"
 TEMPLATE = "lookup('ansible.builtin.template', path)"
 
 
@@ -58,9 +60,9 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
             "changers": [],
         }
         seen["binaries"]["codex"] = [works]
-    desired = render(DESIRED, given=variables, contract=contract, seen=seen)
+    desired = desired_state(contract, read_configuration(contract, plain(variables)), seen)
     assert desired["problems"] == []
-    text = render(TEMPLATE, path=str(ENV), _kai_install_desired=desired)
+    text = render(TEMPLATE, path=str(ENV), plan=desired)
     # what nobody named is found on the host
     expected.setdefault("CODEX_BIN", "/usr/local/bin/codex")
     assert bot.read_environment({}, lambda name: text).file_values == expected

@@ -88,22 +88,16 @@ class Choice:
     snapshot: int | None
     problems: Sequence[Problem] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "number": self.number,
-            "release": self.release,
-            "snapshot": self.snapshot,
-            "problems": [problem.as_dict() for problem in self.problems],
-        }
-
 
 def choose(status: Mapping[str, Any], to: str, *, with_database: bool) -> Choice:
     """Return what a rollback goes back to.
 
-    status: the result of kai_status. to: the number of an install or a release; empty for the
+    status: ``installed`` of kai_probe. to: the number of an install or a release; empty for the
     state before the one that is live, or before the unfinished install.
     """
+    if status["installs"] is None:
+        found, fix = "what only root can read", "run this as root: become: true"
+        return _refused("the records of installs", found, "a look at them", fix)
     records = sorted(status["installs"], key=lambda record: record["number"])
     damaged = [
         entry for entry in status["damaged"] if entry["needed"] or to == str(entry["number"])
@@ -174,7 +168,7 @@ def _refused(where: str, found: str, expected: str, fix: str) -> Choice:
 def rolled_back(status: Mapping[str, Any]) -> str:
     """Return which install was rolled back last and when, empty when none or another one followed.
 
-    status: the result of kai_status, whose installs are None without privilege.
+    status: ``installed`` of kai_probe, whose installs are None without privilege.
     """
     records = sorted(status["installs"] or (), key=lambda record: record["number"])
     if status["unfinished"] or not records or records[-1]["rolled_back_to"] is None:
@@ -203,7 +197,7 @@ def not_enabled(service: Mapping[str, Any]) -> Problem:
 
 
 def judged(status: Mapping[str, Any]) -> list[Problem]:
-    """Return what is not well on a host. status: the result of kai_status."""
+    """Return what is not well on a host. status: ``installed`` of kai_probe."""
     return [
         replace(problem, fix=without_repeating(status, problem.fix)) for problem in _judged(status)
     ]

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .paths import fault_of_path, fault_of_search_directory
+from .problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,13 @@ _DEEPEST_INCLUDE = 128
 # how many digits numbers have: Linux has no process above 4194304, and group 1 is everybody's
 _DIGITS = {"signal": (1, 2), "process": (1, 7), "group": (2, 7)}
 _VERSION = re.compile(r"Sudo version (\d+)\.(\d+)(?:\.(\d+))?")
+
+
+def policy_problem(path: str, found: str) -> Problem:
+    """Return the problem of a drop-in that visudo rejects together with the rest of the policy."""
+    expected = "rules that visudo accepts together with the rest of the policy"
+    fix = "fix what visudo names on the host; visudo --check judges it again"
+    return Problem(path, found, expected, fix)
 
 
 def sudoers_command(path: str) -> str:

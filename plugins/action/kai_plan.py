@@ -1,0 +1,168 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kai_plan: read the contract, the variables and the probe, and return what the role needs.
+
+It runs on the controller alone. The decisions are in module_utils/rules; here variables and files
+are read and templates are rendered.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable, AnsibleValueOmittedError
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+from ..module_utils.rules import run_plan
+from ..module_utils.rules.configuration import PREFIX, variable
+from ..module_utils.rules.operator_files import FILES, fields_of_users, read_with_files
+from ..module_utils.rules.plain import plain
+from ..module_utils.rules.problems import Problem
+
+# the parser in C takes a tenth of the time, where there is one
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class ActionModule(ActionBase):
+    """Plans a run."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the plan: what is known before the probe, and with a probe everything."""
+        super().run(tmp, task_vars)
+        self.variables: dict[str, Any] = task_vars or {}
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec={
+                "purpose": {"type": "str", "choices": list(run_plan.PROBES), "required": True},
+                "role_path": {"type": "path", "required": True},
+                "probe": {"type": "dict"},
+                "source": {"type": "dict", "default": {}},
+                "agreed": {"type": "dict"},
+                "checkup": {"type": "dict"},
+                "rollback_to": {"type": "str", "default": ""},
+                "rollback_database": {"type": "bool", "default": False},
+            }
+        )
+        self.role_path: str = arguments["role_path"]
+        given, problems = self._given()
+        contract, more = self._contract(given)
+        if contract is None:
+            return _refused([*more, *problems])
+        texts, more = self._texts(given)
+        read = read_with_files(contract, given, texts)
+        # what could not be read is not judged as well
+        unread = {problem.where for problem in (*problems, *more)}
+        if more:
+            unread.add(variable("users"))
+        read.problems = [
+            *problems,
+            *more,
+            *(problem for problem in read.problems if problem.where not in unread),
+        ]
+        subject = run_plan.Subject(contract, read, given, texts, self._render)
+        purpose = arguments["purpose"]
+        if purpose in ("status", "doctor"):
+            run_plan.use_usual_places(contract, read)
+        refused = run_plan.refusals(subject, purpose)
+        if refused:
+            return _refused(refused)
+        plan = {"changed": False, "problems": [], **run_plan.host_plan(subject, purpose)}
+        if arguments["probe"] is not None:
+            plan.update(self._decided(purpose, subject, arguments))
+        return plan
+
+    def _decided(
+        self, purpose: str, subject: run_plan.Subject, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return what is decided with a probe of the host."""
+        probe = plain(arguments["probe"])
+        if purpose == "install":
+            return run_plan.install_plan(
+                subject,
+                probe,
+                plain(arguments["source"]),
+                check=bool(self._task.check_mode),
+                agreed=plain(arguments["agreed"]),
+            )
+        if purpose == "logins":
+            return run_plan.logins_plan(subject, probe)
+        if purpose == "status":
+            return run_plan.status_plan(subject, probe, fields_of_users)
+        if purpose == "doctor":
+            if arguments["checkup"] is None:
+                return run_plan.checkup_plan(subject, probe)
+            checkup = plain(arguments["checkup"])
+            return run_plan.findings_plan(subject, probe, fields_of_users, checkup)
+        if purpose == "rollback":
+            to, with_database = arguments["rollback_to"], arguments["rollback_database"]
+            return run_plan.rollback_plan(probe, to, with_database=with_database)
+        if purpose == "uninstall":
+            return {"problems": run_plan.uninstall_problems(probe)}
+        return {"problems": run_plan.bars(probe)}
+
+    def _given(self) -> tuple[dict[str, Any], list[Problem]]:
+        """Return the variables of the role by name, and those that Ansible cannot evaluate."""
+        given: dict[str, Any] = {}
+        problems = []
+        host = self.variables.get("inventory_hostname")
+        for name in sorted(name for name in self.variables if name.startswith(PREFIX)):
+            try:
+                given[name] = plain(self._templar.template(self.variables[name]))
+                continue
+            except AnsibleValueOmittedError:
+                continue
+            except AnsibleUndefinedVariable as error:
+                found = f"a template that uses an undefined variable: {error.message}"
+            except AnsibleError as error:
+                # the message may quote a value that is a secret
+                found = f"a value that Ansible cannot read ({type(error).__name__})"
+            fix = f"correct {name} in the variables of {host}"
+            problems.append(Problem(name, found, "a value", fix))
+        return given, problems
+
+    def _contract(self, given: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Problem]]:
+        """Return the contract of the release line that the variables name, None for no line."""
+        directory, name = os.path.join(self.role_path, "vars"), variable("release")
+        line = str(given.get(name))
+        if f"kai_{line}.yml" not in os.listdir(directory):
+            expected = "the number of a release line that this collection knows"
+            return None, [Problem(name, repr(line), expected, f'set {name} to "1"')]
+        with open(os.path.join(directory, f"kai_{line}.yml"), encoding="utf-8") as handle:
+            return yaml.load(handle.read(), Loader=_LOADER), []  # noqa: S506 - a safe one
+
+    def _texts(self, given: Mapping[str, Any]) -> tuple[dict[str, str | None], list[Problem]]:
+        """Return the texts of the operator's own files by setting, and those unreadable."""
+        texts: dict[str, str | None] = {}
+        problems = []
+        for setting in FILES:
+            path = given.get(variable(setting))
+            if not path or not isinstance(path, str):
+                continue
+            try:
+                texts[setting] = self._look_up("file", path, self.variables, rstrip=False)
+            except AnsibleError:
+                found = f"{path}, which cannot be read on the controller"
+                expected, fix = "the path of a file there", f"check it there: ls -l {path}"
+                problems.append(Problem(variable(setting), found, expected, fix))
+        return texts, problems
+
+    def _render(self, template: str, values: Mapping[str, Any]) -> str:
+        path = os.path.join(self.role_path, "templates", template)
+        return self._look_up("template", path, {"plan": values})
+
+    def _look_up(self, name: str, term: str, variables: Any, **options: Any) -> str:
+        lookup = lookup_loader.get(
+            f"ansible.builtin.{name}", loader=self._loader, templar=self._templar
+        )
+        [text] = lookup.run([term], variables=variables, **options)
+        return "".join(str(text))
+
+
+def _refused(problems: list[Problem]) -> dict[str, Any]:
+    return {"changed": False, "problems": [problem.as_dict() for problem in problems]}

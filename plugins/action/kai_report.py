@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kai_report: publish the report of a run, or fail with the reason that it failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.rules import run_report
+from ..module_utils.rules.plain import plain
+
+# what the tasks of a run returned
+_RESULTS = (
+    *("switched", "laid_out", "proven", "recorded", "reverted", "removed"),
+    *("backup_checked", "data_laid_out", "backup"),
+)
+
+
+class ActionModule(ActionBase):
+    """Reports how a run ended; nothing runs on the host."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the report and its lines, and publish it in the custom stats."""
+        super().run(tmp, task_vars)
+        _checked, parameters = self.validate_argument_spec(
+            argument_spec={
+                "run": {
+                    "type": "str",
+                    "choices": ["install", "restore", "rollback", "uninstall", "failure"],
+                    "required": True,
+                },
+                "planned": {"type": "dict", "default": {}},
+                **{name: {"type": "dict", "default": {}} for name in _RESULTS},
+                "number": {"type": "int"},
+                "failure": {"type": "str", "default": ""},
+                "install_dir": {"type": "str", "default": ""},
+            }
+        )
+        given = {name: plain(value) for name, value in parameters.items()}
+        results = run_report.Results(**{name: given[name] for name in _RESULTS})
+        check, run = bool(self._task.check_mode), given["run"]
+        if run == "failure":
+            message = run_report.failure_report(
+                given["failure"], given["install_dir"], results, check=check
+            )
+            return {"failed": True, "msg": message}
+        if run == "rollback":
+            report = run_report.rollback_report(given["number"], results)
+        elif run == "uninstall":
+            report = run_report.uninstall_report(results)
+        elif run == "restore":
+            report = run_report.restore_report(given["planned"], results)
+        else:
+            report = run_report.install_report(given["planned"], results)
+        report["check"] = check
+        return {
+            "changed": False,
+            "report": report,
+            "lines": [*report.get("notes", ()), *report.get("login_notice", ())],
+            "ansible_stats": {
+                "data": {"kai_install_reports": {(task_vars or {})["inventory_hostname"]: report}},
+                "aggregate": True,
+                "per_host": False,
+            },
+        }

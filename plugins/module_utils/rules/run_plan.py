@@ -1,0 +1,472 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide what a run does on a host: everything that the tasks of the role read.
+
+The action plugin kai_plan calls these functions. It reads the variables and renders the templates;
+every decision is made here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import diagnosis, drift, status
+from .configuration import is_secret, variable
+from .file_state import FileState, wanted_states
+from .host_record import recorded
+from .installs import choose
+from .interpreters import choose_interpreter
+from .people import os_users
+from .plan import desired_state, installed_request, probe_request
+from .problems import Problem
+from .releases import modules_of_extras
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .configuration import Configuration
+    from .drift import Parts
+
+# an account that an install made and did not finish is known again by its comment
+SERVICE_COMMENT, AGENT_COMMENT = "Kai bot", "Agents of Kai bot"
+# what every run has to know, whether or not the rest of the configuration is valid
+PLACES = ("service_user", "install_dir", "data_dir", "keep_releases", "health_timeout")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a plan is made for.
+
+    given: the variables of the role by name. texts: of the operator's own files by setting; a file
+    that is not given has none. render: returns the text of a template of the role.
+    """
+
+    contract: Mapping[str, Any]
+    configuration: Configuration
+    given: Mapping[str, Any]
+    texts: Mapping[str, str | None]
+    render: Callable[[str, Mapping[str, Any]], str]
+
+
+def use_usual_places(contract: Mapping[str, Any], configuration: Configuration) -> None:
+    """Let the usual places stand in for those that are refused, because they may hold a bot."""
+    settings = contract["host"].items()
+    usual = {name: spec["default"] for name, spec in settings if "default" in spec}
+    configuration.host = {**usual, **configuration.host}
+
+
+def refusals(subject: Subject, purpose: str) -> list[Problem]:
+    """Return the problems of a configuration that keep a run from being planned.
+
+    An install and a list of logins need a valid configuration, any other run only PLACES. A status
+    reports the others.
+    """
+    configuration = subject.configuration
+    if purpose in ("install", "logins"):
+        return configuration.problems
+    refused = {variable(name) for name in PLACES if name not in configuration.host}
+    named = [problem for problem in configuration.problems if problem.where in refused]
+    return named or (configuration.problems if refused else [])
+
+
+def host_plan(subject: Subject, purpose: str) -> dict[str, Any]:
+    """Return what is known before the host is probed, and the arguments for that as ``probe``."""
+    contract, configuration = subject.contract, subject.configuration
+    host, service = configuration.host, contract["service"]
+    linux, protected = contract["platforms"]["linux"], contract["protected_files"]
+    port_key = service["port_setting"]
+    config_files = [entry["path"] for entry in protected.values()]
+    return {
+        "probe": {**_NO_PROBE, **PROBES[purpose](contract, configuration)},
+        "host": host,
+        "accounts": [host["service_user"], *os_users(configuration.people)],
+        "modules": modules_of_extras(contract, host.get("extras", [])),
+        "module": service["module"],
+        "unit": {"name": linux["unit"]["name"], "path": linux["unit"]["path"]},
+        "health": {
+            "host": service["health_host"],
+            "path": service["health_path"],
+            "port_key": port_key,
+            "default_port": contract["settings"][port_key]["default"],
+        },
+        "env_file": protected["env"]["path"],
+        "opaque_files": [protected[name]["path"] for name in ("services", "workspaces")],
+        "config_files": config_files,
+        "sudoers_file": contract["sudoers"]["path"],
+        "record_file": contract["record"]["path"],
+        "backup_files": [
+            *config_files,
+            contract["sudoers"]["path"],
+            linux["unit"]["path"],
+            contract["record"]["path"],
+        ],
+        # files of the bot and models, which go with the data
+        "bot_files": [
+            *(entry["path"] for entry in protected.values() if entry["from"] == "bot"),
+            contract["models_dir"].format(install_dir=host["install_dir"]),
+        ],
+        "shown_variables": [
+            key for key, spec in contract["settings"].items() if "secret" not in spec
+        ],
+        "database": service["database"].format(data_dir=host["data_dir"]),
+        "turns": _turns_directory(subject),
+        "records": f"{host['install_dir']}/installs",
+        "visudo": linux["visudo"],
+        "proofs_file": linux["proofs"],
+        "constraints_path": contract["package"]["constraints"],
+        "own_installer_parts": contract["own_installer"]["parts"],
+        "kai_line": {name: contract[name] for name in ("title", "release", "source")},
+    }
+
+
+def _turns_directory(subject: Subject) -> str:
+    turns: str = subject.contract["service"]["turns"]
+    return turns.format(data_dir=subject.configuration.host["data_dir"])
+
+
+def _least_probe(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    """Return the arguments of kai_probe for a run that only has to know who else is at work."""
+    host = configuration.host
+    return {
+        **{name: host[name] for name in ("service_user", "install_dir", "data_dir")},
+        "env_file": contract["protected_files"]["env"]["path"],
+        "sudoers_file": contract["sudoers"]["path"],
+        "platforms": contract["platforms"],
+    }
+
+
+def _rollback_probe(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    installed = installed_request(contract, configuration, told=False)
+    nothing: dict[str, Any] = {name: [] for name in ("files", "directories", "seeds", "room")}
+    least = _least_probe(contract, configuration)
+    return {**least, "installed": {**installed, **nothing}}
+
+
+def _install_probe(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    return {
+        **probe_request(contract, configuration),
+        "installed": installed_request(contract, configuration, told=False),
+    }
+
+
+def _status_probe(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+    return {
+        **probe_request(contract, configuration),
+        "versions": True,
+        "installed": installed_request(contract, configuration),
+    }
+
+
+# the arguments of kai_probe for each purpose of a plan
+PROBES = {
+    "install": _install_probe,
+    "logins": probe_request,
+    "status": _status_probe,
+    "doctor": _status_probe,
+    "rollback": _rollback_probe,
+    "uninstall": _least_probe,
+    "host": _least_probe,
+}
+# those that the task in probe.yml passes and a purpose leaves out
+_NO_PROBE: dict[str, Any] = {
+    **dict.fromkeys(("data_dir", "wheelhouse", "turns", "port", "installed")),
+    **dict.fromkeys(("versions", "trust_user_binaries"), False),
+    **{
+        name: []
+        for name in (
+            *("os_users", "directories", "access", "targets", "files"),
+            *("programs", "models", "binaries"),
+        )
+    },
+    "python": "",
+}
+
+
+def uninstall_problems(probe: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what keeps an uninstall from knowing what installs made."""
+    damaged = [entry["problem"] for entry in probe["damaged"] if entry["number"] is None]
+    return [*bars(probe), *damaged]
+
+
+def bars(probe: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what keeps any run from changing a host: another run, places others can change."""
+    return [*probe["lock"]["problems"], *probe["places"]]
+
+
+def desired_files(
+    subject: Subject, desired: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the files of an install and the texts with secrets by path, as kai_switch takes them.
+
+    desired: what ``desired_state`` returned.
+    """
+    contract, texts = subject.contract, subject.texts
+    protected, unit = contract["protected_files"], contract["platforms"]["linux"]["unit"]
+    host = subject.configuration.host
+    values = {
+        **{name: desired[name] for name in ("env", "users", "sudo", "unit")},
+        "service": contract["service"],
+        "service_user": host["service_user"],
+        "current": f"{host['install_dir']}/current",
+    }
+    users = texts.get("users_file")
+    if users is None:
+        users = subject.render("users.yaml.j2", values)
+    record = recorded(contract, subject.configuration, subject.given)
+    files = [
+        {name: protected["env"][name] for name in ("path", "mode")},
+        _file(protected["users"], users),
+        _file(contract["sudoers"], subject.render("sudoers.j2", values)),
+        _file(unit, subject.render("kai.service.j2", values)),
+        _file(contract["record"], json.dumps(record, indent=4, sort_keys=True) + "\n"),
+    ]
+    # the operator's own files, deployed byte for byte where they are given
+    for name in ("services", "workspaces"):
+        text = texts.get(f"{name}_file")
+        files.append({**_file(protected[name], text or ""), "given": text is not None})
+    return files, {protected["env"]["path"]: subject.render("env.j2", values)}
+
+
+def _file(entry: Mapping[str, Any], content: str) -> dict[str, Any]:
+    return {"path": entry["path"], "mode": entry["mode"], "content": content}
+
+
+def install_plan(
+    subject: Subject,
+    probe: Mapping[str, Any],
+    source: Mapping[str, Any],
+    *,
+    check: bool = False,
+    agreed: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what an install brings about, and what prevents it.
+
+    probe, source: what kai_probe and kai_source returned. check: whether the run only reports.
+    agreed: the plan that an earlier check has shown, None without one.
+    Returns problems alone where the operating system of the host is not supported.
+    """
+    contract, configuration = subject.contract, subject.configuration
+    host, release = configuration.host, source["release"]
+    desired = desired_state(contract, configuration, probe)
+    if "env" not in desired:
+        return {"problems": desired["problems"]}
+    files, secret_contents = desired_files(subject, desired)
+    is_built = release in probe["release"]["complete"]
+    python, faults = choose_interpreter(
+        probe["interpreters"],
+        source["requires_python"] or contract["service"]["requires_python"],
+        host.get("python") or "",
+    )
+    digest = hashlib.sha256(json.dumps([files, secret_contents]).encode()).hexdigest()
+    shown = {"release": release, "files": digest}
+    faults = [] if is_built else faults
+    faults += _changed_since_check(agreed, shown, host["source"])
+    changes = not drift.is_as_wanted(probe, wanted_states(files, secret_contents), release)
+    [rules] = [file for file in files if file["path"] == contract["sudoers"]["path"]]
+    digest_of_rules = hashlib.sha256(rules["content"].encode()).hexdigest()
+    parents = [host["install_dir"], f"{host['install_dir']}/releases"]
+    return {
+        "problems": [*desired["problems"], *(fault.as_dict() for fault in faults)],
+        "changes": changes,
+        "files": files,
+        "secret_contents": secret_contents,
+        "restart": probe["installed"]["hangs"],
+        "release": {
+            "name": release,
+            "is_built": is_built,
+            "path": f"{host['install_dir']}/releases/{release}",
+            "archive": f"{host['install_dir']}/releases/.{release}.tar.gz",
+            "python": python,
+            "directories": [entry for entry in desired["directories"] if entry["path"] in parents],
+        },
+        "policy": {
+            "files": [rules],
+            "is_new": changes
+            and "visudo" in probe["tools"]
+            and digest_of_rules != probe["sudoers_sha256"],
+        },
+        "new_accounts": _new_accounts(host["service_user"], desired, probe),
+        **{name: desired[name] for name in ("directories", "seeds", "private_directories")},
+        "proof": {
+            "service_user": host["service_user"],
+            "timeout": host["health_timeout"],
+            "environment": desired["unit"]["environment"],
+            "secret_keys": _secret_keys(subject),
+            "commands": desired["proofs"],
+            "agents": desired["agent_proofs"],
+            "private_directories": desired["private_directories"],
+            "search_path": desired["sudo"]["secure_path"],
+        },
+        "report": {
+            "release": release,
+            "plan": shown if check else None,
+            "notes": [
+                *(_running_turns(subject, probe) if check and changes else ()),
+                *configuration.notes,
+                *desired["notes"],
+                *_unconstrained(subject, source),
+            ],
+            **{name: desired[name] for name in ("binaries", "logins", "login_notice")},
+            "turns": _turns_directory(subject),
+            "source": host["source"],
+        },
+    }
+
+
+def _secret_keys(subject: Subject) -> list[str]:
+    """Return the keys of the environment file whose values are secrets."""
+    contract, configuration = subject.contract, subject.configuration
+    extra = subject.given.get(variable("secret_extra_env"))
+    chosen = {key for key in configuration.chosen if is_secret(contract, key)}
+    return sorted(chosen | (set(extra or ()) & set(configuration.extra_env)))
+
+
+def _new_accounts(
+    service_user: str, desired: Mapping[str, Any], probe: Mapping[str, Any]
+) -> dict[str, Any]:
+    agents = desired["missing_accounts"]
+    service = [service_user] if probe["accounts"][service_user] is None else []
+    return {
+        "service": service,
+        "agents": agents,
+        "comments": {"service": SERVICE_COMMENT, "agents": AGENT_COMMENT},
+        "recorded": [
+            *({"name": name, "comment": SERVICE_COMMENT} for name in service),
+            *({"name": name, "comment": AGENT_COMMENT} for name in agents),
+        ],
+    }
+
+
+def _changed_since_check(
+    agreed: Mapping[str, Any] | None, shown: Mapping[str, Any], source: str
+) -> list[Problem]:
+    if agreed is None or agreed == shown:
+        return []
+    if agreed["release"] != shown["release"]:
+        where, found = variable("source"), f"release {shown['release']} at {source}"
+        expected = f"release {agreed['release']}, which was there when it was shown"
+    else:
+        where, found = "host_vars", "what leads to other files than those that were shown"
+        expected = "that nothing changes after you were shown what would be done"
+    fix = "run the same command again, and look at what it would change now"
+    return [Problem(where, found, expected, fix)]
+
+
+def unknown_turns(turns: str) -> str:
+    """Return the note that nobody can count the users who are being answered.
+
+    turns: the directory in which the bot has a file for each.
+    """
+    return f"The number of running turns is unknown: {turns} is no directory that can be read."
+
+
+def _running_turns(subject: Subject, probe: Mapping[str, Any]) -> list[str]:
+    count = probe["service"]["turns"]
+    if count is None:
+        return [unknown_turns(_turns_directory(subject))]
+    if not count:
+        return []
+    limit = subject.contract["service"]["stop_seconds"]
+    return [
+        f"{count} running turn(s): the bot may finish them for {limit} s when it is stopped; what "
+        "is not finished then is cut off."
+    ]
+
+
+def _unconstrained(subject: Subject, source: Mapping[str, Any]) -> list[str]:
+    if source["constrained"]:
+        return []
+    return [
+        f"{subject.configuration.host['source']} has no "
+        f"{subject.contract['package']['constraints']}, so two builds may not install the same "
+        f"packages; {variable('constraints')} can name a file."
+    ]
+
+
+def logins_plan(subject: Subject, probe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return who has to log in, as which account and how."""
+    desired = desired_state(subject.contract, subject.configuration, probe)
+    names = ("logins", "logins_by_key", "login_notice")
+    return {"logins_report": {name: desired.get(name, []) for name in names}}
+
+
+def _status(
+    subject: Subject, probe: Mapping[str, Any], fields_of_users: Callable[[str], Parts]
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Return the desired state, None for an invalid configuration, and the status of the host."""
+    contract, configuration = subject.contract, subject.configuration
+    desired: dict[str, Any] | None = None
+    files: list[FileState] = []
+    if not configuration.problems:
+        desired = desired_state(contract, configuration, probe)
+        if status.is_comparable(configuration, probe):
+            files = wanted_states(*desired_files(subject, desired))
+    found = status.host_status(contract, configuration, probe, desired, files, fields_of_users)
+    return desired, found
+
+
+def status_plan(
+    subject: Subject, probe: Mapping[str, Any], fields_of_users: Callable[[str], Parts]
+) -> dict[str, Any]:
+    """Return the status of a host, as data and in lines.
+
+    fields_of_users: returns the fields of the users in the text of a users.yaml.
+    """
+    _desired, found = _status(subject, probe, fields_of_users)
+    differing = [*found["drift"], *found["problems"], *found["unknown"]]
+    lines = [*(str(Problem(**problem)) for problem in differing), *found["login_notice"]]
+    return {"status": found, "lines": lines}
+
+
+def checkup_plan(subject: Subject, probe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of kai_checkup."""
+    contract, configuration = subject.contract, subject.configuration
+    desired = None if configuration.problems else desired_state(contract, configuration, probe)
+    # a value that is no mapping is among the problems
+    extra = subject.given.get(variable("secret_extra_env"))
+    secrets = extra if isinstance(extra, dict) else ()
+    request = diagnosis.checkup_request(contract, configuration, probe, desired, secrets)
+    return {"checkup": {"service_user": None, **request}}
+
+
+def findings_plan(
+    subject: Subject,
+    probe: Mapping[str, Any],
+    fields_of_users: Callable[[str], Parts],
+    checkup: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what keeps the bot from its work, as data and in lines.
+
+    checkup: what kai_checkup returned. fields_of_users: as for ``status_plan``.
+    """
+    contract, configuration = subject.contract, subject.configuration
+    desired, found = _status(subject, probe, fields_of_users)
+    findings = diagnosis.diagnosis(contract, configuration, probe, desired, found, checkup)
+    return {
+        "findings": [finding.as_dict() for finding in findings],
+        "lines": diagnosis.in_lines(findings),
+    }
+
+
+def rollback_plan(probe: Mapping[str, Any], to: str, *, with_database: bool) -> dict[str, Any]:
+    """Return what a rollback goes back to as ``rollback``, and what prevents it.
+
+    probe: what kai_probe returned, with ``installed``. to, with_database: as for ``choose``.
+    """
+    problems, installed = bars(probe), probe["installed"]
+    if probe["places"]:
+        # what other accounts can change is not even read
+        return {"problems": problems}
+    if installed["fault"]:
+        return {"problems": [*problems, installed["fault"]]}
+    choice = choose(installed, to, with_database=with_database)
+    problems += [problem.as_dict() for problem in choice.problems]
+    return {
+        "problems": problems,
+        "rollback": {"number": choice.number, "snapshot": choice.snapshot},
+    }

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the reports of runs: what changed, what an operator should know, and why a run failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .installs import FLAT
+from .run_plan import unknown_turns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the modules of a run returned, nothing for those that did not run.
+
+    switched, reverted: of kai_switch, forward and back. laid_out, removed: of kai_user_tree, or of
+    kai_removal for an uninstall. proven: of kai_proof. recorded: of kai_installs. backup: of
+    kai_backup. backup_checked, data_laid_out: of kai_restore.
+    """
+
+    switched: Mapping[str, Any] = field(default_factory=dict)
+    laid_out: Mapping[str, Any] = field(default_factory=dict)
+    proven: Mapping[str, Any] = field(default_factory=dict)
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    reverted: Mapping[str, Any] = field(default_factory=dict)
+    removed: Mapping[str, Any] = field(default_factory=dict)
+    backup_checked: Mapping[str, Any] = field(default_factory=dict)
+    data_laid_out: Mapping[str, Any] = field(default_factory=dict)
+    backup: Mapping[str, Any] = field(default_factory=dict)
+
+
+def install_report(planned: Mapping[str, Any], results: Results) -> dict[str, Any]:
+    """Return the report of an install. planned: ``report`` of the plan."""
+    return {
+        **{name: value for name, value in planned.items() if name not in ("turns", "source")},
+        "install": results.recorded.get("number"),
+        "notes": [
+            *planned["notes"],
+            *_cut_turns(planned["turns"], results),
+            *_what_stays(results),
+            *_what_accounts_break(results),
+        ],
+        **_proof(results),
+    }
+
+
+def restore_report(planned: Mapping[str, Any], results: Results) -> dict[str, Any]:
+    """Return the report of a restore. planned: ``report`` of the plan."""
+    report, summary = install_report(planned, results), results.backup_checked["summary"]
+    then, now = summary["meta"]["release"], planned["release"]
+    notes = [*report["notes"]]
+    if then not in (None, now):
+        notes.append(
+            f"The backup was made under release {then}; {planned['source']} is release {now}."
+        )
+    notes += results.data_laid_out.get("notes", ())
+    return {**report, "backup": summary, "notes": notes}
+
+
+def rollback_report(number: int | None, results: Results) -> dict[str, Any]:
+    """Return the report of a rollback.
+
+    number: of the install that came back, None where an unfinished one was reverted.
+    """
+    return {
+        "rolled_back_to": number,
+        "release": (results.reverted if number is None else results.switched).get("release"),
+        **_proof(results),
+        "login_notice": [],
+        "notes": [
+            "host_vars may say otherwise; the next install brings the host to what they say.",
+            *_what_stays(results),
+            *_what_accounts_break(results),
+        ],
+    }
+
+
+def uninstall_report(results: Results) -> dict[str, Any]:
+    """Return the report of an uninstall."""
+    original, removed = results.reverted, results.removed
+    stopped = "the bot stopped"
+    if original["starts"]:
+        stopped += ", and the former one started"
+    return {
+        "changes": [
+            *([stopped] if original["was_active"] else []),
+            *(f"{path}: as before the first install" for path in original["changed_paths"]),
+            *removed["changes"],
+        ],
+        "left": removed["left"],
+        "backup_left": results.backup.get("left", []),
+    }
+
+
+def failure_report(failure: str, install_dir: str, results: Results, *, check: bool) -> str:
+    """Return why a run failed and how it left the host.
+
+    failure: the task and its message. results: of the tasks that brought the former state back.
+    """
+    reverted = results.reverted
+    lines = [failure, *_state_after(results, check=check)]
+    failed = reverted["former_release"]
+    if failed not in (reverted["release"], FLAT):
+        lines.append(
+            f"Release {failed} stays in {install_dir}/releases for a look until an install "
+            "succeeds."
+        )
+    left = [*results.removed.get("left", ()), *reverted["left"]]
+    if left:
+        lines.append(f"This stays: {', '.join(left)}.")
+    return "\n".join([*lines, "Fix the error above, then run the same command again."])
+
+
+def _state_after(results: Results, *, check: bool) -> list[str]:
+    reverted, bot = results.reverted, results.proven
+    if check:
+        return ["Nothing was changed."]
+    if not reverted["changed"]:
+        return ["Nothing had been switched: the bot was not touched."]
+    if not reverted["starts"]:
+        return ["The host is as it was before this run; the bot did not run then either."]
+    if "pid" not in bot:
+        return [
+            "The files, the release and the service are as before this run, but the bot does not "
+            "answer:",
+            bot.get("msg") or "it was not asked",
+        ]
+    seconds = bot.get("seconds_without")
+    after = "" if seconds is None else f" after {seconds} s"
+    return [f"The host is as it was before this run, and the bot answers again{after}."]
+
+
+def _cut_turns(turns: str, results: Results) -> list[str]:
+    count = results.switched.get("cut_turns", 0)
+    if count is None:
+        return [unknown_turns(turns)]
+    if not count:
+        return []
+    return [
+        f"{count} running turn(s) cut off: the bot has told these users to send their last message "
+        "again."
+    ]
+
+
+def _what_stays(results: Results) -> list[str]:
+    notes, recorded = [], results.recorded
+    if recorded.get("left_paths"):
+        own = ", ".join(recorded["left_paths"])
+        notes.append(f"Left of release flat, for it may be your own: {own}.")
+    left = [*recorded.get("left_data", ()), *results.switched.get("left", ())]
+    if left:
+        data = ", ".join(dict.fromkeys(left))
+        notes.append(f"The next run removes former data that is still in use: {data}.")
+    return notes
+
+
+def _what_accounts_break(results: Results) -> list[str]:
+    # what an account keeps from working for itself alone
+    return [*results.laid_out.get("notes", ()), *results.proven.get("notes", ())]
+
+
+def _proof(results: Results) -> dict[str, Any]:
+    return {
+        "proven": results.proven.get("proven", []),
+        "seconds_without": results.proven.get("seconds_without"),
+        "removed_releases": results.recorded.get("removed_releases", []),
+    }
