@@ -1,6 +1,7 @@
 """A run of Ansible keeps its secrets to itself, and leaves nothing of it behind but its log."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
