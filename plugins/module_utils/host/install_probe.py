@@ -9,7 +9,10 @@ is unseen: neither counts as absent.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+import pwd
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -25,6 +28,7 @@ from .files import Damaged, look
 from .layout import Tree, problem_of
 from .layout_journal import LayoutJournal
 from .records import Installs
+from .run_as import NoAnswer, ask_as
 from .service import deployed_port, health
 
 if TYPE_CHECKING:
@@ -271,13 +275,12 @@ def release_of(state: ServiceState, installs: Installs) -> str | None:
     """Return the release that the running bot was started from, None when it cannot be seen.
 
     The unit starts it in ``current``, and the kernel keeps the directory that this was then. Where
-    that is hidden, the program shows it, or a link that is older than the process.
+    that is hidden, the program shows it, or a link that is older than the process, as long as the
+    clock was not set back.
     """
-    try:
-        place = system.working_directory(state.pid)
+    place = directory_of(state.pid)
+    if place is not None:
         return FLAT if place == installs.install_dir else os.path.basename(place)
-    except OSError:
-        pass
     try:
         program = system.arguments_of(state.pid)[0]
         if program.startswith(f"{installs.install_dir}/venv/"):
@@ -287,6 +290,21 @@ def release_of(state: ServiceState, installs: Installs) -> str | None:
         return installs.live() if is_older else None
     except (OSError, Refused):
         return None
+
+
+def directory_of(pid: int) -> str | None:
+    """Return the working directory of a process, None when it cannot be seen."""
+    try:
+        return system.working_directory(pid)
+    except OSError:
+        uid = system.uid_of(pid)
+    # in a container root may see less of a process than its own account does
+    if os.geteuid() == 0 and uid:
+        with contextlib.suppress(KeyError):
+            question = functools.partial(system.working_directory, pid)
+            [answer] = ask_as(pwd.getpwuid(uid), [question])
+            return None if isinstance(answer, NoAnswer) else str(answer)
+    return None
 
 
 def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -336,10 +354,14 @@ def layout_seen(
             for path, (before, after) in tree.found.items()
         ],
         "unseen": [path for path, error in failed if isinstance(error, PermissionError)],
+        # what lies on the way to several paths is told once
         "refused": [
-            problem_of(path, error).as_dict()
-            for path, error in failed
-            if not isinstance(error, PermissionError)
+            problem.as_dict()
+            for problem in dict.fromkeys(
+                problem_of(path, error)
+                for path, error in failed
+                if not isinstance(error, PermissionError)
+            )
         ],
     }
 

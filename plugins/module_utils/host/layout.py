@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..rules.problems import Problem, Refused, problem_of_error
 from . import system
 from .access_lists import NONE, lists_of, readable_by, set_lists
+from .mounts import closed_mounts, refuse_below
 from .symlink_guard import HANDLE, handle_of, open_own_file, planted
 from .trusted_paths import only_root_changes
 
@@ -80,6 +81,7 @@ def change_owners(
     out. No link is followed, and no other file system is entered.
     """
     device = os.fstat(descriptor).st_dev
+    others = {*others, *system.mounts_below(path)}
     open_directories = [(os.dup(descriptor), path, os.listdir(descriptor))]
     try:
         while open_directories:
@@ -158,8 +160,10 @@ class Tree:
         self.paths = {entry["path"] for entry in directories}
         entries = [(self.directory, entry) for entry in directories]
         entries += [(self.seed, entry) for entry in seeds]
+        closed = closed_mounts(entry["path"] for _work, entry in entries)
         for work, entry in entries:
             try:
+                refuse_below(closed, entry["path"])
                 work(entry)
             except (Refused, OSError) as error:
                 failed.append((entry["path"], error))

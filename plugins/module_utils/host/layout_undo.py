@@ -19,11 +19,13 @@ from ..rules.problems import Refused
 from . import system
 from .access_lists import LISTED_MODE, lists_of, set_lists
 from .layout import change_owners
+from .mounts import closed_mounts, refuse_below
 from .symlink_guard import open_own_file, planted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from ..rules.problems import Problem
     from .layout_journal import LayoutJournal
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -68,11 +70,13 @@ class LayoutUndo:
         self.gone: set[str] = set()
         # what has an owner of its own by another line of the journal
         self.others: set[str] = set()
+        # what root cannot enter
+        self.closed: dict[str, Problem] = {}
 
     def run(self) -> None:
         """Take everything back, and end the journal."""
         entries = self.journal.entries()
-        self.others = paths_of(entries)
+        self.expect(entries)
         made = {entry["directory"] for entry in entries if "directory" in entry}
         above = [path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")]
         for entry in reversed(entries):
@@ -84,6 +88,12 @@ class LayoutUndo:
         for path in sorted(above, reverse=True):
             self.undo({"directory": path})
 
+    def expect(self, entries: Collection[Mapping[str, Any]]) -> None:
+        """Note the paths of the entries, and the mounts on the way that root cannot enter."""
+        self.others = paths_of(entries)
+        accounts = {entry["account"] for entry in entries if "account" in entry}
+        self.closed = closed_mounts(self.others - accounts)
+
     def undo(self, entry: dict[str, Any]) -> None:
         """Take one thing back, or note why it stays."""
         what, path = next(iter(entry.items()))
@@ -91,6 +101,7 @@ class LayoutUndo:
             self.remove_account(entry)
             return
         try:
+            refuse_below(self.closed, path)
             opened = open_parent(path)
             if opened is None:
                 return

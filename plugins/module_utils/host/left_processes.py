@@ -19,6 +19,7 @@ from .system import (
     belongs,
     command_of,
     holders,
+    mounts_below,
     open_paths,
     started,
     uid_of,
@@ -81,6 +82,7 @@ def end_listener(listener: Listener, *, thoroughly: bool) -> None:
 def _owners(data_dir: str) -> set[int]:
     """Return the UIDs of the owners of the data directory, and of the users' directories in it."""
     found = set()
+    mounts = set(mounts_below(data_dir))
     level = [data_dir]
     for _level in range(_LEVELS):
         following = []
@@ -89,7 +91,7 @@ def _owners(data_dir: str) -> set[int]:
                 found.add(os.lstat(path).st_uid)
                 with os.scandir(path) as entries:
                     following += [e.path for e in entries if e.is_dir(follow_symlinks=False)]
-        level = following
+        level = [path for path in following if path not in mounts]
     return found - {0}
 
 

@@ -19,6 +19,7 @@ from .access_lists import lists_of
 from .bot_account import BotAccount
 from .isolation import concerned, trespasses
 from .left_processes import end_listener
+from .mounts import closed_mounts
 from .proof_cache import (
     EarlierProofs,
     digest_of,
@@ -172,13 +173,21 @@ class Remembered:
         self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
 
 
+def places_to_try(parameters: dict[str, Any]) -> set[str]:
+    """Return the directories on which agents and accounts depend. Raises KeyError."""
+    agents, private = parameters["agents"], parameters["private_directories"]
+    homes = {pwd.getpwnam(agent["account"]).pw_dir for agent in agents}
+    return homes | {agent["directory"] for agent in agents} | {entry["path"] for entry in private}
+
+
 def remembered(parameters: dict[str, Any], bot: BotAccount) -> Remembered | None:
     """Return the earlier proofs, None where they cannot be read or are not wanted."""
     named = all(agent["account"] and agent["program"] for agent in parameters["agents"])
     if not parameters["known"] or not named:
         return None
     try:
-        return Remembered(parameters, bot)
+        # what lies behind a mount that hangs is tried by processes that can be left behind
+        return None if closed_mounts(places_to_try(parameters)) else Remembered(parameters, bot)
     except (OSError, KeyError, Refused):
         # what cannot be seen is tried, and that reports the reason
         return None

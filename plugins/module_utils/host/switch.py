@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import errno
 import os
 import time
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..rules.diff import ABSENT, difference, shown_env, shown_opaque
 from ..rules.file_state import FileState, wanted_states
 from ..rules.installs import FLAT, MODELS
-from ..rules.problems import Refused
+from ..rules.problems import Refused, problem_of_error
 from . import database, system
 from .data_copy import StagingArea
 from .files import kept, look, replace
@@ -26,7 +27,7 @@ from .service import turns_in
 from .sudo_policy import check_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from .system import ServiceState
 
@@ -44,6 +45,14 @@ def check_room(database: str) -> None:
             f"{directory} has no free space, so the bot would not start again. Fix: free some "
             f"(df -h {directory}), and run this again"
         )
+
+
+def refuse_read_only(paths: Iterable[str]) -> None:
+    """Raise Refused where one of some files lies in a directory that cannot be written."""
+    for path in paths:
+        directory = os.path.dirname(path)
+        if os.path.isdir(directory) and not os.access(directory, os.W_OK):
+            raise Refused(problem_of_error(OSError(errno.EROFS, os.strerror(errno.EROFS)), path))
 
 
 def comparison(before: FileState, after: FileState, shown: Callable[[str], str]) -> dict[str, str]:
@@ -425,6 +434,9 @@ class Switch:
         if original and original.release == FLAT and not self.installs.built().get(FLAT):
             # a release that is gone is not started, now or at boot
             original = dataclasses.replace(original, release=None, active=False, enabled=False)
+        if original:
+            # before the bot is stopped, as it could not be started at boot any more, or go on
+            refuse_read_only([self.installs.current, *(state.path for state in original.files)])
         return self.restore_state(original, self.installs.journal())
 
     def restore_state(self, former: Original | None, journal: Journal | None) -> dict[str, Any]:

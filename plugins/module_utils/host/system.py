@@ -484,6 +484,7 @@ def _descriptors(pid: int) -> Iterator[str]:
 
 # ---- sockets
 
+MOUNTS = "/proc/self/mounts"
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 ESTABLISHED = "01"
 LISTENING = "0A"
@@ -704,11 +705,18 @@ def mount_of(descriptor: int) -> str:
     raise OSError(f"/proc/self/fdinfo/{descriptor} names no mount")
 
 
+def mount_points() -> list[str]:
+    """Return every mount point, nothing where the kernel has no list of them."""
+    try:
+        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as handle:
+            return sorted({unescaped(line.split(" ")[1]) for line in handle})
+    except FileNotFoundError:
+        return []
+
+
 def mounts_below(path: str) -> list[str]:
-    """Return the mount points at a path or below it. Raises OSError."""
-    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as handle:
-        points = [unescaped(line.split(" ")[1]) for line in handle]
-    return sorted(point for point in points if f"{point}/".startswith(f"{path}/"))
+    """Return the mount points at a path or below it. path: one without links."""
+    return [point for point in mount_points() if f"{point}/".startswith(f"{path.rstrip('/')}/")]
 
 
 def unescaped(text: str) -> str:
