@@ -14,7 +14,7 @@ from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.operator import may_become_root
 from kai_ansible.rules.documents import Unfit, read_text
 from kai_ansible.rules.plan import probe_request
-from kai_ansible.rules.problems import listed
+from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.program_trust import in_words
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ class HostView:
         self.seen: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
 
     def look(self, configuration: Configuration) -> dict[str, Any] | None:
-        """Return what kai_probe sees under a configuration, None when it cannot look.
+        """Return what kai_probe finds under a configuration, None when the host is unreachable.
 
-        A host that cannot be looked at is told about once.
+        An unreachable host is reported once. Raises CommandError for an unsupported system.
         """
         return self.look_for_each([configuration])
 
@@ -178,7 +178,13 @@ class HostView:
     def _look(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         outcome = self._run("probe", {"kai_probe_request": dict(request)})
         if outcome.succeeded:
-            return dict(outcome.reports[self.host])
+            seen = dict(outcome.reports[self.host])
+            if seen["platform"] not in self.contract["platforms"]:
+                # the probe reports the system by name, and nothing else
+                raise CommandError(
+                    "Nothing was changed.", problems=[Problem(**fault) for fault in seen["faults"]]
+                )
+            return seen
         self.enabled = False
         self.screen.notes(
             [f"{self.host} could not be looked at, so nothing was checked: {_reason(outcome)}"]

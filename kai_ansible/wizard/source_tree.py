@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.controller.source_files import names_in
-from kai_ansible.controller.source_limits import Refused
-from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.problems import Problem, Refused
 from kai_ansible.rules.sources import is_git_url, problem_of_line
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kai_backup, with what it made fetched piece by piece, encrypted, and written here."""
+"""Run kai_backup on the host, and fetch, encrypt and write the backup on the controller."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Failed(Exception):
 
 
 class Pieces:
-    """What the module has made on the host, for a reader; ``digest`` is of what was read."""
+    """The backup on the host, as a file to read; ``digest`` is of the bytes read so far."""
 
     def __init__(self, fetch: Any, size: int) -> None:
         self._fetch = fetch
@@ -40,7 +40,7 @@ class Pieces:
 
     @property
     def digest(self) -> str:
-        """The digest of what was read so far."""
+        """The digest of the bytes read so far."""
         return self._digest.hexdigest()
 
     def read(self, size: int = -1) -> bytes:
@@ -56,13 +56,13 @@ class Pieces:
 
 
 class ActionModule(ActionBase):
-    """Lets the module copy, and encrypts what comes."""
+    """Runs the module for each step, and encrypts the pieces."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module for each step; what it made on the host goes in the end."""
+        """Run the module for each step; remove the copy on the host at the end."""
         super().run(tmp, task_vars)
         if self._task.check_mode:
-            return {"skipped": True, "msg": "a backup has nothing to foretell"}
+            return {"skipped": True, "msg": "check mode makes no backup"}
         try:
             import pyrage
         except ImportError:
@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
                     with target as handle:
                         pyrage.encrypt_io(pieces, handle, [recipient])
                         if pieces.digest != result["sha256"]:
-                            raise Failed({"failed": True, "msg": "it was changed on its way"})
+                            raise Failed({"failed": True, "msg": "the backup changed on its way"})
                         if arguments.get("identity_file"):
                             handle.flush()
                             read_back(arguments["identity_file"], target, result["sha256"])
@@ -112,21 +112,21 @@ class ActionModule(ActionBase):
 
 
 def read_back(identity_file: str, target: Appending, sha256: str) -> None:
-    """Read what was written. Raises BadArchive when that is not what came, or no backup."""
+    """Read the written backup. Raises BadArchive when it differs or is none."""
     with open(os.path.expanduser(identity_file), encoding="utf-8") as handle:
         identity = handle.read()
     with decrypted(target.path, identity, target.before) as backup:
         read_archive(backup)
         backup.finish()
         if backup.digest != sha256:
-            raise BadArchive("what was written is not what came from the host")
+            raise BadArchive("the written backup differs from the one on the host")
 
 
 class Appending:
-    """A private file to which is added; when that fails, it is as long as before."""
+    """A private file to append to; when that fails, its former length is restored."""
 
     def __init__(self, path: str, size: int) -> None:
-        """Prepare; size: how many bytes are about to come."""
+        """Prepare. size: how many bytes will be appended."""
         self.path = path
         self.size = size
 
@@ -139,7 +139,7 @@ class Appending:
         if status.f_bavail * status.f_frsize < self.size:
             self.__exit__(OSError)
             raise OSError(
-                f"there is no room for {self.size >> 20} MB; df -h shows how much is free"
+                f"there is no space for {self.size >> 20} MB; df -h shows how much is free"
             )
         return self.handle
 

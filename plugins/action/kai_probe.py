@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kai_probe, for a run that has the host to itself while it lasts."""
+"""Run kai_probe, and let it take the lock of the host for this run."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ..module_utils.host.run_lock import (
 
 
 class ActionModule(ActionBase):
-    """Tells the module which run it belongs to, and judges the runs of this very machine."""
+    """Gives the module the identity of its run, and checks holders that run on this controller."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module, once more when who holds the lock turns out to have been killed."""
+        """Run the module; run it again when the holder of the lock has ended on this controller."""
         super().run(tmp, task_vars)
         arguments = {**self._task.args, "controller": list(processes_here())}
         if not boolean(arguments.get("exclusive", False)) or self._task.check_mode:
-            return self._look(arguments, task_vars)
+            return self._probe(arguments, task_vars)
         # a task runs in a worker, which ends with it
         parent = multiprocessing.parent_process()
         mine = run_of_process(
@@ -38,23 +38,23 @@ class ActionModule(ActionBase):
             os.environ.get("SUDO_USER") or getpass.getuser(),
             str((task_vars or {}).get("inventory_hostname", "")),
         )
-        result = self._look({**arguments, "run": mine.as_dict()}, task_vars)
+        result = self._probe({**arguments, "run": mine.as_dict()}, task_vars)
         held_by = result.get("probe", {}).get("lock", {}).get("held_by")
         if held_by and _is_gone(held_by):
             again = {**arguments, "run": mine.as_dict(), "ended_run": held_by}
-            return self._look(again, task_vars)
+            return self._probe(again, task_vars)
         return result
 
-    def _look(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _probe(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         found: dict[str, Any] = self._execute_module(
             module_name="kai.bot.kai_probe", module_args=arguments, task_vars=task_vars
         )
         return found
 
 
-def _is_gone(told: Any) -> bool:
+def _is_gone(holder: Any) -> bool:
     try:
-        return is_gone(run_of(told), processes_here())
+        return is_gone(run_of(holder), processes_here())
     except BrokenRecord:
-        # what a host tells is no reason to take anything for ended
+        # a record that is not one ends nothing
         return False

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kai_restore, with a backup that is read, decrypted and sent from here."""
+"""Run kai_restore with a backup that the controller reads, decrypts and sends."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PIECE = 2 << 20
 
 
 class ActionModule(ActionBase):
-    """Reads the backup for the module, which looks at the host and lays out."""
+    """Reads the backup for the module, which checks the host and unpacks it."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Check the whole backup, or send it and let it be laid out."""
+        """Check the whole backup, or send it and let the module unpack it."""
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
 
@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
         return failed or ask("laid")
 
     def _send(self, backup: Decrypted, ask: Any) -> dict[str, Any] | None:
-        """Send a backup, and return what the module said when it failed."""
+        """Send a backup; return the result of the module when it failed."""
         offset = 0
         while True:
             piece = backup.read(PIECE)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kai_source, which has nothing to do on the host, and so starts no module there or here."""
+"""Run kai_source on the controller, without a module process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.controller.source_files import Refused, packed_once, refuse_changeable
-from ..module_utils.rules.problems import Problem
+from ..module_utils.controller.source_files import packed_once, refuse_changeable
+from ..module_utils.rules.problems import Refused
 from ..module_utils.rules.releases import release_identifier, release_name
 
 
@@ -52,17 +52,16 @@ class ActionModule(ActionBase):
         try:
             if parameters["distrusted"]:
                 refuse_changeable(source, parameters["files"], parameters["distrusted"])
-            told = packed_once(parameters)
+            packed = packed_once(parameters)
         except Refused as error:
-            reason = error.args[0]
-            text = str(reason) if isinstance(reason, Problem) else f"kai_install_source: {reason}"
+            text = str(error) if error.problem else f"kai_install_source: {error}"
             raise AnsibleActionFail(text) from error
         except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
             raise AnsibleActionFail(
                 f"kai_install_source: {source} cannot be read: {error}"
             ) from error
         identifier = release_identifier(
-            told.pop("digest"), parameters["extras"], parameters["python"]
+            packed.pop("digest"), parameters["extras"], parameters["python"]
         )
         name = release_name(identifier, parameters["live"], parameters["complete"])
-        return {"changed": False, "release": name, **told}
+        return {"changed": False, "release": name, **packed}

@@ -2,41 +2,41 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup of a host is on the controller, encrypted."""
+"""Make an encrypted backup of a bot on the controller."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_backup
-short_description: A backup of a bot is on the controller, encrypted
+short_description: Make an encrypted backup of a bot on the controller
 version_added: 0.1.0
 description:
   - Copies the deployed files, the data directory and a checked snapshot of the database while the
-    bot runs, and changes nothing of it.
-  - The copy is made beside the data directory, for root alone, and is gone when the task ends. It
-    comes to the controller in pieces and is encrypted before it is written there, by age.
+    bot runs, and changes none of them.
+  - The copy is made beside the data directory, readable by root alone, and removed when the task
+    ends. The controller fetches it in pieces and encrypts it with age before it is written there.
   - The controller needs the Python package C(pyrage).
 options:
   dest:
     description:
-      - File of the controller to which the backup is added; it is made with mode 0600. When the
-        task fails, it is as long as it was before.
+      - File of the controller to which the backup is appended; it is created with mode 0600. When
+        the task fails, its former length is restored.
     type: path
     required: true
   recipient:
-    description: The age recipient (X25519) to whom it is encrypted.
+    description: The age recipient (X25519) of the backup.
     type: str
     required: true
   install_dir:
-    description: Where releases and records live.
+    description: The directory of releases and records.
     type: path
     required: true
   data_dir:
-    description: Where the data lives. Without it there is nothing to back up.
+    description: The data directory. Without it there is nothing to back up.
     type: path
     required: true
   service_user:
-    description: The account as whom the database is read.
+    description: The account that reads the database.
     type: str
     required: true
   database:
@@ -44,12 +44,12 @@ options:
     type: path
     required: true
   config_files:
-    description: The deployed files; those that are there are copied.
+    description: The deployed files; those that exist are copied.
     type: list
     elements: path
     required: true
   host:
-    description: What the host is called in the inventory.
+    description: The name of the host in the inventory.
     type: str
     required: true
   host_vars:
@@ -62,22 +62,22 @@ options:
     default: false
   identity_file:
     description:
-      - File of the controller with the age identity that opens the backup. What was written is
+      - File of the controller with the age identity that decrypts the backup. The written backup is
         then read back.
     type: path
   state:
     description:
-      - What the module does on the host. Only V(made) is for playbooks; the others are what that
-        task asks for by itself.
+      - The step that the module does on the host. Only V(made) is for playbooks; the others are
+        internal to that task.
     type: str
     choices: [made, read, absent]
     default: made
   offset:
-    description: With O(state=read), where the piece begins.
+    description: With O(state=read), the offset of the piece.
     type: int
     default: 0
   length:
-    description: With O(state=read), how many bytes it has at the most.
+    description: With O(state=read), the largest size of the piece.
     type: int
     default: 0
 attributes:
@@ -94,7 +94,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: A backup is on the controller
+- name: Make a backup on the controller
   kai.bot.kai_backup:
     dest: /srv/backups/bot.tar.gz.age
     recipient: age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
@@ -120,7 +120,7 @@ members:
   returned: when there was something
   type: int
 left:
-  description: What was not taken, and why, one line each.
+  description: Paths that were left out, with the reason, one line each.
   returned: when there was something
   type: list
   elements: str
@@ -145,8 +145,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.host import database
 from ..module_utils.host.backup_copying import Copying, add_config, add_snapshot
 from ..module_utils.host.backup_laying import Laying
-from ..module_utils.host.data_copy import Place
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.data_copy import StagingArea
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.records import Installs, now
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.host.tree_walk import DIRECTORY
@@ -158,9 +158,9 @@ SNAPSHOT = "kai.db"
 
 
 def make(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Write the backup beside the data directory, and return the module's result."""
+    """Write the backup beside the data directory; return the result. Raises Refused and OSError."""
     installs = Installs(parameters["install_dir"])
-    place = Place(parameters["data_dir"])
+    place = StagingArea(parameters["data_dir"])
     try:
         os.lstat(place.data_dir)
     except FileNotFoundError:
@@ -168,11 +168,11 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
     journal = installs.journal()
     if journal and journal.data_dir:
         raise Refused(
-            f"a restore was cut short, and what is in {place.data_dir} is not proven. "
-            "Run it again, or kai-ansible rollback, and then this"
+            f"a restore was cut short, and the data in {place.data_dir} is not proven. Fix: run it "
+            "again, or kai-ansible rollback, and then this"
         )
     if journal is None:
-        # what a run left that was killed after its restore was proven
+        # data that a run left that was killed after its restore was proven
         place.discard()
     place.make()
     live = installs.live()
@@ -192,12 +192,12 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
                 [
                     f"The backup would lack some of {place.data_dir}:",
                     *copying.missing.lines,
-                    "Move it away on the host, or make room, and run this again; or go without a "
-                    "backup: kai-ansible uninstall --purge --no-backup",
+                    "Move it away on the host, or free some space, and run this again; or go "
+                    "without a backup: kai-ansible uninstall --purge --no-backup",
                 ]
             )
         )
-    # what cannot be laid out is no backup
+    # a backup must be one that can be unpacked
     with open(place.archive, "rb") as handle:
         laying = Laying(place, (), proof=True)
         laying.run(handle)
@@ -212,9 +212,9 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def copy(parameters: dict[str, Any], place: Place, writer: ArchiveWriter) -> Copying:
-    """Add the deployed files and the data, and return what was left out."""
-    # where the bot looks for it, whatever links lead there
+def copy(parameters: dict[str, Any], place: StagingArea, writer: ArchiveWriter) -> Copying:
+    """Add the deployed files and the data; return the copy with the paths that were left out."""
+    # the path that the bot opens, whatever links lead there
     name = os.path.basename(parameters["database"])
     main = os.path.join(place.data_dir, name)
     snapshot = os.path.join(place.path, SNAPSHOT)
@@ -225,7 +225,7 @@ def copy(parameters: dict[str, Any], place: Place, writer: ArchiveWriter) -> Cop
             add_config(copying, CONFIG + path, path)
         try:
             if database.has_content(main):
-                # a directory of root's own through which the service user can pass
+                # a directory of root's own that the service user can pass through
                 database.save(main, snapshot, parameters["service_user"], place.parent)
                 copying.replace(name, COMPANIONS, lambda: add_snapshot(copying, snapshot, main))
         except database.NotKept as error:
@@ -233,7 +233,7 @@ def copy(parameters: dict[str, Any], place: Place, writer: ArchiveWriter) -> Cop
                 os.fsencode(main), f"no snapshot, but the files as they are ({error.fault})"
             )
         except Refused:
-            # a link or the like stands there, and is taken as what it is
+            # a link or the like is copied as it is
             pass
         copying.measure()
         copying.run()
@@ -254,16 +254,16 @@ def digest(path: str) -> str:
 
 
 def read(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return a piece of the backup that was made."""
-    with open(Place(parameters["data_dir"]).archive, "rb") as handle:
+    """Return a piece of the backup."""
+    with open(StagingArea(parameters["data_dir"]).archive, "rb") as handle:
         handle.seek(parameters["offset"])
         content = handle.read(parameters["length"])
     return {"changed": False, "content": base64.b64encode(content).decode()}
 
 
 def remove(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Remove what ``make`` has made."""
-    Place(parameters["data_dir"]).remove()
+    """Remove the backup that ``make`` has made."""
+    StagingArea(parameters["data_dir"]).remove()
     return {"changed": False}
 
 
@@ -279,7 +279,7 @@ def main() -> None:
             "database": {"type": "path", "required": True},
             "config_files": {"type": "list", "elements": "path", "required": True},
             "host": {"type": "str", "required": True},
-            # it need not be in the journal of the host
+            # it must not be in the journal of the host
             "host_vars": {"type": "dict", "default": {}, "no_log": True},
             "complete": {"type": "bool", "default": False},
             "identity_file": {"type": "path"},
@@ -294,14 +294,14 @@ def main() -> None:
         refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=module.params["state"] == "read"):
             result = work(module.params)
-    except (Refused, BadArchive, Busy) as error:
+    except (Refused, BadArchive) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            parent = Place(module.params["data_dir"]).parent
+            parent = StagingArea(module.params["data_dir"]).parent
             module.fail_json(
-                msg=f"{parent}: the disk became full. Make room (df -h {parent} shows how much "
-                "there is), and run this again"
+                msg=f"{parent}: the file system is full. Fix: free some space (df -h {parent}), "
+                "and run this again"
             )
         module.fail_json(msg=str(problem_of_error(error, "a file")))
     module.exit_json(**result)

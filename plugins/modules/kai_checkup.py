@@ -2,20 +2,20 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the bot may do on a host and what it logged, without a change."""
+"""Check what the bot can do on a host, and return its log."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_checkup
-short_description: What the bot may do on a host and what it logged, without a change
+short_description: Check what the bot can do on a host, and return its log
 version_added: 0.1.0
 description:
-  - Runs commands as the service user and tells which of them fail, with what they said.
-  - Looks whether accounts can work in their own directories, and in nobody else's.
-  - Has visudo judge the whole policy of sudo.
-  - Returns the end of what the unit logged since it was started, without secrets.
-  - Needs to be root. It waits for nothing but these commands, and each has a limit.
+  - Runs commands as the service user and reports the failed ones with their output.
+  - Checks whether each account can work in its own directories, and in no other account's.
+  - Checks the whole policy of sudo with visudo.
+  - Returns the end of the unit's log since its start, with secrets redacted.
+  - Must run as root. Each command has a time limit. Changes nothing.
 options:
   service_user:
     description: The account that runs the bot. Without it no commands are run.
@@ -29,11 +29,11 @@ options:
     type: path
     required: true
   environment:
-    description: Environment of the service, with which commands are run.
+    description: Environment of the service and of the commands.
     type: dict
     default: {}
   secret_keys:
-    description: Keys of the environment file whose values must not appear in what is reported.
+    description: Keys of the environment file whose values are redacted.
     type: list
     elements: str
     default: []
@@ -44,11 +44,11 @@ options:
     default: []
     suboptions:
       stage:
-        description: What does not work when the command fails.
+        description: The part of the installation that fails with the command.
         type: str
         required: true
       what:
-        description: What the command shows when it succeeds.
+        description: What the command proves.
         type: str
         required: true
       argv:
@@ -57,10 +57,10 @@ options:
         elements: str
         required: true
       only_if_exists:
-        description: A path; when nothing is there the command is left out.
+        description: A path; without it the command is skipped.
         type: str
   private_directories:
-    description: Directories of which no account sees anything but the one that each is kept for.
+    description: Directories that only their own account may enter.
     type: list
     elements: dict
     default: []
@@ -70,19 +70,19 @@ options:
         type: path
         required: true
       account:
-        description: The account that it is kept for; none for the service user alone.
+        description: The account of the directory; none for the service user alone.
         type: str
       only_reads:
-        description: Whether that account reads there and does not write.
+        description: Whether that account only reads there.
         type: bool
         default: false
   visudo:
-    description: Where visudo is. Without it the policy is not judged.
+    description: Path of visudo. Without it the policy is not checked.
     type: str
 attributes:
   check_mode:
     support: full
-    description: It never changes anything.
+    description: Changes nothing.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -90,7 +90,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: What the bot may do is known
+- name: Check what the bot can do
   kai.bot.kai_checkup:
     service_user: kai
     unit: kai
@@ -105,20 +105,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checkup:
-  description: What was seen.
+  description: The results of the checks.
   returned: success
   type: dict
   contains:
     faults:
-      description: Stage, what and argv of each command that failed, and what it said.
+      description: Stage, what and argv of each failed command, and its output.
       type: list
       elements: dict
     trespasses:
-      description: Where an account cannot work in its own directory, or can in that of another.
+      description: Where an account cannot work in its own directory, or can in another account's.
       type: list
       elements: str
     policy:
-      description: What visudo has against the policy of sudo, empty when it has nothing.
+      description: The complaint of visudo about the policy, empty without one.
       type: str
     log:
       description: The last lines of the unit's log since it was started, oldest first.
@@ -133,22 +133,22 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.bot_account import BotAccount
-from ..module_utils.host.bounded_program import run_bounded
 from ..module_utils.host.isolation import concerned, trespasses
-from ..module_utils.host.service import deployed_env, journal_of, last_invocations
+from ..module_utils.host.service import deployed_env
+from ..module_utils.host.subprocesses import run_bounded
+from ..module_utils.host.system import last_starts, log_of
 from ..module_utils.rules.problems import Refused, problem_of_error
 from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 from ..module_utils.rules.redact import masked
 from ..module_utils.rules.sanitize import printable
 
 LOG_LINES = 200
-LOG_AGE = "--since=-1day"
 LINE_CHARACTERS = 500
 VISUDO_SECONDS = 20
 
 
 class Checkup:
-    """A look at what the bot can do."""
+    """One checkup of a host."""
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self.parameters = parameters
@@ -156,13 +156,13 @@ class Checkup:
         try:
             self.env = deployed_env(parameters["env_file"])
         except (OSError, Refused):
-            # somebody else told that it is no file
+            # the probe reports that it is no file
             self.env = {}
             self.knows_secrets = False
         self.secrets = [self.env[key] for key in parameters["secret_keys"] if self.env.get(key)]
 
-    def look(self) -> dict[str, Any]:
-        """Return everything that was seen."""
+    def run(self) -> dict[str, Any]:
+        """Return the results of all checks. Raises OSError."""
         return {
             "faults": self.faults(),
             "trespasses": self.trespasses(),
@@ -170,23 +170,23 @@ class Checkup:
             "log": self.log(),
         }
 
-    def told(self, text: str, most: int = LINE_CHARACTERS) -> str:
-        """Return what a program said, so that it can be shown to anybody."""
+    def shown(self, text: str, most: int = LINE_CHARACTERS) -> str:
+        """Return text of a program, redacted, printable and not too long."""
         return printable(masked(text, self.secrets), most)
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return the commands that fail."""
+        """Return the failed commands with their output."""
         if not self.parameters["service_user"]:
             return []
         try:
             bot = BotAccount(self.parameters, self.env)
         except PermissionError:
-            # root under another name: nothing is tried as it, and kai_probe tells of its UID
+            # root under another name: nothing runs as it, and kai_probe reports its UID
             return []
         commands = [
             command
             for command in self.parameters["commands"]
-            # whoever reads a pipe that lies there waits for somebody at its other end
+            # a command that reads a pipe would wait for a writer
             if not command["only_if_exists"] or os.path.isfile(command["only_if_exists"])
         ]
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -194,20 +194,20 @@ class Checkup:
         return [
             {
                 **{name: command[name] for name in ("stage", "what", "argv")},
-                "said": self.told(fault),
+                "said": self.shown(fault),
             }
             for command, fault in zip(commands, faults)
             if fault
         ]
 
     def trespasses(self) -> list[str]:
-        """Return where an account cannot work in its own directory, or can in that of another."""
+        """Return where an account cannot work in its own directory, or can in another one."""
         directories = self.parameters["private_directories"]
         found, unknown = trespasses(directories, concerned(directories))
         return [*found, *unknown]
 
     def policy(self) -> str:
-        """Return what visudo has against the policy."""
+        """Return the complaint of visudo about the policy, empty without one."""
         visudo = self.parameters["visudo"]
         if not visudo:
             return ""
@@ -216,22 +216,15 @@ class Checkup:
         if code == 0:
             return ""
         end = f"exit code {code}" if code is not None else f"no answer within {VISUDO_SECONDS} s"
-        return self.told(said.strip()) or end
+        return self.shown(said.strip()) or end
 
     def log(self) -> list[str]:
-        """Return the end of the unit's log, nothing where a secret in it could not be masked."""
+        """Return the end of the unit's log, nothing where its secrets are unknown."""
         if not self.knows_secrets:
             return []
-        lines = journal_of(
-            last_invocations(self.parameters["unit"]),
-            LOG_LINES,
-            "--output=short-iso",
-            "--no-hostname",
-            "--quiet",
-            LOG_AGE,
-        ).splitlines()
-        # a line may hold only the beginning of a secret, so it is cut off after that was looked for
-        return [self.told(line) for line in lines]
+        lines = log_of(last_starts(self.parameters["unit"]), LOG_LINES, dated=True).splitlines()
+        # redacted before it is cut off: a line may end in the beginning of a secret
+        return [self.shown(line) for line in lines]
 
 
 def main() -> None:
@@ -260,7 +253,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(changed=False, checkup=Checkup(module.params).look())
+        module.exit_json(changed=False, checkup=Checkup(module.params).run())
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a program")))
 

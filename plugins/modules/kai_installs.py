@@ -2,54 +2,54 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a proven install, and the removal of old ones."""
+"""Record a proven install, and remove old releases."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_installs
-short_description: What was proven is on record, and only the last good releases are left
+short_description: Record a proven install, and remove old releases
 version_added: 0.1.0
 description:
   - Turns the journal that M(kai.bot.kai_switch) opened into the record of a proven install, below
     C(installs) of O(install_dir), for root alone.
   - Then removes every release but the last O(keep_releases) that were proven, with the records of
     those removed. The live release always stays.
-  - A record that is damaged is left alone, and goes when it is older than all that stay.
-  - The install of Kai's own installer is a release as well, V(flat). It is put on record when
-    another release takes its place, and goes like any other.
-  - Without a journal nothing is changed.
+  - A damaged record stays until it is older than all that stay.
+  - The install of Kai's own installer is a release as well, V(flat). It is recorded when another
+    release replaces it, and removed like any other.
+  - Without a journal nothing changes.
 options:
   install_dir:
-    description: Where releases and records live.
+    description: The directory of releases and records.
     type: path
     required: true
   keep_releases:
-    description: How many releases stay, the live one counted.
+    description: How many releases stay, the live one included.
     type: int
     required: true
   flat_parts:
-    description: Paths below O(install_dir) that Kai's own installer makes, in the order in which
-      they are removed; nothing else of the release V(flat) is.
+    description: Paths below O(install_dir) that Kai's own installer makes, in the order of their
+      removal; other files stay when the release V(flat) is removed.
     type: list
     elements: str
     default: []
   release:
-    description: The release that goes live, which in check mode no journal tells.
+    description: The release that goes live, for check mode, which has no journal.
     type: str
   proof:
-    description: The arguments of M(kai.bot.kai_proof) with which the install was proven. They are
-      kept, so they must not hold secrets.
+    description: The arguments of M(kai.bot.kai_proof) that proved the install. They are recorded,
+      so they must not hold secrets.
     type: dict
     required: true
   by:
-    description: Who installed, as user@host; kept as well.
+    description: The user who installed, as user@host; recorded as well.
     type: str
     default: ""
 attributes:
   check_mode:
     support: full
-    description: Says what would be kept and what removed. Without O(release), nothing.
+    description: Reports which records and releases would stay and go. Without O(release), nothing.
   diff_mode:
     support: full
     description: Shows which records and releases come and go.
@@ -57,7 +57,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: The install is on record
+- name: Record the install
   kai.bot.kai_installs:
     install_dir: /opt/kai
     keep_releases: 3
@@ -77,12 +77,12 @@ removed_releases:
   type: list
   elements: str
 left_paths:
-  description: What is left of the release V(flat) when it was removed.
+  description: Paths that are left of the release V(flat) after its removal.
   returned: always
   type: list
   elements: str
 left_data:
-  description: What of the data before a restore could not be removed, and why. The next run removes
+  description: Which data of before a restore could not be removed, and why. The next run removes
     it.
   returned: always
   type: list
@@ -99,8 +99,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.data_copy import Place
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.data_copy import StagingArea
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.records import Installs, Journal
 from ..module_utils.host.root_places import refuse_places
@@ -112,10 +112,10 @@ from ..module_utils.rules.problems import Refused, problem_of_error
 def too_old(
     installs: Installs, records: list[dict[str, Any]], keep: int, live: str
 ) -> tuple[list[str], list[int]]:
-    """Return the releases and the numbers of the records that are not to be kept."""
+    """Return the releases and the numbers of the records to remove."""
     kept = kept_releases(records, keep, live)
     releases = [name for name in installs.names() if name not in kept]
-    # what was never on record was not adopted, and is nobody's to remove
+    # a flat release without a record was not adopted, and stays
     flat = [FLAT] if FLAT in {record["release"] for record in records} - set(kept) else []
     whole = {record["number"]: record["release"] in kept for record in records}
     oldest = min((number for number, stays in whole.items() if stays), default=0)
@@ -125,14 +125,14 @@ def too_old(
 
 
 def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> dict[str, Any]:
-    """Remove what is not to be kept, and return it."""
+    """Remove old releases and records; return them."""
     releases, numbers = too_old(installs, installs.records(), keep, live)
     left = []
-    # its record goes after it, so that the next run ends what is cut off here
+    # its record goes after it, so that the next run finishes a removal that is cut off
     if FLAT in releases:
         installs.remove_flat(flat_parts)
         left = installs.others()
-    # records first: one without its release could not be gone back to
+    # records first: a record without its release would allow no rollback
     for number in numbers:
         installs.remove_record(number)
     for release in releases:
@@ -144,7 +144,7 @@ def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> di
 def foreseen(
     installs: Installs, journal: Journal | None, release: str, keep: int
 ) -> dict[str, Any]:
-    """Return what keeping the install of a release that is not live yet would do."""
+    """Return what recording the install of a release that is not live yet would do."""
     records = installs.records()
     number = installs.next_number()
     former = journal.former_release if journal else installs.live()
@@ -169,7 +169,7 @@ def differences(installs: Installs, result: dict[str, Any]) -> list[dict[str, st
 
 
 def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
-    """Keep what was proven and remove what is too old; returns the result of the module."""
+    """Record the proven install and remove old ones; return the result of the module."""
     installs = Installs(parameters["install_dir"])
     journal = installs.journal()
     result: dict[str, Any] = {
@@ -196,8 +196,8 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
     installs.adopt(journal, {**parameters["proof"], **health})
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
     layout.prove()
-    # the install is on record, so nothing that stays may let it fail
-    left = Place(journal.data_dir).discard() if journal.data_dir else []
+    # the install is recorded, so data that stays must not let it fail
+    left = StagingArea(journal.data_dir).discard() if journal.data_dir else []
     for record in installs.numbers():
         installs.forget_former(record)
     pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])
@@ -221,7 +221,7 @@ def main() -> None:
         refuse_places(module.params["install_dir"])
         with only_worker(dry=module.check_mode):
             result = keep(module.params, module.check_mode)
-    except (Refused, Busy) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))

@@ -2,22 +2,22 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof that an installation works, by the commands that the bot itself will run."""
+"""Prove that an installation works, with the commands that the bot itself will run."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_proof
-short_description: The bot answers, and everything that it will run works
+short_description: Prove that the bot answers and that everything works that it will run
 version_added: 0.1.0
 description:
-  - Waits until the unit's own process answers its health path with 200. What else holds its port is
-    ended when it belongs to one of O(accounts).
+  - Waits until the unit's own process answers its health path with 200. Ends a process of one of
+    O(accounts) that holds the port.
   - Reads each protected file as the service user through its sudo rule.
-  - Starts each agent as the bot does, hears that it lives, and ends it as the bot does. Nothing is
-    asked of a model, and no login is needed. An agent writes what it writes at every start.
-  - Reports everything that failed, with what the commands said and, when the bot does not answer,
-    the end of the log of this start.
+  - Starts each agent as the bot does, waits for its answer, and ends it as the bot does. No model
+    is asked, and no login is needed. An agent writes the files that it writes at every start.
+  - Reports everything that failed, with the output of the commands and, when the bot does not
+    answer, the end of the log of this start.
 options:
   service_user:
     description: The account that runs the bot; needed for O(commands) and O(agents).
@@ -54,12 +54,12 @@ options:
     description: When the bot was stopped for this, on the host's monotonic clock, in seconds.
     type: float
   environment:
-    description: Environment of the service, with which commands are run. Agents get what the
-      environment file has as well.
+    description: Environment of the service and of the commands. Agents get the variables of the
+      environment file as well.
     type: dict
     default: {}
   secret_keys:
-    description: Keys of the environment file whose values must not appear in what is reported.
+    description: Keys of the environment file whose values are redacted.
     type: list
     elements: str
     default: []
@@ -79,7 +79,7 @@ options:
         elements: str
         required: true
       only_if_exists:
-        description: A path; when nothing is there the command is left out.
+        description: A path; without it the command is skipped.
         type: str
   agents:
     description: Agents that the service user starts and ends.
@@ -97,7 +97,7 @@ options:
         elements: str
         required: true
       directory:
-        description: Where the agent starts; the service user enters it.
+        description: The directory of the agent; the service user enters it.
         type: path
         required: true
       sets:
@@ -115,45 +115,45 @@ options:
         elements: str
         default: []
       say:
-        description: A line for the agent. Without one its input is closed, and it has to end well.
+        description: A line for the agent. Without one its input is closed, and it must exit with 0.
         type: str
         default: ""
       hear:
-        description: What a line of the answer has, a JSON document; there may be more in it.
+        description: What a line of the answer contains, a JSON document; it may contain more.
         type: dict
         default: {}
       account:
-        description: Who the agent runs as.
+        description: The account of the agent.
         type: str
         default: ""
       program:
-        description: The path of the agent; without it nothing is known of earlier starts.
+        description: The path of the agent; without it earlier starts do not count.
         type: str
         default: ""
   known:
     description:
-      - A file of root's, below a directory that is empty after a boot, that remembers what was
-        proven. Agents that were started before, and of which nothing has changed since, are not
-        started again, but one of each program is, in turn; and directories that were closed to
-        others before, and are as they were, are tried by the accounts of these alone.
-      - Without it everything is proven, and nothing remembered.
+      - A file of root's, below a directory that is empty after a boot, that caches proofs. Agents
+        that were proven before, and whose dependencies have not changed since, are not started
+        again, except one of each program, in turn. Directories that were private before and have
+        not changed are tried by the accounts of these agents alone.
+      - Without it everything is proven, and nothing is cached.
     type: path
   anew:
-    description: Whether everything is proven, whatever O(known) remembers.
+    description: Whether to prove everything, whatever O(known) has.
     type: bool
     default: false
   accounts:
     description: Accounts whose processes are ended when they hold the port of the bot; its own and
-      those of its agents.
+      the accounts of its agents.
     type: list
     elements: str
     default: []
   lenient:
     description:
-      - Whether what an account can bring about by itself is noted instead of failing, so that
-        nobody can keep a bot from being replaced. That is what keeps its agents from starting while
-        sudo lets the bot start them, and the program starts elsewhere; and with O(anew) what it
-        makes of its own directories.
+      - Whether faults that an account can cause by itself are notes instead of failures, so that
+        no account can block a switch. Such a fault is an agent that does not start although sudo
+        lets the bot start it and the program starts elsewhere; and, with O(anew), the permissions
+        of the account's own directories.
     type: bool
     default: false
   search_path:
@@ -162,7 +162,7 @@ options:
     elements: str
     default: []
   private_directories:
-    description: Directories of which no account sees anything but the one that each is kept for.
+    description: Directories that only their own account may enter.
     type: list
     elements: dict
     default: []
@@ -172,10 +172,10 @@ options:
         type: path
         required: true
       account:
-        description: The account that it is kept for; none for the service user alone.
+        description: The account of the directory; none for the service user alone.
         type: str
       only_reads:
-        description: Whether that account reads there and does not write.
+        description: Whether that account only reads there.
         type: bool
         default: false
 attributes:
@@ -189,7 +189,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: The bot answers and its agents start
+- name: Prove that the bot answers and its agents start
   kai.bot.kai_proof:
     service_user: kai
     unit: kai
@@ -221,7 +221,7 @@ proven:
   type: list
   elements: str
 notes:
-  description: What did not succeed, and with O(lenient) does not count.
+  description: What failed and does not count, because of O(lenient).
   returned: success
   type: list
   elements: str
@@ -235,258 +235,11 @@ seconds_without:
   type: float
 """
 
-import concurrent.futures
-import contextlib
-import os
-import pwd
-import time
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.access_lists import lists_of
-from ..module_utils.host.bot_account import BotAccount
-from ..module_utils.host.isolation import concerned, trespasses
-from ..module_utils.host.left_processes import end_listener
-from ..module_utils.host.processes import Listener, strangers
-from ..module_utils.host.proof_cache import (
-    EarlierProofs,
-    digest_of,
-    facts_of_account,
-    facts_of_directory,
-    facts_of_policy,
-    facts_of_program,
-)
-from ..module_utils.host.service import deployed_env, deployed_port, health, journal_of, unit_state
+from ..module_utils.host.proof import prove
 from ..module_utils.rules.problems import Refused, problem_of_error
 from ..module_utils.rules.proof_arguments import AGENTS, COMMANDS, PRIVATE_DIRECTORIES
-from ..module_utils.rules.redact import masked
-from ..module_utils.rules.sanitize import printable
-
-POLL_SECONDS = 0.25
-LOG_LINES = 30
-MOST_RESTARTS = 2
-MOST_ENDED = 5
-OWN_FAULT = (
-    "Its rule is in force, and the program starts elsewhere, so look at what is {account}'s own: "
-    "the home, the settings and the processes of that account"
-)
-BORDERS = "everybody works in their own directories and nobody in another's"
-
-
-class Wait:
-    """Waiting for the bot to answer."""
-
-    def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
-        self.parameters = parameters
-        self.port = deployed_port(env, parameters["port_key"], parameters["default_port"])
-        # systemd gives every start of a unit an id of its own
-        self.invocations: set[str] = set()
-        self.ended: list[str] = []
-        self.accounts = set(parameters["accounts"])
-
-    def for_answer(self) -> tuple[int | None, str]:
-        """Return the process that answered well, or None and what stood in its way."""
-        limit = self.parameters["timeout"]
-        deadline = time.monotonic() + limit
-        reason = "nothing answered"
-        while time.monotonic() < deadline:
-            try:
-                state = unit_state(self.parameters["unit"])
-            except OSError as error:
-                reason = f"systemd does not answer: {error.strerror}"
-                time.sleep(POLL_SECONDS)
-                continue
-            if state.get("InvocationID"):
-                self.invocations.add(state["InvocationID"])
-            pid = int(state.get("MainPID") or 0)
-            # without the port it ends as well
-            if (
-                int(state.get("NRestarts") or 0) >= MOST_RESTARTS + len(self.ended)
-                or state.get("ActiveState") == "failed"
-            ):
-                return None, "the process ends again and again"
-            host = self.parameters["host"]
-            others = strangers(self.port, pid, state.get("ControlGroup", ""), host)
-            if others and not self.end(others):
-                return None, f"port {self.port} is held by {'; '.join(map(str, others))}"
-            path = self.parameters["health_path"]
-            try:
-                status = health(self.parameters["host"], self.port, path)
-                if status == 200 and pid and state.get("ActiveState") == "active":
-                    return pid, ""
-                reason = f"{path} answers {status}"
-            except ConnectionRefusedError:
-                reason = f"nothing listens on port {self.port}"
-            except OSError as error:
-                reason = str(error)
-            time.sleep(POLL_SECONDS)
-        return None, f"{reason} for {limit} s"
-
-    def end(self, listeners: list[Listener]) -> bool:
-        """End what has taken the port, if all of it is the bot's own; return whether it was."""
-        own = all(listener.user in self.accounts for listener in listeners)
-        if not own or len(self.ended) >= MOST_ENDED:
-            return False
-        for listener in listeners:
-            end_listener(listener, thoroughly=bool(self.ended))
-        told = "; ".join(map(str, listeners))
-        self.ended.append(f"port {self.port} was held by {told}, which is the bot's own, and ended")
-        return True
-
-    def last_log(self) -> str:
-        """Return the end of what the bot, and systemd about it, logged since this start."""
-        try:
-            return journal_of(self.invocations, LOG_LINES)
-        except OSError as error:
-            return str(error)
-
-
-class Remembered:
-    """What of the agents and directories has to be proven in this run."""
-
-    def __init__(self, parameters: dict[str, Any], bot: BotAccount) -> None:
-        self.parameters, self.bot = parameters, bot
-        self.earlier = EarlierProofs(parameters["known"], time.time())
-        self.policy = facts_of_policy()
-        self.programs: dict[str, list[Any]] = {}
-        self.digests = {agent["what"]: self.digest(agent) for agent in parameters["agents"]}
-        self.borders = self.digest_of_borders()
-
-    def digest(self, agent: dict[str, Any]) -> str:
-        """Return the digest of all that the start of an agent depends on."""
-        path, name = agent["program"], agent["account"]
-        if path not in self.programs:
-            self.programs[path] = facts_of_program(path, self.parameters["search_path"])
-        return digest_of(
-            self.policy,
-            agent,
-            self.bot.environment_of(agent),
-            self.programs[path],
-            facts_of_account(name),
-            facts_of_account(self.bot.account.pw_name),
-            facts_of_directory(agent["directory"]),
-            facts_of_directory(pwd.getpwnam(name).pw_dir),
-        )
-
-    def digest_of_borders(self) -> str:
-        """Return the digest of all that keeps accounts out of each other's directories."""
-        borders = self.parameters["private_directories"]
-        names = sorted(concerned(borders))
-        places = [
-            [entry, facts_of_directory(entry["path"]), lists_of(entry["path"])] for entry in borders
-        ]
-        return digest_of(places, [facts_of_account(name) for name in names])
-
-    def agents(self) -> list[dict[str, Any]]:
-        """Return the agents that are to be started."""
-        agents: list[dict[str, Any]] = self.parameters["agents"]
-        if self.parameters["anew"]:
-            return agents
-        due = {
-            digest
-            for path in self.programs
-            for digest in self.earlier.due(
-                [self.digests[agent["what"]] for agent in agents if agent["program"] == path]
-            )
-        }
-        return [agent for agent in agents if self.digests[agent["what"]] in due]
-
-    def accounts(self, started: list[dict[str, Any]]) -> set[str]:
-        """Return the accounts that are to try the directories."""
-        wanted = concerned(self.parameters["private_directories"])
-        known = self.borders in self.earlier.times and not self.parameters["anew"]
-        if known:
-            return wanted & {agent["account"] for agent in started}
-        return wanted
-
-    def keep(self, proven: list[str], closed: bool) -> None:
-        """Remember what was proven; closed: whether the directories are."""
-        digests = [self.digests[what] for what in proven]
-        valid = [*self.digests.values(), *([self.borders] if closed else [])]
-        whole = closed and self.borders not in self.earlier.times
-        self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
-
-
-def remembered(parameters: dict[str, Any], bot: BotAccount) -> Remembered | None:
-    """Return what is known of earlier proofs, None where it cannot be or is not to be known."""
-    named = all(agent["account"] and agent["program"] for agent in parameters["agents"])
-    if not parameters["known"] or not named:
-        return None
-    try:
-        return Remembered(parameters, bot)
-    except (OSError, KeyError, Refused):
-        # what cannot be looked at is tried, and then told
-        return None
-
-
-def prove(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the module's result; ``failures`` in it tells what is not as it should be."""
-    env = deployed_env(parameters["env_file"])
-    secrets = [env[key] for key in parameters["secret_keys"] if env.get(key)]
-    wait = Wait(parameters, env)
-    started = time.monotonic()
-    pid, reason = wait.for_answer()
-    answered = time.monotonic()
-    lenient, search_path = parameters["lenient"], parameters["search_path"]
-    failures: list[str] = []
-    notes = list(wait.ended)
-    proven: list[str] = []
-    if pid is None:
-        failures.append(f"{parameters['unit']} is not healthy: {reason}")
-    commands = [
-        command
-        for command in parameters["commands"]
-        if not command["only_if_exists"] or os.path.exists(command["only_if_exists"])
-    ]
-    # an agent writes into the home of its account, which a bot that is not well is no reason for
-    agents = parameters["agents"] if pid is not None else []
-    borders = parameters["private_directories"]
-    accounts = concerned(borders)
-    before = None
-    if commands or agents:
-        bot = BotAccount(parameters, env)
-        before = remembered(parameters, bot) if agents else None
-        if before:
-            agents = before.agents()
-            accounts = before.accounts(agents)
-        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            # agents take longer, so they begin
-            starts = pool.map(bot.fault_of_agent, agents)
-            faults = [*pool.map(bot.fault_of_command, commands), *starts]
-        for tried, fault in zip([*commands, *agents], faults):
-            told = f"{tried['what']} failed: {fault} ({' '.join(tried['argv'])})"
-            if not fault:
-                proven.append(tried["what"])
-            elif lenient and tried in agents and bot.is_own_fault(tried, search_path):
-                notes.append(f"{told}. {OWN_FAULT.format(**tried)}")
-            else:
-                failures.append(told)
-    opened, unknown = trespasses(borders, accounts)
-    # before a switch they were closed, as far as that can be done
-    (notes if lenient and parameters["anew"] else failures).extend([*opened, *unknown])
-    closed = not (opened or unknown)
-    if before:
-        started_well = [agent["what"] for agent in agents if agent["what"] in proven]
-        with contextlib.suppress(OSError):
-            # it is only there to be quicker the next time
-            before.keep(started_well, closed=closed)
-    rest = len(parameters["agents"]) - len(agents) if pid is not None else 0
-    log = wait.last_log() if pid is None else ""
-    if log:
-        failures.append(f"The bot's last words since this start:\n{log}")
-    stopped = parameters["stopped_at"]
-    return {
-        "failures": [printable(masked(failure, secrets)) for failure in failures],
-        "pid": pid,
-        "seconds": round(answered - started, 1),
-        "seconds_without": None if stopped is None else round(answered - stopped, 1),
-        "notes": [printable(masked(note, secrets)) for note in notes],
-        "proven": ["the unit's own process answers " + parameters["health_path"]]
-        + proven
-        + ([f"{rest} more starts of agents are as they were when proven"] if rest else [])
-        + ([BORDERS] if borders and closed else []),
-    }
 
 
 def main() -> None:

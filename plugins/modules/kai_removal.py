@@ -2,23 +2,23 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What installs have made is gone, and nothing else."""
+"""Remove what installs have made, and nothing else."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_removal
-short_description: Releases, records and directories that installs have made are gone
+short_description: Remove releases, records and directories that installs have made
 version_added: 0.1.0
 description:
   - Removes every release, the records of the installs and the directories and first files that
-    M(kai.bot.kai_user_tree) has made, and gives what it mended its former owner and mode.
-  - Keeps data, accounts, and whatever somebody else has put there or written to, and tells it.
+    M(kai.bot.kai_user_tree) has made, and restores the owner and mode of paths that it changed.
+  - Keeps data, accounts, and files that another account has put there or changed, and reports them.
   - Follows no link.
   - M(kai.bot.kai_switch) with O(kai.bot.kai_switch#module:state=original) comes first.
 options:
   install_dir:
-    description: Where releases and records live.
+    description: The directory of releases and records.
     type: path
     required: true
   service_user:
@@ -26,25 +26,25 @@ options:
     type: str
     required: true
   data_dir:
-    description: Where the data lives.
+    description: The data directory.
     type: path
     required: true
   bot_files:
-    description: What else belongs to the data, such as files that the bot writes in directories
-      of an install, and the directory of models.
+    description: Other paths that belong to the data, such as files that the bot writes in
+      directories of an install, and the directory of models.
     type: list
     elements: path
     default: []
   purge:
     description:
-      - Whether O(data_dir), O(bot_files) and the account of O(service_user) go as well, where an
-        install has made them or their directory. The accounts of people stay.
+      - Whether to remove O(data_dir), O(bot_files) and the account of O(service_user) as well,
+        where an install has made them or their directory. OS users stay.
     type: bool
     default: false
 attributes:
   check_mode:
     support: full
-    description: Says what would be removed, as if M(kai.bot.kai_switch) had done its part.
+    description: Reports what would be removed, as if M(kai.bot.kai_switch) had done its part.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -52,7 +52,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: Nothing of the bot is left but its data
+- name: Remove the bot, but not its data
   kai.bot.kai_removal:
     install_dir: /opt/kai
     service_user: kai
@@ -61,12 +61,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was removed or got its former owner and mode, one line each.
+  description: Paths that were removed, or whose owner and mode were restored, one line each.
   returned: always
   type: list
   elements: str
 left:
-  description: What stays, and why, one line each.
+  description: Paths and accounts that stay, with the reason, one line each.
   returned: always
   type: list
   elements: str
@@ -74,7 +74,7 @@ left:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.records import Installs
 from ..module_utils.host.removal import Removal
@@ -108,7 +108,7 @@ def main() -> None:
         refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=module.check_mode):
             removal.run()
-    except (Refused, Busy) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))

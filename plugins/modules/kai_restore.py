@@ -8,50 +8,49 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_restore
-short_description: The data of a backup waits beside that of the host
+short_description: Check a backup, and unpack its data beside the data of the host
 version_added: 0.1.0
 description:
-  - Checks a backup of M(kai.bot.kai_backup) from its first byte to its last, and lays out its data
-    beside that of the host, for root alone. M(kai.bot.kai_switch) then exchanges the two.
-  - The controller decrypts it on its way, and needs the Python package C(pyrage).
+  - Checks a whole backup of M(kai.bot.kai_backup), and unpacks its data beside the data of the
+    host, readable by root alone. M(kai.bot.kai_switch) then exchanges the two.
+  - The controller decrypts the backup, and needs the Python package C(pyrage).
 options:
   state:
     description:
-      - V(checked) reads the whole backup and asks the host whether it has the accounts and the
-        room, and changes nothing; V(laid) lays it out. V(received) is what that task asks for by
-        itself.
+      - V(checked) reads the whole backup, checks whether the host has the accounts and the free
+        space, and changes nothing. V(laid) unpacks it. V(received) is internal to that task.
     type: str
     choices: [checked, received, laid]
     default: checked
   archive:
-    description: The file of the controller that is a backup, or has one in it.
+    description: The file of the controller that contains the backup.
     type: path
   offset:
     description:
-      - Where in O(archive) the backup begins; with O(state=received), where the piece belongs.
+      - The offset of the backup in O(archive); with O(state=received), the offset of the piece.
     type: int
     default: 0
   length:
-    description: How many bytes of O(archive) it has; without it, all that follow.
+    description: The size of the backup in O(archive); without it, all bytes that follow.
     type: int
   identity_file:
-    description: File of the controller with the age identity that opens it.
+    description: File of the controller with the age identity that decrypts it.
     type: path
   install_dir:
-    description: Where releases and records live.
+    description: The directory of releases and records.
     type: path
     required: true
   data_dir:
-    description: Where the data lives.
+    description: The data directory.
     type: path
     required: true
   accounts:
-    description: Accounts that will be made before the data is laid out.
+    description: Accounts that will be created before the data is unpacked.
     type: list
     elements: str
     default: []
   config_files:
-    description: The deployed files that wait with the data.
+    description: The deployed files to keep with the data.
     type: list
     elements: path
     default: []
@@ -66,10 +65,10 @@ options:
     elements: dict
     default: []
   release:
-    description: Path of the release, which has texts of first files.
+    description: Path of the release, which has the content of first files.
     type: path
   summary:
-    description: What was found in the backup, as O(state=checked) returns it.
+    description: The summary of the backup, as O(state=checked) returns it.
     type: dict
     default: {}
   content:
@@ -79,7 +78,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Checks everything and lays out nothing.
+    description: Checks everything and unpacks nothing.
   diff_mode:
     support: none
     description: There is nothing to compare.
@@ -90,7 +89,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: The backup is whole, and fits the host
+- name: Check the backup and whether it fits the host
   kai.bot.kai_restore:
     archive: /srv/backups/bot.tar.gz.age
     identity_file: /srv/backups/identity
@@ -101,23 +100,23 @@ EXAMPLES = r"""
 RETURN = r"""
 summary:
   description:
-    - What was found in the backup; its host, time, release and accounts, how many members and
-      bytes, and the digest of what was encrypted.
+    - Host, time, release and accounts of the backup, its numbers of members and bytes, and the
+      digest of its plain text.
   returned: with O(state=checked)
   type: dict
 problems:
-  description: What stands in the way, as where, found, expected and fix.
+  description: Problems that prevent the restore, as where, found, expected and fix.
   returned: with O(state=checked)
   type: list
   elements: dict
 notes:
   description:
-    - What the host cannot keep of the backup, and what of it was moved aside, one line each.
+    - Attributes of the backup that the host cannot keep, and paths that were moved aside.
   returned: with O(state=laid)
   type: list
   elements: str
 unfinished:
-  description: Whether a restore was cut short after it had exchanged the data.
+  description: Whether an unfinished restore has exchanged the data.
   returned: with O(state=checked)
   type: bool
 """
@@ -130,10 +129,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.backup_laying import Laying, lay_out_rest, missing_accounts
-from ..module_utils.host.data_copy import Place
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.data_copy import StagingArea
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.records import Installs
 from ..module_utils.host.root_places import place_problems, refuse_places
+from ..module_utils.host.system import advice_to_create
 from ..module_utils.rules.backup_archive import BadArchive
 from ..module_utils.rules.problems import Problem, Refused, listed, problem_of_error
 
@@ -141,8 +141,8 @@ PIECE = 1 << 20
 
 
 def check(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Ask the host whether the backup can be laid out there."""
-    place, summary = Place(parameters["data_dir"]), parameters["summary"]
+    """Check whether the backup can be unpacked on the host; return the result of the module."""
+    place, summary = StagingArea(parameters["data_dir"]), parameters["summary"]
     journal = Installs(parameters["install_dir"]).journal()
     found = place_problems(parameters["install_dir"], parameters["data_dir"])
     mounts = place.mounts()
@@ -150,8 +150,8 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
         found.append(
             Problem(
                 "kai_install_data_dir",
-                f"what is mounted at {listed(mounts)}",
-                "data on the file system of the directory above it, as one takes the other's place",
+                f"a mount at {listed(mounts)}",
+                "data on the file system of the directory above it, as a rename replaces it",
                 "mount it one level higher, and run this again",
             )
         )
@@ -164,30 +164,30 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
                 "the host",
                 f"no {listed(lacking)}",
                 "every account that owns some of the data",
-                "make them with useradd and groupadd, or let the install make the accounts of "
-                "people with kai_install_create_os_users: true",
+                f"create them {advice_to_create(groups=True)}, or let the install create the OS "
+                "users with kai_install_create_os_users: true",
             )
         )
-    # what was sent lies beside what is made of it
+    # the backup and its data need space at the same time
     wanted = summary["room"] + summary["bytes"]
     if place.room() < wanted:
         found.append(
             Problem(
                 place.parent,
-                f"room for {place.room() >> 20} MB",
-                f"{wanted >> 20} MB for the data of the backup",
-                f"make some; df -h {place.parent} shows how much there is",
+                f"{place.room() >> 20} MB free",
+                f"{wanted >> 20} MB free for the data of the backup",
+                f"free some; df -h {place.parent} shows how much is free",
             )
         )
     inodes = os.statvfs(place.parent)
-    # a file system that makes them when they are needed tells of none
+    # a file system that creates inodes as needed counts none
     if inodes.f_files and inodes.f_favail < summary["members"]:
         found.append(
             Problem(
                 place.parent,
                 f"{inodes.f_favail} free inodes",
-                f"{summary['members']} for the files of the backup",
-                f"remove some files; df -i {place.parent} shows how many there are",
+                f"{summary['members']} free inodes for the files of the backup",
+                f"remove some files; df -i {place.parent} shows how many inodes are free",
             )
         )
     return {
@@ -198,12 +198,12 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def receive(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Add a piece of the backup to what was sent before."""
-    place = Place(parameters["data_dir"])
+    """Append a piece of the backup; return the result of the module."""
+    place = StagingArea(parameters["data_dir"])
     offset = parameters["offset"]
     if offset == 0:
         if Installs(parameters["install_dir"]).journal() is None:
-            # what a run left that was killed after its restore was proven
+            # data that a run left that was killed after its restore was proven
             place.discard()
         place.make()
     flags = os.O_WRONLY | os.O_NOFOLLOW | (os.O_CREAT | os.O_EXCL if offset == 0 else 0)
@@ -214,8 +214,8 @@ def receive(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def lay(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Lay out what was sent, if it is what was checked."""
-    place = Place(parameters["data_dir"])
+    """Unpack the backup if it is the checked one; return the result. Raises Refused."""
+    place = StagingArea(parameters["data_dir"])
     with open(place.archive, "rb") as handle:
         found = hashlib.sha256()
         while True:
@@ -224,7 +224,7 @@ def lay(parameters: dict[str, Any]) -> dict[str, Any]:
                 break
             found.update(piece)
         if found.hexdigest() != parameters["summary"]["sha256"]:
-            raise Refused("the backup is another one than the one that was checked; run this again")
+            raise Refused("the backup differs from the one that was checked; run this again")
         handle.seek(0)
         laying = Laying(place, parameters["config_files"])
         laying.run(handle)
@@ -269,7 +269,7 @@ def main() -> None:
             refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=state == "checked"):
             result = {"checked": check, "received": receive, "laid": lay}[state](module.params)
-    except (Refused, BadArchive, Busy) as error:
+    except (Refused, BadArchive) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))

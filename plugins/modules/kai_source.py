@@ -2,20 +2,19 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kai's own code, as one archive whose name follows from its content."""
+"""Pack Kai's code as a release, and name it by its content."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_source
-short_description: A release of Kai is identified and packed
+short_description: Identify and pack a release of Kai
 version_added: 0.1.0
 description:
   - Reads Kai's code from a checkout, a directory, an archive, a wheel or a git URL, and packs it.
-  - The same content gives the same identifier and the same bytes, whoever packs it and when.
-  - What was packed once is not read again while O(cache) is the same, so that every host of a play
-    gets the same code.
-  - Runs on the controller, whatever the host, and without privilege of its own.
+  - The same content always gives the same identifier and the same bytes.
+  - A source is read once for each O(cache), so that every host of a play gets the same code.
+  - Runs on the controller, without privilege.
 options:
   source:
     description: A directory, an archive (tar or zip), a wheel or a git URL.
@@ -25,18 +24,18 @@ options:
     description: Branch, tag or commit; only for a git URL.
     type: str
   checksum:
-    description: Of an archive or a wheel, C(sha256:) and digits; another one is refused.
+    description: The C(sha256:) digest of an archive or a wheel; any other file is refused.
     type: str
   files:
     description:
-      - Paths and globs below a directory, which say what of it belongs to the release.
-      - Without them that is what git tracks, or, outside of a checkout, everything but the products
-        of a build.
+      - Paths and globs of the files of a directory that belong to the release.
+      - Without them these are the files that git tracks, or, outside of a checkout, all files but
+        the products of a build.
     type: list
     elements: str
     default: []
   constraints:
-    description: A file of pip constraints that takes the place of those in the source.
+    description: A file of pip constraints that replaces those in the source.
     type: path
   constraints_path:
     description: Path of the constraints below the source.
@@ -48,7 +47,7 @@ options:
     elements: str
     default: []
   python:
-    description: The interpreter asked for, which is part of a release's identity.
+    description: The requested interpreter, which is part of a release's identity.
     type: str
     default: ""
   live:
@@ -62,18 +61,18 @@ options:
     default: []
   distrusted:
     description:
-      - Accounts of this machine that may not be able to change O(source), where the host is this
-        very machine. Without any it is not asked.
+      - Accounts of the controller that must not be able to change O(source), where the host is the
+        controller. Without any there is no check.
     type: list
     elements: str
     default: []
   cache:
-    description: A directory of the caller, who removes it, for what was packed. By default it is
-      Ansible's own temporary directory of the run.
+    description: A directory for packed releases; the caller removes it. By default it is Ansible's
+      own temporary directory of the run.
     type: path
   contract:
-    description: Title, release and source of the contract of a line of Kai. A source that is not
-      of this line is refused.
+    description: Title, release and source of the contract of a release line of Kai. A source of
+      another line is refused.
     type: dict
 attributes:
   check_mode:
@@ -86,7 +85,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: The release is identified
+- name: Identify the release
   kai.bot.kai_source:
     source: /home/me/kai
     constraints_path: requirements/constraints.txt
@@ -105,11 +104,11 @@ archive:
   returned: always
   type: str
 packed:
-  description: Whether this call packed it, and not an earlier one with the same O(cache).
+  description: Whether this call packed it, and not an earlier call with the same O(cache).
   returned: always
   type: bool
 requires_python:
-  description: What the source asks for, empty when it does not say.
+  description: The Python version that the source requires, empty without one.
   returned: always
   type: str
   sample: ">=3.13"

@@ -2,36 +2,36 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many directories in one call, never through somebody else's link."""
+"""Create and change many directories in one call, without following links of accounts."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_user_tree
-short_description: Directories exist with their owner and mode, and people have their first files
+short_description: Create directories with their owner and mode, and the first files of users
 version_added: 0.1.0
 description:
-  - Makes directories and first files where accounts other than root may own the parents.
+  - Creates directories and first files where accounts other than root may own the parents.
   - A path is walked one part at a time from the root directory. A link is followed only where
     root alone could have made it, so that no account can lead root elsewhere.
   - Existing files are never written to or removed.
-  - What is made or mended is written down before it happens, and can be taken back.
+  - Every change is recorded before it happens, and can be undone.
 options:
   state:
     description:
-      - V(present) brings the directories and first files about.
-      - V(restored) takes back what O(journal) tells, unless somebody has changed it or put
-        something into it meanwhile, and ends the journal.
+      - V(present) creates or changes the directories and first files.
+      - V(restored) undoes the changes in O(journal), unless an account has changed a path or put
+        something into it meanwhile, and closes the journal.
     type: str
     choices: [present, restored]
     default: present
   journal:
     description:
-      - Directory of the journal, for root alone. Without it nothing is written down.
-      - The journal stays until M(kai.bot.kai_installs) or O(state=restored) ends it.
+      - Directory of the journal, for root alone. Without it nothing is recorded.
+      - The journal stays open until M(kai.bot.kai_installs) or O(state=restored) closes it.
     type: path
   accounts:
-    description: Accounts that are about to be made; they are only written down.
+    description: Accounts that are about to be created; they are only recorded.
     type: list
     elements: dict
     default: []
@@ -41,11 +41,11 @@ options:
         type: str
         required: true
       comment:
-        description: The comment that it will have, by which it is known again.
+        description: The comment that it will have, which identifies it later.
         type: str
         required: true
   directories:
-    description: Directories that have to exist, parents before children.
+    description: Directories that must exist, parents before children.
     type: list
     elements: dict
     default: []
@@ -62,16 +62,16 @@ options:
         description: The account whose primary group owns it; the owner's own by default.
         type: str
       mode:
-        description: Octal mode. Without it an existing directory is left as it is.
+        description: Octal mode. Without it an existing directory stays as it is.
         type: str
       reader:
         description:
-          - An account that reads in it besides the owner, whatever the owner puts there later.
-          - Its primary group owns the directory when that has no other members; otherwise an access
-            list lets it in, and the file system has to know these.
+          - An account besides the owner that reads in it, also what the owner adds later.
+          - Its primary group owns the directory when that has no other members. Otherwise an access
+            list grants it, and the file system must support access lists.
         type: str
   seeds:
-    description: Files that are made where they do not exist.
+    description: Files that are created where they do not exist.
     type: list
     elements: dict
     default: []
@@ -84,7 +84,7 @@ options:
         description: Path below O(release) of the content.
         type: str
       fallback:
-        description: The content when the release has no such file; without it nothing is made.
+        description: The content when the release has no such file; without it no file is created.
         type: str
       owner:
         description: The account that owns it.
@@ -98,14 +98,14 @@ options:
         type: str
         required: true
       narrow:
-        description: Whether permissions beyond O(seeds[].mode) are taken from an existing file.
+        description: Whether to remove permissions beyond O(seeds[].mode) from an existing file.
         type: bool
         default: false
   private_directories:
     description:
-      - Directories of which no account sees anything but the one that each is kept for. What an
-        account opens again is closed again a few times, and then noted; what is open although
-        every owner and mode is right is refused.
+      - Directories that only their own account may enter. A directory that an account opens again
+        is closed again a few times, and then noted. One that is open although every owner and mode
+        is right is refused.
     type: list
     elements: dict
     default: []
@@ -115,19 +115,19 @@ options:
         type: path
         required: true
       account:
-        description: The account that it is kept for; none for the service user alone.
+        description: The account of the directory; none for the service user alone.
         type: str
       only_reads:
-        description: Whether that account reads there and does not write.
+        description: Whether that account only reads there.
         type: bool
         default: false
   release:
-    description: The release that seeds are taken from; without it no seeds are made.
+    description: The release that has the content of seeds.
     type: path
 attributes:
   check_mode:
     support: full
-    description: Says what would be made or mended.
+    description: Reports what would be made or changed.
   diff_mode:
     support: full
     description: Shows owner and mode before and after.
@@ -135,7 +135,7 @@ author: the kai-ansible authors (@kai-ansible)
 """
 
 EXAMPLES = r"""
-- name: People have their directories
+- name: Create the directories of the users
   kai.bot.kai_user_tree:
     directories:
       - path: /var/lib/kai
@@ -146,7 +146,7 @@ EXAMPLES = r"""
         group_of: kai
         mode: "2750"
 
-- name: Directories and accounts are as they were before an install that failed
+- name: Undo the directories and accounts of a failed install
   kai.bot.kai_user_tree:
     state: restored
     journal: /opt/kai/installs
@@ -154,21 +154,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was made, mended or taken back, one line each.
+  description: What was made, changed or undone, one line each.
   returned: always
   type: list
   elements: str
 unproven:
-  description: Whether the journal tells something, of this call or of an earlier one.
+  description: Whether the journal has entries, of this call or of an earlier one.
   returned: when O(state=present)
   type: bool
 notes:
-  description: Directories that somebody opens again and again, and accounts that cannot be asked.
+  description: Directories that an account opens again and again, and checks without an answer.
   returned: when O(state=present)
   type: list
   elements: str
 left:
-  description: What was not taken back, and why.
+  description: What was not undone, and why.
   returned: when O(state=restored)
   type: list
   elements: str
@@ -179,31 +179,30 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.flock import Busy, only_worker
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.isolation import close
 from ..module_utils.host.layout import Tree, problem_of
 from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.layout_undo import LayoutUndo
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.rules.diff import difference
-from ..module_utils.rules.problems import Problem, problem_of_error
-from ..module_utils.rules.problems import Refused as NotRoots
+from ..module_utils.rules.problems import Problem, Refused, problem_of_error
 from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 
 
 def present(
     parameters: dict[str, Any], journal: LayoutJournal | None, dry: bool
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Bring everything about; returns the result, and why paths were not touched."""
+    """Create and change everything; return the result, and the problems of paths that failed."""
     tree = Tree(parameters["release"], dry, journal)
     for account in parameters["accounts"]:
         tree.account(account)
-    failed = tree.bring_about(parameters["directories"], parameters["seeds"])
+    failed = tree.ensure(parameters["directories"], parameters["seeds"])
     problems = [problem_of(*each) for each in failed]
     notes: list[str] = []
     if not (dry or problems):
         opened, notes = close(parameters["private_directories"], lambda: settles(parameters))
-        problems = list(map(problem_of_border, opened))
+        problems = list(map(problem_of_trespass, opened))
     unproven = bool(journal and journal.entries())
     diff = [difference(path, *states) for path, states in tree.found.items()]
     result = {"changes": tree.changes, "unproven": unproven, "notes": notes, "diff": diff}
@@ -211,25 +210,25 @@ def present(
 
 
 def settles(parameters: dict[str, Any]) -> bool:
-    """Give the directories their owner and mode again; return whether one had not."""
+    """Set owners and modes of the directories again; return whether one differed."""
     tree = Tree(None, dry=False)
-    tree.bring_about(parameters["directories"], [])
+    tree.ensure(parameters["directories"], [])
     return bool(tree.changes)
 
 
-def problem_of_border(fault: str) -> Problem:
-    """Return why a directory is not as private as its owner and mode say."""
+def problem_of_trespass(fault: str) -> Problem:
+    """Return the problem of a directory that is less private than its owner and mode."""
     return Problem(
-        "directories of people",
+        "the directories of the users",
         fault,
-        "everybody in their own directories and nobody in another's",
-        "owners and modes are right, so look at the groups of that account (id) and at what is "
+        "each account in its own directories and in no other account's",
+        "owners and modes are right, so check the groups of that account (id) and the directories "
         "above (namei -l), and run this again",
     )
 
 
 def places_of_root(parameters: dict[str, Any]) -> list[str]:
-    """Return what only root may be able to change: the journal, and what seeds are copied from."""
+    """Return the paths that only root may change: the journal, and the sources of seeds."""
     release = parameters["release"]
     sources = [entry["source"] for entry in parameters["seeds"] if release and entry["source"]]
     journal = [parameters["journal"]] if parameters["journal"] else []
@@ -237,13 +236,13 @@ def places_of_root(parameters: dict[str, Any]) -> list[str]:
 
 
 def parts(change: str) -> tuple[str, str]:
-    """Return a line of what was taken back in its parts: where, and what happened."""
+    """Return the path and the rest of a line of changes."""
     place, _colon, then = change.partition(": ")
     return place, then
 
 
 def restored(journal: LayoutJournal, dry: bool) -> dict[str, Any]:
-    """Take everything back; returns the result."""
+    """Undo the journal; return the result of the module."""
     undo = LayoutUndo(journal, dry)
     undo.run()
     diff = [difference(place, "", then) for place, then in map(parts, undo.changes)]
@@ -304,7 +303,7 @@ def main() -> None:
                 result = restored(journal, dry)
             else:
                 result, refusals = present(module.params, journal, dry)
-    except (Busy, NotRoots) as error:
+    except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, module.params["journal"] or "a path")))
@@ -313,9 +312,9 @@ def main() -> None:
     if not module._diff:
         del result["diff"]
     if refusals:
-        # what lies on the way to several paths is told once
-        told = "\n".join(dict.fromkeys(map(str, refusals)))
-        module.fail_json(msg=f"These paths were not touched:\n{told}", **result)
+        # a fault of a directory above several paths is reported once
+        lines = "\n".join(dict.fromkeys(map(str, refusals)))
+        module.fail_json(msg=f"These paths were not changed:\n{lines}", **result)
     module.exit_json(**result)
 
 

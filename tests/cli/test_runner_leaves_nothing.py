@@ -1,6 +1,7 @@
 """A run of Ansible keeps its secrets to itself, and leaves nothing of it behind but its log."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -122,13 +123,14 @@ def test_a_run_leaves_nothing_and_sees_what_the_operator_has(run: Run, seen: Pat
 
 
 def test_a_failed_run_leaves_nothing_and_tells_why(run: Run) -> None:
-    variables: Mapping[str, Any] = {"kai_become": False, "kai_probe_request": {}}
+    request = {**run.variables["kai_probe_request"], "port": "none"}
+    variables: Mapping[str, Any] = {"kai_become": False, "kai_probe_request": request}
     broken = Run(run.playbook, run.inventory, run.hosts, variables=variables)
     outcome = run_playbook(broken, lambda event: None)
     assert not outcome.succeeded
     (failure,) = outcome.failures
     assert failure.task == "Probe the host"
-    assert "kai_probe" in failure.message
+    assert "argument 'port'" in failure.message
     assert left_behind(run) == []
 
 
@@ -160,11 +162,11 @@ def test_a_run_that_is_cut_short_leaves_nothing(run: Run, error: type[BaseExcept
 
 
 ALONE = """
-import sys
+import json, sys
 from pathlib import Path
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
-variables = {"kai_become": False, "kai_probe_request": {}}
+variables = json.loads(sys.argv[2])
 run = Run("probe", Path(sys.argv[1]), ["localhost"], variables=variables)
 run_playbook(run, lambda event: None)
 """
@@ -191,7 +193,8 @@ def wait_until(happens: Callable[[], bool]) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it to Ansible")
 def test_ansible_does_not_go_on_without_the_command_that_started_it(run: Run, seen: Path) -> None:
     (run.inventory.parent / "python").write_text(WAITS.format(seen=seen), encoding="utf-8")
-    command = subprocess.Popen([sys.executable, "-c", ALONE, str(run.inventory)])
+    arguments = [str(run.inventory), json.dumps(run.variables)]
+    command = subprocess.Popen([sys.executable, "-c", ALONE, *arguments])
     wait_until((seen / "begun").exists)
     assert len(processes_of(run.inventory)) > 1
     command.kill()

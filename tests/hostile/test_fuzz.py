@@ -67,8 +67,8 @@ def test_what_reads_system_files_reads_any_text(text: str) -> None:
     ):
         read(text)
     sudoers.includes(text, "/etc", "host")
-    sudoers.reads_directory("/etc/sudoers", "/etc/sudoers.d", lambda path: text)
-    sudoers.policy_with_candidate(text, "/etc/sudoers.d", ["kai", text], "kai", "/run/kai")
+    sudoers.reads_directory("/etc/sudoers", "/etc/sudoers.d", lambda path: text, str)
+    sudoers.policy_with_candidate(text, "/etc/sudoers.d", ["kai", text], "kai", "/run/kai", str)
     accounts.has_expired(text, 1)
 
 

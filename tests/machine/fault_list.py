@@ -88,7 +88,7 @@ FAULTS = [
     Fault(
         "the disk of the data is full at the switch",
         NOT_TOUCHED,
-        "/var/lib/kai has no room left",
+        "/var/lib/kai has no free space",
         SWITCH,
         **full("/var/lib/kai"),
     ),
@@ -111,7 +111,7 @@ FAULTS = [
     Fault(
         "the disk of the releases is full at the switch",
         NOT_TOUCHED,
-        "no room for a copy of /var/lib/kai/kai.db",
+        "no free space for a copy of /var/lib/kai/kai.db",
         SWITCH,
         **full("/opt/kai"),
     ),

@@ -158,7 +158,7 @@ def test_every_obstacle_is_named_in_one_run_and_nothing_is_changed(
         said,
         "by ada@laptop (process 1 there, since 2026-01-02 03:04:05 UTC)",
         # accounts
-        "the account kai found: one that has expired, so that sudo refuses it",
+        "the account kai found: an expired account, which sudo refuses",
         "'twin', which has the same UID as alice",
         "'grace', which is no account on the host",
         # directories, asked as those who use them

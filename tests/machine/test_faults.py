@@ -120,7 +120,7 @@ def test_of_two_installs_at_once_one_succeeds_and_the_other_is_refused(
             other = {"ANSIBLE_SSH_CONTROL_PATH_DIR": sockets} if elsewhere else {}
             code, text = trial.run(*elsewhere, **other)
             assert code != 0
-            assert "another install or rollback of this host at work" in text
+            assert "another install or rollback of this host, by" in text
             assert f"process {first.process.pid} there" in text
             code, text = first.go_on()
             assert code == 0, text

@@ -220,7 +220,7 @@ def test_the_log_of_a_run_tells_it_without_a_secret(site: Site) -> None:
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     outcomes = (entries[0]["outcome"], entries[-1]["outcome"])
     assert outcomes == ("started", "succeeded")
-    assert "The bot answers" in str(entries)
+    assert "Verify that the bot and its agents work" in str(entries)
     secrets = [text for text in site.desk.secrets("bot").values() if isinstance(text, str)]
     assert NEW_TOKEN in secrets
     secrets += [TOKEN, site.desk.password_file.read_text(encoding="utf-8").strip()]

@@ -325,7 +325,7 @@ def test_links_of_other_accounts_are_not_followed(
         assert listing(machine, "/victim") == before
         assert failed["failed"] is True
         lines = failed["msg"].splitlines()
-        assert lines[0] == "These paths were not touched:"
+        assert lines[0] == "These paths were not changed:"
         told = [line.partition(": ")[0] for line in lines[1:]]
         # each once, however many paths lead there
         assert told == [
@@ -339,7 +339,7 @@ def test_links_of_other_accounts_are_not_followed(
         ]
     assert (
         "/links/alice/store: found a link of alice, in a directory that root does not own alone, "
-        "expected a directory. Fix: look at it on the host (ls -ld /links/alice/store), and move "
+        "expected a directory. Fix: check it on the host (ls -ld /links/alice/store), and move "
         "it away: mv /links/alice/store /links/alice/store.planted"
     ) in failed["msg"]
     assert "/links/alice/fine/twice.md: found a file of alice that has 2 names" in failed["msg"]

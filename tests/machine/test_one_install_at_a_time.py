@@ -200,7 +200,7 @@ def test_a_rollback_is_told_who_is_at_work_whatever_host_vars_say(
 
     with held_by(here, playbook, machine) as first:
         said = told()
-        assert f"{LOCK}: found another install or rollback of this host at work, by " in said
+        assert f"{LOCK}: found another install or rollback of this host, by " in said
         assert f"(process {first.pid} there, since " in said
         assert LOCK not in told("--check")
     assert LOCK not in told()

@@ -129,7 +129,7 @@ def test_X3_nothing_that_stands_for_a_directory_is_touched(
         assert told.keys() == expected.keys()
         for path, words in expected.items():
             assert f"found {words}" in told[path]
-            assert f"Fix: look at it on the host (ls -ld {path})" in told[path]
+            assert f"Fix: check it on the host (ls -ld {path})" in told[path]
         assert tried["changes"] == []
 
 
@@ -194,7 +194,7 @@ def test_X3_no_command_follows_what_was_planted(site: Site) -> None:
     assert kept == (state, live)
     # people cannot work behind those links, which is no reason to keep a bot that should go
     assert back.code == 0, back.text
-    assert "alice cannot work in /var/lib/kai/memory/1, which is theirs" in back.text
+    assert "alice cannot work in /var/lib/kai/memory/1, its own directory" in back.text
     assert went_back["settings"].get("AGENT_TIMEOUT_SECONDS") != "123"
 
 
@@ -231,11 +231,11 @@ seeds = [{**seeds, "path": f"{parent}/{name}/seed{number}", "narrow": True} for 
 passed = refused = 0
 for _ in range(times):
     tree = layout.Tree(None, False)
-    for bring_about, entry in [(tree.directory, one) for one in entries] + [
+    for ensure, entry in [(tree.directory, one) for one in entries] + [
         (tree.seed, one) for one in seeds
     ]:
         try:
-            bring_about(entry)
+            ensure(entry)
             passed += 1
         except (layout.Refused, OSError):
             refused += 1

@@ -133,7 +133,7 @@ def test_what_she_opens_is_seen_and_closed(site: Held) -> None:
     assert opened <= {change["path"] for change in look.report["changes"]}
     site.change()
     report = site.succeeds("install")
-    assert "everybody works in their own directories and nobody in another's" in report["proven"]
+    assert "each account works in its own directories and in no other account's" in report["proven"]
     assert site.machine.run(["sh", "-c", CLOSED]).stdout == ""
     assert site.run("status").report["drift"] == []
 

@@ -304,8 +304,8 @@ def test_a_wheelhouse_that_others_can_change_is_refused(
     machine.run(["install", "-o", "alice", "/dev/null", "/srv/loose/kai-9-py3-none-any.whl"])
     refused = build("loose", stand_in(), wheelhouse="/srv/loose")
     assert (
-        "/srv/loose: found what can be changed by alice "
-        "(through /srv/loose/kai-9-py3-none-any.whl), expected what only root can change"
+        "/srv/loose: found a path that can be changed by alice "
+        "(through /srv/loose/kai-9-py3-none-any.whl), expected a path that only root can change"
     ) in refused["msg"]
     assert "Fix: chown -R root: /srv/loose && chmod -R go-w /srv/loose" in refused["msg"]
     assert left(machine, "loose") == ""
@@ -417,7 +417,7 @@ def test_an_interpreter_is_judged_by_running_it(
     assert best.startswith("/usr/bin/python3.")
     faults = dict(others)
     assert faults["/usr/local/bin/python3.99"] == (
-        "is of no use (pyenv: python3: command not found)"
+        "cannot be used (pyenv: python3: command not found)"
     )
     assert "No such file" in str(faults["/usr/local/bin/python3.98"])
     assert str(faults["/opt/shim"]).startswith("is a script that starts /usr/bin/python3")

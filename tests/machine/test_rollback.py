@@ -212,7 +212,10 @@ def test_a_database_that_is_no_database_stops_the_install(site: Site) -> None:
     machine.run(["install", "-m", "0600", "/dev/stdin", "/root/secret"], input="root's own")
     machine.run(["mv", DATABASE, f"{DATABASE}.real"])
     for plant, reason in (
-        (["cp", "/etc/passwd"], "cannot be kept (file is not a database), so nothing is switched"),
+        (
+            ["cp", "/etc/passwd"],
+            "cannot be copied (file is not a database), so nothing was switched",
+        ),
         (
             ["ln", "-s", "/root/secret"],
             "found a link of kai, in a directory that root does not own alone",

@@ -149,7 +149,7 @@ def test_a_change_of_rules_alone_does_not_stop_the_bot(site: Site) -> None:
 def test_F7_everybody_works_in_their_own_directories_and_nobody_in_anothers(site: Site) -> None:
     site.set(kai_install_users=[ADA, BOB])
     assert (
-        "everybody works in their own directories and nobody in another's"
+        "each account works in its own directories and in no other account's"
         in (site.install()["proven"])
     )
     home = "/var/lib/kai/home/1"

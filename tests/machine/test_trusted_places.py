@@ -191,7 +191,7 @@ def test_the_module_that_builds_asks_again_before_it_runs_a_python(
         },
     )
     assert built["failed"] is True
-    assert f"{path}: found what can be changed by alice" in built["msg"]
+    assert f"{path}: found a path that can be changed by alice" in built["msg"]
     assert ran_as(machine) == set()
 
 
@@ -260,7 +260,7 @@ def test_who_comes_in_by_a_list_or_an_owner_is_named_and_the_fix_works(
     status, install = site.run("status"), site.run("install")
     assert (status.code, install.code) == (3, 2), status.text + install.text
     problem = problem_of(install, "/opt/kai")
-    assert problem["found"].startswith("what can be changed by ")
+    assert problem["found"].startswith("a path that can be changed by ")
     assert problem["fix"] == "chown -R root: /opt/kai && chmod -R go-w /opt/kai"
     for command in (("rollback", "--yes"), ("backup",), ("uninstall", "--yes")):
         done = site.run(*command)
@@ -276,7 +276,7 @@ def test_a_data_directory_below_a_home_is_refused(site: Hunted) -> None:
         done = site.run(*command)
         assert done.code in (1, 2, 3), done.text
         assert "/home/kai/data" in done.text
-        assert "what can be changed by kai (through /home/kai)" in done.text
+        assert "a path that can be changed by kai (through /home/kai)" in done.text
 
 
 @pytest.mark.parametrize("name", ["wheels", "uv"])

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kai_ansible.host.backup_laying import Laying
-from kai_ansible.host.data_copy import Place
+from kai_ansible.host.data_copy import StagingArea
 from kai_ansible.host.layout import Tree
 from kai_ansible.host.layout_journal import LayoutJournal
 from kai_ansible.host.removal import remove_everything
@@ -208,7 +208,7 @@ class Host:
     def __init__(self, root: Path, module: Any) -> None:
         self.root = root
         self.module = module
-        self.place = Place(str(root / "kai"))
+        self.place = StagingArea(str(root / "kai"))
         Path(self.place.data_dir).mkdir(parents=True)
 
     @contextlib.contextmanager
@@ -260,7 +260,7 @@ class Host:
         os.chown(self.place.data_dir, FORMER, FORMER)
         journal = LayoutJournal(str(self.root / "opt" / "installs"))
         entry = {"path": self.place.data_dir, "owner": OWNER, "group_of": OWNER, "mode": "2750"}
-        assert Tree(None, dry=False, journal=journal).bring_about([entry], []) == []
+        assert Tree(None, dry=False, journal=journal).ensure([entry], []) == []
         return journal
 
     def purge(self) -> None:

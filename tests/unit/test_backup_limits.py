@@ -52,6 +52,7 @@ def rules(module: Any) -> Any:
         laying = importlib.import_module(f"{base}.host.backup_laying")
         walk = importlib.import_module(f"{base}.host.tree_walk")
         database = importlib.import_module(f"{base}.host.database")
+        sparse_map = importlib.import_module(f"{base}.rules.sparse_map")
 
     return Rules
 
@@ -131,7 +132,7 @@ def test_a_file_with_thousands_of_holes_is_whole(host: Host, tmp_path: Path, mod
 def test_more_holes_than_are_kept_are_named(
     host: Host, rules: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules.copying.sparse, "MOST_EXTENTS", 10)
+    monkeypatch.setattr(rules.sparse_map, "MOST_EXTENTS", 10)
     content = [(number << 17, b"%d" % number) for number in range(20)]
     host.fill({b"holes": Node("sparse", size=1 << 30, content=content), b"other": Node("file")})
     told = host.backup()
@@ -221,7 +222,7 @@ def test_the_largest_stays_out_when_there_is_no_room(
         lambda self: "no room",
     )
     place = type(host.place)
-    module_place = host.module.Place
+    module_place = host.module.StagingArea
     assert place is not module_place
     monkeypatch.setattr(module_place, "room", lambda self: (4 << 20) + data_limits.SPARE_BYTES)
     told = host.backup()
@@ -233,7 +234,7 @@ def test_a_file_that_became_too_large_since_stays_out(
     host: Host, rules: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.fill({b"a": Node("file", content=b"x" * 1000), b"b": Node("file", content=b"y" * 10)})
-    monkeypatch.setattr(host.module.Place, "room", lambda self: 100 + data_limits.SPARE_BYTES)
+    monkeypatch.setattr(host.module.StagingArea, "room", lambda self: 100 + data_limits.SPARE_BYTES)
     monkeypatch.setattr(rules.copying, "too_large", lambda _units, _room: {})
     told = host.backup()
     assert (told["complete"], "/a: " in told["left"][0]) == (False, True)
@@ -419,7 +420,7 @@ def test_what_cannot_be_laid_out_is_no_backup(
         return opened(path, flags, *arguments, **named)
 
     monkeypatch.setattr(os, "open", failing)
-    with pytest.raises(Exception, match="/a/long cannot be laid out: File name too long"):
+    with pytest.raises(Exception, match="/a/long cannot be unpacked: File name too long"):
         host.backup()
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from kai_ansible.host import isolation
 from kai_ansible.host.isolation import close, trespasses
+from kai_ansible.host.proof import Remembered
 from kai_ansible.host.run_as import UNANSWERED
-from plugins.modules.kai_proof import Remembered
 
 FAULT = "bob can look into it"
 
@@ -99,12 +99,12 @@ def test_who_only_reads_needs_no_more_and_a_directory_of_the_bot_is_nobodys(tmp_
     tmp_path.chmod(0o755)
     entry = {"path": str(tmp_path), "account": "nobody", "only_reads": True}
     assert trespasses([entry], ["nobody"]) == ([], [])
-    own = f"nobody cannot work in {tmp_path}, which is theirs"
+    own = f"nobody cannot work in {tmp_path}, its own directory"
     assert trespasses([{**entry, "only_reads": False}], ["nobody"]) == ([own], [])
     bots = f"nobody can look into {tmp_path}, which is for the bot alone"
     assert trespasses([{**entry, "account": None}], ["nobody"]) == ([bots], [])
     tmp_path.chmod(0o700)
-    closed = f"nobody cannot read {tmp_path}, which is theirs"
+    closed = f"nobody cannot read {tmp_path}, its own directory"
     assert trespasses([entry], ["nobody"]) == ([closed], [])
     assert trespasses([{**entry, "account": None}], ["nobody"]) == ([], [])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.host import service
+from kai_ansible.host import service, system
 from kai_ansible.host.service import health
 
 
@@ -92,11 +92,14 @@ def test_a_start_that_has_only_just_begun_is_not_all_that_is_looked_at(
         {"_SYSTEMD_INVOCATION_ID": "long ago"},
     ]
     said = "".join(json.dumps(line) + "\n" for line in lines)
-    monkeypatch.setattr(
-        service, "unit_state", lambda _: {"InvocationID": "now", "NRestarts": restarts}
-    )
-    monkeypatch.setattr(service, "run_program", lambda *_: subprocess.CompletedProcess([], 0, said))
-    assert service.last_invocations("kai") == wanted
+    state = f"ActiveState=active\nInvocationID=now\nNRestarts={restarts}\n"
+
+    def run(program: str, *_: str) -> subprocess.CompletedProcess[str]:
+        text = said if program == "journalctl" else state
+        return subprocess.CompletedProcess([], 0, text, "")
+
+    monkeypatch.setattr(system, "_run", run)
+    assert system.last_starts("kai") == wanted
 
 
 def test_running_turns_are_counted_whatever_lies_in_their_place(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from plugins.modules.kai_release import cause_of
+from kai_ansible.host.build import cause_of
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """A deployed file that is damaged in any way is named with its place, by whatever reads it."""
 
-import importlib
 import json
 import os
 import re
@@ -15,6 +14,8 @@ from samples import variables
 from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.host.files import Damaged
 from kai_ansible.host.install_probe import deployed_values, file_seen
+from kai_ansible.host.look import former_install, releases, storage
+from kai_ansible.host.look.host import Host
 from kai_ansible.host.service import deployed_env, deployed_port
 from kai_ansible.rules.drift import files_drift, lines_of, rules_of, variables_of
 from kai_ansible.rules.file_state import FileState
@@ -50,11 +51,9 @@ def deployed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def probe_of(collection_plugins: None, contract: Any) -> Callable[[Path], Any]:
-    module = importlib.import_module("ansible_collections.kai.bot.plugins.modules.kai_probe")
-
-    def probe(path: Path) -> Any:
-        return module.Host(
+def probe_of(contract: Any) -> Callable[[Path], Host]:
+    def probe(path: Path) -> Host:
+        return Host(
             {
                 "platforms": contract["platforms"],
                 "service_user": "kai",
@@ -94,17 +93,17 @@ def test_status_names_the_file_and_the_place(deployed: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_look_at_the_host_comes_to_its_end(
-    deployed: Path, kind: str, probe_of: Callable[[Path], Any]
+    deployed: Path, kind: str, probe_of: Callable[[Path], Host]
 ) -> None:
     KINDS[kind](deployed)
     host = probe_of(deployed)
     content = host.deployed(str(deployed))
-    host.file_sizes()
+    storage.probe_file_sizes(host)
     assert (content is None) == (kind in UNREADABLE)
     faults = {fault.where for fault in host.faults}
     assert faults == ({str(deployed)} if kind in UNREADABLE else set())
-    host.proven_env({})
-    host.has_rules(str(deployed))
+    releases.proven_env(host, {})
+    former_install.has_rules(host, str(deployed))
 
 
 @pytest.mark.parametrize("kind", KINDS)

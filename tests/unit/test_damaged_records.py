@@ -114,7 +114,6 @@ class Records:
         self.host = host
         plugins = "ansible_collections.kai.bot.plugins"
         self.root_files = importlib.import_module(f"{plugins}.module_utils.host.files")
-        self.planted = importlib.import_module(f"{plugins}.module_utils.host.symlink_guard")
         self.state = importlib.import_module(f"{plugins}.module_utils.host.install_probe")
         self.layout = importlib.import_module(f"{plugins}.module_utils.host.layout_journal")
         self.removal = importlib.import_module(f"{plugins}.module_utils.host.removal")
@@ -187,7 +186,7 @@ class Records:
         """Return why something was refused, empty when it was not."""
         try:
             act()
-        except (self.root_files.Refused, self.planted.Refused) as error:
+        except self.root_files.Refused as error:
             return str(error)
         return ""
 

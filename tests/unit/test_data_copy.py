@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.host.data_copy import Place
+from kai_ansible.host.data_copy import StagingArea
 from kai_ansible.rules.problems import Refused
 
 
-def exchanged(tmp_path: Path, *, renames: int) -> Place:
+def exchanged(tmp_path: Path, *, renames: int) -> StagingArea:
     """Return a place after so many renames of an exchange."""
-    place = Place(str(tmp_path / "kai"))
+    place = StagingArea(str(tmp_path / "kai"))
     for path, text in ((place.data_dir, "former"), (place.data, "restored")):
         Path(path).mkdir(parents=True)
         Path(path, "word").write_text(text, encoding="utf-8")

@@ -89,7 +89,7 @@ def test_a_damaged_database_is_refused(tmp_path: Path, damage: Callable[[Path], 
     path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
     make(path, *("words" * 200 for _ in range(50)))
     damage(path)
-    with pytest.raises(Refused, match="cannot be kept"):
+    with pytest.raises(Refused, match="cannot be copied"):
         database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
     assert not copy.exists()
     assert not (tmp_path / ".snapshot").exists()
@@ -214,9 +214,9 @@ def test_without_room_for_what_a_database_claims_there_is_no_copy(
     path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
     make(path, *("words" * 200 for _ in range(50)))
     monkeypatch.setattr(database, "_free", lambda _directory: pages * 4096)
-    with pytest.raises(database.NotKept, match="no room for a copy") as refused:
+    with pytest.raises(database.NotKept, match="no free space for a copy") as refused:
         database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
-    assert "no room" in refused.value.fault
+    assert "no free space" in refused.value.fault
     assert [entry.name for entry in tmp_path.iterdir()] == ["kai.db"]
 
 

@@ -47,31 +47,23 @@ class Killed(BaseException):
     """What no handler of the module catches, as none would see a SIGKILL."""
 
 
-class Module:
-    """As much of AnsibleModule as the switch looks at."""
-
-    _diff = False
-    check_mode = False
-
-    def __init__(self, **params: Any) -> None:
-        self.params = {
-            "state": "switched",
-            "record": None,
-            "with_database": None,
-            "database": None,
-            "with_data": False,
-            "data_dir": None,
-            "visudo": [],
-            "sudoers_files": [],
-            "unread_files": [],
-            "secret_files": [],
-            "service_user": None,
-            "files": [],
-            "secret_contents": {},
-            "release": None,
-            "turns": None,
-            **params,
-        }
+DEFAULTS: dict[str, Any] = {
+    "state": "switched",
+    "record": None,
+    "with_database": None,
+    "database": None,
+    "with_data": False,
+    "data_dir": None,
+    "visudo": [],
+    "sudoers_files": [],
+    "unread_files": [],
+    "secret_files": [],
+    "service_user": None,
+    "files": [],
+    "secret_contents": {},
+    "release": None,
+    "turns": None,
+}
 
 
 class Systemd:
@@ -82,11 +74,9 @@ class Systemd:
         self.active = self.enabled = False
         self.runs: Any = None
 
-    def state(self, _unit: str) -> dict[str, str]:
-        return {
-            "ActiveState": "active" if self.active else "inactive",
-            "UnitFileState": "enabled" if self.enabled else "disabled",
-        }
+    def state(self, _unit: str) -> Any:
+        word = "active" if self.active else "inactive"
+        return self.host.modules.system.ServiceState(word, self.enabled)
 
     def ask(self, verb: str, *_more: str) -> None:
         self.host.step()
@@ -112,8 +102,8 @@ class Host:
         for name in (*OLD, "etc/kai/services.yaml"):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
         self.systemd = Systemd(self)
-        monkeypatch.setattr(modules.switch, "unit_state", self.systemd.state)
-        monkeypatch.setattr(modules.switch, "systemctl", self.systemd.ask)
+        monkeypatch.setattr(modules.system, "service_state", self.systemd.state)
+        monkeypatch.setattr(modules.system, "_systemctl", self.systemd.ask)
         monkeypatch.setattr(modules.switch, "check_policy", lambda *_: None)
         monkeypatch.setattr(os, "fchown", lambda *_: None)
         for name in STEPS:
@@ -155,7 +145,8 @@ class Host:
             "sudoers_files": [str(self.root / RULES)],
             **params,
         }
-        result: dict[str, Any] = self.modules.switch.Switch(Module(**given)).run()
+        switch = self.modules.switch.Switch({**DEFAULTS, **given}, dry=False, diff=False)
+        result: dict[str, Any] = switch.run()
         return result
 
     def switch(self, release: str, files: Mapping[str, str | None]) -> dict[str, Any]:
@@ -217,7 +208,8 @@ def without_rules(live: Any) -> Any:
 def modules(collection_plugins: None) -> Any:
     class Modules:
         base = "ansible_collections.kai.bot.plugins"
-        switch = importlib.import_module(f"{base}.modules.kai_switch")
+        switch = importlib.import_module(f"{base}.module_utils.host.switch")
+        system = importlib.import_module(f"{base}.module_utils.host.system")
         records = importlib.import_module(f"{base}.module_utils.host.records")
 
     return Modules

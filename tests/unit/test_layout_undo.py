@@ -67,7 +67,7 @@ class Host:
     def entry(self, path: str) -> dict[str, Any]:
         return {"path": str(self.root / path), "owner": ME.pw_name, "group_of": None}
 
-    def take_back(self) -> Any:
+    def undo(self) -> Any:
         undo = self.modules.undo.LayoutUndo(self.journal(), False)
         undo.run()
         return undo
@@ -115,7 +115,7 @@ def test_whatever_was_killed_is_taken_back(
         if not killed:
             assert host.state()["data"][1] == "0o40711"
             assert host.state()["data/kai.db"][1] == "0o100600"
-        undo = host.take_back()
+        undo = host.undo()
         after = host.state()
         if killed == runs:
             # the place of the journal itself may have been made before the journal was
@@ -133,10 +133,10 @@ def test_what_somebody_has_used_or_changed_since_stays(tmp_path: Path, modules: 
     (tmp_path / "data/new/deep/NOTES.md").write_text("more\n", encoding="utf-8")
     (tmp_path / "data/home").chmod(0o700)
     before = host.state()
-    undo = host.take_back()
+    undo = host.undo()
     assert [entry.rpartition(": ")[2] for entry in undo.left][:2] == [
         "written to since",
-        "changed by somebody else since",
+        "changed since by another account",
     ]
     after = host.state()
     for path in ("data/new/deep/NOTES.md", "data/new/deep", "data/home"):
@@ -148,7 +148,7 @@ def test_a_first_file_without_end_is_not_read(tmp_path: Path, modules: Any) -> N
     host = Host(tmp_path, modules)
     host.lay_out()
     os.truncate(tmp_path / "data/new/deep/NOTES.md", 15 * 2**40)
-    undo = host.take_back()
+    undo = host.undo()
     assert undo.left[0].endswith("NOTES.md: written to since")
 
 
@@ -163,7 +163,7 @@ def test_no_link_is_followed(tmp_path: Path, modules: Any) -> None:
     shutil.rmtree(tmp_path / "host/data/home")
     (tmp_path / "host/data/home").symlink_to(outside)
     mode = outside.stat().st_mode
-    undo = host.take_back()
+    undo = host.undo()
     assert (outside / "deep/NOTES.md").exists()
     assert outside.stat().st_mode == mode
     assert (tmp_path / "host/data/new").is_symlink()
@@ -181,7 +181,7 @@ def test_a_file_in_the_place_of_a_directory_gets_neither_its_owner_nor_its_mode(
     other = [ME.pw_uid + 1, ME.pw_gid]
     journal = host.journal()
     journal.note({"mended": str(planted), "before": [*other, 0o2755], "after": [*mine, 0o711]})
-    undo = host.take_back()
+    undo = host.undo()
     assert f"{planted}: found a file of {ME.pw_name}, expected a directory" in undo.left[0]
     assert (planted.stat().st_uid, planted.stat().st_mode & 0o7777) == (ME.pw_uid, 0o711)
 

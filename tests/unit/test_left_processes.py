@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.host import data_copy
-from kai_ansible.host.data_copy import Place
+from kai_ansible.host.data_copy import StagingArea
 from kai_ansible.host.left_processes import end_listener, end_processes
-from kai_ansible.host.processes import Listener, strangers
+from kai_ansible.host.system import Listener, strangers
 from tests.conftest import PRIVATE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has accounts to work as")
@@ -219,7 +219,7 @@ def test_who_only_looks_around_and_who_is_elsewhere_goes_on(data: Path, start: S
 def test_what_nobody_needs_goes_though_its_owner_still_writes_in_it(
     data: Path, start: Start
 ) -> None:
-    place = Place(str(data))
+    place = StagingArea(str(data))
     place.make()
     start(WRITER, data / "home" / "1")
     data.rename(place.former)
@@ -231,7 +231,7 @@ def test_what_nobody_needs_goes_though_its_owner_still_writes_in_it(
 def test_what_cannot_be_removed_is_told_and_is_in_nobodys_way(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Place(str(data))
+    place = StagingArea(str(data))
     place.make()
     data.rename(place.former)
 

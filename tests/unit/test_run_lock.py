@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.host import processes
+from kai_ansible.host import system
 from kai_ansible.host.run_lock import (
     BrokenRecord,
     Run,
@@ -254,7 +254,7 @@ def test_a_run_is_told_and_read_whole() -> None:
 
 
 def test_when_a_process_started_is_told_without_proc_too() -> None:
-    assert processes._started_of_ps(os.getpid())
-    assert processes._started_of_ps(os.getpid()) == processes._started_of_ps(os.getpid())
-    assert processes.started(2**22) is None
-    assert processes._started_of_ps(2**22) is None
+    assert system._started_of_ps(os.getpid())
+    assert system._started_of_ps(os.getpid()) == system._started_of_ps(os.getpid())
+    assert system.started(2**22) is None
+    assert system._started_of_ps(2**22) is None

@@ -173,7 +173,23 @@ def test_whether_drop_ins_are_read(policy: str, is_read: bool) -> None:
         "/etc/with blanks": "@includedir /etc/sudoers.d",
         "/etc/loop": "@include loop",
     }
-    assert reads_directory("/etc/sudoers", "/etc/sudoers.d", files.get, "bot") is is_read
+    assert reads_directory("/etc/sudoers", "/etc/sudoers.d", files.get, str, "bot") is is_read
+
+
+def linked(path: str) -> str:
+    """Return a path without links on a host where /etc is one, as on a Mac."""
+    return re.sub("^/etc", "/private/etc", path)
+
+
+@pytest.mark.parametrize("named", ["/etc/sudoers.d", "/private/etc/sudoers.d"])
+def test_two_paths_of_one_directory_are_one(named: str) -> None:
+    policy = f"root ALL=(ALL) ALL\n#includedir {named}\n"
+    read = {"/etc/sudoers": policy}.get
+    assert reads_directory("/etc/sudoers", "/etc/sudoers.d", read, linked)
+    assert not reads_directory("/etc/sudoers", "/etc/sudoers.old", read, linked)
+    # the deployed drop-in must not be read beside the candidate
+    found = policy_with_candidate(policy, "/etc/sudoers.d", ["kai"], "kai", "/tmp/kai", linked)
+    assert found == "root ALL=(ALL) ALL\n#include /tmp/kai\n"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +225,7 @@ def test_the_flags_that_are_in_force() -> None:
 def test_the_policy_with_the_candidate() -> None:
     policy = "Defaults env_reset\nroot ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n# end\n"
     names = ["zz", "README", "operator", "kai.dpkg-old", ".hidden", "backup~", "10-first"]
-    assert policy_with_candidate(policy, "/etc/sudoers.d", names, "kai", "/tmp/s/kai") == (
+    assert policy_with_candidate(policy, "/etc/sudoers.d", names, "kai", "/tmp/s/kai", str) == (
         "Defaults env_reset\n"
         "root ALL=(ALL) ALL\n"
         "#include /etc/sudoers.d/10-first\n"
@@ -222,13 +238,15 @@ def test_the_policy_with_the_candidate() -> None:
 
 
 def test_the_candidate_stands_for_the_drop_in_of_its_name() -> None:
-    found = policy_with_candidate("#includedir /d\n", "/d", ["kai", "other"], "kai", "/tmp/kai")
+    found = policy_with_candidate(
+        "#includedir /d\n", "/d", ["kai", "other"], "kai", "/tmp/kai", str
+    )
     assert found == "#include /tmp/kai\n#include /d/other\n"
 
 
 def test_the_candidate_is_part_of_a_policy_that_reads_it_by_another_file() -> None:
     policy = '@includedir /e\n@include "local rules"\nroot ALL=(ALL) ALL\n#include /x/%h\n'
-    found = policy_with_candidate(policy, "/etc/sudoers.d", ["kai"], "kai", "/tmp/kai")
+    found = policy_with_candidate(policy, "/etc/sudoers.d", ["kai"], "kai", "/tmp/kai", str)
     assert found == (
         "#includedir /e\n"
         "#include /etc/local\\ rules\n"
@@ -239,7 +257,7 @@ def test_the_candidate_is_part_of_a_policy_that_reads_it_by_another_file() -> No
 
 
 def test_blanks_in_names_of_drop_ins() -> None:
-    found = policy_with_candidate("@includedir /d\n", "/d", ["my rules"], "kai", "/tmp/kai")
+    found = policy_with_candidate("@includedir /d\n", "/d", ["my rules"], "kai", "/tmp/kai", str)
     assert found == "#include /tmp/kai\n#include /d/my\\ rules\n"
 
 
@@ -248,7 +266,7 @@ def test_a_path_is_included_as_it_is(name: str) -> None:
     path = "/" + name.strip("/ \t")
     if "%h" in path or path != posixpath.normpath(path):
         return
-    text = policy_with_candidate("@includedir /d", "/d", [], "kai", path)
+    text = policy_with_candidate("@includedir /d", "/d", [], "kai", path, str)
     assert includes(text, "/etc") == {0: (False, path)}
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.host.trusted_paths import Place, changers, places_of
+from kai_ansible.host.trusted_paths import CheckedPath as Place
+from kai_ansible.host.trusted_paths import changers, places_of
 from kai_ansible.rules.program_trust import harmful, in_words
 
 NAMES = {0: "root", 1: "kai", 2: "alice", 3: "bob"}

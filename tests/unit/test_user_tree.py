@@ -61,7 +61,7 @@ def entry(path: Path, owner: str = "alice") -> dict[str, Any]:
 
 def lay_out(*entries: dict[str, Any], journal: LayoutJournal | None = None) -> Tree:
     tree = Tree(None, dry=False, journal=journal)
-    assert tree.bring_about(list(entries), []) == []
+    assert tree.ensure(list(entries), []) == []
     return tree
 
 
@@ -69,7 +69,7 @@ def lay_out(*entries: dict[str, Any], journal: LayoutJournal | None = None) -> T
 def test_an_access_list_is_seen_and_taken_away(home: Path, name: str) -> None:
     os.setxattr(home, name, ACL)
     look = Tree(None, dry=True)
-    look.bring_about([entry(home)], [])
+    look.ensure([entry(home)], [])
     [(before, after)] = look.found.values()
     assert before.endswith(" with an access list")
     assert after == f"{ALICE}:{KAI} 2750"
@@ -206,7 +206,7 @@ def test_a_file_of_the_service_loses_its_access_list_though_it_holds_a_lease(hom
     try:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        assert Tree(None, dry=False).bring_about([], [seed]) == []
+        assert Tree(None, dry=False).ensure([], [seed]) == []
     finally:
         holder.kill()
         holder.communicate()

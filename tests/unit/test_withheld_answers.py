@@ -17,21 +17,25 @@ from test_host_status import BINARY, SERVICE, status
 
 from kai_ansible.host import (
     bot_account,
-    bounded_program,
     built_release,
     database,
     install_probe,
     isolation,
-    processes,
-    programs,
     proof_cache,
     removal,
     root_places,
     run_as,
     run_lock,
+    subprocesses,
+    system,
     trusted_paths,
 )
-from kai_ansible.host import service as bot_service
+from kai_ansible.host.build import Build
+from kai_ansible.host.look import agents, python, releases, storage, sudo
+from kai_ansible.host.look import host as look_host
+from kai_ansible.host.look import service as look_service
+from kai_ansible.host.look.host import Host
+from kai_ansible.host.records import Installs
 from kai_ansible.host.run_as import FAILED, UNANSWERED
 from kai_ansible.host.trusted_paths import changers_of, places_of
 from kai_ansible.rules import binaries
@@ -41,6 +45,7 @@ from kai_ansible.rules.problems import Refused
 from kai_ansible.rules.program_trust import harmful, in_words
 
 Contract = dict[str, Any]
+Make = Callable[..., Host]
 NO_ANSWER = [FAILED, UNANSWERED]
 LATE = TimeoutError(errno.ETIMEDOUT, "no answer within 20 s", "x")
 TOOR = pwd.struct_passwd(("toor", "x", 0, 0, "", "/home/toor", "/bin/sh"))
@@ -61,7 +66,7 @@ def test_a_process_that_somebody_ended_has_not_said_that_nothing_is_wrong() -> N
 
 def test_a_program_that_takes_too_long_is_an_error_with_its_name() -> None:
     with pytest.raises(OSError, match=r"no answer within 0\.1 s") as error:
-        programs.run_program(["sleep", "60"], timeout=0.1)
+        subprocesses.run_program(["sleep", "60"], timeout=0.1)
     assert (error.value.filename, error.value.errno) == ("sleep", errno.ETIMEDOUT)
 
 
@@ -203,28 +208,22 @@ def test_without_privilege_it_is_unknown_and_no_fault(contract: Contract) -> Non
 def modules(collection_plugins: None) -> dict[str, Any]:
     base = "ansible_collections.kai.bot.plugins.modules"
     return {
-        name: importlib.import_module(f"{base}.{name}")
-        for name in ("kai_probe", "kai_checkup", "kai_backup", "kai_release")
+        name: importlib.import_module(f"{base}.{name}") for name in ("kai_checkup", "kai_backup")
     }
 
 
-Host = Callable[..., Any]
-
-
-@pytest.fixture(params=["FAILED", "UNANSWERED"])
-def answer(request: pytest.FixtureRequest, modules: dict[str, Any]) -> Any:
-    """What stands for no answer, as the modules know it."""
-    base = modules["kai_probe"].__name__.rpartition(".modules.")[0]
-    return getattr(importlib.import_module(f"{base}.module_utils.host.run_as"), request.param)
+@pytest.fixture(params=NO_ANSWER)
+def answer(request: pytest.FixtureRequest) -> Any:
+    """What stands for no answer."""
+    return request.param
 
 
 @pytest.fixture
-def host(
-    modules: dict[str, Any], contract: Contract, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Host:
-    """Return a function that looks at this machine as root does, changing nothing."""
+def host(contract: Contract, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
+    """Return a function that prepares to probe this machine as root."""
+    monkeypatch.setattr(system, "platform_name", lambda _platforms: "linux")
 
-    def make(**parameters: Any) -> Any:
+    def make(**parameters: Any) -> Host:
         given = {
             "service_user": "nobody",
             "os_users": [],
@@ -249,81 +248,87 @@ def host(
             "binaries": [],
             **parameters,
         }
-        looked = modules["kai_probe"].Host(given)
-        looked.privileged = True
-        return looked
+        probed = Host(given)
+        probed.privileged = True
+        return probed
 
     return make
 
 
 def test_probe_whether_an_account_can_run_a_program(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, answer: Any
+    host: Make, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "ask_each", lambda _asked: [None, answer])
+    monkeypatch.setattr(look_host, "ask_each", lambda _asked: [None, answer])
     fault = host().fault_of("/bin/sh", ["nobody"])
+    assert fault
     assert "does not answer" in fault or f"({answer})" in fault
 
 
 def test_probe_a_program_of_an_account_that_is_root(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    host: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "account_of", lambda _name: TOOR)
-    looked = host()
-    assert "UID 0" in looked.fault_of("/bin/sh", ["toor"])
-    request = {"accounts": ["toor"], "name": "sh", "version": [], "login_check": []}
-    assert looked.telling_version("/bin/sh", request) is None
-    assert looked.in_path_of(request) == []
+    for module in (look_host, agents):
+        monkeypatch.setattr(module, "account_of", lambda _name: TOOR)
+    probed = host()
+    assert "UID 0" in str(probed.fault_of("/bin/sh", ["toor"]))
+    request: dict[str, Any] = {"accounts": ["toor"], "name": "sh", "version": []}
+    assert agents.start_version(probed, "/bin/sh", request) is None
+    assert agents.in_path_of(probed, request) == []
 
 
 def test_probe_whether_an_account_can_enter(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, answer: Any
+    host: Make, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "ask_each", lambda _asked: [answer])
-    [seen] = host(access=[{"path": "/srv", "account": "nobody", "write": False}]).access()
+    monkeypatch.setattr(storage, "ask_each", lambda _asked: [answer])
+    access = [{"path": "/srv", "account": "nobody", "write": False}]
+    [seen] = storage.probe_access(host(access=access))
     assert seen["fault"]
 
 
 def test_probe_an_account_that_cannot_be_asked_whether_it_can_enter(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    host: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "account_of", lambda _name: TOOR)
-    [seen] = host(access=[{"path": "/srv", "account": "toor", "write": False}]).access()
+    monkeypatch.setattr(storage, "account_of", lambda _name: TOOR)
+    access = [{"path": "/srv", "account": "toor", "write": False}]
+    [seen] = storage.probe_access(host(access=access))
     assert seen["fault"]
 
 
 def test_probe_what_a_directory_is(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, answer: Any
+    host: Make, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "ask_as", lambda *_: [answer])
-    [seen] = host(directories=["/srv"]).directories().values()
+    monkeypatch.setattr(storage, "ask_as", lambda *_: [answer])
+    [seen] = storage.probe_directories(host(directories=["/srv"])).values()
     # in words, as the answer itself is none that a module could return
     assert isinstance(seen, str)
     assert seen != "directory"
 
 
 def test_probe_where_files_will_be_written(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, answer: Any
+    host: Make, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "ask_as", lambda *_: [answer, answer])
-    looked = host(targets=["/srv"])
-    assert looked.targets() == {}
-    assert looked.faults
+    monkeypatch.setattr(storage, "ask_as", lambda *_: [answer, answer])
+    probed = host(targets=["/srv"])
+    assert storage.probe_targets(probed) == {}
+    assert probed.faults
 
 
 def test_probe_a_python_of_which_nobody_knows_who_changes_it(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    host: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "changers_of", lambda *_: [UNSEEN])
-    monkeypatch.setattr(modules["kai_probe"], "run_program", lambda *_, **__: pytest.fail("it ran"))
-    assert "unknown accounts" in host().interpreter("/usr/bin/python3")["fault"]
+    monkeypatch.setattr(python, "changers_of", lambda *_: [UNSEEN])
+    monkeypatch.setattr(python, "run_program", lambda *_, **__: pytest.fail("it ran"))
+    assert "unknown accounts" in python.probe_interpreter(host(), "/usr/bin/python3")["fault"]
 
 
-def test_probe_an_agent_of_which_nobody_knows_who_changes_it_is_not_started(host: Host) -> None:
+def test_probe_an_agent_of_which_nobody_knows_who_changes_it_is_not_started(host: Make) -> None:
     request = {"backend": "codex", "accounts": ["nobody"]}
     for found in ([UNSEEN], None):
-        candidates = {"codex": [{"path": "/bin/sh", "fault": None, "changers": found}]}
-        assert host().to_start(request, candidates) is None
-        assert host(trust_user_binaries=True).to_start(request, candidates) is not None
+        candidates: dict[str, Any] = {
+            "codex": [{"path": "/bin/sh", "fault": None, "changers": found}]
+        }
+        assert agents.to_start(host(), request, candidates) is None
+        assert agents.to_start(host(trust_user_binaries=True), request, candidates) is not None
 
 
 @pytest.mark.parametrize(
@@ -331,122 +336,113 @@ def test_probe_an_agent_of_which_nobody_knows_who_changes_it_is_not_started(host
     ["sudo -V", "getent shadow", "sudo -n -l -U nobody", "sudo -n -l -U root"],
 )
 def test_probe_what_sudo_and_the_accounts_tell(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, command: str
+    host: Make, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     def run(words: list[str], *_: Any, **__: Any) -> Any:
         if " ".join(words).startswith(command):
             raise LATE
         return subprocess.CompletedProcess(words, 0, "Sudo version 1.9.16\n", "")
 
-    monkeypatch.setattr(modules["kai_probe"], "run_program", run)
-    monkeypatch.setattr(modules["kai_probe"], "reads_directory", lambda *_: True)
-    looked = host()
-    looked.sudo()
-    assert any("no answer within 20 s" in fault.found for fault in looked.faults)
+    monkeypatch.setattr(look_host, "run_program", run)
+    monkeypatch.setattr(sudo, "reads_directory", lambda *_: True)
+    probed = host()
+    sudo.probe_sudo(probed)
+    assert any("no answer within 20 s" in fault.found for fault in probed.faults)
 
 
-def test_probe_a_listing_of_sudo_that_is_none(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_probe_a_listing_of_sudo_that_is_none(host: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(words: list[str], *_: Any, **__: Any) -> Any:
         said = "Sudo version 1.9\n" if "-V" in words else "sudo: error in /etc/sudo.conf\n"
         return subprocess.CompletedProcess(words, 1, said, "")
 
-    monkeypatch.setattr(modules["kai_probe"], "run_program", run)
-    monkeypatch.setattr(modules["kai_probe"], "reads_directory", lambda *_: True)
-    looked = host()
-    looked.sudo()
-    assert [fault.found for fault in looked.faults] == ["no answer: sudo: error in /etc/sudo.conf"]
+    monkeypatch.setattr(look_host, "run_program", run)
+    monkeypatch.setattr(sudo, "reads_directory", lambda *_: True)
+    probed = host()
+    sudo.probe_sudo(probed)
+    assert [fault.found for fault in probed.faults] == ["no answer: sudo: error in /etc/sudo.conf"]
 
 
-def test_probe_a_policy_that_cannot_be_read(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "reads_directory", broken)
-    looked = host()
-    looked.sudo()
-    assert any("cannot be read" in fault.found for fault in looked.faults)
+def test_probe_a_policy_that_cannot_be_read(host: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sudo, "reads_directory", broken)
+    probed = host()
+    sudo.probe_sudo(probed)
+    assert any("cannot be read" in fault.found for fault in probed.faults)
 
 
 def test_probe_a_file_that_cannot_be_seen_is_not_absent(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    host: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = host(files=["/etc/kai/totp.secret"])
-    monkeypatch.setattr(modules["kai_probe"], "look", broken)
-    assert looked.file_sizes() == {}
-    assert [fault.where for fault in looked.faults] == ["/etc/kai/totp.secret"]
+    probed = host(files=["/etc/kai/totp.secret"])
+    monkeypatch.setattr(storage, "look", broken)
+    assert storage.probe_file_sizes(probed) == {}
+    assert [fault.where for fault in probed.faults] == ["/etc/kai/totp.secret"]
 
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_probe_an_install_that_cannot_be_read_is_not_absent(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, refused: bool
+    host: Make, monkeypatch: pytest.MonkeyPatch, refused: bool
 ) -> None:
     def fail(_installs: Any) -> None:
-        raise modules["kai_probe"].Refused("current is not a link") if refused else LATE
+        raise Refused("current is not a link") if refused else LATE
 
-    monkeypatch.setattr(modules["kai_probe"].Installs, "live", fail)
-    looked = host()
-    looked.release()
-    assert len(looked.faults) == 1
+    monkeypatch.setattr(Installs, "live", fail)
+    probed = host()
+    releases.probe_release(probed)
+    assert len(probed.faults) == 1
 
 
-def test_probe_who_listens_on_the_port(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(modules["kai_probe"], "strangers", broken)
-    looked = host()
-    looked.port({"pid": 0, "group": ""}, {}, None)
-    assert looked.faults
+def test_probe_who_listens_on_the_port(host: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "strangers", broken)
+    probed = host()
+    assert look_service.probe_port(probed, None, {}, None) == []
+    assert probed.faults
 
 
 @pytest.mark.parametrize("said", [LATE, "Failed to connect to bus: Connection refused\n"])
-def test_probe_what_systemd_tells(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, said: Any
-) -> None:
-    def run(words: list[str], *_: Any, **__: Any) -> Any:
+def test_probe_what_systemd_tells(host: Make, monkeypatch: pytest.MonkeyPatch, said: Any) -> None:
+    def run(*words: str, **_: Any) -> Any:
         if isinstance(said, OSError):
             raise said
         return subprocess.CompletedProcess(words, 1, said, "")
 
-    monkeypatch.setattr(modules["kai_probe"], "run_program", run)
-    monkeypatch.setattr(os.path, "isdir", lambda _path: True)
-    looked = host()
-    looked.service()
-    assert looked.faults
+    monkeypatch.setattr(system, "_run", run)
+    probed = host()
+    assert look_service.probe_state(probed) is None
+    assert look_service.probe_manager_version(probed) is None
+    assert len(probed.faults) == 2
 
 
-def test_probe_a_login_that_cannot_be_looked_for(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, answer: Any
+def test_probe_a_login_that_cannot_be_probed_for(
+    host: Make, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    monkeypatch.setattr(modules["kai_probe"].os, "stat", broken)
+    probed = host()
+    monkeypatch.setattr(os, "stat", broken)
     with pytest.raises(OSError, match="Input/output"):
-        modules["kai_probe"].any_file("/home/x", ["auth.json"])
-    monkeypatch.setattr(modules["kai_probe"], "ask_each", lambda _asked: [answer])
-    assert host().keep_logins([("nobody", {"login_files": ["x"]})]) == [None]
+        agents.any_file("/home/x", ["auth.json"])
+    monkeypatch.setattr(agents, "ask_each", lambda _asked: [answer])
+    assert agents.keep_logins(probed, [("nobody", {"login_files": ["x"]})]) == [None]
 
 
-def test_probe_a_pipe_in_place_of_a_file_is_read_by_nobody(host: Host, tmp_path: Path) -> None:
+def test_probe_a_pipe_in_place_of_a_file_is_read_by_nobody(host: Make, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "env")
-    looked = host()
-    assert looked.deployed(str(tmp_path / "env")) is None
-    assert "a named pipe" in looked.faults[0].found
+    probed = host()
+    assert probed.deployed(str(tmp_path / "env")) is None
+    assert "a named pipe" in probed.faults[0].found
 
 
 def test_probe_reads_nothing_where_others_can_write(
-    host: Host, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    host: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "kai").mkdir()
     (tmp_path / "kai").chmod(0o777)
-    looked = host()
-    looked.places = looked.loose_places()
-    assert looked.distrusted
+    probed = host()
+    probed.places = probed.loose_places()
+    assert probed.distrusted
     for name in ("live", "built", "journal"):
-        monkeypatch.setattr(
-            modules["kai_probe"].Installs, name, lambda *_: pytest.fail("it was read")
-        )
+        monkeypatch.setattr(Installs, name, lambda *_: pytest.fail("it was read"))
     nothing = {"live": None, "complete": [], "missing": False, "size": None, "has_models": True}
-    assert looked.release() == nothing
-    assert looked.proven_env({"A": "1"}) == {"A": "1"}
+    assert releases.probe_release(probed) == nothing
+    assert releases.proven_env(probed, {"A": "1"}) == {"A": "1"}
 
 
 # ---- systemd, /proc, and the records
@@ -458,14 +454,14 @@ def test_probe_reads_nothing_where_others_can_write(
 def test_a_unit_of_which_systemd_tells_nothing_is_not_inactive(
     monkeypatch: pytest.MonkeyPatch, ended: Any
 ) -> None:
-    def run(words: list[str], *_: Any, **__: Any) -> Any:
+    def run(*words: str, **_: Any) -> Any:
         if isinstance(ended, OSError):
             raise ended
         return subprocess.CompletedProcess(words, *ended, "Failed to connect to bus")
 
-    monkeypatch.setattr(bot_service, "run_program", run)
-    with pytest.raises(OSError, match=r"answer|tells nothing"):
-        bot_service.unit_state("kai")
+    monkeypatch.setattr(system, "_run", run)
+    with pytest.raises(OSError, match=r"answer|does not report"):
+        system.service_state("kai")
 
 
 def test_a_status_without_an_answer_of_systemd(contract: Contract) -> None:
@@ -530,14 +526,14 @@ def test_a_link_that_cannot_be_seen_either() -> None:
 def test_sockets_that_nobody_shows_are_not_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(processes, "TABLES", (str(tmp_path / "a"), str(tmp_path / "b")))
+    monkeypatch.setattr(system, "TABLES", (str(tmp_path / "a"), str(tmp_path / "b")))
     with pytest.raises(OSError, match="No such file"):
-        processes.sockets(processes.LISTENING, 80)
+        system.sockets(system.LISTENING, 80)
     assert run_lock._connected("1") is True
     monkeypatch.setattr(install_probe.os, "geteuid", lambda: 0)
-    assert install_probe.strangers_seen(80, 0, "") is None
+    assert install_probe.strangers_seen(80, system.ServiceState()) is None
     (tmp_path / "a").write_text("header\n")
-    assert processes.sockets(processes.LISTENING, 80) == {}
+    assert system.sockets(system.LISTENING, 80) == {}
     assert run_lock._connected("1") is False
 
 
@@ -563,9 +559,9 @@ def test_what_proc_hides_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("builtins.open", no_stat)
     with pytest.raises(PermissionError):
-        processes.started(1)
+        system.started(1)
     monkeypatch.setattr(os, "kill", lambda *_: (_ for _ in ()).throw(ProcessLookupError()))
-    assert processes.started(1) is None
+    assert system.started(1) is None
 
 
 def test_what_a_removal_cannot_see_has_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -597,8 +593,8 @@ def test_a_log_whose_secrets_are_not_known_is_not_shown(
     checkup: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkup, "deployed_env", broken)
-    monkeypatch.setattr(checkup, "last_invocations", lambda _unit: ["1"])
-    monkeypatch.setattr(checkup, "journal_of", lambda *_: "a secret")
+    monkeypatch.setattr(checkup, "last_starts", lambda _unit: ["1"])
+    monkeypatch.setattr(checkup, "log_of", lambda *_, **__: "a secret")
     assert checkup.Checkup({"env_file": "/x", "secret_keys": [], "unit": "kai"}).log() == []
 
 
@@ -689,7 +685,7 @@ def test_a_proof_that_depends_on_what_is_not_seen_is_made_anew(
 def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_as.ask_as(TOOR, [lambda: 1]) == [FAILED]
     with pytest.raises(PermissionError, match="UID 0"):
-        bounded_program.run_bounded(["/bin/true"], {}, 1, account=TOOR)
+        subprocesses.run_bounded(["/bin/true"], {}, 1, account=TOOR)
     with pytest.raises(PermissionError, match="UID 0"):
         database._as_account(TOOR, lambda: pytest.fail("it ran"))
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: TOOR)
@@ -701,12 +697,12 @@ def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 def test_no_agent_is_started_for_one_and_no_release_is_proven_as_one(
-    modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bot = bot_account.BotAccount(
         {"service_user": "nobody", "secret_keys": [], "environment": {}}, {}
     )
-    build: Any = object.__new__(modules["kai_release"].Build)
+    build: Any = object.__new__(Build)
     build.parameters = {"service_user": "toor"}
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: TOOR)
     monkeypatch.setattr(bot_account, "fault_of_agent", lambda *_: pytest.fail("it ran"))

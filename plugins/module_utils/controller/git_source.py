@@ -21,7 +21,8 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from .source_limits import MOST_UNPACKED, Allowance, Refused, too_much
+from ..rules.problems import Refused
+from .source_limits import MOST_UNPACKED, Allowance, too_much
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

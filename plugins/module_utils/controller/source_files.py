@@ -23,6 +23,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..host.trusted_paths import Accounts, found_by, way_to
+from ..rules.problems import Refused
 from ..rules.program_trust import harmful, in_words
 from ..rules.releases import digest_of_files
 from ..rules.sources import (
@@ -38,14 +39,13 @@ from .source_limits import (
     PIECE,
     Allowance,
     Bounded,
-    Refused,
     content_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from ..host.trusted_paths import Place
+    from ..host.trusted_paths import CheckedPath
 
 WHEEL_DATA = r"[^/]+\.data/data/"
 WHEEL_METADATA = r"[^/]+\.dist-info/METADATA\Z"
@@ -127,7 +127,7 @@ def refuse_changeable(source: str, patterns: list[str], accounts: Collection[str
     A build runs it as root. Administrators may change it, as it is theirs.
     """
 
-    def look() -> Iterator[Place]:
+    def look() -> Iterator[CheckedPath]:
         yield from way_to(source)
         for path in paths_of(source, patterns):
             yield from way_to(path)

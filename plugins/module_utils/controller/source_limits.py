@@ -10,6 +10,8 @@ import os
 import stat
 from typing import IO
 
+from ..rules.problems import Refused
+
 # Kai has some hundred files and few MiB
 MOST_FILES = 20_000
 MOST_BYTES = 128 << 20
@@ -17,10 +19,6 @@ MOST_BYTES = 128 << 20
 MOST_UNPACKED = MOST_BYTES + MOST_FILES * 2048
 MOST_READS = MOST_FILES * 10
 PIECE = 1 << 20
-
-
-class Refused(Exception):
-    """A source that cannot be used, with the reason and what to do."""
 
 
 class Allowance:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""POSIX access lists: as the kernel keeps them, and as archives tell of them, accounts by name.
+"""POSIX access lists: as the kernel keeps them, and as archives have them, accounts by name.
 
 The group bits in the mode of a file with an access list are what the list gives at most, not what
 the group may do. So a mode without its list would give the group more than it had.
@@ -58,7 +58,7 @@ def blob_of(text: str, number_of: Callable[[str, str], Optional[int]]) -> bytes:
     """Return an access list as the kernel takes it.
 
     number_of: returns the number for a kind, ``user`` or ``group``, and an account; entries of
-    accounts for which it returns None are left out, which gives nobody more, as they are nobody's.
+    accounts for which it returns None are left out, which gives no account more.
     Raises ValueError for anything but an access list.
     """
     found = _VERSION.pack(2)
@@ -80,7 +80,7 @@ def blob_of(text: str, number_of: Callable[[str, str], Optional[int]]) -> bytes:
 def readable_by(uid: int) -> Lists:
     """Return the lists with which an account reads a directory, and what will be made in it.
 
-    Its owner may do everything, its group reads as well, and nobody else sees anything.
+    Its owner may do everything, its group reads as well, and no other account has access.
     """
     entries = (
         (_TAGS["user", False], _ALL, _NOBODY),
@@ -119,7 +119,7 @@ def set_lists(opened: int | str, lists: Lists) -> None:
 
 
 def narrowed(mode: int, blob: bytes) -> int:
-    """Return the mode with which nobody may do more to a file than with its access list."""
+    """Return the mode that gives no account more than an access list does."""
     entries = list(_entries(blob))
     mask = next((rights for (kind, _named), rights, _id in entries if kind == "mask"), 7)
     group = next((rights for word, rights, _id in entries if word == ("group", False)), 0) & mask

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting an agent as the bot does, hearing that it lives, and ending it as the bot does."""
+"""Starting an agent as the bot does, waiting for its answer, and ending it as the bot does."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from .bounded_program import LOOK_SECONDS, MOST_BYTES, becoming, kill_session, start_program
-from .processes import stopped_in
-from .programs import run_program
+from . import system
+from .subprocesses import (
+    LOOK_SECONDS,
+    MOST_BYTES,
+    kill_session,
+    run_program,
+    start_program,
+)
 
 if TYPE_CHECKING:
     import pwd
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 60.0
 GRACE_SECONDS = 3.0
 END_SECONDS = 30.0
-TOLD_BYTES = 2000
+SHOWN_BYTES = 2000
 LINE_BYTES = 1 << 20
 
 
@@ -40,15 +45,15 @@ def fault_of_agent(
 
     agent: argv, directory (where it starts), say (a line for it, or empty), hear (what a line of
     its answer has, compared by ``has``) and kill (the command that signals it as its owner, empty
-    where its owner is the account). With nothing to say its input is closed, and it has to end
-    well. environment: whole. seconds: how long its answer, or its end, may take.
+    where its owner is the account). With nothing to say its input is closed, and it must exit with
+    0. environment: all of it. seconds: how long its answer, or its end, may take.
     """
-    options: dict[str, Any] = {**becoming(account), "env": dict(environment), "cwd": "/"}
+    options: dict[str, Any] = {**system.start_as(account), "env": dict(environment), "cwd": "/"}
     with tempfile.TemporaryFile() as errors:
         process = None
         try:
             process = start_program(
-                # the account itself has to enter the directory, which cwd would do as root; and env
+                # the account itself must enter the directory, which cwd would do as root; and env
                 # takes a program with = in its path for a variable, which nice does not
                 ["env", f"--chdir={agent['directory']}", "nice", "-n", "0", *agent["argv"]],
                 stdin=subprocess.PIPE,
@@ -71,13 +76,13 @@ def fault_of_agent(
         if not fault:
             return ""
         size = errors.seek(0, os.SEEK_END)
-        errors.seek(max(size - TOLD_BYTES, 0))
-        told = errors.read().decode(errors="replace").strip()
-    return f"{fault}: {told}" if told else fault
+        errors.seek(max(size - SHOWN_BYTES, 0))
+        said = errors.read().decode(errors="replace").strip()
+    return f"{fault}: {said}" if said else fault
 
 
 def has(document: Any, expected: Any) -> bool:
-    """Return whether a JSON document has all that is expected of it; it may have more."""
+    """Return whether a JSON document contains everything expected; it may contain more."""
     if not isinstance(expected, dict):
         return bool(document == expected)
     return isinstance(document, dict) and all(
@@ -99,10 +104,10 @@ def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], l
     deadline = time.monotonic() + limit
     if _hears(process, agent["hear"] if agent["say"] else None, deadline):
         return ""
-    if stopped_in(process.pid):
+    if system.stopped_in(process.pid):
         return "a signal stopped it"
     with contextlib.suppress(subprocess.TimeoutExpired):
-        # what closed its output may still have its last breath to draw
+        # a process that closed its output may still be ending
         code = process.wait(max(deadline - time.monotonic(), 0))
         if code or agent["say"]:
             return f"it ended with exit code {code}"
@@ -113,14 +118,14 @@ def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], l
 def _hears(process: subprocess.Popen[bytes], expected: Any, deadline: float) -> bool:
     """Return whether a line has what is expected.
 
-    False when the output ends, the time is up, or somebody has stopped it.
+    False when the output ends, the time is up, or a signal has stopped it.
     """
     output = _pipes_of(process)[1]
     rest = b""
     while time.monotonic() < deadline:
         left = deadline - time.monotonic()
         if not select.select([output], [], [], max(min(left, LOOK_SECONDS), 0))[0]:
-            if stopped_in(process.pid):
+            if system.stopped_in(process.pid):
                 return False
             continue
         piece = os.read(output.fileno(), MOST_BYTES)
@@ -158,11 +163,11 @@ def _fault_of_end(
 
 
 def _ends(process: subprocess.Popen[bytes], deadline: float) -> bool:
-    """Return whether a process ends in time; what it says meanwhile is kept nowhere."""
+    """Return whether a process ends in time; its output is dropped."""
     stdin, stdout = _pipes_of(process)
     with contextlib.suppress(BrokenPipeError):
         stdin.close()
-    # until everybody who could say something has ended
+    # until every process that could write has ended
     while select.select([stdout], [], [], max(deadline - time.monotonic(), 0))[0]:
         if time.monotonic() > deadline:
             return False

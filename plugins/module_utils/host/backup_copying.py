@@ -46,7 +46,7 @@ from ..rules.data_limits import (
 )
 from ..rules.sanitize import printable_path
 from ..rules.sparse_map import Extents, headers
-from . import access_lists, sparse, symlink_guard
+from . import access_lists, sparse, symlink_guard, system
 from .tree_walk import Walk
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ..rules.backup_archive import ArchiveWriter, Source
-    from .data_copy import Place
+    from .data_copy import StagingArea
     from .tree_walk import Level
 
 NAMES = 4096
@@ -157,7 +157,7 @@ class Measuring(Walk):
 
 
 def too_large(units: Mapping[bytes, int], room: int) -> dict[bytes, int]:
-    """Return the largest units that have to stay out so that the others have room."""
+    """Return the largest units that must stay out so that there is space for the others."""
     wanted = sum(units.values())
     found = {}
     for unit, size in sorted(units.items(), key=lambda item: -item[1]):
@@ -178,13 +178,13 @@ class Copying(Walk):
         self,
         writer: ArchiveWriter,
         root: int,
-        place: Place,
+        place: StagingArea,
     ) -> None:
         super().__init__(root, place.data_dir, COPY_SECONDS)
         self.writer = writer
         self.place = place
         self.replaced: dict[bytes, Optional[Callable[[], None]]] = {}
-        # what has no room, and how much it takes
+        # the units without space, and their sizes
         self.large: dict[bytes, int] = {}
         self.skipped = Notes()
         self.missing = Notes()
@@ -203,7 +203,7 @@ class Copying(Walk):
         self.replaced.update({os.fsencode(name + other): None for other in others})
 
     def measure(self) -> None:
-        """Leave out the largest parts when there is too little room for all."""
+        """Leave out the largest parts when there is too little space for all."""
         measuring = Measuring(self.root, self.place.data_dir)
         measuring.run()
         units = {unit: size for unit, size in measuring.units.items() if unit not in self.replaced}
@@ -234,7 +234,7 @@ class Copying(Walk):
         if len(self.levels) < 3 and self.is_large(name):
             return False
         if self.mounts and self.path_of(name) in self.mounts:
-            # whoever serves it may not even say what it is
+            # the file system may not even report its kind
             self.foreign(name)
             return False
         status = os.stat(name, dir_fd=self.here, follow_symlinks=False)
@@ -251,7 +251,7 @@ class Copying(Walk):
         return False
 
     def is_large(self, name: bytes) -> bool:
-        """Return whether an entry has no room, and note it."""
+        """Return whether there is no space for an entry, and note it."""
         unit = b"/".join([*(level.name for level in self.levels[1:]), name])
         size = self.large.get(unit)
         if size is None:
@@ -261,7 +261,7 @@ class Copying(Walk):
 
     def no_room(self) -> str:
         """Return in words how little is free."""
-        return f"{self.place.parent} has room for {self.place.room() >> 20} MB"
+        return f"{self.place.parent} has {self.place.room() >> 20} MB free"
 
     def label_of(self, name: bytes) -> str:
         """Return the name in the backup of an entry of ``here``."""
@@ -319,14 +319,14 @@ class Copying(Walk):
         except BlockingIOError:
             if time.monotonic() > self.leases:
                 raise
-        # it may be something else by now, for which nobody must wait
+        # it may be a pipe by now, and opening one must not wait
         path_only = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=self.here)
         try:
             status = os.fstat(path_only)
             if not stat.S_ISREG(status.st_mode) or status.st_dev != self.device:
                 raise FileNotFoundError
-            # the kernel ends a lease after /proc/sys/fs/lease-break-time
-            return os.open(f"/proc/self/fd/{path_only}", os.O_RDONLY)
+            # the kernel ends a lease after its lease-break-time
+            return os.open(system.path_of(path_only), os.O_RDONLY)
         finally:
             os.close(path_only)
 
@@ -346,7 +346,7 @@ class Copying(Walk):
         return number
 
     def extents(self, descriptor: int, status: os.stat_result, name: bytes) -> Optional[Extents]:
-        """Return where a file has data, None when there is no room for it."""
+        """Return where a file has data, None when there is no space for it."""
         found = Extents(status.st_size)
         if status.st_blocks * _DISK_BLOCK < status.st_size:
             found = sparse.extents_of(descriptor, status.st_size)
@@ -424,13 +424,15 @@ class Copying(Walk):
             self.skipped.add(path, f"its access list ({error})")
             return
         if len(text) > MOST_ACCESS_LIST_BYTES:
-            self.skipped.add(path, "its access list; the mode gives nobody more than that did")
+            self.skipped.add(
+                path, "its access list; the mode gives no account more than the list did"
+            )
             return
         set_headers(member, {LISTS[name]: text})
 
 
 def linked_key(status: os.stat_result) -> tuple[int, ...]:
-    """Return what tells a file with several names from others, also from one with its old inode."""
+    """Return the identity of a file with several names, which a new file with its inode lacks."""
     owner = (status.st_uid, status.st_gid, status.st_mode)
     return (status.st_ino, *owner, status.st_size, status.st_mtime_ns)
 

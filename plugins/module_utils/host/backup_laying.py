@@ -20,7 +20,7 @@ from ..rules.backup_archive import ATTRIBUTE, CONFIG, LINKS, PLACE, read_archive
 from ..rules.file_state import FileState
 from ..rules.problems import Refused
 from ..rules.sanitize import printable_path
-from . import access_lists, symlink_guard
+from . import access_lists, symlink_guard, system
 from .backup_copying import LISTS, NAMES, Notes, bytes_of, group_name, user_name
 from .files import keep
 from .layout import DIRECTORY, Tree
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ..rules.backup_archive import Content, Source, Summary
-    from .data_copy import Place
+    from .data_copy import StagingArea
 
 _STAND_IN = b"stand-in"
 
@@ -42,7 +42,7 @@ _STAND_IN = b"stand-in"
 def number_of(kind: str, account: str) -> Optional[int]:
     """Return the number of a ``user`` or ``group`` of an access list, None when it has none here.
 
-    What belonged to nobody must not become somebody's.
+    A file without an owner on the host must not get one.
     """
     try:
         if kind == "user":
@@ -62,11 +62,11 @@ class Laying:
     wanted: those of the deployed files that are kept in ``place.config``.
     proof: whether it only proves that the backup can be laid out. Then everything is made as
     otherwise, but a file gets holes for its data, and each goes as soon as it was made: so that
-    takes next to no room.
+    takes next to no space.
     notes: what of the backup this host cannot keep.
     """
 
-    def __init__(self, place: Place, wanted: Collection[str], *, proof: bool = False) -> None:
+    def __init__(self, place: StagingArea, wanted: Collection[str], *, proof: bool = False) -> None:
         self.place = place
         self.wanted = wanted
         self.proof = proof
@@ -84,7 +84,7 @@ class Laying:
         links = os.path.join(self.base, LINKS)
         if self.proof:
             os.mkdir(self.base, 0o700)
-        # which every directory that is made here would have as well
+        # every directory that is made here would inherit it
         with contextlib.suppress(OSError):
             os.removexattr(self.base, access_lists.DEFAULT)
         os.mkdir(links, 0o700)
@@ -107,7 +107,7 @@ class Laying:
         return summary
 
     def member(self, member: tarfile.TarInfo, content: Optional[Content]) -> None:
-        """Make what a member tells."""
+        """Create what a member describes."""
         try:
             self.make(member, content)
         except gzip.BadGzipFile:
@@ -126,7 +126,7 @@ class Laying:
         return b"/".join([os.fsencode(self.place.data_dir), *names])
 
     def make(self, member: tarfile.TarInfo, content: Optional[Content]) -> None:
-        """Make what a member tells. Raises OSError."""
+        """Create what a member describes. Raises OSError."""
         root, _slash, rest = member.name.partition("/")
         if root == CONFIG:
             path = f"/{rest}"
@@ -196,7 +196,7 @@ class Laying:
         os.close(self.here)
         self.here = descriptor
         self.attributes(descriptor, member)
-        # the attributes may be many, and the directories above each other as well
+        # there may be many attributes, and many levels of directories
         headers = member.pax_headers.items()
         member.pax_headers = {key: text for key, text in headers if not key.startswith(ATTRIBUTE)}
         self.levels.append((member.name, name, member))
@@ -237,7 +237,7 @@ class Laying:
             try:
                 os.setxattr(descriptor, name, access_lists.blob_of(text, number_of))
             except (OSError, ValueError) as error:
-                # the mode in the backup gives nobody more
+                # the mode in the backup gives no account more
                 self.note(member, f"its access list ({getattr(error, 'strerror', error)})")
         os.utime(descriptor, ns=(time_of(member) or 0,) * 2)
 
@@ -248,7 +248,7 @@ class Laying:
 
 def unlaid(path: bytes, error: OSError) -> Refused:
     """Return the refusal of what cannot be laid out."""
-    return Refused(f"{printable_path(path)} cannot be laid out: {error.strerror}")
+    return Refused(f"{printable_path(path)} cannot be unpacked: {error.strerror}")
 
 
 def owner_of(member: tarfile.TarInfo) -> tuple[int, int]:
@@ -284,7 +284,7 @@ def discard(directory: str) -> None:
         os.close(parent)
 
 
-def clear_way(place: Place, path: str, file: bool) -> str | None:
+def clear_way(place: StagingArea, path: str, file: bool) -> str | None:
     """Move aside what a backup has where only directories, or a file in them, may be.
 
     It was there when the backup was made, as those who own the data can put anything there. Left
@@ -306,7 +306,7 @@ def clear_way(place: Place, path: str, file: bool) -> str | None:
                 here = following
             elif not (is_file and stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
                 aside = f"{part}.planted"
-                while os.path.lexists(f"/proc/self/fd/{here}/{aside}"):
+                while os.path.lexists(f"{system.path_of(here)}/{aside}"):
                     aside += ".planted"
                 os.rename(part, aside, src_dir_fd=here, dst_dir_fd=here)
                 where = os.path.join(place.data_dir, *parts[: index + 1])
@@ -317,7 +317,7 @@ def clear_way(place: Place, path: str, file: bool) -> str | None:
 
 
 def lay_out_rest(
-    place: Place,
+    place: StagingArea,
     directories: Sequence[dict[str, Any]],
     seeds: Sequence[dict[str, Any]],
     release: str | None,
@@ -343,7 +343,7 @@ def lay_out_rest(
         for entry in entries
         if entry["path"] != place.data
     ]
-    failed = Tree(release, dry=False).bring_about(*wanted)
+    failed = Tree(release, dry=False).ensure(*wanted)
     if failed:
         raise Refused("\n".join(str(error) for _path, error in failed))
     return [line for line in moved if line]
@@ -371,7 +371,7 @@ def missing_accounts(
             grp.getgrnam(group)
         except KeyError:
             found.append(f"group {group}")
-    # what belonged to nobody must not become somebody's
+    # a file without an owner on the host must not get one
     found += [f"free number {n}" for n in numbers if user_name(n) or group_name(n)]
     return found
 

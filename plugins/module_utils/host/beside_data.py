@@ -17,7 +17,7 @@ def place_of(data_dir: str) -> str:
 
 
 def going(data_dir: str) -> list[str]:
-    """Return what nobody needs any more, and could not be removed so far."""
+    """Return the paths that are no longer needed and could not be removed so far."""
     parent, name = os.path.split(place_of(data_dir))
     try:
         names = os.listdir(parent)

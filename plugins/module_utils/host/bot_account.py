@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What works when it is done as the bot: its commands and its agents."""
+"""Running commands and agents as the bot does."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.agent_commands import command_of_agent, commands_of_rules
 from .agent_start import fault_of_agent
-from .bounded_program import run_bounded
 from .left_processes import end_processes
 from .run_as import ask_as
+from .subprocesses import run_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ HIDDEN = "hidden"
 
 
 class BotAccount:
-    """Who the bot is, and the environment with which it runs."""
+    """The account of the bot, and the environment with which it runs."""
 
     def __init__(self, parameters: Mapping[str, Any], env: Mapping[str, str]) -> None:
-        """Learn who it is.
+        """Look up the account.
 
         parameters: service_user, environment and secret_keys, as kai_proof gets them. env: what its
         environment file gives it. Raises KeyError when there is no such account, PermissionError
@@ -47,7 +47,7 @@ class BotAccount:
         }
 
     def fault_of_command(self, command: Mapping[str, Any]) -> str:
-        """Return what a command said when it failed, empty when it succeeded."""
+        """Return the output of a command that failed, empty when it succeeded."""
         try:
             code, said = run_bounded(
                 command["argv"],
@@ -70,7 +70,7 @@ class BotAccount:
             # sudo would make it root
             refuse_alias_of_root(pwd.getpwnam(agent["account"]))
         except KeyError:
-            # sudo tells that there is none
+            # sudo reports that there is none
             pass
         except OSError as error:
             return f"{agent['account']} is {error.strerror}"
@@ -79,9 +79,9 @@ class BotAccount:
     def is_own_fault(self, agent: Mapping[str, Any], search_path: Sequence[str]) -> bool:
         """Return whether nothing but its own account keeps an agent from starting or ending.
 
-        That is so when sudo lets the bot do both, and the program is the account's own or starts
-        elsewhere: an account can break its settings, close its home, or stop its own processes at
-        any moment. search_path: where sudo finds programs.
+        It returns True when sudo lets the bot do both, and the program belongs to the account or
+        starts elsewhere: an account can break its settings, close its home, or stop its own
+        processes at any moment. search_path: where sudo finds programs.
         """
         if not agent["kill"]:
             return False
@@ -110,8 +110,8 @@ class BotAccount:
 
     def environment_of(self, agent: Mapping[str, Any]) -> dict[str, str]:
         """Return the whole environment of an agent, without a secret."""
-        # sudo logs what passes it, so of a secret only the name is handed over
+        # sudo logs the environment, so a secret is replaced by a word
         env = {key: HIDDEN if key in self.secret_keys else text for key, text in self.env.items()}
         copies = {name: env[key] for name, key in agent["copies"].items() if env.get(key)}
-        # what the service has by itself wins over its file
+        # the service's own environment wins over its file
         return {**env, **self.environment, **agent["sets"], **copies}

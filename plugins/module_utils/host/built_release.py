@@ -1,19 +1,19 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a release on this host is whole: asked before a build by the probe, and by the build."""
+"""Whether a release on this host is complete, for the probe and for the build."""
 
 from __future__ import annotations
 
 import os
 import shutil
 
-from .programs import run_program
+from .subprocesses import run_program
 from .trusted_paths import changers_of
 
 MARKER = ".complete"
 ENVIRONMENT = "venv"
-# what a Python reads before anything else, and what tells it where its own modules are
+# the file that a Python reads first, and that names the place of its modules
 CONFIGURATION = "pyvenv.cfg"
 # The link of an environment may dangle after a system upgrade, or lead to another Python, which
 # does not look into the directory that the packages are in. Without site (-S) no package runs.
@@ -46,7 +46,7 @@ def is_complete(release: str) -> bool:
 def environment_works(release: str) -> bool:
     """Return whether the Python of a release runs and looks into its own environment.
 
-    One that any account but root can change is not run, and does not count as working.
+    A Python that an account besides root can change is not run, and does not count as working.
     Raises OSError when it gives no answer.
     """
     environment = os.path.join(release, ENVIRONMENT)

@@ -26,7 +26,7 @@ _MOST_FILES = 65536
 
 
 class ChildProcess:
-    """A forked process that does some work and writes what it found into a pipe."""
+    """A forked process that does some work and writes its answer into a pipe."""
 
     def __init__(self, work: Callable[[int], None]) -> None:
         """Start the work. work: gets the descriptor to write to, and nothing else is open."""
@@ -44,7 +44,7 @@ class ChildProcess:
         self.stopped = False
 
     def read(self, seconds: float) -> bytes | None:
-        """Return the next piece of what it wrote, empty at the end.
+        """Return the next piece of its output, empty at the end.
 
         None when nothing came in time, or when the child was stopped.
         """
@@ -58,7 +58,7 @@ class ChildProcess:
                 return None
 
     def end(self) -> int | None:
-        """Kill it; return its status as ``os.waitpid`` tells it, None when it cannot be ended."""
+        """Kill it; return its status as of ``os.waitpid``, None when it does not end."""
         os.close(self.reading)
         deadline = time.monotonic() + _END_SECONDS
         if self.status is None:
@@ -81,8 +81,8 @@ class ChildProcess:
 def _keep_only(writing: int) -> None:
     """Leave nothing open but a descriptor, which becomes 3.
 
-    A child that somebody stops would keep a lock held, and the output of this process open, for
-    whose end Ansible waits.
+    A stopped child would keep a lock held, and the output of this process open, and Ansible waits
+    until that is closed.
     """
     os.dup2(writing, 3)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,20 +1,19 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The place beside the data directory where a backup is made, or restored data waits.
+"""The directory beside the data directory where a backup is made, or restored data waits.
 
-What lies in it lies below a directory that root alone can enter until it is whole.
+Root alone can enter it.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import tempfile
 
 from ..rules.problems import Refused
-from . import symlink_guard
+from . import system
 from .beside_data import GOING, going, place_of
 from .files import sync_directory
 from .layout import DIRECTORY
@@ -26,10 +25,10 @@ _FORMER = "former"
 _TRIES = 3
 
 
-class Place:
-    """Where a backup is made or a restored data directory waits: beside the data, root's alone.
+class StagingArea:
+    """The directory for a backup or a restored data directory, which root alone can enter.
 
-    On the same file system, so that the one data directory takes the place of the other by renames.
+    It is on the file system of the data, so that two renames exchange the data directories.
     """
 
     def __init__(self, data_dir: str) -> None:
@@ -43,7 +42,7 @@ class Place:
         self.proof = os.path.join(self.path, "proof")
 
     def make(self) -> None:
-        """Make it anew, empty."""
+        """Create it, empty."""
         refuse_places(data_dir=self.data_dir)
         self.remove()
         os.mkdir(self.path, 0o700)
@@ -51,7 +50,7 @@ class Place:
     def remove(self) -> list[str]:
         """Remove it with everything in it, as ``discard`` does; absent is fine.
 
-        Raises Refused when the former data lies there: a restore is neither proven nor taken back.
+        Raises Refused when the former data is in it: a restore is neither proven nor reverted.
         """
         if os.path.lexists(self.former):
             raise Refused(
@@ -61,17 +60,17 @@ class Place:
         return self.discard()
 
     def discard(self) -> list[str]:
-        """Remove it with everything in it, the former data included, which nobody needs.
+        """Remove it with everything in it, the former data included, which is no longer needed.
 
-        Returns what stays and why, as whoever still works there may be quicker. That is in nobody's
-        way, and the next call removes it.
+        Returns what stays and why, as a process that still works there may be quicker. That does no
+        harm, and the next call removes it.
         """
         if not os.path.isdir(self.parent):
             return []
         try:
             refuse_places(data_dir=self.data_dir)
         except Refused:
-            # nothing was ever made where others can change what lies there
+            # nothing was ever made where other accounts can change it
             return []
         if os.path.lexists(self.path):
             os.rename(self.path, f"{self.path}{GOING}{secrets.token_hex(8)}")
@@ -79,7 +78,7 @@ class Place:
         return [f"{path}: {fault}" for path, fault in faults.items() if fault]
 
     def _remove(self, path: str) -> str:
-        """Remove a directory; return why that does not work, empty when it does."""
+        """Remove a directory; return why it stays, empty when it is gone."""
         fault = ""
         for _attempt in range(_TRIES):
             for name in os.listdir(path):
@@ -88,7 +87,7 @@ class Place:
             try:
                 remove_everything(parent, path, os.lstat(path).st_dev)
                 return ""
-            except symlink_guard.Refused as error:
+            except Refused as error:
                 fault = str(error)
             except OSError as error:
                 fault = error.strerror or type(error).__name__
@@ -97,7 +96,7 @@ class Place:
         return fault
 
     def exchange(self) -> None:
-        """Put the waiting data directory into its place, and the former one into this."""
+        """Exchange the waiting data directory and the one in use."""
         os.rename(self.data_dir, self.former)
         os.rename(self.data, self.data_dir)
         self.sync()
@@ -105,7 +104,7 @@ class Place:
     def exchange_back(self) -> None:
         """Undo ``exchange``, also one that was cut off, or a cut off call of this.
 
-        Between the renames an install may have laid an empty data directory out anew.
+        Between the renames an install may have created an empty data directory.
         """
         if os.path.lexists(self.former):
             if os.path.lexists(self.data_dir):
@@ -119,17 +118,10 @@ class Place:
         sync_directory(self.parent)
 
     def mounts(self) -> list[str]:
-        """Return what is mounted at the data directory or below it, which no rename takes along."""
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as handle:
-            points = [unescaped(line.split(" ")[1]) for line in handle]
-        return sorted(p for p in points if f"{p}/".startswith(f"{self.data_dir}/"))
+        """Return the mount points at or below the data directory, which a rename does not move."""
+        return system.mounts_below(self.data_dir)
 
     def room(self) -> int:
-        """Return how many bytes are free where it lies."""
+        """Return how many bytes are free on its file system."""
         status = os.statvfs(self.parent)
         return status.f_bavail * status.f_frsize
-
-
-def unescaped(text: str) -> str:
-    """Return a path of /proc/mounts as it is (proc(5): blanks and the like are octal)."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

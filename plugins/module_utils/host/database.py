@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A snapshot of the bot's database, and its way back.
+"""Taking a snapshot of the bot's database, and restoring it.
 
 The directory of the database belongs to the service user, who can put links there and change them
 at any moment. So it is read as the service user, whose own rights are all that a link could abuse;
@@ -23,11 +23,11 @@ from urllib.parse import quote
 
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.problems import Refused
+from . import system
 from .child_process import ChildProcess
 from .files import remove_file
 from .layout import Tree
 from .sparse import PIECE, extents_of
-from .symlink_guard import Refused as Planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ _BUSY_SECONDS = 30
 
 
 class NotKept(Refused):
-    """A database of which there is no copy; ``fault`` tells why."""
+    """A database of which there is no copy; ``fault`` is the reason."""
 
     def __init__(self, message: str, fault: str) -> None:
         super().__init__(message)
@@ -56,7 +56,7 @@ class Held(NotKept):
 
 
 def has_content(path: str) -> bool:
-    """Return whether there is a database to lose; an empty file is none yet.
+    """Return whether there is a database; an empty file is none.
 
     Raises Refused when the path is anything but a file.
     """
@@ -65,21 +65,21 @@ def has_content(path: str) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(status.st_mode):
-        raise Refused(f"{path} is not a regular file; look at it on the host: ls -l {path}")
+        raise Refused(f"{path} is not a regular file. Fix: check it on the host: ls -l {path}")
     return status.st_size > 0
 
 
 def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
-    """Write a consistent and checked copy of a database that may be in use, 0600 for root.
+    """Write a consistent and checked copy of a database, which may be in use, 0600 for root.
 
     copy: a new file in a directory of root's own.
     account: the service user, as whom the database is read and the copy is checked.
     scratch_parent: a directory of root's own that the account can pass through.
-    Raises NotKept when the database is damaged or cannot be read, and without room for the copy;
-    Held when a process of the account is in the way.
+    Raises NotKept when the database is damaged or cannot be read, and without free space for the
+    copy; Held when a process of the account blocks it.
     """
     entry = pwd.getpwnam(account)
-    # always the same name, so that the next run removes what a killed one left
+    # always the same name, so that the next run removes what a killed run left
     scratch = os.path.join(scratch_parent, ".snapshot")
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
@@ -92,8 +92,8 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
             raise _no_room(path, scratch_parent)
         if fault:
             raise (Held if fault in (_LOCKED, _STOPPED) else NotKept)(
-                f"{path} cannot be kept ({fault}), so nothing is switched. Repair it, or move it "
-                f"away and let the bot begin a new one, and run this again",
+                f"{path} cannot be copied ({fault}), so nothing was switched. Fix: repair it, or "
+                f"move it away so that the bot creates a new one, and run this again",
                 fault,
             )
         # the account may have put something else there in the meantime
@@ -112,7 +112,7 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
 def _copy(source: int, size: int, copy: str, path: str) -> None:
     """Copy the first bytes of an open file of others, who may make it longer meanwhile.
 
-    Holes stay holes. Raises NotKept without room.
+    Holes stay holes. Raises NotKept without free space.
     """
     parent = os.path.dirname(copy)
     extents = extents_of(source, size)
@@ -143,14 +143,14 @@ def _free(directory: str) -> int:
 
 def _no_room(path: str, directory: str) -> NotKept:
     return NotKept(
-        f"there is no room for a copy of {path}, so nothing is switched. Make some, "
-        f"df -h {directory} shows how much there is, and run this again",
-        f"no room for a copy of it in {directory}",
+        f"there is no free space for a copy of {path}, so nothing was switched. Fix: free some "
+        f"(df -h {directory}), and run this again",
+        f"no free space for a copy of it in {directory}",
     )
 
 
 def exchange(path: str, copy: str, account: str, suffix: str) -> None:
-    """Put a copy in the place of a database, which is kept beside it. The bot must not run.
+    """Replace a database by a copy, and keep it beside that. The bot must not run.
 
     The former one becomes kai.db<suffix>, and what SQLite kept beside it kai.db<suffix>-wal and so
     on, where SQLite finds it. account: who owns the copy then.
@@ -181,7 +181,7 @@ def exchange_back(path: str, suffix: str) -> None:
 
     Raises Refused when that cannot be done.
     """
-    with _directory_of(path, "brought back") as (parent, name):
+    with _directory_of(path, "restored") as (parent, name):
         if _status_of(parent, name + suffix):
             for companion in (*_COMPANIONS, ".new"):
                 _remove(parent, name + companion)
@@ -197,17 +197,17 @@ def _directory_of(path: str, done: str) -> Iterator[tuple[int, str]]:
     try:
         opened = Tree(None, dry=True).open_parent(path)
         if opened is None:
-            raise Refused(f"{path} cannot be {done}: its directory is gone")
+            raise FileNotFoundError("its directory is gone")
         try:
             yield opened[:2]
         finally:
             os.close(opened[0])
-    except (OSError, Planted) as error:
+    except (OSError, Refused) as error:
         raise Refused(f"{path} cannot be {done}: {error}") from error
 
 
 def _copy_and_check(path: str, copy: str, limit: int) -> None:
-    # SQLite would wait for ever for somebody at the other end of a pipe
+    # SQLite would wait forever for a writer of a pipe
     for companion in _COMPANIONS:
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(os.lstat(path + companion).st_mode):
@@ -221,7 +221,7 @@ def _copy_and_check(path: str, copy: str, limit: int) -> None:
     if pages * page_bytes > limit:
         raise sqlite3.OperationalError(_NO_ROOM)
     target = sqlite3.connect(copy)
-    # all pages in one step, so that a bot that writes cannot make it begin anew for ever
+    # all pages in one step, so that a bot that writes cannot make it start again forever
     source.backup(target, pages=-1)
     source.close()
     [verdict] = target.execute("PRAGMA integrity_check(1)").fetchone()
@@ -231,7 +231,7 @@ def _copy_and_check(path: str, copy: str, limit: int) -> None:
 
 
 def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
-    """Do something in a child process that has become the account; return what went wrong.
+    """Run work in a child process as an account; return the fault, empty without one.
 
     Raises PermissionError for an account that is root under another name.
     """
@@ -240,9 +240,7 @@ def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
     def become_and_work(writing: int) -> None:
         fault = "an error that is not known"
         try:
-            os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
-            os.setgid(account.pw_gid)
-            os.setuid(account.pw_uid)
+            system.become(account, for_good=True)
             os.umask(0o077)
             work()
             fault = ""

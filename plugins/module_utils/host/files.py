@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files in directories that root alone can write: looked at, kept as copies, replaced by rename."""
+"""Files in directories that root alone can write: read, kept as copies, replaced by rename."""
 
 from __future__ import annotations
 
@@ -35,17 +35,15 @@ _KEPT = [{"path": PATH, "copy": (_COPY, None), "mode": MODE, "uid": ID, "gid": I
 
 
 class Damaged(Refused):
-    """A file that cannot be used as it is, as a Problem."""
+    """A file that cannot be used as it is."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
+    problem: Problem
 
 
 def look(path: str, fix: str = "", *, links: bool = False) -> FileState:
     """Return the state of a path.
 
-    fix: what is done about a path that is refused; moving it away, unless said otherwise. links:
+    fix: the fix for a path that is refused, moving it away by default. links:
     whether a link is followed.
     Raises Damaged for anything but a regular file that can be read and is not too large, and
     PermissionError where only root could see it.
@@ -77,7 +75,7 @@ def look(path: str, fix: str = "", *, links: bool = False) -> FileState:
 
 
 def _content(descriptor: int) -> bytes:
-    """Return what a file holds, and of one that is too large little more than it may."""
+    """Return the content of a file, cut off shortly after its limit."""
     pieces, size = [], 0
     while size <= MOST_BYTES:
         piece = os.read(descriptor, _PIECE)
@@ -89,7 +87,7 @@ def _content(descriptor: int) -> bytes:
 
 
 def damaged(path: str, found: str, expected: str = "", fix: str = "") -> Damaged:
-    """Return that a file, or a place in it, is not what it has to be."""
+    """Return the exception of a file, or a place in it, that is not as expected."""
     return Damaged(
         Problem(
             path,
@@ -101,7 +99,7 @@ def damaged(path: str, found: str, expected: str = "", fix: str = "") -> Damaged
 
 
 def move_away(path: str) -> str:
-    """Return the words that have a path moved away."""
+    """Return the fix that moves a path away."""
     return f"move it away on the host: {move_beside(path, '.old')}"
 
 
@@ -115,7 +113,7 @@ def move_beside(path: str, ending: str) -> str:
 
 
 def replace(states: Iterable[FileState]) -> None:
-    """Give every path its state; what cannot be written leaves every path as it was.
+    """Give every path its state; when one cannot be written, leave every path as it was.
 
     Raises OSError with the path for which it failed.
     """
@@ -145,7 +143,7 @@ def discard_unfinished(paths: Iterable[str]) -> None:
 
 def _beside(path: str) -> str:
     # sudo passes over a name with a dot in a directory of drop-ins. The name is always the same,
-    # so that the next run finds what a killed one left; nobody but root writes there.
+    # so that the next run finds what a killed one left; root alone writes there.
     directory, name = os.path.split(path)
     return os.path.join(directory, f".{name}.kai-new")
 
@@ -275,7 +273,7 @@ def point(link: str, target: str | None) -> None:
 def remove_tree(directory: str) -> None:
     """Remove a directory of root's own so that it is never there in part; absent is fine.
 
-    What lies there in the place of a directory goes as well.
+    Whatever else is at the path is removed as well.
     """
     finish_removal(directory)
     if os.path.lexists(directory):

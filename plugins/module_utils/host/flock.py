@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks that the kernel gives back when their holder ends, however it ends.
+"""Locks that the kernel releases when their holder ends, however it ends.
 
 A module may outlive the Ansible that started it, when that is killed or its connection is lost.
 The record of run_lock.py then counts for nothing, but what the module holds here does.
@@ -15,27 +15,25 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..rules.problems import Problem
+from ..rules.problems import Problem, Refused
+from . import system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORK = "/run/kai-ansible.work"
 WORK_SECONDS = 300
 POLL_SECONDS = 0.2
 
 
-class Busy(Exception):
-    """A lock whose holder does not end, as a Problem."""
+class Busy(Refused):
+    """A lock whose holder does not release it in time."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
+    problem: Problem
 
 
 @contextmanager
 def held(path: str, flags: int, seconds: float) -> Iterator[int]:
-    """Hold the lock of a file or directory, which is waited for; yields its descriptor.
+    """Take and hold the lock of a file or directory; yield its descriptor.
 
     flags: how it is opened, as for ``os.open``. seconds: how long to wait.
     Raises Busy when it stays held, OSError when it cannot be opened.
@@ -69,13 +67,13 @@ def _taken(lock: int) -> bool:
 
 @contextmanager
 def only_worker(dry: bool = False) -> Iterator[None]:
-    """Be the only module that changes the host, once what an earlier run left at work has ended.
+    """Be the only module that changes the host; wait for one that an earlier run left at work.
 
-    dry: whether nothing will be changed, for which nobody has to wait.
+    dry: whether nothing will be changed; then no lock is taken.
     Raises Busy and OSError.
     """
     if dry:
         yield
         return
-    with held(WORK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, WORK_SECONDS):
+    with held(system.WORK_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, WORK_SECONDS):
         yield

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is installed on this host and how it runs, looked at without a change.
+"""Probing what is installed on this host and how it runs, without changing anything.
 
-What cannot be seen without privilege is None, and a file or directory of which nothing is known is
-named as unseen: neither counts as absent.
+Whatever cannot be seen without privilege is None, and a file or directory of which nothing is known
+is unseen: neither counts as absent.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from ..rules.env_file import read_env
 from ..rules.installs import FLAT, UNKNOWN_STATE, release_states
 from ..rules.keyed_digest import seal, sealed
 from ..rules.problems import Problem, Refused
+from . import system
 from .beside_data import going
 from .files import Damaged, look
 from .layout import Tree, problem_of
 from .layout_journal import LayoutJournal
-from .processes import is_stopped, strangers
 from .records import Installs
-from .service import deployed_port, health, is_active, is_enabled, unit_state
+from .service import deployed_port, health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .records import Journal
+    from .system import ServiceState
 
 MB = 1 << 20
 UNSEEN = "unseen"
 
 
 def damages(installs: Installs) -> list[dict[str, Any]]:
-    """Return what is damaged of all that a run may have to read back: number, needed, problem.
+    """Return the damaged records that a run may need: number, needed, problem.
 
-    number: of the install whose record it is, None for what is of none. needed: whether an install
+    number: of the install whose record it is, None without one. needed: whether an install
     needs it; an older record only a rollback to it does. Raises PermissionError.
     """
     found: list[dict[str, Any]] = []
@@ -79,7 +80,7 @@ def known_installs(
     """Return the live release, the unfinished install, every release and every proven install.
 
     damaged: what ``damages`` returns, where that is known already.
-    Raises OSError for what cannot be read, Refused when no release can be told to be live.
+    Raises OSError for a record that cannot be read, Refused when the live release is unknown.
     """
     damaged = damages(installs) if damaged is None else damaged
     live, journal = installs.live(), _journal(installs)
@@ -125,12 +126,13 @@ def look_at_installed(
     port: int,
     damaged: Sequence[Mapping[str, Any]],
     distrusted: str = "",
+    state: ServiceState | None = None,
 ) -> dict[str, Any]:
     """Return what is installed and how it runs.
 
     request: the option ``installed`` of kai_probe. port: on which the bot is meant to answer, for
     who cannot read the environment file. damaged: what ``damages`` returned. distrusted: why
-    nothing of the installs is read.
+    nothing of the installs is read. state: of the service, None where it is unknown.
     """
     known = installs_seen(installs, damaged, distrusted)
     key = secrets.token_hex(16)
@@ -140,7 +142,7 @@ def look_at_installed(
         **known,
         "interrupted": None if distrusted else interrupted(installs),
         "going": going(os.path.realpath(request["data_dir"])) if request["data_dir"] else [],
-        **service_seen(request, installs, deployed_port(env, request["port_key"], port)),
+        **service_seen(request, installs, deployed_port(env, request["port_key"], port), state),
         "key": key,
         "files": files,
         "layout": layout_seen(
@@ -183,15 +185,15 @@ def installs_seen(
     try:
         return {**known_installs(installs, damaged), "fault": None}
     except PermissionError:
-        # everybody may see the link, and only root the records
+        # every account may see the link, and only root the records
         return {**unseen, "live": live_seen(installs), "fault": None}
     except Damaged as error:
         return {**unseen, "fault": error.problem.as_dict()}
     except OSError as error:
         where = str(error.filename or installs.install_dir)
-        fix = f"look at it on the host: ls -la {where}"
+        fix = f"check it on the host: ls -la {where}"
         fault = Problem(
-            where, f"what cannot be read ({error.strerror})", "what an install made", fix
+            where, f"a path that cannot be read ({error.strerror})", "the files of an install", fix
         )
         return {**unseen, "fault": fault.as_dict()}
 
@@ -205,7 +207,7 @@ def live_seen(installs: Installs) -> str | None:
 
 
 def deployed_values(env_file: str) -> dict[str, str]:
-    """Return what the environment file gives the bot, nothing where it cannot be read."""
+    """Return the variables of the environment file, nothing where it cannot be read."""
     try:
         content = look(env_file).content or b""
     except (OSError, Refused):
@@ -213,53 +215,50 @@ def deployed_values(env_file: str) -> dict[str, str]:
     return read_env(legible(content))
 
 
-def service_seen(request: Mapping[str, Any], installs: Installs, port: int) -> dict[str, Any]:
-    """Return the service, what it answers, whether it hangs, and who else listens on its port."""
-    try:
-        state = unit_state(request["unit"]) if os.path.isdir("/run/systemd/system") else {}
-    except OSError:
-        # nothing is known of it, and kai_probe tells why
-        state = {}
-    pid = int(state.get("MainPID") or 0)
-    entered = int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+def service_seen(
+    request: Mapping[str, Any], installs: Installs, port: int, state: ServiceState | None
+) -> dict[str, Any]:
+    """Return the service, its health, whether it hangs, and the other listeners on its port.
+
+    state: None where the service manager gave no answer.
+    """
+    state = state or system.ServiceState(state=UNKNOWN_STATE)
     try:
         answer = health(request["host"], port, request["health_path"])
     except OSError:
         answer = None
     return {
-        "hangs": is_active(state) and answer != 200 and is_past_waiting(pid, entered, request),
+        "hangs": state.active and answer != 200 and is_past_waiting(state, request["patience"]),
         "service": {
             "unit": request["unit"],
-            "active": is_active(state),
-            "enabled": is_enabled(state),
-            "state": state.get("ActiveState", UNKNOWN_STATE),
-            "since": utc_of(entered) if pid and entered else None,
-            "pid": pid or None,
-            "restarts": int(state.get("NRestarts") or 0),
-            "release": release_of(pid, entered, installs) if pid else None,
+            "active": state.active,
+            "enabled": state.enabled,
+            "state": state.state,
+            "since": utc_of(state.entered) if state.pid and state.entered else None,
+            "pid": state.pid or None,
+            "restarts": state.restarts,
+            "release": release_of(state, installs) if state.pid else None,
         },
         "health": answer,
-        "strangers": strangers_seen(port, pid, state.get("ControlGroup", "")),
+        "strangers": strangers_seen(port, state),
     }
 
 
-def strangers_seen(port: int, pid: int, control_group: str) -> list[str] | None:
-    """Return who else listens on a port, None where that cannot be seen."""
+def strangers_seen(port: int, state: ServiceState) -> list[str] | None:
+    """Return the other listeners on the port of a service, None where they cannot be seen."""
     # only root sees whose a socket is
     if os.geteuid() != 0:
         return None
     try:
-        return [str(other) for other in strangers(port, pid, control_group)]
+        return [str(other) for other in system.strangers(port, state.pid, state.group)]
     except OSError:
         return None
 
 
-def is_past_waiting(pid: int, entered: float, request: Mapping[str, Any]) -> bool:
-    """Return whether a process that does not answer will not do so by itself.
-
-    entered: when it began, on the monotonic clock.
-    """
-    return bool(pid) and (is_stopped(pid) or time.monotonic() - entered > request["patience"])
+def is_past_waiting(state: ServiceState, patience: float) -> bool:
+    """Return whether a service that does not answer has had its time. patience: in seconds."""
+    late = time.monotonic() - state.entered > patience
+    return bool(state.pid) and (system.is_stopped(state.pid) or late)
 
 
 def utc_of(monotonic: float) -> str:
@@ -268,34 +267,33 @@ def utc_of(monotonic: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - passed))
 
 
-def release_of(pid: int, started: float, installs: Installs) -> str | None:
-    """Return the release that a process of the bot was started from, None when it cannot be seen.
+def release_of(state: ServiceState, installs: Installs) -> str | None:
+    """Return the release that the running bot was started from, None when it cannot be seen.
 
-    The unit starts it in ``current``, and the kernel keeps the directory that this was then. Who
-    may not see that can still tell by the program, and by a link that is older than the process.
-    started: on the monotonic clock.
+    The unit starts it in ``current``, and the kernel keeps the directory that this was then. Where
+    that is hidden, the program shows it, or a link that is older than the process.
     """
     try:
-        place = os.readlink(f"/proc/{pid}/cwd")
+        place = system.working_directory(state.pid)
         return FLAT if place == installs.install_dir else os.path.basename(place)
     except OSError:
         pass
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as handle:
-            program = os.fsdecode(handle.read().split(b"\0")[0])
+        program = system.arguments_of(state.pid)[0]
         if program.startswith(f"{installs.install_dir}/venv/"):
             return FLAT
-        is_older = os.lstat(installs.current).st_mtime <= time.time() - time.monotonic() + started
+        started = time.time() - time.monotonic() + state.entered
+        is_older = os.lstat(installs.current).st_mtime <= started
         return installs.live() if is_older else None
     except (OSError, Refused):
         return None
 
 
 def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return what is at a path: kind, owner, mode and sealed content.
+    """Return kind, owner, mode and keyed digest of a file.
 
-    Of a shown file its text as well, of an environment file each key with its sealed value. fault:
-    why a file is no text, with its place, None when it is.
+    A shown file has its text as well, an environment file each key with a keyed digest of its
+    value. fault: why a file is no text, with its place, None when it is.
     """
     path = entry["path"]
     try:
@@ -331,7 +329,7 @@ def layout_seen(
 ) -> dict[str, Any]:
     """Return what an install would change about directories and first files."""
     tree = Tree(release, dry=True)
-    failed = tree.bring_about(list(directories), list(seeds))
+    failed = tree.ensure(list(directories), list(seeds))
     return {
         "changes": [
             {"path": path, "before": before, "after": after}
@@ -347,7 +345,7 @@ def layout_seen(
 
 
 def room_at(path: str) -> dict[str, Any]:
-    """Return how much room the file system of a path has, in MB and in files."""
+    """Return the free space of the file system of a path, in MB and in files."""
     nearest = path
     while not os.path.lexists(nearest):
         nearest = os.path.dirname(nearest)

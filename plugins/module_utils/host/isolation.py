@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether accounts can work in their own directories, and in nobody else's."""
+"""Whether each account can work in its own directories, and in no other account's."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .run_as import NoAnswer, ask_as
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-# so often what is opened anew is closed anew
+# how often a directory that an account opens again is closed again
 _ROUNDS = 3
 
 
 def concerned(directories: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the accounts that directories are kept for."""
+    """Return the accounts that own private directories."""
     return {entry["account"] for entry in directories if entry["account"]}
 
 
 def trespasses(
     directories: Sequence[Mapping[str, Any]], names: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """Return where one of the accounts cannot work in its own directory, or can in another's.
+    """Return where an account cannot work in its own directory, or can in another account's.
 
-    Then what is not known, as an account can keep itself from being asked.
+    The second list has what is unknown, as an account can prevent the check.
     """
     found, unknown = [], []
     for name in sorted(names):
@@ -54,8 +54,9 @@ def close(
 ) -> tuple[list[str], list[str]]:
     """Return the trespasses that remain although every directory has its owner and mode.
 
-    settle: gives them these, and returns whether one had not. Then those that somebody opens again
-    and again, which no install can end, and what is not known.
+    settle: sets owners and modes, and returns whether one differed. The second list has the
+    directories that an account opens again and again, which no install can prevent, and what is
+    unknown.
     """
     names = concerned(directories)
     found, unknown = trespasses(directories, names)
@@ -71,7 +72,7 @@ def close(
 
 
 def _changed(directories: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return when somebody changed each directory last, which no account can forge."""
+    """Return when each directory changed last; no account can forge that time."""
     found = []
     for entry in directories:
         try:
@@ -82,12 +83,12 @@ def _changed(directories: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def fault_of_border(directory: Mapping[str, Any], name: str) -> list[str]:
-    """Return what is wrong with what this process, as an account, can do in a directory."""
+    """Return the faults of this process's access to a directory, as an account."""
     path, account = directory["path"], directory["account"]
     if name == account:
         does, mode = ("read", 0) if directory["only_reads"] else ("work in", os.W_OK)
         may = os.access(path, os.R_OK | os.X_OK | mode)
-        return [] if may else [f"{name} cannot {does} {path}, which is theirs"]
+        return [] if may else [f"{name} cannot {does} {path}, its own directory"]
     may = any(os.access(path, mode) for mode in (os.R_OK, os.W_OK, os.X_OK))
     whose = f"which belongs to {account}" if account else "which is for the bot alone"
     return [f"{name} can look into {path}, {whose}"] if may else []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directories of an installation and the first files in them, never through another's link."""
+"""The directories of an installation and the first files in them; links of accounts are refused."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
-from ..rules.problems import Problem, problem_of_error
+from ..rules.problems import Problem, Refused, problem_of_error
+from . import system
 from .access_lists import NONE, lists_of, readable_by, set_lists
-from .programs import run_program
-from .symlink_guard import HANDLE, Refused, handle_of, open_own_file, planted
+from .symlink_guard import HANDLE, handle_of, open_own_file, planted
 from .trusted_paths import only_root_changes
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def identity(owner: str, group_of: str | None) -> tuple[int, int]:
                 "the host",
                 f"no account {error.args[0]!r}",
                 "every account that owns a directory",
-                "create it on the host with useradd, and run this again",
+                f"create it on the host {system.advice_to_create()}, and run this again",
             )
         ) from error
 
@@ -57,9 +57,9 @@ def members(gid: int) -> frozenset[str]:
 
 
 def is_own_group(gid: int, account: str, owner: str) -> bool:
-    """Return whether a group lets in nobody but an account, and the owner of a directory.
+    """Return whether a group has no members but an account, and the owner of a directory.
 
-    A directory service may not list its accounts, so only a group of the account's name can be.
+    A directory service may not list its accounts, so only a group of the account's name counts.
     """
     try:
         return grp.getgrgid(gid).gr_name == account and members(gid) <= {account, owner}
@@ -74,10 +74,10 @@ def change_owners(
     owner: tuple[int, int],
     others: Collection[str],
 ) -> None:
-    """Give what lies below an open directory, and was a former owner's, to the one it has now.
+    """Give everything of a former owner below an open directory to its new owner.
 
-    former, owner: UID and GID, each of which counts for itself. others: paths below it that are
-    nobody's business here. No link is followed, nor a way into another file system.
+    former, owner: UID and GID, each of which counts for itself. others: paths below it to leave
+    out. No link is followed, and no other file system is entered.
     """
     device = os.fstat(descriptor).st_dev
     open_directories = [(os.dup(descriptor), path, os.listdir(descriptor))]
@@ -89,7 +89,7 @@ def change_owners(
                 continue
             name = names.pop()
             place = os.path.join(base, name)
-            # what an account has mounted there, for one, is nobody else's to enter
+            # a directory that an account has mounted there may be closed even to root
             with contextlib.suppress(OSError):
                 status = None if place in others else _give(parent, name, device, former, owner)
                 if status and stat.S_ISDIR(status.st_mode) and len(open_directories) < _DEEPEST:
@@ -128,13 +128,6 @@ def make_directory(name: str, mode: int, parent: int) -> None:
         os.mkdir(name, mode, dir_fd=parent)
 
 
-def base_of_homes() -> str:
-    """Return the directory in which useradd makes homes."""
-    shown = run_program(["useradd", "-D"], timeout=60)
-    defaults = dict(line.split("=", 1) for line in str(shown.stdout).splitlines() if "=" in line)
-    return defaults.get("HOME", "/home")
-
-
 class Tree:
     """The directories and files of one call."""
 
@@ -151,16 +144,16 @@ class Tree:
 
     @property
     def changes(self) -> list[str]:
-        """What was made or mended, one line each."""
+        """What was made or changed, one line each."""
         return [
             f"{path}: {f'{before} -> {after}' if before else after}"
             for path, (before, after) in self.found.items()
         ]
 
-    def bring_about(
+    def ensure(
         self, directories: list[dict[str, Any]], seeds: list[dict[str, Any]]
     ) -> list[tuple[str, Refused | OSError]]:
-        """Bring everything about that can be; return each other path with what is in its way."""
+        """Create or change each path; return each path that failed with the reason."""
         failed: list[tuple[str, Refused | OSError]] = []
         self.paths = {entry["path"] for entry in directories}
         entries = [(self.directory, entry) for entry in directories]
@@ -173,15 +166,15 @@ class Tree:
         return failed
 
     def note(self, **entry: Any) -> None:
-        """Write down what is about to happen."""
+        """Record what is about to happen."""
         if self.journal:
             self.journal.note(entry)
 
     def account(self, account: dict[str, Any]) -> None:
-        """Write down an account that is about to be made."""
+        """Record an account that is about to be created."""
         if self.dry:
             return
-        home = os.path.join(base_of_homes(), account["name"])
+        home = os.path.join(system.base_of_homes(), account["name"])
         self.note(
             account=account["name"], comment=account["comment"], home=not os.path.lexists(home)
         )
@@ -190,15 +183,15 @@ class Tree:
         """Return a descriptor of the path's parent, the last part and the parent without links.
 
         None when, in check mode, the parent is not there yet.
-        Raises Refused for a link that anybody but root could have made.
+        Raises Refused for a link that an account besides root could have made.
         """
         if links > MOST_LINKS:
             raise Refused(
                 Problem(
                     path,
-                    f"more than {MOST_LINKS} links on the way",
-                    "a way that ends",
-                    f"mend its links on the host: namei -l {shlex.quote(path)}",
+                    f"more than {MOST_LINKS} links that lead to it",
+                    "a path whose links end",
+                    f"fix its links on the host: namei -l {shlex.quote(path)}",
                 )
             )
         parts = [part for part in path.split("/") if part]
@@ -236,11 +229,11 @@ class Tree:
         return os.readlink(part, dir_fd=parent)
 
     def directory(self, entry: dict[str, Any]) -> None:
-        """Bring one directory about."""
+        """Create or change one directory."""
         self.directory_at(entry["path"], entry, 0)
 
     def directory_at(self, place: str, entry: dict[str, Any], links: int) -> None:
-        """Bring a directory about at a place to which ``links`` links have led."""
+        """Create or change a directory at a place to which ``links`` links have led."""
         path = entry["path"]
         opened = self.open_parent(place, links)
         if opened is None:
@@ -261,7 +254,7 @@ class Tree:
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
-                # where root's link leads is walked as well: others may have made links there
+                # the target of root's link is walked as well: accounts may have made links there
                 target = self.link_target(parent, name, os.path.join(base, name))
                 self.directory_at(os.path.normpath(os.path.join(base, target)), entry, links + 1)
                 return
@@ -274,7 +267,7 @@ class Tree:
             os.close(parent)
 
     def settle(self, descriptor: int, place: str, entry: dict[str, Any]) -> None:
-        """Give an open directory, which is at a place, its owner and mode."""
+        """Give an open directory its owner and mode. place: its path."""
         status = os.fstat(descriptor)
         before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
         wanted_mode = int(entry["mode"], 8)
@@ -287,10 +280,10 @@ class Tree:
                 if is_own_group(reader_gid, reader, entry["owner"]):
                     gid = reader_gid
                 else:
-                    # through a group of several people the others would read as well
+                    # through a group with several members the others would read as well
                     wanted_lists = readable_by(reader_uid)
         except Refused:
-            # in check mode the account may be one that the same run would make
+            # in check mode the account may be one that the same run would create
             if self.dry:
                 return
             raise
@@ -307,21 +300,21 @@ class Tree:
         if self.dry:
             return
         if any(lists) and not reader:
-            # the group's part of the mode was the mask of the list, which nobody gets back
+            # the group bits of the mode were the mask of the list, which is gone
             before = (*before[:2], wanted_mode)
         if reader or before != after:
             more = {"lists": lists} if reader else {}
             self.note(mended=place, before=before, after=after, **more)
         former = (before[0] or uid, before[1] or gid)
         if former != (uid, gid):
-            # the directory itself comes last: by that a killed run is known to have more to do
+            # the directory itself comes last, so that the next run finds what a killed one left
             change_owners(descriptor, entry["path"], former, (uid, gid), self.paths)
         os.fchown(descriptor, uid, gid)
         set_lists(descriptor, wanted_lists)
         os.fchmod(descriptor, wanted_mode)
 
     def seed(self, entry: dict[str, Any]) -> None:
-        """Make one first file where there is none."""
+        """Create one first file where there is none."""
         content = self.seed_content(entry)
         if content is None:
             return
@@ -352,7 +345,7 @@ class Tree:
             os.close(parent)
 
     def narrow(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> None:
-        """Take from an existing file the permissions that it should not give."""
+        """Remove permissions from an existing file that it should not give."""
         descriptor, status = open_own_file(parent, name, entry["path"], HANDLE)
         try:
             before = stat.S_IMODE(status.st_mode)
@@ -372,7 +365,7 @@ class Tree:
             os.close(descriptor)
 
     def seed_content(self, entry: dict[str, Any]) -> bytes | None:
-        """Return what a first file holds, None when there is nothing to put into it."""
+        """Return the content of a first file, None without one."""
         if self.release and entry.get("source"):
             try:
                 with open(os.path.join(self.release, entry["source"]), "rb") as handle:
@@ -384,7 +377,9 @@ class Tree:
 
 
 def problem_of(path: str, error: Refused | OSError) -> Problem:
-    """Return why a path was not touched."""
-    if isinstance(error, Refused):
-        return error.problem
-    return problem_of_error(error, path)
+    """Return the problem of a path that was not changed."""
+    if isinstance(error, OSError):
+        return problem_of_error(error, path)
+    return error.problem or Problem(
+        path, str(error), "a path that can be changed", f"ls -ld {shlex.quote(path)}"
+    )

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What installs have made and mended around the bot: a journal until it is proven, then a record.
+"""What installs have made and changed around the bot: a journal until it is proven, then a record.
 
-The journal is a file of lines, each a JSON document that is on the disk before what it tells
+The journal is a file of lines, each a JSON document that is on the disk before what it names
 happens:
 
-- ``{"account": NAME, "comment": TEXT, "home": MADE}``: an account; ``home`` tells whether its home
+- ``{"account": NAME, "comment": TEXT, "home": MADE}``: an account; ``home`` is whether its home
   will be made as well.
 - ``{"directory": PATH}``: a directory that is made.
 - ``{"file": PATH, "sha256": DIGEST}``: a file that is made.
@@ -75,14 +75,14 @@ class LayoutJournal:
         self.record = os.path.join(directory, "made")
 
     def note(self, entry: dict[str, Any]) -> None:
-        """Write down what is about to happen."""
+        """Record what is about to happen."""
         made = []
         place = self.directory
         while not os.path.lexists(place):
             made.append(place)
             place = os.path.dirname(place)
         for place in reversed(made):
-            # others pass through those above it on their way to the release
+            # other accounts pass through those above it to reach the release
             os.mkdir(place, 0o700 if place == self.directory else 0o755)
             sync_directory(os.path.dirname(place))
         new = not os.path.lexists(self.path)
@@ -93,12 +93,12 @@ class LayoutJournal:
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             entries = [*({"directory": place} for place in reversed(made)), entry]
             text = "".join(f"{json.dumps(line)}\n" for line in entries)
-            # a disk that fills up takes a part of it, and then says so
+            # a disk that fills up takes a part of it, and then fails
             with open(descriptor, "ab", closefd=False) as handle:
                 handle.write((b"\n" if torn else b"") + text.encode())
             os.fsync(descriptor)
         except OSError as error:
-            # the path is what is about to change, and not what could not be written
+            # the error names the path that is about to change, and not the journal
             error.filename = self.path
             raise
         finally:
@@ -107,21 +107,21 @@ class LayoutJournal:
             sync_directory(self.directory)
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return what is not proven, in its order; what was cut off in the middle never was.
+        """Return the unproven entries in their order, without a line that was cut off.
 
         Raises Damaged.
         """
         return self._read(self.path)
 
     def all_entries(self) -> list[dict[str, Any]]:
-        """Return what every install has made and mended, the unproven one included.
+        """Return what every install has made and changed, the unproven one included.
 
         Raises Damaged.
         """
         return merged([*self._read(self.record), *self._read(self.path)])
 
     def prove(self) -> None:
-        """Let the journal go over into the record."""
+        """Merge the journal into the record."""
         if self.entries():
             self.keep(self.all_entries())
         self.discard()
@@ -148,7 +148,7 @@ class LayoutJournal:
         return found
 
     def discard(self) -> None:
-        """Forget it, and its directory when nothing else is in it."""
+        """Remove the journal, and its directory when it is empty."""
         remove_file(self.path)
         if os.path.isdir(self.directory) and not os.listdir(self.directory):
             os.rmdir(self.directory)
@@ -170,7 +170,7 @@ def _damaged_lines(path: str, faults: Mapping[int, Unfit]) -> Damaged:
 
 def _entry(text: bytes) -> dict[str, Any]:
     entry: dict[str, Any] = read_json(text, {str: object})
-    # the first key tells what the thing is
+    # the first key is the kind of the entry
     kind = next(iter(entry), "")
     if kind not in _FORMS:
         raise Unfit("", f"a line that begins with {json.dumps(kind)}", f"{', '.join(_FORMS)}")

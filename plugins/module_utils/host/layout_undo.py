@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking back what an install that failed has made and mended around the bot.
+"""Undoing what a failed install has made and changed around the bot.
 
-Nothing is taken back that somebody else has changed or used meanwhile, and no link is followed.
+What another account has changed or used meanwhile stays, and no link is followed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import pwd
 import stat
 from typing import TYPE_CHECKING, Any
 
+from ..rules.problems import Refused
+from . import system
 from .access_lists import LISTED_MODE, lists_of, set_lists
 from .layout import change_owners
-from .programs import run_program
-from .symlink_guard import Refused, open_own_file, planted
+from .symlink_guard import open_own_file, planted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,7 +55,7 @@ def paths_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 class LayoutUndo:
-    """Taking back what a journal tells, the last first. In check mode everything counts as done."""
+    """Undoing the entries of a journal, the last first. In check mode everything counts as done."""
 
     def __init__(self, journal: LayoutJournal, dry: bool) -> None:
         self.journal = journal
@@ -77,30 +78,30 @@ class LayoutUndo:
         for entry in reversed(entries):
             # what stays of the install's own making keeps its owner
             if entry.get("mended") not in made and entry.get("directory") not in above:
-                self.take_back(entry)
+                self.undo(entry)
         if not self.dry:
             self.journal.discard()
         for path in sorted(above, reverse=True):
-            self.take_back({"directory": path})
+            self.undo({"directory": path})
 
-    def take_back(self, entry: dict[str, Any]) -> None:
+    def undo(self, entry: dict[str, Any]) -> None:
         """Take one thing back, or note why it stays."""
-        what, told = next(iter(entry.items()))
+        what, path = next(iter(entry.items()))
         if what == "account":
             self.remove_account(entry)
             return
         try:
-            opened = open_parent(told)
+            opened = open_parent(path)
             if opened is None:
                 return
             parent, name = opened
             try:
                 if what == "mended":
-                    self.unmend(parent, name, entry)
+                    self.restore_owner(parent, name, entry)
                 elif what == "file":
                     self.remove_file(parent, name, entry)
                 else:
-                    self.remove_directory(parent, name, told)
+                    self.remove_directory(parent, name, path)
             finally:
                 os.close(parent)
         except FileNotFoundError:
@@ -108,9 +109,9 @@ class LayoutUndo:
         except Refused as error:
             self.left.append(str(error))
         except OSError as error:
-            self.left.append(f"{told}: {error}")
+            self.left.append(f"{path}: {error}")
 
-    def unmend(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+    def restore_owner(self, parent: int, name: str, entry: dict[str, Any]) -> None:
         """Give a directory or file the owner and mode that it had."""
         try:
             descriptor = os.open(name, DIRECTORY, dir_fd=parent)
@@ -134,7 +135,7 @@ class LayoutUndo:
             # the run may have been killed between owner and mode, and a list changes the mode too
             midway = [mode] if lists is None else [mode, mode & ~0o777 | LISTED_MODE]
             if now not in (entry["after"], *([*entry["after"][:2], each] for each in midway)):
-                self.left.append(f"{entry['mended']}: changed by somebody else since")
+                self.left.append(f"{entry['mended']}: changed since by another account")
                 return
             if not self.dry:
                 os.fchown(descriptor, uid, gid)
@@ -146,7 +147,7 @@ class LayoutUndo:
             os.close(descriptor)
 
     def remove_file(self, parent: int, name: str, entry: dict[str, Any]) -> None:
-        """Remove a first file that nobody has written to."""
+        """Remove a first file that was not written to."""
         descriptor, status = open_own_file(parent, name, entry["file"])
         digest = ""
         with os.fdopen(descriptor, "rb") as handle:
@@ -180,13 +181,13 @@ class LayoutUndo:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            # somebody was quicker
+            # another process was quicker
             self.keep_directory(path, status.st_uid, names)
             return
         self.note_removed(path)
 
     def keep_directory(self, path: str, uid: int, _names: list[str]) -> None:
-        """Note that a directory stays, as it holds what is not taken back."""
+        """Note that a directory stays, as it is not empty."""
         # the journal itself, and releases that are kept for a look, are root's
         if uid != 0:
             self.owners.add(uid)
@@ -205,19 +206,17 @@ class LayoutUndo:
         except KeyError:
             return
         if account.pw_gecos.rstrip(",") != entry["comment"]:
-            self.left.append(f"account {name}: changed by somebody else since")
+            self.left.append(f"account {name}: changed since by another account")
             return
         if account.pw_uid in self.owners:
             self.left.append(f"account {name}: it owns what is left")
             return
         if not self.dry:
-            command = ["userdel", *(["--remove"] if entry["home"] else []), name]
             try:
-                ended = run_program(command, USERDEL_SECONDS)
+                fault = system.remove_account(name, with_home=entry["home"])
             except OSError as error:
-                self.left.append(f"account {name}: {error}")
-                return
-            if ended.returncode != 0:
-                self.left.append(f"account {name}: {ended.stderr.strip()}")
+                fault = str(error)
+            if fault:
+                self.left.append(f"account {name}: {fault}")
                 return
         self.note_removed(f"account {name}")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that the bot or its agents have left at work in a directory that is about to go."""
+"""Processes that the bot or its agents left at work in a directory that is about to go."""
 
 from __future__ import annotations
 
@@ -12,26 +12,33 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from .processes import all_pids, ancestors, belongs, command_of, holders, started, uid_of
 from .run_as import ask_as
+from .system import (
+    all_pids,
+    ancestors,
+    belongs,
+    command_of,
+    holders,
+    open_paths,
+    started,
+    uid_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .processes import Listener
+    from .system import Listener
 
 # what was killed lets go of its files a moment later, and may have started another one before
 _ROUNDS = 40
 _POLL_SECONDS = 0.05
-# the data directory, home and the like in it, and those of each person in these
+# the data directory, home and the like in it, and the directory of each user in these
 _LEVELS = 3
 
 
 def end_processes(data_dir: str, *, spared: str = "") -> list[str]:
-    """Kill the processes that are at work in a data directory; return those that stay, in words.
+    """Kill the processes that are at work in a data directory; return the ones that stay, in words.
 
-    Only those of the accounts whose data it is count. Neither root nor an administrator who looks
-    around is disturbed.
+    Only processes of the accounts that own the data count, so that root and administrators are not
+    disturbed.
 
     data_dir: the directory, or a file.
     spared: the control group of systemd whose processes stay.
@@ -56,10 +63,10 @@ def end_processes(data_dir: str, *, spared: str = "") -> list[str]:
 
 
 def end_listener(listener: Listener, *, thoroughly: bool) -> None:
-    """Kill what holds a socket; thoroughly: and whatever else its account runs.
+    """Kill the processes that hold a socket. thoroughly: and everything else that its account runs.
 
-    An account that wants the port can start another process as quickly as one of its own is killed,
-    but not while the kernel kills all of them. One by which this very process came is spared that.
+    An account can start a process as quickly as another one is killed, but not while the kernel
+    kills all of them. An account that this very process came through is spared that.
     """
     account = pwd.getpwnam(listener.user)
     [seen] = ask_as(account, [lambda: holders(listener.socket)])
@@ -72,7 +79,7 @@ def end_listener(listener: Listener, *, thoroughly: bool) -> None:
 
 
 def _owners(data_dir: str) -> set[int]:
-    """Return the UIDs of those who own the data directory, or a directory that is a person's."""
+    """Return the UIDs of the owners of the data directory, and of the users' directories in it."""
     found = set()
     level = [data_dir]
     for _level in range(_LEVELS):
@@ -111,21 +118,9 @@ def _at_work(data_dir: str, owners: set[int]) -> list[tuple[int, str]]:
 def works_in(pid: int, directory: str) -> bool | None:
     """Return whether a process has something open below a directory, None when that is unseen."""
     try:
-        return any(f"{path}/".startswith(f"{directory}/") for path in _open_paths(pid))
+        return any(f"{path}/".startswith(f"{directory}/") for path in open_paths(pid))
     except PermissionError:
         return None
     except OSError:
         # it has ended
         return False
-
-
-def _open_paths(pid: int) -> Iterator[str]:
-    """Yield all that a process has open, and where it is; each of its threads may have its own."""
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        base = f"/proc/{pid}/task/{thread}"
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            places = [f"{base}/{name}" for name in ("cwd", "root")]
-            places += [f"{base}/fd/{number}" for number in os.listdir(f"{base}/fd")]
-            for place in places:
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    yield os.readlink(place)

@@ -4,7 +4,7 @@
 """What was proven before, and under which circumstances: while these last, it need not be again.
 
 A proof counts for as long as nothing that it depends on has changed: what is started and with which
-environment, the program with its interpreter and everything on the way to both, the account and
+environment, the program with its interpreter and all directories above both, the account and
 its groups, the directories, and all that sudo goes by. It also ends with the machine's uptime, and
 after a while.
 """
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..rules.documents import Unfit, read_json
 from ..rules.file_state import FileState
+from . import system
 from .files import Damaged, look, replace
 from .trusted_paths import places_of
 
@@ -33,13 +34,13 @@ POLICY = ("/etc/sudoers", "/etc/sudoers.d", "/etc/pam.d", "/etc/sudo.conf", "/et
 
 
 class EarlierProofs:
-    """The proofs that a file of root's, which no reboot outlives, tells of."""
+    """The proofs in a file of root's that a reboot removes."""
 
     def __init__(self, path: str, now: float) -> None:
         """Read the file; where something else is there, nothing is known."""
         self.path, self.now = path, now
         self.times: dict[str, float] = {}
-        # cut off by a full file system, for one; then everything is proven anew
+        # it may be cut off by a full file system; then everything is proven again
         with contextlib.suppress(Damaged, Unfit):
             state = look(path)
             if state.content and (state.uid, state.mode) == (os.geteuid(), 0o600):
@@ -59,7 +60,7 @@ class EarlierProofs:
         return new or sorted(digests, key=self.times.__getitem__)[:1]
 
     def keep(self, valid: Iterable[str], proven: Iterable[str]) -> None:
-        """Write the file anew, if it can be; what is not remembered is proven again.
+        """Write the file, if it can be written; a proof that is not in it is made again.
 
         valid: the digests that still stand. proven: those of this run.
         """
@@ -100,7 +101,7 @@ def _content(path: str) -> list[Any]:
 
 
 def facts_of_program(path: str, search_path: Sequence[str]) -> list[Any]:
-    """Return what a program is made of, and all that leads to it. Raises OSError."""
+    """Return the state of a program's files and of the directories above them. Raises OSError."""
     found: list[Any] = []
     for place in places_of(path, search_path):
         status = os.lstat(place.path)
@@ -114,11 +115,11 @@ def facts_of_program(path: str, search_path: Sequence[str]) -> list[Any]:
 
 
 def facts_of_account(name: str) -> list[Any]:
-    """Return what an account is. Raises KeyError when there is none."""
+    """Return the entry and groups of an account. Raises KeyError when there is none."""
     entry = pwd.getpwnam(name)
-    return [*entry, *sorted(os.getgrouplist(name, entry.pw_gid))]
+    return [*entry, *sorted(system.groups_of(entry))]
 
 
 def facts_of_directory(path: str) -> list[Any]:
-    """Return who may do what on the way to a directory. Raises OSError."""
+    """Return the owners, modes and access lists above a directory. Raises OSError."""
     return [list(place) for place in places_of(path)]

@@ -5,10 +5,10 @@
 
 ``<install_dir>/installs`` belongs to root alone (0700), as files in it hold secrets::
 
-    pending/journal.json   there while a switch is neither proven nor taken back
+    pending/journal.json   exists while a switch is neither proven nor reverted
     pending/former/        copies of the files that were live before it
     pending/kai.db         the database before it, when the release changes
-    layout                 what else it has made and mended (layout_journal.py)
+    layout                 what else it has made and changed (layout_journal.py)
     7/record.json          a proven install
     7/deployed/            copies of its files
     7/kai.db               the database before it
@@ -135,11 +135,11 @@ def now() -> str:
 
 @dataclass
 class Journal:
-    """What has to be known to take a switch back, or to keep it.
+    """The state that reverts a switch, or keeps it.
 
     former_release, active, enabled: the last proven state's, as the host showed it.
-    release, managed, rolled_back_to: what is being brought about; managed are the files that it
-    was told to write, by path.
+    release, managed, rolled_back_to: the desired state; managed has, by path, whether the switch
+    writes a file.
     database, account: set while the database is exchanged. data_dir: set while the data is.
     """
 
@@ -160,7 +160,7 @@ class Original:
     """What was there before the first install.
 
     release, active, enabled: of the bot, as the host showed it. files: what was in the place of
-    each file that an install was told to write.
+    each file that an install writes.
     """
 
     release: str | None
@@ -362,7 +362,7 @@ class Installs:
         return sorted(int(name) for name in _names_in(self.directory) if _NUMBER.fullmatch(name))
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the proven installs, oldest first, as module_utils/rules/installs.py tells them.
+        """Return the proven installs, oldest first, as module_utils/rules/installs.py has them.
 
         A damaged one is not among them.
         """
@@ -373,7 +373,7 @@ class Installs:
         return found
 
     def record(self, number: int) -> dict[str, Any]:
-        """Return one proven install, whose files are whole as well. Raises Damaged."""
+        """Return one proven install. Raises Damaged, also where its files are not whole."""
         place = os.path.join(self.directory, str(number))
         fix = self._fix_of_record(number)
         expect_directory(place, fix)
@@ -413,7 +413,7 @@ class Installs:
         record = {
             "release": FLAT,
             "time": journal.opened,
-            # what this install is not told to write is the operator's own, then as now
+            # a file that this install does not write is the operator's own, then as now
             "managed": journal.managed,
             "rolled_back_to": None,
             "proof": proof,
@@ -430,7 +430,7 @@ class Installs:
         """Turn the journal into the record of a proven install, and return its number.
 
         proof: the arguments with which it was proven, without secrets. by: who installed, empty
-        when nobody said.
+        when unknown.
         """
         deployed = os.path.join(self.pending, _DEPLOYED)
         remove_tree(deployed)

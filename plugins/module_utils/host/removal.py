@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removing for good what installs have made: releases, records, directories, and data when told to.
+"""Removing what installs have made: releases, records, directories, and data on request.
 
-The bot's own files are not in here: kai_switch brings back what was in their place. As with every
-taking back, nothing goes that somebody else has put there, and no link is followed.
+The bot's own files are not in here: kai_switch restores the former ones. As with every undo,
+nothing goes that another account has put there, and no link is followed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..rules.data_limits import DEEPEST, REMOVE_SECONDS
-from ..rules.problems import Problem
+from ..rules.problems import Problem, Refused
 from ..rules.sanitize import printable_path
+from . import system
 from .files import finish_removal, remove_tree
 from .layout_undo import DIRECTORY, LayoutUndo, open_parent, paths_of
 from .left_processes import end_processes
-from .symlink_guard import Refused
 from .tree_walk import Walk
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Removal(LayoutUndo):
     """One removal. In check mode everything that would succeed counts as done.
 
     service_user: the account that owns the data.
-    purge: whether the data goes as well, where an install has made its directory: ``data_dir`` as a
+    purge: whether to remove the data too, where an install made its directory: ``data_dir`` as a
     whole, what the bot wrote of ``bot_files``, and the account.
     """
 
@@ -78,18 +78,18 @@ class Removal(LayoutUndo):
         for entry in reversed(entries):
             # what stays of the install's own making keeps its owner
             if entry.get("mended") not in made and entry.get("directory") not in above:
-                self.take_back(entry)
+                self.undo(entry)
         staying = [
             entry for entry in entries if self.stays(entry) and entry.get("directory") not in above
         ]
         self.remove_records(staying, above)
         self.remove_place(above, bool(staying))
         if not self.purge:
-            # what holds data is told once
+            # the data is reported once
             below = f"{self.data_dir}/"
-            told = [line for line in self.left if not line.startswith(below)]
-            data = [f"{self.data_dir}: it holds data"] if len(told) < len(self.left) else []
-            self.left = sorted({*told, *data})
+            others = [line for line in self.left if not line.startswith(below)]
+            data = [f"{self.data_dir}: it holds data"] if len(others) < len(self.left) else []
+            self.left = sorted({*others, *data})
 
     def finish_former(self) -> None:
         """End a removal that was cut off in its last step."""
@@ -146,18 +146,19 @@ class Removal(LayoutUndo):
             remove_everything(parent, path, device)
         self.note_removed(path)
 
-    def take_back(self, entry: dict[str, Any]) -> None:
+    def undo(self, entry: dict[str, Any]) -> None:
         """Take one thing back, or note why it stays."""
-        what, told = next(iter(entry.items()))
+        what, name = next(iter(entry.items()))
         if what != "account":
-            if not self.is_gone(told):
-                super().take_back(entry)
-        elif told != self.service_user:
-            self.left.append(f"account {told}: a person's; userdel --remove {told} removes it")
+            if not self.is_gone(name):
+                super().undo(entry)
+        elif name != self.service_user:
+            advice = system.advice_to_remove_account(name)
+            self.left.append(f"account {name}: it belongs to a user; {advice} removes it")
         elif self.purge:
-            super().take_back(entry)
+            super().undo(entry)
         else:
-            self.left.append(f"account {told}: the data is its own")
+            self.left.append(f"account {name}: it owns the data")
 
     def keep_directory(self, path: str, uid: int, names: list[str]) -> None:
         """Note that a directory stays, and what it holds."""
@@ -171,23 +172,25 @@ class Removal(LayoutUndo):
 
     def stays(self, entry: dict[str, Any]) -> bool:
         """Return whether a thing is still there that a later removal could take."""
-        what, told = next(iter(entry.items()))
+        what, name = next(iter(entry.items()))
         if what == "account":
-            return told == self.service_user and f"account {told}" not in self.gone and exists(told)
-        if what == "mended" or self.is_gone(told):
+            return name == self.service_user and f"account {name}" not in self.gone and exists(name)
+        if what == "mended" or self.is_gone(name):
             return False
-        # what somebody else has put into a directory of root's own is not waited for for ever
-        return owner(told) not in ((None, 0) if self.purge else (None,))
+        # files that another account has put into a directory of root's own are not waited for
+        return owner(name) not in ((None, 0) if self.purge else (None,))
 
     def is_gone(self, path: str) -> bool:
         """Return whether a path, or a directory above it, has been removed."""
         return f"{path}/".startswith(tuple(f"{other}/" for other in self.gone))
 
     def remove_records(self, staying: Sequence[dict[str, Any]], above: set[str]) -> None:
-        """Remove the records of the installs, and let the one of what they made tell what stays."""
+        """Remove the records of the installs, except layout entries of paths that stay."""
         self.discard(os.path.join(self.installs.install_dir, ".snapshot"))
         if staying:
-            self.left.append(f"{self.journal.directory}: it tells what of this an install made")
+            self.left.append(
+                f"{self.journal.directory}: the record of what an install made of this"
+            )
             if not self.dry:
                 self.journal.keep([*staying, *({"directory": path} for path in above)])
         numbers = [str(number) for number in self.installs.numbers()]
@@ -255,7 +258,7 @@ def exists(account: str) -> bool:
 def remove_everything(parent: int, place: str, device: int) -> None:
     """Remove the file, link or directory at a place of one file system, and follow no link.
 
-    Nobody but root can put anything into a directory any more that is being emptied.
+    Root alone can write into a directory while it is being emptied.
     Raises Refused when something stays, after everything else is gone.
     """
     name = os.path.basename(place)
@@ -282,7 +285,7 @@ class _Removing(Walk):
     def __init__(self, root: int, place: str, device: int) -> None:
         super().__init__(root, place, REMOVE_SECONDS)
         self.problem: Problem | None = None
-        # what lies too deep is moved to the root, under names that nobody foresees
+        # a directory that lies too deep is moved to the root, under a random name
         self.hoisted = 0
         self.prefix = f".kai-ansible-{secrets.token_hex(8)}-"
         if device != self.device:
@@ -301,7 +304,7 @@ class _Removing(Walk):
             super().run()
 
     def close_to_others(self, descriptor: int) -> None:
-        """Let nobody but root write into an open directory."""
+        """Let root alone write into an open directory."""
         os.chown(descriptor, 0, 0)
         os.chmod(descriptor, 0o700)
 

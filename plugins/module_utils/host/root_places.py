@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one rule for what root runs, reads or writes through: only root can change it.
+"""The rule for every path that root runs, reads or writes through: only root can change it.
 
-Whoever can rename a directory above such a place can put a tree of their own there. So every run
-asks again, before it does anything there. What an account owns below (the data of the bot, a home)
-is another matter: root works there only by descriptors that follow no link (user_tree.py).
+An account that can rename a directory above such a place can put its own tree there. So every run
+checks again, before it does anything there. What an account owns below (the data of the bot, a
+home) is different: root works there only by descriptors that follow no link (layout.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .trusted_paths import Accounts, changers_of, found_by, way_above, way_to
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from .trusted_paths import Look, Place
+    from .trusted_paths import CheckedPath, Look
 
     Entries = Sequence[Mapping[str, Any]]
 
@@ -36,7 +36,7 @@ def place_problems(
     directories: Iterable[str] = (),
     accounts: Accounts | None = None,
 ) -> list[Problem]:
-    """Return a problem for each place that any account but root can change.
+    """Return a problem for each place that an account besides root can change.
 
     install_dir: with its releases and records. data_dir: what is above it, as it is not root's.
     wheelhouse: with its files. directories: more places of root's. An empty path is no place, and
@@ -55,7 +55,7 @@ def place_problems(
     problems = []
     for path, entries in found.items():
         if os.geteuid() != 0:
-            # without privilege much is unseen, and nothing that root does depends on it
+            # without privilege much is unseen, and root does nothing then
             entries = [entry for entry in entries if not entry.get("unseen")]
         if entries:
             problems.append(_problem(path, looks[path][0], entries))
@@ -63,23 +63,23 @@ def place_problems(
 
 
 def refuse_places(install_dir: str = "", data_dir: str = "", **more: Any) -> None:
-    """Raise Refused, with all problems, where root would work in what others can change."""
+    """Raise Refused, with all problems, where other accounts can change a place of root's."""
     problems = place_problems(install_dir, data_dir, **more)
     if problems and os.geteuid() == 0:
         raise Refused("\n".join(map(str, problems)))
 
 
 def program_problem(path: str, accounts: Accounts | None = None) -> Problem | None:
-    """Return the problem of a program that any account but root can change, None without one."""
+    """Return the problem of a program that an account besides root can change, None without one."""
     found = changers_of(path, accounts=accounts)
     return _problem(path, "", found) if found else None
 
 
 def refuse_program(path: str, accounts: Accounts | None = None) -> None:
-    """Raise Refused for a program that root is about to run and others can change."""
+    """Raise Refused for a program that root would run and other accounts can change."""
     problem = program_problem(path, accounts)
     if problem:
-        raise Refused(str(problem))
+        raise Refused(problem)
 
 
 def refuse_service_as_root(service_user: str | None) -> None:
@@ -90,30 +90,28 @@ def refuse_service_as_root(service_user: str | None) -> None:
         return
     if uid == 0:
         raise Refused(
-            str(
-                Problem(
-                    "kai_install_service_user",
-                    f"{service_user!r}, whose UID is 0",
-                    "an account without privilege",
-                    "set kai_install_service_user to another account",
-                )
+            Problem(
+                "kai_install_service_user",
+                f"{service_user!r}, whose UID is 0",
+                "an account without privilege",
+                "set kai_install_service_user to another account",
             )
         )
 
 
-def _installs(install_dir: str) -> Iterator[Place]:
+def _installs(install_dir: str) -> Iterator[CheckedPath]:
     yield from way_to(install_dir)
     yield from way_to(os.path.join(install_dir, "venv"))
     for name in ("releases", "installs"):
         yield from _with_files(os.path.join(install_dir, name))
 
 
-def _with_files(directory: str) -> Iterator[Place]:
+def _with_files(directory: str) -> Iterator[CheckedPath]:
     yield from way_to(directory)
     try:
         names = sorted(os.listdir(directory))
     except (FileNotFoundError, PermissionError):
-        # the way to it tells what is wrong, if anything; root can list everything
+        # a check of the directories above reports the fault, if any; root can list everything
         if os.geteuid() == 0 and os.path.lexists(directory):
             raise
         return
@@ -124,20 +122,20 @@ def _with_files(directory: str) -> Iterator[Place]:
 def _problem(path: str, setting: str, entries: Entries) -> Problem:
     return Problem(
         path,
-        f"what can be changed by {in_words(*entries)}",
-        "what only root can change, as root runs it or works in it",
+        f"a path that can be changed by {in_words(*entries)}",
+        "a path that only root can change, as root runs it or works in it",
         _fix(path, setting, entries),
     )
 
 
 def _fix(path: str, setting: str, entries: Entries) -> str:
     if any(entry.get("unseen") for entry in entries):
-        return f"look at it on the host: namei -l {shlex.quote(path)}"
+        return f"check it on the host: namei -l {shlex.quote(path)}"
     above = [entry for entry in entries if not f"{entry['path']}/".startswith(f"{path}/")]
     if not above:
         return f"chown -R root: {shlex.quote(path)} && chmod -R go-w {shlex.quote(path)}"
     places = " ".join(shlex.quote(entry["path"]) for entry in above)
-    # a home, or a directory for everybody, has to stay what it is
+    # a home, or a directory for every account, must keep its owner and mode
     repair = (
         ""
         if any(entry["everybody"] or _is_home(entry) for entry in above)

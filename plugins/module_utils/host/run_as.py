@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Questions about files, asked as the account that the answer is for.
 
-Modes tell little: access lists, mounts and links count as well, and only the kernel adds them up.
+Modes are not enough: access lists, mounts and links count as well, and only the kernel knows all.
 A file system of another machine may never answer, so each question is asked by a child process
 that can be left behind.
 """
@@ -14,7 +14,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..rules.accounts import refuse_alias_of_root
+from . import system
 from .child_process import ChildProcess
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     Question = Callable[[], Any]
 
 ANSWER_SECONDS = 10.0
-# whoever has stopped one process, or mounted one file system that hangs, does so with the next
+# an account that stops one process, or mounts one file system that hangs, does it again
 _LESS_PATIENCE = 10
 MOST_LINKS = 40
 
 
 class NoAnswer:
-    """What stands for an answer that did not come; nothing follows from it but that."""
+    """The place of an answer that did not come. It is neither a yes nor a no."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -57,10 +57,10 @@ def ask_each(
 ) -> list[Any]:
     """Return what each question answers in a process that has become its account.
 
-    asked: None asks as root; only root can become another account, anybody else asks as themselves.
-    The answers have to fit into JSON. seconds: how long each may take. A NoAnswer stands for one
-    that did not come: UNANSWERED where it took longer, FAILED where the question failed, its
-    process was ended, or the account is one that nothing runs as.
+    asked: None asks as root; only root can become another account, every other account asks as
+    itself. The answers must fit into JSON. seconds: how long each may take. A NoAnswer replaces an
+    answer that did not come: UNANSWERED where it took longer, FAILED where the question failed, its
+    process was killed, or the account is root under another name.
     """
     answers: list[Any] = []
     silent = set()
@@ -81,8 +81,8 @@ def _answers(
     asked: Sequence[tuple[pwd.struct_passwd | None, Question]], limits: Sequence[float]
 ) -> list[Any]:
     """Return the answers up to the first question that has none, that one included."""
-    if not hasattr(os, "setresuid"):
-        # who has become an account stays it
+    if not system.can_switch_back():
+        # a process that has become an account stays it
         names = [account and account.pw_name for account, _question in asked]
         asked = asked[: _run_length(names)]
 
@@ -90,7 +90,8 @@ def _answers(
         privileged, now = os.geteuid() == 0, None
         for account, question in asked:
             if privileged and account != now:
-                _become(account)
+                # a child for each of many accounts would cost more than all their questions
+                system.become(account)
                 now = account
             os.write(writing, json.dumps(question()).encode() + b"\n")
 
@@ -110,33 +111,8 @@ def _run_length(names: Sequence[str | None]) -> int:
     return next((n for n, name in enumerate(names) if name != names[0]), len(names))
 
 
-def _become(account: pwd.struct_passwd | None) -> None:
-    """Become an account, or root again; only what this process itself does runs as that.
-
-    A child for each of many accounts would cost more than all of their questions.
-    Raises OSError for an account that is root under another name.
-    """
-    if account is not None:
-        refuse_alias_of_root(account)
-    if hasattr(os, "setresuid"):
-        # the saved UID stays root's, and the kernel asks neither for that nor, as nobody is
-        # root by the other two, for a capability
-        os.setresuid(0, 0, 0)
-    uid, gid, groups = 0, 0, [0]
-    if account is not None:
-        uid, gid = account.pw_uid, account.pw_gid
-        groups = os.getgrouplist(account.pw_name, gid)
-    os.setgroups(groups)
-    if hasattr(os, "setresuid"):
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, 0)
-    else:
-        os.setgid(gid)
-        os.setuid(uid)
-
-
 def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[list[bytes], bool]:
-    """Return whole lines, and whether the writer was done or gone before a wait took too long."""
+    """Return whole lines, and whether the writer ended before a wait took too long."""
     text = b""
     while text.count(b"\n") < most:
         piece = child.read(limits[text.count(b"\n")])
@@ -149,7 +125,7 @@ def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[lis
 def fault_of_entry(path: str, write: bool = False) -> tuple[str, str] | None:
     """Return what this process cannot do in a directory, and with which one; None when it can.
 
-    None too where nothing is, which is another matter.
+    None also where nothing is there, which is another fault.
     """
     try:
         os.stat(path)
@@ -173,7 +149,7 @@ def fault_of_program(path: str) -> str | None:
 
 
 def blocked_at(path: str, links: int = 0) -> str | None:
-    """Return the first directory on the way to a path that this process cannot enter, if any.
+    """Return the first directory above a path that this process cannot enter, if any.
 
     Links are followed as far as they can be read.
     """

@@ -4,10 +4,10 @@
 """One run at a time changes a host.
 
 No process of a run lives on the host from its first task to its last, so the kernel cannot hold
-the lock for it. A record in /run tells whose it is instead, and whoever finds one judges whether
+the lock for it. A record in a file names its holder, and the next run checks whether
 that run is still alive: by the process of Ansible, where that can be asked, or else by the ssh
-connection through which it came. Nothing is judged by its age, so a run that was killed stops
-nobody, and a slow one is not overtaken.
+connection through which it came. Age does not count, so a run that was killed stops
+no other run, and a slow one is not overtaken.
 """
 
 from __future__ import annotations
@@ -26,8 +26,16 @@ from typing import TYPE_CHECKING
 from ..rules.documents import Text, Unfit, check, read_json
 from ..rules.problems import Problem
 from .flock import held
-from .processes import ESTABLISHED, ancestors, environment_of, socket_rows, sockets, started
-from .programs import run_program
+from .system import (
+    ESTABLISHED,
+    ancestors,
+    boot_and_namespace,
+    environment_of,
+    is_connected,
+    machine_id,
+    sockets,
+    started,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +59,7 @@ LOCK_SECONDS = 30
 
 
 class BrokenRecord(Exception):
-    """A lock file that holds something else than a record; the message says what."""
+    """A lock file that holds something else than a record; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ class Run:
 
 
 def run_of(fields: Mapping[str, str | int]) -> Run:
-    """Return the run that ``as_dict`` told. Raises BrokenRecord."""
+    """Return the run of some ``as_dict``. Raises BrokenRecord."""
     try:
         check(fields, _RECORD)
     except Unfit as error:
@@ -115,21 +123,12 @@ def run_of_process(pid: int, user: str, host: str) -> Run:
 
 
 def processes_here() -> tuple[str, str]:
-    """Return what the PIDs that this process sees are counted in."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-            return handle.read().strip(), os.readlink("/proc/self/ns/pid")
-    except FileNotFoundError:
-        shown = run_program(["sysctl", "-n", "kern.bootsessionuuid"], timeout=20)
-        return shown.stdout.strip(), ""
+    """Return boot and namespace of the PIDs that this process sees, as a run has them."""
+    return boot_and_namespace()
 
 
 def _machine(name: str) -> str:
-    try:
-        with open("/etc/machine-id", encoding="ascii") as handle:
-            number = handle.read().strip()
-    except OSError:
-        return ""
+    number = machine_id()
     # copies of one image may share the number
     return f"{number} {name}" if number else ""
 
@@ -137,7 +136,7 @@ def _machine(name: str) -> str:
 def connection_here() -> str:
     """Return the sockets of the ssh connection through which this process came, empty for none.
 
-    sshd tells every session its connection (ssh(1), SSH_CONNECTION); sudo drops that from the
+    sshd gives every session its connection (ssh(1), SSH_CONNECTION); sudo drops that from the
     environment, but not from its own.
     """
     for pid in ancestors(os.getpid()):
@@ -164,10 +163,10 @@ def is_gone(holder: Run, here: tuple[str, str]) -> bool:
 
 
 def is_over(holder: Run, run: Run, here: tuple[str, str]) -> bool:
-    """Return whether the run that holds the lock has ended, as far as the host can tell.
+    """Return whether the run that holds the lock has ended, as far as the host knows.
 
-    run: the one that wants the lock. here: ``processes_here``. Where both are of one machine, only
-    that machine can tell, by ``is_gone``.
+    run: the run that takes the lock. here: ``processes_here``. Where both are of one machine, only
+    that machine knows, by ``is_gone``.
     """
     if holder.identity == run.identity:
         return True
@@ -182,11 +181,10 @@ def is_over(holder: Run, run: Run, here: tuple[str, str]) -> bool:
 
 
 def _connected(connection: str) -> bool:
-    inodes = set(connection.split())
     try:
-        return any(row[3] == ESTABLISHED and row[9] in inodes for row in socket_rows())
+        return is_connected(set(connection.split()))
     except OSError:
-        # nobody can tell, so it may be
+        # it is unknown, so it may be connected
         return True
 
 
@@ -209,10 +207,10 @@ def take(path: str, run: Run, over: Run | None = None) -> Run | None:
 
 
 def problem_of_holder(path: str, holder: Run) -> Problem:
-    """Return what another run is told of the one that holds the lock."""
+    """Return the problem of a run that finds the lock held."""
     return Problem(
         path,
-        f"another install or rollback of this host at work, by {holder.by} (process {holder.pid} "
+        f"another install or rollback of this host, by {holder.by} (process {holder.pid} "
         f"there, since {holder.since})",
         "one at a time",
         "wait until it has ended, or end that process; if its machine is gone and this stays, "
@@ -229,22 +227,22 @@ def problem_of_lock(path: str, error: BrokenRecord | OSError) -> Problem:
             directory = os.path.dirname(where)
             return Problem(
                 directory,
-                f"no room left ({found})",
-                f"room for {where}",
-                f"make some: df -h {directory} and df -i {directory} show how much there is",
+                f"no free space ({found})",
+                f"free space for {where}",
+                f"free some: df -h {directory} and df -i {directory} show how much there is",
             )
     remove = f"rm -r {shlex.quote(where)}"
     return Problem(
         where,
         f"a lock that cannot be used ({found})",
         "the record of a run, or no file",
-        f"see that no install or rollback of this host is at work, then: {remove}",
+        f"make sure that no install or rollback of this host is running, then: {remove}",
     )
 
 
 @contextmanager
 def _locked(path: str) -> Iterator[int]:
-    # of a pipe nobody is waited for
+    # opening a pipe must not wait for a writer
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     with held(path, flags, LOCK_SECONDS) as lock:
         if not stat.S_ISREG(os.fstat(lock).st_mode):

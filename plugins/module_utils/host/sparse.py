@@ -37,7 +37,7 @@ def extents_of(descriptor: int, size: int) -> Extents:
 class Reading:
     """The first bytes of an open file at its extents, for a reader.
 
-    What is not there any more is zeros, and counted in ``missing``; ``fault`` tells of an error.
+    Data that is gone reads as zeros, and is counted in ``missing``; ``fault`` is the error, if any.
     """
 
     def __init__(self, descriptor: int, extents: Extents) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies where root would write, and was put there by somebody else."""
+"""Refusing links and files that another account put where root would write."""
 
 from __future__ import annotations
 
@@ -11,23 +11,16 @@ import pwd
 import shlex
 import stat
 
-from ..rules.problems import Problem
+from ..rules.problems import Problem, Refused
+from . import system
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-# whoever owns a file may hold a lease on it, which keeps everybody else from reading it for a while
+# the owner of a file may hold a lease on it, which blocks every other reader for a while
 HANDLE = os.O_NOFOLLOW | getattr(os, "O_PATH", READ)
 
 
-class Refused(Exception):
-    """A path that root must not touch, as a Problem."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
-
-
 def kind_of(status: os.stat_result) -> str:
-    """Return in words what lies at a path, and whose it is."""
+    """Return in words what kind a path is, and its owner."""
     kinds = {
         stat.S_IFLNK: "a link",
         stat.S_IFIFO: "a named pipe",
@@ -44,7 +37,7 @@ def kind_of(status: os.stat_result) -> str:
 
 
 def planted(path: str, status: os.stat_result, expected: str) -> Refused:
-    """Return the refusal of something that lies where only a directory or a file belongs."""
+    """Return the refusal of a path that is not the directory or file that belongs there."""
     found = kind_of(status)
     if stat.S_ISLNK(status.st_mode):
         found += ", in a directory that root does not own alone"
@@ -53,7 +46,7 @@ def planted(path: str, status: os.stat_result, expected: str) -> Refused:
             path,
             found,
             expected,
-            f"look at it on the host (ls -ld {shlex.quote(path)}), and move it away: "
+            f"check it on the host (ls -ld {shlex.quote(path)}), and move it away: "
             f"mv {shlex.quote(path)} {shlex.quote(path + '.planted')}",
         )
     )
@@ -61,7 +54,7 @@ def planted(path: str, status: os.stat_result, expected: str) -> Refused:
 
 def handle_of(descriptor: int) -> int | str:
     """Return by what to change the owner and mode of something that was opened with ``HANDLE``."""
-    return f"/proc/self/fd/{descriptor}" if hasattr(os, "O_PATH") else descriptor
+    return system.path_of(descriptor) if hasattr(os, "O_PATH") else descriptor
 
 
 def open_own_file(
@@ -69,8 +62,8 @@ def open_own_file(
 ) -> tuple[int, os.stat_result]:
     """Return a descriptor and the status of a file in an open directory.
 
-    path: how it is called when it is refused. flags: READ, or HANDLE for what is not read. Raises
-    Refused for anything but a file that has this name alone, FileNotFoundError without it.
+    path: its path in a refusal. flags: READ, or HANDLE for a file that is not read. Raises Refused
+    for anything but a file that has this name alone, FileNotFoundError without it.
     """
     try:
         descriptor = os.open(name, flags, dir_fd=parent)

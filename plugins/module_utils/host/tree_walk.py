@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Tuple
 
 from ..rules.data_limits import DEEPEST, FAIR_LEVELS, MOST_NAMES
+from .system import mount_of
 
 if TYPE_CHECKING:
     from typing import Optional
@@ -28,7 +29,7 @@ _BATCH = MOST_NAMES // 2
 
 
 class Level:
-    """A directory on the way from the root of a walk to where it is.
+    """A directory between the root of a walk and its current one.
 
     name: in its parent. label: for the subclass. deadline: until when it may be walked.
     """
@@ -240,17 +241,5 @@ class Walk(abc.ABC):
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    """Return what tells a file from every other one."""
+    """Return the identity of a file: no other file has it."""
     return status.st_dev, status.st_ino
-
-
-def mount_of(descriptor: int) -> str:
-    """Return the mount that an open file was opened through (proc(5)).
-
-    A directory that was bound elsewhere has the device of its file system, but a mount of its own.
-    """
-    with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as handle:
-        for line in handle:
-            if line.startswith("mnt_id:"):
-                return line.split()[1]
-    raise OSError(f"/proc/self/fdinfo/{descriptor} tells no mount")

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who besides root may change a program, or a place in which root works.
+"""Which accounts besides root may change a program, or a place in which root works.
 
-Who can write to the file may, and who can write to any directory above it, or above a link on the
-way to it, may put another file in its place. A sticky directory protects what is in it from others,
-but not from what they put beside it: node looks for modules in every directory above a script.
+An account that can write to the file may. One that can write to a directory above it, or above a
+link that leads to it, may put another file in its place. A sticky directory protects its entries,
+but not from files beside them: node finds modules in every directory above a script.
 
 Owners, modes and access lists come from the metadata of a path, which no account can keep from
 root. What still cannot be seen is never "only root": it is an entry of its own, with the reason.
@@ -24,13 +24,14 @@ import struct
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import system
 from .run_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    Look = Callable[[], Iterable["Place"]]
+    Look = Callable[[], Iterable["CheckedPath"]]
 
 _MOST_LINKS = 40
 _LONGEST_FIRST_LINE = 256
@@ -43,11 +44,11 @@ _ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP, _ACL_MASK = 0x02, 0x04, 0x08, 0x10
 _WRITE = 2
 # getxattr(2): there is no list, or the file system keeps none
 _NO_LIST = (errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP)
-# as safe as the directories in which every other program of the host is
+# as safe as the directories of every other program of the host
 _ENV = ("/usr/bin/env", "/bin/env")
 
 
-class Place(NamedTuple):
+class CheckedPath(NamedTuple):
     """A file or directory that a program, or root's work, depends on.
 
     mode: as stat(2) gives it. acl: the attribute of its access list in hexadecimal, empty where
@@ -62,13 +63,13 @@ class Place(NamedTuple):
 
 
 def changers(
-    places: Iterable[Place],
+    places: Iterable[CheckedPath],
     name_of: Callable[[int], str],
     members_of: Callable[[int], Iterable[str]],
 ) -> list[dict[str, Any]]:
-    """Return each place that somebody besides root can change: path, accounts, everybody.
+    """Return each place that an account besides root can change: path, accounts, everybody.
 
-    accounts: the names of those who can, in order. everybody: whether every other account can too.
+    accounts: their names, in order. everybody: whether every other account can too.
 
     name_of: returns the name of a UID. members_of: returns the accounts of a group by its GID.
     """
@@ -83,29 +84,29 @@ def changers(
     return found
 
 
-def places_of(path: str, search_path: Sequence[str] = ()) -> list[Place]:
+def places_of(path: str, search_path: Sequence[str] = ()) -> list[CheckedPath]:
     """Return everything that the program at ``path`` depends on.
 
-    That is what lies on the way to it, to its interpreter, and to each directory in which it finds
-    other programs.
+    These are the directories above it, above its interpreter, and above each directory in which it
+    finds other programs.
 
     search_path: these directories, as far as they exist; env(1) finds an interpreter there.
-    Raises OSError when something cannot be looked at.
+    Raises OSError when one cannot be seen.
     """
     return list(dict.fromkeys(_depended_on(path, search_path)))
 
 
-def way_to(path: str) -> Iterator[Place]:
+def way_to(path: str) -> Iterator[CheckedPath]:
     """Yield every directory on the way to a path, and the path, as far as it exists.
 
-    Links are followed, not yielded. Raises OSError when something cannot be looked at.
+    Links are followed, not yielded. Raises OSError when one cannot be seen.
     """
     with contextlib.suppress(FileNotFoundError):
         yield from _way_to(path)
 
 
-def way_above(path: str) -> Iterator[Place]:
-    """Yield what ``way_to`` does without what is at the path itself, which may be another's."""
+def way_above(path: str) -> Iterator[CheckedPath]:
+    """Yield what ``way_to`` does without the path itself, which may be another account's."""
     end = os.path.realpath(path)
     return (place for place in way_to(path) if place.path != end)
 
@@ -123,7 +124,7 @@ def found_by(
     """Return the ``changers`` that each look finds, by its name.
 
     A look that fails, or gets no answer, adds an entry with ``unseen``: the reason, in words. It
-    tells nothing of who can change what else there is.
+    does not affect the other entries.
 
     looks: by the path that they are about.
     """
@@ -132,7 +133,7 @@ def found_by(
     found = {}
     for path, answer in zip(looks, answers):
         seen, reason = ([], str(answer)) if isinstance(answer, NoAnswer) else answer
-        places = [Place(*place) for place in seen]
+        places = [CheckedPath(*place) for place in seen]
         found[path] = changers(places, known.name_of, known.members_of)
         if reason:
             found[path].append({"path": path, "accounts": [], "everybody": False, "unseen": reason})
@@ -146,9 +147,9 @@ def only_root_changes(descriptor: int) -> bool:
     return not changers([place], known.name_of, known.members_of)
 
 
-def _seen(look: Look) -> tuple[list[Place], str]:
+def _seen(look: Look) -> tuple[list[CheckedPath], str]:
     """Return what a look yields until it fails, and why it did, empty when it did not."""
-    places: dict[Place, None] = {}
+    places: dict[CheckedPath, None] = {}
     try:
         for place in look():
             places[place] = None
@@ -160,7 +161,7 @@ def _seen(look: Look) -> tuple[list[Place], str]:
 class Accounts:
     """The accounts and groups of this host.
 
-    names: accounts to ask for by name, as a directory service may list nobody.
+    names: accounts to look up by name, as a directory service may not list its accounts.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -171,7 +172,7 @@ class Accounts:
         self._primary: dict[int, list[str]] | None = None
 
     def name_of(self, uid: int) -> str:
-        """Return the name of a UID, or the number where nobody has it."""
+        """Return the name of a UID, or the number where it has none."""
         try:
             return pwd.getpwuid(uid).pw_name
         except KeyError:
@@ -187,12 +188,12 @@ class Accounts:
         with contextlib.suppress(KeyError):
             members.update(grp.getgrgid(gid).gr_mem)
         for name, account in self.named.items():
-            if gid in os.getgrouplist(name, account.pw_gid):
+            if gid in system.groups_of(account):
                 members.add(name)
         return sorted(members)
 
 
-def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[Place]:
+def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[CheckedPath]:
     """Yield what ``places_of`` returns, so that what was seen before an error is not lost."""
     programs = [path]
     for _program in range(_MOST_LINKS):
@@ -208,8 +209,8 @@ def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[Place]:
             yield from _way_to(directory)
 
 
-def _writers(place: Place) -> tuple[set[int], set[int]]:
-    """Return UIDs and GIDs that can write to a place; who owns it can let themselves in."""
+def _writers(place: CheckedPath) -> tuple[set[int], set[int]]:
+    """Return UIDs and GIDs that can write to a place; its owner can change the mode."""
     uids, gids = {place.uid}, set()
     entries = list(_ACL_ENTRY.iter_unpack(bytes.fromhex(place.acl)[_ACL_HEADER:]))
     # with an access list the bits of the group are its mask
@@ -229,7 +230,7 @@ def _writers(place: Place) -> tuple[set[int], set[int]]:
     return uids, gids
 
 
-def _way_to(path: str) -> Iterator[Place]:
+def _way_to(path: str) -> Iterator[CheckedPath]:
     """Yield every directory on the way to a file, and the file; links are followed, not yielded."""
     rest = path.split("/")[::-1]
     current = "/"
@@ -256,7 +257,7 @@ def _way_to(path: str) -> Iterator[Place]:
             current = child
 
 
-def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -> Place:
+def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -> CheckedPath:
     """Return a place by its status.
 
     descriptor: an open one of it, where its path may lead elsewhere by now.
@@ -271,7 +272,7 @@ def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -
         except OSError as error:
             if error.errno not in _NO_LIST:
                 raise OSError(error.errno, f"access list: {error.strerror}", path) from error
-    return Place(path, status.st_mode, status.st_uid, status.st_gid, acl)
+    return CheckedPath(path, status.st_mode, status.st_uid, status.st_gid, acl)
 
 
 def _is_kind(path: str, kind: Callable[[int], bool]) -> bool:

@@ -174,6 +174,9 @@ def host_problems(
     probe: the result of kai_probe. Binaries of agents and keys of the deployed file are judged by
     those who choose them.
     """
+    if probe["platform"] not in contract["platforms"]:
+        # nothing else was probed
+        return [Problem(**fault) for fault in probe["faults"]]
     return [
         *(Problem(**fault) for fault in probe["faults"]),
         *(Problem(**entry["problem"]) for entry in probe["damaged"] if entry["needed"]),

@@ -32,10 +32,6 @@ _ADVICE = {
 _OTHERWISE = ("a path that root can reach", "look at it on the host: namei -l {0}")
 
 
-class Refused(Exception):
-    """Something that keeps a change from being made; the message is for the operator."""
-
-
 @dataclass(frozen=True)
 class Problem:
     """One fault of an input.
@@ -59,6 +55,19 @@ class Problem:
         return printable(
             f"{self.where}: found {self.found}, expected {self.expected}. Fix: {self.fix}"
         )
+
+
+class Refused(Exception):
+    """A change that must not be made.
+
+    reason: a Problem, or a message for the operator. problem: the Problem, None for a message.
+    """
+
+    problem: Problem | None
+
+    def __init__(self, reason: Problem | str) -> None:
+        super().__init__(str(reason))
+        self.problem = reason if isinstance(reason, Problem) else None
 
 
 def problem_of_error(error: OSError, path: str) -> Problem:

@@ -162,18 +162,24 @@ def includes(text: str, parent: str, host: str = "") -> dict[int, tuple[bool, st
 
 
 def reads_directory(
-    main: str, directory: str, read: Callable[[str], str | None], host: str = "", depth: int = 0
+    main: str,
+    directory: str,
+    read: Callable[[str], str | None],
+    real: Callable[[str], str],
+    host: str = "",
+    depth: int = 0,
 ) -> bool:
     """Return whether a policy reads the drop-ins of ``directory``.
 
     main: path of the policy's first file. read: returns the text of a file, None where there is
-    none. sudo itself goes no deeper than 128 files.
+    none. real: returns a path without links, as two paths may lead to one directory. host: the
+    short host name. sudo itself goes no deeper than 128 files.
     """
     text = read(main) if depth <= _DEEPEST_INCLUDE else None
     return any(
-        path == directory
+        real(path) == real(directory)
         if is_directory
-        else reads_directory(path, directory, read, host, depth + 1)
+        else reads_directory(path, directory, read, real, host, depth + 1)
         for is_directory, path in includes(text or "", posixpath.dirname(main), host).values()
     )
 
@@ -198,12 +204,18 @@ def flags_in_force(listing: str) -> set[str]:
 
 
 def policy_with_candidate(
-    policy: str, directory: str, drop_ins: Sequence[str], target: str, candidate: str
+    policy: str,
+    directory: str,
+    drop_ins: Sequence[str],
+    target: str,
+    candidate: str,
+    real: Callable[[str], str],
 ) -> str:
     """Return the whole policy as it would be with ``candidate`` in the place of ``target``.
 
     policy: text of the main sudoers file. directory: where drop-ins live. drop_ins: names of the
-    drop-ins there now. target: the drop-in's name. candidate: path of the new text.
+    drop-ins there now. target: the drop-in's name. candidate: path of the new text. real: returns
+    a path without links, as two paths may lead to one directory.
     sudo reads drop-ins in sorted order and passes over names that end in ~ or contain a dot.
     """
     names = sorted({*drop_ins, target})
@@ -214,7 +226,7 @@ def policy_with_candidate(
     is_there = False
     found = includes(policy, posixpath.dirname(MAIN_POLICY), "%h")
     for number, (is_directory, path) in found.items():
-        if is_directory and path == directory:
+        if is_directory and real(path) == real(directory):
             lines[number] = drop_in_lines
             is_there = True
         else:

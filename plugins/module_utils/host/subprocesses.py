@@ -1,11 +1,12 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that others may have written: they get so much time and so much room, and no more."""
+"""Running programs with limits: time for all, and output for programs that users can change."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -14,8 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..rules.accounts import refuse_alias_of_root
-from .processes import stopped_in
+from . import system
 
 if TYPE_CHECKING:
     import pwd
@@ -25,44 +25,81 @@ MOST_BYTES = 65536
 _POLL_SECONDS = 0.1
 _START_SECONDS = 10
 _END_SECONDS = 5
-# how often to look whether somebody has stopped what should say something
+# how often to check whether a signal has stopped the program
 LOOK_SECONDS = 2.0
 
 
-def becoming(account: pwd.struct_passwd) -> dict[str, Any]:
-    """Return the arguments with which subprocess runs a command as an account.
+def run_program(
+    command: Sequence[str], timeout: float | None, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """Run a program without input to its end; return its exit code and its output as text.
 
-    Only root can become another account; anybody else stays who they are.
-    Raises PermissionError for an account that is root under another name.
+    timeout: in seconds, None for no limit. options: those of subprocess.run, which replace the
+    defaults of this function. Raises OSError when it cannot be
+    started, and TimeoutError, which is one, when it takes longer.
     """
-    if os.geteuid() != 0:
-        return {}
-    refuse_alias_of_root(account)
-    return {
-        "user": account.pw_uid,
-        "group": account.pw_gid,
-        "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
+    options = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "errors": "replace",
+        **options,
     }
+    # run_command of an AnsibleModule has no time limit, and becomes no other account
+    try:
+        return subprocess.run(  # pylint: disable=ansible-bad-function
+            command, check=False, timeout=timeout, **options
+        )
+    except subprocess.TimeoutExpired as error:
+        late = f"no answer within {timeout:g} s"
+        raise TimeoutError(errno.ETIMEDOUT, late, command[0]) from error
+
+
+def run_group(
+    command: Sequence[str], timeout: float, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """Run a program as ``run_program`` does; when it takes longer, kill it with all it has started.
+
+    Its exit code is then that of SIGKILL. Processes that a program leaves behind go on otherwise.
+    """
+    options = {"stdout": subprocess.PIPE, "text": True, "errors": "replace", **options}
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function
+        command, stdin=subprocess.DEVNULL, start_new_session=True, **options
+    ) as process:
+        try:
+            said, words = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            # a process that left the group may hold the other end
+            said, words = "", None
+    return subprocess.CompletedProcess(command, process.returncode, said, words)
 
 
 def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, without a terminal into which it could type.
 
     options: those of subprocess.Popen. Raises OSError when it cannot be started. Popen itself waits
-    until the program is loaded, and whoever it runs as may stop it before, or have it on a file
-    system that does not answer.
+    until the program is loaded; its account may stop it before, or have it on a file system that
+    does not answer.
     """
     found: list[Any] = []
     late = threading.Event()
 
     def start() -> None:
         try:
-            # nothing of an AnsibleModule ends a program that takes too long, or all that it started
+            # an AnsibleModule cannot end a program that takes too long, with all that it started
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
                 command, start_new_session=True, **options
             )
         except (OSError, subprocess.SubprocessError) as error:
             found.append(error)
+            return
+        except ValueError as error:
+            # an account has more groups than the system gives a process
+            found.append(OSError(errno.EINVAL, str(error), command[0]))
             return
         found.append(process)
         if late.is_set():
@@ -81,9 +118,9 @@ def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[by
 
 
 def kill_session(process: subprocess.Popen[Any]) -> None:
-    """Kill a program that was started in a session of its own, with whatever is in its group.
+    """Kill a program that was started in a session of its own, with everything in its group.
 
-    One that waits for a file system may not even end by that, so it is left after a while.
+    A program that waits for a file system may not even end then, so it is left after a while.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -92,9 +129,10 @@ def kill_session(process: subprocess.Popen[Any]) -> None:
 
 
 class Started:
-    """A program in / without a terminal, which has so many seconds from its start.
+    """A program that runs in / without a terminal, for a limited time.
 
-    errors: keep what it says on standard error instead. account: who runs it, if not this one.
+    seconds: its limit, from its start. errors: keep its standard error in place of its standard
+    output. account: runs it, None for this account.
     Raises OSError when it cannot be started.
     """
 
@@ -117,7 +155,7 @@ class Started:
                 stderr=writing if errors else subprocess.DEVNULL,
                 cwd="/",
                 env=dict(environment),
-                **(becoming(account) if account else {}),
+                **(system.start_as(account) if account else {}),
             )
         except (OSError, subprocess.SubprocessError):
             os.close(self.reading)
@@ -126,10 +164,10 @@ class Started:
             os.close(writing)
 
     def end(self) -> tuple[int | None, str]:
-        """Wait for its end; return its exit code and the beginning of its output, once.
+        """Wait for its end; return its exit code and the beginning of its output. Call it once.
 
-        The exit code is None when it had not ended in time. Whatever it has started in its group of
-        processes ends with it.
+        The exit code is None when it did not end in time. Everything that it started in its group
+        of processes is killed.
         """
         try:
             said = _beginning(self.reading, self.process, self.deadline)
@@ -148,28 +186,28 @@ def run_bounded(
     errors: bool = False,
     account: pwd.struct_passwd | None = None,
 ) -> tuple[int | None, str]:
-    """Run a program until it ends, as ``Started`` tells; return what its ``end`` does."""
+    """Run a program until it ends; arguments as of ``Started``, return values as of its ``end``."""
     return Started(command, environment, seconds, errors=errors, account=account).end()
 
 
 def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) -> bytes:
     """Return the first bytes of a pipe once the process has ended or is stopped, or the time is up.
 
-    What comes after them is read as well, as the process would wait for that.
+    Later output is read and dropped, as the process would wait otherwise.
     """
     said = b""
     look = time.monotonic() + LOOK_SECONDS
     while True:
-        # asked first: what it said before it ended can be read afterwards
+        # asked first: what it wrote before it ended can be read afterwards
         ended = process.poll() is not None
         ready = select.select([reading], [], [], 0 if ended else _POLL_SECONDS)[0]
         piece = os.read(reading, MOST_BYTES) if ready else b""
         said = (said + piece)[:MOST_BYTES]
-        # somebody else may hold the other end, and talk for ever
+        # another process may hold the other end, and write forever
         if time.monotonic() > deadline or (ended and (not piece or len(said) == MOST_BYTES)):
             return said
         if time.monotonic() > look:
-            if stopped_in(process.pid):
+            if system.stopped_in(process.pid):
                 return said
             look = time.monotonic() + LOOK_SECONDS
         if ready and not piece and not ended:

@@ -1,7 +1,8 @@
-"""Processes and sockets of this very machine."""
+"""Processes, sockets and accounts of this machine."""
 
 import contextlib
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.host import processes
-from kai_ansible.host.processes import ESTABLISHED, ancestors, sockets, started, strangers
+from kai_ansible.host import run_as, subprocesses, system
+from kai_ansible.host.system import ESTABLISHED, ancestors, sockets, started, strangers
 
 LISTEN = """
 import socket
@@ -86,7 +87,7 @@ def test_a_process_that_cannot_be_seen_is_known_by_its_account(
 ) -> None:
     _, port = listener
     # as it is for root in a container that may not look into other accounts' processes
-    monkeypatch.setattr(processes, "_descriptors", lambda pid: iter(()))
+    monkeypatch.setattr(system, "_descriptors", lambda pid: iter(()))
     [found] = strangers(port, 0, "")
     assert (found.pid, found.command) == (None, "")
     assert str(found) == f"a process of {found.user} that cannot be seen"
@@ -111,3 +112,30 @@ def test_ancestors_end_with_the_first_process() -> None:
     found = list(ancestors(os.getpid()))
     assert found[:2] == [os.getpid(), os.getppid()]
     assert found[-1] == 1 or started(found[-1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another account")
+def test_an_account_with_more_groups_than_a_call_takes_keeps_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = pwd.getpwnam("nobody")
+    monkeypatch.setattr(os, "getgrouplist", lambda *_: [account.pw_gid, *range(5000, 5019)])
+
+    def few(groups: list[int]) -> None:
+        assert len(groups) > 16
+        raise ValueError("too many groups")
+
+    monkeypatch.setattr(os, "setgroups", few)
+    found = run_as.ask_as(account, [lambda: [os.geteuid(), os.getegid(), *os.getgroups()]])
+    assert found == [[account.pw_uid, account.pw_gid, account.pw_gid]]
+
+
+def test_a_program_of_an_account_with_too_many_groups_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("too many extra_groups")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(OSError, match="too many extra_groups"):
+        subprocesses.run_bounded(["true"], {}, 5)

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs of the agents: where they are, their versions, and their logins."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import re
+import subprocess
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ...rules.sudoers import commands_by_account
+from ..run_as import NoAnswer, ask_as, ask_each
+from ..subprocesses import Started, run_bounded
+from .host import account_of, fault_of_file
+
+if TYPE_CHECKING:
+    import pwd
+    from collections.abc import Mapping, Sequence
+
+    from .host import Host
+
+    Candidates = dict[str, list[dict[str, Any]]]
+
+PROGRAM_SECONDS = 5
+LOGIN_CHECK_SECONDS = 60
+VERSION = re.compile(r"[0-9]+(\.[0-9]+)+[0-9A-Za-z.+_-]{0,40}")
+
+
+def probe_binaries(
+    host: Host, env: Mapping[str, str], rules: str, search_path: Sequence[str]
+) -> Candidates:
+    """Return per backend where its program may be, best first.
+
+    env: the deployed environment. rules: the deployed drop-in. search_path: the PATH of the
+    deployed unit.
+    """
+    return {
+        request["backend"]: candidates(host, request, env, rules, search_path)
+        for request in host.parameters["binaries"]
+    }
+
+
+def candidates(
+    host: Host,
+    request: Mapping[str, Any],
+    env: Mapping[str, str],
+    rules: str,
+    search_path: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return path, source and fault of each candidate of a program, and who can change it."""
+    paths: list[tuple[str, str]] = []
+    executing = [*request["accounts"], *request["resolvers"]]
+    if request["wanted"]:
+        paths.append((request["wanted"], "host_vars"))
+    else:
+        known = env.get(request["env_key"]) if request["env_key"] else None
+        if known and known.startswith("/"):
+            paths.append((known, "deployed"))
+        paths += [
+            (command, "deployed")
+            for runas, command in commands_by_account(rules)
+            if os.path.basename(command) == request["name"]
+        ]
+        # a program that the bot starts by name is found in the PATH of its unit
+        places = () if request["env_key"] else filter(None, search_path)
+        named = (os.path.join(place, request["name"]) for place in places)
+        paths += [(path, "deployed") for path in named if os.access(path, os.X_OK)][:1]
+        # the PATH of each account costs a login shell, so it is asked only when needed
+        if all(host.fault_of(entry[0], executing) for entry in paths):
+            paths += [(path, "path") for path in in_path_of(host, request)]
+            paths += [
+                (place.format(service_home=host.service_home), "usual")
+                for place in request["usual_places"].get(host.system, [])
+            ]
+    unique = dict(reversed(paths))
+    found: list[dict[str, Any]] = [
+        {"path": path, "source": source, "fault": host.fault_of(path, executing)}
+        for path, source in sorted(unique.items(), key=paths.index)
+    ]
+    for entry in found:
+        if not entry["fault"]:
+            entry["changers"] = host.changers(entry["path"])
+    return found
+
+
+def in_path_of(host: Host, request: Mapping[str, Any]) -> list[str]:
+    """Return the paths that the login shells of the accounts find for a program."""
+    found = []
+    for name in request["accounts"]:
+        account = account_of(name)
+        if account is None or not (host.privileged and host.may_ask(account)):
+            continue
+
+        def question(account: pwd.struct_passwd = account) -> str:
+            shell = ["/bin/sh", "-lc", 'command -v -- "$1"', "sh", request["name"]]
+            said = run_bounded(shell, _environment_of(account), PROGRAM_SECONDS)[1]
+            return said.strip().rpartition("\n")[2]
+
+        [path] = ask_as(account, [question])
+        if isinstance(path, str) and path.startswith("/"):
+            found.append(path)
+    return found
+
+
+def to_start(host: Host, request: Mapping[str, Any], binaries: Candidates) -> dict[str, Any] | None:
+    """Return the best candidate that may be started as its accounts, None without one."""
+    for entry in binaries[request["backend"]]:
+        if not entry["fault"] and host.may_start(entry["changers"], request["accounts"]):
+            return entry
+    return None
+
+
+def start_versions(host: Host, binaries: Candidates) -> list[tuple[dict[str, Any], Started | None]]:
+    """Start the best candidate of each program, so that it prints its version.
+
+    Returns each candidate with its process, None where it could not be started.
+    """
+    started = []
+    for request in host.parameters["binaries"] if host.parameters["versions"] else []:
+        best = to_start(host, request, binaries)
+        if best:
+            started.append((best, start_version(host, best["path"], request)))
+    return started
+
+
+def start_version(host: Host, path: str, request: Mapping[str, Any]) -> Started | None:
+    """Start a program that prints its version as an account that runs it, None where none can."""
+    account = next(filter(None, map(account_of, request["accounts"])), None)
+    if account is None or not host.may_ask(account):
+        return None
+    environment = {**_environment_of(account), "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    command = [path, *request["version"]]
+    try:
+        return Started(command, environment, PROGRAM_SECONDS, account=account)
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def read_versions(started: Sequence[tuple[dict[str, Any], Started | None]]) -> None:
+    """Set ``version`` of each started candidate: empty without one, None where none started."""
+    for entry, process in started:
+        found = VERSION.search(process.end()[1]) if process else None
+        entry["version"] = found[0] if found else "" if process else None
+
+
+def probe_logins(host: Host, binaries: Candidates) -> list[dict[str, Any]]:
+    """Return per account and backend whether it is logged in, None where that cannot be seen."""
+    wanted = [
+        (account, request)
+        for request in host.parameters["binaries"]
+        for account in request["accounts"]
+        if request["login_files"]
+    ]
+    if host.parameters["ask_logins"]:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            found = list(pool.map(partial(reports_login, host, binaries), wanted))
+    else:
+        found = keep_logins(host, wanted)
+    return [
+        {"account": account, "backend": request["backend"], "logged_in": logged_in}
+        for (account, request), logged_in in zip(wanted, found)
+    ]
+
+
+def keep_logins(host: Host, wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> list[bool | None]:
+    """Return whether each account has a file of a login, None where that cannot be seen."""
+    asked = [(account_of(name), request["login_files"]) for name, request in wanted]
+    answers = iter(
+        ask_each(
+            [
+                (account, partial(any_file, account.pw_dir, files))
+                for account, files in asked
+                if account and host.may_ask(account)
+            ]
+        )
+    )
+    found = [next(answers) if host.may_ask(account) else None for account, _files in asked]
+    return [None if isinstance(answer, NoAnswer) else answer for answer in found]
+
+
+def reports_login(
+    host: Host, binaries: Candidates, wanted: tuple[str, Mapping[str, Any]]
+) -> bool | None:
+    """Return whether a program reports that an account is logged in, None where it does not.
+
+    wanted: the account, and the request of the program.
+    """
+    name, request = wanted
+    account = account_of(name)
+    best = to_start(host, request, binaries)
+    if account is None or best is None or not host.may_ask(account):
+        return None
+    places = [
+        place.format(service_home=host.service_home) for place in host.facts.get("search_path", [])
+    ]
+    environment = {**_environment_of(account), "PATH": ":".join(places)}
+    command = [best["path"], *request["login_check"]]
+    try:
+        code = run_bounded(command, environment, LOGIN_CHECK_SECONDS, account=account)[0]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {0: True, 1: False}.get(code) if code is not None else None
+
+
+def any_file(home: str, names: Sequence[str]) -> bool:
+    """Return whether one of some files below a directory exists. Raises OSError."""
+    return any(fault_of_file(os.path.join(home, name), strict=True) is None for name in names)
+
+
+def _environment_of(account: pwd.struct_passwd) -> dict[str, str]:
+    return {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The releases and records of an installation."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ...rules.documents import legible
+from ...rules.env_file import read_env
+from ...rules.installs import UNKNOWN_STATE
+from ...rules.problems import Problem, Refused
+from ..built_release import ENVIRONMENT
+from ..install_probe import damages, look_at_installed
+from .host import unreadable
+from .storage import size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..system import ServiceState
+    from .host import Host
+
+
+def probe_release(host: Host) -> dict[str, Any]:
+    """Return the live release, the complete ones, and the size of the live one when needed.
+
+    Adds a fault where they cannot be read.
+    """
+    installs = host.installs
+    live: str | None = None
+    complete: list[str] = []
+    has_models = True
+    try:
+        if not host.distrusted:
+            live = installs.live()
+            has_models = live is None or not installs.lacks_models(live)
+            complete = sorted(name for name, whole in installs.built().items() if whole)
+    except OSError as error:
+        if host.privileged:
+            host.faults.append(unreadable(error.filename or installs.install_dir, error))
+    except Refused as error:
+        host.faults.append(
+            Problem(installs.install_dir, str(error), "an install", "move it away on the host")
+        )
+    wanted = host.parameters["release"]
+    missing = bool(wanted) and wanted not in complete
+    size = None
+    if live and missing:
+        # the environment is nearly all of a release; a flat one has more beside it
+        size = size_of(os.path.join(installs.release_path(live), ENVIRONMENT))
+    return {
+        "live": live,
+        "complete": complete,
+        "missing": missing,
+        "size": size,
+        "has_models": has_models,
+    }
+
+
+def may_build(host: Host, release: Mapping[str, Any]) -> bool:
+    """Return whether a release may have to be built; an installed one has its own Python."""
+    return host.parameters["installed"] is None or release["missing"]
+
+
+def probe_damaged(host: Host) -> list[dict[str, Any]]:
+    """Return the damaged records of installs, nothing where only root sees them."""
+    if host.distrusted:
+        return []
+    try:
+        return damages(host.installs)
+    except PermissionError:
+        return []
+
+
+def probe_installed(
+    host: Host, damaged: Sequence[Mapping[str, Any]], state: ServiceState | None
+) -> dict[str, Any] | None:
+    """Return the installation and how it runs, None where ``installed`` is not asked."""
+    request = host.parameters["installed"]
+    if request is None:
+        return None
+    home = host.service_home
+    request = {
+        **request,
+        **{
+            name: [
+                {**entry, "path": entry["path"].replace("{service_home}", home)}
+                for entry in request[name]
+            ]
+            for name in ("directories", "seeds")
+        },
+    }
+    return look_at_installed(
+        request,
+        host.parameters["env_file"],
+        host.installs,
+        host.parameters["port"] or request["default_port"],
+        damaged,
+        host.distrusted,
+        state,
+    )
+
+
+def installed_unseen(host: Host, problem: Problem) -> dict[str, Any] | None:
+    """Return ``probe_installed`` of a host on which nothing can be seen, because of a problem."""
+    request = host.parameters["installed"]
+    if request is None:
+        return None
+    return {
+        **dict.fromkeys(("live", "unfinished", "releases", "installs", "interrupted")),
+        **dict.fromkeys(("health", "strangers")),
+        "damaged": [],
+        "fault": problem.as_dict(),
+        "going": [],
+        "hangs": False,
+        "service": {
+            **dict.fromkeys(("since", "pid", "release")),
+            "unit": request["unit"],
+            "active": False,
+            "enabled": False,
+            "state": UNKNOWN_STATE,
+            "restarts": 0,
+        },
+        "key": "",
+        "files": {},
+        "layout": {"changes": [], "unseen": [], "refused": []},
+        "room": [],
+    }
+
+
+def proven_env(host: Host, live: dict[str, str]) -> dict[str, str]:
+    """Return the variables of the last proven environment file.
+
+    live: those of the deployed file, which may be of a killed run.
+    """
+    path = host.parameters["env_file"]
+    if host.distrusted:
+        return live
+    try:
+        is_open = host.installs.journal()
+        former = {state.path: state for state in host.installs.former()} if is_open else {}
+    except (OSError, Refused):
+        return live
+    if path not in former:
+        return live
+    return read_env(legible(former[path].content or b""))

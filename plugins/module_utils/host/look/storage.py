@@ -1,0 +1,162 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories, files and free space of a host."""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ...rules.problems import Problem
+from ..files import Damaged, look
+from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each, fault_of_entry
+from .host import HANGING, account_of, unreadable
+
+if TYPE_CHECKING:
+    from .host import Host
+
+MB = 1 << 20
+
+
+def probe_directories(host: Host) -> dict[str, str]:
+    """Return what each directory asked for is."""
+    paths = host.parameters["directories"]
+    kinds = ask_as(None, [partial(kind_of, path) for path in paths])
+    words = {UNANSWERED: HANGING}
+    return {
+        path: words.get(kind, "unseen") if isinstance(kind, NoAnswer) else kind
+        for path, kind in zip(paths, kinds)
+    }
+
+
+def probe_access(host: Host) -> list[dict[str, Any]]:
+    """Return each request for access with its fault and the place of it, None without a fault."""
+    asked, found = [], []
+    for request in host.parameters["access"]:
+        account = account_of(request["account"]) or account_of("nobody")
+        if account and host.may_ask(account):
+            asked.append((account, request))
+        elif host.privileged:
+            found.append({**request, "fault": "cannot be asked about", "place": request["path"]})
+    faults = ask_each(
+        [
+            (account, partial(fault_of_entry, request["path"], request["write"]))
+            for account, request in asked
+        ]
+    )
+    for (_account, request), answer in zip(asked, faults):
+        if isinstance(answer, NoAnswer):
+            answer = ["gets no answer from", request["path"]]
+        fault, place = answer or (None, None)
+        found.append({**request, "fault": fault, "place": place})
+    return found
+
+
+def probe_targets(host: Host) -> dict[str, dict[str, Any]]:
+    """Return the nearest directory, device and free space of each place where files are written.
+
+    Adds a fault for a place that cannot be reached. Returns nothing without privilege.
+    """
+    if not host.privileged or not host.facts:
+        return {}
+    own = [os.path.dirname(path) for path in (host.facts["unit"]["path"], host.facts["lock"])]
+    paths = [*host.parameters["targets"], *own]
+    found = ask_as(None, [partial(target_of, path) for path in paths])
+    for path, target in zip(paths, found):
+        if isinstance(target, NoAnswer):
+            host.faults.append(
+                Problem(
+                    path,
+                    f"a path {HANGING}" if target is UNANSWERED else "a path that leads nowhere",
+                    "a place where files can be written",
+                    f"check it on the host: findmnt --target {path}",
+                )
+            )
+    return {path: target for path, target in zip(paths, found) if isinstance(target, dict)}
+
+
+def probe_file_sizes(host: Host) -> dict[str, int]:
+    """Return the size of each file asked for that exists; add a fault for any other kind."""
+    sizes = {}
+    for path in host.parameters["files"]:
+        try:
+            content = look(path).content
+        except Damaged as error:
+            host.faults.append(error.problem)
+            # it counts as a file without content
+            content = b""
+        except OSError as error:
+            if host.privileged:
+                host.faults.append(unreadable(path, error))
+            continue
+        if content is not None:
+            sizes[path] = len(content)
+    return sizes
+
+
+def probe_models(host: Host) -> dict[str, str]:
+    """Return how the bot finds each large file: readable, unreadable, absent or unseen."""
+    paths = host.parameters["models"]
+    account = host.accounts[host.parameters["service_user"]]
+    asking = account if host.may_ask(account) else None
+    answers = ask_as(asking, [partial(readability, path) for path in paths])
+    return {
+        path: "unseen" if isinstance(answer, NoAnswer) else answer
+        for path, answer in zip(paths, answers)
+    }
+
+
+def kind_of(path: str) -> str:
+    """Return what a path is: directory, file, absent, unseen or something else."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return "absent"
+    except OSError:
+        return "unseen"
+    if stat.S_ISREG(mode):
+        return "file"
+    return "directory" if stat.S_ISDIR(mode) else "something else"
+
+
+def readability(path: str) -> str:
+    """Return whether this process can read a file: readable, unreadable or absent."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return "absent"
+    except OSError:
+        return "unreadable"
+    return "readable" if os.path.isfile(path) and os.access(path, os.R_OK) else "unreadable"
+
+
+def target_of(path: str) -> dict[str, Any]:
+    """Return the nearest existing path to a path, its device, and its free space."""
+    nearest = path
+    while not os.path.lexists(nearest):
+        nearest = os.path.dirname(nearest)
+    status = os.statvfs(nearest)
+    return {
+        "nearest": nearest,
+        "directory": os.path.isdir(nearest),
+        "device": os.stat(nearest).st_dev,
+        "free": {
+            "MB": status.f_bavail * status.f_frsize // MB,
+            # some file systems create inodes as needed, and count none
+            "inodes": status.f_favail if status.f_files else None,
+        },
+        "writable": os.access(nearest, os.W_OK),
+    }
+
+
+def size_of(directory: str) -> dict[str, int]:
+    """Return the size of a directory in MB, rounded up, and in inodes."""
+    total = inodes = 0
+    for parent, directories, files in os.walk(directory):
+        for name in directories + files:
+            total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+            inodes += 1
+    return {"MB": -(-total // MB), "inodes": inodes}

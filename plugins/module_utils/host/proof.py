@@ -1,0 +1,261 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proving that the bot answers, and that everything works that it will run."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import pwd
+import time
+from typing import Any
+
+from ..rules.problems import Refused
+from ..rules.redact import masked
+from ..rules.sanitize import printable
+from .access_lists import lists_of
+from .bot_account import BotAccount
+from .isolation import concerned, trespasses
+from .left_processes import end_listener
+from .proof_cache import (
+    EarlierProofs,
+    digest_of,
+    facts_of_account,
+    facts_of_directory,
+    facts_of_policy,
+    facts_of_program,
+)
+from .service import deployed_env, deployed_port, health
+from .system import Listener, log_of, service_state, strangers
+
+POLL_SECONDS = 0.25
+LOG_LINES = 30
+MOST_RESTARTS = 2
+MOST_ENDED = 5
+OWN_FAULT = (
+    "Its sudo rule is in force, and the program starts elsewhere, so check what belongs to "
+    "{account}: the home, the settings and the processes of that account"
+)
+BORDERS = "each account works in its own directories and in no other account's"
+
+
+class Wait:
+    """Waiting until the bot answers."""
+
+    def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
+        self.parameters = parameters
+        self.port = deployed_port(env, parameters["port_key"], parameters["default_port"])
+        self.starts: set[str] = set()
+        self.ended: list[str] = []
+        self.accounts = set(parameters["accounts"])
+
+    def for_answer(self) -> tuple[int | None, str]:
+        """Return the process that answered with 200, or None and the reason."""
+        limit = self.parameters["timeout"]
+        deadline = time.monotonic() + limit
+        reason = "nothing answered"
+        while time.monotonic() < deadline:
+            try:
+                state = service_state(self.parameters["unit"])
+            except OSError as error:
+                reason = f"systemd does not answer: {error.strerror}"
+                time.sleep(POLL_SECONDS)
+                continue
+            if state.start_id:
+                self.starts.add(state.start_id)
+            # a bot whose port is taken ends as well
+            if state.state == "failed" or state.restarts >= MOST_RESTARTS + len(self.ended):
+                return None, "the process ends again and again"
+            host = self.parameters["host"]
+            others = strangers(self.port, state.pid, state.group, host)
+            if others and not self.end(others):
+                return None, f"port {self.port} is held by {'; '.join(map(str, others))}"
+            path = self.parameters["health_path"]
+            try:
+                status = health(host, self.port, path)
+                if status == 200 and state.pid and state.state == "active":
+                    return state.pid, ""
+                reason = f"{path} answers {status}"
+            except ConnectionRefusedError:
+                reason = f"nothing listens on port {self.port}"
+            except OSError as error:
+                reason = str(error)
+            time.sleep(POLL_SECONDS)
+        return None, f"{reason} for {limit} s"
+
+    def end(self, listeners: list[Listener]) -> bool:
+        """End the processes that hold the port; return whether all are of the bot's accounts."""
+        own = all(listener.user in self.accounts for listener in listeners)
+        if not own or len(self.ended) >= MOST_ENDED:
+            return False
+        for listener in listeners:
+            end_listener(listener, thoroughly=bool(self.ended))
+        names = "; ".join(map(str, listeners))
+        self.ended.append(
+            f"port {self.port} was held by {names}, a process of the bot's accounts; it was ended"
+        )
+        return True
+
+    def last_log(self) -> str:
+        """Return the end of the log of the bot since this start."""
+        try:
+            return log_of(self.starts, LOG_LINES)
+        except OSError as error:
+            return str(error)
+
+
+class Remembered:
+    """Which agents and directories this run has to prove."""
+
+    def __init__(self, parameters: dict[str, Any], bot: BotAccount) -> None:
+        self.parameters, self.bot = parameters, bot
+        self.earlier = EarlierProofs(parameters["known"], time.time())
+        self.policy = facts_of_policy()
+        self.programs: dict[str, list[Any]] = {}
+        self.digests = {agent["what"]: self.digest(agent) for agent in parameters["agents"]}
+        self.borders = self.digest_of_borders()
+
+    def digest(self, agent: dict[str, Any]) -> str:
+        """Return the digest of everything that the start of an agent depends on."""
+        path, name = agent["program"], agent["account"]
+        if path not in self.programs:
+            self.programs[path] = facts_of_program(path, self.parameters["search_path"])
+        return digest_of(
+            self.policy,
+            agent,
+            self.bot.environment_of(agent),
+            self.programs[path],
+            facts_of_account(name),
+            facts_of_account(self.bot.account.pw_name),
+            facts_of_directory(agent["directory"]),
+            facts_of_directory(pwd.getpwnam(name).pw_dir),
+        )
+
+    def digest_of_borders(self) -> str:
+        """Return the digest of everything that keeps accounts out of other directories."""
+        borders = self.parameters["private_directories"]
+        names = sorted(concerned(borders))
+        places = [
+            [entry, facts_of_directory(entry["path"]), lists_of(entry["path"])] for entry in borders
+        ]
+        return digest_of(places, [facts_of_account(name) for name in names])
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Return the agents to start."""
+        agents: list[dict[str, Any]] = self.parameters["agents"]
+        if self.parameters["anew"]:
+            return agents
+        due = {
+            digest
+            for path in self.programs
+            for digest in self.earlier.due(
+                [self.digests[agent["what"]] for agent in agents if agent["program"] == path]
+            )
+        }
+        return [agent for agent in agents if self.digests[agent["what"]] in due]
+
+    def accounts(self, started: list[dict[str, Any]]) -> set[str]:
+        """Return the accounts that try the directories. started: the agents that are started."""
+        wanted = concerned(self.parameters["private_directories"])
+        known = self.borders in self.earlier.times and not self.parameters["anew"]
+        if known:
+            return wanted & {agent["account"] for agent in started}
+        return wanted
+
+    def keep(self, proven: list[str], closed: bool) -> None:
+        """Remember proofs. proven: of agents. closed: whether the directories are private."""
+        digests = [self.digests[what] for what in proven]
+        valid = [*self.digests.values(), *([self.borders] if closed else [])]
+        whole = closed and self.borders not in self.earlier.times
+        self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
+
+
+def remembered(parameters: dict[str, Any], bot: BotAccount) -> Remembered | None:
+    """Return the earlier proofs, None where they cannot be read or are not wanted."""
+    named = all(agent["account"] and agent["program"] for agent in parameters["agents"])
+    if not parameters["known"] or not named:
+        return None
+    try:
+        return Remembered(parameters, bot)
+    except (OSError, KeyError, Refused):
+        # what cannot be seen is tried, and that reports the reason
+        return None
+
+
+def prove(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Prove that the bot works; return the result of the module.
+
+    parameters: those of kai_proof. ``failures`` of the result is for ``fail_json``. Raises OSError
+    and Refused for a file that cannot be read.
+    """
+    env = deployed_env(parameters["env_file"])
+    secrets = [env[key] for key in parameters["secret_keys"] if env.get(key)]
+    wait = Wait(parameters, env)
+    started = time.monotonic()
+    pid, reason = wait.for_answer()
+    answered = time.monotonic()
+    lenient, search_path = parameters["lenient"], parameters["search_path"]
+    failures: list[str] = []
+    notes = list(wait.ended)
+    proven: list[str] = []
+    if pid is None:
+        failures.append(f"{parameters['unit']} is not healthy: {reason}")
+    commands = [
+        command
+        for command in parameters["commands"]
+        if not command["only_if_exists"] or os.path.exists(command["only_if_exists"])
+    ]
+    # an agent writes into the home of its account; an unhealthy bot is no reason for that
+    agents = parameters["agents"] if pid is not None else []
+    borders = parameters["private_directories"]
+    accounts = concerned(borders)
+    before = None
+    if commands or agents:
+        bot = BotAccount(parameters, env)
+        before = remembered(parameters, bot) if agents else None
+        if before:
+            agents = before.agents()
+            accounts = before.accounts(agents)
+        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            # agents take longer, so they start first
+            starts = pool.map(bot.fault_of_agent, agents)
+            faults = [*pool.map(bot.fault_of_command, commands), *starts]
+        for tried, fault in zip([*commands, *agents], faults):
+            message = f"{tried['what']} failed: {fault} ({' '.join(tried['argv'])})"
+            if not fault:
+                proven.append(tried["what"])
+            elif lenient and tried in agents and bot.is_own_fault(tried, search_path):
+                notes.append(f"{message}. {OWN_FAULT.format(**tried)}")
+            else:
+                failures.append(message)
+    opened, unknown = trespasses(borders, accounts)
+    # before a switch they were made private, as far as that is possible
+    (notes if lenient and parameters["anew"] else failures).extend([*opened, *unknown])
+    closed = not (opened or unknown)
+    if before:
+        started_well = [agent["what"] for agent in agents if agent["what"] in proven]
+        with contextlib.suppress(OSError):
+            # the cache only saves time
+            before.keep(started_well, closed=closed)
+    rest = len(parameters["agents"]) - len(agents) if pid is not None else 0
+    log = wait.last_log() if pid is None else ""
+    if log:
+        failures.append(f"The last lines of the bot's log since this start:\n{log}")
+    stopped = parameters["stopped_at"]
+    return {
+        "failures": [printable(masked(failure, secrets)) for failure in failures],
+        "pid": pid,
+        "seconds": round(answered - started, 1),
+        "seconds_without": None if stopped is None else round(answered - stopped, 1),
+        "notes": [printable(masked(note, secrets)) for note in notes],
+        "proven": ["the unit's own process answers " + parameters["health_path"]]
+        + proven
+        + (
+            [f"{rest} more starts of agents were proven earlier and have not changed"]
+            if rest
+            else []
+        )
+        + ([BORDERS] if borders and closed else []),
+    }

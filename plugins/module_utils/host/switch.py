@@ -1,0 +1,501 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Switching between states of the bot: files, live release, database and service together."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..rules.diff import ABSENT, difference, shown_env, shown_opaque
+from ..rules.file_state import FileState, wanted_states
+from ..rules.installs import FLAT, MODELS
+from ..rules.problems import Refused
+from . import database, system
+from .data_copy import StagingArea
+from .files import kept, look, replace
+from .left_processes import end_processes
+from .records import Installs, Journal, Original
+from .root_places import refuse_service_as_root
+from .service import turns_in
+from .sudo_policy import check_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from .system import ServiceState
+
+ASIDE = ".before-rollback"
+LEAST_BYTES = 1 << 20
+POLL_SECONDS = 0.02
+
+
+def check_room(database: str) -> None:
+    """Raise Refused when a bot could not write to its database as it starts."""
+    directory = os.path.dirname(database)
+    status = os.statvfs(directory)
+    if status.f_bavail * status.f_frsize < LEAST_BYTES:
+        raise Refused(
+            f"{directory} has no free space, so the bot would not start again. Fix: free some "
+            f"(df -h {directory}), and run this again"
+        )
+
+
+def comparison(before: FileState, after: FileState, shown: Callable[[str], str]) -> dict[str, str]:
+    """Return a diff of one file. shown: returns what a diff may show of its text."""
+
+    def header(state: FileState) -> str:
+        if state.content is None:
+            return f"{state.path} ({ABSENT})"
+        return f"{state.path} ({state.uid}:{state.gid} {state.mode:04o})"
+
+    def readable(state: FileState) -> str:
+        return shown(state.content.decode("utf-8", "replace")) if state.content else ""
+
+    return {
+        "before_header": header(before),
+        "after_header": header(after),
+        "before": readable(before),
+        "after": readable(after),
+    }
+
+
+class Switch:
+    """One switch, or the way back from one."""
+
+    def __init__(self, parameters: Mapping[str, Any], *, dry: bool, diff: bool) -> None:
+        """Prepare.
+
+        parameters: those of kai_switch. dry: change nothing. diff: return what differs as well.
+        """
+        self.parameters = parameters
+        self.dry = dry
+        self.diff = diff
+        self.installs = Installs(self.parameters["install_dir"])
+        self.unit: str = self.parameters["unit"]
+        self.left: list[str] = []
+        self.stopped_at: float | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Bring about ``state``; return the result of the module. Raises Refused and OSError."""
+        if not self.dry and self.installs.journal() is None:
+            # what a run left that was killed before its journal counted
+            self.installs.close_journal()
+            if self.parameters["data_dir"] and not self.parameters["with_data"]:
+                self.left += StagingArea(self.parameters["data_dir"]).discard()
+        states = {"restored": self.restore, "original": self.back_to_original}
+        result = states.get(self.parameters["state"], self.switch)()
+        return {**result, "left": self.left}
+
+    def wanted(self) -> tuple[str, list[FileState], dict[str, bool], dict[str, Any]]:
+        """Return the release, the files, which paths are managed, and more for the result."""
+        number = self.parameters["record"]
+        if number is None:
+            files = self.parameters["files"]
+            states = wanted_states(files, self.parameters["secret_contents"])
+            managed = {entry["path"]: entry["given"] for entry in files}
+            states += self.of_backup({state.path for state in states})
+            return self.parameters["release"], states, managed, {}
+        record = self.installs.record(number)
+        last = self.installs.record(self.installs.numbers()[-1])
+        # a file that neither install wrote is the operator's own
+        states = [
+            state
+            for state in self.installs.deployed(number)
+            if record["managed"][state.path] or last["managed"].get(state.path)
+        ]
+        return record["release"], states, record["managed"], {"proof": record["proof"]}
+
+    def of_backup(self, known: Collection[str]) -> list[FileState]:
+        """Return the deployed files of a backup, without known ones."""
+        if not self.parameters["with_data"] or self.dry:
+            return []
+        files = kept(StagingArea(self.parameters["data_dir"]).config)
+        return [state for state in files if state.path not in known]
+
+    def switch(self) -> dict[str, Any]:
+        """Switch to the desired state, or find that nothing differs."""
+        release, wanted, managed, more = self.wanted()
+        if self.parameters["with_database"]:
+            self.installs.check_snapshot(self.parameters["with_database"])
+        former = [look(state.path) for state in wanted]
+        changed = [(old, new) for old, new in zip(former, wanted) if old != new]
+        changed_paths = [new.path for _old, new in changed]
+        live, journal, service = (
+            self.installs.live(),
+            self.installs.journal(),
+            system.service_state(self.unit),
+        )
+        unread = {*self.parameters["sudoers_files"], *self.parameters["unread_files"]}
+        read_by_bot = set(changed_paths) - unread
+        starts = bool(
+            read_by_bot
+            or live != release
+            # it is unknown what the bot of an unfinished install read
+            or journal
+            or self.parameters["with_database"]
+            or self.parameters["with_data"]
+            or self.parameters.get("restart")
+            or not service.active
+        )
+        result: dict[str, Any] = {
+            "changed": bool(
+                changed_paths
+                or starts
+                or self.installs.lacks_models(release)
+                or not service.enabled
+                or not self.is_on_record(release)
+            ),
+            "changed_paths": changed_paths,
+            "former_release": live,
+            "release": release,
+            "was_active": service.active,
+            "starts": starts,
+            "unfinished": journal is not None,
+            "snapshot": self.wants_snapshot(live, release, journal),
+            **more,
+        }
+        if self.diff:
+            result["diff"] = self.differences(changed, result)
+            if not service.enabled:
+                result["diff"].append(difference(f"{self.unit}.service at boot", "", "started"))
+        for _old, new in changed:
+            if new.path in self.parameters["sudoers_files"] and new.content is not None:
+                check_policy(self.parameters["visudo"], new)
+        if self.dry or not result["changed"]:
+            return result
+        if not os.path.isdir(self.installs.release_path(release)):
+            raise Refused(f"release {release} is not built: {self.installs.releases} has none")
+        if starts and self.parameters["database"]:
+            check_room(self.parameters["database"])
+        if journal:
+            self.installs.discard_scratch([state.path for state in wanted])
+            self.give_back_data(journal)
+        self.open_journal(journal, former, managed, result, service)
+        new_states = [new for _old, new in changed]
+        try:
+            replace(self.with_former_rules(changed) if starts else new_states)
+        except OSError:
+            # nothing was replaced; an older journal still has something to bring back
+            if journal is None:
+                self.installs.close_journal()
+            raise
+        if live != release or self.installs.lacks_models(release):
+            self.installs.go_live(release)
+        if self.parameters["unit_file"] in changed_paths or journal:
+            system.reload_manager()
+        if not service.enabled:
+            system.enable_service(self.unit)
+        self.note_stop()
+        if self.parameters["with_database"]:
+            self.exchange_database()
+        if self.parameters["with_data"]:
+            self.exchange_data()
+        if starts:
+            result["cut_turns"] = self.restart()
+            result["stopped_at"] = self.stopped_at if result["was_active"] else None
+            replace(self.only_rules(new_states))
+        return result
+
+    def is_on_record(self, release: str) -> bool:
+        """Return whether the last record is of a release; the operator may have moved it away."""
+        records = self.installs.records()
+        return bool(records) and records[-1]["release"] == release
+
+    def with_former_rules(self, changed: list[tuple[FileState, FileState]]) -> list[FileState]:
+        """Return the new states, sudoers drop-ins first and with their former rules in them.
+
+        The running bot needs its rules until it ends: it stops its agents by them. A bot that
+        starts after a reboot finds the rules for the users that it reads.
+        """
+        states = []
+        for old, new in changed:
+            if new.path in self.parameters["sudoers_files"] and old.content and new.content:
+                # an alias may not be defined twice, not even with the same words
+                known = old.content.splitlines()
+                added = [line for line in new.content.splitlines() if line not in known]
+                both = dataclasses.replace(new, content=b"\n".join([*known, *added, b""]))
+                # what the operator wrote there may clash with the new rules
+                with suppress(Refused):
+                    check_policy(self.parameters["visudo"], both)
+                    new = both
+            states.append(new)
+        rules = self.only_rules(states)
+        return [*rules, *(state for state in states if state not in rules)]
+
+    def only_rules(self, states: list[FileState]) -> list[FileState]:
+        """Return the states that are sudoers drop-ins."""
+        return [state for state in states if state.path in self.parameters["sudoers_files"]]
+
+    def differences(
+        self, files: list[tuple[FileState, FileState]], result: dict[str, Any]
+    ) -> list[dict[str, str]]:
+        """Return the diff of the files, the live release, the database and the service."""
+        found = [comparison(old, new, self.shown(new.path)) for old, new in files]
+        former, release = (
+            "" if result[key] in (None, FLAT) else result[key]
+            for key in ("former_release", "release")
+        )
+        if former != release:
+            found.append(difference(self.installs.current, former, release))
+        elif self.installs.lacks_models(result["release"]):
+            link = os.path.join(self.installs.release_path(result["release"]), MODELS)
+            found.append(difference(link, "", self.installs.models))
+        if result.get("snapshot"):
+            found.append(difference(self.parameters["database"], "", "a copy is kept"))
+        if self.parameters["with_database"]:
+            found.append(difference(self.parameters["database"], "", "the one of then"))
+        if self.parameters["with_data"]:
+            found.append(difference(self.parameters["data_dir"], "", "that of the backup"))
+        if result["starts"]:
+            states = ("runs", "restarted") if result["was_active"] else ("", "started")
+            found.append(difference(f"{self.unit}.service", *states))
+        return found
+
+    def shown(self, path: str) -> Callable[[str], str]:
+        """Return the function that returns what a diff may show of the text of a file."""
+        if path in self.parameters["opaque_files"]:
+            return shown_opaque
+        if path in self.parameters["secret_files"]:
+            return lambda text: shown_env(text, self.parameters["shown_variables"])
+        return str
+
+    def wants_snapshot(self, live: str | None, release: str, journal: Journal | None) -> bool:
+        """Return whether this switch needs a snapshot of the database."""
+        path = self.parameters["database"]
+        return bool(
+            path
+            and (live != release or self.parameters["with_database"])
+            and not (journal and os.path.exists(self.installs.snapshot()))
+            and database.has_content(path)
+        )
+
+    def open_journal(
+        self,
+        journal: Journal | None,
+        former: list[FileState],
+        managed: dict[str, bool],
+        result: dict[str, Any],
+        service: ServiceState,
+    ) -> None:
+        """Record the former state, and a snapshot of the database where it is about to change."""
+        self.installs.prepare()
+        if result["snapshot"]:
+            try:
+                self.keep_database(was_active=result["was_active"])
+            except Refused:
+                # a damaged database is a reason to restore an earlier one; it stays beside that
+                if not self.parameters["with_database"]:
+                    if journal is None:
+                        self.installs.close_journal()
+                    raise
+                result["snapshot"] = False
+        if journal is None:
+            journal = Journal(
+                result["former_release"],
+                service.active,
+                service.enabled,
+                result["release"],
+                managed,
+            )
+        journal.release = result["release"]
+        journal.managed = {**journal.managed, **managed}
+        journal.rolled_back_to = self.parameters["record"]
+        self.installs.open_journal(journal, former)
+
+    def keep_database(self, *, was_active: bool) -> None:
+        """Take a snapshot of the database; end a process of the service user that blocks it."""
+        arguments = (
+            self.parameters["database"],
+            self.installs.snapshot(),
+            self.parameters["service_user"],
+            self.installs.install_dir,
+        )
+        try:
+            database.save(*arguments)
+        except database.Held:
+            self.stop()
+            try:
+                database.save(*arguments)
+            except Refused:
+                if was_active:
+                    self.start()
+                raise
+
+    def exchange_database(self) -> None:
+        """Restore an earlier database while the bot is stopped."""
+        self.stop()
+        journal = self.open_journal_again()
+        journal.database = self.parameters["database"]
+        journal.account = self.parameters["service_user"]
+        self.installs.write_journal(journal)
+        database.exchange(
+            journal.database,
+            self.installs.snapshot(self.parameters["with_database"]),
+            journal.account,
+            aside(journal),
+        )
+
+    def exchange_data(self) -> None:
+        """Replace the data by the data of a backup while the bot is stopped."""
+        self.stop()
+        journal = self.open_journal_again()
+        journal.data_dir = self.parameters["data_dir"]
+        self.installs.write_journal(journal)
+        StagingArea(journal.data_dir).exchange()
+
+    def open_journal_again(self) -> Journal:
+        """Return the journal that is open. Raises Refused without one."""
+        journal = self.installs.journal()
+        if journal is None:
+            raise Refused("the journal is gone")
+        return journal
+
+    def give_back_data(self, journal: Journal) -> None:
+        """Restore the data that an unfinished restore of a backup has replaced."""
+        if not journal.data_dir:
+            return
+        self.stop()
+        place = StagingArea(journal.data_dir)
+        place.exchange_back()
+        journal.data_dir = ""
+        self.installs.write_journal(journal)
+        self.left += place.remove()
+
+    def note_stop(self) -> None:
+        """Record when the bot was stopped first."""
+        self.stopped_at = self.stopped_at or time.monotonic()
+
+    def stop(self) -> None:
+        """Stop the bot, and end processes that it or its agents left at work in its data."""
+        self.note_stop()
+        if system.service_state(self.unit).active:
+            system.stop_service(self.unit)
+        if self.parameters["data_dir"]:
+            end_processes(os.path.realpath(self.parameters["data_dir"]))
+
+    def restart(self) -> int | None:
+        """Restart the bot; return how many answers it could not finish, None when unknown.
+
+        The new bot removes the files of those answers, but only after it has started.
+        """
+        pid, directory = system.service_state(self.unit).pid, self.parameters["turns"]
+        if not (pid and directory):
+            self.start()
+            return 0
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
+            started = pool.submit(self.start)
+            while system.exists(pid) and not started.done():
+                time.sleep(POLL_SECONDS)
+            turns = turns_in(directory)
+            started.result()
+        return turns
+
+    def start(self) -> None:
+        """Start or restart the bot. Raises Refused when it would run as root.
+
+        Another process of the service user that has the database open could block the bot.
+        """
+        refuse_service_as_root(self.parameters["service_user"])
+        state = system.service_state(self.unit)
+        if self.parameters["database"]:
+            end_processes(os.path.realpath(self.parameters["database"]), spared=state.group)
+        system.restart_service(self.unit, state)
+
+    def restore(self) -> dict[str, Any]:
+        """Restore the state before the journal was opened."""
+        journal = self.installs.journal()
+        if journal is None:
+            if not self.dry:
+                remove_if_empty(self.installs.directory)
+            return self.restore_state(None, journal)
+        former = Original(
+            journal.former_release, journal.active, journal.enabled, self.installs.former()
+        )
+        return self.restore_state(former, journal)
+
+    def back_to_original(self) -> dict[str, Any]:
+        """Restore the state before the first install."""
+        original = self.installs.original()
+        if original and original.release == FLAT and not self.installs.built().get(FLAT):
+            # a release that is gone is not started, now or at boot
+            original = dataclasses.replace(original, release=None, active=False, enabled=False)
+        return self.restore_state(original, self.installs.journal())
+
+    def restore_state(self, former: Original | None, journal: Journal | None) -> dict[str, Any]:
+        """Restore a former state and close the journal; None means that there is none."""
+        service, live = system.service_state(self.unit), self.installs.live()
+        result: dict[str, Any] = {
+            "changed": former is not None,
+            "changed_paths": [],
+            "former_release": live,
+            "release": former.release if former else live,
+            "was_active": service.active,
+            "starts": bool(former and former.active),
+            "unfinished": journal is not None,
+        }
+        if former is None:
+            return result
+        present = [look(state.path) for state in former.files]
+        changed = [(now, state) for now, state in zip(present, former.files) if now != state]
+        result["changed_paths"] = [state.path for _now, state in changed]
+        if self.diff:
+            result["diff"] = [
+                *self.differences(changed, result),
+                *([difference(self.installs.pending, "unfinished", "")] if journal else []),
+            ]
+        if self.dry:
+            return result
+        exchanged = bool(journal and (journal.database or journal.data_dir))
+        if exchanged or (service.active and not former.active):
+            self.stop()
+        if service.enabled and not former.enabled:
+            system.disable_service(self.unit)
+        if journal and journal.data_dir:
+            self.give_back_data(journal)
+        if journal and journal.database:
+            database.exchange_back(journal.database, aside(journal))
+        self.installs.discard_scratch([state.path for state in former.files])
+        then = [state for _now, state in changed]
+        replace(self.with_former_rules(changed) if former.active else then)
+        if live != former.release:
+            self.installs.go_live(former.release)
+        # the service manager cannot reload where its file system is full: the former bot starts
+        # all the same, and the journal stays open for what is missing
+        fault = None
+        stale = system.service_state(self.unit).stale
+        if stale or self.parameters["unit_file"] in result["changed_paths"]:
+            try:
+                system.reload_manager()
+            except Refused as error:
+                fault = error
+        if former.enabled and not service.enabled:
+            system.enable_service(self.unit)
+        if former.active:
+            self.start()
+            replace(self.only_rules(then))
+        if fault:
+            raise fault
+        self.installs.close_journal()
+        if self.parameters["data_dir"]:
+            self.left += StagingArea(self.parameters["data_dir"]).remove()
+        if not self.installs.numbers():
+            self.installs.forget_original()
+        remove_if_empty(self.installs.directory)
+        return result
+
+
+def aside(journal: Journal) -> str:
+    """Return the suffix of a database that another one replaces."""
+    return f"{ASIDE}-{journal.opened.replace(':', '')}"
+
+
+def remove_if_empty(directory: str) -> None:
+    """Remove a directory unless something is in it."""
+    if os.path.isdir(directory) and not os.listdir(directory):
+        os.rmdir(directory)
