@@ -42,19 +42,6 @@ def usage_error(
     return CommandError(message, problems=[Problem(where, found, expected, fix)], code=code)
 
 
-def refusal(
-    where: str,
-    found: str,
-    expected: str,
-    fix: str,
-    *,
-    told: str = "Nothing was changed.",
-    code: ExitCode = ExitCode.INVALID,
-) -> CommandError:
-    """Do as ``usage_error``. Its name in inventory/ and secrets/ until these say it so too."""
-    return usage_error(where, found, expected, fix, message=told, code=code)
-
-
 class CommandError(Exception):
     """Ends a command; ``str`` of it is the text for the operator.
 

@@ -53,7 +53,8 @@ def may_become_root() -> bool:
     if os.geteuid() == 0:
         return True
     try:
-        asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+        # with -k a ticket of this terminal does not count, as Ansible works at none
+        asked = subprocess.run(["sudo", "-k", "-n", "true"], capture_output=True, check=False)
     except FileNotFoundError:
         return False
     return asked.returncode == 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import yaml
 
+from kai_ansible.ansible.api import batch_size
 from kai_ansible.ansible.collection import collection_root
 from kai_ansible.errors import usage_error
 
@@ -39,12 +40,10 @@ def batches_of(hosts: Sequence[str], sizes: Sequence[str]) -> list[list[str]]:
 
     sizes: as ``read_sizes`` returns them.
     """
-    from ansible.utils.helpers import pct_to_int
-
     batches: list[list[str]] = []
     taken = 0
     while taken < len(hosts):
-        size = pct_to_int(sizes[min(len(batches), len(sizes) - 1)], len(hosts))
+        size = batch_size(sizes[min(len(batches), len(sizes) - 1)], len(hosts))
         batches.append(list(hosts[taken : taken + size]))
         taken += size
     return batches

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,10 +15,14 @@ _CONNECTION_ADVICE = (
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         "find out why its key is another one; only if the host was set up anew, forget the old key "
-        "with ssh-keygen -R, and accept the new one: ssh {host}",
+        "with ssh-keygen -R, and accept the new one: {accept}",
     ),
-    ("Host key verification failed", "accept the host's key once: ssh {host}"),
-    ("Permission denied", "check that you can log in: ssh {host}"),
+    (
+        "Host key verification failed",
+        "accept the host's key once: {accept}: compare the fingerprint that it shows with what the "
+        "machine itself answers to ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, and say yes",
+    ),
+    ("Permission denied", "check that you can log in: {ssh}"),
     ("Could not resolve hostname", "mend ansible_host of {host} in the inventory"),
     ("Connection refused", "check that the host is up and its ssh port is right"),
     ("Connection timed out", "check that the host is up and reachable"),
@@ -41,7 +46,11 @@ _SUDO_ADVICE = (
 )
 # what the host says in place of a module that never began
 _NOT_BEGUN = "Module result deserialization failed"
+_OTHER_PYTHON = "set ansible_python_interpreter of {host} to the absolute path of a Python on it"
 _BEGINNING_ADVICE = (
+    # a version manager's command for a Python that it does not have at hand
+    ("pyenv: ", _OTHER_PYTHON),
+    ("No version is set for command", _OTHER_PYTHON),
     ("is not in the sudoers file", "let that account become root on {host}, or use another"),
     ("sudo: not found", "install sudo on {host}, or set its ansible_user to root"),
 )
@@ -76,11 +85,16 @@ class FailedTask:
         return replace(self, message=f"{self.message}\n{more}".strip())
 
 
-def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[FailedTask]:
+def failed_tasks(
+    events: Iterable[Mapping[str, Any]],
+    output: str,
+    ssh_commands: Mapping[str, Sequence[str]] | None = None,
+) -> list[FailedTask]:
     """Return the tasks that ended a run, the cause first on each host.
 
     events: job events of ansible-runner. output: what Ansible printed, which is all there is when
-    it never started a task. A rescue that only tells the cause again adds nothing; one that failed
+    it never started a task. ssh_commands: how to log in, by host.
+    A rescue that only tells the cause again adds nothing; one that failed
     itself does.
     """
     failures: list[FailedTask] = []
@@ -95,7 +109,12 @@ def failed_tasks(events: Iterable[Mapping[str, Any]], output: str) -> list[Faile
         # a task that ran may tell what a program said, in which the same words mean something else
         reached = event["event"] == "runner_on_failed"
         known = _SUDO_ADVICE if reached else _CONNECTION_ADVICE + _SUDO_ADVICE
-        fix = _fix(message, host, known + _BEGINNING_ADVICE if _NOT_BEGUN in message else known)
+        fix = _fix(
+            message,
+            host,
+            (ssh_commands or {}).get(host) or ["ssh", host],
+            known + _BEGINNING_ADVICE if _NOT_BEGUN in message else known,
+        )
         failure = FailedTask(host, _task(data), message, fix)
         again = [known for known in failures if known.host == host and known.message in message]
         if again:
@@ -126,8 +145,10 @@ def message_of(result: Mapping[str, Any]) -> str:
     return "\n".join(dict.fromkeys(parts)).strip() or "no message"
 
 
-def _fix(message: str, host: str, known: Iterable[tuple[str, str]]) -> str:
+def _fix(message: str, host: str, ssh: Sequence[str], known: Iterable[tuple[str, str]]) -> str:
+    # a configuration of ssh may forbid to ask
+    accept = shlex.join([ssh[0], "-o", "StrictHostKeyChecking=ask", *ssh[1:]])
     for text, advice in known:
         if text in message:
-            return advice.format(host=host)
+            return advice.format(host=host, ssh=shlex.join(ssh), accept=accept)
     return ""

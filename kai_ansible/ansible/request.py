@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.ansible.reading import Session
+
 if TYPE_CHECKING:
     from kai_ansible.secrets.vault_password import VaultPassword
 
@@ -20,6 +22,8 @@ class Run:
     variables: extra variables, which must not hold secrets.
     become_password: for sudo on the hosts, None when none is needed. become_passwords: those of
     single hosts, which come before it.
+    session: what Ansible has of the operator: passwords that were typed already, for one.
+    ssh_commands: how to log in, by host, for who has to.
     known_secrets: those of the hosts' variables.
     """
 
@@ -29,15 +33,17 @@ class Run:
     check: bool = False
     variables: Mapping[str, Any] = field(default_factory=dict)
     vault_password: VaultPassword | None = None
+    session: Session = field(default_factory=Session)
     become_password: str | None = None
     become_passwords: Mapping[str, str] = field(default_factory=dict)
     known_secrets: Collection[str] = ()
     forks: int | None = None
+    ssh_commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def secrets(self) -> set[str]:
         """Every text that must not stand in the log of the run."""
         locks = self.vault_password.secrets if self.vault_password else []
-        vault = {secret.bytes.decode() for _, secret in locks}
-        typed = self.become_password or ""
-        return {*self.known_secrets, *vault, typed, *self.become_passwords.values()} - {""}
+        vault = {secret.bytes.decode(errors="replace") for _, secret in locks}
+        typed = {self.become_password or "", self.session.connection_password or ""}
+        return {*self.known_secrets, *vault, *typed, *self.become_passwords.values()} - {""}

@@ -11,15 +11,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kai_ansible.ansible.changes import Change, changes_by_host
-from kai_ansible.ansible.collection import collection_root
+from kai_ansible.ansible.children import PROGRAM, UNASKED, environment, lay_out
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
+from kai_ansible.ansible.reading import vault_arguments
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
 from kai_ansible.files import write_private
@@ -28,37 +28,8 @@ from kai_ansible.inventory.yaml_edit import literally
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
 
-# what Ansible, ssh and pip need; anything else, a token for instance, has no business in a run
-_PASSED_ON = frozenset(
-    [
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "LANG",
-        "LANGUAGE",
-        "TERM",
-        "TMPDIR",
-        "SHELL",
-        "SSH_AUTH_SOCK",
-        "SUDO_USER",
-        "SUDO_UID",
-        "PYTHONDONTWRITEBYTECODE",
-        "XDG_CONFIG_HOME",
-        "XDG_CACHE_HOME",
-        "XDG_RUNTIME_DIR",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-    ]
-)
-_PASSED_ON_PREFIXES = ("LC_", "ANSIBLE_")
+# a strategy of the operator's may open it, and nobody is there to answer
+_DEBUGGER = r"\(debug\)>\s*$"
 _POLL_SECONDS = 0.2
 _CANCEL_SECONDS = 0.5
 _REMOVE_SECONDS = 10
@@ -153,46 +124,52 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
             log.event(event)
             listener(event)
 
-    with _environment(directory):
-        runner = init_runner(
-            private_data_dir=str(directory),
-            playbook=str(collection_root() / "playbooks" / f"{run.playbook}.yml"),
-            inventory=_inventory(run, directory),
-            cmdline=_command_line(run, directory),
-            settings={"suppress_ansible_output": True, "pexpect_timeout": _CANCEL_SECONDS},
-            event_handler=keep_off_disk,
-            cancel_callback=lambda: cancelled,
-            quiet=True,
-        )
-        ended = threading.Event()
-        broken: list[BaseException] = []
+    runner = init_runner(
+        private_data_dir=str(directory),
+        binary=PROGRAM,
+        project_dir=str(Path.cwd()),
+        inventory=_inventory(run, directory),
+        cmdline=_command_line(run, directory),
+        envvars=_environment(run, directory),
+        settings={"suppress_ansible_output": True, "pexpect_timeout": _CANCEL_SECONDS},
+        event_handler=keep_off_disk,
+        status_handler=_remove_environment,
+        cancel_callback=lambda: cancelled,
+        passwords={_DEBUGGER: "quit"},
+        fact_cache_type="",
+        suppress_env_files=True,
+        quiet=True,
+    )
+    _undo_settings_of_runner(runner.config.env, directory)
+    ended = threading.Event()
+    broken: list[BaseException] = []
 
-        def work() -> None:
-            _STARTS.by = os.getpid()
-            try:
-                runner.run()
-            except BaseException as error:  # noqa: BLE001 # raised again in the caller's thread
-                broken.append(error)
-            finally:
-                ended.set()
+    def work() -> None:
+        _STARTS.by = os.getpid()
+        try:
+            runner.run()
+        except BaseException as error:  # noqa: BLE001 # raised again in the caller's thread
+            broken.append(error)
+        finally:
+            ended.set()
 
-        threading.Thread(target=work, daemon=True).start()
-        # an interrupted Thread.join takes a thread that still runs for one that ended
-        while not ended.is_set():
-            try:
-                ended.wait(_POLL_SECONDS)
-                drain()
-            except KeyboardInterrupt:
-                cancelled = True
-            except BaseException:
-                cancelled = True
-                ended.wait()
-                raise
-        drain()
-        if broken:
-            raise broken[0]
-        said = Path(directory, "artifacts").glob("*/stdout")
-        output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
+    threading.Thread(target=work, daemon=True).start()
+    # an interrupted Thread.join takes a thread that still runs for one that ended
+    while not ended.is_set():
+        try:
+            ended.wait(_POLL_SECONDS)
+            drain()
+        except KeyboardInterrupt:
+            cancelled = True
+        except BaseException:
+            cancelled = True
+            ended.wait()
+            raise
+    drain()
+    if broken:
+        raise broken[0]
+    said = Path(directory, "artifacts").glob("*/stdout")
+    output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
     stats = next((event for event in seen if event["event"] == "playbook_on_stats"), {})
     data = stats.get("event_data", {})
     told = data.get("artifact_data", {})
@@ -201,11 +178,29 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
         succeeded=succeeded,
         interrupted=cancelled,
         reports=told.get("kai_install_reports", {}),
-        failures=[] if succeeded or cancelled else failed_tasks(seen, output),
+        failures=[] if succeeded or cancelled else failed_tasks(seen, output, run.ssh_commands),
         changes=changes_by_host(seen),
         log=log.path,
         obstacles=told.get("kai_install_obstacles", {}),
     )
+
+
+def _remove_environment(status: Mapping[str, Any], runner_config: Any) -> None:
+    # the runner writes the whole environment beside the command before it starts that
+    if status["status"] == "running":
+        Path(runner_config.artifact_dir, "command").unlink(missing_ok=True)
+
+
+def _undo_settings_of_runner(variables: dict[str, str], directory: Path) -> None:
+    """Leave to the operator what the runner sets, the check of host keys for one."""
+    from ansible_runner.utils import get_callback_dir
+
+    # Ansible looks for plugins beside a playbook as well
+    (directory / "callback_plugins").symlink_to(get_callback_dir())
+    for name in ("ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_CALLBACK_PLUGINS"):
+        variables.pop(name)
+        if name in os.environ:
+            variables[name] = os.environ[name]
 
 
 def _inventory(run: Run, directory: Path) -> list[str]:
@@ -224,7 +219,8 @@ def _inventory(run: Run, directory: Path) -> list[str]:
 def _command_line(run: Run, directory: Path) -> str:
     import shlex
 
-    arguments = ["--diff"]
+    playbook = f"- ansible.builtin.import_playbook: kai.bot.{run.playbook}\n"
+    arguments = [str(lay_out(directory, playbook)), "--diff"]
     if run.hosts:
         arguments += ["--limit", ",".join(run.hosts)]
     if run.forks:
@@ -232,16 +228,15 @@ def _command_line(run: Run, directory: Path) -> str:
     if run.check:
         arguments += ["--check"]
     if run.vault_password:
-        path = run.vault_password.path
-        for number, (label, secret) in enumerate(run.vault_password.secrets):
-            if number or path is None or not path.exists():
-                path = directory / f"vault-password-{number}"
-                write_private({path: secret.bytes.decode()})
-            arguments += ["--vault-id", f"{label}@{path.resolve()}"]
-    if run.become_password is not None:
-        path = directory / "become-password"
-        write_private({path: run.become_password})
-        arguments += ["--become-password-file", str(path)]
+        arguments += vault_arguments(run.vault_password.plain, directory)
+    for option, typed in (
+        ("connection", run.session.connection_password),
+        ("become", run.become_password),
+    ):
+        if typed is not None:
+            path = directory / f"{option}-password"
+            write_private({path: typed})
+            arguments += [f"--{option}-password-file", str(path)]
     if run.variables:
         path = directory / "variables.yml"
         write_private({path: literally(run.variables)})
@@ -249,38 +244,15 @@ def _command_line(run: Run, directory: Path) -> str:
     return shlex.join(arguments)
 
 
-@contextmanager
-def _environment(directory: Path) -> Iterator[None]:
-    # the runner writes the whole environment of the process into its artifacts
-    links = directory / "collections" / "ansible_collections" / "kai"
-    links.mkdir(parents=True)
-    (links / "bot").symlink_to(collection_root())
-    before = dict(os.environ)
-    after = {
-        name: value
-        for name, value in before.items()
-        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-    }
-    others = [path for path in [before.get("ANSIBLE_COLLECTIONS_PATH")] if path]
-    after["ANSIBLE_COLLECTIONS_PATH"] = ":".join([str(links.parent.parent), *others])
-    after["PATH"] = f"{Path(sys.executable).parent}:{before.get('PATH', '/usr/bin:/bin')}"
-    after["ANSIBLE_LOCAL_TEMP"] = str(directory / "tmp")
-    # the runner switches the check of host keys off unless it is told
-    after.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")
-    after.setdefault("ANSIBLE_PIPELINING", "True")
-    # a broken inventory would be a run without hosts, which succeeds
-    after.update(
-        ANSIBLE_INVENTORY_UNPARSED_FAILED="True", ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True"
-    )
-    after.setdefault("ANSIBLE_LOCALHOST_WARNING", "False")
-    # each password was read already, and a run cannot ask for one
-    after.pop("ANSIBLE_VAULT_IDENTITY_LIST", None)
-    # a talkative Ansible prints what modules return, a fetched file for one
-    after.update(ANSIBLE_VERBOSITY="0", ANSIBLE_DEBUG="False")
-    os.environ.clear()
-    os.environ.update(after)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _environment(run: Run, directory: Path) -> dict[str, str]:
+    found = {**environment(directory), **UNASKED}
+    if run.vault_password:
+        # Ansible had every password already: no script runs twice, and nobody is asked again
+        label = run.vault_password.label
+        path = str(directory / "vault-password-0")
+        found.update(
+            ANSIBLE_VAULT_IDENTITY_LIST=f"{label}@{path}", ANSIBLE_VAULT_PASSWORD_FILE=path
+        )
+    if not run.session.sets_pipelining:
+        found.setdefault("ANSIBLE_PIPELINING", "True")
+    return found

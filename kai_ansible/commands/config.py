@@ -14,13 +14,11 @@ from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.host_vars import host_vars_texts
 from kai_ansible.inventory.importing import Imported, from_host, from_install_conf, host_paths
 from kai_ansible.inventory.inventory import HostVars, Inventory, read_text, write_host_vars
-from kai_ansible.inventory.ssh import hop_of
 from kai_ansible.operator import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import migrated
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords
-from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.telegram import Telegram
 from kai_ansible.terminal.prompts import prompter
 from kai_ansible.wizard.draft import Draft
@@ -56,12 +54,6 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     Raises CommandError with every problem; then no file was changed.
     """
     inventory = Inventory(options.inventory, make_localhost=True)
-    hosts = inventory.hosts(options.host)
-    if len(hosts) != 1:
-        raise usage_error(
-            "HOST", f"{options.host!r}, which names several hosts", "one host", "name one host"
-        )
-    host = hosts[0]
     if not options.no_input and not at_terminal():
         raise usage_error(
             "config",
@@ -69,9 +61,20 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             "a terminal, or all answers as options",
             "add --no-input, with --answers FILE or --set KEY=VALUE",
         )
+    password = inventory.read(
+        options.host,
+        options.vault_password_file,
+        options.vault_ids,
+        may_ask=not options.no_input,
+    )
+    hosts = inventory.hosts
+    if len(hosts) != 1:
+        raise usage_error(
+            "HOST", f"{options.host!r}, which names several hosts", "one host", "name one host"
+        )
+    host = hosts[0]
     files = inventory.host_vars(host)
-    password = _password(inventory, host, options)
-    before = inventory.variables(host, password)
+    before = inventory.variables(host)
     contract = contract_of(str(before.get(variable("release"), "1")))
     sections = contract["sections"]
     if options.section and options.section not in sections:
@@ -84,9 +87,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     outdated = migrated(contract, before).problems
     if outdated and not options.no_input:
         # ask nothing that could not be written
-        raise CommandError(
-            "Nothing was written.", problems=outdated, places=inventory.places(host, password)
-        )
+        raise CommandError("Nothing was written.", problems=outdated, places=inventory.places(host))
     draft = Draft(contract, before)
     answers, problems = read_answers(contract, options.answers) if options.answers else ({}, [])
     assignments, more_problems = read_assignments(contract, options.assignments)
@@ -99,7 +100,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         password,
         screen,
         enabled=options.probe,
-        become_password=_sudo_password(inventory, host, password, options),
+        become_password=_sudo_password(inventory, host, options),
     )
     imported = _imported(options, draft, files, view, screen)
     problems += [problem for problem in imported.problems if problem.where not in given]
@@ -181,7 +182,7 @@ def _imported(
         )
     if asked == "host" or (asked is None and first_run and options.probe):
         paths = host_paths(draft.contract)
-        may_skip = asked is None and view.inventory.is_local(view.host)
+        may_skip = asked is None and view.inventory.known(view.host).local
         if may_skip and not is_there(Path(paths[0])):
             return imported
         try:
@@ -233,17 +234,10 @@ def _leave_out_broken_binaries(
             screen.notes([f"{backend} is not imported: {path} {fault}."])
 
 
-def _sudo_password(
-    inventory: Inventory, host: str, password: VaultPassword, options: ConfigOptions
-) -> str | None:
+def _sudo_password(inventory: Inventory, host: str, options: ConfigOptions) -> str | None:
     if options.ask_become_pass:
         return ask_sudo_password()
     if not options.probe:
         return None
-    return kept_sudo_passwords({host: hop_of(inventory.connection(host, password))}).get(host)
-
-
-def _password(inventory: Inventory, host: str, options: ConfigOptions) -> VaultPassword:
-    return inventory.vault_password(
-        [host], options.vault_password_file, options.vault_ids, may_ask=not options.no_input
-    )
+    typed = inventory.session.become_password
+    return typed or kept_sudo_passwords({host: inventory.known(host)}).get(host)

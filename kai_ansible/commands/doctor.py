@@ -69,7 +69,7 @@ def _findings(host: str, target: Target, outcome: Outcome, api: str | None) -> l
 
 def _token(host: str, target: Target) -> Any:
     try:
-        variables: Mapping[str, Any] = target.inventory.variables(host, target.password)
+        variables: Mapping[str, Any] = target.inventory.variables(host)
     except CommandError:
         # the run reports a vault that cannot be opened
         return None

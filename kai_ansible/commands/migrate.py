@@ -46,11 +46,10 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     """
     asks = not (options.check or options.yes)
     inventory = Inventory(options.inventory)
-    hosts = inventory.hosts(options.host)
-    password = inventory.vault_password(
-        hosts, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
+    password = inventory.read(
+        options.host, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
     )
-    migrations = {host: _migration(inventory, host, password) for host in hosts}
+    migrations = {host: _migration(inventory, host) for host in inventory.hosts}
     texts = _texts(inventory, migrations, password)
     for host, migration in migrations.items():
         if migration.version < migration.current:
@@ -83,8 +82,8 @@ def _write(inventory: Inventory, texts: Mapping[Path, str], screen: Screen) -> N
         screen.good(f"Written: {path}")
 
 
-def _migration(inventory: Inventory, host: str, password: VaultPassword) -> Migration:
-    variables = inventory.variables(host, password)
+def _migration(inventory: Inventory, host: str) -> Migration:
+    variables = inventory.variables(host)
     if not variables:
         raise nothing_known(host, inventory.host_vars(host))
     return migrated(contract_of(str(variables.get(variable("release"), "1"))), variables)
@@ -120,7 +119,7 @@ def _texts(
         if len(migrations) > 1:
             faults = [replace(fault, where=f"{host}: {fault.where}") for fault in faults]
         problems += faults
-        places |= inventory.places(host, password)
+        places |= inventory.places(host)
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)
     return {

@@ -20,7 +20,7 @@ from kai_ansible.errors import usage_error
 from kai_ansible.files import write_private
 from kai_ansible.inventory.inventory import Inventory, read_text, write_host_vars
 from kai_ansible.operator import at_terminal
-from kai_ansible.secrets.vault_password import find_vault_password
+from kai_ansible.secrets.vault_password import needed_password
 from kai_ansible.terminal.screen import report_outcome
 
 if TYPE_CHECKING:
@@ -49,7 +49,17 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     if asks:
         require_terminal("restore", screen)
     inventory = Inventory(options.inventory)
-    hosts = inventory.hosts(options.host)
+    password = needed_password(
+        inventory.read(
+            options.host,
+            options.vault_password_file,
+            options.vault_ids,
+            may_ask=at_terminal(),
+        ),
+        options.inventory,
+        may_ask=at_terminal(),
+    )
+    hosts = inventory.hosts
     if len(hosts) != 1:
         raise usage_error(
             options.host or str(options.inventory),
@@ -57,13 +67,6 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
             "one host to restore to",
             f"name the host: kai-ansible restore {options.archive} HOST",
         )
-    password = find_vault_password(
-        options.vault_password_file,
-        options.inventory,
-        needed=True,
-        may_ask=at_terminal(),
-        ids=options.vault_ids,
-    )
     backup = open_backup(options.archive, password)
     meta = backup.meta()
     screen.say(f"{options.archive}: {meta.host}, {meta.created}, release {meta.release or 'none'}")

@@ -45,6 +45,8 @@ def run_role(
         check=options.check,
         variables={**target.overrides, **order, **(variables or {})},
         vault_password=None if target.password.made else target.password,
+        session=target.inventory.session,
+        ssh_commands=target.inventory.ssh_commands,
         become_password=target.become_password,
         become_passwords=target.become_passwords,
         known_secrets=target.secrets,
@@ -97,7 +99,7 @@ def raise_for_preflight(target: Target, outcome: Outcome) -> None:
         for name in (re.split(r"[\[.:]", problem.where)[0] for problem in problems)
         if name.startswith(variable(""))
     }
-    places |= target.inventory.places(host, target.password)
+    places |= target.inventory.places(host)
     raise CommandError("Nothing was changed.", problems=problems, places=places)
 
 

@@ -119,7 +119,7 @@ def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
     unreadable, people = None, None
     accounts: list[str] = []
     try:
-        variables = target.inventory.variables(host, target.password)
+        variables = target.inventory.variables(host)
         release = str(variables.get(variable("release"), DEFAULT_RELEASE))
         contract = contract_of(release)
         configuration = configuration_of(contract, variables)

@@ -50,7 +50,7 @@ def probe_status(target: Target) -> StatusProbe:
 
 
 def _local(target: Target) -> list[str]:
-    local = [host for host in target.hosts if target.inventory.is_local(host)]
+    local = [host for host in target.hosts if target.inventory.known(host).local]
     return [host for host in local if host not in target.become_passwords]
 
 
@@ -62,6 +62,8 @@ def _run(target: Target, hosts: Sequence[str], password: str | None, *, become: 
             hosts,
             variables={"kai_become": become},
             vault_password=None if target.password.made else target.password,
+            session=target.inventory.session,
+            ssh_commands=target.inventory.ssh_commands,
             become_password=password,
             become_passwords=target.become_passwords if become else {},
             known_secrets=target.secrets,

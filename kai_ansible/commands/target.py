@@ -13,8 +13,7 @@ from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.answers import read_assignments
 from kai_ansible.inventory.host_vars import configuration_of, secret_texts
-from kai_ansible.inventory.inventory import BECOME_PASSWORDS, Inventory, nothing_known
-from kai_ansible.inventory.ssh import Hop, hop_of, unknown_keys
+from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.operator import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
@@ -61,24 +60,18 @@ def checked_target(
     Raises CommandError with every problem.
     """
     inventory = Inventory(options.inventory)
-    hosts = inventory.hosts(options.host)
-    password = inventory.vault_password(
-        hosts, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
+    password = inventory.read(
+        options.host, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
     )
+    hosts = inventory.hosts
     contract = contract_of()
     overrides, problems = read_assignments(contract, assignments)
     places: dict[str, Path] = {}
     limits: dict[str, int] = {}
     secrets: set[str] = set()
-    hops: dict[str, Hop | None] = {}
-    with_own_sudo: list[str] = []
     for host in hosts:
         try:
-            variables = {**inventory.variables(host, password), **overrides}
-            connection = inventory.connection(host, password)
-            hops[host] = hop_of(connection)
-            if not connection.keys().isdisjoint(BECOME_PASSWORDS):
-                with_own_sudo.append(host)
+            variables = {**inventory.variables(host), **overrides}
         except CommandError:
             if valid:
                 raise
@@ -89,7 +82,7 @@ def checked_target(
         files = inventory.host_vars(host)
         if not variables:
             raise nothing_known(host, files)
-        found = inventory.places(host, password) | dict.fromkeys(overrides, Path("--set"))
+        found = inventory.places(host) | dict.fromkeys(overrides, Path("--set"))
         places.update(found)
         release = str(variables.get(variable("release"), "1"))
         configuration = configuration_of(contract_of(release), variables)
@@ -102,12 +95,14 @@ def checked_target(
         problems += [fault for fault in faults if fault not in problems]
         limit = configuration.host.get("health_timeout", 0)
         limits[PROOF] = max(limit, limits.get(PROOF, 0))
-    problems += unknown_keys(hops)
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)
     kept = {}
     if not options.ask_become_pass:
-        kept = kept_sudo_passwords({h: hop for h, hop in hops.items() if h not in with_own_sudo})
+        known = {host: inventory.known(host) for host in hosts}
+        kept = kept_sudo_passwords(
+            {host: one for host, one in known.items() if not one.has_become_password}
+        )
     others = [host for host in hosts if host not in kept]
     sudo = _sudo_password(inventory, others, options) if as_root and others else None
     return Target(inventory, hosts, password, contract, overrides, limits, sudo, kept, secrets)
@@ -116,7 +111,9 @@ def checked_target(
 def _sudo_password(inventory: Inventory, hosts: Sequence[str], options: HostOptions) -> str | None:
     """Ask for the sudo password if the hosts need one; return None if they do not."""
     needed = options.ask_become_pass
-    if not needed and all(inventory.is_local(host) for host in hosts):
+    if not needed and inventory.session.become_password:
+        return inventory.session.become_password
+    if not needed and all(inventory.known(host).local for host in hosts):
         needed = not may_become_root()
     return ask_sudo_password() if needed else None
 

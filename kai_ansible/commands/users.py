@@ -13,8 +13,8 @@ from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, v
 from kai_ansible.inventory.inventory import (
     HostVars,
     Inventory,
+    content_of,
     nothing_known,
-    plain,
     read_text,
     write_host_vars,
 )
@@ -181,13 +181,12 @@ def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:
 
 def _read(options: UsersOptions) -> list[HostUsers]:
     inventory = Inventory(options.inventory)
-    hosts = inventory.hosts(options.host)
-    password = inventory.vault_password(
-        hosts, options.vault_password_file, options.vault_ids, may_ask=options.may_ask
+    password = inventory.read(
+        options.host, options.vault_password_file, options.vault_ids, may_ask=options.may_ask
     )
     found = []
-    for host in hosts:
-        variables = inventory.variables(host, password)
+    for host in inventory.hosts:
+        variables = inventory.variables(host)
         files = inventory.host_vars(host)
         if not variables:
             raise nothing_known(host, files)
@@ -214,7 +213,8 @@ def _read_one(options: UsersOptions) -> HostUsers:
             f"edit that file, or move its entries to {USERS} and remove {USERS_FILE}",
         )
     settings = current.files.settings
-    if current.users and _users_in(read_text(settings)) != current.users:
+    written = content_of(read_text(settings), settings).get(USERS)
+    if current.users and written != current.users:
         raise usage_error(
             USERS,
             "a value from another file, or a template",
@@ -222,18 +222,6 @@ def _read_one(options: UsersOptions) -> HostUsers:
             "edit it where it is set: group_vars, another file of host_vars, or a template",
         )
     return current
-
-
-def _users_in(text: str) -> Any:
-    # read as Ansible does, without evaluating templates
-    from ansible.errors import AnsibleError
-    from ansible.parsing.dataloader import DataLoader
-
-    try:
-        loaded = DataLoader().load(text)
-    except AnsibleError:
-        return None
-    return plain(loaded.get(USERS)) if isinstance(loaded, dict) else None
 
 
 def _index_of(current: HostUsers, who: str) -> int:

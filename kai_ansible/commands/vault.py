@@ -16,12 +16,14 @@ from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_o
 from kai_ansible.secrets.vault_password import (
     VAULT_HEADER,
     VaultPassword,
-    find_vault_password,
     keyring_entry,
     lock,
+    needed_password,
+    no_password,
     own_password_file,
     random_secret,
     read_password_file,
+    single_password,
     unlock,
 )
 
@@ -53,7 +55,7 @@ def rekey_vaults(
         raise usage_error(
             str(path), "no vault", "a vault to encrypt", "create one with: kai-ansible config"
         )
-    old = find_vault_password(named, path, needed=True, may_ask=at_terminal(), ids=None)
+    old = needed_password(single_password(named, path), path, may_ask=at_terminal())
     opened = {vault: unlock(text, old, vault) for vault, text in vaults.items()}
     secret = read_password_file(new_file) if new_file else random_secret()
     if secret.bytes == old.secret.bytes:
@@ -87,8 +89,9 @@ def rekey_vaults(
 def report_password_place(path: Path, named: Path | None, screen: Screen) -> None:
     """Report where the vault password of an inventory is stored, and its fingerprint."""
     inventory = Inventory(path)
-    needed = bool(_vaults(inventory))
-    found = find_vault_password(named, path, needed=needed, may_ask=False, ids=None)
+    found = single_password(named, path)
+    if found.made and _vaults(inventory):
+        raise no_password(path)
     if found.made:
         raise usage_error(
             str(path),

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from kai_ansible.errors import refusal
+from kai_ansible.errors import usage_error
 from kai_ansible.inventory.inventory import not_yaml, read_text
 from kai_ansible.inventory.yaml_edit import data_of
 from kai_ansible.rules.bounded_yaml import NotATree
@@ -29,7 +29,7 @@ def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
     (a list of users.yaml entries). Raises CommandError when it is not such a file at all.
     """
     if not path.exists():
-        raise refusal(str(path), "no file", "an answers file", "mend --answers")
+        raise usage_error(str(path), "no file", "an answers file", "mend --answers")
     try:
         answers = data_of(read_text(path))
     except (yaml.YAMLError, NotATree) as error:
@@ -39,7 +39,7 @@ def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
     problems = []
     found: dict[str, Any] = {}
     if not isinstance(answers, dict):
-        raise refusal(
+        raise usage_error(
             str(path),
             f"a {type(answers).__name__}",
             f"a mapping with the parts {listed(PARTS)}",

@@ -14,7 +14,7 @@ from xml.parsers.expat import ExpatError
 
 import yaml
 
-from kai_ansible.errors import CommandError, refusal
+from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
@@ -257,11 +257,11 @@ def _not_json(
     where, reason = path, str(error)
     if isinstance(error, json.JSONDecodeError):
         where, reason = f"{path}:{error.lineno}:{error.colno}", error.msg
-    return refusal(where, f"not valid JSON: {reason}", expected, fix)
+    return usage_error(where, f"not valid JSON: {reason}", expected, fix)
 
 
 def _no_install_conf(path: str, reason: str) -> CommandError:
-    return refusal(
+    return usage_error(
         path,
         f"not an install.conf of Kai 1.x: {reason}",
         "the file that Kai's own 'make config' wrote",
@@ -341,10 +341,12 @@ def _take_users(contract: Mapping[str, Any], text: str, path: str, imported: Imp
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else path
         reason = getattr(error, "problem", None) or error
-        raise refusal(place, f"not valid YAML: {reason}", "valid YAML", "mend it there") from error
+        raise usage_error(
+            place, f"not valid YAML: {reason}", "valid YAML", "mend it there"
+        ) from error
     entries = parsed.get("users") if isinstance(parsed, dict) else None
     if not isinstance(entries, list):
-        raise refusal(
+        raise usage_error(
             path,
             "no list named users, so nobody knows who may talk to the bot",
             "such a list",
@@ -392,7 +394,9 @@ def _service(
         try:
             plist = plistlib.loads(files[path].encode())
         except (plistlib.InvalidFileException, ExpatError, ValueError) as error:
-            raise refusal(path, f"not a property list: {error}", "one", "mend it there") from error
+            raise usage_error(
+                path, f"not a property list: {error}", "one", "mend it there"
+            ) from error
         return path, plist.get("UserName"), dict(plist.get("EnvironmentVariables") or {})
     return "", None, {}
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kai_ansible.errors import CommandError, refusal
+from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
+from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import is_there, write_private
 from kai_ansible.host.files import MOST_BYTES, Damaged, look
 from kai_ansible.host.symlink_guard import kind_of
-from kai_ansible.inventory.ssh import connection_variables
 from kai_ansible.inventory.yaml_edit import (
-    check_depth,
+    Template,
     fault_in_yaml,
     lines_of,
     meaning,
@@ -26,24 +28,26 @@ from kai_ansible.inventory.yaml_edit import (
     without_variable,
 )
 from kai_ansible.rules.bounded_yaml import NotATree
-from kai_ansible.rules.configuration import PREFIX
 from kai_ansible.rules.documents import Unfit
 from kai_ansible.rules.documents import read_text as decoded
-from kai_ansible.rules.problems import listed, nearest
+from kai_ansible.rules.problems import Problem, listed, nearest
 from kai_ansible.secrets.vault_password import (
     VAULT_HEADER,
     VaultPassword,
-    find_vault_password,
+    VaultSources,
+    chosen_password,
     lock,
+    no_password,
+    own_password,
     unlock,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
-BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass")
 LOCALHOST = "localhost"
+VARIABLE_SUFFIXES = (".yml", ".yaml", ".json")
 LOCALHOST_INVENTORY = """\
 ---
 # Hosts that run a Kai bot. Their settings are in host_vars/<host>/.
@@ -94,11 +98,12 @@ class Inventory:
         Raises CommandError when it cannot be read.
         """
         self.path = path
-        self._read: tuple[Any, Any] | None = None
+        self.session = Session()
+        self._hosts: dict[str, HostReading] = {}
         self.is_new = False
         if not path.exists():
             if not make_localhost:
-                raise refusal(
+                raise usage_error(
                     str(path),
                     "no inventory",
                     "a directory or file that names the hosts",
@@ -106,7 +111,7 @@ class Inventory:
                 )
             self.is_new = True
         elif not os.access(path, os.R_OK):
-            raise refusal(
+            raise usage_error(
                 str(path),
                 "an inventory that you cannot read",
                 "one that you can",
@@ -122,7 +127,7 @@ class Inventory:
         """Return the files of a host. Raises CommandError when one file stands in their way."""
         # what Ansible reads from a file that is no inventory may be any bytes
         if host in ("", ".", "..") or set(host) & {"/", "\0"}:
-            raise refusal(
+            raise usage_error(
                 str(self.path),
                 f"a host named {host!r}",
                 "a name that a directory can have",
@@ -131,7 +136,7 @@ class Inventory:
         directory = self.directory / "host_vars" / host
         for other in (directory, *(directory.with_name(host + end) for end in (".yml", ".yaml"))):
             if other.is_file():
-                raise refusal(
+                raise usage_error(
                     str(other),
                     "a file",
                     "a directory, in which kai-ansible keeps the settings of the host",
@@ -143,209 +148,195 @@ class Inventory:
             # Ansible passes over it, as if nothing were set
             if is_there(path) and not path.is_file():
                 found = kind_of(path.lstat())
-                raise refusal(str(path), found, "a file, or nothing", f"ls -l {path}")
+                raise usage_error(str(path), found, "a file, or nothing", f"ls -l {path}")
         return files
 
-    def hosts(self, pattern: str | None) -> list[str]:
-        """Return the hosts that a pattern names; without one the only host there is.
+    def read(
+        self, pattern: str | None, named: Path | None, ids: Sequence[str], *, may_ask: bool
+    ) -> VaultPassword:
+        """Let Ansible read the hosts that a pattern names; without one there must be only one.
 
-        Raises CommandError when there is none, or more than one and no pattern.
+        named: a file that has a vault password (--vault-password-file). ids: --vault-id. may_ask:
+        whether somebody may be asked for passwords.
+        Return the vault password that locks what is new, and opens what is there.
+        Raises CommandError for anything that Ansible cannot read, and when no host is named.
         """
-        if self.is_new:
-            if pattern not in (None, LOCALHOST, "all"):
-                raise refusal(
-                    str(self.path),
-                    f"no inventory, so there is no host {pattern!r}",
-                    "an inventory that has it",
-                    f"add it to {self.path}/hosts.yml, or leave it out to install on this host",
-                )
-            return [LOCALHOST]
-        manager = self._ansible(None)[1]
-        every = sorted(plain(host.name) for host in manager.get_hosts("all"))
-        if not every:
-            raise refusal(
-                str(self.path), "no hosts", "one at least", f"add one to {self.path}/hosts.yml"
-            )
-        if pattern is None:
-            if len(every) > 1:
-                raise refusal(
-                    str(self.path),
-                    f"several hosts: {listed(every)}",
-                    "the name of one, or a pattern",
-                    "name it after the command; 'all' is every host",
-                )
-            return every
-        found = [plain(host.name) for host in manager.get_hosts(pattern)]
-        if not found:
-            raise refusal(
+        if self.is_new and pattern not in (None, LOCALHOST, "all"):
+            raise usage_error(
                 str(self.path),
-                f"no host {pattern!r}{nearest(pattern, every)}",
-                f"one of {listed(every)}",
-                f"name one of them, or add it to {self.path}",
+                f"no inventory, so there is no host {pattern!r}",
+                "an inventory that has it",
+                f"add it to {self.path}/hosts.yml, or leave it out to install on this host",
             )
-        return found
+        found, password = self._read(pattern, VaultSources(named, ids), may_ask=may_ask)
+        self.session = found.session
+        self._hosts = dict(found.hosts)
+        if not found.hosts:
+            self._refuse_no_hosts(pattern)
+        if pattern is None and len(found.hosts) > 1:
+            raise usage_error(
+                str(self.path),
+                f"several hosts: {listed(sorted(found.hosts))}",
+                "the name of one, or a pattern",
+                "name it after the command; 'all' is every host",
+            )
+        return password
 
-    def variables(self, host: str, password: VaultPassword | None) -> dict[str, Any]:
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that were read, in the order of the inventory."""
+        return list(self._hosts)
+
+    @property
+    def ssh_commands(self) -> dict[str, Sequence[str]]:
+        """How to log in on each host that is reached by ssh."""
+        return {host: known.ssh for host, known in self._hosts.items() if known.ssh}
+
+    def every_host(self) -> list[str]:
+        """Return every host of the inventory, whatever is wrong with their variables.
+
+        Raises CommandError for an inventory that Ansible cannot read.
+        """
+        try:
+            return sorted(hosts_of(self.path))
+        except NotRead as error:
+            raise self._not_an_inventory(error) from error
+
+    def known(self, host: str) -> HostReading:
+        """Return everything that Ansible knows of a host that was read."""
+        return self._hosts[host]
+
+    def variables(self, host: str) -> dict[str, Any]:
         """Return every kai_install_* variable of a host as the role will see it.
 
         Raises CommandError for anything that Ansible cannot read.
         """
-        return self._chosen(host, password, lambda name: name.startswith(PREFIX))
-
-    def connection(self, host: str, password: VaultPassword | None) -> dict[str, Any]:
-        """Return the variables of a host that tell how Ansible reaches it.
-
-        Raises CommandError for anything that Ansible cannot read.
-        """
-        wanted = {*connection_variables(), *BECOME_PASSWORDS}
-        found = self._chosen(host, password, wanted.__contains__)
-        return {"ansible_connection": "local", **found} if self.is_local(host) else found
-
-    def _chosen(
-        self, host: str, password: VaultPassword | None, wanted: Callable[[str], bool]
-    ) -> dict[str, Any]:
-        if self.is_new:
-            return {}
-        from ansible.errors import AnsibleError
-        from ansible.template import Templar
-        from ansible.vars.manager import VariableManager
-
-        for path, text in self.variable_texts(host, password).items():
-            if not text.startswith(VAULT_HEADER):
-                try:
-                    check_depth(text)
-                except NotATree as error:
-                    raise not_yaml(path, error) from error
-        try:
-            loader, manager = self._ansible(password)
-            everything = VariableManager(loader=loader, inventory=manager).get_vars(
-                host=manager.get_host(host)
+        known = self._hosts[host]
+        faults = dict(known.faults)
+        if known.failure:
+            faults = {f"variables of {host}": known.failure}
+        if faults:
+            fix = f"fix that place; ansible-inventory -i {self.path} --host {host} reads it again"
+            expected = "variables that Ansible can read"
+            raise CommandError(
+                "Nothing was changed.",
+                problems=[Problem(name, text, expected, fix) for name, text in faults.items()],
+                places=self.places(host),
             )
-            templar = Templar(loader=loader, variables=everything)
-            return {
-                name: plain(templar.template(value))
-                for name, value in everything.items()
-                if wanted(name)
-            }
-        except AnsibleError as error:
-            for path in self._variable_files(host):
-                if not read_text(path).startswith(VAULT_HEADER):
-                    # Ansible does not say in which file the YAML is wrong
-                    content_of(read_text(path), path)
-            raise refusal(
-                f"variables of {host}",
-                _told(error),
-                "variables that Ansible can read",
-                f"mend that place; ansible-inventory -i {self.path} --host {host} reads it again",
-            ) from error
+        return dict(known.variables)
 
-    def places(self, host: str, password: VaultPassword | None) -> dict[str, Path]:
-        """Return the file that decides the value of each variable of a host that has one.
-
-        Raises CommandError for a file that cannot be read.
-        """
+    def places(self, host: str) -> dict[str, Path]:
+        """Return the file that decides the value of each variable of a host that has one."""
         found: dict[str, Path] = {}
-        for path, text in self.variable_texts(host, password).items():
-            found.update(dict.fromkeys(content_of(text, path), path))
+        for file, names in self._hosts[host].files.items():
+            found.update(dict.fromkeys(names, _shown(file)))
         return found
 
-    def variable_texts(self, host: str, password: VaultPassword | None) -> dict[Path, str]:
+    def variable_texts(self, host: str, password: VaultPassword) -> dict[Path, str]:
         """Return the text of each file with variables of a host, the one that decides at the end.
 
         What is locked is opened with the password. Raises CommandError for a file that cannot be
         read.
         """
         texts = {}
-        for path in [] if self.is_new else self._variable_files(host):
+        for path in map(_shown, self._hosts[host].files):
             text = read_text(path)
-            if text.startswith(VAULT_HEADER) and password:
-                text = unlock(text, password, path)
-            texts[path] = text
+            texts[path] = unlock(text, password, path) if text.startswith(VAULT_HEADER) else text
         return texts
 
-    def has_vault(self, host: str) -> bool:
-        """Return whether a file of the host is locked, so that a password is needed."""
-        return not self.is_new and bool(self._locked_files(host))
+    def _read(
+        self, pattern: str | None, sources: VaultSources, *, may_ask: bool
+    ) -> tuple[Reading, VaultPassword]:
+        self._refuse_pipes()
+        with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
+            path = self.path
+            if self.is_new:
+                path = Path(scratch, "hosts.yml")
+                write_private({path: LOCALHOST_INVENTORY})
+            own = None if sources.named else own_password(self.path)
+            arguments = sources.arguments(own, Path(scratch))
+            at_terminal = may_ask and sys.stdin.isatty()
+            try:
+                try:
+                    found = read(path, pattern, arguments, at_terminal=at_terminal)
+                except NotRead as error:
+                    if not (error.is_locked and at_terminal):
+                        raise
+                    found = read(path, pattern, asks_vault_password=True, at_terminal=True)
+            except NotRead as error:
+                raise self._unreadable(error, pattern, sources, own) from error
+        return found, chosen_password(found.session, sources, own)
 
-    def vault_password(
-        self, hosts: Iterable[str], named: Path | None, ids: Sequence[str], *, may_ask: bool
-    ) -> VaultPassword:
-        """Return the password for the locked files of hosts, one made for them if there is none.
+    def _refuse_pipes(self) -> None:
+        """Raise CommandError for a named pipe, for whose other end Ansible would wait."""
+        for path in self._files_of_variables():
+            if path.is_fifo():
+                raise usage_error(str(path), "a named pipe", "a file, or nothing", f"ls -l {path}")
 
-        named: the file that gives it. ids: more vault ids, as ``find_vault_password`` takes them.
-        Raises CommandError when a password is needed and not to be had.
-        """
-        needed = any(self.has_vault(host) for host in hosts)
-        return find_vault_password(named, self.path, needed=needed, ids=ids, may_ask=may_ask)
+    def _files_of_variables(self) -> list[Path]:
+        places = [self.directory / name for name in ("host_vars", "group_vars")]
+        found = sorted(file for place in places for file in place.rglob("*"))
+        return [file for file in found if file.suffix in (*VARIABLE_SUFFIXES, "")]
 
-    def is_local(self, host: str) -> bool:
-        """Return whether Ansible works on this very machine for a host."""
-        if self.is_new:
-            return True
-        manager = self._ansible(None)[1]
-        found = manager.get_host(host).get_vars()
-        return found.get("ansible_connection") == "local" or (
-            host == LOCALHOST and "ansible_connection" not in found
+    def _refuse_no_hosts(self, pattern: str | None) -> None:
+        every = self.every_host()
+        if not every:
+            raise usage_error(
+                str(self.path), "no hosts", "one at least", f"add one to {self.path}/hosts.yml"
+            )
+        raise usage_error(
+            str(self.path),
+            f"no host {pattern!r}{nearest(str(pattern), every)}",
+            f"one of {listed(every)}",
+            f"name one of them, or add it to {self.path}",
         )
 
-    def _variable_files(self, host: str) -> list[Path]:
-        """Return the files with variables of a host, the one that decides last at the end."""
-        from ansible.inventory.helpers import sort_groups
-
-        loader, manager = self._ansible(None)
-        groups = sort_groups(manager.get_host(host).get_groups())
-        places = [("group_vars", group.name) for group in groups] + [("host_vars", host)]
-        return [
-            Path(plain(os.fsdecode(path)))
-            for directory, name in places
-            for path in loader.find_vars_files(str(self.directory / directory), name)
-        ]
-
-    def _locked_files(self, host: str) -> list[Path]:
-        files = self._variable_files(host)
-        return [path for path in files if read_text(path).startswith(VAULT_HEADER)]
-
-    def _ansible(self, password: VaultPassword | None) -> tuple[Any, Any]:
-        """Return Ansible's loader and its inventory, which is read once."""
-        if self._read is None:
-            self._read = self._as_ansible_reads_it()
-        loader, _manager = self._read
-        if password:
-            loader.set_vault_secrets(password.secrets)
-        return self._read
-
-    def _as_ansible_reads_it(self) -> tuple[Any, Any]:
-        os.environ["ANSIBLE_INVENTORY_UNPARSED_FAILED"] = "true"
-        os.environ["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "true"
-        from ansible.errors import AnsibleError
-        from ansible.inventory.manager import InventoryManager
-        from ansible.parsing.dataloader import DataLoader
-
-        loader = DataLoader()
+    def _unreadable(
+        self,
+        error: NotRead,
+        pattern: str | None,
+        sources: VaultSources,
+        own: VaultPassword | None,
+    ) -> CommandError:
+        """Return why Ansible cannot read the inventory, with the file, which it does not name."""
         try:
-            return loader, InventoryManager(loader=loader, sources=[str(self.path)])
-        except AnsibleError as error:
-            raise refusal(
-                str(self.path),
-                _told(error),
-                "an inventory that Ansible can read",
-                f"mend that place; ansible-inventory -i {self.path} --list reads it again",
-            ) from error
+            self._check_files(None if error.is_locked else sources.all_that_need_no_answer(own))
+        except CommandError as refused:
+            return refused
+        if error.is_locked:
+            return no_password(self.path)
+        if "vault" in str(error).lower() and "prompt" in str(error):
+            return usage_error(
+                "the vault password",
+                f"no terminal to ask for it: {error}",
+                "a terminal, or the name of a file",
+                "run this at a terminal, or name the file with --vault-password-file",
+            )
+        return self._not_an_inventory(error)
+
+    def _not_an_inventory(self, error: NotRead) -> CommandError:
+        return usage_error(
+            str(self.path),
+            str(error),
+            "an inventory that Ansible can read",
+            f"fix that place; ansible-inventory -i {self.path} --list reads it again",
+        )
+
+    def _check_files(self, password: VaultPassword | None) -> None:
+        """Raise CommandError for the first file of variables that cannot be read."""
+        for path in filter(Path.is_file, self._files_of_variables()):
+            text = read_text(path)
+            if not text.startswith(VAULT_HEADER):
+                content_of(text, path)
+            elif password:
+                content_of(unlock(text, password, path), path)
 
 
-def plain(value: Any) -> Any:
-    """Return Ansible's value as ordinary data."""
-    if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (int, float):
-        # Ansible's own kinds of numbers cannot be written as YAML
-        if isinstance(value, kind):
-            return kind(value)
-    return "".join(str(value))
+def _shown(file: str) -> Path:
+    """Return a path as an operator writes it: below the directory that they are in."""
+    path = Path(file)
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def read_text(path: Path) -> str:
@@ -359,9 +350,9 @@ def read_text(path: Path) -> str:
         raise CommandError("Nothing was changed.", problems=[error.problem]) from error
     except Unfit as error:
         place = f"{path}{error.place}"
-        raise refusal(place, error.found, error.expected, "mend that place") from error
+        raise usage_error(place, error.found, error.expected, "mend that place") from error
     except OSError as error:
-        raise refusal(
+        raise usage_error(
             str(path),
             f"what cannot be read: {error.strerror}",
             "UTF-8 text that you can read",
@@ -397,7 +388,12 @@ def edited_texts(
     opened = unlock(vault_text, password, files.vault) if locked else vault_text
     settings = EditedFile(files.settings, read_text(files.settings), KAI_HEADER)
     vault = EditedFile(files.vault, opened, VAULT_TEXT_HEADER)
-    moved = [name for name in settings.content if is_secret(name)]
+    # a template or an inline !vault value holds no secret that could be read
+    moved = [
+        name
+        for name, value in settings.content.items()
+        if is_secret(name) and not isinstance(value, Template)
+    ]
     for name in moved:
         # where both files have it, Ansible takes the vault's
         if name not in vault.content:
@@ -482,12 +478,12 @@ class EditedFile:
         self.text = text
 
     def _refusal(self) -> CommandError:
-        return refusal(
+        return usage_error(
             str(self.path),
             "YAML that cannot be edited without changing more of it",
             "one 'name: value' per line, without anchors",
             "write it so",
-            told="Nothing was written.",
+            message="Nothing was written.",
         )
 
 
@@ -502,12 +498,12 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
     try:
         write_private(everything)
     except OSError as error:
-        raise refusal(
+        raise usage_error(
             str(error.filename),
             str(error.strerror),
             "a place that you can write to",
             f"make {inventory.directory} writable for you",
-            told="Nothing was written.",
+            message="Nothing was written.",
         ) from error
     return list(everything)
 
@@ -522,7 +518,7 @@ def content_of(text: str, path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         found = "a list" if isinstance(content, list) else "text"
-        raise refusal(
+        raise usage_error(
             str(path), found, "a mapping of variables", "write one 'name: value' per line"
         )
     return content
@@ -530,7 +526,7 @@ def content_of(text: str, path: Path) -> dict[str, Any]:
 
 def nothing_known(host: str, files: HostVars) -> CommandError:
     """Return the error of a host that was never configured."""
-    return refusal(
+    return usage_error(
         str(files.directory),
         f"nothing that is set for {host}",
         "its settings",
@@ -541,10 +537,4 @@ def nothing_known(host: str, files: HostVars) -> CommandError:
 def not_yaml(path: Path, error: Exception) -> CommandError:
     """Return the error of a file that is no YAML; error: as for ``fault_in_yaml``."""
     found = f"no valid YAML: {fault_in_yaml(error)}"
-    return refusal(str(path), found, "valid YAML", "mend it there")
-
-
-def _told(error: Exception) -> str:
-    # its first line names the file; the others would show the source, which may be a secret
-    place = str(getattr(error, "_formatted_source_context", None) or "").partition("\n")[0]
-    return "; ".join(line for line in [*str(error).splitlines(), place] if line.strip())
+    return usage_error(str(path), found, "valid YAML", "mend it there")

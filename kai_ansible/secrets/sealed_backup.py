@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pyrage
 
 from kai_ansible.controller.decrypted_backup import decrypted
-from kai_ansible.errors import refusal
+from kai_ansible.errors import usage_error
 from kai_ansible.files import is_there, make_private_directory
 from kai_ansible.operator import give_to_owner_of
 from kai_ansible.rules.backup_archive import BadArchive, Meta, Summary, read_archive, read_meta
@@ -130,7 +130,7 @@ def _telling(path: Path) -> Iterator[None]:
     try:
         yield
     except (BadArchive, tarfile.TarError, OSError) as error:
-        raise refusal(
+        raise usage_error(
             str(path),
             getattr(error, "strerror", None) or str(error),
             "a whole backup",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kai_ansible.errors import refusal
+from kai_ansible.ansible.reading import HostReading
+from kai_ansible.errors import usage_error
 from kai_ansible.inventory.inventory import Inventory
-from kai_ansible.inventory.ssh import Hop, hop_of, login_of
 from kai_ansible.operator import at_terminal, may_become_root, through_sudo
 from kai_ansible.secrets.keyrings import (
     NoKeyring,
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 
-def kept_sudo_passwords(hops: Mapping[str, Hop | None]) -> dict[str, str]:
+def kept_sudo_passwords(known: Mapping[str, HostReading]) -> dict[str, str]:
     """Return by host the password that the keyring has for sudo there, where it has one.
 
-    hops: how each host is reached, as ``hop_of`` returns it.
+    known: what Ansible knows of each host.
     """
     # through sudo the keyring would be root's, and on this machine it may be that none is needed
     if through_sudo():
         return {}
-    entries = {host: _entry(hop) for host, hop in hops.items() if hop or not may_become_root()}
+    entries = {host: _entry(one) for host, one in known.items() if one.ssh or not may_become_root()}
     found = passwords_in_keyring(list(dict.fromkeys(entries.values())))
     return {host: found[entry] for host, entry in entries.items() if entry in found}
 
@@ -50,14 +51,13 @@ def keep_sudo_password(
     used, and without a terminal to ask at.
     """
     if through_sudo():
-        raise refusal(
+        raise usage_error(
             "the keyring", "root's, as this runs through sudo", "your own", "run this without sudo"
         )
     inventory = Inventory(path)
-    hosts = inventory.hosts(pattern)
-    password = inventory.vault_password(hosts, named, ids, may_ask=at_terminal())
-    hops = [hop_of(inventory.connection(host, password)) for host in hosts]
-    logins = {_entry(hop): login_of(hop) for hop in hops}
+    inventory.read(pattern, named, ids, may_ask=at_terminal())
+    known = [inventory.known(host) for host in inventory.hosts]
+    logins = {_entry(one): login_of(one.ssh) for one in known}
     given = "" if forget else _typed(", ".join(logins.values()))
     for entry, login in logins.items():
         try:
@@ -66,7 +66,7 @@ def keep_sudo_password(
             else:
                 put_into_keyring(entry, given)
         except NoKeyring as error:
-            raise refusal(
+            raise usage_error(
                 f"the keyring's entry {entry!r}",
                 f"what does not work: {error}",
                 "a keyring that is unlocked",
@@ -78,11 +78,30 @@ def keep_sudo_password(
 
 def _typed(logins: str) -> str:
     if not at_terminal():
-        raise refusal(
+        raise usage_error(
             "the sudo password", "no terminal to ask for it", "one", "run this at a terminal"
         )
     return getpass.getpass(f"sudo password of {logins}: ")
 
 
-def _entry(hop: Hop | None) -> str:
-    return f"sudo {login_of(hop)}"
+def _entry(known: HostReading) -> str:
+    return f"sudo {login_of(known.ssh)}"
+
+
+def login_of(ssh: Sequence[str] | None) -> str:
+    """Return who logs in where, as ``user@host:port``; without ssh, on this very machine.
+
+    ssh: the command that logs in.
+    """
+    if ssh is None:
+        return f"{getpass.getuser()}@localhost"
+    # what the command and the configuration of ssh come to, ssh knows best
+    asked = subprocess.run(
+        [ssh[0], "-G", *ssh[1:]],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = dict(line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line)
+    return f"{found.get('user')}@{found.get('hostname')}:{found.get('port')}"

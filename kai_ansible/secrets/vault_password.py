@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import secrets
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kai_ansible.errors import CommandError, refusal
+from kai_ansible.ansible.api import (
+    AnsibleRefused,
+    configured_vault_sources,
+    decrypt,
+    encrypt,
+    secret_of,
+    vault_secret,
+)
+from kai_ansible.ansible.reading import Session, vault_arguments
+from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import write_private
 from kai_ansible.host.files import Damaged, look
 from kai_ansible.operator import config_dir, through_sudo
@@ -19,7 +27,7 @@ from kai_ansible.rules.documents import Unfit, read_text
 from kai_ansible.secrets.keyrings import password_in_keyring
 
 if TYPE_CHECKING:
-    from ansible.parsing.vault import VaultSecret
+    from kai_ansible.ansible.api import VaultSecret
 
 VAULT_HEADER = "$ANSIBLE_VAULT"
 VAULT_ID = "default"
@@ -47,6 +55,11 @@ class VaultPassword:
     def secrets(self) -> list[tuple[str, VaultSecret]]:
         """Every password with its vault id, this one first."""
         return [(self.label, self.secret), *self.others]
+
+    @property
+    def plain(self) -> list[tuple[str, bytes]]:
+        """The same as text in bytes."""
+        return [(label, secret.bytes) for label, secret in self.secrets]
 
     @property
     def text(self) -> str:
@@ -77,80 +90,112 @@ def keyring_entry(inventory: Path) -> str:
     return str(inventory.resolve())
 
 
-def find_vault_password(
-    named: Path | None,
-    inventory: Path,
-    *,
-    needed: bool,
-    may_ask: bool,
-    ids: Sequence[str] | None = (),
-) -> VaultPassword:
-    """Return the vault password from the first place that has one, and those of all vault ids.
+@dataclass(frozen=True)
+class VaultSources:
+    """The vault passwords that the command line names: a file or script, and vault ids."""
 
-    The places: ``named`` (--vault-password-file), ANSIBLE_VAULT_PASSWORD_FILE, the first vault id,
-    the keyring's entry for the inventory, our own file, and the terminal if ``may_ask``. needed:
-    whether a vault exists that has to be opened; if none does and no place has a password, a random
-    one is made. ids: LABEL@SOURCE each (--vault-id); those that Ansible is configured with come
-    before them, and None is for no vault ids at all. Raises CommandError for a place that cannot be
-    read, and when nobody can be asked.
+    named: Path | None = None
+    ids: Sequence[str] = ()
+
+    def arguments(self, own: VaultPassword | None, directory: Path) -> list[str]:
+        """Return arguments of Ansible, our own password in a file of a private directory."""
+        found = [word for given in self.ids for word in ("--vault-id", given)]
+        if self.named:
+            found += ["--vault-password-file", str(self.named)]
+        passwords = own.plain if own else []
+        return found + vault_arguments(passwords, directory)
+
+    def all_that_need_no_answer(self, own: VaultPassword | None) -> VaultPassword | None:
+        """Return every password that can be read without asking, to name what none opens."""
+        sources = [("default", str(self.named))] if self.named else []
+        for given in self.ids:
+            label, at, source = given.partition("@")
+            sources.append((label, source) if at else (VAULT_ID, label))
+        found: list[VaultPassword] = []
+        for label, source in [*sources, *_configured()]:
+            if not source.startswith("prompt"):
+                path = Path(source).expanduser()
+                found.append(VaultPassword(read_password_file(path, label), path, label=label))
+        found += [own] if own else []
+        if not found:
+            return None
+        others = tuple((other.place, other.secret) for other in found[1:])
+        return replace(found[0], others=others)
+
+
+def own_password(inventory: Path) -> VaultPassword | None:
+    """Return the password that we keep: in the keyring's entry of the inventory, or in our file.
+
+    Raises CommandError for a file that cannot be read.
     """
-    from ansible import constants
-
-    configured = [] if ids is None else [*constants.DEFAULT_VAULT_IDENTITY_LIST, *ids]
-    others = tuple(_identity(str(given), may_ask=may_ask) for given in configured)
-    if not others:
-        return _single_password(named, inventory, needed=needed, may_ask=may_ask)
-    single = _single_password(named, inventory, needed=False, may_ask=False)
-    if not (named or os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE")):
-        # what is new is locked with the first vault id; our own password may still open something
-        more = () if single.made else (*others[1:], (VAULT_ID, single.secret))
-        (label, secret), *rest = others
-        return VaultPassword(secret, None, label=label, others=more or tuple(rest))
-    return replace(single, others=others)
-
-
-def _identity(given: str, *, may_ask: bool) -> tuple[str, VaultSecret]:
-    """Return the label and the password of a vault id. Raises CommandError."""
-    from ansible.parsing.vault import VaultSecret
-
-    label, at, source = given.partition("@")
-    if not at:
-        label, source = VAULT_ID, given
-    if source not in ("prompt", "prompt_ask_vault_pass"):
-        return label, read_password_file(Path(source).expanduser(), label)
-    if not (may_ask and sys.stdin.isatty()):
-        raise refusal(
-            f"--vault-id {given}",
-            "no terminal to ask for the password",
-            "a terminal, or the name of a file",
-            f"give it as --vault-id {label}@FILE",
-        )
-    return label, VaultSecret(getpass.getpass(f"Vault password ({label}): ").encode())
-
-
-def _single_password(
-    named: Path | None, inventory: Path, *, needed: bool, may_ask: bool
-) -> VaultPassword:
-    from ansible.parsing.vault import VaultSecret
-
-    environment = os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE")
-    path = named or (Path(environment).expanduser() if environment else None)
     # through sudo the keyring would be root's
-    if path is None and through_sudo() is None:
+    if through_sudo() is None:
         entry = keyring_entry(inventory)
         kept = password_in_keyring(entry)
         if kept:
-            return VaultPassword(VaultSecret(kept.encode()), None, keyring_entry=entry)
-    if path is None and own_password_file().exists():
-        path = own_password_file()
+            return VaultPassword(vault_secret(kept.encode()), None, keyring_entry=entry)
+    path = own_password_file()
+    return VaultPassword(read_password_file(path), path) if path.exists() else None
+
+
+def chosen_password(
+    session: Session, sources: VaultSources, own: VaultPassword | None
+) -> VaultPassword:
+    """Return the password that locks what is new, with all that open something.
+
+    The operator's own comes first; one is made when there is none at all.
+    """
+    mine = own.plain[0][1] if own else None
+    given = [(label, password) for label, password in session.vault if password != mine]
+    if not given:
+        return own or made_password()
+    first = given[0]
+    if session.encrypt_with:
+        first = next((one for one in given if one[0] == session.encrypt_with), first)
+    elif sources.named:
+        first = next((one for one in given if one[0] == VAULT_ID), first)
+    others = [(label, vault_secret(password)) for label, password in given if password != first[1]]
+    others += [(VAULT_ID, own.secret)] if own else []
+    return VaultPassword(
+        vault_secret(first[1]), sources.named, label=first[0], others=tuple(others)
+    )
+
+
+def single_password(named: Path | None, inventory: Path) -> VaultPassword:
+    """Return the one password that ``vault`` deals with, made when no place has one.
+
+    named: the file that gives it; without one, that of the operator's settings, the keyring's, or
+    our own file's. Raises CommandError for a place that cannot be read.
+    """
+    path = named
+    if path is None:
+        configured = [source for label, source in _configured() if label == VAULT_ID]
+        path = Path(configured[-1]).expanduser() if configured else None
     if path is not None:
         return VaultPassword(read_password_file(path), path)
-    if not needed:
-        return VaultPassword(random_secret(), own_password_file(), made=True)
+    return own_password(inventory) or made_password()
+
+
+def made_password() -> VaultPassword:
+    """Return a new password, for our own file."""
+    return VaultPassword(random_secret(), own_password_file(), made=True)
+
+
+def needed_password(found: VaultPassword, inventory: Path, *, may_ask: bool) -> VaultPassword:
+    """Return a password, asked for at the terminal when nothing but a new one was found.
+
+    Raises CommandError when nobody can be asked.
+    """
+    if not found.made:
+        return found
     if may_ask and sys.stdin.isatty():
-        typed = getpass.getpass("Vault password: ")
-        return VaultPassword(VaultSecret(typed.encode()), None)
-    raise refusal(
+        return VaultPassword(vault_secret(getpass.getpass("Vault password: ").encode()), None)
+    raise no_password(inventory)
+
+
+def no_password(inventory: Path) -> CommandError:
+    """Return the error of a locked vault without any password."""
+    return usage_error(
         str(inventory),
         "a vault that is locked, and no vault password",
         "the password in one of its places",
@@ -158,11 +203,21 @@ def _single_password(
     )
 
 
+def _configured() -> list[tuple[str, str]]:
+    try:
+        return configured_vault_sources()
+    except AnsibleRefused as error:
+        raise usage_error(
+            "the configuration of Ansible",
+            str(error),
+            "one that Ansible can read",
+            "fix that place; ansible-config dump reads it again",
+        ) from error
+
+
 def random_secret() -> VaultSecret:
     """Return a new password."""
-    from ansible.parsing.vault import VaultSecret
-
-    return VaultSecret(secrets.token_urlsafe(PASSWORD_BYTES).encode())
+    return vault_secret(secrets.token_urlsafe(PASSWORD_BYTES).encode())
 
 
 def read_password_file(path: Path, label: str | None = None) -> VaultSecret:
@@ -170,10 +225,6 @@ def read_password_file(path: Path, label: str | None = None) -> VaultSecret:
 
     label: the vault id that a script is asked for, when its name says that it takes one.
     """
-    from ansible.errors import AnsibleError
-    from ansible.parsing.dataloader import DataLoader
-    from ansible.parsing.vault import get_file_vault_secret
-
     if path == own_password_file():
         # a script or a pipe is given by name; here lies what an earlier run wrote
         try:
@@ -181,44 +232,31 @@ def read_password_file(path: Path, label: str | None = None) -> VaultSecret:
         except Damaged as error:
             raise CommandError("Nothing was changed.", problems=[error.problem]) from error
     try:
-        secret = get_file_vault_secret(filename=str(path), vault_id=label, loader=DataLoader())
-        secret.load()
-    except AnsibleError as error:
-        raise refusal(
+        return secret_of(path, label)
+    except AnsibleRefused as error:
+        raise usage_error(
             str(path),
-            f"no vault password: {' '.join(str(error).split())}",
+            f"no vault password: {error}",
             "a file that holds it, or a script that prints it",
-            "mend it, or name another place with --vault-password-file",
+            "fix it, or name another place with --vault-password-file",
         ) from error
-    found: VaultSecret = secret
-    return found
 
 
 def lock(text: str, password: VaultPassword, former: str = "") -> str:
     """Return text encrypted by ansible-vault, with the vault id and password of a former text."""
-    from ansible.parsing.vault import VaultLib
-
-    vault = VaultLib(secrets=password.secrets)
-    label, secret = password.secrets[0]
-    if former.startswith(VAULT_HEADER):
-        _, label, secret = vault.decrypt_and_get_vault_id(former)
-    locked: str = vault.encrypt(text, secret=secret, vault_id=label).decode()
-    return locked
+    return encrypt(text, password.secrets, former if former.startswith(VAULT_HEADER) else "")
 
 
 def unlock(text: str, password: VaultPassword, path: Path) -> str:
     """Return what a vault file holds. Raises CommandError when the password is another one."""
-    from ansible.errors import AnsibleError
-    from ansible.parsing.vault import VaultLib
-
     try:
-        opened = VaultLib(secrets=password.secrets).decrypt(text)
-    except AnsibleError as error:
+        opened = decrypt(text, password.secrets)
+    except AnsibleRefused as error:
         # $ANSIBLE_VAULT;1.2;AES256;LABEL
         label = ";".join(text.partition("\n")[0].strip().split(";")[3:])
         given = ", nor that of ".join([password.place, *(other for other, _ in password.others)])
         whose = f" of {label}" if label else ""
-        raise refusal(
+        raise usage_error(
             str(path),
             f"a vault{whose} that the password from {given} does not open",
             "the password that it was locked with",
@@ -229,7 +267,7 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
     try:
         return read_text(opened)
     except Unfit as error:
-        raise refusal(
+        raise usage_error(
             f"{path}{error.place}, opened",
             error.found,
             error.expected,

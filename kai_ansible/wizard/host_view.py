@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 
+_REASON_LINES = 3
+
+
 class Unseen(CommandError):
     """A host that cannot be looked at."""
 
@@ -206,6 +209,8 @@ class HostView:
                         [self.host],
                         variables={**variables, "kai_become": become},
                         vault_password=self.password if not self.inventory.is_new else None,
+                        session=self.inventory.session,
+                        ssh_commands=self.inventory.ssh_commands,
                         become_password=self.become_password,
                     ),
                     lambda event: None,
@@ -219,7 +224,7 @@ class HostView:
     def _privileges(self) -> Sequence[bool]:
         if self.become_password is not None:
             return [True]
-        if self.inventory.is_local(self.host):
+        if self.inventory.known(self.host).local:
             return [may_become_root()]
         # only the host itself knows whether its sudo wants a password
         return [True, False]
@@ -234,7 +239,10 @@ def _covers(earlier: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
 
 
 def _reason(outcome: Outcome) -> str:
-    return outcome.failures[0].message.splitlines()[0] if outcome.failures else "no reason given"
+    if not outcome.failures:
+        return "no reason given"
+    # the first line may only say that the host said something else than was expected
+    return "; ".join(outcome.failures[0].message.splitlines()[:_REASON_LINES])
 
 
 def _text(path: Path, name: str) -> str:

@@ -13,6 +13,8 @@ from kai_ansible.inventory.inventory import read_text
 from tests.cli.desk import Desk
 from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE, in_place_of
 
+# of a file that is not UTF-8, which is refused afterwards
+WARNED_OF = ("This file must be UTF-8 encoded",)
 # each command takes a while, and all of them read by the same function, which meets every damage
 HANGS_SECONDS = 240
 SAMPLE = ("a named pipe", "huge", "NUL within", "Latin-1", "nested mappings")

@@ -47,7 +47,7 @@ def test_what_is_ignored_is_no_failure() -> None:
 @pytest.mark.parametrize(
     ("message", "fix"),
     [
-        ("Host key verification failed.", "ssh bot"),
+        ("Host key verification failed.", "ssh -o StrictHostKeyChecking=ask bot"),
         ("alice: Permission denied (publickey)", "log in: ssh bot"),
         ("Could not resolve hostname bot", "ansible_host of bot"),
         ("connect to host bot port 22: Connection refused", "ssh port"),

@@ -61,8 +61,9 @@ def test_every_setting_follows_the_precedence_of_groups_and_hosts(
             said = {name: found[number] for name, found in given.items()}
             fleet.write(f"{directory.name}/{place}", said)
         inventory = Inventory(directory)
-        assert inventory.variables("bot", None) == said
-        assert inventory.places("bot", None) == dict.fromkeys(said, directory / place)
+        inventory.read(None, None, [], may_ask=False)
+        assert inventory.variables("bot") == said
+        assert inventory.places("bot") == dict.fromkeys(said, directory / place)
 
 
 def test_a_fault_is_told_with_the_file_that_holds_it(fleet: Desk) -> None:

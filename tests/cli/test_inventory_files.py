@@ -20,6 +20,7 @@ from kai_ansible.inventory.inventory import (
     write_host_vars,
 )
 from kai_ansible.secrets.vault_password import VaultPassword
+from tests.read_in_process import variables
 
 PASSWORD = VaultPassword(VaultSecret(b"of the tests"), None)
 HOST = "bot"
@@ -70,7 +71,7 @@ class Files:
         return self.paths.settings.read_text(encoding="utf-8")
 
     def seen_by_ansible(self) -> dict[str, Any]:
-        return self.inventory.variables(HOST, PASSWORD)
+        return variables(self.inventory.path, HOST, PASSWORD)
 
 
 @pytest.fixture(scope="module")

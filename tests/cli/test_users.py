@@ -11,10 +11,10 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from kai_ansible.ansible.collection import contract
-from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.inventory.yaml_edit import with_entry, with_fields, without_entry
 from kai_ansible.secrets.vault_password import VaultPassword, read_password_file
 from tests.cli.desk import Desk, exit_code
+from tests.read_in_process import variables as read_in_process
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "kai_install" / "templates"
 BEN = ("--telegram-id", "2", "--name", "Ben", "--os-user", "bob")
@@ -72,7 +72,7 @@ def kai_yml(desk: Desk) -> str:
 def people_of(desk: Desk) -> list[dict[str, Any]]:
     """Return the people as Ansible gives them to the role."""
     password = VaultPassword(read_password_file(desk.password_file), desk.password_file)
-    users: list[dict[str, Any]] = Inventory(desk.inventory).variables("localhost", password)[USERS]
+    users: list[dict[str, Any]] = read_in_process(desk.inventory, "localhost", password)[USERS]
     return users
 
 

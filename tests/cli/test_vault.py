@@ -95,6 +95,9 @@ def test_the_keyring_comes_after_what_was_named_and_before_our_own_file(ready: D
     done(ready, "users", "list", "--vault-password-file", str(right))
     ready.variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(right)
     done(ready, "users", "list")
+    # as ansible-playbook has it, the named one comes beside that of the environment
+    done(ready, "users", "list", "--vault-password-file", str(wrong))
+    del ready.variables["ANSIBLE_VAULT_PASSWORD_FILE"]
     told = refused(ready, "users", "list", "--vault-password-file", str(wrong))
     assert f"from {wrong} does not open" in told
 

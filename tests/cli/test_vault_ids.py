@@ -8,7 +8,6 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from kai_ansible.inventory.inventory import Inventory
-from kai_ansible.secrets.vault_password import find_vault_password
 from tests.cli.desk import TOKEN, Desk
 
 PASSWORDS = {"prod": "one password", "dev": "another password"}
@@ -83,9 +82,9 @@ def test_a_vault_that_changes_keeps_its_vault_id(fleet: Desk, monkeypatch: Any) 
     assert done.returncode == 0, done.stdout + done.stderr
     assert vault.read_text().startswith("$ANSIBLE_VAULT;1.2;AES256;prod\n")
     monkeypatch.chdir(fleet.work)
-    password = find_vault_password(
-        None, Path("inventory"), needed=True, may_ask=False, ids=["prod@prod.password"]
-    )
-    found = Inventory(Path("inventory")).variables("prod1", password)
+    monkeypatch.setenv("HOME", str(fleet.home))
+    inventory = Inventory(Path("inventory"))
+    inventory.read("prod1", None, ["prod@prod.password"], may_ask=False)
+    found = inventory.variables("prod1")
     assert found["kai_install_webhook_secret"] == "1" * 64
     assert found["kai_install_telegram_bot_token"] == f"0{TOKEN}"

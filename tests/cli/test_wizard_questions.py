@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from kai_ansible.ansible.collection import contract
-from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.secrets.vault_password import find_vault_password
+from kai_ansible.secrets.vault_password import own_password
 from kai_ansible.wizard.interview import EVERYTHING
 from tests.cli.desk import LABELS, REVIEW, Desk, Wizard
+from tests.read_in_process import variables as read_in_process
 
 CONTRACT = contract()
 SECTIONS = list(CONTRACT["sections"].values())
@@ -149,8 +149,8 @@ def test_what_was_written_is_a_valid_configuration(
 ) -> None:
     desk, _ = walks[case]
     monkeypatch.setenv("HOME", str(desk.home))
-    password = find_vault_password(None, desk.inventory, needed=True, may_ask=False)
-    variables = Inventory(desk.inventory).variables("localhost", password)
+    password = own_password(desk.inventory)
+    variables = read_in_process(desk.inventory, "localhost", password)
     read = read_configuration(CONTRACT, variables)
     assert read.problems == []
     assert [person.name for person in read.people] == ["Ada", "Bob"]

@@ -17,12 +17,13 @@ from kai.protected import parse_env
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.importing import from_host, from_install_conf
-from kai_ansible.inventory.inventory import HostVars, Inventory, content_of, edited_texts
+from kai_ansible.inventory.inventory import HostVars, content_of, edited_texts
 from kai_ansible.rules.configuration import Configuration, env_of, read_configuration
 from kai_ansible.rules.env_file import env_line, fault_of_value
 from kai_ansible.rules.sudoers import secure_path, sudoers_command
 from kai_ansible.secrets.vault_password import VaultPassword
 from tests.hostile.corpus import entries
+from tests.read_in_process import variables as read_in_process
 from tests.unit.samples import SECRET, TOKEN
 
 Contract = dict[str, Any]
@@ -193,7 +194,7 @@ def test_host_vars_that_config_writes_are_not_evaluated(tmp_path: Path, canary: 
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    read = Inventory(tmp_path / "hosts.yml").variables("bot", password)
+    read = read_in_process(tmp_path / "hosts.yml", "bot", password)
     assert read == variables
 
 

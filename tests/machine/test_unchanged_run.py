@@ -9,7 +9,7 @@ import pytest
 
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
-from kai_ansible.secrets.vault_password import find_vault_password
+from kai_ansible.secrets.vault_password import single_password
 from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
 
@@ -66,9 +66,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 def actions(site: Site, playbook: str) -> list[str]:
     """Return what a run of a playbook started on the host, in its order."""
     events: list[Any] = []
-    password = find_vault_password(
-        site.desk.password_file, site.desk.inventory, needed=True, may_ask=False
-    )
+    password = single_password(site.desk.password_file, site.desk.inventory)
     run = Run(playbook, site.desk.inventory, ["bot"], vault_password=password)
     outcome = run_playbook(run, events.append)
     assert outcome.succeeded, outcome.failures

@@ -19,6 +19,7 @@ from kai_ansible.rules.plain import plain
 from kai_ansible.rules.plan import desired_state
 from kai_ansible.secrets.vault_password import VaultPassword, random_secret
 from kai_ansible.wizard.draft import Draft
+from tests.read_in_process import variables as read_in_process
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +50,7 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
     texts, _ = edited_texts(files, draft.changes_in_order, draft.is_secret, password)
     write_host_vars(inventory, texts)
 
-    variables = Inventory(inventory.path).variables("localhost", password)
+    variables = read_in_process(inventory.path, "localhost", password)
     names = [name for program in contract["programs"] for name in program["names"]]
     seen = probe(programs={name: f"/usr/bin/{name}" for name in names})
     if "CODEX_BIN" in expected:

@@ -1,0 +1,29 @@
+"""Writes what Ansible knows of a host where the command that asked for it reads it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from kai_ansible.ansible.api import host_reading
+from kai_ansible.ansible.reading import DIRECTORY
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Connects to nothing, and returns nothing: a result may be printed and logged."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Write the reading of the host to a private file."""
+        super().run(tmp, task_vars)
+        known = task_vars or {}
+        path = Path(os.environ[DIRECTORY], secrets.token_hex(8))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as handle:
+            reading = host_reading(self, known)
+            pickle.dump((str(known["inventory_hostname"]), reading), handle)
+        return {"changed": False}

@@ -1,0 +1,208 @@
+"""The one file that touches what ansible-core does not promise to keep.
+
+tests/collection/test_every_core.py tries it with each supported release; pyproject.toml names them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible.parsing.vault import VaultSecret as VaultSecret
+    from ansible.plugins.action import ActionBase
+
+    Secrets = Sequence[tuple[str, VaultSecret]]
+
+PREFIX = "kai_install_"
+_SSH_OPTIONS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
+
+
+class AnsibleRefused(Exception):
+    """Ansible refuses a password file, a vault or its own configuration; ``str`` of it says why."""
+
+
+def host_reading(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Ansible knows of the host of a task, as plain data.
+
+    action: an action plugin in the middle of its task. task_vars: the variables of that task.
+    """
+    from ansible import constants
+    from ansible.errors import AnsibleError
+
+    variables, faults = {}, {}
+    for name in sorted(name for name in task_vars if name.startswith(PREFIX)):
+        try:
+            variables[str(name)] = plain(action._templar.template(task_vars[name]))
+        except AnsibleError as error:
+            faults[str(name)] = message_of(error)
+    become = action._connection.become
+    return {
+        "hosts": plain(list(task_vars["ansible_play_hosts_all"])),
+        "variables": variables,
+        "faults": faults,
+        "files": _variable_files(action, task_vars),
+        "local": action._connection.transport == "local",
+        "ssh": _ssh(action._connection),
+        "has_become_password": bool(become and become.get_option("become_pass")),
+        "vault": [(str(label), plain_bytes(secret)) for label, secret in _vault_secrets(action)],
+        "encrypt_with": plain(constants.DEFAULT_VAULT_ENCRYPT_IDENTITY),
+        "connection_password": plain(action._play_context.password) or None,
+        "become_password": plain(action._play_context.become_pass) or None,
+        "sets_pipelining": _is_set(action._connection, "pipelining"),
+    }
+
+
+def plain_bytes(secret: VaultSecret) -> bytes:
+    """Return the bytes of a secret of a vault."""
+    return bytes(secret.bytes)
+
+
+def _vault_secrets(action: ActionBase) -> Secrets:
+    found: Secrets = action._loader._vault.secrets or []
+    return found
+
+
+def _is_set(connection: Any, option: str) -> bool:
+    try:
+        return bool(connection.get_option_and_origin(option)[1] != "default")
+    except KeyError:
+        return True
+
+
+def _ssh(connection: Any) -> list[str] | None:
+    """Return the command that logs in as this connection does, None when it is not by ssh."""
+    if connection.transport != "ssh":
+        return None
+    import shlex
+
+    def option(name: str) -> str:
+        value = connection.get_option(name)
+        return "" if value is None else str(value)
+
+    argv = [option("ssh_executable") or "ssh"]
+    for name in _SSH_OPTIONS:
+        if _is_set(connection, name):
+            argv += shlex.split(option(name))
+    for flag, name in (("-i", "private_key_file"), ("-p", "port"), ("-l", "remote_user")):
+        if option(name):
+            argv += [flag, option(name)]
+    return [*map(str, argv), option("host")]
+
+
+def _variable_files(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the names that each file sets, the file that decides at the end."""
+    from ansible.inventory.helpers import sort_groups
+
+    host = task_vars["hostvars"]._inventory.get_host(task_vars["inventory_hostname"])
+    places = [("group_vars", group.name) for group in sort_groups(host.get_groups())]
+    files: dict[str, list[str]] = {}
+    # of a script or a plugin there may be none
+    directory = str(task_vars.get("inventory_dir") or "")
+    for kind, name in [*places, ("host_vars", host.name)] if directory else ():
+        for found in action._loader.find_vars_files(str(Path(directory, kind)), name):
+            path = os.fsdecode(found)
+            content = action._loader.load_from_file(path)
+            files[str(path)] = [str(key) for key in content] if isinstance(content, dict) else []
+    return files
+
+
+def plain(value: Any) -> Any:
+    """Return Ansible's value as ordinary data."""
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float):
+        # Ansible's own kinds of numbers cannot be written as YAML
+        if isinstance(value, kind):
+            return kind(value)
+    return "".join(str(value))
+
+
+def message_of(error: Exception) -> str:
+    """Return what an error of Ansible says, without the source, which may be a secret."""
+    place = str(getattr(error, "_formatted_source_context", None) or "").partition("\n")[0]
+    return "; ".join(line for line in [*str(error).splitlines(), place] if line.strip())
+
+
+def configured_vault_sources() -> list[tuple[str, str]]:
+    """Return the vault ids that the operator's own settings name: label and source of each.
+
+    Raises AnsibleRefused for a configuration that cannot be read.
+    """
+    try:
+        from ansible import constants
+    except Exception as error:
+        raise AnsibleRefused(message_of(error)) from error
+    found = []
+    for given in constants.DEFAULT_VAULT_IDENTITY_LIST or []:
+        label, at, source = str(given).partition("@")
+        found.append((label, source) if at else ("default", label))
+    if constants.DEFAULT_VAULT_PASSWORD_FILE:
+        found.append(("default", str(constants.DEFAULT_VAULT_PASSWORD_FILE)))
+    return found
+
+
+def vault_secret(content: bytes) -> VaultSecret:
+    """Return a password as the functions below take it."""
+    from ansible.parsing.vault import VaultSecret
+
+    return VaultSecret(content)
+
+
+def secret_of(path: Path, label: str | None = None) -> VaultSecret:
+    """Return the password that a file holds or a script prints. Raises AnsibleRefused.
+
+    label: the vault id that a script is asked for, when its name says that it takes one.
+    """
+    from ansible.errors import AnsibleError
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.parsing.vault import get_file_vault_secret
+
+    try:
+        secret = get_file_vault_secret(filename=str(path), vault_id=label, loader=DataLoader())
+        secret.load()
+    except AnsibleError as error:
+        raise AnsibleRefused(" ".join(str(error).split())) from error
+    return vault_secret(secret.bytes)
+
+
+def encrypt(text: str, secrets: Secrets, former: str = "") -> str:
+    """Return text locked with the first secret, or with the one that opens a former text.
+
+    Raises AnsibleRefused when none opens that.
+    """
+    from ansible.errors import AnsibleError
+    from ansible.parsing.vault import VaultLib
+
+    vault = VaultLib(secrets=secrets)
+    label, secret = secrets[0]
+    try:
+        if former:
+            _, label, secret = vault.decrypt_and_get_vault_id(former)
+        return str(vault.encrypt(text, secret=secret, vault_id=label).decode())
+    except AnsibleError as error:
+        raise AnsibleRefused(str(error)) from error
+
+
+def decrypt(text: str, secrets: Secrets) -> bytes:
+    """Return what a locked text holds. Raises AnsibleRefused when no secret opens it."""
+    from ansible.errors import AnsibleError
+    from ansible.parsing.vault import VaultLib
+
+    try:
+        return bytes(VaultLib(secrets=secrets).decrypt(text))
+    except AnsibleError as error:
+        raise AnsibleRefused(str(error)) from error
+
+
+def batch_size(size: str, hosts: int) -> int:
+    """Return how many hosts a batch has. size: a number, or a percentage of all the hosts."""
+    from ansible.utils.helpers import pct_to_int
+
+    return int(pct_to_int(size, hosts))

@@ -1,0 +1,80 @@
+"""How each process of Ansible starts: the operator's own environment and directory, and our part.
+
+What the operator set stays as it is; what is set here has to be, or is set nowhere else.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import sys
+from pathlib import Path
+
+from kai_ansible.ansible.collection import collection_root
+from kai_ansible.files import write_private
+
+PLAYBOOK = "kai.yml"
+PROGRAM = str(Path(sys.executable).with_name("ansible-playbook"))
+_LOCALES = ("C.UTF-8", "en_US.UTF-8")
+# nobody answers a run; reading.py lets Ansible ask first, and passes on what was typed
+UNASKED = {
+    "ANSIBLE_ASK_PASS": "False",
+    "ANSIBLE_ASK_VAULT_PASS": "False",
+    "ANSIBLE_BECOME_ASK_PASS": "False",
+    "ANSIBLE_ENABLE_TASK_DEBUGGER": "False",
+}
+
+
+def lay_out(directory: Path, playbook: str) -> Path:
+    """Write a playbook into a private directory, beside the collection kai.bot; return its path.
+
+    playbook: the text of it.
+    """
+    links = directory / "collections" / "ansible_collections" / "kai"
+    links.mkdir(parents=True)
+    (links / "bot").symlink_to(collection_root())
+    path = directory / PLAYBOOK
+    write_private({path: playbook})
+    return path
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """Return the environment of a process of Ansible. directory: a private one, for its files."""
+    found = dict(os.environ)
+    if not _is_usable_locale():
+        # Ansible starts in none that the system lacks, nor in one that is not UTF-8
+        found["LC_ALL"] = next(filter(_exists, _LOCALES), _LOCALES[0])
+    found.setdefault("ANSIBLE_LOCALHOST_WARNING", "False")
+    found.update(
+        ANSIBLE_LOCAL_TEMP=str(directory / "tmp"),
+        # a broken inventory would be a run without hosts, which succeeds
+        ANSIBLE_INVENTORY_UNPARSED_FAILED="True",
+        ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True",
+        # a talkative Ansible prints what modules return, a fetched file for one
+        ANSIBLE_VERBOSITY="0",
+        ANSIBLE_DEBUG="False",
+    )
+    return found
+
+
+def _is_usable_locale() -> bool:
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, "")
+        encoding = locale.getlocale()[1]
+    except (locale.Error, ValueError):
+        return False
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+    return (encoding or "").lower() in ("utf-8", "utf8")
+
+
+def _exists(name: str) -> bool:
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, name)
+    except locale.Error:
+        return False
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+    return True

@@ -1,0 +1,204 @@
+"""What Ansible itself reads of an inventory: one small play, which connects to no host.
+
+Ansible asks for passwords where the operator set it so; they come back with everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kai_ansible.ansible.children import PROGRAM, UNASKED, environment, lay_out
+
+DIRECTORY = "KAI_ANSIBLE_READING"
+_PLAY = """\
+- name: Read the variables
+  hosts: all
+  gather_facts: false
+  become: true
+  tasks:
+    - name: Read the variables
+      kai_read:
+"""
+_NO_TASKS = "- hosts: all\n  gather_facts: false\n"
+_FAILED = re.compile(r"^(\S.*?) \| (?:FAILED|UNREACHABLE)! => ", re.MULTILINE)
+_MARK = re.compile(r"^\[?(?:ERROR|WARNING)\]?!?:? *", re.MULTILINE)
+_ASIDE = ("[DEPRECATION WARNING]", "Deprecation warnings can be disabled")
+_NO_HOSTS = "leaves us with no hosts"
+_LOCKED = "no vault secrets found"
+
+
+class NotRead(Exception):
+    """Ansible cannot read the inventory; ``str`` of it is what Ansible says."""
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a vault is locked and there is no password at all."""
+        return _LOCKED in str(self)
+
+
+@dataclass(frozen=True)
+class HostReading:
+    """What Ansible knows of a host.
+
+    variables: those of kai_install, with their values. faults: what is wrong with the others of
+    them, by name. files: the names that each file of variables sets, the file that decides last.
+    local: whether Ansible works on this very machine. ssh: the command that logs in there, None
+    when that is not by ssh. has_become_password: whether the inventory has it, or it was typed.
+    failure: why Ansible knows nothing of the host, empty when it does.
+    """
+
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    local: bool = False
+    ssh: Sequence[str] | None = None
+    has_become_password: bool = False
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What Ansible has of the operator.
+
+    vault: the passwords of vaults, label and bytes, in the order in which Ansible tries them.
+    encrypt_with: the label of the one that locks, None when no setting says so.
+    connection_password, become_password: what was typed, None when nobody was asked.
+    sets_pipelining: whether the operator decides about pipelining.
+    """
+
+    vault: Sequence[tuple[str, bytes]] = ()
+    encrypt_with: str | None = None
+    connection_password: str | None = None
+    become_password: str | None = None
+    sets_pipelining: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What Ansible read: its hosts in their order, and what it has of the operator."""
+
+    hosts: Mapping[str, HostReading]
+    session: Session
+
+
+def read(
+    inventory: Path,
+    pattern: str | None,
+    arguments: Sequence[str] = (),
+    *,
+    asks_vault_password: bool = False,
+    at_terminal: bool = False,
+) -> Reading:
+    """Return what Ansible reads of the hosts that a pattern names, all of them without one.
+
+    arguments: further ones of ansible-playbook. asks_vault_password: whether Ansible asks for a
+    password of vaults. at_terminal: whether it may ask at all.
+    Raises NotRead. A pattern that names nothing gives no hosts.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
+    try:
+        playbook = lay_out(directory, _PLAY)
+        (directory / "action_plugins").symlink_to(Path(__file__).with_name("action_plugins"))
+        readings = directory / "readings"
+        readings.mkdir(mode=0o700)
+        # what it prints is for us: a callback of the operator's may leave the reason out
+        told = {DIRECTORY: str(readings), "ANSIBLE_STDOUT_CALLBACK": "minimal"}
+        command = [PROGRAM, "--inventory", str(inventory.resolve()), str(playbook), *arguments]
+        if pattern is not None:
+            command += ["--limit", pattern]
+        if asks_vault_password:
+            command += ["--ask-vault-pass"]
+        done = _done(command, {**environment(directory), **told}, at_terminal=at_terminal)
+        found = dict(pickle.loads(path.read_bytes()) for path in readings.iterdir())  # noqa: S301 # our own child wrote it where nobody else can
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    failures = _failures(done.stdout)
+    if not found and not failures and done.returncode:
+        if _NO_HOSTS in done.stderr:
+            return Reading({}, Session())
+        raise NotRead(_said(done))
+    every = next((one["hosts"] for one in found.values()), list(failures))
+    return Reading({host: _host(host, found, failures) for host in every}, _session(found))
+
+
+def hosts_of(inventory: Path) -> list[str]:
+    """Return every host of an inventory, whatever is wrong with their variables. Raises NotRead."""
+    directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
+    try:
+        playbook = lay_out(directory, _NO_TASKS)
+        command = [PROGRAM, "--inventory", str(inventory.resolve()), str(playbook), "--list-hosts"]
+        unasked = {**environment(directory), **UNASKED}
+        done = _done(command, unasked, at_terminal=False)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    if done.returncode:
+        raise NotRead(_said(done))
+    return [line.strip() for line in done.stdout.partition("hosts (")[2].splitlines()[1:] if line]
+
+
+def _done(
+    command: Sequence[str], variables: Mapping[str, str], *, at_terminal: bool
+) -> subprocess.CompletedProcess[str]:
+    # without a terminal of its own, what would ask ends at once
+    return subprocess.run(
+        command,
+        env=variables,
+        stdin=None if at_terminal else subprocess.DEVNULL,
+        start_new_session=not at_terminal,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [
+        line
+        for line in _MARK.sub("", done.stderr).splitlines()
+        if line.strip() and not line.startswith(_ASIDE)
+    ]
+    return "\n".join(lines or ["Ansible ended without a word"])
+
+
+def _failures(output: str) -> dict[str, str]:
+    """Return why Ansible knows nothing of a host, by host."""
+    found = {}
+    for match in _FAILED.finditer(output):
+        result = json.JSONDecoder().raw_decode(output, match.end())[0]
+        found[match[1]] = str(result.get("msg", ""))
+    return found
+
+
+def _host(host: str, found: Mapping[str, Any], failures: Mapping[str, str]) -> HostReading:
+    if host not in found:
+        return HostReading(failure=failures.get(host, "Ansible says nothing of it"))
+    names = HostReading.__dataclass_fields__.keys() - {"failure"}
+    return HostReading(**{name: found[host][name] for name in names})
+
+
+def _session(found: Mapping[str, Any]) -> Session:
+    for one in found.values():
+        return Session(**{name: one[name] for name in Session.__dataclass_fields__})
+    return Session()
+
+
+def vault_arguments(passwords: Sequence[tuple[str, bytes]], directory: Path) -> list[str]:
+    """Write passwords of vaults into a private directory; return the arguments that name them."""
+    arguments = []
+    for number, (label, password) in enumerate(passwords):
+        path = directory / f"vault-password-{number}"
+        # a script of the operator's may print any bytes
+        path.touch(mode=0o600)
+        path.write_bytes(password)
+        arguments += ["--vault-id", f"{label}@{path}"]
+    return arguments

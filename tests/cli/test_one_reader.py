@@ -1,0 +1,288 @@
+"""What operators set for Ansible is what every command gets, as ansible-playbook has it.
+
+Each case is a kind of set-up from public bug reports, driven through the real command.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from tests.cli.desk import TOKEN, Desk, exit_code
+from tests.conftest import ROOT
+
+# of an interpreter that nobody names, and of a prompt where nobody can answer
+WARNED_OF = ("discovered Python interpreter", "EOFError (ctrl-d) on prompt")
+PASSWORD = "correct horse"
+SCRIPT = """\
+#!{python}
+import json, os
+print(json.dumps({{
+    "_meta": {{"hostvars": {{"bot": {{"ansible_connection": "local",
+        "kai_install_sentry_dsn": os.environ["HCLOUD_TOKEN"]}}}}}},
+    "all": {{"hosts": ["bot"]}},
+}}))
+"""
+
+
+@pytest.fixture
+def fleet(desk: Desk) -> Desk:
+    """A desk whose one host is this machine, configured in plain text."""
+    local = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    }
+    desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": local}}})
+    users = [{"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}]
+    desk.write(
+        "inventory/host_vars/bot/kai.yml",
+        {"kai_install_source": str(desk.source), "kai_install_users": users},
+    )
+    desk.write("inventory/host_vars/bot/token.yml", {"kai_install_telegram_bot_token": TOKEN})
+    return desk
+
+
+def lock(text: str, password: str = PASSWORD, label: str | None = None) -> str:
+    secret = VaultSecret(password.encode())
+    return str(VaultLib([]).encrypt(text, secret=secret, vault_id=label).decode())
+
+
+def add(desk: Desk, **variables: Any) -> None:
+    desk.write("inventory/host_vars/bot/more.yml", variables)
+
+
+def port_of(desk: Desk, *arguments: str) -> str:
+    """Return the port of the bot's webhook as ``show`` has it, from a variable that config sets."""
+    done = desk.run("show", "bot", "--json", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [host] = json.loads(done.stdout)["hosts"].values()
+    assert not host["unreadable"], host["unreadable"]
+    return str(host["variables"]["kai_install_webhook_port"])
+
+
+def test_the_environment_reaches_lookups(fleet: Desk) -> None:
+    add(fleet, kai_install_webhook_port="{{ lookup('env', 'BOT_PORT') }}")
+    fleet.variables["BOT_PORT"] = "8123"
+    assert port_of(fleet) == "8123"
+
+
+def test_the_environment_reaches_an_inventory_script(fleet: Desk) -> None:
+    (fleet.inventory / "hosts.yml").unlink()
+    script = fleet.write("inventory/hosts", SCRIPT.format(python=sys.executable))
+    script.chmod(0o755)
+    fleet.variables["HCLOUD_TOKEN"] = "https://token@example.org/1"
+    done = fleet.run("status", "bot", "--json")
+    assert json.loads(done.stdout)["failures"] == [] or "HCLOUD" not in done.stdout, done.stdout
+    # no log has it
+    for path in [*fleet.logs, *fleet.home.rglob("*.json")]:
+        assert "token@example.org" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("named_in", ["ansible.cfg", "environment", "identity list"])
+def test_the_environment_reaches_a_password_script(fleet: Desk, named_in: str) -> None:
+    script = fleet.write("ask-client.sh", "#!/bin/sh\nprintf '%s' \"$BW_SESSION\"\n")
+    script.chmod(0o755)
+    fleet.variables["BW_SESSION"] = PASSWORD
+    if named_in == "ansible.cfg":
+        fleet.write("ansible.cfg", "[defaults]\nvault_password_file = ask-client.sh\n")
+    elif named_in == "environment":
+        fleet.variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(script)
+    else:
+        fleet.variables["ANSIBLE_VAULT_IDENTITY_LIST"] = f"bot@{script}"
+    fleet.write("inventory/host_vars/bot/vault.yml", lock("kai_install_webhook_port: 8124\n"))
+    assert port_of(fleet) == "8124"
+    done = fleet.run("status", "bot", "--json")
+    assert "decrypt" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("place", ["host_vars/bot/inline.yml", "group_vars/all.yml"])
+def test_a_value_that_is_locked_by_itself(fleet: Desk, place: str) -> None:
+    inline = lock("8125").replace("\n", "\n  ")
+    become = lock("root's").replace("\n", "\n  ")
+    fleet.write(
+        f"inventory/{place}",
+        f"kai_install_webhook_port: !vault |\n  {inline}\n"
+        f"ansible_become_password: !vault |\n  {become}\n",
+    )
+    password = fleet.write("password", PASSWORD)
+    assert port_of(fleet, "--vault-password-file", str(password)) == "8125"
+
+
+def test_plugins_by_their_full_names(fleet: Desk) -> None:
+    port = fleet.write("port", "8126")
+    add(fleet, kai_install_webhook_port=f"{{{{ lookup('ansible.builtin.file', '{port}') }}}}")
+    fleet.write(
+        "inventory/zz-groups.yml",
+        {
+            "plugin": "ansible.builtin.constructed",
+            "groups": {"bots": "inventory_hostname == 'bot'"},
+        },
+    )
+    assert port_of(fleet) == "8126"
+    done = fleet.run("users", "list", "bots")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("found_by", ["directory", "relative ANSIBLE_CONFIG"])
+def test_the_operators_ansible_cfg_holds_for_reading_and_for_the_run(
+    fleet: Desk, found_by: str
+) -> None:
+    name = "ansible.cfg" if found_by == "directory" else "settings/of-mine.cfg"
+    # what no host answers shows who logs in
+    fleet.write(
+        name,
+        "[defaults]\nremote_user = nobody-of-ours\n[ssh_connection]\n"
+        "ssh_executable = ssh-of-ours\n",
+    )
+    program = fleet.write("bin/ssh-of-ours", '#!/bin/sh\necho "$@" >>"$SEEN"\nexit 255\n')
+    program.chmod(0o755)
+    seen = fleet.work / "seen"
+    fleet.variables.update(PATH=f"{program.parent}:{os.environ['PATH']}", SEEN=str(seen))
+    if found_by != "directory":
+        fleet.variables["ANSIBLE_CONFIG"] = name
+    fleet.write("inventory/hosts.yml", {"all": {"hosts": {"bot": {"ansible_host": "192.0.2.1"}}}})
+    fleet.run("status", "bot")
+    assert 'User="nobody-of-ours"' in seen.read_text(encoding="utf-8")
+
+
+def test_ssh_args_of_ansible_cfg_are_the_operators_business(fleet: Desk) -> None:
+    fleet.write(
+        "ansible.cfg",
+        "[ssh_connection]\nssh_args = -F of-mine -o BatchMode=yes\nssh_executable = ssh-of-mine\n",
+    )
+    program = fleet.write("bin/ssh-of-mine", '#!/bin/sh\necho "$@" >>"$SEEN"\nexit 255\n')
+    program.chmod(0o755)
+    seen = fleet.work / "seen"
+    fleet.variables.update(PATH=f"{program.parent}:{os.environ['PATH']}", SEEN=str(seen))
+    fleet.write("inventory/hosts.yml", {"all": {"hosts": {"bot": {"ansible_host": "192.0.2.1"}}}})
+    done = fleet.run("status", "bot")
+    assert done.returncode == 1
+    assert "-F of-mine -o BatchMode=yes" in seen.read_text(encoding="utf-8")
+
+
+def test_the_operators_vault_password_locks_what_config_writes(fleet: Desk) -> None:
+    fleet.write("password", PASSWORD)
+    fleet.write("ansible.cfg", "[defaults]\nvault_password_file = password\n")
+    done = fleet.run(
+        "config",
+        "bot",
+        "--no-input",
+        "--no-probe",
+        "--set",
+        "PR_REVIEW_ENABLED=yes",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not fleet.password_file.exists()
+    locked = fleet.inventory / "host_vars" / "bot" / "vault.yml"
+    opened = VaultLib([("default", VaultSecret(PASSWORD.encode()))]).decrypt(locked.read_bytes())
+    assert "kai_install_webhook_secret" in yaml.safe_load(opened)
+
+
+@pytest.mark.parametrize("setting", ["become_ask_pass", "ask_pass", "ask_vault_pass"])
+def test_what_ansible_would_ask_is_asked_once_or_ends(fleet: Desk, setting: str) -> None:
+    section = "privilege_escalation" if setting == "become_ask_pass" else "defaults"
+    (fleet.home / ".ansible.cfg").write_text(f"[{section}]\n{setting} = True\n")
+    done = fleet.run("status", "bot", "--json")
+    assert done.returncode in (1, 2, 3)
+    if setting == "ask_vault_pass":
+        assert "no terminal to ask for it" in done.stderr
+    child = fleet.spawn("status", "bot")
+    child.expect(r"(?i)password: ")
+    child.sendline(PASSWORD)
+    assert child.expect([r"(?i)password: ", pexpect.EOF]) == 1, child.before
+    exit_code(child)
+
+
+@pytest.mark.parametrize(
+    "text", ["[defaults]\nenable_task_debugger = True\n", "[defaults]\nstrategy = debug\n"]
+)
+def test_the_task_debugger_is_never_waited_for(fleet: Desk, text: str) -> None:
+    fleet.write("ansible.cfg", text)
+    python = {"ansible_python_interpreter": "/nowhere/python", "ansible_connection": "local"}
+    fleet.write("inventory/hosts.yml", {"all": {"hosts": {"bot": python}}})
+    assert fleet.run("status", "bot").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "language", [{"LANG": "xx_XX.UTF-8"}, {"LC_ALL": "C"}, {"LC_ALL": "POSIX", "LANG": ""}]
+)
+def test_a_locale_that_the_system_lacks(fleet: Desk, language: dict[str, str]) -> None:
+    fleet.variables.update(language)
+    add(fleet, kai_install_webhook_port=8127)
+    assert port_of(fleet) == "8127"
+    assert '"failures": []' in fleet.run("status", "bot", "--json").stdout
+
+
+def test_a_ticket_of_sudo_does_not_count(fleet: Desk, tmp_path: Path) -> None:
+    # a sudo that takes its ticket for this terminal alone, as sudo -v leaves it
+    program = fleet.write("bin/sudo", "#!/bin/sh\ncase \" $* \" in *' -k '*) exit 1;; esac\n")
+    program.chmod(0o755)
+    code = (
+        "import os; os.geteuid = lambda: 1000\n"
+        "from kai_ansible.operator import may_become_root; print(may_become_root())"
+    )
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "False\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("group_vars/all.yml", "local"),
+        ("host_vars/bot/connection.yml", "local"),
+        ("host_vars/bot/connection.yml", "ansible.builtin.local"),
+    ],
+)
+def test_what_is_local_ansible_says(fleet: Desk, place: str, name: str) -> None:
+    fleet.write("inventory/hosts.yml", {"all": {"hosts": {"bot": None}}})
+    python = "{{ ansible_playbook_python }}"
+    fleet.write(
+        f"inventory/{place}", {"ansible_connection": name, "ansible_python_interpreter": python}
+    )
+    # the keyring's entry names the login, which is this very machine's
+    done = fleet.run("status", "bot", "--json")
+    assert json.loads(done.stdout)["failures"] == [], done.stdout
+    child = fleet.spawn("sudo-password", "bot")
+    child.expect(r"sudo password of \S+@localhost: ")
+    child.close(force=True)
+
+
+def test_an_inactive_python_of_a_version_manager_is_named(fleet: Desk) -> None:
+    shim = fleet.write(
+        "bin/python3.13",
+        "#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n",
+    )
+    shim.chmod(0o755)
+    python = {"ansible_python_interpreter": str(shim), "ansible_connection": "local"}
+    fleet.write("inventory/hosts.yml", {"all": {"hosts": {"bot": python}}})
+    done = fleet.run("status", "bot")
+    assert "pyenv: python3.13: command not found" in done.stdout + done.stderr
+    assert "set ansible_python_interpreter of bot" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_config_leaves_a_secret_where_the_operator_refers_to_it(fleet: Desk, inline: bool) -> None:
+    (fleet.host_vars("bot") / "token.yml").unlink()
+    value = "!vault |\n  " + lock(TOKEN).replace("\n", "\n  ") if inline else "'{{ vault_token }}'"
+    settings = fleet.host_vars("bot") / "kai.yml"
+    before = settings.read_text() + f"kai_install_telegram_bot_token: {value}\n"
+    settings.write_text(before)
+    add(fleet, vault_token=TOKEN)
+    fleet.write("ansible.cfg", "[defaults]\nvault_password_file = password\n")
+    fleet.write("password", PASSWORD)
+    done = fleet.run("config", "bot", "--no-input", "--no-probe", "--set", "PR_REVIEW_ENABLED=yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert settings.read_text().startswith(before.rstrip("\n"))
+    done = fleet.run("users", "add", "bot", "--telegram-id", "2", "--name", "Ben", "--os-user", "b")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,44 @@
+"""One file alone knows what ansible-core does not promise to keep."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.ansible.api import AnsibleRefused, decrypt, encrypt, vault_secret
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "kai_ansible"
+# of it the one plugin may import what every plugin has to
+ALLOWED = {"ansible/api.py", "ansible/action_plugins/kai_read.py"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+
+
+def test_only_one_file_imports_ansible() -> None:
+    # the rooms of the collection are links, which are not followed
+    files = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(PACKAGE / "rules")]
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in files
+        if any(name.split(".")[0] == "ansible" for name in imported(path))
+    }
+    assert {name for name in found if not name.startswith(("host/", "controller/"))} == ALLOWED
+
+
+def test_what_is_locked_keeps_its_vault_id_and_opens_again() -> None:
+    first, second = ("one", vault_secret(b"a")), ("two", vault_secret(b"b"))
+    former = encrypt("x: 1\n", [second])
+    assert former.startswith("$ANSIBLE_VAULT;1.2;AES256;two\n")
+    locked = encrypt("x: 2\n", [first, second], former)
+    assert locked.startswith("$ANSIBLE_VAULT;1.2;AES256;two\n")
+    assert decrypt(locked, [first, second]) == b"x: 2\n"
+    with pytest.raises(AnsibleRefused):
+        decrypt(locked, [first])
