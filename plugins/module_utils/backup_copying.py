@@ -187,7 +187,6 @@ class Copying(Walk):
         self.large: dict[bytes, int] = {}
         self.skipped = Notes()
         self.missing = Notes()
-        self.mounts = {os.fsencode(point) for point in place.mounts()}
         self.leases = time.monotonic() + LEASE_SECONDS
         # the number in LINKS, and how many names are still to come, by file
         self.linked: dict[tuple[int, ...], tuple[int, int]] = {}
@@ -231,10 +230,6 @@ class Copying(Walk):
                 add()
             return False
         if len(self.levels) < 3 and self.is_large(name):
-            return False
-        if self.mounts and self.path_of(name) in self.mounts:
-            # whoever serves it may not even say what it is
-            self.foreign(name)
             return False
         status = os.stat(name, dir_fd=self.here, follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):

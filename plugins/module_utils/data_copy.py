@@ -9,13 +9,13 @@ What lies in it lies below a directory that root alone can enter until it is who
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import tempfile
 
 from . import planted
 from .beside_data import GOING, going, place_of
 from .left_processes import end_processes
+from .mounts import mounts_below
 from .removal import remove_everything
 from .root_files import Refused, sync_directory
 from .root_places import refuse_places
@@ -119,16 +119,9 @@ class Place:
 
     def mounts(self) -> list[str]:
         """Return what is mounted at the data directory or below it, which no rename takes along."""
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as handle:
-            points = [unescaped(line.split(" ")[1]) for line in handle]
-        return sorted(p for p in points if f"{p}/".startswith(f"{self.data_dir}/"))
+        return mounts_below(self.data_dir)
 
     def room(self) -> int:
         """Return how many bytes are free where it lies."""
         status = os.statvfs(self.parent)
         return status.f_bavail * status.f_frsize
-
-
-def unescaped(text: str) -> str:
-    """Return a path of /proc/mounts as it is (proc(5): blanks and the like are octal)."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

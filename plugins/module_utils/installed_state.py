@@ -338,10 +338,14 @@ def layout_seen(
             for path, (before, after) in tree.found.items()
         ],
         "unseen": [path for path, error in failed if isinstance(error, PermissionError)],
+        # what lies on the way to several paths is told once
         "refused": [
-            problem_of(path, error).as_dict()
-            for path, error in failed
-            if not isinstance(error, PermissionError)
+            problem.as_dict()
+            for problem in dict.fromkeys(
+                problem_of(path, error)
+                for path, error in failed
+                if not isinstance(error, PermissionError)
+            )
         ],
     }
 

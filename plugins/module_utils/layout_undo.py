@@ -16,14 +16,16 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from .access_lists import LISTED_MODE, lists_of, set_lists
+from .mounts import closed_mounts, refuse_below
 from .planted import Refused, open_own_file, planted
 from .programs import run_program
 from .user_tree import change_owners
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .layout_journal import LayoutJournal
+    from .problems import Problem
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 USERDEL_SECONDS = 60
@@ -67,11 +69,13 @@ class LayoutUndo:
         self.gone: set[str] = set()
         # what has an owner of its own by another line of the journal
         self.others: set[str] = set()
+        # what root cannot enter
+        self.closed: dict[str, Problem] = {}
 
     def run(self) -> None:
         """Take everything back, and end the journal."""
         entries = self.journal.entries()
-        self.others = paths_of(entries)
+        self.expect(entries)
         made = {entry["directory"] for entry in entries if "directory" in entry}
         above = [path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")]
         for entry in reversed(entries):
@@ -83,6 +87,12 @@ class LayoutUndo:
         for path in sorted(above, reverse=True):
             self.take_back({"directory": path})
 
+    def expect(self, entries: Collection[Mapping[str, Any]]) -> None:
+        """Note what the entries are about, and what is mounted there and lets nobody in."""
+        self.others = paths_of(entries)
+        accounts = {entry["account"] for entry in entries if "account" in entry}
+        self.closed = closed_mounts(self.others - accounts)
+
     def take_back(self, entry: dict[str, Any]) -> None:
         """Take one thing back, or note why it stays."""
         what, told = next(iter(entry.items()))
@@ -90,6 +100,7 @@ class LayoutUndo:
             self.remove_account(entry)
             return
         try:
+            refuse_below(self.closed, told)
             opened = open_parent(told)
             if opened is None:
                 return

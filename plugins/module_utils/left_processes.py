@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .ask_as import ask_as
+from .mounts import mounts_below
 from .processes import all_pids, ancestors, belongs, command_of, holders, started, uid_of
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def end_listener(listener: Listener, *, thoroughly: bool) -> None:
 def _owners(data_dir: str) -> set[int]:
     """Return the UIDs of those who own the data directory, or a directory that is a person's."""
     found = set()
+    mounts = set(mounts_below(data_dir))
     level = [data_dir]
     for _level in range(_LEVELS):
         following = []
@@ -82,7 +84,7 @@ def _owners(data_dir: str) -> set[int]:
                 found.add(os.lstat(path).st_uid)
                 with os.scandir(path) as entries:
                     following += [e.path for e in entries if e.is_dir(follow_symlinks=False)]
-        level = following
+        level = [path for path in following if path not in mounts]
     return found - {0}
 
 

@@ -20,8 +20,9 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from .data_limits import DEEPEST, REMOVE_SECONDS
-from .layout_undo import DIRECTORY, LayoutUndo, open_parent, paths_of
+from .layout_undo import DIRECTORY, LayoutUndo, open_parent
 from .left_processes import end_processes
+from .mounts import is_closed, mounts_below
 from .planted import Refused
 from .printable import printable_path
 from .problems import Problem
@@ -67,7 +68,7 @@ class Removal(LayoutUndo):
     def run(self) -> None:
         """Remove everything, the records last, so that what is cut short can be run again."""
         entries = self.journal.all_entries()
-        self.others = paths_of(entries)
+        self.expect(entries)
         made = {entry["directory"] for entry in entries if "directory" in entry}
         above = {path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")}
         self.finish_former()
@@ -142,9 +143,16 @@ class Removal(LayoutUndo):
     def remove_whole(self, parent: int, name: str, path: str) -> None:
         """Remove a file or directory with everything in it."""
         device = os.stat(name, dir_fd=parent, follow_symlinks=False).st_dev
+        mounts = self.mounts_in(path)
+        self.left += [str(problem_of_mount(os.fsencode(point))) for point in mounts]
         if not self.dry:
             remove_everything(parent, path, device)
-        self.note_removed(path)
+        if not mounts:
+            self.note_removed(path)
+
+    def mounts_in(self, path: str) -> list[str]:
+        """Return what is mounted at a path or below it, the data directory itself aside."""
+        return [point for point in mounts_below(path) if point != self.data_dir]
 
     def take_back(self, entry: dict[str, Any]) -> None:
         """Take one thing back, or note why it stays."""
@@ -176,6 +184,8 @@ class Removal(LayoutUndo):
             return told == self.service_user and f"account {told}" not in self.gone and exists(told)
         if what == "mended" or self.is_gone(told):
             return False
+        if self.mounts_in(told) or is_closed(self.closed, told):
+            return True
         # what somebody else has put into a directory of root's own is not waited for for ever
         return owner(told) not in ((None, 0) if self.purge else (None,))
 
@@ -330,17 +340,22 @@ class _Removing(Walk):
             os.rmdir(level.name, dir_fd=self.here)
 
     def foreign(self, name: bytes) -> None:
-        """Leave another file system."""
-        self.stays(name, "another file system", "none", "umount")
+        """Leave what is mounted."""
+        self.problem = self.problem or problem_of_mount(self.path_of(name))
 
     def fault(self, name: bytes, why: str) -> None:
         """Leave what cannot be removed."""
-        self.stays(name, f"what cannot be removed ({why})", "nothing", "rm -r")
+        path, found = self.path_of(name), f"what cannot be removed ({why})"
+        self.problem = self.problem or _problem(path, found, "nothing", "rm -r")
 
-    def stays(self, name: bytes, found: str, expected: str, command: str) -> None:
-        """Note what stays."""
-        path = self.path_of(name)
-        fix = f"{command} {shlex.quote(os.fsdecode(path))}"
-        if len(fix) > _LONGEST_FIX:
-            fix = f"{command} it"
-        self.problem = self.problem or Problem(printable_path(path), found, expected, fix)
+
+def problem_of_mount(path: bytes) -> Problem:
+    """Return why a directory with a mount in it cannot be removed."""
+    return _problem(path, "another file system", "none", "umount")
+
+
+def _problem(path: bytes, found: str, expected: str, command: str) -> Problem:
+    fix = f"{command} {shlex.quote(os.fsdecode(path))}"
+    if len(fix) > _LONGEST_FIX:
+        fix = f"{command} it"
+    return Problem(printable_path(path), found, expected, fix)

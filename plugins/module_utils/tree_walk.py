@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Tuple
 
 from .data_limits import DEEPEST, FAIR_LEVELS, MOST_NAMES
+from .mounts import mounts_below
 
 if TYPE_CHECKING:
     from typing import Optional
@@ -49,8 +50,8 @@ class Level:
 class Walk(abc.ABC):
     """One walk; a subclass says what happens to the entries.
 
-    root: an open directory, which stays open. path: how it is called. seconds: how long it may
-    take.
+    root: an open directory, which stays open. path: its own, without links. seconds: how long the
+    walk may take.
     """
 
     def __init__(self, root: int, path: str, seconds: float) -> None:
@@ -59,6 +60,7 @@ class Walk(abc.ABC):
         self.identity = identity_of(os.fstat(root))
         self.device = self.identity[0]
         self.mount = mount_of(root)
+        self.mounts = {os.fsencode(point) for point in mounts_below(path)}
         self.deadline = time.monotonic() + seconds
         self.here = -1
         self.levels: list[Level] = []
@@ -88,7 +90,7 @@ class Walk(abc.ABC):
 
     @abc.abstractmethod
     def foreign(self, name: bytes) -> None:
-        """Handle a directory of another file system."""
+        """Handle what is mounted in ``here``, which is not looked at."""
 
     @abc.abstractmethod
     def fault(self, name: bytes, why: str) -> None:
@@ -118,6 +120,10 @@ class Walk(abc.ABC):
         return b"/".join([self.path, *names, *([name] if name else [])])
 
     def _handle(self, name: bytes) -> None:
+        if self.mounts and self.path_of(name) in self.mounts:
+            # whoever serves it may not even say what it is
+            self.foreign(name)
+            return
         try:
             if self.entry(name):
                 self._down(name)

@@ -17,6 +17,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from .access_lists import NONE, lists_of, readable_by, set_lists
+from .mounts import closed_mounts, mounts_below, refuse_below
 from .planted import HANDLE, Refused, handle_of, open_own_file, planted
 from .problems import Problem, problem_of_error
 from .programs import run_program
@@ -80,6 +81,7 @@ def change_owners(
     nobody's business here. No link is followed, nor a way into another file system.
     """
     device = os.fstat(descriptor).st_dev
+    others = {*others, *mounts_below(path)}
     open_directories = [(os.dup(descriptor), path, os.listdir(descriptor))]
     try:
         while open_directories:
@@ -165,8 +167,10 @@ class Tree:
         self.paths = {entry["path"] for entry in directories}
         entries = [(self.directory, entry) for entry in directories]
         entries += [(self.seed, entry) for entry in seeds]
+        closed = closed_mounts(entry["path"] for _work, entry in entries)
         for work, entry in entries:
             try:
+                refuse_below(closed, entry["path"])
                 work(entry)
             except (Refused, OSError) as error:
                 failed.append((entry["path"], error))

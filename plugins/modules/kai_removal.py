@@ -114,7 +114,7 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))
     module.exit_json(
-        changed=bool(removal.changes), changes=removal.changes, left=sorted(removal.left)
+        changed=bool(removal.changes), changes=removal.changes, left=sorted({*removal.left})
     )
 
 

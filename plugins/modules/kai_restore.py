@@ -125,6 +125,7 @@ unfinished:
 import base64
 import hashlib
 import os
+import shlex
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -153,7 +154,8 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
                 "kai_install_data_dir",
                 f"what is mounted at {listed(mounts)}",
                 "data on the file system of the directory above it, as one takes the other's place",
-                "mount it one level higher, and run this again",
+                "mount it one level higher, or unmount it on the host, and run this again: "
+                f"umount {shlex.join(mounts)}",
             )
         )
     lacking = missing_accounts(

@@ -160,3 +160,16 @@ def test_another_mount_is_not_entered(
 
 def test_the_mount_of_a_file_is_what_the_kernel_tells(root: int) -> None:
     assert tree_walk.mount_of(root).isdecimal()
+
+
+def test_a_mount_point_is_not_even_looked_at(
+    root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open" / "dead").mkdir(parents=True)
+    (tmp_path / "open" / "file").touch()
+    dead = [str(tmp_path / "open" / "dead")]
+    monkeypatch.setattr(tree_walk, "mounts_below", lambda path: dead)
+    walk = Listing(root, str(tmp_path))
+    walk.run()
+    assert walk.found == [b"open", b"open/file"]
+    assert walk.faults == [(b"dead", "foreign")]

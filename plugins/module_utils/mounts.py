@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is mounted at a directory, on the way to it, or below it.
+
+A user can mount a FUSE file system that lets nobody else in, root included. A file system of
+another machine may never answer, and then not even ``stat`` of its mount point returns.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shlex
+import stat
+from typing import TYPE_CHECKING
+
+from .ask_as import UNANSWERED, ask_as
+from .planted import Refused
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_MOUNTS = "/proc/self/mounts"
+
+
+def mount_points() -> list[str]:
+    """Return every mount point, nothing where the kernel has no list of them."""
+    try:
+        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as handle:
+            return sorted({unescaped(line.split(" ")[1]) for line in handle})
+    except FileNotFoundError:
+        return []
+
+
+def mounts_below(directory: str) -> list[str]:
+    """Return the mount points at a directory or below it. directory: one without links."""
+    return [point for point in mount_points() if is_below(point, directory)]
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Return whether a path is a directory or lies below it."""
+    return f"{path}/".startswith(f"{directory.rstrip('/')}/")
+
+
+def unescaped(text: str) -> str:
+    """Return a path of /proc/mounts as it is (proc(5): blanks and the like are octal)."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
+def closed_mounts(paths: Iterable[str]) -> dict[str, Problem]:
+    """Return the mounts at some paths, or on the way to one, that root cannot enter."""
+    wanted = list(paths)
+    points = [
+        point
+        for point in mount_points()
+        if point != "/" and any(is_below(path, point) for path in wanted)
+    ]
+    if not points:
+        return {}
+    answers = ask_as(None, [functools.partial(_fault_of, point) for point in points])
+    found = {}
+    for point, answer in zip(points, answers):
+        if answer is UNANSWERED:
+            answer = "does not answer"
+        if isinstance(answer, str):
+            found[point] = Problem(
+                point,
+                f"a mounted file system that {answer}",
+                "a directory that root can enter",
+                f"unmount it on the host: umount --lazy {shlex.quote(point)}",
+            )
+    return found
+
+
+def is_closed(closed: Iterable[str], path: str) -> bool:
+    """Return whether a path is at or below one of the mounts that root cannot enter."""
+    return any(is_below(path, point) for point in closed)
+
+
+def refuse_below(closed: Mapping[str, Problem], path: str) -> None:
+    """Raise Refused for a path at or below one of the mounts that root cannot enter."""
+    for point, problem in closed.items():
+        if is_below(path, point):
+            raise Refused(problem)
+
+
+def _fault_of(point: str) -> str | None:
+    try:
+        if stat.S_ISDIR(os.stat(point).st_mode):
+            os.close(os.open(point, os.O_RDONLY | os.O_DIRECTORY))
+    except OSError as error:
+        return f"root cannot enter ({error.strerror})"
+    return None
