@@ -219,3 +219,31 @@ def test_a_tree_of_any_depth_goes(tmp_path: Path, modules: Any, depth: int) -> N
     done = host.remove(purge=True)
     assert done.left == []
     assert host.state() == host.before
+
+
+def test_what_is_mounted_in_the_data_stays_and_so_does_the_way_to_it(
+    tmp_path: Path, modules: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path / "host", modules)
+    place = host.root / "var/kai/new/mounted"
+    place.mkdir()
+    host.write("var/kai/new/mounted/precious")
+    host.write("var/kai/kai.db")
+    mounts = [str(place)]
+
+    def below(path: str) -> list[str]:
+        return [point for point in mounts if f"{point}/".startswith(f"{path}/")]
+
+    walk = importlib.import_module(f"{modules.base}.module_utils.tree_walk")
+    for module in (modules.removal, walk):
+        monkeypatch.setattr(module, "mounts_below", below)
+    for dry in (True, False):
+        removal = host.remove(dry=dry, purge=True)
+        assert [line for line in removal.left if f"umount {place}" in line]
+        assert f"{host.root / 'var/kai'}: removed" not in removal.changes
+    assert (place / "precious").read_text(encoding="utf-8") == "mine"
+    assert not (host.root / "var/kai/kai.db").exists()
+    # once nothing is mounted there, the next removal ends this one
+    mounts.clear()
+    host.remove(purge=True)
+    assert host.state() == host.before

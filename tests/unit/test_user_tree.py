@@ -14,6 +14,7 @@ from kai_ansible.rules import user_tree
 from kai_ansible.rules.access_lists import ACCESS, DEFAULT, NONE, lists_of, readable_by
 from kai_ansible.rules.layout_journal import LayoutJournal
 from kai_ansible.rules.layout_undo import LayoutUndo
+from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.user_tree import Tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives owners")
@@ -262,6 +263,30 @@ def test_what_belongs_to_the_number_of_then_is_its_owners_again(
     LayoutUndo(journal, dry=False).run()
     assert owners(moved) == before
     assert moved.stat().st_uid == OLD
+
+
+def test_what_is_mounted_below_is_nobodys_to_give(
+    moved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a directory that was bound there has the device of its file system
+    bound = str(moved / "work" / "deep")
+    monkeypatch.setattr(user_tree, "mounts_below", lambda path: [bound])
+    lay_out(entry(moved))
+    found = owners(moved)
+    assert (found["work"], found["work/deep"], found["work/deep/file"]) == (ALICE, OLD, OLD)
+
+
+def test_a_mount_that_root_cannot_enter_keeps_nobody_from_the_rest(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Problem(str(home), "a mount", "none", "umount")
+    monkeypatch.setattr(user_tree, "closed_mounts", lambda paths: {str(home): problem})
+    tree = Tree(None, dry=False)
+    other = {**entry(tmp_path / "other"), "mode": "0750"}
+    failed = tree.bring_about([entry(home), {**entry(home / "inner")}, other], [])
+    told = [str(error) for _path, error in failed]
+    assert told == [str(problem)] * 2
+    assert (tmp_path / "other").is_dir()
 
 
 def test_roots_own_is_given_to_nobody(moved: Path) -> None:
