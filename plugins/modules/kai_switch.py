@@ -219,10 +219,11 @@ proof:
 
 import concurrent.futures
 import dataclasses
+import errno
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -286,6 +287,16 @@ def check_room(database: str) -> None:
             f"{directory} has no room left, so the bot would not start again. Make some, "
             f"df -h {directory} shows how much there is, and run this again"
         )
+
+
+def refuse_read_only(paths: Iterable[str]) -> None:
+    """Raise Refused where one of some files lies in a directory that cannot be written."""
+    for path in paths:
+        directory = os.path.dirname(path)
+        if os.path.isdir(directory) and not os.access(directory, os.W_OK):
+            raise Refused(
+                str(problem_of_error(OSError(errno.EROFS, os.strerror(errno.EROFS)), path))
+            )
 
 
 def comparison(before: FileState, after: FileState, shown: Callable[[str], str]) -> dict[str, str]:
@@ -677,6 +688,9 @@ class Switch:
         if original and original.release == FLAT and not self.installs.built().get(FLAT):
             # what cannot start is not started, now or at boot
             original = dataclasses.replace(original, release=None, active=False, enabled=False)
+        if original:
+            # before the bot is stopped, as it could not be started at boot any more, or go on
+            refuse_read_only([self.installs.current, *(state.path for state in original.files)])
         return self.bring_back(original, self.installs.journal())
 
     def bring_back(self, former: Original | None, journal: Journal | None) -> dict[str, Any]:

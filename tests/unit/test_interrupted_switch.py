@@ -449,6 +449,20 @@ def test_what_was_there_before_the_first_install_comes_back_wherever_it_was_kill
         assert host.scratch() == []
 
 
+def test_a_removal_that_cannot_write_is_refused_before_the_bot_is_stopped(
+    hosts: Any, modules: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = hosts("sealed")
+    with_old_install(host)
+    sealed = str(host.root / "etc/kai")
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != sealed and may(path, mode))
+    before = host.live()
+    with pytest.raises(modules.switch.Refused, match=r"Read-only file system.*findmnt"):
+        host.run(state="original")
+    assert (host.live(), host.systemd.active) == (before, True)
+
+
 def test_what_goes_of_a_flat_install_is_its_own(tmp_path: Path, modules: Any) -> None:
     elsewhere, install_dir = tmp_path / "elsewhere", tmp_path / "kai"
     for path in (elsewhere / "mine", install_dir / "src/kai/code", install_dir / "venv/code"):
