@@ -9,11 +9,15 @@ named as unseen: neither counts as absent.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+import pwd
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+from .ask_as import NoAnswer, ask_as
 from .beside_data import going
 from .bot_service import deployed_port, health, is_active, is_enabled, unit_state
 from .documents import Unfit, legible, read_text
@@ -22,7 +26,7 @@ from .install_records import Installs
 from .installs import FLAT, UNKNOWN_STATE, release_states
 from .layout_journal import LayoutJournal
 from .problems import Problem
-from .processes import is_stopped, strangers
+from .processes import is_stopped, strangers, uid_of
 from .root_files import Damaged, Refused, look
 from .seals import seal, sealed
 from .user_tree import Tree, problem_of
@@ -272,14 +276,12 @@ def release_of(pid: int, started: float, installs: Installs) -> str | None:
     """Return the release that a process of the bot was started from, None when it cannot be seen.
 
     The unit starts it in ``current``, and the kernel keeps the directory that this was then. Who
-    may not see that can still tell by the program, and by a link that is older than the process.
-    started: on the monotonic clock.
+    may not see that can still tell by the program, and by a link that is older than the process, as
+    long as nobody has set the clock back. started: on the monotonic clock.
     """
-    try:
-        place = os.readlink(f"/proc/{pid}/cwd")
+    place = directory_of(pid)
+    if place is not None:
         return FLAT if place == installs.install_dir else os.path.basename(place)
-    except OSError:
-        pass
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as handle:
             program = os.fsdecode(handle.read().split(b"\0")[0])
@@ -289,6 +291,21 @@ def release_of(pid: int, started: float, installs: Installs) -> str | None:
         return installs.live() if is_older else None
     except (OSError, Refused):
         return None
+
+
+def directory_of(pid: int) -> str | None:
+    """Return the working directory of a process, None when it cannot be seen."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        uid = uid_of(pid)
+    # in a container root may see less of a process than its own account does
+    if os.geteuid() == 0 and uid:
+        with contextlib.suppress(KeyError):
+            question = functools.partial(os.readlink, f"/proc/{pid}/cwd")
+            [answer] = ask_as(pwd.getpwuid(uid), [question])
+            return None if isinstance(answer, NoAnswer) else str(answer)
+    return None
 
 
 def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:

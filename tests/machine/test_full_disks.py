@@ -25,7 +25,7 @@ MACHINE_OPTIONS = (
     *("--tmpfs", "/opt/kai:size=400m,exec,mode=755"),
     *("--tmpfs", "/etc/kai:size=16m,mode=755"),
     *("--tmpfs", "/var/lib:size=64m,exec,mode=755"),
-    *("--tmpfs", "/tmp:size=64m,exec,mode=1777"),
+    *("--tmpfs", "/tmp:size=200m,exec,mode=1777"),
     *("--tmpfs", "/var/tmp:size=16m,mode=1777"),
     *("--tmpfs", "/root/.ansible:size=16m,mode=700"),
 )
@@ -118,13 +118,12 @@ def test_a_disk_that_becomes_full_in_an_install(trial: Filled, disk: str, task: 
     trial.install()
 
 
-@pytest.mark.parametrize("task", [SWITCH, PROOF], ids=["switch", "proof"])
 @pytest.mark.parametrize("disk", DISKS)
-def test_a_disk_that_becomes_full_in_a_rollback(trial: Filled, disk: str, task: str) -> None:
+def test_a_disk_that_becomes_full_in_a_rollback(trial: Filled, disk: str) -> None:
     before = trial.seen()
     trial.playbook = "rollback"
     try:
-        with trial.held_at(task) as ansible:
+        with trial.held_at(SWITCH) as ansible:
             trial.fill(disk)
             try:
                 code, text = ansible.go_on()
@@ -139,7 +138,7 @@ def test_a_disk_that_becomes_full_in_a_rollback(trial: Filled, disk: str, task: 
     trial.install()
 
 
-@pytest.mark.parametrize("disk", ["/var/lib", "/opt/kai", "/etc/kai"])
+@pytest.mark.parametrize("disk", DISKS)
 def test_a_disk_that_is_full_for_backup_and_restore(trial: Filled, disk: str) -> None:
     site = trial.site
     made = site.run("backup")
@@ -158,7 +157,7 @@ def test_a_disk_that_is_full_for_backup_and_restore(trial: Filled, disk: str) ->
     assert site.machine.run(beside).stdout == ""
 
 
-@pytest.mark.parametrize("disk", DISKS)
+@pytest.mark.parametrize("disk", ["/opt/kai", "/var/lib"])
 def test_a_disk_that_is_full_for_a_removal(trial: Filled, disk: str) -> None:
     look = trial.command()
     with trial.filled(disk):

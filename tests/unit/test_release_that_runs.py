@@ -1,0 +1,60 @@
+"""From which release a process of the bot was started, whatever the clock says by now."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.rules import installed_state
+from kai_ansible.rules.install_records import Installs
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another account")
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """The live release, whose link is from the future."""
+    place = tmp_path / "releases" / "a"
+    place.mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/a")
+    os.utime(tmp_path / "current", (2**33, 2**33), follow_symlinks=False)
+    return place
+
+
+@pytest.fixture
+def pid(release: Path) -> Iterator[int]:
+    """A process of another account that was started in that release."""
+    account = pwd.getpwnam("nobody")
+    ids = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    user = ids if os.geteuid() == 0 else {}
+    with subprocess.Popen(["sleep", "60"], cwd=release, **user) as process:  # type: ignore[call-overload]
+        yield process.pid
+        process.kill()
+
+
+def test_the_directory_of_the_process_tells_it(tmp_path: Path, pid: int) -> None:
+    assert installed_state.release_of(pid, 0, Installs(str(tmp_path))) == "a"
+
+
+@needs_root
+def test_the_account_of_the_process_is_asked_where_root_may_not_look(
+    tmp_path: Path, pid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = os.readlink
+
+    def refused(path: str, **more: int) -> str:
+        if os.geteuid() == 0 and path == f"/proc/{pid}/cwd":
+            raise PermissionError
+        return read(path, **more)
+
+    monkeypatch.setattr(os, "readlink", refused)
+    assert installed_state.release_of(pid, 0, Installs(str(tmp_path))) == "a"
+
+
+def test_nobody_is_asked_about_a_process_that_is_gone(tmp_path: Path, pid: int) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    assert installed_state.directory_of(ended.pid) is None
