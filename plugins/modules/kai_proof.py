@@ -258,6 +258,7 @@ from ..module_utils.earlier_proofs import (
 )
 from ..module_utils.left_processes import end_listener
 from ..module_utils.masking import masked
+from ..module_utils.mounts import closed_mounts
 from ..module_utils.printable import printable
 from ..module_utils.problems import problem_of_error
 from ..module_utils.processes import Listener, strangers
@@ -409,13 +410,21 @@ class Remembered:
         self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
 
 
+def places_to_try(parameters: dict[str, Any]) -> set[str]:
+    """Return the directories on which agents and accounts depend. Raises KeyError."""
+    agents, borders = parameters["agents"], parameters["private_directories"]
+    homes = {pwd.getpwnam(agent["account"]).pw_dir for agent in agents}
+    return homes | {agent["directory"] for agent in agents} | {entry["path"] for entry in borders}
+
+
 def remembered(parameters: dict[str, Any], bot: BotAccount) -> Remembered | None:
     """Return what is known of earlier proofs, None where it cannot be or is not to be known."""
     named = all(agent["account"] and agent["program"] for agent in parameters["agents"])
     if not parameters["known"] or not named:
         return None
     try:
-        return Remembered(parameters, bot)
+        # what lies behind a mount that hangs is tried by processes that can be left behind
+        return None if closed_mounts(places_to_try(parameters)) else Remembered(parameters, bot)
     except (OSError, KeyError, Refused):
         # what cannot be looked at is tried, and then told
         return None
