@@ -16,7 +16,7 @@ import shlex
 import stat
 from typing import TYPE_CHECKING
 
-from .ask_as import UNANSWERED, ask_as
+from .ask_as import UNANSWERED, NoAnswer, ask_as
 from .planted import Refused
 from .problems import Problem
 
@@ -63,8 +63,9 @@ def closed_mounts(paths: Iterable[str]) -> dict[str, Problem]:
     answers = ask_as(None, [functools.partial(_fault_of, point) for point in points])
     found = {}
     for point, answer in zip(points, answers):
-        if answer is UNANSWERED:
-            answer = "does not answer"
+        if isinstance(answer, NoAnswer):
+            # not seen is not open
+            answer = "does not answer" if answer is UNANSWERED else "root could not check"
         if isinstance(answer, str):
             found[point] = Problem(
                 point,
