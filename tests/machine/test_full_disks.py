@@ -35,6 +35,8 @@ FREE = "rm -f {0}/.filler"
 TELLS = (
     *("No space left on device", "no room", "MB free", "room for", "disk is full"),
     *("make room", "Make room"),
+    # of SQLite, for a database whose journal cannot be written; the run quotes the bot
+    "disk I/O error",
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.host import mounts, system
-from kai_ansible.host.run_as import UNANSWERED
+from kai_ansible.host.run_as import FAILED, UNANSWERED
 from kai_ansible.rules.problems import Refused
 
 HOME = "/var/lib/kai/home/1"
@@ -70,6 +70,14 @@ def test_a_mount_that_does_not_answer_is_not_waited_for(
     monkeypatch.setattr(mounts, "_fault_of", time.sleep)
     assert "does not answer" in str(mounts.closed_mounts([HOME])[HOME])
     assert len(asked) == 1
+
+
+def test_a_mount_about_which_the_question_failed_counts_as_closed(
+    mounted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted.write_text(f"x {HOME} fuse rw 0 0\n", encoding="utf-8")
+    monkeypatch.setattr(mounts, "ask_as", lambda account, questions: [FAILED])
+    assert "root could not check" in str(mounts.closed_mounts([HOME])[HOME])
 
 
 def test_what_can_be_entered_has_no_fault(tmp_path: Path) -> None:

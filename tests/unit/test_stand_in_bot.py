@@ -34,15 +34,20 @@ USERS = "users:\n  - {telegram_id: 1, name: Ada, role: admin}\n"
 CLAUDE = Defaults("claude", "", "sonnet")
 
 # Stands in for sudo: "cat /etc/kai/NAME" reads a test directory, everything else runs as the
-# caller. Like sudo it stays the parent and passes on only the preserved variables.
+# caller. Like sudo it stays the parent and passes on only the preserved variables. It signals by
+# itself: procps 4.0.2 takes "kill -KILL -1234" for process -1, which for root is every process.
 FAKE_SUDO = """#!{python} -IS
-import os, subprocess, sys
+import os, signal, subprocess, sys
 arguments = sys.argv[1:]
 if arguments[:2] == ["-n", "cat"]:
     name = os.path.basename(arguments[2])
     os.execv("/bin/cat", ["cat", os.path.join({etc!r}, name)])
 if arguments[:3:2] == ["-n", {user!r}]:
-    os.execv(arguments[3], arguments[3:])
+    command, number, target = arguments[3:]
+    assert command == "/bin/kill" and abs(int(target)) > 1, arguments
+    number = number[1:]
+    os.kill(int(target), int(number) if number.isdigit() else signal.Signals["SIG" + number])
+    sys.exit()
 assert arguments[:3] == ["-H", "-u", {user!r}] and arguments[4] == "--", arguments
 kept = arguments[3].removeprefix("--preserve-env=").split(",")
 env = {{key: os.environ[key] for key in [*kept, "PATH"] if key in os.environ}}

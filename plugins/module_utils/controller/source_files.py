@@ -89,8 +89,14 @@ def from_directory(path: str, patterns: list[str]) -> Files:
     return files_of(path, walked(path) if names is None else names)
 
 
+class NotAFile(Refused):
+    """A source with a link, a submodule or a device in it."""
+
+
 def files_of(path: str, names: Iterable[str], allowance: Allowance | None = None) -> Files:
-    """Return the files of these names below a directory. Raises Refused for anything but files."""
+    """Return the files of these names below a directory. Raises NotAFile for anything
+    else, and Refused for too much.
+    """
     top, found = os.path.realpath(path), Files()
     allowance = allowance or Allowance(path)
     for name in names:
@@ -100,7 +106,7 @@ def files_of(path: str, names: Iterable[str], allowance: Allowance | None = None
             continue
         # a link may also be a directory above it; an index that was not made by git can lead out
         if fault_of_member(name) or os.path.realpath(full) != full or not os.path.isfile(full):
-            raise Refused(
+            raise NotAFile(
                 f"{full} is a link, a submodule or a device; a release holds files only. Name what "
                 f"belongs to it in kai_install_source_files"
             )
@@ -341,10 +347,9 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
             files, python = from_wheel(source)
         else:
             files = from_archive(source)
-    except Refused:
-        # that it is another line of Kai tells more than what of that line no release can hold
-        if is_git_url(source) or os.path.isdir(source):
-            refuse_other_line(parameters, names_in(source, version, parameters["files"]))
+    except NotAFile:
+        # another line of Kai is the better reason than what no release of this one can hold
+        refuse_other_line(parameters, names_in(source, version, parameters["files"]))
         raise
     if not wheel:
         if "pyproject.toml" not in files:

@@ -159,12 +159,17 @@ def _write_beside(state: FileState) -> None:
 def write_new(path: str, content: bytes, mode: int = 0o600, uid: int = 0, gid: int = 0) -> None:
     """Write a new file through to the disk, 0600 for root until it has its owner and mode."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fchown(handle.fileno(), uid, gid)
-        os.fchmod(handle.fileno(), mode)
-        os.fsync(handle.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fchown(handle.fileno(), uid, gid)
+            os.fchmod(handle.fileno(), mode)
+            os.fsync(handle.fileno())
+    except OSError as error:
+        # a write to what is open, as on a full disk, does not say to which file
+        error.filename = error.filename or path
+        raise
 
 
 def write_json(path: str, data: Any) -> None:

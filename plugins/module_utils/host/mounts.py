@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..rules.problems import Problem, Refused
 from . import system
-from .run_as import UNANSWERED, ask_as
+from .run_as import UNANSWERED, NoAnswer, ask_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,8 +41,9 @@ def closed_mounts(paths: Iterable[str]) -> dict[str, Problem]:
     answers = ask_as(None, [functools.partial(_fault_of, point) for point in points])
     found = {}
     for point, answer in zip(points, answers):
-        if answer is UNANSWERED:
-            answer = "does not answer"
+        if isinstance(answer, NoAnswer):
+            # not seen is not open
+            answer = "does not answer" if answer is UNANSWERED else "root could not check"
         if isinstance(answer, str):
             found[point] = Problem(
                 point,
