@@ -79,8 +79,8 @@ def list_users(options: UsersOptions, screen: Screen) -> None:
         configuration = current.configuration
         host = current.files.host
         service_user = configuration.host.get("service_user")
-        entries = [
-            {**person.as_dict(), "role": _role(current.contract, user)}
+        people = [
+            (person, _role(current.contract, user))
             for user, person in zip(configuration.users, configuration.people, strict=True)
         ]
         screen.table(
@@ -88,22 +88,22 @@ def list_users(options: UsersOptions, screen: Screen) -> None:
             ("name", "Telegram ID", "role", "OS user", "backend", "provider", "model", "from"),
             [
                 (
-                    entry["name"],
-                    str(entry["telegram_id"]),
-                    entry["role"],
-                    entry["os_user"] or f"{service_user} (the service user)",
-                    entry["backend"],
-                    entry["provider"] or "",
-                    entry["model"] or "",
-                    MODEL_FROM[entry["model_from"]],
+                    person.name,
+                    str(person.telegram_id),
+                    role,
+                    person.os_user or f"{service_user} (the service user)",
+                    person.backend,
+                    person.provider or "",
+                    person.model or "",
+                    MODEL_FROM[person.model_from],
                 )
-                for entry in entries
+                for person, role in people
             ],
         )
         problems = configuration.problems
         screen.notes(str(problem) for problem in problems)
         document[host] = {
-            "people": entries,
+            "people": [{**person.as_dict(), "role": role} for person, role in people],
             "problems": [problem.as_dict() for problem in problems],
         }
     screen.document(document)

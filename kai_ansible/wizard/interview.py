@@ -28,6 +28,7 @@ from kai_ansible.wizard.review import Review
 from kai_ansible.wizard.source_tree import problem_of_local_source
 
 if TYPE_CHECKING:
+    from kai_ansible.rules.probe import Candidate
     from kai_ansible.rules.problems import Problem
     from kai_ansible.telegram import Telegram
     from kai_ansible.terminal.prompts import Prompter
@@ -302,7 +303,7 @@ class Interview:
                 continue
             fault = self.view.fault_of(configuration, backend, path)
             if fault:
-                candidate = {"path": path, "source": "host_vars", "fault": fault}
+                candidate: Candidate = {"path": path, "source": "host_vars", "fault": fault}
                 self.problems += choose_binary(self.contract, configuration, backend, [candidate])[
                     1
                 ]

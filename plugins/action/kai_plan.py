@@ -69,14 +69,18 @@ class ActionModule(ActionBase):
         refused = run_plan.refusals(subject, purpose)
         if refused:
             return _refused(refused)
-        plan = {"changed": False, "problems": [], **run_plan.host_plan(subject, purpose)}
+        plan: dict[str, object] = {
+            "changed": False,
+            "problems": [],
+            **run_plan.host_plan(subject, purpose),
+        }
         if arguments["probe"] is not None:
             plan.update(self._decided(purpose, subject, arguments))
         return plan
 
     def _decided(
         self, purpose: str, subject: run_plan.Subject, arguments: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, object]:
         """Return what is decided with a probe of the host."""
         probe = plain(arguments["probe"])
         if purpose == "install":

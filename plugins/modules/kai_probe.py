@@ -413,7 +413,7 @@ probe:
 """
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -430,8 +430,11 @@ from ..module_utils.rules.env_file import read_env
 from ..module_utils.rules.problems import problem_of_error
 from ..module_utils.rules.unit import service_of
 
+if TYPE_CHECKING:
+    from ..module_utils.rules.probe import About, AnyProbe
 
-def probe(host: Host) -> dict[str, Any]:
+
+def probe(host: Host) -> AnyProbe:
     """Return everything that the probes find on a supported host."""
     # first the lock, so that what is found stays as it is
     lock = probe_lock(host)
@@ -448,7 +451,7 @@ def probe(host: Host) -> dict[str, Any]:
     state = service.probe_state(host)
     release = releases.probe_release(host)
     damaged = releases.probe_damaged(host)
-    found = {
+    found: AnyProbe = {
         "lock": lock,
         "platform": host.system,
         **about_host(host),
@@ -474,24 +477,38 @@ def probe(host: Host) -> dict[str, Any]:
         "installed": releases.probe_installed(host, damaged, state),
         "former_install": probe_former_install(host, release, rules),
         "file_sizes": storage.probe_file_sizes(host),
+        # complete when every other part is known
+        "faults": [],
     }
     agents.read_versions(started)
     found["faults"] = [fault.as_dict() for fault in dict.fromkeys(host.faults)]
     return found
 
 
-def refuse(host: Host) -> dict[str, Any]:
+def refuse(host: Host) -> AnyProbe:
     """Return the answer of a host whose system is not supported: that fault, and nothing else."""
     problem = system.unsupported_system()
     return {
         "lock": {"path": "", "by": "", "taken": False, "held_by": None, "problems": []},
         "platform": "",
         **about_host(host),
-        **{name: {} for name in ("tools", "directories", "targets", "programs", "models")},
-        **{name: {} for name in ("binaries", "file_sizes")},
-        **{name: [] for name in ("interpreters", "access", "places", "port", "env_keys")},
-        **{name: [] for name in ("logins", "damaged")},
-        **dict.fromkeys(("live_python", "manager_version", "former_install")),
+        "tools": {},
+        "directories": {},
+        "targets": {},
+        "programs": {},
+        "models": {},
+        "binaries": {},
+        "file_sizes": {},
+        "interpreters": [],
+        "access": [],
+        "places": [],
+        "port": [],
+        "env_keys": [],
+        "logins": [],
+        "damaged": [],
+        "live_python": None,
+        "manager_version": None,
+        "former_install": None,
         "release": {
             "live": None,
             "complete": [],
@@ -507,7 +524,7 @@ def refuse(host: Host) -> dict[str, Any]:
     }
 
 
-def about_host(host: Host) -> dict[str, Any]:
+def about_host(host: Host) -> About:
     """Return what a probe reports of any system."""
     controller = host.parameters["controller"]
     return {

@@ -260,7 +260,7 @@ def test_without_the_account_of_the_service_nothing_is_run(contract: Contract) -
     looked = probe(installed=installed())
     looked["accounts"] = {"kai": None, "alice": None}
     request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
-    assert "service_user" not in request
+    assert request["service_user"] is None
     assert request["private_directories"] == []
 
 

@@ -197,6 +197,8 @@ def host(**differing: Any) -> dict[str, Any]:
         "installs": [{"release": "r0"}, {"release": "r1"}],
         "live": "r1",
         "interrupted": False,
+        "hangs": False,
+        "going": [],
         "key": KEY,
         "service": {"active": True, "enabled": True},
         "layout": {"changes": [], "refused": [], "unseen": []},

@@ -21,6 +21,8 @@ from .subprocesses import run_bounded
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..rules.proof_arguments import AgentProof
+
 COMMAND_SECONDS = 60
 HIDDEN = "hidden"
 
@@ -64,7 +66,7 @@ class BotAccount:
             return f"no end within {COMMAND_SECONDS} s"
         return said.strip() or f"exit code {code}"
 
-    def fault_of_agent(self, agent: Mapping[str, Any]) -> str:
+    def fault_of_agent(self, agent: AgentProof) -> str:
         """Return why an agent cannot be started and ended, empty when it can."""
         try:
             # sudo would make it root
@@ -76,7 +78,7 @@ class BotAccount:
             return f"{agent['account']} is {error.strerror}"
         return fault_of_agent(agent, self.account, self.environment_of(agent))
 
-    def is_own_fault(self, agent: Mapping[str, Any], search_path: Sequence[str]) -> bool:
+    def is_own_fault(self, agent: AgentProof, search_path: Sequence[str]) -> bool:
         """Return whether nothing but its own account keeps an agent from starting or ending.
 
         It returns True when sudo lets the bot do both, and the program belongs to the account or
@@ -108,7 +110,7 @@ class BotAccount:
             end_processes(home)
             shutil.rmtree(home, ignore_errors=True)
 
-    def environment_of(self, agent: Mapping[str, Any]) -> dict[str, str]:
+    def environment_of(self, agent: AgentProof) -> dict[str, str]:
         """Return the whole environment of an agent, without a secret."""
         # sudo logs the environment, so a secret is replaced by a word
         env = {key: HIDDEN if key in self.secret_keys else text for key, text in self.env.items()}

@@ -34,6 +34,16 @@ from .service import deployed_port, health
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ..rules.probe import (
+        DamagedRecord,
+        FileSeen,
+        Installed,
+        InstallsSeen,
+        KnownInstalls,
+        LayoutSeen,
+        Room,
+        ServiceSeen,
+    )
     from .records import Journal
     from .system import ServiceState
 
@@ -41,13 +51,13 @@ MB = 1 << 20
 UNSEEN = "unseen"
 
 
-def damages(installs: Installs) -> list[dict[str, Any]]:
+def damages(installs: Installs) -> list[DamagedRecord]:
     """Return the damaged records that a run may need: number, needed, problem.
 
     number: of the install whose record it is, None without one. needed: whether an install
     needs it; an older record only a rollback to it does. Raises PermissionError.
     """
-    found: list[dict[str, Any]] = []
+    found: list[DamagedRecord] = []
 
     def note(
         read: Callable[..., object], *what: int, number: int | None = None, needed: bool = True
@@ -56,7 +66,7 @@ def damages(installs: Installs) -> list[dict[str, Any]]:
             read(*what)
         except Damaged as error:
             problem = error.problem.as_dict()
-            entry = {"number": number, "needed": needed, "problem": problem}
+            entry: DamagedRecord = {"number": number, "needed": needed, "problem": problem}
             if entry not in found:
                 found.append(entry)
 
@@ -79,8 +89,8 @@ def damages(installs: Installs) -> list[dict[str, Any]]:
 
 
 def known_installs(
-    installs: Installs, damaged: Sequence[Mapping[str, Any]] | None = None
-) -> dict[str, Any]:
+    installs: Installs, damaged: Sequence[DamagedRecord] | None = None
+) -> KnownInstalls:
     """Return the live release, the unfinished install, every release and every proven install.
 
     damaged: what ``damages`` returns, where that is known already.
@@ -95,7 +105,7 @@ def known_installs(
     return {
         "live": live,
         "damaged": list(damaged),
-        "unfinished": journal and {"release": journal.release, "opened": journal.opened},
+        "unfinished": {"release": journal.release, "opened": journal.opened} if journal else None,
         "releases": release_states(
             built,
             records,
@@ -105,11 +115,12 @@ def known_installs(
         ),
         "installs": [
             {
+                "number": record["number"],
+                "release": record["release"],
+                "time": record["time"],
                 "by": record.get("by"),
-                **{
-                    name: record[name]
-                    for name in ("number", "release", "time", "snapshot", "rolled_back_to")
-                },
+                "snapshot": record["snapshot"],
+                "rolled_back_to": record["rolled_back_to"],
             }
             for record in records
         ],
@@ -128,10 +139,10 @@ def look_at_installed(
     env_file: str,
     installs: Installs,
     port: int,
-    damaged: Sequence[Mapping[str, Any]],
+    damaged: Sequence[DamagedRecord],
     distrusted: str = "",
     state: ServiceState | None = None,
-) -> dict[str, Any]:
+) -> Installed:
     """Return what is installed and how it runs.
 
     request: the option ``installed`` of kai_probe. port: on which the bot is meant to answer, for
@@ -170,12 +181,15 @@ def interrupted(installs: Installs) -> bool | None:
 
 
 def installs_seen(
-    installs: Installs, damaged: Sequence[Mapping[str, Any]], distrusted: str = ""
-) -> dict[str, Any]:
+    installs: Installs, damaged: Sequence[DamagedRecord], distrusted: str = ""
+) -> InstallsSeen:
     """Return ``known_installs`` and a fault, a Problem; what cannot be seen is None."""
-    unseen = {
-        **dict.fromkeys(("live", "unfinished", "releases", "installs")),
+    unseen: KnownInstalls = {
+        "live": None,
         "damaged": list(damaged),
+        "unfinished": None,
+        "releases": None,
+        "installs": None,
     }
     if distrusted:
         fault = Problem(
@@ -221,7 +235,7 @@ def deployed_values(env_file: str) -> dict[str, str]:
 
 def service_seen(
     request: Mapping[str, Any], installs: Installs, port: int, state: ServiceState | None
-) -> dict[str, Any]:
+) -> ServiceSeen:
     """Return the service, its health, whether it hangs, and the other listeners on its port.
 
     state: None where the service manager gave no answer.
@@ -307,7 +321,7 @@ def directory_of(pid: int) -> str | None:
     return None
 
 
-def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+def file_seen(entry: Mapping[str, Any], key: str) -> FileSeen:
     """Return kind, owner, mode and keyed digest of a file.
 
     A shown file has its text as well, an environment file each key with a keyed digest of its
@@ -344,7 +358,7 @@ def file_seen(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def layout_seen(
     directories: Sequence[dict[str, Any]], seeds: Sequence[dict[str, Any]], release: str | None
-) -> dict[str, Any]:
+) -> LayoutSeen:
     """Return what an install would change about directories and first files."""
     tree = Tree(release, dry=True)
     failed = tree.ensure(list(directories), list(seeds))
@@ -366,7 +380,7 @@ def layout_seen(
     }
 
 
-def room_at(path: str) -> dict[str, Any]:
+def room_at(path: str) -> Room:
     """Return the free space of the file system of a path, in MB and in files."""
     nearest = path
     while not os.path.lexists(nearest):

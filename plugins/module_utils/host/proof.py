@@ -10,7 +10,7 @@ import contextlib
 import os
 import pwd
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..rules.problems import Refused
 from ..rules.redact import masked
@@ -30,6 +30,9 @@ from .proof_cache import (
 )
 from .service import deployed_env, deployed_port, health
 from .system import Listener, log_of, service_state, strangers
+
+if TYPE_CHECKING:
+    from ..rules.proof_arguments import AgentProof
 
 POLL_SECONDS = 0.25
 LOG_LINES = 30
@@ -118,7 +121,7 @@ class Remembered:
         self.digests = {agent["what"]: self.digest(agent) for agent in parameters["agents"]}
         self.borders = self.digest_of_borders()
 
-    def digest(self, agent: dict[str, Any]) -> str:
+    def digest(self, agent: AgentProof) -> str:
         """Return the digest of everything that the start of an agent depends on."""
         path, name = agent["program"], agent["account"]
         if path not in self.programs:

@@ -21,11 +21,12 @@ from ..rules.program_trust import in_words
 from .trusted_paths import Accounts, changers_of, found_by, way_above, way_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from ..rules.probe import Changer
     from .trusted_paths import CheckedPath, Look
 
-    Entries = Sequence[Mapping[str, Any]]
+    Entries = Sequence[Changer]
 
 
 def place_problems(
@@ -146,7 +147,7 @@ def _fix(path: str, setting: str, entries: Entries) -> str:
     return " or ".join(filter(None, [repair, elsewhere])) or move
 
 
-def _is_home(entry: Mapping[str, Any]) -> bool:
+def _is_home(entry: Changer) -> bool:
     homes = set()
     for name in entry["accounts"]:
         try:

@@ -30,6 +30,8 @@ from ..rules.problems import Problem, Refused
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from ..rules.probe import Kind, SystemFacts
+
 # a directory that is empty after a boot
 WORK_LOCK = "/run/kai-ansible.work"
 VISUDO = ("/usr/sbin/visudo", "/usr/bin/visudo")
@@ -67,7 +69,7 @@ def _run(*command: str, seconds: float = _SECONDS) -> subprocess.CompletedProces
 # ---- which system this is
 
 
-def system_facts() -> dict[str, str]:
+def system_facts() -> SystemFacts:
     """Return the name and kernel of the operating system, and the version of this Python."""
     kernel = platform.system()
     name = f"{kernel} {platform.release()}"
@@ -83,7 +85,7 @@ def system_facts() -> dict[str, str]:
     }
 
 
-def platform_name(platforms: Collection[str]) -> str:
+def platform_name(platforms: Collection[str]) -> Kind:
     """Return the platform of the contract that this host is, empty for an unsupported system.
 
     platforms: the names that the contract has.

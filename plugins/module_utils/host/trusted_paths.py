@@ -29,7 +29,8 @@ from .run_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any
+
+    from ..rules.probe import Changer
 
     Look = Callable[[], Iterable["CheckedPath"]]
 
@@ -66,14 +67,14 @@ def changers(
     places: Iterable[CheckedPath],
     name_of: Callable[[int], str],
     members_of: Callable[[int], Iterable[str]],
-) -> list[dict[str, Any]]:
+) -> list[Changer]:
     """Return each place that an account besides root can change: path, accounts, everybody.
 
     accounts: their names, in order. everybody: whether every other account can too.
 
     name_of: returns the name of a UID. members_of: returns the accounts of a group by its GID.
     """
-    found = []
+    found: list[Changer] = []
     for place in places:
         uids, gids = _writers(place)
         accounts = {name_of(uid) for uid in uids if uid != 0}
@@ -113,14 +114,14 @@ def way_above(path: str) -> Iterator[CheckedPath]:
 
 def changers_of(
     path: str, search_path: Sequence[str] = (), accounts: Accounts | None = None
-) -> list[dict[str, Any]]:
+) -> list[Changer]:
     """Return the ``changers`` of a program; what cannot be seen is an entry with ``unseen``."""
     return found_by({path: lambda: _depended_on(path, search_path)}, accounts)[path]
 
 
 def found_by(
     looks: Mapping[str, Look], accounts: Accounts | None = None
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Changer]]:
     """Return the ``changers`` that each look finds, by its name.
 
     A look that fails, or gets no answer, adds an entry with ``unseen``: the reason, in words. It

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .installs import FLAT
 from .people import os_users
 from .problems import Problem, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from .configuration import Configuration
     from .contract import Contract
+    from .probe import Probe
 
 _RULE = re.compile(
     r"(?P<user>\S+)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?P<tags>(?:[A-Z]+:\s*)*)"
@@ -26,9 +27,7 @@ _RULE = re.compile(
 )
 
 
-def adoption_notes(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> list[str]:
+def adoption_notes(contract: Contract, configuration: Configuration, probe: Probe) -> list[str]:
     """Return what an operator should know of an adoption, nothing when there is none.
 
     probe: the result of kai_probe.
@@ -61,15 +60,13 @@ def adoption_notes(
     return notes
 
 
-def lost_rules(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> Iterator[Problem]:
+def lost_rules(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     """Yield a problem for each statement of the drop-in that Kai's own installer did not write.
 
     Source: Kai 1.x installer, section 6. The drop-in is replaced as a whole.
     """
-    path = contract.sudoers.path
-    for number, text in (probe["former_install"] or {"rules": []})["rules"]:
+    path, former = contract.sudoers.path, probe["former_install"]
+    for number, text in former["rules"] if former else ():
         if not _is_of_the_installer(contract, configuration, text):
             yield Problem(
                 f"{path}:{number}",

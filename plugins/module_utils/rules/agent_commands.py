@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from .proof_arguments import AgentProof
 
 
-def commands_of_rules(agent: Mapping[str, Any]) -> dict[str, list[str]]:
+def commands_of_rules(agent: AgentProof) -> dict[str, list[str]]:
     """Return the commands by which the bot learns whether sudo lets it start and end an agent.
 
     agent: one that runs as another account. sudo tells by its exit code (sudo(8), --list).
@@ -25,7 +24,7 @@ def commands_of_rules(agent: Mapping[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def command_of_agent(agent: Mapping[str, Any]) -> list[str]:
+def command_of_agent(agent: AgentProof) -> list[str]:
     """Return what an agent is started with, without the sudo before it."""
     argv = agent["argv"]
     return list(argv[argv.index("--") + 1 :])

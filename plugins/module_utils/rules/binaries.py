@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .configuration import variable
 from .paths import fault_of_path, fault_of_search_directory
@@ -20,12 +20,13 @@ from .problems import Problem, listed
 from .program_trust import harmful, in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .configuration import Configuration
     from .contract import Binary as Program
     from .contract import Contract
     from .people import Person
+    from .probe import Candidate, Changer
 
 EXTRACTION = "MEMORY_EXTRACTION_ENABLED"
 SOURCES = ("host_vars", "deployed", "path", "usual")
@@ -43,7 +44,7 @@ class Binary:
     backend: str
     path: str
     source: str
-    changers: Sequence[Mapping[str, Any]] | None
+    changers: list[Changer] | None
 
 
 def backends_in_use(configuration: Configuration) -> list[str]:
@@ -94,7 +95,7 @@ def choose_binary(
     contract: Contract,
     configuration: Configuration,
     backend: str,
-    candidates: Sequence[Mapping[str, Any]],
+    candidates: Sequence[Candidate],
 ) -> tuple[Binary | None, list[Problem]]:
     """Return the binary to use for a backend in use, and the problem with it or with finding one.
 

@@ -575,7 +575,7 @@ class Contract:
     space: Space = needed()
     service: Service = needed()
     symptoms: tuple[Symptom, ...] = needed()
-    platforms: Mapping[System, Platform] = needed()
+    platforms: Mapping[str, Platform] = needed()
 
     def __post_init__(self) -> None:
         _expect({*self.platforms} == {*get_args(System)}, "not every system among its platforms")

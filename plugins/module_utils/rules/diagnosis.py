@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from .agent_commands import command_of_agent, commands_of_rules
 from .binaries import backends_in_use, choose_binary
@@ -19,10 +19,17 @@ from .problems import Problem
 from .status import agent_problems, foreign_listener, outdated, service_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from .checkup import Check, Checkup, CheckupRequest
     from .configuration import Configuration
     from .contract import Contract
+    from .desired import Desired
+    from .plans import FindingData
+    from .probe import Installed, InstalledProbe, InstalledService
+    from .problems import ProblemData
+    from .proof_arguments import AgentProof
+    from .status_report import StatusReport
 
 # What does not work. Nothing of a later stage can be trusted while an earlier one is not well.
 STAGES = (
@@ -65,12 +72,12 @@ class Finding:
     cause: str
     fix: str
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> FindingData:
         """Return the fields by name."""
-        return asdict(self)
+        return cast("FindingData", asdict(self))
 
 
-def agent_checks(proofs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def agent_checks(proofs: Iterable[AgentProof]) -> Iterator[Check]:
     """Yield commands by which the service user learns whether it could start and end each agent.
 
     No agent is started. proofs: as module_utils/rules/proofs.py makes them.
@@ -100,10 +107,10 @@ def agent_checks(proofs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
 def checkup_request(
     contract: Contract,
     configuration: Configuration,
-    probe: Mapping[str, Any],
-    desired: Mapping[str, Any] | None,
+    probe: InstalledProbe,
+    desired: Desired | None,
     extra_secrets: Iterable[str] = (),
-) -> dict[str, Any]:
+) -> CheckupRequest:
     """Return the arguments of kai_checkup.
 
     desired: None for an invalid configuration. extra_secrets: env keys that the contract does not
@@ -112,33 +119,33 @@ def checkup_request(
     service_user = configuration.host["service_user"]
     there = {name for name, account in probe["accounts"].items() if account}
     # where nothing is installed, nothing works yet
-    desired = (desired if probe["installed"]["live"] else None) or {}
-    request: dict[str, Any] = {
+    wanted: Desired = {"problems": [], "notes": []}
+    if desired and probe["installed"]["live"]:
+        wanted = desired
+    proofs: list[Check] = [{"stage": "sudo", **proof} for proof in wanted.get("proofs", [])]
+    return {
+        "service_user": service_user if service_user in there else None,
         "unit": contract.platforms["linux"].unit.name,
         "env_file": contract.protected_files["env"].path,
         "secret_keys": sorted(
             {key for key, spec in contract.settings.items() if spec.secret} | set(extra_secrets)
         ),
-        "environment": desired.get("unit", {}).get("environment", {}),
-        "commands": [
-            *({"stage": "sudo", **proof} for proof in desired.get("proofs", ())),
-            *agent_checks(desired.get("agent_proofs", ())),
-        ],
+        "environment": wanted["unit"]["environment"] if "unit" in wanted else {},
+        "commands": [*proofs, *agent_checks(wanted.get("agent_proofs", []))],
         "private_directories": [
-            entry for entry in desired.get("private_directories", ()) if entry["account"] in there
+            entry for entry in wanted.get("private_directories", []) if entry["account"] in there
         ],
         "visudo": probe["tools"].get("visudo"),
     }
-    return {**request, "service_user": service_user} if service_user in there else request
 
 
 def diagnosis(
     contract: Contract,
     configuration: Configuration,
-    probe: Mapping[str, Any],
-    desired: Mapping[str, Any] | None,
-    status: Mapping[str, Any],
-    checkup: Mapping[str, Any],
+    probe: InstalledProbe,
+    desired: Desired | None,
+    status: StatusReport,
+    checkup: Checkup,
 ) -> list[Finding]:
     """Return what keeps the bot from its work, what blocks the rest first.
 
@@ -149,7 +156,7 @@ def diagnosis(
         *_problems(contract, configuration, probe, status),
         *_drift(status, rolled_back(installed)),
         *_checked(contract, status, checkup),
-        *_logins(desired or {}, probe),
+        *_logins(desired or {"problems": [], "notes": []}, probe),
         *shown_in(contract, checkup["log"]),
     ]
     findings += _service(installed, status["unknown"], findings, checkup["log"])
@@ -162,8 +169,8 @@ def diagnosis(
 def _problems(
     contract: Contract,
     configuration: Configuration,
-    probe: Mapping[str, Any],
-    status: Mapping[str, Any],
+    probe: InstalledProbe,
+    status: StatusReport,
 ) -> Iterator[Finding]:
     about_service = service_problems(probe["installed"])
     about_agents = agent_problems(status["backends"], probe)
@@ -188,8 +195,8 @@ def _of_problem(stage: str, problem: Problem, cause: str = "") -> Finding:
 
 
 def _service(
-    installed: Mapping[str, Any],
-    unknown: Sequence[Mapping[str, str]],
+    installed: Installed,
+    unknown: Sequence[ProblemData],
     others: Sequence[Finding],
     log: Sequence[str],
 ) -> Iterator[Finding]:
@@ -218,7 +225,7 @@ def _service(
             yield _of_problem("service", problem, _NOT_RESTARTED)
 
 
-def _why(service: Mapping[str, Any], *, explained: bool) -> tuple[str, str]:
+def _why(service: InstalledService, *, explained: bool) -> tuple[str, str]:
     """Return why a bot does not run or answer, and what mends it."""
     unit = f"{service['unit']}.service"
     if explained:
@@ -231,7 +238,7 @@ def _why(service: Mapping[str, Any], *, explained: bool) -> tuple[str, str]:
     return "the bot ends, hangs or fails by itself, which its log may explain", look
 
 
-def _words(problem: Problem, service: Mapping[str, Any], log: Sequence[str]) -> str:
+def _words(problem: Problem, service: InstalledService, log: Sequence[str]) -> str:
     """Return what was seen of a bot that does not run or answer, its last words included."""
     said = [line for line in log if not _OF_SYSTEMD.match(line)][-LAST_WORDS:]
     restarts = service["restarts"]
@@ -240,7 +247,7 @@ def _words(problem: Problem, service: Mapping[str, Any], log: Sequence[str]) -> 
     return f"{problem.found}{again}{last}"
 
 
-def _drift(status: Mapping[str, Any], past: str) -> Iterator[Finding]:
+def _drift(status: StatusReport, past: str) -> Iterator[Finding]:
     """Yield one finding for each file, and one for everything else that the same command mends.
 
     past: which install was rolled back last, empty when none was.
@@ -259,9 +266,7 @@ def _drift(status: Mapping[str, Any], past: str) -> Iterator[Finding]:
         yield Finding("files", path, _joined(parts), cause, fix)
 
 
-def _checked(
-    contract: Contract, status: Mapping[str, Any], checkup: Mapping[str, Any]
-) -> Iterator[Finding]:
+def _checked(contract: Contract, status: StatusReport, checkup: Checkup) -> Iterator[Finding]:
     if checkup["policy"]:
         yield Finding(
             "sudo",
@@ -302,8 +307,8 @@ def _joined(parts: Sequence[str]) -> str:
     return "; ".join([*parts[:MOST_PARTS], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _logins(desired: Mapping[str, Any], probe: Mapping[str, Any]) -> Iterator[Finding]:
-    for login in desired.get("logins", ()):
+def _logins(desired: Desired, probe: InstalledProbe) -> Iterator[Finding]:
+    for login in desired.get("logins", []):
         where = f"the login of {login['account']}"
         if login["logged_in"] is None and probe["accounts"].get(login["account"]):
             evidence = f"{login['backend']} does not tell whether {login['account']} is logged in"
@@ -313,7 +318,7 @@ def _logins(desired: Mapping[str, Any], probe: Mapping[str, Any]) -> Iterator[Fi
             evidence = f"{login['backend']} says that {login['account']} is not logged in"
             cause = "nobody ever logged in as that account, or its login has ended"
             yield Finding("logins", where, evidence, cause, login["line"])
-    for entry in desired.get("logins_by_key", ()):
+    for entry in desired.get("logins_by_key", []):
         if entry["is_there"] is False:
             yield Finding(
                 "logins",

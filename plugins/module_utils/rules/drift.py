@@ -9,7 +9,8 @@ directories comes from the code with which kai_user_tree changes them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from .documents import Unfit, read_json
 from .file_state import FileState
@@ -19,6 +20,8 @@ from .sudoers import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from .probe import FileSeen, InstalledProbe, LayoutSeen
 
     Parts = Mapping[str, str]
 
@@ -51,7 +54,7 @@ def variables_of(text: str) -> dict[str, str]:
     return {name: str(value) for name, value in recorded.items()}
 
 
-def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release: str) -> bool:
+def is_as_wanted(probe: InstalledProbe, wanted: Sequence[FileState], release: str) -> bool:
     """Return whether an install of a release would find nothing to change on a host.
 
     What cannot be seen may differ. probe: the result of kai_probe, with ``installed`` for what the
@@ -68,8 +71,8 @@ def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release:
         and installed["installs"][-1]["release"] == release
         and installed["interrupted"] is False
         and service["active"]
-        and not installed.get("hangs")
-        and not installed.get("going")
+        and not installed["hangs"]
+        and not installed["going"]
         and service["enabled"]
         and not (layout["changes"] or layout["refused"] or layout["unseen"])
         and all(
@@ -78,17 +81,17 @@ def is_as_wanted(probe: Mapping[str, Any], wanted: Sequence[FileState], release:
     )
 
 
-def _is_same(wanted: FileState, found: Mapping[str, Any], key: str) -> bool:
+def _is_same(wanted: FileState, found: FileSeen, key: str) -> bool:
     return found["kind"] == "file" and _there(wanted.path, found) == sealed(wanted, key)
 
 
-def _there(path: str, found: Mapping[str, Any]) -> FileState:
+def _there(path: str, found: FileSeen) -> FileState:
     return FileState(path, found["seal"].encode(), found["mode"], found["uid"], found["gid"])
 
 
 def files_drift(
     wanted: Sequence[FileState],
-    seen: Mapping[str, Mapping[str, Any]],
+    seen: Mapping[str, FileSeen],
     key: str,
     parts: Mapping[str, Callable[[str], Parts]],
     env: tuple[str, Parts],
@@ -119,7 +122,7 @@ def files_drift(
 def _differences(
     wanted: FileState,
     there: FileState,
-    found: Mapping[str, Any],
+    found: FileSeen,
     key: str,
     parts: Mapping[str, Callable[[str], Parts]],
     env: tuple[str, Parts],
@@ -131,7 +134,7 @@ def _differences(
     if there.content == sealed(wanted, key).content:
         return differing
     if found["fault"]:
-        return [*differing, Problem(**{**found["fault"], "fix": REPAIR})]
+        return [*differing, replace(Problem(**found["fault"]), fix=REPAIR)]
     told: list[Problem] = []
     if path == env[0]:
         values = {name: seal(value.encode(), key).decode() for name, value in env[1].items()}
@@ -169,7 +172,7 @@ def _owned(state: FileState) -> str:
     return f"{state.uid}:{state.gid} {state.mode:04o}"
 
 
-def layout_drift(layout: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
+def layout_drift(layout: LayoutSeen) -> tuple[list[Problem], list[Problem]]:
     """Return what differs in directories and first files, and those of which nothing is known.
 
     layout: as module_utils/host/install_probe.py tells it.

@@ -18,6 +18,8 @@ from .problems import Problem, listed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from .probe import Installed, InstalledService, InstallRecord, KnownInstalls, ReleaseState
+
 # The release that Kai's own installer laid out right in install_dir. It stays where it is, as an
 # environment cannot be moved, and is live when nothing else is.
 FLAT = "flat"
@@ -45,7 +47,7 @@ def release_states(
     unfinished: str | None,
     *,
     is_known: bool = True,
-) -> list[dict[str, Any]]:
+) -> list[ReleaseState]:
     """Return every release with its id, its state and whether it is live.
 
     built: per release on the host, whether its build is complete.
@@ -89,7 +91,7 @@ class Choice:
     problems: Sequence[Problem] = ()
 
 
-def choose(status: Mapping[str, Any], to: str, *, with_database: bool) -> Choice:
+def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
     """Return what a rollback goes back to.
 
     status: ``installed`` of kai_probe. to: the number of an install or a release; empty for the
@@ -124,7 +126,7 @@ def choose(status: Mapping[str, Any], to: str, *, with_database: bool) -> Choice
             if records
             else "bring the host to what host_vars say: kai-ansible install",
         )
-    states = {release["id"]: release["state"] for release in status["releases"]}
+    states = {release["id"]: release["state"] for release in status["releases"] or ()}
     if states.get(record["release"]) != "good":
         return _refused(
             f"release {record['release']}",
@@ -148,9 +150,7 @@ def choose(status: Mapping[str, Any], to: str, *, with_database: bool) -> Choice
     return Choice(record["number"], record["release"], snapshots[0] if snapshots else None)
 
 
-def _wanted(
-    records: Sequence[Mapping[str, Any]], live: str | None, to: str
-) -> Mapping[str, Any] | None:
+def _wanted(records: Sequence[InstallRecord], live: str | None, to: str) -> InstallRecord | None:
     if to:
         by_number = [record for record in records if str(record["number"]) == to]
         by_release = [record for record in records if record["release"] == to]
@@ -165,7 +165,7 @@ def _refused(where: str, found: str, expected: str, fix: str) -> Choice:
     return Choice(None, None, None, [Problem(where, found, expected, fix)])
 
 
-def rolled_back(status: Mapping[str, Any]) -> str:
+def rolled_back(status: KnownInstalls) -> str:
     """Return which install was rolled back last and when, empty when none or another one followed.
 
     status: ``installed`` of kai_probe, whose installs are None without privilege.
@@ -178,7 +178,7 @@ def rolled_back(status: Mapping[str, Any]) -> str:
     return f"{earlier} was rolled back on {last['time'][:10]} to install {last['rolled_back_to']}"
 
 
-def without_repeating(status: Mapping[str, Any], fix: str) -> str:
+def without_repeating(status: KnownInstalls, fix: str) -> str:
     """Return a fix that does not advise the install that was just rolled back.
 
     An install brings what host_vars say, and the host does not show whether they were corrected
@@ -190,20 +190,20 @@ def without_repeating(status: Mapping[str, Any], fix: str) -> str:
     return f"{past}, and host_vars may still ask for it: correct them first; then {fix}"
 
 
-def not_enabled(service: Mapping[str, Any]) -> Problem:
+def not_enabled(service: InstalledService) -> Problem:
     """Return the problem of a unit that does not start at boot."""
     name = f"{service['unit']}.service"
     return Problem(name, "not enabled", "a unit that starts at boot", f"systemctl enable {name}")
 
 
-def judged(status: Mapping[str, Any]) -> list[Problem]:
+def judged(status: Installed) -> list[Problem]:
     """Return what is not well on a host. status: ``installed`` of kai_probe."""
     return [
         replace(problem, fix=without_repeating(status, problem.fix)) for problem in _judged(status)
     ]
 
 
-def _judged(status: Mapping[str, Any]) -> list[Problem]:
+def _judged(status: Installed) -> list[Problem]:
     problems = [Problem(**entry["problem"]) for entry in status["damaged"]]
     service = status["service"]
     name = f"{service['unit']}.service"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 try:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -15,13 +15,15 @@ except ImportError:  # ansible-core brings it to every controller; hosts never i
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from .probe import Interpreter
 
 VARIABLE = "kai_install_python"
 
 
 def choose_interpreter(
-    interpreters: Sequence[Mapping[str, Any]], requires: str, wanted: str = ""
+    interpreters: Sequence[Interpreter], requires: str, wanted: str = ""
 ) -> tuple[str, list[Problem]]:
     """Return the path of the newest interpreter in the range, and why there is none.
 
@@ -35,7 +37,7 @@ def choose_interpreter(
         return "", [Problem("requires-python of the source", repr(requires), "a range", fix)]
     rejected = []
     for interpreter in interpreters:
-        path, version, fault = (interpreter[key] for key in ("path", "version", "fault"))
+        path, version, fault = interpreter["path"], interpreter["version"], interpreter["fault"]
         if wanted and path != wanted:
             continue
         if not fault and accepted.contains(version, prereleases=True):

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .binaries import agent_account, backends_in_use, runners
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .configuration import Configuration
     from .contract import Contract
     from .contract import Login as LoginOfProvider
+    from .desired import KeyNeeded, LoginData
+    from .probe import LoginSeen
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,16 @@ class Login:
         prompt = f"sudo -H -u {self.account}" if self.shared else f"{self.account} ~$"
         return f"{prompt} {typed}"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> LoginData:
         """Return the fields by name, and the line."""
-        return {**asdict(self), "command": list(self.command), "line": self.line}
+        return {
+            "account": self.account,
+            "backend": self.backend,
+            "command": list(self.command),
+            "shared": self.shared,
+            "logged_in": self.logged_in,
+            "line": self.line,
+        }
 
 
 def login_files(contract: Contract, configuration: Configuration, backend: str) -> list[str] | None:
@@ -66,7 +75,7 @@ def login_check(contract: Contract, configuration: Configuration, backend: str) 
 
 def logins_by_key(
     contract: Contract, configuration: Configuration, env_keys: Iterable[str] | None
-) -> list[dict[str, Any]]:
+) -> list[KeyNeeded]:
     """Return who needs a key instead of a login: account, backend, key, and whether it is there.
 
     env_keys: those of the deployed environment file, None when it could not be read.
@@ -92,7 +101,7 @@ def logins(
     contract: Contract,
     configuration: Configuration,
     binaries: Mapping[str, str],
-    seen: Iterable[Mapping[str, Any]],
+    seen: Iterable[LoginSeen],
 ) -> list[Login]:
     """Return one login per (account, backend) in use that logs in at all.
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from .models import effective_provider, names_provider, surface_of
 
@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .contract import Contract
+
+
+class PersonData(TypedDict):
+    """The fields of a Person by name, as JSON has them."""
+
+    telegram_id: int
+    name: str
+    os_user: str | None
+    backend: str
+    provider: str | None
+    model: str | None
+    model_from: str
 
 
 @dataclass(frozen=True)
@@ -32,9 +44,9 @@ class Person:
     model: str | None
     model_from: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> PersonData:
         """Return the fields by name."""
-        return asdict(self)
+        return cast("PersonData", asdict(self))
 
 
 def effective_person(

@@ -45,11 +45,24 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import ConfigDirectory, Contract, Platform
+    from .desired import (
+        ChosenBinary,
+        Desired,
+        DirectoryData,
+        SeedData,
+        SudoAgent,
+        SudoCall,
+        SudoEnvironment,
+        SudoRules,
+    )
+    from .plans import BinaryRequest, FileRequest, InstalledRequest, ProbeRequest
+    from .probe import Probe
+    from .proof_arguments import PrivateDirectory
 
 
 def probe_request(
     contract: Contract, configuration: Configuration, release: str = ""
-) -> dict[str, Any]:
+) -> ProbeRequest:
     """Return the arguments with which kai_probe looks at everything a decision needs.
 
     release: the one that is wanted, empty when nothing is to be installed.
@@ -72,7 +85,8 @@ def probe_request(
         "service_user": host["service_user"],
         "os_users": os_users(people),
         "install_dir": host["install_dir"],
-        **{name: host[name] for name in ("data_dir", "wheelhouse") if name in host},
+        "data_dir": host.get("data_dir"),
+        "wheelhouse": host.get("wheelhouse"),
         "python": host.get("python", ""),
         "trust_user_binaries": host.get("trust_user_binaries", False),
         "directories": list(dict.fromkeys(directories)),
@@ -102,7 +116,7 @@ def probe_request(
 
 def installed_request(
     contract: Contract, configuration: Configuration, *, told: bool = True
-) -> dict[str, Any]:
+) -> InstalledRequest:
     """Return the option ``installed`` of kai_probe: what is compared with what should be.
 
     configuration: one with problems is compared with nothing, so only the service is asked for.
@@ -116,6 +130,12 @@ def installed_request(
     places = {**host, "service_home": "{service_home}"}
     protected = contract.protected_files
     env, shown = ("env", "shown") if told else ("sealed", "sealed")
+    own = (protected["users"], contract.sudoers, platform.unit, contract.record)
+    # named by a setting of the installation, deployed as they are
+    given = [entry for entry in protected.values() if entry.from_ in contract.host]
+    files: list[FileRequest] = [{"path": protected["env"].path, "content": env}]
+    files += [{"path": entry.path, "content": shown} for entry in own]
+    files += [{"path": entry.path, "content": "sealed"} for entry in given]
     return {
         "unit": platform.unit.name,
         "host": service.health_host,
@@ -124,19 +144,7 @@ def installed_request(
         "default_port": contract.settings[port_key].default,
         "data_dir": host.get("data_dir"),
         "patience": host.get("health_timeout", contract.host["health_timeout"].default),
-        "files": [
-            {"path": protected["env"].path, "content": env},
-            {"path": protected["users"].path, "content": shown},
-            {"path": contract.sudoers.path, "content": shown},
-            {"path": platform.unit.path, "content": shown},
-            {"path": contract.record.path, "content": shown},
-            *(
-                {"path": entry.path, "content": "sealed"}
-                for entry in protected.values()
-                # named by a setting of the installation, deployed as it is
-                if entry.from_ in contract.host
-            ),
-        ],
+        "files": files,
         "directories": _directories(contract, configuration, places) if valid else [],
         "seeds": _seeds(contract, configuration, places) if valid else [],
         "room": [host[name] for name in ("install_dir", "data_dir") if name in host],
@@ -145,7 +153,7 @@ def installed_request(
 
 def _binary_request(
     contract: Contract, configuration: Configuration, backend: str
-) -> dict[str, Any]:
+) -> BinaryRequest:
     binary = contract.backends[backend].binary
     return {
         "backend": backend,
@@ -164,8 +172,8 @@ def _binary_request(
 def desired_state(
     contract: Contract,
     configuration: Configuration,
-    probe: Mapping[str, Any],
-) -> dict[str, Any]:
+    probe: Probe,
+) -> Desired:
     """Return everything that the role has to bring about, and what stands in its way.
 
     probe: the result of kai_probe for ``probe_request``.
@@ -227,7 +235,9 @@ def desired_state(
         ],
         "sudo": sudo,
         "unit": {
-            **as_data(platform.unit),
+            "name": platform.unit.name,
+            "path": platform.unit.path,
+            "mode": platform.unit.mode,
             "environment": {
                 key: value.format(**places) for key, value in contract.process_environment.items()
             },
@@ -253,14 +263,12 @@ def desired_state(
     }
 
 
-def vars_of(binary: Binary) -> dict[str, Any]:
+def vars_of(binary: Binary) -> ChosenBinary:
     """Return a chosen binary as plain data."""
     return {"path": binary.path, "source": binary.source, "changers": binary.changers}
 
 
-def _lost_keys(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> list[Problem]:
+def _lost_keys(contract: Contract, configuration: Configuration, probe: Probe) -> list[Problem]:
     kept = set(configuration.extra_env) | configuration.cleared | set(configuration.chosen)
     problems = []
     for key in probe["env_keys"]:
@@ -337,13 +345,13 @@ def _users(
 def _sudo(
     contract: Contract,
     configuration: Configuration,
-    probe: Mapping[str, Any],
+    probe: Probe,
     paths: Mapping[str, str],
-) -> dict[str, Any]:
+) -> SudoRules:
     service_user = configuration.host["service_user"]
     reads = [entry.path for entry in contract.protected_files.values()]
     writes = [entry.path for entry in contract.protected_files.values() if "write" in entry.access]
-    agents = [
+    agents: list[SudoAgent] = [
         {"account": account, "command": path, "backend": backend}
         for backend, path in paths.items()
         for account in runners(contract, configuration, backend)
@@ -377,12 +385,12 @@ def _sudo(
 
 def _environments(
     contract: Contract, configuration: Configuration, paths: Mapping[str, str]
-) -> list[dict[str, Any]]:
+) -> list[SudoEnvironment]:
     """Return which variables pass sudo only in certain calls: alias, command, arguments, env_keep.
 
     arguments: how those of such a call begin, empty when every call is meant.
     """
-    found = []
+    found: list[SudoEnvironment] = []
     for backend, path in paths.items():
         entry = contract.backends[backend]
         mode = configuration.settings.get(entry.auth_setting or "", "subscription")
@@ -399,7 +407,8 @@ def _environments(
                 calls[purpose] = (list(fixed), more)
         for purpose, (arguments, keys) in calls.items():
             if keys:
-                call = {"command": path, "arguments": " ".join(arguments), "env_keep": keys}
+                words = " ".join(arguments)
+                call: SudoCall = {"command": path, "arguments": words, "env_keep": keys}
                 # the rules of two installs stand together during a switch, and no alias may twice
                 digest = hashlib.sha256(json.dumps(call).encode()).hexdigest()[:8]
                 found.append({**call, "alias": f"KAI_{backend}_{purpose}_{digest}".upper()})
@@ -408,14 +417,14 @@ def _environments(
 
 def _private_directories(
     contract: Contract, configuration: Configuration, places: Mapping[str, str]
-) -> list[dict[str, Any]]:
+) -> list[PrivateDirectory]:
     """Return each directory of a person or an OS user, and the account that it is kept for.
 
     None is the service user alone. Nothing where all agents run as it, which sees everything.
     """
     service_user = configuration.host["service_user"]
     shared = {entry.path.format(**places) for entry in contract.directories}
-    found = [
+    found: list[PrivateDirectory] = [
         {
             "path": entry["path"],
             "account": entry["reader"]
@@ -430,7 +439,7 @@ def _private_directories(
 
 def _owned(
     entry: Directory | ConfigDirectory, path: str, agent: str, service_user: str
-) -> dict[str, Any]:
+) -> DirectoryData:
     owners = {"root": "root", "service": service_user, "agent": agent, None: None}
     owner, reader = owners[entry.owner], owners[getattr(entry, "reader", None)]
     return {
@@ -452,7 +461,7 @@ def _home_of(
 
 def _directories(
     contract: Contract, configuration: Configuration, places: Mapping[str, str]
-) -> list[dict[str, Any]]:
+) -> list[DirectoryData]:
     service_user = configuration.host["service_user"]
     whole: list[Directory | ConfigDirectory] = [contract.config_dir, *contract.directories]
     found = [
@@ -479,9 +488,9 @@ def _directories(
 
 def _seeds(
     contract: Contract, configuration: Configuration, places: Mapping[str, str]
-) -> list[dict[str, Any]]:
+) -> list[SeedData]:
     service_user = configuration.host["service_user"]
-    found = []
+    found: list[SeedData] = []
     for user, person in zip(configuration.users, configuration.people):
         home, managed = _home_of(contract, user, places)
         for entry in contract.user_seeds:

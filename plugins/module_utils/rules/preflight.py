@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from .binaries import agent_account
 from .configuration import applies, variable
@@ -16,16 +16,17 @@ from .problems import Problem, listed
 from .sudoers import sudo_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from .configuration import Configuration
     from .contract import Contract, Model, Program
+    from .probe import AccessRequest, Probe
 
 SLOW_SECONDS = 5
 TEMPORARY = "/tmp"  # noqa: S108 # looked at, not written
 
 
-def wanted_access(contract: Contract, configuration: Configuration) -> list[dict[str, Any]]:
+def wanted_access(contract: Contract, configuration: Configuration) -> list[AccessRequest]:
     """Return which account has to enter which directory (path, account), and write there (write).
 
     The bot changes into a workspace before sudo makes it the agent's account, so both have to enter
@@ -88,7 +89,7 @@ def programs_in_use(contract: Contract, configuration: Configuration) -> list[Pr
     return [program for program in contract.programs if applies(program, configuration)]
 
 
-def slow_sudo(probe: Mapping[str, Any]) -> list[str]:
+def slow_sudo(probe: Probe) -> list[str]:
     """Return a note when sudo begins late, which each start of an agent then does as well."""
     seconds, host = probe["sudo"].get("seconds", 0), probe["sudo"].get("host")
     if seconds < SLOW_SECONDS:
@@ -100,9 +101,7 @@ def slow_sudo(probe: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def missing_programs(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> list[str]:
+def missing_programs(contract: Contract, configuration: Configuration, probe: Probe) -> list[str]:
     """Return a note for each program without which the bot runs, but not all of what was chosen."""
     return [
         f"The host has no {' or '.join(program.names)}: {program.use}. "
@@ -122,9 +121,7 @@ def models_in_use(contract: Contract, configuration: Configuration) -> dict[str,
     }
 
 
-def missing_models(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> list[Problem]:
+def missing_models(contract: Contract, configuration: Configuration, probe: Probe) -> list[Problem]:
     """Return a problem for each large file without which a chosen feature does not work."""
     problems = []
     for path, model in models_in_use(contract, configuration).items():
@@ -153,17 +150,13 @@ def missing_models(
     return problems
 
 
-def unseen_models(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> list[str]:
+def unseen_models(contract: Contract, configuration: Configuration, probe: Probe) -> list[str]:
     """Return the large files that a chosen feature needs and the probe could not see."""
     wanted = models_in_use(contract, configuration)
     return [path for path in wanted if probe["models"].get(path, "unseen") == "unseen"]
 
 
-def host_problems(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> list[Problem]:
+def host_problems(contract: Contract, configuration: Configuration, probe: Probe) -> list[Problem]:
     """Return everything about a host that keeps an installation from working.
 
     probe: the result of kai_probe. Binaries of agents and keys of the deployed file are judged by
@@ -188,7 +181,7 @@ def host_problems(
     ]
 
 
-def _halves(contract: Contract, probe: Mapping[str, Any]) -> Iterator[Problem]:
+def _halves(contract: Contract, probe: Probe) -> Iterator[Problem]:
     files, sizes = contract.protected_files, probe["file_sizes"]
     for entry in files.values():
         needed = files.get(entry.nothing_without or "")
@@ -202,7 +195,7 @@ def _halves(contract: Contract, probe: Mapping[str, Any]) -> Iterator[Problem]:
             )
 
 
-def _accounts(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:
+def _accounts(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     uids: dict[int, str] = {}
     service_user = configuration.host["service_user"]
     service_account = probe["accounts"].get(service_user)
@@ -240,7 +233,7 @@ def _accounts(configuration: Configuration, probe: Mapping[str, Any]) -> Iterato
             uids[account["uid"]] = name
 
 
-def _directories(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:
+def _directories(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     for path, state in probe["directories"].items():
         expected = configuration.named_paths.get(path, "directory")
         if state != expected and not path.startswith(configuration.host["data_dir"] + "/"):
@@ -253,7 +246,7 @@ def _directories(configuration: Configuration, probe: Mapping[str, Any]) -> Iter
             )
 
 
-def _access(probe: Mapping[str, Any]) -> Iterator[Problem]:
+def _access(probe: Probe) -> Iterator[Problem]:
     for entry in probe["access"]:
         # what is no directory was told already
         state = probe["directories"].get(entry["path"], "directory")
@@ -270,12 +263,11 @@ def _access(probe: Mapping[str, Any]) -> Iterator[Problem]:
         )
 
 
+UNITS: tuple[Literal["MB", "inodes"], ...] = ("MB", "inodes")
 _DF = {"MB": "-h", "inodes": "-i"}
 
 
-def _space(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _space(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     release = probe["release"]
     by_device: dict[int, list[str]] = {}
     for path, target in probe["targets"].items():
@@ -296,11 +288,12 @@ def _space(
             )
         by_device.setdefault(target["device"], []).append(path)
     for paths in by_device.values():
-        for unit, free in probe["targets"][paths[0]]["free"].items():
+        for unit in UNITS:
+            free, live = probe["targets"][paths[0]]["free"][unit], release["size"]
             space = contract.space.MB if unit == "MB" else contract.space.inodes
             needed = space.files
             if release["missing"] and configuration.host["install_dir"] in paths:
-                needed += max(space.release, (release["size"] or {}).get(unit, 0))
+                needed += max(space.release, live[unit] if live else 0)
             if release["missing"] and TEMPORARY in paths:
                 needed += space.building
             if posixpath.dirname(contract.platforms[probe["platform"]].lock) in paths:
@@ -314,7 +307,7 @@ def _space(
                 )
 
 
-def _port(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Problem]:
+def _port(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     for holder in probe["port"]:
         yield Problem(
             variable("WEBHOOK_PORT"),
@@ -324,9 +317,7 @@ def _port(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Pr
         )
 
 
-def _missing(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> list[Program]:
+def _missing(contract: Contract, configuration: Configuration, probe: Probe) -> list[Program]:
     return [
         program
         for program in programs_in_use(contract, configuration)
@@ -335,9 +326,7 @@ def _missing(
     ]
 
 
-def _programs(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _programs(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     for program in _missing(contract, configuration, probe):
         if not program.optional:
             yield Problem(
@@ -357,9 +346,7 @@ def _programs(
         )
 
 
-def _sudo(
-    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _sudo(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     rules, sudo = contract.sudoers, probe["sudo"]
     minimum = rules.minimum_version
     if sudo["version"] and (sudo_version(sudo["version"]) or (0,)) < tuple(

@@ -9,8 +9,8 @@ import difflib
 import errno
 import posixpath
 import shlex
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
 
 from .sanitize import printable
 
@@ -32,6 +32,15 @@ _ADVICE = {
 _OTHERWISE = ("a path that root can reach", "look at it on the host: namei -l {0}")
 
 
+class ProblemData(TypedDict):
+    """The fields of a Problem by name, as JSON has them."""
+
+    where: str
+    found: str
+    expected: str
+    fix: str
+
+
 @dataclass(frozen=True)
 class Problem:
     """One fault of an input.
@@ -47,9 +56,9 @@ class Problem:
     expected: str
     fix: str
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> ProblemData:
         """Return the fields by name."""
-        return asdict(self)
+        return ProblemData(where=self.where, found=self.found, expected=self.expected, fix=self.fix)
 
     def __str__(self) -> str:
         return printable(

@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Iterable
+
+    from .probe import Changer
 
 _UNKNOWN = "unknown accounts"
 
 
 def harmful(
-    found: Iterable[Mapping[str, Any]], runners: Iterable[str], untrusted: Iterable[str]
-) -> list[Mapping[str, Any]]:
+    found: Iterable[Changer], runners: Iterable[str], untrusted: Iterable[str]
+) -> list[Changer]:
     """Return those of the ``changers`` through whom an account gains power over another one.
 
     An account that changes what only itself runs gains nothing. What could not be seen counts.
@@ -39,7 +40,7 @@ def harmful(
     ]
 
 
-def in_words(*found: Mapping[str, Any]) -> str:
+def in_words(*found: Changer) -> str:
     """Return the ``changers`` for a sentence, each with the places that let them."""
     places: dict[str, list[str]] = {}
     for entry in found:

@@ -8,10 +8,43 @@ A record is judged by what the module accepts, before anything is switched.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class _Command(TypedDict):
+    what: str
+    argv: list[str]
+
+
+class Command(_Command, total=False):
+    """A command of the bot that must succeed."""
+
+    only_if_exists: str
+
+
+class AgentProof(_Command):
+    """How the bot starts a conversation with an agent, and ends it."""
+
+    directory: str
+    sets: dict[str, str]
+    copies: dict[str, str]
+    kill: list[str]
+    say: str
+    hear: dict[str, Any]
+    account: str
+    program: str
+
+
+class PrivateDirectory(TypedDict):
+    """A directory, and the account that it is kept for, None for the service user alone."""
+
+    path: str
+    account: str | None
+    only_reads: bool
+
 
 COMMANDS: dict[str, Any] = {
     "type": "list",

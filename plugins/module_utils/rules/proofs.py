@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from .configuration import Configuration
     from .contract import Contract
     from .people import Person
+    from .proof_arguments import AgentProof, Command
 
 # no process of Linux has so high a number
 NO_GROUP = "-4194305"
 
 
-def file_proofs(contract: Contract) -> list[dict[str, Any]]:
+def file_proofs(contract: Contract) -> list[Command]:
     """Return the commands by which the bot reads its protected files."""
     # -n keeps sudo from asking for a password where the bot, without a terminal, would fail as well
     return [
@@ -35,7 +36,7 @@ def file_proofs(contract: Contract) -> list[dict[str, Any]]:
     ]
 
 
-def kill_proofs(accounts: Sequence[str], kill: str) -> list[dict[str, Any]]:
+def kill_proofs(accounts: Sequence[str], kill: str) -> list[Command]:
     """Return how sudo is asked whether the bot may end a late one-shot of each account.
 
     kill: what the rule for ending agents names. A conversation is started and ended itself, by
@@ -57,7 +58,7 @@ def agent_proofs(
     homes: Mapping[int, str],
     places: Mapping[str, str],
     kill: str,
-) -> list[dict[str, Any]]:
+) -> list[AgentProof]:
     """Return how the bot starts a conversation with each agent as each account, and ends it.
 
     One for each account and backend, as the first person who uses both has it. paths: the binary
@@ -65,7 +66,7 @@ def agent_proofs(
     for ending agents names. Kai runtime contract, section 4.1.
     """
     service_user = configuration.host["service_user"]
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str], AgentProof] = {}
     for user, person in zip(configuration.users, configuration.people):
         account = agent_account(contract, configuration, person)
         pair = (person.backend, account)
@@ -97,7 +98,7 @@ def agent_proofs(
             },
             "kill": ["sudo", "-n", "-u", account, kill] if wrapped else [],
             "say": json.dumps(chat.greeting.say) if chat.greeting else "",
-            "hear": chat.greeting.hear if chat.greeting else {},
+            "hear": dict(chat.greeting.hear) if chat.greeting else {},
             "account": account,
             "program": paths[person.backend],
         }

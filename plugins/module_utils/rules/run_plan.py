@@ -30,9 +30,28 @@ from .typed_data import as_data
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .checkup import Checkup
     from .configuration import Configuration
     from .contract import Contract, ProtectedFile, Record, Sudoers, Unit
+    from .desired import Desired
     from .drift import Parts
+    from .plans import (
+        Agreed,
+        CheckupPlan,
+        FileData,
+        FindingsPlan,
+        HostPlan,
+        InstallPlan,
+        LoginsPlan,
+        NewAccounts,
+        ProbeRequest,
+        RollbackPlan,
+        Source,
+        StatusPlan,
+    )
+    from .probe import InstalledProbe, Probe
+    from .problems import ProblemData
+    from .status_report import StatusReport
 
 # an account that an install made and did not finish is known again by its comment
 SERVICE_COMMENT, AGENT_COMMENT = "Kai bot", "Agents of Kai bot"
@@ -76,7 +95,7 @@ def refusals(subject: Subject, purpose: str) -> list[Problem]:
     return named or (configuration.problems if refused else [])
 
 
-def host_plan(subject: Subject, purpose: str) -> dict[str, Any]:
+def host_plan(subject: Subject, purpose: str) -> HostPlan:
     """Return what is known before the host is probed, and the arguments for that as ``probe``."""
     contract, configuration = subject.contract, subject.configuration
     host, service = configuration.host, contract.service
@@ -128,32 +147,36 @@ def _turns_directory(subject: Subject) -> str:
     return subject.contract.service.turns.format(data_dir=subject.configuration.host["data_dir"])
 
 
-def _least_probe(contract: Contract, configuration: Configuration) -> dict[str, Any]:
+def _least_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
     """Return the arguments of kai_probe for a run that only has to know who else is at work."""
     host = configuration.host
     return {
-        **{name: host[name] for name in ("service_user", "install_dir", "data_dir")},
+        "service_user": host["service_user"],
+        "install_dir": host["install_dir"],
+        "data_dir": host["data_dir"],
         "env_file": contract.protected_files["env"].path,
         "sudoers_file": contract.sudoers.path,
         "platforms": as_data(contract.platforms),
     }
 
 
-def _rollback_probe(contract: Contract, configuration: Configuration) -> dict[str, Any]:
+def _rollback_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
     installed = installed_request(contract, configuration, told=False)
-    nothing: dict[str, Any] = {name: [] for name in ("files", "directories", "seeds", "room")}
     least = _least_probe(contract, configuration)
-    return {**least, "installed": {**installed, **nothing}}
+    return {
+        **least,
+        "installed": {**installed, "files": [], "directories": [], "seeds": [], "room": []},
+    }
 
 
-def _install_probe(contract: Contract, configuration: Configuration) -> dict[str, Any]:
+def _install_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
     return {
         **probe_request(contract, configuration),
         "installed": installed_request(contract, configuration, told=False),
     }
 
 
-def _status_probe(contract: Contract, configuration: Configuration) -> dict[str, Any]:
+def _status_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
     return {
         **probe_request(contract, configuration),
         "versions": True,
@@ -172,34 +195,38 @@ PROBES = {
     "host": _least_probe,
 }
 # those that the task in probe.yml passes and a purpose leaves out
-_NO_PROBE: dict[str, Any] = {
-    **dict.fromkeys(("data_dir", "wheelhouse", "turns", "port", "installed")),
-    **dict.fromkeys(("versions", "trust_user_binaries"), False),
-    **{
-        name: []
-        for name in (
-            *("os_users", "directories", "access", "targets", "files"),
-            *("programs", "models", "binaries"),
-        )
-    },
+_NO_PROBE: ProbeRequest = {
+    "data_dir": None,
+    "wheelhouse": None,
+    "turns": None,
+    "port": None,
+    "installed": None,
+    "versions": False,
+    "trust_user_binaries": False,
+    "os_users": [],
+    "directories": [],
+    "access": [],
+    "targets": [],
+    "files": [],
+    "programs": [],
+    "models": [],
+    "binaries": [],
     "python": "",
 }
 
 
-def uninstall_problems(probe: Mapping[str, Any]) -> list[dict[str, str]]:
+def uninstall_problems(probe: Probe) -> list[ProblemData]:
     """Return what keeps an uninstall from knowing what installs made."""
     damaged = [entry["problem"] for entry in probe["damaged"] if entry["number"] is None]
     return [*bars(probe), *damaged]
 
 
-def bars(probe: Mapping[str, Any]) -> list[dict[str, str]]:
+def bars(probe: Probe) -> list[ProblemData]:
     """Return what keeps any run from changing a host: another run, places others can change."""
     return [*probe["lock"]["problems"], *probe["places"]]
 
 
-def desired_files(
-    subject: Subject, desired: Mapping[str, Any]
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], dict[str, str]]:
     """Return the files of an install and the texts with secrets by path, as kai_switch takes them.
 
     desired: what ``desired_state`` returned.
@@ -208,7 +235,10 @@ def desired_files(
     protected, unit = contract.protected_files, contract.platforms["linux"].unit
     host = subject.configuration.host
     values = {
-        **{name: desired[name] for name in ("env", "users", "sudo", "unit")},
+        "env": desired["env"],
+        "users": desired["users"],
+        "sudo": desired["sudo"],
+        "unit": desired["unit"],
         "service": as_data(contract.service),
         "service_user": host["service_user"],
         "current": f"{host['install_dir']}/current",
@@ -217,7 +247,7 @@ def desired_files(
     if users is None:
         users = subject.render("users.yaml.j2", values)
     record = recorded(contract, subject.configuration, subject.given)
-    files = [
+    files: list[FileData] = [
         {"path": protected["env"].path, "mode": protected["env"].mode},
         _file(protected["users"], users),
         _file(contract.sudoers, subject.render("sudoers.j2", values)),
@@ -231,18 +261,18 @@ def desired_files(
     return files, {protected["env"].path: subject.render("env.j2", values)}
 
 
-def _file(entry: ProtectedFile | Sudoers | Unit | Record, content: str) -> dict[str, Any]:
+def _file(entry: ProtectedFile | Sudoers | Unit | Record, content: str) -> FileData:
     return {"path": entry.path, "mode": entry.mode, "content": content}
 
 
 def install_plan(
     subject: Subject,
-    probe: Mapping[str, Any],
-    source: Mapping[str, Any],
+    probe: InstalledProbe,
+    source: Source,
     *,
     check: bool = False,
-    agreed: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    agreed: Agreed | None = None,
+) -> InstallPlan:
     """Return what an install brings about, and what prevents it.
 
     probe, source: what kai_probe and kai_source returned. check: whether the run only reports.
@@ -262,7 +292,7 @@ def install_plan(
         host.get("python") or "",
     )
     digest = hashlib.sha256(json.dumps([files, secret_contents]).encode()).hexdigest()
-    shown = {"release": release, "files": digest}
+    shown: Agreed = {"release": release, "files": digest}
     faults = [] if is_built else faults
     faults += _changed_since_check(agreed, shown, host["source"])
     changes = not drift.is_as_wanted(probe, wanted_states(files, secret_contents), release)
@@ -290,7 +320,9 @@ def install_plan(
             and digest_of_rules != probe["sudoers_sha256"],
         },
         "new_accounts": _new_accounts(host["service_user"], desired, probe),
-        **{name: desired[name] for name in ("directories", "seeds", "private_directories")},
+        "directories": desired["directories"],
+        "seeds": desired["seeds"],
+        "private_directories": desired["private_directories"],
         "proof": {
             "service_user": host["service_user"],
             "timeout": host["health_timeout"],
@@ -310,7 +342,9 @@ def install_plan(
                 *desired["notes"],
                 *_unconstrained(subject, source),
             ],
-            **{name: desired[name] for name in ("binaries", "logins", "login_notice")},
+            "binaries": desired["binaries"],
+            "logins": desired["logins"],
+            "login_notice": desired["login_notice"],
             "turns": _turns_directory(subject),
             "source": host["source"],
         },
@@ -325,9 +359,7 @@ def _secret_keys(subject: Subject) -> list[str]:
     return sorted(chosen | (set(extra or ()) & set(configuration.extra_env)))
 
 
-def _new_accounts(
-    service_user: str, desired: Mapping[str, Any], probe: Mapping[str, Any]
-) -> dict[str, Any]:
+def _new_accounts(service_user: str, desired: Desired, probe: InstalledProbe) -> NewAccounts:
     agents = desired["missing_accounts"]
     service = [service_user] if probe["accounts"][service_user] is None else []
     return {
@@ -335,15 +367,14 @@ def _new_accounts(
         "agents": agents,
         "comments": {"service": SERVICE_COMMENT, "agents": AGENT_COMMENT},
         "recorded": [
-            *({"name": name, "comment": SERVICE_COMMENT} for name in service),
-            *({"name": name, "comment": AGENT_COMMENT} for name in agents),
+            {"name": name, "comment": comment}
+            for names, comment in ((service, SERVICE_COMMENT), (agents, AGENT_COMMENT))
+            for name in names
         ],
     }
 
 
-def _changed_since_check(
-    agreed: Mapping[str, Any] | None, shown: Mapping[str, Any], source: str
-) -> list[Problem]:
+def _changed_since_check(agreed: Agreed | None, shown: Agreed, source: str) -> list[Problem]:
     if agreed is None or agreed == shown:
         return []
     if agreed["release"] != shown["release"]:
@@ -364,7 +395,7 @@ def unknown_turns(turns: str) -> str:
     return f"The number of running turns is unknown: {turns} is no directory that can be read."
 
 
-def _running_turns(subject: Subject, probe: Mapping[str, Any]) -> list[str]:
+def _running_turns(subject: Subject, probe: InstalledProbe) -> list[str]:
     count = probe["service"]["turns"]
     if count is None:
         return [unknown_turns(_turns_directory(subject))]
@@ -377,7 +408,7 @@ def _running_turns(subject: Subject, probe: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _unconstrained(subject: Subject, source: Mapping[str, Any]) -> list[str]:
+def _unconstrained(subject: Subject, source: Source) -> list[str]:
     if source["constrained"]:
         return []
     return [
@@ -387,19 +418,24 @@ def _unconstrained(subject: Subject, source: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def logins_plan(subject: Subject, probe: Mapping[str, Any]) -> dict[str, Any]:
+def logins_plan(subject: Subject, probe: Probe) -> LoginsPlan:
     """Return who has to log in, as which account and how."""
     desired = desired_state(subject.contract, subject.configuration, probe)
-    names = ("logins", "logins_by_key", "login_notice")
-    return {"logins_report": {name: desired.get(name, []) for name in names}}
+    return {
+        "logins_report": {
+            "logins": desired.get("logins", []),
+            "logins_by_key": desired.get("logins_by_key", []),
+            "login_notice": desired.get("login_notice", []),
+        }
+    }
 
 
 def _status(
-    subject: Subject, probe: Mapping[str, Any], fields_of_users: Callable[[str], Parts]
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    subject: Subject, probe: InstalledProbe, fields_of_users: Callable[[str], Parts]
+) -> tuple[Desired | None, StatusReport]:
     """Return the desired state, None for an invalid configuration, and the status of the host."""
     contract, configuration = subject.contract, subject.configuration
-    desired: dict[str, Any] | None = None
+    desired: Desired | None = None
     files: list[FileState] = []
     if not configuration.problems:
         desired = desired_state(contract, configuration, probe)
@@ -410,8 +446,8 @@ def _status(
 
 
 def status_plan(
-    subject: Subject, probe: Mapping[str, Any], fields_of_users: Callable[[str], Parts]
-) -> dict[str, Any]:
+    subject: Subject, probe: InstalledProbe, fields_of_users: Callable[[str], Parts]
+) -> StatusPlan:
     """Return the status of a host, as data and in lines.
 
     fields_of_users: returns the fields of the users in the text of a users.yaml.
@@ -422,7 +458,7 @@ def status_plan(
     return {"status": found, "lines": lines}
 
 
-def checkup_plan(subject: Subject, probe: Mapping[str, Any]) -> dict[str, Any]:
+def checkup_plan(subject: Subject, probe: InstalledProbe) -> CheckupPlan:
     """Return the arguments of kai_checkup."""
     contract, configuration = subject.contract, subject.configuration
     desired = None if configuration.problems else desired_state(contract, configuration, probe)
@@ -430,15 +466,15 @@ def checkup_plan(subject: Subject, probe: Mapping[str, Any]) -> dict[str, Any]:
     extra = subject.given.get(variable("secret_extra_env"))
     secrets = extra if isinstance(extra, dict) else ()
     request = diagnosis.checkup_request(contract, configuration, probe, desired, secrets)
-    return {"checkup": {"service_user": None, **request}}
+    return {"checkup": request}
 
 
 def findings_plan(
     subject: Subject,
-    probe: Mapping[str, Any],
+    probe: InstalledProbe,
     fields_of_users: Callable[[str], Parts],
-    checkup: Mapping[str, Any],
-) -> dict[str, Any]:
+    checkup: Checkup,
+) -> FindingsPlan:
     """Return what keeps the bot from its work, as data and in lines.
 
     checkup: what kai_checkup returned. fields_of_users: as for ``status_plan``.
@@ -452,7 +488,7 @@ def findings_plan(
     }
 
 
-def rollback_plan(probe: Mapping[str, Any], to: str, *, with_database: bool) -> dict[str, Any]:
+def rollback_plan(probe: InstalledProbe, to: str, *, with_database: bool) -> RollbackPlan:
     """Return what a rollback goes back to as ``rollback``, and what prevents it.
 
     probe: what kai_probe returned, with ``installed``. to, with_database: as for ``choose``.

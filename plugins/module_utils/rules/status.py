@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Contract
+    from .desired import ChosenBinary, Desired, LoginData
     from .drift import Parts
     from .file_state import FileState
+    from .probe import Candidate, Installed, InstalledProbe
+    from .status_report import BackendStatus, LastInstall, PersonStatus, StatusReport
 
 LOGGED_IN = {True: "yes", False: "no", None: "unknown"}
 
@@ -29,11 +32,11 @@ LOGGED_IN = {True: "yes", False: "no", None: "unknown"}
 def host_status(
     contract: Contract,
     configuration: Configuration,
-    probe: Mapping[str, Any],
-    desired: Mapping[str, Any] | None,
+    probe: InstalledProbe,
+    desired: Desired | None,
     files: Sequence[FileState],
     people_of: Callable[[str], Parts],
-) -> dict[str, Any]:
+) -> StatusReport:
     """Return what docs/status.schema.json describes for a host.
 
     probe: the result of kai_probe with ``installed``. desired: None for a configuration that is not
@@ -54,9 +57,10 @@ def host_status(
             unknown += unseen_parts
         problems += missing_models(contract, configuration, probe)
         unknown += map(unseen, unseen_models(contract, configuration, probe))
-    backends = _backends(contract, configuration, probe, desired or {})
+    wanted: Desired = desired or {"problems": [], "notes": []}
+    backends = _backends(contract, configuration, probe, wanted.get("binaries", {}))
     problems += agent_problems(backends, probe)
-    people = _people(contract, configuration, probe, desired or {})
+    people = _people(contract, configuration, wanted.get("logins", []))
     unknown += [
         Problem(
             f"the login of {person['account']}",
@@ -81,23 +85,26 @@ def host_status(
             "manager_version": probe["manager_version"],
         },
         "service": {**installed["service"], "health": installed["health"]},
-        **{name: installed[name] for name in ("live", "unfinished", "releases", "installs")},
+        "live": installed["live"],
+        "unfinished": installed["unfinished"],
+        "releases": installed["releases"],
+        "installs": installed["installs"],
         "last_install": _last_install(installed),
         "drift": [problem.as_dict() for problem in drift],
         "problems": [problem.as_dict() for problem in problems],
         "unknown": [problem.as_dict() for problem in dict.fromkeys(unknown)],
         "backends": backends,
         "people": people,
-        "login_notice": (desired or {}).get("login_notice", []),
+        "login_notice": wanted.get("login_notice", []),
         "room": installed["room"],
     }
 
 
-def _without_repeating(installed: Mapping[str, Any], problems: Sequence[Problem]) -> list[Problem]:
+def _without_repeating(installed: Installed, problems: Sequence[Problem]) -> list[Problem]:
     return [replace(problem, fix=without_repeating(installed, problem.fix)) for problem in problems]
 
 
-def _places(probe: Mapping[str, Any]) -> list[Problem]:
+def _places(probe: InstalledProbe) -> list[Problem]:
     """Return where root would work, and what the bot runs, that others can change."""
     problems = [Problem(**problem) for problem in probe["places"]]
     live = probe["live_python"]
@@ -113,14 +120,14 @@ def _places(probe: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
-def is_comparable(configuration: Configuration, probe: Mapping[str, Any]) -> bool:
+def is_comparable(configuration: Configuration, probe: InstalledProbe) -> bool:
     """Return whether what the host should be is known, and whether it ever was that."""
     installed = probe["installed"]
     was_installed = installed["live"] not in (None, FLAT) or bool(installed["installs"])
     return not configuration.problems and not probe["faults"] and was_installed
 
 
-def service_problems(installed: Mapping[str, Any]) -> list[Problem]:
+def service_problems(installed: Installed) -> list[Problem]:
     """Return what is not well about the service, its release and their records."""
     if installed["fault"]:
         damaged = [Problem(**entry["problem"]) for entry in installed["damaged"]]
@@ -138,7 +145,7 @@ def service_problems(installed: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
-def foreign_listener(installed: Mapping[str, Any]) -> Problem:
+def foreign_listener(installed: Installed) -> Problem:
     """Return the problem of a port on which others listen as well."""
     return Problem(
         f"the port of {installed['service']['unit']}.service",
@@ -148,7 +155,7 @@ def foreign_listener(installed: Mapping[str, Any]) -> Problem:
     )
 
 
-def outdated(installed: Mapping[str, Any]) -> Problem:
+def outdated(installed: Installed) -> Problem:
     """Return the problem of a bot that was started from another release than the live one."""
     service = installed["service"]
     return Problem(
@@ -159,7 +166,7 @@ def outdated(installed: Mapping[str, Any]) -> Problem:
     )
 
 
-def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Problem]:
+def _unknown(installed: Installed, probe: InstalledProbe) -> list[Problem]:
     unknown = []
     if installed["installs"] is None and not installed["fault"]:
         unknown.append(unseen("the records of installs"))
@@ -192,8 +199,8 @@ def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Pro
 def _drift(
     contract: Contract,
     configuration: Configuration,
-    installed: Mapping[str, Any],
-    desired: Mapping[str, Any],
+    installed: Installed,
+    desired: Desired,
     files: Sequence[FileState],
     people_of: Callable[[str], Parts],
 ) -> tuple[list[Problem], list[Problem]]:
@@ -221,7 +228,7 @@ def _drift(
     return [*drift, *differing, *layout], [*unknown, *unseen_paths]
 
 
-def _current(installed: Mapping[str, Any]) -> list[Problem]:
+def _current(installed: Installed) -> list[Problem]:
     records = installed["installs"]
     if not records or installed["unfinished"] or records[-1]["release"] == installed["live"]:
         return []
@@ -238,7 +245,7 @@ def _current(installed: Mapping[str, Any]) -> list[Problem]:
     ]
 
 
-def _last_install(installed: Mapping[str, Any]) -> dict[str, Any] | None:
+def _last_install(installed: Installed) -> LastInstall | None:
     unfinished = installed["unfinished"]
     if unfinished:
         return {
@@ -254,7 +261,10 @@ def _last_install(installed: Mapping[str, Any]) -> dict[str, Any] | None:
     last = records[-1]
     outcome = "proven" if last["rolled_back_to"] is None else "rolled back"
     return {
-        **{name: last[name] for name in ("number", "release", "time", "by")},
+        "number": last["number"],
+        "release": last["release"],
+        "time": last["time"],
+        "by": last["by"],
         "outcome": outcome,
     }
 
@@ -262,23 +272,22 @@ def _last_install(installed: Mapping[str, Any]) -> dict[str, Any] | None:
 def _backends(
     contract: Contract,
     configuration: Configuration,
-    probe: Mapping[str, Any],
-    desired: Mapping[str, Any],
-) -> list[dict[str, Any]]:
-    chosen = desired.get("binaries", {})
-    found = []
+    probe: InstalledProbe,
+    chosen: Mapping[str, ChosenBinary],
+) -> list[BackendStatus]:
+    found: list[BackendStatus] = []
     for backend in backends_in_use(configuration):
-        path = chosen.get(backend, {}).get("path")
-        candidates = probe["binaries"].get(backend, [])
-        seen: Mapping[str, Any] = next((entry for entry in candidates if entry["path"] == path), {})
+        binary = chosen.get(backend)
+        path = binary["path"] if binary else None
+        seen = _candidate(probe, backend, path)
         found.append(
             {
                 "backend": backend,
                 "path": path,
-                "source": chosen.get(backend, {}).get("source"),
-                "version": seen.get("version") or None,
+                "source": binary["source"] if binary else None,
+                "version": (seen.get("version") if seen else None) or None,
                 "accounts": runners(contract, configuration, backend),
-                "changed_by": _changed_by(chosen.get(backend, {})),
+                "changed_by": _changed_by(binary),
                 # what was deployed and no longer works
                 "faults": [
                     f"{entry['path']}: {entry['fault']}"
@@ -290,19 +299,17 @@ def _backends(
     return found
 
 
-def _candidate(probe: Mapping[str, Any], backend: str, path: str | None) -> Mapping[str, Any]:
+def _candidate(probe: InstalledProbe, backend: str, path: str | None) -> Candidate | None:
     candidates = probe["binaries"].get(backend, [])
-    return next((entry for entry in candidates if entry["path"] == path), {})
+    return next((entry for entry in candidates if entry["path"] == path), None)
 
 
-def _changed_by(chosen: Mapping[str, Any]) -> list[str] | None:
-    changers = chosen.get("changers")
+def _changed_by(chosen: ChosenBinary | None) -> list[str] | None:
+    changers = chosen["changers"] if chosen else None
     return None if changers is None else [in_words(entry) for entry in changers]
 
 
-def agent_problems(
-    backends: Sequence[Mapping[str, Any]], probe: Mapping[str, Any]
-) -> list[Problem]:
+def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> list[Problem]:
     """Return what is wrong with the programs of agents. backends: as a report has them."""
     problems = []
     for backend in backends:
@@ -316,7 +323,7 @@ def agent_problems(
             for fault in backend["faults"]
         ]
         # one that no account can run safely was not asked
-        asked = "version" in _candidate(probe, backend["backend"], backend["path"])
+        asked = "version" in (_candidate(probe, backend["backend"], backend["path"]) or {})
         if backend["path"] and probe["privileged"] and asked and not backend["version"]:
             account = backend["accounts"][0]
             problems.append(
@@ -333,22 +340,22 @@ def agent_problems(
 def _people(
     contract: Contract,
     configuration: Configuration,
-    probe: Mapping[str, Any],
-    desired: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+    needed: Sequence[LoginData],
+) -> list[PersonStatus]:
     known = {
-        (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]]
-        for login in desired.get("logins", [])
+        (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]] for login in needed
     }
-    found = []
+    found: list[PersonStatus] = []
     for person in configuration.people:
         account = agent_account(contract, configuration, person)
         found.append(
             {
-                **{
-                    name: getattr(person, name)
-                    for name in ("name", "telegram_id", "os_user", "backend", "provider", "model")
-                },
+                "name": person.name,
+                "telegram_id": person.telegram_id,
+                "os_user": person.os_user,
+                "backend": person.backend,
+                "provider": person.provider,
+                "model": person.model,
                 "account": account,
                 "logged_in": known.get((account, person.backend), "not needed"),
             }

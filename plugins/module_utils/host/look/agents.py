@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     import pwd
     from collections.abc import Mapping, Sequence
 
+    from ...rules.probe import Candidate, LoginSeen
     from .host import Host
 
-    Candidates = dict[str, list[dict[str, Any]]]
+    Candidates = dict[str, list[Candidate]]
 
 PROGRAM_SECONDS = 5
 LOGIN_CHECK_SECONDS = 60
@@ -50,7 +51,7 @@ def candidates(
     env: Mapping[str, str],
     rules: str,
     search_path: Sequence[str],
-) -> list[dict[str, Any]]:
+) -> list[Candidate]:
     """Return path, source and fault of each candidate of a program, and who can change it."""
     paths: list[tuple[str, str]] = []
     executing = [*request["accounts"], *request["resolvers"]]
@@ -77,7 +78,7 @@ def candidates(
                 for place in request["usual_places"].get(host.system, [])
             ]
     unique = dict(reversed(paths))
-    found: list[dict[str, Any]] = [
+    found: list[Candidate] = [
         {"path": path, "source": source, "fault": host.fault_of(path, executing)}
         for path, source in sorted(unique.items(), key=paths.index)
     ]
@@ -106,7 +107,7 @@ def in_path_of(host: Host, request: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def to_start(host: Host, request: Mapping[str, Any], binaries: Candidates) -> dict[str, Any] | None:
+def to_start(host: Host, request: Mapping[str, Any], binaries: Candidates) -> Candidate | None:
     """Return the best candidate that may be started as its accounts, None without one."""
     for entry in binaries[request["backend"]]:
         if not entry["fault"] and host.may_start(entry["changers"], request["accounts"]):
@@ -114,7 +115,7 @@ def to_start(host: Host, request: Mapping[str, Any], binaries: Candidates) -> di
     return None
 
 
-def start_versions(host: Host, binaries: Candidates) -> list[tuple[dict[str, Any], Started | None]]:
+def start_versions(host: Host, binaries: Candidates) -> list[tuple[Candidate, Started | None]]:
     """Start the best candidate of each program, so that it prints its version.
 
     Returns each candidate with its process, None where it could not be started.
@@ -140,14 +141,14 @@ def start_version(host: Host, path: str, request: Mapping[str, Any]) -> Started 
         return None
 
 
-def read_versions(started: Sequence[tuple[dict[str, Any], Started | None]]) -> None:
+def read_versions(started: Sequence[tuple[Candidate, Started | None]]) -> None:
     """Set ``version`` of each started candidate: empty without one, None where none started."""
     for entry, process in started:
         found = VERSION.search(process.end()[1]) if process else None
         entry["version"] = found[0] if found else "" if process else None
 
 
-def probe_logins(host: Host, binaries: Candidates) -> list[dict[str, Any]]:
+def probe_logins(host: Host, binaries: Candidates) -> list[LoginSeen]:
     """Return per account and backend whether it is logged in, None where that cannot be seen."""
     wanted = [
         (account, request)

@@ -6,21 +6,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules.installs import FLAT
 from ...rules.sudoers import accounts_with_rules, statements
 from .host import paths_in, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ...rules.probe import FormerInstall, ReleaseSeen
     from .host import Host
 
 
 def probe_former_install(
-    host: Host, release: Mapping[str, Any], rules: str | None
-) -> dict[str, Any] | None:
+    host: Host, release: ReleaseSeen, rules: str | None
+) -> FormerInstall | None:
     """Return what an adoption needs to know, None where Kai's own installer is not live.
 
     release: what ``probe_release`` returned. rules: the deployed drop-in.
@@ -40,7 +39,7 @@ def probe_former_install(
         "drop_ins": [
             path for path in paths_in(drop_ins) if os.path.isfile(path) and has_rules(host, path)
         ],
-        "rules": [list(statement) for statement in statements(rules or "")],
+        "rules": statements(rules or ""),
     }
 
 

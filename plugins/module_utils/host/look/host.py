@@ -26,7 +26,9 @@ from ..subprocesses import run_program
 from ..trusted_paths import Accounts, changers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from ...rules.probe import Account, Changer
 
 ASK_SECONDS = 60
 HANGING = "on a file system that does not answer"
@@ -128,13 +130,13 @@ class Host:
             return False
         return self.privileged or account.pw_uid == os.geteuid()
 
-    def changers(self, path: str) -> list[dict[str, Any]] | None:
+    def changers(self, path: str) -> list[Changer] | None:
         """Return who besides root may change a program, None without privilege to see that."""
         found = changers_of(path, self.search_path, self.known)
         unseen = any(entry.get("unseen") for entry in found)
         return None if unseen and not self.privileged else found
 
-    def may_start(self, found: list[dict[str, Any]] | None, accounts: Sequence[str]) -> bool:
+    def may_start(self, found: Sequence[Changer] | None, accounts: Sequence[str]) -> bool:
         """Return whether a program may be started as its accounts. found: its ``changers``."""
         if self.parameters["trust_user_binaries"]:
             return True
@@ -178,10 +180,12 @@ def account_of(name: str) -> pwd.struct_passwd | None:
         return None
 
 
-def accounts_seen(host: Host) -> dict[str, Mapping[str, Any] | None]:
+def accounts_seen(host: Host) -> dict[str, Account | None]:
     """Return UID, GID and home of each account asked for, None where there is none."""
     return {
-        name: account and {"uid": account.pw_uid, "gid": account.pw_gid, "home": account.pw_dir}
+        name: {"uid": account.pw_uid, "gid": account.pw_gid, "home": account.pw_dir}
+        if account
+        else None
         for name, account in host.accounts.items()
     }
 

@@ -5,24 +5,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..flock import Busy, only_worker
 from ..run_lock import BrokenRecord, problem_of_holder, problem_of_lock, run_of, take
 
 if TYPE_CHECKING:
+    from ...rules.probe import Lock
     from .host import Host
 
 
-def probe_lock(host: Host) -> dict[str, Any]:
+def probe_lock(host: Host) -> Lock:
     """Take the lock where the request names a run; return the lock and what keeps the run from it.
 
     Waits for a module that a killed run left at work.
     """
     path = host.facts.get("lock", "")
     run, ended = host.parameters["run"], host.parameters["ended_run"]
-    found: dict[str, Any] = {"path": path, "taken": False, "held_by": None, "problems": []}
-    found["by"] = run["by"] if run else ""
+    by = run["by"] if run else ""
+    found: Lock = {"path": path, "by": by, "taken": False, "held_by": None, "problems": []}
     if not run or not path:
         return found
     try:

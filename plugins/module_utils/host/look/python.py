@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules.program_trust import in_words
 from ..built_release import find_uv, python_of
@@ -17,8 +17,7 @@ from ..subprocesses import run_program
 from ..trusted_paths import changers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ...rules.probe import Changer, Interpreter, LivePython, ReleaseSeen
     from .host import Host
 
 _SECONDS = 20
@@ -31,7 +30,7 @@ print(getattr(sys, "_base_executable", sys.executable))
 """
 
 
-def probe_interpreters(host: Host) -> list[dict[str, Any]]:
+def probe_interpreters(host: Host) -> list[Interpreter]:
     """Return each Python 3 in the usual places and the one asked for, newest first.
 
     Adds a fault for a uv that other accounts can change, as a build runs it as root.
@@ -39,7 +38,7 @@ def probe_interpreters(host: Host) -> list[dict[str, Any]]:
     uv = find_uv()
     problem = program_problem(uv, host.known) if uv and host.privileged else None
     host.faults += [problem] if problem else []
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Interpreter] = {}
     for directory in _PLACES:
         # names with a version first: python3 may be another Python after a system upgrade
         for path in sorted(glob.glob(f"{directory}/python3*"), reverse=True):
@@ -56,7 +55,7 @@ def probe_interpreters(host: Host) -> list[dict[str, Any]]:
     )
 
 
-def probe_interpreter(host: Host, path: str) -> dict[str, Any]:
+def probe_interpreter(host: Host, path: str) -> Interpreter:
     """Return path, version and fault of a Python, found by running it.
 
     A Python that another account can change is not run, as root would run it.
@@ -86,7 +85,7 @@ def probe_interpreter(host: Host, path: str) -> dict[str, Any]:
     return {"path": path, "version": lines[0], "fault": reason}
 
 
-def probe_live_python(host: Host, release: Mapping[str, Any]) -> dict[str, Any] | None:
+def probe_live_python(host: Host, release: ReleaseSeen) -> LivePython | None:
     """Return path and changers of the live release's Python, None where ``installed`` is not asked.
 
     release: what ``probe_release`` returned.
@@ -98,5 +97,5 @@ def probe_live_python(host: Host, release: Mapping[str, Any]) -> dict[str, Any] 
     return {"path": path, "changers": [e for e in found if host.privileged or "unseen" not in e]}
 
 
-def _is_changed_by_only(entry: Mapping[str, Any], name: str) -> bool:
+def _is_changed_by_only(entry: Changer, name: str) -> bool:
     return not (entry["everybody"] or entry.get("unseen")) and entry["accounts"] == [name]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules.documents import legible
 from ...rules.env_file import read_env
@@ -18,13 +18,14 @@ from .host import unreadable
 from .storage import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from ...rules.probe import DamagedRecord, Installed, ReleaseSeen
     from ..system import ServiceState
     from .host import Host
 
 
-def probe_release(host: Host) -> dict[str, Any]:
+def probe_release(host: Host) -> ReleaseSeen:
     """Return the live release, the complete ones, and the size of the live one when needed.
 
     Adds a fault where they cannot be read.
@@ -60,12 +61,12 @@ def probe_release(host: Host) -> dict[str, Any]:
     }
 
 
-def may_build(host: Host, release: Mapping[str, Any]) -> bool:
+def may_build(host: Host, release: ReleaseSeen) -> bool:
     """Return whether a release may have to be built; an installed one has its own Python."""
     return host.parameters["installed"] is None or release["missing"]
 
 
-def probe_damaged(host: Host) -> list[dict[str, Any]]:
+def probe_damaged(host: Host) -> list[DamagedRecord]:
     """Return the damaged records of installs, nothing where only root sees them."""
     if host.distrusted:
         return []
@@ -76,8 +77,8 @@ def probe_damaged(host: Host) -> list[dict[str, Any]]:
 
 
 def probe_installed(
-    host: Host, damaged: Sequence[Mapping[str, Any]], state: ServiceState | None
-) -> dict[str, Any] | None:
+    host: Host, damaged: Sequence[DamagedRecord], state: ServiceState | None
+) -> Installed | None:
     """Return the installation and how it runs, None where ``installed`` is not asked."""
     request = host.parameters["installed"]
     if request is None:
@@ -104,20 +105,27 @@ def probe_installed(
     )
 
 
-def installed_unseen(host: Host, problem: Problem) -> dict[str, Any] | None:
+def installed_unseen(host: Host, problem: Problem) -> Installed | None:
     """Return ``probe_installed`` of a host on which nothing can be seen, because of a problem."""
     request = host.parameters["installed"]
     if request is None:
         return None
     return {
-        **dict.fromkeys(("live", "unfinished", "releases", "installs", "interrupted")),
-        **dict.fromkeys(("health", "strangers")),
+        "live": None,
+        "unfinished": None,
+        "releases": None,
+        "installs": None,
+        "interrupted": None,
+        "health": None,
+        "strangers": None,
         "damaged": [],
         "fault": problem.as_dict(),
         "going": [],
         "hangs": False,
         "service": {
-            **dict.fromkeys(("since", "pid", "release")),
+            "since": None,
+            "pid": None,
+            "release": None,
             "unit": request["unit"],
             "active": False,
             "enabled": False,

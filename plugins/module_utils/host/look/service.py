@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules.problems import Problem
 from .. import system
@@ -16,6 +16,7 @@ from .host import unreadable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...rules.probe import Service
     from ..system import ServiceState
     from .host import Host
 
@@ -39,7 +40,7 @@ def probe_manager_version(host: Host) -> int | None:
         return None
 
 
-def probe_service(host: Host, state: ServiceState | None) -> dict[str, Any]:
+def probe_service(host: Host, state: ServiceState | None) -> Service:
     """Return active, enabled, PID and turns of the service. state: None where it is unknown."""
     state = state or system.ServiceState()
     active = state.state == "active"

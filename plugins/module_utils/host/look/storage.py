@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules.problems import Problem
 from ..files import Damaged, look
@@ -16,6 +16,9 @@ from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each, fault_of_entry
 from .host import HANGING, account_of, unreadable
 
 if TYPE_CHECKING:
+    import pwd
+
+    from ...rules.probe import Access, AccessRequest, Size, Target
     from .host import Host
 
 MB = 1 << 20
@@ -32,10 +35,12 @@ def probe_directories(host: Host) -> dict[str, str]:
     }
 
 
-def probe_access(host: Host) -> list[dict[str, Any]]:
+def probe_access(host: Host) -> list[Access]:
     """Return each request for access with its fault and the place of it, None without a fault."""
-    asked, found = [], []
-    for request in host.parameters["access"]:
+    asked: list[tuple[pwd.struct_passwd, AccessRequest]] = []
+    found: list[Access] = []
+    requests: list[AccessRequest] = host.parameters["access"]
+    for request in requests:
         account = account_of(request["account"]) or account_of("nobody")
         if account and host.may_ask(account):
             asked.append((account, request))
@@ -55,7 +60,7 @@ def probe_access(host: Host) -> list[dict[str, Any]]:
     return found
 
 
-def probe_targets(host: Host) -> dict[str, dict[str, Any]]:
+def probe_targets(host: Host) -> dict[str, Target]:
     """Return the nearest directory, device and free space of each place where files are written.
 
     Adds a fault for a place that cannot be reached. Returns nothing without privilege.
@@ -75,7 +80,7 @@ def probe_targets(host: Host) -> dict[str, dict[str, Any]]:
                     f"check it on the host: findmnt --target {path}",
                 )
             )
-    return {path: target for path, target in zip(paths, found) if isinstance(target, dict)}
+    return {path: target for path, target in zip(paths, found) if not isinstance(target, NoAnswer)}
 
 
 def probe_file_sizes(host: Host) -> dict[str, int]:
@@ -133,7 +138,7 @@ def readability(path: str) -> str:
     return "readable" if os.path.isfile(path) and os.access(path, os.R_OK) else "unreadable"
 
 
-def target_of(path: str) -> dict[str, Any]:
+def target_of(path: str) -> Target:
     """Return the nearest existing path to a path, its device, and its free space."""
     nearest = path
     while not os.path.lexists(nearest):
@@ -152,7 +157,7 @@ def target_of(path: str) -> dict[str, Any]:
     }
 
 
-def size_of(directory: str) -> dict[str, int]:
+def size_of(directory: str) -> Size:
     """Return the size of a directory in MB, rounded up, and in inodes."""
     total = inodes = 0
     for parent, directories, files in os.walk(directory):

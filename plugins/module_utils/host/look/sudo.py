@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules.accounts import has_expired
 from ...rules.problems import Problem
@@ -18,6 +18,7 @@ from .. import system
 from .host import read_text, unreadable
 
 if TYPE_CHECKING:
+    from ...rules.probe import Sudo
     from .host import Host
 
 SECONDS_OF_A_DAY = 86400
@@ -25,7 +26,7 @@ SECONDS_OF_A_DAY = 86400
 LISTS = ("Matching Defaults", "may run the following", "is not allowed to", "must have a tty")
 
 
-def probe_sudo(host: Host) -> dict[str, Any]:
+def probe_sudo(host: Host) -> Sudo:
     """Return version, flags, host name and start time of sudo.
 
     Adds a fault for everything that keeps the service user from using sudo.
@@ -37,7 +38,7 @@ def probe_sudo(host: Host) -> dict[str, Any]:
     said = re.search(
         r"^sudo(-rs| version) .*", host.output_of("sudo", "-V", optional=True), re.I | re.M
     )
-    found: dict[str, Any] = {
+    found: Sudo = {
         "version": said[0] if said else "",
         "flags": [],
         "host": name,

@@ -1,0 +1,291 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kai_plan returns for each purpose, as types: everything that the tasks of the role read."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from .checkup import CheckupRequest
+from .desired import ChosenBinary, DirectoryData, KeyNeeded, LoginData, SeedData
+from .probe import AccessRequest
+from .problems import ProblemData
+from .proof_arguments import AgentProof, Command, PrivateDirectory
+from .status_report import StatusReport
+
+
+class BinaryRequest(TypedDict):
+    """The program of a backend that a probe looks for."""
+
+    backend: str
+    name: str
+    env_key: str
+    wanted: str
+    usual_places: dict[str, list[str]]
+    version: list[str]
+    accounts: list[str]
+    resolvers: list[str]
+    login_files: list[str]
+    login_check: list[str]
+
+
+class FileRequest(TypedDict):
+    """A deployed file. content: how much a probe returns of it: env, shown or sealed."""
+
+    path: str
+    content: str
+
+
+class InstalledRequest(TypedDict):
+    """The option ``installed`` of kai_probe."""
+
+    unit: str
+    host: str
+    health_path: str
+    port_key: str
+    default_port: int
+    data_dir: str | None
+    patience: int
+    files: list[FileRequest]
+    directories: list[DirectoryData]
+    seeds: list[SeedData]
+    room: list[str]
+
+
+class ProbeRequest(TypedDict, total=False):
+    """The arguments of kai_probe."""
+
+    service_user: str
+    os_users: list[str]
+    install_dir: str
+    data_dir: str | None
+    wheelhouse: str | None
+    python: str
+    trust_user_binaries: bool
+    versions: bool
+    directories: list[str]
+    access: list[AccessRequest]
+    targets: list[str]
+    files: list[str]
+    release: str
+    turns: str | None
+    port: int | None
+    programs: list[str]
+    models: list[str]
+    env_file: str
+    sudoers_file: str
+    platforms: dict[str, Any]
+    binaries: list[BinaryRequest]
+    installed: InstalledRequest | None
+
+
+class UnitPlace(TypedDict):
+    """The definition of the service."""
+
+    name: str
+    path: str
+
+
+class HealthRequest(TypedDict):
+    """Where the bot answers."""
+
+    host: str
+    path: str
+    port_key: str
+    default_port: int
+
+
+class HostPlan(TypedDict):
+    """What is known before the host is probed. host: the settings of the installation."""
+
+    probe: ProbeRequest
+    host: dict[str, Any]
+    accounts: list[str]
+    modules: list[str]
+    module: str
+    unit: UnitPlace
+    health: HealthRequest
+    env_file: str
+    opaque_files: list[str]
+    config_files: list[str]
+    sudoers_file: str
+    record_file: str
+    backup_files: list[str]
+    bot_files: list[str]
+    shown_variables: list[str]
+    database: str
+    turns: str
+    records: str
+    visudo: list[str]
+    proofs_file: str
+    constraints_path: str
+    own_installer_parts: list[str]
+    kai_line: dict[str, Any]
+
+
+class _File(TypedDict):
+    path: str
+    mode: str
+
+
+class FileData(_File, total=False):
+    """A file of an install. Without content it has secrets; given: whether it is deployed."""
+
+    content: str
+    given: bool
+
+
+class Source(TypedDict):
+    """What is read of the result of kai_source."""
+
+    release: str
+    requires_python: str
+    constrained: bool
+
+
+class Agreed(TypedDict):
+    """What tells one plan of an install from another."""
+
+    release: str
+    files: str
+
+
+class ReleasePlan(TypedDict):
+    """The release of an install, and how it is built where it is not."""
+
+    name: str
+    is_built: bool
+    path: str
+    archive: str
+    python: str
+    directories: list[DirectoryData]
+
+
+class PolicyPlan(TypedDict):
+    """The rules of sudo, which are checked before anything is changed."""
+
+    files: list[FileData]
+    is_new: bool
+
+
+class NewAccount(TypedDict):
+    """An account that an install makes."""
+
+    name: str
+    comment: str
+
+
+class NewAccounts(TypedDict):
+    """The accounts that an install makes."""
+
+    service: list[str]
+    agents: list[str]
+    comments: dict[str, str]
+    recorded: list[NewAccount]
+
+
+class ProofPlan(TypedDict):
+    """What proves an install, and every rollback to it."""
+
+    service_user: str
+    timeout: int
+    environment: dict[str, str]
+    secret_keys: list[str]
+    commands: list[Command]
+    agents: list[AgentProof]
+    private_directories: list[PrivateDirectory]
+    search_path: list[str]
+
+
+class ReportPlan(TypedDict):
+    """What the report of an install has of its plan."""
+
+    release: str
+    plan: Agreed | None
+    notes: list[str]
+    binaries: dict[str, ChosenBinary]
+    logins: list[LoginData]
+    login_notice: list[str]
+    turns: str
+    source: str
+
+
+class Refusal(TypedDict):
+    """What keeps a run from changing the host."""
+
+    problems: list[ProblemData]
+
+
+class InstallPlan(Refusal, total=False):
+    """What an install brings about; problems alone where the system is not supported."""
+
+    changes: bool
+    files: list[FileData]
+    secret_contents: dict[str, str]
+    restart: bool
+    release: ReleasePlan
+    policy: PolicyPlan
+    new_accounts: NewAccounts
+    directories: list[DirectoryData]
+    seeds: list[SeedData]
+    private_directories: list[PrivateDirectory]
+    proof: ProofPlan
+    report: ReportPlan
+
+
+class LoginsReport(TypedDict):
+    """Who has to log in, or needs a key."""
+
+    logins: list[LoginData]
+    logins_by_key: list[KeyNeeded]
+    login_notice: list[str]
+
+
+class LoginsPlan(TypedDict):
+    """The plan of a list of logins."""
+
+    logins_report: LoginsReport
+
+
+class StatusPlan(TypedDict):
+    """The status of a host, as data and in lines."""
+
+    status: StatusReport
+    lines: list[str]
+
+
+class CheckupPlan(TypedDict):
+    """The plan of a checkup."""
+
+    checkup: CheckupRequest
+
+
+class FindingData(TypedDict):
+    """The fields of a Finding by name, as JSON has them."""
+
+    stage: str
+    where: str
+    evidence: str
+    cause: str
+    fix: str
+
+
+class FindingsPlan(TypedDict):
+    """What keeps the bot from its work, as data and in lines."""
+
+    findings: list[FindingData]
+    lines: list[str]
+
+
+class RollbackTarget(TypedDict):
+    """The install whose files come back, and the one whose snapshot does."""
+
+    number: int | None
+    snapshot: int | None
+
+
+class RollbackPlan(Refusal, total=False):
+    """What a rollback goes back to; problems alone where the installs are not known."""
+
+    rollback: RollbackTarget

@@ -1,0 +1,345 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of kai_probe as types. Its documentation says what each part means.
+
+Modules on a host name these types in annotations alone, and never import them when they run.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from .problems import ProblemData
+
+
+class Account(TypedDict):
+    """An account that exists."""
+
+    uid: int
+    gid: int
+    home: str
+
+
+class _Changer(TypedDict):
+    path: str
+    accounts: list[str]
+    everybody: bool
+
+
+class Changer(_Changer, total=False):
+    """Who besides root can change a program, and through which path. unseen: why nobody knows."""
+
+    unseen: str
+
+
+class Interpreter(TypedDict):
+    """A Python. fault: why no release can be built with it."""
+
+    path: str
+    version: str
+    fault: str | None
+
+
+class _Candidate(TypedDict):
+    path: str
+    source: str
+    fault: str | None
+
+
+class Candidate(_Candidate, total=False):
+    """Where the program of an agent may be.
+
+    changers: only without a fault. version: only where it was asked for one.
+    """
+
+    changers: list[Changer] | None
+    version: str | None
+
+
+class LoginSeen(TypedDict):
+    """Whether an account is logged in to a backend, None where that cannot be seen."""
+
+    account: str
+    backend: str
+    logged_in: bool | None
+
+
+class AccessRequest(TypedDict):
+    """A directory that an account has to enter, and perhaps to write in."""
+
+    path: str
+    account: str
+    write: bool
+
+
+class Access(AccessRequest):
+    """Whether it can."""
+
+    fault: str | None
+    place: str | None
+
+
+class Size(TypedDict):
+    """An amount of disk."""
+
+    MB: int
+    inodes: int
+
+
+class Free(TypedDict):
+    """What is free. inodes: None where the file system counts none."""
+
+    MB: int
+    inodes: int | None
+
+
+class Target(TypedDict):
+    """A place where files will be written."""
+
+    nearest: str
+    directory: bool
+    device: int
+    free: Free
+    writable: bool
+
+
+class ReleaseSeen(TypedDict):
+    """The releases of a host. size: of the live one, where another one is missing."""
+
+    live: str | None
+    complete: list[str]
+    missing: bool
+    size: Size | None
+    has_models: bool
+
+
+class FormerInstall(TypedDict):
+    """What Kai's own installer left. rules: each statement with its line."""
+
+    paths: list[str]
+    drop_ins: list[str]
+    rules: list[tuple[int, str]]
+
+
+class Sudo(TypedDict):
+    """sudo, and how long it takes to begin."""
+
+    version: str
+    flags: list[str]
+    host: str
+    seconds: int
+
+
+class Lock(TypedDict):
+    """The lock of the host. held_by: the fields of the run that holds it instead of this one."""
+
+    path: str
+    by: str
+    taken: bool
+    held_by: dict[str, str | int] | None
+    problems: list[ProblemData]
+
+
+class Service(TypedDict):
+    """The unit. turns: how many users it is answering, None where nobody can tell."""
+
+    active: bool
+    enabled: bool
+    pid: int
+    turns: int | None
+
+
+class DamagedRecord(TypedDict):
+    """A record of an install that cannot be read."""
+
+    number: int | None
+    needed: bool
+    problem: ProblemData
+
+
+class LivePython(TypedDict):
+    """The Python of the live release."""
+
+    path: str
+    changers: list[Changer]
+
+
+class SystemFacts(TypedDict):
+    """What the host runs."""
+
+    name: str
+    kernel: str
+    python: str
+
+
+class Unfinished(TypedDict):
+    """An install that was neither proven nor taken back."""
+
+    release: str
+    opened: str
+
+
+class ReleaseState(TypedDict):
+    """A release on the host; ``release_states`` explains the states."""
+
+    id: str
+    state: str
+    live: bool
+
+
+class InstallRecord(TypedDict):
+    """An install that was proven. rolled_back_to: the install that it repeats."""
+
+    number: int
+    release: str
+    time: str
+    by: str | None
+    snapshot: bool
+    rolled_back_to: int | None
+
+
+class KnownInstalls(TypedDict):
+    """The releases and records of a host, None where only root sees them."""
+
+    live: str | None
+    damaged: list[DamagedRecord]
+    unfinished: Unfinished | None
+    releases: list[ReleaseState] | None
+    installs: list[InstallRecord] | None
+
+
+class InstallsSeen(KnownInstalls):
+    """What is known of the installs. fault: why nothing of them is."""
+
+    fault: ProblemData | None
+
+
+class InstalledService(TypedDict):
+    """The unit of the bot. release: that its process was started from."""
+
+    unit: str
+    active: bool
+    enabled: bool
+    state: str
+    since: str | None
+    pid: int | None
+    restarts: int
+    release: str | None
+
+
+class ServiceSeen(TypedDict):
+    """How the bot runs. health: the HTTP status of its answer. strangers: on its port."""
+
+    hangs: bool
+    service: InstalledService
+    health: int | None
+    strangers: list[str] | None
+
+
+class _FileSeen(TypedDict):
+    kind: str
+
+
+class FileSeen(_FileSeen, total=False):
+    """A deployed file. kind: file, absent, unseen, or what is there instead, with its fix."""
+
+    fix: str
+    mode: int
+    uid: int
+    gid: int
+    seal: str
+    values: dict[str, str]
+    text: str | None
+    fault: ProblemData | None
+
+
+class LayoutChange(TypedDict):
+    """What an install would change about a path. before: empty where nothing is there."""
+
+    path: str
+    before: str
+    after: str
+
+
+class LayoutSeen(TypedDict):
+    """What an install would change about directories and first files."""
+
+    changes: list[LayoutChange]
+    unseen: list[str]
+    refused: list[ProblemData]
+
+
+class Room(TypedDict):
+    """The free space of a file system; one with no files counts none."""
+
+    path: str
+    size_mb: int
+    free_mb: int
+    files: int
+    free_files: int
+
+
+class Installed(InstallsSeen, ServiceSeen):
+    """The installation, how it runs, and what an install would change."""
+
+    interrupted: bool | None
+    going: list[str]
+    key: str
+    files: dict[str, FileSeen]
+    layout: LayoutSeen
+    room: list[Room]
+
+
+Kind = Literal["linux", "darwin", ""]
+
+
+class About(TypedDict):
+    """What is seen of any system, supported or not."""
+
+    system: SystemFacts
+    is_controller: bool
+    privileged: bool
+    accounts: dict[str, Account | None]
+    service_home: str
+
+
+class Probe(About):
+    """Everything that a probe of a host finds."""
+
+    platform: Kind
+    lock: Lock
+    tools: dict[str, str]
+    interpreters: list[Interpreter]
+    directories: dict[str, str]
+    access: list[Access]
+    targets: dict[str, Target]
+    release: ReleaseSeen
+    places: list[ProblemData]
+    live_python: LivePython | None
+    service: Service
+    manager_version: int | None
+    port: list[str]
+    programs: dict[str, str | None]
+    models: dict[str, str]
+    sudo: Sudo
+    env_keys: list[str]
+    sudoers_sha256: str
+    binaries: dict[str, list[Candidate]]
+    logins: list[LoginSeen]
+    damaged: list[DamagedRecord]
+    former_install: FormerInstall | None
+    file_sizes: dict[str, int]
+    faults: list[ProblemData]
+
+
+class InstalledProbe(Probe):
+    """A probe that was asked for what is installed."""
+
+    installed: Installed
+
+
+class AnyProbe(Probe):
+    """What the module returns: without the option ``installed`` there is no such part."""
+
+    installed: Installed | None
