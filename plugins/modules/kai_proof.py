@@ -34,6 +34,10 @@ options:
     description: The bot's environment file, which gives it its port and its secrets.
     type: path
     required: true
+  data_dir:
+    description: The directory of the bot's data; a full file system there is reported when the bot
+      does not answer.
+    type: path
   port_key:
     description: The key of the environment file that gives the bot its port.
     type: str
@@ -250,6 +254,7 @@ def main() -> None:
             "unit": {"type": "str", "required": True},
             "host": {"type": "str", "default": "127.0.0.1"},
             "env_file": {"type": "path", "required": True},
+            "data_dir": {"type": "path"},
             "port_key": {"type": "str", "required": True, "no_log": False},
             "default_port": {"type": "int", "required": True},
             "health_path": {"type": "str", "default": "/health"},

@@ -35,8 +35,7 @@ FREE = "rm -f {0}/.filler"
 TELLS = (
     *("No space left on device", "no room", "MB free", "room for", "disk is full"),
     *("make room", "Make room"),
-    # of SQLite, for a database whose journal cannot be written; the run quotes the bot
-    "disk I/O error",
+    "file system of /var/lib/kai is full",
 )
 
 

@@ -26,6 +26,7 @@ from ..rules.problems import Refused
 from . import system
 from .child_process import ChildProcess
 from .files import remove_file
+from .free_space import free_bytes
 from .layout import Tree
 from .sparse import PIECE, extents_of
 
@@ -86,7 +87,7 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     try:
         os.chown(scratch, entry.pw_uid, entry.pw_gid)
         made = os.path.join(scratch, "kai.db")
-        limit = _free(scratch_parent)
+        limit = free_bytes(scratch_parent)
         fault = _as_account(entry, lambda: _copy_and_check(path, made, limit))
         if fault == _NO_ROOM:
             raise _no_room(path, scratch_parent)
@@ -116,7 +117,7 @@ def _copy(source: int, size: int, copy: str, path: str) -> None:
     """
     parent = os.path.dirname(copy)
     extents = extents_of(source, size)
-    if extents.stored > _free(parent):
+    if extents.stored > free_bytes(parent):
         raise _no_room(path, parent)
     unfinished = f"{copy}.new"
     remove_file(unfinished)
@@ -134,11 +135,6 @@ def _copy(source: int, size: int, copy: str, path: str) -> None:
         writing.flush()
         os.fsync(target)
     os.rename(unfinished, copy)
-
-
-def _free(directory: str) -> int:
-    status = os.statvfs(directory)
-    return status.f_bavail * status.f_frsize
 
 
 def _no_room(path: str, directory: str) -> NotKept:

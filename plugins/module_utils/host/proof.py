@@ -17,6 +17,7 @@ from ..rules.redact import masked
 from ..rules.sanitize import printable
 from .access_lists import lists_of
 from .bot_account import BotAccount
+from .free_space import fault_of_space
 from .isolation import concerned, trespasses
 from .left_processes import end_listener
 from .mounts import closed_mounts
@@ -211,6 +212,10 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     proven: list[str] = []
     if pid is None:
         failures.append(f"{parameters['unit']} is not healthy: {reason}")
+        with contextlib.suppress(OSError):
+            # the cause of many other messages, and rarely named by them
+            fault = fault_of_space(parameters["data_dir"]) if parameters["data_dir"] else ""
+            failures.extend([fault] if fault else [])
     commands = [
         command
         for command in parameters["commands"]

@@ -20,6 +20,7 @@ from ..rules.problems import Refused, problem_of_error
 from . import database, system
 from .data_copy import StagingArea
 from .files import kept, look, replace
+from .free_space import fault_of_space
 from .left_processes import end_processes
 from .records import Installs, Journal, Original
 from .root_places import refuse_service_as_root
@@ -32,19 +33,14 @@ if TYPE_CHECKING:
     from .system import ServiceState
 
 ASIDE = ".before-rollback"
-LEAST_BYTES = 1 << 20
 POLL_SECONDS = 0.02
 
 
 def check_room(database: str) -> None:
     """Raise Refused when a bot could not write to its database as it starts."""
-    directory = os.path.dirname(database)
-    status = os.statvfs(directory)
-    if status.f_bavail * status.f_frsize < LEAST_BYTES:
-        raise Refused(
-            f"{directory} has no free space, so the bot would not start again. Fix: free some "
-            f"(df -h {directory}), and run this again"
-        )
+    fault = fault_of_space(os.path.dirname(database))
+    if fault:
+        raise Refused(fault)
 
 
 def refuse_read_only(paths: Iterable[str]) -> None:
