@@ -89,6 +89,10 @@ class HostVars:
         return self.directory / "vault.yml"
 
 
+class UnreadableInventory(CommandError):
+    """An inventory, or variables in it, that Ansible cannot read."""
+
+
 class Inventory:
     """An inventory as Ansible reads it."""
 
@@ -159,7 +163,7 @@ class Inventory:
         named: a file that has a vault password (--vault-password-file). ids: --vault-id. may_ask:
         whether somebody may be asked for passwords.
         Return the vault password that locks what is new, and opens what is there.
-        Raises CommandError for anything that Ansible cannot read, and when no host is named.
+        Raises UnreadableInventory, and CommandError when no host is named.
         """
         if self.is_new and pattern not in (None, LOCALHOST, "all"):
             raise usage_error(
@@ -264,7 +268,8 @@ class Inventory:
                         raise
                     found = read(path, pattern, asks_vault_password=True, at_terminal=True)
             except NotRead as error:
-                raise self._unreadable(error, pattern, sources, own) from error
+                refused = self._unreadable(error, pattern, sources, own)
+                raise UnreadableInventory(*refused.args, problems=refused.problems) from error
         return found, chosen_password(found.session, sources, own)
 
     def _refuse_pipes(self) -> None:
@@ -311,6 +316,14 @@ class Inventory:
                 f"no terminal to ask for it: {error}",
                 "a terminal, or the name of a file",
                 "run this at a terminal, or name the file with --vault-password-file",
+            )
+        locked = [path for path in self._files_of_variables() if is_locked(path)]
+        if "Decryption failed" in str(error) and locked:
+            return usage_error(
+                listed(map(str, locked)),
+                "a vault that the password does not open",
+                "the password that it was locked with",
+                "run this again with the right one, or name its file with --vault-password-file",
             )
         return self._not_an_inventory(error)
 
@@ -359,6 +372,11 @@ def read_text(path: Path) -> str:
             f"ls -l {path}",
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a path is a file that ansible-vault has encrypted as a whole."""
+    return path.is_file() and read_text(path).startswith(VAULT_HEADER)
 
 
 def _content(path: Path) -> bytes:

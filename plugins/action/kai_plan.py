@@ -112,18 +112,19 @@ class ActionModule(ActionBase):
         problems = []
         host = self.variables.get("inventory_hostname")
         for name in sorted(name for name in self.variables if name.startswith(PREFIX)):
+            found = ""
             try:
                 given[name] = plain(self._templar.template(self.variables[name]))
-                continue
             except AnsibleValueOmittedError:
-                continue
+                pass
             except AnsibleUndefinedVariable as error:
                 found = f"a template that uses an undefined variable: {error.message}"
             except AnsibleError as error:
                 # the message may quote a value that is a secret
                 found = f"a value that Ansible cannot read ({type(error).__name__})"
-            fix = f"correct {name} in the variables of {host}"
-            problems.append(Problem(name, found, "a value", fix))
+            if found:
+                fix = f"correct {name} in the variables of {host}"
+                problems.append(Problem(name, found, "a value", fix))
         return given, problems
 
     def _contract(self, given: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Problem]]:

@@ -16,6 +16,7 @@ WARNED_OF = (
     "Could not match supplied host pattern",
     "This file must be UTF-8 encoded",
     "Non UTF-8 encoded data replaced",
+    "Error getting vault password file",
 )
 
 

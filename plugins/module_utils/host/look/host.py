@@ -192,7 +192,7 @@ def read_text(path: str) -> str | None:
         # files of the system may be links
         content = look(path, links=True).content
     except Damaged as error:
-        raise OSError(errno.EINVAL, error.problem.found, path) from error
+        raise OSError(errno.EINVAL, error.problem.found, path) from None
     return None if content is None else legible(content)
 
 
