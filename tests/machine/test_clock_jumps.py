@@ -42,6 +42,9 @@ class datetime(_datetime.datetime):
     @classmethod
     def now(cls, tz=None):
         return cls.fromtimestamp(time.time(), tz)
+    def __repr__(self):
+        # Ansible writes it into the program of a module
+        return "datetime." + super().__repr__()
 _datetime.datetime = datetime
 """
 
