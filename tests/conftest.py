@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
@@ -39,6 +38,7 @@ for place in (ROOT, STAND_IN / "src"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
+from kai_ansible.rules.contract import Contract, read_contract  # noqa: E402
 from tests import tiers  # noqa: E402
 from tests.tiers import (  # noqa: E402, F401 - the import makes them hooks
     pytest_addoption,
@@ -89,17 +89,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
 
 
-class Contract(dict[str, Any]):
-    """A contract that a failing test can name in one word."""
-
-    def __repr__(self) -> str:
-        return "contract"
-
-
 @pytest.fixture(scope="session")
 def contract() -> Contract:
-    """The contract of Kai 1.x; a test that changes it makes a copy first."""
-    return Contract(yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8")))
+    """The contract of Kai 1.x."""
+    return read_contract((VARS / "kai_1.yml").read_text(encoding="utf-8"), "kai_1.yml")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,13 @@
 """A contract of a later version: a variable renamed, one removed, one that means something else."""
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+import yaml
+
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.typed_data import read
+from tests.conftest import VARS
 
 RENAMED, NEW_NAME = "kai_install_keep_releases", "kai_install_kept_releases"
 REMOVED = "kai_install_ollama_host"
@@ -18,10 +23,15 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-def later(contract: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a contract as version 3 of it would be."""
-    changed = copy.deepcopy(dict(contract))
+def later_data() -> dict[str, Any]:
+    """Return the data of the contract as version 3 of it would be."""
+    changed: dict[str, Any] = yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8"))
     changed.update(version=3, changes=copy.deepcopy(CHANGES))
     changed["host"]["kept_releases"] = changed["host"].pop("keep_releases")
     del changed["settings"]["OLLAMA_HOST"]
     return changed
+
+
+def later() -> Contract:
+    """Return the contract as version 3 of it would be."""
+    return cast("Contract", read(Contract, later_data()))

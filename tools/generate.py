@@ -19,12 +19,22 @@ import yaml
 
 from kai_ansible.rules.conditions import in_words
 from kai_ansible.rules.configuration import variable
+from kai_ansible.rules.contract import (
+    Binary,
+    Contract,
+    HostSetting,
+    Setting,
+    Value,
+    When,
+    read_contract,
+)
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, FIRST
+from kai_ansible.rules.problems import Refused
 from kai_ansible.rules.values import choices_of, describe, env_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CONTRACT = "roles/kai_install/vars/kai_1.yml"
-ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
+ARGUMENT_SettingS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
 COMMAND = "python tools/generate.py"
@@ -52,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=CHECKOUT, help="tree to read and write")
     options = parser.parse_args(arguments)
     try:
-        contract = yaml.safe_load((options.root / CONTRACT).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        text = (options.root / CONTRACT).read_text(encoding="utf-8")
+        contract = read_contract(text, CONTRACT)
+    except (OSError, Refused) as error:
         parser.error(f"cannot read the contract: {error}")
     stale = False
     for name, text in generated_files(contract).items():
@@ -70,28 +81,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if stale else 0
 
 
-def generated_files(contract: Mapping[str, Any]) -> dict[str, str]:
+def generated_files(contract: Contract) -> dict[str, str]:
     """Return the text of every generated file by its path below the root."""
     return {
-        ARGUMENT_SPECS: argument_specs_text(argument_specs(contract)),
+        ARGUMENT_SettingS: argument_specs_text(argument_specs(contract)),
         SETTINGS_PAGE: settings_page(contract),
         ANSWERS_SCHEMA: json.dumps(answers_schema(contract), indent=2) + "\n",
     }
 
 
-def argument_specs(contract: Mapping[str, Any]) -> dict[str, Any]:
+def argument_specs(contract: Contract) -> dict[str, Any]:
     """Return the role's argument specs as data."""
     options = _contract_options(contract)
-    for name, spec in contract["host"].items():
+    for name, spec in contract.host.items():
         options[variable(name)] = _host_option(contract, spec)
-    for key, spec in contract["settings"].items():
-        options[variable(key)] = _setting_option(contract, key, spec)
+    for key, setting in contract.settings.items():
+        options[variable(key)] = _setting_option(contract, key, setting)
     options.update(_people_options(contract))
     options.update(_extra_options(contract))
     main = {
         "short_description": "Install and configure a Kai bot",
         "description": [
-            f"Installs {contract['title']} as a service, configured as the variables say.",
+            f"Installs {contract.title} as a service, configured as the variables say.",
             "Which values are needed and fit together depends on the backends in use.",
             "The role checks that before any change and reports every problem at once.",
         ],
@@ -112,15 +123,15 @@ def argument_specs_text(specs: Mapping[str, Any]) -> str:
     return f"# {NOTICE}\n---\n{body}"
 
 
-def settings_page(contract: Mapping[str, Any]) -> str:
+def settings_page(contract: Contract) -> str:
     """Return the reference of every variable as Markdown."""
-    env_file = contract["protected_files"]["env"]["path"]
+    env_file = contract.protected_files["env"].path
     parts = [
         f"<!-- {NOTICE} -->",
-        f"# Settings of {contract['title']}",
+        f"# Settings of {contract.title}",
         _INTRODUCTION.format(env_file=env_file),
     ]
-    for section, title in contract["sections"].items():
+    for section, title in contract.sections.items():
         rows = [*_host_rows(contract, section), *_setting_rows(contract, section)]
         if rows:
             parts += [f"## {title}", _table(_SETTING_COLUMNS, rows)]
@@ -141,31 +152,31 @@ def settings_page(contract: Mapping[str, Any]) -> str:
         f"Kai reads these before `{env_file}`, so the role puts them into the service definition.",
         _table(
             ("Key", "Value"),
-            [(f"`{k}`", f"`{v}`") for k, v in contract["process_environment"].items()],
+            [(f"`{k}`", f"`{v}`") for k, v in contract.process_environment.items()],
         ),
         "## Retired keys",
         "Never written, and reported when they are found.",
-        _table(("Key", "Why"), [(f"`{key}`", why) for key, why in contract["retired"].items()]),
+        _table(("Key", "Why"), [(f"`{key}`", why) for key, why in contract.retired.items()]),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def answers_schema(contract: Mapping[str, Any]) -> dict[str, Any]:
+def answers_schema(contract: Contract) -> dict[str, Any]:
     """Return the JSON schema of an answers file, for editors that complete and check."""
-    settings = {key: _answer(contract, spec) for key, spec in contract["settings"].items()}
-    for key, spec in contract["settings"].items():
+    settings = {key: _answer(contract, spec) for key, spec in contract.settings.items()}
+    for key, spec in contract.settings.items():
         old = {**settings[key], "deprecated": True, "description": f"Old name of {key}."}
-        settings.update(dict.fromkeys(spec.get("old_names", ()), old))
-    fields = contract["user_fields"]
+        settings.update(dict.fromkeys(spec.old_names, old))
+    fields = contract.user_fields
     person = _mapping({name: _answer(contract, spec) for name, spec in fields.items()})
-    person["required"] = [name for name, spec in fields.items() if spec.get("required")]
+    person["required"] = [name for name, spec in fields.items() if spec.required]
     # a field that the contract does not know is carried over
     del person["additionalProperties"]
-    host = {name: _answer(contract, spec) for name, spec in contract["host"].items()}
+    host = {name: _answer(contract, spec) for name, spec in contract.host.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": NOTICE,
-        "title": f"Answers for {contract['title']}",
+        "title": f"Answers for {contract.title}",
         "description": "What kai-ansible config --answers takes. null clears a value.",
         **_mapping(
             {
@@ -185,17 +196,17 @@ def _mapping(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": dict(properties), "additionalProperties": False}
 
 
-def _answer(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    words = f"{spec['help']} {_expectation(contract, spec)}"
+def _answer(contract: Contract, spec: Value) -> dict[str, Any]:
+    words = f"{spec.help} {_expectation(contract, spec)}"
     return {
         "description": words,
-        **({"default": spec["default"]} if "default" in spec else {}),
+        **({"default": spec.default} if spec.default is not None else {}),
         "anyOf": [_value(contract, spec), {"type": "null"}],
     }
 
 
-def _value(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    kind = spec["type"]
+def _value(contract: Contract, spec: Value) -> dict[str, Any]:
+    kind = spec.type
     if kind == "boolean":
         return {"type": "boolean"}
     if kind == "choice":
@@ -203,21 +214,18 @@ def _value(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, An
     if kind in ("list", "directory_list"):
         return {"type": "array", "items": {"type": "string"}}
     if kind not in ("integer", "number"):
-        pattern = {"pattern": f"^(?:{spec['pattern']})$"} if "pattern" in spec else {}
+        pattern = {"pattern": f"^(?:{spec.pattern})$"} if spec.pattern is not None else {}
         return {"type": "string", **pattern}
     limits = {
-        word: spec[name]
-        for name, word in (
-            ("minimum", "minimum"),
-            ("exclusive_minimum", "exclusiveMinimum"),
-            ("maximum", "maximum"),
-        )
-        if name in spec
+        "minimum": spec.minimum,
+        "exclusiveMinimum": spec.exclusive_minimum,
+        "maximum": spec.maximum,
     }
-    value: dict[str, Any] = {"type": kind, **limits}
-    if spec.get("nonzero"):
+    given = {word: limit for word, limit in limits.items() if limit is not None}
+    value: dict[str, Any] = {"type": kind, **given}
+    if spec.nonzero:
         value["not"] = {"const": 0}
-    return {"anyOf": [value, {"const": 0}]} if spec.get("or_zero") else value
+    return {"anyOf": [value, {"const": 0}]} if spec.or_zero else value
 
 
 _INTRODUCTION = """\
@@ -256,17 +264,17 @@ class _IndentedDumper(yaml.SafeDumper):
 _IndentedDumper.add_representer(str, _IndentedDumper.represent_str)
 
 
-def _contract_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _contract_options(contract: Contract) -> dict[str, dict[str, Any]]:
     return {
         variable("release"): {
-            "description": [f"Release line of Kai; {contract['release']} is {contract['title']}."],
+            "description": [f"Release line of Kai; {contract.release} is {contract.title}."],
             "type": "str",
-            "default": contract["release"],
+            "default": contract.release,
         },
         CONTRACT_VERSION: {
             "description": [
                 "Version of the contract that the variables follow; "
-                f"{contract['version']} is today's.",
+                f"{contract.version} is today's.",
                 "Every command that writes host_vars sets it, and kai-ansible migrate changes what "
                 "an older version has otherwise.",
             ],
@@ -276,42 +284,40 @@ def _contract_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _host_option(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    sentences = [spec["help"], _expectation(contract, spec)]
-    if "required" in spec:
+def _host_option(contract: Contract, spec: HostSetting) -> dict[str, Any]:
+    sentences = [spec.help, _expectation(contract, spec)]
+    if spec.required is not None:
         sentences.append("Must have a value.")
     option = {"description": sentences, **_ansible_type(spec)}
-    if "default" in spec:
-        option["default"] = spec["default"]
-    if spec.get("secret"):
+    if spec.default is not None:
+        option["default"] = spec.default
+    if spec.secret:
         option["no_log"] = True
     return option
 
 
-def _setting_option(
-    contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]
-) -> dict[str, Any]:
-    sentences = [spec["help"], _expectation(contract, spec)]
+def _setting_option(contract: Contract, key: str, spec: Setting) -> dict[str, Any]:
+    sentences = [spec.help, _expectation(contract, spec)]
     default = _default_in_words(contract, key, spec)
     if default:
         sentences.append(f"Without a value, {default}.")
-    if "required" in spec:
-        sentences.append(f"Needed {_when(spec['required'])}.")
-    if "conflicts" in spec:
-        sentences.append(f"Refused {_when(spec['conflicts'])}.")
+    if spec.required is not None:
+        sentences.append(f"Needed {_when(spec.required)}.")
+    if spec.conflicts is not None:
+        sentences.append(f"Refused {_when(spec.conflicts)}.")
     sentences.append(f"Env key {key}; reaches the bot {_reach(contract, key, spec)}.")
-    if "old_names" in spec:
-        sentences.append(f"Old env key {', '.join(spec['old_names'])}.")
+    if spec.old_names:
+        sentences.append(f"Old env key {', '.join(spec.old_names)}.")
     option: dict[str, Any] = {"description": sentences, **_ansible_type(spec)}
-    if spec.get("secret"):
+    if spec.secret:
         option["no_log"] = True
     return option
 
 
-def _people_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _people_options(contract: Contract) -> dict[str, dict[str, Any]]:
     fields = [
-        f"{name} - {_type_and_range(contract, spec)}{'; required' if spec.get('required') else ''}."
-        for name, spec in contract["user_fields"].items()
+        f"{name} - {_type_and_range(contract, spec)}{'; required' if spec.required else ''}."
+        for name, spec in contract.user_fields.items()
     ]
     # Declared sub-options would make Ansible refuse a field that the contract does not know.
     return {
@@ -334,8 +340,8 @@ def _people_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _extra_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    env_file = contract["protected_files"]["env"]["path"]
+def _extra_options(contract: Contract) -> dict[str, dict[str, Any]]:
+    env_file = contract.protected_files["env"].path
     return {
         variable("extra_env"): {
             "description": [
@@ -352,54 +358,52 @@ def _extra_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _ansible_type(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return _ANSIBLE_TYPES.get(spec["type"], {"type": "str"})
+def _ansible_type(spec: Value) -> dict[str, Any]:
+    return _ANSIBLE_TYPES.get(spec.type, {"type": "str"})
 
 
-def _type_and_range(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+def _type_and_range(contract: Contract, spec: Value) -> str:
     text = describe(contract, spec)
-    if spec["type"] == "model" and "surface" in spec:
-        text = "one of " + ", ".join(contract["surfaces"][spec["surface"]]["models"])
-    return f"{text}: {spec['pattern_help']}" if "pattern_help" in spec else text
+    if isinstance(spec, Setting) and spec.surface:
+        text = "one of " + ", ".join(contract.surfaces[spec.surface].models)
+    return f"{text}: {spec.pattern_help}" if spec.pattern_help is not None else text
 
 
-def _expectation(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+def _expectation(contract: Contract, spec: Value) -> str:
     return f"Expects {_type_and_range(contract, spec)}".rstrip(".") + "."
 
 
-def _default_in_words(contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]) -> str:
-    if "default" in spec:
-        text = env_text(spec["default"])
+def _default_in_words(contract: Contract, key: str, spec: Setting) -> str:
+    if spec.default is not None:
+        text = env_text(spec.default)
         return f"Kai uses {text}" if text else "Kai uses an empty text"
-    if "generate" in spec:
+    if spec.generate:
         return "the wizard makes one at random"
-    if spec["type"] == "model" and "surface" not in spec:
+    if spec.type == "model" and spec.surface is None:
         return "the backend's default is written"
     if _program_of(contract, key):
         return "the role looks for it on the target"
     return ""
 
 
-def _program_of(contract: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+def _program_of(contract: Contract, key: str) -> Binary | None:
     """Return the binary of the backend whose path the setting names, or None."""
-    binaries: Iterable[Mapping[str, Any]] = (
-        backend["binary"] for backend in contract["backends"].values()
-    )
-    return next((binary for binary in binaries if binary["setting"] == key), None)
+    binaries = (backend.binary for backend in contract.backends.values())
+    return next((binary for binary in binaries if binary.setting == key), None)
 
 
-def _when(condition: Any) -> str:
+def _when(condition: When) -> str:
     words = in_words(condition)
     return words if condition == "always" else f"when {words}"
 
 
-def _reach(contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]) -> str:
+def _reach(contract: Contract, key: str, spec: Setting) -> str:
     """Return when a setting reaches the bot, as the end of a sentence."""
-    if spec["written"] == "never":
+    if spec.written == "never":
         program = _program_of(contract, key)
-        return f"never, as it starts {program['name']} by name" if program else "never"
-    applies = spec.get("applies", "always")
-    if spec["written"] == "always":
+        return f"never, as it starts {program.name} by name" if program else "never"
+    applies = spec.applies
+    if spec.written == "always":
         return _when(applies)
     return "when chosen" if applies == "always" else f"when chosen, if {in_words(applies)}"
 
@@ -418,58 +422,58 @@ _SETTING_COLUMNS = (
 _NONE = "-"
 
 
-def _host_rows(contract: Mapping[str, Any], section: str) -> list[tuple[str, ...]]:
+def _host_rows(contract: Contract, section: str) -> list[tuple[str, ...]]:
     return [
         (
             f"`{variable(name)}`",
             _NONE,
             _type_and_range(contract, spec),
-            f"`{env_text(spec['default'])}`" if "default" in spec else _NONE,
-            "yes" if spec.get("secret") else "no",
-            spec.get("required", _NONE),
+            f"`{env_text(spec.default)}`" if spec.default is not None else _NONE,
+            "yes" if spec.secret else "no",
+            spec.required or _NONE,
             _NONE,
             _NONE,
-            spec["help"],
+            spec.help,
         )
-        for name, spec in contract["host"].items()
-        if spec["section"] == section
+        for name, spec in contract.host.items()
+        if spec.section == section
     ]
 
 
-def _setting_rows(contract: Mapping[str, Any], section: str) -> list[tuple[str, ...]]:
+def _setting_rows(contract: Contract, section: str) -> list[tuple[str, ...]]:
     return [
         (
             f"`{variable(key)}`",
             f"`{key}`",
             _type_and_range(contract, spec),
             _default_cell(contract, key, spec),
-            "yes" if spec.get("secret") else "no",
+            "yes" if spec.secret else "no",
             _needed_cell(spec),
             _reach(contract, key, spec),
-            ", ".join(f"`{name}`" for name in spec.get("old_names", ())) or _NONE,
-            spec["help"],
+            ", ".join(f"`{name}`" for name in spec.old_names) or _NONE,
+            spec.help,
         )
-        for key, spec in contract["settings"].items()
-        if spec["section"] == section
+        for key, spec in contract.settings.items()
+        if spec.section == section
     ]
 
 
-def _default_cell(contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]) -> str:
-    text = f"`{env_text(spec['default'])}`" if spec.get("default", "") != "" else ""
+def _default_cell(contract: Contract, key: str, spec: Setting) -> str:
+    text = f"`{env_text(spec.default)}`" if spec.default not in (None, "") else ""
     text = text or _default_in_words(contract, key, spec)
-    if "suggestion" in spec:
-        text += f"{'; ' if text else ''}the wizard offers `{env_text(spec['suggestion'])}`"
+    if spec.suggestion is not None:
+        text += f"{'; ' if text else ''}the wizard offers `{env_text(spec.suggestion)}`"
     return text or _NONE
 
 
-def _needed_cell(spec: Mapping[str, Any]) -> str:
-    parts = [_when(spec["required"])] if "required" in spec else []
-    if "conflicts" in spec:
-        parts.append(f"refused {_when(spec['conflicts'])}")
+def _needed_cell(spec: Setting) -> str:
+    parts = [_when(spec.required)] if spec.required is not None else []
+    if spec.conflicts is not None:
+        parts.append(f"refused {_when(spec.conflicts)}")
     return "; ".join(parts) or _NONE
 
 
-def _whole_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _whole_rows(contract: Contract) -> list[tuple[str, ...]]:
     options = {
         **_contract_options(contract),
         **_people_options(contract),
@@ -481,43 +485,43 @@ def _whole_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _user_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _user_rows(contract: Contract) -> list[tuple[str, ...]]:
     return [
         (
             f"`{name}`",
-            _type_and_range(contract, spec) + ("; unique" if spec.get("unique") else ""),
-            "always" if spec.get("required") else _NONE,
-            f"`{env_text(spec['default'])}`" if "default" in spec else _NONE,
-            _NONE if spec["kai_on_violation"] == "none" else spec["kai_on_violation"],
+            _type_and_range(contract, spec) + ("; unique" if spec.unique else ""),
+            "always" if spec.required else _NONE,
+            f"`{env_text(spec.default)}`" if spec.default is not None else _NONE,
+            _NONE if spec.kai_on_violation == "none" else spec.kai_on_violation,
         )
-        for name, spec in contract["user_fields"].items()
+        for name, spec in contract.user_fields.items()
     ]
 
 
-def _extra_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _extra_rows(contract: Contract) -> list[tuple[str, ...]]:
     return [
         (
             f"`{name}`",
-            _when(extra.get("feature", "always")),
-            ", ".join(f"`{module}`" for module in extra["modules"]),
+            _when(extra.feature or "always"),
+            ", ".join(f"`{module}`" for module in extra.modules),
         )
-        for name, extra in contract["package"]["extras"].items()
+        for name, extra in contract.package.extras.items()
     ]
 
 
-def _model_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _model_rows(contract: Contract) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for backend, entry in contract["backends"].items():
-        for provider, name in entry["surfaces"].items():
-            surface = contract["surfaces"][name]
-            key = contract["providers"][provider]["key"] if entry["names_provider"] else None
+    for backend, entry in contract.backends.items():
+        for provider, name in entry.surfaces.items():
+            surface = contract.surfaces[name]
+            key = contract.providers[provider].key if entry.names_provider else None
             rows.append(
                 (
                     f"`{backend}`",
-                    f"`{provider}`" if entry["names_provider"] else f"{provider}, implied",
+                    f"`{provider}`" if entry.names_provider else f"{provider}, implied",
                     f"`{key}`" if key else _NONE,
-                    ", ".join(surface.get("models", ())) or "any name",
-                    surface.get("default", "none; somebody must choose"),
+                    ", ".join(surface.models) or "any name",
+                    surface.default or "none; somebody must choose",
                 )
             )
     return rows

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import yaml
-
-try:  # ten times as fast, where PyYAML was built with libyaml
-    from yaml import CSafeLoader as SafeLoader
-except ImportError:
-    from yaml import SafeLoader  # type: ignore[assignment]
 
 from kai_ansible.errors import CommandError
+from kai_ansible.rules.contract import Contract, read_contract
 from kai_ansible.rules.problems import Problem, listed
 
 DEFAULT_RELEASE = "1"
@@ -27,7 +20,7 @@ def collection_root() -> Path:
 
 
 @cache
-def contract(release: str = DEFAULT_RELEASE) -> dict[str, Any]:
+def contract(release: str = DEFAULT_RELEASE) -> Contract:
     """Return the contract of a release line of Kai. Raises CommandError for an unknown line."""
     directory = collection_root() / "roles" / "kai_install" / "vars"
     path = directory / f"kai_{release}.yml"
@@ -44,5 +37,4 @@ def contract(release: str = DEFAULT_RELEASE) -> dict[str, Any]:
                 )
             ],
         )
-    loaded: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
-    return loaded
+    return read_contract(path.read_text(encoding="utf-8"), str(path))

@@ -25,22 +25,22 @@ def assignments(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the keys that --set takes; secrets are left out."""
     from kai_ansible.ansible.collection import contract
 
-    settings = contract()["settings"].items()
-    return _beginning([f"{key}=" for key, spec in settings if not spec.get("secret")], incomplete)
+    settings = contract().settings.items()
+    return _beginning([f"{key}=" for key, spec in settings if not spec.secret], incomplete)
 
 
 def fields(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the fields of a user."""
     from kai_ansible.ansible.collection import contract
 
-    return _beginning([f"{name}=" for name in contract()["user_fields"]], incomplete)
+    return _beginning([f"{name}=" for name in contract().user_fields], incomplete)
 
 
 def sections(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the sections of the wizard."""
     from kai_ansible.ansible.collection import contract
 
-    return _beginning(contract()["sections"], incomplete)
+    return _beginning(contract().sections, incomplete)
 
 
 def users(ctx: typer.Context, incomplete: str) -> list[str]:

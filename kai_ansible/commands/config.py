@@ -76,7 +76,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     files = inventory.host_vars(host)
     before = inventory.variables(host)
     contract = contract_of(str(before.get(variable("release"), "1")))
-    sections = contract["sections"]
+    sections = contract.sections
     if options.section and options.section not in sections:
         raise usage_error(
             "--section",
@@ -223,8 +223,8 @@ def _leave_out_broken_binaries(
     configuration = draft.configuration()
     if configuration.rejected:
         return
-    for backend, entry in draft.contract["backends"].items():
-        name = variable(entry["binary"]["setting"])
+    for backend, entry in draft.contract.backends.items():
+        name = variable(entry.binary.setting)
         path = imported.variables.get(name)
         if not path or draft.get(name) != path or not configuration.uses(backend):
             continue

@@ -20,6 +20,7 @@ from kai_ansible.errors import CommandError
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.inventory.inventory import UnreadableInventory
 from kai_ansible.rules.configuration import is_secret, variable
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.people import os_users
 from kai_ansible.rules.problems import listed
@@ -164,18 +165,17 @@ def _kinds_of_people(configuration: Configuration) -> list[dict[str, Any]]:
 
 
 def split_variables(
-    contract: Mapping[str, Any], variables: Mapping[str, Any]
+    contract: Contract, variables: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, bool]]:
     """Return the public variables with their values, and whether each other one has a value.
 
     Secrets of the contract are listed even without a value. A variable that the contract does not
     know may be a secret, so its value is hidden.
     """
-    settings = {**contract["host"], **contract["settings"]}
+    settings = {**contract.host, **contract.settings}
+    personal = {key for key, spec in contract.settings.items() if spec.personal}
     public = {
-        variable(key)
-        for key, spec in settings.items()
-        if not spec.get("secret") and not spec.get("personal")
+        variable(key) for key, spec in settings.items() if not spec.secret and key not in personal
     } | {variable("release"), CONTRACT_VERSION, variable("users_file")}
     shown = {name: str(value) for name, value in variables.items() if name in public}
     hidden = {variable(key): False for key in settings if is_secret(contract, key)}

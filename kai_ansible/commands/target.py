@@ -16,6 +16,7 @@ from kai_ansible.inventory.host_vars import configuration_of, secret_texts
 from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.operator import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.rules.configuration import variable
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords
 from kai_ansible.secrets.vault_password import VaultPassword
@@ -37,7 +38,7 @@ class Target:
     inventory: Inventory
     hosts: Sequence[str]
     password: VaultPassword
-    contract: Mapping[str, Any]
+    contract: Contract
     overrides: Mapping[str, Any]
     limits: Mapping[str, int]
     become_password: str | None

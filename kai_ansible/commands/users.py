@@ -20,6 +20,7 @@ from kai_ansible.inventory.inventory import (
 )
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.configuration import Configuration, variable
+from kai_ansible.rules.contract import Contract, UserField
 from kai_ansible.rules.logins import Login, login_notice, logins
 from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, nearest
@@ -61,7 +62,7 @@ class HostUsers:
     inventory: Inventory
     files: HostVars
     password: VaultPassword
-    contract: Mapping[str, Any]
+    contract: Contract
     variables: Mapping[str, Any]
     configuration: Configuration
 
@@ -124,14 +125,14 @@ def add_user(
         raise CommandError("Nothing was written.", problems=problems)
     missing = [
         name
-        for name, spec in contract["user_fields"].items()
-        if spec.get("required") and fields.get(name) is None
+        for name, spec in contract.user_fields.items()
+        if spec.required and fields.get(name) is None
     ]
     if missing and options.may_ask:
         fields.update(_ask(current, fields, options))
         missing = []
     place = f"{USERS}[{len(current.users)}]"
-    entry = {name: fields[name] for name in contract["user_fields"] if fields.get(name) is not None}
+    entry = {name: fields[name] for name in contract.user_fields if fields.get(name) is not None}
     changed = _changed(current, [*current.users, entry])
     left_out = {f"{place}.{name}" for name in missing}
     changed.problems = [
@@ -250,15 +251,15 @@ def _named(users: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(f"{user.get('name')} ({user.get('telegram_id')})" for user in users)
 
 
-def _role(contract: Mapping[str, Any], user: Mapping[str, Any]) -> str:
-    return str(user.get("role") or contract["user_fields"]["role"]["default"])
+def _role(contract: Contract, user: Mapping[str, Any]) -> str:
+    return str(user.get("role") or contract.user_fields["role"].default)
 
 
 def _read_fields(
-    contract: Mapping[str, Any], assignments: Sequence[str]
+    contract: Contract, assignments: Sequence[str]
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Return the fields of FIELD=VALUE words, None for an empty value, and the problems."""
-    known = contract["user_fields"]
+    known = contract.user_fields
     given = {}
     problems = []
     for word in assignments:
@@ -278,13 +279,13 @@ def _read_fields(
     return _values(contract, given), problems
 
 
-def _values(contract: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+def _values(contract: Contract, given: Mapping[str, str]) -> dict[str, Any]:
     """Return typed text as values; unreadable text stays, and the rules report it."""
     values: dict[str, Any] = {}
     for name, typed in given.items():
-        spec = contract["user_fields"][name]
+        spec = contract.user_fields[name]
         raw: Any = typed
-        if spec["type"] == "list":
+        if spec.type == "list":
             raw = [part.strip() for part in typed.split(",") if part.strip()]
         try:
             values[name] = read_value(contract, spec, raw) if typed else None
@@ -293,10 +294,10 @@ def _values(contract: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, 
     return values
 
 
-def _missing(contract: Mapping[str, Any], name: str) -> Problem:
+def _missing(contract: Contract, name: str) -> Problem:
     option = f"--{name.replace('_', '-')}"
     return Problem(
-        option, "nothing", describe(contract, contract["user_fields"][name]), f"give {option}"
+        option, "nothing", describe(contract, contract.user_fields[name]), f"give {option}"
     )
 
 
@@ -309,17 +310,17 @@ def _ask(current: HostUsers, given: Mapping[str, Any], options: UsersOptions) ->
     contract = current.contract
     holders = {str(user.get("telegram_id")): user for user in current.configuration.users}
     answers = {}
-    for name, spec in contract["user_fields"].items():
-        if given.get(name) is not None or spec["asked"] != ESSENTIAL:
+    for name, spec in contract.user_fields.items():
+        if given.get(name) is not None or spec.asked != ESSENTIAL:
             continue
 
-        def fault(typed: str, name: str = name, spec: Mapping[str, Any] = spec) -> str | None:
-            if spec.get("unique") and typed in holders:
+        def fault(typed: str, name: str = name, spec: UserField = spec) -> str | None:
+            if spec.unique and typed in holders:
                 return f"{holders[typed].get('name')} has this ID."
             return fault_of_answer(contract, spec, typed)
 
         help_text = help_of(contract, user_question(contract, name))
-        answers[name] = asker.text(spec["prompt"], "", fault, help_text)
+        answers[name] = asker.text(spec.prompt, "", fault, help_text)
     return _values(contract, answers)
 
 
@@ -412,8 +413,8 @@ def _report_next(
 
 def _logins(current: HostUsers, configuration: Configuration) -> list[Login]:
     paths = {
-        backend: configuration.chosen[entry["binary"]["setting"]]
-        for backend, entry in current.contract["backends"].items()
-        if entry["binary"]["setting"] in configuration.chosen
+        backend: configuration.chosen[entry.binary.setting]
+        for backend, entry in current.contract.backends.items()
+        if entry.binary.setting in configuration.chosen
     }
     return logins(current.contract, configuration, paths, [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from kai_ansible.inventory.inventory import not_yaml, read_text
 from kai_ansible.inventory.yaml_edit import data_of
 from kai_ansible.rules.bounded_yaml import NotATree
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem, listed, nearest
 
 PARTS = ("host", "users", "settings")
@@ -22,7 +23,7 @@ Given = tuple[dict[str, Any], list[Problem]]
 """Variables, and what is wrong with the words that gave them."""
 
 
-def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
+def read_answers(contract: Contract, path: Path) -> Given:
     """Return the variables that an answers file gives, and every key that it should not have.
 
     The file is YAML with up to three parts: host (name: value), settings (env key: value) and users
@@ -55,7 +56,7 @@ def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
                 Problem(f"{path}: {part}", type(content).__name__, "a mapping", f"mend {part}")
             )
         else:
-            known = contract["host"] if part == "host" else _setting_keys(contract)
+            known = contract.host if part == "host" else _setting_keys(contract)
             for key, value in content.items():
                 if key not in known:
                     problems.append(_unknown(path, f"{part}.{key}", known))
@@ -64,14 +65,14 @@ def read_answers(contract: Mapping[str, Any], path: Path) -> Given:
     return found, problems
 
 
-def read_assignments(contract: Mapping[str, Any], assignments: Iterable[str]) -> Given:
+def read_assignments(contract: Contract, assignments: Iterable[str]) -> Given:
     """Return the variables that KEY=VALUE words give, and every word that cannot be used.
 
     An empty value clears a setting. A secret is refused: others could read it there.
     """
     problems = []
     found: dict[str, Any] = {}
-    known = [*contract["host"], *_setting_keys(contract)]
+    known = [*contract.host, *_setting_keys(contract)]
     for word in assignments:
         key, separator, value = word.partition("=")
         key = canonical_key(contract, key.strip())
@@ -91,10 +92,10 @@ def read_assignments(contract: Mapping[str, Any], assignments: Iterable[str]) ->
     return found, problems
 
 
-def _setting_keys(contract: Mapping[str, Any]) -> list[str]:
-    keys = list(contract["settings"])
-    for spec in contract["settings"].values():
-        keys += spec.get("old_names", [])
+def _setting_keys(contract: Contract) -> list[str]:
+    keys = list(contract.settings)
+    for spec in contract.settings.values():
+        keys += spec.old_names
     return keys
 
 

@@ -12,6 +12,7 @@ from kai_ansible.rules.configuration import (
     is_secret,
     variable,
 )
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.operator_files import FILES, read_with_files
 from kai_ansible.secrets.vault_password import VaultPassword
@@ -19,7 +20,7 @@ from kai_ansible.secrets.vault_password import VaultPassword
 SECRET_EXTRA = variable("secret_extra_env")
 
 
-def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Configuration:
+def configuration_of(contract: Contract, variables: Mapping[str, Any]) -> Configuration:
     """Return what variables mean, the operator's own files included.
 
     Raises CommandError when one of these cannot be read.
@@ -34,7 +35,7 @@ def configuration_of(contract: Mapping[str, Any], variables: Mapping[str, Any]) 
 
 
 def host_vars_texts(
-    contract: Mapping[str, Any],
+    contract: Contract,
     files: HostVars,
     changes: Mapping[str, Any],
     password: VaultPassword,
@@ -45,11 +46,11 @@ def host_vars_texts(
         changes,
         lambda name: variable_is_secret(contract, name),
         password,
-        {CONTRACT_VERSION: contract["version"]},
+        {CONTRACT_VERSION: contract.version},
     )
 
 
-def secret_texts(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> set[str]:
+def secret_texts(contract: Contract, variables: Mapping[str, Any]) -> set[str]:
     """Return the secrets among the variables of a host, as they are written."""
     found = [value for name, value in variables.items() if variable_is_secret(contract, name)]
     texts: set[str] = set()
@@ -58,7 +59,7 @@ def secret_texts(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> s
     return texts
 
 
-def variable_is_secret(contract: Mapping[str, Any], name: str) -> bool:
+def variable_is_secret(contract: Contract, name: str) -> bool:
     """Return whether a variable belongs in the vault."""
-    keys = {variable(key): key for key in [*contract["host"], *contract["settings"]]}
+    keys = {variable(key): key for key in [*contract.host, *contract.settings]}
     return name == SECRET_EXTRA or is_secret(contract, keys.get(name, ""))

@@ -17,6 +17,7 @@ import yaml
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
 from kai_ansible.rules.env_file import read_env
 from kai_ansible.rules.problems import Problem, listed
@@ -98,13 +99,13 @@ class Imported:
             if before.get(name) is None or name in (EXTRA_ENV, SECRET_EXTRA_ENV)
         }
 
-    def told(self, contract: Mapping[str, Any]) -> list[str]:
+    def told(self, contract: Contract) -> list[str]:
         """Return what an operator should know of it, line by line, without a value of a setting."""
         carried = sorted([*self.extra_env, *self.secret_extra_env])
         return [
             *(f"{old} is now {new}." for old, new in self.renamed.items()),
             *(f"{key} is left out: {reason}." for key, reason in self.retired.items()),
-            *(f"{contract['title']} does not know {key}; it is carried over." for key in carried),
+            *(f"{contract.title} does not know {key}; it is carried over." for key in carried),
             *self.notes,
         ]
 
@@ -120,18 +121,18 @@ class Imported:
         }
 
 
-def host_paths(contract: Mapping[str, Any]) -> list[str]:
+def host_paths(contract: Contract) -> list[str]:
     """Return the paths on a host that ``from_host`` understands, the environment file first."""
-    protected = contract["protected_files"]
+    protected = contract.protected_files
     return [
-        *(protected[name]["path"] for name in ("env", "users", "services", "workspaces")),
-        contract["sudoers"]["path"],
-        contract["record"]["path"],
-        *(platform["unit"]["path"] for platform in contract["platforms"].values()),
+        *(protected[name].path for name in ("env", "users", "services", "workspaces")),
+        contract.sudoers.path,
+        contract.record.path,
+        *(platform.unit.path for platform in contract.platforms.values()),
     ]
 
 
-def from_install_conf(contract: Mapping[str, Any], text: str, path: str) -> Imported:
+def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
     """Return what the answers file of Kai's own installer means.
 
     Source: Kai 1.x installer, section 3: a JSON object with INSTALL_CONF_KEYS. A value stands there
@@ -188,16 +189,16 @@ def from_install_conf(contract: Mapping[str, Any], text: str, path: str) -> Impo
     return imported
 
 
-def from_host(contract: Mapping[str, Any], files: Mapping[str, str]) -> Imported:
+def from_host(contract: Contract, files: Mapping[str, str]) -> Imported:
     """Return what the files deployed on a host mean, whoever deployed them.
 
     files: the text of each file of ``host_paths`` that exists, by path. Values are what the bot
     sees: its reader undoes no escapes, so none are undone here. Raises CommandError for a file that
     is not what its name says.
     """
-    protected = {name: entry["path"] for name, entry in contract["protected_files"].items()}
+    protected = {name: entry.path for name, entry in contract.protected_files.items()}
     imported = Imported("the host")
-    _take_record(contract, files.get(contract["record"]["path"], "{}"), imported)
+    _take_record(contract, files.get(contract.record.path, "{}"), imported)
     env = read_env(files.get(protected["env"], ""))
     _take_env(contract, env, protected["env"], imported)
     if protected["users"] in files:
@@ -205,25 +206,25 @@ def from_host(contract: Mapping[str, Any], files: Mapping[str, str]) -> Imported
     unit, account, environment = _service(contract, files)
     if account:
         imported.set(variable("service_user"), account, unit)
-    for key, template in contract["process_environment"].items():
+    for key, template in contract.process_environment.items():
         # the environment of the process wins over the file
         value = environment.get(key) or env.get(key)
         name, suffix = template[1:].split("}", 1)
-        if value and name in contract["host"]:
+        if value and name in contract.host:
             place = unit if key in environment else protected["env"]
             imported.set(variable(name), value.removesuffix(suffix).rstrip("/"), place)
-    _take_rules(contract, files.get(contract["sudoers"]["path"], ""), imported)
+    _take_rules(contract, files.get(contract.sudoers.path, ""), imported)
     for name in ("services", "workspaces"):
         if protected[name] in files:
             imported.notes.append(
                 f"{protected[name]} is on the host and stays as it is; to manage it here, copy it "
-                f"and set {variable(contract['protected_files'][name]['from'])}."
+                f"and set {variable(contract.protected_files[name].from_)}."
             )
     return imported
 
 
-def _take_record(contract: Mapping[str, Any], text: str, imported: Imported) -> None:
-    path = contract["record"]["path"]
+def _take_record(contract: Contract, text: str, imported: Imported) -> None:
+    path = contract.record.path
     try:
         record = read_tree(json.loads, text, json.JSONDecodeError)
     except (json.JSONDecodeError, NotATree) as error:
@@ -269,17 +270,15 @@ def _no_install_conf(path: str, reason: str) -> CommandError:
     )
 
 
-def _take_env(
-    contract: Mapping[str, Any], env: Mapping[str, str], place: str, imported: Imported
-) -> None:
+def _take_env(contract: Contract, env: Mapping[str, str], place: str, imported: Imported) -> None:
     found: dict[str, dict[str, str]] = {}
     for key, text in env.items():
         known = canonical_key(contract, key)
-        if key in contract["retired"]:
-            imported.retired[key] = contract["retired"][key]
-        elif key in contract["process_environment"]:
+        if key in contract.retired:
+            imported.retired[key] = contract.retired[key]
+        elif key in contract.process_environment:
             imported.notes.append(f"{key} is left out of the settings: the service sets it.")
-        elif known in contract["settings"]:
+        elif known in contract.settings:
             found.setdefault(known, {})[key] = text
         elif _looks_secret(key, text):
             imported.secret_extra_env[key] = text
@@ -292,7 +291,7 @@ def _take_env(
 
 
 def _take_setting(
-    contract: Mapping[str, Any], key: str, texts: Mapping[str, str], place: str, imported: Imported
+    contract: Contract, key: str, texts: Mapping[str, str], place: str, imported: Imported
 ) -> None:
     name = variable(key)
     imported.renamed.update({old: key for old in texts if old != key})
@@ -312,15 +311,15 @@ def _take_setting(
     imported.set(name, next(iter(values.values()), None), place)
     if not values:
         imported.notes.append(f"{key} is empty in {place}, and stays so.")
-    elif contract["settings"][key]["type"] == "boolean":
+    elif contract.settings[key].type == "boolean":
         text = next(text for text in texts.values() if text)
         if text.strip().lower() not in _TRUE | _FALSE:
             imported.notes.append(f"{key} is {text!r} in {place}, which Kai reads as false.")
 
 
-def _value(contract: Mapping[str, Any], key: str, text: str) -> Any:
-    spec = contract["settings"][key]
-    if spec["type"] == "boolean":
+def _value(contract: Contract, key: str, text: str) -> Any:
+    spec = contract.settings[key]
+    if spec.type == "boolean":
         return text.strip().lower() in _TRUE
     try:
         return read_value(contract, spec, text)
@@ -334,7 +333,7 @@ def _looks_secret(key: str, text: str) -> bool:
     return bool(_SECRET_NAME.search(key) or _SECRET_VALUE.search(text))
 
 
-def _take_users(contract: Mapping[str, Any], text: str, path: str, imported: Imported) -> None:
+def _take_users(contract: Contract, text: str, path: str, imported: Imported) -> None:
     try:
         parsed = read_tree(yaml.safe_load, text, yaml.YAMLError)
     except (yaml.YAMLError, NotATree) as error:
@@ -363,7 +362,7 @@ def _take_users(contract: Mapping[str, Any], text: str, path: str, imported: Imp
         )
     for index, entry in enumerate(entries):
         for key in entry if isinstance(entry, dict) else ():
-            if key not in contract["user_fields"]:
+            if key not in contract.user_fields:
                 imported.notes.append(f"{USERS}[{index}].{key} is unknown; it is carried over.")
 
 
@@ -383,13 +382,13 @@ def _plain(value: Any, path: str, imported: Imported) -> Any:
 
 
 def _service(
-    contract: Mapping[str, Any], files: Mapping[str, str]
+    contract: Contract, files: Mapping[str, str]
 ) -> tuple[str, str | None, dict[str, str]]:
-    for platform in contract["platforms"].values():
-        path = platform["unit"]["path"]
+    for platform in contract.platforms.values():
+        path = platform.unit.path
         if path not in files:
             continue
-        if platform["manager"] == "systemd":
+        if platform.manager == "systemd":
             return path, *service_of(files[path])
         try:
             plist = plistlib.loads(files[path].encode())
@@ -401,8 +400,8 @@ def _service(
     return "", None, {}
 
 
-def _take_rules(contract: Mapping[str, Any], text: str, imported: Imported) -> None:
-    path = contract["sudoers"]["path"]
+def _take_rules(contract: Contract, text: str, imported: Imported) -> None:
+    path = contract.sudoers.path
     name = variable("service_user")
     accounts = accounts_with_rules(text)
     if accounts and name not in imported.variables:
@@ -414,21 +413,21 @@ def _take_rules(contract: Mapping[str, Any], text: str, imported: Imported) -> N
         )
     commands = [command for _, command in commands_by_account(text)]
     for backend in _backends_in_use(contract, imported):
-        binary = contract["backends"][backend]["binary"]
-        if binary["started_by"] != "name":
+        binary = contract.backends[backend].binary
+        if binary.started_by != "name":
             continue
-        found = [command for command in commands if command.rpartition("/")[2] == binary["name"]]
+        found = [command for command in commands if command.rpartition("/")[2] == binary.name]
         if found:
-            imported.set(variable(binary["setting"]), found[0], path)
+            imported.set(variable(binary.setting), found[0], path)
 
 
-def _backends_in_use(contract: Mapping[str, Any], imported: Imported) -> list[str]:
+def _backends_in_use(contract: Contract, imported: Imported) -> list[str]:
     everyone = imported.variables.get(variable("agent_backend"))
-    default = everyone or contract["settings"]["AGENT_BACKEND"]["default"]
+    default = everyone or contract.settings["AGENT_BACKEND"].default
     users = imported.variables.get(USERS) or [{}]
     named = [
         str(user.get("agent_backend") or default).strip().lower()
         for user in users
         if isinstance(user, dict)
     ]
-    return [backend for backend in contract["backends"] if backend in named]
+    return [backend for backend in contract.backends if backend in named]

@@ -64,7 +64,7 @@ class Asker:
             return
         current = self.draft.get(question.variable)
         answer = self._answer(question, current, self._label(question), remarks)
-        if current is not None or answer != question.spec.get("default"):
+        if current is not None or answer != question.spec.default:
             self.draft.set(question.variable, answer)
 
     def choose(
@@ -86,7 +86,7 @@ class Asker:
     def people(self) -> list[dict[str, Any]]:
         """Ask which people are added, changed and removed, and return them all."""
         users = [dict(user) for user in self.draft.users]
-        fields = list(self.draft.contract["user_fields"])
+        fields = list(self.draft.contract.user_fields)
         while True:
             named = [f"{user.get('name')} ({user.get('telegram_id')})" for user in users]
             changes = [f"Change {name}" for name in named]
@@ -119,7 +119,8 @@ class Asker:
         asked = dict(user)
         for name in fields:
             question = user_question(self.draft.contract, name)
-            if question.spec["type"] == "model":
+            unique = self.draft.contract.user_fields[name].unique
+            if question.spec.type == "model":
                 answer = self._model_of(question, asked)
             elif question.key == "llm_provider" and not self._names_provider(asked):
                 continue
@@ -127,20 +128,20 @@ class Asker:
                 answer = self._answer(
                     question,
                     user.get(name),
-                    question.spec["prompt"],
-                    taken=taken if question.spec.get("unique") else {},
+                    question.spec.prompt,
+                    taken=taken if unique else {},
                     suggests=not others,
                 )
             if answer in (None, [], ""):
                 asked.pop(name, None)
-            elif name in user or answer != question.spec.get("default"):
+            elif name in user or answer != question.spec.default:
                 asked[name] = answer
         return asked
 
     def _names_provider(self, user: Mapping[str, Any]) -> bool:
         settings = self.draft.configuration().settings
         backend = effective_person(self.draft.contract, settings, user).backend
-        return bool(self.draft.contract["backends"][backend]["names_provider"])
+        return self.draft.contract.backends[backend].names_provider
 
     def _model_of(self, question: Question, user: Mapping[str, Any]) -> Any:
         settings = self.draft.configuration().settings
@@ -148,7 +149,7 @@ class Asker:
         surface = surface_of(self.draft.contract, person.backend, person.provider)
         current = user.get(question.key)
         if surface is None or surface.open_ended:
-            return self._answer(question, current, question.spec["prompt"])
+            return self._answer(question, current, question.spec.prompt)
         offered = [INHERITED, *surface.models]
         if current is not None:
             model = normalised_model(self.draft.contract, str(current))
@@ -156,7 +157,7 @@ class Asker:
                 self.screen.say(f"{current!r} is not a model of {surface.name}.")
             current = model if surface.accepts(model) else None
         answer = self.prompter.choice(
-            question.spec["prompt"], offered, current or INHERITED, self._help(question)
+            question.spec.prompt, offered, current or INHERITED, self._help(question)
         )
         return None if answer == INHERITED else answer
 
@@ -178,10 +179,10 @@ class Asker:
         or_default: bool = True,
     ) -> Any:
         spec = question.spec
-        shown = spec.get("default") if current is None else current
+        shown = spec.default if current is None else current
         if shown is None and suggests:
-            shown = spec.get("suggestion")
-        if spec["type"] in ("choice", "boolean"):
+            shown = spec.suggestion
+        if spec.type in ("choice", "boolean"):
             return self._choice(question, current, label, remarks, or_default=or_default)
         answer = self.prompter.text(
             label,
@@ -210,14 +211,14 @@ class Asker:
     ) -> Any:
         spec = question.spec
         contract = self.draft.contract
-        boolean = spec["type"] == "boolean"
+        boolean = spec.type == "boolean"
         offered = ["true", "false"] if boolean else list(choices_of(contract, spec))
-        optional = "default" not in spec and "required" not in spec
+        optional = spec.default is None and not spec.required
         nothing = INHERITED if question.kind == "user" else NOT_SET
         choices = [nothing, *offered] if optional else offered
         shown = current
         if shown is None and or_default:
-            shown = spec.get("default")
+            shown = spec.default
         marked = nothing if optional else None
         if shown is not None:
             try:
@@ -238,7 +239,7 @@ class Asker:
 
     def _ask_secret(self, question: Question) -> None:
         current = self.draft.get(question.variable)
-        made = bool(question.spec.get("generate")) and not current
+        made = question.is_made and not current
         hint = ""
         if current:
             hint = f" (set, fingerprint {fingerprint(str(current))}; Enter keeps it)"

@@ -10,6 +10,7 @@ from typing import Any
 from kai_ansible.inventory.host_vars import configuration_of, variable_is_secret
 from kai_ansible.inventory.inventory import REMOVED, Removed
 from kai_ansible.rules.configuration import Configuration, variable
+from kai_ansible.rules.contract import Contract, Value
 from kai_ansible.rules.sources import is_git_url
 from kai_ansible.rules.values import UnacceptableValue, read_value
 
@@ -28,7 +29,7 @@ class Draft:
     operator.
     """
 
-    contract: Mapping[str, Any]
+    contract: Contract
     before: Mapping[str, Any]
     changes: dict[str, Any] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
@@ -36,7 +37,7 @@ class Draft:
 
     def give(self, variables: Mapping[str, Any]) -> None:
         """Take answers that were given instead of asked."""
-        specs = {**self.contract["host"], **self.contract["settings"]}
+        specs = {**self.contract.host, **self.contract.settings}
         described = {variable(key): spec for key, spec in specs.items()}
         for name, value in variables.items():
             self.set(name, self._read(described.get(name), value))
@@ -54,7 +55,7 @@ class Draft:
         self.changes.pop(name, None)
         self.given.discard(name)
 
-    def _read(self, spec: Mapping[str, Any] | None, value: Any) -> Any:
+    def _read(self, spec: Value | None, value: Any) -> Any:
         # what is not acceptable is kept as it is, to be named
         try:
             return value if spec is None else read_value(self.contract, spec, value)
@@ -111,7 +112,7 @@ class Draft:
     @property
     def changes_in_order(self) -> dict[str, Any]:
         """What this run sets, in the contract's order, in whichever order it was answered."""
-        keys = [*self.contract["host"], "users", "users_file", *self.contract["settings"]]
+        keys = [*self.contract.host, "users", "users_file", *self.contract.settings]
         rank = {variable(key): position for position, key in enumerate(keys)}
         names = sorted(self.changes, key=lambda name: rank.get(name, len(rank)))
         return {name: self.changes[name] for name in names}

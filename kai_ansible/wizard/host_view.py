@@ -12,6 +12,7 @@ from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import write_private
 from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.operator import may_become_root
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.documents import Unfit, read_text
 from kai_ansible.rules.plan import probe_request
 from kai_ansible.rules.problems import Problem, listed
@@ -37,7 +38,7 @@ class HostView:
 
     def __init__(
         self,
-        contract: Mapping[str, Any],
+        contract: Contract,
         inventory: Inventory,
         host: str,
         password: VaultPassword | None,
@@ -179,7 +180,7 @@ class HostView:
         outcome = self._run("probe", {"kai_probe_request": dict(request)})
         if outcome.succeeded:
             seen = dict(outcome.reports[self.host])
-            if seen["platform"] not in self.contract["platforms"]:
+            if seen["platform"] not in self.contract.platforms:
                 # the probe reports the system by name, and nothing else
                 raise CommandError(
                     "Nothing was changed.", problems=[Problem(**fault) for fault in seen["faults"]]

@@ -66,8 +66,7 @@ class Interview:
         self.contract = self.draft.contract
         self.pairing = Pairing(self.draft, self.prompter, self.screen)
         self.binaries = {
-            entry["binary"]["setting"]: backend
-            for backend, entry in self.contract["backends"].items()
+            entry.binary.setting: backend for backend, entry in self.contract.backends.items()
         }
 
     def run(self, section: str | None = None) -> Configuration:
@@ -99,7 +98,7 @@ class Interview:
         return login_notice(logins(self.contract, configuration, paths, seen["logins"]))
 
     def _review(self, asker: Asker) -> Configuration:
-        titles = {title: name for name, title in self.contract["sections"].items()}
+        titles = {title: name for name, title in self.contract.sections.items()}
         review = Review(self.screen, self.draft, self.view)
         if self.view.was_looked_at:
             self._settle_binaries()
@@ -137,7 +136,7 @@ class Interview:
 
     def _title_for(self, problem: Problem) -> str:
         """Return the title of the section that asks for what is wrong, else of the first one."""
-        sections: dict[str, str] = self.contract["sections"]
+        sections = self.contract.sections
         if problem.where.startswith(USERS):
             return sections[PEOPLE]
         for name, title in sections.items():
@@ -163,7 +162,7 @@ class Interview:
         return configuration
 
     def _ask_what_has_no_default(self, asker: Asker) -> None:
-        for name in self.contract["sections"]:
+        for name in self.contract.sections:
             for question in questions(self.contract, name):
                 if question.key == BACKEND:
                     self._choose_backend(asker, question)
@@ -176,8 +175,9 @@ class Interview:
     def _has_to_be_asked(self, question: Question) -> bool:
         spec = question.spec
         return (
-            spec["asked"] == ESSENTIAL
-            and not {"default", "generate"} & spec.keys()
+            spec.asked == ESSENTIAL
+            and spec.default is None
+            and not question.is_made
             and self._is_open(question)
         )
 
@@ -187,13 +187,13 @@ class Interview:
             return
         found = self._installed()
         if found is None:
-            asker.choose(question, str(question.spec["default"]))
+            asker.choose(question, str(question.spec.default))
             return
         remarks = {
             backend: f"{found[backend]} {self.view.remark_on(found[backend])}".strip()
             if backend in found
             else "not found on the host"
-            for backend in self.contract["backends"]
+            for backend in self.contract.backends
         }
         if not found:
             self.screen.notes(
@@ -206,7 +206,7 @@ class Interview:
         """Return the path of each backend that its users could run, None when nobody can see."""
         wanted = {
             backend: self.draft.with_setting(BACKEND, backend).configuration()
-            for backend in self.contract["backends"]
+            for backend in self.contract.backends
         }
         seen = self.view.look_for_each(list(wanted.values()))
         if seen is None:
@@ -243,13 +243,13 @@ class Interview:
 
     def _settle(self, asker: Asker | None = None) -> None:
         """Bring about what follows from the answers: what became needed, what no longer fits."""
-        for name in self.contract["sections"]:
+        for name in self.contract.sections:
             for question in everything_in(self.contract, name):
                 if question.kind != "setting" or not self._is_open(question):
                     continue
-                if question.spec.get("generate"):
+                if question.is_made:
                     self.draft.set(question.variable, made_secret(), MADE)
-                elif asker and "default" not in question.spec:
+                elif asker and question.spec.default is None:
                     asker.ask(question)
         self.pairing.settle()
 

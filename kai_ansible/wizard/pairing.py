@@ -100,7 +100,7 @@ class Pairing:
         return None if surface.open_ended and before != surface else current
 
     def _take(self, surface: Surface, default: str | None) -> None:
-        label = self.draft.contract["settings"][KEY]["prompt"]
+        label = self.draft.contract.settings[KEY].prompt
         chosen = self._choose(KEY, label, surface, default)
         if chosen:
             self.draft.set(MODEL, normalised_model(self.draft.contract, chosen))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kai_ansible.rules.conditions import holds
 from kai_ansible.rules.configuration import Configuration, applies, concerned, variable
+from kai_ansible.rules.contract import Contract, HostSetting, Setting, UserField, Value
 from kai_ansible.rules.values import UnacceptableValue, describe, env_text, read_value
 
 ESSENTIAL = "essential"
 NEVER = "never"
 PEOPLE = "people"
 NEEDED = "This is needed."
+
+Described = HostSetting | Setting | UserField
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Question:
 
     kind: str
     key: str
-    spec: Mapping[str, Any]
+    spec: Described
 
     @property
     def variable(self) -> str:
@@ -37,84 +38,87 @@ class Question:
     @property
     def is_secret(self) -> bool:
         """Whether the answer must be kept out of sight."""
-        return bool(self.spec.get("secret", False))
+        return self.spec.secret
+
+    @property
+    def is_made(self) -> bool:
+        """Whether an answer is made where nobody gives one."""
+        return isinstance(self.spec, Setting) and self.spec.generate is not None
 
 
-def everything_in(contract: Mapping[str, Any], section: str) -> list[Question]:
+def everything_in(contract: Contract, section: str) -> list[Question]:
     """Return each setting of a section, in the contract's order; people are not settings."""
     return [
         Question(kind, key, spec)
-        for kind, part in (("host", "host"), ("setting", "settings"))
-        for key, spec in contract[part].items()
-        if spec["section"] == section
+        for kind, part in (("host", contract.host), ("setting", contract.settings))
+        for key, spec in part.items()
+        if spec.section == section
     ]
 
 
-def questions(contract: Mapping[str, Any], section: str) -> list[Question]:
+def questions(contract: Contract, section: str) -> list[Question]:
     """Return everything that can be asked in a section; people have questions of their own."""
     return [
-        question for question in everything_in(contract, section) if question.spec["asked"] != NEVER
+        question for question in everything_in(contract, section) if question.spec.asked != NEVER
     ]
 
 
-def user_question(contract: Mapping[str, Any], field: str) -> Question:
+def user_question(contract: Contract, field: str) -> Question:
     """Return the question for a field of a person."""
-    return Question("user", field, contract["user_fields"][field])
+    return Question("user", field, contract.user_fields[field])
 
 
 def is_asked(question: Question, configuration: Configuration) -> bool:
     """Return whether a question makes sense in this configuration."""
     spec = question.spec
-    if question.kind != "setting":
+    if not isinstance(spec, Setting):
         return True
     if question.key in configuration.chosen:
         return applies(spec, configuration)
-    return applies(spec, configuration) and holds(
-        spec.get("asked_when", "always"), configuration.circumstances
-    )
+    return applies(spec, configuration) and holds(spec.asked_when, configuration.circumstances)
 
 
 def is_needed(question: Question, configuration: Configuration) -> bool:
     """Return whether a question must have an answer in this configuration."""
     spec = question.spec
-    if "required" not in spec:
+    if not spec.required:
         return False
-    return question.kind != "setting" or (
-        applies(spec, configuration) and holds(spec["required"], configuration.circumstances)
+    return not isinstance(spec, Setting) or (
+        applies(spec, configuration) and holds(spec.required, configuration.circumstances)
     )
 
 
 def label_of(question: Question, configuration: Configuration) -> str:
     """Return how a question is put, with the people for whom it is asked."""
-    condition = question.spec.get("applies", "always")
+    spec = question.spec
+    condition = spec.applies if isinstance(spec, Setting) else "always"
     people = ", ".join(person.name for person in concerned(condition, configuration))
-    prompt: str = question.spec["prompt"]
-    return f"{prompt} (for {people})" if people else prompt
+    return f"{spec.prompt} (for {people})" if people else spec.prompt
 
 
-def help_of(contract: Mapping[str, Any], question: Question, origin: str = "") -> str:
+def help_of(contract: Contract, question: Question, origin: str = "") -> str:
     """Return what ``?`` shows: what the answer means, its key, its range, its default.
 
     origin: where the present value comes from, empty when there is none.
     """
     spec = question.spec
     expected = describe(contract, spec)
-    if "pattern_help" in spec:
-        expected += f", {spec['pattern_help']}"
-    lines = [spec["help"], f"{question.key}: {expected}."]
-    if "default" in spec:
-        lines.append(f"Kai's default: {env_text(spec['default']) or 'empty'}.")
-    if "suggestion" in spec:
-        lines.append(f"Suggested: {env_text(spec['suggestion'])}.")
+    if spec.pattern_help:
+        expected += f", {spec.pattern_help}"
+    lines = [spec.help, f"{question.key}: {expected}."]
+    if spec.default is not None:
+        lines.append(f"Kai's default: {env_text(spec.default) or 'empty'}.")
+    if spec.suggestion is not None:
+        lines.append(f"Suggested: {env_text(spec.suggestion)}.")
     if origin:
         lines.append(f"The present value comes from: {origin}.")
     return " ".join(lines)
 
 
-def fault_of_answer(contract: Mapping[str, Any], spec: Mapping[str, Any], typed: str) -> str | None:
+def fault_of_answer(contract: Contract, spec: Described, typed: str) -> str | None:
     """Return what is wrong with an answer as it was typed, None when nothing is."""
     if not typed:
-        return NEEDED if spec.get("required") else None
+        return NEEDED if spec.required else None
     try:
         read_value(contract, spec, typed_value(spec, typed))
     except UnacceptableValue as error:
@@ -122,8 +126,8 @@ def fault_of_answer(contract: Mapping[str, Any], spec: Mapping[str, Any], typed:
     return None
 
 
-def typed_value(spec: Mapping[str, Any], typed: str) -> str | list[str]:
+def typed_value(spec: Value, typed: str) -> str | list[str]:
     """Return an answer as the contract's rules take it: the parts of a list by themselves."""
-    if spec["type"] != "list":
+    if spec.type != "list":
         return typed
     return [part.strip() for part in typed.split(",") if part.strip()]

@@ -71,10 +71,10 @@ class Review:
     ) -> None:
         held: dict[str, list[Row]] = {
             section: _rows_of(self.draft, configuration, section, self.view, unasked=unasked)
-            for section in self.draft.contract["sections"]
+            for section in self.draft.contract.sections
         }
         held[OTHERS] = [(f"  {key}", "kept as it is", "you") for key in configuration.extra_env]
-        titles = {**self.draft.contract["sections"], OTHERS: "Others"}
+        titles = {**self.draft.contract.sections, OTHERS: "Others"}
         lines: list[Row] = []
         for section, rows in held.items():
             told = [row for row in rows if section == opened or row not in self._rows]
@@ -128,7 +128,7 @@ def _rows_of(
             return True
         if draft.before.get(question.variable) is not None:
             return True
-        return (unasked or question.spec["asked"] != NEVER) and is_asked(question, configuration)
+        return (unasked or question.spec.asked != NEVER) and is_asked(question, configuration)
 
     questions = everything_in(draft.contract, section)
     return [_row(draft, question, view) for question in questions if is_shown(question)]
@@ -142,7 +142,7 @@ def _row(draft: Draft, question: Question, view: HostView) -> Row:
         shown = masked(draft, name, value)
         remark = view.remark_on(value) if isinstance(value, str) else ""
         return label, f"{shown} ({remark})" if remark else shown, draft.origin(name) + was
-    default = question.spec.get("default")
+    default = question.spec.default
     if default is None:
         return label, "", NOBODY + was
     return label, env_text(default), KAI + was

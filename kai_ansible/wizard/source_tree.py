@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kai_ansible.controller.source_files import names_in
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem, Refused
 from kai_ansible.rules.sources import is_git_url, problem_of_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 _UNREADABLE = (Refused, OSError)
 
 
 def problem_of_local_source(
-    contract: Mapping[str, Any], source: str, files: list[str] | None = None
+    contract: Contract, source: str, files: list[str] | None = None
 ) -> Problem | None:
     """Return what is wrong with a source on this machine, None also for a git URL.
 
@@ -28,19 +29,19 @@ def problem_of_local_source(
     if not path.exists():
         return _problem(source, "there is no such file or directory here")
     try:
-        return problem_of_line(contract, source, names_in(str(path), None, files or []))
+        return problem_of_line(contract.line, source, names_in(str(path), None, files or []))
     except _UNREADABLE as error:
         return _problem(source, str(error))
 
 
 def problem_of_remote_source(
-    contract: Mapping[str, Any], source: str, version: str | None
+    contract: Contract, source: str, version: str | None
 ) -> Problem | str | None:
     """Return what is wrong with a git URL, or a note when it cannot be asked now."""
     if not is_git_url(source):
         return None
     try:
-        return problem_of_line(contract, source, names_in(source, version, []))
+        return problem_of_line(contract.line, source, names_in(source, version, []))
     except _UNREADABLE as error:
         return f"The line of Kai at {source} is unknown: {error}"
 

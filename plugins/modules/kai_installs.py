@@ -192,8 +192,8 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         return result
     installs.remember_original()
     # of the release flat only its health is proven: its sudo rules may name agents that are gone
-    health = {"commands": [], "agents": [], "private_directories": []}
-    installs.adopt(journal, {**parameters["proof"], **health})
+    health = {**parameters["proof"], "commands": [], "agents": [], "private_directories": []}
+    installs.adopt(journal, health)
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
     layout.prove()
     # the install is recorded, so data that stays must not let it fail

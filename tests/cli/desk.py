@@ -135,7 +135,7 @@ class Desk:
     def __post_init__(self) -> None:
         if self.kai is None:
             # as little as Kai's code is known by
-            for name in contract()["source"]["files"]:
+            for name in contract().source.files:
                 path = self.source / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
@@ -325,18 +325,18 @@ def exit_code(child: pexpect.spawn) -> int:
 
 
 LABELS = {
-    key: spec["prompt"]
+    key: spec.prompt
     for part in ("host", "settings", "user_fields")
-    for key, spec in contract()[part].items()
+    for key, spec in getattr(contract(), part).items()
 }
 REVIEW = "What next?"
 MENUS = (REVIEW, "People")
 # the section that asks for a key, by the title that the review offers
 SECTIONS = {
-    key: contract()["sections"][spec["section"]]
+    key: contract().sections[spec.section]
     for part in ("host", "settings")
-    for key, spec in contract()[part].items()
-    if spec["asked"] != "never"
+    for key, spec in getattr(contract(), part).items()
+    if spec.asked != "never"
 }
 _KEYS = {label: key for key, label in LABELS.items()}
 _LABEL = "|".join(

@@ -9,8 +9,8 @@ import pytest
 
 from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.rules.configuration import variable
+from kai_ansible.rules.contract import Contract, Value
 from tests.cli.desk import TOKEN, Desk
-from tests.conftest import Contract
 
 # from the weakest on, as Ansible has it
 PLACES = [
@@ -21,10 +21,10 @@ PLACES = [
 ]
 
 
-def values(spec: dict[str, Any]) -> Iterator[Any]:
+def values(spec: Value) -> Iterator[Any]:
     """Yield values of the kind of a setting, each another one."""
     for number in range(len(PLACES)):
-        kind = spec["type"]
+        kind = spec.type
         if kind == "bool":
             yield bool(number % 2)
         elif kind in ("int", "float"):
@@ -49,9 +49,7 @@ def fleet(desk: Desk) -> Desk:
 def test_every_setting_follows_the_precedence_of_groups_and_hosts(
     fleet: Desk, contract: Contract
 ) -> None:
-    settings = {
-        variable(key): spec for key, spec in {**contract["host"], **contract["settings"]}.items()
-    }
+    settings = {variable(key): spec for key, spec in {**contract.host, **contract.settings}.items()}
     given = {name: list(values(spec)) for name, spec in settings.items()}
     for count in range(1, len(PLACES) + 1):
         # Ansible remembers what it found in a directory

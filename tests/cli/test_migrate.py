@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from kai_ansible.ansible.collection import contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
 from tests.cli.desk import Desk
 from tests.conftest import ROOT
-from tests.later_contract import CHANGED, NEW_NAME, REMOVED, RENAMED, later
+from tests.later_contract import CHANGED, NEW_NAME, REMOVED, RENAMED, later, later_data
 
 OLD = f"""\
 kai_install_source: "/src/kai"   # ours
@@ -48,7 +47,7 @@ def later_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("galaxy.yml", "meta", "playbooks", "plugins"):
         (root / name).symlink_to(ROOT / name)
     path = root / "roles" / "kai_install" / "vars" / "kai_1.yml"
-    path.write_text(yaml.safe_dump(later(contract()), sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(later_data(), sort_keys=False), encoding="utf-8")
     return root
 
 
@@ -122,7 +121,7 @@ def test_ansible_alone_refuses_them_in_the_same_words(
         check=False,
     )
     assert done.returncode == 2, done.stdout + done.stderr
-    told = migrated(later(contract()), yaml.safe_load(OLD)).problems
+    told = migrated(later(), yaml.safe_load(OLD)).problems
     assert len(told) == 3
     assert [str(problem) for problem in told if str(problem) not in done.stdout] == []
 

@@ -9,7 +9,7 @@ from kai_ansible.ansible.collection import contract
 from tests.cli.desk import Desk
 from tests.conftest import STAND_IN
 
-REF = contract()["source"]["ref"]
+REF = contract().source.ref
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def test_every_field_can_be_given(team: Desk) -> None:
     assert {
         name: user[name] for name in user if name not in ("telegram_id", "name", "os_user")
     } == {assignment.partition("=")[0]: value for assignment, value in VALUES}
-    assert list(user) == list(contract()["user_fields"])
+    assert list(user) == list(contract().user_fields)
 
 
 def test_all_problems_are_told_at_once(team: Desk) -> None:

@@ -104,11 +104,10 @@ def test_an_agent_is_offered_first_only_when_it_is_the_only_one(
     with pytest.raises(CommandError, match="Nothing was written"):
         Interview(draft, operator, view, Screen()).run()
     choices, default, remarks = operator.offered
-    assert choices == list(CONTRACT["backends"])
+    assert choices == list(CONTRACT.backends)
     assert default == first
     assert remarks == {
-        name: f"/usr/bin/{name} 9.9" if name in agents else NOT_FOUND
-        for name in CONTRACT["backends"]
+        name: f"/usr/bin/{name} 9.9" if name in agents else NOT_FOUND for name in CONTRACT.backends
     }
     none = "No agent was found on the host; install one before kai-ansible install."
     assert (none in capsys.readouterr().out) is (agents == [])

@@ -16,8 +16,8 @@ from tests.cli.desk import LABELS, REVIEW, Desk, Wizard
 from tests.read_in_process import variables as read_in_process
 
 CONTRACT = contract()
-SECTIONS = list(CONTRACT["sections"].values())
-BACKENDS = set(CONTRACT["backends"])
+SECTIONS = list(CONTRACT.sections.values())
+BACKENDS = set(CONTRACT.backends)
 # their choices are the names of all agents
 ABOUT_AGENTS = {"AGENT_BACKEND", "agent_backend", "People"}
 EVERYTHING_ON = {
@@ -116,8 +116,8 @@ def test_every_question_of_the_contract_is_asked(walks: dict[str, tuple[Desk, Wa
     wanted = {
         key
         for part in ("host", "settings", "user_fields")
-        for key, spec in CONTRACT[part].items()
-        if spec["asked"] != "never"
+        for key, spec in getattr(CONTRACT, part).items()
+        if spec.asked != "never"
     }
     assert wanted - asked == set()
     assert asked - wanted == {REVIEW, "People"}
@@ -137,7 +137,7 @@ def test_no_text_names_an_agent_that_nobody_uses(
 def test_only_the_key_of_the_provider_in_use_is_asked(
     walks: dict[str, tuple[Desk, Walk]], case: str
 ) -> None:
-    keys = {provider["key"] for provider in CONTRACT["providers"].values()} - {None}
+    keys = {provider.key for provider in CONTRACT.providers.values()} - {None}
     # claude may have one for its one-shot calls
     wanted = {"ANTHROPIC_API_KEY"} if case == "claude" else keys & CASES[case].keys()
     assert walks[case][1].asked & keys == wanted
@@ -167,10 +167,10 @@ def test_everything_includes_what_is_never_asked(walks: dict[str, tuple[Desk, Wa
     read = read_configuration(CONTRACT, {"kai_install_agent_backend": "claude"})
     of_others = {
         key
-        for key, spec in CONTRACT["settings"].items()
-        if "applies" in spec and key not in shown and key not in read.chosen
+        for key, spec in CONTRACT.settings.items()
+        if spec.applies != "always" and key not in shown and key not in read.chosen
     }
-    assert {*CONTRACT["settings"], *CONTRACT["host"]} - shown == of_others
+    assert {*CONTRACT.settings, *CONTRACT.host} - shown == of_others
     assert {"CODEX_BIN", "GOOSE_BIN", "LLM_PROVIDER"} <= of_others
     assert "CLAUDE_IDLE_TIMEOUT  1800  Kai's default" in everything
 

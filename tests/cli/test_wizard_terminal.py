@@ -400,7 +400,7 @@ def test_people_are_added_changed_and_removed(desk: Desk) -> None:
     ):
         wizard.go_to("People")
         wizard.child.sendline(choice)
-        last = list(contract()["user_fields"])[-1]
+        last = list(contract().user_fields)[-1]
         if fields:
             wizard.go_to(last, **fields)
             wizard.child.sendline()

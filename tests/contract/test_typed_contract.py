@@ -1,5 +1,6 @@
 """The contract's types and its data have the same keys, and a difference is told with its line."""
 
+import json
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from kai_ansible.rules.contract import Condition, Contract, read_contract
 from kai_ansible.rules.problems import Refused
-from kai_ansible.rules.typed_data import Unfit, in_words, read
+from kai_ansible.rules.typed_data import Unfit, as_data, in_words, read
 from tests.conftest import VARS
 
 Place = tuple[str | int, ...]
@@ -58,6 +59,15 @@ def test_the_contract_is_what_its_types_say() -> None:
     assert contract.settings["WEBHOOK_PORT"].default == 8080
     assert set(contract.settings) == set(DATA["settings"])
     assert contract.backends["codex"].binary.setting == "CODEX_BIN"
+
+
+def test_as_data_it_is_read_as_the_same_again() -> None:
+    contract = read_contract(TEXT, "kai_1.yml")
+    data = as_data(contract)
+    assert read(Contract, data) == contract
+    # what goes to a host goes as JSON
+    assert json.loads(json.dumps(data)) == data
+    assert data["protected_files"]["env"]["from"] == "settings"
 
 
 def test_every_fault_is_told_with_its_line() -> None:

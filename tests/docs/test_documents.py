@@ -102,7 +102,7 @@ def test_the_example_inventory_is_refused_as_it_is() -> None:
         "kai_install_users[0].telegram_id",
         "kai_install_users[1].telegram_id",
     ]
-    assert example()["kai_install_version"] == contract()["source"]["ref"]
+    assert example()["kai_install_version"] == contract().source.ref
 
 
 def test_the_example_inventory_is_valid_once_it_is_filled_in() -> None:

@@ -19,6 +19,7 @@ from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.importing import from_host, from_install_conf
 from kai_ansible.inventory.inventory import HostVars, content_of, edited_texts
 from kai_ansible.rules.configuration import Configuration, env_of, read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line, fault_of_value
 from kai_ansible.rules.sudoers import secure_path, sudoers_command
 from kai_ansible.secrets.vault_password import VaultPassword
@@ -26,7 +27,6 @@ from tests.hostile.corpus import entries
 from tests.read_in_process import variables as read_in_process
 from tests.unit.samples import SECRET, TOKEN
 
-Contract = dict[str, Any]
 Field = tuple[str, str]
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 CORPUS_OF_TYPE = {"account": "accounts", "path": "paths", "directory": "paths", "string": "values"}
@@ -76,11 +76,11 @@ def value_in(configuration: Configuration, field: Field) -> Any:
 
 def fields_of(contract: Contract, kind: str) -> Iterator[Field]:
     for part, listed in (
-        ("host", contract["host"]),
-        ("settings", contract["settings"]),
-        ("users", contract["user_fields"]),
+        ("host", contract.host),
+        ("settings", contract.settings),
+        ("users", contract.user_fields),
     ):
-        yield from ((part, name) for name, spec in listed.items() if spec["type"] == kind)
+        yield from ((part, name) for name, spec in listed.items() if spec.type == kind)
 
 
 @pytest.mark.parametrize("kind", CORPUS_OF_TYPE)

@@ -18,10 +18,9 @@ from kai_ansible.inventory.yaml_edit import literally, meaning, same
 from kai_ansible.rules import accounts, env_file, paths, sudoers
 from kai_ansible.rules import unit as systemd_unit
 from kai_ansible.rules.configuration import env_of, read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.operator_files import read_with_files
 from tests.unit.samples import variables
-
-Contract = dict[str, Any]
 
 DEEP = 10_000
 # words that mean something to one of the readers

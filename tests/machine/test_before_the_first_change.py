@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.typed_data import as_data
 from tests.cli.desk import Desk
 from tests.issue_486.conftest import desk_for
 from tests.issue_486.hosts import Bot
@@ -238,7 +240,7 @@ def test_g8_a_free_host_passes_the_check_with_notes_of_what_is_lacking(
 
 
 def test_the_path_of_the_deployed_unit_tells_what_the_bot_starts_by_name(
-    bot: Bot, run_module: Callable[..., dict[str, Any]], contract: dict[str, Any]
+    bot: Bot, run_module: Callable[..., dict[str, Any]], contract: Contract
 ) -> None:
     for directory in ("/opt/tools", "/opt/later"):
         bot.machine.run(["install", "-D", "-m", "0755", "/bin/true", f"{directory}/goose"])
@@ -257,7 +259,7 @@ def test_the_path_of_the_deployed_unit_tells_what_the_bot_starts_by_name(
         "install_dir": "/opt/kai",
         "env_file": "/etc/kai/env",
         "sudoers_file": "/etc/sudoers.d/kai",
-        "platforms": contract["platforms"],
+        "platforms": as_data(contract.platforms),
         "binaries": [goose],
     }
     seen = run_module("kai_probe", arguments)["probe"]

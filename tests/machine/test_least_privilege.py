@@ -7,10 +7,10 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.sudoers import kill_arguments
 from tests.machine.site import Site
 from tests.testbed.machines import Machine
@@ -83,16 +83,16 @@ def ask(site: Site, commands: list[list[str]], given: dict[str, str]) -> list[tu
     return [tuple(told) for told in json.loads(site.python(ASK, json.dumps(calls), user="kai"))]
 
 
-def wrapped(contract: dict[str, Any], backend: str, purpose: str) -> list[str]:
+def wrapped(contract: Contract, backend: str, purpose: str) -> list[str]:
     """Return how Kai starts an agent (Kai runtime contract, section 4.1)."""
     account, path = AGENTS[backend]
-    entry = contract["backends"][backend]
-    by_name = entry["binary"]["started_by"] == "name" and purpose == "chat"
-    spawn = entry["spawn"][purpose]
+    entry = contract.backends[backend]
+    by_name = entry.binary.started_by == "name" and purpose == "chat"
+    spawn = entry.spawn[purpose]
     return [
-        *("sudo", "-H", "-u", account, "--preserve-env=" + ",".join(spawn["preserve_env"]), "--"),
-        entry["binary"]["name"] if by_name else path,
-        *spawn["arguments"],
+        *("sudo", "-H", "-u", account, "--preserve-env=" + ",".join(spawn.preserve_env), "--"),
+        entry.binary.name if by_name else path,
+        *spawn.arguments,
     ]
 
 
@@ -102,23 +102,23 @@ CALLS = [
 ]
 
 
-def test_S4_what_kai_passes_arrives_and_nothing_else(site: Site, contract: dict[str, Any]) -> None:
+def test_S4_what_kai_passes_arrives_and_nothing_else(site: Site, contract: Contract) -> None:
     every = {
         key
-        for entry in contract["backends"].values()
-        for call in entry["spawn"].values()
-        for key in call["preserve_env"]
+        for entry in contract.backends.values()
+        for call in entry.spawn.values()
+        for key in call.preserve_env
     }
     commands = [[*wrapped(contract, *call), "a 'b'\n*", ""] for call in CALLS]
     answers = ask(site, commands, dict.fromkeys([*HOSTILE, *every], "/given"))
     for (backend, purpose), (code, out, err) in zip(CALLS, answers, strict=True):
         assert code == 0, err
-        spawns = contract["backends"][backend]["spawn"]
+        spawns = contract.backends[backend].spawn
         told = json.loads(out)
-        assert told["arguments"] == [*spawns[purpose]["arguments"], "a 'b'\n*", ""]
+        assert told["arguments"] == [*spawns[purpose].arguments, "a 'b'\n*", ""]
         passed = {key for key, value in told["environment"].items() if value == "/given"}
         # glibc takes TMPDIR from every program that changes the user, sudo included
-        wanted = {*spawns[purpose]["preserve_env"], *spawns["chat"]["preserve_env"]} - {"TMPDIR"}
+        wanted = {*spawns[purpose].preserve_env, *spawns["chat"].preserve_env} - {"TMPDIR"}
         assert passed == wanted, (backend, purpose)
         others = {key for key in told["environment"] if not key.startswith("SUDO_")} - passed
         assert others <= SUDO_SETS
@@ -208,8 +208,8 @@ print(json.dumps(told))
 """
 
 
-def test_the_rules_for_an_older_sudo_mean_the_same(site: Site, contract: dict[str, Any]) -> None:
-    rules = kill_arguments(contract["sudoers"]["kill_arguments"], "Sudo version 1.9.9")
+def test_the_rules_for_an_older_sudo_mean_the_same(site: Site, contract: Contract) -> None:
+    rules = kill_arguments(contract.sudoers.kill_arguments, "Sudo version 1.9.9")
     may = ["-9 1", "-15 4194304", "-KILL -10", "-KILL -4194304"]
     may_not = ["-9 -1", "-9 1 -1", "-KILL -1", "-KILL -12 -1", "-KILL -12 13", "-TERM -12", "-0 1"]
     told = json.loads(site.python(OLDER_SUDO, json.dumps(rules), json.dumps([*may, *may_not])))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.paths import fault_of_path, fault_of_search_directory
 from kai_ansible.rules.sudoers import commands_by_account, secure_path, sudoers_command
+from kai_ansible.rules.typed_data import as_data
 from kai_ansible.rules.unit import unit_argument, unit_path, unit_word
 
 if TYPE_CHECKING:
@@ -522,9 +524,7 @@ def test_one_that_cannot_be_put_in_place_keeps_all_away(
 # kai_probe
 
 
-def test_what_the_probe_sees(
-    machine: "Machine", run_module: RunModule, contract: dict[str, Any]
-) -> None:
+def test_what_the_probe_sees(machine: "Machine", run_module: RunModule, contract: Contract) -> None:
     python(
         machine,
         """
@@ -556,7 +556,7 @@ def test_what_the_probe_sees(
         "directories": ["/srv", "/no/such", "/etc/passwd"],
         "env_file": "/etc/probe/env",
         "sudoers_file": "/etc/sudoers.d/probe",
-        "platforms": contract["platforms"],
+        "platforms": as_data(contract.platforms),
         "binaries": [
             request("special"),
             request(
@@ -686,7 +686,7 @@ os.setxattr('/changeable/listed', 'system.posix_acl_access', struct.pack('<I', 2
 
 
 def test_who_may_change_a_program(
-    machine: "Machine", run_module: RunModule, contract: dict[str, Any]
+    machine: "Machine", run_module: RunModule, contract: Contract
 ) -> None:
     python(machine, CHANGEABLE)
     paths = {
@@ -701,7 +701,7 @@ def test_who_may_change_a_program(
         "install_dir": "/opt/kai",
         "env_file": "/etc/probe/env",
         "sudoers_file": "/etc/sudoers.d/probe",
-        "platforms": contract["platforms"],
+        "platforms": as_data(contract.platforms),
         "binaries": [
             {"backend": name, "name": name, "wanted": path, "usual_places": {}, "accounts": []}
             for name, path in paths.items()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.typed_data import as_data
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -94,14 +96,14 @@ def there(controller: Callable[..., Controller]) -> Controller:
 
 
 @pytest.fixture(scope="module")
-def begins(contract: dict[str, Any]) -> dict[str, Any]:
+def begins(contract: Contract) -> dict[str, Any]:
     """The task with which a run begins."""
     look = {
         "service_user": "kai",
         "install_dir": "/opt/kai",
         "env_file": "/etc/kai/env",
         "sudoers_file": "/etc/sudoers.d/kai",
-        "platforms": contract["platforms"],
+        "platforms": as_data(contract.platforms),
         "exclusive": True,
     }
     return {"kai.bot.kai_probe": look, "register": "looked"}

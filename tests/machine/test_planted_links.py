@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kai_ansible.rules.typed_data import as_data
 from tests.conftest import ROOT, Contract
 from tests.machine.site import Site, Snapshot
 
@@ -80,12 +81,12 @@ def entries(contract: Contract) -> list[dict[str, str]]:
     places = {"data_dir": "/var/lib/kai", "install_dir": "/opt/kai", "home": "/var/lib/kai/home/1"}
     found = []
     for part in ("directories", "user_directories", "os_user_directories"):
-        for entry in contract[part]:
-            path = entry["path"].format(**places, **AGENTS)
-            owner = {"root": "root", "service": "kai", "agent": "alice"}[entry["owner"]]
+        for entry in getattr(contract, part):
+            path = entry.path.format(**places, **AGENTS)
+            owner = {"root": "root", "service": "kai", "agent": "alice"}[entry.owner]
             group = "root" if owner == "root" else "kai"
-            found.append({"path": path, "owner": owner, "group_of": group, "mode": entry["mode"]})
-            if "reader" in entry:
+            found.append({"path": path, "owner": owner, "group_of": group, "mode": entry.mode})
+            if entry.reader:
                 found[-1]["reader"] = "alice"
     return [entry for entry in found if entry["path"].startswith("/var/lib/kai/")]
 
@@ -291,7 +292,7 @@ def test_what_others_wrote_gets_so_much_time_and_steers_nothing(
             "install_dir": "/opt/kai",
             "env_file": "/etc/kai/env",
             "sudoers_file": "/etc/sudoers.d/kai",
-            "platforms": contract["platforms"],
+            "platforms": as_data(contract.platforms),
             "versions": True,
             "binaries": [
                 *(request(name) for name in ("steers", "endless", "silent", "\x1b[31mcodex")),

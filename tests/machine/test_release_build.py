@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.typed_data import as_data
 from plugins.module_utils.controller import source_files
 from tests.conftest import ROOT, STAND_IN
 
@@ -391,7 +393,7 @@ exec /usr/bin/python3 "$@"
 
 
 def test_an_interpreter_is_judged_by_running_it(
-    machine: "Machine", run_module: RunModule, contract: dict[str, Any]
+    machine: "Machine", run_module: RunModule, contract: Contract
 ) -> None:
     shims = {"/usr/local/bin/python3.99": SHIM, "/opt/shim": SHIM.replace("today", "")}
     for path, text in shims.items():
@@ -406,7 +408,7 @@ def test_an_interpreter_is_judged_by_running_it(
             "install_dir": "/opt/kai",
             "env_file": "/etc/kai/env",
             "sudoers_file": "/etc/sudoers.d/kai",
-            "platforms": contract["platforms"],
+            "platforms": as_data(contract.platforms),
             "python": python,
         }
         found = run_module("kai_probe", arguments)["probe"]["interpreters"]
@@ -432,7 +434,7 @@ def test_g5_a_release_whose_python_is_gone_or_another_is_not_complete(
     build: Build,
     run_module: RunModule,
     wheelhouse: str,
-    contract: dict[str, Any],
+    contract: Contract,
 ) -> None:
     names = ("works", "dangles", "changed", "begun")
     assert build("works", stand_in(), wheelhouse=wheelhouse)["changed"] is True
@@ -447,7 +449,7 @@ def test_g5_a_release_whose_python_is_gone_or_another_is_not_complete(
         "install_dir": "/opt/kai",
         "env_file": "/etc/kai/env",
         "sudoers_file": "/etc/sudoers.d/kai",
-        "platforms": contract["platforms"],
+        "platforms": as_data(contract.platforms),
     }
     complete = run_module("kai_probe", arguments)["probe"]["release"]["complete"]
     assert set(complete) & set(names) == {"works"}

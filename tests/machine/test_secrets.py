@@ -132,9 +132,7 @@ class Guarded(Site):
 
 def everything(contract: Contract, search: Search) -> dict[str, Any]:
     """Return answers with every secret setting, and with people who need them all."""
-    secrets = {
-        key: search.secret(key) for key, spec in contract["settings"].items() if spec.get("secret")
-    }
+    secrets = {key: search.secret(key) for key, spec in contract.settings.items() if spec.secret}
     secrets["TELEGRAM_BOT_TOKEN"] = f"123456789:{search.secret('token')}"
     goose = [
         {

@@ -47,7 +47,7 @@ def given_source(scratch: Path) -> Source | None:
             ["-C", str(tree), "checkout", "--quiet", "--detach", "FETCH_HEAD"],
         ):
             subprocess.run(["git", *command], check=True, timeout=600)
-    problem = problem_of_line(contract(), given, names_in(str(tree), None, []))
+    problem = problem_of_line(contract().line, given, names_in(str(tree), None, []))
     if problem:
         raise ValueError(f"KAI_SOURCE: found {problem.found}, expected {problem.expected}")
     return Source(given if is_git_url(given) else str(tree.resolve()), version, tree.resolve())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.rules.contract import Contract
 from tests.conftest import STAND_IN
 from tests.real.cases import Case, groups
 from tests.real.source import Source
@@ -54,8 +55,8 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def keys(contract: dict[str, Any]) -> list[str]:
-    return [key for key, spec in contract["settings"].items() if spec["written"] != "never"]
+def keys(contract: Contract) -> list[str]:
+    return [key for key, spec in contract.settings.items() if spec.written != "never"]
 
 
 GROUPS = tuple(groups(["X"]))

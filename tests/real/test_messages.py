@@ -10,16 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.diagnosis import shown_in
 from tests.real.cases import Case, files, groups
 from tests.real.source import Source
 from tests.real.test_loader import judged
 
-Contract = dict[str, Any]
 # what has commands of its own, which no service runs
 COMMANDS = ("install.py", "totp.py", "memory_admin.py")
 LOADER = ("config.py", "services.py", "oneshot_binary.py", "main.py")
@@ -278,7 +277,7 @@ def in_log(message: str, level: str) -> list[str]:
 
 def shown(contract: Contract, line: str) -> list[str]:
     """Return the names of all symptoms whose pattern is in a line."""
-    return [one["name"] for one in contract["symptoms"] if re.search(one["pattern"], line)]
+    return [one.name for one in contract.symptoms if re.search(one.pattern, line)]
 
 
 def test_the_messages_in_the_code_of_kai(
@@ -301,7 +300,7 @@ def test_the_messages_in_the_code_of_kai(
     reasons = [text for text in UNEXPLAINED if not any(text in one.text for one in messages)]
     assert reasons == [], "a reason for a message that Kai does not have"
     families = {family for _, family in FAMILIES}
-    assert families <= {symptom["name"] for symptom in contract["symptoms"]}
+    assert families <= {symptom.name for symptom in contract.symptoms}
 
 
 def test_a_finding_names_the_setting_the_user_and_the_directory(
@@ -333,7 +332,7 @@ def test_a_finding_names_the_setting_the_user_and_the_directory(
 @pytest.fixture(scope="module")
 def cases(contract: Contract) -> list[Case]:
     """Configurations of which many are wrong."""
-    keys = [key for key, spec in contract["settings"].items() if spec["written"] != "never"]
+    keys = [key for key, spec in contract.settings.items() if spec.written != "never"]
     every = groups(keys)
     return [
         *itertools.chain.from_iterable(every[group] for group in GROUPS),

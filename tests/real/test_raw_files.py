@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.rules.configuration import Configuration, env_of
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.operator_files import parse, read_with_files
 from tests.real.cases import FIELDS, VALUES
@@ -135,15 +136,15 @@ def values_of_users() -> Iterator[dict[str, str]]:
         yield {"users_file": f"users:\n - {{telegram_id: 1, name: Ada, role: admin}}\n - {entry}\n"}
 
 
-def values_of_services_and_workspaces(contract: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+def values_of_services_and_workspaces(contract: Contract) -> Iterator[dict[str, str]]:
     """Every field of a service and of a workspace with every value that YAML can write."""
     auth, claude = (
-        contract[f"{name}_fields"][inner]["fields"]
+        getattr(contract, f"{name}_fields")[inner].fields
         for name, inner in (("service", "auth"), ("workspace", "claude"))
     )
     for value in VALUES:
         text = value.replace("\n", "\n      ")
-        for name in contract["service_fields"]:
+        for name in contract.service_fields:
             url = "" if name == "url" else "\n    url: https://a.example"
             yield {"services_file": f"services:\n  a:{url}\n    {name}: {text}\n"}
         for name in auth:
@@ -151,7 +152,7 @@ def values_of_services_and_workspaces(contract: Mapping[str, Any]) -> Iterator[d
             inner = "".join(f"\n      {key}: {words}" for key, words in rest.items())
             entry = f"    url: https://a.example\n    auth:{inner}\n"
             yield {"services_file": f"services:\n  a:\n{entry}"}
-        for name in contract["workspace_fields"]:
+        for name in contract.workspace_fields:
             path = "" if name == "path" else "\n    path: /usr"
             yield {"workspaces_file": f"workspaces:\n  - a: b{path}\n    {name}: {text}\n"}
         for name in claude:
@@ -210,7 +211,7 @@ def difference(
 def compare(
     real_kai: Source,
     counts: list[str],
-    contract: dict[str, Any],
+    contract: Contract,
     title: str,
     cases: list[dict[str, str]],
 ) -> None:
@@ -254,7 +255,7 @@ def compare(
 
 @pytest.mark.parametrize("name", list(TEXTS))
 def test_the_bot_has_what_accepted_texts_say(
-    real_kai: Source, counts: list[str], contract: dict[str, Any], name: str
+    real_kai: Source, counts: list[str], contract: Contract, name: str
 ) -> None:
     dice = random.Random(f"raw {name}")
     cases = [{name: mutated(TEXTS[name], dice)} for _ in range(MUTATIONS)]
@@ -262,7 +263,7 @@ def test_the_bot_has_what_accepted_texts_say(
 
 
 def test_the_bot_takes_values_as_they_are_accepted(
-    real_kai: Source, counts: list[str], contract: dict[str, Any]
+    real_kai: Source, counts: list[str], contract: Contract
 ) -> None:
     compare(real_kai, counts, contract, "values in users_file", list(values_of_users()))
     cases = list(values_of_services_and_workspaces(contract))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.rules.configuration import Configuration, read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.plan import desired_state
 from tests.real.cases import GLOBAL_PAIRS, PROVIDERS, Case
@@ -50,7 +51,7 @@ def pairs() -> list[dict[str, Any]]:
     return found
 
 
-def files_of(contract: dict[str, Any], configuration: Configuration) -> dict[str, str]:
+def files_of(contract: Contract, configuration: Configuration) -> dict[str, str]:
     """Return what an install of a configuration writes for the bot."""
     desired = desired_state(contract, configuration, probe())
     assert desired["problems"] == []
@@ -94,7 +95,7 @@ def compare(
 
 @pytest.mark.usefixtures("real_kai")
 def test_the_bot_has_the_users_that_are_accepted(
-    real_kai: Source, counts: list[str], contract: dict[str, Any]
+    real_kai: Source, counts: list[str], contract: Contract
 ) -> None:
     given = []
     for number, values in enumerate(pairs()[::7]):

@@ -9,6 +9,7 @@ from samples import probe, user, variables
 
 from kai_ansible.rules.adoption import adoption_notes, lost_rules
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.sudoers import statements
 from tests.testbed.kai_1_install import RULES
 
@@ -18,19 +19,19 @@ def seen(*texts: str, paths: tuple[str, ...] = ()) -> dict[str, Any]:
     return probe(former_install={"paths": list(paths), "drop_ins": [], "rules": rules})
 
 
-def lost(contract: Any, *texts: str, **settings: Any) -> list[str]:
+def lost(contract: Contract, *texts: str, **settings: Any) -> list[str]:
     configuration = read_configuration(contract, variables(user(os_user="alice"), **settings))
     return [problem.where for problem in lost_rules(contract, configuration, seen(*texts))]
 
 
-def test_what_kais_installer_writes_is_known(contract: Any) -> None:
+def test_what_kais_installer_writes_is_known(contract: Contract) -> None:
     assert lost(contract, RULES) == []
     configuration = read_configuration(contract, variables(user(os_user="alice")))
     [note] = adoption_notes(contract, configuration, seen(RULES))
     assert "is adopted" in note
 
 
-def test_a_program_that_host_vars_name_is_known(contract: Any) -> None:
+def test_a_program_that_host_vars_name_is_known(contract: Contract) -> None:
     rule = "kai ALL=(alice) SETENV: NOPASSWD: /opt/agents/my-codex"
     assert lost(contract, rule) == ["/etc/sudoers.d/kai:1"]
     settings = {"CODEX_BIN": "/opt/agents/my-codex"}
@@ -59,7 +60,7 @@ def test_a_program_that_host_vars_name_is_known(contract: Any) -> None:
         "kai ALL=(alice) \\\n  NOPASSWD: /usr/bin/id",
     ],
 )
-def test_every_other_statement_is_told_with_its_line(contract: Any, rule: str) -> None:
+def test_every_other_statement_is_told_with_its_line(contract: Contract, rule: str) -> None:
     assert lost(contract, "# Managed by kai install.", "", rule, RULES) == ["/etc/sudoers.d/kai:3"]
 
 
@@ -74,14 +75,14 @@ def test_no_word_of_a_drop_in_is_passed_over(text: str) -> None:
         assert "".join(line.split()).rstrip("\\") in told
 
 
-def test_rules_for_somebody_who_left_go_and_that_is_told(contract: Any) -> None:
+def test_rules_for_somebody_who_left_go_and_that_is_told(contract: Contract) -> None:
     configuration = read_configuration(contract, variables(user(os_user="alice")))
     rule = "kai ALL=(carol) NOPASSWD: /bin/kill"
     [_, note] = adoption_notes(contract, configuration, seen(rule))
     assert note.startswith("The rules for carol in /etc/sudoers.d/kai go")
 
 
-def test_only_what_is_strange_is_listed(contract: Any) -> None:
+def test_only_what_is_strange_is_listed(contract: Contract) -> None:
     configuration = read_configuration(contract, variables(user(os_user="alice")))
     own = ("/opt/kai/src", "/opt/kai/config", "/opt/kai/venv", "/etc/kai/env")
     looked = seen(paths=(*own, "/opt/kai/models", "/etc/kai/notes"))

@@ -13,9 +13,8 @@ from kai_ansible.rules.binaries import (
     runners,
 )
 from kai_ansible.rules.configuration import Configuration, read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.plan import probe_request
-
-Contract = dict[str, Any]
 
 
 def seen(path: str, source: str, fault: str | None = None) -> dict[str, Any]:

@@ -15,10 +15,9 @@ from samples import SECRET, TOKEN, probe, user, variables
 from whole_configurations import EVERYBODY, KEYS, answers_to_everything, texts
 
 from kai_ansible.rules.configuration import Configuration, env_of, read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.plan import desired_state
-
-Contract = dict[str, Any]
 
 
 def places(configuration: Configuration) -> list[str]:

@@ -1,6 +1,7 @@
 """What is said of variables that were written for another version of the contract."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,17 +9,17 @@ from samples import variables
 
 from kai_ansible.inventory.importing import from_host
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Change, Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
 from kai_ansible.rules.host_record import recorded
 from tests.later_contract import CHANGED, NEW_NAME, REMOVED, RENAMED, later
 
-Contract = dict[str, Any]
 OLD = {RENAMED: 5, REMOVED: "http://gpu", CHANGED: 60}
 
 
 @pytest.fixture
-def newest(contract: Contract) -> Contract:
-    return later(contract)
+def newest() -> Contract:
+    return later()
 
 
 def places(problems: list[Any]) -> list[str]:
@@ -87,17 +88,20 @@ def test_one_value_under_both_names_is_one_and_two_are_refused(newest: Contract)
 
 def test_changes_follow_one_another(newest: Contract) -> None:
     last = "kai_install_releases"
-    newest["version"] = 4
-    newest["changes"].append({"version": 4, "what": "shorter", "renamed": {NEW_NAME: last}})
-    found = migrated(newest, {RENAMED: 5})
+    shorter = Change(4, "shorter", renamed={NEW_NAME: last})
+    found = migrated(replace(newest, version=4, changes=(*newest.changes, shorter)), {RENAMED: 5})
     assert found.variables == {last: 5}
     assert [(step.given, step.becomes) for step in found.steps] == [
         (RENAMED, NEW_NAME),
         (RENAMED, last),
     ]
     assert found.names == {RENAMED: last}
-    newest["changes"][-1] = {"version": 4, "what": "none is kept", "removed": [NEW_NAME]}
-    assert migrated(newest, {RENAMED: 5}).names == {RENAMED: None}
+    gone = replace(
+        newest,
+        version=4,
+        changes=(*newest.changes, Change(4, "none is kept", removed=(NEW_NAME,))),
+    )
+    assert migrated(gone, {RENAMED: 5}).names == {RENAMED: None}
 
 
 def test_what_a_host_has_on_record_is_imported_by_the_names_of_today(
@@ -106,7 +110,7 @@ def test_what_a_host_has_on_record_is_imported_by_the_names_of_today(
     given = {**variables(), **OLD, CONTRACT_VERSION: 1}
     record = recorded(contract, read_configuration(contract, given), given)
     assert record[CONTRACT_VERSION] == 1
-    imported = from_host(newest, {newest["record"]["path"]: json.dumps(record)})
+    imported = from_host(newest, {newest.record.path: json.dumps(record)})
     assert imported.variables[NEW_NAME] == 5
     assert not {RENAMED, REMOVED, CONTRACT_VERSION} & set(imported.variables)
     assert any(f"{RENAMED} becomes {NEW_NAME}" in note for note in imported.notes)
@@ -114,6 +118,6 @@ def test_what_a_host_has_on_record_is_imported_by_the_names_of_today(
 
 
 def test_a_record_of_a_newer_version_is_not_imported(contract: Contract) -> None:
-    path = contract["record"]["path"]
+    path = contract.record.path
     [problem] = from_host(contract, {path: json.dumps({CONTRACT_VERSION: 2})}).problems
     assert problem.where == f"{path}: {CONTRACT_VERSION}"

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from samples import variables
@@ -17,9 +16,11 @@ from kai_ansible.host.install_probe import deployed_values, file_seen
 from kai_ansible.host.look import former_install, releases, storage
 from kai_ansible.host.look.host import Host
 from kai_ansible.host.service import deployed_env, deployed_port
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.drift import files_drift, lines_of, rules_of, variables_of
 from kai_ansible.rules.file_state import FileState
 from kai_ansible.rules.operator_files import fields_of_users, read_with_files
+from kai_ansible.rules.typed_data import as_data
 from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE
 
 KINDS: dict[str, Callable[[Path], object]] = {
@@ -51,11 +52,11 @@ def deployed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def probe_of(contract: Any) -> Callable[[Path], Host]:
+def probe_of(contract: Contract) -> Callable[[Path], Host]:
     def probe(path: Path) -> Host:
         return Host(
             {
-                "platforms": contract["platforms"],
+                "platforms": as_data(contract.platforms),
                 "service_user": "kai",
                 "os_users": [],
                 "install_dir": str(path.parent / "opt"),
@@ -157,7 +158,7 @@ def test_what_only_root_can_read_is_unseen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 10**5, "- " * 10**5, '{"a":' * 10**5])
 def test_users_that_are_nested_deeply_are_refused_and_crash_nothing(
-    contract: Any, text: str
+    contract: Contract, text: str
 ) -> None:
     given = {**variables(), "kai_install_users_file": "/x"}
     del given["kai_install_users"]

@@ -10,6 +10,7 @@ from test_host_status import BINARY, CHANGE, ROLLED_BACK, SERVICE, installed
 
 from kai_ansible.commands.doctor import about_token
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.diagnosis import STAGES, Finding, checkup_request, diagnosis, shown_in
 from kai_ansible.rules.operator_files import fields_of_users
 from kai_ansible.rules.plan import desired_state
@@ -17,7 +18,6 @@ from kai_ansible.rules.run_plan import Subject, checkup_plan, findings_plan, use
 from kai_ansible.rules.status import host_status
 from tests.cli.bot_api import serving
 
-Contract = dict[str, Any]
 WELL: dict[str, Any] = {"faults": [], "trespasses": [], "policy": "", "log": []}
 CRASHED = {**SERVICE, "state": "activating", "pid": None, "restarts": 4}
 STOPPED = {**SERVICE, "active": False, "state": "inactive", "pid": None}
@@ -58,17 +58,17 @@ def test_of_a_host_that_is_well_nothing_is_found(contract: Contract) -> None:
 
 def names(contract: Contract, line: str) -> list[str]:
     """Return the symptoms that a line shows."""
-    return [one["name"] for one in contract["symptoms"] if re.search(one["pattern"], line)]
+    return [one.name for one in contract.symptoms if re.search(one.pattern, line)]
 
 
 def test_every_symptom_is_found_in_its_example_and_no_other_one(contract: Contract) -> None:
-    for symptom in contract["symptoms"]:
-        assert names(contract, symptom["example"]) == [symptom["name"]]
-        [finding] = found(contract, checkup=log("INFO kai: listening", symptom["example"]))
-        assert finding.stage == symptom["stage"]
-        assert symptom["example"] in finding.evidence
+    for symptom in contract.symptoms:
+        assert names(contract, symptom.example) == [symptom.name]
+        [finding] = found(contract, checkup=log("INFO kai: listening", symptom.example))
+        assert finding.stage == symptom.stage
+        assert symptom.example in finding.evidence
         assert "{" not in finding.where + finding.cause + finding.fix
-    every = [symptom["name"] for symptom in contract["symptoms"]]
+    every = [symptom.name for symptom in contract.symptoms]
     assert sorted(every) == sorted(set(every))
 
 

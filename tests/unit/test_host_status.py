@@ -6,10 +6,10 @@ import pytest
 from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.plan import desired_state, installed_request
 from kai_ansible.rules.status import host_status
 
-Contract = dict[str, Any]
 BINARY = {
     "path": "/usr/local/bin/claude",
     "source": "deployed",

@@ -14,12 +14,12 @@ from whole_configurations import EVERYBODY, KEYS, NEEDED, SPECIAL, answers_of_ty
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.importing import Imported, from_host, from_install_conf, host_paths
 from kai_ansible.rules.configuration import env_of, read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.host_record import recorded
 from kai_ansible.rules.sudoers import sudoers_command
 from kai_ansible.rules.unit import unit_word
 
-Contract = dict[str, Any]
 ENV = "/etc/kai/env"
 USERS = "/etc/kai/users.yaml"
 SUDOERS = "/etc/sudoers.d/kai"
@@ -195,9 +195,9 @@ def test_old_and_new_name_that_agree_are_one(contract: Contract, other: str) -> 
 
 
 def test_retired_keys_are_listed_with_the_reason(contract: Contract) -> None:
-    text = "".join(f"{key}=1\n" for key in contract["retired"])
+    text = "".join(f"{key}=1\n" for key in contract.retired)
     imported = from_env(contract, text)
-    assert imported.retired == contract["retired"]
+    assert imported.retired == contract.retired
     assert imported.variables == imported.extra_env == imported.secret_extra_env == {}
     told = imported.told(contract)
     assert "MEMORY_REASONER_BACKEND is left out: the reasoner follows each user's backend." in told
@@ -230,8 +230,8 @@ def test_unknown_keys_are_carried_and_secrets_go_to_the_vault(
 
 
 def test_every_setting_is_known(contract: Contract) -> None:
-    imported = from_env(contract, "".join(f"{key}=x\n" for key in contract["settings"]))
-    assert set(imported.variables) == {f"kai_install_{key.lower()}" for key in contract["settings"]}
+    imported = from_env(contract, "".join(f"{key}=x\n" for key in contract.settings))
+    assert set(imported.variables) == {f"kai_install_{key.lower()}" for key in contract.settings}
     assert imported.extra_env == imported.secret_extra_env == {}
 
 
@@ -326,7 +326,7 @@ def test_a_unit_and_rules_that_disagree_are_told(contract: Contract) -> None:
 
 
 def test_a_property_list_of_macos(contract: Contract) -> None:
-    path = contract["platforms"]["darwin"]["unit"]["path"]
+    path = contract.platforms["darwin"].unit.path
     plist = """<?xml version="1.0" encoding="UTF-8"?>
 <plist version="1.0"><dict><key>UserName</key><string>kaibot</string>
 <key>EnvironmentVariables</key><dict><key>KAI_DATA_DIR</key><string>/d</string></dict></dict></plist>
@@ -471,9 +471,9 @@ def test_what_was_exported_is_imported_unchanged(contract: Contract, data: st.Da
     ):
         if data.draw(st.booleans(), label=name):
             given_variables[f"kai_install_{name}"] = value
-    for key, spec in contract["settings"].items():
+    for key, spec in contract.settings.items():
         wanted = key in WANTED
-        if spec["written"] == "never" or not (wanted or data.draw(st.booleans())):
+        if spec.written == "never" or not (wanted or data.draw(st.booleans())):
             continue
         answers = SPECIAL[key] if key in SPECIAL else answers_of_type(spec)
         if key == "DEFAULT_MODEL":

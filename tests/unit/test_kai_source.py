@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.typed_data import as_data
 from plugins.module_utils.controller import source_files
 from plugins.module_utils.controller.source_files import (
     Refused,
@@ -326,9 +328,9 @@ def test_an_archive_that_an_account_of_the_bot_can_change_is_refused(tmp_path: P
 
 @pytest.mark.parametrize("later", [None, "src/kai/backend_registry.py"])
 def test_a_source_of_another_line_is_refused_whatever_kind_it_is(
-    contract: dict[str, Any], checkout: Path, tmp_path: Path, later: str | None
+    contract: Contract, checkout: Path, tmp_path: Path, later: str | None
 ) -> None:
-    for name in [*contract["source"]["files"], *([later] if later else [])]:
+    for name in [*contract.source.files, *([later] if later else [])]:
         (checkout / name).touch()
     git("add", ".", cwd=checkout)
     git("commit", "--quiet", "--message=line", cwd=checkout)
@@ -342,16 +344,16 @@ def test_a_source_of_another_line_is_refused_whatever_kind_it_is(
             packed.write(path, path.relative_to(checkout / "src"))
     for source in (checkout, tar, archive, wheel, f"file://{checkout}"):
         names = names_in(str(source), None, [])
-        assert {*contract["source"]["files"]} <= set(names)
+        assert {*contract.source.files} <= set(names)
         if later is None:
-            read_source(asked(source, contract=contract))
+            read_source(asked(source, contract=as_data(contract.line)))
             continue
         with pytest.raises(Refused, match=r"Kai 2\.0"):
-            read_source(asked(source, contract=contract))
+            read_source(asked(source, contract=as_data(contract.line)))
 
 
 def test_a_tree_of_another_line_is_refused_as_that_whatever_else_is_wrong_with_it(
-    contract: dict[str, Any], checkout: Path
+    contract: Contract, checkout: Path
 ) -> None:
     (checkout / "src/kai").mkdir(parents=True, exist_ok=True)
     (checkout / "src/kai/config.py").write_text("")
@@ -362,4 +364,4 @@ def test_a_tree_of_another_line_is_refused_as_that_whatever_else_is_wrong_with_i
         read_source(asked(str(checkout)))
     for source in (str(checkout), f"file://{checkout}"):
         with pytest.raises(Refused, match=r"Kai 1\.x of 18 May 2026 or earlier"):
-            read_source(asked(source, contract=contract))
+            read_source(asked(source, contract=as_data(contract.line)))

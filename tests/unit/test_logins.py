@@ -6,9 +6,9 @@ import pytest
 from samples import user, variables
 
 from kai_ansible.rules.configuration import Configuration, read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.logins import login_files, login_notice, logins
 
-Contract = dict[str, Any]
 BINARIES = {"claude": "/usr/local/bin/claude", "codex": "/opt/my tools/codex"}
 
 

@@ -1,11 +1,11 @@
 """Backends, providers and models: the rules, the stand-in bot and lists written out here."""
 
 from itertools import product
-from typing import Any
 
 import pytest
 from kai import models as bot
 
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.models import (
     belongs_elsewhere,
     effective_provider,
@@ -42,7 +42,7 @@ OFFERED: dict[tuple[str, str], tuple[tuple[str, ...], str | None]] = {
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_every_triple(contract: dict[str, Any], backend: str, provider: str | None) -> None:
+def test_every_triple(contract: Contract, backend: str, provider: str | None) -> None:
     surface = surface_of(contract, backend, provider)
     if (backend, provider) not in OFFERED:
         assert surface is None
@@ -58,7 +58,7 @@ def test_every_triple(contract: dict[str, Any], backend: str, provider: str | No
             assert surface.accepts(model) == bot.is_valid_model(backend, provider, model)
 
 
-def test_the_order_is_the_one_that_is_offered(contract: dict[str, Any]) -> None:
+def test_the_order_is_the_one_that_is_offered(contract: Contract) -> None:
     for (backend, provider), (models, _) in OFFERED.items():
         surface = surface_of(contract, backend, provider)
         assert surface is not None
@@ -76,7 +76,7 @@ def test_the_order_is_the_one_that_is_offered(contract: dict[str, Any]) -> None:
     ],
 )
 def test_providers(
-    contract: dict[str, Any], backend: str, providers: tuple[str, ...], named: bool
+    contract: Contract, backend: str, providers: tuple[str, ...], named: bool
 ) -> None:
     assert providers_of(contract, backend) == providers == bot.PROVIDERS.get(backend, ())
     assert names_provider(contract, backend) is named
@@ -96,7 +96,7 @@ def test_providers(
     ],
 )
 def test_the_effective_provider(
-    contract: dict[str, Any], backend: str, named: str | None, effective: str | None
+    contract: Contract, backend: str, named: str | None, effective: str | None
 ) -> None:
     assert effective_provider(contract, backend, named) == effective
 
@@ -111,13 +111,11 @@ def test_the_effective_provider(
         ("", ""),
     ],
 )
-def test_known_names_are_compared_in_lower_case(
-    contract: dict[str, Any], typed: str, model: str
-) -> None:
+def test_known_names_are_compared_in_lower_case(contract: Contract, typed: str, model: str) -> None:
     assert normalised_model(contract, typed) == model
 
 
-def test_names_of_another_surface(contract: dict[str, Any]) -> None:
+def test_names_of_another_surface(contract: Contract) -> None:
     told = {
         (provider, model)
         for provider, model in product(PROVIDERS, ("opus", "gpt-5.5", "vendor/opus"))

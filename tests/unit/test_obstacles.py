@@ -6,6 +6,7 @@ import pytest
 from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.preflight import (
     host_problems,
@@ -15,8 +16,6 @@ from kai_ansible.rules.preflight import (
     slow_sudo,
 )
 from kai_ansible.rules.problems import Problem
-
-Contract = dict[str, Any]
 
 
 def problems(contract: Contract, seen: dict[str, Any], **settings: Any) -> list[Problem]:

@@ -15,7 +15,9 @@ from test_host_status import status
 from kai_ansible.errors import CommandError
 from kai_ansible.host import system
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.typed_data import as_data
 from kai_ansible.wizard.host_view import HostView
 from plugins.modules import kai_probe
 from tests.conftest import ROOT
@@ -104,11 +106,11 @@ def foreign(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def seen(foreign: str, contract: Any) -> dict[str, Any]:
+def seen(foreign: str, contract: Contract) -> dict[str, Any]:
     """What the probe returns."""
     host = kai_probe.Host(
         {
-            "platforms": contract["platforms"],
+            "platforms": as_data(contract.platforms),
             "service_user": "kai",
             "os_users": ["alice"],
             "install_dir": "/opt/kai",
@@ -122,7 +124,7 @@ def seen(foreign: str, contract: Any) -> dict[str, Any]:
 
 
 def test_a_foreign_system_is_refused_by_name_and_for_nothing_else(
-    seen: dict[str, Any], foreign: str, contract: Any
+    seen: dict[str, Any], foreign: str, contract: Contract
 ) -> None:
     configuration = read_configuration(contract, samples.variables())
     plan = desired_state(contract, configuration, seen)
@@ -135,7 +137,7 @@ def test_a_foreign_system_is_refused_by_name_and_for_nothing_else(
 
 
 def test_the_status_of_a_foreign_system_names_it_once(
-    seen: dict[str, Any], foreign: str, contract: Any
+    seen: dict[str, Any], foreign: str, contract: Contract
 ) -> None:
     report = status(contract, **{**seen["installed"], "privileged": True})
     assert sum(foreign in one["found"] for one in report["problems"]) == 1
@@ -147,7 +149,7 @@ def test_a_foreign_system_has_every_part_of_the_answer(seen: dict[str, Any]) -> 
 
 
 def test_config_refuses_a_foreign_system(
-    seen: dict[str, Any], foreign: str, contract: Any, monkeypatch: pytest.MonkeyPatch
+    seen: dict[str, Any], foreign: str, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = HostView.__new__(HostView)
     view.contract, view.host = contract, "bot"
@@ -160,7 +162,7 @@ def test_config_refuses_a_foreign_system(
     assert foreign in problem.found
 
 
-def test_this_system_is_known(contract: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_system_is_known(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "service_manager", lambda: "systemd")
-    assert system.platform_name(contract["platforms"]) == "linux"
+    assert system.platform_name(contract.platforms) == "linux"
     assert system.platform_name(["darwin"]) == ""

@@ -9,6 +9,7 @@ import pytest
 
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.configuration import Configuration, read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.operator_files import UnreadableYaml, parse, read_with_files
 from kai_ansible.rules.plan import desired_state, probe_request
 from tests.unit.samples import probe, user, variables
@@ -16,7 +17,7 @@ from tests.unit.samples import probe, user, variables
 ADA = "users:\n - telegram_id: 1\n   name: Ada\n   role: admin\n   os_user: alice\n"
 
 
-def judged(contract: dict[str, Any], **texts: str) -> Configuration:
+def judged(contract: Contract, **texts: str) -> Configuration:
     """Return what the files mean; users come from data where no text is given."""
     settings: dict[str, Any] = {name: f"/desk/{name}.yaml" for name in texts}
     given = variables(**settings, secret_extra_env={"SEARCH_KEY": "sk-secret"})
@@ -25,11 +26,11 @@ def judged(contract: dict[str, Any], **texts: str) -> Configuration:
     return read_with_files(contract, given, dict(texts))
 
 
-def problems(contract: dict[str, Any], **texts: str) -> list[str]:
+def problems(contract: Contract, **texts: str) -> list[str]:
     return [str(problem) for problem in judged(contract, **texts).problems]
 
 
-def test_users_as_kai_takes_them_are_accepted(contract: dict[str, Any]) -> None:
+def test_users_as_kai_takes_them_are_accepted(contract: Contract) -> None:
     text = ADA + "   github: ''\n   home_workspace: ''\n   workspace_base:\n   pr_review: no\n"
     found = judged(contract, users_file=text)
     assert found.problems == []
@@ -68,7 +69,7 @@ FLAGS = ("'yes'", "'true'", "1", "0", "''")
     ],
 )
 def test_what_kai_drops_or_refuses_in_a_users_file_is_refused_with_its_line(
-    contract: dict[str, Any], line: str, field: str, told: str
+    contract: Contract, line: str, field: str, told: str
 ) -> None:
     text = "users:\n - telegram_id: 1\n   name: Ada\n" + f"   {line}\n"
     [problem] = judged(contract, users_file=text).problems
@@ -76,15 +77,13 @@ def test_what_kai_drops_or_refuses_in_a_users_file_is_refused_with_its_line(
     assert told in str(problem)
 
 
-def test_a_number_that_is_no_name_to_kai_is_refused(contract: dict[str, Any]) -> None:
+def test_a_number_that_is_no_name_to_kai_is_refused(contract: Contract) -> None:
     [told] = problems(contract, users_file="users: [{telegram_id: 1, name: 0}]")
     assert "kai_install_users_file[0].name" in told
 
 
 @pytest.mark.parametrize("name", ["users", "services", "workspaces"])
-def test_a_tab_that_only_the_parser_in_c_accepts_is_refused(
-    contract: dict[str, Any], name: str
-) -> None:
+def test_a_tab_that_only_the_parser_in_c_accepts_is_refused(contract: Contract, name: str) -> None:
     text = f"# mine\n{name}: []\t\n"
     if name == "users":
         text = ADA.replace("role: admin", "role: admin\t")
@@ -111,7 +110,7 @@ services:
 """
 
 
-def test_services_and_workspaces_are_accepted(contract: dict[str, Any]) -> None:
+def test_services_and_workspaces_are_accepted(contract: Contract) -> None:
     workspaces = "workspaces:\n - path: /srv/a\n   claude: {model: opus, budget: 2, timeout: 60}\n"
     found = judged(contract, services_file=SERVICES, workspaces_file=workspaces)
     assert found.problems == []
@@ -148,7 +147,7 @@ def test_services_and_workspaces_are_accepted(contract: dict[str, Any]) -> None:
     ],
 )
 def test_services_that_kai_refuses_or_leaves_out_are_refused(
-    contract: dict[str, Any], text: str, told: str
+    contract: Contract, text: str, told: str
 ) -> None:
     [problem] = problems(contract, services_file=text)
     assert told in problem
@@ -189,26 +188,26 @@ def test_services_that_kai_refuses_or_leaves_out_are_refused(
     ],
 )
 def test_workspaces_that_kai_leaves_out_are_refused(
-    contract: dict[str, Any], text: str, told: str
+    contract: Contract, text: str, told: str
 ) -> None:
     [problem] = problems(contract, workspaces_file=text)
     assert told in problem
 
 
-def test_a_model_that_no_list_has_is_noted(contract: dict[str, Any]) -> None:
+def test_a_model_that_no_list_has_is_noted(contract: Contract) -> None:
     text = "workspaces: [{path: /srv, claude: {model: vendor/x}}]"
     found = judged(contract, workspaces_file=text)
     assert found.problems == []
     assert any("vendor/x" in note for note in found.notes)
 
 
-def test_all_files_are_judged_at_once(contract: dict[str, Any]) -> None:
+def test_all_files_are_judged_at_once(contract: Contract) -> None:
     told = problems(contract, users_file="users: [", services_file="{", workspaces_file="[")
     assert len(told) == 3
 
 
 def test_the_command_judges_the_files_before_anything_runs(
-    contract: dict[str, Any], tmp_path: Path
+    contract: Contract, tmp_path: Path
 ) -> None:
     names = ("users_file", "services_file", "workspaces_file")
     for name in names:
@@ -219,12 +218,12 @@ def test_the_command_judges_the_files_before_anything_runs(
     assert [problem.where for problem in found.problems] == [f"kai_install_{n}" for n in names]
 
 
-def test_a_name_is_told_as_kai_has_it(contract: dict[str, Any]) -> None:
+def test_a_name_is_told_as_kai_has_it(contract: Contract) -> None:
     found = judged(contract, users_file="users: [{telegram_id: 1, name: ' Ada '}]")
     assert [person.name for person in found.people] == ["Ada"]
 
 
-def test_what_a_workspace_needs_on_the_host_is_looked_for(contract: dict[str, Any]) -> None:
+def test_what_a_workspace_needs_on_the_host_is_looked_for(contract: Contract) -> None:
     text = "workspaces: [{path: /srv/a, claude: {env_file: /srv/a.env}}, {path: ~/b}]"
     found = judged(contract, workspaces_file=text)
     request = probe_request(contract, found)
@@ -241,7 +240,7 @@ def test_what_a_workspace_needs_on_the_host_is_looked_for(contract: dict[str, An
     )
 
 
-def test_a_key_in_the_place_of_its_name_is_not_shown(contract: dict[str, Any]) -> None:
+def test_a_key_in_the_place_of_its_name_is_not_shown(contract: Contract) -> None:
     text = "services: {a: {url: https://a, auth: {type: bearer, env: sk_live_5f}}}"
     [told] = problems(contract, services_file=text)
     assert "sk_live" not in told
@@ -254,7 +253,7 @@ BLANKS = (" ", "\u00a0", "\u1680", "\u2003", "\u3000")
 @pytest.mark.parametrize("blank", BLANKS, ids=ascii)
 @pytest.mark.parametrize("name", ["home_workspace", "workspace_base", "allowed_workspaces"])
 def test_blanks_at_the_ends_of_a_path_are_refused_by_name(
-    contract: dict[str, Any], name: str, blank: str
+    contract: Contract, name: str, blank: str
 ) -> None:
     for path in (f"/srv/a{blank}", f"{blank}/srv/a", blank):
         value = [path] if name == "allowed_workspaces" else path
@@ -276,7 +275,7 @@ def test_blanks_at_the_ends_of_a_path_are_refused_by_name(
     ],
 )
 def test_blanks_at_the_ends_of_a_setting_are_refused_by_name(
-    contract: dict[str, Any], name: str, value: Any, blank: str
+    contract: Contract, name: str, value: Any, blank: str
 ) -> None:
     webhook = {"telegram_transport": "webhook", "telegram_webhook_url": "https://a.example"}
     for before, after in (("", blank), (blank, ""), (blank, blank)):
@@ -290,9 +289,7 @@ def test_blanks_at_the_ends_of_a_setting_are_refused_by_name(
 
 
 @pytest.mark.parametrize("blank", BLANKS[1:], ids=ascii)
-def test_only_what_people_type_beside_a_comma_is_left_out(
-    contract: dict[str, Any], blank: str
-) -> None:
+def test_only_what_people_type_beside_a_comma_is_left_out(contract: Contract, blank: str) -> None:
     found = read_configuration(contract, variables(allowed_workspaces=" /srv/a ,\t/srv/b\n"))
     assert found.chosen["ALLOWED_WORKSPACES"] == ["/srv/a", "/srv/b"]
     found = read_configuration(contract, variables(allowed_workspaces=f"/srv/a,/srv/b{blank}"))

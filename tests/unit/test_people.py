@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kai.models import PROVIDERS, is_valid_model
 from kai.users import Defaults, parse_users
 
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.people import (
     Person,
     effective_person,
@@ -50,7 +51,7 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(globally(), entries())
 def test_the_bot_sees_the_same_person(
-    contract: dict[str, Any], settings: dict[str, Any], entry: dict[str, Any]
+    contract: Contract, settings: dict[str, Any], entry: dict[str, Any]
 ) -> None:
     mine = effective_person(contract, settings, entry)
     # the bot forgets a provider that its own backend has no use for
@@ -111,7 +112,7 @@ def test_the_bot_sees_the_same_person(
     ],
 )
 def test_where_a_model_comes_from(
-    contract: dict[str, Any],
+    contract: Contract,
     settings: tuple[str, str | None, str],
     entry: dict[str, Any],
     model: str | None,
@@ -126,7 +127,7 @@ def test_where_a_model_comes_from(
     assert (person.model, person.model_from) == (model, model_from)
 
 
-def test_nobody_has_an_account_that_their_entry_does_not_name(contract: dict[str, Any]) -> None:
+def test_nobody_has_an_account_that_their_entry_does_not_name(contract: Contract) -> None:
     settings = {"AGENT_BACKEND": "claude", "DEFAULT_MODEL": "opus", "CLAUDE_USER": "legacy"}
     for entry, account in (({}, None), ({"os_user": ""}, None), ({"os_user": "alice"}, "alice")):
         assert effective_person(contract, settings, entry).os_user == account

@@ -10,10 +10,11 @@ from kai import config as bot
 from samples import SECRET, TOKEN, probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.plan import desired_state, probe_request
+from kai_ansible.rules.typed_data import as_data
 
-Contract = dict[str, Any]
 ADA = user(1, "Ada", os_user="alice", agent_backend="codex")
 BEN = user(2, "Ben", os_user="bob")
 CEM = user(3, "Cem")
@@ -47,7 +48,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         ),
     )
     request = probe_request(contract, read, "0a1b2c")
-    assert request.pop("platforms") == contract["platforms"]
+    assert request.pop("platforms") == as_data(contract.platforms)
     binaries = request.pop("binaries")
     access = request.pop("access")
     assert {(entry["path"], entry["account"], entry["write"]) for entry in access} == {
@@ -72,7 +73,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         "directories": ["/srv/ada", "/srv/ben", "/srv/a", "/srv/b", "/srv/wheels"],
         "targets": ["/opt/kai", "/var/lib/kai", "/etc/kai", "/etc/sudoers.d", "/tmp"],
         "files": [
-            *(entry["path"] for entry in contract["protected_files"].values()),
+            *(entry.path for entry in contract.protected_files.values()),
             "/etc/sudoers.d/kai",
             "/etc/kai/kai-ansible.json",
         ],
@@ -351,9 +352,9 @@ def test_first_files(contract: Contract) -> None:
 def test_goose_gets_its_provider_and_its_own_configuration(
     contract: Contract, provider: str
 ) -> None:
-    key = contract["providers"][provider]["key"]
-    surface = contract["surfaces"][contract["backends"]["goose"]["surfaces"][provider]]
-    model = surface.get("default", "vendor/x")
+    key = contract.providers[provider].key
+    surface = contract.surfaces[contract.backends["goose"].surfaces[provider]]
+    model = surface.default or "vendor/x"
     settings = {"llm_provider": provider, "default_model": model} | ({key: "k"} if key else {})
     desired = plan(contract, user(1, "Ada"), agent_backend="goose", **settings)
     assert desired["problems"] == []
@@ -364,7 +365,7 @@ def test_goose_gets_its_provider_and_its_own_configuration(
     loaded = bot.load(bot.read_environment({}, files.get), files.get)
     started_with = agents.spawn_env(loaded, loaded.users[0], "kai")
     assert started_with["GOOSE_PROVIDER"] == provider
-    names = contract["backends"]["goose"]["spawn"]["chat"]["model_names"]
+    names = contract.backends["goose"].spawn["chat"].model_names
     assert started_with["GOOSE_MODEL"] == names.get(provider, {}).get(model, model)
     (proof,) = desired["agent_proofs"]
     assert proof["sets"].items() <= started_with.items()

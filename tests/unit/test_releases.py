@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.releases import (
     digest_of_files,
     modules_of_extras,
     release_identifier,
     release_name,
 )
-from tests.conftest import Contract
 from tests.unit.samples import variables
 
 FILES = st.dictionaries(

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from samples import probe, user, variables
 
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.operator_files import fields_of_users, read_with_files
 from kai_ansible.rules.run_plan import (
     PROBES,
@@ -24,7 +25,6 @@ from kai_ansible.rules.run_plan import (
 )
 from tests.conftest import ROOT
 
-Contract = dict[str, Any]
 SOURCE = {"release": "a1", "requires_python": ">=3.13", "constrained": True}
 LOCKED = {"where": "/run/lock", "found": "another run", "expected": "none", "fix": "wait"}
 LOOSE = {"where": "/opt/kai", "found": "0777", "expected": "0755", "fix": "chmod"}
@@ -117,7 +117,7 @@ def test_a_status_of_a_place_that_is_refused_looks_at_the_usual_one(contract: Co
 
 
 def test_what_is_refused_of_a_host_breaks_no_plan(contract: Contract) -> None:
-    for name in contract["host"]:
+    for name in contract.host:
         bad = subject(contract, variables(**{name: {"no": "such value"}}))
         found = [problem.where for problem in refusals(bad, "install")]
         assert f"kai_install_{name}" in found, name
@@ -184,8 +184,8 @@ def test_a_first_install_is_planned_whole(contract: Contract) -> None:
     assert [entry["name"] for entry in plan["new_accounts"]["recorded"]] == ["kai", "alice"]
     assert plan["policy"]["is_new"] is True
     # no secret stands where it would be kept or printed
-    env = contract["protected_files"]["env"]["path"]
-    assert plan["files"][0] == {"path": env, "mode": contract["protected_files"]["env"]["mode"]}
+    env = contract.protected_files["env"].path
+    assert plan["files"][0] == {"path": env, "mode": contract.protected_files["env"].mode}
     shown = json.dumps([plan["report"], plan["proof"], plan["files"][0], plan["release"]])
     assert variables()["kai_install_telegram_bot_token"] not in shown
     assert plan["proof"]["secret_keys"] == ["TELEGRAM_BOT_TOKEN", "WEBHOOK_SECRET"]

@@ -3,6 +3,7 @@
 import pytest
 
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.sources import (
     belongs_to_release,
     fault_of_member,
@@ -11,7 +12,6 @@ from kai_ansible.rules.sources import (
     problem_of_line,
     without_common_directory,
 )
-from tests.conftest import Contract
 from tests.unit.samples import variables
 
 
@@ -110,12 +110,12 @@ KAI_1 = {"src/kai/__main__.py", "src/kai/config.py", "src/kai/oneshot_binary.py"
 def test_a_source_of_another_line_is_named(
     contract: Contract, names: set[str], found: str | None
 ) -> None:
-    ref = contract["source"]["ref"]
+    ref = contract.source.ref
     for source, way in (
         ("/src/kai", f"check out {ref} there"),
         ("https://git.example/kai.git", f"set kai_install_version to {ref}"),
     ):
-        problem = problem_of_line(contract, source, names)
+        problem = problem_of_line(contract.line, source, names)
         if found is None:
             assert problem is None
             continue

@@ -3,12 +3,12 @@
 import fnmatch
 import posixpath
 import re
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.paths import fault_of_path
 from kai_ansible.rules.sudoers import (
     commands_by_account,
@@ -282,10 +282,8 @@ NOT_ENDED = [
 
 
 @pytest.mark.parametrize("version", ["1.9.10", "1.9.16p2", "1.9.9", "1.8.21p2"])
-def test_kill_may_do_what_the_bot_does_and_nothing_more(
-    contract: dict[str, Any], version: str
-) -> None:
-    known = contract["sudoers"]["kill_arguments"]
+def test_kill_may_do_what_the_bot_does_and_nothing_more(contract: Contract, version: str) -> None:
+    known = contract.sudoers.kill_arguments
     rules = kill_arguments(known, f"Sudo version {version}")
     matches = (
         re.search

@@ -1,15 +1,18 @@
 """Values of every type: what is read as what, what is refused, what the bot is given."""
 
 import math
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kai_ansible.rules.contract import Limits
+from kai_ansible.rules.typed_data import read
 from kai_ansible.rules.values import UnacceptableValue, describe, env_text, read_value
 
-CONTRACT = {"backends": {"claude": {}, "codex": {}}, "providers": {"openai": {}}}
+CONTRACT: Any = SimpleNamespace(backends={"claude": {}, "codex": {}}, providers={"openai": {}})
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 WINDOW = {"type": "integer", "minimum": 50000, "maximum": 1000000, "or_zero": True}
 CHAT = {"type": "integer", "nonzero": True}
@@ -22,6 +25,13 @@ REPOSITORIES = {
     "item_pattern": "[a-z]+/[a-z]+",
     "pattern_help": "owner/repository",
 }
+
+
+def limits(spec: dict[str, Any]) -> Limits:
+    """Return what the contract would have for a value."""
+    return cast("Limits", read(Limits, spec))
+
+
 NAN, INF = float("nan"), float("inf")
 
 ACCEPTED: list[tuple[dict[str, Any], Any, Any, str]] = [
@@ -167,7 +177,7 @@ REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
 
 @pytest.mark.parametrize(("spec", "raw", "value", "text"), ACCEPTED)
 def test_accepted(spec: dict[str, Any], raw: Any, value: Any, text: str) -> None:
-    read = read_value(CONTRACT, spec, raw)
+    read = read_value(CONTRACT, limits(spec), raw)
     assert (read, type(read)) == (value, type(value))
     assert env_text(read) == text
 
@@ -176,19 +186,23 @@ def test_accepted(spec: dict[str, Any], raw: Any, value: Any, text: str) -> None
 def test_refused(spec: dict[str, Any], raws: list[Any], expected: str) -> None:
     for raw in raws:
         with pytest.raises(UnacceptableValue) as caught:
-            read_value(CONTRACT, spec, raw)
+            read_value(CONTRACT, limits(spec), raw)
         assert caught.value.expected == expected, repr(raw)
 
 
 @given(st.integers(min_value=1, max_value=65535))
 def test_whole_numbers_are_the_same_as_text_and_as_numbers(number: int) -> None:
-    assert read_value(CONTRACT, PORT, number) == read_value(CONTRACT, PORT, str(number)) == number
+    assert (
+        read_value(CONTRACT, limits(PORT), number)
+        == read_value(CONTRACT, limits(PORT), str(number))
+        == number
+    )
     assert int(env_text(number)) == number
 
 
 @given(st.floats(min_value=0, exclude_min=True, allow_infinity=False))
 def test_the_bot_gets_the_same_number(number: float) -> None:
-    assert float(env_text(read_value(CONTRACT, BUDGET, number))) == number
+    assert float(env_text(read_value(CONTRACT, limits(BUDGET), number))) == number
 
 
 anything = (
@@ -212,7 +226,7 @@ def test_anything_is_read_or_refused_and_what_is_read_is_read_again(
     spec: dict[str, Any], raw: Any
 ) -> None:
     try:
-        value = read_value(CONTRACT, spec, raw)
+        value = read_value(CONTRACT, limits(spec), raw)
     except UnacceptableValue as error:
         assert error.expected
         return
@@ -220,8 +234,8 @@ def test_anything_is_read_or_refused_and_what_is_read_is_read_again(
         assert math.isfinite(value)
     if spec["type"] != "list":
         # the text that the bot is given means the same value
-        assert read_value(CONTRACT, spec, env_text(value)) == value
-    assert read_value(CONTRACT, spec, value) == value
+        assert read_value(CONTRACT, limits(spec), env_text(value)) == value
+    assert read_value(CONTRACT, limits(spec), value) == value
 
 
 @pytest.mark.parametrize(
@@ -239,7 +253,7 @@ def test_anything_is_read_or_refused_and_what_is_read_is_read_again(
     ],
 )
 def test_descriptions(spec: dict[str, Any], words: str) -> None:
-    assert describe(CONTRACT, spec) == words
+    assert describe(CONTRACT, limits(spec)) == words
 
 
 @pytest.mark.parametrize(
@@ -256,8 +270,8 @@ def test_descriptions(spec: dict[str, Any], words: str) -> None:
 )
 def test_what_an_example_has_in_the_place_of_a_secret_is_refused(text: str) -> None:
     with pytest.raises(UnacceptableValue, match="placeholder"):
-        read_value({}, {"type": "string", "secret": True}, text)
+        read_value(CONTRACT, Limits("string", secret=True), text)
 
 
 def test_a_name_may_begin_like_a_placeholder() -> None:
-    assert read_value({}, {"type": "string"}, "your-team/specs") == "your-team/specs"
+    assert read_value(CONTRACT, Limits("string"), "your-team/specs") == "your-team/specs"

@@ -15,6 +15,7 @@ from whole_configurations import EVERYBODY, answers_to_everything
 from kai_ansible.inventory.answers import read_answers
 from kai_ansible.inventory.inventory import Inventory, edited_texts, write_host_vars
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.plain import plain
 from kai_ansible.rules.plan import desired_state
 from kai_ansible.secrets.vault_password import VaultPassword, random_secret
@@ -30,7 +31,7 @@ TEMPLATE = "lookup('ansible.builtin.template', path)"
 @hypothesis.settings(max_examples=10)
 @hypothesis.given(st.data())
 def test_every_answer_arrives_at_the_bot_as_it_was_given(
-    contract: dict[str, Any],
+    contract: Contract,
     render: Callable[..., Any],
     tmp_path_factory: pytest.TempPathFactory,
     data: st.DataObject,
@@ -51,7 +52,7 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
     write_host_vars(inventory, texts)
 
     variables = read_in_process(inventory.path, "localhost", password)
-    names = [name for program in contract["programs"] for name in program["names"]]
+    names = [name for program in contract.programs for name in program.names]
     seen = probe(programs={name: f"/usr/bin/{name}" for name in names})
     if "CODEX_BIN" in expected:
         works = {

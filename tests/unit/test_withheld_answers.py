@@ -40,11 +40,12 @@ from kai_ansible.host.run_as import FAILED, UNANSWERED
 from kai_ansible.host.trusted_paths import changers_of, places_of
 from kai_ansible.rules import binaries
 from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.installs import UNKNOWN_STATE
 from kai_ansible.rules.problems import Refused
 from kai_ansible.rules.program_trust import harmful, in_words
+from kai_ansible.rules.typed_data import as_data
 
-Contract = dict[str, Any]
 Make = Callable[..., Host]
 NO_ANSWER = [FAILED, UNANSWERED]
 LATE = TimeoutError(errno.ETIMEDOUT, "no answer within 20 s", "x")
@@ -243,7 +244,7 @@ def host(contract: Contract, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             "trust_user_binaries": False,
             "env_file": str(tmp_path / "env"),
             "sudoers_file": str(tmp_path / "sudoers"),
-            "platforms": contract["platforms"],
+            "platforms": as_data(contract.platforms),
             "installed": None,
             "binaries": [],
             **parameters,

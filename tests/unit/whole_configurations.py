@@ -5,6 +5,8 @@ from typing import Any
 from hypothesis import strategies as st
 from samples import CODEX_MODELS, SECRET, TOKEN, user
 
+from kai_ansible.rules.contract import Contract, Setting
+
 line_ends = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x00"
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=line_ends), min_size=1)
 directories = st.sampled_from(["/srv", "/srv/a b", "/var/tmp/ä=#%", "/data/x:y"])
@@ -51,21 +53,22 @@ EVERYBODY = [
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY", "OPENROUTER_API_KEY")
 
 
-def answers_of_type(spec: dict[str, Any]) -> st.SearchStrategy[tuple[Any, str]]:
+def answers_of_type(spec: Setting) -> st.SearchStrategy[tuple[Any, str]]:
     """Return answers to a setting, each with the text that the bot has to read."""
-    low = spec.get("minimum", spec.get("exclusive_minimum", -1000) + 0.25)
-    high = spec.get("maximum", low + 5000)
-    kind = spec["type"]
+    above = -1000 if spec.exclusive_minimum is None else spec.exclusive_minimum
+    low = above + 0.25 if spec.minimum is None else spec.minimum
+    high = low + 5000 if spec.maximum is None else spec.maximum
+    kind = spec.type
     if kind == "boolean":
         return booleans
     if kind == "integer":
-        numbers = st.integers(int(low), int(high)).filter(lambda n: n or not spec.get("nonzero"))
+        numbers = st.integers(int(low), int(high)).filter(lambda n: n or not spec.nonzero)
         return numbers.flatmap(lambda n: st.sampled_from([(n, f"{n}"), (f" {n} ", f"{n}")]))
     if kind == "number":
         quarters = st.integers(int(low * 4), int(high * 4)).filter(lambda n: n / 4 >= low)
         return quarters.map(lambda n: (n / 4, f"{n / 4}"))
     if kind == "choice":
-        return st.sampled_from(spec["choices"]).map(lambda name: (name.upper(), name))
+        return st.sampled_from(spec.choices).map(lambda name: (name.upper(), name))
     if kind == "url":
         return st.just(("https://kai.example/?a=b#c", "https://kai.example/?a=b#c"))
     if kind == "account":
@@ -84,7 +87,7 @@ def answers_of_type(spec: dict[str, Any]) -> st.SearchStrategy[tuple[Any, str]]:
 
 @st.composite
 def answers_to_everything(
-    draw: st.DrawFn, contract: dict[str, Any]
+    draw: st.DrawFn, contract: Contract
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return answers by env key, and the environment that they mean; EVERYBODY uses the bot.
 
@@ -92,9 +95,9 @@ def answers_to_everything(
     """
     answers: dict[str, Any] = {"WEBHOOK_SECRET": SECRET, "TELEGRAM_BOT_TOKEN": TOKEN}
     expected = {"WEBHOOK_PORT": "8080", "VOICE_ENABLED": "false", "TTS_ENABLED": "false"}
-    for key, spec in contract["settings"].items():
+    for key, spec in contract.settings.items():
         wanted = key in (*NEEDED, *KEYS, "TELEGRAM_TRANSPORT", "MEMORY_ENABLED", "CODEX_AUTH_MODE")
-        if spec["written"] == "never" or not (wanted or draw(st.booleans())):
+        if spec.written == "never" or not (wanted or draw(st.booleans())):
             continue
         answers[key], expected[key] = draw(
             SPECIAL[key] if key in SPECIAL else answers_of_type(spec), label=key

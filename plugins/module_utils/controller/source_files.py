@@ -23,6 +23,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..host.trusted_paths import Accounts, found_by, way_to
+from ..rules.contract import Line
 from ..rules.problems import Refused
 from ..rules.program_trust import harmful, in_words
 from ..rules.releases import digest_of_files
@@ -33,6 +34,7 @@ from ..rules.sources import (
     problem_of_line,
     without_common_directory,
 )
+from ..rules.typed_data import read
 from .git_source import fetched, tracked
 from .source_limits import (
     MOST_UNPACKED,
@@ -378,8 +380,8 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
 
 def refuse_other_line(parameters: dict[str, Any], names: Collection[str]) -> None:
     """Raise Refused for a tree of these files that is not of the contract's line of Kai."""
-    contract = parameters.get("contract")
-    problem = problem_of_line(contract, parameters["source"], names) if contract else None
+    line = parameters.get("contract")
+    problem = problem_of_line(read(Line, line), parameters["source"], names) if line else None
     if problem:
         raise Refused(problem)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .configuration import Configuration
+    from .contract import Contract
 
 _RULE = re.compile(
     r"(?P<user>\S+)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?P<tags>(?:[A-Z]+:\s*)*)"
@@ -26,7 +27,7 @@ _RULE = re.compile(
 
 
 def adoption_notes(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> list[str]:
     """Return what an operator should know of an adoption, nothing when there is none.
 
@@ -37,13 +38,10 @@ def adoption_notes(
         return []
     install_dir = configuration.host["install_dir"]
     known = {
-        *(
-            posixpath.join(install_dir, part.split("/")[0])
-            for part in contract["own_installer"]["parts"]
-        ),
-        *(entry["path"] for entry in contract["protected_files"].values()),
-        contract["record"]["path"],
-        contract["sudoers"]["path"],
+        *(posixpath.join(install_dir, part.split("/")[0]) for part in contract.own_installer.parts),
+        *(entry.path for entry in contract.protected_files.values()),
+        contract.record.path,
+        contract.sudoers.path,
     }
     others = [path for path in [*former["paths"], *former["drop_ins"]] if path not in known]
     notes = [
@@ -57,20 +55,20 @@ def adoption_notes(
     unused = sorted(accounts - set(os_users(configuration.people)))
     if unused:
         notes.append(
-            f"The rules for {listed(unused)} in {contract['sudoers']['path']} go: nobody's agents "
+            f"The rules for {listed(unused)} in {contract.sudoers.path} go: nobody's agents "
             f"run as that account."
         )
     return notes
 
 
 def lost_rules(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """Yield a problem for each statement of the drop-in that Kai's own installer did not write.
 
     Source: Kai 1.x installer, section 6. The drop-in is replaced as a whole.
     """
-    path = contract["sudoers"]["path"]
+    path = contract.sudoers.path
     for number, text in (probe["former_install"] or {"rules": []})["rules"]:
         if not _is_of_the_installer(contract, configuration, text):
             yield Problem(
@@ -82,25 +80,23 @@ def lost_rules(
             )
 
 
-def _is_of_the_installer(
-    contract: Mapping[str, Any], configuration: Configuration, text: str
-) -> bool:
+def _is_of_the_installer(contract: Contract, configuration: Configuration, text: str) -> bool:
     match = _RULE.fullmatch(text)
     if not match or match["user"] != configuration.host["service_user"]:
         return False
     tags = match["tags"].replace(":", " ").split()
     name = posixpath.basename(match["command"])
     if match["runas"] == "root":
-        access = {
-            entry["path"]: entry["access"] for entry in contract["protected_files"].values()
-        }.get(match["argument"], [])
+        access = {entry.path: entry.access for entry in contract.protected_files.values()}.get(
+            match["argument"], ()
+        )
         return tags == ["NOPASSWD"] and {"cat": "read", "tee": "write"}.get(name) in access
     if match["argument"] or match["runas"] == "ALL":
         return False
     if name == "kill":
         return tags == ["NOPASSWD"]
-    binaries = [backend["binary"] for backend in contract["backends"].values()]
+    binaries = [backend.binary for backend in contract.backends.values()]
     return tags == ["SETENV", "NOPASSWD"] and (
-        name in {binary["name"] for binary in binaries}
-        or match["command"] in {configuration.chosen.get(one["setting"]) for one in binaries}
+        name in {binary.name for binary in binaries}
+        or match["command"] in {configuration.chosen.get(one.setting) for one in binaries}
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .configuration import Configuration
+    from .contract import Binary as Program
+    from .contract import Contract
     from .people import Person
 
 EXTRACTION = "MEMORY_EXTRACTION_ENABLED"
@@ -49,18 +51,18 @@ def backends_in_use(configuration: Configuration) -> list[str]:
     return list(dict.fromkeys(person.backend for person in configuration.people))
 
 
-def agent_account(contract: Mapping[str, Any], configuration: Configuration, person: Person) -> str:
+def agent_account(contract: Contract, configuration: Configuration, person: Person) -> str:
     """Return the account that a person's agents really run as.
 
     The service user's own for people without one, and for every backend that the bot does not wrap
     in sudo (Kai runtime contract, section 4.1).
     """
-    wrapped = contract["backends"][person.backend]["spawn"]["chat"]["as_os_user"]
+    wrapped = contract.backends[person.backend].spawn["chat"].as_os_user
     service_user: str = configuration.host["service_user"]
     return person.os_user if person.os_user and wrapped else service_user
 
 
-def runners(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
+def runners(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
     """Return each account that starts a backend's binary, in order of people."""
     accounts = [
         agent_account(contract, configuration, person)
@@ -70,7 +72,7 @@ def runners(contract: Mapping[str, Any], configuration: Configuration, backend: 
     return list(dict.fromkeys(accounts))
 
 
-def resolvers(contract: Mapping[str, Any], configuration: Configuration, backend: str) -> list[str]:
+def resolvers(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
     """Return who has to be able to execute a backend's binary without running it.
 
     With memory extraction the bot itself looks up the binary, although an OS user runs it: before
@@ -79,7 +81,7 @@ def resolvers(contract: Mapping[str, Any], configuration: Configuration, backend
     extracts = (
         configuration.settings.get("MEMORY_ENABLED")
         and configuration.settings.get(EXTRACTION)
-        and backend in contract["memory_extraction_backends"]
+        and backend in contract.memory_extraction_backends
     )
     # one that was refused is not there
     service_user = configuration.host.get("service_user")
@@ -89,7 +91,7 @@ def resolvers(contract: Mapping[str, Any], configuration: Configuration, backend
 
 
 def choose_binary(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     backend: str,
     candidates: Sequence[Mapping[str, Any]],
@@ -100,8 +102,8 @@ def choose_binary(
     every runner and resolver can execute it, else the reason in words) and, without a fault,
     changers. One through which an account gains power over another comes last.
     """
-    binary = contract["backends"][backend]["binary"]
-    setting = binary["setting"]
+    binary = contract.backends[backend].binary
+    setting = binary.setting
     where = variable(setting)
     people = names_of(configuration.people, backend)
     also = resolvers(contract, configuration, backend)
@@ -148,9 +150,7 @@ def choose_binary(
     )
 
 
-def notes_on_trust(
-    contract: Mapping[str, Any], configuration: Configuration, binary: Binary
-) -> list[str]:
+def notes_on_trust(contract: Contract, configuration: Configuration, binary: Binary) -> list[str]:
     """Return what a person should know of who may change a binary."""
     runs = listed(runners(contract, configuration, binary.backend))
     if binary.changers is None:
@@ -160,9 +160,7 @@ def notes_on_trust(
     return [f"{binary.path} can be changed by {in_words(*binary.changers)}; it runs as {runs}."]
 
 
-def _danger(
-    contract: Mapping[str, Any], configuration: Configuration, binary: Binary
-) -> Problem | None:
+def _danger(contract: Contract, configuration: Configuration, binary: Binary) -> Problem | None:
     """Return the problem that one account could act as another through a binary, if any."""
     if configuration.host["trust_user_binaries"]:
         return None
@@ -179,7 +177,7 @@ def _danger(
         if entry.get("unseen")
     ]
     return Problem(
-        variable(contract["backends"][binary.backend]["binary"]["setting"]),
+        variable(contract.backends[binary.backend].binary.setting),
         f"{binary.path!r}, which can be changed by {in_words(*found)}",
         f"a program that only root can change, because it runs as {listed(runs)}",
         f"install {binary.backend} where only root can write, or {', or '.join(cures)}, or accept "
@@ -187,11 +185,11 @@ def _danger(
     )
 
 
-def _fault_of_place(binary: Mapping[str, Any], path: str) -> str | None:
+def _fault_of_place(binary: Program, path: str) -> str | None:
     # a bot that starts a backend by its bare name finds it only through its directory
-    by_name = binary["started_by"] == "name"
-    if by_name and posixpath.basename(path) != binary["name"]:
-        return f"is not named {binary['name']}, and the bot starts it by that name"
+    by_name = binary.started_by == "name"
+    if by_name and posixpath.basename(path) != binary.name:
+        return f"is not named {binary.name}, and the bot starts it by that name"
     return fault_of_path(path) or (
         fault_of_search_directory(posixpath.dirname(path)) if by_name else None
     )

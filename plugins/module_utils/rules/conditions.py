@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .contract import Condition, When
+
 
 @dataclass(frozen=True)
 class Circumstances:
@@ -23,60 +25,53 @@ class Circumstances:
     pairs: frozenset[tuple[str, str | None]]
 
 
-def holds(condition: Any, circumstances: Circumstances) -> bool:
-    """Return whether a condition of the contract is true.
-
-    Raises ValueError for a condition that the vocabulary does not have.
-    """
+def holds(condition: When, circumstances: Circumstances) -> bool:
+    """Return whether a condition of the contract is true."""
     if condition == "always":
         return True
-    if isinstance(condition, dict):
-        if "any" in condition:
-            return any(holds(part, circumstances) for part in condition["any"])
-        if "all" in condition:
-            return all(holds(part, circumstances) for part in condition["all"])
-        if "not" in condition:
-            return not holds(condition["not"], circumstances)
-        if "setting" in condition:
-            return bool(circumstances.settings.get(condition["setting"]) == condition["equals"])
-        if "global_backend" in condition:
-            return bool(circumstances.settings["AGENT_BACKEND"] == condition["global_backend"])
-        if "backend" in condition:
-            provider = condition.get("provider")
-            return any(
-                backend == condition["backend"] and provider in (None, used)
-                for backend, used in circumstances.pairs
-            )
-    raise ValueError(f"unknown condition: {condition!r}")
+    if condition.any:
+        return any(holds(part, circumstances) for part in condition.any)
+    if condition.all:
+        return all(holds(part, circumstances) for part in condition.all)
+    if condition.not_:
+        return not holds(condition.not_, circumstances)
+    if condition.setting:
+        return bool(circumstances.settings.get(condition.setting) == condition.equals)
+    if condition.global_backend:
+        return bool(circumstances.settings["AGENT_BACKEND"] == condition.global_backend)
+    return any(
+        backend == condition.backend and condition.provider in (None, used)
+        for backend, used in circumstances.pairs
+    )
 
 
-def in_words(condition: Any, circumstances: Circumstances | None = None) -> str:
+def in_words(condition: When, circumstances: Circumstances | None = None) -> str:
     """Return a condition as the end of a sentence that begins with 'needed when' or the like.
 
     circumstances: in which the condition holds; of alternatives only those that hold are named.
     """
     if condition == "always":
         return "always"
-    if "any" in condition:
+    if condition.any:
         parts = [
-            part for part in condition["any"] if circumstances is None or holds(part, circumstances)
+            part for part in condition.any if circumstances is None or holds(part, circumstances)
         ]
         return " or ".join(in_words(part, circumstances) for part in parts)
-    if "all" in condition:
-        return " and ".join(in_words(part, circumstances) for part in condition["all"])
-    if "not" in condition and "setting" in condition["not"]:
-        return _setting_in_words(condition["not"], "is not")
-    if "not" in condition:
-        return f"not ({in_words(condition['not'])})"
-    if "setting" in condition:
+    if condition.all:
+        return " and ".join(in_words(part, circumstances) for part in condition.all)
+    if condition.not_:
+        if condition.not_ != "always" and condition.not_.setting:
+            return _setting_in_words(condition.not_, "is not")
+        return f"not ({in_words(condition.not_)})"
+    if condition.setting:
         return _setting_in_words(condition, "is")
-    if "global_backend" in condition:
-        return f"the global backend is {condition['global_backend']}"
-    provider = condition.get("provider")
-    return f"somebody uses {condition['backend']}" + (f" on {provider}" if provider else "")
+    if condition.global_backend:
+        return f"the global backend is {condition.global_backend}"
+    provider = condition.provider
+    return f"somebody uses {condition.backend}" + (f" on {provider}" if provider else "")
 
 
-def _setting_in_words(condition: Mapping[str, Any], verb: str) -> str:
-    value = condition["equals"]
+def _setting_in_words(condition: Condition, verb: str) -> str:
+    value = condition.equals
     text = str(value).lower() if isinstance(value, bool) else value
-    return f"{condition['setting']} {verb} {text}"
+    return f"{condition.setting} {verb} {text}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .conditions import Circumstances, holds, in_words
+from .contract import Setting
 from .contract_changes import migrated
 from .env_file import fault_of_key, fault_of_value
 from .models import (
@@ -29,6 +30,8 @@ from .values import UnacceptableValue, describe, env_text, fault_of_placeholder,
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .contract import Contract, Model, Program, UserField, When
 
 PREFIX = "kai_install_"
 _OTHER_VARIABLES = (
@@ -89,7 +92,7 @@ def variable(name: str) -> str:
 
 
 def read_configuration(
-    contract: Mapping[str, Any],
+    contract: Contract,
     variables: Mapping[str, Any],
     users_from_file: list[Any] | None = None,
 ) -> Configuration:
@@ -118,12 +121,12 @@ def read_configuration(
     return configuration
 
 
-def env_of(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, str]:
+def env_of(contract: Contract, configuration: Configuration) -> dict[str, str]:
     """Return what /etc/kai/env has to hold, by key; a binary that nobody named is left out."""
     env = {}
-    for key, spec in contract["settings"].items():
+    for key, spec in contract.settings.items():
         chosen = key in configuration.chosen
-        if spec["written"] == "never" or not (chosen or spec["written"] == "always"):
+        if spec.written == "never" or not (chosen or spec.written == "always"):
             continue
         value = configuration.settings.get(key)
         if value is None or not applies(spec, configuration):
@@ -132,21 +135,19 @@ def env_of(contract: Mapping[str, Any], configuration: Configuration) -> dict[st
     return {**env, **configuration.extra_env}
 
 
-def applies(spec: Mapping[str, Any], configuration: Configuration) -> bool:
+def applies(spec: Setting | Program | Model, configuration: Configuration) -> bool:
     """Return whether a setting reaches the bot under this configuration.
 
     What the bot demands reaches it even where nobody uses it: Kai judges the global backend and its
     provider at every start.
     """
-    circumstances = configuration.circumstances
-    conditions = [
-        spec.get("applies", "always"),
-        *([spec["required"]] if "required" in spec else ()),
-    ]
-    return any(holds(condition, circumstances) for condition in conditions)
+    conditions = [spec.applies, spec.required if isinstance(spec, Setting) else None]
+    return any(
+        holds(condition, configuration.circumstances) for condition in conditions if condition
+    )
 
 
-def concerned(condition: Any, configuration: Configuration) -> list[Person]:
+def concerned(condition: When, configuration: Configuration) -> list[Person]:
     """Return the people whose backend or provider makes a condition of the contract hold.
 
     Nobody when it does not ask what somebody uses.
@@ -161,42 +162,40 @@ def concerned(condition: Any, configuration: Configuration) -> list[Person]:
     ]
 
 
-def is_secret(contract: Mapping[str, Any], key: str) -> bool:
+def is_secret(contract: Contract, key: str) -> bool:
     """Return whether a setting must be kept out of sight."""
-    spec = contract["settings"].get(key) or contract["host"].get(key, {})
-    return bool(spec.get("secret", False))
+    spec = contract.settings.get(key) or contract.host.get(key)
+    return bool(spec and spec.secret)
 
 
-def shown(contract: Mapping[str, Any], key: str, value: Any) -> str:
+def shown(contract: Contract, key: str, value: Any) -> str:
     """Return a value for a message: a secret only by its length."""
     if is_secret(contract, key):
         return f"a secret of {len(str(value))} characters"
     return shortened(without_password(repr(value)))
 
 
-def canonical_key(contract: Mapping[str, Any], key: str) -> str:
+def canonical_key(contract: Contract, key: str) -> str:
     """Return today's env key of a setting that may be given by an old name."""
-    for name, spec in contract["settings"].items():
-        if key in spec.get("old_names", ()):
+    for name, spec in contract.settings.items():
+        if key in spec.old_names:
             return str(name)
     return key
 
 
-def _read_host(
-    contract: Mapping[str, Any], given: Mapping[str, Any], configuration: Configuration
-) -> None:
-    for name, spec in contract["host"].items():
+def _read_host(contract: Contract, given: Mapping[str, Any], configuration: Configuration) -> None:
+    for name, spec in contract.host.items():
         raw = given.get(name)
         if raw in (None, ""):
-            if "default" in spec:
-                configuration.host[name] = spec["default"]
-            elif spec.get("required") == "always":
+            if spec.default is not None:
+                configuration.host[name] = spec.default
+            elif spec.required == "always":
                 configuration.problems.append(
                     Problem(
                         variable(name),
                         "nothing",
                         describe(contract, spec),
-                        f"set {variable(name)}: {spec['help']}",
+                        f"set {variable(name)}: {spec.help}",
                     )
                 )
             continue
@@ -214,12 +213,12 @@ def _read_host(
 
 
 def _read_settings(
-    contract: Mapping[str, Any], given: Mapping[str, Any], configuration: Configuration
+    contract: Contract, given: Mapping[str, Any], configuration: Configuration
 ) -> None:
-    for key, spec in contract["settings"].items():
+    for key, spec in contract.settings.items():
         found = {
             name: given[name.lower()]
-            for name in (key, *spec.get("old_names", ()))
+            for name in (key, *spec.old_names)
             if given.get(name.lower()) not in (None, "")
         }
         if not found:
@@ -251,10 +250,10 @@ def _read_settings(
             )
             configuration.rejected.add(key)
             continue
-        if spec["type"] == "model":
+        if spec.type == "model":
             value = normalised_model(contract, value)
-        if "surface" in spec:
-            surface = named_surface(contract, spec["surface"])
+        if spec.surface:
+            surface = named_surface(contract, spec.surface)
             if not surface.accepts(value):
                 configuration.problems.append(
                     Problem(
@@ -270,7 +269,7 @@ def _read_settings(
 
 
 def _read_extra_env(
-    contract: Mapping[str, Any], given: Mapping[str, Any], configuration: Configuration
+    contract: Contract, given: Mapping[str, Any], configuration: Configuration
 ) -> None:
     for name in ("extra_env", "secret_extra_env"):
         extra = given.get(name) or {}
@@ -289,16 +288,16 @@ def _read_extra_env(
             if raw is None:
                 configuration.cleared.add(str(key))
                 continue
-            if key in contract["retired"]:
-                configuration.notes.append(f"{where} is not written: {contract['retired'][key]}.")
+            if key in contract.retired:
+                configuration.notes.append(f"{where} is not written: {contract.retired[key]}.")
                 continue
-            if key in contract["systemd_environment"]:
+            if key in contract.systemd_environment:
                 configuration.notes.append(
                     f"{where} is not written: systemd sets it, and what is set counts."
                 )
                 continue
             known = canonical_key(contract, str(key))
-            if known in contract["process_environment"]:
+            if known in contract.process_environment:
                 configuration.problems.append(
                     Problem(
                         where,
@@ -308,7 +307,7 @@ def _read_extra_env(
                     )
                 )
                 continue
-            if known in contract["settings"]:
+            if known in contract.settings:
                 configuration.problems.append(
                     Problem(
                         where,
@@ -333,13 +332,13 @@ def _read_extra_env(
 
 
 def _report_unknown(
-    contract: Mapping[str, Any], given: Mapping[str, Any], configuration: Configuration
+    contract: Contract, given: Mapping[str, Any], configuration: Configuration
 ) -> None:
-    retired = {key.lower(): reason for key, reason in contract["retired"].items()}
-    known = {key.lower() for key in contract["settings"]}
-    for spec in contract["settings"].values():
-        known |= {old.lower() for old in spec.get("old_names", ())}
-    known |= set(contract["host"]) | set(_OTHER_VARIABLES)
+    retired = {key.lower(): reason for key, reason in contract.retired.items()}
+    known = {key.lower() for key in contract.settings}
+    for spec in contract.settings.values():
+        known |= {old.lower() for old in spec.old_names}
+    known |= set(contract.host) | set(_OTHER_VARIABLES)
     for name in sorted(set(given) - known):
         if name in retired:
             configuration.notes.append(f"{PREFIX}{name} is not written: {retired[name]}.")
@@ -348,14 +347,14 @@ def _report_unknown(
             Problem(
                 PREFIX + name,
                 "an unknown variable" + nearest(name.lower(), known, PREFIX),
-                f"a setting of {contract['title']}",
+                f"a setting of {contract.title}",
                 f"mend its name, or put it under {PREFIX}extra_env by its env key",
             )
         )
 
 
 def _read_users(
-    contract: Mapping[str, Any],
+    contract: Contract,
     given: Mapping[str, Any],
     users_from_file: list[Any] | None,
     configuration: Configuration,
@@ -410,10 +409,10 @@ def _read_users(
 
 
 def _read_user(
-    contract: Mapping[str, Any], place: str, entry: Mapping[str, Any], configuration: Configuration
+    contract: Contract, place: str, entry: Mapping[str, Any], configuration: Configuration
 ) -> dict[str, Any]:
     user = {key: value for key, value in entry.items() if value is not None}
-    for name, spec in contract["user_fields"].items():
+    for name, spec in contract.user_fields.items():
         where = f"{place}.{name}"
         raw = user.get(name)
         if configuration.users_file and name in entry:
@@ -432,7 +431,7 @@ def _read_user(
                 continue
         if raw in (None, ""):
             user.pop(name, None)
-            if spec.get("required"):
+            if spec.required:
                 configuration.problems.append(
                     Problem(where, "nothing", describe(contract, spec), f"add {name} to {place}")
                 )
@@ -446,30 +445,30 @@ def _read_user(
             del user[name]
             configuration.rejected.add(place)
     for name in user:
-        if name not in contract["user_fields"]:
+        if name not in contract.user_fields:
             configuration.notes.append(
-                f"{place}.{name} is not a field of {contract['title']}; it is carried over"
-                f"{nearest(str(name), contract['user_fields'])}."
+                f"{place}.{name} is not a field of {contract.title}; it is carried over"
+                f"{nearest(str(name), contract.user_fields)}."
             )
     return user
 
 
-def _fault_in_file(contract: Mapping[str, Any], spec: Mapping[str, Any], value: Any) -> str | None:
+def _fault_in_file(contract: Contract, spec: UserField, value: Any) -> str | None:
     """Return what Kai expects where it does not take the raw value of a file as we read it."""
     if value in (None, ""):
-        unset = value in spec.get("unset_in_file", [None]) or spec.get("required")
+        unset = value in spec.unset_in_file or spec.required
         return None if unset else describe(contract, spec)
-    if spec["type"] == "boolean" and not isinstance(value, bool):
+    if spec.type == "boolean" and not isinstance(value, bool):
         return "true or false, without quotes"
     # Kai takes a number that is 0 for no name
-    if spec.get("from_number") and not isinstance(value, bool) and value == 0:
+    if spec.from_number and not isinstance(value, bool) and value == 0:
         return "text; put it in quotes"
     return None
 
 
-def _fill_in(contract: Mapping[str, Any], configuration: Configuration) -> None:
+def _fill_in(contract: Contract, configuration: Configuration) -> None:
     settings = {
-        key: spec["default"] for key, spec in contract["settings"].items() if "default" in spec
+        key: spec.default for key, spec in contract.settings.items() if spec.default is not None
     }
     settings.update(configuration.chosen)
     if "DEFAULT_MODEL" not in settings:
@@ -490,7 +489,7 @@ def _fill_in(contract: Mapping[str, Any], configuration: Configuration) -> None:
     ]
 
 
-def _check_pairs(contract: Mapping[str, Any], configuration: Configuration) -> None:
+def _check_pairs(contract: Contract, configuration: Configuration) -> None:
     if configuration.rejected & {"AGENT_BACKEND", "LLM_PROVIDER", "DEFAULT_MODEL"}:
         return
     settings = configuration.settings
@@ -535,10 +534,10 @@ def _check_pairs(contract: Mapping[str, Any], configuration: Configuration) -> N
                     "name another account, or remove os_user to run as the service user",
                 )
             )
-        chat = contract["backends"].get(person.backend, {}).get("spawn", {}).get("chat", {})
-        if person.os_user and not chat.get("as_os_user", True):
+        backend = contract.backends.get(person.backend)
+        if person.os_user and backend and not backend.spawn["chat"].as_os_user:
             configuration.notes.append(
-                f"{person.name} has the os_user {person.os_user}, but {contract['title']} runs "
+                f"{person.name} has the os_user {person.os_user}, but {contract.title} runs "
                 f"{person.backend} as the service user {service_user}, which can read the bot's "
                 f"secrets."
             )
@@ -564,7 +563,7 @@ def _check_pairs(contract: Mapping[str, Any], configuration: Configuration) -> N
 
 
 def _check_pair(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     model_place: str,
     provider_place: str,
@@ -617,11 +616,11 @@ def _check_pair(
         )
 
 
-def _check_conditions(contract: Mapping[str, Any], configuration: Configuration) -> None:
+def _check_conditions(contract: Contract, configuration: Configuration) -> None:
     circumstances = configuration.circumstances
-    for key, spec in contract["settings"].items():
+    for key, spec in contract.settings.items():
         value = configuration.settings.get(key)
-        required = spec.get("required")
+        required = spec.required
         pair = key in ("DEFAULT_MODEL", "LLM_PROVIDER")
         missing = value is None and key not in configuration.rejected and not pair
         if missing and required and holds(required, circumstances):
@@ -633,11 +632,11 @@ def _check_conditions(contract: Mapping[str, Any], configuration: Configuration)
                 Problem(
                     variable(key),
                     f"nothing{why}",
-                    spec.get("pattern_help") or describe(contract, spec),
-                    f"set {variable(key)}" + (" in vault.yml" if spec.get("secret") else ""),
+                    spec.pattern_help or describe(contract, spec),
+                    f"set {variable(key)}" + (" in vault.yml" if spec.secret else ""),
                 )
             )
-        conflict = spec.get("conflicts")
+        conflict = spec.conflicts
         given = key in configuration.chosen and value is not False
         if given and conflict and holds(conflict, circumstances):
             configuration.problems.append(
@@ -651,23 +650,23 @@ def _check_conditions(contract: Mapping[str, Any], configuration: Configuration)
         if key in configuration.chosen and not applies(spec, configuration):
             configuration.notes.append(
                 f"{variable(key)} is kept but does not reach the bot, because it is only used when "
-                f"{in_words(spec['applies'])}."
+                f"{in_words(spec.applies)}."
             )
-        if key in configuration.chosen and "instead" in spec and value:
+        if key in configuration.chosen and spec.instead and value:
             configuration.notes.append(
                 f"{variable(key)} is for everybody, and the bot owns what it makes there, so that "
-                f"agents with an OS user cannot write in it. Give each person {spec['instead']} "
+                f"agents with an OS user cannot write in it. Give each person {spec.instead} "
                 f"(docs/workspaces.md)."
             )
     if configuration.settings.get("MEMORY_EXTRACTION_ENABLED"):
         configuration.notes += [
             f"No memories will be extracted for {person.name}: {person.backend} cannot do that."
             for person in configuration.people
-            if person.backend not in contract["memory_extraction_backends"]
+            if person.backend not in contract.memory_extraction_backends
         ]
 
 
-def _choose_packages(contract: Mapping[str, Any], configuration: Configuration) -> None:
+def _choose_packages(contract: Contract, configuration: Configuration) -> None:
     host = configuration.host
     circumstances = configuration.circumstances
     if "extras" not in host:

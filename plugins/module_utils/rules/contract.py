@@ -10,7 +10,7 @@ evaluates these annotations; a module on a host may name the types in annotation
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Mapping, Union, cast
+from typing import Any, Literal, Mapping, Union, cast, get_args
 
 from .problems import Problem, Refused
 from .typed_data import Unfit, in_words, line_of, named, needed, read, text
@@ -29,6 +29,19 @@ _VERSION = r"[0-9]+\.[0-9]+\.[0-9]+"
 Owner = Literal["root", "service", "agent"]
 System = Literal["linux", "darwin"]
 
+# of a default, by the type of its value; that of any other is text
+_KINDS: dict[str, tuple[type, ...]] = {
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "list": (list,),
+}
+
+
+def _expect(is_so: bool, fault: str) -> None:
+    if not is_so:
+        raise ValueError(fault)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -39,6 +52,9 @@ class Change:
     renamed: Mapping[str, str] = text(_VARIABLE, keys=_VARIABLE, default={})
     removed: tuple[str, ...] = text(_VARIABLE, default=())
     changed: tuple[str, ...] = text(_VARIABLE, default=())
+
+    def __post_init__(self) -> None:
+        _expect(bool(self.renamed or self.removed or self.changed), "a change of nothing")
 
 
 @dataclass(frozen=True)
@@ -54,14 +70,13 @@ class Condition:
     global_backend: str | None = None
     setting: str | None = text(_ENV_KEY, default=None)
     equals: Union[bool, float, str, None] = None
-    any: tuple[Condition, ...] = ()
-    all: tuple[Condition, ...] = ()
-    not_: Condition | None = named("not", default=None)
+    any: tuple[When, ...] = ()
+    all: tuple[When, ...] = ()
+    not_: When | None = named("not", default=None)
 
     def __post_init__(self) -> None:
         given = {one.name for one in fields(self) if getattr(self, one.name) not in (None, ())}
-        if given not in _QUESTIONS:
-            raise ValueError(f"a condition of {sorted(given)}")
+        _expect(given in _QUESTIONS, f"a condition of {sorted(given)}")
 
 
 _QUESTIONS = (
@@ -73,8 +88,8 @@ When = Union[Literal["always"], Condition]
 
 
 @dataclass(frozen=True)
-class Value:
-    """What a value may be, and how it is asked for."""
+class Limits:
+    """What a value may be."""
 
     type: Literal[
         "string",
@@ -91,9 +106,6 @@ class Value:
         "account",
         "list",
     ]
-    asked: Literal["essential", "section", "never"]
-    prompt: str
-    help: str
     choices: tuple[str, ...] = ()
     choices_from: Literal["backends", "providers", None] = None
     minimum: float | None = None
@@ -102,14 +114,45 @@ class Value:
     nonzero: bool = False
     infinite: bool = False
     from_number: bool = False
-    instead: str | None = None
     or_zero: bool = False
     pattern: str | None = None
     pattern_help: str | None = None
-    items: Literal["string", "directory", None] = None
+    items: Literal["string", "directory"] = "string"
     item_pattern: str | None = None
+    secret: bool = False
+
+    def __post_init__(self) -> None:
+        ends = (self.minimum, self.exclusive_minimum, self.maximum)
+        if any(end is not None for end in ends) or self.nonzero or self.or_zero:
+            _expect(self.type in ("integer", "number"), "a range of what is no number")
+        sources = bool(self.choices) + bool(self.choices_from)
+        _expect(sources == (self.type == "choice"), "not one source of choices for a choice alone")
+        if self.pattern or self.item_pattern:
+            kind = "string" if self.pattern else "list"
+            _expect(self.type == kind, "a pattern of what is no text")
+
+
+@dataclass(frozen=True)
+class Value(Limits):
+    """What a value may be, and how it is asked for."""
+
+    asked: Literal["essential", "section", "never"] = needed()
+    prompt: str = needed()
+    help: str = needed()
+    instead: str | None = None
     default: Any = None
     suggestion: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for value in (self.default, self.suggestion):
+            fits = value is None or type(value) in _KINDS.get(self.type, (str,))
+            _expect(fits, f"{value!r} in the place of a value of {self.type}")
+        if self.secret:
+            known = self.default is not None or self.suggestion is not None
+            _expect(not known, "a secret with a default that everybody knows")
+        if self.pattern or self.item_pattern:
+            _expect(self.pattern_help is not None, "a pattern without words for it")
 
 
 @dataclass(frozen=True)
@@ -118,7 +161,6 @@ class HostSetting(Value):
 
     section: str = needed()
     required: Literal["always", None] = None
-    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,23 +169,19 @@ class Setting(Value):
 
     section: str = needed()
     written: Literal["always", "set", "never"] = needed()
-    secret: bool = False
     personal: bool = False
     generate: Literal["hex64", None] = None
     required: When | None = None
-    applies: When | None = None
-    asked_when: When | None = None
+    applies: When = "always"
+    asked_when: When = "always"
     conflicts: When | None = None
     old_names: tuple[str, ...] = text(_ENV_KEY, default=())
     surface: str | None = None
 
     def __post_init__(self) -> None:
-        if self.secret and not (self.default is None and self.suggestion is None):
-            raise ValueError("a secret with a default that everybody knows")
-        if self.generate and not self.secret:
-            raise ValueError("a value that is generated and no secret")
-        if self.surface and self.type != "model":
-            raise ValueError("a surface of what is no model")
+        super().__post_init__()
+        _expect(self.secret or not self.generate, "a value that is generated and no secret")
+        _expect(self.type == "model" or not self.surface, "a surface of what is no model")
 
 
 @dataclass(frozen=True)
@@ -155,7 +193,11 @@ class UserField(Value):
     ] = needed()
     required: bool = False
     unique: bool = False
-    unset_in_file: tuple[Literal["", None], ...] = ()
+    unset_in_file: tuple[Literal["", None], ...] = (None,)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _expect(not self.secret, "a secret, as which no field of a user is kept")
 
 
 @dataclass(frozen=True)
@@ -191,10 +233,11 @@ class Surface:
     open_ended: bool = False
 
     def __post_init__(self) -> None:
-        if self.open_ended == bool(self.models) or (self.default is None) != self.open_ended:
-            raise ValueError("neither a list of models with a default nor an open end alone")
-        if self.default is not None and self.default not in self.models:
-            raise ValueError(f"the default {self.default}, which is none of its models")
+        is_whole = self.open_ended != bool(self.models) == (self.default is not None)
+        _expect(is_whole, "neither a list of models with a default nor an open end alone")
+        if self.default is not None:
+            is_there = self.default in self.models
+            _expect(is_there, f"the default {self.default}, which is none of its models")
 
 
 @dataclass(frozen=True)
@@ -240,6 +283,10 @@ class Login:
     kept_in: tuple[str, ...] = ()
     env_keep: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        _expect(bool(self.command) == bool(self.kept_in), "a login without a place, or the reverse")
+        _expect(bool(self.command) or self.then is None, "what is typed into no program")
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -254,6 +301,9 @@ class Backend:
     login: Mapping[str, Login]
     effort_setting: str | None = text(_ENV_KEY, default=None)
     auth_setting: str | None = text(_ENV_KEY, default=None)
+
+    def __post_init__(self) -> None:
+        _expect("chat" in self.spawn, "no way to start a chat")
 
 
 @dataclass(frozen=True)
@@ -324,8 +374,8 @@ class Seed:
     fallback: str | None = text("(?s).*", default=None)
 
     def __post_init__(self) -> None:
-        if self.source is None and self.fallback is None:
-            raise ValueError("neither a source nor a fallback")
+        is_made = self.source is not None or self.fallback is not None
+        _expect(is_made, "neither a source nor a fallback")
 
 
 @dataclass(frozen=True)
@@ -358,6 +408,15 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Line:
+    """Which release line of Kai is meant, and how its source is known."""
+
+    title: str
+    release: str
+    source: Source
+
+
+@dataclass(frozen=True)
 class Extra:
     """An extra of Kai's package: the feature that needs it, and the modules that it brings."""
 
@@ -387,7 +446,7 @@ class Program:
     names: tuple[str, ...] = text("[a-z][a-z0-9-]*")
     package: str = needed()
     use: str = needed()
-    applies: When | None = None
+    applies: When = "always"
     platforms: tuple[System, ...] = ()
     optional: bool = False
 
@@ -430,9 +489,9 @@ class Service:
     health_host: str = needed()
     port_setting: str = text(_ENV_KEY)
     database: str = needed()
+    turns: str = needed()
     stop_signal: str | None = text("SIG[A-Z0-9]+", default=None)
     stop_seconds: int | None = None
-    turns: str | None = None
 
 
 @dataclass(frozen=True)
@@ -475,7 +534,7 @@ class Platform:
     minimum_manager_version: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Contract:
     """Everything that is known about one release line of Kai."""
 
@@ -517,6 +576,14 @@ class Contract:
     service: Service = needed()
     symptoms: tuple[Symptom, ...] = needed()
     platforms: Mapping[System, Platform] = needed()
+
+    def __post_init__(self) -> None:
+        _expect({*self.platforms} == {*get_args(System)}, "not every system among its platforms")
+
+    @property
+    def line(self) -> Line:
+        """The release line that this is the contract of."""
+        return Line(self.title, self.release, self.source)
 
 
 def read_contract(content: str, path: str) -> Contract:

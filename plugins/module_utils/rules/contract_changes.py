@@ -11,11 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .contract import Limits
 from .problems import Problem, shortened
 from .values import UnacceptableValue, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .contract import Change, Contract
 
 CONTRACT_VERSION = "kai_install_contract_version"
 # the version of variables that tell none
@@ -100,18 +103,18 @@ class Migration:
         return {given: name for given, name in ends.items() if name != given}
 
 
-def migrated(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Migration:
+def migrated(contract: Contract, variables: Mapping[str, Any]) -> Migration:
     """Return what variables become by every change of the contract since their version.
 
     variables: every variable whose name begins with ``kai_install_``. Only a change that concerns
     one of them counts; without such a change an old version is as good as today's.
     """
-    current = contract["version"]
+    current = contract.version
     told = variables.get(CONTRACT_VERSION)
     version, faults = FIRST, []
     if told not in (None, ""):
         try:
-            version = read_value(contract, {"type": "integer", "minimum": FIRST}, told)
+            version = read_value(contract, Limits("integer", minimum=FIRST), told)
         except UnacceptableValue as error:
             fix = f"remove it, then run {COMMAND}"
             faults.append(Problem(CONTRACT_VERSION, shortened(repr(told)), error.expected, fix))
@@ -126,21 +129,21 @@ def migrated(contract: Mapping[str, Any], variables: Mapping[str, Any]) -> Migra
             )
         )
     given = {name: name for name in variables}
-    for change in contract["changes"]:
-        if change["version"] > version:
+    for change in contract.changes:
+        if change.version > version:
             _follow(change, migration, given)
     return migration
 
 
-def _follow(change: Mapping[str, Any], migration: Migration, given: dict[str, str]) -> None:
+def _follow(change: Change, migration: Migration, given: dict[str, str]) -> None:
     """Do one change. given: how each variable of the migration is called in host_vars."""
     variables = migration.variables
 
     def note(name: str, becomes: str | None) -> None:
-        step = Step(change["version"], change["what"], given[name], becomes)
+        step = Step(change.version, change.what, given[name], becomes)
         migration.steps.append(step)
 
-    for old, new in change.get("renamed", {}).items():
+    for old, new in change.renamed.items():
         if old not in variables:
             continue
         value = variables.pop(old)
@@ -155,10 +158,10 @@ def _follow(change: Mapping[str, Any], migration: Migration, given: dict[str, st
                 )
             )
         given.setdefault(new, given[old])
-    for name in change.get("removed", ()):
+    for name in change.removed:
         if name in variables:
             del variables[name]
             note(name, None)
-    for name in change.get("changed", ()):
+    for name in change.changed:
         if variables.get(name) not in (None, ""):
             note(name, name)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
+    from .contract import Contract
 
 # What does not work. Nothing of a later stage can be trusted while an earlier one is not well.
 STAGES = (
@@ -97,7 +98,7 @@ def agent_checks(proofs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
 
 
 def checkup_request(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     probe: Mapping[str, Any],
     desired: Mapping[str, Any] | None,
@@ -113,11 +114,10 @@ def checkup_request(
     # where nothing is installed, nothing works yet
     desired = (desired if probe["installed"]["live"] else None) or {}
     request: dict[str, Any] = {
-        "unit": contract["platforms"]["linux"]["unit"]["name"],
-        "env_file": contract["protected_files"]["env"]["path"],
+        "unit": contract.platforms["linux"].unit.name,
+        "env_file": contract.protected_files["env"].path,
         "secret_keys": sorted(
-            {key for key, spec in contract["settings"].items() if spec.get("secret")}
-            | set(extra_secrets)
+            {key for key, spec in contract.settings.items() if spec.secret} | set(extra_secrets)
         ),
         "environment": desired.get("unit", {}).get("environment", {}),
         "commands": [
@@ -133,7 +133,7 @@ def checkup_request(
 
 
 def diagnosis(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     probe: Mapping[str, Any],
     desired: Mapping[str, Any] | None,
@@ -160,7 +160,7 @@ def diagnosis(
 
 
 def _problems(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     probe: Mapping[str, Any],
     status: Mapping[str, Any],
@@ -260,7 +260,7 @@ def _drift(status: Mapping[str, Any], past: str) -> Iterator[Finding]:
 
 
 def _checked(
-    contract: Mapping[str, Any], status: Mapping[str, Any], checkup: Mapping[str, Any]
+    contract: Contract, status: Mapping[str, Any], checkup: Mapping[str, Any]
 ) -> Iterator[Finding]:
     if checkup["policy"]:
         yield Finding(
@@ -275,7 +275,7 @@ def _checked(
         told = [f"{fault['what']}: {fault['said']}" for fault in refused]
         yield Finding(
             "sudo",
-            contract["sudoers"]["path"],
+            contract.sudoers.path,
             f"not so: {_joined(told)} (tried: {' '.join(refused[0]['argv'])})",
             "a rule for it is missing, or another one overrides it",
             REPAIR,
@@ -324,7 +324,7 @@ def _logins(desired: Mapping[str, Any], probe: Mapping[str, Any]) -> Iterator[Fi
             )
 
 
-def shown_in(contract: Mapping[str, Any], log: Sequence[str]) -> Iterator[Finding]:
+def shown_in(contract: Contract, log: Sequence[str]) -> Iterator[Finding]:
     """Yield what the lines of a log show, each with the last line that shows it."""
     seen: dict[Finding, list[str]] = {}
     for line in log:
@@ -336,13 +336,13 @@ def shown_in(contract: Mapping[str, Any], log: Sequence[str]) -> Iterator[Findin
         yield replace(finding, evidence=f"{lines[-1]}{times}")
 
 
-def _explained(contract: Mapping[str, Any], line: str) -> Finding | None:
+def _explained(contract: Contract, line: str) -> Finding | None:
     """Return the finding of the first symptom that a line shows, without evidence."""
     if _SUDO_RAN.search(line):
         # it names files and programs of which nothing is wrong
         return None
-    for symptom in contract["symptoms"]:
-        match = re.search(symptom["pattern"], line)
+    for symptom in contract.symptoms:
+        match = re.search(symptom.pattern, line)
         if match:
             words = {name: value or "" for name, value in match.groupdict().items()}
             if "setting" in words:
@@ -350,18 +350,18 @@ def _explained(contract: Mapping[str, Any], line: str) -> Finding | None:
             # users and their agents have a say in what is logged, and a fix is pasted into a shell
             quoted = {name: shlex.quote(value) for name, value in words.items()}
             return Finding(
-                symptom["stage"],
-                symptom.get("where", "the log of the bot").format(**words),
+                symptom.stage,
+                (symptom.where or "the log of the bot").format(**words),
                 "",
-                symptom["cause"].format(**words),
-                symptom["fix"].format(**quoted),
+                symptom.cause.format(**words),
+                symptom.fix.format(**quoted),
             )
     return None
 
 
-def _variable(contract: Mapping[str, Any], key: str) -> str:
+def _variable(contract: Contract, key: str) -> str:
     """Return the variable of host_vars that gives an env key."""
-    known = key in contract["settings"]
+    known = key in contract.settings
     return variable(key) if known else f"{variable('secret_extra_env')}.{key}"
 
 

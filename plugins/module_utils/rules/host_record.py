@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .configuration import Configuration
+    from .contract import Contract
 
 SERVICE_USER = "service_user"
 
 
 def recorded(
-    contract: Mapping[str, Any], configuration: Configuration, given: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the variables that no file of the bot carries, by name, as they were given.
 
@@ -29,19 +30,19 @@ def recorded(
     names = [variable("release"), CONTRACT_VERSION]
     names += [
         variable(name)
-        for name in contract["host"]
+        for name in contract.host
         if not _is_told_by_the_service(contract, name) and not is_secret(contract, name)
     ]
     names += [
         variable(key)
-        for key, spec in contract["settings"].items()
+        for key, spec in contract.settings.items()
         if not is_secret(contract, key)
-        and (spec["written"] == "never" or not applies(spec, configuration))
+        and (spec.written == "never" or not applies(spec, configuration))
     ]
     return {name: given[name] for name in sorted(names) if given.get(name) not in (None, "")}
 
 
-def _is_told_by_the_service(contract: Mapping[str, Any], name: str) -> bool:
+def _is_told_by_the_service(contract: Contract, name: str) -> bool:
     # the definition of the service names its account and the directories of the process
-    templates = contract["process_environment"].values()
+    templates = contract.process_environment.values()
     return name == SERVICE_USER or any(f"{{{name}}}" in template for template in templates)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .configuration import Configuration
+    from .contract import Contract
+    from .contract import Login as LoginOfProvider
 
 
 @dataclass(frozen=True)
@@ -44,30 +46,26 @@ class Login:
         return {**asdict(self), "command": list(self.command), "line": self.line}
 
 
-def login_files(
-    contract: Mapping[str, Any], configuration: Configuration, backend: str
-) -> list[str] | None:
+def login_files(contract: Contract, configuration: Configuration, backend: str) -> list[str] | None:
     """Return where a backend keeps its login under the account's home; None if it needs none.
 
     Kai runtime contract, section 1.5.
     """
     entry = _login_entry(contract, configuration, backend)
-    return list(entry["kept_in"]) if entry and "kept_in" in entry else None
+    return list(entry.kept_in) if entry and entry.kept_in else None
 
 
-def login_check(
-    contract: Mapping[str, Any], configuration: Configuration, backend: str
-) -> list[str]:
+def login_check(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
     """Return the arguments with which a backend's program tells whether its account is logged in.
 
     Exit code 0 means yes and 1 no. Empty when there is no such question.
     """
     entry = _login_entry(contract, configuration, backend)
-    return list(entry.get("check", ()))[1:] if entry else []
+    return list(entry.check[1:]) if entry else []
 
 
 def logins_by_key(
-    contract: Mapping[str, Any], configuration: Configuration, env_keys: Iterable[str] | None
+    contract: Contract, configuration: Configuration, env_keys: Iterable[str] | None
 ) -> list[dict[str, Any]]:
     """Return who needs a key instead of a login: account, backend, key, and whether it is there.
 
@@ -75,10 +73,11 @@ def logins_by_key(
     """
     found: dict[tuple[str, str, str], bool | None] = {}
     for person in configuration.people:
-        entry = _login_entry(contract, configuration, person.backend) or {}
-        if "command" in entry:
+        entry = _login_entry(contract, configuration, person.backend)
+        if entry and entry.command:
             continue
-        keys = entry.get("env_keep") or [contract["providers"][person.provider]["key"]]
+        key_of_provider = contract.providers[person.provider or ""].key
+        keys = (entry and entry.env_keep) or (key_of_provider,)
         account = agent_account(contract, configuration, person)
         for key in filter(None, keys):
             is_there = None if env_keys is None else key in env_keys
@@ -90,7 +89,7 @@ def logins_by_key(
 
 
 def logins(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     binaries: Mapping[str, str],
     seen: Iterable[Mapping[str, Any]],
@@ -103,9 +102,9 @@ def logins(
     found = []
     for backend in backends_in_use(configuration):
         entry = _login_entry(contract, configuration, backend)
-        if not entry or "command" not in entry:
+        if not entry or not entry.command:
             continue
-        name, *rest = entry["command"]
+        name, *rest = entry.command
         for account in runners(contract, configuration, backend):
             found.append(
                 Login(
@@ -138,10 +137,9 @@ def login_notice(needed: Iterable[Login]) -> list[str]:
 
 
 def _login_entry(
-    contract: Mapping[str, Any], configuration: Configuration, backend: str
-) -> Mapping[str, Any] | None:
+    contract: Contract, configuration: Configuration, backend: str
+) -> LoginOfProvider | None:
     """Return how people authenticate to a backend, None where the provider's key does it."""
-    entry = contract["backends"][backend]
-    mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
-    found: Mapping[str, Any] | None = entry["login"].get(mode)
-    return found
+    entry = contract.backends[backend]
+    mode = configuration.settings.get(entry.auth_setting or "", "subscription")
+    return entry.login.get(mode)

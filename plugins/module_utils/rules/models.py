@@ -10,10 +10,10 @@ offers no model at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from .contract import Contract
 
 
 @dataclass(frozen=True)
@@ -34,52 +34,48 @@ class Surface:
         return bool(model.strip()) if self.open_ended else model in self.models
 
 
-def providers_of(contract: Mapping[str, Any], backend: str) -> tuple[str, ...]:
+def providers_of(contract: Contract, backend: str) -> tuple[str, ...]:
     """Return the providers of a backend, none for an unknown backend."""
-    return tuple(contract["backends"].get(backend, {}).get("surfaces", {}))
+    entry = contract.backends.get(backend)
+    return tuple(entry.surfaces) if entry else ()
 
 
-def names_provider(contract: Mapping[str, Any], backend: str) -> bool:
+def names_provider(contract: Contract, backend: str) -> bool:
     """Return whether somebody must say which provider the backend uses."""
-    return bool(contract["backends"].get(backend, {}).get("names_provider", False))
+    entry = contract.backends.get(backend)
+    return bool(entry and entry.names_provider)
 
 
-def effective_provider(contract: Mapping[str, Any], backend: str, named: str | None) -> str | None:
+def effective_provider(contract: Contract, backend: str, named: str | None) -> str | None:
     """Return the provider in effect: the named one, or the only one of a backend that has one."""
     if names_provider(contract, backend):
         return named or None
     return next(iter(providers_of(contract, backend)), None)
 
 
-def surface_of(contract: Mapping[str, Any], backend: str, provider: str | None) -> Surface | None:
+def surface_of(contract: Contract, backend: str, provider: str | None) -> Surface | None:
     """Return the surface of (backend, provider), or None when Kai has no such pair."""
-    name = contract["backends"].get(backend, {}).get("surfaces", {}).get(provider)
+    entry = contract.backends.get(backend)
+    name = entry.surfaces.get(provider or "") if entry else None
     return named_surface(contract, name) if name else None
 
 
-def named_surface(contract: Mapping[str, Any], name: str) -> Surface:
+def named_surface(contract: Contract, name: str) -> Surface:
     """Return a surface by its name in the contract."""
-    entry = contract["surfaces"][name]
-    return Surface(
-        name=name,
-        models=tuple(entry.get("models", ())),
-        default=entry.get("default"),
-        open_ended=bool(entry.get("open_ended", False)),
-    )
+    entry = contract.surfaces[name]
+    return Surface(name, entry.models, entry.default, entry.open_ended)
 
 
-def normalised_model(contract: Mapping[str, Any], model: str) -> str:
+def normalised_model(contract: Contract, model: str) -> str:
     """Return the model as Kai compares it: known names in lower case, any other as typed."""
     text = model.strip()
-    known = {name for entry in contract["surfaces"].values() for name in entry.get("models", ())}
+    known = {name for entry in contract.surfaces.values() for name in entry.models}
     return text.lower() if text.lower() in known else text
 
 
-def belongs_elsewhere(contract: Mapping[str, Any], surface: Surface, model: str) -> bool:
+def belongs_elsewhere(contract: Contract, surface: Surface, model: str) -> bool:
     """Return whether an open-ended surface was given a name that Kai knows from another surface.
 
     Kai accepts it there, and the provider then has no such model (Kai 1.x installer, section 2.5).
     """
-    return surface.open_ended and any(
-        model in entry.get("models", ()) for entry in contract["surfaces"].values()
-    )
+    return surface.open_ended and any(model in entry.models for entry in contract.surfaces.values())

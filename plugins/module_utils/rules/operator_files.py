@@ -20,6 +20,7 @@ except ImportError:  # every controller has it; what runs on a host never import
 
 from .bounded_yaml import DEEPEST, NotATree, expect_shallow, read_tree
 from .configuration import Configuration, env_of, read_configuration, variable
+from .contract import Limits
 from .env_file import fault_of_key, fault_of_value
 from .paths import fault_of_path
 from .problems import Problem, listed, nearest
@@ -27,6 +28,8 @@ from .values import UnacceptableValue, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from .contract import Contract, FileField
 
 FILES = ("users_file", "services_file", "workspaces_file")
 _PLACE_OF_USER = re.compile(re.escape(variable("users_file")) + r"\[([0-9]+)\](?:\.(\w+))?")
@@ -81,7 +84,7 @@ def parse(text: str) -> Document:
 
 
 def read_with_files(
-    contract: Mapping[str, Any],
+    contract: Contract,
     variables: Mapping[str, Any],
     texts: Mapping[str, str | None],
 ) -> Configuration:
@@ -126,9 +129,7 @@ def _unreadable(
     )
 
 
-def _with_users(
-    contract: Mapping[str, Any], variables: Mapping[str, Any], text: str
-) -> Configuration:
+def _with_users(contract: Contract, variables: Mapping[str, Any], text: str) -> Configuration:
     where = variable("users_file")
     path = str(variables.get(where) or "")
     try:
@@ -145,7 +146,7 @@ def _with_users(
     judging = _Judging(contract, where, path, document)
     judging.report_repeated()
     for index, entry in enumerate(users if isinstance(users, list) else ()):
-        known = contract["user_fields"]
+        known = contract.user_fields
         for name in entry if isinstance(entry, dict) else ():
             # any other unknown field is a note already
             if name not in known and nearest(str(name), known):
@@ -204,7 +205,7 @@ class _Judging:
     where: its variable. path: the file on the controller.
     """
 
-    contract: Mapping[str, Any]
+    contract: Contract
     where: str
     path: str
     document: Document = field(default_factory=Document)
@@ -231,10 +232,10 @@ class _Judging:
             )
 
     def judge_fields(
-        self, keys: tuple[Any, ...], entry: Mapping[Any, Any], fields: Mapping[str, Any]
+        self, keys: tuple[Any, ...], entry: Mapping[Any, Any], fields: Mapping[str, FileField]
     ) -> dict[str, Any]:
         """Return the fields of an entry that are as the contract says; add what is not."""
-        inner = {name: outer for outer, spec in fields.items() for name in spec.get("fields", ())}
+        inner = {name: outer for outer, spec in fields.items() for name in spec.fields}
         for name in entry:
             if name in fields:
                 continue
@@ -257,12 +258,12 @@ class _Judging:
         found: dict[str, Any] = {}
         for name, spec in fields.items():
             value = entry.get(name)
-            if value is None and (name not in entry or not spec.get("null_refused")):
-                if spec.get("required"):
+            if value is None and (name not in entry or not spec.null_refused):
+                if spec.required:
                     self.add(keys, f"no {name}", _expected(spec), f"add {name}")
                 continue
-            if spec["type"] == "fields" and isinstance(value, dict):
-                found[name] = self.judge_fields((*keys, name), value, spec["fields"])
+            if spec.type == "fields" and isinstance(value, dict):
+                found[name] = self.judge_fields((*keys, name), value, spec.fields)
                 continue
             expected = _fault_of(self.contract, spec, value)
             if expected:
@@ -270,7 +271,7 @@ class _Judging:
                 self.add(
                     (*keys, name),
                     _KINDS.get(type(value), type(value).__name__)
-                    if spec["type"] in ("text", "table", "fields")
+                    if spec.type in ("text", "table", "fields")
                     else repr(value),
                     expected,
                     f"correct {name}, or remove it",
@@ -282,7 +283,7 @@ class _Judging:
 
 def _judge_services(judging: _Judging, configuration: Configuration) -> None:
     services = _expect(judging, "services", dict)
-    spec = judging.contract["service_fields"]
+    spec = judging.contract.service_fields
     env = env_of(judging.contract, configuration)
     for name, entry in (services or {}).items():
         keys = ("services", name)
@@ -327,7 +328,7 @@ def _judge_services(judging: _Judging, configuration: Configuration) -> None:
 def _judge_workspaces(judging: _Judging, configuration: Configuration) -> None:
     workspaces = _expect(judging, "workspaces", list)
     contract = judging.contract
-    known = {name for entry in contract["surfaces"].values() for name in entry.get("models", ())}
+    known = {name for entry in contract.surfaces.values() for name in entry.models}
     seen: dict[str, str] = {}
     for index, entry in enumerate(workspaces or ()):
         keys = ("workspaces", index)
@@ -335,7 +336,7 @@ def _judge_workspaces(judging: _Judging, configuration: Configuration) -> None:
             kind = _KINDS.get(type(entry), "no mapping")
             judging.add(keys, kind, "a mapping with path", "correct that entry")
             continue
-        found = judging.judge_fields(keys, entry, contract["workspace_fields"])
+        found = judging.judge_fields(keys, entry, contract.workspace_fields)
         path = posixpath.normpath(found["path"]) if "path" in found else None
         if path in seen:
             judging.add(
@@ -389,12 +390,12 @@ def _expect(judging: _Judging, key: str, kind: type) -> Any:
     return data[key]
 
 
-def _expected(spec: Mapping[str, Any]) -> str:
-    kind = spec["type"]
-    if "pattern_help" in spec:
-        return str(spec["pattern_help"])
+def _expected(spec: FileField) -> str:
+    kind = spec.type
+    if spec.pattern_help:
+        return spec.pattern_help
     if kind == "choice":
-        return "one of " + listed(spec["choices"])
+        return "one of " + listed(spec.choices)
     return {
         "text": "text; put it in quotes",
         "boolean": "true or false, without quotes",
@@ -404,13 +405,14 @@ def _expected(spec: Mapping[str, Any]) -> str:
     }.get(kind, "a value")
 
 
-def _fault_of(contract: Mapping[str, Any], spec: Mapping[str, Any], value: Any) -> str | None:
+def _fault_of(contract: Contract, spec: FileField, value: Any) -> str | None:
     """Return what is expected in the place of a raw value, None when it is right."""
-    kind = spec["type"]
+    kind = spec.type
     expected = _expected(spec)
     if kind in ("number", "integer"):
         try:
-            read_value(contract, spec, value)
+            limits = Limits(kind, minimum=spec.minimum, exclusive_minimum=spec.exclusive_minimum)
+            read_value(contract, limits, value)
         except UnacceptableValue as error:
             return error.expected
         return None
@@ -427,17 +429,17 @@ def _fault_of(contract: Mapping[str, Any], spec: Mapping[str, Any], value: Any) 
         fault = fault_of_path(value[1:] if value.startswith("~/") else value)
         return f"{expected}; this one {fault}" if fault else None
     if kind == "choice":
-        compared = value.upper() if spec.get("any_case") else value
-        return None if compared in spec["choices"] else expected
-    if "pattern" in spec and not re.fullmatch(spec["pattern"], value):
+        compared = value.upper() if spec.any_case else value
+        return None if compared in spec.choices else expected
+    if spec.pattern and not re.fullmatch(spec.pattern, value):
         return expected
     return None
 
 
-def _fault_of_table(spec: Mapping[str, Any], value: Any) -> str | None:
+def _fault_of_table(spec: FileField, value: Any) -> str | None:
     if not isinstance(value, dict):
         return "a mapping of names to text"
-    environment = spec.get("environment", False)
+    environment = spec.environment
     kinds = (str, int, float, bool, type(None)) if environment else (str, int)
     for key, item in value.items():
         if not isinstance(key, str) or (environment and fault_of_key(key)) or not key.strip():

@@ -13,6 +13,8 @@ from .models import effective_provider, names_provider, surface_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from .contract import Contract
+
 
 @dataclass(frozen=True)
 class Person:
@@ -36,7 +38,7 @@ class Person:
 
 
 def effective_person(
-    contract: Mapping[str, Any], settings: Mapping[str, Any], user: Mapping[str, Any]
+    contract: Contract, settings: Mapping[str, Any], user: Mapping[str, Any]
 ) -> Person:
     """Return the person that a users.yaml entry means under the global settings.
 
@@ -62,7 +64,7 @@ def effective_person(
 
 
 def inherits_provider(
-    contract: Mapping[str, Any],
+    contract: Contract,
     settings: Mapping[str, Any],
     user: Mapping[str, Any],
     person: Person,
@@ -80,7 +82,7 @@ def inherits_provider(
 
 
 def _model(
-    contract: Mapping[str, Any],
+    contract: Contract,
     settings: Mapping[str, Any],
     user: Mapping[str, Any],
     pair: tuple[str, str | None],

@@ -22,6 +22,7 @@ from .binaries import (
     runners,
 )
 from .configuration import applies, canonical_key, env_of, variable
+from .contract import Directory
 from .logins import login_check, login_files, login_notice, logins, logins_by_key
 from .people import inherits_provider, os_users
 from .preflight import (
@@ -37,15 +38,17 @@ from .preflight import (
 from .problems import Problem
 from .proofs import agent_proofs, file_proofs, kill_proofs
 from .sudoers import kill_arguments
+from .typed_data import as_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .configuration import Configuration
+    from .contract import ConfigDirectory, Contract, Platform
 
 
 def probe_request(
-    contract: Mapping[str, Any], configuration: Configuration, release: str = ""
+    contract: Contract, configuration: Configuration, release: str = ""
 ) -> dict[str, Any]:
     """Return the arguments with which kai_probe looks at everything a decision needs.
 
@@ -76,22 +79,20 @@ def probe_request(
         "access": wanted_access(contract, configuration),
         "targets": written_places(contract, configuration),
         "files": [
-            *(entry["path"] for entry in contract["protected_files"].values()),
-            contract["sudoers"]["path"],
-            contract["record"]["path"],
+            *(entry.path for entry in contract.protected_files.values()),
+            contract.sudoers.path,
+            contract.record.path,
         ],
         "release": release,
-        "turns": contract["service"]["turns"].format(data_dir=host["data_dir"]),
+        "turns": contract.service.turns.format(data_dir=host["data_dir"]),
         "port": configuration.settings.get("WEBHOOK_PORT"),
         "programs": [
-            name
-            for program in programs_in_use(contract, configuration)
-            for name in program["names"]
+            name for program in programs_in_use(contract, configuration) for name in program.names
         ],
         "models": list(models_in_use(contract, configuration)),
-        "env_file": contract["protected_files"]["env"]["path"],
-        "sudoers_file": contract["sudoers"]["path"],
-        "platforms": dict(contract["platforms"]),
+        "env_file": contract.protected_files["env"].path,
+        "sudoers_file": contract.sudoers.path,
+        "platforms": as_data(contract.platforms),
         "binaries": [
             _binary_request(contract, configuration, backend)
             for backend in backends_in_use(configuration)
@@ -100,40 +101,40 @@ def probe_request(
 
 
 def installed_request(
-    contract: Mapping[str, Any], configuration: Configuration, *, told: bool = True
+    contract: Contract, configuration: Configuration, *, told: bool = True
 ) -> dict[str, Any]:
     """Return the option ``installed`` of kai_probe: what is compared with what should be.
 
     configuration: one with problems is compared with nothing, so only the service is asked for.
     told: whether what differs is to be told, and not only whether anything does.
     """
-    service, platform = contract["service"], contract["platforms"]["linux"]
-    port_key = service["port_setting"]
+    service, platform = contract.service, contract.platforms["linux"]
+    port_key = service.port_setting
     host = configuration.host
     valid = not configuration.problems
     # only the host knows that home
     places = {**host, "service_home": "{service_home}"}
-    protected = contract["protected_files"]
+    protected = contract.protected_files
     env, shown = ("env", "shown") if told else ("sealed", "sealed")
     return {
-        "unit": platform["unit"]["name"],
-        "host": service["health_host"],
-        "health_path": service["health_path"],
+        "unit": platform.unit.name,
+        "host": service.health_host,
+        "health_path": service.health_path,
         "port_key": port_key,
-        "default_port": contract["settings"][port_key]["default"],
+        "default_port": contract.settings[port_key].default,
         "data_dir": host.get("data_dir"),
-        "patience": host.get("health_timeout", contract["host"]["health_timeout"]["default"]),
+        "patience": host.get("health_timeout", contract.host["health_timeout"].default),
         "files": [
-            {"path": protected["env"]["path"], "content": env},
-            {"path": protected["users"]["path"], "content": shown},
-            {"path": contract["sudoers"]["path"], "content": shown},
-            {"path": platform["unit"]["path"], "content": shown},
-            {"path": contract["record"]["path"], "content": shown},
+            {"path": protected["env"].path, "content": env},
+            {"path": protected["users"].path, "content": shown},
+            {"path": contract.sudoers.path, "content": shown},
+            {"path": platform.unit.path, "content": shown},
+            {"path": contract.record.path, "content": shown},
             *(
-                {"path": entry["path"], "content": "sealed"}
+                {"path": entry.path, "content": "sealed"}
                 for entry in protected.values()
                 # named by a setting of the installation, deployed as it is
-                if entry["from"] in contract["host"]
+                if entry.from_ in contract.host
             ),
         ],
         "directories": _directories(contract, configuration, places) if valid else [],
@@ -143,16 +144,16 @@ def installed_request(
 
 
 def _binary_request(
-    contract: Mapping[str, Any], configuration: Configuration, backend: str
+    contract: Contract, configuration: Configuration, backend: str
 ) -> dict[str, Any]:
-    binary = contract["backends"][backend]["binary"]
+    binary = contract.backends[backend].binary
     return {
         "backend": backend,
-        "name": binary["name"],
-        "env_key": binary["setting"] if binary["started_by"] == "setting" else "",
-        "wanted": configuration.chosen.get(binary["setting"], ""),
-        "usual_places": dict(binary["usual_places"]),
-        "version": contract["backends"][backend]["version"],
+        "name": binary.name,
+        "env_key": binary.setting if binary.started_by == "setting" else "",
+        "wanted": configuration.chosen.get(binary.setting, ""),
+        "usual_places": as_data(binary.usual_places),
+        "version": list(contract.backends[backend].version),
         "accounts": runners(contract, configuration, backend),
         "resolvers": resolvers(contract, configuration, backend),
         "login_files": login_files(contract, configuration, backend) or [],
@@ -161,7 +162,7 @@ def _binary_request(
 
 
 def desired_state(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     probe: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def desired_state(
     Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,
     login_notice and logins_by_key.
     """
-    platform = contract["platforms"].get(probe["platform"])
+    platform = contract.platforms.get(probe["platform"])
     problems = host_problems(contract, configuration, probe)
     if platform is None:
         return {"problems": [problem.as_dict() for problem in problems], "notes": []}
@@ -208,11 +209,11 @@ def desired_state(
     problems += lost_rules(contract, configuration, probe)
     notes += adoption_notes(contract, configuration, probe)
     notes += [str(Problem(**one["problem"])) for one in probe["damaged"] if not one["needed"]]
-    env_file = contract["protected_files"]["env"]["path"]
+    env_file = contract.protected_files["env"].path
     notes += [
-        f"{env_file}: {key} is not kept: {contract['retired'][key]}."
+        f"{env_file}: {key} is not kept: {contract.retired[key]}."
         for key in probe["env_keys"]
-        if key in contract["retired"]
+        if key in contract.retired
     ]
     return {
         "problems": [problem.as_dict() for problem in problems],
@@ -226,10 +227,9 @@ def desired_state(
         ],
         "sudo": sudo,
         "unit": {
-            **platform["unit"],
+            **as_data(platform.unit),
             "environment": {
-                key: value.format(**places)
-                for key, value in contract["process_environment"].items()
+                key: value.format(**places) for key, value in contract.process_environment.items()
             },
         },
         "directories": _directories(contract, configuration, places),
@@ -259,26 +259,26 @@ def vars_of(binary: Binary) -> dict[str, Any]:
 
 
 def _lost_keys(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> list[Problem]:
     kept = set(configuration.extra_env) | configuration.cleared | set(configuration.chosen)
     problems = []
     for key in probe["env_keys"]:
         known = canonical_key(contract, key)
-        spec = contract["settings"].get(known)
+        spec = contract.settings.get(known)
         if (
             known in kept
-            or known in contract["retired"]
-            or known in contract["process_environment"]
-            or known in contract["systemd_environment"]
+            or known in contract.retired
+            or known in contract.process_environment
+            or known in contract.systemd_environment
         ):
             continue
-        if spec and (spec["written"] == "always" or not applies(spec, configuration)):
+        if spec and (spec.written == "always" or not applies(spec, configuration)):
             continue
         place = variable(known) if spec else f"{variable('extra_env')}.{key}"
         problems.append(
             Problem(
-                f"{contract['protected_files']['env']['path']}: {key}",
+                f"{contract.protected_files['env'].path}: {key}",
                 "a value on the host that host_vars do not have",
                 f"{place} in host_vars",
                 f"set {place} to keep it, or to null to drop it",
@@ -288,37 +288,37 @@ def _lost_keys(
 
 
 def _search_path(
-    contract: Mapping[str, Any],
-    platform: Mapping[str, Any],
+    contract: Contract,
+    platform: Platform,
     places: Mapping[str, str],
     paths: Mapping[str, str],
 ) -> list[str]:
-    usual = [directory.format(**places) for directory in platform["search_path"]]
+    usual = [directory.format(**places) for directory in platform.search_path]
     return list(dict.fromkeys([*_started_by_name(contract, paths), *usual]))
 
 
-def _started_by_name(contract: Mapping[str, Any], paths: Mapping[str, str]) -> list[str]:
+def _started_by_name(contract: Contract, paths: Mapping[str, str]) -> list[str]:
     """Return where the backends are that the bot starts by bare name: they must be found first."""
     return [
         posixpath.dirname(path)
         for backend, path in paths.items()
-        if contract["backends"][backend]["binary"]["started_by"] == "name"
+        if contract.backends[backend].binary.started_by == "name"
     ]
 
 
 def _env(
-    contract: Mapping[str, Any], configuration: Configuration, paths: Mapping[str, str]
+    contract: Contract, configuration: Configuration, paths: Mapping[str, str]
 ) -> dict[str, str]:
     env = env_of(contract, configuration)
     for backend, path in paths.items():
-        binary = contract["backends"][backend]["binary"]
-        if binary["started_by"] == "setting":
-            env[binary["setting"]] = path
+        binary = contract.backends[backend].binary
+        if binary.started_by == "setting":
+            env[binary.setting] = path
     return dict(sorted(env.items()))
 
 
 def _users(
-    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+    contract: Contract, configuration: Configuration, places: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     filled = []
     for user, person in zip(configuration.users, configuration.people):
@@ -335,18 +335,14 @@ def _users(
 
 
 def _sudo(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     probe: Mapping[str, Any],
     paths: Mapping[str, str],
 ) -> dict[str, Any]:
     service_user = configuration.host["service_user"]
-    reads = [entry["path"] for entry in contract["protected_files"].values()]
-    writes = [
-        entry["path"]
-        for entry in contract["protected_files"].values()
-        if "write" in entry["access"]
-    ]
+    reads = [entry.path for entry in contract.protected_files.values()]
+    writes = [entry.path for entry in contract.protected_files.values() if "write" in entry.access]
     agents = [
         {"account": account, "command": path, "backend": backend}
         for backend, path in paths.items()
@@ -356,19 +352,17 @@ def _sudo(
     behind_sudo = {agent["backend"]: agent["command"] for agent in agents}
     # sudo gives this PATH to the agents too, so nothing of the service user's own belongs there
     usual = [
-        place
-        for place in contract["platforms"][probe["platform"]]["search_path"]
-        if place[0] == "/"
+        place for place in contract.platforms[probe["platform"]].search_path if place[0] == "/"
     ]
     return {
-        "path": contract["sudoers"]["path"],
-        "mode": contract["sudoers"]["mode"],
+        "path": contract.sudoers.path,
+        "mode": contract.sudoers.mode,
         "secure_path": list(dict.fromkeys([*_started_by_name(contract, behind_sudo), *usual])),
         "env_keep": list(
             dict.fromkeys(
                 key
                 for backend in behind_sudo
-                for key in contract["backends"][backend]["spawn"]["chat"]["preserve_env"]
+                for key in contract.backends[backend].spawn["chat"].preserve_env
             )
         ),
         "environments": _environments(contract, configuration, behind_sudo),
@@ -376,15 +370,13 @@ def _sudo(
         "writes": writes,
         "agents": agents,
         "kill_accounts": list(dict.fromkeys(agent["account"] for agent in agents)),
-        "kill_arguments": kill_arguments(
-            contract["sudoers"]["kill_arguments"], probe["sudo"]["version"]
-        ),
+        "kill_arguments": kill_arguments(contract.sudoers.kill_arguments, probe["sudo"]["version"]),
         "tools": probe["tools"],
     }
 
 
 def _environments(
-    contract: Mapping[str, Any], configuration: Configuration, paths: Mapping[str, str]
+    contract: Contract, configuration: Configuration, paths: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return which variables pass sudo only in certain calls: alias, command, arguments, env_keep.
 
@@ -392,18 +384,18 @@ def _environments(
     """
     found = []
     for backend, path in paths.items():
-        entry = contract["backends"][backend]
-        mode = configuration.settings.get(entry.get("auth_setting", ""), "subscription")
-        chat = entry["spawn"]["chat"]
+        entry = contract.backends[backend]
+        mode = configuration.settings.get(entry.auth_setting or "", "subscription")
+        login, chat = entry.login.get(mode), entry.spawn["chat"]
         calls: dict[str, tuple[list[str], list[str]]] = {
-            "login": ([], entry["login"].get(mode, {}).get("env_keep", [])),
-            "chat": ([], chat.get("env_keep", [])),
+            "login": ([], list(login.env_keep) if login else []),
+            "chat": ([], list(chat.env_keep)),
         }
-        for purpose, spawn in entry["spawn"].items():
+        for purpose, spawn in entry.spawn.items():
             if purpose != "chat":
-                fixed = itertools.takewhile(lambda word: "{" not in word, spawn["arguments"])
+                fixed = itertools.takewhile(lambda word: "{" not in word, spawn.arguments)
                 # what a conversation is given passes in every call
-                more = [key for key in spawn["preserve_env"] if key not in chat["preserve_env"]]
+                more = [key for key in spawn.preserve_env if key not in chat.preserve_env]
                 calls[purpose] = (list(fixed), more)
         for purpose, (arguments, keys) in calls.items():
             if keys:
@@ -415,14 +407,14 @@ def _environments(
 
 
 def _private_directories(
-    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+    contract: Contract, configuration: Configuration, places: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return each directory of a person or an OS user, and the account that it is kept for.
 
     None is the service user alone. Nothing where all agents run as it, which sees everything.
     """
     service_user = configuration.host["service_user"]
-    shared = {entry["path"].format(**places) for entry in contract["directories"]}
+    shared = {entry.path.format(**places) for entry in contract.directories}
     found = [
         {
             "path": entry["path"],
@@ -436,94 +428,94 @@ def _private_directories(
     return found if any(entry["account"] for entry in found) else []
 
 
-def _owned(entry: Mapping[str, Any], path: str, agent: str, service_user: str) -> dict[str, Any]:
+def _owned(
+    entry: Directory | ConfigDirectory, path: str, agent: str, service_user: str
+) -> dict[str, Any]:
     owners = {"root": "root", "service": service_user, "agent": agent, None: None}
-    owner, reader = owners[entry["owner"]], owners[entry.get("reader")]
+    owner, reader = owners[entry.owner], owners[getattr(entry, "reader", None)]
     return {
         "path": path,
         "owner": owner,
         "group_of": "root" if owner == "root" else service_user,
-        "mode": entry["mode"],
+        "mode": entry.mode,
         "reader": None if reader == owner else reader,
     }
 
 
 def _home_of(
-    contract: Mapping[str, Any], user: Mapping[str, Any], places: Mapping[str, str]
+    contract: Contract, user: Mapping[str, Any], places: Mapping[str, str]
 ) -> tuple[str, bool]:
-    default = contract["default_home"].format(telegram_id=user["telegram_id"], **places)
+    default = contract.default_home.format(telegram_id=user["telegram_id"], **places)
     home = user.get("home_workspace", default)
     return home, home.startswith(places["data_dir"] + "/")
 
 
 def _directories(
-    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+    contract: Contract, configuration: Configuration, places: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     service_user = configuration.host["service_user"]
+    whole: list[Directory | ConfigDirectory] = [contract.config_dir, *contract.directories]
     found = [
-        _owned(entry, entry["path"].format(**places), service_user, service_user)
-        for entry in [contract["config_dir"], *contract["directories"]]
+        _owned(entry, entry.path.format(**places), service_user, service_user) for entry in whole
     ]
     base = configuration.settings.get("WORKSPACE_BASE")
     if base:
-        base_directory = {"owner": "service", "mode": None}
-        found.append(_owned(base_directory, base, service_user, service_user))
+        owned = _owned(Directory(base, "service", ""), base, service_user, service_user)
+        found.append({**owned, "mode": None})
     for user, person in zip(configuration.users, configuration.people):
         home, managed = _home_of(contract, user, places)
-        for entry in contract["user_directories"]:
-            if not managed and "{home}" in entry["path"]:
+        for entry in contract.user_directories:
+            if not managed and "{home}" in entry.path:
                 continue
-            path = entry["path"].format(home=home, telegram_id=person.telegram_id, **places)
+            path = entry.path.format(home=home, telegram_id=person.telegram_id, **places)
             agent = agent_account(contract, configuration, person)
             found.append(_owned(entry, path, agent, service_user))
     for account in os_users(configuration.people):
-        for entry in contract["os_user_directories"]:
-            path = entry["path"].format(os_user=account, **places)
+        for entry in contract.os_user_directories:
+            path = entry.path.format(os_user=account, **places)
             found.append(_owned(entry, path, account, service_user))
     return found
 
 
 def _seeds(
-    contract: Mapping[str, Any], configuration: Configuration, places: Mapping[str, str]
+    contract: Contract, configuration: Configuration, places: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     service_user = configuration.host["service_user"]
     found = []
     for user, person in zip(configuration.users, configuration.people):
         home, managed = _home_of(contract, user, places)
-        for entry in contract["user_seeds"]:
-            if not managed and "{home}" in entry["path"]:
+        for entry in contract.user_seeds:
+            if not managed and "{home}" in entry.path:
                 continue
             owner = agent_account(contract, configuration, person)
             found.append(
                 {
-                    "path": entry["path"].format(
-                        home=home, telegram_id=person.telegram_id, **places
-                    ),
-                    "source": entry.get("source"),
-                    "fallback": entry.get("fallback"),
-                    "owner": service_user if entry.get("owner") == "service" else owner,
+                    "path": entry.path.format(home=home, telegram_id=person.telegram_id, **places),
+                    "source": entry.source,
+                    "fallback": entry.fallback,
+                    "owner": service_user if entry.owner == "service" else owner,
                     "group_of": service_user,
-                    "mode": entry.get("mode", "0640"),
+                    "mode": entry.mode or "0640",
                 }
             )
     found += [
         {
-            "path": entry["path"].format(**places),
+            "path": entry.path.format(**places),
             "owner": service_user,
             "group_of": service_user,
-            "mode": entry["mode"],
-            "fallback": entry["fallback"],
+            "mode": entry.mode,
+            "fallback": entry.fallback,
             "narrow": True,
         }
-        for entry in contract["service_seeds"]
+        for entry in contract.service_seeds
     ]
     for backend in backends_in_use(configuration):
-        for entry in contract["backend_seeds"].get(backend, []):
+        for entry in contract.backend_seeds.get(backend, ()):
             found.append(
                 {
-                    "path": entry["path"].format(**places),
-                    "source": entry["source"],
-                    "fallback": entry.get("fallback"),
+                    "path": entry.path.format(**places),
+                    "source": entry.source,
+                    "fallback": entry.fallback,
                     "owner": service_user,
                     "group_of": service_user,
                     "mode": "0644",

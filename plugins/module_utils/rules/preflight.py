@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .configuration import Configuration
+    from .contract import Contract, Model, Program
 
 SLOW_SECONDS = 5
 TEMPORARY = "/tmp"  # noqa: S108 # looked at, not written
 
 
-def wanted_access(
-    contract: Mapping[str, Any], configuration: Configuration
-) -> list[dict[str, Any]]:
+def wanted_access(contract: Contract, configuration: Configuration) -> list[dict[str, Any]]:
     """Return which account has to enter which directory (path, account), and write there (write).
 
     The bot changes into a workspace before sudo makes it the agent's account, so both have to enter
@@ -73,22 +72,20 @@ def wanted_access(
     ]
 
 
-def written_places(contract: Mapping[str, Any], configuration: Configuration) -> list[str]:
+def written_places(contract: Contract, configuration: Configuration) -> list[str]:
     """Return where an installation writes, whatever the operating system."""
     return [
         configuration.host["install_dir"],
         configuration.host.get("data_dir", "/"),
-        contract["config_dir"]["path"],
-        posixpath.dirname(contract["sudoers"]["path"]),
+        contract.config_dir.path,
+        posixpath.dirname(contract.sudoers.path),
         TEMPORARY,
     ]
 
 
-def programs_in_use(
-    contract: Mapping[str, Any], configuration: Configuration
-) -> list[Mapping[str, Any]]:
+def programs_in_use(contract: Contract, configuration: Configuration) -> list[Program]:
     """Return the programs of the contract that this configuration needs."""
-    return [program for program in contract["programs"] if applies(program, configuration)]
+    return [program for program in contract.programs if applies(program, configuration)]
 
 
 def slow_sudo(probe: Mapping[str, Any]) -> list[str]:
@@ -104,31 +101,29 @@ def slow_sudo(probe: Mapping[str, Any]) -> list[str]:
 
 
 def missing_programs(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> list[str]:
     """Return a note for each program without which the bot runs, but not all of what was chosen."""
     return [
-        f"The host has no {' or '.join(program['names'])}: {program['use']}. "
-        f"Install {program['package']} there."
+        f"The host has no {' or '.join(program.names)}: {program.use}. "
+        f"Install {program.package} there."
         for program in _missing(contract, configuration, probe)
-        if program.get("optional")
+        if program.optional
     ]
 
 
-def models_in_use(
-    contract: Mapping[str, Any], configuration: Configuration
-) -> dict[str, Mapping[str, Any]]:
+def models_in_use(contract: Contract, configuration: Configuration) -> dict[str, Model]:
     """Return the large files that this configuration needs, by path on the host."""
-    directory = contract["models_dir"].format(install_dir=configuration.host["install_dir"])
+    directory = contract.models_dir.format(install_dir=configuration.host["install_dir"])
     return {
-        posixpath.join(directory, model["file"]): model
-        for model in contract["models"]
+        posixpath.join(directory, model.file): model
+        for model in contract.models
         if applies(model, configuration)
     }
 
 
 def missing_models(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> list[Problem]:
     """Return a problem for each large file without which a chosen feature does not work."""
     problems = []
@@ -140,9 +135,9 @@ def missing_models(
                 Problem(
                     path,
                     "no such file",
-                    f"a model: {model['use']}",
+                    f"a model: {model.use}",
                     f"sudo install -d -m 0755 {directory} && "
-                    f"sudo curl --fail --location --output {file} {model['url']} && "
+                    f"sudo curl --fail --location --output {file} {model.url} && "
                     f"sudo chmod 0644 {file}",
                 )
             )
@@ -151,7 +146,7 @@ def missing_models(
                 Problem(
                     path,
                     f"a file that {configuration.host['service_user']} cannot read",
-                    f"a model that it can read: {model['use']}",
+                    f"a model that it can read: {model.use}",
                     f"sudo chmod a+rX {shlex.quote(posixpath.dirname(path))} {shlex.quote(path)}",
                 )
             )
@@ -159,7 +154,7 @@ def missing_models(
 
 
 def unseen_models(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> list[str]:
     """Return the large files that a chosen feature needs and the probe could not see."""
     wanted = models_in_use(contract, configuration)
@@ -167,14 +162,14 @@ def unseen_models(
 
 
 def host_problems(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> list[Problem]:
     """Return everything about a host that keeps an installation from working.
 
     probe: the result of kai_probe. Binaries of agents and keys of the deployed file are judged by
     those who choose them.
     """
-    if probe["platform"] not in contract["platforms"]:
+    if probe["platform"] not in contract.platforms:
         # nothing else was probed
         return [Problem(**fault) for fault in probe["faults"]]
     return [
@@ -193,18 +188,17 @@ def host_problems(
     ]
 
 
-def _halves(contract: Mapping[str, Any], probe: Mapping[str, Any]) -> Iterator[Problem]:
-    files, sizes = contract["protected_files"], probe["file_sizes"]
+def _halves(contract: Contract, probe: Mapping[str, Any]) -> Iterator[Problem]:
+    files, sizes = contract.protected_files, probe["file_sizes"]
     for entry in files.values():
-        needed = files.get(entry.get("nothing_without"))
-        if needed and entry["path"] in sizes and not sizes.get(needed["path"]):
+        needed = files.get(entry.nothing_without or "")
+        if needed and entry.path in sizes and not sizes.get(needed.path):
             yield Problem(
-                needed["path"],
-                f"{'an empty file' if needed['path'] in sizes else 'nothing'}, although "
-                f"{entry['path']} is there: the bot would ask nobody for a code",
+                needed.path,
+                f"{'an empty file' if needed.path in sizes else 'nothing'}, although "
+                f"{entry.path} is there: the bot would ask nobody for a code",
                 "both files, or neither",
-                f"bring {needed['path']} back from a backup, or remove {entry['path']} to go on "
-                "without",
+                f"bring {needed.path} back from a backup, or remove {entry.path} to go on without",
             )
 
 
@@ -280,9 +274,9 @@ _DF = {"MB": "-h", "inodes": "-i"}
 
 
 def _space(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    space, release = contract["space"], probe["release"]
+    release = probe["release"]
     by_device: dict[int, list[str]] = {}
     for path, target in probe["targets"].items():
         nearest = target["nearest"]
@@ -303,13 +297,14 @@ def _space(
         by_device.setdefault(target["device"], []).append(path)
     for paths in by_device.values():
         for unit, free in probe["targets"][paths[0]]["free"].items():
-            needed = space[unit]["files"]
+            space = contract.space.MB if unit == "MB" else contract.space.inodes
+            needed = space.files
             if release["missing"] and configuration.host["install_dir"] in paths:
-                needed += max(space[unit]["release"], (release["size"] or {}).get(unit, 0))
+                needed += max(space.release, (release["size"] or {}).get(unit, 0))
             if release["missing"] and TEMPORARY in paths:
-                needed += space[unit]["building"]
-            if posixpath.dirname(contract["platforms"][probe["platform"]]["lock"]) in paths:
-                needed += space[unit]["manager"]
+                needed += space.building
+            if posixpath.dirname(contract.platforms[probe["platform"]].lock) in paths:
+                needed += space.manager
             if free is not None and free < needed:
                 yield Problem(
                     listed(paths),
@@ -330,43 +325,43 @@ def _port(configuration: Configuration, probe: Mapping[str, Any]) -> Iterator[Pr
 
 
 def _missing(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
-) -> list[Mapping[str, Any]]:
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
+) -> list[Program]:
     return [
         program
         for program in programs_in_use(contract, configuration)
-        if probe["platform"] in program.get("platforms", [probe["platform"]])
-        and not any(probe["programs"][name] for name in program["names"])
+        if probe["platform"] in (program.platforms or [probe["platform"]])
+        and not any(probe["programs"][name] for name in program.names)
     ]
 
 
 def _programs(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> Iterator[Problem]:
     for program in _missing(contract, configuration, probe):
-        if not program.get("optional"):
+        if not program.optional:
             yield Problem(
                 "the host",
-                f"no {' or '.join(program['names'])}",
-                f"{program['names'][0]}: {program['use']}",
-                f"install {program['package']} on the host",
+                f"no {' or '.join(program.names)}",
+                f"{program.names[0]}: {program.use}",
+                f"install {program.package} on the host",
             )
-    platform = contract["platforms"].get(probe["platform"], {})
-    version, minimum = probe["manager_version"], platform.get("minimum_manager_version", 0)
-    if version is not None and version < minimum:
+    platform = contract.platforms[probe["platform"]]
+    version, minimum = probe["manager_version"], platform.minimum_manager_version
+    if version is not None and minimum is not None and version < minimum:
         yield Problem(
             "the host",
-            f"{platform['manager']} {version}",
-            f"{platform['manager']} {minimum} or newer",
+            f"{platform.manager} {version}",
+            f"{platform.manager} {minimum} or newer",
             "upgrade the host's operating system",
         )
 
 
 def _sudo(
-    contract: Mapping[str, Any], configuration: Configuration, probe: Mapping[str, Any]
+    contract: Contract, configuration: Configuration, probe: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    rules, sudo = contract["sudoers"], probe["sudo"]
-    minimum = rules["minimum_version"]
+    rules, sudo = contract.sudoers, probe["sudo"]
+    minimum = rules.minimum_version
     if sudo["version"] and (sudo_version(sudo["version"]) or (0,)) < tuple(
         map(int, minimum.split("."))
     ):
@@ -377,7 +372,7 @@ def _sudo(
             "install the package sudo, or choose it with update-alternatives --config sudo",
         )
     user = configuration.host["service_user"]
-    for flag, reason in rules["harmful_defaults"].items():
+    for flag, reason in rules.harmful_defaults.items():
         if flag in sudo["flags"]:
             yield Problem(
                 "the sudo policy of the host",

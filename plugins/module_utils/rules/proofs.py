@@ -15,22 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .configuration import Configuration
+    from .contract import Contract
     from .people import Person
 
 # no process of Linux has so high a number
 NO_GROUP = "-4194305"
 
 
-def file_proofs(contract: Mapping[str, Any]) -> list[dict[str, Any]]:
+def file_proofs(contract: Contract) -> list[dict[str, Any]]:
     """Return the commands by which the bot reads its protected files."""
     # -n keeps sudo from asking for a password where the bot, without a terminal, would fail as well
     return [
         {
-            "what": f"the bot reads {entry['path']}",
-            "argv": ["sudo", "-n", "cat", entry["path"]],
-            "only_if_exists": entry["path"],
+            "what": f"the bot reads {entry.path}",
+            "argv": ["sudo", "-n", "cat", entry.path],
+            "only_if_exists": entry.path,
         }
-        for entry in contract["protected_files"].values()
+        for entry in contract.protected_files.values()
     ]
 
 
@@ -50,7 +51,7 @@ def kill_proofs(accounts: Sequence[str], kill: str) -> list[dict[str, Any]]:
 
 
 def agent_proofs(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     paths: Mapping[str, str],
     homes: Mapping[int, str],
@@ -70,33 +71,33 @@ def agent_proofs(
         pair = (person.backend, account)
         if person.backend not in paths or pair in found:
             continue
-        chat = contract["backends"][person.backend]["spawn"]["chat"]
+        chat = contract.backends[person.backend].spawn["chat"]
         wrapped = account != service_user
         words = _words(contract, configuration, user, person)
         words.update(places, **({"os_user": account} if wrapped else {}))
-        preserved = "--preserve-env=" + ",".join(chat["preserve_env"])
+        preserved = "--preserve-env=" + ",".join(chat.preserve_env)
         wrap = ["sudo", "-H", "-u", account, preserved, "--"] if wrapped else []
-        greeting = chat.get("greeting", {})
-        names = chat.get("model_names", {}).get(person.provider, {})
+        names = chat.model_names.get(person.provider or "", {})
+        model = names.get(person.model or "", person.model)
         found[pair] = {
             "what": f"the bot starts {person.backend} as {account}, and ends it",
             "argv": [*wrap, *_command(contract, person.backend, paths[person.backend], words)],
             "directory": homes[person.telegram_id],
             "sets": {
-                name: _filled(value, {**words, "model": names.get(person.model, person.model)})
-                for name, value in chat["sets"].items()
+                name: _filled(value, {**words, "model": model})
+                for name, value in chat.sets.items()
                 if wrapped or "{os_user}" not in value
             },
             # for a default the bot sets nothing
             "copies": {
                 name: key
-                for name, key in chat["copies"].items()
-                if "default" not in contract["settings"][key]
-                or configuration.settings.get(key) != contract["settings"][key]["default"]
+                for name, key in chat.copies.items()
+                if contract.settings[key].default is None
+                or configuration.settings.get(key) != contract.settings[key].default
             },
             "kill": ["sudo", "-n", "-u", account, kill] if wrapped else [],
-            "say": json.dumps(greeting["say"]) if greeting else "",
-            "hear": greeting.get("hear", {}),
+            "say": json.dumps(chat.greeting.say) if chat.greeting else "",
+            "hear": chat.greeting.hear if chat.greeting else {},
             "account": account,
             "program": paths[person.backend],
         }
@@ -104,30 +105,28 @@ def agent_proofs(
 
 
 def _words(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     user: Mapping[str, Any],
     person: Person,
 ) -> dict[str, Any]:
     settings = configuration.settings
-    effort = contract["backends"][person.backend].get("effort_setting", "")
+    effort = contract.backends[person.backend].effort_setting
     return {
         "model": person.model,
         "provider": person.provider,
-        "effort": settings.get(effort),
+        "effort": settings.get(effort or ""),
         "context_window": user.get("context_window", settings.get("CLAUDE_MAX_CONTEXT_WINDOW")),
     }
 
 
-def _command(
-    contract: Mapping[str, Any], backend: str, path: str, words: Mapping[str, Any]
-) -> list[str]:
-    entry = contract["backends"][backend]
-    binary, chat = entry["binary"], entry["spawn"]["chat"]
-    arguments = list(chat["arguments"])
+def _command(contract: Contract, backend: str, path: str, words: Mapping[str, Any]) -> list[str]:
+    entry = contract.backends[backend]
+    binary, chat = entry.binary, entry.spawn["chat"]
+    arguments = list(chat.arguments)
     if words["context_window"]:
-        arguments += chat.get("context_arguments", [])
-    program = path if binary["started_by"] == "setting" else binary["name"]
+        arguments += chat.context_arguments
+    program = path if binary.started_by == "setting" else binary.name
     return [program, *(_filled(argument, words) for argument in arguments)]
 
 

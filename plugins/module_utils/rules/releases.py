@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .conditions import holds, in_words
 from .problems import Problem, listed
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from .conditions import Circumstances
+    from .contract import Contract
 
 
 def digest_of_files(files: Mapping[str, tuple[bytes, bool]]) -> str:
@@ -55,32 +56,32 @@ def release_name(identifier: str, live: str | None, complete: Collection[str]) -
     return names[1] if live == names[0] else names[0]
 
 
-def extras_by_feature(contract: Mapping[str, Any], circumstances: Circumstances) -> list[str]:
+def extras_by_feature(contract: Contract, circumstances: Circumstances) -> list[str]:
     """Return the extras that the enabled features need, and those that need no feature."""
     return [
         name
-        for name, extra in contract["package"]["extras"].items()
-        if holds(extra.get("feature", "always"), circumstances)
+        for name, extra in contract.package.extras.items()
+        if holds(extra.feature or "always", circumstances)
     ]
 
 
 def missing_extras(
-    contract: Mapping[str, Any], circumstances: Circumstances, extras: Sequence[str]
+    contract: Contract, circumstances: Circumstances, extras: Sequence[str]
 ) -> list[Problem]:
     """Return a problem for each enabled feature whose extra is not among the chosen ones."""
     return [
         Problem(
             "kai_install_extras",
-            f"{listed(extras)} although {in_words(extra['feature'])}",
+            f"{listed(extras)} although {in_words(extra.feature)}",
             f"{name} among them",
             f"add {name} to kai_install_extras, or remove the variable",
         )
-        for name, extra in contract["package"]["extras"].items()
-        if "feature" in extra and holds(extra["feature"], circumstances) and name not in extras
+        for name, extra in contract.package.extras.items()
+        if extra.feature and holds(extra.feature, circumstances) and name not in extras
     ]
 
 
-def modules_of_extras(contract: Mapping[str, Any], extras: Sequence[str]) -> list[str]:
+def modules_of_extras(contract: Contract, extras: Sequence[str]) -> list[str]:
     """Return the Python modules that have to be importable with the extras."""
-    known = contract["package"]["extras"]
-    return [module for name in extras if name in known for module in known[name]["modules"]]
+    known = contract.package.extras
+    return [module for name in extras if name in known for module in known[name].modules]

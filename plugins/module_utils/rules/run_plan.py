@@ -25,11 +25,13 @@ from .people import os_users
 from .plan import desired_state, installed_request, probe_request
 from .problems import Problem
 from .releases import modules_of_extras
+from .typed_data import as_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .configuration import Configuration
+    from .contract import Contract, ProtectedFile, Record, Sudoers, Unit
     from .drift import Parts
 
 # an account that an install made and did not finish is known again by its comment
@@ -46,17 +48,17 @@ class Subject:
     that is not given has none. render: returns the text of a template of the role.
     """
 
-    contract: Mapping[str, Any]
+    contract: Contract
     configuration: Configuration
     given: Mapping[str, Any]
     texts: Mapping[str, str | None]
     render: Callable[[str, Mapping[str, Any]], str]
 
 
-def use_usual_places(contract: Mapping[str, Any], configuration: Configuration) -> None:
+def use_usual_places(contract: Contract, configuration: Configuration) -> None:
     """Let the usual places stand in for those that are refused, because they may hold a bot."""
-    settings = contract["host"].items()
-    usual = {name: spec["default"] for name, spec in settings if "default" in spec}
+    settings = contract.host.items()
+    usual = {name: spec.default for name, spec in settings if spec.default is not None}
     configuration.host = {**usual, **configuration.host}
 
 
@@ -77,84 +79,81 @@ def refusals(subject: Subject, purpose: str) -> list[Problem]:
 def host_plan(subject: Subject, purpose: str) -> dict[str, Any]:
     """Return what is known before the host is probed, and the arguments for that as ``probe``."""
     contract, configuration = subject.contract, subject.configuration
-    host, service = configuration.host, contract["service"]
-    linux, protected = contract["platforms"]["linux"], contract["protected_files"]
-    port_key = service["port_setting"]
-    config_files = [entry["path"] for entry in protected.values()]
+    host, service = configuration.host, contract.service
+    linux, protected = contract.platforms["linux"], contract.protected_files
+    port_key = service.port_setting
+    config_files = [entry.path for entry in protected.values()]
     return {
         "probe": {**_NO_PROBE, **PROBES[purpose](contract, configuration)},
         "host": host,
         "accounts": [host["service_user"], *os_users(configuration.people)],
         "modules": modules_of_extras(contract, host.get("extras", [])),
-        "module": service["module"],
-        "unit": {"name": linux["unit"]["name"], "path": linux["unit"]["path"]},
+        "module": service.module,
+        "unit": {"name": linux.unit.name, "path": linux.unit.path},
         "health": {
-            "host": service["health_host"],
-            "path": service["health_path"],
+            "host": service.health_host,
+            "path": service.health_path,
             "port_key": port_key,
-            "default_port": contract["settings"][port_key]["default"],
+            "default_port": contract.settings[port_key].default,
         },
-        "env_file": protected["env"]["path"],
-        "opaque_files": [protected[name]["path"] for name in ("services", "workspaces")],
+        "env_file": protected["env"].path,
+        "opaque_files": [protected[name].path for name in ("services", "workspaces")],
         "config_files": config_files,
-        "sudoers_file": contract["sudoers"]["path"],
-        "record_file": contract["record"]["path"],
+        "sudoers_file": contract.sudoers.path,
+        "record_file": contract.record.path,
         "backup_files": [
             *config_files,
-            contract["sudoers"]["path"],
-            linux["unit"]["path"],
-            contract["record"]["path"],
+            contract.sudoers.path,
+            linux.unit.path,
+            contract.record.path,
         ],
         # files of the bot and models, which go with the data
         "bot_files": [
-            *(entry["path"] for entry in protected.values() if entry["from"] == "bot"),
-            contract["models_dir"].format(install_dir=host["install_dir"]),
+            *(entry.path for entry in protected.values() if entry.from_ == "bot"),
+            contract.models_dir.format(install_dir=host["install_dir"]),
         ],
-        "shown_variables": [
-            key for key, spec in contract["settings"].items() if "secret" not in spec
-        ],
-        "database": service["database"].format(data_dir=host["data_dir"]),
+        "shown_variables": [key for key, spec in contract.settings.items() if not spec.secret],
+        "database": service.database.format(data_dir=host["data_dir"]),
         "turns": _turns_directory(subject),
         "records": f"{host['install_dir']}/installs",
-        "visudo": linux["visudo"],
-        "proofs_file": linux["proofs"],
-        "constraints_path": contract["package"]["constraints"],
-        "own_installer_parts": contract["own_installer"]["parts"],
-        "kai_line": {name: contract[name] for name in ("title", "release", "source")},
+        "visudo": list(linux.visudo),
+        "proofs_file": linux.proofs,
+        "constraints_path": contract.package.constraints,
+        "own_installer_parts": list(contract.own_installer.parts),
+        "kai_line": as_data(contract.line),
     }
 
 
 def _turns_directory(subject: Subject) -> str:
-    turns: str = subject.contract["service"]["turns"]
-    return turns.format(data_dir=subject.configuration.host["data_dir"])
+    return subject.contract.service.turns.format(data_dir=subject.configuration.host["data_dir"])
 
 
-def _least_probe(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+def _least_probe(contract: Contract, configuration: Configuration) -> dict[str, Any]:
     """Return the arguments of kai_probe for a run that only has to know who else is at work."""
     host = configuration.host
     return {
         **{name: host[name] for name in ("service_user", "install_dir", "data_dir")},
-        "env_file": contract["protected_files"]["env"]["path"],
-        "sudoers_file": contract["sudoers"]["path"],
-        "platforms": contract["platforms"],
+        "env_file": contract.protected_files["env"].path,
+        "sudoers_file": contract.sudoers.path,
+        "platforms": as_data(contract.platforms),
     }
 
 
-def _rollback_probe(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+def _rollback_probe(contract: Contract, configuration: Configuration) -> dict[str, Any]:
     installed = installed_request(contract, configuration, told=False)
     nothing: dict[str, Any] = {name: [] for name in ("files", "directories", "seeds", "room")}
     least = _least_probe(contract, configuration)
     return {**least, "installed": {**installed, **nothing}}
 
 
-def _install_probe(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+def _install_probe(contract: Contract, configuration: Configuration) -> dict[str, Any]:
     return {
         **probe_request(contract, configuration),
         "installed": installed_request(contract, configuration, told=False),
     }
 
 
-def _status_probe(contract: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
+def _status_probe(contract: Contract, configuration: Configuration) -> dict[str, Any]:
     return {
         **probe_request(contract, configuration),
         "versions": True,
@@ -206,11 +205,11 @@ def desired_files(
     desired: what ``desired_state`` returned.
     """
     contract, texts = subject.contract, subject.texts
-    protected, unit = contract["protected_files"], contract["platforms"]["linux"]["unit"]
+    protected, unit = contract.protected_files, contract.platforms["linux"].unit
     host = subject.configuration.host
     values = {
         **{name: desired[name] for name in ("env", "users", "sudo", "unit")},
-        "service": contract["service"],
+        "service": as_data(contract.service),
         "service_user": host["service_user"],
         "current": f"{host['install_dir']}/current",
     }
@@ -219,21 +218,21 @@ def desired_files(
         users = subject.render("users.yaml.j2", values)
     record = recorded(contract, subject.configuration, subject.given)
     files = [
-        {name: protected["env"][name] for name in ("path", "mode")},
+        {"path": protected["env"].path, "mode": protected["env"].mode},
         _file(protected["users"], users),
-        _file(contract["sudoers"], subject.render("sudoers.j2", values)),
+        _file(contract.sudoers, subject.render("sudoers.j2", values)),
         _file(unit, subject.render("kai.service.j2", values)),
-        _file(contract["record"], json.dumps(record, indent=4, sort_keys=True) + "\n"),
+        _file(contract.record, json.dumps(record, indent=4, sort_keys=True) + "\n"),
     ]
     # the operator's own files, deployed byte for byte where they are given
     for name in ("services", "workspaces"):
         text = texts.get(f"{name}_file")
         files.append({**_file(protected[name], text or ""), "given": text is not None})
-    return files, {protected["env"]["path"]: subject.render("env.j2", values)}
+    return files, {protected["env"].path: subject.render("env.j2", values)}
 
 
-def _file(entry: Mapping[str, Any], content: str) -> dict[str, Any]:
-    return {"path": entry["path"], "mode": entry["mode"], "content": content}
+def _file(entry: ProtectedFile | Sudoers | Unit | Record, content: str) -> dict[str, Any]:
+    return {"path": entry.path, "mode": entry.mode, "content": content}
 
 
 def install_plan(
@@ -259,7 +258,7 @@ def install_plan(
     is_built = release in probe["release"]["complete"]
     python, faults = choose_interpreter(
         probe["interpreters"],
-        source["requires_python"] or contract["service"]["requires_python"],
+        source["requires_python"] or contract.service.requires_python,
         host.get("python") or "",
     )
     digest = hashlib.sha256(json.dumps([files, secret_contents]).encode()).hexdigest()
@@ -267,7 +266,7 @@ def install_plan(
     faults = [] if is_built else faults
     faults += _changed_since_check(agreed, shown, host["source"])
     changes = not drift.is_as_wanted(probe, wanted_states(files, secret_contents), release)
-    [rules] = [file for file in files if file["path"] == contract["sudoers"]["path"]]
+    [rules] = [file for file in files if file["path"] == contract.sudoers.path]
     digest_of_rules = hashlib.sha256(rules["content"].encode()).hexdigest()
     parents = [host["install_dir"], f"{host['install_dir']}/releases"]
     return {
@@ -371,7 +370,7 @@ def _running_turns(subject: Subject, probe: Mapping[str, Any]) -> list[str]:
         return [unknown_turns(_turns_directory(subject))]
     if not count:
         return []
-    limit = subject.contract["service"]["stop_seconds"]
+    limit = subject.contract.service.stop_seconds
     return [
         f"{count} running turn(s): the bot may finish them for {limit} s when it is stopped; what "
         "is not finished then is cut off."
@@ -383,7 +382,7 @@ def _unconstrained(subject: Subject, source: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"{subject.configuration.host['source']} has no "
-        f"{subject.contract['package']['constraints']}, so two builds may not install the same "
+        f"{subject.contract.package.constraints}, so two builds may not install the same "
         f"packages; {variable('constraints')} can name a file."
     ]
 

@@ -13,7 +13,8 @@ from .problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from typing import Any
+
+    from .contract import Line
 
 _GIT_URL = re.compile(r"(https?://|ssh://|git://|file://|[^/@\s]+@[^/:\s]+:)\S+\Z")
 # a token alone looks like a name, so over HTTP none is let through; a password may have an @ in it
@@ -53,30 +54,25 @@ def without_password(text: str) -> str:
     return _PASSWORD.sub("***", text)
 
 
-def problem_of_line(
-    contract: Mapping[str, Any], source: str, names: Collection[str]
-) -> Problem | None:
-    """Return why a source is not of the contract's line of Kai, or None when it is.
+def problem_of_line(line: Line, source: str, names: Collection[str]) -> Problem | None:
+    """Return why a source is not of a line of Kai, or None when it is.
 
     names: paths of its files. Kai's version string does not tell the lines apart.
     """
-    line = contract["source"]
+    known = line.source
     others = (
-        entry["is"]
-        for entry in line["others"]
-        if entry["has"] in names and entry.get("without") not in names
+        entry.is_ for entry in known.others if entry.has in names and entry.without not in names
     )
-    missing = [name for name in line["files"] if name not in names]
+    missing = [name for name in known.files if name not in names]
     found = next(others, f"no {missing[0]}" if missing else None)
     if found is None:
         return None
-    fix = f"set kai_install_version to {line['ref']}, or name a source of {contract['title']}"
+    fix = f"set kai_install_version to {known.ref}, or name a source of {line.title}"
     return Problem(
         "kai_install_source",
         f"{found} at {without_password(source)}",
-        f"{contract['title']} ({line['is']}), the line of kai_install_release "
-        f"{contract['release']}",
-        fix if is_git_url(source) else f"check out {line['ref']} there, or name another source",
+        f"{line.title} ({known.is_}), the line of kai_install_release {line.release}",
+        fix if is_git_url(source) else f"check out {known.ref} there, or name another source",
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .configuration import Configuration
+    from .contract import Contract
     from .drift import Parts
     from .file_state import FileState
 
@@ -26,7 +27,7 @@ LOGGED_IN = {True: "yes", False: "no", None: "unknown"}
 
 
 def host_status(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     probe: Mapping[str, Any],
     desired: Mapping[str, Any] | None,
@@ -189,14 +190,14 @@ def _unknown(installed: Mapping[str, Any], probe: Mapping[str, Any]) -> list[Pro
 
 
 def _drift(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     installed: Mapping[str, Any],
     desired: Mapping[str, Any],
     files: Sequence[FileState],
     people_of: Callable[[str], Parts],
 ) -> tuple[list[Problem], list[Problem]]:
-    protected = contract["protected_files"]
+    protected = contract.protected_files
     drift = [
         Problem(f"the account {name}", "no account", "an account of the host", REPAIR)
         for name in desired["missing_accounts"]
@@ -209,12 +210,12 @@ def _drift(
         installed["files"],
         installed["key"],
         {
-            protected["users"]["path"]: people_of,
+            protected["users"].path: people_of,
             desired["sudo"]["path"]: rules_of,
             desired["unit"]["path"]: lines_of,
-            contract["record"]["path"]: variables_of,
+            contract.record.path: variables_of,
         },
-        (protected["env"]["path"], desired["env"]),
+        (protected["env"].path, desired["env"]),
     )
     layout, unseen_paths = layout_drift(installed["layout"])
     return [*drift, *differing, *layout], [*unknown, *unseen_paths]
@@ -259,7 +260,7 @@ def _last_install(installed: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _backends(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     probe: Mapping[str, Any],
     desired: Mapping[str, Any],
@@ -330,7 +331,7 @@ def agent_problems(
 
 
 def _people(
-    contract: Mapping[str, Any],
+    contract: Contract,
     configuration: Configuration,
     probe: Mapping[str, Any],
     desired: Mapping[str, Any],

@@ -14,8 +14,9 @@ from .paths import fault_of_path, fault_of_search_directory
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .contract import KillArguments
 
 MAIN_POLICY = "/etc/sudoers"
 
@@ -56,26 +57,26 @@ def sudoers_command(path: str) -> str:
     return re.sub(r"([,:= #])", r"\\\1", path)
 
 
-def kill_arguments(known: Mapping[str, Any], said: str) -> list[str]:
+def kill_arguments(known: KillArguments, said: str) -> list[str]:
     """Return the arguments of kill that rules allow: each form of the bot's, and nothing else.
 
     known: ``sudoers.kill_arguments`` of the contract. said: what ``sudo -V`` says. Before 1.9.10
     sudo has only patterns, and a * lets in more words: each number of digits is a rule there.
     """
-    since = tuple(int(part) for part in known["regular_expressions_since"].split("."))
+    since = tuple(int(part) for part in known.regular_expressions_since.split("."))
     if (sudo_version(said) or (0, 0, 0)) >= since:
         words = {
             name: "[1-9]" + "[0-9]" * (least - 1) + ("[0-9]?" if most - least == 1 else "[0-9]*")
             for name, (least, most) in _DIGITS.items()
         }
-        return [f"^{form.format(**words)}$" for form in known["forms"]]
+        return [f"^{form.format(**words)}$" for form in known.forms]
     patterns = {
         name: ["[1-9]" + "[0-9]" * more for more in range(least - 1, most)]
         for name, (least, most) in _DIGITS.items()
     }
     return [
         form.format(**dict(zip(patterns, words)))
-        for form in known["forms"]
+        for form in known.forms
         for words in itertools.product(
             *(found if f"{{{name}}}" in form else [""] for name, found in patterns.items())
         )

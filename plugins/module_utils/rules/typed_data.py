@@ -68,6 +68,20 @@ def read(kind: Any, data: Any) -> Any:
     return found
 
 
+def as_data(value: Any) -> Any:
+    """Return what was read as data again, for JSON; a field that is None by default is left out."""
+    if is_dataclass(value):
+        given = ((one, getattr(value, one.name)) for one in fields(value))
+        return {
+            one.metadata.get("name", one.name): as_data(part)
+            for one, part in given
+            if part is not None or one.default is not None
+        }
+    if isinstance(value, abc.Mapping):
+        return {key: as_data(part) for key, part in value.items()}
+    return [as_data(part) for part in value] if isinstance(value, tuple) else value
+
+
 def in_words(place: Place) -> str:
     """Return a place as people write it: ``settings.WEBHOOK_PORT.choices[2]``."""
     shown = ""

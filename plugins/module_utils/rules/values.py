@@ -11,13 +11,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .accounts import fault_of_account
+from .contract import Limits
 from .env_file import fault_of_value
 from .paths import fault_of_path
 from .problems import shortened
 from .sources import fault_of_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from .contract import Contract
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?\Z")
@@ -54,19 +55,20 @@ def fault_of_placeholder(text: str, *, secret: bool) -> str | None:
     return "is the placeholder of an example" if found else None
 
 
-def choices_of(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> list[str]:
+def choices_of(contract: Contract, spec: Limits) -> list[str]:
     """Return the values that a choice may have, in the order of the contract."""
-    source = spec.get("choices_from")
-    return list(contract[source]) if source else list(spec.get("choices", ()))
+    if spec.choices_from:
+        return list(getattr(contract, spec.choices_from))
+    return list(spec.choices)
 
 
-def read_value(contract: Mapping[str, Any], spec: Mapping[str, Any], raw: Any) -> Any:
+def read_value(contract: Contract, spec: Limits, raw: Any) -> Any:
     """Return ``raw`` as the type that ``spec`` describes.
 
     raw: what YAML, a prompt or a command line gave.
     Returns str, int, float, bool or a list of str. Raises UnacceptableValue.
     """
-    kind = spec["type"]
+    kind = spec.type
     if kind == "boolean":
         return _boolean(raw)
     if kind == "integer":
@@ -82,15 +84,15 @@ def read_value(contract: Mapping[str, Any], spec: Mapping[str, Any], raw: Any) -
     return _text(spec, raw)
 
 
-def describe(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+def describe(contract: Contract, spec: Limits) -> str:
     """Return type and range of a description in words."""
-    kind = spec["type"]
+    kind = spec.type
     if kind == "choice":
         return "one of " + ", ".join(choices_of(contract, spec))
     if kind in ("integer", "number"):
         return _range_in_words(spec)
     if kind == "list":
-        return "a list of " + describe(contract, {"type": spec.get("items", "string")})
+        return "a list of " + describe(contract, Limits(spec.items))
     return {
         "boolean": "true or false",
         "path": "an absolute path",
@@ -125,41 +127,41 @@ def _boolean(raw: Any) -> bool:
     raise UnacceptableValue("true or false")
 
 
-def _range_in_words(spec: Mapping[str, Any]) -> str:
-    noun = "a whole number" if spec["type"] == "integer" else "a number"
+def _range_in_words(spec: Limits) -> str:
+    noun = "a whole number" if spec.type == "integer" else "a number"
     words = []
-    if "minimum" in spec:
-        words.append(f"at least {spec['minimum']}")
-    if "exclusive_minimum" in spec:
-        words.append(f"more than {spec['exclusive_minimum']}")
-    if "maximum" in spec:
-        words.append(f"at most {spec['maximum']}")
-    if spec.get("nonzero"):
+    if spec.minimum is not None:
+        words.append(f"at least {spec.minimum}")
+    if spec.exclusive_minimum is not None:
+        words.append(f"more than {spec.exclusive_minimum}")
+    if spec.maximum is not None:
+        words.append(f"at most {spec.maximum}")
+    if spec.nonzero:
         words.append("not 0")
     text = f"{noun}, {' and '.join(words)}" if words else noun
-    return f"{text}, or 0" if spec.get("or_zero") else text
+    return f"{text}, or 0" if spec.or_zero else text
 
 
-def _in_range(spec: Mapping[str, Any], value: float) -> bool:
-    if spec.get("or_zero") and value == 0:
+def _in_range(spec: Limits, value: float) -> bool:
+    if spec.or_zero and value == 0:
         return True
     return (
-        value >= spec.get("minimum", -math.inf)
-        and value > spec.get("exclusive_minimum", -math.inf)
-        and value <= spec.get("maximum", math.inf)
-        and not (spec.get("nonzero") and value == 0)
+        (spec.minimum is None or value >= spec.minimum)
+        and (spec.exclusive_minimum is None or value > spec.exclusive_minimum)
+        and (spec.maximum is None or value <= spec.maximum)
+        and not (spec.nonzero and value == 0)
     )
 
 
-def _integer(spec: Mapping[str, Any], raw: Any) -> int:
+def _integer(spec: Limits, raw: Any) -> int:
     text = str(raw).strip() if isinstance(raw, (int, str)) and not isinstance(raw, bool) else ""
     if _INTEGER.match(text) and len(text) <= 19 and _in_range(spec, int(text)):
         return int(text)
     raise UnacceptableValue(_range_in_words(spec) + ", written without leading zeros")
 
 
-def _number(spec: Mapping[str, Any], raw: Any) -> float:
-    if spec.get("infinite") and str(raw).strip().lower().lstrip(".") in ("inf", "infinity"):
+def _number(spec: Limits, raw: Any) -> float:
+    if spec.infinite and str(raw).strip().lower().lstrip(".") in ("inf", "infinity"):
         return math.inf
     usable = isinstance(raw, (int, float, str)) and not isinstance(raw, bool)
     text = env_text(raw).strip() if usable else ""
@@ -180,13 +182,13 @@ def _choice(choices: list[str], raw: Any) -> str:
     raise UnacceptableValue("one of " + ", ".join(choices))
 
 
-def _text(spec: Mapping[str, Any], raw: Any) -> str:
-    if spec.get("from_number") and isinstance(raw, (int, float)) and not isinstance(raw, bool):
+def _text(spec: Limits, raw: Any) -> str:
+    if spec.from_number and isinstance(raw, (int, float)) and not isinstance(raw, bool):
         raw = str(raw)
     if not isinstance(raw, str):
         raise UnacceptableValue("text; put it in quotes")
-    kind = spec["type"]
-    fault = fault_of_value(raw) or fault_of_placeholder(raw, secret=spec.get("secret", False))
+    kind = spec.type
+    fault = fault_of_value(raw) or fault_of_placeholder(raw, secret=spec.secret)
     if kind == "account":
         fault = fault_of_account(raw)
     elif kind in ("path", "directory"):
@@ -201,9 +203,9 @@ def _text(spec: Mapping[str, Any], raw: Any) -> str:
         fault = "is blank"
     if fault:
         raise UnacceptableValue(f"{_noun(kind)}; this one {fault}")
-    pattern = spec.get("pattern")
+    pattern = spec.pattern
     if pattern and not re.fullmatch(pattern, raw):
-        raise UnacceptableValue(spec.get("pattern_help", f"text that matches {pattern}"))
+        raise UnacceptableValue(spec.pattern_help or f"text that matches {pattern}")
     return raw
 
 
@@ -218,12 +220,10 @@ def _noun(kind: str) -> str:
     }.get(kind, "text")
 
 
-def _list(contract: Mapping[str, Any], spec: Mapping[str, Any], raw: Any) -> list[Any]:
+def _list(contract: Contract, spec: Limits, raw: Any) -> list[Any]:
     if not isinstance(raw, (list, tuple)):
         raise UnacceptableValue("a list")
-    item = {"type": spec.get("items", "string")}
-    if "item_pattern" in spec:
-        item.update(pattern=spec["item_pattern"], pattern_help=spec.get("pattern_help", ""))
+    item = Limits(spec.items, pattern=spec.item_pattern, pattern_help=spec.pattern_help)
     return [read_value(contract, item, part) for part in raw]
 
 
