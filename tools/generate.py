@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the files that say again what the contract says: specs, settings page, answers schema.
+"""Write the files that are generated from the contract: specs, settings page, answers schema.
 
-``--check`` writes nothing and exits with 1 when a file is not what the contract makes of it.
+``--check`` writes nothing and exits with 1 if a file does not match the contract.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ COMMAND = "python tools/generate.py"
 _ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
 NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
 
-# Loose on purpose: the rules of the role check every value and report all faults at once, which
-# Ansible's own validation, coming first, must not cut short.
+# Loose on purpose: the rules of the role check every value and report all faults at once. Ansible's
+# own validation comes first and must not stop at one of them.
 _ANSIBLE_TYPES: Mapping[str, dict[str, Any]] = {
     "integer": {"type": "int"},
     "number": {"type": "float"},
@@ -91,9 +91,9 @@ def argument_specs(contract: Mapping[str, Any]) -> dict[str, Any]:
     main = {
         "short_description": "Install and configure a Kai bot",
         "description": [
-            f"Installs {contract['title']} as a service, configured as the variables say.",
-            "Which values are needed and fit together depends on the backends in use.",
-            "The role checks that before any change and reports every problem at once.",
+            f"Installs {contract['title']} as a service with the configuration of the variables.",
+            "The backends in use determine which values are required and valid together.",
+            "The role checks them before any change and reports every problem at once.",
         ],
         "options": options,
     }
@@ -126,17 +126,17 @@ def settings_page(contract: Mapping[str, Any]) -> str:
             parts += [f"## {title}", _table(_SETTING_COLUMNS, rows)]
     parts += [
         "## Other variables",
-        _table(("Variable", "Type", "What it is"), _whole_rows(contract)),
-        "## Fields of a person",
+        _table(("Variable", "Type", "Description"), _whole_rows(contract)),
+        "## Fields of a user",
         _ABOUT_FIELDS,
         _table(
-            ("Field", "Type and range", "Needed", "Default", "Kai itself"), _user_rows(contract)
+            ("Field", "Type and range", "Required", "Default", "Kai itself"), _user_rows(contract)
         ),
         "## Backends, providers and models",
         _table(("Backend", "Provider", "Key", "Models", "Default"), _model_rows(contract)),
         "## Optional dependency groups",
         _ABOUT_EXTRAS,
-        _table(("Extra", "Installed", "Modules proven"), _extra_rows(contract)),
+        _table(("Extra", "Installed", "Modules tested"), _extra_rows(contract)),
         "## Variables of the service definition",
         f"Kai reads these before `{env_file}`, so the role puts them into the service definition.",
         _table(
@@ -144,8 +144,8 @@ def settings_page(contract: Mapping[str, Any]) -> str:
             [(f"`{k}`", f"`{v}`") for k, v in contract["process_environment"].items()],
         ),
         "## Retired keys",
-        "Never written, and reported when they are found.",
-        _table(("Key", "Why"), [(f"`{key}`", why) for key, why in contract["retired"].items()]),
+        "kai-ansible never writes these keys, and reports each one that it finds.",
+        _table(("Key", "Reason"), [(f"`{key}`", why) for key, why in contract["retired"].items()]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -159,19 +159,19 @@ def answers_schema(contract: Mapping[str, Any]) -> dict[str, Any]:
     fields = contract["user_fields"]
     person = _mapping({name: _answer(contract, spec) for name, spec in fields.items()})
     person["required"] = [name for name, spec in fields.items() if spec.get("required")]
-    # a field that the contract does not know is carried over
+    # an unknown field goes to users.yaml unchanged
     del person["additionalProperties"]
     host = {name: _answer(contract, spec) for name, spec in contract["host"].items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": NOTICE,
         "title": f"Answers for {contract['title']}",
-        "description": "What kai-ansible config --answers takes. null clears a value.",
+        "description": "A file for kai-ansible config --answers. null clears a value.",
         **_mapping(
             {
                 "host": {"description": "The installation itself.", **_mapping(host)},
                 "users": {
-                    "description": "The people who may talk to the bot.",
+                    "description": "The users who may talk to the bot.",
                     "type": "array",
                     "items": person,
                 },
@@ -223,20 +223,20 @@ def _value(contract: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, An
 _INTRODUCTION = """\
 Every variable of the role. A row with an env key is a setting of the bot, written to
 `{env_file}` under that key; a row without one belongs to the installation, and Kai never reads it.
-Secrets belong in `vault.yml`. An old name still works and is reported.
+Secrets belong in `vault.yml`. An old name still works, and kai-ansible reports it.
 
-A setting that reaches the bot "when chosen" is left to Kai's own default until somebody gives it a
-value. One that does not reach the bot under the present configuration is kept and reported."""
+A setting that reaches the bot "when chosen" has Kai's own default until you give it a value.
+A setting that does not reach the bot under the present configuration is kept and reported."""
 
 _ABOUT_FIELDS = """\
-An entry of `kai_install_users` has the fields of Kai's users.yaml. The last column tells what Kai
-itself does with a value that breaks a rule; the role refuses it. A field that is not listed is
-carried over."""
+An entry of `kai_install_users` has the fields of Kai's users.yaml. The role refuses an invalid
+value; the last column shows what Kai itself does with it. The role copies an unlisted field to
+users.yaml unchanged."""
 
 
 _ABOUT_EXTRAS = """\
-Installed with Kai unless `kai_install_extras` names others. A release counts as complete only when
-the service user can import the modules."""
+An install adds these to Kai unless `kai_install_extras` names others. A release counts as complete
+only if the service user can import the modules."""
 
 
 class _IndentedDumper(yaml.SafeDumper):
@@ -267,8 +267,8 @@ def _contract_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "description": [
                 "Version of the contract that the variables follow; "
                 f"{contract['version']} is today's.",
-                "Every command that writes host_vars sets it, and kai-ansible migrate changes what "
-                "an older version has otherwise.",
+                "Every command that writes host_vars sets it, and kai-ansible migrate updates "
+                "host_vars of an older version.",
             ],
             "type": "int",
             "default": FIRST,
@@ -296,7 +296,7 @@ def _setting_option(
     if default:
         sentences.append(f"Without a value, {default}.")
     if "required" in spec:
-        sentences.append(f"Needed {_when(spec['required'])}.")
+        sentences.append(f"Required {_when(spec['required'])}.")
     if "conflicts" in spec:
         sentences.append(f"Refused {_when(spec['conflicts'])}.")
     sentences.append(f"Env key {key}; reaches the bot {_reach(contract, key, spec)}.")
@@ -317,8 +317,8 @@ def _people_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         variable("users"): {
             "description": [
-                "The people who may talk to the bot, one entry each; the role writes users.yaml.",
-                "A field that is not listed below is carried over.",
+                "The users who may talk to the bot, one entry each; the role writes users.yaml.",
+                "The role copies a field that is not listed below unchanged.",
                 *fields,
             ],
             "type": "list",
@@ -327,7 +327,7 @@ def _people_options(contract: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         variable("users_file"): {
             "description": [
                 "A users.yaml on the machine that runs Ansible, deployed byte for byte.",
-                f"Takes the place of {variable('users')}; giving both is an error.",
+                f"Replaces {variable('users')}; using both is an error.",
             ],
             "type": "str",
         },
@@ -374,9 +374,9 @@ def _default_in_words(contract: Mapping[str, Any], key: str, spec: Mapping[str, 
     if "generate" in spec:
         return "the wizard makes one at random"
     if spec["type"] == "model" and "surface" not in spec:
-        return "the backend's default is written"
+        return "the role writes the backend's default"
     if _program_of(contract, key):
-        return "the role looks for it on the target"
+        return "the role searches for it on the target"
     return ""
 
 
@@ -397,7 +397,7 @@ def _reach(contract: Mapping[str, Any], key: str, spec: Mapping[str, Any]) -> st
     """Return when a setting reaches the bot, as the end of a sentence."""
     if spec["written"] == "never":
         program = _program_of(contract, key)
-        return f"never, as it starts {program['name']} by name" if program else "never"
+        return f"never, because it starts {program['name']} by name" if program else "never"
     applies = spec.get("applies", "always")
     if spec["written"] == "always":
         return _when(applies)
@@ -410,10 +410,10 @@ _SETTING_COLUMNS = (
     "Type and range",
     "Default",
     "Secret",
-    "Needed",
+    "Required",
     "Reaches the bot",
     "Old names",
-    "What it is",
+    "Description",
 )
 _NONE = "-"
 
@@ -517,7 +517,7 @@ def _model_rows(contract: Mapping[str, Any]) -> list[tuple[str, ...]]:
                     f"`{provider}`" if entry["names_provider"] else f"{provider}, implied",
                     f"`{key}`" if key else _NONE,
                     ", ".join(surface.get("models", ())) or "any name",
-                    surface.get("default", "none; somebody must choose"),
+                    surface.get("default", "none; the operator must choose"),
                 )
             )
     return rows

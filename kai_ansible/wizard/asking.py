@@ -92,7 +92,7 @@ class Asker:
             changes = [f"Change {name}" for name in named]
             removals = [f"Remove {name}" for name in named]
             chosen = self.prompter.choice(
-                "People", [DONE, ADD, *changes, *removals], DONE, ABOUT_PEOPLE
+                "Users", [DONE, ADD, *changes, *removals], DONE, ABOUT_PEOPLE
             )
             if chosen == DONE:
                 return users

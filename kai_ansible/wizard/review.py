@@ -84,7 +84,7 @@ class Review:
             self.screen.table(title, ("setting", "value", "from"), lines)
         columns, people = _people_on_host(self.draft, configuration, self.view)
         if opened == PEOPLE or people != self._people:
-            self.screen.table("People", columns, people)
+            self.screen.table("Users", columns, people)
             seen = self.view.in_words(str(configuration.host.get("python", "")))
             if seen:
                 self.screen.say(seen)
@@ -107,7 +107,7 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
     if rows:
         screen.table("What will be written", ("setting", "now", "then"), rows)
     columns, people = _people(draft, configuration)
-    screen.table("People", columns, people)
+    screen.table("Users", columns, people)
 
 
 def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft: Draft) -> None:

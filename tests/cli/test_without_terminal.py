@@ -288,7 +288,7 @@ BAD_INPUT: dict[str, tuple[Prepare, list[str]]] = {
     ),
     "a person's goose without a key": (
         user(agent_backend="goose", llm_provider="google"),
-        ["kai_install_google_api_key", "somebody uses goose on google", "vault.yml"],
+        ["kai_install_google_api_key", "a user with backend goose on google exists", "vault.yml"],
     ),
     "goose on a provider without a default model": (
         settings(AGENT_BACKEND="goose", LLM_PROVIDER="ollama"),

@@ -19,7 +19,7 @@ CONTRACT = contract()
 SECTIONS = list(CONTRACT["sections"].values())
 BACKENDS = set(CONTRACT["backends"])
 # their choices are the names of all agents
-ABOUT_AGENTS = {"AGENT_BACKEND", "agent_backend", "People"}
+ABOUT_AGENTS = {"AGENT_BACKEND", "agent_backend", "Users"}
 EVERYTHING_ON = {
     "MEMORY_ENABLED": "true",
     "MEMORY_EXTRACTION_ENABLED": "true",
@@ -55,7 +55,7 @@ def walk(wizard: Wizard, replies: Mapping[str, str]) -> Walk:
         taken.asked.add(prompt)
         if prompt == REVIEW:
             wizard.child.sendline(left.pop(0) if left else "")
-        elif prompt == "People":
+        elif prompt == "Users":
             wizard.child.sendline("" if person_added else "Add a person")
             person_added = True
         else:
@@ -120,7 +120,7 @@ def test_every_question_of_the_contract_is_asked(walks: dict[str, tuple[Desk, Wa
         if spec["asked"] != "never"
     }
     assert wanted - asked == set()
-    assert asked - wanted == {REVIEW, "People"}
+    assert asked - wanted == {REVIEW, "Users"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -236,7 +236,7 @@ def test_a_stored_value_is_read_as_the_bot_reads_it(desk: Desk) -> None:
         text = text.replace(written, stored)
     path.write_text(text + 'kai_install_claude_effort_level: "  HIGH "\n')
     wizard = desk.wizard("--no-probe", "--section", "people")
-    wizard.go_to("People")
+    wizard.go_to("Users")
     wizard.child.sendline("Change Ada (1)")
     wizard.go_to("model")
     wizard.child.sendline()

@@ -141,7 +141,7 @@ def test_leaving_writes_nothing(desk: Desk) -> None:
 def test_a_question_mark_explains_and_asks_again(desk: Desk) -> None:
     wizard = desk.wizard()
     for prompt, told in (
-        ("source", "seen from the machine that runs Ansible"),
+        ("source", "seen by the machine that runs Ansible"),
         ("TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN: "),
         ("telegram_id", "Send a message to @userinfobot"),
         ("AGENT_BACKEND", "one of claude, codex, goose. Kai's default: claude."),
@@ -398,7 +398,7 @@ def test_people_are_added_changed_and_removed(desk: Desk) -> None:
         ("Change Ada (1)", {"agent_backend": "claude", "model": "opus", "timeout": "240"}),
         ("Remove Bob (2)", {}),
     ):
-        wizard.go_to("People")
+        wizard.go_to("Users")
         wizard.child.sendline(choice)
         last = list(contract()["user_fields"])[-1]
         if fields:

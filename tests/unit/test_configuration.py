@@ -191,13 +191,13 @@ def samples_probe(agents_directory: Path) -> dict[str, Any]:
         (
             {"agent_backend": "goose", "llm_provider": "google"},
             ["google_api_key"],
-            "nothing, because somebody uses goose on google (Ada), expected text. "
+            "nothing, because a user with backend goose on google exists (Ada), expected text. "
             "Fix: set kai_install_google_api_key in vault.yml",
         ),
         (
             {"agent_backend": "codex", "codex_auth_mode": "api_key"},
             ["openai_api_key"],
-            "because somebody uses codex and CODEX_AUTH_MODE is api_key (Ada)",
+            "because a user with backend codex exists and CODEX_AUTH_MODE is api_key (Ada)",
         ),
         ({"codex_auth_mode": "token"}, ["codex_auth_mode"], "one of subscription, api_key"),
         (
@@ -239,7 +239,7 @@ def test_settings_that_cannot_be_right(
         (
             [user(agent_backend="goose", llm_provider="openai")],
             ["openai_api_key"],
-            "nothing, because somebody uses goose on openai (Ada)",
+            "nothing, because a user with backend goose on openai exists (Ada)",
         ),
         ([user(model="gpt-5.5")], ["users[0].model"], "which claude does not have"),
         (
@@ -332,12 +332,12 @@ def test_what_is_needed_is_the_union_over_everybody(contract: Contract) -> None:
     assert [(problem.where, problem.found) for problem in read.problems] == [
         (
             "kai_install_openai_api_key",
-            "nothing, because somebody uses goose on openai or somebody uses codex and "
-            "CODEX_AUTH_MODE is api_key (Ben, Dia)",
+            "nothing, because a user with backend goose on openai exists or a user with backend "
+            "codex exists and CODEX_AUTH_MODE is api_key (Ben, Dia)",
         ),
         (
             "kai_install_google_api_key",
-            "nothing, because somebody uses goose on google (Cem, Eli)",
+            "nothing, because a user with backend goose on google exists (Cem, Eli)",
         ),
     ]
 
@@ -418,7 +418,7 @@ def test_a_setting_that_does_not_apply_is_kept_and_reported(contract: Contract) 
     assert not {"CODEX_BIN", "OPENAI_API_KEY"} & set(env_of(contract, read))
     assert (
         "kai_install_codex_bin is kept but does not reach the bot, because it is only used when "
-        "somebody uses codex." in read.notes
+        "a user with backend codex exists." in read.notes
     )
 
 

@@ -177,8 +177,8 @@ def test_a_finding_of_the_log_names_the_variable(contract: Contract) -> None:
     lines = ["WEBHOOK_PORT must be 1", "PR_REVIEW_TIMEOUT_S must be 2", "WEBHOOK_PORT must be 3"]
     port, timeout = shown_in(contract, lines)
     assert port.evidence == "WEBHOOK_PORT must be 3 (2 lines like this)"
-    assert port.fix.endswith("kai_install_webhook_port gives")
-    assert timeout.fix.endswith("kai_install_pr_review_timeout_s gives")
+    assert port.fix.endswith("the value of kai_install_webhook_port")
+    assert timeout.fix.endswith("the value of kai_install_pr_review_timeout_s")
     [unknown] = shown_in(contract, ["Service 'a': env var MY_KEY not set - skipping"])
     assert "kai_install_secret_extra_env.MY_KEY" in unknown.fix
 

@@ -73,7 +73,8 @@ def in_words(condition: Any, circumstances: Circumstances | None = None) -> str:
     if "global_backend" in condition:
         return f"the global backend is {condition['global_backend']}"
     provider = condition.get("provider")
-    return f"somebody uses {condition['backend']}" + (f" on {provider}" if provider else "")
+    on = f" on {provider}" if provider else ""
+    return f"a user with backend {condition['backend']}{on} exists"
 
 
 def _setting_in_words(condition: Mapping[str, Any], verb: str) -> str:
