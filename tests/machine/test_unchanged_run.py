@@ -30,7 +30,7 @@ PEOPLE = [
     {"telegram_id": 3, "name": "Carol", "os_user": "carol"},
 ]
 STARTS = [f"the bot starts codex as {name}, and ends it" for name in ("alice", "bob", "carol")]
-REST = "2 more starts of agents were proven earlier and have not changed"
+REST = "2 more starts of agents were verified earlier and have not changed"
 
 # each alone is what an install mends
 DRIFT = """
