@@ -1,4 +1,4 @@
-"""Where the collection kai.bot is, and the contract that it carries."""
+"""Find the collection kai.bot and read its contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-try:  # ten times as fast, where PyYAML was built with libyaml
+try:  # ten times as fast, if PyYAML was built with libyaml
     from yaml import CSafeLoader as SafeLoader
 except ImportError:
     from yaml import SafeLoader  # type: ignore[assignment]

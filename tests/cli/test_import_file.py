@@ -186,11 +186,11 @@ def test_a_host_that_is_down_is_told_and_configured_all_the_same(desk: Desk) -> 
     desk.write("answers.yml", desk.answers())
     done = desk.run("config", "--no-input", "--answers", "answers.yml")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("down could not be looked at") == 1
+    assert done.stdout.count("Could not reach down") == 1
     assert "Connection refused" in done.stdout
     assert desk.settings("down")["kai_install_source"] == str(desk.source)
     before = desk.tree()
     done = desk.run("config", "--no-input", "--import", "host")
     assert done.returncode == 2
-    assert "down could not be looked at" in done.stderr
+    assert "Could not reach down" in done.stderr
     assert desk.tree() == before

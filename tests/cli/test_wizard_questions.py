@@ -56,7 +56,7 @@ def walk(wizard: Wizard, replies: Mapping[str, str]) -> Walk:
         if prompt == REVIEW:
             wizard.child.sendline(left.pop(0) if left else "")
         elif prompt == "Users":
-            wizard.child.sendline("" if person_added else "Add a person")
+            wizard.child.sendline("" if person_added else "Add a user")
             person_added = True
         else:
             wizard.child.sendline(replies.get(prompt, ""))
@@ -253,7 +253,7 @@ def test_a_stored_value_is_read_as_the_bot_reads_it(desk: Desk) -> None:
     assert settings["kai_install_users"][0]["model"] == "haiku"
 
 
-NO_MEMORIES = "No memories will be extracted for Ada: goose cannot do that."
+NO_MEMORIES = "The bot extracts no memories for Ada: goose does not support it."
 
 
 def test_what_the_agent_cannot_do_is_said_when_it_is_switched_on(desk: Desk) -> None:

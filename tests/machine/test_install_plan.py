@@ -175,7 +175,7 @@ def test_X4_what_is_applied_is_what_was_shown(site: Site) -> None:
     site.new_release("c")
     asked.child.send("y")
     assert asked.end() == 2
-    assert "which was there when it was shown" in asked.text
+    assert "which you have confirmed" in asked.text
     assert "kai_install_source" in asked.text
     site.new_release("b")
 
@@ -184,7 +184,7 @@ def test_X4_what_is_applied_is_what_was_shown(site: Site) -> None:
     site.set(kai_install_agent_timeout_seconds=322)
     asked.child.send("y")
     assert asked.end() == 2
-    assert "what leads to other files than those that were shown" in asked.text
+    assert "other changes than those that you have confirmed" in asked.text
     site.set(kai_install_agent_timeout_seconds=321)
     assert everything(site) == before
 

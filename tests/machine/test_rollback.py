@@ -115,7 +115,7 @@ def test_a_rollback_brings_back_code_and_configuration_there_and_forth(site: Sit
     assert back.report["changes"] == would.report["changes"]
     assert back.report["rolled_back_to"] == 1
     assert back.report["seconds_without"] > 0
-    assert "host_vars may say otherwise" in back.report["notes"][0]
+    assert "host_vars may differ" in back.report["notes"][0]
     assert running(site) == (first, "100")
 
     forth = site.run("rollback", "--yes")

@@ -161,7 +161,7 @@ def test_what_is_told_of_who_may_change_a_program(
         "/home/me/codex can be changed by me (through /home/me/codex); it runs as alice, bob."
     ]
     assert notes({**seen("/nfs/codex", "path"), "changers": None}) == [
-        "Who may change /nfs/codex, which runs as alice, bob, could not be seen."
+        "Which accounts can change /nfs/codex, which runs as alice, bob, is unknown."
     ]
 
 

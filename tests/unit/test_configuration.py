@@ -265,8 +265,8 @@ def test_settings_that_cannot_be_right(
         ),
         ([user(), "Ben"], ["users[1]"], "a mapping of fields"),
         ({"telegram_id": 1}, ["users"], "found dict"),
-        ([], ["users"], "found nobody"),
-        (None, ["users"], "found nobody"),
+        ([], ["users"], "found no users"),
+        (None, ["users"], "found no users"),
     ],
 )
 def test_people_that_cannot_be_right(
@@ -354,7 +354,7 @@ def test_the_bot_and_the_contract_agree_on_who_extracts_memories(
     )
     read = read_configuration(contract, given_variables)
     assert read.problems == []
-    told = any(note.startswith("No memories will be extracted for Ada") for note in read.notes)
+    told = any(note.startswith("The bot extracts no memories for Ada") for note in read.notes)
     desired = desired_state(contract, read, probe())
     files = {
         "env": "\n".join(env_line(key, value) for key, value in desired["env"].items()),
@@ -550,14 +550,14 @@ def test_what_a_person_should_know(contract: Contract) -> None:
     )
     assert read.problems == []
     assert read.notes == [
-        "Nobody has the role admin, so nobody can manage the bot.",
+        "No user has the role admin, so no user can manage the bot.",
         "Ada has no os_user: their agents run as the service user kai, which can read the bot's "
         "secrets.",
-        "kai_install_users[1].model is 'opus', a name that belongs to another provider: make sure "
-        "that ollama has it.",
+        "kai_install_users[1].model is 'opus', a name of another provider: make sure that ollama "
+        "has it.",
         "Ben has the os_user bob, but Kai 1.x runs goose as the service user kai, which can read "
         "the bot's secrets.",
-        "No memories will be extracted for Ben: goose cannot do that.",
+        "The bot extracts no memories for Ben: goose does not support it.",
     ]
 
 
@@ -657,4 +657,4 @@ def test_one_base_for_everybody_is_advised_against(contract: Contract) -> None:
     settings = {"workspace_base": "/srv/work", "allowed_workspaces": "/srv/a"}
     notes = read_configuration(contract, variables(**settings)).notes
     for name in settings:
-        assert any(note.startswith(f"kai_install_{name} is for everybody") for note in notes)
+        assert any(note.startswith(f"kai_install_{name} applies to all users") for note in notes)

@@ -220,10 +220,10 @@ def test_host_vars_that_are_invalid_are_told_before_anything_else(contract: Cont
 @pytest.mark.parametrize(
     ("service", "said", "cause", "fix"),
     [
-        (STOPPED, ["INFO stopped"], "somebody stopped it", "systemctl start kai.service"),
+        (STOPPED, ["INFO stopped"], "it was stopped", "systemctl start kai.service"),
         (GIVEN_UP, ["RuntimeError: x"], "by itself", "journalctl"),
         (CRASHED, ["ERROR it ended"], "by itself", "journalctl"),
-        (CRASHED, ["Address already in use"], "elsewhere in this list", "mend that first"),
+        (CRASHED, ["Address already in use"], "another finding in this list", "fix that first"),
     ],
 )
 def test_why_a_bot_does_not_run(

@@ -171,7 +171,7 @@ def test_directories() -> None:
     }
     differing, unknown = layout_drift(layout)
     assert [(problem.where, problem.found, problem.expected) for problem in differing[:2]] == [
-        ("/a", "nothing", "what an install makes there"),
+        ("/a", "nothing", "a file or directory of an install"),
         ("/b", "0:0 0755", "5:5 2750"),
     ]
     assert (differing[2].where, differing[2].found) == ("/d", "a link")

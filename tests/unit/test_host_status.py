@@ -122,7 +122,7 @@ def test_a_missing_model_is_told_with_the_command_that_fetches_it(contract: Cont
         ({"damaged": [{"number": 1, "needed": False, "problem": PROBLEM}]}, "problems", "a link"),
         ({"live": "b"}, "drift", "release b"),
         ({"logged_in": None}, "unknown", "whether alice is logged in"),
-        ({"binary": {**BINARY, "version": ""}}, "problems", "tells alice no version"),
+        ({"binary": {**BINARY, "version": ""}}, "problems", "reports no version to alice"),
         ({"binary": {**BINARY, "fault": "alice cannot execute"}}, "problems", "cannot execute"),
         (
             {"binary": {**BINARY, "changers": [
@@ -194,12 +194,12 @@ def test_after_a_rollback_the_install_that_was_rolled_back_is_not_advised(
     [drift] = report["drift"]
     assert drift["fix"] == (
         "install 2 was rolled back on 2026-01-05 to install 1, and host_vars may still ask for it: "
-        "correct them first; then kai-ansible install brings it back to what host_vars say"
+        "correct them first; then kai-ansible install restores the state of host_vars"
     )
     gone = status(contract, installs=ROLLED_BACK, releases=[])
     assert any(
         problem["fix"].startswith("install 2 was rolled back on 2026-01-05")
-        and problem["fix"].endswith("then build it anew: kai-ansible install")
+        and problem["fix"].endswith("then build it again: kai-ansible install")
         for problem in gone["problems"]
     )
 

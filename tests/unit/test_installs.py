@@ -113,7 +113,7 @@ def test_an_unfinished_install_is_taken_back() -> None:
     assert (choice.number, choice.problems) == (None, ())
     assert choose(status(*HISTORY, unfinished=unfinished), "1", with_database=False).number == 1
     [problem] = choose(status(*HISTORY, unfinished=unfinished), "", with_database=True).problems
-    assert "neither proven nor taken back" in problem.found
+    assert "neither verified nor reverted" in problem.found
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_healthy_host_is_well() -> None:
         ({"health": 500}, "the answer 500"),
         ({"service": {"unit": "kai", "active": False, "enabled": True}}, "not running"),
         ({"service": {"unit": "kai", "active": True, "enabled": False}}, "not enabled"),
-        ({"unfinished": {"release": "c", "opened": ""}}, "neither proven nor taken back"),
+        ({"unfinished": {"release": "c", "opened": ""}}, "neither verified nor reverted"),
         ({"damaged": [damage(5, needed=False)]}, "x"),
     ],
 )

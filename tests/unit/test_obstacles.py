@@ -68,7 +68,7 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
         pytest.param(
             {"file_sizes": {"/etc/kai/totp.attempts": 2}},
             [
-                "nothing, although /etc/kai/totp.attempts is there: the bot would ask nobody for a "
+                "nothing, although /etc/kai/totp.attempts exists: the bot would ask no user for a "
                 "code"
             ],
             id="TOTP without its secret",
@@ -76,7 +76,7 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
         pytest.param(
             {"file_sizes": {"/etc/kai/totp.secret": 0, "/etc/kai/totp.attempts": 2}},
             [
-                "an empty file, although /etc/kai/totp.attempts is there: the bot would ask nobody "
+                "an empty file, although /etc/kai/totp.attempts exists: the bot would ask no user "
                 "for a code"
             ],
             id="TOTP with an empty secret",

@@ -127,11 +127,11 @@ def test_what_is_refused_of_a_host_breaks_no_plan(contract: Contract) -> None:
     ("text", "where", "found"),
     [
         ("users:\n- {telegram_id: 1, name: Ada, os_user: alice, model: opus}\n", [], ""),
-        ("", ["users_file"], "nobody"),
-        ("{}", ["users_file"], "nobody"),
-        ("users:\n", ["users_file"], "nobody"),
+        ("", ["users_file"], "no users"),
+        ("{}", ["users_file"], "no users"),
+        ("users:\n", ["users_file"], "no users"),
         ("users: 3\n", ["users_file"], "int"),
-        ("- 1\n", ["users_file"], "nobody"),
+        ("- 1\n", ["users_file"], "no users"),
         ("users: [", ["users_file"], "text that is not YAML"),
     ],
 )

@@ -198,7 +198,7 @@ def test_without_privilege_it_is_unknown_and_no_fault(contract: Contract) -> Non
     chosen, problems = binaries.choose_binary(contract, read, "claude", [candidate])
     assert chosen is not None
     assert problems == []
-    assert "could not be seen" in binaries.notes_on_trust(contract, read, chosen)[0]
+    assert "is unknown" in binaries.notes_on_trust(contract, read, chosen)[0]
 
 
 # ---- kai_probe
@@ -477,7 +477,7 @@ def test_a_status_without_the_sockets(contract: Contract) -> None:
     assert not report["well"]
     assert report["problems"] == []
     assert [found["where"] for found in report["unknown"]] == [
-        "who listens on the port of kai.service"
+        "which process listens on the port of kai.service"
     ]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What conditions look at.
+    """The facts that conditions read.
 
     settings: effective values, defaults included. pairs: every (backend, provider) in use.
     """

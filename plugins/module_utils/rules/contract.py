@@ -139,11 +139,11 @@ class Setting(Value):
 
     def __post_init__(self) -> None:
         if self.secret and not (self.default is None and self.suggestion is None):
-            raise ValueError("a secret with a default that everybody knows")
+            raise ValueError("a secret with a public default")
         if self.generate and not self.secret:
             raise ValueError("a value that is generated and no secret")
         if self.surface and self.type != "model":
-            raise ValueError("a surface of what is no model")
+            raise ValueError("a surface of a setting that is no model")
 
 
 @dataclass(frozen=True)
