@@ -198,7 +198,7 @@ def test_secrets_and_the_file_of_a_group_are_migrated_for_all_hosts(old: Desk) -
     assert "Nothing to write" in old.run("migrate", "all", "--yes").stdout
 
 
-def test_what_cannot_be_migrated_is_told_whole_and_nothing_is_written(old: Desk) -> None:
+def test_what_cannot_be_migrated_is_reported_whole_and_nothing_is_written(old: Desk) -> None:
     hosts = {"one": {REMOVED: "http://gpu"}, "two": {}, "three": {}}
     old.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
     for host, variables in (

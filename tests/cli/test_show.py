@@ -31,7 +31,7 @@ def away(desk: Desk) -> Desk:
     return desk
 
 
-def test_a_host_that_is_down_is_told_from_its_host_vars(away: Desk) -> None:
+def test_a_host_that_is_down_is_shown_from_its_host_vars(away: Desk) -> None:
     done = away.run("show", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -69,7 +69,7 @@ def test_host_vars_that_cannot_be_read_are_no_reason_to_say_nothing(away: Desk) 
     assert "kai-ansible " in done.stdout
 
 
-def test_what_is_no_variable_of_the_contract_is_told_by_its_name() -> None:
+def test_what_is_no_variable_of_the_contract_is_reported_by_its_name() -> None:
     given = {"kai_install_mistyped": "s3cret", "kai_install_secret_extra_env": {"KEY": "s3cret"}}
     shown, hidden = split_variables(contract(), given)
     assert shown == {}

@@ -80,7 +80,7 @@ def site(machine: Machine) -> Iterator[Adoption]:
 # the tests tell one story, in this order
 
 
-def test_status_tells_what_is_there_before_an_adoption(site: Adoption) -> None:
+def test_status_reports_what_is_there_before_an_adoption(site: Adoption) -> None:
     status = site.run("status").report
     assert status["live"] == "flat"
     assert status["releases"] == [{"id": "flat", "state": "not adopted", "live": True}]

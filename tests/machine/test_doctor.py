@@ -327,11 +327,11 @@ def findings(site: Site, code: int, *arguments: str) -> list[dict[str, str]]:
 # the tests tell one story, in this order
 
 
-def test_of_a_host_that_is_well_nothing_is_said(site: Site) -> None:
+def test_nothing_is_reported_of_a_healthy_host(site: Site) -> None:
     assert findings(site, 0) == []
 
 
-def test_show_tells_the_same_host_without_people_and_secrets(site: Site) -> None:
+def test_show_reports_the_same_host_without_people_and_secrets(site: Site) -> None:
     done = site.run("show")
     assert done.code == 0, done.text
     jsonschema.validate(done.document, SHOW_SCHEMA)
@@ -344,7 +344,7 @@ def test_show_tells_the_same_host_without_people_and_secrets(site: Site) -> None
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: "-".join(case.rows[0] for case in look))
-def test_it_is_said_what_is_wrong_why_and_what_mends_it(site: Site, look: list[Case]) -> None:
+def test_doctor_reports_the_fault_its_cause_and_its_fix(site: Site, look: list[Case]) -> None:
     for case in look:
         site.machine.run(["sh", "-ec", case.plant])
     try:

@@ -398,7 +398,7 @@ def test_two_names_with_one_value_are_no_problem(contract: Contract) -> None:
     )
 
 
-def test_what_kai_no_longer_reads_is_told_and_not_written(contract: Contract) -> None:
+def test_what_kai_no_longer_reads_is_reported_and_not_written(contract: Contract) -> None:
     by_name = variables(allowed_user_ids="1,2")
     by_key = variables(extra_env={"ALLOWED_USER_IDS": "1,2"})
     for given_variables in (by_name, by_key):
@@ -589,7 +589,7 @@ def test_one_wrong_value_brings_no_others(contract: Contract) -> None:
     ),
     wrap=st.sampled_from([lambda text: text, lambda text: [text], lambda text: {"value": text}]),
 )
-def test_a_secret_is_never_told(contract: Contract, secret: str, key: str, wrap: Any) -> None:
+def test_a_secret_is_never_printed(contract: Contract, secret: str, key: str, wrap: Any) -> None:
     marked = "q-Zz" + secret + "zZ-q"
     given_variables = variables(agent_backend="codex", **{key: wrap(marked)})
     given_variables["kai_install_secret_extra_env"] = {"OTHER_KEY": wrap(marked)}

@@ -303,7 +303,7 @@ def test_what_kais_own_installer_deployed(contract: Contract) -> None:
     assert "kai_install_services_file" in told
 
 
-def test_the_rules_name_a_binary_only_where_somebody_uses_it(contract: Contract) -> None:
+def test_the_rules_name_a_binary_only_if_a_user_has_it(contract: Contract) -> None:
     imported = from_host(contract, {ENV: "AGENT_BACKEND=codex\n", SUDOERS: KAI_RULES})
     assert "kai_install_claude_bin" not in imported.variables
     users = yaml.safe_dump({"users": [user(agent_backend="claude")]})
@@ -311,7 +311,9 @@ def test_the_rules_name_a_binary_only_where_somebody_uses_it(contract: Contract)
     assert imported.variables["kai_install_claude_bin"] == "/home/kaibot/.local/bin/claude"
 
 
-def test_the_service_user_is_told_by_the_rules_where_there_is_no_unit(contract: Contract) -> None:
+def test_the_service_user_is_reported_by_the_rules_where_there_is_no_unit(
+    contract: Contract,
+) -> None:
     imported = from_host(contract, {ENV: "KAI_DATA_DIR=/d/\n", SUDOERS: KAI_RULES})
     assert imported.variables["kai_install_service_user"] == "kaibot"
     assert imported.variables["kai_install_data_dir"] == "/d"

@@ -231,7 +231,7 @@ def test_the_models_of_a_feature_are_asked_for_and_missed(
     assert missing_models(contract, read, probe(models=dict.fromkeys(paths, "unseen"))) == []
 
 
-def test_an_install_tells_the_commands_that_fetch_a_model(contract: Contract) -> None:
+def test_an_install_reports_the_commands_that_fetch_a_model(contract: Contract) -> None:
     read = read_configuration(contract, variables(voice_enabled=True))
     path = "/opt/kai/models/ggml-base.en.bin"
     command = (
@@ -261,7 +261,7 @@ def test_what_agents_and_workspaces_need_is_missed(contract: Contract) -> None:
     ]
 
 
-def test_a_sudo_that_waits_for_a_name_is_told_with_what_makes_it_known() -> None:
+def test_a_sudo_that_waits_for_a_name_is_reported_with_what_makes_it_known() -> None:
     sudo = {"version": "Sudo version 1.9.16p2", "flags": [], "host": "bot1"}
     assert slow_sudo({"sudo": {**sudo, "seconds": 1}}) == []
     [note] = slow_sudo({"sudo": {**sudo, "seconds": 20}})
