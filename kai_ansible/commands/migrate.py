@@ -139,7 +139,7 @@ def _out_of_reach(inventory: Inventory, name: str) -> Problem:
         name,
         "a value in the inventory file itself",
         f"a value in a file of {inventory.directory}/host_vars or {inventory.directory}/group_vars",
-        "move it there, or change it by hand",
+        "move it there, or change it yourself",
     )
 
 

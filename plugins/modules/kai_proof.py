@@ -74,7 +74,7 @@ options:
     default: []
     suboptions:
       what:
-        description: What the command proves.
+        description: The permission that the command verifies.
         type: str
         required: true
       argv:
@@ -92,7 +92,7 @@ options:
     default: []
     suboptions:
       what:
-        description: What the start proves.
+        description: The ability that the start verifies.
         type: str
         required: true
       argv:
@@ -123,7 +123,7 @@ options:
         type: str
         default: ""
       hear:
-        description: What a line of the answer contains, a JSON document; it may contain more.
+        description: A JSON document that a line of the answer contains; it may contain more.
         type: dict
         default: {}
       account:
@@ -140,10 +140,10 @@ options:
         that were proven before, and whose dependencies have not changed since, are not started
         again, except one of each program, in turn. Directories that were private before and have
         not changed are tried by the accounts of these agents alone.
-      - Without it everything is proven, and nothing is cached.
+      - Without it everything is verified, and nothing is cached.
     type: path
   anew:
-    description: Whether to prove everything, whatever O(known) has.
+    description: Whether to verify everything, regardless of O(known).
     type: bool
     default: false
   accounts:
@@ -220,12 +220,12 @@ pid:
   returned: success
   type: int
 proven:
-  description: What was proven.
+  description: The verified abilities.
   returned: success
   type: list
   elements: str
 notes:
-  description: What failed and does not count, because of O(lenient).
+  description: Failures that do not count, because of O(lenient).
   returned: success
   type: list
   elements: str

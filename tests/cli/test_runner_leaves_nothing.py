@@ -123,7 +123,7 @@ def test_a_run_leaves_nothing_and_sees_what_the_operator_has(run: Run, seen: Pat
     assert dict(os.environ) == before
 
 
-def test_a_failed_run_leaves_nothing_and_tells_why(run: Run) -> None:
+def test_a_failed_run_leaves_nothing_and_reports_why(run: Run) -> None:
     request = {**run.variables["kai_probe_request"], "port": "none"}
     variables: Mapping[str, Any] = {"kai_become": False, "kai_probe_request": request}
     broken = Run(run.playbook, run.inventory, run.hosts, variables=variables)
@@ -135,7 +135,7 @@ def test_a_failed_run_leaves_nothing_and_tells_why(run: Run) -> None:
     assert left_behind(run) == []
 
 
-def test_an_inventory_that_ansible_refuses_is_told(run: Run) -> None:
+def test_an_inventory_that_ansible_refuses_is_reported(run: Run) -> None:
     run.inventory.write_text("all: [", encoding="utf-8")
     outcome = run_playbook(run, lambda event: None)
     assert not outcome.succeeded

@@ -34,7 +34,7 @@ def away(desk: Desk) -> Desk:
     return desk
 
 
-def test_a_host_that_is_down_is_told_from_its_host_vars(away: Desk) -> None:
+def test_a_host_that_is_down_is_shown_from_its_host_vars(away: Desk) -> None:
     done = away.run("show", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -79,7 +79,7 @@ def test_a_host_that_the_inventory_lacks_is_refused(away: Desk) -> None:
     assert "no host 'elsewhere'" in done.stderr
 
 
-def test_what_is_no_variable_of_the_contract_is_told_by_its_name() -> None:
+def test_what_is_no_variable_of_the_contract_is_reported_by_its_name() -> None:
     given = {"kai_install_mistyped": "s3cret", "kai_install_secret_extra_env": {"KEY": "s3cret"}}
     shown, hidden = split_variables(contract(), given)
     assert shown == {}

@@ -212,7 +212,7 @@ def test_the_verdict_of_visudo_stands_among_the_others(
         "/srv/none, which is absent",
         "/etc/sudoers.d/kai found: visudo rejects the policy",
         "/etc/sudoers.d/aa-broken:1",
-        "visudo --check judges it again",
+        "visudo --check checks it again",
     )
     assert "3. " not in said
     # whoever is refused gives the lock back

@@ -137,7 +137,7 @@ def test_what_is_mounted_in_a_home_stops_nothing(site: Mounted) -> None:
     [("", "root cannot enter (Permission denied)"), (",allow_other", "does not answer")],
     ids=["hers", "dead"],
 )
-def test_what_is_mounted_over_a_home_is_told_with_what_clears_it(
+def test_what_is_mounted_over_a_home_is_reported_with_what_clears_it(
     site: Mounted, options: str, says: str
 ) -> None:
     pid = site.health()["pid"]

@@ -220,7 +220,7 @@ def test_an_agent_of_another_account_is_not_run_whatever_lease_it_has(
         ("/tmp/kai", "root", COMMANDS[1:3]),
     ],
 )
-def test_nothing_is_run_in_a_place_that_somebody_else_can_exchange(
+def test_nothing_runs_in_a_place_that_another_account_can_exchange(
     machine: Machine,
     site: Hunted,
     undone: Callable[..., None],

@@ -127,7 +127,7 @@ def test_whatever_was_killed_is_taken_back(
             return
 
 
-def test_what_somebody_has_used_or_changed_since_stays(tmp_path: Path, modules: Any) -> None:
+def test_files_used_or_changed_since_stay(tmp_path: Path, modules: Any) -> None:
     host = Host(tmp_path, modules)
     host.lay_out()
     (tmp_path / "data/new/deep/NOTES.md").write_text("more\n", encoding="utf-8")

@@ -33,11 +33,11 @@ from .sparse import PIECE, extents_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# SQLite keeps what is not in the main file yet in files beside it
+# SQLite keeps pending changes in files beside the main file
 _COMPANIONS = ("-wal", "-shm", "-journal")
-# what SQLite says of SQLITE_FULL
+# SQLite's message for SQLITE_FULL
 _NO_ROOM = "database or disk is full"
-# what SQLite says of SQLITE_BUSY
+# SQLite's message for SQLITE_BUSY
 _LOCKED = "database is locked"
 _STOPPED = "the process that reads it was stopped or killed"
 _LIMIT_SECONDS = 600
@@ -80,7 +80,7 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     copy; Held when a process of the account blocks it.
     """
     entry = pwd.getpwnam(account)
-    # always the same name, so that the next run removes what a killed run left
+    # always the same name, so that the next run removes the copy of a killed run
     scratch = os.path.join(scratch_parent, ".snapshot")
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
@@ -111,7 +111,7 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
 
 
 def _copy(source: int, size: int, copy: str, path: str) -> None:
-    """Copy the first bytes of an open file of others, who may make it longer meanwhile.
+    """Copy the first bytes of an open file of another account, which may extend it meanwhile.
 
     Holes stay holes. Raises NotKept without free space.
     """
@@ -148,8 +148,8 @@ def _no_room(path: str, directory: str) -> NotKept:
 def exchange(path: str, copy: str, account: str, suffix: str) -> None:
     """Replace a database by a copy, and keep it beside that. The bot must not run.
 
-    The former one becomes kai.db<suffix>, and what SQLite kept beside it kai.db<suffix>-wal and so
-    on, where SQLite finds it. account: who owns the copy then.
+    The former one becomes kai.db<suffix>, and SQLite's files beside it kai.db<suffix>-wal and so
+    on, where SQLite finds them. account: the owner of the copy.
     Raises Refused when that cannot be done.
     """
     entry = pwd.getpwnam(account)

@@ -181,7 +181,7 @@ class Setting(Value):
     def __post_init__(self) -> None:
         super().__post_init__()
         _expect(self.secret or not self.generate, "a value that is generated and no secret")
-        _expect(self.type == "model" or not self.surface, "a surface of what is no model")
+        _expect(self.type == "model" or not self.surface, "a surface of a setting that is no model")
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     Parts = Mapping[str, str]
 
-REPAIR = "kai-ansible install brings it back to what host_vars say"
-_SEE = "look at it as root: kai-ansible status --ask-become-pass, or through sudo"
+REPAIR = "kai-ansible install restores the state of host_vars"
+_SEE = "probe it as root: kai-ansible status --ask-become-pass, or through sudo"
 
 
 def unseen(path: str) -> Problem:
-    """Return that nothing is known of a path."""
-    return Problem(path, "what this account cannot see", "a look at it", _SEE)
+    """Return the problem of a path about which nothing is known."""
+    return Problem(path, "unknown: this account cannot read it", "a readable state", _SEE)
 
 
 def rules_of(text: str) -> dict[str, str]:
@@ -177,7 +177,7 @@ def layout_drift(layout: Mapping[str, Any]) -> tuple[list[Problem], list[Problem
     differing = [
         Problem(change["path"], change["before"], change["after"], REPAIR)
         if change["before"]
-        else Problem(change["path"], "nothing", "what an install makes there", REPAIR)
+        else Problem(change["path"], "nothing", "a file or directory of an install", REPAIR)
         for change in layout["changes"]
     ]
     differing += [Problem(**refused) for refused in layout["refused"]]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge the YAML files of the operator as Kai judges them: they are deployed as they are.
+"""Check the YAML files of the operator by Kai's own rules: the role deploys them unchanged.
 
 Kai reads them with the YAML parser in Python. The parser in C accepts texts that this one refuses.
 """
@@ -200,7 +200,7 @@ def _load(text: str) -> Any:
 
 @dataclass
 class _Judging:
-    """What is found wrong with one file.
+    """The problems of one file.
 
     where: its variable. path: the file on the controller.
     """
@@ -406,7 +406,7 @@ def _expected(spec: FileField) -> str:
 
 
 def _fault_of(contract: Contract, spec: FileField, value: Any) -> str | None:
-    """Return what is expected in the place of a raw value, None when it is right."""
+    """Return the expected value in place of a raw one, None if that is valid."""
     kind = spec.type
     expected = _expected(spec)
     if kind in ("number", "integer"):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses the bot, and which backend, provider, model and account each one effectively gets."""
+"""The users of the bot, with the effective backend, provider, model and account of each."""
 
 from __future__ import annotations
 
@@ -98,15 +98,15 @@ def _model(
 
 
 def pairs_in_use(people: Iterable[Person]) -> set[tuple[str, str | None]]:
-    """Return every (backend, provider) that somebody effectively uses."""
+    """Return every (backend, provider) in effective use."""
     return {(person.backend, person.provider) for person in people}
 
 
 def os_users(people: Iterable[Person]) -> list[str]:
-    """Return each distinct account that agents run as, in order of people."""
+    """Return each distinct account that runs agents, in the order of the users."""
     return list(dict.fromkeys(person.os_user for person in people if person.os_user))
 
 
 def names_of(people: Sequence[Person], backend: str) -> str:
-    """Return who uses a backend, for a sentence."""
+    """Return the users of a backend, for a sentence."""
     return ", ".join(person.name for person in people if person.backend == backend) or "nobody"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host must look like, decided from the contract, the configuration and one look at it."""
+"""Compute the desired state of a host from the contract, the configuration and one probe."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 def probe_request(
     contract: Contract, configuration: Configuration, release: str = ""
 ) -> dict[str, Any]:
-    """Return the arguments with which kai_probe looks at everything a decision needs.
+    """Return the arguments with which kai_probe collects every fact for a decision.
 
     release: the one that is wanted, empty when nothing is to be installed.
     """
@@ -166,7 +166,7 @@ def desired_state(
     configuration: Configuration,
     probe: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return everything that the role has to bring about, and what stands in its way.
+    """Return the desired state, and the preflight problems.
 
     probe: the result of kai_probe for ``probe_request``.
     Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes a release the one it is, and what its virtual environment has to hold."""
+"""The identity of a release, and the content of its virtual environment."""
 
 from __future__ import annotations
 

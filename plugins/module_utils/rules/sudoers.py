@@ -41,7 +41,7 @@ _VERSION = re.compile(r"Sudo version (\d+)\.(\d+)(?:\.(\d+))?")
 def policy_problem(path: str, found: str) -> Problem:
     """Return the problem of a drop-in that visudo rejects together with the rest of the policy."""
     expected = "rules that visudo accepts together with the rest of the policy"
-    fix = "fix what visudo names on the host; visudo --check judges it again"
+    fix = "fix the file that visudo names on the host; visudo --check checks it again"
     return Problem(path, found, expected, fix)
 
 
