@@ -21,7 +21,7 @@ class Surface:
     """The models of a backend on a provider.
 
     models: the names Kai knows; empty when open_ended, where any name may do.
-    default: what is used when nobody chose, None when somebody must.
+    default: the model without a choice, None if a choice is required.
     """
 
     name: str
@@ -40,7 +40,7 @@ def providers_of(contract: Mapping[str, Any], backend: str) -> tuple[str, ...]:
 
 
 def names_provider(contract: Mapping[str, Any], backend: str) -> bool:
-    """Return whether somebody must say which provider the backend uses."""
+    """Return whether a choice of the provider is required for the backend."""
     return bool(contract["backends"].get(backend, {}).get("names_provider", False))
 
 

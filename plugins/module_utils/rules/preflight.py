@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .configuration import Configuration
 
 SLOW_SECONDS = 5
-TEMPORARY = "/tmp"  # noqa: S108 # looked at, not written
+TEMPORARY = "/tmp"  # noqa: S108 # read, not written
 
 
 def wanted_access(

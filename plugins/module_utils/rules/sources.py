@@ -58,7 +58,7 @@ def problem_of_line(
 ) -> Problem | None:
     """Return why a source is not of the contract's line of Kai, or None when it is.
 
-    names: paths of its files. Kai's version string does not tell the lines apart.
+    names: paths of its files. Kai's version string does not distinguish the lines.
     """
     line = contract["source"]
     others = (

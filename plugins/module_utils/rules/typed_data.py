@@ -64,7 +64,7 @@ def read(kind: Any, data: Any) -> Any:
 
 
 def in_words(place: Place) -> str:
-    """Return a place as people write it: ``settings.WEBHOOK_PORT.choices[2]``."""
+    """Return a place in its usual form: ``settings.WEBHOOK_PORT.choices[2]``."""
     shown = ""
     for step in place:
         shown += f"[{step}]" if isinstance(step, int) else f".{step}" if shown else str(step)
