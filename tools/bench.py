@@ -253,7 +253,7 @@ class Local:
         ]
         if not quick:
             found += [
-                {"name": "release by hand", "argv": ["sh", "-c", hand]},
+                {"name": "manual release", "argv": ["sh", "-c", hand]},
                 {
                     "name": "release",
                     "before": ["sh", "-c", another],
