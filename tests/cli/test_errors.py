@@ -26,7 +26,7 @@ def test_every_error_says_where_found_expected_and_fix() -> None:
     found = list(errors_made())
     assert len(found) > 10
     for place, call in found:
-        # the others are no faults: a person said no, or a run told already why it failed
+        # the others are no faults: a user said no, or a run has already reported why it failed
         assert {keyword.arg for keyword in call.keywords} & {"problems", "code"}, place
 
 

@@ -1,4 +1,4 @@
-"""What is told of a failed run, from the events that Ansible gave."""
+"""The report of a failed run comes from Ansible's events."""
 
 from typing import Any
 

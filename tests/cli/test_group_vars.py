@@ -1,4 +1,4 @@
-"""What groups say of hosts: which value holds, where a fault is told to be, what config writes."""
+"""Variables of groups: the value that wins, the place of a fault, the writes of config."""
 
 import shutil
 from collections.abc import Iterator

@@ -267,7 +267,7 @@ def test_what_the_agent_cannot_do_is_said_when_it_is_switched_on(desk: Desk) -> 
     wizard.child.sendline()
     assert wizard.end() == 0
     assert wizard.transcript.count(NO_MEMORIES) == 1
-    # a run without a person tells it too
+    # a run without a terminal reports it too
     assert NO_MEMORIES in desk.run("config", "--no-probe", "--no-input").stdout
 
 

@@ -1,4 +1,4 @@
-"""What only the host can tell to be wrong is refused before anything is changed."""
+"""Faults that only the host shows are refused before any change."""
 
 from tests.cli.desk import Desk
 from tests.issue_486.conftest import FirstInstall

@@ -77,7 +77,7 @@ def site(machine: Machine) -> Iterator[Adoption]:
         yield Adoption(machine, Path(directory), ansible_python_interpreter=mortal_python(machine))
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_status_reports_what_is_there_before_an_adoption(site: Adoption) -> None:

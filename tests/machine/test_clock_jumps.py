@@ -97,7 +97,7 @@ def site(
         yield site
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_installs_keep_their_order_whatever_the_clock_said(site: Jumping) -> None:

@@ -312,7 +312,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 def findings(site: Site, code: int, *arguments: str) -> list[dict[str, str]]:
-    """Return what doctor finds; the document is what the schema says, and tells no secret."""
+    """Return the findings of doctor; the document matches the schema and contains no secret."""
     done = site.run("doctor", *arguments)
     assert done.code == code, done.text
     jsonschema.validate(done.document, SCHEMA)
@@ -324,7 +324,7 @@ def findings(site: Site, code: int, *arguments: str) -> list[dict[str, str]]:
     return found
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_nothing_is_reported_of_a_healthy_host(site: Site) -> None:

@@ -72,7 +72,7 @@ class Filled(Trial):
         return self.site.state(), health, self.kept_data()
 
     def judge(self, disk: str, code: int, text: str, *, works: bool = True) -> None:
-        """Fail unless a run succeeded, or told why not; works: and the bot does."""
+        """Fail unless a run succeeded, or reported why not; works: and the bot does."""
         assert "Traceback" not in text or not works, text
         if works:
             self.works()

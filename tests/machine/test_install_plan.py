@@ -106,7 +106,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 def everything(site: Site) -> dict[str, Any]:
-    """Return every path of the host with what tells whether somebody touched it."""
+    """Return every path of the host with the state that changes when it is touched."""
     found: dict[str, Any] = json.loads(site.python(_EVERYTHING))
     return found
 
@@ -137,7 +137,7 @@ def rows(site: Site) -> list[dict[str, str]]:
     return found
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_G6_a_check_lists_what_would_change_and_changes_nothing(rows: list[dict[str, str]]) -> None:

@@ -29,7 +29,7 @@ def as_the_bot(site: Site) -> str:
     return site.machine.run(["runuser", "-u", "kai", "--", "cat", SEEN]).stdout
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_a_missing_model_is_reported_with_its_command(site: Site) -> None:

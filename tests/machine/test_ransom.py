@@ -119,7 +119,7 @@ def told(done: Done) -> str:
     return " ".join(done.report["notes"])
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_what_she_opens_is_seen_and_closed(site: Held) -> None:

@@ -87,7 +87,7 @@ def installs(site: Site) -> list[dict[str, Any]]:
     return list(site.run("status").report["installs"])
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_the_database_is_kept_whole_while_the_bot_writes(site: Site) -> None:

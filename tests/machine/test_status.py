@@ -1,4 +1,4 @@
-"""What status and logins tell of a real host, and that an install changes just what they name."""
+"""Status and logins on a real host, and an install that changes just what they name."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 def look(site: Site, code: int) -> dict[str, Any]:
-    """Return the report of the host; the document is what the schema says, and tells no secret."""
+    """Return the report of the host; the document matches the schema and contains no secret."""
     done = site.run("status")
     assert done.code == code, done.text
     jsonschema.validate(done.document, SCHEMA)
@@ -59,7 +59,7 @@ def look(site: Site, code: int) -> dict[str, Any]:
     return done.report
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_O3_a_host_is_healthy_when_its_own_process_answers(site: Site) -> None:

@@ -32,7 +32,7 @@ PEOPLE = [
 STARTS = [f"the bot starts codex as {name}, and ends it" for name in ("alice", "bob", "carol")]
 REST = "2 more starts of agents were verified earlier and have not changed"
 
-# each alone is what an install mends
+# an install fixes each of these alone
 DRIFT = """
 chmod 0644 /etc/kai/env
 chown kai /etc/kai/users.yaml

@@ -1,4 +1,4 @@
-"""What an adoption must not lose, and what is told of it."""
+"""What an adoption must not lose, and its report."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Agents that start well or not, as processes of whoever runs the tests."""
+"""Agents that start or fail, as processes of the user who runs the tests."""
 
 import os
 import pwd

@@ -1,4 +1,4 @@
-"""What can be closed is closed, what cannot is told, and nobody stops that by opening it again."""
+"""Open directories are closed or reported, and no account stops that by opening them again."""
 
 import os
 from collections.abc import Callable

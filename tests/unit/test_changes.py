@@ -25,7 +25,7 @@ def file(before: str, after: str, path: str = "/etc/x", **states: str) -> dict[s
 
 
 def changes(*differences: dict[str, str]) -> list[tuple[str, str, str, str]]:
-    """Return what one task tells with these differences."""
+    """Return the report of one task with these differences."""
     [found] = changes_by_host([event(changed=True, diff=list(differences))]).values()
     return [(change.path, change.key, change.before, change.after) for change in found]
 

@@ -1,4 +1,4 @@
-"""How far a host is what host_vars say, told without the value of a secret."""
+"""The drift of a host from host_vars, reported without the value of a secret."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def test_what_an_install_would_write_is_drift_and_nothing_else(
 
 
 def seen(state: FileState, values: dict[str, str] | None = None, text: str = "") -> dict[str, Any]:
-    """What the host tells of a file."""
+    """The probe's facts about a file."""
     hidden = sealed(state, KEY)
     return {
         "kind": "file",

@@ -1,4 +1,4 @@
-"""What an install has made and mended around the bot is taken back, wherever it was killed."""
+"""Everything that an install created or fixed around the bot is reverted, however it was killed."""
 
 import importlib
 import itertools
@@ -48,7 +48,7 @@ class Host:
         return self.modules.journal.LayoutJournal(str(self.root / "opt/kai/installs"))
 
     def lay_out(self) -> None:
-        """Make and mend as an install does."""
+        """Create and fix as an install does."""
         tree = self.modules.tree.Tree(None, False, self.journal())
         directories = (
             ("opt/kai", "0755"),

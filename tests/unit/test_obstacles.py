@@ -1,4 +1,4 @@
-"""What stands in the way of an installation, told from one look at a host."""
+"""The preflight problems of an installation, from one probe of a host."""
 
 from typing import Any
 
@@ -113,7 +113,7 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
         pytest.param(
             {"sudo": {"version": "sudo-rs 0.2.8", "flags": []}}, ["sudo-rs 0.2.8"], id="sudo-rs"
         ),
-        # that there is no sudo is told as a missing program
+        # a missing sudo is reported as a missing program
         pytest.param({"sudo": {"version": "", "flags": []}}, [], id="no sudo"),
     ],
 )

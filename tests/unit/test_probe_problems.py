@@ -1,4 +1,4 @@
-"""What keeps the lock of a host from being taken is told as what it is."""
+"""The holder that blocks the lock of a host is reported correctly."""
 
 import errno
 import os

@@ -135,7 +135,7 @@ class LayoutUndo:
             former = entry["after"][0] or uid, entry["after"][1] or gid
             given = former != (uid, gid) and stat.S_ISDIR(status.st_mode)
             if given and not self.dry:
-                # a killed run may have come no further than what lies below
+                # a killed run may have reached only the paths below
                 change_owners(descriptor, entry["mended"], former, (uid, gid), self.others)
             lists = entry.get("lists")
             if now == [uid, gid, mode] and lists in (None, lists_of(descriptor)):

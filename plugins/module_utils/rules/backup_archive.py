@@ -9,7 +9,7 @@ A backup is a gzipped tar::
     config/etc/kai/env     the deployed files, under their whole paths
     data/...               the data directory; its database is a snapshot
     links/1                a file that has several names in the data, which are hard links to it
-    far/1/...              a directory whose path is too long; a link stands in its place
+    far/1/...              a directory whose path is too long; a link is in its place
     manifest.json          how many members there are, and the SHA-256 of them all
 
 The members of a directory follow it in the order of their names, so that neither writing nor
@@ -50,7 +50,7 @@ DATA = "data"
 LINKS = "links"
 FAR = "far"
 _TREES = (DATA, FAR)
-# a link with it stands where a directory belongs that is in FAR
+# a link with it takes the place of a directory in FAR
 PLACE = "KAI.far"
 ACCESS = "SCHILY.acl.access"
 DEFAULT = "SCHILY.acl.default"
@@ -219,7 +219,7 @@ class ArchiveWriter:
     def add(self, member: tarfile.TarInfo, content: Source | None = None) -> int:
         """Add a member, and return how many bytes of a file were not there any more.
 
-        A file that became shorter since it was looked at is filled with zeros.
+        Fills a file that became shorter since its size was read with zeros.
         """
         self._zip.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
         if content is None:
@@ -499,7 +499,7 @@ class _Reading:
             self.open.append(_Open(name))
             return None
         if parts[0] == CONFIG:
-            # the deployed files stand under their whole paths, without directories of their own
+            # the deployed files have their whole paths, without directories of their own
             if not member.isreg() or len(parts) == 1:
                 return "is no file"
             if name in self.config:

@@ -63,7 +63,7 @@ def agent_account(contract: Contract, configuration: Configuration, person: Pers
 
 
 def runners(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
-    """Return each account that starts a backend's binary, in order of people."""
+    """Return each account that starts a backend's binary, in the order of the users."""
     accounts = [
         agent_account(contract, configuration, person)
         for person in configuration.people

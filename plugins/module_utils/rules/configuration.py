@@ -104,7 +104,7 @@ def read_configuration(
     """
     migration = migrated(contract, variables)
     configuration = Configuration(problems=migration.problems)
-    # by the names of today, so that what else is wrong is told as well
+    # by today's names, so that other faults are reported as well
     given = {name[len(PREFIX) :]: value for name, value in migration.variables.items()}
     _read_host(contract, given, configuration)
     _read_settings(contract, given, configuration)
@@ -122,7 +122,7 @@ def read_configuration(
 
 
 def env_of(contract: Contract, configuration: Configuration) -> dict[str, str]:
-    """Return what /etc/kai/env has to hold, by key; a binary that nobody named is left out."""
+    """Return the content of /etc/kai/env, by key; a binary that is not named is left out."""
     env = {}
     for key, spec in contract.settings.items():
         chosen = key in configuration.chosen
@@ -150,7 +150,7 @@ def applies(spec: Setting | Program | Model, configuration: Configuration) -> bo
 def concerned(condition: When, configuration: Configuration) -> list[Person]:
     """Return the users whose backend or provider makes a condition of the contract hold.
 
-    Nobody when it does not ask what somebody uses.
+    No users if it does not depend on a backend or provider in use.
     """
     settings = configuration.settings
     if holds(condition, Circumstances(settings, frozenset())):

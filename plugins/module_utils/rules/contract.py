@@ -242,7 +242,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Binary:
-    """The program of an agent. usual_places: where it lies on a system when nothing else says."""
+    """The program of an agent. usual_places: its paths on a system if nothing else names one."""
 
     setting: str = text(_ENV_KEY)
     name: str = needed()
@@ -390,7 +390,7 @@ class ServiceSeed:
 
 @dataclass(frozen=True)
 class OtherLine:
-    """What tells that a source is of another line of Kai."""
+    """The files that identify a source of another line of Kai."""
 
     has: str
     is_: str = named("is")
@@ -441,7 +441,7 @@ class OwnInstaller:
 
 @dataclass(frozen=True)
 class Program:
-    """A program that is looked for by name."""
+    """A program that the preflight searches for by name."""
 
     names: tuple[str, ...] = text("[a-z][a-z0-9-]*")
     package: str = needed()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .contract import Change, Contract
 
 CONTRACT_VERSION = "kai_install_contract_version"
-# the version of variables that tell none
+# the version of variables that name none
 FIRST = 1
 COMMAND = "kai-ansible migrate"
 
@@ -31,7 +31,7 @@ class Step:
     """The effect of a change of the contract on one variable of a host.
 
     version: of the contract, since when. what: the change in words.
-    given: the variable as it stands in host_vars.
+    given: the variable as host_vars have it.
     becomes: its name from then on, the same where its value means something else, None when it is
         gone.
     """
@@ -92,7 +92,7 @@ class Migration:
 
     @property
     def problems(self) -> list[Problem]:
-        """What keeps the variables from being used as they stand."""
+        """What keeps the variables from being used unchanged."""
         return [*self.faults, *(step.problem for step in self.steps)]
 
     @property

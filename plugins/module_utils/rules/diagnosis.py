@@ -366,7 +366,7 @@ def _variable(contract: Contract, key: str) -> str:
 
 
 def in_lines(findings: Sequence[Finding]) -> list[str]:
-    """Return findings for whoever reads what Ansible prints."""
+    """Return findings as lines for the output of Ansible."""
     return [
         f"{finding.where}: {finding.evidence}. Likely cause: {finding.cause}. Fix: {finding.fix}"
         for finding in findings

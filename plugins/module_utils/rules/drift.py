@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a host is what host_vars say: what an install would change, told piece by piece.
+"""Compare a host with host_vars: everything that an install would change, piece by piece.
 
 Whether a file differs is decided by the comparison that kai_switch makes, and what differs in the
 directories comes from the code with which kai_user_tree changes them.
@@ -172,7 +172,7 @@ def _owned(state: FileState) -> str:
 def layout_drift(layout: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
     """Return what differs in directories and first files, and those of which nothing is known.
 
-    layout: as module_utils/host/install_probe.py tells it.
+    layout: as module_utils/host/install_probe.py reports it.
     """
     differing = [
         Problem(change["path"], change["before"], change["after"], REPAIR)

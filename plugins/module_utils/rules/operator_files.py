@@ -41,7 +41,7 @@ _KINDS.update({dict: "a mapping", list: "a list", type(None): "nothing"})
 class Document:
     """A parsed YAML file: its data, and the lines on which its parts begin.
 
-    lines: by path, a tuple of keys and indexes. repeated: paths of keys that stand there twice.
+    lines: by path, a tuple of keys and indexes. repeated: paths of duplicate keys.
     """
 
     data: Any = None
@@ -215,7 +215,7 @@ class _Judging:
     def place(self, keys: tuple[Any, ...]) -> str:
         """Return a part of the file in words, with its line."""
         words = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
-        # the list of a file is what its variable stands for
+        # the list of a file has the name of its variable
         words = words.replace(".users[", "[", 1) if words.startswith(".users[") else words
         line = self.document.lines.get(keys)
         return f"{self.where}{words}" + (f" ({self.path}:{line})" if line and self.path else "")
@@ -484,7 +484,7 @@ def _loader() -> Any:
 
 
 def _note_lines(root: Any, document: Document) -> None:
-    """Fill in where the parts of a document begin, and which keys stand there twice."""
+    """Find where the parts of a document begin, and its duplicate keys."""
     rest: list[tuple[tuple[Any, ...], Any]] = [((), root)]
     seen = set()
     while rest:

@@ -40,7 +40,7 @@ class Person:
 def effective_person(
     contract: Contract, settings: Mapping[str, Any], user: Mapping[str, Any]
 ) -> Person:
-    """Return the person that a users.yaml entry means under the global settings.
+    """Return the user of a users.yaml entry under the global settings.
 
     The entry's own value wins over the global one. The global provider is meant for everybody who
     names none; Kai itself lets nobody inherit it whose backend is another one, so the entry gets it
@@ -69,7 +69,7 @@ def inherits_provider(
     user: Mapping[str, Any],
     person: Person,
 ) -> bool:
-    """Return whether a person is meant to have the global provider, and Kai would not give it.
+    """Return whether a user should have the global provider and Kai would not give it.
 
     It forgets the provider where the global backend names none.
     """
@@ -88,7 +88,7 @@ def _model(
     pair: tuple[str, str | None],
 ) -> tuple[str | None, str]:
     if user.get("model"):
-        # Kai compares and uses it so, whatever the name is
+        # Kai compares and uses it like this for every name
         return user["model"].strip().lower(), "own"
     backend = settings["AGENT_BACKEND"]
     if pair == (backend, effective_provider(contract, backend, settings.get("LLM_PROVIDER"))):

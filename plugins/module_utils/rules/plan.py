@@ -327,7 +327,7 @@ def _users(
             entry["model"] = person.model
         if inherits_provider(contract, configuration.settings, user, person):
             entry["llm_provider"] = person.provider
-        # the bot opens a home that is its own, and that no entry names, to everybody
+        # the bot opens its own home, which no entry names, to every account
         if agent_account(contract, configuration, person) == configuration.host["service_user"]:
             entry["home_workspace"] = _home_of(contract, user, places)[0]
         filled.append(entry)
@@ -400,7 +400,7 @@ def _environments(
         for purpose, (arguments, keys) in calls.items():
             if keys:
                 call = {"command": path, "arguments": " ".join(arguments), "env_keep": keys}
-                # the rules of two installs stand together during a switch, and no alias may twice
+                # during a switch sudo has the rules of two installs, and no alias may repeat
                 digest = hashlib.sha256(json.dumps(call).encode()).hexdigest()[:8]
                 found.append({**call, "alias": f"KAI_{backend}_{purpose}_{digest}".upper()})
     return found
@@ -409,7 +409,7 @@ def _environments(
 def _private_directories(
     contract: Contract, configuration: Configuration, places: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return each directory of a person or an OS user, and the account that it is kept for.
+    """Return each directory of a user or an OS user, and the account that owns it.
 
     None is the service user alone. Nothing where all agents run as it, which sees everything.
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .contract import Contract, Model, Program
 
 SLOW_SECONDS = 5
-TEMPORARY = "/tmp"  # noqa: S108 # looked at, not written
+TEMPORARY = "/tmp"  # noqa: S108 # read, not written
 
 
 def wanted_access(contract: Contract, configuration: Configuration) -> list[dict[str, Any]]:

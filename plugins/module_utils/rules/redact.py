@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "********"
-# RFC 3986, section 3.2.1: what stands between the scheme and the host of a URL
+# RFC 3986, section 3.2.1: the part between the scheme and the host of a URL
 _USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://)[^\s/]+@", re.IGNORECASE)
 
 
@@ -30,7 +30,7 @@ def fingerprint(secret: str) -> str:
 def masked(text: str, secrets: Iterable[str]) -> str:
     """Return a text without secrets: neither as plain text nor as in a URL or quoted text.
 
-    Credentials in URLs are left out as well, whoever's they are.
+    Redacts credentials in URLs as well, of any owner.
     """
     forms = {
         form

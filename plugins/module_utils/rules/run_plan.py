@@ -56,7 +56,7 @@ class Subject:
 
 
 def use_usual_places(contract: Contract, configuration: Configuration) -> None:
-    """Let the usual places stand in for those that are refused, because they may hold a bot."""
+    """Replace refused places by the usual ones, because these may hold a bot."""
     settings = contract.host.items()
     usual = {name: spec.default for name, spec in settings if spec.default is not None}
     configuration.host = {**usual, **configuration.host}

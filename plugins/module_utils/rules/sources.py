@@ -57,7 +57,7 @@ def without_password(text: str) -> str:
 def problem_of_line(line: Line, source: str, names: Collection[str]) -> Problem | None:
     """Return why a source is not of a line of Kai, or None when it is.
 
-    names: paths of its files. Kai's version string does not tell the lines apart.
+    names: paths of its files. Kai's version string does not distinguish the lines.
     """
     known = line.source
     others = (

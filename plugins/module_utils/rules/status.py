@@ -201,7 +201,7 @@ def _drift(
     drift = [
         Problem(f"the account {name}", "no account", "an account of the host", REPAIR)
         for name in desired["missing_accounts"]
-        # otherwise an install makes none, and the problems tell what does
+        # otherwise an install makes none, and the problems report the reason
         if configuration.host["create_os_users"]
     ]
     drift += _current(installed)

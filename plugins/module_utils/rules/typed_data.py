@@ -83,7 +83,7 @@ def as_data(value: Any) -> Any:
 
 
 def in_words(place: Place) -> str:
-    """Return a place as people write it: ``settings.WEBHOOK_PORT.choices[2]``."""
+    """Return a place in its usual form: ``settings.WEBHOOK_PORT.choices[2]``."""
     shown = ""
     for step in place:
         shown += f"[{step}]" if isinstance(step, int) else f".{step}" if shown else str(step)

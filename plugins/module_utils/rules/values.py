@@ -228,7 +228,7 @@ def _list(contract: Contract, spec: Limits, raw: Any) -> list[Any]:
 
 
 def _directory_list(raw: Any) -> list[str]:
-    # what people type beside a comma; any other blank belongs to a path
+    # the blanks that users type beside a comma; any other blank belongs to a path
     parts = [part.strip(" \t\n") for part in raw.split(",")] if isinstance(raw, str) else raw
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
         raise UnacceptableValue("paths, separated by commas")
