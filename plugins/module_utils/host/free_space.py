@@ -1,13 +1,13 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much space the file system of a directory has for everybody."""
+"""Measure the free space that unprivileged accounts have in a directory."""
 
 from __future__ import annotations
 
 import os
 
-# what a bot needs at least to start
+# the least free space with which a bot starts
 LEAST_BYTES = 1 << 20
 
 

@@ -124,17 +124,17 @@ class Limits:
     def __post_init__(self) -> None:
         ends = (self.minimum, self.exclusive_minimum, self.maximum)
         if any(end is not None for end in ends) or self.nonzero or self.or_zero:
-            _expect(self.type in ("integer", "number"), "a range of what is no number")
+            _expect(self.type in ("integer", "number"), "a range of a value that is no number")
         sources = bool(self.choices) + bool(self.choices_from)
         _expect(sources == (self.type == "choice"), "not one source of choices for a choice alone")
         if self.pattern or self.item_pattern:
             kind = "string" if self.pattern else "list"
-            _expect(self.type == kind, "a pattern of what is no text")
+            _expect(self.type == kind, "a pattern of a value that is no text")
 
 
 @dataclass(frozen=True)
 class Value(Limits):
-    """What a value may be, and how it is asked for."""
+    """The valid values of a setting, and its question."""
 
     asked: Literal["essential", "section", "never"] = needed()
     prompt: str = needed()
@@ -150,9 +150,9 @@ class Value(Limits):
             _expect(fits, f"{value!r} in the place of a value of {self.type}")
         if self.secret:
             known = self.default is not None or self.suggestion is not None
-            _expect(not known, "a secret with a default that everybody knows")
+            _expect(not known, "a secret with a public default")
         if self.pattern or self.item_pattern:
-            _expect(self.pattern_help is not None, "a pattern without words for it")
+            _expect(self.pattern_help is not None, "a pattern without pattern_help")
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class Login:
 
     def __post_init__(self) -> None:
         _expect(bool(self.command) == bool(self.kept_in), "a login without a place, or the reverse")
-        _expect(bool(self.command) or self.then is None, "what is typed into no program")
+        _expect(bool(self.command) or self.then is None, "input for no program")
 
 
 @dataclass(frozen=True)

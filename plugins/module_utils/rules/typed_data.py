@@ -161,7 +161,7 @@ class _Reader:
         try:
             return kind(**given)
         except ValueError as error:
-            self.fault(place, str(error), f"what docs/contract.md says of {kind.__name__}")
+            self.fault(place, str(error), f"a {kind.__name__} as docs/contract.md describes it")
             return None
 
     def items(self, kind: Any, data: Any, place: Place, texts: Mapping[str, str]) -> Any:
