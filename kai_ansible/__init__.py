@@ -23,7 +23,7 @@ if os.geteuid() == 0 and os.environ.get("SUDO_USER", "root") != "root":
 
 def own_version() -> str:
     """Return the installed version of this package."""
-    # few commands need it, and it loads slowly
+    # few commands require it, and it loads slowly
     from importlib.metadata import version
 
     return version("kai-ansible")

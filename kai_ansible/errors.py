@@ -36,7 +36,7 @@ def usage_error(
     message: str = "Nothing was changed.",
     code: ExitCode = ExitCode.INVALID,
 ) -> CommandError:
-    """Return the error of a single problem; ``message`` says what it means for this run."""
+    """Return the error of a single problem; ``message`` is its consequence for this run."""
     from kai_ansible.rules.problems import Problem
 
     return CommandError(message, problems=[Problem(where, found, expected, fix)], code=code)
@@ -45,7 +45,7 @@ def usage_error(
 class CommandError(Exception):
     """Ends a command; ``str`` of it is the text for the operator.
 
-    problems: every problem of the input, where the input is the cause.
+    problems: every problem of the input, if the input is the cause.
     places: the file that sets a variable, by variable, as far as known.
     """
 

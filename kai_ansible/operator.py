@@ -49,7 +49,7 @@ def give_to_owner_of(directory: Path, path: Path) -> None:
 
 
 def may_become_root() -> bool:
-    """Return whether this account is root, or sudo needs no password."""
+    """Return whether this account is root, or sudo requires no password."""
     if os.geteuid() == 0:
         return True
     try:

@@ -21,7 +21,7 @@ SECONDS = 10
 
 @dataclass(frozen=True)
 class Answer:
-    """What Telegram says about a token; only one of the three is set.
+    """Telegram's answer about a token; only one of the three is set.
 
     bot: the bot of the token. refused: why Telegram rejects it. silence: why there is no answer.
     """

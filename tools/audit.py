@@ -38,11 +38,11 @@ def ask(lock: Path, url: str) -> subprocess.CompletedProcess[str]:
 
 
 def vulnerable(dependencies: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a line for each vulnerability: the package, its name, and what mends it."""
+    """Yield a line for each vulnerability: the package, its name, and the fix."""
     for found in dependencies:
         for known in found.get("vulns", []):
-            mended = ", ".join(known["fix_versions"]) or "no release yet"
-            yield f"{found['name']} {found['version']}: {known['id']}, mended in {mended}"
+            fixed = ", ".join(known["fix_versions"]) or "no release yet"
+            yield f"{found['name']} {found['version']}: {known['id']}, fixed in {fixed}"
 
 
 def main() -> int:

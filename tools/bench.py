@@ -4,7 +4,7 @@ usage: python -m tools.bench [--quick] [--rounds N]
        python -m tools.bench --scale
 
 Both boot throwaway machines, measure, and write below .cache/bench what tools.performance makes
-the tables of docs/performance.md of. ``--quick`` leaves out 200 people, eight hosts and releases.
+the tables of docs/performance.md of. ``--quick`` leaves out 200 users, eight hosts and releases.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class Local:
         ]
         if not quick:
             found += [
-                {"name": "release by hand", "argv": ["sh", "-c", hand]},
+                {"name": "manual release", "argv": ["sh", "-c", hand]},
                 {
                     "name": "release",
                     "before": ["sh", "-c", another],

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the files that say again what the contract says: specs, settings page, answers schema.
+"""Write the files that are generated from the contract: specs, settings page, answers schema.
 
-``--check`` writes nothing and exits with 1 when a file is not what the contract makes of it.
+``--check`` writes nothing and exits with 1 if a file does not match the contract.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ COMMAND = "python tools/generate.py"
 _ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
 NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
 
-# Loose on purpose: the rules of the role check every value and report all faults at once, which
-# Ansible's own validation, coming first, must not cut short.
+# Loose on purpose: the rules of the role check every value and report all faults at once. Ansible's
+# own validation comes first and must not stop at one of them.
 _ANSIBLE_TYPES: Mapping[str, dict[str, Any]] = {
     "integer": {"type": "int"},
     "number": {"type": "float"},
@@ -102,9 +102,9 @@ def argument_specs(contract: Contract) -> dict[str, Any]:
     main = {
         "short_description": "Install and configure a Kai bot",
         "description": [
-            f"Installs {contract.title} as a service, configured as the variables say.",
-            "Which values are needed and fit together depends on the backends in use.",
-            "The role checks that before any change and reports every problem at once.",
+            f"Installs {contract.title} as a service with the configuration of the variables.",
+            "The backends in use determine which values are required and valid together.",
+            "The role checks them before any change and reports every problem at once.",
         ],
         "options": options,
     }
@@ -137,17 +137,17 @@ def settings_page(contract: Contract) -> str:
             parts += [f"## {title}", _table(_SETTING_COLUMNS, rows)]
     parts += [
         "## Other variables",
-        _table(("Variable", "Type", "What it is"), _whole_rows(contract)),
-        "## Fields of a person",
+        _table(("Variable", "Type", "Description"), _whole_rows(contract)),
+        "## Fields of a user",
         _ABOUT_FIELDS,
         _table(
-            ("Field", "Type and range", "Needed", "Default", "Kai itself"), _user_rows(contract)
+            ("Field", "Type and range", "Required", "Default", "Kai itself"), _user_rows(contract)
         ),
         "## Backends, providers and models",
         _table(("Backend", "Provider", "Key", "Models", "Default"), _model_rows(contract)),
         "## Optional dependency groups",
         _ABOUT_EXTRAS,
-        _table(("Extra", "Installed", "Modules proven"), _extra_rows(contract)),
+        _table(("Extra", "Installed", "Modules tested"), _extra_rows(contract)),
         "## Variables of the service definition",
         f"Kai reads these before `{env_file}`, so the role puts them into the service definition.",
         _table(
@@ -155,8 +155,8 @@ def settings_page(contract: Contract) -> str:
             [(f"`{k}`", f"`{v}`") for k, v in contract.process_environment.items()],
         ),
         "## Retired keys",
-        "Never written, and reported when they are found.",
-        _table(("Key", "Why"), [(f"`{key}`", why) for key, why in contract.retired.items()]),
+        "kai-ansible never writes these keys, and reports each one that it finds.",
+        _table(("Key", "Reason"), [(f"`{key}`", why) for key, why in contract.retired.items()]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -170,19 +170,19 @@ def answers_schema(contract: Contract) -> dict[str, Any]:
     fields = contract.user_fields
     person = _mapping({name: _answer(contract, spec) for name, spec in fields.items()})
     person["required"] = [name for name, spec in fields.items() if spec.required]
-    # a field that the contract does not know is carried over
+    # an unknown field goes to users.yaml unchanged
     del person["additionalProperties"]
     host = {name: _answer(contract, spec) for name, spec in contract.host.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": NOTICE,
         "title": f"Answers for {contract.title}",
-        "description": "What kai-ansible config --answers takes. null clears a value.",
+        "description": "A file for kai-ansible config --answers. null clears a value.",
         **_mapping(
             {
                 "host": {"description": "The installation itself.", **_mapping(host)},
                 "users": {
-                    "description": "The people who may talk to the bot.",
+                    "description": "The users who may talk to the bot.",
                     "type": "array",
                     "items": person,
                 },
@@ -231,20 +231,20 @@ def _value(contract: Contract, spec: Value) -> dict[str, Any]:
 _INTRODUCTION = """\
 Every variable of the role. A row with an env key is a setting of the bot, written to
 `{env_file}` under that key; a row without one belongs to the installation, and Kai never reads it.
-Secrets belong in `vault.yml`. An old name still works and is reported.
+Secrets belong in `vault.yml`. An old name still works, and kai-ansible reports it.
 
-A setting that reaches the bot "when chosen" is left to Kai's own default until somebody gives it a
-value. One that does not reach the bot under the present configuration is kept and reported."""
+A setting that reaches the bot "when chosen" has Kai's own default until you give it a value.
+A setting that does not reach the bot under the present configuration is kept and reported."""
 
 _ABOUT_FIELDS = """\
-An entry of `kai_install_users` has the fields of Kai's users.yaml. The last column tells what Kai
-itself does with a value that breaks a rule; the role refuses it. A field that is not listed is
-carried over."""
+An entry of `kai_install_users` has the fields of Kai's users.yaml. The role refuses an invalid
+value; the last column shows what Kai itself does with it. The role copies an unlisted field to
+users.yaml unchanged."""
 
 
 _ABOUT_EXTRAS = """\
-Installed with Kai unless `kai_install_extras` names others. A release counts as complete only when
-the service user can import the modules."""
+An install adds these to Kai unless `kai_install_extras` names others. A release counts as complete
+only if the service user can import the modules."""
 
 
 class _IndentedDumper(yaml.SafeDumper):
@@ -275,8 +275,8 @@ def _contract_options(contract: Contract) -> dict[str, dict[str, Any]]:
             "description": [
                 "Version of the contract that the variables follow; "
                 f"{contract.version} is today's.",
-                "Every command that writes host_vars sets it, and kai-ansible migrate changes what "
-                "an older version has otherwise.",
+                "Every command that writes host_vars sets it, and kai-ansible migrate updates "
+                "host_vars of an older version.",
             ],
             "type": "int",
             "default": FIRST,
@@ -302,7 +302,7 @@ def _setting_option(contract: Contract, key: str, spec: Setting) -> dict[str, An
     if default:
         sentences.append(f"Without a value, {default}.")
     if spec.required is not None:
-        sentences.append(f"Needed {_when(spec.required)}.")
+        sentences.append(f"Required {_when(spec.required)}.")
     if spec.conflicts is not None:
         sentences.append(f"Refused {_when(spec.conflicts)}.")
     sentences.append(f"Env key {key}; reaches the bot {_reach(contract, key, spec)}.")
@@ -323,8 +323,8 @@ def _people_options(contract: Contract) -> dict[str, dict[str, Any]]:
     return {
         variable("users"): {
             "description": [
-                "The people who may talk to the bot, one entry each; the role writes users.yaml.",
-                "A field that is not listed below is carried over.",
+                "The users who may talk to the bot, one entry each; the role writes users.yaml.",
+                "The role copies a field that is not listed below unchanged.",
                 *fields,
             ],
             "type": "list",
@@ -333,7 +333,7 @@ def _people_options(contract: Contract) -> dict[str, dict[str, Any]]:
         variable("users_file"): {
             "description": [
                 "A users.yaml on the machine that runs Ansible, deployed byte for byte.",
-                f"Takes the place of {variable('users')}; giving both is an error.",
+                f"Replaces {variable('users')}; using both is an error.",
             ],
             "type": "str",
         },
@@ -380,9 +380,9 @@ def _default_in_words(contract: Contract, key: str, spec: Setting) -> str:
     if spec.generate:
         return "the wizard makes one at random"
     if spec.type == "model" and spec.surface is None:
-        return "the backend's default is written"
+        return "the role writes the backend's default"
     if _program_of(contract, key):
-        return "the role looks for it on the target"
+        return "the role searches for it on the target"
     return ""
 
 
@@ -401,7 +401,7 @@ def _reach(contract: Contract, key: str, spec: Setting) -> str:
     """Return when a setting reaches the bot, as the end of a sentence."""
     if spec.written == "never":
         program = _program_of(contract, key)
-        return f"never, as it starts {program.name} by name" if program else "never"
+        return f"never, because it starts {program.name} by name" if program else "never"
     applies = spec.applies
     if spec.written == "always":
         return _when(applies)
@@ -414,10 +414,10 @@ _SETTING_COLUMNS = (
     "Type and range",
     "Default",
     "Secret",
-    "Needed",
+    "Required",
     "Reaches the bot",
     "Old names",
-    "What it is",
+    "Description",
 )
 _NONE = "-"
 
@@ -521,7 +521,7 @@ def _model_rows(contract: Contract) -> list[tuple[str, ...]]:
                     f"`{provider}`" if entry.names_provider else f"{provider}, implied",
                     f"`{key}`" if key else _NONE,
                     ", ".join(surface.models) or "any name",
-                    surface.default or "none; somebody must choose",
+                    surface.default or "none; the operator must choose",
                 )
             )
     return rows

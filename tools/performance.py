@@ -90,28 +90,28 @@ class Row:
 
 
 ROWS = (
-    Row("unchanged, 3 people, local: the play", "local play", "local ping", 4),
-    Row("unchanged, 3 people, local: the command", "local command", "local ping", 4),
-    Row("unchanged, 3 people, local: a role of the usual kind", "local usual", "local ping", None),
-    Row("unchanged, 3 people, ssh: the play", "ssh play", "ssh ping", 5),
-    Row("unchanged, 3 people, ssh: the command", "ssh command", "ssh ping", 5),
-    Row("unchanged, 3 people, ssh: a role of the usual kind", "ssh usual", "ssh ping", None),
-    Row("unchanged, 200 people, ssh: the play", "ssh many", "ssh play", 1.3),
+    Row("unchanged, 3 users, local: the play", "local play", "local ping", 4),
+    Row("unchanged, 3 users, local: the command", "local command", "local ping", 4),
+    Row("unchanged, 3 users, local: a role of the usual kind", "local usual", "local ping", None),
+    Row("unchanged, 3 users, ssh: the play", "ssh play", "ssh ping", 5),
+    Row("unchanged, 3 users, ssh: the command", "ssh command", "ssh ping", 5),
+    Row("unchanged, 3 users, ssh: a role of the usual kind", "ssh usual", "ssh ping", None),
+    Row("unchanged, 200 users, ssh: the play", "ssh many", "ssh play", 1.3),
     Row("unchanged, 8 hosts at once, ssh, 5 forks: the play", "ssh eight", "ssh play", 4),
     Row("unchanged, 8 hosts in batches, ssh: the play", "ssh eight batches", "ssh play", None),
     Row("a ping of 8 hosts, ssh, 5 forks", "ssh eight ping", "ssh ping", None),
-    Row("a new release: the building", "release", "release by hand", 1.3, task=STEP_RELEASE),
-    Row("a new release: the whole run", "release", "release by hand", None),
+    Row("a new release: the building", "release", "manual release", 1.3, task=STEP_RELEASE),
+    Row("a new release: the whole run", "release", "manual release", None),
     Row("`status`: the command", "local status", "local ping", 2),
     Row("`status`: the play", "local status play", "local ping", 2),
     Row("`--help`, CPU", "help", None, 0.25, of="cpu"),
-    Row("the first prompt of the wizard, without a look at the host", "wizard", None, 0.5),
+    Row("the first prompt of the wizard, without a probe of the host", "wizard", None, 0.5),
     Row("memory of `install` on 8 hosts", "memory", None, 400, of="memory", unit="MB"),
 )
 HEAD = """| What | Median | Beside | Ratio | At most | Holds |
 | --- | --- | --- | --- | --- | --- |
 """
-PHASES_HEAD = """| Task of an unchanged run over ssh | 3 people | 200 people |
+PHASES_HEAD = """| Task of an unchanged run over ssh | 3 users | 200 users |
 | --- | --- | --- |
 """
 SCALE_HEAD = """| Hosts | Forks | Seconds | CPU of the controller | Memory |

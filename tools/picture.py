@@ -156,7 +156,7 @@ def change(directory: Path) -> None:
 
 
 def status(directory: Path, machine: machines.Machine) -> None:
-    """Let something happen to the host, and draw the page that tells of it."""
+    """Change the host, and draw the page that reports it."""
     machine.run(["sed", "-i", "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=sonnet/", "/etc/kai/env"])
     machine.run(["chown", "bob", "/var/lib/kai/memory/123456789"])
     page = directory / "status.html"

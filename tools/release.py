@@ -80,21 +80,19 @@ def version_of(root: Path) -> str:
 
 
 def stated_elsewhere(root: Path) -> Iterator[Problem]:
-    """Yield where a checkout says something else than its version, or tells a change of none."""
+    """Yield a problem for each file with another version, and for a change without a release."""
     version = version_of(root)
     if not _SEMANTIC.fullmatch(version):
         yield Problem(
-            f"{GALAXY}: version", version, "MAJOR.MINOR.PATCH, as semver.org has it", "mend it"
+            f"{GALAXY}: version", version, "MAJOR.MINOR.PATCH, as semver.org has it", "fix it"
         )
     released = yaml.safe_load((root / CHANGES).read_text(encoding="utf-8"))["releases"]
     newest = max(map(str, released), key=_order, default="nothing")
     yield from otherwise(f"{CHANGES}: the newest release", newest, version, RELEASE)
     for path in sorted((root / FRAGMENTS).glob("[!.]*")):
-        yield Problem(
-            str(path.relative_to(root)), "a change that no release tells", "none left", RELEASE
-        )
-    told = (root / CHANGELOG).read_text(encoding="utf-8")
-    if told != _changelog_of(root):
+        yield Problem(str(path.relative_to(root)), "a change of no release", "none left", RELEASE)
+    present = (root / CHANGELOG).read_text(encoding="utf-8")
+    if present != _changelog_of(root):
         yield Problem(
             CHANGELOG, "another text", f"what {CHANGES} tells", "antsibull-changelog generate"
         )

@@ -1,4 +1,4 @@
-"""The one file that touches what ansible-core does not promise to keep.
+"""The only file that uses private names of ansible-core.
 
 tests/collection/test_every_core.py tries it with each supported release; pyproject.toml names them.
 """
@@ -21,11 +21,11 @@ _SSH_OPTIONS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
 
 
 class AnsibleRefused(Exception):
-    """Ansible refuses a password file, a vault or its own configuration; ``str`` of it says why."""
+    """Ansible refuses a password file, a vault or its configuration; ``str`` is the reason."""
 
 
 def host_reading(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what Ansible knows of the host of a task, as plain data.
+    """Return Ansible's variables of the host of a task, as plain data.
 
     action: an action plugin in the middle of its task. task_vars: the variables of that task.
     """
@@ -125,7 +125,7 @@ def plain(value: Any) -> Any:
 
 
 def message_of(error: Exception) -> str:
-    """Return what an error of Ansible says, without the source, which may be a secret."""
+    """Return the message of an Ansible error, without the source, which may be a secret."""
     place = str(getattr(error, "_formatted_source_context", None) or "").partition("\n")[0]
     return "; ".join(line for line in [*str(error).splitlines(), place] if line.strip())
 
@@ -158,7 +158,7 @@ def vault_secret(content: bytes) -> VaultSecret:
 def secret_of(path: Path, label: str | None = None) -> VaultSecret:
     """Return the password that a file holds or a script prints. Raises AnsibleRefused.
 
-    label: the vault id that a script is asked for, when its name says that it takes one.
+    label: the vault id to ask a script for, if its name shows that it takes one.
     """
     from ansible.errors import AnsibleError
     from ansible.parsing.dataloader import DataLoader
@@ -191,7 +191,7 @@ def encrypt(text: str, secrets: Secrets, former: str = "") -> str:
 
 
 def decrypt(text: str, secrets: Secrets) -> bytes:
-    """Return what a locked text holds. Raises AnsibleRefused when no secret opens it."""
+    """Decrypt a text. Raises AnsibleRefused if no secret opens it."""
     from ansible.errors import AnsibleError
     from ansible.parsing.vault import VaultLib
 

@@ -18,7 +18,7 @@ def read_sizes(text: str | None) -> list[str]:
     """Return the sizes of batches, as numbers of hosts or percentages of all of them.
 
     text: sizes with commas between them, None for those that the playbooks have by default.
-    Raises CommandError for what is neither.
+    Raises CommandError for anything else.
     """
     if text is None:
         path = collection_root() / "playbooks" / "vars" / "batches.yml"

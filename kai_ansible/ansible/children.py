@@ -1,6 +1,6 @@
-"""How each process of Ansible starts: the operator's own environment and directory, and our part.
+"""How each process of Ansible starts: the operator's environment and directory, and our additions.
 
-What the operator set stays as it is; what is set here has to be, or is set nowhere else.
+The operator's settings stay; settings here are required, or are set nowhere else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kai_ansible.files import write_private
 PLAYBOOK = "kai.yml"
 PROGRAM = str(Path(sys.executable).with_name("ansible-playbook"))
 _LOCALES = ("C.UTF-8", "en_US.UTF-8")
-# nobody answers a run; reading.py lets Ansible ask first, and passes on what was typed
+# no user answers a run; reading.py lets Ansible ask first, and passes on the typed answers
 UNASKED = {
     "ANSIBLE_ASK_PASS": "False",
     "ANSIBLE_ASK_VAULT_PASS": "False",
@@ -50,7 +50,7 @@ def environment(directory: Path) -> dict[str, str]:
         # a broken inventory would be a run without hosts, which succeeds
         ANSIBLE_INVENTORY_UNPARSED_FAILED="True",
         ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True",
-        # a talkative Ansible prints what modules return, a fetched file for one
+        # verbose Ansible prints the results of modules, such as a fetched file
         ANSIBLE_VERBOSITY="0",
         ANSIBLE_DEBUG="False",
     )

@@ -1,4 +1,4 @@
-"""Where the collection kai.bot is, and the contract that it carries."""
+"""Find the collection kai.bot and read its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a run failed, read from its events before they are gone."""
+"""Read the cause of a failed run from its events."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ LAST_LINES = 20
 _CONNECTION_ADVICE = (
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "find out why its key is another one; only if the host was set up anew, forget the old key "
+        "find out why its key has changed; only if the host was reinstalled, forget the old key "
         "with ssh-keygen -R, and accept the new one: {accept}",
     ),
     (
         "Host key verification failed",
-        "accept the host's key once: {accept}: compare the fingerprint that it shows with what the "
-        "machine itself answers to ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, and say yes",
+        "accept the host's key once: {accept}: compare the fingerprint that it shows with the "
+        "output of ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the machine, and say yes",
     ),
     ("Permission denied", "check that you can log in: {ssh}"),
-    ("Could not resolve hostname", "mend ansible_host of {host} in the inventory"),
+    ("Could not resolve hostname", "fix ansible_host of {host} in the inventory"),
     ("Connection refused", "check that the host is up and its ssh port is right"),
     ("Connection timed out", "check that the host is up and reachable"),
     ("No route to host", "check that the host is up and reachable"),
@@ -44,7 +44,7 @@ _SUDO_ADVICE = (
         "set ansible_python_interpreter of {host} to the absolute path of a Python on it",
     ),
 )
-# what the host says in place of a module that never began
+# messages of the host if a module never began
 _NOT_BEGUN = "Module result deserialization failed"
 _OTHER_PYTHON = "set ansible_python_interpreter of {host} to the absolute path of a Python on it"
 _BEGINNING_ADVICE = (
@@ -60,7 +60,7 @@ _BEGINNING_ADVICE = (
 class FailedTask:
     """A task that ended a run on a host.
 
-    fix: what to do, empty when the message itself says it.
+    fix: the fix, empty if the message itself has it.
     """
 
     host: str
@@ -75,12 +75,12 @@ class FailedTask:
     @property
     def problem(self) -> Problem:
         """This failure as a problem."""
-        fix = self.fix or "fix what was found, then run the same command again"
+        fix = self.fix or "fix this, then run the same command again"
         expected = f"the task {self.task!r} to succeed"
         return Problem(self.host or "Ansible", self.message, expected, fix)
 
     def with_what_follows(self, message: str) -> FailedTask:
-        """Return this failure with what a later message says after telling it again."""
+        """Return this failure with the text that a later message adds after repeating it."""
         more = message.rpartition(self.message)[2].strip()
         return replace(self, message=f"{self.message}\n{more}".strip())
 
@@ -92,9 +92,9 @@ def failed_tasks(
 ) -> list[FailedTask]:
     """Return the tasks that ended a run, the cause first on each host.
 
-    events: job events of ansible-runner. output: what Ansible printed, which is all there is when
+    events: job events of ansible-runner. output: the output of Ansible, which is all there is if
     it never started a task. ssh_commands: how to log in, by host.
-    A rescue that only tells the cause again adds nothing; one that failed
+    A rescue that only repeats the cause adds nothing; one that failed
     itself does.
     """
     failures: list[FailedTask] = []
@@ -106,7 +106,7 @@ def failed_tasks(
             continue
         host = str(data.get("host", ""))
         message = message_of(data.get("res", {}))
-        # a task that ran may tell what a program said, in which the same words mean something else
+        # a task that ran may quote a program, in which the same words have another meaning
         reached = event["event"] == "runner_on_failed"
         known = _SUDO_ADVICE if reached else _CONNECTION_ADVICE + _SUDO_ADVICE
         fix = _fix(
@@ -133,10 +133,10 @@ def _task(data: Mapping[str, Any]) -> str:
 
 
 def message_of(result: Mapping[str, Any]) -> str:
-    """Return what the result of a failed task says, or that it says nothing."""
+    """Return the message of a failed task, or that it has none."""
     if CENSORED in result:
         return "the result is hidden, because it may name secrets"
-    # of a loop only the items know what failed
+    # in a loop only the items have the failure
     items = [item for item in result.get("results", ()) if isinstance(item, dict)]
     failed = [item for item in items if item.get("failed") or item.get("unreachable")]
     if failed:

@@ -1,6 +1,6 @@
-"""What Ansible itself reads of an inventory: one small play, which connects to no host.
+"""Let Ansible itself read an inventory: one small play, which connects to no host.
 
-Ansible asks for passwords where the operator set it so; they come back with everything else.
+Ansible asks for passwords as the operator has configured; they return with everything else.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ _LOCKED = "no vault secrets found"
 
 
 class NotRead(Exception):
-    """Ansible cannot read the inventory; ``str`` of it is what Ansible says."""
+    """Ansible cannot read the inventory; ``str`` of it is Ansible's message."""
 
     @property
     def is_locked(self) -> bool:
-        """Whether a vault is locked and there is no password at all."""
+        """Whether a vault is encrypted and there is no password."""
         return _LOCKED in str(self)
 
 
 @dataclass(frozen=True)
 class HostReading:
-    """What Ansible knows of a host.
+    """Ansible's facts about a host.
 
-    variables: those of kai_install, with their values. faults: what is wrong with the others of
+    variables: those of kai_install, with their values. faults: the problems of the others of
     them, by name. files: the names that each file of variables sets, the file that decides last.
-    local: whether Ansible works on this very machine. ssh: the command that logs in there, None
-    when that is not by ssh. has_become_password: whether the inventory has it, or it was typed.
+    local: whether Ansible works on this machine. ssh: the command that logs in there, None for
+    another connection. has_become_password: whether the inventory has it, or the operator typed it.
     failure: why Ansible knows nothing of the host, empty when it does.
     """
 
@@ -67,12 +67,12 @@ class HostReading:
 
 @dataclass(frozen=True)
 class Session:
-    """What Ansible has of the operator.
+    """Passwords and settings that Ansible has from the operator.
 
     vault: the passwords of vaults, label and bytes, in the order in which Ansible tries them.
-    encrypt_with: the label of the one that locks, None when no setting says so.
-    connection_password, become_password: what was typed, None when nobody was asked.
-    sets_pipelining: whether the operator decides about pipelining.
+    encrypt_with: the label of the one that encrypts, None without such a setting.
+    connection_password, become_password: the typed passwords, None without a prompt.
+    sets_pipelining: whether the operator sets pipelining.
     """
 
     vault: Sequence[tuple[str, bytes]] = ()
@@ -84,7 +84,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Reading:
-    """What Ansible read: its hosts in their order, and what it has of the operator."""
+    """The result: the hosts in their order, and the operator's passwords and settings."""
 
     hosts: Mapping[str, HostReading]
     session: Session
@@ -98,10 +98,10 @@ def read(
     asks_vault_password: bool = False,
     at_terminal: bool = False,
 ) -> Reading:
-    """Return what Ansible reads of the hosts that a pattern names, all of them without one.
+    """Let Ansible read the hosts of a pattern, all of them without one.
 
     arguments: further ones of ansible-playbook. asks_vault_password: whether Ansible asks for a
-    password of vaults. at_terminal: whether it may ask at all.
+    password of vaults. at_terminal: whether it may ask.
     Raises NotRead. A pattern that names nothing gives no hosts.
     """
     directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
@@ -110,7 +110,7 @@ def read(
         (directory / "action_plugins").symlink_to(Path(__file__).with_name("action_plugins"))
         readings = directory / "readings"
         readings.mkdir(mode=0o700)
-        # what it prints is for us: a callback of the operator's may leave the reason out
+        # its output is for us: a callback of the operator's may leave the reason out
         told = {DIRECTORY: str(readings), "ANSIBLE_STDOUT_CALLBACK": "minimal"}
         command = [PROGRAM, "--inventory", str(inventory.resolve()), str(playbook), *arguments]
         if pattern is not None:
@@ -131,7 +131,7 @@ def read(
 
 
 def hosts_of(inventory: Path) -> list[str]:
-    """Return every host of an inventory, whatever is wrong with their variables. Raises NotRead."""
+    """Return every host of an inventory, even if their variables are invalid. Raises NotRead."""
     directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
     try:
         playbook = lay_out(directory, _NO_TASKS)
@@ -148,7 +148,7 @@ def hosts_of(inventory: Path) -> list[str]:
 def _done(
     command: Sequence[str], variables: Mapping[str, str], *, at_terminal: bool
 ) -> subprocess.CompletedProcess[str]:
-    # without a terminal of its own, what would ask ends at once
+    # without a terminal of its own, a program that would ask ends at once
     return subprocess.run(
         command,
         env=variables,
@@ -181,7 +181,7 @@ def _failures(output: str) -> dict[str, str]:
 
 def _host(host: str, found: Mapping[str, Any], failures: Mapping[str, str]) -> HostReading:
     if host not in found:
-        return HostReading(failure=failures.get(host, "Ansible says nothing of it"))
+        return HostReading(failure=failures.get(host, "Ansible reports nothing about it"))
     names = HostReading.__dataclass_fields__.keys() - {"failure"}
     return HostReading(**{name: found[host][name] for name in names})
 

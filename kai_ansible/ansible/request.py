@@ -1,4 +1,4 @@
-"""What a run of a playbook is asked to do."""
+"""The request for a run of a playbook."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What to run, on which hosts, and how.
+    """The playbook of a run, its hosts and its options.
 
     playbook: name of a playbook of the collection. hosts: names in the inventory, in the order in
     which they are taken; empty means all. forks: on how many at a time, None for Ansible's own.
     variables: extra variables, which must not hold secrets.
-    become_password: for sudo on the hosts, None when none is needed. become_passwords: those of
-    single hosts, which come before it.
-    session: what Ansible has of the operator: passwords that were typed already, for one.
-    ssh_commands: how to log in, by host, for who has to.
+    become_password: for sudo on the hosts, None if none is required. become_passwords: those of
+    single hosts, which take precedence.
+    session: the operator's passwords and settings, such as passwords that were typed already.
+    ssh_commands: the commands that log in, by host, for error messages.
     known_secrets: those of the hosts' variables.
     """
 
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def secrets(self) -> set[str]:
-        """Every text that must not stand in the log of the run."""
+        """Every text that the log of the run must not contain."""
         locks = self.vault_password.secrets if self.vault_password else []
         vault = {secret.bytes.decode(errors="replace") for _, secret in locks}
         typed = {self.become_password or "", self.session.connection_password or ""}

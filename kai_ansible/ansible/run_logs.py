@@ -1,7 +1,7 @@
 """The log that each run leaves: JSON lines in the operator's state directory, without secrets.
 
 Every line has the same fields: time (ISO 8601, UTC), run, host, task, outcome, changed and message.
-The first and the last one tell of the run itself; their outcome is started, and then succeeded,
+The first and the last entry describe the run itself; their outcome is started, and then succeeded,
 failed or interrupted.
 """
 
@@ -42,7 +42,7 @@ _OUTCOMES = {
 
 
 def directory() -> Path:
-    """Return where the logs are."""
+    """Return the directory of the logs."""
     return state_dir() / "runs"
 
 
@@ -63,7 +63,7 @@ def stamp_of(now: datetime) -> str:
 class RunLog:
     """The log of one run, as far as it could be written: no run fails because of its log.
 
-    path: where it is, None when nothing could be written.
+    path: the file, None if it could not be written.
     """
 
     def __init__(self, run: Run) -> None:
@@ -128,7 +128,7 @@ class RunLog:
             "changed": changed,
             "message": masked(message, self.secrets),
         }
-        # a full disk is the run's own trouble, which it tells better
+        # a full disk fails the run itself, which reports it better
         with suppress(OSError):
             self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self._file.flush()

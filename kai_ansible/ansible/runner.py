@@ -28,7 +28,7 @@ from kai_ansible.inventory.yaml_edit import literally
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
 
-# a strategy of the operator's may open it, and nobody is there to answer
+# a strategy of the operator's may open it, and no user is there to answer
 _DEBUGGER = r"\(debug\)>\s*$"
 _POLL_SECONDS = 0.2
 _CANCEL_SECONDS = 0.5
@@ -42,10 +42,10 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _end_with_parent() -> None:
-    """Let Ansible end when this program is killed, instead of going on without anybody who sees it.
+    """Let Ansible end when this program is killed, instead of going on unseen.
 
-    The runner lets it ignore the end of its terminal. Only Linux tells a process that its parent is
-    gone; elsewhere it goes on, and the next run is told who holds the lock of the host.
+    The runner lets it ignore the end of its terminal. Only Linux signals a process when its parent
+    has ended; elsewhere Ansible goes on, and the next run names it as the holder of the host lock.
     """
     parent = getattr(_STARTS, "by", None)
     if parent and _LIBC:
@@ -61,11 +61,11 @@ os.register_at_fork(after_in_child=_end_with_parent)
 class Outcome:
     """How a run ended.
 
-    reports: what the role reported, by host. failures: the tasks that ended it.
-    obstacles: the problems that kept a host from being changed at all, by host.
-    not_tried: the hosts whose turn never came, because a batch before theirs was not well.
-    changes: what the tasks changed, by host; with ``check``, what they would change.
-    log: where the run's log is, None when none could be written.
+    reports: the reports of the role, by host. failures: the tasks that ended it.
+    obstacles: the preflight problems of a host, by host; the run did not change these hosts.
+    not_tried: the hosts of later batches, after a batch failed.
+    changes: the changes of the tasks, by host; with ``check``, those that they would make.
+    log: the run's log, None if it could not be written.
     """
 
     succeeded: bool
@@ -81,8 +81,7 @@ class Outcome:
 def run_playbook(run: Run, listener: Listener) -> Outcome:
     """Run a playbook and return its outcome; ``listener`` gets each event in the caller's thread.
 
-    The run's directory is removed afterwards, whatever happens, after what failed was summarised.
-    What stays is its log.
+    Always summarises the failures and then removes the run's directory. Only its log stays.
     """
     log = RunLog(run)
     ended = "failed"
@@ -186,16 +185,16 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
 
 
 def _remove_environment(status: Mapping[str, Any], runner_config: Any) -> None:
-    # the runner writes the whole environment beside the command before it starts that
+    # the runner writes the whole environment beside the command before it starts the command
     if status["status"] == "running":
         Path(runner_config.artifact_dir, "command").unlink(missing_ok=True)
 
 
 def _undo_settings_of_runner(variables: dict[str, str], directory: Path) -> None:
-    """Leave to the operator what the runner sets, the check of host keys for one."""
+    """Leave the runner's settings, such as the check of host keys, to the operator."""
     from ansible_runner.utils import get_callback_dir
 
-    # Ansible looks for plugins beside a playbook as well
+    # Ansible searches for plugins beside a playbook as well
     (directory / "callback_plugins").symlink_to(get_callback_dir())
     for name in ("ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_CALLBACK_PLUGINS"):
         variables.pop(name)
@@ -206,7 +205,7 @@ def _undo_settings_of_runner(variables: dict[str, str], directory: Path) -> None
 def _inventory(run: Run, directory: Path) -> list[str]:
     sources = [run.inventory.resolve()]
     if run.become_passwords:
-        # behind the operator's own, so that a host counts as one of that
+        # after the operator's own, so that each host belongs to that inventory
         sources.append(directory / "become-passwords.yml")
         hosts = {
             host: {"ansible_become_password": password}
@@ -247,7 +246,7 @@ def _command_line(run: Run, directory: Path) -> str:
 def _environment(run: Run, directory: Path) -> dict[str, str]:
     found = {**environment(directory), **UNASKED}
     if run.vault_password:
-        # Ansible had every password already: no script runs twice, and nobody is asked again
+        # Ansible already has every password: no script runs twice, and no prompt repeats
         label = run.vault_password.label
         path = str(directory / "vault-password-0")
         found.update(

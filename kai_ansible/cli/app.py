@@ -82,7 +82,7 @@ def config(
         typer.Option(
             "--import",
             metavar="FILE|host",
-            help="Start from Kai's own install.conf, or from what is deployed on the host.",
+            help="Start from Kai's own install.conf, or from the deployed files of the host.",
         ),
     ] = None,
 ) -> None:

@@ -64,7 +64,7 @@ def _raise_for_missing(hosts: Sequence[str], made: Mapping[str, Any]) -> None:
             ", ".join(missing),
             "no data directory",
             "an installed bot",
-            "check with kai-ansible status what is installed",
+            "check the install with kai-ansible status",
             message="These hosts have no backup.",
             code=ExitCode.FAILED,
         )

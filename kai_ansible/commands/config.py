@@ -212,7 +212,7 @@ def _imported(
     draft.take(taken)
     if taken:
         screen.say(f"Imported from {imported.source}: {len(taken)} variables.")
-        screen.notes(imported.told(draft.contract))
+        screen.notes(imported.report(draft.contract))
     return imported
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def require_terminal(command: str, screen: Screen) -> None:
-    """Raise CommandError if there is nobody to ask for confirmation."""
+    """Raise CommandError if no user can be asked for confirmation."""
     if screen.as_json or not at_terminal():
         raise usage_error(
             command,

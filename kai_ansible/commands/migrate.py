@@ -77,7 +77,7 @@ def _write(inventory: Inventory, texts: Mapping[Path, str], screen: Screen) -> N
     modes = {path: path.stat().st_mode for path in texts if path.exists()}
     for path in write_host_vars(inventory, texts):
         if path in modes:
-            # other people may share the file of a group
+            # other users may share the file of a group
             path.chmod(stat.S_IMODE(modes[path]))
         screen.good(f"Written: {path}")
 
@@ -139,7 +139,7 @@ def _out_of_reach(inventory: Inventory, name: str) -> Problem:
         name,
         "a value in the inventory file itself",
         f"a value in a file of {inventory.directory}/host_vars or {inventory.directory}/group_vars",
-        "move it there, or change it by hand",
+        "move it there, or change it yourself",
     )
 
 

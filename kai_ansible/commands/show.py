@@ -18,6 +18,7 @@ from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.host_vars import configuration_of
+from kai_ansible.inventory.inventory import UnreadableInventory
 from kai_ansible.rules.configuration import is_secret, variable
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
@@ -38,16 +39,22 @@ SET, UNSET = "is set", "is not set"
 def show_report(options: HostOptions, screen: Screen) -> None:
     """Print one block for a bug report: this computer, and each host.
 
-    Of a host that cannot be probed, print what its host_vars say.
-    Raises CommandError if the inventory has no such host.
+    Of a host that cannot be probed, print what its host_vars say; of an inventory that cannot be
+    read, why. Raises CommandError if the inventory has no such host.
     """
     # read before the probe writes a log of its own
     log = latest()
-    target = checked_target(options, valid=False, as_root=options.ask_become_pass)
-    with screen.waiting(f"Probing {listed(target.hosts)}"):
-        probe = probe_status(target)
-    if probe.interrupted:
-        raise KeyboardInterrupt
+    unreadable, hosts = None, {}
+    try:
+        target = checked_target(options, valid=False, as_root=options.ask_become_pass)
+    except UnreadableInventory as error:
+        unreadable = "; ".join(f"{one.where}: {one.found}" for one in error.problems)
+    else:
+        with screen.waiting(f"Probing {listed(target.hosts)}"):
+            probe = probe_status(target)
+        if probe.interrupted:
+            raise KeyboardInterrupt
+        hosts = {host: _described(host, target, probe) for host in target.hosts}
     document = {
         "controller": {
             "kai_ansible": own_version(),
@@ -56,7 +63,8 @@ def show_report(options: HostOptions, screen: Screen) -> None:
             "platform": platform.platform(),
         },
         "log": _below_home(log) if log else None,
-        "hosts": {host: _described(host, target, probe) for host in target.hosts},
+        "unreadable": unreadable,
+        "hosts": hosts,
     }
     for line in lines_of(document):
         screen.say(line)
@@ -71,6 +79,8 @@ def lines_of(document: Mapping[str, Any]) -> list[str]:
         f"Python {own['python']}, {own['platform']}",
         f"log of the last run: {document['log'] or 'none'}",
     ]
+    if document["unreadable"]:
+        lines.append(f"the inventory cannot be read: {document['unreadable']}")
     for host, described in document["hosts"].items():
         lines += [f"{host}:", *(f"  {line}" for line in _lines_of_host(described))]
     return lines

@@ -367,13 +367,13 @@ def _confirm_without_admin(
     if not options.may_ask:
         raise usage_error(
             USERS,
-            "no admin, so nobody could manage the bot",
+            "no admin, so no user could manage the bot",
             "at least one user with the role admin",
             "add --yes to go on without an admin",
         )
     from kai_ansible.terminal.prompts import prompter
 
-    question = "No admin would be left, so nobody could manage the bot. Go on?"
+    question = "No admin would be left, so no user could manage the bot. Go on?"
     if not prompter(plain=options.plain).confirm(question, default=False):
         raise CommandError("Nothing was written.", code=ExitCode.FAILED)
 

@@ -20,17 +20,17 @@ PARTS = ("host", "users", "settings")
 
 
 Given = tuple[dict[str, Any], list[Problem]]
-"""Variables, and what is wrong with the words that gave them."""
+"""Variables, and the problems of their source."""
 
 
 def read_answers(contract: Contract, path: Path) -> Given:
-    """Return the variables that an answers file gives, and every key that it should not have.
+    """Return the variables of an answers file, and a problem for every unknown key.
 
     The file is YAML with up to three parts: host (name: value), settings (env key: value) and users
-    (a list of users.yaml entries). Raises CommandError when it is not such a file at all.
+    (a list of users.yaml entries). Raises CommandError if it is not such a file.
     """
     if not path.exists():
-        raise usage_error(str(path), "no file", "an answers file", "mend --answers")
+        raise usage_error(str(path), "no file", "an answers file", "fix --answers")
     try:
         answers = data_of(read_text(path))
     except (yaml.YAMLError, NotATree) as error:
@@ -53,7 +53,7 @@ def read_answers(contract: Contract, path: Path) -> Given:
             found[variable("users")] = content
         elif not isinstance(content, dict):
             problems.append(
-                Problem(f"{path}: {part}", type(content).__name__, "a mapping", f"mend {part}")
+                Problem(f"{path}: {part}", type(content).__name__, "a mapping", f"fix {part}")
             )
         else:
             known = contract.host if part == "host" else _setting_keys(contract)
@@ -66,9 +66,9 @@ def read_answers(contract: Contract, path: Path) -> Given:
 
 
 def read_assignments(contract: Contract, assignments: Iterable[str]) -> Given:
-    """Return the variables that KEY=VALUE words give, and every word that cannot be used.
+    """Return the variables of KEY=VALUE words, and a problem for every unusable word.
 
-    An empty value clears a setting. A secret is refused: others could read it there.
+    An empty value clears a setting. A secret is refused, because others could read it there.
     """
     problems = []
     found: dict[str, Any] = {}
@@ -105,5 +105,5 @@ def _unknown(path: Path, name: str, known: Iterable[str]) -> Problem:
         f"{path}: {name}",
         f"an unknown key{nearest(key, known)}",
         "a key that docs/settings.md lists",
-        "mend or remove it",
+        "fix or remove it",
     )

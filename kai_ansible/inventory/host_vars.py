@@ -1,4 +1,4 @@
-"""What the variables of a host mean, and which of them are secret."""
+"""Read the configuration of a host from its variables, and tell which of them are secret."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SECRET_EXTRA = variable("secret_extra_env")
 
 
 def configuration_of(contract: Contract, variables: Mapping[str, Any]) -> Configuration:
-    """Return what variables mean, the operator's own files included.
+    """Return the configuration that variables define, the operator's own files included.
 
-    Raises CommandError when one of these cannot be read.
+    Raises CommandError if one of these files cannot be read.
     """
     texts: dict[str, str | None] = {}
     for name in FILES:
         path = variables.get(variable(name))
-        # Ansible looks for a relative one in more places, and the role judges what it finds
+        # Ansible searches more places for a relative path, and the role checks that file
         if path and (name == "users_file" or Path(str(path)).is_file() or str(path)[0] == "/"):
             texts[name] = read_text(Path(str(path)))
     return read_with_files(contract, variables, texts)
@@ -40,7 +40,7 @@ def host_vars_texts(
     changes: Mapping[str, Any],
     password: VaultPassword,
 ) -> tuple[dict[Path, str], list[str]]:
-    """Return what ``edited_texts`` does; what changes is of the contract's version from then on."""
+    """Return the result of ``edited_texts``, and set the contract's version in changed files."""
     return edited_texts(
         files,
         changes,

@@ -45,14 +45,14 @@ _COMMENT = re.compile(r"^\s*#(?! Managed by kai-ansible)|\s# ", re.MULTILINE)
 
 @dataclass
 class Imported:
-    """What a configuration of others means in today's terms.
+    """A foreign configuration in today's terms.
 
-    source: where it comes from, for a sentence.
-    variables: by name; None where the source holds the key with an empty value.
+    source: its origin, for a sentence.
+    variables: by name; None if the source has the key with an empty value.
     extra_env, secret_extra_env: env keys that the contract does not know, by key.
-    renamed: today's env key by the old one. retired: the reason by the env key that is left out.
-    notes: what else a person should know. problems: what cannot be imported as it stands.
-    places: the file that gave a variable, by variable.
+    renamed: today's env key by the old one. retired: the reason by the skipped env key.
+    notes: further messages for the operator. problems: content that cannot be imported.
+    places: the file of each variable.
     """
 
     source: str
@@ -71,12 +71,12 @@ class Imported:
         self.places[name] = Path(place)
 
     def over(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the variables to set where ``before`` is set; what is imported wins."""
+        """Return the variables to set where ``before`` is set; imported values win."""
         extra = dict(before.get(EXTRA_ENV) or {})
         secret = dict(before.get(SECRET_EXTRA_ENV) or {})
         for imported, home in ((self.extra_env, extra), (self.secret_extra_env, secret)):
             for key, value in imported.items():
-                # a key stays where the operator put it
+                # a key stays in the variable that the operator chose
                 place = extra if key in extra else secret if key in secret else home
                 place[key] = value
         taken = dict(self.variables)
@@ -88,7 +88,7 @@ class Imported:
         return taken
 
     def under(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the variables to set where ``before`` is set; what is set already wins."""
+        """Return the variables to set where ``before`` is set; present values win."""
         taken = self.over(before)
         for name, value in taken.items():
             if name in (EXTRA_ENV, SECRET_EXTRA_ENV):
@@ -99,8 +99,8 @@ class Imported:
             if before.get(name) is None or name in (EXTRA_ENV, SECRET_EXTRA_ENV)
         }
 
-    def told(self, contract: Contract) -> list[str]:
-        """Return what an operator should know of it, line by line, without a value of a setting."""
+    def report(self, contract: Contract) -> list[str]:
+        """Return the report of the import, line by line, without values of settings."""
         carried = sorted([*self.extra_env, *self.secret_extra_env])
         return [
             *(f"{old} is now {new}." for old, new in self.renamed.items()),
@@ -133,10 +133,10 @@ def host_paths(contract: Contract) -> list[str]:
 
 
 def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
-    """Return what the answers file of Kai's own installer means.
+    """Import the answers file of Kai's own installer.
 
-    Source: Kai 1.x installer, section 3: a JSON object with INSTALL_CONF_KEYS. A value stands there
-    as it was typed. Raises CommandError, naming the path, when the text is no such object.
+    Source: Kai 1.x installer, section 3: a JSON object with INSTALL_CONF_KEYS and the values as
+    typed. Raises CommandError, naming the path, if the text is no such object.
     """
     try:
         conf = read_tree(json.loads, text, json.JSONDecodeError)
@@ -145,7 +145,7 @@ def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
             path,
             error,
             "the install.conf that Kai's own 'make config' wrote",
-            "mend that line, or use --import host",
+            "fix that line, or use --import host",
         ) from error
     if not isinstance(conf, dict):
         raise _no_install_conf(path, f"it holds a {type(conf).__name__}, not an object")
@@ -175,26 +175,26 @@ def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
                 )
             )
     _take_env(contract, texts, path, imported)
-    # Kai 1.x installer, section 5: the bot's reader does not undo what the installer escaped
+    # Kai 1.x installer, section 5: the bot's reader does not undo the escapes of the installer
     escaped = [key for key, value in texts.items() if '"' in value or "\\" in value]
     if escaped:
         imported.notes.append(
             f"{listed(escaped)}: Kai's own installer changed quotes and backslashes on the way to "
-            f"the bot; from now on it gets what {path} says."
+            f"the bot; from now on the bot gets the values of {path}."
         )
     unknown = [key for key in conf if key not in INSTALL_CONF_KEYS]
     if unknown:
         imported.notes.append(f"{path}: {listed(unknown)} means nothing here and is left out.")
-    imported.notes.append(f"{path} names no people; --import host brings those of the host.")
+    imported.notes.append(f"{path} names no users; --import host imports those of the host.")
     return imported
 
 
 def from_host(contract: Contract, files: Mapping[str, str]) -> Imported:
-    """Return what the files deployed on a host mean, whoever deployed them.
+    """Import the deployed files of a host, of any installer.
 
-    files: the text of each file of ``host_paths`` that exists, by path. Values are what the bot
-    sees: its reader undoes no escapes, so none are undone here. Raises CommandError for a file that
-    is not what its name says.
+    files: the text of each file of ``host_paths`` that exists, by path. Values are those of the
+    bot: its reader undoes no escapes, so this undoes none. Raises CommandError for a file of
+    another format than its name says.
     """
     protected = {name: entry.path for name, entry in contract.protected_files.items()}
     imported = Imported("the host")
@@ -231,19 +231,19 @@ def _take_record(contract: Contract, text: str, imported: Imported) -> None:
         raise _not_json(
             path,
             error,
-            "what an install wrote",
-            "remove that file on the host; the next install writes it anew",
+            "the record of an install",
+            "remove that file on the host; the next install writes a new one",
         ) from error
     variables = {}
     for name, value in record.items() if isinstance(record, dict) else ():
-        # any other variable would tell Ansible what to do here, on the operator's own machine
+        # any other variable could steer Ansible here, on the operator's own machine
         if name.startswith(variable("")):
             variables[name] = value
         else:
             imported.notes.append(f"{path}: {name} means nothing here and is left out.")
     migration = migrated(contract, variables)
     for name, value in migration.variables.items():
-        # what is written here is of the version of today
+        # the wizard writes today's version
         if name != CONTRACT_VERSION:
             imported.set(name, value, path)
     imported.notes += [f"{path}: {step.told}." for step in migration.steps]
@@ -324,7 +324,7 @@ def _value(contract: Contract, key: str, text: str) -> Any:
     try:
         return read_value(contract, spec, text)
     except UnacceptableValue:
-        # the check of the whole configuration tells it, with its place
+        # the check of the whole configuration reports it, with its place
         return text
 
 
@@ -341,15 +341,15 @@ def _take_users(contract: Contract, text: str, path: str, imported: Imported) ->
         place = f"{path}:{mark.line + 1}" if mark else path
         reason = getattr(error, "problem", None) or error
         raise usage_error(
-            place, f"not valid YAML: {reason}", "valid YAML", "mend it there"
+            place, f"not valid YAML: {reason}", "valid YAML", "fix it there"
         ) from error
     entries = parsed.get("users") if isinstance(parsed, dict) else None
     if not isinstance(entries, list):
         raise usage_error(
             path,
-            "no list named users, so nobody knows who may talk to the bot",
+            "no list named users, so the users of the bot are unknown",
             "such a list",
-            "mend it there, or give users in an answers file with --no-probe",
+            "fix it there, or give users in an answers file with --no-probe",
         )
     imported.set(USERS, [_plain(entry, path, imported) for entry in entries], path)
     others = [str(key) for key in parsed if key != "users"]
@@ -357,8 +357,8 @@ def _take_users(contract: Contract, text: str, path: str, imported: Imported) ->
         imported.notes.append(f"{path}: {listed(others)} means nothing to Kai and is left out.")
     if _COMMENT.search(text):
         imported.notes.append(
-            f"The comments of {path} are not carried over; to keep that file as it is, copy it and "
-            f"set {USERS_FILE}."
+            f"The comments of {path} are not carried over; to keep that file unchanged, copy it "
+            f"and set {USERS_FILE}."
         )
     for index, entry in enumerate(entries):
         for key in entry if isinstance(entry, dict) else ():
@@ -376,7 +376,7 @@ def _plain(value: Any, path: str, imported: Imported) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     imported.problems.append(
-        Problem(path, f"a value of the type {type(value).__name__}", "text", f"mend {path}")
+        Problem(path, f"a value of the type {type(value).__name__}", "text", f"fix {path}")
     )
     return None
 
@@ -394,7 +394,7 @@ def _service(
             plist = plistlib.loads(files[path].encode())
         except (plistlib.InvalidFileException, ExpatError, ValueError) as error:
             raise usage_error(
-                path, f"not a property list: {error}", "one", "mend it there"
+                path, f"not a property list: {error}", "one", "fix it there"
             ) from error
         return path, plist.get("UserName"), dict(plist.get("EnvironmentVariables") or {})
     return "", None, {}
@@ -409,7 +409,7 @@ def _take_rules(contract: Contract, text: str, imported: Imported) -> None:
     if accounts and imported.variables[name] not in accounts:
         imported.notes.append(
             f"{path} has rules for {listed(accounts)}, but {imported.places[name]} names "
-            f"{imported.variables[name]}, who is taken for the service user."
+            f"{imported.variables[name]}, which becomes the service user."
         )
     commands = [command for _, command in commands_by_account(text)]
     for backend in _backends_in_use(contract, imported):

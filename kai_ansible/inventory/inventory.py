@@ -1,4 +1,4 @@
-"""The operator's inventory: which hosts there are, what is set for them, and writing host_vars."""
+"""Read the operator's inventory and the variables of its hosts, and write host_vars."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ VAULT_TEXT_HEADER = "Secrets of this host's Kai bot. Edit with 'ansible-vault ed
 
 
 class Removed:
-    """Stands for the value of a variable that is to be taken out."""
+    """The value of a variable to remove."""
 
 
 REMOVED = Removed()
@@ -80,20 +80,24 @@ class HostVars:
 
     @property
     def settings(self) -> Path:
-        """Where settings are."""
+        """The file of settings."""
         return self.directory / "kai.yml"
 
     @property
     def vault(self) -> Path:
-        """Where secrets are."""
+        """The file of secrets."""
         return self.directory / "vault.yml"
+
+
+class UnreadableInventory(CommandError):
+    """An inventory, or variables in it, that Ansible cannot read."""
 
 
 class Inventory:
     """An inventory as Ansible reads it."""
 
     def __init__(self, path: Path, *, make_localhost: bool = False) -> None:
-        """Open an inventory; a missing one may stand for the local host alone.
+        """Open an inventory; a missing one may mean the local host alone.
 
         Raises CommandError when it cannot be read.
         """
@@ -120,12 +124,12 @@ class Inventory:
 
     @property
     def directory(self) -> Path:
-        """Where host_vars lie."""
+        """The directory host_vars."""
         return self.path.parent if self.path.is_file() else self.path
 
     def host_vars(self, host: str) -> HostVars:
-        """Return the files of a host. Raises CommandError when one file stands in their way."""
-        # what Ansible reads from a file that is no inventory may be any bytes
+        """Return the files of a host. Raises CommandError if another file blocks their place."""
+        # a file that is no inventory may contain any bytes
         if host in ("", ".", "..") or set(host) & {"/", "\0"}:
             raise usage_error(
                 str(self.path),
@@ -157,8 +161,8 @@ class Inventory:
         """Let Ansible read the hosts that a pattern names; without one there must be only one.
 
         named: a file that has a vault password (--vault-password-file). ids: --vault-id. may_ask:
-        whether somebody may be asked for passwords.
-        Return the vault password that locks what is new, and opens what is there.
+        whether the command may ask for passwords.
+        Return the vault password that encrypts new vaults and decrypts present ones.
         Raises CommandError for anything that Ansible cannot read, and when no host is named.
         """
         if self.is_new and pattern not in (None, LOCALHOST, "all"):
@@ -193,7 +197,7 @@ class Inventory:
         return {host: known.ssh for host, known in self._hosts.items() if known.ssh}
 
     def every_host(self) -> list[str]:
-        """Return every host of the inventory, whatever is wrong with their variables.
+        """Return every host of the inventory, even if their variables are invalid.
 
         Raises CommandError for an inventory that Ansible cannot read.
         """
@@ -235,7 +239,7 @@ class Inventory:
     def variable_texts(self, host: str, password: VaultPassword) -> dict[Path, str]:
         """Return the text of each file with variables of a host, the one that decides at the end.
 
-        What is locked is opened with the password. Raises CommandError for a file that cannot be
+        Decrypts vaults with the password. Raises CommandError for a file that cannot be
         read.
         """
         texts = {}
@@ -264,11 +268,12 @@ class Inventory:
                         raise
                     found = read(path, pattern, asks_vault_password=True, at_terminal=True)
             except NotRead as error:
-                raise self._unreadable(error, pattern, sources, own) from error
+                refused = self._unreadable(error, pattern, sources, own)
+                raise UnreadableInventory(*refused.args, problems=refused.problems) from error
         return found, chosen_password(found.session, sources, own)
 
     def _refuse_pipes(self) -> None:
-        """Raise CommandError for a named pipe, for whose other end Ansible would wait."""
+        """Raise CommandError for a named pipe, on which Ansible would wait."""
         for path in self._files_of_variables():
             if path.is_fifo():
                 raise usage_error(str(path), "a named pipe", "a file, or nothing", f"ls -l {path}")
@@ -312,6 +317,14 @@ class Inventory:
                 "a terminal, or the name of a file",
                 "run this at a terminal, or name the file with --vault-password-file",
             )
+        locked = [path for path in self._files_of_variables() if is_locked(path)]
+        if "Decryption failed" in str(error) and locked:
+            return usage_error(
+                listed(map(str, locked)),
+                "a vault that the password does not open",
+                "the password that it was locked with",
+                "run this again with the right one, or name its file with --vault-password-file",
+            )
         return self._not_an_inventory(error)
 
     def _not_an_inventory(self, error: NotRead) -> CommandError:
@@ -350,21 +363,26 @@ def read_text(path: Path) -> str:
         raise CommandError("Nothing was changed.", problems=[error.problem]) from error
     except Unfit as error:
         place = f"{path}{error.place}"
-        raise usage_error(place, error.found, error.expected, "mend that place") from error
+        raise usage_error(place, error.found, error.expected, "fix that place") from error
     except OSError as error:
         raise usage_error(
             str(path),
-            f"what cannot be read: {error.strerror}",
+            f"a file that cannot be read: {error.strerror}",
             "UTF-8 text that you can read",
             f"ls -l {path}",
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether a path is a file that ansible-vault has encrypted as a whole."""
+    return path.is_file() and read_text(path).startswith(VAULT_HEADER)
+
+
 def _content(path: Path) -> bytes:
-    # a shell names the pipe of another command like this; nobody writes to one that lies about
+    # a shell names the pipe of another command like this; any other pipe has no writer
     if not str(path).startswith("/dev/"):
-        return look(str(path), f"look at it: ls -l {path}", links=True).content or b""
+        return look(str(path), f"inspect it: ls -l {path}", links=True).content or b""
     with path.open("rb") as handle:
         return handle.read(MOST_BYTES)
 
@@ -376,7 +394,7 @@ def edited_texts(
     password: VaultPassword,
     along: Mapping[str, Any] | None = None,
 ) -> tuple[dict[Path, str], list[str]]:
-    """Return the new text of each file of a host that changes, and what was moved.
+    """Return the new text of each file of a host that changes, and the moved variables.
 
     changes: variables by name, REMOVED to take one out. A secret always goes to the vault, and out
     of the settings when it stood there. Every character that is not a changed value's stays.
@@ -395,7 +413,7 @@ def edited_texts(
         if is_secret(name) and not isinstance(value, Template)
     ]
     for name in moved:
-        # where both files have it, Ansible takes the vault's
+        # if both files have it, Ansible takes the vault's
         if name not in vault.content:
             vault.take_over(settings, name)
         settings.remove(name)
@@ -440,7 +458,7 @@ class EditedFile:
         self._become(with_variable(self._begun, name, value))
 
     def remove(self, name: str) -> None:
-        """Take a variable out where it stands."""
+        """Remove a variable."""
         if name in self.content:
             del self.content[name]
             self._become(without_variable(self.text, name))
@@ -454,12 +472,12 @@ class EditedFile:
         self._become(with_name(self.text, name, other))
 
     def take_over(self, other: EditedFile, name: str) -> None:
-        """Take a variable as it is written in another file."""
+        """Copy a variable as another file has it."""
         self.content[name] = other.content[name]
         self._become(with_lines(self._begun, lines_of(other.text, name)))
 
     def checked(self) -> str:
-        """Return the text, which means what it has to. Raises CommandError when it does not."""
+        """Return the text. Raises CommandError if it does not have the expected meaning."""
         try:
             understood = same(meaning(self.text) or {}, self.content)
         except yaml.YAMLError:
@@ -488,7 +506,7 @@ class EditedFile:
 
 
 def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Path]:
-    """Write the texts, and the inventory itself when it is new; return what was written.
+    """Write the texts, and a new inventory itself; return the written files.
 
     Raises CommandError when a file cannot be written; then none is.
     """
@@ -509,7 +527,7 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
 
 
 def content_of(text: str, path: Path) -> dict[str, Any]:
-    """Return what a file of variables means. Raises CommandError, with the line and the cause."""
+    """Parse a file of variables. Raises CommandError, with the line and the cause."""
     try:
         content = meaning(text)
     except (yaml.YAMLError, NotATree) as error:
@@ -537,4 +555,4 @@ def nothing_known(host: str, files: HostVars) -> CommandError:
 def not_yaml(path: Path, error: Exception) -> CommandError:
     """Return the error of a file that is no YAML; error: as for ``fault_in_yaml``."""
     found = f"no valid YAML: {fault_in_yaml(error)}"
-    return usage_error(str(path), found, "valid YAML", "mend it there")
+    return usage_error(str(path), found, "valid YAML", "fix it there")

@@ -1,7 +1,7 @@
 """Editing variables in YAML text: every character that is not theirs stays.
 
-Each function returns the new text, or None where the text is not of a shape that it understands.
-What it returns should be read back with ``meaning`` before it is trusted, because anchors are not
+Each function returns the new text, or None for a text whose structure it does not understand. Read
+the result back with ``meaning`` before you trust it, because anchors are not
 understood.
 """
 
@@ -18,10 +18,10 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 
 from kai_ansible.rules.bounded_yaml import expect_shallow, read_tree
 
-# what is written in C takes a tenth of the time, where there is one
+# the parser in C takes a tenth of the time, if there is one
 _EVENTS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ENDLESS = 2**20
-# what Ansible evaluates; after such a first line the rest may begin templates with anything
+# text that Ansible evaluates; after such a first line, templates may begin with anything
 TEMPLATE = re.compile(r"\{[{%#]|\A#jinja2:")
 UNSAFE = "!unsafe"
 
@@ -36,7 +36,7 @@ class Template(str):
 
 
 class _Reader(yaml.SafeLoader):
-    """Reads what a text means to Ansible, without evaluating anything."""
+    """Reads a text as Ansible does, without evaluating anything."""
 
 
 class _Strict(yaml.SafeLoader):
@@ -49,7 +49,7 @@ def _mapping(reader: yaml.SafeLoader, node: MappingNode) -> dict[Any, Any]:
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
         raise yaml.constructor.ConstructorError(
-            None, None, f"{twice!r} stands twice", node.start_mark
+            None, None, f"{twice!r} is a duplicate key", node.start_mark
         )
     return reader.construct_mapping(node, deep=True)
 
@@ -75,7 +75,7 @@ _Reader.add_multi_constructor("!", _tagged)
 def check_depth(text: str) -> None:
     """Raise NotATree for a text that is nested so deeply that Ansible may crash on it."""
     starts, ends = yaml.CollectionStartEvent, yaml.CollectionEndEvent
-    # what else is wrong with it Ansible tells
+    # Ansible reports other faults of it
     with suppress(yaml.YAMLError):
         expect_shallow(
             isinstance(event, starts) - isinstance(event, ends)
@@ -84,7 +84,7 @@ def check_depth(text: str) -> None:
 
 
 def meaning(text: str) -> Any:
-    """Return what a text means to Ansible: a Template is what it would evaluate or decrypt.
+    """Parse a text as Ansible does; a Template stands for text to evaluate or decrypt.
 
     Raises yaml.YAMLError, and NotATree.
     """
@@ -93,15 +93,15 @@ def meaning(text: str) -> Any:
 
 
 def data_of(text: str) -> Any:
-    """Return what a text of plain data means. Raises yaml.YAMLError, and NotATree."""
-    # a SafeLoader as well
+    """Parse a text of plain data. Raises yaml.YAMLError, and NotATree."""
+    # this is a SafeLoader too
     return read_tree(lambda text: yaml.load(text, Loader=_Strict), text, yaml.YAMLError)  # noqa: S506
 
 
 def fault_in_yaml(error: Exception) -> str:
-    """Return where and why a text is no YAML, and nothing of the text: it may hold secrets.
+    """Return where and why a text is no YAML, without the text, which may contain secrets.
 
-    error: what ``meaning`` or ``data_of`` raised.
+    error: the exception of ``meaning`` or ``data_of``.
     """
     mark = getattr(error, "problem_mark", None)
     reason = str(getattr(error, "problem", None) or error)
@@ -109,7 +109,7 @@ def fault_in_yaml(error: Exception) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two meanings are the same; True equals 1, but is something else."""
+    """Return whether two values are the same; True equals 1, but is not the same."""
     return repr(_sorted(one)) == repr(_sorted(other))
 
 
@@ -154,7 +154,7 @@ def with_lines(text: str, lines: str) -> str | None:
 
 
 def lines_of(text: str, name: str) -> str:
-    """Return a variable as it is written, empty where there is none."""
+    """Return the text of a variable, empty without one."""
     pair = _variable(text, name)
     if pair is None:
         return ""
@@ -163,7 +163,7 @@ def lines_of(text: str, name: str) -> str:
 
 
 def with_name(text: str, name: str, other: str) -> str | None:
-    """Return the text with another name of a variable; its value stays as it is written."""
+    """Return the text with another name of a variable and the same text of its value."""
     pair = _variable(text, name)
     if pair is None:
         return None
@@ -191,7 +191,7 @@ def _with_list(text: str, name: str, before: list[Any], value: list[Any]) -> str
     for kind, start, end, other_start, other_end in reversed(steps):
         if kind == "equal":
             continue
-        # entries that stand in the place of others are those others, changed
+        # an entry in the place of another is that entry, changed
         both = min(end - start, other_end - other_start)
         if end < len(before) and other_end - other_start > both:
             return None
@@ -320,7 +320,7 @@ def _list(text: str, name: str) -> SequenceNode | None:
 
 
 def _end(text: str, node: Node) -> int:
-    """Return where the last character of a node is followed by something else."""
+    """Return the position after the last character of a node."""
     if isinstance(node, ScalarNode) or _in_braces(node) or not node.value:
         # the mark of a text in block style is behind its line breaks
         return len(text[: node.end_mark.index].rstrip("\n"))
@@ -342,7 +342,7 @@ def _line_end(text: str, index: int) -> int:
 
 
 def _block(name: str, value: Any) -> str:
-    """Return a variable as it is written anew, people each on lines of their own."""
+    """Return the text of a new variable, each user on lines of their own."""
     people = isinstance(value, list) and all(isinstance(item, dict) and item for item in value)
     if not people or not value:
         return f"{_key(name)}: {_written(value)}\n"

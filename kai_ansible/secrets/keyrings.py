@@ -1,7 +1,7 @@
-"""The operator's keyring, asked by a process of its own: what it asks or waits for ends with it.
+"""The operator's keyring. A process of its own asks it, so a keyring that waits ends with it.
 
-``python -m kai_ansible.secrets.keyrings get|set|delete ENTRY`` is that process, which gets several
-entries at once; a password passes through its pipes.
+``python -m kai_ansible.secrets.keyrings get|set|delete ENTRY`` is that process. It takes several
+entries at once; passwords pass through its pipes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _SECONDS_AT_A_DESKTOP = 60
 
 
 class NoKeyring(Exception):
-    """There is no keyring that can be used; ``str`` of it says why."""
+    """There is no usable keyring; ``str`` of it is the reason."""
 
 
 def password_in_keyring(entry: str) -> str | None:
-    """Return the password under an entry, None when there is none or no keyring either."""
+    """Return the password of an entry, None without one or without a keyring."""
     return passwords_in_keyring([entry]).get(entry)
 
 
 def passwords_in_keyring(entries: Sequence[str]) -> dict[str, str]:
-    """Return the passwords under those of the entries that have one."""
+    """Return the passwords of the entries that have one."""
     try:
         return _found(entries) if entries and _may_be_there() else {}
     except NoKeyring:
@@ -38,19 +38,19 @@ def passwords_in_keyring(entries: Sequence[str]) -> dict[str, str]:
 
 
 def put_into_keyring(entry: str, password: str) -> None:
-    """Keep a password under an entry. Raises NoKeyring, also when it cannot be read back."""
+    """Store a password under an entry. Raises NoKeyring, also if it cannot be read back."""
     _ask("set", [entry], password)
     if _found([entry]) != {entry: password}:
-        raise NoKeyring("it gives back something else than it was given")
+        raise NoKeyring("it returns another password than it stored")
 
 
 def take_out_of_keyring(entry: str) -> None:
-    """Forget the password under an entry. Raises NoKeyring."""
+    """Delete the password of an entry. Raises NoKeyring."""
     _ask("delete", [entry])
 
 
 def _may_be_there() -> bool:
-    # without a session bus only a backend that somebody chose can work, and to ask takes a moment
+    # without a session bus only a configured backend can work, and asking takes a moment
     chosen = Path(platformdirs.user_config_dir("python_keyring"), "keyringrc.cfg")
     named = {"DBUS_SESSION_BUS_ADDRESS", "PYTHON_KEYRING_BACKEND"} & set(os.environ)
     return sys.platform == "darwin" or bool(named) or chosen.exists()
@@ -62,7 +62,7 @@ def _found(entries: Sequence[str]) -> dict[str, str]:
 
 
 def _ask(verb: str, entries: Sequence[str], given: str = "") -> str:
-    # a desktop may ask its user to unlock the keyring; elsewhere nobody could answer
+    # a desktop may ask its user to unlock the keyring; elsewhere no user could answer
     at_desktop = sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
     try:
         asked = subprocess.run(

@@ -1,7 +1,7 @@
-"""The file of a backup: a tar of its key, locked by ansible-vault, and of what the key opens.
+"""The file of a backup: a tar of its key, encrypted by ansible-vault, and of its encrypted data.
 
-``key`` is an age identity of this one backup, ``data.tar.gz.age`` what rules/backup_archive tells
-of, encrypted to it. Both can be opened without this program.
+``key`` is an age identity of this one backup. ``data.tar.gz.age`` is the archive of
+rules/backup_archive, encrypted to it. Standard tools can open both.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _LONGEST_KEY = 1 << 16
 
 
 class NewBackup:
-    """A backup that is being made: ``beside`` is added to by the run, ``path`` is there in the end.
+    """A backup during its making: the run appends to ``beside``, which becomes ``path`` at the end.
 
-    Raises OSError when it cannot be made.
+    Raises OSError if the file cannot be created.
     """
 
     def __init__(self, path: Path, password: VaultPassword) -> None:
@@ -56,19 +56,19 @@ class NewBackup:
 
     @property
     def recipient(self) -> str:
-        """To whom the run has to encrypt."""
+        """The recipient to whom the run must encrypt."""
         return str(self._identity.to_public())
 
     @property
     def identity(self) -> str:
-        """What opens it."""
+        """The identity that opens the backup."""
         return str(self._identity)
 
     def finish(self) -> Summary | None:
-        """Read back what the run has added, and give the file its name.
+        """Read back the data that the run has added, and give the file its name.
 
-        Returns None when nothing, or nothing whole, was added; then there is no file.
-        Raises OSError when it cannot get its name; what is whole then stays ``beside``.
+        Returns None, and leaves no file, if the data is missing or incomplete. Raises OSError if
+        the file cannot get its name; a complete file then stays ``beside``.
         """
         offset = self._at + _BLOCK
         size = self.beside.stat().st_size - offset
@@ -92,14 +92,14 @@ class NewBackup:
         return summary
 
     def discard(self) -> None:
-        """Remove what is not whole."""
+        """Remove an incomplete file."""
         if not self._whole:
             self.beside.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup that was opened: where its data lies in the file, and the identity that opens it."""
+    """An opened backup: the place of its data in the file, and the identity that opens it."""
 
     path: Path
     offset: int
@@ -107,15 +107,15 @@ class Backup:
     identity: str
 
     def meta(self) -> Meta:
-        """Return what it is of. Raises CommandError."""
+        """Return the metadata of the backup. Raises CommandError."""
         opened = decrypted(str(self.path), self.identity, self.offset, self.length)
-        with _telling(self.path), opened as backup:
+        with _report_errors(self.path), opened as backup:
             return read_meta(backup)
 
 
 def open_backup(path: Path, password: VaultPassword) -> Backup:
-    """Return the backup in a file. Raises CommandError when there is none that can be opened."""
-    with _telling(path), tarfile.open(path, "r:") as tar:
+    """Return the backup in a file. Raises CommandError if it cannot be opened."""
+    with _report_errors(path), tarfile.open(path, "r:") as tar:
         members = tar.getmembers()
         if [member.name for member in members] != [KEY, DATA] or members[0].size > _LONGEST_KEY:
             raise BadArchive("it is no backup")
@@ -126,15 +126,15 @@ def open_backup(path: Path, password: VaultPassword) -> Backup:
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def _report_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (BadArchive, tarfile.TarError, OSError) as error:
         raise usage_error(
             str(path),
             getattr(error, "strerror", None) or str(error),
-            "a whole backup",
-            "name another one, made by kai-ansible backup",
+            "a complete backup",
+            "name another file, made by kai-ansible backup",
         ) from error
 
 

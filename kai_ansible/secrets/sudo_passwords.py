@@ -1,4 +1,4 @@
-"""Passwords for sudo on the hosts that the operator's keyring keeps, one for each login."""
+"""The sudo passwords of hosts in the operator's keyring, one for each login."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 def kept_sudo_passwords(known: Mapping[str, HostReading]) -> dict[str, str]:
-    """Return by host the password that the keyring has for sudo there, where it has one.
+    """Return the sudo passwords that the keyring has, by host.
 
-    known: what Ansible knows of each host.
+    known: the facts of Ansible about each host.
     """
-    # through sudo the keyring would be root's, and on this machine it may be that none is needed
+    # through sudo the keyring would be root's, and this machine may require no password
     if through_sudo():
         return {}
     entries = {host: _entry(one) for host, one in known.items() if one.ssh or not may_become_root()}
@@ -45,14 +45,17 @@ def keep_sudo_password(
     *,
     forget: bool,
 ) -> None:
-    """Ask for the password of sudo on hosts, and keep it in the keyring; or forget it there.
+    """Ask for the sudo password of hosts and store it in the keyring, or delete it there.
 
-    named: --vault-password-file. ids: --vault-id. Raises CommandError without a keyring that can be
-    used, and without a terminal to ask at.
+    named: --vault-password-file. ids: --vault-id. Raises CommandError without a usable keyring, and
+    without a terminal.
     """
     if through_sudo():
         raise usage_error(
-            "the keyring", "root's, as this runs through sudo", "your own", "run this without sudo"
+            "the keyring",
+            "root's, because this runs through sudo",
+            "your own",
+            "run this without sudo",
         )
     inventory = Inventory(path)
     inventory.read(pattern, named, ids, may_ask=at_terminal())
@@ -68,8 +71,8 @@ def keep_sudo_password(
         except NoKeyring as error:
             raise usage_error(
                 f"the keyring's entry {entry!r}",
-                f"what does not work: {error}",
-                "a keyring that is unlocked",
+                f"an error: {error}",
+                "an unlocked keyring",
                 "unlock it, or give the password with --ask-become-pass",
             ) from error
         screen.good(f"{'Forgotten' if forget else 'Kept'}: the sudo password of {login}")
@@ -79,7 +82,7 @@ def keep_sudo_password(
 def _typed(logins: str) -> str:
     if not at_terminal():
         raise usage_error(
-            "the sudo password", "no terminal to ask for it", "one", "run this at a terminal"
+            "the sudo password", "no terminal to ask for it", "a terminal", "run this at a terminal"
         )
     return getpass.getpass(f"sudo password of {logins}: ")
 
@@ -89,13 +92,13 @@ def _entry(known: HostReading) -> str:
 
 
 def login_of(ssh: Sequence[str] | None) -> str:
-    """Return who logs in where, as ``user@host:port``; without ssh, on this very machine.
+    """Return the login of an ssh command as ``user@host:port``; without ssh, that of this machine.
 
     ssh: the command that logs in.
     """
     if ssh is None:
         return f"{getpass.getuser()}@localhost"
-    # what the command and the configuration of ssh come to, ssh knows best
+    # ssh itself evaluates the command and its configuration
     asked = subprocess.run(
         [ssh[0], "-G", *ssh[1:]],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The vault password: where it comes from, and text that it locks."""
+"""Find the vault password, and encrypt and decrypt text with it."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ PASSWORD_BYTES = 32
 class VaultPassword:
     """A vault password.
 
-    path: the file or script that gives it, None when it comes from elsewhere.
-    made: whether it was made by this run and is not on the disk before ``keep``.
-    keyring_entry: where the keyring has it, None when it comes from elsewhere.
-    label: the vault id that it belongs to. others: the passwords of further vault ids, by label.
+    path: the file or script that gives it, None for another origin.
+    made: whether this run made it; it is not on the disk before ``keep``.
+    keyring_entry: its entry in the keyring, None for another origin.
+    label: its vault id. others: the passwords of further vault ids, by label.
     """
 
     secret: VaultSecret
@@ -58,7 +58,7 @@ class VaultPassword:
 
     @property
     def plain(self) -> list[tuple[str, bytes]]:
-        """The same as text in bytes."""
+        """The same passwords as bytes."""
         return [(label, secret.bytes) for label, secret in self.secrets]
 
     @property
@@ -69,24 +69,24 @@ class VaultPassword:
 
     @property
     def place(self) -> str:
-        """Where it comes from, in words."""
+        """The origin of the password, in words."""
         if self.label != VAULT_ID:
             return f"the vault id {self.label}"
         return str(self.path or ("the keyring" if self.keyring_entry else "the terminal"))
 
     def keep(self) -> None:
-        """Write a password that this run made to its file, 0600."""
+        """Write a password that this run made to its file, with mode 0600."""
         if self.made and self.path:
             write_private({self.path: self.text + "\n"})
 
 
 def own_password_file() -> Path:
-    """Return where a password is kept when the operator named no other place."""
+    """Return the file of the password if the operator named no other place."""
     return config_dir() / "vault-password"
 
 
 def keyring_entry(inventory: Path) -> str:
-    """Return the entry of the keyring that has the vault password of an inventory."""
+    """Return the name of the keyring's entry for the vault password of an inventory."""
     return str(inventory.resolve())
 
 
@@ -98,7 +98,7 @@ class VaultSources:
     ids: Sequence[str] = ()
 
     def arguments(self, own: VaultPassword | None, directory: Path) -> list[str]:
-        """Return arguments of Ansible, our own password in a file of a private directory."""
+        """Return arguments of Ansible, with the own password in a file of a private directory."""
         found = [word for given in self.ids for word in ("--vault-id", given)]
         if self.named:
             found += ["--vault-password-file", str(self.named)]
@@ -106,7 +106,7 @@ class VaultSources:
         return found + vault_arguments(passwords, directory)
 
     def all_that_need_no_answer(self, own: VaultPassword | None) -> VaultPassword | None:
-        """Return every password that can be read without asking, to name what none opens."""
+        """Return every password that needs no prompt, to name a vault that none of them opens."""
         sources = [("default", str(self.named))] if self.named else []
         for given in self.ids:
             label, at, source = given.partition("@")
@@ -124,9 +124,9 @@ class VaultSources:
 
 
 def own_password(inventory: Path) -> VaultPassword | None:
-    """Return the password that we keep: in the keyring's entry of the inventory, or in our file.
+    """Return kai-ansible's own password: from the keyring's entry of the inventory, or its file.
 
-    Raises CommandError for a file that cannot be read.
+    Raises CommandError for an unreadable file.
     """
     # through sudo the keyring would be root's
     if through_sudo() is None:
@@ -141,9 +141,9 @@ def own_password(inventory: Path) -> VaultPassword | None:
 def chosen_password(
     session: Session, sources: VaultSources, own: VaultPassword | None
 ) -> VaultPassword:
-    """Return the password that locks what is new, with all that open something.
+    """Return the password that encrypts new vaults, with all that decrypt others.
 
-    The operator's own comes first; one is made when there is none at all.
+    The operator's own comes first; without any, makes a new one.
     """
     mine = own.plain[0][1] if own else None
     given = [(label, password) for label, password in session.vault if password != mine]
@@ -162,10 +162,10 @@ def chosen_password(
 
 
 def single_password(named: Path | None, inventory: Path) -> VaultPassword:
-    """Return the one password that ``vault`` deals with, made when no place has one.
+    """Return the one password that ``vault`` manages, a new one if no place has one.
 
-    named: the file that gives it; without one, that of the operator's settings, the keyring's, or
-    our own file's. Raises CommandError for a place that cannot be read.
+    named: the file that gives it; without one, the file of the operator's settings, the keyring, or
+    kai-ansible's own file. Raises CommandError for an unreadable place.
     """
     path = named
     if path is None:
@@ -177,14 +177,14 @@ def single_password(named: Path | None, inventory: Path) -> VaultPassword:
 
 
 def made_password() -> VaultPassword:
-    """Return a new password, for our own file."""
+    """Return a new password for kai-ansible's own file."""
     return VaultPassword(random_secret(), own_password_file(), made=True)
 
 
 def needed_password(found: VaultPassword, inventory: Path, *, may_ask: bool) -> VaultPassword:
-    """Return a password, asked for at the terminal when nothing but a new one was found.
+    """Return the password; if only a new one was found, ask at the terminal.
 
-    Raises CommandError when nobody can be asked.
+    Raises CommandError without a terminal.
     """
     if not found.made:
         return found
@@ -194,10 +194,10 @@ def needed_password(found: VaultPassword, inventory: Path, *, may_ask: bool) -> 
 
 
 def no_password(inventory: Path) -> CommandError:
-    """Return the error of a locked vault without any password."""
+    """Return the error of an encrypted vault without any password."""
     return usage_error(
         str(inventory),
-        "a vault that is locked, and no vault password",
+        "an encrypted vault, and no vault password",
         "the password in one of its places",
         "name its file with --vault-password-file",
     )
@@ -211,7 +211,7 @@ def _configured() -> list[tuple[str, str]]:
             "the configuration of Ansible",
             str(error),
             "one that Ansible can read",
-            "fix that place; ansible-config dump reads it again",
+            "fix it; ansible-config dump reads it again",
         ) from error
 
 
@@ -221,14 +221,14 @@ def random_secret() -> VaultSecret:
 
 
 def read_password_file(path: Path, label: str | None = None) -> VaultSecret:
-    """Return the password that a file holds or a script prints. Raises CommandError.
+    """Return the password of a file or of a script's output. Raises CommandError.
 
-    label: the vault id that a script is asked for, when its name says that it takes one.
+    label: the vault id to ask a script for, if its name shows that it takes one.
     """
     if path == own_password_file():
-        # a script or a pipe is given by name; here lies what an earlier run wrote
+        # the operator names scripts and pipes; this file is one that an earlier run wrote
         try:
-            look(str(path), f"look at it: ls -l {path}", links=True)
+            look(str(path), f"inspect it: ls -l {path}", links=True)
         except Damaged as error:
             raise CommandError("Nothing was changed.", problems=[error.problem]) from error
     try:
@@ -237,18 +237,18 @@ def read_password_file(path: Path, label: str | None = None) -> VaultSecret:
         raise usage_error(
             str(path),
             f"no vault password: {error}",
-            "a file that holds it, or a script that prints it",
+            "a file that contains it, or a script that prints it",
             "fix it, or name another place with --vault-password-file",
         ) from error
 
 
 def lock(text: str, password: VaultPassword, former: str = "") -> str:
-    """Return text encrypted by ansible-vault, with the vault id and password of a former text."""
+    """Encrypt text by ansible-vault, with the vault id and password of a former text."""
     return encrypt(text, password.secrets, former if former.startswith(VAULT_HEADER) else "")
 
 
 def unlock(text: str, password: VaultPassword, path: Path) -> str:
-    """Return what a vault file holds. Raises CommandError when the password is another one."""
+    """Decrypt the text of a vault file. Raises CommandError if the password is wrong."""
     try:
         opened = decrypt(text, password.secrets)
     except AnsibleRefused as error:
@@ -259,7 +259,7 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
         raise usage_error(
             str(path),
             f"a vault{whose} that the password from {given} does not open",
-            "the password that it was locked with",
+            "the password that encrypted it",
             f"name the right one with --vault-id {label}@FILE"
             if label
             else "name the right one with --vault-password-file",
@@ -271,5 +271,5 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
             f"{path}{error.place}, opened",
             error.found,
             error.expected,
-            f"mend it: ansible-vault edit {path}",
+            f"fix it: ansible-vault edit {path}",
         ) from error

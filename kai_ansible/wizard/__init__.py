@@ -1,1 +1,1 @@
-"""Asking an operator what must be known."""
+"""Ask the operator for the configuration."""

@@ -1,4 +1,4 @@
-"""Asking one question of the contract: the answer, as the contract reads it, goes to the draft."""
+"""Ask one question of the contract and put the parsed answer into the draft."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 SECRET_BYTES = 32
 MADE = "made at random"
 NOT_SET = "(not set)"
-INHERITED = "(as everybody)"
+INHERITED = "(global value)"
 DONE = "Done"
-ADD = "Add a person"
-ABOUT_PEOPLE = "Everybody who may talk to the bot, with their OS user, backend and model."
+ADD = "Add a user"
+ABOUT_PEOPLE = "The users who may talk to the bot, with their OS user, backend and model."
 
 
 def made_secret() -> str:
@@ -48,16 +48,16 @@ def made_secret() -> str:
 
 @dataclass
 class Asker:
-    """Puts questions to a person; the draft takes the answers."""
+    """Asks the operator and stores the answers in the draft."""
 
     draft: Draft
     prompter: Prompter
     screen: Screen
 
     def ask(self, question: Question, remarks: Mapping[str, str] | None = None) -> None:
-        """Ask for a setting. Enter leaves it as it is, even when it has no value of its own.
+        """Ask for a setting. Enter leaves it unchanged, even if it has no value of its own.
 
-        remarks: what is said beside a choice.
+        remarks: text beside a choice, by choice.
         """
         if question.is_secret:
             self._ask_secret(question)
@@ -70,12 +70,12 @@ class Asker:
     def choose(
         self, question: Question, default: str | None, remarks: Mapping[str, str] | None = None
     ) -> None:
-        """Ask for a choice that must be made: what is taken is set, even Kai's own default."""
+        """Ask for a required choice, and set it even if it is Kai's own default."""
         answer = self._answer(question, default, self._label(question), remarks, or_default=False)
         self.draft.set(question.variable, answer)
 
     def path(self, question: Question, suggestion: str) -> str:
-        """Ask for a path and return it; empty when it is left for later."""
+        """Ask for a path and return it; empty if the operator postpones the answer."""
         return self.prompter.text(
             self._label(question),
             suggestion,
@@ -84,7 +84,7 @@ class Asker:
         )
 
     def people(self) -> list[dict[str, Any]]:
-        """Ask which people are added, changed and removed, and return them all."""
+        """Ask which users to add, change and remove, and return all users."""
         users = [dict(user) for user in self.draft.users]
         fields = list(self.draft.contract.user_fields)
         while True:
@@ -92,7 +92,7 @@ class Asker:
             changes = [f"Change {name}" for name in named]
             removals = [f"Remove {name}" for name in named]
             chosen = self.prompter.choice(
-                "People", [DONE, ADD, *changes, *removals], DONE, ABOUT_PEOPLE
+                "Users", [DONE, ADD, *changes, *removals], DONE, ABOUT_PEOPLE
             )
             if chosen == DONE:
                 return users
@@ -111,9 +111,9 @@ class Asker:
         fields: Sequence[str],
         others: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
-        """Ask for fields of a person; what is not asked stays as it is.
+        """Ask for fields of a user; other fields stay as they are.
 
-        others: the other people, whose Telegram IDs are taken.
+        others: the other users, whose Telegram IDs are in use.
         """
         taken = {str(other.get("telegram_id")): other.get("name") for other in others}
         asked = dict(user)

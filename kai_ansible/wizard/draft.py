@@ -1,4 +1,4 @@
-"""A configuration in the making: what is set now, and what a run changes of it."""
+"""A draft of a configuration: the present values, and the changes of a run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ IMPORTED = "imported"
 
 @dataclass
 class Draft:
-    """The configuration of one host while it is asked for.
+    """The configuration of one host while the wizard asks for it.
 
-    before: what is set now, by variable, as the role would see it. changes: what this run sets.
-    given: variables that need not be asked. origins: where a change comes from, when not from the
+    before: the present values by variable, as the role would see them. changes: the values of this
+    run. given: variables that need no question. origins: the origin of a change, if it is not the
     operator.
     """
 
@@ -36,7 +36,7 @@ class Draft:
     origins: dict[str, str] = field(default_factory=dict)
 
     def give(self, variables: Mapping[str, Any]) -> None:
-        """Take answers that were given instead of asked."""
+        """Take answers from options and files, which need no question."""
         specs = {**self.contract.host, **self.contract.settings}
         described = {variable(key): spec for key, spec in specs.items()}
         for name, value in variables.items():
@@ -44,85 +44,85 @@ class Draft:
             self.given.add(name)
 
     def take(self, variables: Mapping[str, Any]) -> None:
-        """Take what was imported: it need not be asked, and None clears a setting of the host."""
+        """Take imported values, which need no question; None clears a setting of the host."""
         self.changes.update(variables)
         self.origins.update(dict.fromkeys(variables, IMPORTED))
-        # people's models are still matched with their backends
+        # the wizard still matches the users' models with their backends
         self.given |= {name for name, value in variables.items() if value is not None} - {USERS}
 
     def leave_out(self, name: str) -> None:
-        """Take back what was set in this run."""
+        """Revert a change of this run."""
         self.changes.pop(name, None)
         self.given.discard(name)
 
     def _read(self, spec: Value | None, value: Any) -> Any:
-        # what is not acceptable is kept as it is, to be named
+        # an invalid value stays unchanged, so that the check can name it
         try:
             return value if spec is None else read_value(self.contract, spec, value)
         except UnacceptableValue:
             return value
 
     def set(self, name: str, value: Any, origin: str | None = None) -> None:
-        """Set a variable; an empty value takes it out.
+        """Set a variable; an empty value removes it.
 
-        origin: where the value comes from, None when from the operator.
+        origin: the origin of the value, None for the operator.
         """
         if self.get(name) != value:
             self.origins.pop(name, None)
             if origin:
                 self.origins[name] = origin
         if name == SOURCE and isinstance(value, str) and value and not is_git_url(value):
-            # as the operator typed it, which is where this command runs
+            # the operator typed a path of the machine that runs this command
             value = str(Path(value).expanduser().absolute())
         if value in (None, ""):
             self.changes[name] = REMOVED
         elif name in self.before and self.before[name] == value:
-            # what is said in another file, or by a template, stays where it is
+            # a value from another file, or from a template, stays where it is
             self.changes.pop(name, None)
         else:
             self.changes[name] = value
 
     def get(self, name: str) -> Any:
-        """Return a variable's value now, None when it has none."""
+        """Return a variable's present value, None if it has none."""
         value = self.changes.get(name, self.before.get(name))
         return None if isinstance(value, Removed) else value
 
     def origin(self, name: str) -> str:
-        """Return where a variable's value comes from, empty when it has none."""
+        """Return the origin of a variable's value, empty if it has none."""
         if self.get(name) is None:
             return ""
         return self.origins.get(name, "you" if name in self.changes else "host_vars")
 
     @property
     def users(self) -> list[dict[str, Any]]:
-        """The people who are entries of users.yaml, as they would be."""
+        """The users that users.yaml would have."""
         users = self.get(USERS)
         return [user for user in users if isinstance(user, dict)] if isinstance(users, list) else []
 
     def with_setting(self, key: str, value: Any) -> Draft:
-        """Return what this would be with another value of a setting; this one stays as it is."""
+        """Return a copy of the draft with another value of a setting."""
         return replace(self, changes={**self.changes, variable(key): value})
 
     @property
     def variables(self) -> dict[str, Any]:
-        """Every variable as it would be."""
+        """Every variable with its new value."""
         merged = {**self.before, **self.changes}
         return {name: value for name, value in merged.items() if not isinstance(value, Removed)}
 
     @property
     def changes_in_order(self) -> dict[str, Any]:
-        """What this run sets, in the contract's order, in whichever order it was answered."""
+        """The changes of this run in the contract's order."""
         keys = [*self.contract.host, "users", "users_file", *self.contract.settings]
         rank = {variable(key): position for position, key in enumerate(keys)}
         names = sorted(self.changes, key=lambda name: rank.get(name, len(rank)))
         return {name: self.changes[name] for name in names}
 
     def configuration(self) -> Configuration:
-        """Return what the variables mean."""
+        """Return the configuration that the variables define."""
         return configuration_of(self.contract, self.variables)
 
     def configuration_before(self) -> Configuration:
-        """Return what the variables meant before this run."""
+        """Return the configuration from before this run."""
         return configuration_of(self.contract, dict(self.before))
 
     def is_secret(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the wizard sees of the host that it asks about."""
+"""Probe the host that the wizard configures."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _REASON_LINES = 3
 
 
 class Unseen(CommandError):
-    """A host that cannot be looked at."""
+    """The host cannot be probed."""
 
 
 class HostView:
-    """Looks at a host through Ansible, as seldom as it can."""
+    """Probes a host through Ansible, as rarely as possible."""
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class HostView:
         enabled: bool = True,
         become_password: str | None = None,
     ) -> None:
-        """Prepare to look; with ``enabled`` false every look sees nothing.
+        """Prepare to probe; with ``enabled`` false every probe returns None.
 
-        become_password: for sudo on the host, None when there is none to give.
+        become_password: for sudo on the host, None without one.
         """
         self.contract = contract
         self.inventory = inventory
@@ -61,18 +61,18 @@ class HostView:
         self.seen: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
 
     def look(self, configuration: Configuration) -> dict[str, Any] | None:
-        """Return what kai_probe finds under a configuration, None when the host is unreachable.
+        """Return the result of kai_probe for a configuration, None if the host is unreachable.
 
         An unreachable host is reported once. Raises CommandError for an unsupported system.
         """
         return self.look_for_each([configuration])
 
     def look_for_each(self, configurations: Sequence[Configuration]) -> dict[str, Any] | None:
-        """Return what ``look`` does, for the agents of several configurations at once.
+        """Return the result of ``look`` for the agents of several configurations at once.
 
         configurations: they differ in their backends only.
         """
-        # these were refused if they are not there, and without them there is nothing to look for
+        # the check has already refused a configuration without these, and a probe requires them
         named = {"service_user", "install_dir"} <= configurations[0].host.keys()
         if not self.enabled or not named:
             return None
@@ -82,23 +82,23 @@ class HostView:
         for earlier, seen in self.seen:
             if _covers(earlier, request):
                 return seen
-        with self.screen.waiting(f"Looking at {self.host}"):
+        with self.screen.waiting(f"Probing {self.host}"):
             seen = self._look(request)
         self.seen.append((request, seen))
         return seen
 
     @property
     def was_looked_at(self) -> bool:
-        """Whether there was a look already, so that another one costs nobody a surprise."""
+        """Whether this run has probed the host before, so that the operator expects it."""
         return bool(self.seen)
 
     @property
     def latest(self) -> dict[str, Any] | None:
-        """What the last look saw, None when there was none."""
+        """The result of the last probe, None without one."""
         return next((seen for _, seen in reversed(self.seen) if seen), None)
 
     def remark_on(self, path: str) -> str:
-        """Return the version of an agent's binary and who may change it, as far as was seen."""
+        """Return the version of an agent's binary and who can change it, as far as known."""
         remarks: dict[str, None] = {}
         for _, seen in self.seen:
             for candidates in seen["binaries"].values() if seen else ():
@@ -112,9 +112,9 @@ class HostView:
         return "; ".join(remarks)
 
     def in_words(self, python: str) -> str:
-        """Return in a line what the last look saw of the host itself, empty when there was none.
+        """Return a line about the host itself from the last probe, empty without one.
 
-        python: the interpreter that was asked for, empty for the newest.
+        python: the chosen interpreter, empty for the newest.
         """
         seen = self.latest
         if seen is None:
@@ -128,9 +128,9 @@ class HostView:
         return f"On {self.host}: {', '.join(words)}."
 
     def fault_of(self, configuration: Configuration, backend: str, path: str) -> str | None:
-        """Return why the accounts of a backend cannot execute a path, None when they can.
+        """Return why the accounts of a backend cannot execute a path, None if they can.
 
-        None also when the host cannot be looked at. Looks again only for a path not seen yet.
+        None also if the host cannot be probed. Probes again only for a new path.
         """
         for seen in [*(seen for _, seen in self.seen), None]:
             looked = seen or self.look(configuration)
@@ -141,20 +141,20 @@ class HostView:
         return None
 
     def fetch(self, paths: Sequence[str]) -> dict[str, str]:
-        """Return the text of each of the host's files that exists, by path.
+        """Return the text of each existing file of the host, by path.
 
-        Without the first one the others are not looked for, and nothing is returned.
-        Raises Unseen when the host cannot be looked at, and CommandError when a file is there that
-        cannot be read: unreadable is not absent.
+        Without the first file, ignores the others and returns nothing. Raises Unseen if the host
+        cannot be probed, and CommandError if an existing file cannot be read: unreadable is not
+        absent.
         """
         with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
             variables = {"kai_fetch_paths": list(paths), "kai_fetch_directory": scratch}
-            with self.screen.waiting(f"Reading what is deployed on {self.host}"):
+            with self.screen.waiting(f"Reading the deployed files of {self.host}"):
                 outcome = self._run("fetch", variables)
             report = outcome.reports.get(self.host)
             if report is None:
                 self.enabled = False
-                raise Unseen(f"{self.host} could not be looked at: {_reason(outcome)}")
+                raise Unseen(f"Could not reach {self.host}: {_reason(outcome)}")
             if paths[0] in report["absent"]:
                 return {}
             there = [path for path in paths if path not in report["absent"]]
@@ -162,17 +162,17 @@ class HostView:
             if unreadable:
                 raise usage_error(
                     f"{self.host}: {listed(unreadable)}",
-                    "what cannot be read without privilege",
-                    "what is deployed there",
-                    "run this through sudo or with --ask-become-pass, or start from nothing with "
-                    "--no-probe",
+                    "files that cannot be read without privilege",
+                    "readable deployed files",
+                    "run this through sudo or with --ask-become-pass, or start from an empty "
+                    "configuration with --no-probe",
                 )
             if not outcome.succeeded:
                 raise usage_error(
                     self.host,
-                    f"what could not be looked at: {_reason(outcome)}",
-                    "what is deployed there",
-                    "mend that, or start from nothing with --no-probe",
+                    f"files that could not be read: {_reason(outcome)}",
+                    "readable deployed files",
+                    "fix that, or start from an empty configuration with --no-probe",
                 )
             return {path: _text(Path(scratch + path), path) for path in there}
 
@@ -188,14 +188,14 @@ class HostView:
             return seen
         self.enabled = False
         self.screen.notes(
-            [f"{self.host} could not be looked at, so nothing was checked: {_reason(outcome)}"]
+            [f"Could not reach {self.host}, so host checks were skipped: {_reason(outcome)}"]
         )
         return None
 
     def _run(self, playbook: str, variables: Mapping[str, Any]) -> Outcome:
-        """Run a playbook that only looks, as root where that is possible.
+        """Run a playbook that only reads, as root if possible.
 
-        Raises KeyboardInterrupt when it was interrupted.
+        Raises KeyboardInterrupt if the run was interrupted.
         """
         with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
             path = self.inventory.path
@@ -227,12 +227,12 @@ class HostView:
             return [True]
         if self.inventory.known(self.host).local:
             return [may_become_root()]
-        # only the host itself knows whether its sudo wants a password
+        # only the host itself knows whether its sudo asks for a password
         return [True, False]
 
 
 def _covers(earlier: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
-    """Return whether an earlier request saw everything that a request asks for."""
+    """Return whether an earlier request covers everything that a request asks for."""
     others = [name for name in request if name != "binaries"]
     return all(earlier[name] == request[name] for name in others) and all(
         agent in earlier["binaries"] for agent in request["binaries"]
@@ -242,7 +242,7 @@ def _covers(earlier: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
 def _reason(outcome: Outcome) -> str:
     if not outcome.failures:
         return "no reason given"
-    # the first line may only say that the host said something else than was expected
+    # the first line may only say that the host's answer was unexpected
     return "; ".join(outcome.failures[0].message.splitlines()[:_REASON_LINES])
 
 
@@ -251,4 +251,4 @@ def _text(path: Path, name: str) -> str:
         return read_text(path.read_bytes())
     except Unfit as error:
         place = f"{name}{error.place} of the host"
-        raise usage_error(place, error.found, error.expected, "mend it there") from error
+        raise usage_error(place, error.found, error.expected, "fix it there") from error

@@ -1,4 +1,4 @@
-"""Going through the questions: what is given is not asked, what does not apply is not either."""
+"""Ask the open questions of a configuration; skip given answers and questions that do not apply."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ WRITE = "Write it"
 EVERYTHING = "Show everything"
 LEAVE = "Leave without writing"
 ABOUT_NEXT = (
-    "A section opens its questions and comes back here. Everything includes what is never asked "
-    "for, which --set KEY=VALUE changes. Nothing is written before you say so here."
+    "A section asks its questions and returns here. Everything includes settings without a "
+    "question, which --set KEY=VALUE changes. Nothing is written before you choose so here."
 )
 
 
 @dataclass
 class Interview:
-    """One run through the questions. Without a prompter it only fills in what follows.
+    """One run through the questions. Without a prompter it only fills in derived values.
 
-    telegram: whom to ask about the token; None asks nobody.
+    telegram: checks the token with Telegram; None skips that.
     """
 
     draft: Draft
@@ -71,10 +71,11 @@ class Interview:
         }
 
     def run(self, section: str | None = None) -> Configuration:
-        """Ask everything that is to be asked, and return the configuration with every problem.
+        """Ask all open questions and return the configuration with every problem.
 
-        section: where to begin; without one a first run begins with what has no default, and any
-        other run with the review. Raises CommandError when the operator leaves without writing.
+        section: the first section. Without one, a first run asks for settings without a default;
+        any other run starts with the review. Raises CommandError if the operator leaves without
+        writing.
         """
         if self.prompter is None:
             self._settle()
@@ -89,7 +90,7 @@ class Interview:
         return self._review(asker)
 
     def login_notice(self, configuration: Configuration) -> list[str]:
-        """Return who has to log in, as far as the host showed it."""
+        """Return the missing logins, as far as the probe shows them."""
         seen = self.view.latest or {"logins": []}
         paths = {
             backend: configuration.chosen[setting]
@@ -122,11 +123,11 @@ class Interview:
                 shown = self.draft.variables
                 self._settle_binaries()
                 configuration = self._checked()
-                # what the host adds or objects to is shown before it is written
+                # show the additions and problems of the host before writing
                 if self.draft.variables == shown and not configuration.problems:
                     return configuration
             else:
-                # who opens a section means to change it, wherever its values came from
+                # an operator who opens a section wants to change it, also given answers
                 self.draft.given.clear()
                 self._ask_section(asker, titles[chosen])
                 self._settle(asker)
@@ -136,7 +137,7 @@ class Interview:
             review.show_news(configuration, titles.get(chosen))
 
     def _title_for(self, problem: Problem) -> str:
-        """Return the title of the section that asks for what is wrong, else of the first one."""
+        """Return the title of the section with the wrong value, or of the first section."""
         sections = self.contract.sections
         if problem.where.startswith(USERS):
             return sections[PEOPLE]
@@ -147,7 +148,7 @@ class Interview:
         return next(iter(sections.values()))
 
     def _checked(self) -> Configuration:
-        """Return the configuration as it is now, the problems of this run first."""
+        """Return the present configuration, the problems of this run first."""
         configuration = self.draft.configuration()
         source = self.draft.get(SOURCE)
         problems = [*self.pairing.problems, *self.problems]
@@ -170,7 +171,7 @@ class Interview:
                 elif self._has_to_be_asked(question):
                     asker.ask(question)
             if name == PEOPLE and not self.draft.users and not self.draft.get(USERS_FILE):
-                self.screen.say("The first person, who manages the bot:")
+                self.screen.say("The first user, who manages the bot:")
                 self.draft.set(USERS, [{**asker.person({}, FIRST_FIELDS), "role": "admin"}])
 
     def _has_to_be_asked(self, question: Question) -> bool:
@@ -183,7 +184,7 @@ class Interview:
         )
 
     def _choose_backend(self, asker: Asker, question: Question) -> None:
-        """Ask for the global backend, saying which ones the host has."""
+        """Ask for the global backend and show the agents of the host."""
         if self.draft.get(question.variable) is not None or IMPORTED in self.draft.origins.values():
             return
         found = self._installed()
@@ -200,11 +201,11 @@ class Interview:
             self.screen.notes(
                 ["No agent was found on the host; install one before kai-ansible install."]
             )
-        # which one of several is meant, nobody but the operator knows
+        # only the operator can choose between several
         asker.choose(question, next(iter(found)) if len(found) == 1 else None, remarks)
 
     def _installed(self) -> dict[str, str] | None:
-        """Return the path of each backend that its users could run, None when nobody can see."""
+        """Return the path of each backend that its users could run, None without a probe."""
         wanted = {
             backend: self.draft.with_setting(BACKEND, backend).configuration()
             for backend in self.contract.backends
@@ -236,14 +237,14 @@ class Interview:
     def _ask_people(self, asker: Asker) -> None:
         path = self.draft.get(USERS_FILE)
         if path:
-            self.screen.notes([f"People are in {path}, which is yours to edit."])
+            self.screen.notes([f"The users are in {path}; edit that file."])
             return
         users = asker.people()
         if users != self.draft.users:
             self.draft.set(USERS, users)
 
     def _settle(self, asker: Asker | None = None) -> None:
-        """Bring about what follows from the answers: what became needed, what no longer fits."""
+        """Set or ask for values that the answers require, and replace models that no longer fit."""
         for name in self.contract.sections:
             for question in everything_in(self.contract, name):
                 if question.kind != "setting" or not self._is_open(question):
@@ -267,7 +268,7 @@ class Interview:
         seen = self.view.look(configuration)
         found = self._found(configuration, backend, seen)
         if seen and not found:
-            self.screen.notes([f"{backend} was not found on the host; Enter leaves it for later."])
+            self.screen.notes([f"{backend} was not found on the host; Enter postpones it."])
         suggestion = str(self.draft.get(question.variable) or found or "")
         while True:
             path = asker.path(question, suggestion)
@@ -287,7 +288,7 @@ class Interview:
         return chosen.path if chosen else None
 
     def _settle_binaries(self) -> None:
-        """Look for what nobody named; what is merely not there yet is left to the install."""
+        """Search for unnamed binaries; the install reports those that are not there yet."""
         self.problems.clear()
         configuration = self.draft.configuration()
         if configuration.rejected:

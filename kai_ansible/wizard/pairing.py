@@ -1,4 +1,4 @@
-"""Keeping every model in step with its backend while a configuration is asked for."""
+"""Keep every model valid for its backend during the wizard."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MODEL = variable(KEY)
 
 @dataclass
 class Pairing:
-    """Fits models to backends: by asking, or without a prompter by the backend's default.
+    """Matches models with backends: by asking, or without a prompter by the backend's default.
 
-    problems: models that are missing and that no default can stand in for.
+    problems: missing models without a default.
     """
 
     draft: Draft
@@ -44,7 +44,7 @@ class Pairing:
         self._take(surface, kept or surface.default)
 
     def settle(self) -> None:
-        """Replace every model that its backend does not have."""
+        """Replace every model that its backend does not offer."""
         self.problems.clear()
         self._settle_default()
         self._settle_people()
@@ -64,11 +64,11 @@ class Pairing:
     def _settle_people(self) -> None:
         if USERS in self.draft.given:
             return
-        mended = [dict(user) for user in self.draft.users]
+        fixed = [dict(user) for user in self.draft.users]
         people = self.draft.configuration().people
-        if len(people) != len(mended):
+        if len(people) != len(fixed):
             return
-        for user, person in zip(mended, people, strict=True):
+        for user, person in zip(fixed, people, strict=True):
             surface = surface_of(self.draft.contract, person.backend, person.provider)
             if not user.get("model") or surface is None:
                 continue
@@ -79,8 +79,8 @@ class Pairing:
             chosen = self._choose(name, f"Model of {person.name}", surface, surface.default)
             if chosen:
                 user["model"] = normalised_model(self.draft.contract, chosen)
-        if mended != self.draft.users:
-            self.draft.set(USERS, mended)
+        if fixed != self.draft.users:
+            self.draft.set(USERS, fixed)
 
     def _global_surface(self, configuration: Configuration) -> Surface | None:
         settings = configuration.settings
@@ -95,7 +95,7 @@ class Pairing:
             return None
         if MODEL in self.draft.given or MODEL in self.draft.changes or not self.draft.before:
             return current
-        # a name that was chosen for one provider says nothing about another that takes any name
+        # a name that fits one provider may be wrong for another that takes any name
         before = self._global_surface(self.draft.configuration_before())
         return None if surface.open_ended and before != surface else current
 

@@ -1,4 +1,4 @@
-"""What can be asked, taken from the contract in the order of its sections."""
+"""The questions of the contract, in the order of its sections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kai_ansible.rules.values import UnacceptableValue, describe, env_text, read
 ESSENTIAL = "essential"
 NEVER = "never"
 PEOPLE = "people"
-NEEDED = "This is needed."
+NEEDED = "A value is required."
 
 Described = HostSetting | Setting | UserField
 
@@ -21,7 +21,7 @@ Described = HostSetting | Setting | UserField
 class Question:
     """One question.
 
-    kind: host, setting or user, the part of the contract that it comes from.
+    kind: host, setting or user, the part of the contract.
     key: the name there: service_user, AGENT_BACKEND, telegram_id.
     spec: the contract's entry.
     """
@@ -47,7 +47,7 @@ class Question:
 
 
 def everything_in(contract: Contract, section: str) -> list[Question]:
-    """Return each setting of a section, in the contract's order; people are not settings."""
+    """Return each setting of a section, in the contract's order; users are not settings."""
     return [
         Question(kind, key, spec)
         for kind, part in (("host", contract.host), ("setting", contract.settings))
@@ -57,14 +57,14 @@ def everything_in(contract: Contract, section: str) -> list[Question]:
 
 
 def questions(contract: Contract, section: str) -> list[Question]:
-    """Return everything that can be asked in a section; people have questions of their own."""
+    """Return the questions of a section; users have questions of their own."""
     return [
         question for question in everything_in(contract, section) if question.spec.asked != NEVER
     ]
 
 
 def user_question(contract: Contract, field: str) -> Question:
-    """Return the question for a field of a person."""
+    """Return the question for a field of a user."""
     return Question("user", field, contract.user_fields[field])
 
 
@@ -89,7 +89,7 @@ def is_needed(question: Question, configuration: Configuration) -> bool:
 
 
 def label_of(question: Question, configuration: Configuration) -> str:
-    """Return how a question is put, with the people for whom it is asked."""
+    """Return the prompt of a question, with the users whom it concerns."""
     spec = question.spec
     condition = spec.applies if isinstance(spec, Setting) else "always"
     people = ", ".join(person.name for person in concerned(condition, configuration))
@@ -97,9 +97,9 @@ def label_of(question: Question, configuration: Configuration) -> str:
 
 
 def help_of(contract: Contract, question: Question, origin: str = "") -> str:
-    """Return what ``?`` shows: what the answer means, its key, its range, its default.
+    """Return the help for ``?``: the meaning of the answer, its key, its range, its default.
 
-    origin: where the present value comes from, empty when there is none.
+    origin: the origin of the present value, empty if there is none.
     """
     spec = question.spec
     expected = describe(contract, spec)
@@ -116,7 +116,7 @@ def help_of(contract: Contract, question: Question, origin: str = "") -> str:
 
 
 def fault_of_answer(contract: Contract, spec: Described, typed: str) -> str | None:
-    """Return what is wrong with an answer as it was typed, None when nothing is."""
+    """Return the fault of a typed answer, None if it is valid."""
     if not typed:
         return NEEDED if spec.required else None
     try:
@@ -127,7 +127,7 @@ def fault_of_answer(contract: Contract, spec: Described, typed: str) -> str | No
 
 
 def typed_value(spec: Value, typed: str) -> str | list[str]:
-    """Return an answer as the contract's rules take it: the parts of a list by themselves."""
+    """Return an answer as the contract's rules take it: a list as its parts."""
     if spec.type != "list":
         return typed
     return [part.strip() for part in typed.split(",") if part.strip()]

@@ -1,4 +1,4 @@
-"""Showing what is about to be written."""
+"""Show the configuration before the wizard writes it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def masked(draft: Draft, name: str, value: Any) -> str:
 
 @dataclass
 class Review:
-    """Shows a configuration in the making: all of it, or what is new since it was last shown."""
+    """Shows a draft: all of it, or the changes since the last time."""
 
     screen: Screen
     draft: Draft
@@ -50,16 +50,16 @@ class Review:
     _notes: set[str] = field(default_factory=set)
 
     def show_all(self, configuration: Configuration, *, unasked: bool = False) -> None:
-        """Print every value in effect and where it comes from, section by section, and the people.
+        """Print every effective value with its origin, section by section, and the users.
 
-        unasked: also what the wizard never asks for.
+        unasked: also settings without a question.
         """
         self._rows, self._people, self._notes = set(), [], set()
         self._show(f"Configuration of {self.view.host}", configuration, unasked=unasked)
 
     def show_news(self, configuration: Configuration, section: str | None) -> None:
-        """Print what a section holds, and what else was not shown like this before."""
-        self._show("What it is now", configuration, section)
+        """Print a section, and every other line that is new."""
+        self._show("Now", configuration, section)
 
     def _show(
         self,
@@ -73,18 +73,18 @@ class Review:
             section: _rows_of(self.draft, configuration, section, self.view, unasked=unasked)
             for section in self.draft.contract.sections
         }
-        held[OTHERS] = [(f"  {key}", "kept as it is", "you") for key in configuration.extra_env]
+        held[OTHERS] = [(f"  {key}", "kept unchanged", "you") for key in configuration.extra_env]
         titles = {**self.draft.contract.sections, OTHERS: "Others"}
         lines: list[Row] = []
         for section, rows in held.items():
-            told = [row for row in rows if section == opened or row not in self._rows]
-            if told:
-                lines += [(f"{titles[section]}:", "", ""), *told]
+            new = [row for row in rows if section == opened or row not in self._rows]
+            if new:
+                lines += [(f"{titles[section]}:", "", ""), *new]
         if lines:
             self.screen.table(title, ("setting", "value", "from"), lines)
         columns, people = _people_on_host(self.draft, configuration, self.view)
         if opened == PEOPLE or people != self._people:
-            self.screen.table("People", columns, people)
+            self.screen.table("Users", columns, people)
             seen = self.view.in_words(str(configuration.host.get("python", "")))
             if seen:
                 self.screen.say(seen)
@@ -94,7 +94,7 @@ class Review:
 
 
 def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> None:
-    """Print every variable that changes, with what it was and what it will be, and the people."""
+    """Print every change with the old and the new value, and the users."""
     rows = [
         (
             name.removeprefix(PREFIX),
@@ -105,13 +105,13 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
         if draft.get(name) != draft.before.get(name)
     ]
     if rows:
-        screen.table("What will be written", ("setting", "now", "then"), rows)
+        screen.table("Changes to write", ("setting", "now", "then"), rows)
     columns, people = _people(draft, configuration)
-    screen.table("People", columns, people)
+    screen.table("Users", columns, people)
 
 
 def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft: Draft) -> None:
-    """Print the settings file as it would be, and each secret by its fingerprint."""
+    """Print the new settings file, and each secret by its fingerprint."""
     settings = texts.get(files.settings) or read_text(files.settings)
     screen.say(f"# {files.settings}")
     screen.say(settings.rstrip("\n"))

@@ -19,9 +19,9 @@ _UNREADABLE = (Refused, OSError)
 def problem_of_local_source(
     contract: Contract, source: str, files: list[str] | None = None
 ) -> Problem | None:
-    """Return what is wrong with a source on this machine, None also for a git URL.
+    """Return the problem of a source on this machine, None also for a git URL.
 
-    files: what of a directory belongs to the release, as kai_install_source_files says.
+    files: the files of a directory that belong to the release, as in kai_install_source_files.
     """
     if is_git_url(source):
         return None
@@ -37,7 +37,7 @@ def problem_of_local_source(
 def problem_of_remote_source(
     contract: Contract, source: str, version: str | None
 ) -> Problem | str | None:
-    """Return what is wrong with a git URL, or a note when it cannot be asked now."""
+    """Return the problem of a git URL, or a note if it does not answer now."""
     if not is_git_url(source):
         return None
     try:

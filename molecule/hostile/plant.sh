@@ -1,5 +1,5 @@
-# Run by a person on the host: whatever somebody else would run notes who did, and goes on.
-# $1: the account itself.
+# Plant programs that record the user who runs them and then go on. A hostile user runs this.
+# $1: the OS user that runs it.
 set -eu
 umask 022
 notes='/usr/bin/id -u >>/tmp/ran-as'
@@ -8,12 +8,12 @@ mkdir -p bin .local/bin .pip .config/pip .config/uv work/.git/hooks \
     .local/lib/python3.13/site-packages
 
 for name in .profile .bash_profile .bash_login .bashrc .zshenv; do
-    # shellcheck disable=SC2016 # expanded by who reads it
+    # shellcheck disable=SC2016 # the shell that reads the file expands it
     printf '%s\n' "$notes" 'PATH="$HOME/bin:$HOME/.local/bin:$PATH"' >"$name"
 done
 
 for name in sudo git python3 systemctl cat tee kill visudo uv pip node; do
-    # shellcheck disable=SC2016 # expanded by who runs it
+    # shellcheck disable=SC2016 # the shell that runs the file expands it
     printf '%s\n' '#!/bin/sh' "$notes" 'PATH=/usr/sbin:/usr/bin:/usr/local/bin' \
         'exec "${0##*/}" "$@"' >"bin/$name"
     chmod 0755 "bin/$name"

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 WHOLE = ("/etc/kai", "/etc/sudoers.d", "/etc/systemd/system")
-# Only what an installer makes: the bot itself writes below, and a release holds thousands of files.
+# Not below these: the bot itself writes there, and a release holds thousands of files.
 LISTED = ("/opt/kai", "/opt/kai/releases", "/var/lib/kai")
 PROPERTIES = "ActiveState,ActiveEnterTimestampMonotonic,MainPID,NRestarts,UnitFileState"
 
 
 def paths() -> Iterator[Path]:
-    """Yield every path that counts, whether or not it exists."""
+    """Yield every path to compare, whether or not it exists."""
     for root in map(Path, WHOLE):
         yield from (root, *root.rglob("*"))
     for root in map(Path, LISTED):
@@ -25,7 +25,7 @@ def paths() -> Iterator[Path]:
 
 
 def description(path: Path) -> dict[str, object]:
-    """Return all that would differ if somebody had written, moved or replaced `path`."""
+    """Return everything that differs after `path` was written, moved or replaced."""
     status = path.lstat()
     found: dict[str, object] = {
         "mode": stat.filemode(status.st_mode),

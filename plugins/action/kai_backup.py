@@ -21,7 +21,7 @@ PIECE = 2 << 20
 
 
 class Failed(Exception):
-    """A module run that failed; ``result`` is what it returned."""
+    """A failed module run with its ``result``."""
 
     def __init__(self, result: dict[str, Any]) -> None:
         super().__init__(result.get("msg", ""))

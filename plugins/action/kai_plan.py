@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kai_plan: read the contract, the variables and the probe, and return what the role needs.
+"""kai_plan: read the contract, the variables and the probe, and return the plan of the role.
 
 It runs on the controller alone. The decisions are in module_utils/rules; here variables and files
 are read and templates are rendered.
@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the plan: what is known before the probe, and with a probe everything."""
+        """Return the plan: without a probe the configuration, with a probe everything."""
         super().run(tmp, task_vars)
         self.variables: dict[str, Any] = task_vars or {}
         _checked, arguments = self.validate_argument_spec(
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
             return _refused([*more, *problems])
         texts, more = self._texts(given)
         read = read_with_files(contract, given, texts)
-        # what could not be read is not judged as well
+        # an unreadable file is not checked as well
         unread = {problem.where for problem in (*problems, *more)}
         if more:
             unread.add(variable("users"))
@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
     def _decided(
         self, purpose: str, subject: run_plan.Subject, arguments: Mapping[str, Any]
     ) -> Mapping[str, object]:
-        """Return what is decided with a probe of the host."""
+        """Return the decisions that require a probe of the host."""
         probe = plain(arguments["probe"])
         if purpose == "install":
             return run_plan.install_plan(
@@ -113,18 +113,19 @@ class ActionModule(ActionBase):
         problems = []
         host = self.variables.get("inventory_hostname")
         for name in sorted(name for name in self.variables if name.startswith(PREFIX)):
+            found = ""
             try:
                 given[name] = plain(self._templar.template(self.variables[name]))
-                continue
             except AnsibleValueOmittedError:
-                continue
+                pass
             except AnsibleUndefinedVariable as error:
                 found = f"a template that uses an undefined variable: {error.message}"
             except AnsibleError as error:
                 # the message may quote a value that is a secret
                 found = f"a value that Ansible cannot read ({type(error).__name__})"
-            fix = f"correct {name} in the variables of {host}"
-            problems.append(Problem(name, found, "a value", fix))
+            if found:
+                fix = f"correct {name} in the variables of {host}"
+                problems.append(Problem(name, found, "a value", fix))
         return given, problems
 
     def _contract(self, given: Mapping[str, Any]) -> tuple[Contract | None, list[Problem]]:

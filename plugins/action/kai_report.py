@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.rules import run_report
 from ..module_utils.rules.plain import plain
 
-# what the tasks of a run returned
+# the results of the tasks of a run
 _RESULTS = (
     *("switched", "laid_out", "proven", "recorded", "reverted", "removed"),
     *("backup_checked", "data_laid_out", "backup"),

@@ -21,7 +21,7 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def problems_text(problems: Sequence[Any]) -> str:
-    """Return problems as numbered lines for a person."""
+    """Return problems as numbered lines."""
     entries = [Problem(**plain(problem)) for problem in problems]
     count = "1 problem" if len(entries) == 1 else f"{len(entries)} problems"
     lines = [f"{number}. {problem}" for number, problem in enumerate(entries, start=1)]

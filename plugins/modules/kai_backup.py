@@ -168,11 +168,11 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
     journal = installs.journal()
     if journal and journal.data_dir:
         raise Refused(
-            f"a restore was cut short, and the data in {place.data_dir} is not proven. Fix: run it "
+            f"a restore was cut short, and the data in {place.data_dir} is unverified. Fix: run it "
             "again, or kai-ansible rollback, and then this"
         )
     if journal is None:
-        # data that a run left that was killed after its restore was proven
+        # data of a run that was killed after its restore was verified
         place.discard()
     place.make()
     live = installs.live()
@@ -214,7 +214,7 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def copy(parameters: dict[str, Any], place: StagingArea, writer: ArchiveWriter) -> Copying:
     """Add the deployed files and the data; return the copy with the paths that were left out."""
-    # the path that the bot opens, whatever links lead there
+    # the path that the bot opens, all links resolved
     name = os.path.basename(parameters["database"])
     main = os.path.join(place.data_dir, name)
     snapshot = os.path.join(place.path, SNAPSHOT)

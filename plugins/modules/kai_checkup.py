@@ -48,7 +48,7 @@ options:
         type: str
         required: true
       what:
-        description: What the command proves.
+        description: The permission that the command tests.
         type: str
         required: true
       argv:

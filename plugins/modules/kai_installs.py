@@ -2,16 +2,16 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record a proven install, and remove old releases."""
+"""Record a verified install, and remove old releases."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_installs
-short_description: Record a proven install, and remove old releases
+short_description: Record a verified install, and remove old releases
 version_added: 0.1.0
 description:
-  - Turns the journal that M(kai.bot.kai_switch) opened into the record of a proven install, below
+  - Turns the journal that M(kai.bot.kai_switch) opened into the record of a verified install, below
     C(installs) of O(install_dir), for root alone.
   - Then removes every release but the last O(keep_releases) that were proven, with the records of
     those removed. The live release always stays.
@@ -144,7 +144,7 @@ def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> di
 def foreseen(
     installs: Installs, journal: Journal | None, release: str, keep: int
 ) -> dict[str, Any]:
-    """Return what recording the install of a release that is not live yet would do."""
+    """Return the result of recording the install of a release that is not live yet."""
     records = installs.records()
     number = installs.next_number()
     former = journal.former_release if journal else installs.live()
@@ -169,7 +169,7 @@ def differences(installs: Installs, result: dict[str, Any]) -> list[dict[str, st
 
 
 def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
-    """Record the proven install and remove old ones; return the result of the module."""
+    """Record the verified install and remove old ones; return the result of the module."""
     installs = Installs(parameters["install_dir"])
     journal = installs.journal()
     result: dict[str, Any] = {
@@ -191,7 +191,7 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         layout.prove()
         return result
     installs.remember_original()
-    # of the release flat only its health is proven: its sudo rules may name agents that are gone
+    # the release flat has only its health verified: its sudo rules may name missing agents
     health = {**parameters["proof"], "commands": [], "agents": [], "private_directories": []}
     installs.adopt(journal, health)
     number = installs.keep_journal(journal, parameters["proof"], parameters["by"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_plan
-short_description: Plan what a run does on a host
+short_description: Compute the plan of a run
 version_added: 0.1.0
 description:
   - Reads the contract of the release line, the variables whose names begin with C(kai_install_) and
@@ -20,7 +20,7 @@ description:
 options:
   purpose:
     description:
-      - What the plan is for.
+      - The purpose of the plan.
       - V(install) and V(logins) need a valid configuration. V(status), V(doctor), V(rollback),
         V(uninstall) and V(host), which is a backup, need only to know where the installation is.
     type: str
@@ -31,24 +31,24 @@ options:
     type: path
     required: true
   probe:
-    description: What M(kai.bot.kai_probe) returned as C(probe).
+    description: The result C(probe) of M(kai.bot.kai_probe).
     type: dict
   source:
-    description: What M(kai.bot.kai_source) returned; for V(install) with O(probe).
+    description: The result of M(kai.bot.kai_source); for V(install) with O(probe).
     type: dict
     default: {}
   agreed:
     description: The plan that the report of an earlier check has. Another plan is a problem.
     type: dict
   checkup:
-    description: What M(kai.bot.kai_checkup) returned as C(checkup); for V(doctor).
+    description: The result C(checkup) of M(kai.bot.kai_checkup); for V(doctor).
     type: dict
   rollback_to:
-    description: The number of a proven install, or a release. Without it, the previous install.
+    description: The number of a verified install, or a release. Without it, the previous install.
     type: str
     default: ""
   rollback_database:
-    description: Whether the database goes back as well.
+    description: Whether to restore the database as well.
     type: bool
     default: false
 attributes:
@@ -81,8 +81,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: What prevents the run, each with where, found, expected and fix. With problems of the
-    configuration nothing else is returned.
+  description: The problems of the run, each with where, found, expected and fix. With problems of
+    the configuration nothing else is returned.
   returned: always
   type: list
   elements: dict
@@ -131,7 +131,7 @@ proof:
   returned: for V(install) with O(probe)
   type: dict
 report:
-  description: What M(kai.bot.kai_report) needs of the plan.
+  description: The part of the plan for M(kai.bot.kai_report).
   returned: for V(install) with O(probe)
   type: dict
 rollback:
@@ -139,7 +139,7 @@ rollback:
   returned: for V(rollback) with O(probe)
   type: dict
 logins_report:
-  description: Who has to log in, as which account and how.
+  description: The missing logins, each with its account and its command.
   returned: for V(logins) with O(probe)
   type: dict
 status:
@@ -151,7 +151,7 @@ checkup:
   returned: for V(doctor) with O(probe) and without O(checkup)
   type: dict
 findings:
-  description: What keeps the bot from its work.
+  description: The findings about a bot that does not work.
   returned: for V(doctor) with O(checkup)
   type: list
   elements: dict

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Returns everything that the role, the wizard and the status command need to know about a host.
   - Changes nothing on the host, except the lock that O(exclusive) takes.
-  - Reports whatever cannot be seen without privilege as unseen, and does not guess.
+  - Reports facts that it cannot read without privilege as unseen, and does not guess.
   - On a system other than Linux with systemd, reports that fault alone, and takes no lock.
 options:
   service_user:
@@ -55,7 +55,7 @@ options:
         type: str
         required: true
       account:
-        description: The account. One that does not exist yet can do what nobody can.
+        description: The account. One that does not exist yet counts as the account nobody.
         type: str
         required: true
       write:
@@ -239,7 +239,7 @@ options:
             type: str
             required: true
           content:
-            description: What is returned of its content. The keys with keyed digests of their
+            description: The part of its content to return. The keys with keyed digests of their
               values for V(env), the text for V(shown), a keyed digest alone for V(sealed).
             type: str
             choices: [env, shown, sealed]
@@ -247,14 +247,14 @@ options:
       directories:
         description:
           - As O(kai.bot.kai_user_tree#module:directories) of M(kai.bot.kai_user_tree).
-          - V({service_home}) stands for the home of O(service_user).
+          - V({service_home}) is the home of O(service_user).
         type: list
         elements: dict
         required: true
       seeds:
         description:
           - As O(kai.bot.kai_user_tree#module:seeds) of M(kai.bot.kai_user_tree).
-          - V({service_home}) stands for the home of O(service_user).
+          - V({service_home}) is the home of O(service_user).
         type: list
         elements: dict
         required: true
@@ -295,7 +295,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 probe:
-  description: What the probes found.
+  description: The results of the probes.
   returned: always
   type: dict
   contains:
@@ -337,7 +337,7 @@ probe:
       type: list
       elements: dict
     env_keys:
-      description: Keys of the last proven environment file; none when it cannot be read.
+      description: Keys of the last verified environment file; none if it cannot be read.
       type: list
       elements: str
     directories:
@@ -436,7 +436,7 @@ if TYPE_CHECKING:
 
 def probe(host: Host) -> AnyProbe:
     """Return everything that the probes find on a supported host."""
-    # first the lock, so that what is found stays as it is
+    # first the lock, so that the found state does not change
     lock = probe_lock(host)
     # then the places that root must not even read, as other accounts can change them
     host.places = host.loose_places()
@@ -525,7 +525,7 @@ def refuse(host: Host) -> AnyProbe:
 
 
 def about_host(host: Host) -> About:
-    """Return what a probe reports of any system."""
+    """Return the facts that a probe reports on any system."""
     controller = host.parameters["controller"]
     return {
         "system": system.system_facts(),
@@ -629,7 +629,7 @@ def main() -> None:
         found = probe(host) if host.system else refuse(host)
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, "a file")))
-    # file names may be any bytes, and Ansible refuses what is not UTF-8
+    # file names may be any bytes, and Ansible refuses text that is not UTF-8
     module.exit_json(changed=False, probe=encodable(found))
 
 

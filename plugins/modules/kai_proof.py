@@ -34,6 +34,10 @@ options:
     description: The bot's environment file, which gives it its port and its secrets.
     type: path
     required: true
+  data_dir:
+    description: The directory of the bot's data; a full file system there is reported when the bot
+      does not answer.
+    type: path
   port_key:
     description: The key of the environment file that gives the bot its port.
     type: str
@@ -70,7 +74,7 @@ options:
     default: []
     suboptions:
       what:
-        description: What the command proves.
+        description: The permission that the command verifies.
         type: str
         required: true
       argv:
@@ -88,7 +92,7 @@ options:
     default: []
     suboptions:
       what:
-        description: What the start proves.
+        description: The ability that the start verifies.
         type: str
         required: true
       argv:
@@ -119,7 +123,7 @@ options:
         type: str
         default: ""
       hear:
-        description: What a line of the answer contains, a JSON document; it may contain more.
+        description: A JSON document that a line of the answer contains; it may contain more.
         type: dict
         default: {}
       account:
@@ -136,10 +140,10 @@ options:
         that were proven before, and whose dependencies have not changed since, are not started
         again, except one of each program, in turn. Directories that were private before and have
         not changed are tried by the accounts of these agents alone.
-      - Without it everything is proven, and nothing is cached.
+      - Without it everything is verified, and nothing is cached.
     type: path
   anew:
-    description: Whether to prove everything, whatever O(known) has.
+    description: Whether to verify everything, regardless of O(known).
     type: bool
     default: false
   accounts:
@@ -216,12 +220,12 @@ pid:
   returned: success
   type: int
 proven:
-  description: What was proven.
+  description: The verified abilities.
   returned: success
   type: list
   elements: str
 notes:
-  description: What failed and does not count, because of O(lenient).
+  description: Failures that do not count, because of O(lenient).
   returned: success
   type: list
   elements: str
@@ -250,6 +254,7 @@ def main() -> None:
             "unit": {"type": "str", "required": True},
             "host": {"type": "str", "default": "127.0.0.1"},
             "env_file": {"type": "path", "required": True},
+            "data_dir": {"type": "path"},
             "port_key": {"type": "str", "required": True, "no_log": False},
             "default_port": {"type": "int", "required": True},
             "health_path": {"type": "str", "default": "/health"},

@@ -2,7 +2,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remove what installs have made, and nothing else."""
+"""Remove everything that installs created, and nothing else."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Reports what would be removed, as if M(kai.bot.kai_switch) had done its part.
+    description: Reports the removals, as if M(kai.bot.kai_switch) had done its part.
   diff_mode:
     support: none
     description: There is nothing to compare.

@@ -17,12 +17,12 @@ description:
   - Runs on the controller.
 options:
   run:
-    description: What kind of run it was.
+    description: The kind of the run.
     type: str
     choices: [install, restore, rollback, uninstall, failure]
     required: true
   planned:
-    description: What M(kai.bot.kai_plan) returned as C(report).
+    description: The result C(report) of M(kai.bot.kai_plan).
     type: dict
     default: {}
   switched:
@@ -42,7 +42,7 @@ options:
     type: dict
     default: {}
   reverted:
-    description: The result of M(kai.bot.kai_switch) that brought a former state back.
+    description: The result of M(kai.bot.kai_switch) that restored a former state.
     type: dict
     default: {}
   removed:
@@ -63,7 +63,7 @@ options:
     type: dict
     default: {}
   number:
-    description: The install that a rollback brought back; none where it reverted an unfinished one.
+    description: The install that a rollback restored; none if it reverted an unfinished one.
     type: int
   failure:
     description: The task that failed, and its message.
@@ -99,7 +99,7 @@ report:
   returned: success
   type: dict
 lines:
-  description: What an operator should know or do.
+  description: Notes for the operator.
   returned: success
   type: list
   elements: str

@@ -205,7 +205,7 @@ def receive(parameters: dict[str, Any]) -> dict[str, Any]:
     offset = parameters["offset"]
     if offset == 0:
         if Installs(parameters["install_dir"]).journal() is None:
-            # data that a run left that was killed after its restore was proven
+            # data of a run that was killed after its restore was verified
             place.discard()
         place.make()
     flags = os.O_WRONLY | os.O_NOFOLLOW | (os.O_CREAT | os.O_EXCL if offset == 0 else 0)

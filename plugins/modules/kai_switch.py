@@ -74,7 +74,7 @@ options:
     type: dict
     default: {}
   record:
-    description: The number of a proven install whose files and release to switch to.
+    description: The number of a verified install whose files and release to switch to.
     type: int
   sudoers_files:
     description: The files that are sudoers drop-ins; the bot does not read them.
@@ -190,7 +190,7 @@ starts:
   returned: always
   type: bool
 unfinished:
-  description: Whether an earlier install was neither proven nor reverted.
+  description: Whether an earlier install was neither verified nor reverted.
   returned: always
   type: bool
 left:
@@ -212,7 +212,7 @@ snapshot:
   returned: when O(state=switched)
   type: bool
 proof:
-  description: The arguments with which the install of O(record) was proven.
+  description: The arguments of the verification of O(record)'s install.
   returned: when O(record) is given
   type: dict
 problems:

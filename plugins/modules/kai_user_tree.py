@@ -127,7 +127,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Reports what would be made or changed.
+    description: Reports the changes, and makes none.
   diff_mode:
     support: full
     description: Shows owner and mode before and after.
@@ -154,7 +154,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was made, changed or undone, one line each.
+  description: Everything that was created, changed or undone, one line each.
   returned: always
   type: list
   elements: str
@@ -168,7 +168,7 @@ notes:
   type: list
   elements: str
 left:
-  description: What was not undone, and why.
+  description: Everything that was not undone, with the reason.
   returned: when O(state=restored)
   type: list
   elements: str

@@ -330,7 +330,7 @@ LABELS = {
     for key, spec in getattr(contract(), part).items()
 }
 REVIEW = "What next?"
-MENUS = (REVIEW, "People")
+MENUS = (REVIEW, "Users")
 # the section that asks for a key, by the title that the review offers
 SECTIONS = {
     key: contract().sections[spec.section]
@@ -344,7 +344,7 @@ _LABEL = "|".join(
         *(re.escape(label) for label in sorted(_KEYS, key=len, reverse=True)),
         r"Model of \w+",
         r"What next\?",
-        "People",
+        "Users",
     ]
 )
 _PROMPT = re.compile(

@@ -26,11 +26,11 @@ def test_every_error_says_where_found_expected_and_fix() -> None:
     found = list(errors_made())
     assert len(found) > 10
     for place, call in found:
-        # the others are no faults: a person said no, or a run told already why it failed
+        # the others are no faults: a user said no, or a run has already reported why it failed
         assert {keyword.arg for keyword in call.keywords} & {"problems", "code"}, place
 
 
-def test_a_failed_task_is_told_in_the_form_of_every_error() -> None:
+def test_a_failed_task_is_reported_in_the_form_of_every_error() -> None:
     failed = FailedTask("bot", "Start the bot", "refused\nthe end of its log", "")
     told = str(CommandError("Failed.", problems=[failed.problem], code=ExitCode.FAILED))
     assert told.splitlines() == [
@@ -38,7 +38,7 @@ def test_a_failed_task_is_told_in_the_form_of_every_error() -> None:
         "   found:    refused",
         "             the end of its log",
         "   expected: the task 'Start the bot' to succeed",
-        "   fix:      fix what was found, then run the same command again",
+        "   fix:      fix this, then run the same command again",
         "Failed.",
     ]
 
@@ -50,7 +50,7 @@ class Broken:
         raise RuntimeError("a fault\nof the program")
 
 
-def test_a_fault_of_the_program_is_told_without_a_traceback(
+def test_a_fault_of_the_program_is_reported_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(DEBUG, raising=False)

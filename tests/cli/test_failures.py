@@ -1,4 +1,4 @@
-"""What is told of a failed run, from the events that Ansible gave."""
+"""The report of a failed run comes from Ansible's events."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ def event(kind: str = "failed", host: str = "bot", task: str = "Stage", **data: 
     return {"event": f"runner_on_{kind}", "event_data": {"host": host, "task": task, **data}}
 
 
-def test_the_failed_task_is_told_with_its_message() -> None:
+def test_the_failed_task_is_reported_with_its_message() -> None:
     events = [
         event("ok", res={"msg": "fine"}),
         event(task="kai.bot.kai_install : Build the release", res={"msg": "No space left"}),
@@ -27,7 +27,7 @@ def test_what_a_program_said_belongs_to_the_message_but_is_said_once() -> None:
     assert failure.message == "pip failed\nno wheel"
 
 
-def test_a_failure_without_a_message_is_told_as_one() -> None:
+def test_a_failure_without_a_message_is_reported_as_one() -> None:
     (failure,) = failed_tasks([event(res={})], "")
     assert failure.message == "no message"
 
@@ -56,7 +56,7 @@ def test_what_is_ignored_is_no_failure() -> None:
         ("REMOTE HOST IDENTIFICATION HAS CHANGED! Host key verification failed.", "find out why"),
     ],
 )
-def test_an_unreachable_host_is_told_with_the_fix(message: str, fix: str) -> None:
+def test_an_unreachable_host_is_reported_with_the_fix(message: str, fix: str) -> None:
     (failure,) = failed_tasks([event("unreachable", res={"msg": message})], "")
     assert failure.message == message
     assert fix in failure.fix
@@ -73,13 +73,13 @@ def test_an_unreachable_host_is_told_with_the_fix(message: str, fix: str) -> Non
         ("codex: Permission denied: kai is not in the sudoers file", ""),
     ],
 )
-def test_a_module_that_never_began_is_told_with_the_fix(message: str, fix: str) -> None:
+def test_a_module_that_never_began_is_reported_with_the_fix(message: str, fix: str) -> None:
     (failure,) = failed_tasks([event(res={"msg": message})], "")
     assert fix in failure.fix
     assert bool(fix) == bool(failure.fix)
 
 
-def test_a_rescue_that_tells_the_cause_again_adds_only_what_is_new() -> None:
+def test_a_rescue_that_reports_the_cause_again_adds_only_what_is_new() -> None:
     again = "The bot answers: refused\nThe host is as it was before this run."
     events = [
         event(task="The bot answers", res={"msg": "refused"}),
@@ -90,7 +90,7 @@ def test_a_rescue_that_tells_the_cause_again_adds_only_what_is_new() -> None:
     assert failure.message == "refused\nThe host is as it was before this run."
 
 
-def test_a_rescue_that_failed_itself_is_told_too() -> None:
+def test_a_rescue_that_failed_itself_is_reported_too() -> None:
     events = [
         event(task="The bot answers", res={"msg": "refused"}),
         event(task="The former files are back", res={"msg": "disk full"}),
@@ -101,12 +101,12 @@ def test_a_rescue_that_failed_itself_is_told_too() -> None:
     ]
 
 
-def test_the_same_failure_on_two_hosts_is_told_for_both() -> None:
+def test_the_same_failure_on_two_hosts_is_reported_for_both() -> None:
     events = [event(host=host, res={"msg": "disk full"}) for host in ("one", "two")]
     assert [failure.host for failure in failed_tasks(events, "")] == ["one", "two"]
 
 
-def test_when_nothing_ran_the_last_words_of_ansible_are_told() -> None:
+def test_when_nothing_ran_the_last_lines_of_ansible_are_reported() -> None:
     output = "\n".join(["a line of the beginning", "", *(f"line {n}" for n in range(20))])
     (failure,) = failed_tasks([event("ok")], output)
     assert (failure.host, failure.task) == ("", "Start Ansible")

@@ -1,4 +1,4 @@
-"""What groups say of hosts: which value holds, where a fault is told to be, what config writes."""
+"""Variables of groups: the value that wins, the place of a fault, the writes of config."""
 
 import shutil
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def test_every_setting_follows_the_precedence_of_groups_and_hosts(
         assert inventory.places("bot") == dict.fromkeys(said, directory / place)
 
 
-def test_a_fault_is_told_with_the_file_that_holds_it(fleet: Desk) -> None:
+def test_a_fault_is_reported_with_the_file_that_holds_it(fleet: Desk) -> None:
     users = [{"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}]
     common = {"kai_install_source": str(fleet.source), "kai_install_users": users}
     fleet.write("inventory/group_vars/bots.yml", {**common, "kai_install_webhook_port": "none"})

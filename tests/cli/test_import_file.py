@@ -37,7 +37,7 @@ def imported(desk: Desk, name: str, *arguments: str) -> Any:
     )
 
 
-def test_everything_arrives_and_is_told(desk: Desk) -> None:
+def test_everything_arrives_and_is_reported(desk: Desk) -> None:
     name = write_conf(
         desk,
         CLAUDE_MODEL="opus",
@@ -146,7 +146,7 @@ def test_problems_name_the_file_that_has_them(desk: Desk) -> None:
     assert not desk.inventory.exists()
 
 
-def test_a_service_user_that_is_refused_is_told_and_nothing_is_looked_for(desk: Desk) -> None:
+def test_a_service_user_that_is_refused_is_reported_and_nothing_is_looked_for(desk: Desk) -> None:
     desk.write("install.conf", json.dumps({"version": 1, "service_user": "ALL", "env": {}}))
     desk.write("answers.yml", desk.answers())
     done = desk.run(
@@ -178,7 +178,7 @@ def test_what_cannot_be_imported_is_refused(
     assert told in done.stderr
 
 
-def test_a_host_that_is_down_is_told_and_configured_all_the_same(desk: Desk) -> None:
+def test_a_host_that_is_down_is_reported_and_configured_all_the_same(desk: Desk) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
     address = {"ansible_host": "127.0.0.1", "ansible_port": closed}
@@ -186,11 +186,11 @@ def test_a_host_that_is_down_is_told_and_configured_all_the_same(desk: Desk) -> 
     desk.write("answers.yml", desk.answers())
     done = desk.run("config", "--no-input", "--answers", "answers.yml")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("down could not be looked at") == 1
+    assert done.stdout.count("Could not reach down") == 1
     assert "Connection refused" in done.stdout
     assert desk.settings("down")["kai_install_source"] == str(desk.source)
     before = desk.tree()
     done = desk.run("config", "--no-input", "--import", "host")
     assert done.returncode == 2
-    assert "down could not be looked at" in done.stderr
+    assert "Could not reach down" in done.stderr
     assert desk.tree() == before

@@ -135,7 +135,7 @@ def test_migrating_changes_what_it_shows_and_nothing_else(old: Desk) -> None:
         "localhost: from version 1 to 3",
         f"{RENAMED} becomes {NEW_NAME}: releases that are kept",
         f"{REMOVED} goes: goose finds",
-        f"{CHANGED} keeps its value, which means something else now: the time",
+        f"{CHANGED} keeps its value, which has another meaning now: the time",
         "inventory/host_vars/localhost/kai.yml",
     ):
         assert words in shown.stdout
@@ -197,7 +197,7 @@ def test_secrets_and_the_file_of_a_group_are_migrated_for_all_hosts(old: Desk) -
     assert "Nothing to write" in old.run("migrate", "all", "--yes").stdout
 
 
-def test_what_cannot_be_migrated_is_told_whole_and_nothing_is_written(old: Desk) -> None:
+def test_what_cannot_be_migrated_is_reported_whole_and_nothing_is_written(old: Desk) -> None:
     hosts = {"one": {REMOVED: "http://gpu"}, "two": {}, "three": {}}
     old.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
     for host, variables in (

@@ -17,6 +17,9 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from tests.cli.desk import TOKEN, Desk, exit_code
 from tests.conftest import ROOT
 
+# each case starts Ansible several times
+pytestmark = pytest.mark.slow
+
 # of an interpreter that nobody names, and of a prompt where nobody can answer
 WARNED_OF = ("discovered Python interpreter", "EOFError (ctrl-d) on prompt")
 PASSWORD = "correct horse"

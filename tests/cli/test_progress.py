@@ -104,7 +104,7 @@ def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
     assert list(progress.states.values()) == ["working", "failed", "working"]
 
 
-def test_batches_are_told_when_they_begin_and_not_when_they_are_left_out(
+def test_batches_are_reported_when_they_begin_and_not_when_they_are_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     begins = {"event": "playbook_on_play_start"}

@@ -35,7 +35,7 @@ def test_a_rollback_asks_whether_it_is_meant(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("command", [["rollback", "--yes"], ["status"]])
-def test_a_host_that_cannot_be_reached_is_told_and_nothing_else_stops_it(
+def test_a_host_that_cannot_be_reached_is_reported_and_nothing_else_stops_it(
     desk: Desk, command: list[str]
 ) -> None:
     done = desk.run(*command, "--json")

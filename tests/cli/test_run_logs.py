@@ -1,4 +1,4 @@
-"""Each run leaves one log that anybody may be shown."""
+"""Each run leaves one log that is safe to share."""
 
 import json
 from pathlib import Path

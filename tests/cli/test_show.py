@@ -11,6 +11,9 @@ from kai_ansible.commands.show import lines_of, split_variables
 from tests.cli.desk import TOKEN, Desk
 from tests.conftest import ROOT
 
+# a test names a host that is not there
+WARNED_OF = ("Could not match supplied host pattern",)
+
 SCHEMA = json.loads((ROOT / "docs" / "show.schema.json").read_text(encoding="utf-8"))
 PRIVATE = [TOKEN, "Ada", "424242", "alice", "-100777", "pw-of-the-source"]
 
@@ -31,7 +34,7 @@ def away(desk: Desk) -> Desk:
     return desk
 
 
-def test_a_host_that_is_down_is_told_from_its_host_vars(away: Desk) -> None:
+def test_a_host_that_is_down_is_shown_from_its_host_vars(away: Desk) -> None:
     done = away.run("show", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -65,11 +68,18 @@ def test_host_vars_that_cannot_be_read_are_no_reason_to_say_nothing(away: Desk) 
     (away.host_vars() / "kai.yml").write_text("{", encoding="utf-8")
     done = away.run("show")
     assert done.returncode == 0, done.stderr
-    assert "host_vars cannot be read:" in done.stdout
+    unreadable = "the inventory cannot be read: inventory/host_vars/localhost/kai.yml: "
+    assert unreadable in done.stdout
     assert "kai-ansible " in done.stdout
 
 
-def test_what_is_no_variable_of_the_contract_is_told_by_its_name() -> None:
+def test_a_host_that_the_inventory_lacks_is_refused(away: Desk) -> None:
+    done = away.run("show", "elsewhere")
+    assert done.returncode == 2
+    assert "no host 'elsewhere'" in done.stderr
+
+
+def test_what_is_no_variable_of_the_contract_is_reported_by_its_name() -> None:
     given = {"kai_install_mistyped": "s3cret", "kai_install_secret_extra_env": {"KEY": "s3cret"}}
     shown, hidden = split_variables(contract(), given)
     assert shown == {}

@@ -18,7 +18,7 @@ NOT_LOGGED_IN = {"account": "alice", "backend": "codex", "logged_in": "no"}
 OPTIONS = StatusOptions(inventory=Path("inventory"), host="all")
 
 
-def test_of_a_fleet_there_is_a_line_each_and_more_of_who_is_not_well(
+def test_a_fleet_has_a_line_for_each_host_and_more_for_unhealthy_ones(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     show(PROBE, OPTIONS, Screen(plain=True))
@@ -46,7 +46,9 @@ def test_the_samples_are_what_the_schema_says() -> None:
         (report(well=False, people=[NOT_LOGGED_IN]), "unhealthy"),
     ],
 )
-def test_only_what_is_known_is_called_well_or_not(host: dict[str, object], state: str) -> None:
+def test_only_known_facts_are_called_healthy_or_unhealthy(
+    host: dict[str, object], state: str
+) -> None:
     assert state_of(host) == state
     code = ExitCode.DONE if state == "healthy" else ExitCode.NOT_READY
     assert StatusProbe(TAKEN, {"bot": host}, [], interrupted=False).code == code

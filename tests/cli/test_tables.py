@@ -1,4 +1,4 @@
-"""What changes is told whole, however wide the terminal is."""
+"""Changes are printed completely on a terminal of any width."""
 
 import io
 

@@ -31,7 +31,7 @@ def test_nobody_is_asked_without_the_option(desk: Desk, bot_api: list[str]) -> N
     assert bot_api == []
 
 
-def test_the_name_of_the_bot_is_told(desk: Desk, bot_api: list[str]) -> None:
+def test_the_name_of_the_bot_is_reported(desk: Desk, bot_api: list[str]) -> None:
     code, said = configure(desk, TOKEN, "--online")
     assert code == 0, said
     assert "Telegram bot of this token: @kai_of_ada_bot (Kai)" in said
@@ -47,7 +47,7 @@ def test_a_token_that_telegram_refuses_is_not_written(desk: Desk, bot_api: list[
     assert not desk.inventory.exists()
 
 
-def test_a_telegram_that_is_out_of_reach_is_told_and_nothing_more(desk: Desk) -> None:
+def test_a_telegram_that_is_out_of_reach_is_reported_and_nothing_more(desk: Desk) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
     desk.variables["KAI_ANSIBLE_TELEGRAM_API"] = f"http://127.0.0.1:{closed}"
@@ -57,7 +57,7 @@ def test_a_telegram_that_is_out_of_reach_is_told_and_nothing_more(desk: Desk) ->
     assert TOKEN not in said
 
 
-def test_a_refused_token_can_be_mended_at_the_review(desk: Desk, bot_api: list[str]) -> None:
+def test_a_refused_token_can_be_fixed_at_the_review(desk: Desk, bot_api: list[str]) -> None:
     desk.given(desk.answers())
     wizard = desk.wizard("--no-probe", "--online", "--section", "telegram")
     wizard.go_to(REVIEW, TELEGRAM_BOT_TOKEN=UNKNOWN)

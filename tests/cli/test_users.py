@@ -170,7 +170,7 @@ def test_every_field_can_be_given(team: Desk) -> None:
     assert list(user) == list(contract().user_fields)
 
 
-def test_all_problems_are_told_at_once(team: Desk) -> None:
+def test_all_problems_are_reported_at_once(team: Desk) -> None:
     told = refused(
         team,
         *("add", "--telegram-id", "1", "--os-user", "root", "--set", "modle=x"),
@@ -327,7 +327,7 @@ def test_the_last_admin_goes_only_when_it_is_meant(crowd: Desk, command: tuple[s
     assert crowd.tree() != before
 
 
-def test_edit_tells_only_a_new_login(crowd: Desk) -> None:
+def test_edit_reports_only_a_new_login(crowd: Desk) -> None:
     assert "Log in" not in done(crowd, "edit", "Ben", "--set", "timeout=60")
     assert "bob ~$ codex login" in done(crowd, "edit", "Ben", "--set", "agent_backend=codex")
 

@@ -16,6 +16,7 @@ WARNED_OF = (
     "Could not match supplied host pattern",
     "This file must be UTF-8 encoded",
     "Non UTF-8 encoded data replaced",
+    "Error getting vault password file",
 )
 
 
@@ -100,7 +101,7 @@ def test_an_assignment_changes_one_setting_and_an_empty_one_clears_it(desk: Desk
     assert "kai_install_codex_bin" not in desk.settings()
 
 
-def test_the_default_of_the_new_backend_is_taken_and_told(desk: Desk) -> None:
+def test_the_default_of_the_new_backend_is_taken_and_reported(desk: Desk) -> None:
     desk.given(desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
     done = desk.run(*QUIETLY, "--set", "AGENT_BACKEND=codex")
     assert done.returncode == 0
@@ -288,7 +289,7 @@ BAD_INPUT: dict[str, tuple[Prepare, list[str]]] = {
     ),
     "a person's goose without a key": (
         user(agent_backend="goose", llm_provider="google"),
-        ["kai_install_google_api_key", "somebody uses goose on google", "vault.yml"],
+        ["kai_install_google_api_key", "a user with backend goose on google exists", "vault.yml"],
     ),
     "goose on a provider without a default model": (
         settings(AGENT_BACKEND="goose", LLM_PROVIDER="ollama"),
@@ -334,7 +335,7 @@ BAD_INPUT: dict[str, tuple[Prepare, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_is_told_and_nothing_is_written(desk: Desk, case: str) -> None:
+def test_bad_input_is_reported_and_nothing_is_written(desk: Desk, case: str) -> None:
     prepare, words = BAD_INPUT[case]
     arguments = prepare(desk)
     before = desk.tree()

@@ -126,7 +126,7 @@ def test_a_question_mark_explains_a_choice_and_a_text(desk: Desk) -> None:
     screen = Screen(desk)
     first_prompts(screen, until="source")
     screen.child.send(f"?{ENTER}")
-    screen.wait_for_line("seen from the machine that runs Ansible")
+    screen.wait_for_line("seen by the machine that runs Ansible")
     screen.child.send(CTRL_U)
     first_prompts(screen, until="AGENT_BACKEND")
     screen.child.send("?")

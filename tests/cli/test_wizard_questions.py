@@ -19,7 +19,7 @@ CONTRACT = contract()
 SECTIONS = list(CONTRACT.sections.values())
 BACKENDS = set(CONTRACT.backends)
 # their choices are the names of all agents
-ABOUT_AGENTS = {"AGENT_BACKEND", "agent_backend", "People"}
+ABOUT_AGENTS = {"AGENT_BACKEND", "agent_backend", "Users"}
 EVERYTHING_ON = {
     "MEMORY_ENABLED": "true",
     "MEMORY_EXTRACTION_ENABLED": "true",
@@ -55,8 +55,8 @@ def walk(wizard: Wizard, replies: Mapping[str, str]) -> Walk:
         taken.asked.add(prompt)
         if prompt == REVIEW:
             wizard.child.sendline(left.pop(0) if left else "")
-        elif prompt == "People":
-            wizard.child.sendline("" if person_added else "Add a person")
+        elif prompt == "Users":
+            wizard.child.sendline("" if person_added else "Add a user")
             person_added = True
         else:
             wizard.child.sendline(replies.get(prompt, ""))
@@ -120,7 +120,7 @@ def test_every_question_of_the_contract_is_asked(walks: dict[str, tuple[Desk, Wa
         if spec.asked != "never"
     }
     assert wanted - asked == set()
-    assert asked - wanted == {REVIEW, "People"}
+    assert asked - wanted == {REVIEW, "Users"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -236,7 +236,7 @@ def test_a_stored_value_is_read_as_the_bot_reads_it(desk: Desk) -> None:
         text = text.replace(written, stored)
     path.write_text(text + 'kai_install_claude_effort_level: "  HIGH "\n')
     wizard = desk.wizard("--no-probe", "--section", "people")
-    wizard.go_to("People")
+    wizard.go_to("Users")
     wizard.child.sendline("Change Ada (1)")
     wizard.go_to("model")
     wizard.child.sendline()
@@ -253,7 +253,7 @@ def test_a_stored_value_is_read_as_the_bot_reads_it(desk: Desk) -> None:
     assert settings["kai_install_users"][0]["model"] == "haiku"
 
 
-NO_MEMORIES = "No memories will be extracted for Ada: goose cannot do that."
+NO_MEMORIES = "The bot extracts no memories for Ada: goose does not support it."
 
 
 def test_what_the_agent_cannot_do_is_said_when_it_is_switched_on(desk: Desk) -> None:
@@ -267,7 +267,7 @@ def test_what_the_agent_cannot_do_is_said_when_it_is_switched_on(desk: Desk) -> 
     wizard.child.sendline()
     assert wizard.end() == 0
     assert wizard.transcript.count(NO_MEMORIES) == 1
-    # a run without a person tells it too
+    # a run without a terminal reports it too
     assert NO_MEMORIES in desk.run("config", "--no-probe", "--no-input").stdout
 
 

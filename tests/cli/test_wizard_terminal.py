@@ -141,11 +141,11 @@ def test_leaving_writes_nothing(desk: Desk) -> None:
 def test_a_question_mark_explains_and_asks_again(desk: Desk) -> None:
     wizard = desk.wizard()
     for prompt, told in (
-        ("source", "seen from the machine that runs Ansible"),
+        ("source", "seen by the machine that runs Ansible"),
         ("TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN: "),
         ("telegram_id", "Send a message to @userinfobot"),
         ("AGENT_BACKEND", "one of claude, codex, goose. Kai's default: claude."),
-        (REVIEW, "Nothing is written before you say so"),
+        (REVIEW, "Nothing is written before you choose so"),
     ):
         wizard.go_to(prompt, **FIRST_RUN)
         wizard.child.sendline("?")
@@ -160,7 +160,7 @@ def test_a_hyphen_clears_a_value_but_not_one_that_is_needed(desk: Desk) -> None:
     replies = {"PERPLEXITY_API_KEY": "-", "WORKSPACE_BASE": "-"}
     wizard.go_to("TELEGRAM_BOT_TOKEN", **replies)
     wizard.child.sendline("-")
-    assert "This is needed." in wizard.refusal()
+    assert "A value is required." in wizard.refusal()
     wizard.child.sendline()
     assert wizard.go_on(replies) == 0
     assert "kai_install_workspace_base" not in desk.settings()
@@ -215,11 +215,11 @@ def test_an_abort_while_the_host_is_looked_at_ends_the_wizard(desk: Desk, run: s
         before = desk.tree()
         wizard = desk.wizard("--plain")
         if run == "first":
-            wizard.child.expect_exact("Reading what is deployed on silent")
+            wizard.child.expect_exact("Reading the deployed files of silent")
         else:
             wizard.go_to("os_user", **FIRST_RUN)
             wizard.child.sendline()
-            wizard.child.expect_exact("Looking at silent")
+            wizard.child.expect_exact("Probing silent")
         with silent.accept()[0]:
             wizard.child.sendintr()
             assert wizard.end() == 130
@@ -394,11 +394,11 @@ def test_people_are_added_changed_and_removed(desk: Desk) -> None:
     path.write_text(path.read_text().replace('os_user: "alice"', 'os_user: "alice"  # hers'))
     wizard = desk.wizard("--no-probe", "--section", "people")
     for choice, fields in (
-        ("Add a person", {"telegram_id": "3", "name": "Cleo", "os_user": "carol"}),
+        ("Add a user", {"telegram_id": "3", "name": "Cleo", "os_user": "carol"}),
         ("Change Ada (1)", {"agent_backend": "claude", "model": "opus", "timeout": "240"}),
         ("Remove Bob (2)", {}),
     ):
-        wizard.go_to("People")
+        wizard.go_to("Users")
         wizard.child.sendline(choice)
         last = list(contract().user_fields)[-1]
         if fields:

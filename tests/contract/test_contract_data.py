@@ -1157,7 +1157,7 @@ def test_programs_are_paths_of_their_backend() -> None:
         assert (spec["written"] == "never") is (entry["binary"]["started_by"] == "name")
 
 
-def test_calls_behind_sudo_can_be_told_apart() -> None:
+def test_calls_behind_sudo_can_be_distinguished() -> None:
     """Variables pass sudo by how the arguments of a call begin; chat may begin with anything."""
     for name, entry in BACKENDS.items():
         for purpose, spawn in entry["spawn"].items():

@@ -121,7 +121,7 @@ def test_a_missing_file_is_stale(tree: Path) -> None:
     assert not (tree / ARGUMENT_SPECS).exists()
 
 
-def test_a_missing_contract_is_told(tmp_path: Path) -> None:
+def test_a_missing_contract_is_reported(tmp_path: Path) -> None:
     result = generate("--check", "--root", tmp_path)
     assert result.returncode == 2
     assert "cannot read the contract" in result.stderr

@@ -1,4 +1,4 @@
-"""The public interface is the recorded one: whoever changes it changes the record as well."""
+"""The public interface matches its record: a change of it must change the record as well."""
 
 import json
 import sys

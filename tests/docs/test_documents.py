@@ -1,4 +1,4 @@
-"""What the documents tell people to type works, and what they name exists."""
+"""The commands in the documents work, and the files that they name exist."""
 
 import re
 import shlex

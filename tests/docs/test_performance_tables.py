@@ -30,7 +30,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def test_a_row_tells_the_median_the_ratio_and_whether_the_bar_holds() -> None:
+def test_a_row_has_the_median_the_ratio_and_whether_the_bar_holds() -> None:
     slow = [{"wall": seconds, "cpu": 1.0} for seconds in (9.0, 10.0, 30.0)]
     floor = [{"wall": seconds, "cpu": 1.0} for seconds in (3.0, 2.0, 3.0)]
     row = next(row for row in ROWS if row.case == "local play")

@@ -222,7 +222,7 @@ def test_an_answers_file_says_what_was_given(tmp_path: Path, contract: Contract)
         "settings: [hush-hush",
     ],
 )
-def test_what_is_wrong_with_a_file_is_told_without_its_secrets(
+def test_what_is_wrong_with_a_file_is_reported_without_its_secrets(
     tmp_path: Path, contract: Contract, text: str
 ) -> None:
     path = tmp_path / "answers.yml"

@@ -52,7 +52,7 @@ def desk(bot: Bot) -> Iterator[Desk]:
 
 
 class Switch:
-    """Bug 1, replayed once: claude with opus is installed, then the wizard is told codex.
+    """Bug 1, replayed once: claude with opus is installed, then the wizard gets codex.
 
     What it left is kept, so that several tests can look at it.
     """

@@ -1,11 +1,11 @@
-"""What only the host can tell to be wrong is refused before anything is changed."""
+"""Faults that only the host shows are refused before any change."""
 
 from tests.cli.desk import Desk
 from tests.issue_486.conftest import FirstInstall
 from tests.issue_486.hosts import Bot, Checkout
 
 
-def test_everything_that_the_host_tells_to_be_wrong_is_listed_together(
+def test_everything_that_the_host_reports_to_be_wrong_is_listed_together(
     desk: Desk, bot: Bot
 ) -> None:
     content = desk.answers(AGENT_BACKEND="codex", CODEX_BIN="/opt/agents/none")

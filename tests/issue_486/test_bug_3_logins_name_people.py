@@ -14,7 +14,7 @@ TITLE = "Log in once, each account for itself and not through another one:"
 
 FOR_CLEO = [
     f"  sudo -H -u kai {CODEX} login",
-    "  kai is the service user: people without an os_user share its login.",
+    "  kai is the service user: users without an os_user share its login.",
 ]
 
 

@@ -88,7 +88,7 @@ FAULTS = [
     Fault(
         "the disk of the data is full at the switch",
         NOT_TOUCHED,
-        "/var/lib/kai has no free space",
+        "the file system of /var/lib/kai is full",
         SWITCH,
         **full("/var/lib/kai"),
     ),

@@ -75,7 +75,7 @@ def _make(image: str) -> dict[str, str]:
 
 
 def _digest() -> str:
-    """Return what tells one state of the code from another."""
+    """Return a digest of the state of the code."""
     digest = hashlib.sha256(images.tag("trixie").encode())
     for name in _DECIDING:
         place = ROOT / name

@@ -77,10 +77,10 @@ def site(machine: Machine) -> Iterator[Adoption]:
         yield Adoption(machine, Path(directory), ansible_python_interpreter=mortal_python(machine))
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
-def test_status_tells_what_is_there_before_an_adoption(site: Adoption) -> None:
+def test_status_reports_what_is_there_before_an_adoption(site: Adoption) -> None:
     status = site.run("status").report
     assert status["live"] == "flat"
     assert status["releases"] == [{"id": "flat", "state": "not adopted", "live": True}]
@@ -153,7 +153,7 @@ def test_a_bot_of_kais_own_installer_is_adopted(site: Adoption) -> None:
     report = site.install()
     assert report["changes"] == would["changes"]
     assert any("is adopted" in note for note in would["notes"])
-    [left] = [note for note in report["notes"] if note.startswith("Left as it is")]
+    [left] = [note for note in report["notes"] if note.startswith("Kept, because it may")]
     for path in ("/opt/kai/home", "/opt/kai/NOTES", "/etc/kai/notes.txt"):
         assert path in left
     for path in ("/etc/sudoers.d/kai-backup", "/etc/sudoers.d/kai-local"):
@@ -242,7 +242,7 @@ def test_G12_only_what_kais_installer_made_is_removed_in_the_end(site: Adoption)
     site.new_release("b")
     report = site.install()
     assert "flat" in report["removed_releases"]
-    [left] = [note for note in report["notes"] if note.startswith("Left of release flat")]
+    [left] = [note for note in report["notes"] if note.startswith("Kept of release flat")]
     assert left.endswith(": /opt/kai/NOTES, /opt/kai/home.")
     names = set(site.machine.run(["ls", "-A", "/opt/kai"]).stdout.split())
     assert names == {"NOTES", "home", "current", "installs", "models", "releases"}

@@ -146,7 +146,7 @@ class Story(Site):
     planted: str
 
     def hostile(self) -> str:
-        """Return what tells whether all that alice planted is as it was."""
+        """Return the state of everything that alice planted."""
         return self.python(_STATE_OF_TREES, "/var/lib/kai/home/1/work/hostile")
 
     def tree(self) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def site(machine: Machine) -> Iterator[Story]:
         yield Story(machine, Path(directory), ansible_python_interpreter=mortal_python(machine))
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_without_a_bot_there_is_nothing_to_back_up(site: Story) -> None:

@@ -1,4 +1,4 @@
-"""Everything that can be known is checked, and told together, before anything is changed."""
+"""The preflight checks everything and reports all problems at once, before any change."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -113,14 +113,14 @@ def people(desk: Desk, *users: dict[str, Any], **settings: Any) -> dict[str, Any
 
 
 def listed_in(text: str, *parts: str) -> None:
-    """Fail unless each part is told."""
+    """Fail unless each part is reported."""
     lines = " ".join(text.split())
     missing = [part for part in parts if part not in lines]
     assert not missing, f"{missing} not in:\n{text}"
 
 
 def listen(bot: Bot) -> None:
-    """Let somebody else have the bot's port."""
+    """Let another process listen on the bot's port."""
     command = ["systemd-run", "--quiet", "--unit=listener", "--uid=bob", "--property=Type=exec"]
     bot.machine.run([*command, "python3", "-m", "http.server", "8080", "--bind", "127.0.0.1"])
     bot.machine.run(
@@ -212,7 +212,7 @@ def test_the_verdict_of_visudo_stands_among_the_others(
         "/srv/none, which is absent",
         "/etc/sudoers.d/kai found: visudo rejects the policy",
         "/etc/sudoers.d/aa-broken:1",
-        "visudo --check judges it again",
+        "visudo --check checks it again",
     )
     assert "3. " not in said
     # whoever is refused gives the lock back

@@ -42,6 +42,9 @@ class datetime(_datetime.datetime):
     @classmethod
     def now(cls, tz=None):
         return cls.fromtimestamp(time.time(), tz)
+    def __repr__(self):
+        # Ansible writes it into the program of a module
+        return "datetime." + super().__repr__()
 _datetime.datetime = datetime
 """
 
@@ -94,7 +97,7 @@ def site(
         yield site
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_installs_keep_their_order_whatever_the_clock_said(site: Jumping) -> None:

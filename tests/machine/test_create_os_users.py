@@ -41,12 +41,12 @@ def state(machine: Machine) -> str:
 
 
 def install(desk: Desk, *options: str) -> tuple[int, dict[str, Any]]:
-    """Install, and return the exit code and what the command told."""
+    """Install, and return the exit code and the output."""
     done = desk.run("install", "--json", *options)
     return done.returncode, json.loads(done.stdout)
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_a_missing_account_is_refused_before_any_change(machine: Machine, desk: Desk) -> None:

@@ -81,7 +81,7 @@ JOURNAL = json.dumps(
 )
 RULES = "/etc/sudoers.d/kai"
 INSTALL = "kai-ansible install"
-BY_HAND = "changed by hand"
+BY_HAND = "changed outside kai-ansible"
 
 # what is planted together is told apart; what would hide another thing is planted alone
 LOOKS = [
@@ -99,7 +99,7 @@ LOOKS = [
         Case(
             ("S8",),
             f"sed -i '/NOPASSWD: .*kill/d' {RULES}",
-            *(RULES, "the bot may end what runs as alice", "a rule for it", INSTALL),
+            *(RULES, "the bot may end processes of alice", "a rule for it", INSTALL),
         ),
         Case(
             ("L5",),
@@ -118,7 +118,7 @@ LOOKS = [
             *(
                 "the login of alice",
                 "alice is not logged in",
-                "nobody ever logged in",
+                "never logged in",
                 "codex login",
             ),
         ),
@@ -137,7 +137,7 @@ LOOKS = [
         Case(
             ("U4",),
             "chown kai /var/lib/kai/memory/1",
-            *("directories of people", "alice cannot work in", BY_HAND, INSTALL),
+            *("directories of users", "alice cannot work in", BY_HAND, INSTALL),
         ),
         Case(
             ("U5",),
@@ -185,8 +185,8 @@ LOOKS = [
             ">/opt/kai/installs/pending/journal.json",
             *(
                 "the last install",
-                "neither proven nor taken back",
-                "came to its end",
+                "neither verified nor reverted",
+                "no install has completed",
                 "kai-ansible rollback",
             ),
             undo="rm -r /opt/kai/installs/pending",
@@ -209,14 +209,14 @@ LOOKS = [
         Case(
             ("U6",),
             "sed -i 's/^alice:/alice-of-then:/' /etc/passwd",
-            *("os_user", "'alice', which is no account", "no longer as it was", "useradd"),
+            *("os_user", "'alice', which is no account", "the host has changed", "useradd"),
         ),
     ],
     [
         Case(
             ("U7",),
             'sed -i "s/^alice:x:[0-9]*:/alice:x:$(id -u kai):/" /etc/passwd',
-            *("os_user", "the same UID as kai", "no longer as it was", "name another account"),
+            *("os_user", "the same UID as kai", "the host has changed", "name another account"),
         ),
     ],
     # from here on the bot is down, or does not answer
@@ -224,7 +224,7 @@ LOOKS = [
         Case(
             ("L1",),
             "systemctl stop kai.service",
-            *("kai.service", "not running", "somebody stopped it", "systemctl start kai.service"),
+            *("kai.service", "not running", "it was stopped", "systemctl start kai.service"),
             restarts=True,
         ),
     ],
@@ -232,7 +232,12 @@ LOOKS = [
         Case(
             ("L2", "O1"),
             f"echo 'KAI_STANDIN_CRASH_AT_IMPORT=1' >>/etc/kai/env; {RESTART} || true; {ENDED}",
-            *("kai.service", "RuntimeError: stand-in fault", "elsewhere", "systemctl restart kai"),
+            *(
+                "kai.service",
+                "RuntimeError: stand-in fault",
+                "another finding",
+                "systemctl restart kai",
+            ),
             restarts=True,
         ),
     ],
@@ -240,7 +245,12 @@ LOOKS = [
         Case(
             ("L2", "O3"),
             f"echo 'KAI_STANDIN_NEVER_LISTEN=1' >>/etc/kai/env; {RESTART}",
-            *("kai.service", "no answer; it said last: ", "elsewhere", "systemctl restart kai"),
+            *(
+                "kai.service",
+                "no answer; its last messages: ",
+                "another finding",
+                "systemctl restart kai",
+            ),
             restarts=True,
         ),
     ],
@@ -250,7 +260,7 @@ LOOKS = [
             "systemctl stop kai.service; systemd-run --quiet --unit=stranger --uid=bob "
             "python3 -m http.server 8080 --bind 127.0.0.1; "
             f"{ANSWERS.replace('/health', '/')} {RESTART}; {ENDED}",
-            *("webhook_port", "held by ", "no longer as it was", "stop it on the host"),
+            *("webhook_port", "held by ", "the host has changed", "stop it on the host"),
             undo="systemctl stop stranger.service",
             restarts=True,
         ),
@@ -302,7 +312,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 def findings(site: Site, code: int, *arguments: str) -> list[dict[str, str]]:
-    """Return what doctor finds; the document is what the schema says, and tells no secret."""
+    """Return the findings of doctor; the document matches the schema and contains no secret."""
     done = site.run("doctor", *arguments)
     assert done.code == code, done.text
     jsonschema.validate(done.document, SCHEMA)
@@ -314,14 +324,14 @@ def findings(site: Site, code: int, *arguments: str) -> list[dict[str, str]]:
     return found
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
-def test_of_a_host_that_is_well_nothing_is_said(site: Site) -> None:
+def test_nothing_is_reported_of_a_healthy_host(site: Site) -> None:
     assert findings(site, 0) == []
 
 
-def test_show_tells_the_same_host_without_people_and_secrets(site: Site) -> None:
+def test_show_reports_the_same_host_without_people_and_secrets(site: Site) -> None:
     done = site.run("show")
     assert done.code == 0, done.text
     jsonschema.validate(done.document, SHOW_SCHEMA)
@@ -334,7 +344,7 @@ def test_show_tells_the_same_host_without_people_and_secrets(site: Site) -> None
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: "-".join(case.rows[0] for case in look))
-def test_it_is_said_what_is_wrong_why_and_what_mends_it(site: Site, look: list[Case]) -> None:
+def test_doctor_reports_the_fault_its_cause_and_its_fix(site: Site, look: list[Case]) -> None:
     for case in look:
         site.machine.run(["sh", "-ec", case.plant])
     try:

@@ -34,9 +34,8 @@ FILL = "dd if=/dev/zero of={0}/.filler bs=4k 2>/dev/null || :; df {0} | grep -q 
 FREE = "rm -f {0}/.filler"
 TELLS = (
     *("No space left on device", "no room", "MB free", "room for", "disk is full"),
-    *("make room", "Make room"),
-    # of SQLite, for a database whose journal cannot be written; the run quotes the bot
-    "disk I/O error",
+    *("free some space", "Free some space"),
+    "file system of /var/lib/kai is full",
 )
 
 
@@ -73,7 +72,7 @@ class Filled(Trial):
         return self.site.state(), health, self.kept_data()
 
     def judge(self, disk: str, code: int, text: str, *, works: bool = True) -> None:
-        """Fail unless a run succeeded, or told why not; works: and the bot does."""
+        """Fail unless a run succeeded, or reported why not; works: and the bot does."""
         assert "Traceback" not in text or not works, text
         if works:
             self.works()

@@ -323,7 +323,7 @@ def test_without_privilege_a_deployed_bot_is_not_taken_for_none(
         for arguments in ([], ["--import", "host"]):
             said = run(desk, "config", "--no-input", *arguments, code=2)
             assert f"{machine.name}: /etc/kai/env, /etc/kai/users.yaml" in said
-            assert "what cannot be read without privilege" in said
+            assert "files that cannot be read without privilege" in said
             assert "--ask-become-pass" in said
         assert desk.tree() == before
         machine.run(["mv", "/etc/kai/env", "/root/env"])
@@ -346,7 +346,7 @@ def test_a_broken_file_of_the_host_stops_the_import(machine: "Machine", desk: De
     assert "not valid YAML" in said
     machine.run(["sh", "-c", "rm /etc/kai/users.yaml && mkdir /etc/kai/users.yaml"])
     said = run(desk, "config", "--no-input", code=2)
-    assert "what could not be looked at" in said
+    assert "files that could not be read" in said
     assert "directory" in said
     assert desk.tree() == before
 

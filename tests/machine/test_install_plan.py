@@ -106,7 +106,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 def everything(site: Site) -> dict[str, Any]:
-    """Return every path of the host with what tells whether somebody touched it."""
+    """Return every path of the host with the state that changes when it is touched."""
     found: dict[str, Any] = json.loads(site.python(_EVERYTHING))
     return found
 
@@ -137,7 +137,7 @@ def rows(site: Site) -> list[dict[str, str]]:
     return found
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_G6_a_check_lists_what_would_change_and_changes_nothing(rows: list[dict[str, str]]) -> None:
@@ -175,7 +175,7 @@ def test_X4_what_is_applied_is_what_was_shown(site: Site) -> None:
     site.new_release("c")
     asked.child.send("y")
     assert asked.end() == 2
-    assert "which was there when it was shown" in asked.text
+    assert "which you have confirmed" in asked.text
     assert "kai_install_source" in asked.text
     site.new_release("b")
 
@@ -184,7 +184,7 @@ def test_X4_what_is_applied_is_what_was_shown(site: Site) -> None:
     site.set(kai_install_agent_timeout_seconds=322)
     asked.child.send("y")
     assert asked.end() == 2
-    assert "what leads to other files than those that were shown" in asked.text
+    assert "other changes than those that you have confirmed" in asked.text
     site.set(kai_install_agent_timeout_seconds=321)
     assert everything(site) == before
 
@@ -215,7 +215,7 @@ def test_where_nothing_is_to_be_changed_it_is_proven_without_a_question(site: Si
     assert site.health()["pid"] == pid
 
 
-def test_the_log_of_a_run_tells_it_without_a_secret(site: Site) -> None:
+def test_the_log_of_a_run_reports_it_without_a_secret(site: Site) -> None:
     log = site.desk.logs[-1]
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     outcomes = (entries[0]["outcome"], entries[-1]["outcome"])
@@ -230,7 +230,7 @@ def test_the_log_of_a_run_tells_it_without_a_secret(site: Site) -> None:
         assert [secret for secret in secrets if secret in text] == []
 
 
-def test_what_was_agreed_to_is_told_once(site: Site) -> None:
+def test_what_was_agreed_to_is_reported_once(site: Site) -> None:
     site.set(kai_install_agent_timeout_seconds=323)
     asked = Terminal(site, 80)
     asked.wait("Apply?")

@@ -269,7 +269,7 @@ def test_X7_a_program_that_another_account_may_change_is_refused(site: Site) -> 
         machine.run(["chmod", "0755", "/opt/agents/codex"])
 
 
-def test_X7_one_that_is_trusted_or_is_the_runners_own_is_told_of(site: Site) -> None:
+def test_X7_a_trusted_program_or_the_runners_own_is_reported(site: Site) -> None:
     machine = site.machine
     machine.run(["chown", "alice", "/opt/agents/codex"])
     note = (

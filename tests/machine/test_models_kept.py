@@ -29,10 +29,10 @@ def as_the_bot(site: Site) -> str:
     return site.machine.run(["runuser", "-u", "kai", "--", "cat", SEEN]).stdout
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
-def test_a_missing_model_is_told_with_its_command(site: Site) -> None:
+def test_a_missing_model_is_reported_with_its_command(site: Site) -> None:
     site.set(kai_install_voice_enabled=True)
     done = site.run("install")
     assert done.code == 0, done.text
@@ -54,7 +54,7 @@ def test_a_model_serves_every_release_and_is_kept(site: Site) -> None:
     assert as_the_bot(site) == "model"
 
 
-def test_an_uninstall_tells_that_it_stays_and_a_purge_removes_it(site: Site) -> None:
+def test_an_uninstall_reports_that_it_stays_and_a_purge_removes_it(site: Site) -> None:
     done = site.run("uninstall", "--yes")
     assert any("/opt/kai/models" in line for line in done.report["left"]), done.text
     assert site.machine.run(["cat", MODEL]).stdout == "model"

@@ -57,7 +57,7 @@ PRECIOUS = "cat /srv/precious/deep/file /srv/one; stat -c %u /srv/precious /srv/
 
 
 class Mounted(Site):
-    """A site where somebody mounts what does not answer."""
+    """A site where a user mounts a file system that does not answer."""
 
     number = 100
 
@@ -100,7 +100,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Mounted]:
         yield site
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_what_is_mounted_in_a_home_stops_nothing(site: Mounted) -> None:
@@ -137,7 +137,7 @@ def test_what_is_mounted_in_a_home_stops_nothing(site: Mounted) -> None:
     [("", "root cannot enter (Permission denied)"), (",allow_other", "does not answer")],
     ids=["hers", "dead"],
 )
-def test_what_is_mounted_over_a_home_is_told_with_what_clears_it(
+def test_what_is_mounted_over_a_home_is_reported_with_what_clears_it(
     site: Mounted, options: str, says: str
 ) -> None:
     pid = site.health()["pid"]

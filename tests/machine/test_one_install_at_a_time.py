@@ -173,7 +173,7 @@ def held_by(
             running.communicate()
 
 
-def test_a_second_install_from_the_same_machine_is_told_who_is_at_work(
+def test_a_second_install_from_the_same_machine_reports_who_is_at_work(
     machine: "Machine", here: Controller, playbook: Path
 ) -> None:
     with held_by(here, playbook, machine) as first:
@@ -189,7 +189,7 @@ def test_a_second_install_from_the_same_machine_is_told_who_is_at_work(
     assert here.look(playbook)["taken"] is True
 
 
-def test_a_rollback_is_told_who_is_at_work_whatever_host_vars_say(
+def test_a_rollback_reports_who_is_at_work_even_with_invalid_host_vars(
     machine: "Machine", here: Controller, playbook: Path, rollback: Path
 ) -> None:
     def told(*arguments: str) -> str:
@@ -210,7 +210,7 @@ def test_a_rollback_is_told_who_is_at_work_whatever_host_vars_say(
     assert machine.run(["cat", LOCK]).stdout == ""
 
 
-def test_an_install_is_told_of_a_rollback_at_work(
+def test_an_install_reports_a_rollback_at_work(
     machine: "Machine", here: Controller, playbook: Path, rollback: Path
 ) -> None:
     with held_by(here, rollback, machine, "may change the host") as first:
@@ -218,7 +218,7 @@ def test_an_install_is_told_of_a_rollback_at_work(
     assert here.look(playbook)["taken"] is True
 
 
-def test_a_second_install_from_another_machine_is_told_who_is_at_work(
+def test_a_second_install_from_another_machine_reports_who_is_at_work(
     machine: "Machine", here: Controller, there: Controller, playbook: Path
 ) -> None:
     with held_by(here, playbook, machine) as first:

@@ -119,7 +119,7 @@ def told(done: Done) -> str:
     return " ".join(done.report["notes"])
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_what_she_opens_is_seen_and_closed(site: Held) -> None:
@@ -301,7 +301,7 @@ def test_an_account_with_another_number_gets_what_is_its_own(site: Held) -> None
         ("/etc/systemd/system/kai.service", "ln -s /etc/passwd {path}"),
     ],
 )
-def test_what_is_in_the_way_of_a_file_is_told_with_what_clears_it(
+def test_what_is_in_the_way_of_a_file_is_reported_with_what_clears_it(
     site: Held, path: str, plant: str
 ) -> None:
     pid = site.health()["pid"]

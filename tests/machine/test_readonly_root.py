@@ -133,7 +133,7 @@ def test_rollback_restore_and_uninstall_leave_everything_as_it_was(sealed: Site)
         assert pid_of(sealed) == pid, arguments
 
 
-def test_data_that_cannot_be_written_is_told(site: Site) -> None:
+def test_data_that_cannot_be_written_is_reported(site: Site) -> None:
     pid = pid_of(site)
     site.set(kai_install_agent_timeout_seconds=102)
     site.machine.run(["sh", "-ec", SEAL_DATA])

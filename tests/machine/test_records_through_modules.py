@@ -41,7 +41,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("how", [LATIN, FIFO, NESTED, TYPES])
-def test_an_older_record_is_told_and_not_needed(site: Site, how: str) -> None:
+def test_an_older_record_is_reported_and_not_needed(site: Site, how: str) -> None:
     number = site.install()["install"] or len(site.machine.run(["ls", RECORDS]).stdout.split())
     [*_, older, _last] = sorted(
         int(name) for name in site.machine.run(["ls", RECORDS]).stdout.split() if name.isdecimal()

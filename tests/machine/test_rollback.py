@@ -87,7 +87,7 @@ def installs(site: Site) -> list[dict[str, Any]]:
     return list(site.run("status").report["installs"])
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_the_database_is_kept_whole_while_the_bot_writes(site: Site) -> None:
@@ -115,7 +115,7 @@ def test_a_rollback_brings_back_code_and_configuration_there_and_forth(site: Sit
     assert back.report["changes"] == would.report["changes"]
     assert back.report["rolled_back_to"] == 1
     assert back.report["seconds_without"] > 0
-    assert "host_vars may say otherwise" in back.report["notes"][0]
+    assert "host_vars may differ" in back.report["notes"][0]
     assert running(site) == (first, "100")
 
     forth = site.run("rollback", "--yes")
@@ -248,7 +248,7 @@ def test_only_the_last_good_releases_are_kept_and_never_a_failed_one(site: Site)
     assert site.run("rollback", "--yes", "--to", live).code == 0
 
 
-def test_status_tells_what_is_not_well(site: Site) -> None:
+def test_status_reports_every_problem(site: Site) -> None:
     # after a rollback host_vars say something else
     assert site.run("status").report["problems"] == []
     site.machine.run(["systemctl", "disable", "--quiet", "--now", "kai.service"])

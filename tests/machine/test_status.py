@@ -1,4 +1,4 @@
-"""What status and logins tell of a real host, and that an install changes just what they name."""
+"""Status and logins on a real host, and an install that changes just what they name."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 def look(site: Site, code: int) -> dict[str, Any]:
-    """Return the report of the host; the document is what the schema says, and tells no secret."""
+    """Return the report of the host; the document matches the schema and contains no secret."""
     done = site.run("status")
     assert done.code == code, done.text
     jsonschema.validate(done.document, SCHEMA)
@@ -59,10 +59,10 @@ def look(site: Site, code: int) -> dict[str, Any]:
     return done.report
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
-def test_O3_a_host_is_well_when_its_own_process_answers(site: Site) -> None:
+def test_O3_a_host_is_healthy_when_its_own_process_answers(site: Site) -> None:
     report = look(site, 0)
     assert report["well"]
     assert report["as_root"]
@@ -112,7 +112,7 @@ def test_O5_what_an_install_would_change_is_what_status_calls_drift(site: Site) 
     assert look(site, 0)["well"]
 
 
-def test_O4_who_is_not_root_is_told_what_only_root_sees(site: Site) -> None:
+def test_O4_an_account_without_privilege_learns_what_only_root_sees(site: Site) -> None:
     machine = site.machine
     key = machine.private_key.with_suffix(".pub").read_text(encoding="ascii")
     machine.run(["install", "-d", "-m", "0700", "/home/bob/.ssh"], user="bob")
@@ -159,7 +159,7 @@ def test_a_watch_sees_what_happens_until_it_is_ended(site: Site) -> None:
     assert exit_code(child) == 0
 
 
-def test_a_page_is_written_for_oneself_and_tells_no_secret(site: Site) -> None:
+def test_a_page_is_private_and_contains_no_secret(site: Site) -> None:
     done = site.desk.run("status", "--html", "status.html")
     assert done.returncode == 0, done.stdout + done.stderr
     page = site.desk.work / "status.html"
@@ -171,7 +171,7 @@ def test_a_page_is_written_for_oneself_and_tells_no_secret(site: Site) -> None:
     assert TOKEN not in text
 
 
-def test_U9_the_agents_themselves_tell_who_is_logged_in(site: Site) -> None:
+def test_U9_the_agents_themselves_report_who_is_logged_in(site: Site) -> None:
     """The real codex and claude; no model is asked anything."""
     site.set(
         kai_install_users=[

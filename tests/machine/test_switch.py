@@ -37,7 +37,7 @@ def in_one_of(path: str, places: Iterable[str]) -> bool:
     )
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_L8_a_first_install_that_fails_leaves_nothing(site: Site) -> None:
@@ -60,10 +60,10 @@ def test_L8_a_first_install_that_fails_leaves_nothing(site: Site) -> None:
     accounts = {f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow")}
     assert {path for path in before if before[path] != after.get(path)} <= accounts
     assert "This stays: /var/lib/kai/logs: not empty, /var/lib/kai: not empty" in done.failure
-    assert "account kai: it owns what is left" in done.failure
+    assert "account kai: it owns files that stay" in done.failure
     assert site.machine.run(["id", "dave"], check=False).returncode != 0
     site.set(kai_install_users=[ADA], kai_install_create_os_users=None)
-    assert f"Release {release} stays in /opt/kai/releases for a look" in done.failure
+    assert f"Release {release} stays in /opt/kai/releases for inspection" in done.failure
     status = site.run("status")
     assert status.code == 3
     assert status.report["releases"] == [{"id": release, "live": False, "state": "failed"}]
@@ -84,7 +84,7 @@ def test_L1_L5_an_install_is_done_when_the_bot_answers_and_comes_back_after_a_re
 
 
 def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(site: Site) -> None:
-    # somebody has widened a directory, which an install mends
+    # a directory was widened, which an install fixes
     site.machine.run(["chmod", "0755", "/var/lib/kai/home/1"])
     before, live = (site.state(), site.data()), site.health()["release"]
     site.new_release("b")

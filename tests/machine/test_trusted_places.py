@@ -132,7 +132,7 @@ def ran_as(machine: Machine) -> set[str]:
 
 
 def problem_of(done: Done, where: str) -> dict[str, str]:
-    """Return the problem about a place, from whatever command told it."""
+    """Return the problem about a place, from any command."""
     document = done.document
     told = [*document.get("problems", ())]
     for host in document.get("hosts", {}).values():
@@ -148,7 +148,7 @@ def lease(machine: Machine, path: str, user: str) -> None:
 
 
 def own_program(machine: Machine, user: str, name: str) -> str:
-    """Return a program of an account's own that tells who runs it."""
+    """Return a program of an account's own that reports who runs it."""
     path = f"/home/{user}/{name}"
     machine.run(["install", "-m", "0755", "/srv/witness", path], user=user)
     return path
@@ -220,7 +220,7 @@ def test_an_agent_of_another_account_is_not_run_whatever_lease_it_has(
         ("/tmp/kai", "root", COMMANDS[1:3]),
     ],
 )
-def test_nothing_is_run_in_a_place_that_somebody_else_can_exchange(
+def test_nothing_runs_in_a_place_that_another_account_can_exchange(
     machine: Machine,
     site: Hunted,
     undone: Callable[..., None],

@@ -30,9 +30,9 @@ PEOPLE = [
     {"telegram_id": 3, "name": "Carol", "os_user": "carol"},
 ]
 STARTS = [f"the bot starts codex as {name}, and ends it" for name in ("alice", "bob", "carol")]
-REST = "2 more starts of agents were proven earlier and have not changed"
+REST = "2 more starts of agents were verified earlier and have not changed"
 
-# each alone is what an install mends
+# an install fixes each of these alone
 DRIFT = """
 chmod 0644 /etc/kai/env
 chown kai /etc/kai/users.yaml
@@ -117,7 +117,7 @@ def lasting(site: Site) -> tuple[dict[str, Any], str, dict[str, Any]]:
     return kept, service, site.data()
 
 
-def test_drift_is_mended(site: Site) -> None:
+def test_drift_is_fixed(site: Site) -> None:
     before = lasting(site)
     site.machine.run(["sh", "-c", DRIFT])
     report = site.install()
@@ -127,7 +127,7 @@ def test_drift_is_mended(site: Site) -> None:
 
 
 @pytest.mark.parametrize("drift", ["chmod 0777 /var/lib/kai/memory/2", "systemctl stop kai"])
-def test_drift_is_mended_where_there_is_no_other(site: Site, drift: str) -> None:
+def test_drift_is_fixed_where_there_is_no_other(site: Site, drift: str) -> None:
     site.machine.run(["sh", "-c", drift])
     assert site.install()["changes"] != []
     assert site.install()["changes"] == []

@@ -45,7 +45,7 @@ def outside(state: dict[str, Any], *places: str) -> dict[str, Any]:
     return {path: entry for path, entry in state.items() if not f"{path}/".startswith(places)}
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_uninstall_of_nothing_is_no_change(site: Story) -> None:

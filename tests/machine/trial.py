@@ -274,7 +274,7 @@ def keep(title: str, outcome: str, seconds: float, request: pytest.FixtureReques
 
 
 def as_told(outcome: str, code: int, text: str, says: Sequence[str]) -> None:
-    """Fail unless a run failed, and told its outcome and these words, but no secret."""
+    """Fail unless a run failed and reported its outcome and these words, but no secret."""
     assert code != 0, text
     lines = " ".join(text.replace("\\n", " ").split())
     for words in (_TOLD[outcome], *says):

@@ -52,7 +52,7 @@ def test_a_new_session_or_model_leaves_no_process_of_the_agent(
         lab.say(user, f"/model {back}", f"(?i){back}")
 
 
-def test_a_restart_in_a_turn_leaves_no_process_and_tells_the_user(lab: Lab) -> None:
+def test_a_restart_in_a_turn_leaves_no_process_and_notifies_the_user(lab: Lab) -> None:
     begin(lab, ADA, "!slow 300", "tick")
     begin(lab, BOB, "!child", "child")
     since = lab.mark()

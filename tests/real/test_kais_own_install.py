@@ -72,7 +72,7 @@ def adopted(real_kai: Source) -> Iterator[Lab]:
         yield lab
 
 
-# the tests tell one story, in this order
+# these tests build on each other and run in this order
 
 
 def test_kais_own_install_answers(adopted: Lab) -> None:

@@ -37,7 +37,7 @@ def test_a_second_install_changes_nothing(lab: Lab) -> None:
     assert lab.at_machine("systemctl", "show", "kai.service", "--property=MainPID") == pid
 
 
-def test_an_upgrade_while_a_turn_runs_tells_what_it_cut(
+def test_an_upgrade_while_a_turn_runs_reports_what_it_cut(
     lab: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     tree = lab.write_source(tmp_path_factory.mktemp("upgrade") / "kai")

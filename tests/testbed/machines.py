@@ -263,7 +263,7 @@ def listing() -> list[dict[str, str]]:
 
 
 def stop(name: str) -> bool:
-    """Remove the machine `name` and its files, whatever its state; tell whether it was there."""
+    """Remove the machine `name` and its files in any state; return whether it existed."""
     container = _container(name)
     there = _state(container) is not None
     _remove(container)

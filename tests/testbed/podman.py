@@ -12,7 +12,7 @@ _CAP_SYS_RESOURCE = 1 << 24
 
 
 class TestbedError(Exception):
-    """A failure that is told to the user as it stands, without a traceback."""
+    """A failure whose message is printed unchanged, without a traceback."""
 
     __test__ = False
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2] / ".cache" / "testbed"
-# what tells the machines of this checkout from those of another on the same host
+# distinguishes the machines of this checkout from those of another on the same host
 CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]
 
 

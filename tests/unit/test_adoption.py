@@ -1,4 +1,4 @@
-"""What an adoption must not lose, and what is told of it."""
+"""What an adoption must not lose, and its report."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_rules_for_somebody_who_left_go_and_that_is_told(contract: Contract) -> 
     configuration = read_configuration(contract, variables(user(os_user="alice")))
     rule = "kai ALL=(carol) NOPASSWD: /bin/kill"
     [_, note] = adoption_notes(contract, configuration, seen(rule))
-    assert note.startswith("The rules for carol in /etc/sudoers.d/kai go")
+    assert note.startswith("The rules for carol in /etc/sudoers.d/kai are removed")
 
 
 def test_only_what_is_strange_is_listed(contract: Contract) -> None:

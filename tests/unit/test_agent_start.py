@@ -1,4 +1,4 @@
-"""Agents that start well or not, as processes of whoever runs the tests."""
+"""Agents that start or fail, as processes of the user who runs the tests."""
 
 import os
 import pwd
@@ -85,7 +85,7 @@ STOPS = "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n"
 
 
 @pytest.mark.parametrize("say", ['{"id": 1}', ""])
-def test_an_agent_that_somebody_stops_is_not_waited_for(tmp_path: Path, say: str) -> None:
+def test_an_agent_that_is_stopped_is_not_waited_for(tmp_path: Path, say: str) -> None:
     # longer than any test
     assert fault(tmp_path, STOPS, say, seconds=3600) == "a signal stopped it"
 

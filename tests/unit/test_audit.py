@@ -72,9 +72,9 @@ def audit(
 
 @pytest.mark.parametrize(
     ("vulnerable", "code", "said"),
-    [("bad", 1, "bad 2.0: PYSEC-1, mended in 2.1\n"), ("another", 0, "")],
+    [("bad", 1, "bad 2.0: PYSEC-1, fixed in 2.1\n"), ("another", 0, "")],
 )
-def test_a_vulnerable_package_is_named_with_what_mends_it(
+def test_a_vulnerable_package_is_named_with_the_fix(
     monkeypatch: pytest.MonkeyPatch, locked: Path, vulnerable: str, code: int, said: str
 ) -> None:
     with osv(vulnerable) as url:

@@ -147,9 +147,7 @@ def test_one_that_an_account_could_turn_against_another_comes_last(
     assert choose_binary(contract, trusting, "codex", [risky, safe])[1] == []
 
 
-def test_what_is_told_of_who_may_change_a_program(
-    contract: Contract, everybody: Configuration
-) -> None:
+def test_notes_about_who_can_change_a_program(contract: Contract, everybody: Configuration) -> None:
     def notes(candidate: dict[str, Any]) -> list[str]:
         chosen, _ = choose_binary(contract, everybody, "codex", [candidate])
         assert chosen
@@ -160,7 +158,7 @@ def test_what_is_told_of_who_may_change_a_program(
         "/home/me/codex can be changed by me (through /home/me/codex); it runs as alice, bob."
     ]
     assert notes({**seen("/nfs/codex", "path"), "changers": None}) == [
-        "Who may change /nfs/codex, which runs as alice, bob, could not be seen."
+        "Which accounts can change /nfs/codex, which runs as alice, bob, is unknown."
     ]
 
 

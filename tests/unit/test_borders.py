@@ -1,4 +1,4 @@
-"""What can be closed is closed, what cannot is told, and nobody stops that by opening it again."""
+"""Open directories are closed or reported, and no account stops that by opening them again."""
 
 import os
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def test_what_is_open_although_all_is_right_is_a_fault(
     assert close(directories, settling(True)) == ([FAULT], [])
 
 
-def test_what_somebody_opens_again_and_again_is_none(
+def test_a_directory_opened_again_and_again_is_no_fault(
     directories: list[dict[str, Any]], seen: list[tuple[list[str], list[str]]], tmp_path: Path
 ) -> None:
     seen.append(([FAULT], []))
@@ -78,7 +78,7 @@ def test_what_could_be_closed_is_no_fault_then(
     assert close(directories, settling(True)) == ([], [])
 
 
-def test_who_cannot_be_asked_is_unknown_and_who_is_gone_is_told(
+def test_a_holder_that_cannot_be_asked_is_unknown_and_one_that_ended_is_reported(
     directories: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolation, "ask_as", lambda *_: [UNANSWERED])

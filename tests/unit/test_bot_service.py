@@ -1,4 +1,4 @@
-"""The health route is asked in a time and a room that are known, whoever answers."""
+"""A request of the health route is bounded in time and memory, whatever process answers."""
 
 import json
 import os

@@ -25,12 +25,12 @@ def file(before: str, after: str, path: str = "/etc/x", **states: str) -> dict[s
 
 
 def changes(*differences: dict[str, str]) -> list[tuple[str, str, str, str]]:
-    """Return what one task tells with these differences."""
+    """Return the report of one task with these differences."""
     [found] = changes_by_host([event(changed=True, diff=list(differences))]).values()
     return [(change.path, change.key, change.before, change.after) for change in found]
 
 
-def test_an_environment_file_is_told_by_key_and_its_secrets_by_fingerprint() -> None:
+def test_an_environment_file_is_reported_by_key_and_its_secrets_by_fingerprint() -> None:
     before = shown_env("A=1\nTOKEN=one\nURL=http://me:pw@host\nGONE=x\n", ("A", "URL", "GONE"))
     after = shown_env('A="2"\nTOKEN=two\nURL=http://me:pw2@host\nNEW=y\n', ("A", "URL", "GONE"))
     assert changes(file(before, after)) == [
@@ -47,7 +47,7 @@ def test_an_environment_file_is_told_by_key_and_its_secrets_by_fingerprint() -> 
     ]
 
 
-def test_data_is_told_by_the_way_to_each_value() -> None:
+def test_data_is_reported_by_the_way_to_each_value() -> None:
     before = "users:\n- {name: Bob, telegram_id: 2, model: opus, github: [a, b]}\n"
     after = "users:\n- {name: Bob, telegram_id: 2, model: '3'}\n- {name: Bob, telegram_id: 3}\n"
     assert changes(file(before, after, "/etc/users.yaml")) == [
@@ -58,7 +58,7 @@ def test_data_is_told_by_the_way_to_each_value() -> None:
     ]
 
 
-def test_a_file_of_lines_is_told_by_the_lines_that_differ() -> None:
+def test_a_file_of_lines_is_reported_by_the_lines_that_differ() -> None:
     before = "# why\nkai ALL=(a) x\nkai ALL=(b) x\n"
     after = "kai ALL=(a) y\nkai ALL=(b) x\n\nkai ALL=(c) x\n"
     assert changes(file(before, after)) == [
@@ -67,7 +67,7 @@ def test_a_file_of_lines_is_told_by_the_lines_that_differ() -> None:
     ]
 
 
-def test_a_file_that_comes_goes_or_gets_another_mode_is_told() -> None:
+def test_a_file_that_comes_goes_or_gets_another_mode_is_reported() -> None:
     assert changes(file("", "A=1\n", old="absent")) == [
         ("/etc/x", "owner and mode", "", "0:0 0600"),
         ("/etc/x", "A", "", "1"),
@@ -81,19 +81,19 @@ def test_a_file_that_comes_goes_or_gets_another_mode_is_told() -> None:
     ]
 
 
-def test_a_file_that_differs_in_nothing_that_can_be_told_is_told_nevertheless() -> None:
+def test_a_file_that_differs_in_nothing_visible_is_reported_nevertheless() -> None:
     [(path, key, _, after)] = changes(file("# a\nb\n", "\nb\n"))
     assert (path, key, after) == ("/etc/x", "", "rewritten")
 
 
-def test_what_may_not_be_seen_is_told_by_fingerprint() -> None:
+def test_what_may_not_be_seen_is_reported_by_fingerprint() -> None:
     before, after = (shown_opaque(text) for text in ("key: 1", "key: 2"))
     assert changes(file(before, after, "/etc/services.yaml")) == [
         ("/etc/services.yaml", "", before.strip(), after.strip())
     ]
 
 
-def test_what_is_no_file_is_told_in_one_line() -> None:
+def test_what_is_no_file_is_reported_in_one_line() -> None:
     assert changes(difference("/opt/current", "a", "b"), difference("kai.service", "", "runs")) == [
         ("/opt/current", "", "a", "b"),
         ("kai.service", "", "", "runs"),
@@ -109,14 +109,14 @@ def test_what_is_no_file_is_told_in_one_line() -> None:
         ({"changed": False, "diff": [difference("/x", "a", "b")]}, None),
     ],
 )
-def test_no_change_is_lost_and_none_is_told_twice(
+def test_no_change_is_lost_and_none_is_reported_twice(
     result: dict[str, Any], told: Change | None
 ) -> None:
     events = [event(**{"changed": True, **result})] * 2
     assert changes_by_host(events) == ({"bot": [told]} if told else {})
 
 
-def test_an_account_is_told_by_its_name() -> None:
+def test_an_account_is_reported_by_its_name() -> None:
     made = event("item_on_ok", changed=True, invocation={"module_args": {"name": "bob"}})
     made["event_data"]["task_action"] = "ansible.builtin.user"
     [change] = changes_by_host([made])["bot"]

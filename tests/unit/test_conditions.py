@@ -18,12 +18,24 @@ HERE = Circumstances(
     ("condition", "truth", "words"),
     [
         ("always", True, "always"),
-        ({"backend": "codex"}, True, "somebody uses codex"),
-        ({"backend": "claude"}, False, "somebody uses claude"),
-        ({"backend": "goose", "provider": "google"}, True, "somebody uses goose on google"),
-        ({"backend": "goose", "provider": "openai"}, False, "somebody uses goose on openai"),
+        ({"backend": "codex"}, True, "a user with backend codex exists"),
+        ({"backend": "claude"}, False, "a user with backend claude exists"),
+        (
+            {"backend": "goose", "provider": "google"},
+            True,
+            "a user with backend goose on google exists",
+        ),
+        (
+            {"backend": "goose", "provider": "openai"},
+            False,
+            "a user with backend goose on openai exists",
+        ),
         # the provider of one person and the backend of another make no pair
-        ({"backend": "codex", "provider": "google"}, False, "somebody uses codex on google"),
+        (
+            {"backend": "codex", "provider": "google"},
+            False,
+            "a user with backend codex on google exists",
+        ),
         ({"global_backend": "codex"}, True, "the global backend is codex"),
         ({"global_backend": "goose"}, False, "the global backend is goose"),
         ({"setting": "CODEX_AUTH_MODE", "equals": "api_key"}, True, "CODEX_AUTH_MODE is api_key"),
@@ -38,12 +50,12 @@ HERE = Circumstances(
         (
             {"any": [{"backend": "claude"}, {"backend": "goose"}]},
             True,
-            "somebody uses claude or somebody uses goose",
+            "a user with backend claude exists or a user with backend goose exists",
         ),
         (
             {"all": [{"backend": "claude"}, {"backend": "goose"}]},
             False,
-            "somebody uses claude and somebody uses goose",
+            "a user with backend claude exists and a user with backend goose exists",
         ),
         ({"all": [{"any": [{"backend": "x"}, "always"]}, {"backend": "goose"}]}, True, None),
     ],

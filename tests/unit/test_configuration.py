@@ -190,13 +190,13 @@ def samples_probe(agents_directory: Path) -> dict[str, Any]:
         (
             {"agent_backend": "goose", "llm_provider": "google"},
             ["google_api_key"],
-            "nothing, because somebody uses goose on google (Ada), expected text. "
+            "nothing, because a user with backend goose on google exists (Ada), expected text. "
             "Fix: set kai_install_google_api_key in vault.yml",
         ),
         (
             {"agent_backend": "codex", "codex_auth_mode": "api_key"},
             ["openai_api_key"],
-            "because somebody uses codex and CODEX_AUTH_MODE is api_key (Ada)",
+            "because a user with backend codex exists and CODEX_AUTH_MODE is api_key (Ada)",
         ),
         ({"codex_auth_mode": "token"}, ["codex_auth_mode"], "one of subscription, api_key"),
         (
@@ -238,7 +238,7 @@ def test_settings_that_cannot_be_right(
         (
             [user(agent_backend="goose", llm_provider="openai")],
             ["openai_api_key"],
-            "nothing, because somebody uses goose on openai (Ada)",
+            "nothing, because a user with backend goose on openai exists (Ada)",
         ),
         ([user(model="gpt-5.5")], ["users[0].model"], "which claude does not have"),
         (
@@ -264,8 +264,8 @@ def test_settings_that_cannot_be_right(
         ),
         ([user(), "Ben"], ["users[1]"], "a mapping of fields"),
         ({"telegram_id": 1}, ["users"], "found dict"),
-        ([], ["users"], "found nobody"),
-        (None, ["users"], "found nobody"),
+        ([], ["users"], "found no users"),
+        (None, ["users"], "found no users"),
     ],
 )
 def test_people_that_cannot_be_right(
@@ -331,12 +331,12 @@ def test_what_is_needed_is_the_union_over_everybody(contract: Contract) -> None:
     assert [(problem.where, problem.found) for problem in read.problems] == [
         (
             "kai_install_openai_api_key",
-            "nothing, because somebody uses goose on openai or somebody uses codex and "
-            "CODEX_AUTH_MODE is api_key (Ben, Dia)",
+            "nothing, because a user with backend goose on openai exists or a user with backend "
+            "codex exists and CODEX_AUTH_MODE is api_key (Ben, Dia)",
         ),
         (
             "kai_install_google_api_key",
-            "nothing, because somebody uses goose on google (Cem, Eli)",
+            "nothing, because a user with backend goose on google exists (Cem, Eli)",
         ),
     ]
 
@@ -353,7 +353,7 @@ def test_the_bot_and_the_contract_agree_on_who_extracts_memories(
     )
     read = read_configuration(contract, given_variables)
     assert read.problems == []
-    told = any(note.startswith("No memories will be extracted for Ada") for note in read.notes)
+    told = any(note.startswith("The bot extracts no memories for Ada") for note in read.notes)
     desired = desired_state(contract, read, probe())
     files = {
         "env": "\n".join(env_line(key, value) for key, value in desired["env"].items()),
@@ -397,7 +397,7 @@ def test_two_names_with_one_value_are_no_problem(contract: Contract) -> None:
     )
 
 
-def test_what_kai_no_longer_reads_is_told_and_not_written(contract: Contract) -> None:
+def test_what_kai_no_longer_reads_is_reported_and_not_written(contract: Contract) -> None:
     by_name = variables(allowed_user_ids="1,2")
     by_key = variables(extra_env={"ALLOWED_USER_IDS": "1,2"})
     for given_variables in (by_name, by_key):
@@ -417,7 +417,7 @@ def test_a_setting_that_does_not_apply_is_kept_and_reported(contract: Contract) 
     assert not {"CODEX_BIN", "OPENAI_API_KEY"} & set(env_of(contract, read))
     assert (
         "kai_install_codex_bin is kept but does not reach the bot, because it is only used when "
-        "somebody uses codex." in read.notes
+        "a user with backend codex exists." in read.notes
     )
 
 
@@ -549,14 +549,14 @@ def test_what_a_person_should_know(contract: Contract) -> None:
     )
     assert read.problems == []
     assert read.notes == [
-        "Nobody has the role admin, so nobody can manage the bot.",
+        "No user has the role admin, so no user can manage the bot.",
         "Ada has no os_user: their agents run as the service user kai, which can read the bot's "
         "secrets.",
-        "kai_install_users[1].model is 'opus', a name that belongs to another provider: make sure "
-        "that ollama has it.",
+        "kai_install_users[1].model is 'opus', a name of another provider: make sure that ollama "
+        "has it.",
         "Ben has the os_user bob, but Kai 1.x runs goose as the service user kai, which can read "
         "the bot's secrets.",
-        "No memories will be extracted for Ben: goose cannot do that.",
+        "The bot extracts no memories for Ben: goose does not support it.",
     ]
 
 
@@ -588,7 +588,7 @@ def test_one_wrong_value_brings_no_others(contract: Contract) -> None:
     ),
     wrap=st.sampled_from([lambda text: text, lambda text: [text], lambda text: {"value": text}]),
 )
-def test_a_secret_is_never_told(contract: Contract, secret: str, key: str, wrap: Any) -> None:
+def test_a_secret_is_never_printed(contract: Contract, secret: str, key: str, wrap: Any) -> None:
     marked = "q-Zz" + secret + "zZ-q"
     given_variables = variables(agent_backend="codex", **{key: wrap(marked)})
     given_variables["kai_install_secret_extra_env"] = {"OTHER_KEY": wrap(marked)}
@@ -656,4 +656,4 @@ def test_one_base_for_everybody_is_advised_against(contract: Contract) -> None:
     settings = {"workspace_base": "/srv/work", "allowed_workspaces": "/srv/a"}
     notes = read_configuration(contract, variables(**settings)).notes
     for name in settings:
-        assert any(note.startswith(f"kai_install_{name} is for everybody") for note in notes)
+        assert any(note.startswith(f"kai_install_{name} applies to all users") for note in notes)

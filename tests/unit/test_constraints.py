@@ -17,7 +17,7 @@ loose==1
 """
 
 
-def test_entries_are_told_with_and_without_their_hashes() -> None:
+def test_entries_are_reported_with_and_without_their_hashes() -> None:
     assert hashed_entries(WRITTEN) == {
         "pyyaml": ["PyYAML==6.0.3      --hash=sha256:aa      --hash sha256:bb"],
         "torch": [

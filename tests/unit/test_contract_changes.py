@@ -26,7 +26,7 @@ def places(problems: list[Any]) -> list[str]:
     return [problem.where for problem in problems]
 
 
-def test_every_change_that_concerns_a_variable_is_told_with_what_mends_it(
+def test_every_change_that_concerns_a_variable_is_reported_with_the_fix(
     newest: Contract,
 ) -> None:
     problems = read_configuration(newest, {**variables(), **OLD}).problems
@@ -43,7 +43,7 @@ def test_every_change_that_concerns_a_variable_is_told_with_what_mends_it(
     assert all("kai-ansible migrate" in text for text in told)
 
 
-def test_what_else_is_wrong_is_told_as_well_and_by_the_names_of_today(newest: Contract) -> None:
+def test_other_faults_are_reported_too_by_the_names_of_today(newest: Contract) -> None:
     read = read_configuration(newest, {**variables(webhook_port="no"), RENAMED: 0})
     assert places(read.problems) == [RENAMED, NEW_NAME, "kai_install_webhook_port"]
 

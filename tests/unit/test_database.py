@@ -213,7 +213,7 @@ def test_without_room_for_what_a_database_claims_there_is_no_copy(
     """One with holes claims more than it takes, and its copy has none."""
     path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
     make(path, *("words" * 200 for _ in range(50)))
-    monkeypatch.setattr(database, "_free", lambda _directory: pages * 4096)
+    monkeypatch.setattr(database, "free_bytes", lambda _directory: pages * 4096)
     with pytest.raises(database.NotKept, match="no free space for a copy") as refused:
         database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
     assert "no free space" in refused.value.fault

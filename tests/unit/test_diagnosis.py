@@ -52,7 +52,7 @@ def log(*lines: str) -> dict[str, Any]:
     return {"log": [f"2026-01-02T03:04:05+0000 python[7]: {line}" for line in lines]}
 
 
-def test_of_a_host_that_is_well_nothing_is_found(contract: Contract) -> None:
+def test_nothing_is_found_on_a_healthy_host(contract: Contract) -> None:
     assert found(contract) == []
 
 
@@ -177,8 +177,8 @@ def test_a_finding_of_the_log_names_the_variable(contract: Contract) -> None:
     lines = ["WEBHOOK_PORT must be 1", "PR_REVIEW_TIMEOUT_S must be 2", "WEBHOOK_PORT must be 3"]
     port, timeout = shown_in(contract, lines)
     assert port.evidence == "WEBHOOK_PORT must be 3 (2 lines like this)"
-    assert port.fix.endswith("kai_install_webhook_port gives")
-    assert timeout.fix.endswith("kai_install_pr_review_timeout_s gives")
+    assert port.fix.endswith("the value of kai_install_webhook_port")
+    assert timeout.fix.endswith("the value of kai_install_pr_review_timeout_s")
     [unknown] = shown_in(contract, ["Service 'a': env var MY_KEY not set - skipping"])
     assert "kai_install_secret_extra_env.MY_KEY" in unknown.fix
 
@@ -212,7 +212,7 @@ def test_what_blocks_the_rest_comes_first(contract: Contract) -> None:
     assert stages == ["host", "sudo", "service", "agents", "telegram"]
 
 
-def test_host_vars_that_are_invalid_are_told_before_anything_else(contract: Contract) -> None:
+def test_host_vars_that_are_invalid_are_reported_before_anything_else(contract: Contract) -> None:
     first, *_ = found(contract, settings={"WEBHOOK_PORT": 70000}, service=CRASHED)
     assert (first.stage, first.where) == ("host_vars", "kai_install_webhook_port")
 
@@ -220,10 +220,10 @@ def test_host_vars_that_are_invalid_are_told_before_anything_else(contract: Cont
 @pytest.mark.parametrize(
     ("service", "said", "cause", "fix"),
     [
-        (STOPPED, ["INFO stopped"], "somebody stopped it", "systemctl start kai.service"),
+        (STOPPED, ["INFO stopped"], "it was stopped", "systemctl start kai.service"),
         (GIVEN_UP, ["RuntimeError: x"], "by itself", "journalctl"),
         (CRASHED, ["ERROR it ended"], "by itself", "journalctl"),
-        (CRASHED, ["Address already in use"], "elsewhere in this list", "mend that first"),
+        (CRASHED, ["Address already in use"], "another finding in this list", "fix that first"),
     ],
 )
 def test_why_a_bot_does_not_run(
@@ -264,7 +264,7 @@ def test_without_the_account_of_the_service_nothing_is_run(contract: Contract) -
     assert request["private_directories"] == []
 
 
-def test_rules_are_told_once_with_the_first_of_what_is_refused(contract: Contract) -> None:
+def test_rules_are_reported_once_with_the_first_of_what_is_refused(contract: Contract) -> None:
     faults = [
         {"stage": "sudo", "what": f"it reads {number}", "argv": ["sudo", "-n"], "said": "no"}
         for number in range(9)
@@ -274,7 +274,7 @@ def test_rules_are_told_once_with_the_first_of_what_is_refused(contract: Contrac
     assert finding.evidence.endswith("it reads 5: no; and 3 more (tried: sudo -n)")
 
 
-def test_somebody_else_on_the_port_is_no_matter_of_the_install(contract: Contract) -> None:
+def test_another_process_on_the_port_is_no_matter_of_the_install(contract: Contract) -> None:
     [finding] = found(contract, strangers=["process 9 of bob (nc)"])
     assert finding.stage == "host"
     assert "another process" in finding.cause
@@ -308,7 +308,7 @@ def test_only_what_is_secret_is_kept_out_of_the_log(contract: Contract) -> None:
     ],
     ids=lambda wrong: next(iter(wrong)),
 )
-def test_what_can_never_work_is_told_and_the_host_looked_at(
+def test_an_invalid_configuration_is_reported_and_the_host_probed(
     contract: Contract, wrong: dict[str, Any]
 ) -> None:
     subject, seen = (
@@ -358,7 +358,7 @@ def test_after_a_rollback_no_finding_advises_the_install_that_was_rolled_back(
     assert drift.cause.startswith(past)
 
 
-def test_a_file_is_told_once_with_the_first_of_what_differs(contract: Contract) -> None:
+def test_a_file_is_reported_once_with_the_first_of_what_differs(contract: Contract) -> None:
     changes = [
         {"path": f"/var/lib/kai/{name}", "before": "kai 0700", "after": "alice 0700"}
         for name in ("a", "b")

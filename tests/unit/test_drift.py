@@ -1,4 +1,4 @@
-"""How far a host is what host_vars say, told without the value of a secret."""
+"""The drift of a host from host_vars, reported without the value of a secret."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def test_what_an_install_would_write_is_drift_and_nothing_else(
 
 
 def seen(state: FileState, values: dict[str, str] | None = None, text: str = "") -> dict[str, Any]:
-    """What the host tells of a file."""
+    """The probe's facts about a file."""
     hidden = sealed(state, KEY)
     return {
         "kind": "file",
@@ -129,7 +129,7 @@ def test_a_rule_and_a_line_are_named(
     assert drift(FileState(path, before.encode(), 0o440), seen(there, text=after)) == found
 
 
-def test_owner_and_mode_of_a_file_are_told() -> None:
+def test_owner_and_mode_of_a_file_are_reported() -> None:
     wanted = FileState(OWN, b"x", 0o600)
     assert drift(wanted, seen(FileState(OWN, b"x", 0o644, 5, 6))) == [(OWN, "5:6 0644")]
     # the text as well, which is told by its being another one
@@ -137,7 +137,7 @@ def test_owner_and_mode_of_a_file_are_told() -> None:
     assert both == [(OWN, "0:0 0644"), (OWN, "another text")]
 
 
-def test_what_is_no_file_is_told() -> None:
+def test_what_is_no_file_is_reported() -> None:
     wanted = FileState(OWN, b"x", 0o600)
     assert drift(wanted, {"kind": "absent"}) == [(OWN, "no file")]
     moved = f"mv {OWN} {OWN}.old"
@@ -153,7 +153,7 @@ def test_what_is_no_file_is_told() -> None:
     assert [problem.where for problem in unknown] == [OWN]
 
 
-def test_text_that_is_none_is_told_with_its_place() -> None:
+def test_text_that_is_none_is_reported_with_its_place() -> None:
     wanted = FileState(RULES, b"x", 0o440)
     fault = {"where": f"{RULES}:3:7", "found": "no UTF-8", "expected": "UTF-8", "fix": ""}
     there = {**seen(FileState(RULES, b"\xe9", 0o440), text="\ufffd"), "fault": fault}
@@ -171,7 +171,7 @@ def test_directories() -> None:
     }
     differing, unknown = layout_drift(layout)
     assert [(problem.where, problem.found, problem.expected) for problem in differing[:2]] == [
-        ("/a", "nothing", "what an install makes there"),
+        ("/a", "nothing", "a file or directory of an install"),
         ("/b", "0:0 0755", "5:5 2750"),
     ]
     assert (differing[2].where, differing[2].found) == ("/d", "a link")

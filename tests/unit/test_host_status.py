@@ -84,7 +84,7 @@ def status(
     return host_status(contract, read, seen, desired, [], lambda text: {})
 
 
-def test_a_host_that_is_well(contract: Contract) -> None:
+def test_a_healthy_host(contract: Contract) -> None:
     found = status(contract)
     assert found["well"], found
     assert found["last_install"] == {
@@ -98,7 +98,7 @@ def test_a_host_that_is_well(contract: Contract) -> None:
     assert (person["account"], person["backend"], person["logged_in"]) == ("alice", "claude", "yes")
 
 
-def test_a_missing_model_is_told_with_the_command_that_fetches_it(contract: Contract) -> None:
+def test_a_missing_model_is_reported_with_the_command_that_fetches_it(contract: Contract) -> None:
     path = "/opt/kai/models/ggml-base.en.bin"
     voice = {"voice_enabled": True}
     [problem] = status(contract, settings=voice, models={path: "absent"})["problems"]
@@ -122,7 +122,7 @@ def test_a_missing_model_is_told_with_the_command_that_fetches_it(contract: Cont
         ({"damaged": [{"number": 1, "needed": False, "problem": PROBLEM}]}, "problems", "a link"),
         ({"live": "b"}, "drift", "release b"),
         ({"logged_in": None}, "unknown", "whether alice is logged in"),
-        ({"binary": {**BINARY, "version": ""}}, "problems", "tells alice no version"),
+        ({"binary": {**BINARY, "version": ""}}, "problems", "reports no version to alice"),
         ({"binary": {**BINARY, "fault": "alice cannot execute"}}, "problems", "cannot execute"),
         (
             {"binary": {**BINARY, "changers": [
@@ -140,7 +140,7 @@ def test_a_missing_model_is_told_with_the_command_that_fetches_it(contract: Cont
         ({"settings": {"webhook_port": "none"}}, "problems", "'none'"),
     ],
 )  # fmt: skip
-def test_what_is_not_well_is_told_where_it_belongs(
+def test_each_problem_is_reported_where_it_belongs(
     contract: Contract, more: dict[str, Any], part: str, found: str
 ) -> None:
     report = status(contract, **more)
@@ -150,14 +150,14 @@ def test_what_is_not_well_is_told_where_it_belongs(
     assert all(finding["fix"] for finding in report[part])
 
 
-def test_a_missing_login_is_not_well_and_told_ready_to_paste(contract: Contract) -> None:
+def test_a_missing_login_is_unhealthy_and_reported_ready_to_paste(contract: Contract) -> None:
     report = status(contract, logged_in=False)
     assert not report["well"]
     assert not report["problems"]
     assert "  alice ~$ /usr/local/bin/claude auth login" in report["login_notice"]
 
 
-def test_what_only_root_sees_is_unknown_and_never_well(contract: Contract) -> None:
+def test_what_only_root_sees_is_unknown_and_never_healthy(contract: Contract) -> None:
     layout = {"changes": [], "unseen": ["/var/lib/kai/logs"], "refused": []}
     report = status(
         contract, privileged=False, installs=None, releases=None, strangers=None, layout=layout
@@ -194,12 +194,12 @@ def test_after_a_rollback_the_install_that_was_rolled_back_is_not_advised(
     [drift] = report["drift"]
     assert drift["fix"] == (
         "install 2 was rolled back on 2026-01-05 to install 1, and host_vars may still ask for it: "
-        "correct them first; then kai-ansible install brings it back to what host_vars say"
+        "correct them first; then kai-ansible install restores the state of host_vars"
     )
     gone = status(contract, installs=ROLLED_BACK, releases=[])
     assert any(
         problem["fix"].startswith("install 2 was rolled back on 2026-01-05")
-        and problem["fix"].endswith("then build it anew: kai-ansible install")
+        and problem["fix"].endswith("then build it again: kai-ansible install")
         for problem in gone["problems"]
     )
 

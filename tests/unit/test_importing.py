@@ -153,7 +153,7 @@ def test_a_value_that_kais_installer_would_have_escaped_is_taken_as_typed(
     imported = from_install_conf(contract, conf(env={"WEBHOOK_SECRET": 'a"b\\c'}), CONF)
     assert imported.variables["kai_install_webhook_secret"] == 'a"b\\c'
     assert any(note.startswith("WEBHOOK_SECRET: Kai's own") for note in imported.notes)
-    assert 'a"b' not in "".join(imported.told(contract))
+    assert 'a"b' not in "".join(imported.report(contract))
 
 
 # Names
@@ -173,7 +173,7 @@ def test_old_names_become_todays(contract: Contract) -> None:
         "CLAUDE_MODEL": "DEFAULT_MODEL",
         "CLAUDE_MAX_BUDGET_USD": "BUDGET_CEILING",
     }
-    assert "CLAUDE_MODEL is now DEFAULT_MODEL." in imported.told(contract)
+    assert "CLAUDE_MODEL is now DEFAULT_MODEL." in imported.report(contract)
 
 
 def test_old_and_new_name_with_different_values_are_a_problem(contract: Contract) -> None:
@@ -199,7 +199,7 @@ def test_retired_keys_are_listed_with_the_reason(contract: Contract) -> None:
     imported = from_env(contract, text)
     assert imported.retired == contract.retired
     assert imported.variables == imported.extra_env == imported.secret_extra_env == {}
-    told = imported.told(contract)
+    told = imported.report(contract)
     assert "MEMORY_REASONER_BACKEND is left out: the reasoner follows each user's backend." in told
 
 
@@ -226,7 +226,7 @@ def test_unknown_keys_are_carried_and_secrets_go_to_the_vault(
     if not secret:
         home, other = other, home
     assert (home, other) == ({key: value}, {})
-    assert f"Kai 1.x does not know {key}; it is carried over." in imported.told(contract)
+    assert f"Kai 1.x does not know {key}; it is carried over." in imported.report(contract)
 
 
 def test_every_setting_is_known(contract: Contract) -> None:
@@ -296,14 +296,14 @@ def test_what_kais_own_installer_deployed(contract: Contract) -> None:
         "kai_install_service_user": "kaibot",
         "kai_install_users": [{"telegram_id": 1, "name": "Ada", "nick": ["A", 1.5]}],
     }
-    told = "\n".join(imported.told(contract))
+    told = "\n".join(imported.report(contract))
     assert "comments of /etc/kai/users.yaml are not carried over" in told
     assert "kai_install_users[0].nick is unknown; it is carried over" in told
     assert "/etc/kai/services.yaml is on the host and stays as it is" in told
     assert "kai_install_services_file" in told
 
 
-def test_the_rules_name_a_binary_only_where_somebody_uses_it(contract: Contract) -> None:
+def test_the_rules_name_a_binary_only_if_a_user_has_it(contract: Contract) -> None:
     imported = from_host(contract, {ENV: "AGENT_BACKEND=codex\n", SUDOERS: KAI_RULES})
     assert "kai_install_claude_bin" not in imported.variables
     users = yaml.safe_dump({"users": [user(agent_backend="claude")]})
@@ -311,7 +311,9 @@ def test_the_rules_name_a_binary_only_where_somebody_uses_it(contract: Contract)
     assert imported.variables["kai_install_claude_bin"] == "/home/kaibot/.local/bin/claude"
 
 
-def test_the_service_user_is_told_by_the_rules_where_there_is_no_unit(contract: Contract) -> None:
+def test_the_service_user_is_reported_by_the_rules_where_there_is_no_unit(
+    contract: Contract,
+) -> None:
     imported = from_host(contract, {ENV: "KAI_DATA_DIR=/d/\n", SUDOERS: KAI_RULES})
     assert imported.variables["kai_install_service_user"] == "kaibot"
     assert imported.variables["kai_install_data_dir"] == "/d"

@@ -113,7 +113,7 @@ def test_an_unfinished_install_is_taken_back() -> None:
     assert (choice.number, choice.problems) == (None, ())
     assert choose(status(*HISTORY, unfinished=unfinished), "1", with_database=False).number == 1
     [problem] = choose(status(*HISTORY, unfinished=unfinished), "", with_database=True).problems
-    assert "neither proven nor taken back" in problem.found
+    assert "neither verified nor reverted" in problem.found
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_unfinished_install_is_taken_back() -> None:
         (status(*HISTORY), "3", True, "no snapshot of it since install 3"),
     ],
 )
-def test_what_cannot_be_gone_back_to_is_told(
+def test_what_cannot_be_gone_back_to_is_reported(
     seen: dict[str, Any], to: str, with_database: bool, found: str
 ) -> None:
     choice = choose(seen, to, with_database=with_database)
@@ -170,7 +170,7 @@ def test_of_a_release_whose_record_is_damaged_nothing_bad_is_said() -> None:
 # What is not well
 
 
-def test_a_healthy_host_is_well() -> None:
+def test_a_healthy_host_is_reported_healthy() -> None:
     assert judged(status(*HISTORY)) == []
     # nobody but root sees the records
     assert judged(status(*HISTORY, releases=None, installs=None)) == []
@@ -189,11 +189,11 @@ def test_a_healthy_host_is_well() -> None:
         ({"health": 500}, "the answer 500"),
         ({"service": {"unit": "kai", "active": False, "enabled": True}}, "not running"),
         ({"service": {"unit": "kai", "active": True, "enabled": False}}, "not enabled"),
-        ({"unfinished": {"release": "c", "opened": ""}}, "neither proven nor taken back"),
+        ({"unfinished": {"release": "c", "opened": ""}}, "neither verified nor reverted"),
         ({"damaged": [damage(5, needed=False)]}, "x"),
     ],
 )
-def test_what_is_not_well_is_told(more: dict[str, Any], found: str) -> None:
+def test_every_problem_is_reported(more: dict[str, Any], found: str) -> None:
     [problem] = judged(status(*HISTORY, **more))
     assert found in problem.found
     assert problem.fix

@@ -1,4 +1,4 @@
-"""What an install has made and mended around the bot is taken back, wherever it was killed."""
+"""Everything that an install created or fixed around the bot is reverted, however it was killed."""
 
 import importlib
 import itertools
@@ -48,7 +48,7 @@ class Host:
         return self.modules.journal.LayoutJournal(str(self.root / "opt/kai/installs"))
 
     def lay_out(self) -> None:
-        """Make and mend as an install does."""
+        """Create and fix as an install does."""
         tree = self.modules.tree.Tree(None, False, self.journal())
         directories = (
             ("opt/kai", "0755"),
@@ -127,7 +127,7 @@ def test_whatever_was_killed_is_taken_back(
             return
 
 
-def test_what_somebody_has_used_or_changed_since_stays(tmp_path: Path, modules: Any) -> None:
+def test_files_used_or_changed_since_stay(tmp_path: Path, modules: Any) -> None:
     host = Host(tmp_path, modules)
     host.lay_out()
     (tmp_path / "data/new/deep/NOTES.md").write_text("more\n", encoding="utf-8")

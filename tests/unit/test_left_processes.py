@@ -228,7 +228,7 @@ def test_what_nobody_needs_goes_though_its_owner_still_writes_in_it(
     assert place.discard() == []
 
 
-def test_what_cannot_be_removed_is_told_and_is_in_nobodys_way(
+def test_a_file_that_cannot_be_removed_is_reported_and_blocks_nothing(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = StagingArea(str(data))

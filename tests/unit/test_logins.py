@@ -50,7 +50,7 @@ def test_one_login_for_each_account_and_backend(contract: Contract) -> None:
         "  bob ~$ '/opt/my tools/codex' login",
         "  alice ~$ /usr/local/bin/claude auth login",
         "  sudo -H -u kai /usr/local/bin/claude auth login",
-        "  kai is the service user: people without an os_user share its login.",
+        "  kai is the service user: users without an os_user share its login.",
     ]
 
 

@@ -30,7 +30,7 @@ def test_a_secret_is_masked_wherever_it_stands(text: str) -> None:
     assert "AAbb" not in shown
 
 
-def test_credentials_in_a_url_are_masked_whoever_they_belong_to() -> None:
+def test_credentials_in_a_url_are_redacted_for_every_owner() -> None:
     shown = masked("http://ada:open@sesame@proxy.example/", [])
     assert shown == f"http://{MASK}@proxy.example/"
     shown = masked("proxy http://ada:sesame@proxy.example:3128/ refused", [])

@@ -35,7 +35,7 @@ def test_a_kernel_without_such_a_list_has_no_mounts(mounted: Path) -> None:
     assert mounts.closed_mounts([HOME]) == {}
 
 
-def test_a_mount_that_root_cannot_enter_is_told_with_what_clears_it(
+def test_a_mount_that_root_cannot_enter_is_reported_with_what_clears_it(
     mounted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = [f"{HOME}/below", "/srv"]

@@ -1,4 +1,4 @@
-"""What stands in the way of an installation, told from one look at a host."""
+"""The preflight problems of an installation, from one probe of a host."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
         pytest.param(
             {"file_sizes": {"/etc/kai/totp.attempts": 2}},
             [
-                "nothing, although /etc/kai/totp.attempts is there: the bot would ask nobody for a "
+                "nothing, although /etc/kai/totp.attempts exists: the bot would ask no user for a "
                 "code"
             ],
             id="TOTP without its secret",
@@ -75,7 +75,7 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
         pytest.param(
             {"file_sizes": {"/etc/kai/totp.secret": 0, "/etc/kai/totp.attempts": 2}},
             [
-                "an empty file, although /etc/kai/totp.attempts is there: the bot would ask nobody "
+                "an empty file, although /etc/kai/totp.attempts exists: the bot would ask no user "
                 "for a code"
             ],
             id="TOTP with an empty secret",
@@ -113,7 +113,7 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
         pytest.param(
             {"sudo": {"version": "sudo-rs 0.2.8", "flags": []}}, ["sudo-rs 0.2.8"], id="sudo-rs"
         ),
-        # that there is no sudo is told as a missing program
+        # a missing sudo is reported as a missing program
         pytest.param({"sudo": {"version": "", "flags": []}}, [], id="no sudo"),
     ],
 )
@@ -230,7 +230,7 @@ def test_the_models_of_a_feature_are_asked_for_and_missed(
     assert missing_models(contract, read, probe(models=dict.fromkeys(paths, "unseen"))) == []
 
 
-def test_an_install_tells_the_commands_that_fetch_a_model(contract: Contract) -> None:
+def test_an_install_reports_the_commands_that_fetch_a_model(contract: Contract) -> None:
     read = read_configuration(contract, variables(voice_enabled=True))
     path = "/opt/kai/models/ggml-base.en.bin"
     command = (
@@ -260,7 +260,7 @@ def test_what_agents_and_workspaces_need_is_missed(contract: Contract) -> None:
     ]
 
 
-def test_a_sudo_that_waits_for_a_name_is_told_with_what_makes_it_known() -> None:
+def test_a_sudo_that_waits_for_a_name_is_reported_with_what_makes_it_known() -> None:
     sudo = {"version": "Sudo version 1.9.16p2", "flags": [], "host": "bot1"}
     assert slow_sudo({"sudo": {**sudo, "seconds": 1}}) == []
     [note] = slow_sudo({"sudo": {**sudo, "seconds": 20}})

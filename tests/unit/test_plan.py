@@ -528,7 +528,7 @@ def test_directories_that_have_to_exist(contract: Contract) -> None:
     ]
 
 
-def test_a_foreign_system_is_told_and_nothing_else(contract: Contract) -> None:
+def test_a_foreign_system_is_reported_and_nothing_else(contract: Contract) -> None:
     fault = {
         "where": "the host",
         "found": "the operating system plan9",

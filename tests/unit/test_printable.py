@@ -56,6 +56,6 @@ def test_a_screen_obeys_nothing_that_others_wrote(capsys: pytest.CaptureFixture[
     assert "\x1b[2J" not in said
 
 
-def test_a_problem_tells_hostile_names_as_they_are_written() -> None:
+def test_a_problem_reports_hostile_names_as_they_are_written() -> None:
     problem = Problem("/srv/\x1b[2J", "a link", "a directory", "rm it")
     assert str(problem) == "/srv/\\x1b[2J: found a link, expected a directory. Fix: rm it"

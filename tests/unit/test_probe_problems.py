@@ -1,4 +1,4 @@
-"""What keeps the lock of a host from being taken is told as what it is."""
+"""The holder that blocks the lock of a host is reported correctly."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ def locked(path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_run_is_told_as_that(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_full_run_is_reported_as_that(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def full(*_arguments: object) -> None:
         raise OSError(number, os.strerror(number), "/run/kai-ansible.lock")
 

@@ -43,7 +43,7 @@ def test_every_place_with_another_version_is_named_at_once(checkout: Path) -> No
     assert all(problem.fix for problem in found.values())
 
 
-def test_a_wheel_tells_its_version_and_python_writes_it_in_its_own_way(tmp_path: Path) -> None:
+def test_a_wheel_reports_its_version_and_python_writes_it_in_its_own_way(tmp_path: Path) -> None:
     wheel = tmp_path / "some.whl"
     with zipfile.ZipFile(wheel, "w") as packed:
         packed.writestr("kai-1.dist-info/METADATA", "Name: kai\nVersion: 1.2.0b1\n")

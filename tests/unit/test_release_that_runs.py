@@ -42,7 +42,7 @@ def state_of(pid: int) -> Any:
     return SimpleNamespace(pid=pid, entered=0)
 
 
-def test_the_directory_of_the_process_tells_it(tmp_path: Path, pid: int) -> None:
+def test_the_directory_of_the_process_shows_it(tmp_path: Path, pid: int) -> None:
     assert install_probe.release_of(state_of(pid), Installs(str(tmp_path))) == "a"
 
 

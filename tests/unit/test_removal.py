@@ -135,7 +135,7 @@ def test_a_killed_removal_is_ended_by_the_next(
             return
 
 
-def test_what_is_told_beforehand_is_what_is_done(tmp_path: Path, modules: Any) -> None:
+def test_a_check_reports_exactly_what_the_run_does(tmp_path: Path, modules: Any) -> None:
     for purge in (False, True):
         host = Host(tmp_path / str(purge), modules)
         host.write("var/kai/kai.db")

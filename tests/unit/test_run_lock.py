@@ -249,11 +249,11 @@ def test_a_full_file_system_is_no_reason_to_remove_a_lock(lock: str) -> None:
     assert "rm" not in problem.fix
 
 
-def test_a_run_is_told_and_read_whole() -> None:
+def test_a_run_is_reported_and_read_whole() -> None:
     assert run_of(run().as_dict()) == run()
 
 
-def test_when_a_process_started_is_told_without_proc_too() -> None:
+def test_when_a_process_started_is_reported_without_proc_too() -> None:
     assert system._started_of_ps(os.getpid())
     assert system._started_of_ps(os.getpid()) == system._started_of_ps(os.getpid())
     assert system.started(2**22) is None

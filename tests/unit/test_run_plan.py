@@ -127,11 +127,11 @@ def test_what_is_refused_of_a_host_breaks_no_plan(contract: Contract) -> None:
     ("text", "where", "found"),
     [
         ("users:\n- {telegram_id: 1, name: Ada, os_user: alice, model: opus}\n", [], ""),
-        ("", ["users_file"], "nobody"),
-        ("{}", ["users_file"], "nobody"),
-        ("users:\n", ["users_file"], "nobody"),
+        ("", ["users_file"], "no users"),
+        ("{}", ["users_file"], "no users"),
+        ("users:\n", ["users_file"], "no users"),
         ("users: 3\n", ["users_file"], "int"),
-        ("- 1\n", ["users_file"], "nobody"),
+        ("- 1\n", ["users_file"], "no users"),
         ("users: [", ["users_file"], "text that is not YAML"),
     ],
 )
@@ -212,7 +212,7 @@ def test_a_release_that_is_built_needs_no_python(contract: Contract) -> None:
     assert wheres(problems) == ["kai_install_python"]
 
 
-def test_a_system_that_is_not_supported_is_all_that_is_told(contract: Contract) -> None:
+def test_a_system_that_is_not_supported_is_all_that_is_reported(contract: Contract) -> None:
     fault = {"where": "the host", "found": "plan9", "expected": "Linux", "fix": "use another"}
     plan = planned(contract, probe(platform="plan9", faults=[fault]))
     assert plan.keys() == {"problems"}
@@ -233,7 +233,7 @@ def test_what_was_agreed_to_is_done_and_nothing_else(contract: Contract) -> None
 
 
 @pytest.mark.parametrize(("turns", "words"), [(2, "2 running turn(s)"), (None, "unknown"), (0, "")])
-def test_a_check_tells_of_users_who_are_being_answered(
+def test_a_check_reports_users_who_are_being_answered(
     contract: Contract, turns: int | None, words: str
 ) -> None:
     seen = probe(service={**probe()["service"], "turns": turns})
@@ -266,7 +266,7 @@ def test_a_rollback_knows_what_it_goes_back_to() -> None:
     assert "no snapshot" in problem["found"]
 
 
-def test_a_rollback_tells_everything_that_prevents_it_at_once() -> None:
+def test_a_rollback_reports_everything_that_prevents_it_at_once() -> None:
     seen = {**probe(lock={"problems": [LOCKED]}), "installed": INSTALLED}
     problems = rollback_plan(seen, "7", with_database=False)["problems"]
     assert wheres(problems) == ["/run/lock", "the install to go back to"]

@@ -54,7 +54,7 @@ def test_an_unchanged_install_reports_its_proof_alone() -> None:
     ("switched", "recorded", "note"),
     [
         ({"cut_turns": 2}, {}, "2 running turn(s) cut off"),
-        ({"cut_turns": None}, {}, "unknown: /var/lib/kai/turns is no directory"),
+        ({"cut_turns": None}, {}, "unknown: /var/lib/kai/turns is not a readable directory"),
         ({}, {"left_paths": ["/opt/kai/mine"]}, "may be your own: /opt/kai/mine."),
         ({"left": ["/d (busy)"]}, {"left_data": ["/d (busy)"]}, "still in use: /d (busy)."),
     ],
@@ -84,7 +84,7 @@ def test_a_rollback_reports_the_release_that_is_live() -> None:
     assert rollback_report(2, results)["release"] == "b2"
     report = rollback_report(None, results)
     assert (report["release"], report["rolled_back_to"]) == ("c3", None)
-    assert "host_vars may say otherwise" in report["notes"][0]
+    assert "host_vars may differ" in report["notes"][0]
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_another_mount_is_not_entered(
     assert (walk.found, walk.faults) == ([b"bound"], [(b"bound", "foreign")])
 
 
-def test_the_mount_of_a_file_is_what_the_kernel_tells(root: int) -> None:
+def test_the_mount_of_a_file_is_what_the_kernel_reports(root: int) -> None:
     assert tree_walk.mount_of(root).isdecimal()
 
 

@@ -60,7 +60,7 @@ def broken(*_: Any, **__: Any) -> Any:
 # ---- what stands for an answer
 
 
-def test_a_process_that_somebody_ended_has_not_said_that_nothing_is_wrong() -> None:
+def test_a_killed_process_has_not_reported_that_nothing_is_wrong() -> None:
     answers = run_as.ask_as(None, [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: None])
     assert answers == [FAILED, None]
 
@@ -199,7 +199,7 @@ def test_without_privilege_it_is_unknown_and_no_fault(contract: Contract) -> Non
     chosen, problems = binaries.choose_binary(contract, read, "claude", [candidate])
     assert chosen is not None
     assert problems == []
-    assert "could not be seen" in binaries.notes_on_trust(contract, read, chosen)[0]
+    assert "is unknown" in binaries.notes_on_trust(contract, read, chosen)[0]
 
 
 # ---- kai_probe
@@ -336,7 +336,7 @@ def test_probe_an_agent_of_which_nobody_knows_who_changes_it_is_not_started(host
     "command",
     ["sudo -V", "getent shadow", "sudo -n -l -U nobody", "sudo -n -l -U root"],
 )
-def test_probe_what_sudo_and_the_accounts_tell(
+def test_probe_what_sudo_and_the_accounts_report(
     host: Make, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     def run(words: list[str], *_: Any, **__: Any) -> Any:
@@ -400,7 +400,7 @@ def test_probe_who_listens_on_the_port(host: Make, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("said", [LATE, "Failed to connect to bus: Connection refused\n"])
-def test_probe_what_systemd_tells(host: Make, monkeypatch: pytest.MonkeyPatch, said: Any) -> None:
+def test_probe_what_systemd_reports(host: Make, monkeypatch: pytest.MonkeyPatch, said: Any) -> None:
     def run(*words: str, **_: Any) -> Any:
         if isinstance(said, OSError):
             raise said
@@ -452,7 +452,7 @@ def test_probe_reads_nothing_where_others_can_write(
 @pytest.mark.parametrize(
     "ended", [LATE, (1, ""), (0, ""), (1, "ActiveState=active\n"), (0, "MainPID=1\n")]
 )
-def test_a_unit_of_which_systemd_tells_nothing_is_not_inactive(
+def test_a_unit_that_systemd_does_not_report_is_not_inactive(
     monkeypatch: pytest.MonkeyPatch, ended: Any
 ) -> None:
     def run(*words: str, **_: Any) -> Any:
@@ -478,7 +478,7 @@ def test_a_status_without_the_sockets(contract: Contract) -> None:
     assert not report["well"]
     assert report["problems"] == []
     assert [found["where"] for found in report["unknown"]] == [
-        "who listens on the port of kai.service"
+        "which process listens on the port of kai.service"
     ]
 
 
@@ -609,7 +609,7 @@ def test_a_visudo_that_does_not_end_has_not_accepted_the_policy(
 
 
 @pytest.mark.parametrize("answer", NO_ANSWER)
-def test_an_account_that_does_not_tell_of_directories(
+def test_an_account_that_does_not_report_directories(
     monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     monkeypatch.setattr(isolation, "ask_as", lambda *_: [answer])

@@ -1,4 +1,4 @@
-"""What the tests of an installed bot share."""
+"""Fixtures for the tests of an installed bot."""
 # ruff: noqa: S101 (assert is how pytest checks)
 
 import json
@@ -50,7 +50,7 @@ def http(host: Host, chosen: dict[str, Any]) -> Http:
 
 @pytest.fixture(scope="module")
 def health(http: Http) -> dict[str, Any]:
-    """Return what the running bot says of itself."""
+    """Return the health report of the running bot."""
     status, body = http("GET", "/health")
     assert status == 200
     assert isinstance(body, dict)
@@ -59,7 +59,7 @@ def health(http: Http) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def run_as(host: Host) -> Run:
-    """Return a function that runs a command as an account: exit code and standard output."""
+    """Return a function that runs a command as an OS user: exit code and standard output."""
 
     def run(account: str, *argv: str) -> tuple[int, str]:
         words = " ".join(["%s"] * len(argv))

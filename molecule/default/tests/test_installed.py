@@ -1,4 +1,4 @@
-"""An installed bot: it runs, has what the operator chose, and each account can do what it may."""
+"""An installed bot runs with the operator's choices, and each OS user can do only what it may."""
 # ruff: noqa: S101 (assert is how pytest checks)
 
 import hashlib
@@ -17,8 +17,8 @@ PERSONAL = {
     "alice": [f"/var/lib/kai/{place}/{ALICE}" for place in ("memory", "preferences", "home")],
     "bob": [f"/var/lib/kai/{place}/{BOB}" for place in ("memory", "preferences", "home")],
 }
-for person, directories in PERSONAL.items():
-    directories.append(f"/var/lib/kai/tmp/{person}")
+for user, directories in PERSONAL.items():
+    directories.append(f"/var/lib/kai/tmp/{user}")
 
 READS = [
     f"/etc/kai/{name}"
@@ -44,7 +44,7 @@ SUDO_LIST = sorted(
 
 
 def unit(host: Host, *properties: str) -> dict[str, str]:
-    """Return properties of the unit as systemd has them in force."""
+    """Return properties of the unit as systemd applies them."""
     shown = host.check_output("systemctl show kai.service --property=%s", ",".join(properties))
     return dict(line.split("=", 1) for line in shown.splitlines())
 
@@ -180,7 +180,7 @@ def test_people_have_no_sudo_through_kai(run_as: Run, account: str) -> None:
 
 @pytest.mark.parametrize("account", ["alice", "bob", "carol", SERVICE_USER])
 def test_nobody_but_root_can_write_code(run_as: Run, account: str) -> None:
-    # The exit code only says that some directory could not be entered.
+    # find fails for any directory that it cannot enter, so the exit code proves nothing.
     writable = ["find", "-L", "/opt/kai", "/etc/kai", "-writable", "-print"]
     assert run_as(account, *writable)[1] == ""
 

@@ -1,5 +1,5 @@
-"""What an account of an agent can do to a bot, once everything was tried that it has."""
-# ruff: noqa: S101, S108 (assert is how pytest checks, and /tmp is looked at)
+"""What the OS user of an agent can do to the bot with everything that it has."""
+# ruff: noqa: S101, S108 (assert is how pytest checks, and the tests read /tmp)
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from testinfra.host import Host
 
 SERVICE_USER = "kai"
 AGENTS = ("alice", "bob")
-# carol has an account on the host and no part in the bot
+# carol has an account on the host and does not use the bot
 PEOPLE = (*AGENTS, "carol")
 CLOSED = (
     *("/etc/kai/env", "/etc/kai/users.yaml", "/etc/kai/kai-ansible.json", "/opt/kai/installs"),
@@ -43,7 +43,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture(scope="module")
 def run_as(host: Host) -> Run:
-    """Return a function that runs a command as an account: exit code, and what it said."""
+    """Return a function that runs a command as an OS user: exit code and output."""
 
     def run(account: str, *argv: str) -> tuple[int, str]:
         words = " ".join(["%s"] * len(argv))
@@ -62,7 +62,7 @@ def bot(host: Host) -> str:
 def test_what_people_planted_ran_as_nobody_but_them(host: Host) -> None:
     uids = {host.user(account).uid for account in AGENTS}
     ran_as = {int(line) for line in host.file("/tmp/ran-as").content_string.split()}
-    # bob's login shell was asked for claude
+    # the role looked for claude in bob's login shell
     assert host.user("bob").uid in ran_as
     assert ran_as <= uids
 
@@ -110,7 +110,7 @@ def test_people_cannot_steer_the_bot(run_as: Run, bot: str, account: str) -> Non
         assert run_as(account, "flock", "--nonblock", lock, "true")[0] != 0
 
 
-def test_without_the_secret_the_port_tells_how_the_bot_is_and_nothing_else(
+def test_without_the_secret_the_port_reports_health_and_nothing_else(
     host: Host, run_as: Run
 ) -> None:
     def ask(*request: str | dict[str, str]) -> tuple[int, str]:
@@ -130,7 +130,7 @@ def test_without_the_secret_the_port_tells_how_the_bot_is_and_nothing_else(
 
 @pytest.fixture(scope="module")
 def kept(host: Host) -> dict[int, str]:
-    """Let every user say and send something; return the account of each."""
+    """Let every user send a message and a file; return the OS user of each."""
     env = host.file("/etc/kai/env").content_string
     secret = next(line for line in env.splitlines() if line.startswith("WEBHOOK_SECRET="))
     secret = secret.split("=", 1)[1].strip('"')

@@ -36,7 +36,7 @@ class _Part:
 
 
 class Decrypted:
-    """What a backup holds, for a reader; ``digest`` and ``size`` are of what was read."""
+    """The content of a backup, for a reader; ``digest`` and ``size`` are of the part read."""
 
     def __init__(self, handle: IO[bytes]) -> None:
         self._handle = handle
@@ -45,7 +45,7 @@ class Decrypted:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what was read so far."""
+        """The SHA-256 of the part read so far."""
         return self._digest.hexdigest()
 
     def read(self, size: int = -1) -> bytes:
@@ -56,7 +56,7 @@ class Decrypted:
         return piece
 
     def finish(self) -> None:
-        """Read what is left, so that all of it is known to be what was encrypted."""
+        """Read the rest, which authenticates the whole content."""
         while self.read(_PIECE):
             pass
 
@@ -97,7 +97,7 @@ def decrypted(
         try:
             yield Decrypted(end)
         except BadArchive as error:
-            # what ends early because it was cut off is told as what it is
+            # report a backup that was cut off as that
             if broken:
                 raise _told(broken[0]) from error
             raise

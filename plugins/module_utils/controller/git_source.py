@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What git knows of a source. Nothing that a source says of itself runs a program.
+"""Read a source with git. No configuration of the source runs a program.
 
 Configuration, hooks and attributes of a checkout or a repository can name programs in so many ways
 that no list of them would be whole. So git is started here alone, always with a directory of its
@@ -37,7 +37,7 @@ MOST_WORDS = 4096
 MOST_ON_DISK = 2 * MOST_UNPACKED
 _POLL_SECONDS = 0.5
 PROTOCOLS = "https:http:ssh:git:file"
-# how an operator reaches repositories; whatever else git takes from the environment is not meant
+# how an operator reaches repositories; git must ignore the rest of the environment
 # for this: GIT_DIR, which hooks have, names another repository, GIT_TRACE writes passwords down
 _OPERATORS = re.compile(
     r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|PROXY_COMMAND|EXEC_PATH|SSL_\w+|HTTP_\w+"
@@ -55,7 +55,7 @@ _DIRECTORY = "git"
 
 
 class Checkout(NamedTuple):
-    """Where git keeps what it knows of a work tree.
+    """The directories in which git keeps the state of a work tree.
 
     git: its own directory. shared: that of all work trees of the repository. top: the work tree.
     """
@@ -66,7 +66,7 @@ class Checkout(NamedTuple):
 
 
 def operators_environment() -> dict[str, str]:
-    """Return the operator's environment, without what would lead git elsewhere."""
+    """Return the operator's environment, without variables that would lead git elsewhere."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -77,7 +77,7 @@ def operators_environment() -> dict[str, str]:
 class Git:
     """Git, in a new directory that holds its repository. Each call raises Refused.
 
-    source: what it reads, for messages.
+    source: the source that it reads, for messages.
     """
 
     def __init__(self, scratch: str, source: str, object_format: str = "sha1") -> None:
@@ -103,7 +103,7 @@ class Git:
         self.run("init", "--quiet", "--template=")
 
     def run(self, *arguments: str, cwd: str | None = None, **more: str) -> bytes:
-        """Return what a command prints that no configuration but ours has a say in.
+        """Return the output of a command on which only our configuration has an effect.
 
         more: variables of its environment.
         """
@@ -129,7 +129,7 @@ class Git:
         options = [part for pair in _OPTIONS.items() for part in ("-c", "=".join(pair))]
         command = ["git", "--no-pager", *options, *arguments]
         try:
-            # what takes too long has started others, which AnsibleModule would leave behind
+            # a slow command has started others, which AnsibleModule would leave behind
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command,
                 stdin=subprocess.DEVNULL,
@@ -155,7 +155,7 @@ class Git:
                 if isinstance(error, TimeoutError):
                     raise Refused(f"git {arguments[0]} did not end within {seconds} s") from error
                 raise
-        # some commands go on without what they could not read
+        # some commands go on without files that they could not read
         if process.returncode != 0 or re.search(r"^(error|fatal): ", words, re.MULTILINE):
             raise Refused(f"git failed: {words.strip()}")
         return said
@@ -210,7 +210,7 @@ def size_of(directory: str) -> int:
 
 
 def checkout_of(path: str) -> Checkout | None:
-    """Return the checkout that a directory is or lies in, found as git does, None without one.
+    """Return the checkout that contains a directory, found as git does, None without one.
 
     Raises Refused when what should be one cannot be read, or when another account has put it above
     the directory: its index would choose what of that is read.
@@ -230,7 +230,9 @@ def checkout_of(path: str) -> Checkout | None:
             if found:
                 return found
             if place == os.path.realpath(path):
-                raise Refused(f"{marker} is not a repository of git. Fix: remove it, or clone anew")
+                raise Refused(
+                    f"{marker} is not a repository of git. Fix: remove it, or clone again"
+                )
         if place == "/":
             return None
         place = os.path.dirname(place)
@@ -255,7 +257,7 @@ def repository_at(marker: str, top: str) -> Checkout | None:
 
 
 def pointed_at(path: str, begins: str) -> str | None:
-    """Return what a file of one line says behind its beginning, None when it is not such a file."""
+    """Return the rest of a file of one line after its beginning, None for any other file."""
     if not os.path.isfile(path):
         return None
     with open(path, "rb") as handle:
@@ -271,7 +273,7 @@ def scratch_directory() -> Iterator[str]:
 
 
 def tracked(path: str) -> list[str] | None:
-    """Return what git tracks below a directory, None when that is nothing. Raises Refused."""
+    """Return the files that git tracks below a directory, None without any. Raises Refused."""
     checkout = checkout_of(path)
     if checkout is None:
         return None

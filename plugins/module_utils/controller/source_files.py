@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kai's code, read from what an operator has, and packed once for all hosts of a run."""
+"""Read Kai's code from the operator's source, and pack it once for all hosts of a run."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def matched(path: str, patterns: list[str]) -> Iterator[str]:
 
 
 def from_directory(path: str, patterns: list[str]) -> Files:
-    """Return what was asked for, else what a checkout tracks, else what a directory holds."""
+    """Return the requested files, else those that git tracks, else the files of the directory."""
     if patterns:
         return files_of(path, matched(path, patterns))
     names = tracked(path)
@@ -103,14 +103,14 @@ def files_of(path: str, names: Iterable[str], allowance: Allowance | None = None
     allowance = allowance or Allowance(path)
     for name in names:
         full = os.path.join(top, name)
-        # tracked, but deleted by whoever works in the checkout
+        # tracked, but deleted in the checkout
         if name in found or not belongs_to_release(name) or not os.path.lexists(full):
             continue
         # a link may also be a directory above it; an index that was not made by git can lead out
         if fault_of_member(name) or os.path.realpath(full) != full or not os.path.isfile(full):
             raise NotAFile(
-                f"{full} is a link, a submodule or a device; a release holds files only. Name what "
-                f"belongs to it in kai_install_source_files"
+                f"{full} is a link, a submodule or a device; a release holds files only. List its "
+                f"files in kai_install_source_files"
             )
         found[name] = content_of(full, allowance)
     return found
@@ -123,7 +123,7 @@ def paths_of(source: str, patterns: list[str]) -> list[str]:
     if not os.path.isdir(source):
         return [source]
     names = matched(source, patterns) if patterns else tracked(source)
-    # what git tracks follows from its index; in a worktree that is a file which names its place
+    # the index determines the tracked files; in a worktree it is a file that names its place
     index = ".git/index" if os.path.isdir(os.path.join(source, ".git")) else ".git"
     found = walked(source) if names is None else [index, *names]
     return [os.path.join(source, name) for name in found]
@@ -143,16 +143,16 @@ def refuse_changeable(source: str, patterns: list[str], accounts: Collection[str
     found = harmful(found_by({source: look}, Accounts(accounts))[source], ["root"], accounts)
     if found:
         raise Refused(
-            f"found {source}, which can be changed by {in_words(*found)}, expected what no account "
-            "of the bot or of its users can change, as root builds it. Fix: copy it to a directory "
-            "of root's or of an administrator, or accept it with "
+            f"found {source}, which can be changed by {in_words(*found)}, expected a source that "
+            "no account of the bot or of its users can change, because root builds it. Fix: copy "
+            "it to a directory of root's or of an administrator, or accept it with "
             "kai_install_trust_user_binaries: true"
         )
 
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[None]:
-    """Refuse what those who wrote the readers of archives did not foresee in one."""
+    """Refuse contents that the authors of archive readers did not foresee."""
     try:
         yield
     except (Refused, MemoryError):
@@ -160,7 +160,7 @@ def opened(path: str) -> Iterator[None]:
     # from EOFError to RecursionError they raise anything
     except Exception as error:
         raise Refused(
-            f"{path} cannot be read: {type(error).__name__}: {error}. Fix: get the archive anew"
+            f"{path} cannot be read: {type(error).__name__}: {error}. Fix: get the archive again"
         ) from error
 
 
@@ -187,7 +187,7 @@ def from_zip(path: str, allowance: Allowance, wanted: str = "") -> Files:
                 if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise Refused(
                         f"{path}: {entry.filename} is compressed as {entry.compress_type}, "
-                        f"expected deflated or stored. Fix: pack it anew"
+                        f"expected deflated or stored. Fix: pack it again"
                     )
                 if re.match(wanted, entry.filename):
                     with packed.open(entry) as handle:
@@ -201,7 +201,7 @@ class BoundedTar(tarfile.TarFile):
 
     @classmethod
     def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> BoundedTar:
-        """Open what is behind any compression."""
+        """Open the content behind any compression."""
         file = open(name, "rb") if fileobj is None else fileobj  # noqa: SIM115 # it closes it
         bounded: Any = Bounded(file, str(name), PIECE, MOST_UNPACKED)
         opened_tar: BoundedTar = super().taropen(name, mode, bounded, **options)
@@ -247,14 +247,14 @@ def from_archive(path: str) -> Files:
         files = without_common_directory(checked(path, read(path, allowance)))
     directories = {str(parent) for name in files for parent in PurePosixPath(name).parents} | {"."}
     for name in directories & set(files):
-        raise Refused(f"{path}: {name} is a file and a directory. Fix: pack it anew")
+        raise Refused(f"{path}: {name} is a file and a directory. Fix: pack it again")
     return {name: content for name, content in files.items() if belongs_to_release(name)}
 
 
 def from_wheel(path: str) -> tuple[Files, str]:
-    """Return a wheel and its data files, which lie where a checkout has them; and what it asks for.
+    """Return a wheel and its data files, at the places of a checkout, and its requirement.
 
-    What it asks for is a range of Python versions, empty when it does not say.
+    The requirement is a range of Python versions, empty if the wheel has none.
     """
     allowance = Allowance(path)
     with opened(path):
@@ -317,7 +317,7 @@ def verify(path: str, checksum: str) -> None:
 
 def requires_python(pyproject: bytes) -> str:
     """Return the interpreter range of a pyproject.toml, empty when it names none."""
-    # every controller has it; what merely imports this file may not
+    # every controller has it; a host that imports this file may not
     import tomllib
 
     try:
@@ -327,7 +327,7 @@ def requires_python(pyproject: bytes) -> str:
 
 
 def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
-    """Return the files of a source of any kind, and what they say of themselves. Raises Refused."""
+    """Return the files of a source of any kind, and its metadata. Raises Refused."""
     source, version = parameters["source"], parameters["version"]
     if version and not is_git_url(source):
         raise Refused(f"kai_install_version is {version!r}, but {source} is not a git URL")
@@ -350,7 +350,7 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
         else:
             files = from_archive(source)
     except NotAFile:
-        # another line of Kai is the better reason than what no release of this one can hold
+        # another line of Kai is the better reason than a file that no release of this one can hold
         refuse_other_line(parameters, names_in(source, version, parameters["files"]))
         raise
     if not wheel:
@@ -402,7 +402,7 @@ def pack(files: Files) -> bytes:
 
 
 def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return what a source says of itself and its archive, read by the first call that asks."""
+    """Return the metadata of a source and its archive; the first call reads the source."""
     names = ("source", "version", "checksum", "files", "constraints")
     asked = [parameters[name] for name in names]
     key = hashlib.sha256(json.dumps(asked).encode(errors="surrogateescape")).hexdigest()[:16]

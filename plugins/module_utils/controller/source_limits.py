@@ -22,7 +22,7 @@ PIECE = 1 << 20
 
 
 class Allowance:
-    """What may still be read of a source."""
+    """The remaining limits of reading a source."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -80,7 +80,7 @@ class Bounded(io.RawIOBase):
         if size > self.piece:
             raise Refused(
                 f"{self.source}: found a header of {size} bytes, expected at most {self.piece}. "
-                f"Fix: get the archive anew, from a place that you trust"
+                f"Fix: get the archive again, from a place that you trust"
             )
         self.reads += 1
         if self.reads > MOST_READS or self.file.tell() > self.most:

@@ -23,7 +23,7 @@ DEFAULT = "system.posix_acl_default"
 # kernel keeps it, in hexadecimal digits, None where there is none
 Lists = List[Optional[str]]
 NONE: Lists = [None, None]
-# what the mode of a directory becomes with the list of ``readable_by``
+# the mode that a directory gets with the list of ``readable_by``
 LISTED_MODE = 0o750
 _VERSION = struct.Struct("<I")
 _ENTRY = struct.Struct("<HHI")
@@ -78,7 +78,7 @@ def blob_of(text: str, number_of: Callable[[str, str], Optional[int]]) -> bytes:
 
 
 def readable_by(uid: int) -> Lists:
-    """Return the lists with which an account reads a directory, and what will be made in it.
+    """Return the lists with which an account reads a directory and everything created in it.
 
     Its owner may do everything, its group reads as well, and no other account has access.
     """

@@ -60,7 +60,7 @@ def fault_of_agent(
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 bufsize=0,
-                # without a terminal sudo refuses what the bot may not do, instead of asking
+                # without a terminal sudo refuses a forbidden command instead of asking
                 **options,
             )
             fault = _fault_of_life(process, agent, seconds)
@@ -116,7 +116,7 @@ def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], l
 
 
 def _hears(process: subprocess.Popen[bytes], expected: Any, deadline: float) -> bool:
-    """Return whether a line has what is expected.
+    """Return whether a line has the expected content.
 
     False when the output ends, the time is up, or a signal has stopped it.
     """

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copying the data directory into a backup while it is in use.
 
-What is copied belongs to others, who may change it at any moment: nothing is opened through a link,
-nothing is read beyond the size that was seen, and what a limit leaves out is named.
+The copied files belong to others, who may change them at any moment: the backup opens nothing
+through a link, reads nothing beyond the size that it saw, and names everything that a limit leaves
+out.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class Measuring(Walk):
         return stat.S_ISDIR(status.st_mode)
 
     def unit_of(self, name: bytes) -> bytes:
-        """Return what an entry of ``here`` belongs to."""
+        """Return the owner of an entry of ``here``."""
         return b"/".join([*(level.name for level in self.levels[1:3]), name][:2])
 
     def foreign(self, name: bytes) -> None:
@@ -171,7 +172,7 @@ def too_large(units: Mapping[bytes, int], room: int) -> dict[bytes, int]:
 class Copying(Walk):
     """Adding a data directory to a backup.
 
-    skipped: what no backup holds, such as pipes. missing: what a limit kept out of this one.
+    skipped: files that no backup holds, such as pipes. missing: files that a limit left out.
     """
 
     def __init__(
@@ -220,11 +221,11 @@ class Copying(Walk):
         self.skipped.add(self.path_of(name), "another file system")
 
     def fault(self, name: bytes, why: str) -> None:
-        """Note what could not be read."""
+        """Note an unreadable file."""
         self.missing.add(self.path_of(name), why)
 
     def entry(self, name: bytes) -> bool:
-        """Add what has a name in ``here``, but for the members of a directory."""
+        """Add the file of a name in ``here``, without the members of a directory."""
         if len(self.levels) == 1 and name in self.replaced:
             add = self.replaced[name]
             if add:
@@ -433,7 +434,7 @@ def linked_key(status: os.stat_result) -> tuple[int, ...]:
 
 
 def add_config(copying: Copying, name: str, path: str) -> None:
-    """Add a deployed file, which lies in a directory of root's; absent is fine."""
+    """Add a deployed file from a directory of root's; absent is fine."""
     try:
         descriptor = os.open(path, _FILE)
     except FileNotFoundError:
@@ -491,5 +492,5 @@ def text_of(name: bytes) -> str:
 
 
 def bytes_of(text: str) -> bytes:
-    """Return what ``text_of`` made a text of."""
+    """Return the value from which ``text_of`` made a text."""
     return text.encode("utf-8", "surrogateescape")

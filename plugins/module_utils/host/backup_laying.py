@@ -63,7 +63,7 @@ class Laying:
     proof: whether it only proves that the backup can be laid out. Then everything is made as
     otherwise, but a file gets holes for its data, and each goes as soon as it was made: so that
     takes next to no space.
-    notes: what of the backup this host cannot keep.
+    notes: parts of the backup that this host cannot keep.
     """
 
     def __init__(self, place: StagingArea, wanted: Collection[str], *, proof: bool = False) -> None:
@@ -80,7 +80,7 @@ class Laying:
         self.links = -1
 
     def run(self, source: Source) -> Summary:
-        """Lay out a backup. Raises BadArchive, and Refused for what cannot be made here."""
+        """Lay out a backup. Raises BadArchive, and Refused for a member that cannot be created."""
         links = os.path.join(self.base, LINKS)
         if self.proof:
             os.mkdir(self.base, 0o700)
@@ -107,7 +107,7 @@ class Laying:
         return summary
 
     def member(self, member: tarfile.TarInfo, content: Optional[Content]) -> None:
-        """Create what a member describes."""
+        """Create the file of a member."""
         try:
             self.make(member, content)
         except gzip.BadGzipFile:
@@ -116,7 +116,7 @@ class Laying:
             raise unlaid(self.path_of(member), error) from error
 
     def path_of(self, member: tarfile.TarInfo) -> bytes:
-        """Return where a member will be, as far as it is known."""
+        """Return the future path of a member, as far as it is known."""
         last = self.announced or bytes_of(member.name.rpartition("/")[2])
         return b"/".join([self.path_here(), *([last] if self.levels else [])])
 
@@ -126,7 +126,7 @@ class Laying:
         return b"/".join([os.fsencode(self.place.data_dir), *names])
 
     def make(self, member: tarfile.TarInfo, content: Optional[Content]) -> None:
-        """Create what a member describes. Raises OSError."""
+        """Create the file of a member. Raises OSError."""
         root, _slash, rest = member.name.partition("/")
         if root == CONFIG:
             path = f"/{rest}"
@@ -202,7 +202,7 @@ class Laying:
         self.levels.append((member.name, name, member))
 
     def leave(self) -> None:
-        """End a directory; what was made in it had changed its time."""
+        """Finish a directory; creating its members has changed its time."""
         _label, name, member = self.levels[-1]
         try:
             self.settle(self.here, member)
@@ -227,7 +227,7 @@ class Laying:
                 self.note(member, f"its attribute {printable_path(name)} ({error.strerror})")
 
     def settle(self, descriptor: int, member: tarfile.TarInfo) -> None:
-        """Give owner, mode, access lists and time to what was made."""
+        """Set owner, mode, access lists and time of a created file."""
         os.chown(descriptor, *owner_of(member))
         os.chmod(descriptor, member.mode)
         for name, keyword in LISTS.items():
@@ -242,12 +242,12 @@ class Laying:
         os.utime(descriptor, ns=(time_of(member) or 0,) * 2)
 
     def note(self, member: tarfile.TarInfo, why: str) -> None:
-        """Note what this host cannot keep."""
+        """Note a part that this host cannot keep."""
         self.notes.add(self.path_of(member), why)
 
 
 def unlaid(path: bytes, error: OSError) -> Refused:
-    """Return the refusal of what cannot be laid out."""
+    """Return the refusal of a member that cannot be created."""
     return Refused(f"{printable_path(path)} cannot be unpacked: {error.strerror}")
 
 
@@ -285,11 +285,11 @@ def discard(directory: str) -> None:
 
 
 def clear_way(place: StagingArea, path: str, file: bool) -> str | None:
-    """Move aside what a backup has where only directories, or a file in them, may be.
+    """Move aside files of a backup that block the place of directories, or of a file in them.
 
-    It was there when the backup was made, as those who own the data can put anything there. Left
+    They were in the backup, because the owners of the data can put anything there. Left
     in its place it would keep the backup from ever being restored.
-    path: in the waiting data directory. Returns in words what was moved, None when nothing was.
+    path: in the waiting data directory. Returns the moved file in words, None without one.
     """
     parts = path[len(place.data) + 1 :].split("/")
     here = os.open(place.data, DIRECTORY)
@@ -322,10 +322,10 @@ def lay_out_rest(
     seeds: Sequence[dict[str, Any]],
     release: str | None,
 ) -> list[str]:
-    """Give the waiting data directory what an installation has and the backup has not.
+    """Add to the waiting data directory the parts of an installation that the backup lacks.
 
     directories, seeds, release: as kai_user_tree has them, under the paths that they will have.
-    Returns what was moved aside for it, one line each.
+    Returns the files that it moved aside, one line each.
     """
 
     def inside(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -355,7 +355,7 @@ def missing_accounts(
     numbers: Collection[int],
     made: Collection[str],
 ) -> list[str]:
-    """Return what a host lacks of the accounts of a backup, in words.
+    """Return the accounts of a backup that a host lacks, in words.
 
     owners, groups, numbers: as a Summary has them. made: accounts that will be made, each with a
     group of its name.
@@ -377,7 +377,7 @@ def missing_accounts(
 
 
 def write_extent(descriptor: int, content: Content, start: int, end: int) -> None:
-    """Write what comes next of a content into an open file, from one place to another."""
+    """Copy the next part of a content into an open file, from one position to another."""
     while start < end:
         piece = content.read(min(PIECE, end - start))
         if not piece:

@@ -139,7 +139,7 @@ class Build:
         self.uv = find_uv()
 
     def run(self, archive: Any) -> list[str]:
-        """Build the release and return what was installed. Raises BuildFailed and OSError."""
+        """Build the release and return the installed packages. Raises BuildFailed and OSError."""
         if os.path.lexists(self.path):
             shutil.rmtree(self.path)
         for directory in (self.path, self.scratch):
@@ -150,11 +150,11 @@ class Build:
         unpack(archive, self.source)
         self.install()
         self.prove()
-        listing = self.step("listing what is installed", [self.python, "-I", "-c", LISTING])
+        listing = self.step("listing the installed packages", [self.python, "-I", "-c", LISTING])
         shutil.rmtree(self.scratch)
         unpack(archive, self.path)
         settle(self.path)
-        # a power cut must not keep the marker and lose what it stands for
+        # a power cut must not keep the marker and lose the release
         os.sync()
         with open(os.path.join(self.path, MARKER), "x", encoding="utf-8"):
             pass

@@ -50,7 +50,7 @@ class StagingArea:
     def remove(self) -> list[str]:
         """Remove it with everything in it, as ``discard`` does; absent is fine.
 
-        Raises Refused when the former data is in it: a restore is neither proven nor reverted.
+        Raises Refused if the former data is in it: a restore is neither verified nor reverted.
         """
         if os.path.lexists(self.former):
             raise Refused(
@@ -62,7 +62,7 @@ class StagingArea:
     def discard(self) -> list[str]:
         """Remove it with everything in it, the former data included, which is no longer needed.
 
-        Returns what stays and why, as a process that still works there may be quicker. That does no
+        Returns the files that stay, with the reason: a running process may be quicker. That does no
         harm, and the next call removes it.
         """
         if not os.path.isdir(self.parent):

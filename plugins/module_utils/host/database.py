@@ -26,17 +26,18 @@ from ..rules.problems import Refused
 from . import system
 from .child_process import ChildProcess
 from .files import remove_file
+from .free_space import free_bytes
 from .layout import Tree
 from .sparse import PIECE, extents_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# SQLite keeps what is not in the main file yet in files beside it
+# SQLite keeps pending changes in files beside the main file
 _COMPANIONS = ("-wal", "-shm", "-journal")
-# what SQLite says of SQLITE_FULL
+# SQLite's message for SQLITE_FULL
 _NO_ROOM = "database or disk is full"
-# what SQLite says of SQLITE_BUSY
+# SQLite's message for SQLITE_BUSY
 _LOCKED = "database is locked"
 _STOPPED = "the process that reads it was stopped or killed"
 _LIMIT_SECONDS = 600
@@ -79,14 +80,14 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     copy; Held when a process of the account blocks it.
     """
     entry = pwd.getpwnam(account)
-    # always the same name, so that the next run removes what a killed run left
+    # always the same name, so that the next run removes the copy of a killed run
     scratch = os.path.join(scratch_parent, ".snapshot")
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
     try:
         os.chown(scratch, entry.pw_uid, entry.pw_gid)
         made = os.path.join(scratch, "kai.db")
-        limit = _free(scratch_parent)
+        limit = free_bytes(scratch_parent)
         fault = _as_account(entry, lambda: _copy_and_check(path, made, limit))
         if fault == _NO_ROOM:
             raise _no_room(path, scratch_parent)
@@ -110,13 +111,13 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
 
 
 def _copy(source: int, size: int, copy: str, path: str) -> None:
-    """Copy the first bytes of an open file of others, who may make it longer meanwhile.
+    """Copy the first bytes of an open file of another account, which may extend it meanwhile.
 
     Holes stay holes. Raises NotKept without free space.
     """
     parent = os.path.dirname(copy)
     extents = extents_of(source, size)
-    if extents.stored > _free(parent):
+    if extents.stored > free_bytes(parent):
         raise _no_room(path, parent)
     unfinished = f"{copy}.new"
     remove_file(unfinished)
@@ -136,11 +137,6 @@ def _copy(source: int, size: int, copy: str, path: str) -> None:
     os.rename(unfinished, copy)
 
 
-def _free(directory: str) -> int:
-    status = os.statvfs(directory)
-    return status.f_bavail * status.f_frsize
-
-
 def _no_room(path: str, directory: str) -> NotKept:
     return NotKept(
         f"there is no free space for a copy of {path}, so nothing was switched. Fix: free some "
@@ -152,8 +148,8 @@ def _no_room(path: str, directory: str) -> NotKept:
 def exchange(path: str, copy: str, account: str, suffix: str) -> None:
     """Replace a database by a copy, and keep it beside that. The bot must not run.
 
-    The former one becomes kai.db<suffix>, and what SQLite kept beside it kai.db<suffix>-wal and so
-    on, where SQLite finds it. account: who owns the copy then.
+    The former one becomes kai.db<suffix>, and SQLite's files beside it kai.db<suffix>-wal and so
+    on, where SQLite finds them. account: the owner of the copy.
     Raises Refused when that cannot be done.
     """
     entry = pwd.getpwnam(account)

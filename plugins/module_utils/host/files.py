@@ -61,7 +61,7 @@ def look(path: str, fix: str = "", *, links: bool = False) -> FileState:
     except OSError as error:
         if isinstance(error, PermissionError) and os.geteuid() != 0:
             raise
-        found = f"what cannot be read ({error.strerror})"
+        found = f"a file that cannot be read ({error.strerror})"
         # a link, and a socket
         if error.errno in (errno.ELOOP, errno.ENXIO):
             with contextlib.suppress(OSError):
@@ -136,14 +136,14 @@ def replace(states: Iterable[FileState]) -> None:
 
 
 def discard_unfinished(paths: Iterable[str]) -> None:
-    """Remove what a killed ``replace`` of these paths has left beside them."""
+    """Remove the leftovers of a killed ``replace`` of these paths."""
     for path in paths:
         remove_file(_beside(path))
 
 
 def _beside(path: str) -> str:
     # sudo passes over a name with a dot in a directory of drop-ins. The name is always the same,
-    # so that the next run finds what a killed one left; root alone writes there.
+    # so that the next run finds the leftovers of a killed one; root alone writes there.
     directory, name = os.path.split(path)
     return os.path.join(directory, f".{name}.kai-new")
 
@@ -167,7 +167,7 @@ def write_new(path: str, content: bytes, mode: int = 0o600, uid: int = 0, gid: i
             os.fchmod(handle.fileno(), mode)
             os.fsync(handle.fileno())
     except OSError as error:
-        # a write to what is open, as on a full disk, does not say to which file
+        # an error of an open file, such as a full disk, does not name the file
         error.filename = error.filename or path
         raise
 
@@ -220,7 +220,7 @@ def keep(directory: str, states: Iterable[FileState]) -> None:
 
 
 def kept(directory: str, fix: str = "") -> list[FileState]:
-    """Return what ``keep`` wrote. fix: as ``look`` has it. Raises Damaged when it is not whole."""
+    """Return the document of ``keep``. fix: as in ``look``. Raises Damaged if incomplete."""
     fix = fix or move_away(directory)
     expect_directory(directory, fix)
     path = os.path.join(directory, _MANIFEST)
@@ -278,7 +278,7 @@ def point(link: str, target: str | None) -> None:
 def remove_tree(directory: str) -> None:
     """Remove a directory of root's own so that it is never there in part; absent is fine.
 
-    Whatever else is at the path is removed as well.
+    Removes any other kind of file at the path as well.
     """
     finish_removal(directory)
     if os.path.lexists(directory):
@@ -297,7 +297,7 @@ def remove_tree(directory: str) -> None:
 
 
 def finish_removal(directory: str) -> None:
-    """Remove what a killed ``remove_tree`` of this directory has left beside it."""
+    """Remove the leftovers of a killed ``remove_tree`` of this directory."""
     shutil.rmtree(_beside(directory), ignore_errors=True)
 
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Probing what is installed on this host and how it runs, without changing anything.
+"""Probe the installs on this host and the service, without changing anything.
 
-Whatever cannot be seen without privilege is None, and a file or directory of which nothing is known
+A fact that needs privilege is None without it, and a file or directory of which nothing is known
 is unseen: neither counts as absent.
 """
 
@@ -91,9 +91,9 @@ def damages(installs: Installs) -> list[DamagedRecord]:
 def known_installs(
     installs: Installs, damaged: Sequence[DamagedRecord] | None = None
 ) -> KnownInstalls:
-    """Return the live release, the unfinished install, every release and every proven install.
+    """Return the live release, the unfinished install, every release and every verified install.
 
-    damaged: what ``damages`` returns, where that is known already.
+    damaged: the result of ``damages``, if it is already known.
     Raises OSError for a record that cannot be read, Refused when the live release is unknown.
     """
     damaged = damages(installs) if damaged is None else damaged
@@ -143,10 +143,10 @@ def look_at_installed(
     distrusted: str = "",
     state: ServiceState | None = None,
 ) -> Installed:
-    """Return what is installed and how it runs.
+    """Return the live install and the state of its service.
 
-    request: the option ``installed`` of kai_probe. port: on which the bot is meant to answer, for
-    who cannot read the environment file. damaged: what ``damages`` returned. distrusted: why
+    request: the option ``installed`` of kai_probe. port: the bot's port, for callers that
+    cannot read the environment file. damaged: the result of ``damages``. distrusted: why
     nothing of the installs is read. state: of the service, None where it is unknown.
     """
     known = installs_seen(installs, damaged, distrusted)
@@ -170,7 +170,7 @@ def look_at_installed(
 
 
 def interrupted(installs: Installs) -> bool | None:
-    """Return whether an install has left something that was not proven, None where it is unseen."""
+    """Return whether an unverified install has left something, None without privilege to see it."""
     try:
         layout = LayoutJournal(installs.directory).entries()
     except PermissionError:
@@ -183,7 +183,7 @@ def interrupted(installs: Installs) -> bool | None:
 def installs_seen(
     installs: Installs, damaged: Sequence[DamagedRecord], distrusted: str = ""
 ) -> InstallsSeen:
-    """Return ``known_installs`` and a fault, a Problem; what cannot be seen is None."""
+    """Return ``known_installs`` and a fault, a Problem; unreadable facts are None."""
     unseen: KnownInstalls = {
         "live": None,
         "damaged": list(damaged),
@@ -359,7 +359,7 @@ def file_seen(entry: Mapping[str, Any], key: str) -> FileSeen:
 def layout_seen(
     directories: Sequence[dict[str, Any]], seeds: Sequence[dict[str, Any]], release: str | None
 ) -> LayoutSeen:
-    """Return what an install would change about directories and first files."""
+    """Return the changes that an install would make to directories and first files."""
     tree = Tree(release, dry=True)
     failed = tree.ensure(list(directories), list(seeds))
     return {
@@ -368,7 +368,7 @@ def layout_seen(
             for path, (before, after) in tree.found.items()
         ],
         "unseen": [path for path, error in failed if isinstance(error, PermissionError)],
-        # what lies on the way to several paths is told once
+        # report a place on the way to several paths once
         "refused": [
             problem.as_dict()
             for problem in dict.fromkeys(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What installs have made and changed around the bot: a journal until it is proven, then a record.
+"""Everything that installs created and changed around the bot: a journal, then a record.
 
 The journal is a file of lines, each a JSON document that is on the disk before what it names
 happens:
@@ -13,8 +13,8 @@ happens:
 - ``{"mended": PATH, "before": [UID, GID, MODE], "after": [UID, GID, MODE]}``, and ``lists``, the
   access lists before, where these are given as well.
 
-Read backwards it leads to what was before, over however many runs that were cut short. The record
-has the same lines, one for each thing, of every proven install.
+Read backwards it leads to the former state, over any number of runs that were cut short. The record
+has the same lines, one for each thing, of every verified install.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class LayoutJournal:
         self.record = os.path.join(directory, "made")
 
     def note(self, entry: dict[str, Any]) -> None:
-        """Record what is about to happen."""
+        """Record the next step before it happens."""
         made = []
         place = self.directory
         while not os.path.lexists(place):
@@ -114,7 +114,7 @@ class LayoutJournal:
         return self._read(self.path)
 
     def all_entries(self) -> list[dict[str, Any]]:
-        """Return what every install has made and changed, the unproven one included.
+        """Return everything that installs created and changed, the unverified one included.
 
         Raises Damaged.
         """
@@ -158,7 +158,7 @@ def _damaged_lines(path: str, faults: Mapping[int, Unfit]) -> Damaged:
     number, fault = next(iter(faults.items()))
     lines = "".join(f"{line}d;" for line in faults)
     fix = (
-        "remove what is damaged on the host, and an uninstall leaves what it named: "
+        "remove the damaged file on the host, and an uninstall keeps the files that it listed: "
         f"sed -i '{lines}' {shlex.quote(path)}"
     )
     if len(faults) > _MOST_LINES:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Undoing what a failed install has made and changed around the bot.
+"""Revert everything that a failed install created and changed around the bot.
 
-What another account has changed or used meanwhile stays, and no link is followed.
+Files that another account has changed or used meanwhile stay, and no link is followed.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ class LayoutUndo:
         self.left: list[str] = []
         # whose directories and files stay, so that no later account gets them
         self.owners: set[int] = set()
-        # what is not there any more, or in check mode would not be
+        # paths that no longer exist, or would not in check mode
         self.gone: set[str] = set()
-        # what has an owner of its own by another line of the journal
+        # paths with an owner of their own by another line of the journal
         self.others: set[str] = set()
-        # what root cannot enter
+        # paths that root cannot enter
         self.closed: dict[str, Problem] = {}
 
     def run(self) -> None:
@@ -80,7 +80,7 @@ class LayoutUndo:
         made = {entry["directory"] for entry in entries if "directory" in entry}
         above = [path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")]
         for entry in reversed(entries):
-            # what stays of the install's own making keeps its owner
+            # files of the install itself that stay keep their owner
             if entry.get("mended") not in made and entry.get("directory") not in above:
                 self.undo(entry)
         if not self.dry:
@@ -135,7 +135,7 @@ class LayoutUndo:
             former = entry["after"][0] or uid, entry["after"][1] or gid
             given = former != (uid, gid) and stat.S_ISDIR(status.st_mode)
             if given and not self.dry:
-                # a killed run may have come no further than what lies below
+                # a killed run may have reached only the paths below
                 change_owners(descriptor, entry["mended"], former, (uid, gid), self.others)
             lists = entry.get("lists")
             if now == [uid, gid, mode] and lists in (None, lists_of(descriptor)):
@@ -165,7 +165,7 @@ class LayoutUndo:
             # an owner may have made it as long as no disk is
             if status.st_size <= _LONGEST_FIRST_FILE:
                 digest = hashlib.sha256(handle.read(_LONGEST_FIRST_FILE)).hexdigest()
-        # an empty one is what a killed run may leave
+        # a killed run may leave an empty one
         if status.st_size and digest != entry["sha256"]:
             self.owners.add(status.st_uid)
             self.left.append(f"{entry['file']}: written to since")
@@ -199,7 +199,7 @@ class LayoutUndo:
 
     def keep_directory(self, path: str, uid: int, _names: list[str]) -> None:
         """Note that a directory stays, as it is not empty."""
-        # the journal itself, and releases that are kept for a look, are root's
+        # the journal itself, and releases that stay for inspection, belong to root
         if uid != 0:
             self.owners.add(uid)
             self.left.append(f"{path}: not empty")
@@ -210,7 +210,7 @@ class LayoutUndo:
         self.gone.add(thing)
 
     def remove_account(self, entry: dict[str, Any]) -> None:
-        """Remove an account that owns nothing of what stays."""
+        """Remove an account that owns none of the files that stay."""
         name = entry["account"]
         try:
             account = pwd.getpwnam(name)
@@ -220,7 +220,7 @@ class LayoutUndo:
             self.left.append(f"account {name}: changed since by another account")
             return
         if account.pw_uid in self.owners:
-            self.left.append(f"account {name}: it owns what is left")
+            self.left.append(f"account {name}: it owns files that stay")
             return
         if not self.dry:
             try:

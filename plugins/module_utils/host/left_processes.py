@@ -28,7 +28,7 @@ from .system import (
 if TYPE_CHECKING:
     from .system import Listener
 
-# what was killed lets go of its files a moment later, and may have started another one before
+# a killed process releases its files a moment later, and may have started another one before
 _ROUNDS = 40
 _POLL_SECONDS = 0.05
 # the data directory, home and the like in it, and the directory of each user in these

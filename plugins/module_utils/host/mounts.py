@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mounts that root cannot enter, at some paths or on the way to them.
 
-A user can mount a FUSE file system that lets nobody else in, root included. A file system of
+A user can mount a FUSE file system that admits no other account, not even root. A file system of
 another machine may never answer, and then not even ``stat`` of its mount point returns.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def is_below(path: str, directory: str) -> bool:
-    """Return whether a path is a directory or lies below it."""
+    """Return whether a path is a directory or is below it."""
     return f"{path}/".startswith(f"{directory.rstrip('/')}/")
 
 

@@ -17,6 +17,7 @@ from ..rules.redact import masked
 from ..rules.sanitize import printable
 from .access_lists import lists_of
 from .bot_account import BotAccount
+from .free_space import fault_of_space
 from .isolation import concerned, trespasses
 from .left_processes import end_listener
 from .mounts import closed_mounts
@@ -39,8 +40,8 @@ LOG_LINES = 30
 MOST_RESTARTS = 2
 MOST_ENDED = 5
 OWN_FAULT = (
-    "Its sudo rule is in force, and the program starts elsewhere, so check what belongs to "
-    "{account}: the home, the settings and the processes of that account"
+    "Its sudo rule is in force, and the program starts elsewhere, so check the home, the settings "
+    "and the processes of {account}"
 )
 BORDERS = "each account works in its own directories and in no other account's"
 
@@ -69,7 +70,7 @@ class Wait:
                 continue
             if state.start_id:
                 self.starts.add(state.start_id)
-            # a bot whose port is taken ends as well
+            # a bot whose port is in use ends as well
             if state.state == "failed" or state.restarts >= MOST_RESTARTS + len(self.ended):
                 return None, "the process ends again and again"
             host = self.parameters["host"]
@@ -111,7 +112,7 @@ class Wait:
 
 
 class Remembered:
-    """Which agents and directories this run has to prove."""
+    """Which agents and directories this run must verify."""
 
     def __init__(self, parameters: dict[str, Any], bot: BotAccount) -> None:
         self.parameters, self.bot = parameters, bot
@@ -169,7 +170,7 @@ class Remembered:
         return wanted
 
     def keep(self, proven: list[str], closed: bool) -> None:
-        """Remember proofs. proven: of agents. closed: whether the directories are private."""
+        """Store the checks. proven: of agents. closed: whether the directories are private."""
         digests = [self.digests[what] for what in proven]
         valid = [*self.digests.values(), *([self.borders] if closed else [])]
         whole = closed and self.borders not in self.earlier.times
@@ -189,10 +190,10 @@ def remembered(parameters: dict[str, Any], bot: BotAccount) -> Remembered | None
     if not parameters["known"] or not named:
         return None
     try:
-        # what lies behind a mount that hangs is tried by processes that can be left behind
+        # processes that can be left behind try paths behind a mount that hangs
         return None if closed_mounts(places_to_try(parameters)) else Remembered(parameters, bot)
     except (OSError, KeyError, Refused):
-        # what cannot be seen is tried, and that reports the reason
+        # an unreadable fact is tried, and that reports the reason
         return None
 
 
@@ -214,6 +215,10 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     proven: list[str] = []
     if pid is None:
         failures.append(f"{parameters['unit']} is not healthy: {reason}")
+        with contextlib.suppress(OSError):
+            # the cause of many other messages, and rarely named by them
+            fault = fault_of_space(parameters["data_dir"]) if parameters["data_dir"] else ""
+            failures.extend([fault] if fault else [])
     commands = [
         command
         for command in parameters["commands"]
@@ -265,7 +270,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         "proven": ["the unit's own process answers " + parameters["health_path"]]
         + proven
         + (
-            [f"{rest} more starts of agents were proven earlier and have not changed"]
+            [f"{rest} more starts of agents were verified earlier and have not changed"]
             if rest
             else []
         )

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was proven before, and under which circumstances: while these last, it need not be again.
+"""Earlier checks and their circumstances: while these are unchanged, no check repeats.
 
-A proof counts for as long as nothing that it depends on has changed: what is started and with which
+A check stays valid as long as nothing on which it depends has changed: the command and its
 environment, the program with its interpreter and all directories above both, the account and
 its groups, the directories, and all that sudo goes by. It also ends with the machine's uptime, and
 after a while.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 LONGEST_SECONDS = 7 * 86400
-# what sudo decides by, and what every program is loaded by
+# the files on which sudo and the loader of programs depend
 POLICY = ("/etc/sudoers", "/etc/sudoers.d", "/etc/pam.d", "/etc/sudo.conf", "/etc/ld.so.cache")
 
 
@@ -37,10 +37,10 @@ class EarlierProofs:
     """The proofs in a file of root's that a reboot removes."""
 
     def __init__(self, path: str, now: float) -> None:
-        """Read the file; where something else is there, nothing is known."""
+        """Read the file; anything else in its place counts as empty."""
         self.path, self.now = path, now
         self.times: dict[str, float] = {}
-        # it may be cut off by a full file system; then everything is proven again
+        # a full file system may have cut it off; then everything is verified again
         with contextlib.suppress(Damaged, Unfit):
             state = look(path)
             if state.content and (state.uid, state.mode) == (os.geteuid(), 0o600):
@@ -60,9 +60,9 @@ class EarlierProofs:
         return new or sorted(digests, key=self.times.__getitem__)[:1]
 
     def keep(self, valid: Iterable[str], proven: Iterable[str]) -> None:
-        """Write the file, if it can be written; a proof that is not in it is made again.
+        """Write the file, if possible; a check that is not in it repeats.
 
-        valid: the digests that still stand. proven: those of this run.
+        valid: the digests that are still valid. proven: those of this run.
         """
         kept = {digest: self.times[digest] for digest in valid if digest in self.times}
         kept.update(dict.fromkeys(proven, self.now))
@@ -77,7 +77,7 @@ def digest_of(*facts: Any) -> str:
 
 
 def facts_of_policy() -> list[Any]:
-    """Return what sudo and the loader of programs go by. Raises OSError for what is unreadable."""
+    """Return the state on which sudo and the loader depend. Raises OSError for unreadable files."""
     found: list[Any] = []
     for place in POLICY:
         if os.path.isdir(place):

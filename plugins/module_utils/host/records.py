@@ -1,18 +1,18 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The records of installs on a host: the journal of the unfinished one, and the proven ones.
+"""The records of installs on a host: the journal of the unfinished one, and the verified ones.
 
 ``<install_dir>/installs`` belongs to root alone (0700), as files in it hold secrets::
 
-    pending/journal.json   exists while a switch is neither proven nor reverted
+    pending/journal.json   exists while a switch is neither verified nor reverted
     pending/former/        copies of the files that were live before it
     pending/kai.db         the database before it, when the release changes
-    layout                 what else it has made and changed (layout_journal.py)
-    7/record.json          a proven install
+    layout                 everything else that it created and changed (layout_journal.py)
+    7/record.json          a verified install
     7/deployed/            copies of its files
     7/kai.db               the database before it
-    original/              what was there before the first install
+    original/              the files from before the first install
 
 A journal becomes a record by one rename. The install of Kai's own installer, which the first one
 replaces, becomes the record before it.
@@ -93,7 +93,7 @@ _RECORD_FORM = {
     "proof": PROOF,
     "by?": (str, None),
     f"{_SNAPSHOT_DIGEST}?": Text(r"[0-9a-f]{64}", "a SHA-256"),
-    # what a later version adds does not concern a rollback of this one
+    # additions of a later version do not affect a rollback of this one
     str: object,
 }
 
@@ -106,7 +106,7 @@ def _names_in(directory: str) -> list[str]:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not os.path.islink(directory):
             return []
-        found = f"what cannot be listed ({error.strerror})"
+        found = f"a directory that cannot be listed ({error.strerror})"
         raise damaged(directory, found, "a directory") from error
 
 
@@ -137,7 +137,7 @@ def now() -> str:
 class Journal:
     """The state that reverts a switch, or keeps it.
 
-    former_release, active, enabled: the last proven state's, as the host showed it.
+    former_release, active, enabled: the last verified state's, as the host showed it.
     release, managed, rolled_back_to: the desired state; managed has, by path, whether the switch
     writes a file.
     database, account: set while the database is exchanged. data_dir: set while the data is.
@@ -157,7 +157,7 @@ class Journal:
 
 @dataclass
 class Original:
-    """What was there before the first install.
+    """The state before the first install.
 
     release, active, enabled: of the bot, as the host showed it. files: what was in the place of
     each file that an install writes.
@@ -178,7 +178,7 @@ class Installs:
         self.releases = os.path.join(install_dir, "releases")
         self.directory = os.path.join(install_dir, "installs")
         self.pending = os.path.join(self.directory, "pending")
-        # where Kai's own installer has them as well, so an adoption leaves them where they are
+        # Kai's own installer has them in the same place, so an adoption leaves them where they are
         self.models = os.path.join(install_dir, MODELS)
 
     def live(self) -> str | None:
@@ -225,7 +225,7 @@ class Installs:
 
     def names(self) -> list[str]:
         """Return every release but that of Kai's own installer, complete or not; runs nothing."""
-        # what begins with a dot is the scratch of a build
+        # a name that begins with a dot is the scratch of a build
         return [
             name
             for name in sorted(_names_in(self.releases))
@@ -249,12 +249,12 @@ class Installs:
     @property
     def _fix_of_pending(self) -> str:
         return (
-            f"{_aside(self.pending)}, then run kai-ansible install, which takes what is live now "
-            "for the former state"
+            f"{_aside(self.pending)}, then run kai-ansible install, which takes the live state "
+            "as the former one"
         )
 
     def open_journal(self, journal: Journal, former: Sequence[FileState]) -> None:
-        """Write down what is about to be changed; it counts from the last step on.
+        """Record the coming changes; the record counts from the last step on.
 
         A journal that is open already keeps the former state that it knows and learns what it
         does not.
@@ -280,7 +280,7 @@ class Installs:
         remove_tree(self.pending)
 
     def original(self) -> Original | None:
-        """Return what was there before the first install, also when that is not proven yet.
+        """Return the state before the first install, also if that is not verified yet.
 
         None when there was no install. Where it was moved away, nothing was there but what no
         install wrote. Raises Damaged.
@@ -288,7 +288,7 @@ class Installs:
         place = os.path.join(self.directory, _ORIGINAL)
         fix = (
             f"move it away on the host: mv {shlex.quote(place)} /root/kai-original. An uninstall "
-            "then removes what installs wrote, and the files from before are in "
+            "then removes the files that installs wrote, and the files from before are in "
             f"/root/kai-original/{_ORIGINAL_FILES}"
         )
         expect_directory(place, fix)
@@ -312,7 +312,7 @@ class Installs:
         return Original(files=files, **state) if state else None
 
     def remember_original(self) -> None:
-        """Keep what was there before the first install, and before each file's first one."""
+        """Keep the state before the first install, and the first former content of each file."""
         original = self.original()
         if original is None:
             return
@@ -322,7 +322,7 @@ class Installs:
         if os.path.exists(os.path.join(place, _ORIGINAL_STATE)):
             known = {entry.path for entry in kept(files)}
         else:
-            # what a killed run left
+            # the leftovers of a killed run
             remove_tree(place)
         os.makedirs(place, mode=0o700, exist_ok=True)
         keep(files, [entry for entry in original.files if entry.path not in known])
@@ -347,22 +347,22 @@ class Installs:
         return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
     def check_snapshot(self, number: int) -> None:
-        """Raise Damaged when the database before a proven install is not as it was kept."""
+        """Raise Damaged if the database before a verified install is not as it was kept."""
         wanted = self.record(number).get(_SNAPSHOT_DIGEST)
         path = self.snapshot(number)
-        fix = f"roll back without the database, or to another install; {path} stays for a look"
+        fix = f"roll back without the database, or to another install; {path} stays for inspection"
         if not self.has_snapshot(number):
             raise damaged(path, "no copy of a database", "the database before that install", fix)
         if wanted is not None and _digest(path) != wanted:
             raise damaged(path, "another content than the one that was kept", "that one", fix)
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the proven installs, lowest first, damaged ones included."""
+        """Return the numbers of the verified installs, lowest first, damaged ones included."""
         expect_directory(self.directory, _aside(self.directory))
         return sorted(int(name) for name in _names_in(self.directory) if _NUMBER.fullmatch(name))
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the proven installs, oldest first, as module_utils/rules/installs.py has them.
+        """Return the verified installs, oldest first, as module_utils/rules/installs.py has them.
 
         A damaged one is not among them.
         """
@@ -373,7 +373,7 @@ class Installs:
         return found
 
     def record(self, number: int) -> dict[str, Any]:
-        """Return one proven install. Raises Damaged, also where its files are not whole."""
+        """Return one verified install. Raises Damaged, also if its files are incomplete."""
         place = os.path.join(self.directory, str(number))
         fix = self._fix_of_record(number)
         expect_directory(place, fix)
@@ -387,7 +387,7 @@ class Installs:
         return {**record, "number": number, "snapshot": self.has_snapshot(number)}
 
     def deployed(self, number: int) -> list[FileState]:
-        """Return the files of a proven install. Raises Damaged."""
+        """Return the files of a verified install. Raises Damaged."""
         place = os.path.join(self.directory, str(number), _DEPLOYED)
         return kept(place, self._fix_of_record(number))
 
@@ -395,13 +395,13 @@ class Installs:
         aside = _aside(os.path.join(self.directory, str(number)))
         if number != max(self.numbers(), default=number):
             return f"leave it, for only a rollback to install {number} needs it, or {aside}"
-        return f"{aside}, then run kai-ansible install, which puts what is live on record again"
+        return f"{aside}, then run kai-ansible install, which records the live install again"
 
     def adopt(self, journal: Journal, proof: dict[str, Any]) -> None:
         """Put the install of Kai's own installer on record when an unfinished one replaces it.
 
-        Nothing is done when it is on record, or was not live. proof: the arguments with which the
-        bot can be proven to be back.
+        Does nothing if it is on record, or was not live. proof: the arguments that verify the
+        return of the bot.
         """
         known = {record["release"] for record in self.records()}
         if journal.former_release != FLAT or FLAT in known:
@@ -427,9 +427,9 @@ class Installs:
         return max(self.numbers(), default=0) + 1
 
     def keep_journal(self, journal: Journal, proof: dict[str, Any], by: str = "") -> int:
-        """Turn the journal into the record of a proven install, and return its number.
+        """Turn the journal into the record of a verified install, and return its number.
 
-        proof: the arguments with which it was proven, without secrets. by: who installed, empty
+        proof: the arguments of its verification, without secrets. by: who installed, empty
         when unknown.
         """
         deployed = os.path.join(self.pending, _DEPLOYED)
@@ -452,16 +452,16 @@ class Installs:
         return number
 
     def remove_flat(self, parts: Sequence[str]) -> None:
-        """Remove what Kai's own installer made below ``install_dir``, and nothing else.
+        """Remove the files of Kai's own installer below ``install_dir``, and nothing else.
 
-        parts: paths below it, in their order; a parent that is empty then goes as well.
+        parts: paths below it, in their order; removes an empty parent as well.
         """
         for part in parts:
             path = os.path.join(self.install_dir, part)
             parent = os.path.dirname(path)
             nested = parent != self.install_dir
             if nested and os.path.islink(parent):
-                # what it leads to is not of the installer
+                # the target of a link is not the installer's
                 continue
             if _is_directory(path):
                 shutil.rmtree(path)
@@ -471,19 +471,19 @@ class Installs:
                 os.rmdir(parent)
 
     def others(self) -> list[str]:
-        """Return what is in ``install_dir`` besides releases, records and models."""
+        """Return the files in ``install_dir`` besides releases, records and models."""
         own = {self.current, self.releases, self.directory, self.models}
         paths = {os.path.join(self.install_dir, name) for name in os.listdir(self.install_dir)}
         return sorted(paths - own)
 
     def forget_former(self, number: int) -> None:
-        """Remove from a record what only its journal needed."""
+        """Remove the parts of a record that only its journal required."""
         place = os.path.join(self.directory, str(number))
         remove_tree(os.path.join(place, _FORMER))
         remove_tree(os.path.join(place, _JOURNAL))
 
     def forget_original(self) -> None:
-        """Forget what was there before the first install."""
+        """Remove the record of the state before the first install."""
         remove_tree(os.path.join(self.directory, _ORIGINAL))
 
     def remove_record(self, number: int) -> None:
@@ -491,5 +491,5 @@ class Installs:
         remove_tree(os.path.join(self.directory, str(number)))
 
     def discard_scratch(self, paths: Sequence[str]) -> None:
-        """Remove what a killed switch left beside the files and the link."""
+        """Remove the leftovers of a killed switch beside the files and the link."""
         discard_unfinished([*paths, self.current])

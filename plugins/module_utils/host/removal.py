@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removing what installs have made: releases, records, directories, and data on request.
+"""Remove everything that installs created: releases, records, directories, and data on request.
 
 The bot's own files are not in here: kai_switch restores the former ones. As with every undo,
 nothing goes that another account has put there, and no link is followed.
@@ -66,7 +66,7 @@ class Removal(LayoutUndo):
         self.purge = purge
 
     def run(self) -> None:
-        """Remove everything, the records last, so that what is cut short can be run again."""
+        """Remove everything, the records last, so that the next run can finish a killed one."""
         entries = self.journal.all_entries()
         self.expect(entries)
         made = {entry["directory"] for entry in entries if "directory" in entry}
@@ -77,7 +77,7 @@ class Removal(LayoutUndo):
         if self.purge:
             self.remove_data(made)
         for entry in reversed(entries):
-            # what stays of the install's own making keeps its owner
+            # files of the install itself that stay keep their owner
             if entry.get("mended") not in made and entry.get("directory") not in above:
                 self.undo(entry)
         staying = [
@@ -100,7 +100,7 @@ class Removal(LayoutUndo):
             place = os.path.dirname(place)
 
     def expect_switched(self) -> None:
-        """Count as gone what kai_switch removes, which in check mode it has not."""
+        """Count files as gone that kai_switch removes, which it has not done in check mode."""
         original = self.installs.original()
         for state in original.files if original else ():
             if state.content is None:
@@ -108,7 +108,7 @@ class Removal(LayoutUndo):
         self.gone.add(real(self.installs.current))
 
     def remove_releases(self) -> None:
-        """Remove every release but that of Kai's own installer, and what is left of a build."""
+        """Remove every release but that of Kai's own installer, and leftovers of builds."""
         for name in self.installs.names():
             self.discard(self.installs.release_path(name))
             self.changes.append(f"release {name}: removed")
@@ -118,7 +118,7 @@ class Removal(LayoutUndo):
                     self.discard(os.path.join(self.installs.releases, name))
 
     def remove_data(self, made: set[str]) -> None:
-        """Remove the data and what the bot wrote, where an install has made the directory."""
+        """Remove the data and the bot's own files, if an install created the directory."""
         if not self.dry and self.data_dir in made:
             end_processes(self.data_dir)
         for path in [self.data_dir, *self.bot_files]:
@@ -151,7 +151,7 @@ class Removal(LayoutUndo):
             self.note_removed(path)
 
     def mounts_in(self, path: str) -> list[str]:
-        """Return what is mounted at a path or below it, the data directory itself aside."""
+        """Return the mounts at a path or below it, without the data directory itself."""
         return [point for point in system.mounts_below(path) if point != self.data_dir]
 
     def undo(self, entry: dict[str, Any]) -> None:
@@ -169,14 +169,14 @@ class Removal(LayoutUndo):
             self.left.append(f"account {name}: it owns the data")
 
     def keep_directory(self, path: str, uid: int, names: list[str]) -> None:
-        """Note that a directory stays, and what it holds."""
+        """Note that a directory stays, and its content."""
         if uid != 0:
             self.owners.add(uid)
             self.left.append(f"{path}: it holds data")
         else:
             more = ["..."] if len(names) > _SHOWN else []
             shown = ", ".join([*names[:_SHOWN], *more])
-            self.left.append(f"{path}: no install made what it holds ({shown})")
+            self.left.append(f"{path}: no install made its content ({shown})")
 
     def stays(self, entry: dict[str, Any]) -> bool:
         """Return whether a thing is still there that a later removal could take."""
@@ -198,9 +198,7 @@ class Removal(LayoutUndo):
         """Remove the records of the installs, except layout entries of paths that stay."""
         self.discard(os.path.join(self.installs.install_dir, ".snapshot"))
         if staying:
-            self.left.append(
-                f"{self.journal.directory}: the record of what an install made of this"
-            )
+            self.left.append(f"{self.journal.directory}: the record of the changes of an install")
             if not self.dry:
                 self.journal.keep([*staying, *({"directory": path} for path in above)])
         numbers = [str(number) for number in self.installs.numbers()]
@@ -210,7 +208,7 @@ class Removal(LayoutUndo):
     def remove_place(self, above: set[str], stays: bool) -> None:
         """Remove the directory of the records, and those above it that an install has made.
 
-        In one step, as what is known of them goes with it. stays: whether it is still needed.
+        In one step, which removes all knowledge of them. stays: whether it is still required.
         """
         inner = self.journal.directory
         going = [inner] if os.path.isdir(inner) and not stays else []
@@ -249,7 +247,7 @@ def real(path: str) -> str:
 
 
 def owner(path: str) -> int | None:
-    """Return who owns what is at a path, None when nothing is there. Raises OSError."""
+    """Return the owner of a path, None if it is absent. Raises OSError."""
     try:
         return os.lstat(path).st_uid
     except (FileNotFoundError, NotADirectoryError):
@@ -295,7 +293,7 @@ class _Removing(Walk):
     def __init__(self, root: int, place: str, device: int) -> None:
         super().__init__(root, place, REMOVE_SECONDS)
         self.problem: Problem | None = None
-        # a directory that lies too deep is moved to the root, under a random name
+        # move a directory that is too deep to the root, under a random name
         self.hoisted = 0
         self.prefix = f".kai-ansible-{secrets.token_hex(8)}-"
         if device != self.device:
@@ -319,7 +317,7 @@ class _Removing(Walk):
         os.chmod(descriptor, 0o700)
 
     def entry(self, name: bytes) -> bool:
-        """Remove what has a name in ``here``, but for a directory."""
+        """Remove the file of a name in ``here``, but not a directory."""
         status = os.stat(name, dir_fd=self.here, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             os.unlink(name, dir_fd=self.here)
@@ -343,12 +341,12 @@ class _Removing(Walk):
             os.rmdir(level.name, dir_fd=self.here)
 
     def foreign(self, name: bytes) -> None:
-        """Leave what is mounted."""
+        """Leave a mount."""
         self.problem = self.problem or problem_of_mount(self.path_of(name))
 
     def fault(self, name: bytes, why: str) -> None:
-        """Leave what cannot be removed."""
-        path, found = self.path_of(name), f"what cannot be removed ({why})"
+        """Leave a file that cannot be removed."""
+        path, found = self.path_of(name), f"a file that cannot be removed ({why})"
         self.problem = self.problem or _problem(path, found, "nothing", "rm -r")
 
 

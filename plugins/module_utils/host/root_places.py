@@ -4,7 +4,7 @@
 """The rule for every path that root runs, reads or writes through: only root can change it.
 
 An account that can rename a directory above such a place can put its own tree there. So every run
-checks again, before it does anything there. What an account owns below (the data of the bot, a
+checks again, before it does anything there. Paths that an account owns below (the bot's data, a
 home) is different: root works there only by descriptors that follow no link (layout.py).
 """
 
@@ -39,7 +39,7 @@ def place_problems(
 ) -> list[Problem]:
     """Return a problem for each place that an account besides root can change.
 
-    install_dir: with its releases and records. data_dir: what is above it, as it is not root's.
+    install_dir: with its releases and records. data_dir: what is above it; it is not root's.
     wheelhouse: with its files. directories: more places of root's. An empty path is no place, and
     a place need not exist yet.
     """

@@ -48,14 +48,14 @@ def ask_as(
     questions: Sequence[Question],
     seconds: float = ANSWER_SECONDS,
 ) -> list[Any]:
-    """Return what each question answers for one account, as ``ask_each`` does."""
+    """Return the answer of each question for one account, as ``ask_each`` does."""
     return ask_each([(account, question) for question in questions], seconds)
 
 
 def ask_each(
     asked: Sequence[tuple[pwd.struct_passwd | None, Question]], seconds: float = ANSWER_SECONDS
 ) -> list[Any]:
-    """Return what each question answers in a process that has become its account.
+    """Return the answer of each question from a process that has become its account.
 
     asked: None asks as root; only root can become another account, every other account asks as
     itself. The answers must fit into JSON. seconds: how long each may take. A NoAnswer replaces an
@@ -123,7 +123,7 @@ def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[lis
 
 
 def fault_of_entry(path: str, write: bool = False) -> tuple[str, str] | None:
-    """Return what this process cannot do in a directory, and with which one; None when it can.
+    """Return the action that this process cannot do in a directory, and its path; None if it can.
 
     None also where nothing is there, which is another fault.
     """

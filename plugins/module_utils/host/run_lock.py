@@ -66,8 +66,8 @@ class BrokenRecord(Exception):
 class Run:
     """A run of Ansible on one host of its inventory.
 
-    by: who started it, as user@host. pid, started: its process and when that began. boot,
-    namespace: what that PID is counted in: a boot of a kernel and a PID namespace of it.
+    by: the user who started it, as user@host. pid, started: its process and its start time. boot,
+    namespace: the scope of that PID: a boot of a kernel and a PID namespace of it.
     machine: the machine of that kernel, empty when it has no name. host: the host's name in the
     inventory. since, connection: when it began on the host and the sockets of its ssh connection
     there; empty until the host adds them, and the latter where there is none.
@@ -89,12 +89,12 @@ class Run:
 
     @property
     def processes(self) -> tuple[str, str]:
-        """What PIDs of this run are counted in."""
+        """The scope of the PIDs of this run."""
         return self.boot, self.namespace
 
     @property
     def identity(self) -> tuple[str | int, ...]:
-        """What no other run shares."""
+        """The identity of this run, which no other run shares."""
         return self.boot, self.namespace, self.pid, self.started, self.host
 
 

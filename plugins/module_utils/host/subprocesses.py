@@ -198,7 +198,7 @@ def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) 
     said = b""
     look = time.monotonic() + LOOK_SECONDS
     while True:
-        # asked first: what it wrote before it ended can be read afterwards
+        # asked first: output from before its end can be read afterwards
         ended = process.poll() is not None
         ready = select.select([reading], [], [], 0 if ended else _POLL_SECONDS)[0]
         piece = os.read(reading, MOST_BYTES) if ready else b""

@@ -20,6 +20,7 @@ from ..rules.problems import Refused, problem_of_error
 from . import database, system
 from .data_copy import StagingArea
 from .files import kept, look, replace
+from .free_space import fault_of_space
 from .left_processes import end_processes
 from .records import Installs, Journal, Original
 from .root_places import refuse_service_as_root
@@ -32,23 +33,18 @@ if TYPE_CHECKING:
     from .system import ServiceState
 
 ASIDE = ".before-rollback"
-LEAST_BYTES = 1 << 20
 POLL_SECONDS = 0.02
 
 
 def check_room(database: str) -> None:
     """Raise Refused when a bot could not write to its database as it starts."""
-    directory = os.path.dirname(database)
-    status = os.statvfs(directory)
-    if status.f_bavail * status.f_frsize < LEAST_BYTES:
-        raise Refused(
-            f"{directory} has no free space, so the bot would not start again. Fix: free some "
-            f"(df -h {directory}), and run this again"
-        )
+    fault = fault_of_space(os.path.dirname(database))
+    if fault:
+        raise Refused(fault)
 
 
 def refuse_read_only(paths: Iterable[str]) -> None:
-    """Raise Refused where one of some files lies in a directory that cannot be written."""
+    """Raise Refused if one of some files is in a directory that cannot be written."""
     for path in paths:
         directory = os.path.dirname(path)
         if os.path.isdir(directory) and not os.access(directory, os.W_OK):
@@ -56,7 +52,7 @@ def refuse_read_only(paths: Iterable[str]) -> None:
 
 
 def comparison(before: FileState, after: FileState, shown: Callable[[str], str]) -> dict[str, str]:
-    """Return a diff of one file. shown: returns what a diff may show of its text."""
+    """Return a diff of one file. shown: returns the part of its text that a diff may show."""
 
     def header(state: FileState) -> str:
         if state.content is None:
@@ -80,7 +76,7 @@ class Switch:
     def __init__(self, parameters: Mapping[str, Any], *, dry: bool, diff: bool) -> None:
         """Prepare.
 
-        parameters: those of kai_switch. dry: change nothing. diff: return what differs as well.
+        parameters: those of kai_switch. dry: change nothing. diff: return the differences as well.
         """
         self.parameters = parameters
         self.dry = dry
@@ -91,9 +87,9 @@ class Switch:
         self.stopped_at: float | None = None
 
     def run(self) -> dict[str, Any]:
-        """Bring about ``state``; return the result of the module. Raises Refused and OSError."""
+        """Establish ``state``; return the result of the module. Raises Refused and OSError."""
         if not self.dry and self.installs.journal() is None:
-            # what a run left that was killed before its journal counted
+            # leftovers of a run that was killed before its journal counted
             self.installs.close_journal()
             if self.parameters["data_dir"] and not self.parameters["with_data"]:
                 self.left += StagingArea(self.parameters["data_dir"]).discard()
@@ -145,7 +141,7 @@ class Switch:
         starts = bool(
             read_by_bot
             or live != release
-            # it is unknown what the bot of an unfinished install read
+            # the files that the bot of an unfinished install read are unknown
             or journal
             or self.parameters["with_database"]
             or self.parameters["with_data"]
@@ -190,7 +186,7 @@ class Switch:
         try:
             replace(self.with_former_rules(changed) if starts else new_states)
         except OSError:
-            # nothing was replaced; an older journal still has something to bring back
+            # nothing was replaced; an older journal still has something to restore
             if journal is None:
                 self.installs.close_journal()
             raise
@@ -229,7 +225,7 @@ class Switch:
                 known = old.content.splitlines()
                 added = [line for line in new.content.splitlines() if line not in known]
                 both = dataclasses.replace(new, content=b"\n".join([*known, *added, b""]))
-                # what the operator wrote there may clash with the new rules
+                # the operator's own rules there may clash with the new rules
                 with suppress(Refused):
                     check_policy(self.parameters["visudo"], both)
                     new = both
@@ -267,7 +263,7 @@ class Switch:
         return found
 
     def shown(self, path: str) -> Callable[[str], str]:
-        """Return the function that returns what a diff may show of the text of a file."""
+        """Return the function that returns the part of a file's text that a diff may show."""
         if path in self.parameters["opaque_files"]:
             return shown_opaque
         if path in self.parameters["secret_files"]:
@@ -478,7 +474,7 @@ class Switch:
         if live != former.release:
             self.installs.go_live(former.release)
         # the service manager cannot reload where its file system is full: the former bot starts
-        # all the same, and the journal stays open for what is missing
+        # nevertheless, and the journal stays open for the missing part
         fault = None
         stale = system.service_state(self.unit).stale
         if stale or self.parameters["unit_file"] in result["changed_paths"]:

@@ -20,7 +20,7 @@ HANDLE = os.O_NOFOLLOW | getattr(os, "O_PATH", READ)
 
 
 def kind_of(status: os.stat_result) -> str:
-    """Return in words what kind a path is, and its owner."""
+    """Return the kind of a path and its owner, in words."""
     kinds = {
         stat.S_IFLNK: "a link",
         stat.S_IFIFO: "a named pipe",
@@ -53,7 +53,7 @@ def planted(path: str, status: os.stat_result, expected: str) -> Refused:
 
 
 def handle_of(descriptor: int) -> int | str:
-    """Return by what to change the owner and mode of something that was opened with ``HANDLE``."""
+    """Return the path for changing the owner and mode of a file opened with ``HANDLE``."""
     return system.path_of(descriptor) if hasattr(os, "O_PATH") else descriptor
 
 

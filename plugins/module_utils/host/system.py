@@ -75,7 +75,7 @@ def system_facts() -> SystemFacts:
     name = f"{kernel} {platform.release()}"
     if kernel == "Darwin":
         name = f"macOS {platform.mac_ver()[0]}"
-    # os-release(5); a value may stand in quotes
+    # os-release(5); a value may be in quotes
     with contextlib.suppress(OSError), open("/etc/os-release", "rb") as handle:
         name = read_env(handle.read().decode(errors="replace")).get("PRETTY_NAME", name)
     return {
@@ -126,7 +126,7 @@ def unsupported_system() -> Problem:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """What the service manager knows about a service.
+    """The service manager's state of a service.
 
     state: its word for it, such as active, activating or failed. pid: 0 without a process.
     restarts: how often the manager started it again. start_id: differs for every start, empty
@@ -271,7 +271,7 @@ def _kill_what_stays(process: subprocess.Popen[str], unit: str) -> None:
 
 
 def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
-    """Return the end of what a service, and systemd about it, logged since some starts.
+    """Return the end of the log of a service, and of systemd about it, since some starts.
 
     start_ids: of these starts. lines: how many at most. dated: whether each line begins with its
     time, and lines older than a day are left out. Raises OSError when the journal does not answer.
@@ -691,7 +691,7 @@ def advice_to_create(*, groups: bool = False) -> str:
 
 
 def path_of(descriptor: int) -> str:
-    """Return a path of this process alone that leads to what a descriptor has open."""
+    """Return a path of this process alone that leads to the file of a descriptor."""
     return f"/proc/self/fd/{descriptor}"
 
 

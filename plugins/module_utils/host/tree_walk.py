@@ -48,7 +48,7 @@ class Level:
 
 
 class Walk(abc.ABC):
-    """One walk; a subclass says what happens to the entries.
+    """One walk; a subclass defines the handling of entries.
 
     root: an open directory, which stays open. path: its own, without links. seconds: how long the
     walk may take.
@@ -83,14 +83,14 @@ class Walk(abc.ABC):
     def entered(  # noqa: B027
         self, _level: Level, _status: os.stat_result, _descriptor: int
     ) -> None:
-        """Handle a directory that was opened, before what is in it. May raise as ``entry`` does."""
+        """Handle an opened directory before its content. May raise as ``entry`` does."""
 
     def after(self, _level: Level) -> None:  # noqa: B027
-        """Handle a directory, now in ``here``, after what is in it."""
+        """Handle a directory, now in ``here``, after its content."""
 
     @abc.abstractmethod
     def foreign(self, name: bytes) -> None:
-        """Handle what is mounted in ``here``, which is not looked at."""
+        """Handle a mount in ``here``; the walk does not enter it."""
 
     @abc.abstractmethod
     def fault(self, name: bytes, why: str) -> None:
@@ -121,7 +121,7 @@ class Walk(abc.ABC):
 
     def _handle(self, name: bytes) -> None:
         if self.mounts and self.path_of(name) in self.mounts:
-            # whoever serves it may not even say what it is
+            # its server may not even report its kind
             self.foreign(name)
             return
         try:
@@ -206,7 +206,7 @@ class Walk(abc.ABC):
         if time.monotonic() > level.deadline:
             if self._late != level.deadline:
                 self._late = level.deadline
-                self.fault(b"", "the time for it was over, so the rest of it is left out")
+                self.fault(b"", "its time limit has passed, so the rest is left out")
             self._skip_rest()
             return None
         self._held -= 1

@@ -8,7 +8,7 @@ link that leads to it, may put another file in its place. A sticky directory pro
 but not from files beside them: node finds modules in every directory above a script.
 
 Owners, modes and access lists come from the metadata of a path, which no account can keep from
-root. What still cannot be seen is never "only root": it is an entry of its own, with the reason.
+root. An unreadable fact is never "only root": it is an entry of its own, with the reason.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def way_to(path: str) -> Iterator[CheckedPath]:
 
 
 def way_above(path: str) -> Iterator[CheckedPath]:
-    """Yield what ``way_to`` does without the path itself, which may be another account's."""
+    """Yield as ``way_to`` does, without the path itself, which may be another account's."""
     end = os.path.realpath(path)
     return (place for place in way_to(path) if place.path != end)
 
@@ -115,19 +115,19 @@ def way_above(path: str) -> Iterator[CheckedPath]:
 def changers_of(
     path: str, search_path: Sequence[str] = (), accounts: Accounts | None = None
 ) -> list[Changer]:
-    """Return the ``changers`` of a program; what cannot be seen is an entry with ``unseen``."""
+    """Return the ``changers`` of a program; an unreadable fact is an entry with ``unseen``."""
     return found_by({path: lambda: _depended_on(path, search_path)}, accounts)[path]
 
 
 def found_by(
     looks: Mapping[str, Look], accounts: Accounts | None = None
 ) -> dict[str, list[Changer]]:
-    """Return the ``changers`` that each look finds, by its name.
+    """Return the ``changers`` of each check, by its name.
 
-    A look that fails, or gets no answer, adds an entry with ``unseen``: the reason, in words. It
+    A check that fails, or gets no answer, adds an entry with ``unseen``: the reason, in words. It
     does not affect the other entries.
 
-    looks: by the path that they are about.
+    looks: the checks, by the path that they are about.
     """
     known = accounts or Accounts()
     answers = ask_as(None, [partial(_seen, look) for look in looks.values()])
@@ -142,14 +142,14 @@ def found_by(
 
 
 def only_root_changes(descriptor: int) -> bool:
-    """Return whether only root can change what an open directory holds. Raises OSError."""
+    """Return whether only root can change the content of an open directory. Raises OSError."""
     known = Accounts()
     place = place_at("an open directory", os.fstat(descriptor), descriptor)
     return not changers([place], known.name_of, known.members_of)
 
 
 def _seen(look: Look) -> tuple[list[CheckedPath], str]:
-    """Return what a look yields until it fails, and why it did, empty when it did not."""
+    """Return the results of a check until it fails, and the reason, empty if it did not fail."""
     places: dict[CheckedPath, None] = {}
     try:
         for place in look():
@@ -195,7 +195,7 @@ class Accounts:
 
 
 def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[CheckedPath]:
-    """Yield what ``places_of`` returns, so that what was seen before an error is not lost."""
+    """Yield the results of ``places_of``, so that none before an error is lost."""
     programs = [path]
     for _program in range(_MOST_LINKS):
         if not programs:
@@ -299,7 +299,7 @@ def _interpreters(path: str, search_path: Sequence[str]) -> list[str]:
     named = [word for word in words[:1] if word.startswith("/")]
     if named and posixpath.basename(named[0]) == "env":
         named = [] if named[0] in _ENV else named
-        # -S may stand right before the program
+        # -S may be right before the program
         rest = [word[2:] if word.startswith("-S") else word for word in words[1:]]
         asked = (word for word in rest if word and word[0] != "-" and "=" not in word)
         # an option may have an argument that is no program

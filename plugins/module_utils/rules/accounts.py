@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which OS accounts may stand in sudoers, the unit and users.yaml, and run something."""
+"""Check OS accounts for sudoers, the unit and users.yaml, and whether they may run anything."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def has_expired(entry: str, today: int) -> bool:
 def refuse_alias_of_root(account: pwd.struct_passwd) -> None:
     """Raise PermissionError for an account that is root under another name.
 
-    What runs as it runs as root. The name root itself is refused by ``fault_of_account``.
+    Its processes run as root. ``fault_of_account`` refuses the name root itself.
     """
     if account.pw_uid == 0 and account.pw_name != "root":
         raise PermissionError(

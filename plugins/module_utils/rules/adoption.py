@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking over a bot of Kai's own installer: what is told of it, and what must not be lost."""
+"""Adopt a bot of Kai's own installer: report the adoption, and lose nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RULE = re.compile(
 
 
 def adoption_notes(contract: Contract, configuration: Configuration, probe: Probe) -> list[str]:
-    """Return what an operator should know of an adoption, nothing when there is none.
+    """Return the notes of an adoption, none without one.
 
     probe: the result of kai_probe.
     """
@@ -48,14 +48,14 @@ def adoption_notes(contract: Contract, configuration: Configuration, probe: Prob
         f"release {FLAT}, and kai-ansible rollback goes back to it and to its files."
     ]
     if others:
-        notes.append(f"Left as it is, for it may be the operator's own: {listed(others)}.")
+        notes.append(f"Kept, because it may be your own: {listed(others)}.")
     matches = (_RULE.fullmatch(text) for _line, text in former["rules"])
     accounts = {match["runas"] for match in matches if match} - {"root"}
     unused = sorted(accounts - set(os_users(configuration.people)))
     if unused:
         notes.append(
-            f"The rules for {listed(unused)} in {contract.sudoers.path} go: nobody's agents "
-            f"run as that account."
+            f"The rules for {listed(unused)} in {contract.sudoers.path} are removed: no "
+            f"agent runs as that account."
         )
     return notes
 
@@ -71,7 +71,7 @@ def lost_rules(contract: Contract, configuration: Configuration, probe: Probe) -
             yield Problem(
                 f"{path}:{number}",
                 f"{text!r}, which Kai's own installer does not write",
-                "a file with nothing but the rules that are made anew",
+                "a file with only the rules that an install writes",
                 f"move it to a file of its own (visudo -f {path}-local), or remove it "
                 f"(visudo -f {path})",
             )

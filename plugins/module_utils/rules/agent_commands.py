@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def commands_of_rules(agent: AgentProof) -> dict[str, list[str]]:
     """Return the commands by which the bot learns whether sudo lets it start and end an agent.
 
-    agent: one that runs as another account. sudo tells by its exit code (sudo(8), --list).
+    agent: one that runs as another account. sudo reports by its exit code (sudo(8), --list).
     """
     argv = agent["argv"]
     ask = ["sudo", "-n", "-l", "-u", argv[argv.index("-u") + 1], "--"]

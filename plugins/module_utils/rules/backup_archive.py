@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a backup holds, and reading it without believing it.
+"""The content of a backup, and reading it without trust.
 
 A backup is a gzipped tar::
 
@@ -9,7 +9,7 @@ A backup is a gzipped tar::
     config/etc/kai/env     the deployed files, under their whole paths
     data/...               the data directory; its database is a snapshot
     links/1                a file that has several names in the data, which are hard links to it
-    far/1/...              a directory whose path is too long; a link stands in its place
+    far/1/...              a directory whose path is too long; a link is in its place
     manifest.json          how many members there are, and the SHA-256 of them all
 
 The members of a directory follow it in the order of their names, so that neither writing nor
@@ -50,7 +50,7 @@ DATA = "data"
 LINKS = "links"
 FAR = "far"
 _TREES = (DATA, FAR)
-# a link with it stands where a directory belongs that is in FAR
+# a link with it takes the place of a directory in FAR
 PLACE = "KAI.far"
 ACCESS = "SCHILY.acl.access"
 DEFAULT = "SCHILY.acl.default"
@@ -72,11 +72,11 @@ _DAMAGE = (
 
 
 class BadArchive(Exception):
-    """What is no backup, or one that nothing may be made of; the message says why."""
+    """A file that is no backup, or one that must not be restored; the message is the reason."""
 
 
 class Source(Protocol):
-    """What can be read piece by piece."""
+    """A source that can be read in pieces."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to so many bytes, none at the end."""
@@ -84,7 +84,7 @@ class Source(Protocol):
 
 @dataclass
 class Meta:
-    """What a backup is of.
+    """The metadata of a backup.
 
     host: its name in the inventory. created: the time in UTC. release: what was live, None when
     nothing was. data_dir: where the data lay. host_vars: the texts of the host's variable files by
@@ -219,7 +219,7 @@ class ArchiveWriter:
     def add(self, member: tarfile.TarInfo, content: Source | None = None) -> int:
         """Add a member, and return how many bytes of a file were not there any more.
 
-        A file that became shorter since it was looked at is filled with zeros.
+        Fills a file that became shorter since its size was read with zeros.
         """
         self._zip.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
         if content is None:
@@ -310,7 +310,7 @@ def read_archive(source: Source, visit: Visit = None) -> Summary:
 
 
 def read_meta(source: Source) -> Meta:
-    """Return what a backup is of, without reading the rest. Raises BadArchive."""
+    """Return the metadata of a backup, without reading the rest. Raises BadArchive."""
     with _opened(source) as tar:
         return _Reading(tar, None).meta()
 
@@ -364,7 +364,7 @@ class _Reading:
         if self.format == 1:
             wanted = {"members": self.digests}
         if self.document(member)[0] != wanted:
-            raise BadArchive("its members are not those that its manifest tells of")
+            raise BadArchive("its members do not match its manifest")
         if self.tar.next() is not None:
             raise BadArchive(f"there is something behind its {MANIFEST}")
         if not self.has_data or self.awaits_far:
@@ -495,11 +495,11 @@ class _Reading:
         if self.awaits_far:
             self.awaits_far = False
             if name != f"{FAR}/{self.far}" or not member.isdir():
-                return "stands where a directory belongs that was announced"
+                return "is in the place of an announced directory"
             self.open.append(_Open(name))
             return None
         if parts[0] == CONFIG:
-            # the deployed files stand under their whole paths, without directories of their own
+            # the deployed files have their whole paths, without directories of their own
             if not member.isreg() or len(parts) == 1:
                 return "is no file"
             if name in self.config:
@@ -524,7 +524,7 @@ class _Reading:
         while self.open and self.open[-1].name != parent:
             self.open.pop()
         if not self.open:
-            return "lies in something that is no directory"
+            return "is inside a file that is no directory"
         key = last.encode("utf-8", "surrogateescape")
         if self.format == 1:
             if member.name in self.digests:
@@ -534,7 +534,7 @@ class _Reading:
         self.open[-1].last = key
         if member.isdir():
             if len(self.open) >= DEEPEST:
-                return "lies too deep"
+                return "is nested too deep"
             self.open.append(_Open(member.name))
             return None
         if member.issym() and PLACE in member.pax_headers and self.format > 1:

@@ -48,12 +48,12 @@ class Binary:
 
 
 def backends_in_use(configuration: Configuration) -> list[str]:
-    """Return each backend that somebody uses, in order of people."""
+    """Return each backend in use, in the order of the users."""
     return list(dict.fromkeys(person.backend for person in configuration.people))
 
 
 def agent_account(contract: Contract, configuration: Configuration, person: Person) -> str:
-    """Return the account that a person's agents really run as.
+    """Return the account that really runs a user's agents.
 
     The service user's own for people without one, and for every backend that the bot does not wrap
     in sudo (Kai runtime contract, section 4.1).
@@ -64,7 +64,7 @@ def agent_account(contract: Contract, configuration: Configuration, person: Pers
 
 
 def runners(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
-    """Return each account that starts a backend's binary, in order of people."""
+    """Return each account that starts a backend's binary, in the order of the users."""
     accounts = [
         agent_account(contract, configuration, person)
         for person in configuration.people
@@ -111,7 +111,7 @@ def choose_binary(
     and_also, or_without = "", ""
     if also:
         and_also = (
-            f", and that {listed(also)} can execute too, as Kai looks it up for memory extraction"
+            f", and that {listed(also)} can execute too, because Kai uses it for memory extraction"
         )
         or_without = f", or set {variable(EXTRACTION)} to false"
     tried = []
@@ -133,7 +133,7 @@ def choose_binary(
                     f"{candidate['path']!r}, which {fault}",
                     f"a path that every account of {backend} can execute (used by {people})"
                     f"{and_also}",
-                    f"mend the path or its modes on the host, or run "
+                    f"fix the path or its modes on the host, or run "
                     f"make install {setting}=/absolute/path{or_without}",
                 )
             ]
@@ -152,10 +152,10 @@ def choose_binary(
 
 
 def notes_on_trust(contract: Contract, configuration: Configuration, binary: Binary) -> list[str]:
-    """Return what a person should know of who may change a binary."""
+    """Return the notes about the accounts that can change a binary."""
     runs = listed(runners(contract, configuration, binary.backend))
     if binary.changers is None:
-        return [f"Who may change {binary.path}, which runs as {runs}, could not be seen."]
+        return [f"Which accounts can change {binary.path}, which runs as {runs}, is unknown."]
     if not binary.changers:
         return []
     return [f"{binary.path} can be changed by {in_words(*binary.changers)}; it runs as {runs}."]
@@ -173,7 +173,7 @@ def _danger(contract: Contract, configuration: Configuration, binary: Binary) ->
     paths = " ".join(entry["path"] for entry in found if not entry.get("unseen"))
     cures = [f"take the right away (chown root: {paths}; chmod go-w {paths})"] if paths else []
     cures += [
-        f"see what keeps root from it (namei -l {entry['path']})"
+        f"check why root cannot reach it (namei -l {entry['path']})"
         for entry in found
         if entry.get("unseen")
     ]

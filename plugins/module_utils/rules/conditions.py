@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What conditions look at.
+    """The facts that conditions read.
 
     settings: effective values, defaults included. pairs: every (backend, provider) in use.
     """
@@ -68,7 +68,8 @@ def in_words(condition: When, circumstances: Circumstances | None = None) -> str
     if condition.global_backend:
         return f"the global backend is {condition.global_backend}"
     provider = condition.provider
-    return f"somebody uses {condition.backend}" + (f" on {provider}" if provider else "")
+    on = f" on {provider}" if provider else ""
+    return f"a user with backend {condition.backend}{on} exists"
 
 
 def _setting_in_words(condition: Condition, verb: str) -> str:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the operator chose: read from variables, checked whole, told in the terms of the contract.
+"""Read the operator's configuration from variables and check it as a whole.
 
-The wizard calls this on what it is about to write, the role on what it is about to apply.
+The wizard calls this before it writes a configuration, the role before it applies one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Configuration:
     users_file: whether users.yaml is the operator's own file, which nothing may be filled into.
     cleared: env keys that were explicitly emptied, so that the host may lose them.
     rejected: env keys and user places whose value was refused, so that nothing is built on them.
-    notes: what a person should know though nothing is wrong.
+    notes: messages for the operator that are no problems.
     problems: everything that keeps this configuration from being applied.
     """
 
@@ -73,16 +73,16 @@ class Configuration:
 
     @property
     def pairs(self) -> frozenset[tuple[str, str | None]]:
-        """Every (backend, provider) that somebody uses."""
+        """Every (backend, provider) in use."""
         return frozenset(pairs_in_use(self.people))
 
     @property
     def circumstances(self) -> Circumstances:
-        """What the contract's conditions look at."""
+        """The facts that the contract's conditions read."""
         return Circumstances(self.settings, self.pairs)
 
     def uses(self, backend: str) -> bool:
-        """Return whether somebody uses the backend."""
+        """Return whether a user has the backend."""
         return any(person.backend == backend for person in self.people)
 
 
@@ -104,7 +104,7 @@ def read_configuration(
     """
     migration = migrated(contract, variables)
     configuration = Configuration(problems=migration.problems)
-    # by the names of today, so that what else is wrong is told as well
+    # by today's names, so that other faults are reported as well
     given = {name[len(PREFIX) :]: value for name, value in migration.variables.items()}
     _read_host(contract, given, configuration)
     _read_settings(contract, given, configuration)
@@ -122,7 +122,7 @@ def read_configuration(
 
 
 def env_of(contract: Contract, configuration: Configuration) -> dict[str, str]:
-    """Return what /etc/kai/env has to hold, by key; a binary that nobody named is left out."""
+    """Return the content of /etc/kai/env, by key; a binary that is not named is left out."""
     env = {}
     for key, spec in contract.settings.items():
         chosen = key in configuration.chosen
@@ -148,9 +148,9 @@ def applies(spec: Setting | Program | Model, configuration: Configuration) -> bo
 
 
 def concerned(condition: When, configuration: Configuration) -> list[Person]:
-    """Return the people whose backend or provider makes a condition of the contract hold.
+    """Return the users whose backend or provider makes a condition of the contract hold.
 
-    Nobody when it does not ask what somebody uses.
+    No users if it does not depend on a backend or provider in use.
     """
     settings = configuration.settings
     if holds(condition, Circumstances(settings, frozenset())):
@@ -279,7 +279,7 @@ def _read_extra_env(
                     variable(name),
                     type(extra).__name__,
                     "a mapping of env keys to text",
-                    f"mend {variable(name)}",
+                    f"fix {variable(name)}",
                 )
             )
             continue
@@ -293,7 +293,7 @@ def _read_extra_env(
                 continue
             if key in contract.systemd_environment:
                 configuration.notes.append(
-                    f"{where} is not written: systemd sets it, and what is set counts."
+                    f"{where} is not written: systemd sets it, and systemd's value wins."
                 )
                 continue
             known = canonical_key(contract, str(key))
@@ -325,7 +325,7 @@ def _read_extra_env(
                 fault = "is not text"
             if fault:
                 configuration.problems.append(
-                    Problem(where, f"something that {fault}", "one line of text", f"mend {where}")
+                    Problem(where, f"something that {fault}", "one line of text", f"fix {where}")
                 )
                 continue
             configuration.extra_env[str(key)] = text
@@ -348,7 +348,7 @@ def _report_unknown(
                 PREFIX + name,
                 "an unknown variable" + nearest(name.lower(), known, PREFIX),
                 f"a setting of {contract.title}",
-                f"mend its name, or put it under {PREFIX}extra_env by its env key",
+                f"fix its name, or put it under {PREFIX}extra_env by its env key",
             )
         )
 
@@ -376,8 +376,8 @@ def _read_users(
         configuration.problems.append(
             Problem(
                 where,
-                "nobody" if not entries else type(entries).__name__,
-                "a list of at least one person",
+                "no users" if not entries else type(entries).__name__,
+                "a list of at least one user",
                 "run kai-ansible config, or add an entry with telegram_id, name and role",
             )
         )
@@ -387,7 +387,7 @@ def _read_users(
         place = f"{where}[{index}]"
         if not isinstance(entry, dict):
             configuration.problems.append(
-                Problem(place, type(entry).__name__, "a mapping of fields", f"mend {place}")
+                Problem(place, type(entry).__name__, "a mapping of fields", f"fix {place}")
             )
             continue
         user = _read_user(contract, place, entry, configuration)
@@ -400,12 +400,12 @@ def _read_users(
                         f"{place}.telegram_id",
                         f"{telegram_id}, which {seen[telegram_id]} has too",
                         "an ID of its own",
-                        f"remove {place} or mend its ID",
+                        f"remove {place} or fix its ID",
                     )
                 )
-            seen.setdefault(telegram_id, f"{user.get('name', 'somebody')} ({place})")
+            seen.setdefault(telegram_id, f"{user.get('name', 'another user')} ({place})")
     if not any(user.get("role") == "admin" for user in configuration.users):
-        configuration.notes.append("Nobody has the role admin, so nobody can manage the bot.")
+        configuration.notes.append("No user has the role admin, so no user can manage the bot.")
 
 
 def _read_user(
@@ -440,7 +440,7 @@ def _read_user(
             user[name] = read_value(contract, spec, raw)
         except UnacceptableValue as error:
             configuration.problems.append(
-                Problem(where, shortened(repr(raw)), error.expected, f"mend {name} in {place}")
+                Problem(where, shortened(repr(raw)), error.expected, f"fix {name} in {place}")
             )
             del user[name]
             configuration.rejected.add(place)
@@ -506,7 +506,7 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
             configuration.problems.append(
                 Problem(
                     f"{place}.llm_provider",
-                    f"no provider for {person.backend}; Kai lets nobody inherit it from "
+                    f"no provider for {person.backend}; in Kai no user inherits it from "
                     f"{settings['AGENT_BACKEND']}",
                     "one of " + listed(providers_of(contract, person.backend)),
                     f"add 'llm_provider: {person.provider}' to that entry of the file",
@@ -522,7 +522,7 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
             (person.backend, person.provider, person.model)
             == (everyone.backend, everyone.provider, everyone.model)
         )
-        # a wrong global value is told once, where it stands
+        # report a wrong global value once, in its own place
         if not inherited:
             _check_pair(contract, configuration, f"{place}.model", f"{place}.llm_provider", person)
         if person.os_user and person.os_user == service_user:
@@ -530,7 +530,7 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
                 Problem(
                     f"{place}.os_user",
                     f"{person.os_user!r}, which is the service user",
-                    "an account of the person's own",
+                    "an OS user of the user's own",
                     "name another account, or remove os_user to run as the service user",
                 )
             )
@@ -611,8 +611,8 @@ def _check_pair(
         )
     elif belongs_elsewhere(contract, surface, person.model):
         configuration.notes.append(
-            f"{model_place} is {person.model!r}, a name that belongs to another provider: make "
-            f"sure that {surface.name} has it."
+            f"{model_place} is {person.model!r}, a name of another provider: make sure that "
+            f"{surface.name} has it."
         )
 
 
@@ -654,13 +654,13 @@ def _check_conditions(contract: Contract, configuration: Configuration) -> None:
             )
         if key in configuration.chosen and spec.instead and value:
             configuration.notes.append(
-                f"{variable(key)} is for everybody, and the bot owns what it makes there, so that "
-                f"agents with an OS user cannot write in it. Give each person {spec.instead} "
-                f"(docs/workspaces.md)."
+                f"{variable(key)} applies to all users, and the bot owns the directories that it "
+                f"makes there, so agents with an OS user cannot write in them. Give each user "
+                f"{spec.instead} (docs/workspaces.md)."
             )
     if configuration.settings.get("MEMORY_EXTRACTION_ENABLED"):
         configuration.notes += [
-            f"No memories will be extracted for {person.name}: {person.backend} cannot do that."
+            f"The bot extracts no memories for {person.name}: {person.backend} does not support it."
             for person in configuration.people
             if person.backend not in contract.memory_extraction_backends
         ]

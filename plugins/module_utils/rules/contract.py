@@ -124,17 +124,17 @@ class Limits:
     def __post_init__(self) -> None:
         ends = (self.minimum, self.exclusive_minimum, self.maximum)
         if any(end is not None for end in ends) or self.nonzero or self.or_zero:
-            _expect(self.type in ("integer", "number"), "a range of what is no number")
+            _expect(self.type in ("integer", "number"), "a range of a value that is no number")
         sources = bool(self.choices) + bool(self.choices_from)
         _expect(sources == (self.type == "choice"), "not one source of choices for a choice alone")
         if self.pattern or self.item_pattern:
             kind = "string" if self.pattern else "list"
-            _expect(self.type == kind, "a pattern of what is no text")
+            _expect(self.type == kind, "a pattern of a value that is no text")
 
 
 @dataclass(frozen=True)
 class Value(Limits):
-    """What a value may be, and how it is asked for."""
+    """The valid values of a setting, and its question."""
 
     asked: Literal["essential", "section", "never"] = needed()
     prompt: str = needed()
@@ -150,9 +150,9 @@ class Value(Limits):
             _expect(fits, f"{value!r} in the place of a value of {self.type}")
         if self.secret:
             known = self.default is not None or self.suggestion is not None
-            _expect(not known, "a secret with a default that everybody knows")
+            _expect(not known, "a secret with a public default")
         if self.pattern or self.item_pattern:
-            _expect(self.pattern_help is not None, "a pattern without words for it")
+            _expect(self.pattern_help is not None, "a pattern without pattern_help")
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Setting(Value):
     def __post_init__(self) -> None:
         super().__post_init__()
         _expect(self.secret or not self.generate, "a value that is generated and no secret")
-        _expect(self.type == "model" or not self.surface, "a surface of what is no model")
+        _expect(self.type == "model" or not self.surface, "a surface of a setting that is no model")
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Binary:
-    """The program of an agent. usual_places: where it lies on a system when nothing else says."""
+    """The program of an agent. usual_places: its paths on a system if nothing else names one."""
 
     setting: str = text(_ENV_KEY)
     name: str = needed()
@@ -285,7 +285,7 @@ class Login:
 
     def __post_init__(self) -> None:
         _expect(bool(self.command) == bool(self.kept_in), "a login without a place, or the reverse")
-        _expect(bool(self.command) or self.then is None, "what is typed into no program")
+        _expect(bool(self.command) or self.then is None, "input for no program")
 
 
 @dataclass(frozen=True)
@@ -390,7 +390,7 @@ class ServiceSeed:
 
 @dataclass(frozen=True)
 class OtherLine:
-    """What tells that a source is of another line of Kai."""
+    """The files that identify a source of another line of Kai."""
 
     has: str
     is_: str = named("is")
@@ -441,7 +441,7 @@ class OwnInstaller:
 
 @dataclass(frozen=True)
 class Program:
-    """A program that is looked for by name."""
+    """A program that the preflight searches for by name."""
 
     names: tuple[str, ...] = text("[a-z][a-z0-9-]*")
     package: str = needed()

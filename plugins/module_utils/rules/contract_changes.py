@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What variables become that were written for an earlier version of the contract.
+"""Migrate variables that were written for an earlier version of the contract.
 
 The role and the commands refuse them by this, and ``kai-ansible migrate`` edits them by it.
 """
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from .contract import Change, Contract
 
 CONTRACT_VERSION = "kai_install_contract_version"
-# the version of variables that tell none
+# the version of variables that name none
 FIRST = 1
 COMMAND = "kai-ansible migrate"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a change of the contract means for one variable of a host.
+    """The effect of a change of the contract on one variable of a host.
 
     version: of the contract, since when. what: the change in words.
-    given: the variable as it stands in host_vars.
+    given: the variable as host_vars have it.
     becomes: its name from then on, the same where its value means something else, None when it is
         gone.
     """
@@ -45,27 +45,26 @@ class Step:
     def told(self) -> str:
         """What happens to the variable, and why."""
         if self.becomes is None:
-            does = "goes"
+            does = "is removed"
         elif self.becomes == self.given:
-            does = "keeps its value, which means something else now"
+            does = "keeps its value, which has another meaning now"
         else:
             does = f"becomes {self.becomes}"
         return f"{self.given} {does}: {self.what}"
 
     @property
     def problem(self) -> Problem:
-        """Why the variables cannot be used before this was done."""
+        """Why the variables cannot be used before this change."""
         if self.becomes is None:
-            expected, by_hand = "no such variable", f"remove {self.given} where it stands"
-            fix = f"run {COMMAND}, which takes it out, or {by_hand}"
+            expected, by_hand = "no such variable", f"remove {self.given} yourself"
+            fix = f"run {COMMAND}, which removes it, or {by_hand}"
         elif self.becomes == self.given:
-            expected = "a value that is meant as it is understood now"
+            expected = "a value with today's meaning"
             fix = (
-                f"look at its value, then run {COMMAND}, or set {CONTRACT_VERSION} to "
-                f"{self.version}"
+                f"check its value, then run {COMMAND}, or set {CONTRACT_VERSION} to {self.version}"
             )
         else:
-            expected, by_hand = self.becomes, f"rename {self.given} where it stands"
+            expected, by_hand = self.becomes, f"rename {self.given} yourself"
             fix = f"run {COMMAND}, which renames it, or {by_hand}"
         found = f"a variable that version {self.version} of the contract changed: {self.what}"
         return Problem(self.given, found, expected, fix)
@@ -77,7 +76,7 @@ class Migration:
 
     version: that they were written for. current: that of the contract.
     variables: by the names of today. steps: what that takes, in order.
-    faults: what no migration can mend.
+    faults: problems that no migration can fix.
     """
 
     version: int
@@ -93,7 +92,7 @@ class Migration:
 
     @property
     def problems(self) -> list[Problem]:
-        """What keeps the variables from being used as they stand."""
+        """What keeps the variables from being used unchanged."""
         return [*self.faults, *(step.problem for step in self.steps)]
 
     @property

@@ -33,7 +33,7 @@ FAIR_LEVELS = 3
 LEASE_SECONDS = 60.0
 # what stays free where a backup is made, so that the bot can go on
 SPARE_BYTES = 16 << 20
-# parts of the data of which the size is known when there is too little room
+# parts of the data whose size is measured when free space is too small
 MOST_UNITS = 10_000
 # how many lines name what was left out
 MOST_LINES = 100

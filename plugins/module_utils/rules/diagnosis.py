@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a bot is silent: what a person would look for by hand, in the order in which it matters."""
+"""Find out why a bot is silent, with the causes in order of importance."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .proof_arguments import AgentProof
     from .status_report import StatusReport
 
-# What does not work. Nothing of a later stage can be trusted while an earlier one is not well.
+# The stages of a finding. A finding of a later stage may follow from one of an earlier stage.
 STAGES = (
     "host_vars",
     "host",
@@ -46,15 +46,15 @@ STAGES = (
 MOST_PARTS = 6
 LAST_WORDS = 3
 _CAUSES = {
-    "host_vars": "host_vars say what cannot work, so no install can bring it to the host",
-    "host": "the host is no longer as it was when the bot was installed",
-    "install": "no install came to its end, or what it made was removed by hand",
-    "files": "it was changed by hand, or host_vars were and no install followed",
+    "host_vars": "host_vars are invalid, so no install can apply them",
+    "host": "the host has changed since the install",
+    "install": "no install has completed, or its files were removed afterwards",
+    "files": "it was changed outside kai-ansible, or host_vars changed and no install followed",
     "agents": "the program of the agent was moved, removed or replaced",
 }
-_NOT_RESTARTED = "another release was put in place without a restart"
+_NOT_RESTARTED = "another release went live without a restart"
 _OF_SYSTEMD = re.compile(r"^\S+ (systemd|sudo)(\[\d+\])?: ")
-# what sudo logs of a command that it runs (sudoers(5), "Event log")
+# sudo's log line of a command that it runs (sudoers(5), "Event log")
 _SUDO_RAN = re.compile(r"\bsudo(\[\d+\])?: +\S+ : (TTY=\S+ ; )?PWD=")
 
 
@@ -62,8 +62,8 @@ _SUDO_RAN = re.compile(r"\bsudo(\[\d+\])?: +\S+ : (TTY=\S+ ; )?PWD=")
 class Finding:
     """Something that keeps a bot from its work.
 
-    stage: one of STAGES. where: the file, unit, account or program. evidence: what was seen.
-    cause: why that is likely so. fix: the command that mends it.
+    stage: one of STAGES. where: the file, unit, account or program. evidence: the observed fault.
+    cause: its likely cause. fix: the command that fixes it.
     """
 
     stage: str
@@ -99,7 +99,7 @@ def agent_checks(proofs: Iterable[AgentProof]) -> Iterator[Check]:
         }
         yield {
             "stage": "sudo",
-            "what": f"the bot may end what runs as {account}",
+            "what": f"the bot may end processes of {account}",
             "argv": commands["end"],
         }
 
@@ -207,7 +207,7 @@ def _service(
     ) or bool(installed["unfinished"])
     for problem in service_problems(installed):
         if problem == not_enabled(service):
-            cause = "somebody disabled it, so the bot does not come back after a boot"
+            cause = "it was disabled, so the bot does not start after a boot"
             yield _of_problem("service", problem, cause)
         elif problem == outdated(installed):
             yield _of_problem("service", problem, _NOT_RESTARTED)
@@ -226,29 +226,29 @@ def _service(
 
 
 def _why(service: InstalledService, *, explained: bool) -> tuple[str, str]:
-    """Return why a bot does not run or answer, and what mends it."""
+    """Return why a bot does not run or answer, and the fix."""
     unit = f"{service['unit']}.service"
     if explained:
-        again = f"mend that first; then systemctl restart {unit}"
-        return "what stands elsewhere in this list", again
+        again = f"fix that first; then systemctl restart {unit}"
+        return "another finding in this list", again
     if service["state"] == "inactive":
-        # however the bot ends by itself, systemd starts it again
-        return "somebody stopped it", f"systemctl start {unit}"
+        # systemd restarts a bot that ends by itself
+        return "it was stopped", f"systemctl start {unit}"
     look = f"journalctl --unit {unit}; then systemctl restart {unit}"
     return "the bot ends, hangs or fails by itself, which its log may explain", look
 
 
 def _words(problem: Problem, service: InstalledService, log: Sequence[str]) -> str:
-    """Return what was seen of a bot that does not run or answer, its last words included."""
+    """Return the evidence for a bot that does not run or answer, its last messages included."""
     said = [line for line in log if not _OF_SYSTEMD.match(line)][-LAST_WORDS:]
     restarts = service["restarts"]
-    again = f", and was started again {restarts} times" if restarts else ""
-    last = "; it said last: " + " / ".join(said) if said else ""
+    again = f", and was restarted {restarts} times" if restarts else ""
+    last = "; its last messages: " + " / ".join(said) if said else ""
     return f"{problem.found}{again}{last}"
 
 
 def _drift(status: StatusReport, past: str) -> Iterator[Finding]:
-    """Yield one finding for each file, and one for everything else that the same command mends.
+    """Yield one finding for each file, and one for all other drift that the same command fixes.
 
     past: which install was rolled back last, empty when none was.
     """
@@ -273,7 +273,7 @@ def _checked(contract: Contract, status: StatusReport, checkup: Checkup) -> Iter
             "the sudo policy of the host",
             f"visudo: {checkup['policy']}",
             "a file of the policy was edited without visudo, so sudo may ignore it or all of them",
-            "mend what visudo names; visudo --check judges it again",
+            "fix the file that visudo names; visudo --check checks it again",
         )
     refused = [fault for fault in checkup["faults"] if fault["stage"] == "sudo"]
     if refused:
@@ -281,24 +281,24 @@ def _checked(contract: Contract, status: StatusReport, checkup: Checkup) -> Iter
         yield Finding(
             "sudo",
             contract.sudoers.path,
-            f"not so: {_joined(told)} (tried: {' '.join(refused[0]['argv'])})",
+            f"failed: {_joined(told)} (tried: {' '.join(refused[0]['argv'])})",
             "a rule for it is missing, or another one overrides it",
             REPAIR,
         )
     for fault in checkup["faults"]:
         if fault not in refused:
             where = fault["argv"][1].partition("=")[2]
-            evidence = f"not so: {fault['what']}: {fault['said']}"
+            evidence = f"failed: {fault['what']}: {fault['said']}"
             yield Finding("files", where, evidence, _CAUSES["files"], REPAIR)
     if checkup["trespasses"]:
         evidence = _joined(checkup["trespasses"])
-        where, cause = "directories of people", _CAUSES["files"]
+        where, cause = "directories of users", _CAUSES["files"]
         drifted = [entry["where"] for entry in status["drift"]]
         if any(path in fault for path in drifted for fault in checkup["trespasses"]):
             yield Finding("files", where, evidence, cause, REPAIR)
         else:
             cause = "owners and modes are right, so a group or a directory above lets them in"
-            fix = "look at the groups of that account (id) and at what is above (namei -l)"
+            fix = "check the groups of that account (id) and the directories above (namei -l)"
             yield Finding("files", where, evidence, cause, fix)
 
 
@@ -311,20 +311,20 @@ def _logins(desired: Desired, probe: InstalledProbe) -> Iterator[Finding]:
     for login in desired.get("logins", []):
         where = f"the login of {login['account']}"
         if login["logged_in"] is None and probe["accounts"].get(login["account"]):
-            evidence = f"{login['backend']} does not tell whether {login['account']} is logged in"
+            evidence = f"{login['backend']} does not report whether {login['account']} is logged in"
             cause = "its program does not run, or hangs"
             yield Finding("logins", where, evidence, cause, "kai-ansible logins --check")
         elif login["logged_in"] is False:
             evidence = f"{login['backend']} says that {login['account']} is not logged in"
-            cause = "nobody ever logged in as that account, or its login has ended"
+            cause = "that account has never logged in, or its login has expired"
             yield Finding("logins", where, evidence, cause, login["line"])
     for entry in desired.get("logins_by_key", []):
         if entry["is_there"] is False:
             yield Finding(
                 "logins",
                 f"the key {entry['key']}",
-                f"{entry['backend']} of {entry['account']} needs it, and the host does not have it",
-                "host_vars got it later than the last install, or it was removed by hand",
+                f"{entry['backend']} of {entry['account']} requires it, and the host lacks it",
+                "host_vars got it after the last install, or it was removed from the host",
                 REPAIR,
             )
 
@@ -371,7 +371,7 @@ def _variable(contract: Contract, key: str) -> str:
 
 
 def in_lines(findings: Sequence[Finding]) -> list[str]:
-    """Return findings for whoever reads what Ansible prints."""
+    """Return findings as lines for the output of Ansible."""
     return [
         f"{finding.where}: {finding.evidence}. Likely cause: {finding.cause}. Fix: {finding.fix}"
         for finding in findings

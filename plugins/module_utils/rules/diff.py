@@ -17,7 +17,7 @@ ABSENT = "absent"
 
 
 def difference(what: str, before: str, after: str) -> dict[str, str]:
-    """Return the diff of something that is told in one line; empty text stands for its absence."""
+    """Return the diff of a one-line description; empty text means that it is absent."""
     return {
         "before_header": what,
         "after_header": what,

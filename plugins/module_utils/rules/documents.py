@@ -10,7 +10,7 @@ A form is data:
 - a tuple is any of its forms;
 - ``[form]`` is a list, and a list of several forms has exactly these;
 - a dict is a mapping: ``"name"`` is a required key, ``"name?"`` an optional one, and a key that is
-  a form itself stands for all others, which are refused without it.
+  a form itself matches all other keys, which are refused without it.
 """
 
 from __future__ import annotations

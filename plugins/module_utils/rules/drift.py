@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a host is what host_vars say: what an install would change, told piece by piece.
+"""Compare a host with host_vars: everything that an install would change, piece by piece.
 
 Whether a file differs is decided by the comparison that kai_switch makes, and what differs in the
 directories comes from the code with which kai_user_tree changes them.
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     Parts = Mapping[str, str]
 
-REPAIR = "kai-ansible install brings it back to what host_vars say"
-_SEE = "look at it as root: kai-ansible status --ask-become-pass, or through sudo"
+REPAIR = "kai-ansible install restores the state of host_vars"
+_SEE = "probe it as root: kai-ansible status --ask-become-pass, or through sudo"
 
 
 def unseen(path: str) -> Problem:
-    """Return that nothing is known of a path."""
-    return Problem(path, "what this account cannot see", "a look at it", _SEE)
+    """Return the problem of a path about which nothing is known."""
+    return Problem(path, "unknown: this account cannot read it", "a readable state", _SEE)
 
 
 def rules_of(text: str) -> dict[str, str]:
@@ -175,12 +175,12 @@ def _owned(state: FileState) -> str:
 def layout_drift(layout: LayoutSeen) -> tuple[list[Problem], list[Problem]]:
     """Return what differs in directories and first files, and those of which nothing is known.
 
-    layout: as module_utils/host/install_probe.py tells it.
+    layout: as module_utils/host/install_probe.py reports it.
     """
     differing = [
         Problem(change["path"], change["before"], change["after"], REPAIR)
         if change["before"]
-        else Problem(change["path"], "nothing", "what an install makes there", REPAIR)
+        else Problem(change["path"], "nothing", "a file or directory of an install", REPAIR)
         for change in layout["changes"]
     ]
     differing += [Problem(**refused) for refused in layout["refused"]]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host has to be told beside the bot's own files, so that it can tell everything back."""
+"""The choices of a host beside the bot's own files, so that an import can restore everything."""
 
 from __future__ import annotations
 

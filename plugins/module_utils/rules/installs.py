@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The installs of a host: which were proven, which to keep, which to go back to.
+"""The installs of a host: which were verified, which to keep, which to roll back to.
 
 A record of an install is a mapping with number, release, time, snapshot (whether the database was
 kept before it) and rolled_back_to (the install it repeats, or None). The highest number is the
-last state that was proven.
+last verified state.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INSTALL = "kai-ansible install"
 
 
 def kept_releases(records: Sequence[Mapping[str, Any]], keep: int, live: str) -> list[str]:
-    """Return the releases that stay: the newest ``keep`` that were proven, the live one first.
+    """Return the releases that stay: the newest ``keep`` verified ones, the live one first.
 
     records: of the host, in any order.
     """
@@ -51,7 +51,7 @@ def release_states(
     """Return every release with its id, its state and whether it is live.
 
     built: per release on the host, whether its build is complete.
-    unfinished: the release of an install that was neither proven nor taken back.
+    unfinished: the release of an install that was neither verified nor reverted.
     is_known: whether every record could be read.
     States: good (proven once), unproven (of the unfinished install), failed (built, never proven),
     incomplete (never built to the end), not adopted (of Kai's own installer, not on record yet),
@@ -78,7 +78,7 @@ def release_states(
 
 @dataclass(frozen=True)
 class Choice:
-    """What a rollback goes back to.
+    """The target of a rollback.
 
     number: the install whose files and release come back; None when the unfinished install is
     taken back, or when there are problems.
@@ -92,14 +92,14 @@ class Choice:
 
 
 def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
-    """Return what a rollback goes back to.
+    """Return the target of a rollback.
 
     status: ``installed`` of kai_probe. to: the number of an install or a release; empty for the
     state before the one that is live, or before the unfinished install.
     """
     if status["installs"] is None:
-        found, fix = "what only root can read", "run this as root: become: true"
-        return _refused("the records of installs", found, "a look at them", fix)
+        found, fix = "files that only root can read", "run this as root: become: true"
+        return _refused("the records of installs", found, "readable records", fix)
     records = sorted(status["installs"], key=lambda record: record["number"])
     damaged = [
         entry for entry in status["damaged"] if entry["needed"] or to == str(entry["number"])
@@ -110,7 +110,7 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
         if with_database:
             return _refused(
                 "the rollback with the database",
-                "an install that was neither proven nor taken back",
+                "an install that was neither verified nor reverted",
                 "a finished one",
                 "roll back without the database first; that takes the unfinished install back",
             )
@@ -120,11 +120,11 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
         known = listed(f"{record['number']} ({record['release']})" for record in records)
         return _refused(
             "the install to go back to",
-            repr(to) if to else f"no proven install before the live one; known: {known}",
-            f"one of {known}" if to else "an earlier proven install",
+            repr(to) if to else f"no verified install before the live one; known: {known}",
+            f"one of {known}" if to else "an earlier verified install",
             "choose one that kai-ansible status lists"
             if records
-            else "bring the host to what host_vars say: kai-ansible install",
+            else "apply host_vars: kai-ansible install",
         )
     states = {release["id"]: release["state"] for release in status["releases"] or ()}
     if states.get(record["release"]) != "good":
@@ -181,7 +181,7 @@ def rolled_back(status: KnownInstalls) -> str:
 def without_repeating(status: KnownInstalls, fix: str) -> str:
     """Return a fix that does not advise the install that was just rolled back.
 
-    An install brings what host_vars say, and the host does not show whether they were corrected
+    An install applies host_vars, and the host does not show whether they were corrected
     since.
     """
     past = rolled_back(status)
@@ -197,7 +197,7 @@ def not_enabled(service: InstalledService) -> Problem:
 
 
 def judged(status: Installed) -> list[Problem]:
-    """Return what is not well on a host. status: ``installed`` of kai_probe."""
+    """Return the problems of a host. status: ``installed`` of kai_probe."""
     return [
         replace(problem, fix=without_repeating(status, problem.fix)) for problem in _judged(status)
     ]
@@ -221,12 +221,12 @@ def _judged(status: Installed) -> list[Problem]:
         problems.append(
             Problem(
                 "the last install",
-                f"release {status['unfinished']['release']}, neither proven nor taken back",
-                "a proven state",
+                f"release {status['unfinished']['release']}, neither verified nor reverted",
+                "a verified state",
                 "run kai-ansible install again, or take it back: kai-ansible rollback",
             )
         )
-    # of a unit that systemd does not tell of nobody knows whether it runs
+    # it is unknown whether a unit runs that systemd does not report
     is_known = service.get("state") != UNKNOWN_STATE
     if not service["active"] and is_known:
         problems.append(
@@ -238,12 +238,12 @@ def _judged(status: Installed) -> list[Problem]:
                 name,
                 "no answer" if status["health"] is None else f"the answer {status['health']}",
                 "the answer 200 on its health path",
-                f"look at its log: journalctl -u {name}",
+                f"read its log: journalctl -u {name}",
             )
         )
     if not service["enabled"] and is_known:
         problems.append(not_enabled(service))
-    # without privilege nobody knows the releases
+    # without privilege the releases are unknown
     states = {release["id"]: release["state"] for release in status["releases"] or ()}
     state = states.get(status["live"], "nothing")
     if status["releases"] is not None and state in ("nothing", "incomplete"):
@@ -253,7 +253,7 @@ def _judged(status: Installed) -> list[Problem]:
                 f"release {status['live']}",
                 found.get(state, state),
                 "the live release",
-                "build it anew: kai-ansible install",
+                "build it again: kai-ansible install",
             )
         )
     return problems

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contents that can be compared with another one without being told.
+"""Compare contents without revealing them.
 
 A key is made for each look, so the same content has another seal the next time.
 """

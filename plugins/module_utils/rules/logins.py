@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who still has to log in to an agent, and how."""
+"""Find the missing agent logins, with their commands."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Login:
     """A login that an account needs for a backend.
 
     command: argv to be run by the account itself.
-    shared: whether the account is the service user's, which nobody can log in to.
-    logged_in: None when nobody could look.
+    shared: whether the account is the service user's, which has no login shell.
+    logged_in: None if it is unknown.
     """
 
     account: str
@@ -65,7 +65,7 @@ def login_files(contract: Contract, configuration: Configuration, backend: str) 
 
 
 def login_check(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
-    """Return the arguments with which a backend's program tells whether its account is logged in.
+    """Return the arguments with which a backend's program reports whether it is logged in.
 
     Exit code 0 means yes and 1 no. Empty when there is no such question.
     """
@@ -76,7 +76,7 @@ def login_check(contract: Contract, configuration: Configuration, backend: str) 
 def logins_by_key(
     contract: Contract, configuration: Configuration, env_keys: Iterable[str] | None
 ) -> list[KeyNeeded]:
-    """Return who needs a key instead of a login: account, backend, key, and whether it is there.
+    """Return the accounts that need a key instead of a login: account, backend, key, presence.
 
     env_keys: those of the deployed environment file, None when it could not be read.
     """
@@ -105,7 +105,7 @@ def logins(
 ) -> list[Login]:
     """Return one login per (account, backend) in use that logs in at all.
 
-    binaries: path of each backend's binary. seen: what the probe saw: account, backend, logged_in.
+    binaries: path of each backend's binary. seen: the probe's account, backend and logged_in.
     """
     known = {(entry["account"], entry["backend"]): entry["logged_in"] for entry in seen}
     found = []
@@ -128,7 +128,7 @@ def logins(
 
 
 def login_notice(needed: Iterable[Login]) -> list[str]:
-    """Return the text that tells people to log in, nothing when everybody is.
+    """Return the text that lists the missing logins, nothing without any.
 
     The same lines end the wizard, an install and ``kai-ansible logins``.
     """
@@ -138,7 +138,7 @@ def login_notice(needed: Iterable[Login]) -> list[str]:
     lines = ["Log in once, each account for itself and not through another one:"]
     lines += [f"  {login.line}" for login in missing]
     lines += [
-        f"  {login.account} is the service user: people without an os_user share its login."
+        f"  {login.account} is the service user: users without an os_user share its login."
         for login in missing
         if login.shared
     ]
@@ -148,7 +148,7 @@ def login_notice(needed: Iterable[Login]) -> list[str]:
 def _login_entry(
     contract: Contract, configuration: Configuration, backend: str
 ) -> LoginOfProvider | None:
-    """Return how people authenticate to a backend, None where the provider's key does it."""
+    """Return how users authenticate to a backend, None if the provider's key does it."""
     entry = contract.backends[backend]
     mode = configuration.settings.get(entry.auth_setting or "", "subscription")
     return entry.login.get(mode)

@@ -21,7 +21,7 @@ class Surface:
     """The models of a backend on a provider.
 
     models: the names Kai knows; empty when open_ended, where any name may do.
-    default: what is used when nobody chose, None when somebody must.
+    default: the model without a choice, None if a choice is required.
     """
 
     name: str
@@ -41,7 +41,7 @@ def providers_of(contract: Contract, backend: str) -> tuple[str, ...]:
 
 
 def names_provider(contract: Contract, backend: str) -> bool:
-    """Return whether somebody must say which provider the backend uses."""
+    """Return whether a choice of the provider is required for the backend."""
     entry = contract.backends.get(backend)
     return bool(entry and entry.names_provider)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge the YAML files of the operator as Kai judges them: they are deployed as they are.
+"""Check the YAML files of the operator by Kai's own rules: the role deploys them unchanged.
 
 Kai reads them with the YAML parser in Python. The parser in C accepts texts that this one refuses.
 """
@@ -41,7 +41,7 @@ _KINDS.update({dict: "a mapping", list: "a list", type(None): "nothing"})
 class Document:
     """A parsed YAML file: its data, and the lines on which its parts begin.
 
-    lines: by path, a tuple of keys and indexes. repeated: paths of keys that stand there twice.
+    lines: by path, a tuple of keys and indexes. repeated: paths of duplicate keys.
     """
 
     data: Any = None
@@ -200,7 +200,7 @@ def _load(text: str) -> Any:
 
 @dataclass
 class _Judging:
-    """What is found wrong with one file.
+    """The problems of one file.
 
     where: its variable. path: the file on the controller.
     """
@@ -215,7 +215,7 @@ class _Judging:
     def place(self, keys: tuple[Any, ...]) -> str:
         """Return a part of the file in words, with its line."""
         words = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
-        # the list of a file is what its variable stands for
+        # the list of a file has the name of its variable
         words = words.replace(".users[", "[", 1) if words.startswith(".users[") else words
         line = self.document.lines.get(keys)
         return f"{self.where}{words}" + (f" ({self.path}:{line})" if line and self.path else "")
@@ -406,7 +406,7 @@ def _expected(spec: FileField) -> str:
 
 
 def _fault_of(contract: Contract, spec: FileField, value: Any) -> str | None:
-    """Return what is expected in the place of a raw value, None when it is right."""
+    """Return the expected value in place of a raw one, None if that is valid."""
     kind = spec.type
     expected = _expected(spec)
     if kind in ("number", "integer"):
@@ -484,7 +484,7 @@ def _loader() -> Any:
 
 
 def _note_lines(root: Any, document: Document) -> None:
-    """Fill in where the parts of a document begin, and which keys stand there twice."""
+    """Find where the parts of a document begin, and its duplicate keys."""
     rest: list[tuple[tuple[Any, ...], Any]] = [((), root)]
     seen = set()
     while rest:

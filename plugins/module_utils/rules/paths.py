@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which paths may stand in sudoers, the unit and the environment file."""
+"""Check paths for sudoers, the unit and the environment file."""
 
 from __future__ import annotations
 

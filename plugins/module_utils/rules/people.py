@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses the bot, and which backend, provider, model and account each one effectively gets."""
+"""The users of the bot, with the effective backend, provider, model and account of each."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Person:
 def effective_person(
     contract: Contract, settings: Mapping[str, Any], user: Mapping[str, Any]
 ) -> Person:
-    """Return the person that a users.yaml entry means under the global settings.
+    """Return the user of a users.yaml entry under the global settings.
 
     The entry's own value wins over the global one. The global provider is meant for everybody who
     names none; Kai itself lets nobody inherit it whose backend is another one, so the entry gets it
@@ -81,7 +81,7 @@ def inherits_provider(
     user: Mapping[str, Any],
     person: Person,
 ) -> bool:
-    """Return whether a person is meant to have the global provider, and Kai would not give it.
+    """Return whether a user should have the global provider and Kai would not give it.
 
     It forgets the provider where the global backend names none.
     """
@@ -100,7 +100,7 @@ def _model(
     pair: tuple[str, str | None],
 ) -> tuple[str | None, str]:
     if user.get("model"):
-        # Kai compares and uses it so, whatever the name is
+        # Kai compares and uses it like this for every name
         return user["model"].strip().lower(), "own"
     backend = settings["AGENT_BACKEND"]
     if pair == (backend, effective_provider(contract, backend, settings.get("LLM_PROVIDER"))):
@@ -110,15 +110,15 @@ def _model(
 
 
 def pairs_in_use(people: Iterable[Person]) -> set[tuple[str, str | None]]:
-    """Return every (backend, provider) that somebody effectively uses."""
+    """Return every (backend, provider) in effective use."""
     return {(person.backend, person.provider) for person in people}
 
 
 def os_users(people: Iterable[Person]) -> list[str]:
-    """Return each distinct account that agents run as, in order of people."""
+    """Return each distinct account that runs agents, in the order of the users."""
     return list(dict.fromkeys(person.os_user for person in people if person.os_user))
 
 
 def names_of(people: Sequence[Person], backend: str) -> str:
-    """Return who uses a backend, for a sentence."""
+    """Return the users of a backend, for a sentence."""
     return ", ".join(person.name for person in people if person.backend == backend) or "nobody"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host must look like, decided from the contract, the configuration and one look at it."""
+"""Compute the desired state of a host from the contract, the configuration and one probe."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 def probe_request(
     contract: Contract, configuration: Configuration, release: str = ""
 ) -> ProbeRequest:
-    """Return the arguments with which kai_probe looks at everything a decision needs.
+    """Return the arguments with which kai_probe collects every fact for a decision.
 
     release: the one that is wanted, empty when nothing is to be installed.
     """
@@ -174,7 +174,7 @@ def desired_state(
     configuration: Configuration,
     probe: Probe,
 ) -> Desired:
-    """Return everything that the role has to bring about, and what stands in its way.
+    """Return the desired state, and the preflight problems.
 
     probe: the result of kai_probe for ``probe_request``.
     Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,
@@ -335,7 +335,7 @@ def _users(
             entry["model"] = person.model
         if inherits_provider(contract, configuration.settings, user, person):
             entry["llm_provider"] = person.provider
-        # the bot opens a home that is its own, and that no entry names, to everybody
+        # the bot opens its own home, which no entry names, to every account
         if agent_account(contract, configuration, person) == configuration.host["service_user"]:
             entry["home_workspace"] = _home_of(contract, user, places)[0]
         filled.append(entry)
@@ -409,7 +409,7 @@ def _environments(
             if keys:
                 words = " ".join(arguments)
                 call: SudoCall = {"command": path, "arguments": words, "env_keep": keys}
-                # the rules of two installs stand together during a switch, and no alias may twice
+                # during a switch sudo has the rules of two installs, and no alias may repeat
                 digest = hashlib.sha256(json.dumps(call).encode()).hexdigest()[:8]
                 found.append({**call, "alias": f"KAI_{backend}_{purpose}_{digest}".upper()})
     return found
@@ -418,7 +418,7 @@ def _environments(
 def _private_directories(
     contract: Contract, configuration: Configuration, places: Mapping[str, str]
 ) -> list[PrivateDirectory]:
-    """Return each directory of a person or an OS user, and the account that it is kept for.
+    """Return each directory of a user or an OS user, and the account that owns it.
 
     None is the service user alone. Nothing where all agents run as it, which sees everything.
     """

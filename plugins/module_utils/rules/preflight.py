@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands in the way of an installation on a host, told before anything is changed."""
+"""Find the problems that block an installation on a host, before any change."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from .probe import AccessRequest, Probe
 
 SLOW_SECONDS = 5
-TEMPORARY = "/tmp"  # noqa: S108 # looked at, not written
+TEMPORARY = "/tmp"  # noqa: S108 # read, not written
 
 
 def wanted_access(contract: Contract, configuration: Configuration) -> list[AccessRequest]:
-    """Return which account has to enter which directory (path, account), and write there (write).
+    """Return the directories that an account must enter (path, account) and write to (write).
 
     The bot changes into a workspace before sudo makes it the agent's account, so both have to enter
     it (Kai runtime contract, section 0, trap 8). What the role makes itself only needs its parents.
     """
     service_user = configuration.host["service_user"]
-    # the wizard looks before every answer is valid
+    # the wizard probes before every answer is valid
     data_dir = configuration.host.get("data_dir", "/")
     agents = list(
         dict.fromkeys(agent_account(contract, configuration, one) for one in configuration.people)
@@ -74,7 +74,7 @@ def wanted_access(contract: Contract, configuration: Configuration) -> list[Acce
 
 
 def written_places(contract: Contract, configuration: Configuration) -> list[str]:
-    """Return where an installation writes, whatever the operating system."""
+    """Return the directories to which an installation writes on any operating system."""
     return [
         configuration.host["install_dir"],
         configuration.host.get("data_dir", "/"),
@@ -90,19 +90,19 @@ def programs_in_use(contract: Contract, configuration: Configuration) -> list[Pr
 
 
 def slow_sudo(probe: Probe) -> list[str]:
-    """Return a note when sudo begins late, which each start of an agent then does as well."""
+    """Return a note if sudo starts slowly, which delays each start of an agent."""
     seconds, host = probe["sudo"].get("seconds", 0), probe["sudo"].get("host")
     if seconds < SLOW_SECONDS:
         return []
     return [
-        f"sudo took {seconds} s to begin, and each start of an agent waits as long: sudo looks up "
-        f"the name of the host. Check it: getent hosts {host}. Without an answer, add the line "
+        f"sudo took {seconds} s to start, which delays each start of an agent: sudo looks up the "
+        f"name of the host. Check it: getent hosts {host}. Without an answer, add the line "
         f"127.0.1.1 {host} to /etc/hosts."
     ]
 
 
 def missing_programs(contract: Contract, configuration: Configuration, probe: Probe) -> list[str]:
-    """Return a note for each program without which the bot runs, but not all of what was chosen."""
+    """Return a note for each missing program without which a chosen feature does not work."""
     return [
         f"The host has no {' or '.join(program.names)}: {program.use}. "
         f"Install {program.package} there."
@@ -189,9 +189,10 @@ def _halves(contract: Contract, probe: Probe) -> Iterator[Problem]:
             yield Problem(
                 needed.path,
                 f"{'an empty file' if needed.path in sizes else 'nothing'}, although "
-                f"{entry.path} is there: the bot would ask nobody for a code",
+                f"{entry.path} exists: the bot would ask no user for a code",
                 "both files, or neither",
-                f"bring {needed.path} back from a backup, or remove {entry.path} to go on without",
+                f"restore {needed.path} from a backup, or remove {entry.path} to continue "
+                "without TOTP",
             )
 
 
@@ -219,7 +220,7 @@ def _accounts(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
                 f"{name!r}, which is no account on the host",
                 "an existing account",
                 f"create it on the host (useradd --create-home {name}), set "
-                f"{variable('create_os_users')} to true, or mend os_user",
+                f"{variable('create_os_users')} to true, or fix os_user",
             )
         elif account["uid"] == 0 or account["uid"] in uids:
             other = uids.get(account["uid"], "root")
@@ -248,7 +249,7 @@ def _directories(configuration: Configuration, probe: Probe) -> Iterator[Problem
 
 def _access(probe: Probe) -> Iterator[Problem]:
     for entry in probe["access"]:
-        # what is no directory was told already
+        # a path that is no directory has its own problem
         state = probe["directories"].get(entry["path"], "directory")
         if entry["fault"] is None or state != "directory":
             continue
@@ -284,7 +285,7 @@ def _space(contract: Contract, configuration: Configuration, probe: Probe) -> It
                 path,
                 f"{nearest}, where not even root can write",
                 "a file system that is mounted for writing",
-                f"look how it is mounted: findmnt --target {nearest}",
+                f"check how it is mounted: findmnt --target {nearest}",
             )
         by_device.setdefault(target["device"], []).append(path)
     for paths in by_device.values():
@@ -303,7 +304,7 @@ def _space(contract: Contract, configuration: Configuration, probe: Probe) -> It
                     listed(paths),
                     f"{free} {unit} free",
                     f"{needed} {unit} free",
-                    f"make room on that file system: df {_DF[unit]} {paths[0]}",
+                    f"free some space on that file system: df {_DF[unit]} {paths[0]}",
                 )
 
 

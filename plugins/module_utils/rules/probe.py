@@ -28,7 +28,7 @@ class _Changer(TypedDict):
 
 
 class Changer(_Changer, total=False):
-    """Who besides root can change a program, and through which path. unseen: why nobody knows."""
+    """An account besides root that can change a program. unseen: why it is unknown who can."""
 
     unseen: str
 
@@ -142,7 +142,7 @@ class Lock(TypedDict):
 
 
 class Service(TypedDict):
-    """The unit. turns: how many users it is answering, None where nobody can tell."""
+    """The unit. turns: how many users it is answering, None where that is unknown."""
 
     active: bool
     enabled: bool

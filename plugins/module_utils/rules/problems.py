@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an input, told so that a person can mend it."""
+"""Describe the fault of an input so that a user can fix it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LONGEST_SHOWN = 200
-# what is expected where a system call failed, and what shows more; {0} is the path, {1} its parent
-_FULL = ("free space and free inodes", "make room on that file system: df -h {1}; df -i {1}")
+# the expectation after a failed system call, and a command; {0} is the path, {1} its parent
+_FULL = ("free space and free inodes", "free some space on that file system: df -h {1}; df -i {1}")
 _ADVICE = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EROFS: (
         "a file system that is mounted for writing",
-        "see how it is mounted: findmnt --target {1}",
+        "check how it is mounted: findmnt --target {1}",
     ),
-    errno.EIO: ("a disk that can be read and written", "see what the kernel says: dmesg | tail"),
+    errno.EIO: ("a disk that can be read and written", "read the kernel's messages: dmesg | tail"),
 }
-_OTHERWISE = ("a path that root can reach", "look at it on the host: namei -l {0}")
+_OTHERWISE = ("a path that root can reach", "inspect it on the host: namei -l {0}")
 
 
 class ProblemData(TypedDict):
@@ -46,9 +46,9 @@ class Problem:
     """One fault of an input.
 
     where: the variable, key or path that is wrong.
-    found: what stands there; never the value of a secret.
-    expected: what would be right.
-    fix: the command or edit that mends it.
+    found: the present content; never the value of a secret.
+    expected: a valid content.
+    fix: the command or edit that fixes it.
     """
 
     where: str
@@ -80,7 +80,7 @@ class Refused(Exception):
 
 
 def problem_of_error(error: OSError, path: str) -> Problem:
-    """Return what the system refused, and why.
+    """Return the problem of a failed system call, with the reason.
 
     path: the one that is meant where the error names none.
     """
@@ -94,7 +94,7 @@ def problem_of_error(error: OSError, path: str) -> Problem:
 
 
 def shortened(text: str) -> str:
-    """Return text for ``found``, cut off where nobody would read on."""
+    """Return text for ``found``, cut to a readable length."""
     if len(text) <= _LONGEST_SHOWN:
         return text
     return f"{text[:_LONGEST_SHOWN]}... ({len(text)} characters)"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Through whom an account gains power over another one, of those who may change a program."""
+"""Find the accounts that gain power over another account through a program that they can change."""
 
 from __future__ import annotations
 

@@ -132,5 +132,5 @@ def _command(contract: Contract, backend: str, path: str, words: Mapping[str, An
 
 
 def _filled(template: str, words: Mapping[str, Any]) -> str:
-    # an argument may be JSON, whose braces stand for themselves
+    # an argument may be JSON, whose braces are literal
     return re.sub(r"\{([a-z_]+)\}", lambda word: str(words[word[1]]), template)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "********"
-# RFC 3986, section 3.2.1: what stands between the scheme and the host of a URL
+# RFC 3986, section 3.2.1: the part between the scheme and the host of a URL
 _USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://)[^\s/]+@", re.IGNORECASE)
 
 
 def fingerprint(secret: str) -> str:
-    """Return a mark by which an operator can tell two secrets apart, and nobody can guess one."""
+    """Return a mark that distinguishes two secrets and reveals neither."""
     digest = hashlib.scrypt(
         secret.encode("utf-8", "surrogateescape"), salt=b"kai-ansible", n=2**12, r=8, p=1
     )
@@ -28,9 +28,9 @@ def fingerprint(secret: str) -> str:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return a text in which no secret stands: as it is, as in a URL, or as in quoted text.
+    """Return a text without secrets: neither as plain text nor as in a URL or quoted text.
 
-    Credentials in URLs are left out as well, whoever's they are.
+    Redacts credentials in URLs as well, of any owner.
     """
     forms = {
         form

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes a release the one it is, and what its virtual environment has to hold."""
+"""The identity of a release, and the content of its virtual environment."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def release_identifier(digest: str, extras: Sequence[str], python: str) -> str:
 
 
 def release_name(identifier: str, live: str | None, complete: Collection[str]) -> str:
-    """Return the name of the directory in which a release stands or is to be built.
+    """Return the name of a release's directory, which may not exist yet.
 
     live, complete: the names of the live release and of those that work.
     A live release that no longer works is never built over: the bot may still run from it, and

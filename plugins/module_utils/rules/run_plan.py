@@ -61,7 +61,7 @@ PLACES = ("service_user", "install_dir", "data_dir", "keep_releases", "health_ti
 
 @dataclass(frozen=True)
 class Subject:
-    """What a plan is made for.
+    """The subject of a plan.
 
     given: the variables of the role by name. texts: of the operator's own files by setting; a file
     that is not given has none. render: returns the text of a template of the role.
@@ -75,7 +75,7 @@ class Subject:
 
 
 def use_usual_places(contract: Contract, configuration: Configuration) -> None:
-    """Let the usual places stand in for those that are refused, because they may hold a bot."""
+    """Replace refused places by the usual ones, because these may hold a bot."""
     settings = contract.host.items()
     usual = {name: spec.default for name, spec in settings if spec.default is not None}
     configuration.host = {**usual, **configuration.host}
@@ -148,7 +148,7 @@ def _turns_directory(subject: Subject) -> str:
 
 
 def _least_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
-    """Return the arguments of kai_probe for a run that only has to know who else is at work."""
+    """Return the arguments of kai_probe for a run that only checks for other runs."""
     host = configuration.host
     return {
         "service_user": host["service_user"],
@@ -216,13 +216,13 @@ _NO_PROBE: ProbeRequest = {
 
 
 def uninstall_problems(probe: Probe) -> list[ProblemData]:
-    """Return what keeps an uninstall from knowing what installs made."""
+    """Return the problems that hide the changes of installs from an uninstall."""
     damaged = [entry["problem"] for entry in probe["damaged"] if entry["number"] is None]
     return [*bars(probe), *damaged]
 
 
 def bars(probe: Probe) -> list[ProblemData]:
-    """Return what keeps any run from changing a host: another run, places others can change."""
+    """Return the problems that block any change of a host: another run, unsafe places."""
     return [*probe["lock"]["problems"], *probe["places"]]
 
 
@@ -273,7 +273,7 @@ def install_plan(
     check: bool = False,
     agreed: Agreed | None = None,
 ) -> InstallPlan:
-    """Return what an install brings about, and what prevents it.
+    """Return the plan of an install, and its preflight problems.
 
     probe, source: what kai_probe and kai_source returned. check: whether the run only reports.
     agreed: the plan that an earlier check has shown, None without one.
@@ -379,20 +379,20 @@ def _changed_since_check(agreed: Agreed | None, shown: Agreed, source: str) -> l
         return []
     if agreed["release"] != shown["release"]:
         where, found = variable("source"), f"release {shown['release']} at {source}"
-        expected = f"release {agreed['release']}, which was there when it was shown"
+        expected = f"release {agreed['release']}, which you have confirmed"
     else:
-        where, found = "host_vars", "what leads to other files than those that were shown"
-        expected = "that nothing changes after you were shown what would be done"
-    fix = "run the same command again, and look at what it would change now"
+        where, found = "host_vars", "other changes than those that you have confirmed"
+        expected = "the changes that you have confirmed"
+    fix = "run the same command again, and check the changes that it shows"
     return [Problem(where, found, expected, fix)]
 
 
 def unknown_turns(turns: str) -> str:
-    """Return the note that nobody can count the users who are being answered.
+    """Return the note that the users whom the bot is answering cannot be counted.
 
     turns: the directory in which the bot has a file for each.
     """
-    return f"The number of running turns is unknown: {turns} is no directory that can be read."
+    return f"The number of running turns is unknown: {turns} is not a readable directory."
 
 
 def _running_turns(subject: Subject, probe: InstalledProbe) -> list[str]:
@@ -403,8 +403,8 @@ def _running_turns(subject: Subject, probe: InstalledProbe) -> list[str]:
         return []
     limit = subject.contract.service.stop_seconds
     return [
-        f"{count} running turn(s): the bot may finish them for {limit} s when it is stopped; what "
-        "is not finished then is cut off."
+        f"{count} running turn(s): the bot has {limit} s to finish them when it stops; later ones "
+        "are cut off."
     ]
 
 
@@ -419,7 +419,7 @@ def _unconstrained(subject: Subject, source: Source) -> list[str]:
 
 
 def logins_plan(subject: Subject, probe: Probe) -> LoginsPlan:
-    """Return who has to log in, as which account and how."""
+    """Return the missing logins, with account and command."""
     desired = desired_state(subject.contract, subject.configuration, probe)
     return {
         "logins_report": {
@@ -475,7 +475,7 @@ def findings_plan(
     fields_of_users: Callable[[str], Parts],
     checkup: Checkup,
 ) -> FindingsPlan:
-    """Return what keeps the bot from its work, as data and in lines.
+    """Return the findings of doctor, as data and in lines.
 
     checkup: what kai_checkup returned. fields_of_users: as for ``status_plan``.
     """
@@ -489,13 +489,13 @@ def findings_plan(
 
 
 def rollback_plan(probe: InstalledProbe, to: str, *, with_database: bool) -> RollbackPlan:
-    """Return what a rollback goes back to as ``rollback``, and what prevents it.
+    """Return the target of a rollback as ``rollback``, and its preflight problems.
 
     probe: what kai_probe returned, with ``installed``. to, with_database: as for ``choose``.
     """
     problems, installed = bars(probe), probe["installed"]
     if probe["places"]:
-        # what other accounts can change is not even read
+        # do not even read files that other accounts can change
         return {"problems": problems}
     if installed["fault"]:
         return {"problems": [*problems, installed["fault"]]}

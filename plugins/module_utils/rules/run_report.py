@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the reports of runs: what changed, what an operator should know, and why a run failed."""
+"""Write the reports of runs: changes, notes for the operator, and the reason of a failure."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def rollback_report(number: int | None, results: Results) -> dict[str, Any]:
         **_proof(results),
         "login_notice": [],
         "notes": [
-            "host_vars may say otherwise; the next install brings the host to what they say.",
+            "host_vars may differ; the next install applies them again.",
             *_what_stays(results),
             *_what_accounts_break(results),
         ],
@@ -108,7 +108,7 @@ def failure_report(failure: str, install_dir: str, results: Results, *, check: b
     failed = reverted["former_release"]
     if failed not in (reverted["release"], FLAT):
         lines.append(
-            f"Release {failed} stays in {install_dir}/releases for a look until an install "
+            f"Release {failed} stays in {install_dir}/releases for inspection until an install "
             "succeeds."
         )
     left = [*results.removed.get("left", ()), *reverted["left"]]
@@ -152,7 +152,7 @@ def _what_stays(results: Results) -> list[str]:
     notes, recorded = [], results.recorded
     if recorded.get("left_paths"):
         own = ", ".join(recorded["left_paths"])
-        notes.append(f"Left of release flat, for it may be your own: {own}.")
+        notes.append(f"Kept of release flat, because it may be your own: {own}.")
     left = [*recorded.get("left_data", ()), *results.switched.get("left", ())]
     if left:
         data = ", ".join(dict.fromkeys(left))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Kai's own code may come from, and what of it belongs to a release."""
+"""Check the source of Kai's own code, and select the files of a release."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def without_password(text: str) -> str:
 def problem_of_line(line: Line, source: str, names: Collection[str]) -> Problem | None:
     """Return why a source is not of a line of Kai, or None when it is.
 
-    names: paths of its files. Kai's version string does not tell the lines apart.
+    names: paths of its files. Kai's version string does not distinguish the lines.
     """
     known = line.source
     others = (

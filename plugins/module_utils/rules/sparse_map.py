@@ -58,7 +58,7 @@ class Extents:
         self._ends.append(start + length)
 
     def as_map(self) -> bytes:
-        """Return the text that tells of them."""
+        """Return the text that describes them."""
         numbers = [len(self._starts) + 1]
         for start, end in self:
             numbers += [start, end - start]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a host is well, judged from one look at it and from what host_vars say."""
+"""Evaluate the health of a host from one probe and host_vars."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def host_status(
     files: Sequence[FileState],
     people_of: Callable[[str], Parts],
 ) -> StatusReport:
-    """Return what docs/status.schema.json describes for a host.
+    """Return the status of a host, as docs/status.schema.json describes it.
 
     probe: the result of kai_probe with ``installed``. desired: None for a configuration that is not
     valid. files: as an install wants them. people_of: the parts of a users.yaml.
@@ -64,16 +64,16 @@ def host_status(
     unknown += [
         Problem(
             f"the login of {person['account']}",
-            f"whether {person['account']} is logged in to {person['backend']} cannot be seen",
-            "a look as root",
+            f"whether {person['account']} is logged in to {person['backend']} is unknown",
+            "a probe as root",
             "kai-ansible status --ask-become-pass, or through sudo",
         )
         for person in people
         if person["logged_in"] == "unknown"
     ]
-    # what an install would do may be what was just rolled back; what is wrong with host_vars is not
+    # drift may be the install that was just rolled back; problems of host_vars are not
     drift = _without_repeating(installed, drift)
-    # a fault may be told by the probe, by what is desired and by the service
+    # the probe, the desired state and the service may report the same fault
     problems = list(dict.fromkeys(problems))
     is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
     return {
@@ -105,7 +105,7 @@ def _without_repeating(installed: Installed, problems: Sequence[Problem]) -> lis
 
 
 def _places(probe: InstalledProbe) -> list[Problem]:
-    """Return where root would work, and what the bot runs, that others can change."""
+    """Return the places of root and the programs of the bot that others can change."""
     problems = [Problem(**problem) for problem in probe["places"]]
     live = probe["live_python"]
     if live and live["changers"]:
@@ -121,14 +121,14 @@ def _places(probe: InstalledProbe) -> list[Problem]:
 
 
 def is_comparable(configuration: Configuration, probe: InstalledProbe) -> bool:
-    """Return whether what the host should be is known, and whether it ever was that."""
+    """Return whether the desired state is known and was ever installed."""
     installed = probe["installed"]
     was_installed = installed["live"] not in (None, FLAT) or bool(installed["installs"])
     return not configuration.problems and not probe["faults"] and was_installed
 
 
 def service_problems(installed: Installed) -> list[Problem]:
-    """Return what is not well about the service, its release and their records."""
+    """Return the problems of the service, its release and their records."""
     if installed["fault"]:
         damaged = [Problem(**entry["problem"]) for entry in installed["damaged"]]
         return [Problem(**installed["fault"]), *damaged]
@@ -146,7 +146,7 @@ def service_problems(installed: Installed) -> list[Problem]:
 
 
 def foreign_listener(installed: Installed) -> Problem:
-    """Return the problem of a port on which others listen as well."""
+    """Return the problem of a port on which other processes listen too."""
     return Problem(
         f"the port of {installed['service']['unit']}.service",
         f"held by {'; '.join(installed['strangers'] or ())}, so the answer may not be the bot's",
@@ -181,7 +181,7 @@ def _unknown(installed: Installed, probe: InstalledProbe) -> list[Problem]:
             )
         )
     if probe["privileged"] and installed["strangers"] is None:
-        unknown.append(unseen(f"who listens on the port of {service['unit']}.service"))
+        unknown.append(unseen(f"which process listens on the port of {service['unit']}.service"))
     if service["active"] and not probe["privileged"]:
         unknown.append(unseen(f"whether {service['unit']}.service itself gives the answer"))
     elif service["pid"] and not service["release"]:
@@ -208,7 +208,7 @@ def _drift(
     drift = [
         Problem(f"the account {name}", "no account", "an account of the host", REPAIR)
         for name in desired["missing_accounts"]
-        # otherwise an install makes none, and the problems tell what does
+        # otherwise an install makes none, and the problems report the reason
         if configuration.host["create_os_users"]
     ]
     drift += _current(installed)
@@ -239,7 +239,7 @@ def _current(installed: Installed) -> list[Problem]:
         Problem(
             "the link current",
             f"release {installed['live']}",
-            f"release {records[-1]['release']}, which was proven last",
+            f"release {records[-1]['release']}, the last verified one",
             REPAIR,
         )
     ]
@@ -310,7 +310,7 @@ def _changed_by(chosen: ChosenBinary | None) -> list[str] | None:
 
 
 def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> list[Problem]:
-    """Return what is wrong with the programs of agents. backends: as a report has them."""
+    """Return the problems of the agents' programs. backends: as a report has them."""
     problems = []
     for backend in backends:
         problems += [
@@ -318,7 +318,7 @@ def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> 
                 fault.partition(": ")[0],
                 fault.partition(": ")[2],
                 "a program that every account which needs it can execute",
-                f"mend it on the host, or {REPAIR}",
+                f"fix it on the host, or {REPAIR}",
             )
             for fault in backend["faults"]
         ]
@@ -329,9 +329,9 @@ def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> 
             problems.append(
                 Problem(
                     backend["path"],
-                    f"a program that tells {account} no version",
+                    f"a program that reports no version to {account}",
                     f"{backend['backend']}, which starts",
-                    f"install {backend['backend']} anew on the host",
+                    f"reinstall {backend['backend']} on the host",
                 )
             )
     return _without_repeating(probe["installed"], problems)

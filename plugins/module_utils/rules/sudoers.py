@@ -41,7 +41,7 @@ _VERSION = re.compile(r"Sudo version (\d+)\.(\d+)(?:\.(\d+))?")
 def policy_problem(path: str, found: str) -> Problem:
     """Return the problem of a drop-in that visudo rejects together with the rest of the policy."""
     expected = "rules that visudo accepts together with the rest of the policy"
-    fix = "fix what visudo names on the host; visudo --check judges it again"
+    fix = "fix the file that visudo names on the host; visudo --check checks it again"
     return Problem(path, found, expected, fix)
 
 
@@ -129,7 +129,7 @@ def statements(text: str) -> list[tuple[int, str]]:
         elif words and not _COMMENT.match(words):
             found.append((number, words))
         else:
-            # what follows a comment is rather told once too often
+            # better report a statement after a comment once too often
             goes_on = False
         joined = goes_on
     return found
@@ -150,7 +150,7 @@ def includes(text: str, parent: str, host: str = "") -> dict[int, tuple[bool, st
     Each is whether it is a directory, and its path.
 
     parent: the directory of the file, from which other paths than absolute ones start. host: the
-    short host name, which stands for %h.
+    short host name, for %h.
     """
     found = {}
     for number, line in enumerate(text.splitlines()):

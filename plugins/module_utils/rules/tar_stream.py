@@ -101,7 +101,7 @@ def pax_records(text: bytes) -> dict[str, str]:
 
 
 def apply(member: tarfile.TarInfo, records: dict[str, str]) -> None:
-    """Give a member what its extended header tells. Raises ValueError."""
+    """Give a member the values of its extended header. Raises ValueError."""
     member.pax_headers = records
     member.name = records.get("path", member.name)
     member.linkname = records.get("linkpath", member.linkname)

@@ -26,7 +26,7 @@ class Unfit(ValueError):
     """Data that is not what its type says. faults: (place, found, expected) of each."""
 
     def __init__(self, faults: list[tuple[Place, str, str]]) -> None:
-        super().__init__("; ".join(f"{in_words(place)}: {found}" for place, found, _ in faults))
+        super().__init__("; ".join(f"{in_words(fault[0])}: {fault[1]}" for fault in faults))
         self.faults = faults
 
 
@@ -48,10 +48,15 @@ def needed() -> Any:
     return _field(_NEEDED, {})
 
 
+# called in the body of a dataclass, where pylint does not see it
+# pylint: disable=invalid-field-call
 def _field(default: Any, metadata: Mapping[str, str]) -> Any:
     if default == {}:
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+# pylint: enable=invalid-field-call
 
 
 def read(kind: Any, data: Any) -> Any:
@@ -78,7 +83,7 @@ def as_data(value: Any) -> Any:
 
 
 def in_words(place: Place) -> str:
-    """Return a place as people write it: ``settings.WEBHOOK_PORT.choices[2]``."""
+    """Return a place in its usual form: ``settings.WEBHOOK_PORT.choices[2]``."""
     shown = ""
     for step in place:
         shown += f"[{step}]" if isinstance(step, int) else f".{step}" if shown else str(step)
@@ -156,7 +161,7 @@ class _Reader:
         try:
             return kind(**given)
         except ValueError as error:
-            self.fault(place, str(error), f"what docs/contract.md says of {kind.__name__}")
+            self.fault(place, str(error), f"a {kind.__name__} as docs/contract.md describes it")
             return None
 
     def items(self, kind: Any, data: Any, place: Place, texts: Mapping[str, str]) -> Any:
@@ -186,7 +191,8 @@ class _Reader:
     def scalar(self, kind: Any, data: Any, place: Place, texts: Mapping[str, str]) -> Any:
         """Return a text, a number, or whether something is so."""
         # true is an integer for Python, and an integer is a number
-        fits = type(data) is kind or (kind is float and type(data) is int)
+        given = data.__class__
+        fits = given is kind or (kind is float and given is int)
         pattern = texts.get("pattern") or ".+"
         if not fits:
             self.fault(place, _shown(data), _KINDS[kind])

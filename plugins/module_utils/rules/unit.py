@@ -22,7 +22,7 @@ def unit_word(text: str) -> str:
 
 
 def unit_argument(text: str) -> str:
-    """Return ``text`` as one word of ExecStart, where ``$`` would begin a variable as well."""
+    """Return ``text`` as one word of ExecStart, in which ``$`` would begin a variable too."""
     return unit_word(text).replace("$", "$$")
 
 

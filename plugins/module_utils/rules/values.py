@@ -42,7 +42,7 @@ _BOOLEANS = {
 
 
 class UnacceptableValue(ValueError):
-    """A value that breaks its description; ``expected`` says what would do."""
+    """An invalid value; ``expected`` describes a valid one."""
 
     def __init__(self, expected: str) -> None:
         super().__init__(expected)
@@ -194,7 +194,7 @@ def _text(spec: Limits, raw: Any) -> str:
     elif kind in ("path", "directory"):
         fault = fault_of_path(raw)
         if kind == "directory" and raw != raw.strip():
-            fault = fault or "begins or ends with a blank, without which Kai looks for it"
+            fault = fault or "begins or ends with a blank, which Kai strips"
     elif kind == "source":
         fault = fault or fault_of_source(raw)
     elif kind == "url" and not _URL.match(raw):
@@ -228,7 +228,7 @@ def _list(contract: Contract, spec: Limits, raw: Any) -> list[Any]:
 
 
 def _directory_list(raw: Any) -> list[str]:
-    # what people type beside a comma; any other blank belongs to a path
+    # the blanks that users type beside a comma; any other blank belongs to a path
     parts = [part.strip(" \t\n") for part in raw.split(",")] if isinstance(raw, str) else raw
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
         raise UnacceptableValue("paths, separated by commas")

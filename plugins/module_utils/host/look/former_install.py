@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def probe_former_install(
     host: Host, release: ReleaseSeen, rules: str | None
 ) -> FormerInstall | None:
-    """Return what an adoption needs to know, None where Kai's own installer is not live.
+    """Return the facts for an adoption, None if Kai's own installer is not live.
 
-    release: what ``probe_release`` returned. rules: the deployed drop-in.
+    release: the result of ``probe_release``. rules: the deployed drop-in.
     """
     if release["live"] != FLAT or not host.privileged:
         return None

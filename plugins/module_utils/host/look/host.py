@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every probe needs: the request, the accounts, and the list of faults."""
+"""The common parts of every probe: the request, the accounts, and the list of faults."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Host:
     """A host that is being probed.
 
     parameters: those of kai_probe. system: its platform in the contract, empty where it is not
-    supported. facts: what the contract has for that platform. privileged: whether this is root.
+    supported. facts: the contract's entry of that platform. privileged: whether this is root.
     faults: problems that keep any installation from working here. accounts: the entry of each
     account asked for, None where there is none. places: paths where root would work and that other
     accounts can change.
@@ -125,13 +125,13 @@ class Host:
 
     def may_ask(self, account: pwd.struct_passwd | None) -> bool:
         """Return whether this process is an account, or can become it."""
-        # UID 0 is root, whatever its name
+        # UID 0 is root under any name
         if account is None or account.pw_uid == 0:
             return False
         return self.privileged or account.pw_uid == os.geteuid()
 
     def changers(self, path: str) -> list[Changer] | None:
-        """Return who besides root may change a program, None without privilege to see that."""
+        """Return the accounts besides root that can change a program, None without privilege."""
         found = changers_of(path, self.search_path, self.known)
         unseen = any(entry.get("unseen") for entry in found)
         return None if unseen and not self.privileged else found
@@ -145,7 +145,7 @@ class Host:
     def fault_of(self, path: str, accounts: Sequence[str]) -> str | None:
         """Return why an account cannot execute a path, None when all accounts can.
 
-        An account that does not exist yet can do what nobody can.
+        An account that does not exist yet can do no more than any other.
         """
         fault = fault_of_path(path)
         if fault:
@@ -196,7 +196,7 @@ def read_text(path: str) -> str | None:
         # files of the system may be links
         content = look(path, links=True).content
     except Damaged as error:
-        raise OSError(errno.EINVAL, error.problem.found, path) from error
+        raise OSError(errno.EINVAL, error.problem.found, path) from None
     return None if content is None else legible(content)
 
 

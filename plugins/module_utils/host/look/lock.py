@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def probe_lock(host: Host) -> Lock:
-    """Take the lock where the request names a run; return the lock and what keeps the run from it.
+    """Take the lock if the request names a run; return the lock and the holder that blocks it.
 
     Waits for a module that a killed run left at work.
     """

@@ -88,7 +88,7 @@ def probe_interpreter(host: Host, path: str) -> Interpreter:
 def probe_live_python(host: Host, release: ReleaseSeen) -> LivePython | None:
     """Return path and changers of the live release's Python, None where ``installed`` is not asked.
 
-    release: what ``probe_release`` returned.
+    release: the result of ``probe_release``.
     """
     if host.parameters["installed"] is None or release["live"] is None:
         return None

@@ -25,7 +25,7 @@ MB = 1 << 20
 
 
 def probe_directories(host: Host) -> dict[str, str]:
-    """Return what each directory asked for is."""
+    """Return the kind of each requested directory."""
     paths = host.parameters["directories"]
     kinds = ask_as(None, [partial(kind_of, path) for path in paths])
     words = {UNANSWERED: HANGING}
@@ -115,7 +115,7 @@ def probe_models(host: Host) -> dict[str, str]:
 
 
 def kind_of(path: str) -> str:
-    """Return what a path is: directory, file, absent, unseen or something else."""
+    """Return the kind of a path: directory, file, absent, unseen or something else."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
