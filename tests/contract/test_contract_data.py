@@ -705,7 +705,7 @@ def test_protected_files() -> None:
     sudoers = CONTRACT["sudoers"]
     assert (sudoers["path"], sudoers["mode"]) == ("/etc/sudoers.d/kai", "0440")
     # Kai runtime contract, section 0, trap 9
-    assert sudoers["minimum_version"] == "1.8.21"
+    assert sudoers["minimum_version"] == "1.8.29"
 
 
 def test_programs_that_kai_starts_by_name() -> None:

@@ -125,6 +125,18 @@ def test_S4_what_kai_passes_arrives_and_nothing_else(site: Site, contract: Contr
         assert told["environment"]["PATH"] == "/opt/agents:/usr/local/bin:/usr/bin:/bin"
 
 
+def test_no_secret_of_an_agent_gets_into_the_log_of_sudo(site: Site, contract: Contract) -> None:
+    commands = [wrapped(contract, *call) for call in CALLS]
+    secrets = ("KAI_WEBHOOK_SECRET", "ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+    answers = ask(site, commands, dict.fromkeys(secrets, "unmistakable"))
+    assert all("unmistakable" in out for _, out, _ in answers), answers
+    ask(site, [["sudo", "-n", "-u", "alice", "/bin/forbidden"]], {})
+    site.machine.run(["journalctl", "--sync"])
+    logged = site.machine.run(["journalctl", "--no-pager"]).stdout
+    assert "unmistakable" not in logged
+    assert "/bin/forbidden" in logged
+
+
 REFUSED = [
     *(["--preserve-env=" + key, "claude"] for key in HOSTILE if not key.startswith("LD_")),
     *([key + "=x", "claude"] for key in ("LD_PRELOAD", "NODE_OPTIONS", "BASH_ENV")),

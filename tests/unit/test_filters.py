@@ -141,6 +141,7 @@ def test_the_sudoers_drop_in(rendered: Callable[[str], str]) -> None:
     assert rules == [
         'Defaults:kai secure_path="/opt/a b:/usr/local/bin:/usr/bin:/bin"',
         'Defaults:kai env_reset, !setenv, env_keep="KAI_WEBHOOK_SECRET TMPDIR"',
+        "Defaults:kai !log_allowed",
         "Cmnd_Alias KAI_CODEX_LOGIN = /opt/c\\,d/codex\\=1",
         'Defaults!KAI_CODEX_LOGIN env_keep += "OPENAI_API_KEY"',
         "Cmnd_Alias KAI_CODEX_MEMORY ="
