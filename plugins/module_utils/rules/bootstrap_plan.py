@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """KAI_WORKSHOP_BOOTSTRAP: the first user of a Kai 2 without Telegram.
 
-Only Kai 2.1 reads it. Its form was seen in 2.1's own writer and was never run.
+Only Kai 2.1 reads it, of which no whole tree was at hand: this was held to its own module for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ FIRST_ADMIN = "initial-admin"
 ROLES = ("admin", "member")
 _PREFIX = "v1."
 _KEYS = ("display_name", "provisioning_key", "role", "runtime_profile_id", "version", "workshop_id")
-_NAME = re.compile(r"[A-Za-z0-9 _-]*[A-Za-z0-9_-][A-Za-z0-9 _-]*")
+# what Kai's own wizard takes; Kai itself reads any name that is not too long
+_NAME = re.compile(r"[A-Za-z0-9 _-]+")
+_LONGEST_NAME = 200
+_PROVISIONING_KEY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 class BadPlan(ValueError):
@@ -51,6 +54,8 @@ def first_plan(display_name: str, workshop: uuid.UUID) -> BootstrapPlan:
 
     workshop: a random number. Raises BadPlan for a name that Kai does not take.
     """
+    if _NAME.fullmatch(display_name) is None:
+        raise BadPlan("display_name is not letters, digits, blanks, _ and -")
     found = f"wsp_{workshop.hex}"
     plan = BootstrapPlan(found, display_name.strip(), profile_of_key(found, FIRST_ADMIN))
     _judge(plan)
@@ -96,7 +101,8 @@ def _judge(plan: BootstrapPlan) -> None:
         raise BadPlan("runtime_profile_id is not rtp_ and 32 hexadecimal digits")
     if plan.role not in ROLES:
         raise BadPlan(f"role is {shortened(repr(plan.role))}, not one of {', '.join(ROLES)}")
-    if not plan.provisioning_key.strip():
-        raise BadPlan("provisioning_key is blank")
-    if _NAME.fullmatch(plan.display_name) is None or plan.display_name != plan.display_name.strip():
-        raise BadPlan("display_name is not letters, digits, blanks, _ and -")
+    if _PROVISIONING_KEY.fullmatch(plan.provisioning_key) is None:
+        raise BadPlan("provisioning_key is not up to 64 small letters, digits, _ and -")
+    name = plan.display_name
+    if not name.strip() or name != name.strip() or len(name) > _LONGEST_NAME:
+        raise BadPlan(f"display_name is blank, or longer than {_LONGEST_NAME} characters")
