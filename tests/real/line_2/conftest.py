@@ -1,0 +1,71 @@
+"""What tests with a real Kai 2 share; without one they are all skipped, with a sentence."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kai_ansible.rules.release_line import Found, line_of, read_lines
+from tests.conftest import VARS
+from tests.real.source import NONE_GIVEN
+
+JUDGE = Path(__file__).with_name("judge.py")
+Verdict = dict[str, Any]
+Ask = Callable[[Sequence[dict[str, Any]]], list[Verdict]]
+
+
+def found_in(tree: Path) -> Found:
+    """Return of which line a tree is."""
+    lines = read_lines(yaml.safe_load((VARS / "lines" / "lines.yml").read_text(encoding="utf-8")))
+    names = [str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()]
+    texts = {
+        name: (tree / name).read_text(encoding="utf-8") for name in lines.texts if name in names
+    }
+    return line_of(lines, names, texts)
+
+
+def asked(tree: Path, questions: Sequence[dict[str, Any]]) -> list[Verdict]:
+    """Return what a source answers to every question, in their order."""
+    done = subprocess.run(
+        [sys.executable, str(JUDGE), str(tree)],
+        input="".join(json.dumps(question) + "\n" for question in questions),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/root", "LANG": "C.UTF-8"},
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def tree() -> Path:
+    """The tree that KAI_SOURCE names."""
+    given = os.environ.get("KAI_SOURCE", "")
+    if not given or not Path(given).is_dir():
+        pytest.skip(NONE_GIVEN)
+    return Path(given).resolve()
+
+
+@pytest.fixture(scope="session")
+def kai_2_0(tree: Path) -> Path:
+    """A tree of line 2.0 or of line 2."""
+    if found_in(tree).line not in ("2", "2.0"):
+        pytest.skip(f"{tree} is not of Kai 2")
+    return tree
+
+
+@pytest.fixture(scope="session")
+def kai_2(tree: Path) -> Path:
+    """A tree of line 2."""
+    if found_in(tree).line != "2":
+        pytest.skip(f"{tree} is not of line 2")
+    return tree
