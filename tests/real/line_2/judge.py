@@ -7,6 +7,7 @@ standard output: ``answer``, or ``refused`` with the message of what Kai raises.
 only, but for PyYAML: what Kai's modules import at the top and no question needs is stubbed.
 """
 
+import ast
 import importlib
 import json
 import os
@@ -213,6 +214,49 @@ class Judge:
         """Return the handle of a user."""
         return kai("workshop.human_handles").derive_human_handle(name)
 
+    def ask_spawns(self) -> Any:
+        """Return what sudo is asked to preserve for a conversation, and for a single question."""
+        found: dict[str, Any] = {}
+        for name in ("claude", "codex"):
+            [found[name]] = preserved_in(kai(name))
+        for name, kind in (("goose", "GooseBackend"), ("opencode", "OpenCodeBackend")):
+            found[name] = getattr(kai(name), kind).preserved_env_vars(None)
+        found["pi"] = preserved_in(kai("pi"))[0]
+        once = {
+            name: kai("oneshot")._preserved_auth_vars_for(name) for name in found if name != "pi"
+        }
+        goose = kai("goose")
+        return {
+            "chat": found,
+            "once": once,
+            "pi": kai("pi")._PI_PROVIDER_ENV_VARS,
+            "goose_models": goose._ANTHROPIC_MODEL_MAP,
+            "goose_providers": goose._GOOSE_PROVIDER_MAP,
+        }
+
+    def ask_wrap(self, workspace: str) -> Any:
+        """Return how an agent is started as another user."""
+        command, user = ["/x/claude", "--print"], "alice"
+        return kai("subprocess_identity").wrap_command_for_target_user(
+            command, target_user=user, working_directory=Path(workspace), preserve_env=("A", "B")
+        )
+
+    def ask_sudoers(self, users: list[str], commands: dict[str, str]) -> Any:
+        """Return the rules of Kai's own installer."""
+        install = kai("install")
+        install.shutil = types.SimpleNamespace(which=lambda name: f"/usr/bin/{name}")
+        text = install._generate_sudoers(
+            "kai", users, **{f"{name}_bin": path for name, path in commands.items()}
+        )
+        return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+    def ask_registry_of_installer(self, commands: dict[str, str]) -> Any:
+        """Return the backends.yaml of Kai's own installer."""
+        install = kai("install")
+        install._discover_backend_commands = lambda _service: commands
+        install._collect_backends_from_yaml = lambda _path: set()
+        return install._backend_registry_entries("kai", {"DEFAULT_BACKEND": next(iter(commands))})
+
     def ask_loader(self, files: dict[str, str], accounts: dict[str, int]) -> Any:
         """Return what the loader makes of the files of /etc/kai."""
         config = kai("config")
@@ -228,6 +272,7 @@ class Judge:
             path.write_text(files["backends.yaml"], encoding="utf-8")
             path.chmod(0o644)
         os.environ["KAI_BACKENDS_YAML"] = str(path)
+        config.validate_protected_file_metadata = lambda name, **_: Path(name).name in files
         config._read_protected_file = lambda name: files.get(Path(name).name)
         found = config.load_config()
         left_out = ("user_configs", "workspace_configs", "memory_projects", "session_db_path")
@@ -242,6 +287,26 @@ class Judge:
                 for telegram_id, one in found.user_configs.items()
             },
         }
+
+
+def preserved_in(module: Any) -> list[Any]:
+    """Return the names that each call which starts an agent as another user preserves."""
+    found = []
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+        listed: ast.AST | None = None
+        if isinstance(node, ast.keyword) and node.arg == "preserve_env":
+            listed = node.value
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "preserve":
+            assert isinstance(node.value, ast.Call)
+            [listed] = node.value.args
+        elif isinstance(node, ast.Constant):
+            # before sudo entered a directory, the words of the command stood there themselves
+            names = str(node.value).removeprefix("--preserve-env=")
+            found += [names.split(",")] if names not in (str(node.value), "") else []
+        if listed is not None:
+            assert isinstance(listed, ast.Tuple)
+            found.append([one.value for one in listed.elts if isinstance(one, ast.Constant)])
+    return found
 
 
 def prepare(source: Path) -> None:
