@@ -15,6 +15,7 @@ from kai_ansible.rules.release_line import Found, line_of, read_lines
 from tests.conftest import VARS
 from tests.real.source import NONE_GIVEN
 
+STAND_IN_2 = Path(__file__).parents[2] / "fixtures" / "kai_2"
 JUDGE = Path(__file__).with_name("judge.py")
 Verdict = dict[str, Any]
 Ask = Callable[[Sequence[dict[str, Any]]], list[Verdict]]

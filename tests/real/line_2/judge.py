@@ -289,6 +289,98 @@ class Judge:
         }
 
 
+class StandIn(Judge):
+    """The questions that tests ask a stand-in too, for which it has names of its own."""
+
+    def registry(self, data: Any) -> Any:
+        """Return a registry that was written down, as the stand-in reads it."""
+        path = self.scratch / "backends.yaml"
+        path.write_text(json.dumps(data), encoding="utf-8")
+        path.chmod(0o644)
+        return kai("backend_registry").load(path)
+
+    def ask_registry(self, data: Any, configured: str) -> Any:
+        """Return the backends of a registry, and the default one."""
+        module, registry = kai("backend_registry"), self.registry(data)
+        try:
+            resolved = module.default_backend(registry, configured)
+        except module.BackendRegistryError:
+            resolved = None
+        return {
+            "installed": {
+                name: [one.command, list(one.models)] for name, one in registry.entries.items()
+            },
+            "default": registry.default or None,
+            "resolved": resolved,
+        }
+
+    def ask_policy(self, data: Any, registry: Any) -> Any:
+        """Return the profiles of a file."""
+        installed = None if registry is None else self.registry(registry)
+        found = kai("workshop.runtime_profiles").parse(data, installed)
+        return {
+            name: {key: value for key, value in vars(one).items() if key != "profile_id"}
+            for name, one in found.items()
+        }
+
+    def ask_metadata(self, mode: int, uid: int, regular: bool, registry: bool) -> Any:
+        """Return whether a protected file may be read."""
+        kind = stat.S_IFREG if regular else stat.S_IFDIR
+        seen = os.stat_result((kind | mode, 1, 1, 1, uid, 0, 0, 0, 0, 0))
+        module = kai("protected")
+        most = module.MOST_OF_REGISTRY if registry else module.MOST
+        return module.check_metadata(types.SimpleNamespace(stat=lambda: seen), most)
+
+    def ask_isolation(
+        self, users: list[Any], service: str, uids: dict[str, int] | None, service_uid: int | None
+    ) -> Any:
+        """Return nothing for users who are kept apart. Raises ValueError for others."""
+        assert uids is not None
+        module = kai("users")
+        people = [module.User(number, name, "user", os_user=own) for number, name, own in users]
+        faults = module.isolation_faults(people, service, uids.__getitem__, service_uid)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return [str(one.os_user).strip() for one in people]
+
+    def ask_ids(self, workshop: str, telegram_id: int, key: str, profile: str) -> Any:
+        """Return the identifiers of a user."""
+        found = kai("workshop.storage_namespaces").namespace(workshop, telegram_id, profile)
+        return {"principal": found.principal, "channel": found.channel}
+
+    def ask_spawns(self) -> Any:
+        """Return what sudo is asked to preserve for a conversation."""
+        module = kai("agents")
+        return {"chat": {**module.PRESERVED, "pi": list(module.OWN)}, "pi": module.OF_PI}
+
+    def ask_loader(self, files: dict[str, str], accounts: dict[str, int]) -> Any:
+        """Return what the stand-in makes of the files of /etc/kai."""
+        config, module = kai("config"), kai("protected")
+        path = self.scratch / "backends.yaml"
+        with suppress(FileNotFoundError):
+            path.unlink()
+        if "backends.yaml" in files:
+            path.write_text(files["backends.yaml"], encoding="utf-8")
+            path.chmod(0o644)
+        os.environ["KAI_BACKENDS_YAML"] = str(path)
+        protected = module.Protected()
+        protected.is_there = lambda name: name in files
+        protected.text = files.get
+
+        def apart(people: Any) -> None:
+            uids = {"kai": os.geteuid(), **accounts}
+            faults = kai("users").isolation_faults(people, "kai", uids.__getitem__, os.geteuid())
+            if faults:
+                raise SystemExit("Protected installation requires one os_user: " + str(faults))
+
+        loaded = config.read_environment(dict(os.environ), protected)
+        found = config.load(loaded, protected, apart)
+        return {
+            "settings": {name: plain(value) for name, value in found.effective.items()},
+            "users": {str(number): plain(vars(one)) for number, one in found.users.items()},
+        }
+
+
 def preserved_in(module: Any) -> list[Any]:
     """Return the names that each call which starts an agent as another user preserves."""
     found = []
@@ -328,7 +420,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kai-judge-") as directory:
         os.environ["KAI_DATA_DIR"] = directory
         prepare(Path(sys.argv[1]))
-        judge = Judge(Path(directory))
+        is_real = hasattr(kai("config"), "load_config")
+        judge = (Judge if is_real else StandIn)(Path(directory))
         before = dict(os.environ)
         for line in sys.stdin:
             given = json.loads(line)
