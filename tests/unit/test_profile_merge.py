@@ -171,6 +171,8 @@ def test_a_profile_that_the_database_assigns_is_never_dropped() -> None:
     assert set(profiles(found)) == {ONE, TWO}
     assert found.kept == [TWO]
     assert "the profile of Bob is kept, since the database assigns it" in found.notes[0]
+    # a real Kai answers such a user, whom users.yaml does not name any more
+    assert "still reaches the bot" in found.notes[0]
 
 
 def test_a_profile_of_nobody_is_removed_since_kai_would_not_start() -> None:

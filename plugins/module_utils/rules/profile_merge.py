@@ -229,8 +229,8 @@ class _Merge:
     def decide_on_others(self, assigned: Collection[str] | None) -> None:
         """Keep profiles of nobody in host_vars that the database assigns, and drop the others.
 
-        With one that belongs to nobody Kai does not start, and without an assigned one it does not
-        run what it accepted.
+        With one that belongs to nobody Kai does not start, and without an assigned one it answers
+        its user in the Workshop with an error of the server.
         """
         for name in [one for one in self.profiles if one not in self.found.profiles.values()]:
             who = str(self.profiles[name].get("display_name", name))
@@ -244,7 +244,10 @@ class _Merge:
                 continue
             self.found.kept.append(name)
             why = "the database assigns it" if assigned is not None else "the database was not read"
-            self.found.notes.append(f"{self.path}: the profile of {who} is kept, since {why}.")
+            self.found.notes.append(
+                f"{self.path}: the profile of {who} is kept, since {why}; whoever is enrolled in "
+                f"the Workshop as {who} still reaches the bot."
+            )
         missing = sorted(set(assigned or ()) - self.profiles.keys())
         if missing:
             self.problem(
