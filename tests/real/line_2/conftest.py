@@ -9,26 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from kai_ansible.rules.release_line import Found, line_of, read_lines
-from tests.conftest import VARS
-from tests.real.source import NONE_GIVEN
+from tests.real.source import NONE_GIVEN, found_in
 
 STAND_IN_2 = Path(__file__).parents[2] / "fixtures" / "kai_2"
 JUDGE = Path(__file__).with_name("judge.py")
 Verdict = dict[str, Any]
 Ask = Callable[[Sequence[dict[str, Any]]], list[Verdict]]
-
-
-def found_in(tree: Path) -> Found:
-    """Return of which line a tree is."""
-    lines = read_lines(yaml.safe_load((VARS / "lines" / "lines.yml").read_text(encoding="utf-8")))
-    names = [str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()]
-    texts = {
-        name: (tree / name).read_text(encoding="utf-8") for name in lines.texts if name in names
-    }
-    return line_of(lines, names, texts)
 
 
 def asked(tree: Path, questions: Sequence[dict[str, Any]]) -> list[Verdict]:

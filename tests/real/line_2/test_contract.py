@@ -13,7 +13,8 @@ from kai_ansible.rules.line_composition import composed
 from kai_ansible.rules.sudo_rules import Rules, rule_lines
 from kai_ansible.rules.typed_data import read
 from tests.contract.test_lines import DOCUMENTS
-from tests.real.line_2.conftest import Verdict, asked, found_in
+from tests.real.line_2.conftest import Verdict, asked
+from tests.real.source import found_in
 from tests.unit import kai_2 as samples
 
 ACCOUNTS = {"alice": 2001, "bob": 2002}

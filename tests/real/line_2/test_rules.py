@@ -17,7 +17,7 @@ from kai_ansible.rules.profile_merge import Wanted, merge
 from kai_ansible.rules.protected_metadata import MOST, MOST_OF_REGISTRY, metadata_problem
 from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, read_policy
 from kai_ansible.rules.user_isolation import Accounts, Assigned, isolation_problems
-from tests.real.line_2.conftest import asked, found_in
+from tests.real.line_2.conftest import asked
 from tests.real.line_2.generated import (
     FIELDS,
     damaged,
@@ -26,6 +26,7 @@ from tests.real.line_2.generated import (
     registries,
     some_wanted,
 )
+from tests.real.source import found_in
 from tests.unit import kai_2 as samples
 
 KNOWN = ("claude", "codex", "goose", "opencode", "pi")

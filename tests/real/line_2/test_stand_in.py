@@ -11,8 +11,9 @@ import pytest
 
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.principal_ids import profile_of_telegram
-from tests.real.line_2.conftest import STAND_IN_2, asked, found_in
+from tests.real.line_2.conftest import STAND_IN_2, asked
 from tests.real.line_2.generated import KNOWN, ODD, policies, registries, right_registry
+from tests.real.source import found_in
 
 MANY = 3000
 MOST_TOLD = 10
