@@ -8,16 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.rules import env_file, sudoers, unit
 from ..module_utils.rules.plain import plain
 from ..module_utils.rules.problems import Problem
-
-# the parser in C takes a tenth of the time, where there is one
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+from ..module_utils.rules.yaml_text import UnwritableData, yaml_text
 
 
 def problems_text(problems: Sequence[Any]) -> str:
@@ -31,17 +27,14 @@ def problems_text(problems: Sequence[Any]) -> str:
 def users_yaml(users: Any) -> str:
     """Return the text of users.yaml that reads back as exactly these entries.
 
-    PyYAML writes some line separators as they are and then reads a blank, so text that has one is
-    written in escapes. Raises AnsibleFilterError for what YAML cannot hold.
+    Raises AnsibleFilterError for what YAML cannot hold.
     """
-    document = {"users": plain(users)}
-    for allow_unicode in (True, False):
-        text: str = yaml.dump(
-            document, Dumper=_DUMPER, sort_keys=False, allow_unicode=allow_unicode, width=2**16
-        )
-        if yaml.load(text, Loader=_LOADER) == document:  # noqa: S506 - either is a safe one
-            return text
-    raise AnsibleFilterError("users.yaml cannot hold these users so that they read back the same")
+    try:
+        return yaml_text({"users": plain(users)})
+    except UnwritableData as error:
+        raise AnsibleFilterError(
+            "users.yaml cannot hold these users so that they read back the same"
+        ) from error
 
 
 def env_line(value: Any, key: str) -> str:

@@ -5,9 +5,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from kai_ansible.ansible.collection import contract
 from kai_ansible.controller.source_files import names_in
+from kai_ansible.rules.release_line import Found, line_of, read_lines
 from kai_ansible.rules.sources import is_git_url, problem_of_line
+from tests.conftest import VARS
 
 NONE_GIVEN = (
     "no real Kai was given: make test-real KAI_SOURCE=/path/to/kai, or a git URL with KAI_VERSION"
@@ -51,3 +55,13 @@ def given_source(scratch: Path) -> Source | None:
     if problem:
         raise ValueError(f"KAI_SOURCE: found {problem.found}, expected {problem.expected}")
     return Source(given if is_git_url(given) else str(tree.resolve()), version, tree.resolve())
+
+
+def found_in(tree: Path) -> Found:
+    """Return of which release line a tree is."""
+    lines = read_lines(yaml.safe_load((VARS / "lines" / "lines.yml").read_text(encoding="utf-8")))
+    names = [str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()]
+    texts = {
+        name: (tree / name).read_text(encoding="utf-8") for name in lines.texts if name in names
+    }
+    return line_of(lines, names, texts)

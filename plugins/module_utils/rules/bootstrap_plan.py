@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""KAI_WORKSHOP_BOOTSTRAP: the first user of a Kai 2 without Telegram.
+
+Only Kai 2.1 reads it, of which no whole tree was at hand: this was held to its own module for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from .principal_ids import is_id, principal_of_key, profile_of_key
+from .problems import shortened
+
+FIRST_ADMIN = "initial-admin"
+ROLES = ("admin", "member")
+_PREFIX = "v1."
+_KEYS = ("display_name", "provisioning_key", "role", "runtime_profile_id", "version", "workshop_id")
+# what Kai's own wizard takes; Kai itself reads any name that is not too long
+_NAME = re.compile(r"[A-Za-z0-9 _-]+")
+_LONGEST_NAME = 200
+_PROVISIONING_KEY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+class BadPlan(ValueError):
+    """A plan that Kai does not start with; the message says why."""
+
+
+@dataclass(frozen=True)
+class BootstrapPlan:
+    """The workshop and its first user."""
+
+    workshop_id: str
+    display_name: str
+    runtime_profile_id: str
+    provisioning_key: str = FIRST_ADMIN
+    role: str = "admin"
+
+    @property
+    def principal_id(self) -> str:
+        """The principal that the first user becomes."""
+        return principal_of_key(self.workshop_id, self.provisioning_key)
+
+
+def first_plan(display_name: str, workshop: uuid.UUID) -> BootstrapPlan:
+    """Return the plan of a new workshop with one administrator.
+
+    workshop: a random number. Raises BadPlan for a name that Kai does not take.
+    """
+    if _NAME.fullmatch(display_name) is None:
+        raise BadPlan("display_name is not letters, digits, blanks, _ and -")
+    found = f"wsp_{workshop.hex}"
+    plan = BootstrapPlan(found, display_name.strip(), profile_of_key(found, FIRST_ADMIN))
+    _judge(plan)
+    return plan
+
+
+def encode(plan: BootstrapPlan) -> str:
+    """Return a plan as the value of its setting. Raises BadPlan."""
+    _judge(plan)
+    document = {**{name: getattr(plan, name) for name in _KEYS if name != "version"}, "version": 1}
+    # nothing in it needs a quote or an escape where the environment file is read
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return _PREFIX + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode(value: str) -> BootstrapPlan:
+    """Return the plan that a setting holds. Raises BadPlan for anything but what encode writes."""
+    if not value.startswith(_PREFIX):
+        raise BadPlan(f"it does not begin with {_PREFIX}")
+    body = value[len(_PREFIX) :]
+    try:
+        content = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+        document: Any = json.loads(content.decode("utf-8"))
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise BadPlan("it is not base64url of JSON") from error
+    if not isinstance(document, dict) or sorted(document) != list(_KEYS):
+        raise BadPlan(f"it does not have exactly the keys {', '.join(_KEYS)}")
+    if type(document["version"]) is not int or document.pop("version") != 1:
+        raise BadPlan("its version is not 1")
+    if not all(isinstance(part, str) for part in document.values()):
+        raise BadPlan("a value in it is not text")
+    plan = BootstrapPlan(**document)
+    _judge(plan)
+    if encode(plan) != value:
+        raise BadPlan("it is not written as Kai writes it")
+    return plan
+
+
+def _judge(plan: BootstrapPlan) -> None:
+    if not is_id("wsp", plan.workshop_id):
+        raise BadPlan("workshop_id is not wsp_ and 32 hexadecimal digits")
+    if not is_id("rtp", plan.runtime_profile_id):
+        raise BadPlan("runtime_profile_id is not rtp_ and 32 hexadecimal digits")
+    if plan.role not in ROLES:
+        raise BadPlan(f"role is {shortened(repr(plan.role))}, not one of {', '.join(ROLES)}")
+    if _PROVISIONING_KEY.fullmatch(plan.provisioning_key) is None:
+        raise BadPlan("provisioning_key is not up to 64 small letters, digits, _ and -")
+    name = plan.display_name
+    if not name.strip() or name != name.strip() or len(name) > _LONGEST_NAME:
+        raise BadPlan(f"display_name is blank, or longer than {_LONGEST_NAME} characters")

@@ -1,0 +1,309 @@
+"""The contracts of Kai 2, held to what a real one has in its modules and takes at its start."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.rules.backend_registry import Installed, Registry, ceiling_of, written_registry
+from kai_ansible.rules.contract_2 import Contract2
+from kai_ansible.rules.env_file import env_line
+from kai_ansible.rules.line_composition import composed
+from kai_ansible.rules.sudo_rules import Rules, rule_lines
+from kai_ansible.rules.typed_data import read
+from tests.contract.test_lines import DOCUMENTS
+from tests.real.line_2.conftest import Verdict, asked
+from tests.real.source import found_in
+from tests.unit import kai_2 as samples
+
+ACCOUNTS = {"alice": 2001, "bob": 2002}
+ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
+COMMANDS = {
+    name: f"/usr/local/bin/{name}" for name in ("claude", "codex", "goose", "opencode", "pi")
+}
+TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
+
+
+@pytest.fixture(scope="module")
+def contract(kai_2_0: Path) -> Contract2:
+    """The contract of the line of the tree."""
+    line = found_in(kai_2_0).line
+    assert line is not None
+    found: Contract2 = read(Contract2, composed(line, DOCUMENTS))
+    return found
+
+
+@pytest.fixture(scope="module")
+def tables(kai_2_0: Path) -> Any:
+    [verdict] = asked(kai_2_0, [{"ask": "tables"}])
+    return verdict["answer"]
+
+
+def files(contract: Contract2, users: Any = (ADA,), **settings: str) -> dict[str, str]:
+    """Return the files of a bot that starts, but for what a test says."""
+    given = {"TELEGRAM_BOT_TOKEN": TOKEN, "DEFAULT_BACKEND": "claude", **settings}
+    registry = Registry({name: Installed(path) for name, path in COMMANDS.items()}, "claude")
+    return {
+        "env": "\n".join(env_line(key, value) for key, value in given.items()),
+        "users.yaml": json.dumps({"users": list(users)}),
+        "backends.yaml": json.dumps(written_registry(registry)),
+    }
+
+
+def loads(tree: Path, cases: list[dict[str, str]]) -> list[Verdict]:
+    return asked(tree, [{"ask": "loader", "files": one, "accounts": ACCOUNTS} for one in cases])
+
+
+def test_backends_and_models(contract: Contract2, tables: Any) -> None:
+    assert {name: set(one.surfaces) for name, one in contract.backends.items()} == {
+        name: set(providers) for name, providers in tables["providers"].items()
+    }
+    assert {name: one.key for name, one in contract.providers.items() if one.key} == tables["keys"]
+    for name, models in tables["models"].items():
+        surface = "claude" if name == "anthropic" else f"goose-{name}"
+        assert list(contract.surfaces[surface].models) == models
+    assert list(contract.surfaces["codex"].models) == tables["codex"]
+    assert contract.surfaces["codex"].aliases == tables["aliases"]
+    assert set(tables["open_ended"]) == {"ollama", "openrouter"}
+    assert sorted(contract.memory_extraction_backends) == tables["oneshot"]
+
+
+def test_models_of_tasks(contract: Contract2, tables: Any) -> None:
+    assert sorted(contract.role_tiers) == sorted(tables["roles"])
+    ours = set()
+    for name, backend in contract.backends.items():
+        for provider, surface in backend.surfaces.items():
+            models = {"agent": contract.surfaces[surface].default, **backend.role_tiers[provider]}
+            ours |= {
+                (name, provider, role, models[tier]) for role, tier in contract.role_tiers.items()
+            }
+    assert ours == {tuple(row) for row in tables["registry"]}
+    efforts = [contract.settings[f"{name}_EFFORT_LEVEL"].choices for name in ("CLAUDE", "CODEX")]
+    assert [list(one) for one in efforts] == tables["effort"]
+
+
+def test_the_samples_of_unit_tests_are_those_of_the_contract(contract: Contract2) -> None:
+    assert {
+        name: {provider: contract.surfaces[one].takes for provider, one in backend.surfaces.items()}
+        for name, backend in contract.backends.items()
+    } == samples.MODELS
+    assert sorted(samples.ROLES) == sorted(contract.role_tiers)
+
+
+def test_how_agents_are_started(kai_2_0: Path, contract: Contract2) -> None:
+    [verdict] = asked(kai_2_0, [{"ask": "spawns"}])
+    real = verdict["answer"]
+    for name, backend in contract.backends.items():
+        assert list(backend.spawn["chat"].preserve_env) == real["chat"][name]
+        for use in ("memory", "review"):
+            assert list(backend.spawn[use].preserve_env) == real["once"].get(name, [])
+    ours = contract.backends["pi"].spawn["chat"].provider_env
+    assert {name: list(one) for name, one in ours.items()} == {
+        name: one for name, one in real["pi"].items() if one
+    }
+    goose = contract.backends["goose"].spawn["chat"]
+    names = {"sonnet": "claude-sonnet-4-6", **goose.model_names["anthropic"]}
+    assert names == real["goose_models"]
+    assert goose.provider_names == real["goose_providers"]
+
+
+def test_sudo_enters_the_directory(kai_2: Path) -> None:
+    [verdict] = asked(kai_2, [{"ask": "wrap", "workspace": "/srv/a b"}])
+    assert verdict["answer"] == [
+        *("sudo", "-H", "-D", "/srv/a b", "-u", "alice", "--preserve-env=A,B", "--"),
+        *("/x/claude", "--print"),
+    ]
+
+
+def test_the_rules_of_sudo(kai_2_0: Path, contract: Contract2) -> None:
+    users = ["alice", "bob"]
+    [verdict] = asked(kai_2_0, [{"ask": "sudoers", "users": users, "commands": COMMANDS}])
+    protected = contract.protected_files.values()
+    ours = rule_lines(
+        Rules(
+            service="kai",
+            cat="/usr/bin/cat",
+            tee="/usr/bin/tee",
+            kill="/bin/kill",
+            reads=[one.path for one in protected if "read" in one.access],
+            writes=[one.path for one in protected if "write" in one.access],
+            agents=[(user, path) for user in users for path in COMMANDS.values()],
+            kill_accounts=users,
+            enters=contract.sudoers.enters,
+            sets=True,
+        )
+    )
+    assert sorted(ours) == sorted(verdict["answer"])
+
+
+def test_the_registry_is_that_of_kais_own_installer(kai_2_0: Path, contract: Contract2) -> None:
+    [verdict] = asked(kai_2_0, [{"ask": "registry_of_installer", "commands": COMMANDS}])
+    ceilings = {
+        name: ceiling_of(contract.surfaces[name].models, contract.surfaces[name].prefixes)
+        for name in ("claude", "codex")
+    }
+    registry = Registry(
+        {name: Installed(path, ceilings.get(name, ())) for name, path in COMMANDS.items()}
+    )
+    assert written_registry(registry)["backends"] == verdict["answer"]
+
+
+def cases_of_numbers(contract: Contract2) -> list[tuple[str, str, bool]]:
+    """Return settings at the ends of their ranges: key, value, whether we accept it."""
+    found = []
+    for key, one in contract.settings.items():
+        if one.type not in ("integer", "number") or one.unproven:
+            continue
+        step = 1 if one.type == "integer" else 0.01
+        found.append((key, "x", False))
+        for end, sign in ((one.minimum, -1), (one.maximum, 1)):
+            if end is not None:
+                end = int(end) if one.type == "integer" else end
+                found += [(key, str(end), True), (key, str(end + sign * step), False)]
+    return found
+
+
+# Kai takes these as they are, and does with them what nobody wants
+LENIENT = {
+    ("WEBHOOK_PORT", "0"),
+    ("WEBHOOK_PORT", "65536"),
+    ("DEFAULT_TIMEOUT", "0"),
+    ("AGENT_MAX_SESSION_HOURS", "-0.01"),
+    ("AGENT_IDLE_TIMEOUT", "-1"),
+    ("FILE_RETENTION_DAYS", "-1"),
+    ("PR_REVIEW_COOLDOWN", "-1"),
+}
+
+
+def test_ranges(kai_2_0: Path, contract: Contract2, counts: list[str]) -> None:
+    given = cases_of_numbers(contract)
+    verdicts = loads(kai_2_0, [files(contract, **{key: value}) for key, value, _ in given])
+    differ = [
+        f"{key}={value}: {verdict.get('refused')}"
+        for (key, value, accepted), verdict in zip(given, verdicts, strict=True)
+        if ("answer" in verdict) != accepted and (key, value) not in LENIENT
+    ]
+    counts.append(f"ends of ranges: {len(given)} cases, {len(differ)} differ")
+    assert differ == []
+    assert len(given) > 50
+    # a stricter range of ours is one on purpose
+    lenient = {
+        (key, value)
+        for (key, value, accepted), verdict in zip(given, verdicts, strict=True)
+        if "answer" in verdict and not accepted
+    }
+    assert lenient == LENIENT
+
+
+NAMES = {"github_repo": "GITHUB_REPO", "spec_dir": "SPEC_DIR"}
+
+
+def test_defaults(kai_2_0: Path, contract: Contract2) -> None:
+    [verdict] = loads(kai_2_0, [files(contract)])
+    settings = verdict["answer"]["settings"]
+    ours = {
+        key: one.default
+        for key, one in contract.settings.items()
+        if one.default is not None and key.lower() in settings and one.written != "never"
+    }
+    assert len(ours) > 25
+    assert {key: settings[key.lower()] for key in ours} == ours
+
+
+def test_choices(kai_2_0: Path, contract: Contract2) -> None:
+    given = [
+        (key, value, value in one.choices)
+        for key, one in contract.settings.items()
+        if one.type == "choice" and one.choices and key != "TELEGRAM_TRANSPORT"
+        for value in (*one.choices, "x")
+    ]
+    verdicts = loads(kai_2_0, [files(contract, **{key: value}) for key, value, _ in given])
+    for (key, value, accepted), verdict in zip(given, verdicts, strict=True):
+        assert ("answer" in verdict) == accepted, (key, value, verdict)
+
+
+def test_former_names_are_read(kai_2_0: Path, contract: Contract2) -> None:
+    values = {
+        "DEFAULT_BACKEND": "codex",
+        "DEFAULT_PROVIDER": "google",
+        "DEFAULT_TIMEOUT": "77",
+        "AGENT_MAX_SESSION_HOURS": "7.0",
+        "AGENT_IDLE_TIMEOUT": "7",
+    }
+    for key, value in values.items():
+        [former, *_] = contract.settings[key].old_names
+        given = files(contract, **{former: value})
+        if key == "DEFAULT_BACKEND":
+            given["env"] = given["env"].replace("DEFAULT_BACKEND=", "X=")
+        if key == "DEFAULT_PROVIDER":
+            given = files(contract, **{former: value, "DEFAULT_BACKEND": "goose"})
+        [verdict] = loads(kai_2_0, [given])
+        assert str(verdict["answer"]["settings"][key.lower()]) == value
+    for name, value in (("backend", "codex"), ("provider", "anthropic")):
+        [former] = contract.user_fields[name].old_names
+        [verdict] = loads(kai_2_0, [files(contract, [{**ADA, former: value}])])
+        assert verdict["answer"]["users"]["1"][name] == value
+
+
+def test_what_is_retired_changes_nothing(kai_2_0: Path, contract: Contract2) -> None:
+    [plain] = loads(kai_2_0, [files(contract)])
+    for key in contract.retired:
+        value = "7" if key.endswith(("ID", "IDS", "WINDOW", "USD", "CEILING")) else "true"
+        [verdict] = loads(kai_2_0, [files(contract, **{key: value})])
+        assert verdict == plain, key
+
+
+def test_equal_secrets_stop_the_start(kai_2_0: Path, contract: Contract2) -> None:
+    one, other = contract.distinct_secrets[1:]
+    [verdict] = loads(kai_2_0, [files(contract, **{one: "s", other: "s"})])
+    assert "must use different values" in verdict["refused"]
+
+
+USER_CASES: list[tuple[dict[str, Any], str]] = [
+    ({"os_user": ""}, "start refused"),
+    ({"os_user": "kai"}, "start refused"),
+    ({"os_user": "gone"}, "start refused"),
+    ({"backend": "x"}, "start refused"),
+    ({"provider": "x", "backend": "goose"}, "start refused"),
+    ({"models": {"chat": "opus"}}, "start refused"),
+    ({"models": {"agent": "x"}}, "start refused"),
+    ({"models": {"agent": ""}}, "start refused"),
+    ({"models": []}, "start refused"),
+    ({"model": "x"}, "ignored"),
+    ({"timeout": 0}, "ignored"),
+    ({"pr_review": "yes"}, "ignored"),
+    ({"github_notify_chat_id": "x"}, "ignored"),
+    ({"role": "x"}, "entry skipped"),
+    ({"name": " "}, "entry skipped"),
+    ({"telegram_id": 0}, "entry skipped"),
+    ({"allowed_services": ["*"]}, "item dropped"),
+    ({"allowed_services": ["a/b"]}, "item dropped"),
+    ({"allowed_triage_projects": ["*"]}, "item dropped"),
+    ({"allowed_workspaces": ["/nowhere"]}, "item dropped"),
+    ({"github_repos": ["x"]}, "item dropped"),
+]
+
+
+@pytest.mark.parametrize(("fields", "what"), USER_CASES, ids=lambda one: str(one))
+def test_what_kai_does_with_a_field_that_is_wrong(
+    kai_2_0: Path, contract: Contract2, fields: dict[str, Any], what: str
+) -> None:
+    [name, *_] = fields
+    assert contract.user_fields[name].kai_on_violation == what
+    other = {"telegram_id": 2, "name": "Bob", "os_user": "bob"}
+    plain, verdict = loads(
+        kai_2_0, [files(contract, [ADA, other]), files(contract, [ADA, {**other, **fields}])]
+    )
+    if what == "start refused":
+        assert "refused" in verdict
+        return
+    users, before = verdict["answer"]["users"], plain["answer"]["users"]
+    assert users["1"] == before["1"]
+    assert users.get("2") == (None if what == "entry skipped" else before["2"])
+
+
+def test_every_user_needs_an_os_user_of_their_own(kai_2_0: Path, contract: Contract2) -> None:
+    other = {"telegram_id": 2, "name": "Bob", "os_user": "alice"}
+    [verdict] = loads(kai_2_0, [files(contract, [ADA, other])])
+    assert "shared by multiple" in verdict["refused"]

@@ -1,0 +1,371 @@
+"""The rules of Kai 2, held to the modules of a real one over many generated values."""
+
+import random
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.rules import principal_ids as ids
+from kai_ansible.rules.backend_registry import BadRegistry, Registry, read_registry
+from kai_ansible.rules.bootstrap_plan import BadPlan, decode, encode, first_plan
+from kai_ansible.rules.client_adapters import BadAdapters, fault_of_lan_host, read_adapters
+from kai_ansible.rules.human_handles import handle_of
+from kai_ansible.rules.model_policy import is_allowed, literal
+from kai_ansible.rules.profile_merge import Wanted, merge
+from kai_ansible.rules.protected_metadata import MOST, MOST_OF_REGISTRY, metadata_problem
+from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, read_policy
+from kai_ansible.rules.user_isolation import Accounts, Assigned, isolation_problems
+from tests.real.line_2.conftest import asked
+from tests.real.line_2.generated import (
+    FIELDS,
+    damaged,
+    entry,
+    policies,
+    registries,
+    some_wanted,
+)
+from tests.real.source import found_in
+from tests.unit import kai_2 as samples
+
+KNOWN = ("claude", "codex", "goose", "opencode", "pi")
+MOST_TOLD = 10
+MANY = 3000
+
+
+def compare(counts: list[str], title: str, differ: list[str], total: int, refused: int) -> None:
+    counts.append(
+        f"{title}: {total} cases, {refused} refused by the real one, {len(differ)} differ"
+    )
+    assert differ[:MOST_TOLD] == [], f"{len(differ)} of {total} differ"
+    # where everything is refused, nothing is shown
+    assert total > refused
+
+
+def test_ids(kai_2: Path, counts: list[str]) -> None:
+    chance = random.Random(1)
+    given = []
+    for _ in range(MANY):
+        workshop = f"wsp_{chance.getrandbits(128):032x}"
+        number = chance.choice([chance.randrange(1, 10), chance.randrange(1, 2**40)])
+        key = chance.choice(["initial-admin", f"k{chance.randrange(9)}"])
+        given.append((workshop, number, key, f"rtp_{chance.getrandbits(128):032x}"))
+    questions = [
+        {"ask": "ids", "workshop": one, "telegram_id": two, "key": three, "profile": four}
+        for one, two, three, four in given
+    ]
+    differ = []
+    for (workshop, number, key, profile), verdict in zip(
+        given, asked(kai_2, questions), strict=True
+    ):
+        ours = {
+            "principal": ids.principal_of_telegram(workshop, number),
+            "channel": ids.channel_of_telegram(workshop, number),
+            "kai": ids.principal_of_kai(workshop),
+            "by_key": ids.principal_of_key(workshop, key),
+            "initial": ids.profile_of_key(workshop, key),
+            "profile": ids.profile_of_telegram(number),
+            "number": ids.key_of_profile(profile),
+        }
+        if verdict != {"answer": ours}:
+            differ.append(f"{workshop} {number}: {verdict} and {ours}")
+    compare(counts, "ids", differ, len(given), 0)
+
+
+def our_registry(data: Any, configured: str) -> Any:
+    registry = read_registry(data, KNOWN)
+    try:
+        resolved = registry.default_for(configured)
+    except BadRegistry:
+        resolved = None
+    return {
+        "installed": {
+            name: [one.command, list(one.models)] for name, one in registry.installed.items()
+        },
+        "default": registry.default,
+        "resolved": resolved,
+    }
+
+
+def test_registries(kai_2_0: Path, counts: list[str]) -> None:
+    chance = random.Random(2)
+    given = [
+        (data, chance.choice(["", "", "claude", " Codex ", "pi", "gpt"]))
+        for data in registries(chance, MANY)
+    ]
+    questions = [
+        {"ask": "registry", "data": data, "configured": configured} for data, configured in given
+    ]
+    differ, refused = [], 0
+    for (data, configured), verdict in zip(given, asked(kai_2_0, questions), strict=True):
+        try:
+            ours: Any = {"answer": our_registry(data, configured)}
+        except BadRegistry as error:
+            ours = {"refused": str(error)}
+        refused += "refused" in verdict
+        if ours.keys() != verdict.keys() or ours.get("answer") != verdict.get("answer"):
+            differ.append(f"{data} {configured!r}: {verdict} and {ours}")
+    compare(counts, "backends.yaml", differ, len(given), refused)
+
+
+def test_models(kai_2_0: Path, counts: list[str]) -> None:
+    names = [
+        *("", " ", "opus", "Opus", "fable", "claude-", "claude-x", "gpt-5.6", "gpt-5.6-sol", "x"),
+        *("gpt-5.5", "gpt-5.4-nano", "gemini-2.5-pro", "deepseek-v4-pro", "a/b", "a/b/c", "/a"),
+        *("a/", "a//b", "openai/x", "openai-codex/gpt:high", "google/", "llama4:8b", "opus[1m]"),
+    ]
+    ceilings = [
+        *([], ["opus"], ["claude-*"], ["haiku", "opus", "sonnet"], ["*"], ["a/*"], ["opus[1m]"]),
+        *([literal("opus[1m]"), literal("a/b")], ["gpt-5.6-sol"], ["GPT-5.5"]),
+    ]
+    given = [
+        (backend, provider, model, ceiling)
+        for backend, providers in samples.MODELS.items()
+        for provider in providers
+        for model in names
+        for ceiling in ceilings
+        # Kai asks nothing that is blank
+        if model.strip()
+    ]
+    questions = [
+        {"ask": "model", "backend": one, "provider": two, "model": three, "ceiling": four}
+        for one, two, three, four in given
+    ]
+    differ, refused = [], 0
+    for (backend, provider, model, ceiling), verdict in zip(
+        given, asked(kai_2_0, questions), strict=True
+    ):
+        models = samples.MODELS[backend][provider]
+        name = models.canonical(model)
+        accepted = models.accept(name, provider) and is_allowed(backend, name, ceiling)
+        refused += not verdict["answer"][1]
+        if verdict["answer"] != [name, accepted]:
+            differ.append(f"{backend} {provider} {model!r} {ceiling}: {verdict} and {accepted}")
+    compare(counts, "models", differ, len(given), refused)
+
+
+def test_metadata(kai_2_0: Path, counts: list[str]) -> None:
+    given = [
+        (mode, uid, regular, registry)
+        for mode in range(0o10000)
+        for uid, regular, registry in ((0, True, False), (0, True, True))
+    ] + [(0o600, 1000, True, False), (0o600, 0, False, False), (0o644, 1, True, True)]
+    questions = [
+        {"ask": "metadata", "mode": one, "uid": two, "regular": three, "registry": four}
+        for one, two, three, four in given
+    ]
+    differ, refused = [], 0
+    for (mode, uid, regular, registry), verdict in zip(
+        given, asked(kai_2_0, questions), strict=True
+    ):
+        most = MOST_OF_REGISTRY if registry else MOST
+        problem = metadata_problem("/etc/kai/x", mode, uid, is_regular=regular, most=most)
+        refused += "refused" in verdict
+        if (problem is None) != ("answer" in verdict):
+            differ.append(f"{mode:o} {uid}: {verdict} and {problem}")
+    compare(counts, "owner and mode", differ, len(given), refused)
+
+
+def test_isolation(kai_2_0: Path, counts: list[str]) -> None:
+    chance = random.Random(3)
+    uids = {"alice": 1, "bob": 2, "bob2": 2, "kai": 5, "kai2": 5, "carol": 3}
+    names = ["alice", "bob", "bob2", "kai", "kai2", "carol", " alice ", "gone", "", None, "  "]
+    given = []
+    for _ in range(MANY):
+        rows = [chance.choice(names) for _ in range(chance.randrange(1, 4))]
+        given.append((rows, chance.choice([uids, uids, None]), chance.choice([5, None])))
+    questions = [
+        {
+            "ask": "isolation",
+            "users": [[number, f"U{number}", name] for number, name in enumerate(rows, 1)],
+            "service": "kai",
+            "uids": known,
+            "service_uid": service_uid,
+        }
+        for rows, known, service_uid in given
+    ]
+    differ, refused = [], 0
+    for (rows, known, service_uid), verdict in zip(given, asked(kai_2_0, questions), strict=True):
+        users = [Assigned(f"u[{number}]", f"U{number}", name) for number, name in enumerate(rows)]
+        problems = isolation_problems(users, Accounts("kai", known, service_uid))
+        refused += "refused" in verdict
+        if (not problems) != ("answer" in verdict):
+            differ.append(f"{rows} {known} {service_uid}: {verdict} and {problems}")
+    compare(counts, "OS users", differ, len(given), refused)
+
+
+def test_adapters(kai_2: Path, counts: list[str]) -> None:
+    chance = random.Random(4)
+    parts = ["telegram", "workshop", " Telegram ", "matrix", "", " "]
+    values = [None, *(",".join(chance.choices(parts, k=chance.randrange(4))) for _ in range(500))]
+    verdicts = asked(kai_2, [{"ask": "adapters", "value": value} for value in values])
+    differ, refused = [], 0
+    for value, verdict in zip(values, verdicts, strict=True):
+        try:
+            ours: Any = {"answer": sorted(read_adapters(value))}
+        except BadAdapters as error:
+            ours = {"refused": str(error)}
+        refused += "refused" in verdict
+        if ours.get("answer") != verdict.get("answer"):
+            differ.append(f"{value!r}: {verdict} and {ours}")
+    compare(counts, "adapters", differ, len(values), refused)
+
+
+def test_no_address_passes_that_kai_refuses(kai_2: Path, counts: list[str]) -> None:
+    chance = random.Random(5)
+    values = ["", " ", "host", "::1", "fd00::1", "10.0.0.1 ", "10.0.0.01", "1.2.3"]
+    for first in (0, 8, 10, 100, 127, 169, 172, 192, 198, 203, 224, 255):
+        for _ in range(60):
+            rest = [chance.choice([0, 1, 16, 31, 168, 254, 255]) for _ in range(3)]
+            values.append(".".join(map(str, (first, *rest))))
+    verdicts = asked(kai_2, [{"ask": "lan_host", "value": value} for value in values])
+    both = frozenset({"telegram", "workshop"})
+    differ = [
+        f"{value}: {verdict}"
+        for value, verdict in zip(values, verdicts, strict=True)
+        if fault_of_lan_host(value, both) is None and "refused" in verdict
+    ]
+    refused = sum("refused" in verdict for verdict in verdicts)
+    compare(counts, "LAN addresses", differ, len(values), refused)
+
+
+def our_policy(data: Any, registry: Any, kai: Any) -> Any:
+    installed = None if registry is None else read_registry(registry, KNOWN)
+    return {
+        name: {
+            field: list(value) if isinstance(value, tuple) else value
+            for field, value in vars(one).items()
+            if field != "profile_id"
+        }
+        for name, one in read_policy(data, kai, installed).profiles.items()
+    }
+
+
+def what_it_takes(tree: Path) -> Kai:
+    """Return what a tree takes; 2.1 reads more of a profile."""
+    is_2_1 = "bootstrap" in found_in(tree).features
+    return samples.KAI_2_1 if is_2_1 else samples.KAI
+
+
+def test_runtime_profiles(kai_2: Path, counts: list[str]) -> None:
+    chance = random.Random(6)
+    kai = what_it_takes(kai_2)
+    given = list(policies(chance, 2 * MANY, kai.versions))
+    questions = [{"ask": "policy", "data": data, "registry": registry} for data, registry in given]
+    differ, refused = [], 0
+    for (data, registry), verdict in zip(given, asked(kai_2, questions), strict=True):
+        try:
+            ours: Any = {"answer": our_policy(data, registry, kai)}
+        except (BadPolicy, BadRegistry) as error:
+            ours = {"refused": str(error)}
+        refused += "refused" in verdict
+        if ours.keys() != verdict.keys() or ours.get("answer") != verdict.get("answer"):
+            differ.append(f"{data} {registry}: {verdict} and {ours}")
+    compare(counts, "runtime-profiles.yaml", differ, len(given), refused)
+
+
+def test_every_field_of_a_profile(kai_2: Path, counts: list[str]) -> None:
+    given = [
+        {"version": 1, "runtime_profiles": {ids.profile_of_telegram(1): entry(**{name: value})}}
+        for name, values in FIELDS.items()
+        for value in values
+    ]
+    questions = [{"ask": "policy", "data": data, "registry": None} for data in given]
+    differ, refused = [], 0
+    for data, verdict in zip(given, asked(kai_2, questions), strict=True):
+        try:
+            ours: Any = {"answer": our_policy(data, None, what_it_takes(kai_2))}
+        except BadPolicy as error:
+            ours = {"refused": str(error)}
+        refused += "refused" in verdict
+        if ours.keys() != verdict.keys() or ours.get("answer") != verdict.get("answer"):
+            differ.append(f"{data}: {verdict} and {ours}")
+    compare(counts, "fields of a profile", differ, len(given), refused)
+
+
+def test_what_is_merged_starts_the_bot(kai_2: Path, counts: list[str]) -> None:
+    chance = random.Random(7)
+    given: list[tuple[list[Wanted], Any]] = []
+    for _ in range(MANY):
+        first, then = some_wanted(chance), some_wanted(chance)
+        deployed = merge(None, first, path="p", assigned=None, newest=1).document
+        assert deployed is not None
+        damaged(chance, deployed)
+        assigned = [name for name in deployed["runtime_profiles"] if chance.random() < 0.5]
+        found = merge(
+            deployed,
+            then,
+            path="p",
+            assigned=chance.choice([assigned, None]),
+            newest=1,
+            before=chance.choice([first, []]),
+        )
+        assert found.problems == []
+        given.append((then, found.document))
+    questions = [{"ask": "policy", "data": data, "registry": None} for _, data in given]
+    differ = []
+    for (then, data), verdict in zip(given, asked(kai_2, questions), strict=True):
+        by_key = {one["key"]: one for one in verdict.get("answer", {}).values()}
+        for one in then:
+            seen = by_key.get(one.telegram_id, {})
+            wanted = {
+                name: getattr(one, name)
+                for name in ("display_name", "os_user", "backend", "provider", "model")
+            }
+            if not wanted.items() <= seen.items():
+                differ.append(f"{data}: {verdict}: {wanted}")
+    compare(counts, "merged profiles", differ, len(given), 0)
+
+
+def test_a_bootstrap_plan(kai_2: Path, counts: list[str]) -> None:
+    if "bootstrap" not in found_in(kai_2).features:
+        pytest.skip("this Kai has no bootstrap plan; 2.1 has")
+    chance = random.Random(8)
+    names = ["Alice", "A B_c-9", "x" * 200]
+    created = asked(kai_2, [{"ask": "create", "name": name} for name in names * 50])
+    values = [verdict["answer"] for verdict in created]
+    for value in values:
+        assert encode(decode(value)) == value
+    number = chance.getrandbits(128)
+    plan = encode(first_plan("Alice", uuid.UUID(int=number)))
+    for _ in range(MANY):
+        place = chance.randrange(len(plan))
+        values.append(plan[:place] + chance.choice("Av1.=_-x") + plan[place + 1 :])
+    values += ["", "v1.", plan[3:], f" {plan} ", plan + "="]
+    verdicts = asked(kai_2, [{"ask": "decode", "value": value} for value in values])
+    differ, refused = [], 0
+    for value, verdict in zip(values, verdicts, strict=True):
+        refused += "refused" in verdict
+        try:
+            found = decode(value)
+        except BadPlan:
+            continue
+        ours = [
+            *(found.workshop_id, found.provisioning_key, found.display_name, found.role),
+            *(found.runtime_profile_id, value),
+        ]
+        if verdict != {"answer": ours}:
+            differ.append(f"{value}: {verdict} and {ours}")
+    compare(counts, "bootstrap plans", differ, len(values), refused)
+
+
+def test_handles(kai_2: Path, counts: list[str]) -> None:
+    if not (kai_2 / "src/kai/workshop/human_handles.py").exists():
+        pytest.skip("this Kai has no handles; 2.1 has")
+    chance = random.Random(9)
+    letters = "aAzZ019 _-.éßŁжß①ﬁ\t"
+    names = ["".join(chance.choices(letters, k=chance.randrange(45))) for _ in range(MANY)]
+    verdicts = asked(kai_2, [{"ask": "handle", "name": name} for name in names])
+    differ, refused = [], 0
+    for name, verdict in zip(names, verdicts, strict=True):
+        refused += "refused" in verdict
+        if verdict.get("answer") != handle_of(name):
+            differ.append(f"{name!r}: {verdict} and {handle_of(name)}")
+    compare(counts, "handles", differ, len(names), refused)
+
+
+def test_the_registry_of_nothing_is_one(kai_2_0: Path) -> None:
+    [verdict] = asked(kai_2_0, [{"ask": "registry", "data": None, "configured": ""}])
+    assert verdict["answer"]["installed"] == {}
+    assert read_registry(None, KNOWN) == Registry()

@@ -1,0 +1,81 @@
+"""Which models Kai 2 takes; tests/real asks a real one."""
+
+import fnmatch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kai_2 import MODELS
+
+from kai_ansible.rules.model_policy import Models, is_allowed, literal
+
+
+@pytest.mark.parametrize(
+    ("backend", "provider", "model", "taken"),
+    [
+        ("claude", "anthropic", "fable", True),
+        ("claude", "anthropic", "claude-opus-4-7", True),
+        ("claude", "anthropic", "gpt-5.5", False),
+        ("claude", "anthropic", "opus[1m]", False),
+        ("codex", "openai", "gpt-5.6-sol", True),
+        ("codex", "openai", "gpt-5.6", False),
+        ("codex", "openai", "gpt-5.4-nano", False),
+        ("codex", "openai", "claude-opus-4-7", False),
+        ("goose", "anthropic", "claude-x", True),
+        ("goose", "openai", "claude-x", False),
+        ("goose", "openai", "gpt-5.4-nano", True),
+        ("goose", "openrouter", "any/thing", True),
+        ("goose", "ollama", "llama4:8b", True),
+        ("goose", "ollama", " ", False),
+        ("opencode", "google", "google/gemini", True),
+        ("opencode", "google", "openai/gpt", True),
+        ("opencode", "google", "a/b/c", True),
+        ("opencode", "google", "gemini", False),
+        ("opencode", "google", "google/", False),
+        ("opencode", "google", "/gemini", False),
+        ("pi", "openai", "gpt", True),
+        ("pi", "openai", "openai/gpt:high", True),
+        ("pi", "openai", "anthropic/gpt", False),
+        ("pi", "openai", "openai//gpt", False),
+        ("pi", "openai", "", False),
+    ],
+)
+def test_a_model(backend: str, provider: str, model: str, taken: bool) -> None:
+    assert MODELS[backend][provider].accept(model, provider) is taken
+
+
+def test_an_alias_is_another_name() -> None:
+    codex = MODELS["codex"]["openai"]
+    assert codex.canonical("gpt-5.6") == "gpt-5.6-sol"
+    assert codex.accept(codex.canonical("gpt-5.6"), "openai")
+    assert codex.canonical("gpt-5.5") == "gpt-5.5"
+
+
+@pytest.mark.parametrize(
+    ("backend", "model", "ceiling", "allowed"),
+    [
+        ("claude", "opus", (), True),
+        ("claude", "opus", ("sonnet",), False),
+        ("claude", "claude-opus-4-7", ("claude-*",), True),
+        ("claude", "opus[1m]", ("opus[1m]",), False),
+        ("claude", "opus[1m]", ("opus[[]1m]",), True),
+        ("claude", "claude-x", ("opus", "sonnet", "haiku"), True),
+        ("claude", "claude-x", ("opus", "sonnet", "haiku", "fable"), False),
+        ("codex", "claude-x", ("opus", "sonnet", "haiku"), False),
+        ("codex", "GPT", ("gpt",), False),
+    ],
+)
+def test_a_ceiling(backend: str, model: str, ceiling: tuple[str, ...], allowed: bool) -> None:
+    assert is_allowed(backend, model, ceiling) is allowed
+
+
+@given(st.text(alphabet="ab*?[]!-1m.", min_size=1), st.text(alphabet="ab*?[]!-1m.", min_size=1))
+def test_a_literal_allows_one_model_alone(model: str, other: str) -> None:
+    assert fnmatch.fnmatchcase(model, literal(model))
+    assert fnmatch.fnmatchcase(other, literal(model)) == (model == other)
+
+
+@given(st.text(), st.sampled_from(["x", None]))
+def test_nothing_blank_is_a_model(text: str, provider: str | None) -> None:
+    for models in (Models(open_ended=True), Models(form="path"), Models(form="own path")):
+        assert not models.accept(" " * len(text), provider)

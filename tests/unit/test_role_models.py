@@ -1,0 +1,84 @@
+"""Models for single tasks; tests/real asks a real Kai."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kai_2 import MODELS, ROLES
+
+from kai_ansible.rules.env_file import env_line, fault_of_value
+from kai_ansible.rules.role_models import (
+    BadRoles,
+    read_default_models,
+    role_problems,
+    written_default_models,
+)
+
+CODEX = MODELS["codex"]["openai"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", {}),
+        (" ", {}),
+        ("{}", {}),
+        ('{" PR_Review ": " opus "}', {"pr_review": "opus"}),
+        ('{"agent": 1}', {"agent": "1"}),
+    ],
+)
+def test_what_kai_reads(text: str, found: dict[str, str]) -> None:
+    assert read_default_models(text, ROLES) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "1", '{"chat": "opus"}', '{"agent": ""}', '{"agent": " "}', "[" * 9999]
+)
+def test_what_kai_refuses(text: str) -> None:
+    with pytest.raises(BadRoles):
+        read_default_models(text, ROLES)
+
+
+models = st.from_regex(r"[A-Za-z0-9./:\[\]-]{1,20}", fullmatch=True)
+
+
+@given(st.dictionaries(st.sampled_from(ROLES), models))
+def test_what_is_written_is_read(given_models: dict[str, str]) -> None:
+    text = written_default_models(given_models)
+    assert read_default_models(text, ROLES) == given_models
+    assert fault_of_value(text) is None
+    # Kai's reader takes away one pair of quotes and undoes no escape
+    value = env_line("DEFAULT_MODELS_JSON", text).split("=", 1)[1]
+    assert value[1:-1] == text
+    assert value[0] == value[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "places"),
+    [
+        ({}, []),
+        ({"pr_review": "gpt-5.4", "Agent": "gpt-5.6"}, []),
+        ([], [""]),
+        ("x", [""]),
+        ({"pr_reviw": "gpt-5.4"}, [".pr_reviw"]),
+        ({"pr_review": "opus"}, [".pr_review"]),
+        ({"pr_review": " "}, [".pr_review"]),
+        ({"chat": "gpt-5.4", "agent": "x"}, [".chat", ".agent"]),
+    ],
+)
+def test_the_models_of_a_user(value: Any, places: list[str]) -> None:
+    found = role_problems("users[0].models", value, ROLES, CODEX, ("codex", "openai"))
+    assert [problem.where for problem in found] == [f"users[0].models{place}" for place in places]
+
+
+def test_a_role_that_is_nearly_one_is_named() -> None:
+    [problem] = role_problems("m", {"pr_reviw": "x"}, ROLES, CODEX, ("codex", "openai"))
+    assert "did you mean pr_review?" in problem.found
+
+
+def test_the_ceiling_of_the_installed_backend_counts() -> None:
+    models_of_one = {"pr_review": "gpt-5.4"}
+    pair = ("codex", "openai")
+    assert role_problems("m", models_of_one, ROLES, CODEX, pair, ("gpt-5.4",)) == []
+    assert role_problems("m", models_of_one, ROLES, CODEX, pair, ("gpt-5.5",)) != []
