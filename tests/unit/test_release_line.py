@@ -88,11 +88,11 @@ def test_the_stand_in_is_of_the_line_that_it_stands_in_for() -> None:
 
 
 def test_line_1_is_told_by_what_its_contract_says(contract: Contract) -> None:
-    line = LINES.named(contract["release"])
+    line = LINES.named(contract.release)
     assert line is not None
-    assert line.ref == contract["source"]["ref"]
-    assert line.is_ == contract["source"]["is"]
-    assert [sign.file for sign in line.has] == contract["source"]["files"]
+    assert line.ref == contract.source.ref
+    assert line.is_ == contract.source.is_
+    assert [sign.file for sign in line.has] == list(contract.source.files)
 
 
 @given(st.sets(st.sampled_from([*TWO, *HELPERS])), st.booleans())
