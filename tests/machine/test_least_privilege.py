@@ -130,11 +130,10 @@ def test_no_secret_of_an_agent_gets_into_the_log_of_sudo(site: Site, contract: C
     secrets = ("KAI_WEBHOOK_SECRET", "ANTHROPIC_API_KEY", "OPENAI_API_KEY")
     answers = ask(site, commands, dict.fromkeys(secrets, "unmistakable"))
     assert all("unmistakable" in out for _, out, _ in answers), answers
-    ask(site, [["sudo", "-n", "-u", "alice", "/bin/forbidden"]], {})
     site.machine.run(["journalctl", "--sync"])
     logged = site.machine.run(["journalctl", "--no-pager"]).stdout
     assert "unmistakable" not in logged
-    assert "/bin/forbidden" in logged
+    assert "session opened for user alice" in logged
 
 
 REFUSED = [

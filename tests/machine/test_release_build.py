@@ -332,7 +332,7 @@ def test_only_what_has_the_hash_of_its_constraints_is_installed(
     assert wrong["msg"].startswith("installing Kai failed: ")
     assert f"Got        {digest}" in wrong["msg"]
     assert partial["msg"].startswith(
-        "requirements/constraints.txt: found no hash of pyyaml, expected one of each package"
+        "requirements/constraints.txt: found no hash of pyyaml, expected a hash of each package"
     )
     assert not left(machine, f"wrong-{installer}") + left(machine, f"partial-{installer}")
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Candidates = dict[str, list[Candidate]]
 
 PROGRAM_SECONDS = 5
+# an agent on Node takes seconds to start on a busy host
+VERSION_SECONDS = 20
 LOGIN_CHECK_SECONDS = 60
 VERSION = re.compile(r"[0-9]+(\.[0-9]+)+[0-9A-Za-z.+_-]{0,40}")
 
@@ -136,7 +138,7 @@ def start_version(host: Host, path: str, request: Mapping[str, Any]) -> Started 
     environment = {**_environment_of(account), "PATH": "/usr/local/bin:/usr/bin:/bin"}
     command = [path, *request["version"]]
     try:
-        return Started(command, environment, PROGRAM_SECONDS, account=account)
+        return Started(command, environment, VERSION_SECONDS, account=account)
     except (OSError, subprocess.SubprocessError):
         return None
 
