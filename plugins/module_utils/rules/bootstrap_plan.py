@@ -83,7 +83,9 @@ def decode(value: str) -> BootstrapPlan:
         raise BadPlan("it is not base64url of JSON") from error
     if not isinstance(document, dict) or sorted(document) != list(_KEYS):
         raise BadPlan(f"it does not have exactly the keys {', '.join(_KEYS)}")
-    if type(document["version"]) is not int or document.pop("version") != 1:
+    version = document.pop("version")
+    # true and 1.0 equal 1, and Kai refuses them
+    if isinstance(version, bool) or not isinstance(version, int) or version != 1:
         raise BadPlan("its version is not 1")
     if not all(isinstance(part, str) for part in document.values()):
         raise BadPlan("a value in it is not text")
