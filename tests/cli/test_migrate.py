@@ -134,7 +134,7 @@ def test_migrating_changes_what_it_shows_and_nothing_else(old: Desk) -> None:
     for words in (
         "localhost: from version 1 to 3",
         f"{RENAMED} becomes {NEW_NAME}: releases that are kept",
-        f"{REMOVED} goes: goose finds",
+        f"{REMOVED} is removed: goose finds",
         f"{CHANGED} keeps its value, which has another meaning now: the time",
         "inventory/host_vars/localhost/kai.yml",
     ):
