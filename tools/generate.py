@@ -34,7 +34,7 @@ from kai_ansible.rules.values import choices_of, describe, env_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CONTRACT = "roles/kai_install/vars/kai_1.yml"
-ARGUMENT_SettingS = "roles/kai_install/meta/argument_specs.yml"
+ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
 COMMAND = "python tools/generate.py"
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def generated_files(contract: Contract) -> dict[str, str]:
     """Return the text of every generated file by its path below the root."""
     return {
-        ARGUMENT_SettingS: argument_specs_text(argument_specs(contract)),
+        ARGUMENT_SPECS: argument_specs_text(argument_specs(contract)),
         SETTINGS_PAGE: settings_page(contract),
         ANSWERS_SCHEMA: json.dumps(answers_schema(contract), indent=2) + "\n",
     }

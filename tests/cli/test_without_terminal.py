@@ -319,7 +319,10 @@ BAD_INPUT: dict[str, tuple[Prepare, list[str]]] = {
         with_a_wrong_password("install"),
         ["vault.yml", "does not open", "--vault-password-file"],
     ),
-    "no vault password": (without_password, ["vault", "locked", "--vault-password-file"]),
+    "no vault password": (
+        without_password,
+        ["vault", "no vault password", "--vault-password-file"],
+    ),
     "a vault password file that is not there": (
         configured(*QUIETLY, "--vault-password-file", "none"),
         ["none", "--vault-password-file"],

@@ -353,7 +353,7 @@ def test_a_secret_in_the_plain_file_moves_to_the_vault(desk: Desk) -> None:
 
 
 REFUSED = [
-    ("source", "", "needed"),
+    ("source", "", "A value is required"),
     ("TELEGRAM_BOT_TOKEN", "hunter2", "@BotFather"),
     ("telegram_id", "@ada", "whole number"),
     ("os_user", "root", "superuser"),
