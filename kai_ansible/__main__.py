@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from kai_ansible.errors import CommandError, ExitCode
@@ -14,8 +15,13 @@ DEBUG = "KAI_ANSIBLE_DEBUG"
 def main() -> None:
     """Run the command line and exit with its code.
 
+    SIGTERM and SIGHUP interrupt it as Ctrl-C does, so that private files are removed.
     With KAI_ANSIBLE_DEBUG in the environment, a bug shows its traceback.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup(1) and the like ignore one on purpose
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     from typer.main import get_command
 
     from kai_ansible.cli.app import app

@@ -1,0 +1,80 @@
+"""A command that a signal ends leaves no private file, whatever it was doing."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.desk import KAI_ANSIBLE, Desk
+
+# each case starts Ansible; the run that is ended has no terminal, and its host no Python
+pytestmark = pytest.mark.slow
+
+SECONDS = 60
+# as ssh it answers what the command itself asks, and waits for the host in a run
+WAITS = '#!/bin/sh\n[ "$1" != -G ] || exec ssh "$@"\necho here >{0}\nexec sleep 600\n'
+
+
+@pytest.fixture
+def waiting(desk: Desk) -> Iterator[Path]:
+    """A file that a program has written which then waits; its process ends with the test."""
+    path = desk.work / "waiting"
+    yield path
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if str(entry.readlink()).startswith(str(desk.directory)):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def waiting_in(desk: Desk, phase: str, waiting: Path) -> None:
+    """Let a command wait: for a vault password while Ansible reads, or for a host in a run."""
+    desk.given(desk.answers())
+    script = desk.write("wait", WAITS.format(waiting))
+    script.chmod(0o755)
+    if phase == "reading":
+        desk.variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(script)
+        return
+    desk.write("inventory/hosts.yml", {"all": {"hosts": {"localhost": {"ansible_host": "far"}}}})
+    desk.variables["ANSIBLE_SSH_EXECUTABLE"] = str(script)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("phase", ["reading", "run"])
+def test_nothing_private_is_left(
+    desk: Desk, waiting: Path, phase: str, number: signal.Signals
+) -> None:
+    waiting_in(desk, phase, waiting)
+    scratch = desk.directory / "scratch"
+    scratch.mkdir()
+    desk.variables["TMPDIR"] = str(scratch)
+    with subprocess.Popen(
+        [KAI_ANSIBLE, "status", "--json"],
+        cwd=desk.work,
+        env=desk.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # the tests themselves may run with a signal ignored
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as command:
+        try:
+            deadline = time.monotonic() + SECONDS
+            while not waiting.exists():
+                assert command.poll() is None, command.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert [*scratch.glob("kai-ansible-*")]
+            command.send_signal(number)
+            said = "".join(command.communicate(timeout=SECONDS))
+        finally:
+            command.kill()
+    assert command.returncode == 130, said
+    assert "Traceback" not in said
+    assert not [*scratch.glob("kai-ansible-*")]
