@@ -272,7 +272,7 @@ def sudo_password(
     ] = False,
 ) -> None:
     """Ask for the sudo password of a host and store it in the keyring for later runs."""
-    from kai_ansible.secrets.sudo_passwords import keep_sudo_password
+    from kai_ansible.commands.sudo_password import keep_sudo_password
 
     keep_sudo_password(
         hosts.inventory,

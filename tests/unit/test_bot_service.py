@@ -102,6 +102,13 @@ def test_a_start_that_has_only_just_begun_is_not_all_that_is_looked_at(
     assert system.last_starts("kai") == wanted
 
 
+def test_a_journal_that_fails_is_no_empty_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = subprocess.CompletedProcess([], 1, "", "Failed to open the journal")
+    monkeypatch.setattr(system, "_run", lambda *_: failed)
+    with pytest.raises(OSError, match="Failed to open the journal"):
+        system.log_of(["now"], 5)
+
+
 def test_running_turns_are_counted_whatever_lies_in_their_place(tmp_path: Path) -> None:
     place = tmp_path / ".responding"
     assert service.turns_in(str(place)) == 0

@@ -294,6 +294,15 @@ def test_an_uninstall_needs_what_is_of_no_single_install() -> None:
     assert uninstall_problems(probe(damaged=damaged)) == [LOCKED]
 
 
+def test_logins_of_an_unsupported_system_are_refused_and_not_called_complete(
+    contract: Contract,
+) -> None:
+    fault = {"where": "the host", "found": "plan9", "expected": "Linux", "fix": "another host"}
+    plan = logins_plan(subject(contract), probe(platform="plan9", faults=[fault]))
+    assert [problem["where"] for problem in plan["problems"]] == ["the host"]
+    assert "logins_report" not in plan
+
+
 def test_who_has_to_log_in_is_reported(contract: Contract) -> None:
     logins = [{"account": "alice", "backend": "claude", "logged_in": False}]
     report = logins_plan(subject(contract), probe(logins=logins))["logins_report"]

@@ -282,13 +282,21 @@ def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
     options = ["--output=cat"]
     if dated:
         options = ["--output=short-iso", "--no-hostname", "--quiet", "--since=-1day"]
-    ended = _run(
-        *("journalctl", f"--lines={lines}", "--no-pager", *options),
+    return _journal(
+        *(f"--lines={lines}", *options),
         *(f"_SYSTEMD_INVOCATION_ID={one}" for one in ids),
         "+",
         *(f"INVOCATION_ID={one}" for one in ids),
-    )
-    return ended.stdout.strip()
+    ).strip()
+
+
+def _journal(*arguments: str) -> str:
+    """Return the output of journalctl. Raises OSError when it fails: no answer is no empty log."""
+    ended = _run("journalctl", "--no-pager", *arguments)
+    if ended.returncode != 0:
+        said = ended.stderr.strip() or f"exit code {ended.returncode}"
+        raise OSError(errno.EIO, f"the journal cannot be read ({said})", "journalctl")
+    return ended.stdout
 
 
 def last_starts(unit: str) -> list[str]:
@@ -302,9 +310,8 @@ def last_starts(unit: str) -> list[str]:
     if not state.restarts:
         return found
     fields = "--output-fields=INVOCATION_ID,_SYSTEMD_INVOCATION_ID"
-    options = ["--reverse", "--lines=200", "--output=json", fields, "--no-pager"]
-    said = _run("journalctl", f"--unit={unit}.service", *options)
-    for line in said.stdout.splitlines():
+    options = ["--reverse", "--lines=200", "--output=json", fields]
+    for line in _journal(f"--unit={unit}.service", *options).splitlines():
         entry = json.loads(line)
         one = entry.get("_SYSTEMD_INVOCATION_ID") or entry.get("INVOCATION_ID")
         if one and one not in found:

@@ -115,12 +115,12 @@ def probe_request(
 
 
 def installed_request(
-    contract: Contract, configuration: Configuration, *, told: bool = True
+    contract: Contract, configuration: Configuration, *, detailed: bool = True
 ) -> InstalledRequest:
     """Return the option ``installed`` of kai_probe: what is compared with what should be.
 
     configuration: one with problems is compared with nothing, so only the service is asked for.
-    told: whether what differs is to be told, and not only whether anything does.
+    detailed: whether the differences are reported, and not only whether there are any.
     """
     service, platform = contract.service, contract.platforms["linux"]
     port_key = service.port_setting
@@ -129,7 +129,7 @@ def installed_request(
     # only the host knows that home
     places = {**host, "service_home": "{service_home}"}
     protected = contract.protected_files
-    env, shown = ("env", "shown") if told else ("sealed", "sealed")
+    env, shown = ("env", "shown") if detailed else ("sealed", "sealed")
     own = (protected["users"], contract.sudoers, platform.unit, contract.record)
     # named by a setting of the installation, deployed as they are
     given = [entry for entry in protected.values() if entry.from_ in contract.host]

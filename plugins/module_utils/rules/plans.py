@@ -242,8 +242,8 @@ class LoginsReport(TypedDict):
     login_notice: list[str]
 
 
-class LoginsPlan(TypedDict):
-    """The plan of a list of logins."""
+class LoginsPlan(Refusal, total=False):
+    """The plan of a list of logins; problems alone where the system is not supported."""
 
     logins_report: LoginsReport
 

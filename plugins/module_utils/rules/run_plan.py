@@ -161,7 +161,7 @@ def _least_probe(contract: Contract, configuration: Configuration) -> ProbeReque
 
 
 def _rollback_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
-    installed = installed_request(contract, configuration, told=False)
+    installed = installed_request(contract, configuration, detailed=False)
     least = _least_probe(contract, configuration)
     return {
         **least,
@@ -172,7 +172,7 @@ def _rollback_probe(contract: Contract, configuration: Configuration) -> ProbeRe
 def _install_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
     return {
         **probe_request(contract, configuration),
-        "installed": installed_request(contract, configuration, told=False),
+        "installed": installed_request(contract, configuration, detailed=False),
     }
 
 
@@ -419,14 +419,20 @@ def _unconstrained(subject: Subject, source: Source) -> list[str]:
 
 
 def logins_plan(subject: Subject, probe: Probe) -> LoginsPlan:
-    """Return the missing logins, with account and command."""
+    """Return the missing logins, with account and command.
+
+    Returns problems alone where the operating system of the host is not supported.
+    """
     desired = desired_state(subject.contract, subject.configuration, probe)
+    if "logins" not in desired:
+        return {"problems": desired["problems"]}
     return {
+        "problems": [],
         "logins_report": {
-            "logins": desired.get("logins", []),
-            "logins_by_key": desired.get("logins_by_key", []),
-            "login_notice": desired.get("login_notice", []),
-        }
+            "logins": desired["logins"],
+            "logins_by_key": desired["logins_by_key"],
+            "login_notice": desired["login_notice"],
+        },
     }
 
 
