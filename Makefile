@@ -4,8 +4,9 @@
 VENV := .venv
 KAI = $(VENV)/bin/kai-ansible
 TARGET = $(host) $(if $(inventory),--inventory $(inventory)) $(args)
-GIVEN = $(foreach key,CODEX_BIN CLAUDE_BIN GOOSE_BIN,$(if $($(key)),--set "$(key)=$$$(key)"))
-export CODEX_BIN CLAUDE_BIN GOOSE_BIN
+BINARIES := CODEX_BIN CLAUDE_BIN GOOSE_BIN
+GIVEN = $(foreach key,$(BINARIES),$(if $($(key)),--set "$(key)=$$$(key)"))
+export $(BINARIES)
 # a checkout, or a git URL with KAI_VERSION
 export KAI_SOURCE KAI_VERSION
 
@@ -20,7 +21,7 @@ MACHINES_OR_NOT = || [ -z "$$KAI_TESTBED_REQUIRED" ]
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST = $(VENV)/bin/python -m pytest --dist loadfile --numprocesses
 
-.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice test-real testbed molecule lint sanity-all release-check generate lock bench scale clean
+.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice test-real testbed molecule lint sanity-all release-check generate interface lock bench scale clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -105,6 +106,9 @@ generate: $(VENV)/.ready-dev ## Write the files generated from the contract and 
 	@$(VENV)/bin/python tools/generate.py
 	@$(VENV)/bin/python -m tools.manual
 	@$(VENV)/bin/python -m tools.later
+
+interface: $(VENV)/.ready-dev ## Record the public interface after a deliberate change of it
+	@$(VENV)/bin/python -m tools.interface
 
 lock: $(VENV)/.ready-dev ## Update requirements-dev.txt to the newest packages
 	@$(VENV)/bin/python -m tools.lock

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.rules.plain import plain
+
 if TYPE_CHECKING:
     from ansible.parsing.vault import VaultSecret as VaultSecret
     from ansible.plugins.action import ActionBase
@@ -109,21 +111,6 @@ def _variable_files(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[st
     return files
 
 
-def plain(value: Any) -> Any:
-    """Return Ansible's value as ordinary data."""
-    if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (int, float):
-        # Ansible's own kinds of numbers cannot be written as YAML
-        if isinstance(value, kind):
-            return kind(value)
-    return "".join(str(value))
-
-
 def message_of(error: Exception) -> str:
     """Return the message of an Ansible error, without the source, which may be a secret."""
     place = str(getattr(error, "_formatted_source_context", None) or "").partition("\n")[0]
@@ -173,7 +160,7 @@ def secret_of(path: Path, label: str | None = None) -> VaultSecret:
 
 
 def encrypt(text: str, secrets: Secrets, former: str = "") -> str:
-    """Return text locked with the first secret, or with the one that opens a former text.
+    """Return text encrypted with the first secret, or with the one that opens a former text.
 
     Raises AnsibleRefused when none opens that.
     """

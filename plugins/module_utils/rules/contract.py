@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Mapping, Union, cast, get_args
 
-from .problems import Problem, Refused
+from .problems import Problem, Refused, listed
 from .typed_data import Unfit, in_words, line_of, named, needed, read, text
 
 _ENV_KEY = "[A-Z][A-Z0-9_]*"
@@ -27,6 +27,8 @@ _RELATIVE = "[^/].*"
 _VERSION = r"[0-9]+\.[0-9]+\.[0-9]+"
 
 Owner = Literal["root", "service", "agent"]
+# how a user authenticates where no setting chooses
+SUBSCRIPTION = "subscription"
 System = Literal["linux", "darwin"]
 
 # of a default, by the type of its value; that of any other is text
@@ -290,7 +292,11 @@ class Login:
 
 @dataclass(frozen=True)
 class Backend:
-    """A kind of agent. surfaces, spawn and login: by provider."""
+    """A kind of agent.
+
+    surfaces: by provider. spawn: by purpose. login: by how a user authenticates, SUBSCRIPTION
+    where no setting chooses.
+    """
 
     surfaces: Mapping[str, str]
     names_provider: bool
@@ -578,6 +584,12 @@ class Contract:
     platforms: Mapping[str, Platform] = needed()
 
     def __post_init__(self) -> None:
+        for name, backend in self.backends.items():
+            choices = {SUBSCRIPTION}
+            if backend.auth_setting:
+                choices = {*self.settings[backend.auth_setting].choices}
+            unknown = backend.login.keys() - choices
+            _expect(not unknown, f"a login of {name} by {listed(unknown)}")
         _expect({*self.platforms} == {*get_args(System)}, "not every system among its platforms")
 
     @property

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .binaries import agent_account, backends_in_use, runners
+from .contract import SUBSCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .configuration import Configuration
     from .contract import Contract
-    from .contract import Login as LoginOfProvider
+    from .contract import Login as LoginOfBackend
     from .desired import KeyNeeded, LoginData
     from .probe import LoginSeen
 
@@ -60,7 +61,7 @@ def login_files(contract: Contract, configuration: Configuration, backend: str) 
 
     Kai runtime contract, section 1.5.
     """
-    entry = _login_entry(contract, configuration, backend)
+    entry = login_of(contract, configuration, backend)
     return list(entry.kept_in) if entry and entry.kept_in else None
 
 
@@ -69,7 +70,7 @@ def login_check(contract: Contract, configuration: Configuration, backend: str) 
 
     Exit code 0 means yes and 1 no. Empty when there is no such question.
     """
-    entry = _login_entry(contract, configuration, backend)
+    entry = login_of(contract, configuration, backend)
     return list(entry.check[1:]) if entry else []
 
 
@@ -82,7 +83,7 @@ def logins_by_key(
     """
     found: dict[tuple[str, str, str], bool | None] = {}
     for person in configuration.people:
-        entry = _login_entry(contract, configuration, person.backend)
+        entry = login_of(contract, configuration, person.backend)
         if entry and entry.command:
             continue
         key_of_provider = contract.providers[person.provider or ""].key
@@ -110,7 +111,7 @@ def logins(
     known = {(entry["account"], entry["backend"]): entry["logged_in"] for entry in seen}
     found = []
     for backend in backends_in_use(configuration):
-        entry = _login_entry(contract, configuration, backend)
+        entry = login_of(contract, configuration, backend)
         if not entry or not entry.command:
             continue
         name, *rest = entry.command
@@ -145,10 +146,9 @@ def login_notice(needed: Iterable[Login]) -> list[str]:
     return lines
 
 
-def _login_entry(
+def login_of(
     contract: Contract, configuration: Configuration, backend: str
-) -> LoginOfProvider | None:
+) -> LoginOfBackend | None:
     """Return how users authenticate to a backend, None if the provider's key does it."""
     entry = contract.backends[backend]
-    mode = configuration.settings.get(entry.auth_setting or "", "subscription")
-    return entry.login.get(mode)
+    return entry.login.get(configuration.settings.get(entry.auth_setting or "", SUBSCRIPTION))

@@ -23,7 +23,7 @@ from .binaries import (
 )
 from .configuration import applies, canonical_key, env_of, variable
 from .contract import Directory
-from .logins import login_check, login_files, login_notice, logins, logins_by_key
+from .logins import login_check, login_files, login_notice, login_of, logins, logins_by_key
 from .people import inherits_provider, os_users
 from .preflight import (
     host_problems,
@@ -393,8 +393,7 @@ def _environments(
     found: list[SudoEnvironment] = []
     for backend, path in paths.items():
         entry = contract.backends[backend]
-        mode = configuration.settings.get(entry.auth_setting or "", "subscription")
-        login, chat = entry.login.get(mode), entry.spawn["chat"]
+        login, chat = login_of(contract, configuration, backend), entry.spawn["chat"]
         calls: dict[str, tuple[list[str], list[str]]] = {
             "login": ([], list(login.env_keep) if login else []),
             "chat": ([], list(chat.env_keep)),
