@@ -38,8 +38,8 @@ for place in (ROOT, STAND_IN / "src"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
-from kai_ansible.rules.contract import Contract, read_contract  # noqa: E402
-from tests import tiers  # noqa: E402
+from kai_ansible.rules.contract import Contract, read_contract  # noqa: E402 - found by the path above
+from tests import tiers  # noqa: E402 - as above
 from tests.tiers import (  # noqa: E402, F401 - the import makes them hooks
     pytest_addoption,
     pytest_runtest_setup,

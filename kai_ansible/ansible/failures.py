@@ -124,8 +124,8 @@ def failed_tasks(
     if failures:
         return failures
     lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]
-    told = "\n".join(lines) or "Ansible ended without a word"
-    return [FailedTask("", "Start Ansible", told, "")]
+    said = "\n".join(lines) or "Ansible ended without a word"
+    return [FailedTask("", "Start Ansible", said, "")]
 
 
 def _task(data: Mapping[str, Any]) -> str:

@@ -111,13 +111,13 @@ def read(
         readings = directory / "readings"
         readings.mkdir(mode=0o700)
         # its output is for us: a callback of the operator's may leave the reason out
-        told = {DIRECTORY: str(readings), "ANSIBLE_STDOUT_CALLBACK": "minimal"}
+        ours = {DIRECTORY: str(readings), "ANSIBLE_STDOUT_CALLBACK": "minimal"}
         command = [PROGRAM, "--inventory", str(inventory.resolve()), str(playbook), *arguments]
         if pattern is not None:
             command += ["--limit", pattern]
         if asks_vault_password:
             command += ["--ask-vault-pass"]
-        done = _done(command, {**environment(directory), **told}, at_terminal=at_terminal)
+        done = _done(command, {**environment(directory), **ours}, at_terminal=at_terminal)
         found = dict(pickle.loads(path.read_bytes()) for path in readings.iterdir())  # noqa: S301 # our own child wrote it where nobody else can
     finally:
         shutil.rmtree(directory, ignore_errors=True)

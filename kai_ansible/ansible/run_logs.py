@@ -77,8 +77,8 @@ class RunLog:
             self._open(run.playbook)
         mode = "check" if run.check else "apply"
         hosts = ", ".join(run.hosts) or "every host"
-        told = f"kai-ansible {own_version()}: {mode} {run.playbook} on {hosts}"
-        self._write(now.isoformat(), "", run.playbook, "started", told)
+        summary = f"kai-ansible {own_version()}: {mode} {run.playbook} on {hosts}"
+        self._write(now.isoformat(), "", run.playbook, "started", summary)
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Note how a task ended on a host; events of any other kind are passed over."""

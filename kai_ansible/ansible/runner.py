@@ -171,16 +171,16 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
     output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
     stats = next((event for event in seen if event["event"] == "playbook_on_stats"), {})
     data = stats.get("event_data", {})
-    told = data.get("artifact_data", {})
+    published = data.get("artifact_data", {})
     succeeded = runner.rc == 0 and not cancelled
     return Outcome(
         succeeded=succeeded,
         interrupted=cancelled,
-        reports=told.get("kai_install_reports", {}),
+        reports=published.get("kai_install_reports", {}),
         failures=[] if succeeded or cancelled else failed_tasks(seen, output, run.ssh_commands),
         changes=changes_by_host(seen),
         log=log.path,
-        obstacles=told.get("kai_install_obstacles", {}),
+        obstacles=published.get("kai_install_obstacles", {}),
     )
 
 

@@ -54,7 +54,9 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     for host, migration in migrations.items():
         if migration.version < migration.current:
             versions = f"{host}: from version {migration.version} to {migration.current}"
-            screen.lines(versions, [step.told for step in migration.steps] or ["no other change"])
+            screen.lines(
+                versions, [step.message for step in migration.steps] or ["no other change"]
+            )
     if texts:
         screen.lines("Files that change", [str(path) for path in texts])
     if texts and asks:

@@ -246,7 +246,7 @@ def _take_record(contract: Contract, text: str, imported: Imported) -> None:
         # the wizard writes today's version
         if name != CONTRACT_VERSION:
             imported.set(name, value, path)
-    imported.notes += [f"{path}: {step.told}." for step in migration.steps]
+    imported.notes += [f"{path}: {step.message}." for step in migration.steps]
     imported.problems += [
         replace(fault, where=f"{path}: {fault.where}") for fault in migration.faults
     ]

@@ -27,7 +27,7 @@ NOTHING = "-"
 
 
 def shown(text: str) -> str:
-    """Return text that rich prints literally, whoever wrote it."""
+    """Escape text, so that rich prints it literally."""
     return escape(printable(text, MOST_ON_A_SCREEN))
 
 

@@ -88,9 +88,12 @@ CASES: dict[str, dict[str, str]] = {
 def walks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Desk, Walk]]:
     """Every case, walked once from what its answers file leaves open."""
 
+    # pytest makes directories from one thread alone
+    desks = {case: Desk(tmp_path_factory.mktemp("desk") / "desk") for case in CASES}
+
     def take(case: str) -> tuple[Desk, Walk]:
         settings = {"AGENT_BACKEND": "goose", **CASES[case]}
-        desk = Desk(tmp_path_factory.mktemp("desk") / "desk")
+        desk = desks[case]
         configured(desk, **settings)
         replies = {
             **EVERYTHING_ON,

@@ -168,7 +168,7 @@ def test_ansible_test_sanity_passes_without_an_ignore_file(archive: Path, tmp_pa
     assert not sanity.objections(archive, BIN, version, tmp_path)
 
 
-@pytest.mark.later("every change is judged by the ansible-core and the Python of development")
+@pytest.mark.later("the ansible-core and the Python of development judge every change")
 @pytest.mark.parametrize("python", PYTHONS, ids=[path.name for path in PYTHONS])
 def test_sanity_passes_on_every_supported_ansible_core(archive: Path, python: Path) -> None:
     wanted = sanity.releases(python)

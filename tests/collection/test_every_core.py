@@ -27,7 +27,7 @@ print(json.dumps([{name: getattr(known, name) for name in names},
 """
 
 
-@pytest.mark.later("every change is judged by the ansible-core of development")
+@pytest.mark.later("the ansible-core of development judges every change")
 @pytest.mark.parametrize("python", PYTHONS, ids=[path.name for path in PYTHONS])
 def test_ansible_reports_the_same_on_every_supported_core(tmp_path: Path, python: Path) -> None:
     cores = sanity.releases(python)

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 SOURCE = Path(__file__).parents[1] / "fixtures" / "kai" / "src"
 sys.path.insert(0, str(SOURCE))
 
-from kai import agents, models, protected  # noqa: E402
-from kai.config import Config, load, read_environment  # noqa: E402
-from kai.users import Defaults, User, parse_users  # noqa: E402
+from kai import agents, models, protected  # noqa: E402 - found by the path above
+from kai.config import Config, load, read_environment  # noqa: E402 - as above
+from kai.users import Defaults, User, parse_users  # noqa: E402 - as above
 
 SECRET = "stand-in-webhook-secret"
 BASE = {"TELEGRAM_BOT_TOKEN": "1:stand-in"}

@@ -117,9 +117,9 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name, without the variables of the host."""
-        told = asdict(self)
-        told["meta"]["host_vars"] = sorted(self.meta.host_vars)
-        return told
+        data = asdict(self)
+        data["meta"]["host_vars"] = sorted(self.meta.host_vars)
+        return data
 
 
 class _Accounts:
@@ -177,12 +177,12 @@ class _Digest:
         counted = sorted(
             item for item in member.pax_headers.items() if item[0].startswith(_COUNTED)
         )
-        told = [
+        data = [
             *(member.name, member.type.decode("latin-1"), member.mode, member.linkname),
             *(member.uid, member.gid, member.uname, member.gname),
             *(member.size, _time_text(member), counted, content),
         ]
-        self._digest.update(json.dumps(told).encode())
+        self._digest.update(json.dumps(data).encode())
         self.members += 1
 
     def as_dict(self) -> dict[str, Any]:
@@ -383,13 +383,13 @@ class _Reading:
         member = self.next()
         if member.name != META:
             raise BadArchive(f"it does not begin with {META}")
-        told, digest = self.document(member)
-        self.format = told.get("format", 0)
+        data, digest = self.document(member)
+        self.format = data.get("format", 0)
         if self.format not in _FORMATS or isinstance(self.format, bool):
             known = " and ".join(map(str, _FORMATS))
             raise BadArchive(f"its format is {self.format!r}, and this knows {known}")
         try:
-            meta = Meta(**told)
+            meta = Meta(**data)
         except TypeError as error:
             raise BadArchive(f"its {META} is another one") from error
         texts = [meta.host, meta.created, meta.data_dir, meta.release or ""]

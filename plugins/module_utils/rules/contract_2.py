@@ -122,7 +122,7 @@ class ProtectedFile2(ProtectedFile):
 class Helper:
     """A program of Kai in its configuration directory that root runs for the bot.
 
-    rule: whether somebody's agents run as another account, or there is a profile, for it.
+    rule: whether a user's agents run as another account, or there is a profile, for it.
     """
 
     path: str = text(_ABSOLUTE)

@@ -42,7 +42,7 @@ class Step:
     becomes: str | None
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """What happens to the variable, and why."""
         if self.becomes is None:
             does = "is removed"
@@ -109,14 +109,14 @@ def migrated(contract: Contract, variables: Mapping[str, Any]) -> Migration:
     one of them counts; without such a change an old version is as good as today's.
     """
     current = contract.version
-    told = variables.get(CONTRACT_VERSION)
+    given = variables.get(CONTRACT_VERSION)
     version, faults = FIRST, []
-    if told not in (None, ""):
+    if given not in (None, ""):
         try:
-            version = read_value(contract, Limits("integer", minimum=FIRST), told)
+            version = read_value(contract, Limits("integer", minimum=FIRST), given)
         except UnacceptableValue as error:
             fix = f"remove it, then run {COMMAND}"
-            faults.append(Problem(CONTRACT_VERSION, shortened(repr(told)), error.expected, fix))
+            faults.append(Problem(CONTRACT_VERSION, shortened(repr(given)), error.expected, fix))
     migration = Migration(version, current, dict(variables), faults=faults)
     if migration.is_newer:
         migration.faults.append(

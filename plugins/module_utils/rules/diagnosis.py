@@ -177,8 +177,8 @@ def _problems(
     for backend in backends_in_use(configuration):
         candidates = probe["binaries"].get(backend, [])
         about_agents += choose_binary(contract, configuration, backend, candidates)[1]
-    for told in status["problems"]:
-        problem = Problem(**told)
+    for data in status["problems"]:
+        problem = Problem(**data)
         if problem in about_service:
             continue
         stage = "host"
@@ -219,8 +219,8 @@ def _service(
             yield Finding("service", unit, _words(problem, service, log), cause, fix)
         else:
             yield _of_problem("install", problem)
-    for told in unknown:
-        problem = Problem(**told)
+    for data in unknown:
+        problem = Problem(**data)
         if problem.where.startswith("process "):
             yield _of_problem("service", problem, _NOT_RESTARTED)
 
@@ -258,10 +258,10 @@ def _drift(status: StatusReport, past: str) -> Iterator[Finding]:
         else _CAUSES["files"]
     )
     groups: dict[tuple[str, str], list[str]] = {}
-    for told in status["drift"]:
-        path, _colon, part = told["where"].partition(": ")
-        text = f"{told['found']}, expected {told['expected']}"
-        groups.setdefault((path, told["fix"]), []).append(f"{part}: {text}" if part else text)
+    for data in status["drift"]:
+        path, _colon, part = data["where"].partition(": ")
+        text = f"{data['found']}, expected {data['expected']}"
+        groups.setdefault((path, data["fix"]), []).append(f"{part}: {text}" if part else text)
     for (path, fix), parts in groups.items():
         yield Finding("files", path, _joined(parts), cause, fix)
 
@@ -277,11 +277,11 @@ def _checked(contract: Contract, status: StatusReport, checkup: Checkup) -> Iter
         )
     refused = [fault for fault in checkup["faults"] if fault["stage"] == "sudo"]
     if refused:
-        told = [f"{fault['what']}: {fault['said']}" for fault in refused]
+        failures = [f"{fault['what']}: {fault['said']}" for fault in refused]
         yield Finding(
             "sudo",
             contract.sudoers.path,
-            f"failed: {_joined(told)} (tried: {' '.join(refused[0]['argv'])})",
+            f"failed: {_joined(failures)} (tried: {' '.join(refused[0]['argv'])})",
             "a rule for it is missing, or another one overrides it",
             REPAIR,
         )

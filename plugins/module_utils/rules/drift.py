@@ -100,7 +100,7 @@ def files_drift(
 
     seen: by path, as module_utils/host/install_probe.py tells it, sealed by ``key``. parts: what a
     shown file is made of, by its path. env: path and values of the environment file, of which only
-    keys are told.
+    keys are reported.
     """
     differing, unknown = [], []
     for state in wanted:
@@ -135,16 +135,16 @@ def _differences(
         return differing
     if found["fault"]:
         return [*differing, replace(Problem(**found["fault"]), fix=REPAIR)]
-    told: list[Problem] = []
+    faults: list[Problem] = []
     if path == env[0]:
         values = {name: seal(value.encode(), key).decode() for name, value in env[1].items()}
-        told = _parts(path, values, found["values"], hidden=True)
+        faults = _parts(path, values, found["values"], hidden=True)
     elif path in parts and found["text"] is not None:
         of = parts[path]
-        told = _parts(path, of((wanted.content or b"").decode()), of(found["text"]), hidden=False)
+        faults = _parts(path, of((wanted.content or b"").decode()), of(found["text"]), hidden=False)
     # a comment, an empty line, another order
     another = Problem(path, "another text", "the text of the last install", REPAIR)
-    return [*differing, *(told or [another])]
+    return [*differing, *(faults or [another])]
 
 
 def _parts(path: str, wanted: Parts, there: Parts, *, hidden: bool) -> list[Problem]:

@@ -245,8 +245,8 @@ class _Merge:
             self.found.kept.append(name)
             why = "the database assigns it" if assigned is not None else "the database was not read"
             self.found.notes.append(
-                f"{self.path}: the profile of {who} is kept, since {why}; whoever is enrolled in "
-                f"the Workshop as {who} still reaches the bot."
+                f"{self.path}: the profile of {who} is kept, since {why}; a client that is "
+                f"enrolled in the Workshop as {who} still reaches the bot."
             )
         missing = sorted(set(assigned or ()) - self.profiles.keys())
         if missing:
