@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Mapping
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SECRETS = ("TELEGRAM_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET", "GENERIC_WEBHOOK_SECRET")
-
 
 def equal_secrets(
-    settings: Mapping[str, str | None], names: Sequence[str] = SECRETS
+    settings: Mapping[str, str | None], names: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Return the pairs of settings with the same secret, with which Kai does not start.
 
-    Kai does not look at the one of Telegram where Telegram does not call; this does.
+    names: ``distinct_secrets`` of the contract. Kai does not look at the one of Telegram where
+    Telegram does not call; this does.
     """
     given = [(name, (settings.get(name) or "").strip()) for name in names]
     return [

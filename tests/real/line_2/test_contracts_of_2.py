@@ -1,6 +1,8 @@
 """The contracts of Kai 2, held to what a real one has in its modules and takes at its start."""
 
 import json
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +254,47 @@ def test_what_is_retired_changes_nothing(kai_2_0: Path, contract: Contract2) -> 
         value = "7" if key.endswith(("ID", "IDS", "WINDOW", "USD", "CEILING")) else "true"
         [verdict] = loads(kai_2_0, [files(contract, **{key: value})])
         assert verdict == plain, key
+
+
+def test_kai_takes_the_mode_of_each_protected_file_and_none_that_gives_more(
+    kai_2_0: Path, contract: Contract2
+) -> None:
+    files = [one for one in contract.protected_files.values() if "write" not in one.access]
+    for one in files:
+        most = int(one.mode, 8)
+        questions = [
+            {"ask": "metadata", "mode": mode, "uid": 0, "regular": True, "registry": most == 0o644}
+            for mode in range(0o10000)
+        ]
+        taken = {
+            mode for mode, verdict in enumerate(asked(kai_2_0, questions)) if "answer" in verdict
+        }
+        assert taken == {mode for mode in range(0o10000) if not mode & ~most}, one.path
+
+
+def test_every_choice_of_clients_enables_them(kai_2: Path, contract: Contract2) -> None:
+    choices = contract.settings["KAI_ENABLED_ADAPTERS"].choices
+    asks = [{"ask": "adapters", "value": value} for value in choices]
+    answers = [verdict["answer"] for verdict in asked(kai_2, asks)]
+    assert answers == [sorted(value.split(",")) for value in choices]
+    default = contract.settings["KAI_ENABLED_ADAPTERS"].default
+    assert asked(kai_2, [{"ask": "adapters", "value": None}])[0]["answer"] == default.split(",")
+
+
+def test_no_address_passes_that_kai_refuses(kai_2: Path, contract: Contract2) -> None:
+    pattern = contract.settings["WORKSHOP_LAN_HOST"].pattern
+    assert pattern is not None
+    chance = random.Random(5)
+    values = ["", " ", "host", "::1", "fd00::1", "10.0.0.1 ", "10.0.0.01", "1.2.3"]
+    for first in (0, 8, 10, 100, 127, 169, 172, 192, 198, 203, 224, 255):
+        for _ in range(60):
+            rest = [chance.choice([0, 1, 16, 31, 168, 254, 255]) for _ in range(3)]
+            values.append(".".join(map(str, (first, *rest))))
+    passing = [value for value in values if re.fullmatch(pattern, value)]
+    verdicts = asked(kai_2, [{"ask": "lan_host", "value": value} for value in passing])
+    assert passing
+    refused = ["refused" in verdict for verdict in verdicts]
+    assert dict(zip(passing, refused, strict=True)) == dict.fromkeys(passing, False)
 
 
 def test_equal_secrets_stop_the_start(kai_2_0: Path, contract: Contract2) -> None:

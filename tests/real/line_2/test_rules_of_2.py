@@ -10,11 +10,9 @@ import pytest
 from kai_ansible.rules import principal_ids as ids
 from kai_ansible.rules.backend_registry import BadRegistry, Registry, read_registry
 from kai_ansible.rules.bootstrap_plan import BadPlan, decode, encode, first_plan
-from kai_ansible.rules.client_adapters import BadAdapters, fault_of_lan_host, read_adapters
 from kai_ansible.rules.human_handles import handle_of
 from kai_ansible.rules.model_policy import is_allowed, literal
 from kai_ansible.rules.profile_merge import Wanted, merge
-from kai_ansible.rules.protected_metadata import MOST, MOST_OF_REGISTRY, metadata_problem
 from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, read_policy
 from kai_ansible.rules.user_isolation import Accounts, Assigned, isolation_problems
 from tests.real.line_2.conftest import asked
@@ -145,28 +143,6 @@ def test_models(kai_2_0: Path, counts: list[str]) -> None:
     compare(counts, "models", differ, len(given), refused)
 
 
-def test_metadata(kai_2_0: Path, counts: list[str]) -> None:
-    given = [
-        (mode, uid, regular, registry)
-        for mode in range(0o10000)
-        for uid, regular, registry in ((0, True, False), (0, True, True))
-    ] + [(0o600, 1000, True, False), (0o600, 0, False, False), (0o644, 1, True, True)]
-    questions = [
-        {"ask": "metadata", "mode": one, "uid": two, "regular": three, "registry": four}
-        for one, two, three, four in given
-    ]
-    differ, refused = [], 0
-    for (mode, uid, regular, registry), verdict in zip(
-        given, asked(kai_2_0, questions), strict=True
-    ):
-        most = MOST_OF_REGISTRY if registry else MOST
-        problem = metadata_problem("/etc/kai/x", mode, uid, is_regular=regular, most=most)
-        refused += "refused" in verdict
-        if (problem is None) != ("answer" in verdict):
-            differ.append(f"{mode:o} {uid}: {verdict} and {problem}")
-    compare(counts, "owner and mode", differ, len(given), refused)
-
-
 def test_isolation(kai_2_0: Path, counts: list[str]) -> None:
     chance = random.Random(3)
     uids = {"alice": 1, "bob": 2, "bob2": 2, "kai": 5, "kai2": 5, "carol": 3}
@@ -193,41 +169,6 @@ def test_isolation(kai_2_0: Path, counts: list[str]) -> None:
         if (not problems) != ("answer" in verdict):
             differ.append(f"{rows} {known} {service_uid}: {verdict} and {problems}")
     compare(counts, "OS users", differ, len(given), refused)
-
-
-def test_adapters(kai_2: Path, counts: list[str]) -> None:
-    chance = random.Random(4)
-    parts = ["telegram", "workshop", " Telegram ", "matrix", "", " "]
-    values = [None, *(",".join(chance.choices(parts, k=chance.randrange(4))) for _ in range(500))]
-    verdicts = asked(kai_2, [{"ask": "adapters", "value": value} for value in values])
-    differ, refused = [], 0
-    for value, verdict in zip(values, verdicts, strict=True):
-        try:
-            ours: Any = {"answer": sorted(read_adapters(value))}
-        except BadAdapters as error:
-            ours = {"refused": str(error)}
-        refused += "refused" in verdict
-        if ours.get("answer") != verdict.get("answer"):
-            differ.append(f"{value!r}: {verdict} and {ours}")
-    compare(counts, "adapters", differ, len(values), refused)
-
-
-def test_no_address_passes_that_kai_refuses(kai_2: Path, counts: list[str]) -> None:
-    chance = random.Random(5)
-    values = ["", " ", "host", "::1", "fd00::1", "10.0.0.1 ", "10.0.0.01", "1.2.3"]
-    for first in (0, 8, 10, 100, 127, 169, 172, 192, 198, 203, 224, 255):
-        for _ in range(60):
-            rest = [chance.choice([0, 1, 16, 31, 168, 254, 255]) for _ in range(3)]
-            values.append(".".join(map(str, (first, *rest))))
-    verdicts = asked(kai_2, [{"ask": "lan_host", "value": value} for value in values])
-    both = frozenset({"telegram", "workshop"})
-    differ = [
-        f"{value}: {verdict}"
-        for value, verdict in zip(values, verdicts, strict=True)
-        if fault_of_lan_host(value, both) is None and "refused" in verdict
-    ]
-    refused = sum("refused" in verdict for verdict in verdicts)
-    compare(counts, "LAN addresses", differ, len(values), refused)
 
 
 def our_policy(data: Any, registry: Any, kai: Any) -> Any:
