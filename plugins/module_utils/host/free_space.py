@@ -22,6 +22,6 @@ def fault_of_space(directory: str) -> str:
     if free_bytes(directory) >= LEAST_BYTES:
         return ""
     return (
-        f"The file system of {directory} is full, and a bot does not start there. Fix: free some "
+        f"the file system of {directory} is full, and a bot does not start there. Fix: free some "
         f"space (df -h {directory}), and run this again"
     )
