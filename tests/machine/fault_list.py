@@ -14,6 +14,7 @@ OUTCOMES = Path(__file__).parents[2] / ".cache" / "faults"
 BUILD = "Build the release"
 LAY_OUT = "Lay out directories and first files"
 SWITCH = "Switch the files, the release and the service"
+SWITCH_BACK = "Switch back the files, the release and the service"
 PROOF = "Verify that the bot and its agents work"
 
 NOT_TOUCHED = "the bot is not touched"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.machine.fault_list import LAY_OUT, PROOF, SWITCH
+from tests.machine.fault_list import LAY_OUT, PROOF, SWITCH_BACK
 from tests.machine.site import IMPATIENT, PATIENT, Done, Site
 from tests.machine.trial import Trial
 from tests.testbed.machines import Machine
@@ -145,7 +145,7 @@ def test_a_disk_that_becomes_full_in_a_rollback(trial: Filled, disk: str) -> Non
     trial.playbook = "rollback"
     codes: list[int] = []
     try:
-        with trial.unharmed(codes), trial.held_at(SWITCH) as ansible, trial.filled(disk):
+        with trial.unharmed(codes), trial.held_at(SWITCH_BACK) as ansible, trial.filled(disk):
             code, text = ansible.go_on()
             codes.append(code)
             trial.judge(disk, code, text)
