@@ -581,16 +581,19 @@ class Contract:
     space: Space = needed()
     service: Service = needed()
     symptoms: tuple[Symptom, ...] = needed()
-    platforms: Mapping[str, Platform] = needed()
+    platforms: Mapping[str, Platform] = text("", keys="|".join(get_args(System)))
 
     def __post_init__(self) -> None:
         for name, backend in self.backends.items():
             choices = {SUBSCRIPTION}
             if backend.auth_setting:
+                is_set = backend.auth_setting in self.settings
+                _expect(is_set, f"no setting {backend.auth_setting}, by which {name} logs in")
                 choices = {*self.settings[backend.auth_setting].choices}
             unknown = backend.login.keys() - choices
             _expect(not unknown, f"a login of {name} by {listed(unknown)}")
-        _expect({*self.platforms} == {*get_args(System)}, "not every system among its platforms")
+        missing = {*get_args(System)} - {*self.platforms}
+        _expect(not missing, f"no {listed(missing)} among its platforms")
 
     @property
     def line(self) -> Line:
