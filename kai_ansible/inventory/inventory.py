@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -251,7 +252,7 @@ class Inventory:
     def _read(
         self, pattern: str | None, sources: VaultSources, *, may_ask: bool
     ) -> tuple[Reading, VaultPassword]:
-        self._refuse_pipes()
+        self._refuse_endless_files()
         with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
             path = self.path
             if self.is_new:
@@ -272,11 +273,22 @@ class Inventory:
                 raise UnreadableInventory(*refused.args, problems=refused.problems) from error
         return found, chosen_password(found.session, sources, own)
 
-    def _refuse_pipes(self) -> None:
-        """Raise CommandError for a named pipe, on which Ansible would wait."""
+    def _refuse_endless_files(self) -> None:
+        """Raise CommandError for a file on which Ansible would wait, or fill the memory."""
         for path in self._files_of_variables():
-            if path.is_fifo():
-                raise usage_error(str(path), "a named pipe", "a file, or nothing", f"ls -l {path}")
+            try:
+                status = path.stat()
+            except OSError:
+                # Ansible says what is wrong with it
+                continue
+            if stat.S_ISREG(status.st_mode) and status.st_size > MOST_BYTES:
+                found = f"a file of {status.st_size} bytes"
+            elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                continue
+            else:
+                found = kind_of(status)
+            expected = f"a file of at most {MOST_BYTES >> 20} MiB, or nothing"
+            raise usage_error(str(path), found, expected, f"inspect it: ls -l {path}")
 
     def _files_of_variables(self) -> list[Path]:
         places = [self.directory / name for name in ("host_vars", "group_vars")]
