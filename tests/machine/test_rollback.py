@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.rules.contract import Contract
 from tests.conftest import ROOT
-from tests.machine.site import Site, Snapshot
+from tests.machine.site import IMPATIENT, PATIENT, Site, Snapshot
 from tests.testbed.machines import Machine
 
 DATABASE = "/var/lib/kai/kai.db"
@@ -38,13 +39,13 @@ print(json.dumps([*rows, database.execute('PRAGMA integrity_check').fetchone()[0
 """
 _SAY = """
 import sqlite3, sys
-
-INSTALLED = True
 with sqlite3.connect('/var/lib/kai/kai.db', timeout=30) as database:
     for table in ('history', 'echo'):
         database.execute(f'INSERT INTO {table} (text) VALUES (?)', sys.argv[1:])
 """
 WAIT_SECONDS = 60
+
+INSTALLED = True
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,6 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site(machine, Path(directory), snapshot)
-        site.set(kai_install_agent_timeout_seconds=100)
-        site.install()
         machine.run(["systemd-run", "--unit=writer", "--uid=kai", "python3", "-c", _WRITER])
         deadline = time.monotonic() + WAIT_SECONDS
         while machine.run(["test", "-s", f"{DATABASE}-wal"], check=False).returncode != 0:
@@ -103,7 +102,10 @@ def test_the_database_is_kept_whole_while_the_bot_writes(site: Site) -> None:
     assert kept.split("\n")[:2] == ["root 600", "root 700"]
 
 
-def test_a_rollback_brings_back_code_and_configuration_there_and_forth(site: Site) -> None:
+def test_a_rollback_brings_back_code_and_configuration_there_and_forth(
+    site: Site, contract: Contract
+) -> None:
+    default = str(contract.settings["AGENT_TIMEOUT_SECONDS"].default)
     [first, second] = [entry["release"] for entry in installs(site)]
     assert running(site) == (second, "200")
     data, told = site.data(), rows(site, DATABASE)
@@ -116,13 +118,13 @@ def test_a_rollback_brings_back_code_and_configuration_there_and_forth(site: Sit
     assert back.report["rolled_back_to"] == 1
     assert back.report["seconds_without"] > 0
     assert "host_vars may differ" in back.report["notes"][0]
-    assert running(site) == (first, "100")
+    assert running(site) == (first, default)
 
     forth = site.run("rollback", "--yes")
     assert forth.code == 0, forth.text
     assert running(site) == (second, "200")
     assert site.run("rollback", "--yes", "--to", first).code == 0
-    assert running(site) == (first, "100")
+    assert running(site) == (first, default)
     assert [entry["rolled_back_to"] for entry in installs(site)] == [None, None, 1, 2, 3]
 
     # and host_vars bring it back
@@ -136,7 +138,9 @@ def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
     site.machine.run(["cp", "-p", kept, "/root/kept"])
     site.machine.run(["sed", "-i", "$ a KAI_STANDIN_HEALTH_STATUS=500", kept])
     before, told = site.state(), rows(site, DATABASE)
+    site.set(kai_install_health_timeout=IMPATIENT)
     done = site.run("rollback", "--yes", "--to", "1", "--with-database")
+    site.set(kai_install_health_timeout=PATIENT)
     assert done.code == 1
     assert "/health answers 500" in done.failure
     assert "The host is as it was before this run, and the bot answers again" in done.failure
