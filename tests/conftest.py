@@ -80,6 +80,7 @@ FIRST = [TESTS / name for name in ("molecule", "collection", "machine", "issue_4
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    tiers.leave_all_but_samples(items)
     items.sort(key=lambda item: [not item.path.is_relative_to(place) for place in FIRST])
     tiers.in_the_order_of_the_slice(config, items)
     for item in items:

@@ -85,6 +85,7 @@ def test_the_pipe_of_another_command_is_read() -> None:
     os.close(reading)
 
 
+@pytest.mark.sample(3, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 @pytest.mark.parametrize("name", ["kai.yml", "vault.yml"])
 def test_a_file_of_host_vars(desk: Desk, name: str, kind: str) -> None:
@@ -95,6 +96,7 @@ def test_a_file_of_host_vars(desk: Desk, name: str, kind: str) -> None:
     assert name in told, told
 
 
+@pytest.mark.sample(3, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 @pytest.mark.parametrize("group", ["all.yml", "all/more.yml"])
 def test_a_file_of_group_vars(desk: Desk, group: str, kind: str) -> None:
@@ -105,6 +107,7 @@ def test_a_file_of_group_vars(desk: Desk, group: str, kind: str) -> None:
     assert path.name in told, told
 
 
+@pytest.mark.sample(2, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_the_vault_password(desk: Desk, kind: str) -> None:
     DAMAGES[kind](desk.password_file)
@@ -113,6 +116,7 @@ def test_the_vault_password(desk: Desk, kind: str) -> None:
     assert "vault" in told, told
 
 
+@pytest.mark.sample(2, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_answers(desk: Desk, kind: str) -> None:
     path = desk.write("answers.yml", desk.answers())
@@ -122,6 +126,7 @@ def test_answers(desk: Desk, kind: str) -> None:
     assert "answers.yml" in told, told
 
 
+@pytest.mark.sample(2, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_the_answers_of_kais_own_installer(desk: Desk, kind: str) -> None:
     path = desk.write("install.conf", '{"version": 1, "env": {"CODEX_EFFORT": "low"}}')
@@ -131,6 +136,7 @@ def test_the_answers_of_kais_own_installer(desk: Desk, kind: str) -> None:
     assert "install.conf" in told, told
 
 
+@pytest.mark.sample(2, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_a_file_of_users(desk: Desk, kind: str) -> None:
     path = desk.write("users.yaml", {"users": [{"telegram_id": 1, "name": "Ada"}]})

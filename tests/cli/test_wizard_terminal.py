@@ -269,6 +269,7 @@ def test_codex_to_claude_asks_for_the_model_again(desk: Desk) -> None:
     assert desk.settings()["kai_install_default_model"] == "sonnet"
 
 
+@pytest.mark.sample(1, "the same way with another provider")
 @pytest.mark.parametrize(("provider", "key", "offered"), GOOSE)
 def test_claude_to_goose_asks_for_all_that_the_provider_needs(
     desk: Desk, provider: str, key: str | None, offered: str | None
@@ -295,6 +296,7 @@ def test_claude_to_goose_asks_for_all_that_the_provider_needs(
 ON_OPENAI = {"LLM_PROVIDER": "openai", "OPENAI_API_KEY": "sk-test-of-openai"}
 
 
+@pytest.mark.sample(1, "the same way with another pair")
 @pytest.mark.parametrize(
     ("before", "after", "kept"),
     [

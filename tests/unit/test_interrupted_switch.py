@@ -357,6 +357,7 @@ def test_a_killed_restore_is_finished_by_the_next(hosts: Any) -> None:
         assert not (host.install_dir / "installs/pending").exists()
 
 
+@pytest.mark.later("an adoption; every change kills an upgrade", apart=True)
 def test_a_killed_adoption_can_be_taken_back_and_finished(hosts: Any) -> None:
     def adopt(host: Host) -> None:
         host.switch("a", NEW)
@@ -413,6 +414,7 @@ def test_a_rollback_leaves_alone_what_no_install_wrote(hosts: Any) -> None:
     assert host.runs_what_is_live()
 
 
+@pytest.mark.sample(1, "the same way with another place of the kill")
 @pytest.mark.parametrize("flat_works", [None, True, False], ids=["nothing", "a bot", "its rest"])
 def test_what_was_there_before_the_first_install_comes_back_wherever_it_was_killed(
     hosts: Any, modules: Any, monkeypatch: pytest.MonkeyPatch, flat_works: bool | None
