@@ -1257,20 +1257,6 @@ def test_parents_come_before_children() -> None:
             assert not any(other.startswith(path + "/") for other in paths[:index])
 
 
-@pytest.mark.parametrize("name", sorted(BACKENDS))
-def test_every_backend_has_its_symptoms_and_its_variable_of_make(
-    name: str, contract: Contract
-) -> None:
-    patterns = {one.name: one.pattern for one in contract.symptoms}
-    assert re.search(patterns["agent_ended"], f"ERROR kai: {name.capitalize()} process EOF")
-    refused = f"PermissionError: [Errno 13] Permission denied: '/opt/bin/{name}'"
-    assert re.search(patterns["agent_forbidden"], refused)
-    assert not re.search(patterns["permission_denied"], refused)
-    makefile = (VARS.parents[2] / "Makefile").read_text(encoding="utf-8")
-    [binaries] = re.findall(r"^BINARIES := (.*)$", makefile, re.MULTILINE)
-    assert contract.backends[name].binary.setting in binaries.split()
-
-
 def test_a_login_that_no_setting_can_choose_is_refused() -> None:
     contract = copy.deepcopy(CONTRACT)
     contract["backends"]["claude"]["login"]["openai"] = {}

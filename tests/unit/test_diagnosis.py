@@ -61,15 +61,13 @@ def names(contract: Contract, line: str) -> list[str]:
     return [one.name for one in contract.symptoms if re.search(one.pattern, line)]
 
 
-def test_every_symptom_is_found_in_its_example_and_no_other_one(contract: Contract) -> None:
+def test_every_example_of_a_symptom_is_a_finding(contract: Contract) -> None:
     for symptom in contract.symptoms:
-        assert names(contract, symptom.example) == [symptom.name]
-        [finding] = found(contract, checkup=log("INFO kai: listening", symptom.example))
-        assert finding.stage == symptom.stage
-        assert symptom.example in finding.evidence
-        assert "{" not in finding.where + finding.cause + finding.fix
-    every = [symptom.name for symptom in contract.symptoms]
-    assert sorted(every) == sorted(set(every))
+        for example in symptom.examples:
+            [finding] = found(contract, checkup=log("INFO kai: listening", example))
+            assert finding.stage == symptom.stage
+            assert example in finding.evidence
+            assert "{" not in finding.where + finding.cause + finding.fix
 
 
 # Lines in our own words with the parts that a symptom looks for; tests/real/test_messages.py has

@@ -9,7 +9,7 @@ evaluates these annotations; a module on a host may name the types in annotation
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Mapping, Union, cast, get_args
 
 from .problems import Problem, Refused, listed
@@ -502,11 +502,14 @@ class Service:
 
 @dataclass(frozen=True)
 class Symptom:
-    """A line of the log of a bot that does not do its work, its cause and its fix."""
+    """A line of the log of a bot that does not do its work, its cause and its fix.
+
+    examples: such lines, one at least for each alternative in the pattern.
+    """
 
     name: str = text("[a-z][a-z_]*")
     pattern: str = needed()
-    example: str = needed()
+    examples: tuple[str, ...] = needed()
     stage: Literal["host", "service", "files", "sudo", "agents", "logins", "telegram"] = needed()
     cause: str = needed()
     fix: str = needed()
@@ -592,8 +595,18 @@ class Contract:
                 choices = {*self.settings[backend.auth_setting].choices}
             unknown = backend.login.keys() - choices
             _expect(not unknown, f"a login of {name} by {listed(unknown)}")
+        symptoms = [
+            replace(one, pattern=one.pattern.replace("{agents}", self.agents))
+            for one in self.symptoms
+        ]
+        object.__setattr__(self, "symptoms", tuple(symptoms))
         missing = {*get_args(System)} - {*self.platforms}
         _expect(not missing, f"no {listed(missing)} among its platforms")
+
+    @property
+    def agents(self) -> str:
+        """The names of all agents as a regular expression, for {agents} in a symptom's pattern."""
+        return "|".join(self.backends)
 
     @property
     def line(self) -> Line:
