@@ -8,6 +8,7 @@ read from the file under test.
 import copy
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -1255,6 +1256,14 @@ def test_parents_come_before_children() -> None:
         paths = [entry["path"] for entry in CONTRACT[part]]
         for index, path in enumerate(paths):
             assert not any(other.startswith(path + "/") for other in paths[:index])
+
+
+@pytest.mark.parametrize("name", sorted(BACKENDS))
+def test_make_install_takes_the_program_of_every_backend(name: str) -> None:
+    key = BACKENDS[name]["binary"]["setting"]
+    argv = ["make", "--dry-run", "--directory", str(VARS.parents[2]), "install", f"{key}=/x"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert f'--set "{key}=${key}"' in done.stdout
 
 
 def test_a_login_that_no_setting_can_choose_is_refused() -> None:

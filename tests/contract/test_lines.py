@@ -1,7 +1,6 @@
 """The contracts of Kai 2: what they say fits together, and shares with Kai 1 what is the same."""
 
 import copy
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
