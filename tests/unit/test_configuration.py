@@ -72,7 +72,7 @@ def agents_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-backends = st.sampled_from(BACKENDS)
+backends = st.sampled_from(list(PROVIDERS))
 providers = st.sampled_from(PROVIDERS["goose"])
 models = st.sampled_from(["opus", "Sonnet", "gpt-5.5", "gpt-5.4", "gemini-3-flash", "vendor/x"])
 
@@ -344,7 +344,7 @@ def test_what_is_needed_is_the_union_over_everybody(contract: Contract) -> None:
     ]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", PROVIDERS)
 def test_the_bot_and_the_contract_agree_on_who_extracts_memories(
     contract: Contract, backend: str
 ) -> None:

@@ -14,7 +14,6 @@ from kai_ansible.rules.models import (
     providers_of,
     surface_of,
 )
-from tests.conftest import BACKENDS
 
 CLAUDE = ("opus", "sonnet", "haiku")
 CODEX = ("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.3-codex", "gpt-5.3-codex-spark", "gpt-5.2")
@@ -22,7 +21,7 @@ OPENAI = ("gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano")
 GOOGLE = ("gemini-3.1-pro", "gemini-3-flash", "gemini-3-deep-think")
 ANY = ("anthropic/claude-sonnet-4.6", "llama4:8b", "claude-haiku-4-5-20251001", "fable", "Opus")
 
-NAMES = (*BACKENDS, "opencode", "pi", "", "Claude")
+NAMES = (*bot.PROVIDERS, "opencode", "pi", "", "Claude")
 PROVIDERS = ("anthropic", "openai", "google", "openrouter", "ollama", "deepseek", "", None)
 MODELS = dict.fromkeys((*CLAUDE, *CODEX, *OPENAI, *GOOGLE, *ANY, "", " "))
 
