@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import HostOptions
-from kai_ansible.commands.target import opened
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.inventory import (
     KAI_HEADER,
@@ -21,6 +20,7 @@ from kai_ansible.inventory.inventory import (
     read_text,
     write_host_vars,
 )
+from kai_ansible.operator import at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, Migration, migrated
 from kai_ansible.rules.problems import Problem
@@ -45,7 +45,10 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     cannot be written, none is.
     """
     asks = not (options.check or options.yes)
-    inventory, password = opened(options)
+    inventory = Inventory(options.inventory)
+    password = inventory.read(
+        options.host, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
+    )
     migrations = {host: _migration(inventory, host) for host in inventory.hosts}
     texts = _texts(inventory, migrations, password)
     for host, migration in migrations.items():

@@ -586,7 +586,17 @@ class Contract:
     symptoms: tuple[Symptom, ...] = needed()
     platforms: Mapping[str, Platform] = text("", keys="|".join(get_args(System)))
 
+    @property
+    def agents(self) -> str:
+        """The names of all agents as a regular expression, for {agents} in a symptom's pattern."""
+        return "|".join(self.backends)
+
     def __post_init__(self) -> None:
+        symptoms = [
+            replace(one, pattern=one.pattern.replace("{agents}", self.agents))
+            for one in self.symptoms
+        ]
+        object.__setattr__(self, "symptoms", tuple(symptoms))
         for name, backend in self.backends.items():
             choices = {SUBSCRIPTION}
             if backend.auth_setting:
@@ -595,18 +605,8 @@ class Contract:
                 choices = {*self.settings[backend.auth_setting].choices}
             unknown = backend.login.keys() - choices
             _expect(not unknown, f"a login of {name} by {listed(unknown)}")
-        symptoms = [
-            replace(one, pattern=one.pattern.replace("{agents}", self.agents))
-            for one in self.symptoms
-        ]
-        object.__setattr__(self, "symptoms", tuple(symptoms))
         missing = {*get_args(System)} - {*self.platforms}
         _expect(not missing, f"no {listed(missing)} among its platforms")
-
-    @property
-    def agents(self) -> str:
-        """The names of all agents as a regular expression, for {agents} in a symptom's pattern."""
-        return "|".join(self.backends)
 
     @property
     def line(self) -> Line:
