@@ -78,7 +78,7 @@ def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
     if len(probe.reports) > 1:
         _report_fleet(screen, probe.reports)
     for host, report in probe.reports.items():
-        if len(probe.reports) == 1 or not report["well"]:
+        if len(probe.reports) == 1 or not report["healthy"]:
             report_host(screen, host, report, probe.taken)
     failures = [failure.problem for failure in probe.failures]
     _report_findings(screen, "could not be probed", failures)

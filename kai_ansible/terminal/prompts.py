@@ -57,12 +57,9 @@ class PlainPrompter:
         """Ask until the answer is valid."""
         shown = f"{label} [{default}]: " if default else f"{label}: "
         while True:
-            typed = _line(shown)
-            if typed == HELP:
-                _show(f"  {help_text}")
-                continue
+            typed = _line(input, shown)
             answer = "" if typed == CLEAR else typed or default
-            fault = validate(answer)
+            fault = help_text if typed == HELP else validate(answer)
             if fault is None:
                 return answer
             _show(f"  {fault}")
@@ -70,14 +67,8 @@ class PlainPrompter:
     def secret(self, label: str, validate: Validator, help_text: str) -> str:
         """Ask without echo until the answer is valid."""
         while True:
-            try:
-                answer = getpass.getpass(f"{label}: ").strip()
-            except EOFError:
-                raise KeyboardInterrupt from None
-            if answer == HELP:
-                _show(f"  {help_text}")
-                continue
-            fault = validate(answer)
+            answer = _line(getpass.getpass, f"{label}: ")
+            fault = help_text if answer == HELP else validate(answer)
             if fault is None:
                 return answer
             _show(f"  {fault}")
@@ -98,7 +89,7 @@ class PlainPrompter:
             _show(f"  {number}. {choice}{mark}{remark}")
         by_name = {choice.lower(): choice for choice in choices}
         while True:
-            answer = _line("Number or name: ") or (default or "")
+            answer = _line(input, "Number or name: ") or (default or "")
             if answer == HELP:
                 _show(f"  {help_text}")
             elif answer.isdigit() and 1 <= int(answer) <= len(choices):
@@ -112,7 +103,7 @@ class PlainPrompter:
         """Ask for yes or no."""
         shown = "yes" if default else "no"
         while True:
-            answer = _line(f"{label} [{shown}]: ").lower() or shown
+            answer = _line(input, f"{label} [{shown}]: ").lower() or shown
             if answer in ("y", "yes"):
                 return True
             if answer in ("n", "no"):
@@ -216,8 +207,8 @@ def _show(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def _line(shown: str) -> str:
+def _line(read: Callable[[str], str], shown: str) -> str:
     try:
-        return input(shown).strip()
+        return read(shown).strip()
     except EOFError:
         raise KeyboardInterrupt from None

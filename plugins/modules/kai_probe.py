@@ -469,7 +469,7 @@ def probe(host: Host) -> AnyProbe:
         "programs": service.probe_programs(host),
         "models": storage.probe_models(host),
         "sudo": probe_sudo(host),
-        "env_keys": sorted(releases.proven_env(host, env)),
+        "env_keys": sorted(releases.verified_env(host, env)),
         "sudoers_sha256": "" if drop_in is None else hashlib.sha256(drop_in).hexdigest(),
         "binaries": binaries,
         "logins": agents.probe_logins(host, binaries),

@@ -192,7 +192,7 @@ def test_a_question_says_for_whom_it_is_asked(desk: Desk) -> None:
 
 STALE = {
     "TELEGRAM_TRANSPORT": ("pigeon", "polling, webhook", "polling"),
-    "AGENT_BACKEND": ("opencode", "claude, codex, goose", "claude"),
+    "AGENT_BACKEND": ("opencode", ", ".join(CONTRACT.backends), "claude"),
     "CLAUDE_EFFORT_LEVEL": ("extreme", "low, medium, high, xhigh, max", "high"),
     "VOICE_ENABLED": ("perhaps", "true, false", "true"),
 }

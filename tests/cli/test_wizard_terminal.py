@@ -10,7 +10,9 @@ import pytest
 from kai_ansible.ansible.collection import contract
 from kai_ansible.wizard.interview import LEAVE
 from tests.cli.desk import REVIEW, SECONDS, TOKEN, Desk, Wizard
-from tests.conftest import STAND_IN
+from tests.conftest import BACKENDS, STAND_IN
+
+AGENTS = ", ".join(BACKENDS)
 
 FIRST_ASKED = [
     "source",
@@ -144,7 +146,7 @@ def test_a_question_mark_explains_and_asks_again(desk: Desk) -> None:
         ("source", "seen by the machine that runs Ansible"),
         ("TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN: "),
         ("telegram_id", "Send a message to @userinfobot"),
-        ("AGENT_BACKEND", "one of claude, codex, goose. Kai's default: claude."),
+        ("AGENT_BACKEND", f"one of {AGENTS}. Kai's default: claude."),
         (REVIEW, "Nothing is written before you choose so"),
     ):
         wizard.go_to(prompt, **FIRST_RUN)
@@ -359,7 +361,7 @@ REFUSED = [
     ("TELEGRAM_BOT_TOKEN", "hunter2", "@BotFather"),
     ("telegram_id", "@ada", "whole number"),
     ("os_user", "root", "superuser"),
-    ("AGENT_BACKEND", "gemini", "claude, codex, goose"),
+    ("AGENT_BACKEND", "gemini", AGENTS),
     ("service_user", "ALL", "sudoers"),
     ("install_dir", "opt/kai", "absolute"),
     ("CLAUDE_BIN", "bin/claude", "absolute"),

@@ -81,7 +81,7 @@ def running(site: Site) -> tuple[str, str | None]:
 
 
 def installs(site: Site) -> list[dict[str, Any]]:
-    """Return the proven installs."""
+    """Return the verified installs."""
     return list(site.run("status").report["installs"])
 
 

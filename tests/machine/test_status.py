@@ -64,7 +64,7 @@ def look(site: Site, code: int) -> dict[str, Any]:
 
 def test_O3_a_host_is_healthy_when_its_own_process_answers(site: Site) -> None:
     report = look(site, 0)
-    assert report["well"]
+    assert report["healthy"]
     assert report["as_root"]
     health = site.health()
     service = report["service"]
@@ -109,7 +109,7 @@ def test_O5_what_an_install_would_change_is_what_status_calls_drift(site: Site) 
     # the bot starts anew as well, and an install leaves a record of itself
     assert drifted == {path for path in planned if path.startswith(("/etc/", "/var/lib/kai/"))}
     site.install()
-    assert look(site, 0)["well"]
+    assert look(site, 0)["healthy"]
 
 
 def test_O4_an_account_without_privilege_learns_what_only_root_sees(site: Site) -> None:

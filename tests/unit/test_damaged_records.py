@@ -1,7 +1,7 @@
 """Every file that a run reads back, damaged in every way: named, before anything is switched.
 
-A host is a small file tree in which three installs were proven and a fourth may be unfinished. One
-file of it is damaged; then everything that a run does is done there in this process.
+A host is a small file tree with three verified installs and perhaps an unfinished one. One file of
+it is damaged; then everything that a run does is done there in this process.
 """
 
 import importlib

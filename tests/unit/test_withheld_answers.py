@@ -443,7 +443,7 @@ def test_probe_reads_nothing_where_others_can_write(
         monkeypatch.setattr(Installs, name, lambda *_: pytest.fail("it was read"))
     nothing = {"live": None, "complete": [], "missing": False, "size": None, "has_models": True}
     assert releases.probe_release(probed) == nothing
-    assert releases.proven_env(probed, {"A": "1"}) == {"A": "1"}
+    assert releases.verified_env(probed, {"A": "1"}) == {"A": "1"}
 
 
 # ---- systemd, /proc, and the records
@@ -468,14 +468,14 @@ def test_a_unit_that_systemd_does_not_report_is_not_inactive(
 def test_a_status_without_an_answer_of_systemd(contract: Contract) -> None:
     silent = {**SERVICE, "active": False, "enabled": False, "pid": None, "release": None}
     report = status(contract, service={**silent, "state": UNKNOWN_STATE}, health=None)
-    assert not report["well"]
+    assert not report["healthy"]
     assert report["problems"] == []
     assert [found["where"] for found in report["unknown"]] == ["kai.service"]
 
 
 def test_a_status_without_the_sockets(contract: Contract) -> None:
     report = status(contract, strangers=None)
-    assert not report["well"]
+    assert not report["healthy"]
     assert report["problems"] == []
     assert [found["where"] for found in report["unknown"]] == [
         "which process listens on the port of kai.service"
@@ -697,7 +697,7 @@ def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_no_agent_is_started_for_one_and_no_release_is_proven_as_one(
+def test_no_agent_is_started_for_one_and_no_release_is_verified_as_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bot = bot_account.BotAccount(

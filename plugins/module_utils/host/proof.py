@@ -169,9 +169,9 @@ class Remembered:
             return wanted & {agent["account"] for agent in started}
         return wanted
 
-    def keep(self, proven: list[str], closed: bool) -> None:
-        """Store the checks. proven: of agents. closed: whether the directories are private."""
-        digests = [self.digests[what] for what in proven]
+    def keep(self, verified: list[str], closed: bool) -> None:
+        """Store the checks. verified: of agents. closed: whether the directories are private."""
+        digests = [self.digests[what] for what in verified]
         valid = [*self.digests.values(), *([self.borders] if closed else [])]
         whole = closed and self.borders not in self.earlier.times
         self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
@@ -212,7 +212,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     lenient, search_path = parameters["lenient"], parameters["search_path"]
     failures: list[str] = []
     notes = list(wait.ended)
-    proven: list[str] = []
+    verified: list[str] = []
     if pid is None:
         failures.append(f"{parameters['unit']} is not healthy: {reason}")
         with contextlib.suppress(OSError):
@@ -242,7 +242,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         for tried, fault in zip([*commands, *agents], faults):
             message = f"{tried['what']} failed: {fault} ({' '.join(tried['argv'])})"
             if not fault:
-                proven.append(tried["what"])
+                verified.append(tried["what"])
             elif lenient and tried in agents and bot.is_own_fault(tried, search_path):
                 notes.append(f"{message}. {OWN_FAULT.format(**tried)}")
             else:
@@ -252,10 +252,10 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     (notes if lenient and parameters["anew"] else failures).extend([*opened, *unknown])
     closed = not (opened or unknown)
     if before:
-        started_well = [agent["what"] for agent in agents if agent["what"] in proven]
+        these = [agent["what"] for agent in agents if agent["what"] in verified]
         with contextlib.suppress(OSError):
             # the cache only saves time
-            before.keep(started_well, closed=closed)
+            before.keep(these, closed=closed)
     rest = len(parameters["agents"]) - len(agents) if pid is not None else 0
     log = wait.last_log() if pid is None else ""
     if log:
@@ -267,8 +267,8 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         "seconds": round(answered - started, 1),
         "seconds_without": None if stopped is None else round(answered - stopped, 1),
         "notes": [printable(masked(note, secrets)) for note in notes],
-        "proven": ["the unit's own process answers " + parameters["health_path"]]
-        + proven
+        "verified": ["the unit's own process answers " + parameters["health_path"]]
+        + verified
         + (
             [f"{rest} more starts of agents were verified earlier and have not changed"]
             if rest

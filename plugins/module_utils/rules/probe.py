@@ -174,7 +174,7 @@ class SystemFacts(TypedDict):
 
 
 class Unfinished(TypedDict):
-    """An install that was neither proven nor taken back."""
+    """An install that was neither verified nor taken back."""
 
     release: str
     opened: str
@@ -189,7 +189,7 @@ class ReleaseState(TypedDict):
 
 
 class InstallRecord(TypedDict):
-    """An install that was proven. rolled_back_to: the install that it repeats."""
+    """An install that was verified. rolled_back_to: the install that it repeats."""
 
     number: int
     release: str

@@ -77,7 +77,7 @@ def host_status(
     problems = list(dict.fromkeys(problems))
     is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
     return {
-        "well": not (problems or drift or unknown) and is_ready,
+        "healthy": not (problems or drift or unknown) and is_ready,
         "as_root": probe["privileged"],
         "system": {
             **probe["system"],
@@ -259,7 +259,7 @@ def _last_install(installed: Installed) -> LastInstall | None:
     if not records:
         return None
     last = records[-1]
-    outcome = "proven" if last["rolled_back_to"] is None else "rolled back"
+    outcome = "verified" if last["rolled_back_to"] is None else "rolled back"
     return {
         "number": last["number"],
         "release": last["release"],

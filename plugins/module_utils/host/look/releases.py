@@ -139,7 +139,7 @@ def installed_unseen(host: Host, problem: Problem) -> Installed | None:
     }
 
 
-def proven_env(host: Host, live: dict[str, str]) -> dict[str, str]:
+def verified_env(host: Host, live: dict[str, str]) -> dict[str, str]:
     """Return the variables of the last verified environment file.
 
     live: those of the deployed file, which may be of a killed run.
