@@ -273,8 +273,20 @@ def test_probe_a_program_of_an_account_that_is_root(
     probed = host()
     assert "UID 0" in str(probed.fault_of("/bin/sh", ["toor"]))
     request: dict[str, Any] = {"accounts": ["toor"], "name": "sh", "version": []}
-    assert agents.start_version(probed, "/bin/sh", request) is None
-    assert agents.in_path_of(probed, request) == []
+    assert agents.in_path_of(probed, request) == ([], [])
+
+
+def test_probe_the_path_of_a_login_shell_that_is_late(
+    host: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = pwd.struct_passwd(("ada", "x", 12345, 12345, "", "/home/ada", "/bin/sh"))
+    monkeypatch.setattr(agents, "account_of", lambda _name: ada)
+    monkeypatch.setattr(agents, "ask_as", lambda *_: [UNANSWERED])
+    request = {"accounts": ["ada"], "name": "codex", "env_key": "CODEX_BIN", "wanted": ""}
+    more = {"resolvers": [], "usual_places": {}}
+    [found] = agents.candidates(host(), {**request, **more}, {}, "", [])
+    assert found["path"] == "the PATH of ada"
+    assert "gave no answer" in str(found["fault"])
 
 
 def test_probe_whether_an_account_can_enter(

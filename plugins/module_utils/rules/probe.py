@@ -41,6 +41,21 @@ class Interpreter(TypedDict):
     fault: str | None
 
 
+class AgentStart(TypedDict):
+    """How the program of an agent started as an account.
+
+    path: its PATH. command: what was run. version: empty where it printed none. fault: why it does
+    not start, empty when it does. late: whether it did not end in time, so that nothing is known.
+    """
+
+    account: str
+    path: str
+    command: str
+    version: str
+    fault: str
+    late: bool
+
+
 class _Candidate(TypedDict):
     path: str
     source: str
@@ -50,11 +65,13 @@ class _Candidate(TypedDict):
 class Candidate(_Candidate, total=False):
     """Where the program of an agent may be.
 
-    changers: only without a fault. version: only where it was asked for one.
+    changers: only without a fault. version: only where it was asked for one, None where nothing is
+    known of it. starts: only where it was started.
     """
 
     changers: list[Changer] | None
     version: str | None
+    starts: list[AgentStart]
 
 
 class LoginSeen(TypedDict):

@@ -172,6 +172,8 @@ def _rollback_probe(contract: Contract, configuration: Configuration) -> ProbeRe
 def _install_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
     return {
         **probe_request(contract, configuration),
+        # an agent that does not start is reported before anything is built
+        "versions": True,
         "installed": installed_request(contract, configuration, detailed=False),
     }
 

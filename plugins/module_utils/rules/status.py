@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .agent_starts import late_starts, start_faults
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
@@ -60,6 +61,9 @@ def host_status(
     wanted: Desired = desired or {"problems": [], "notes": []}
     backends = _backends(contract, configuration, probe, wanted.get("binaries", {}))
     problems += agent_problems(backends, probe)
+    for backend in backends:
+        seen = _candidate(probe, backend["backend"], backend["path"])
+        unknown += late_starts(seen) if seen else []
     people = _people(contract, configuration, wanted.get("logins", []))
     unknown += [
         Problem(
@@ -322,9 +326,12 @@ def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> 
             )
             for fault in backend["faults"]
         ]
-        # one that no account can run safely was not asked
-        asked = "version" in (_candidate(probe, backend["backend"], backend["path"]) or {})
-        if backend["path"] and probe["privileged"] and asked and not backend["version"]:
+        # one that no account can run safely was not asked, and one that was late said nothing
+        seen = _candidate(probe, backend["backend"], backend["path"])
+        broken = start_faults(seen) if seen else []
+        problems += broken
+        says_nothing = seen is not None and seen.get("version") == "" and not broken
+        if backend["path"] and probe["privileged"] and says_nothing:
             account = backend["accounts"][0]
             problems.append(
                 Problem(
