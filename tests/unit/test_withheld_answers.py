@@ -42,6 +42,7 @@ from kai_ansible.rules import binaries
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.installs import UNKNOWN_STATE
+from kai_ansible.rules.privilege import NOT_ROOT
 from kai_ansible.rules.problems import Refused
 from kai_ansible.rules.program_trust import harmful, in_words
 from kai_ansible.rules.typed_data import as_data
@@ -497,7 +498,7 @@ def test_a_status_without_the_sockets(contract: Contract) -> None:
 def test_a_status_that_sees_no_install_at_all(contract: Contract) -> None:
     unseen: dict[str, Any] = dict.fromkeys(("live", "unfinished", "releases", "installs"))
     report = status(contract, privileged=False, strangers=None, **unseen)
-    assert report["problems"] == []
+    assert report["problems"] == [NOT_ROOT.as_dict()]
     assert "the records of installs" in [found["where"] for found in report["unknown"]]
 
 

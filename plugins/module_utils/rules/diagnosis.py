@@ -15,6 +15,7 @@ from .binaries import backends_in_use, choose_binary
 from .configuration import variable
 from .drift import REPAIR
 from .installs import not_enabled, rolled_back, without_repeating
+from .privilege import without_privilege
 from .problems import Problem
 from .status import agent_problems, foreign_listener, outdated, service_problems
 
@@ -52,6 +53,7 @@ _CAUSES = {
     "files": "it was changed outside kai-ansible, or host_vars changed and no install followed",
     "agents": "the program of the agent was moved, removed or replaced",
 }
+_BLIND = "the inventory keeps Ansible from becoming root, so nothing else can be judged"
 _NOT_RESTARTED = "another release went live without a restart"
 _OF_SYSTEMD = re.compile(r"^\S+ (systemd|sudo)(\[\d+\])?: ")
 # sudo's log line of a command that it runs (sudoers(5), "Event log")
@@ -118,9 +120,12 @@ def checkup_request(
     """
     service_user = configuration.host["service_user"]
     there = {name for name, account in probe["accounts"].items() if account}
+    if without_privilege(probe):
+        # only root tries what others may do
+        there = set()
     # where nothing is installed, nothing works yet
     wanted: Desired = {"problems": [], "notes": []}
-    if desired and probe["installed"]["live"]:
+    if there and desired and probe["installed"]["live"]:
         wanted = desired
     proofs: list[Check] = [{"stage": "sudo", **proof} for proof in wanted.get("proofs", [])]
     return {
@@ -135,7 +140,7 @@ def checkup_request(
         "private_directories": [
             entry for entry in wanted.get("private_directories", []) if entry["account"] in there
         ],
-        "visudo": probe["tools"].get("visudo"),
+        "visudo": None if without_privilege(probe) else probe["tools"].get("visudo"),
     }
 
 
@@ -151,6 +156,9 @@ def diagnosis(
 
     status: what ``host_status`` says. checkup: the result of kai_checkup.
     """
+    blind = without_privilege(probe)
+    if blind:
+        return [_of_problem("host", problem, _BLIND) for problem in blind]
     installed = probe["installed"]
     findings = [
         *_problems(contract, configuration, probe, status),

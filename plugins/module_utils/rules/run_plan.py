@@ -23,6 +23,7 @@ from .installs import choose
 from .interpreters import choose_interpreter
 from .people import os_users
 from .plan import desired_state, installed_request, probe_request
+from .privilege import without_privilege
 from .problems import Problem
 from .releases import modules_of_extras
 from .typed_data import as_data
@@ -220,11 +221,17 @@ _NO_PROBE: ProbeRequest = {
 def uninstall_problems(probe: Probe) -> list[ProblemData]:
     """Return the problems that hide the changes of installs from an uninstall."""
     damaged = [entry["problem"] for entry in probe["damaged"] if entry["number"] is None]
-    return [*bars(probe), *damaged]
+    return [*bars(probe), *([] if without_privilege(probe) else damaged)]
 
 
 def bars(probe: Probe) -> list[ProblemData]:
-    """Return the problems that block any change of a host: another run, unsafe places."""
+    """Return the problems that block any change of a host: another run, unsafe places.
+
+    A run that is not root has that problem alone.
+    """
+    blind = without_privilege(probe)
+    if blind:
+        return [problem.as_dict() for problem in blind]
     return [*probe["lock"]["problems"], *probe["places"]]
 
 
@@ -279,10 +286,13 @@ def install_plan(
 
     probe, source: what kai_probe and kai_source returned. check: whether the run only reports.
     agreed: the plan that an earlier check has shown, None without one.
-    Returns problems alone where the operating system of the host is not supported.
+    Returns problems alone where the run is not root, or the operating system is not supported.
     """
     contract, configuration = subject.contract, subject.configuration
     host, release = configuration.host, source["release"]
+    blind = without_privilege(probe)
+    if blind:
+        return {"problems": [problem.as_dict() for problem in blind]}
     desired = desired_state(contract, configuration, probe)
     if "env" not in desired:
         return {"problems": desired["problems"]}
@@ -502,7 +512,7 @@ def rollback_plan(probe: InstalledProbe, to: str, *, with_database: bool) -> Rol
     probe: what kai_probe returned, with ``installed``. to, with_database: as for ``choose``.
     """
     problems, installed = bars(probe), probe["installed"]
-    if probe["places"]:
+    if without_privilege(probe) or probe["places"]:
         # do not even read files that other accounts can change
         return {"problems": problems}
     if installed["fault"]:

@@ -13,6 +13,7 @@ from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
 from .preflight import missing_models, unseen_models
+from .privilege import without_privilege
 from .problems import Problem
 from .program_trust import in_words
 
@@ -77,6 +78,8 @@ def host_status(
     ]
     # drift may be the install that was just rolled back; problems of host_vars are not
     drift = _without_repeating(installed, drift)
+    # an account that is not root takes for broken what it cannot see
+    problems = without_privilege(probe) or problems
     # the probe, the desired state and the service may report the same fault
     problems = list(dict.fromkeys(problems))
     is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
