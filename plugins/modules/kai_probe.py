@@ -229,6 +229,11 @@ options:
         description: After how many seconds without an answer the bot counts as hanging.
         type: int
         default: 120
+      settings:
+        description: The keys of the bot, and whether the value of each may be shown. A drop-in or
+          the environment of the process may set them.
+        type: dict
+        default: {}
       files:
         description: The files of the installation.
         type: list
@@ -581,6 +586,7 @@ def main() -> None:
                     "port_key": {"type": "str", "required": True, "no_log": False},
                     "default_port": {"type": "int", "required": True},
                     "patience": {"type": "int", "default": 120},
+                    "settings": {"type": "dict", "default": {}},
                     "data_dir": {"type": "path"},
                     "files": {
                         "type": "list",

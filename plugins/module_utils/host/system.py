@@ -132,7 +132,8 @@ class ServiceState:
     restarts: how often the manager started it again. start_id: differs for every start, empty
     without one. entered: when it became active, in seconds of the monotonic clock, 0 if it never
     did. group: of its processes, empty without one. stale: whether its file changed since the
-    manager read it.
+    manager read it. file: the one that defines it, empty without one. drop_ins: the files that
+    change it, the one that decides last. masked: whether it is masked.
     """
 
     state: str = "inactive"
@@ -143,6 +144,9 @@ class ServiceState:
     entered: float = 0.0
     group: str = ""
     stale: bool = False
+    file: str = ""
+    drop_ins: tuple[str, ...] = ()
+    masked: bool = False
 
     @property
     def active(self) -> bool:
@@ -154,7 +158,10 @@ _PROPERTIES = (
     "ActiveEnterTimestampMonotonic",
     "ActiveState",
     "ControlGroup",
+    "DropInPaths",
+    "FragmentPath",
     "InvocationID",
+    "LoadState",
     "MainPID",
     "NRestarts",
     "NeedDaemonReload",
@@ -188,7 +195,19 @@ def service_state(unit: str) -> ServiceState:
         entered=int(found.get("ActiveEnterTimestampMonotonic") or 0) / 1e6,
         group=found.get("ControlGroup", ""),
         stale=found.get("NeedDaemonReload") == "yes",
+        file=found.get("FragmentPath", ""),
+        drop_ins=tuple(found.get("DropInPaths", "").split()),
+        masked=found.get("LoadState") == "masked",
     )
+
+
+def manager_environment() -> dict[str, str]:
+    """Return the variables that the service manager gives to every service.
+
+    Raises OSError when it gives no answer.
+    """
+    # a value that needs it is quoted as for a shell ($'...'), which only its comparison would mind
+    return read_env(_run("systemctl", "show-environment").stdout)
 
 
 def manager_version() -> int:

@@ -145,6 +145,10 @@ def installed_request(
         "default_port": contract.settings[port_key].default,
         "data_dir": host.get("data_dir"),
         "patience": host.get("health_timeout", contract.host["health_timeout"].default),
+        "settings": {
+            **{key: not spec.secret for key, spec in contract.settings.items()},
+            **dict.fromkeys(contract.process_environment, True),
+        },
         "files": files,
         "directories": _directories(contract, configuration, places) if valid else [],
         "seeds": _seeds(contract, configuration, places) if valid else [],

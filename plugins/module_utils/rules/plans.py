@@ -47,6 +47,7 @@ class InstalledRequest(TypedDict):
     default_port: int
     data_dir: str | None
     patience: int
+    settings: dict[str, bool]
     files: list[FileRequest]
     directories: list[DirectoryData]
     seeds: list[SeedData]

@@ -297,8 +297,25 @@ class Room(TypedDict):
     free_files: int
 
 
+class Override(TypedDict):
+    """What changes the service besides its own file.
+
+    file: a drop-in, a file of variables, or what else gives a variable. name: the directive. key:
+    of a variable, else empty. value: None where it may be a secret. effective: whether the running
+    bot has it.
+    """
+
+    file: str
+    name: str
+    key: str
+    value: str | None
+    effective: bool
+
+
 class Installed(InstallsSeen, ServiceSeen):
     """The installation, how it runs, and what an install would change."""
+
+    overrides: list[Override]
 
     interrupted: bool | None
     going: list[str]

@@ -21,6 +21,7 @@ from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .installs import choose
 from .interpreters import choose_interpreter
+from .overrides import masks, override_problems
 from .people import os_users
 from .plan import desired_state, installed_request, probe_request
 from .privilege import without_privilege
@@ -306,6 +307,7 @@ def install_plan(
     digest = hashlib.sha256(json.dumps([files, secret_contents]).encode()).hexdigest()
     shown: Agreed = {"release": release, "files": digest}
     faults = [] if is_built else faults
+    faults += masks(contract, probe)
     faults += _changed_since_check(agreed, shown, host["source"])
     changes = not drift.is_as_wanted(probe, wanted_states(files, secret_contents), release)
     [rules] = [file for file in files if file["path"] == contract.sudoers.path]
@@ -352,6 +354,7 @@ def install_plan(
                 *(_running_turns(subject, probe) if check and changes else ()),
                 *configuration.notes,
                 *desired["notes"],
+                *map(str, override_problems(contract, probe, desired)),
                 *_unconstrained(subject, source),
             ],
             "binaries": desired["binaries"],

@@ -12,6 +12,7 @@ from .agent_starts import late_starts, start_faults
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
+from .overrides import effective_values, override_problems
 from .preflight import missing_models, unseen_models
 from .privilege import without_privilege
 from .problems import Problem
@@ -57,6 +58,7 @@ def host_status(
                 contract, configuration, installed, desired, files, people_of
             )
             unknown += unseen_parts
+            drift += override_problems(contract, probe, desired)
         problems += missing_models(contract, configuration, probe)
         unknown += map(unseen, unseen_models(contract, configuration, probe))
     wanted: Desired = desired or {"problems": [], "notes": []}
@@ -65,7 +67,7 @@ def host_status(
     for backend in backends:
         seen = _candidate(probe, backend["backend"], backend["path"])
         unknown += late_starts(seen) if seen else []
-    people = _people(contract, configuration, wanted.get("logins", []))
+    people = _people(contract, configuration, wanted.get("logins", []), effective_values(probe))
     unknown += [
         Problem(
             f"the login of {person['account']}",
@@ -351,6 +353,7 @@ def _people(
     contract: Contract,
     configuration: Configuration,
     needed: Sequence[LoginData],
+    effective: Mapping[str, str],
 ) -> list[PersonStatus]:
     known = {
         (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]] for login in needed
@@ -365,7 +368,10 @@ def _people(
                 "os_user": person.os_user,
                 "backend": person.backend,
                 "provider": person.provider,
-                "model": person.model,
+                # a value wins where it wins
+                "model": effective.get("DEFAULT_MODEL", person.model)
+                if person.model_from == "global"
+                else person.model,
                 "account": account,
                 "logged_in": known.get((account, person.backend), "not needed"),
             }
