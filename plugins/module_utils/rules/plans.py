@@ -122,6 +122,7 @@ class HostPlan(TypedDict):
     proofs_file: str
     constraints_path: str
     own_installer_parts: list[str]
+    build_environment: list[str]
     kai_line: dict[str, Any]
 
 

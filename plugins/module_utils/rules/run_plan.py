@@ -21,6 +21,7 @@ from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .installs import choose
 from .interpreters import choose_interpreter
+from .network_environment import as_words
 from .overrides import masks, override_problems
 from .people import os_users
 from .plan import desired_state, installed_request, probe_request
@@ -142,6 +143,7 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "constraints_path": contract.package.constraints,
         "own_installer_parts": list(contract.own_installer.parts),
         "kai_line": as_data(contract.line),
+        "build_environment": as_words(host.get("environment", {})),
     }
 
 
