@@ -55,9 +55,24 @@ _CAUSES = {
 }
 _BLIND = "the inventory keeps Ansible from becoming root, so nothing else can be judged"
 _NOT_RESTARTED = "another release went live without a restart"
-_OF_SYSTEMD = re.compile(r"^\S+ (systemd|sudo)(\[\d+\])?: ")
 # sudo's log line of a command that it runs (sudoers(5), "Event log")
 _SUDO_RAN = re.compile(r"\bsudo(\[\d+\])?: +\S+ : (TTY=\S+ ; )?PWD=")
+
+
+# journalctl --output=short-iso --no-hostname: the time, the program, perhaps its process
+_PROGRAM = re.compile(r"^\d{4}-\S+ (?P<name>[^\s:\[]+)(\[\d+\])?: (?P<words>.*)", re.DOTALL)
+_OWNERS = {
+    "sudo": "sudo",
+    "sudo-rs": "sudo",
+    "su": "PAM",
+    "systemd": "systemd",
+    "kernel": "the kernel",
+}
+# what sudo prints, in a line of the bot that quotes it
+_QUOTED_SUDO = re.compile(r"(^|[\s:'\"(])sudo(-rs)?: ")
+# symptoms of these stages are words of the bot; in another program's they mean something else
+_WORDS_OF_BOT = ("telegram", "logins", "agents")
+BOT = "the bot"
 
 
 @dataclass(frozen=True)
@@ -248,7 +263,7 @@ def _why(service: InstalledService, *, explained: bool) -> tuple[str, str]:
 
 def _words(problem: Problem, service: InstalledService, log: Sequence[str]) -> str:
     """Return the evidence for a bot that does not run or answer, its last messages included."""
-    said = [line for line in log if not _OF_SYSTEMD.match(line)][-LAST_WORDS:]
+    said = [line for line in log if not _is_of_another(line)][-LAST_WORDS:]
     restarts = service["restarts"]
     again = f", and was restarted {restarts} times" if restarts else ""
     last = "; its last messages: " + " / ".join(said) if said else ""
@@ -341,20 +356,43 @@ def shown_in(contract: Contract, log: Sequence[str]) -> Iterator[Finding]:
     """Yield what the lines of a log show, each with the last line that shows it."""
     seen: dict[Finding, list[str]] = {}
     for line in log:
-        finding = _explained(contract, line)
+        owner = owner_of(line)
+        finding = _explained(contract, line, owner)
         if finding:
-            seen.setdefault(finding, []).append(line)
+            shown = line if owner == BOT else f"{owner} says: {line}"
+            seen.setdefault(finding, []).append(shown)
     for finding, lines in seen.items():
         times = f" ({len(lines)} lines like this)" if len(lines) > 1 else ""
         yield replace(finding, evidence=f"{lines[-1]}{times}")
 
 
-def _explained(contract: Contract, line: str) -> Finding | None:
+def owner_of(line: str) -> str:
+    """Return whose words a line of the log of a unit has: the bot's, sudo's, PAM's, systemd's."""
+    found = _PROGRAM.match(line)
+    name, words = (found["name"], found["words"]) if found else ("", line)
+    if re.match(r"pam_\w+\(", words):
+        return "PAM"
+    if name.startswith("("):
+        # systemd's own process, before it becomes the program of the unit
+        return "systemd"
+    if name in _OWNERS:
+        return _OWNERS[name]
+    return "sudo" if _QUOTED_SUDO.search(words) else BOT
+
+
+def _is_of_another(line: str) -> bool:
+    found = _PROGRAM.match(line)
+    return bool(found and (found["name"] in _OWNERS or found["name"].startswith("(")))
+
+
+def _explained(contract: Contract, line: str, owner: str) -> Finding | None:
     """Return the finding of the first symptom that a line shows, without evidence."""
     if _SUDO_RAN.search(line):
         # it names files and programs of which nothing is wrong
         return None
     for symptom in contract.symptoms:
+        if owner != BOT and symptom.stage in _WORDS_OF_BOT:
+            continue
         match = re.search(symptom.pattern, line)
         if match:
             words = {name: value or "" for name, value in match.groupdict().items()}
@@ -364,7 +402,7 @@ def _explained(contract: Contract, line: str) -> Finding | None:
             quoted = {name: shlex.quote(value) for name, value in words.items()}
             return Finding(
                 symptom.stage,
-                (symptom.where or "the log of the bot").format(**words),
+                (symptom.where or f"the log of {owner}").format(**words),
                 "",
                 symptom.cause.format(**words),
                 symptom.fix.format(**quoted),
