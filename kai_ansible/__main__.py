@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 
+if TYPE_CHECKING:
+    from types import FrameType
+
 DEBUG = "KAI_ANSIBLE_DEBUG"
+ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> None:
@@ -18,10 +23,10 @@ def main() -> None:
     SIGTERM and SIGHUP interrupt it as Ctrl-C does, so that private files are removed.
     With KAI_ANSIBLE_DEBUG in the environment, a bug shows its traceback.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDS:
         # nohup(1) and the like ignore one on purpose
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, _interrupt)
     from typer.main import get_command
 
     from kai_ansible.cli.app import app
@@ -38,6 +43,16 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.write(f"{printable(str(failure), MOST_ON_A_SCREEN)}\n")
     sys.exit(failure.code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Interrupt as Ctrl-C does, once: a lost terminal sends several signals, one after another.
+
+    Another one would end the removal of the private files that the first began.
+    """
+    for other in (*ENDS, signal.SIGINT):
+        signal.signal(other, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
 
 
 def unexpected(error: Exception) -> CommandError:

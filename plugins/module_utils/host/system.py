@@ -20,6 +20,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -496,6 +497,28 @@ def open_paths(pid: int) -> Iterator[str]:
             for place in places:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     yield os.readlink(place)
+
+
+def processes_with(path: str) -> list[str]:
+    """Return the other processes that have a file open: number, program, and since when they run.
+
+    Those that cannot be seen are left out.
+    """
+    found = []
+    for pid in all_pids():
+        if pid == os.getpid():
+            continue
+        try:
+            if path not in open_paths(pid):
+                continue
+            begun = os.stat(f"/proc/{pid}").st_mtime
+        except OSError:
+            continue
+        # an argument may be a secret, so only the program is named
+        program = command_of(pid).partition(" ")[0]
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun))
+        found.append(f"process {pid} ({program or 'unknown'}), since {when}")
+    return found
 
 
 def _descriptors(pid: int) -> Iterator[str]:
