@@ -58,9 +58,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def unexpected(error: Exception) -> CommandError:
     """Return the error to report for a bug in kai-ansible."""
     from kai_ansible import own_version
+    from kai_ansible.ansible.advice import advice_for
     from kai_ansible.ansible.run_logs import latest
     from kai_ansible.errors import usage_error
 
+    # Ansible refuses its settings when they are first needed
+    is_ansibles = any(kind.__module__ == "ansible.errors" for kind in type(error).__mro__)
+    advice = advice_for(str(error)) if is_ansibles else ""
+    if advice:
+        return usage_error("Ansible", str(error), "Ansible to start", advice)
     log = latest()
     with_log = f" with the log of the last run, {log}" if log else ""
     return usage_error(

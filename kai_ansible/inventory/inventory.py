@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import is_there, write_kept, write_private
@@ -337,6 +338,9 @@ class Inventory:
         return self._not_an_inventory(error)
 
     def _not_an_inventory(self, error: NotRead) -> CommandError:
+        advice = advice_for(str(error))
+        if advice:
+            return usage_error("Ansible", str(error), "Ansible to start", advice)
         return usage_error(
             str(self.path),
             str(error),
