@@ -105,7 +105,10 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     problems += configuration.problems
     if options.probe and not problems:
         found = problem_of_remote_source(
-            contract, configuration.host["source"], configuration.host.get("version")
+            contract,
+            configuration.host["source"],
+            configuration.host.get("version"),
+            configuration.host.get("environment"),
         )
         if isinstance(found, str):
             screen.notes([found])

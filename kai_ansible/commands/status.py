@@ -13,7 +13,7 @@ from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode, usage_error
-from kai_ansible.files import write_private
+from kai_ansible.files import write_kept
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.terminal.status_view import StatusProbe, facts, missing_logins, state_of, trust_of
 
@@ -85,7 +85,7 @@ def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
     if options.page:
         from kai_ansible.terminal.status_page import render
 
-        write_private({options.page: render(probe)})
+        write_kept({options.page: render(probe)})
         screen.say(f"Written: {options.page}")
     screen.document(probe.as_dict())
 

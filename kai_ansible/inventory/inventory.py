@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
 from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.files import is_there, write_private
+from kai_ansible.files import is_there, write_kept, write_private
 from kai_ansible.host.files import MOST_BYTES, Damaged, look
 from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.inventory.yaml_edit import (
@@ -139,14 +140,23 @@ class Inventory:
                 "name the host otherwise, and give its address as ansible_host",
             )
         directory = self.directory / "host_vars" / host
-        for other in (directory, *(directory.with_name(host + end) for end in (".yml", ".yaml"))):
+        for ending in ("", *VARIABLE_SUFFIXES):
+            other = directory.with_name(host + ending)
+            if other.is_dir() and ending:
+                # Ansible reads it as well, but only while there is none without the ending
+                raise usage_error(
+                    str(other),
+                    "a directory with an ending, which one without it would hide from Ansible",
+                    "a directory named as the host",
+                    f"mv {other} {directory}",
+                )
             if other.is_file():
                 raise usage_error(
                     str(other),
                     "a file",
                     "a directory, in which kai-ansible keeps the settings of the host",
                     f"mv {other} {other}.old && mkdir {directory} && "
-                    f"mv {other}.old {directory}/main.yml",
+                    f"mv {other}.old {directory}/main{ending or '.yml'}",
                 )
         files = HostVars(host, directory)
         for path in (files.settings, files.vault):
@@ -340,6 +350,9 @@ class Inventory:
         return self._not_an_inventory(error)
 
     def _not_an_inventory(self, error: NotRead) -> CommandError:
+        advice = advice_for(str(error))
+        if advice:
+            return usage_error("Ansible", str(error), "Ansible to start", advice)
         return usage_error(
             str(self.path),
             str(error),
@@ -526,7 +539,7 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
     if inventory.is_new:
         everything[inventory.path / "hosts.yml"] = LOCALHOST_INVENTORY
     try:
-        write_private(everything)
+        write_kept(everything)
     except OSError as error:
         raise usage_error(
             str(error.filename),

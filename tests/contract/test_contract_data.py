@@ -441,6 +441,7 @@ def test_settings_of_the_installation() -> None:
         "constraints": None,
         "extras": None,
         "index_url": None,
+        "environment": None,
         "wheelhouse": None,
         "python": None,
         "services_file": None,

@@ -30,9 +30,11 @@ from .proof_cache import (
     facts_of_program,
 )
 from .service import deployed_env, deployed_port, health
-from .system import Listener, log_of, service_state, strangers
+from .system import Listener, environment_of, log_of, service_state, strangers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..rules.proof_arguments import AgentProof
 
 POLL_SECONDS = 0.25
@@ -51,10 +53,15 @@ class Wait:
 
     def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
         self.parameters = parameters
-        self.port = deployed_port(env, parameters["port_key"], parameters["default_port"])
+        self.env = env
+        self.port = self.port_of(env)
         self.starts: set[str] = set()
         self.ended: list[str] = []
         self.accounts = set(parameters["accounts"])
+
+    def port_of(self, env: Mapping[str, str]) -> int:
+        """Return the port that an environment gives the bot."""
+        return deployed_port(env, self.parameters["port_key"], self.parameters["default_port"])
 
     def for_answer(self) -> tuple[int | None, str]:
         """Return the process that answered with 200, or None and the reason."""
@@ -73,6 +80,9 @@ class Wait:
             # a bot whose port is in use ends as well
             if state.state == "failed" or state.restarts >= MOST_RESTARTS + len(self.ended):
                 return None, "the process ends again and again"
+            if state.pid:
+                # the environment of the process wins over the file
+                self.port = self.port_of({**self.env, **environment_of(state.pid)})
             host = self.parameters["host"]
             others = strangers(self.port, state.pid, state.group, host)
             if others and not self.end(others):

@@ -107,6 +107,7 @@ class Limits:
         "source",
         "account",
         "list",
+        "environment",
     ]
     choices: tuple[str, ...] = ()
     choices_from: Literal["backends", "providers", None] = None

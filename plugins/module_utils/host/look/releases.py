@@ -102,6 +102,7 @@ def probe_installed(
         damaged,
         host.distrusted,
         state,
+        host.facts["unit"]["path"],
     )
 
 
@@ -121,6 +122,7 @@ def installed_unseen(host: Host, problem: Problem) -> Installed | None:
         "damaged": [],
         "fault": problem.as_dict(),
         "going": [],
+        "overrides": [],
         "hangs": False,
         "service": {
             "since": None,
