@@ -31,9 +31,8 @@ def override_problems(
     given: Mapping[str, str] = {}
     if desired and "env" in desired:
         given = {**desired["env"], **desired["unit"]["environment"]}
-    unit = f"{installed['service']['unit']}.service"
     return [
-        _problem(contract, entry, unit)
+        _problem(contract, entry, f"{installed['service']['unit']}.service")
         for entry in installed.get("overrides", [])
         if entry["value"] is None or given.get(entry["key"]) != entry["value"]
     ]
@@ -41,9 +40,12 @@ def override_problems(
 
 def masks(contract: Contract, probe: InstalledProbe) -> list[Problem]:
     """Return the problem of a unit that is masked, so that an install could not start it."""
-    found = probe["installed"].get("overrides", [])
-    unit = f"{probe['installed']['service']['unit']}.service"
-    return [_problem(contract, entry, unit) for entry in found if entry["name"] == MASK]
+    installed = probe["installed"]
+    return [
+        _problem(contract, entry, f"{installed['service']['unit']}.service")
+        for entry in installed.get("overrides", [])
+        if entry["name"] == MASK
+    ]
 
 
 def effective_values(probe: InstalledProbe) -> dict[str, str]:
