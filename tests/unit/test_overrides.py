@@ -171,7 +171,7 @@ def test_status_names_it_with_its_file(
     assert drift["where"].endswith(where)
     assert found in drift["found"]
     assert fix in drift["fix"]
-    assert not report["well"]
+    assert not report["healthy"]
 
 
 def test_status_shows_the_model_that_the_bot_uses(contract: Contract) -> None:

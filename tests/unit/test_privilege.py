@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from samples import probe, user, variables
-from test_diagnosis import WELL
+from test_diagnosis import NO_FAULTS
 from test_host_status import status
 
 from kai_ansible.rules.configuration import read_configuration
@@ -55,13 +55,13 @@ def test_status_says_so_alone(contract: Contract) -> None:
     broken = {"fault": "cannot be seen", "path": "/x", "source": "host_vars"}
     report = status(contract, privileged=False, binary=broken, health=None, strangers=None)
     assert report["problems"] == [NOT_ROOT.as_dict()]
-    assert not report["well"]
+    assert not report["healthy"]
 
 
 def test_doctor_says_so_alone_and_tries_nothing(contract: Contract, subject: Subject) -> None:
     report: Any = status(contract, privileged=False, strangers=None)
     seen: Any = probe(**BLIND)
-    checkup: Any = {**WELL, "policy": "cannot be read", "trespasses": ["alice sees all"]}
+    checkup: Any = {**NO_FAULTS, "policy": "cannot be read", "trespasses": ["alice sees all"]}
     [finding] = diagnosis(contract, subject.configuration, seen, None, report, checkup)
     assert finding.fix == NOT_ROOT.fix
     wanted = desired_state(contract, subject.configuration, probe())  # type: ignore[arg-type]
