@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -49,7 +50,7 @@ def write_kept(texts: Mapping[Path, str]) -> None:
     staged: list[tuple[Path | None, Path, str]] = []
     try:
         for path, text in texts.items():
-            target = path.resolve() if path.is_symlink() else path
+            target = _followed(path) if path.is_symlink() else path
             staged.append((_staged(target, text), target, text))
         for temporary, target, text in staged:
             if temporary:
@@ -60,6 +61,15 @@ def write_kept(texts: Mapping[Path, str]) -> None:
         for temporary, _target, _text in staged:
             if temporary:
                 temporary.unlink(missing_ok=True)
+
+
+def _followed(link: Path) -> Path:
+    """Return what a link names. Raises OSError as root, where another account may turn it."""
+    if os.geteuid() == 0 and link.lstat().st_uid != 0:
+        raise PermissionError(
+            errno.EPERM, "as root, the link of another account; run this without sudo", str(link)
+        )
+    return link.resolve()
 
 
 def _staged(target: Path, text: str) -> Path | None:
@@ -101,7 +111,8 @@ def _is_like(target: Path, temporary: Path) -> bool:
 
 
 def _write_over(path: Path, text: str) -> None:
-    with path.open("r+", encoding="utf-8") as handle:
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
         handle.write(text)
         handle.truncate()
         handle.flush()

@@ -48,6 +48,20 @@ def test_a_link_to_a_link_and_one_to_a_directory_stay(path: Path, tmp_path: Path
     assert (tmp_path / "real" / "first.yml").read_text() == "a: 2\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives links away")
+def test_root_follows_no_link_that_another_account_may_turn(path: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared.yml"
+    path.replace(shared)
+    path.symlink_to(shared)
+    os.chown(path, OTHER, OTHER, follow_symlinks=False)
+    with pytest.raises(CommandError) as error:
+        write_host_vars(Inventory(tmp_path), {path: "a: 2\n"})
+    [problem] = error.value.problems
+    assert problem.where == str(path)
+    assert "run this without sudo" in problem.found
+    assert shared.read_text() == "a: 1\n"
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o664])
 def test_a_mode_stays(path: Path, mode: int) -> None:
     path.chmod(mode)
