@@ -22,8 +22,7 @@ class Story(Site):
 
     def told(self) -> tuple[dict[str, Any], str, str]:
         """Return the files of the host, what systemd knows of the bot and what sudo allows."""
-        # what codex keeps for itself since its proof
-        files = outside(self.everything(), "/home/alice/.codex/", "/home/kai/.codex/")
+        files = self.everything()
         shown = "--property=LoadState,ActiveState,UnitFileState,MainPID,FragmentPath"
         service = self.machine.run(["systemctl", "show", "kai.service", shown]).stdout
         rules = [
