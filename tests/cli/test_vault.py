@@ -138,7 +138,7 @@ def test_without_a_keyring_the_file_stays(ready: Desk) -> None:
 def test_rekey_locks_every_vault_with_a_new_password_in_the_same_place(ready: Desk) -> None:
     old = ready.password_file.read_text(encoding="utf-8")
     other = ready.write("inventory/group_vars/all/secrets.yml", vault(ready).read_text())
-    # whoever set its mode keeps it
+    # the mode is the choice of the operator
     other.chmod(0o640)
     said = done(ready, "vault", "rekey")
     new = ready.password_file.read_text(encoding="utf-8")

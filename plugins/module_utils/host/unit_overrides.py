@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..rules.documents import legible
 from ..rules.env_file import read_env
+from ..rules.overrides import MASK
 from ..rules.problems import Refused
 from ..rules.unit import assignments_of, service_of, variables_in
 from . import system
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..rules.probe import Override
     from .system import ServiceState
 
-MASK = "mask"
 # a directive whose value may be a secret (systemd.exec(5))
 CREDENTIAL = "SetCredential"
 MANAGER = "the environment of systemd"

@@ -4,7 +4,7 @@
 """The variables of the network that pip, uv and git get: proxies, certificates, time limits.
 
 sudo and this role drop the environment of the operator, so that a build does not depend on it.
-Variables that change what is built are refused.
+Variables that change what is built are refused; kai_install_index_url names the index.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _KNOWN = re.compile(
     r"((https?|ftp|all|no|socks5?)_proxy|HTTPS?_PROXY|FTP_PROXY|ALL_PROXY|NO_PROXY|SOCKS5?_PROXY"
     r"|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NETRC|RES_OPTIONS|KRB5\w*"
     r"|PIP_(CERT|CLIENT_CERT|PROXY|TRUSTED_HOST|(DEFAULT_)?TIMEOUT|RETRIES|RESUME_RETRIES"
-    r"|KEYRING_PROVIDER|USE_FEATURE|(EXTRA_)?INDEX_URL)"
+    r"|KEYRING_PROVIDER)"
     r"|UV_(HTTP_\w+|REQUEST_TIMEOUT|UPLOAD_HTTP_\w+|INSECURE_HOST|NATIVE_TLS|SYSTEM_CERTS"
-    r"|CONCURRENT_\w+|KEYRING_PROVIDER|INDEX\w*|DEFAULT_INDEX|EXTRA_INDEX_URL)"
+    r"|CONCURRENT_\w+|KEYRING_PROVIDER|INDEX_\w+_(USERNAME|PASSWORD))"
     r"|GIT_(SSH|SSH_COMMAND|SSH_VARIANT|SSL_\w+|HTTP_\w+|PROXY_SSL_\w+|PROXY_COMMAND))"
 )
 EXPECTED = (

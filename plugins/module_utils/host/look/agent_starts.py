@@ -15,6 +15,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...rules.agent_starts import STRANGER
 from ...rules.sudoers import commands_by_account
 from ..subprocesses import Started, run_bounded
 from .agents import environment_of, to_start
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 VERSION_SECONDS = 60
 VERSION = re.compile(r"[0-9]+(\.[0-9]+)+[0-9A-Za-z.+_-]{0,40}")
 SHOWN_LINES = 3
-STRANGER = "nobody"
 # the exit codes with which a shell, env(1) and sudo report a program that did not run
 NOT_RUN = (126, 127)
 
