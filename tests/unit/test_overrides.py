@@ -13,6 +13,7 @@ from kai_ansible.host.records import Installs
 from kai_ansible.host.system import ServiceState
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.run_plan import Subject, install_plan
 from kai_ansible.rules.unit import assignments_of
 
@@ -26,7 +27,13 @@ Environment="PATH=/usr/bin"
 
 
 @pytest.fixture
-def drop_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def unseen() -> list[Problem]:
+    """What the last look could not read."""
+    return []
+
+
+@pytest.fixture
+def drop_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unseen: list[Problem]) -> Any:
     """Return the overrides of a unit with some drop-ins, and a process with an environment."""
 
     def look(
@@ -44,7 +51,8 @@ def drop_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(system, "environment_of", lambda _pid: environment or {})
         monkeypatch.setattr(system, "manager_environment", lambda: {"WEBHOOK_PORT": "9"})
         given = {"file": own, "drop_ins": tuple(paths), "pid": 7, **state}
-        found = unit_overrides.overrides_of("kai", own, ServiceState(**given), SETTINGS)
+        state_of_unit = ServiceState(**given)
+        found, unseen[:] = unit_overrides.overrides_of("kai", own, state_of_unit, SETTINGS)
         return [{**one, "file": one["file"].replace(f"{tmp_path}/", "")} for one in found]
 
     return look
@@ -89,6 +97,44 @@ def test_a_file_of_variables_is_named_itself(drop_ins: Any, tmp_path: Path) -> N
     (tmp_path / "more.env").write_text("DEFAULT_MODEL=opus\n")
     [found] = drop_ins("[Service]\nEnvironmentFile=-DIRECTORY/more.env\n")
     assert (found["file"], found["key"], found["value"]) == ("more.env", "DEFAULT_MODEL", "opus")
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[Service]\nEnvironmentFile=DIRECTORY/none.env\n", "none.env"),
+        ("[Service]\nEnvironmentFile=-DIRECTORY/%H.env\n", "%H.env"),
+        ("[Service]\nEnvironmentFile=-DIRECTORY/kai.service.d\n", "kai.service.d"),
+    ],
+)
+def test_what_cannot_be_read_is_unknown(
+    drop_ins: Any, unseen: list[Problem], text: str, where: str
+) -> None:
+    assert drop_ins(text, environment={"PATH": "/usr/bin"}) == []
+    [problem] = unseen
+    assert problem.where.endswith(where)
+
+
+def test_a_drop_in_that_is_gone_and_a_silent_process_are_unknown(
+    drop_ins: Any, unseen: list[Problem]
+) -> None:
+    drop_ins(drop_ins=("/nowhere/kai.service.d/a.conf",))
+    assert [one.where for one in unseen] == [
+        "the environment of process 7",
+        "/nowhere/kai.service.d/a.conf",
+    ]
+
+
+def test_an_optional_file_need_not_be_there(drop_ins: Any, unseen: list[Problem]) -> None:
+    drop_ins("[Service]\nEnvironmentFile=-DIRECTORY/none.env\n", environment={"PATH": "/usr/bin"})
+    assert unseen == []
+
+
+def test_status_is_not_healthy_where_it_could_not_look(contract: Contract) -> None:
+    one = Problem("/x.conf", "not readable", "a file", "ls -l /x.conf")
+    report = status(contract, overrides_unseen=[one.as_dict()])
+    assert [entry["where"] for entry in report["unknown"]] == ["/x.conf"]
+    assert not report["healthy"]
 
 
 def test_other_sections_change_no_setting(drop_ins: Any) -> None:

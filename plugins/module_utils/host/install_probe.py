@@ -159,11 +159,13 @@ def look_at_installed(
     if state and state.pid:
         # the environment of the process wins over the file
         env.update(system.environment_of(state.pid))
+    overrides, unseen = (
+        overrides_of(request["unit"], unit_file, state, request["settings"]) if state else ([], [])
+    )
     return {
         **known,
-        "overrides": overrides_of(request["unit"], unit_file, state, request["settings"])
-        if state
-        else [],
+        "overrides": overrides,
+        "overrides_unseen": [problem.as_dict() for problem in unseen],
         "interrupted": None if distrusted else interrupted(installs),
         "going": going(os.path.realpath(request["data_dir"])) if request["data_dir"] else [],
         **service_seen(request, installs, deployed_port(env, request["port_key"], port), state),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..rules.documents import legible
 from ..rules.env_file import read_env
 from ..rules.overrides import MASK
-from ..rules.problems import Refused
+from ..rules.problems import Problem, Refused
 from ..rules.unit import assignments_of, service_of, variables_in
 from . import system
 from .files import look
@@ -32,29 +32,33 @@ MANAGER = "the environment of systemd"
 
 def overrides_of(
     unit: str, own_file: str, state: ServiceState, settings: Mapping[str, bool]
-) -> list[Override]:
-    """Return what changes a service besides its own file, the files first.
+) -> tuple[list[Override], list[Problem]]:
+    """Return what changes a service besides its own file, the files first, and what is not seen.
 
     own_file: the path of the unit. state: of the service. settings: the keys of the bot, and
     whether the value of each may be shown.
     """
-    found = []
+    found: list[Override] = []
+    unseen: list[Problem] = []
     if state.masked:
         found.append(_override(state.file or own_file, MASK))
     elif state.file and os.path.realpath(state.file) != os.path.realpath(own_file):
         found.append(_override(state.file, "FragmentPath", value=state.file))
     environment = system.environment_of(state.pid) if state.pid else {}
+    if state.pid and not environment:
+        unseen.append(_unseen(f"the environment of process {state.pid}", "not readable"))
     for path in state.drop_ins:
         # a drop-in for every service is the system's, and only its variables count
         is_own = os.path.basename(os.path.dirname(path)) == f"{unit}.service.d"
-        for file, name, key, value in _assignments(path):
+        for file, name, key, value in _assignments(path, unseen):
             if key or is_own:
                 is_open = settings.get(key, False) if key else not name.startswith(CREDENTIAL)
                 shown = value if is_open else None
                 is_live = environment.get(key) == value if key and environment else not state.stale
                 found.append(_override(file, name, key, shown, effective=is_live))
     named = {entry["key"] for entry in found}
-    return found + list(_unexplained(own_file, environment, settings, named, state.pid))
+    found += _unexplained(own_file, environment, settings, named, state.pid)
+    return found, unseen
 
 
 def _unexplained(
@@ -65,7 +69,8 @@ def _unexplained(
     pid: int,
 ) -> Iterator[Override]:
     """Yield the variables of the process that neither its unit nor a drop-in gives."""
-    own = service_of(_text(own_file))[1]
+    # the comparison of files reports one that cannot be read
+    own = service_of(_text(own_file, []))[1]
     strange = {
         key: value
         for key, value in environment.items()
@@ -82,19 +87,21 @@ def _unexplained(
         yield _override(file, "Environment", key, value if settings[key] else None)
 
 
-def _assignments(path: str) -> Iterator[tuple[str, str, str, str]]:
+def _assignments(path: str, unseen: list[Problem]) -> Iterator[tuple[str, str, str, str]]:
     """Yield file, directive, key and value of what a drop-in sets; key is empty but for variables.
 
-    A later assignment of the same replaces an earlier one.
+    A later assignment of the same replaces an earlier one. unseen: gets what cannot be read.
     """
     found: dict[tuple[str, str], tuple[str, str]] = {}
-    for name, value in assignments_of(_text(path)):
+    for name, value in assignments_of(_text(path, unseen, needed=True)):
         if name == "Environment":
             for key, content in variables_in(value).items():
                 found[name, key] = (path, content)
         elif name == "EnvironmentFile":
             named = value.lstrip("-").strip('"')
-            for key, content in read_env(_text(named)).items():
+            # systemd expands specifiers and wildcards (systemd.exec(5))
+            needed = not value.startswith("-") or any(sign in named for sign in "%*?[")
+            for key, content in read_env(_text(named, unseen, needed=needed)).items():
                 found[name, key] = (named, content)
         else:
             found[name, ""] = (path, value)
@@ -102,11 +109,25 @@ def _assignments(path: str) -> Iterator[tuple[str, str, str, str]]:
         yield file, name, key, content
 
 
-def _text(path: str) -> str:
+def _text(path: str, unseen: list[Problem], *, needed: bool = False) -> str:
+    """Return the text of a file. needed: whether one that is not there is noted as well."""
     try:
-        return legible(look(path, links=True).content or b"")
-    except (OSError, Refused):
+        content = look(path, links=True).content
+    except (OSError, Refused) as error:
+        unseen.append(_unseen(path, f"not readable: {error}"))
         return ""
+    if content is None and needed:
+        unseen.append(_unseen(path, "not there, although systemd read it"))
+    return legible(content or b"")
+
+
+def _unseen(where: str, found: str) -> Problem:
+    return Problem(
+        where,
+        f"{found}, so it is unknown what the bot has from it",
+        "a file or process that root can read",
+        "inspect it on the host, then run this again",
+    )
 
 
 def _override(

@@ -38,6 +38,11 @@ def override_problems(
     ]
 
 
+def unseen_overrides(probe: InstalledProbe) -> list[Problem]:
+    """Return what may change the service, and could not be read."""
+    return [Problem(**data) for data in probe["installed"].get("overrides_unseen", [])]
+
+
 def masks(contract: Contract, probe: InstalledProbe) -> list[Problem]:
     """Return the problem of a unit that is masked, so that an install could not start it."""
     installed = probe["installed"]

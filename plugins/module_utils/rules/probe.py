@@ -316,7 +316,7 @@ class Installed(InstallsSeen, ServiceSeen):
     """The installation, how it runs, and what an install would change."""
 
     overrides: list[Override]
-
+    overrides_unseen: list[ProblemData]
     interrupted: bool | None
     going: list[str]
     key: str

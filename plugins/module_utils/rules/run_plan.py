@@ -22,7 +22,7 @@ from .host_record import recorded
 from .installs import choose
 from .interpreters import choose_interpreter
 from .network_environment import as_words
-from .overrides import masks, override_problems
+from .overrides import masks, override_problems, unseen_overrides
 from .people import os_users
 from .plan import desired_state, installed_request, probe_request
 from .privilege import without_privilege
@@ -357,6 +357,7 @@ def install_plan(
                 *configuration.notes,
                 *desired["notes"],
                 *map(str, override_problems(contract, probe, desired)),
+                *map(str, unseen_overrides(probe)),
                 *_unconstrained(subject, source),
             ],
             "binaries": desired["binaries"],

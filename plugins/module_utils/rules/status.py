@@ -12,7 +12,7 @@ from .agent_starts import late_starts, start_faults
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
-from .overrides import effective_values, override_problems
+from .overrides import effective_values, override_problems, unseen_overrides
 from .preflight import missing_models, unseen_models
 from .privilege import without_privilege
 from .problems import Problem
@@ -59,6 +59,7 @@ def host_status(
             )
             unknown += unseen_parts
             drift += override_problems(contract, probe, desired)
+            unknown += unseen_overrides(probe)
         problems += missing_models(contract, configuration, probe)
         unknown += map(unseen, unseen_models(contract, configuration, probe))
     wanted: Desired = desired or {"problems": [], "notes": []}

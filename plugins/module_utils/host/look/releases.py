@@ -123,6 +123,7 @@ def installed_unseen(host: Host, problem: Problem) -> Installed | None:
         "fault": problem.as_dict(),
         "going": [],
         "overrides": [],
+        "overrides_unseen": [],
         "hangs": False,
         "service": {
             "since": None,
