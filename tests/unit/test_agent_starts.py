@@ -92,6 +92,18 @@ def test_an_agent_that_is_late_is_unknown_and_not_broken(
     assert [(one["late"], one["fault"]) for one in found["starts"]] == [(True, "")]
 
 
+def test_a_program_that_hangs_is_not_waited_for_once_per_account(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_starts, "VERSION_SECONDS", 0.3)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    names = [f"user{number}" for number in range(20)]
+    found = start(f"#!/bin/sh\necho >>{tmp_path}/starts\nexec sleep 60\n", *names)
+    assert [one["late"] for one in found["starts"]] == [True] * len(names)
+    assert found["version"] is None
+    assert (tmp_path / "starts").read_text() == "\n"
+
+
 def test_a_busy_host_has_time_enough() -> None:
     assert agent_starts.VERSION_SECONDS >= 60
 

@@ -63,16 +63,20 @@ class Trial:
         if self.process is None:
             self.begin()
         if isinstance(self.process, TimeoutError):
-            return self._seen(late=True)
+            return self.unknown()
         if isinstance(self.process, OSError):
             return self._seen(fault=self.process.strerror or str(self.process))
         code, said = self.process.end() if self.process else (None, "")
         found = VERSION.search(said)
         if code is None and not found:
-            return self._seen(late=True)
+            return self.unknown()
         if code in (0, None) or found or not self._counts(code):
             return self._seen(version=found[0] if found else "")
         return self._seen(fault=f"{_end_of(code or 0)}{self._reason()}")
+
+    def unknown(self) -> AgentStart:
+        """Return that nothing is known of its start."""
+        return self._seen(late=True)
 
     def _counts(self, code: int | None) -> bool:
         """Return whether an exit code is a fault: a stand-in has no home, which programs need."""
@@ -127,8 +131,19 @@ def finish_starts(host: Host, trials: list[Trial]) -> None:
     Where a program fails for all accounts, an account without a home tries it as well: whether it
     starts there tells a fault of the program from one of an account.
     """
+    late: set[str] = set()
+
+    def finish(trial: Trial) -> AgentStart:
+        # a program that hangs would keep the run for as many minutes as it has accounts
+        if trial.process is None and trial.candidate["path"] in late:
+            return trial.unknown()
+        start = trial.finish()
+        if start["late"]:
+            late.add(trial.candidate["path"])
+        return start
+
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        found = list(pool.map(Trial.finish, trials))
+        found = list(pool.map(finish, trials))
     for trial, start in zip(trials, found):
         trial.candidate.setdefault("starts", []).append(start)
     for trial in {id(trial.candidate): trial for trial in trials}.values():
