@@ -113,6 +113,47 @@ def test_O5_what_an_install_would_change_is_what_status_calls_drift(site: Site) 
     assert look(site, 0)["healthy"]
 
 
+# a drop-in of systemd, as systemctl edit makes one, and a file of variables
+OVERRIDE = "/etc/systemd/system/kai.service.d/override.conf"
+VARIABLES = "/etc/kai-variables"
+OVERRIDES = f"""
+set -e
+install -D -m 0644 /dev/stdin {OVERRIDE} <<END
+[Service]
+Environment=DEFAULT_MODEL=gpt-5.4 \\
+  "TELEGRAM_BOT_TOKEN=1:hidden"
+MemoryMax=500M
+EnvironmentFile={VARIABLES}
+END
+echo AGENT_TIMEOUT_SECONDS=77 >{VARIABLES}
+systemctl daemon-reload
+systemctl restart kai.service
+"""
+
+
+def test_what_systemd_gives_the_bot_is_named_with_its_file(site: Site) -> None:
+    site.machine.run(["sh", "-c", OVERRIDES])
+    site.wait_for_health()
+    report = look(site, 3)
+    named = {f"{OVERRIDE}: {name}" for name in ("DEFAULT_MODEL", "TELEGRAM_BOT_TOKEN", "MemoryMax")}
+    found = {finding["where"] for finding in report["drift"]}
+    assert found == {*named, f"{VARIABLES}: AGENT_TIMEOUT_SECONDS"}
+    assert "1:hidden" not in str(report)
+    assert site.health()["settings"]["AGENT_TIMEOUT_SECONDS"] == "77"
+    assert {person["model"] for person in report["people"]} == {"gpt-5.4"}
+    check = site.run("install", "--check")
+    assert all(any(where in note for note in check.report["notes"]) for where in found)
+
+    # without it nobody knows what the bot has from it
+    site.machine.run(["rm", VARIABLES])
+    assert VARIABLES in {finding["where"] for finding in look(site, 3)["unknown"]}
+    site.machine.run(["rm", "-r", str(Path(OVERRIDE).parent)])
+    site.machine.run(["systemctl", "daemon-reload"])
+    site.machine.run(["systemctl", "restart", "kai.service"])
+    site.wait_for_health()
+    look(site, 0)
+
+
 def test_O4_an_account_without_privilege_learns_what_only_root_sees(site: Site) -> None:
     machine = site.machine
     key = machine.private_key.with_suffix(".pub").read_text(encoding="ascii")
