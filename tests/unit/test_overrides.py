@@ -1,5 +1,6 @@
 """What changes the service besides its own file is named with its file, and wins where it wins."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,23 @@ def unseen() -> list[Problem]:
     return []
 
 
+def silent() -> dict[str, str]:
+    raise OSError("no answer")
+
+
 @pytest.fixture
-def drop_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unseen: list[Problem]) -> Any:
+def manager() -> Callable[[], dict[str, str]]:
+    """The environment that systemd gives every service."""
+    return lambda: {"PATH": "/bin", "WEBHOOK_PORT": "9"}
+
+
+@pytest.fixture
+def drop_ins(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unseen: list[Problem],
+    manager: Callable[[], dict[str, str]],
+) -> Any:
     """Return the overrides of a unit with some drop-ins, and a process with an environment."""
 
     def look(
@@ -48,8 +64,10 @@ def drop_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unseen: list[Probl
             path.write_text(text.replace("DIRECTORY", str(tmp_path)))
             paths.append(str(path))
         own = str(tmp_path / "kai.service")
-        monkeypatch.setattr(system, "environment_of", lambda _pid: environment or {})
-        monkeypatch.setattr(system, "manager_environment", lambda: {"WEBHOOK_PORT": "9"})
+        # of a process that has nothing but what its unit gives
+        seen = {"PATH": "/usr/bin"} if environment is None else environment
+        monkeypatch.setattr(system, "environment_of", lambda _pid: seen)
+        monkeypatch.setattr(system, "manager_environment", manager)
         given = {"file": own, "drop_ins": tuple(paths), "pid": 7, **state}
         state_of_unit = ServiceState(**given)
         found, unseen[:] = unit_overrides.overrides_of("kai", own, state_of_unit, SETTINGS)
@@ -115,14 +133,20 @@ def test_what_cannot_be_read_is_unknown(
     assert problem.where.endswith(where)
 
 
-def test_a_drop_in_that_is_gone_and_a_silent_process_are_unknown(
-    drop_ins: Any, unseen: list[Problem]
-) -> None:
+def test_a_drop_in_that_is_gone_is_unknown(drop_ins: Any, unseen: list[Problem]) -> None:
     drop_ins(drop_ins=("/nowhere/kai.service.d/a.conf",))
-    assert [one.where for one in unseen] == [
-        "the environment of process 7",
-        "/nowhere/kai.service.d/a.conf",
-    ]
+    assert [one.where for one in unseen] == ["/nowhere/kai.service.d/a.conf"]
+
+
+def test_where_no_environment_can_be_read_that_of_systemd_counts(drop_ins: Any) -> None:
+    [found] = drop_ins(environment={})
+    assert (found["file"], found["key"]) == ("the environment of systemd", "WEBHOOK_PORT")
+
+
+@pytest.mark.parametrize("manager", [silent], ids=["silent"])
+def test_a_systemd_that_does_not_answer_is_unknown(drop_ins: Any, unseen: list[Problem]) -> None:
+    assert drop_ins(environment={"PATH": "/usr/bin"}) == []
+    assert [one.where for one in unseen] == ["the environment of systemd"]
 
 
 def test_an_optional_file_need_not_be_there(drop_ins: Any, unseen: list[Problem]) -> None:

@@ -45,8 +45,6 @@ def overrides_of(
     elif state.file and os.path.realpath(state.file) != os.path.realpath(own_file):
         found.append(_override(state.file, "FragmentPath", value=state.file))
     environment = system.environment_of(state.pid) if state.pid else {}
-    if state.pid and not environment:
-        unseen.append(_unseen(f"the environment of process {state.pid}", "not readable"))
     for path in state.drop_ins:
         # a drop-in for every service is the system's, and only its variables count
         is_own = os.path.basename(os.path.dirname(path)) == f"{unit}.service.d"
@@ -57,7 +55,10 @@ def overrides_of(
                 is_live = environment.get(key) == value if key and environment else not state.stale
                 found.append(_override(file, name, key, shown, effective=is_live))
     named = {entry["key"] for entry in found}
-    found += _unexplained(own_file, environment, settings, named, state.pid)
+    try:
+        found += _unexplained(own_file, environment, settings, named, state.pid)
+    except OSError as error:
+        unseen.append(_unseen(MANAGER, f"not readable: {error}"))
     return found, unseen
 
 
@@ -68,22 +69,23 @@ def _unexplained(
     named: set[str],
     pid: int,
 ) -> Iterator[Override]:
-    """Yield the variables of the process that neither its unit nor a drop-in gives."""
+    """Yield the variables of the process that neither its unit nor a drop-in gives.
+
+    A container without CAP_SYS_PTRACE hides the environment of a process from root (proc(5)). Then
+    those that systemd gives every service count. Raises OSError when it does not answer.
+    """
     # the comparison of files reports one that cannot be read
     own = service_of(_text(own_file, []))[1]
+    manager = system.manager_environment()
+    # a unit's own variable wins over the manager's
+    given = environment or {key: value for key, value in manager.items() if key not in own}
     strange = {
         key: value
-        for key, value in environment.items()
+        for key, value in given.items()
         if key in settings and key not in named and own.get(key) != value
     }
-    if not strange:
-        return
-    try:
-        manager = system.manager_environment()
-    except OSError:
-        manager = {}
     for key, value in strange.items():
-        file = MANAGER if key in manager else f"process {pid}"
+        file = MANAGER if manager.get(key) == value else f"process {pid}"
         yield _override(file, "Environment", key, value if settings[key] else None)
 
 
