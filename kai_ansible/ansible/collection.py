@@ -11,7 +11,7 @@ from kai_ansible.controller.contracts import VARIABLE, contract_of_line, lines_o
 from kai_ansible.controller.source_line import contract_for
 from kai_ansible.errors import CommandError
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.problems import Refused
+from kai_ansible.rules.problems import Problem, Refused
 from kai_ansible.rules.release_line import AUTO, Lines
 
 if TYPE_CHECKING:
@@ -69,3 +69,13 @@ def contract_of(variables: Mapping[str, Any]) -> Contract:
     if asked not in _found:
         _found[asked] = contract_for(str(vars_directory()), variables)[0] or contract()
     return _found[asked]
+
+
+def line_problems(variables: Mapping[str, Any]) -> list[Problem]:
+    """Return why the line that variables give cannot be that of their source, nothing if it can.
+
+    By the contract of another line half of the variables would look wrong.
+    """
+    if str(variables.get(VARIABLE) or AUTO) == AUTO:
+        return []
+    return contract_for(str(vars_directory()), variables, is_judged=True)[1]

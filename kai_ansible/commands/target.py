@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kai_ansible.ansible.collection import contract as contract_of_release
-from kai_ansible.ansible.collection import contract_of
+from kai_ansible.ansible.collection import contract_of, line_problems
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.answers import read_assignments
@@ -86,7 +86,7 @@ def checked_target(
         found = inventory.places(host) | dict.fromkeys(overrides, Path("--set"))
         places.update(found)
         configuration = configuration_of(contract_of(variables), variables)
-        faults = configuration.problems
+        faults = line_problems(variables) or configuration.problems
         if len(hosts) > 1:
             faults = [
                 replace(fault, where=f"{_place(fault, found)}{fault.where}") for fault in faults

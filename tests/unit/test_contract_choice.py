@@ -124,6 +124,14 @@ def test_a_command_takes_the_contract_of_the_source() -> None:
     assert collection.contract_of({"kai_install_release": "2.0"}).release == "2.0"
 
 
+def test_a_command_refuses_a_line_that_the_source_contradicts() -> None:
+    source = {"kai_install_source": str(OF_LINE["2"])}
+    [problem] = collection.line_problems({**source, "kai_install_release": "1"})
+    assert problem.where == "kai_install_release"
+    for release in ("2", "auto", None):
+        assert collection.line_problems({**source, "kai_install_release": release}) == []
+
+
 def test_the_mode_and_what_not_every_source_has_is_found(tmp_path: Path) -> None:
     tree = tmp_path / "kai"
     shutil.copytree(OF_LINE["2"], tree)
