@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from kai_ansible.controller.contracts import VARIABLE, contract_of_line, lines_of
+from kai_ansible.controller.source_line import contract_for
 from kai_ansible.errors import CommandError
-from kai_ansible.rules.contract import Contract, read_contract
-from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.problems import Problem, Refused
+from kai_ansible.rules.release_line import AUTO, Lines
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# of what no host's variables are needed for, or where they do not tell
 DEFAULT_RELEASE = "1"
+# of each source that was looked at
+_found: dict[str, Contract] = {}
 
 
 def collection_root() -> Path:
@@ -19,22 +30,52 @@ def collection_root() -> Path:
     return shipped if shipped.is_dir() else package.parent
 
 
+def vars_directory() -> Path:
+    """Return the directory with the contracts."""
+    return collection_root() / "roles" / "kai_install" / "vars"
+
+
+@cache
+def lines() -> Lines:
+    """Return the release lines of Kai."""
+    return lines_of(str(vars_directory()))
+
+
 @cache
 def contract(release: str = DEFAULT_RELEASE) -> Contract:
     """Return the contract of a release line of Kai. Raises CommandError for an unknown line."""
-    directory = collection_root() / "roles" / "kai_install" / "vars"
-    path = directory / f"kai_{release}.yml"
-    known = sorted(found.stem.removeprefix("kai_") for found in directory.glob("kai_*.yml"))
-    if release not in known:
+    try:
+        return contract_of_line(str(vars_directory()), release)
+    except Refused as error:
+        if error.problem is None:
+            raise
         raise CommandError(
-            "This release line of Kai is not known.",
-            problems=[
-                Problem(
-                    "kai_install_release",
-                    repr(release),
-                    f"one of {listed(known)}",
-                    f'set kai_install_release to "{DEFAULT_RELEASE}"',
-                )
-            ],
-        )
-    return read_contract(path.read_text(encoding="utf-8"), str(path))
+            "This release line of Kai is not known.", problems=[error.problem]
+        ) from error
+
+
+def contract_of(variables: Mapping[str, Any]) -> Contract:
+    """Return the contract of the line that the variables of a host choose.
+
+    The source decides if they choose none. A source that this machine cannot read, and one of no
+    line, leave that open: then it is the contract of DEFAULT_RELEASE, whose variables the others
+    know as well; an install refuses such a source. Raises CommandError for an unknown line.
+    """
+    release = str(variables.get(VARIABLE) or AUTO)
+    if release != AUTO:
+        return contract(release)
+    about = [variables.get(f"kai_install_{name}") for name in ("source", "version", "source_files")]
+    asked = json.dumps(about, default=str)
+    if asked not in _found:
+        _found[asked] = contract_for(str(vars_directory()), variables)[0] or contract()
+    return _found[asked]
+
+
+def line_problems(variables: Mapping[str, Any]) -> list[Problem]:
+    """Return why the line that variables give cannot be that of their source, nothing if it can.
+
+    By the contract of another line half of the variables would look wrong.
+    """
+    if str(variables.get(VARIABLE) or AUTO) == AUTO:
+        return []
+    return contract_for(str(vars_directory()), variables, is_judged=True)[1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.ansible.collection import contract as contract_of
+from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError
@@ -21,7 +21,6 @@ from kai_ansible.inventory.inventory import (
     write_host_vars,
 )
 from kai_ansible.operator import at_terminal
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, Migration, migrated
 from kai_ansible.rules.problems import Problem
 from kai_ansible.secrets.vault_password import VAULT_HEADER, VaultPassword, lock
@@ -88,7 +87,7 @@ def _migration(inventory: Inventory, host: str) -> Migration:
     variables = inventory.variables(host)
     if not variables:
         raise nothing_known(host, inventory.host_vars(host))
-    return migrated(contract_of(str(variables.get(variable("release"), "1"))), variables)
+    return migrated(contract_of(variables), variables)
 
 
 def _texts(

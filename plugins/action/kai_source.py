@@ -14,7 +14,8 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.controller.source_files import packed_once, refuse_changeable
+from ..module_utils.controller.source_files import refuse_changeable
+from ..module_utils.controller.source_packing import packed_once
 from ..module_utils.rules.problems import Refused
 from ..module_utils.rules.releases import release_identifier, release_name
 
@@ -42,12 +43,14 @@ class ActionModule(ActionBase):
                 "constraints": {"type": "path"},
                 "constraints_path": {"type": "str", "required": True},
                 "extras": {"type": "list", "elements": "str", "default": []},
+                "extra_features": {"type": "dict", "default": {}},
                 "python": {"type": "str", "default": ""},
                 "live": {"type": "str", "default": ""},
                 "complete": {"type": "list", "elements": "str", "default": []},
                 "distrusted": {"type": "list", "elements": "str", "default": []},
                 "cache": {"type": "path"},
-                "contract": {"type": "dict"},
+                "lines": {"type": "path"},
+                "line": {"type": "str"},
             }
         )
         # removed when the run ends, failed or not, and the same for every host and task
@@ -66,8 +69,12 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"kai_install_source: {source} cannot be read: {error}"
             ) from error
-        identifier = release_identifier(
-            packed.pop("digest"), parameters["extras"], parameters["python"]
-        )
+        # an extra that this source does not have
+        extras = [
+            name
+            for name in parameters["extras"]
+            if parameters["extra_features"].get(name) in (None, *packed["features"])
+        ]
+        identifier = release_identifier(packed.pop("digest"), extras, parameters["python"])
         name = release_name(identifier, parameters["live"], parameters["complete"])
-        return {"changed": False, "release": name, **packed}
+        return {"changed": False, "release": name, "extras": extras, **packed}

@@ -51,6 +51,11 @@ options:
     type: list
     elements: str
     default: []
+  extra_features:
+    description: What a source must have for an extra, by the names in C(lines.yml). Without it the
+      extra is left out.
+    type: dict
+    default: {}
   python:
     description: The requested interpreter, which is part of a release's identity.
     type: str
@@ -75,10 +80,13 @@ options:
     description: A directory for packed releases; the caller removes it. By default it is Ansible's
       own temporary directory of the run.
     type: path
-  contract:
-    description: Title, release and source of the contract of a release line of Kai. A source of
-      another line is refused.
-    type: dict
+  lines:
+    description: The directory with the contracts of the release lines of Kai, C(vars) of the role.
+      A source of no line is refused.
+    type: path
+  line:
+    description: The wanted release line; a source of another one is refused. Any line by default.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -125,4 +133,23 @@ constrained:
   description: Whether the release has constraints.
   returned: always
   type: bool
+extras:
+  description: Those of O(extras) that the source has.
+  returned: always
+  type: list
+  elements: str
+line:
+  description: The release line of Kai, if O(lines) is given.
+  returned: always
+  type: str
+  sample: "2"
+features:
+  description: What not every source of the line has, by the names in C(lines.yml).
+  returned: always
+  type: list
+  elements: str
+mode_variable:
+  description: The variable in which Kai looks for how it is deployed, if its source has one.
+  returned: always
+  type: str
 """

@@ -158,18 +158,22 @@ class Site:
     """A desk whose inventory has one machine, and that machine. Ada runs codex as alice.
 
     snapshot: what the machine was started from; the desk is then the one that installed it.
-    variables: those of the connection.
+    source: of the bot, which the desk has a copy of. variables: those of the connection.
     """
+
+    # how long a command may take
+    run_seconds = 400
 
     def __init__(
         self,
         machine: Machine,
         directory: Path,
         snapshot: Snapshot | None = None,
+        source: Path = STAND_IN,
         **variables: Any,
     ) -> None:
         self.machine = machine
-        shutil.copytree(STAND_IN, directory / "kai", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, directory / "kai", ignore=shutil.ignore_patterns("__pycache__"))
         self.desk = Desk(directory / "desk", directory / "kai")
         if snapshot:
             self.desk.put_kept(snapshot.desk)
@@ -215,7 +219,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=self.run_seconds,
             check=False,
         )
         assert "kai_ansible/" not in done.stderr, done.stderr
