@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 from kai_ansible.errors import CommandError
+from kai_ansible.inventory.yaml_edit import data_of
 from kai_ansible.rules.contract import Contract, read_contract
+from kai_ansible.rules.contract_2 import Contract2
+from kai_ansible.rules.line_composition import composed
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.rules.release_line import Lines, read_lines
+from kai_ansible.rules.typed_data import read
 
 DEFAULT_RELEASE = "1"
 
@@ -38,3 +44,24 @@ def contract(release: str = DEFAULT_RELEASE) -> Contract:
             ],
         )
     return read_contract(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def lines() -> Lines:
+    """Return every release line of Kai, the newest first."""
+    return read_lines(_document("lines/lines.yml"))
+
+
+@cache
+def later_contract(line: str) -> Contract2:
+    """Return the contract of a line that states its difference from an earlier one."""
+    documents = {DEFAULT_RELEASE: _document(f"kai_{DEFAULT_RELEASE}.yml")}
+    others = [one.line for one in lines().lines if one.line != DEFAULT_RELEASE]
+    documents |= {name: _document(f"lines/{name}.yml") for name in others}
+    return cast("Contract2", read(Contract2, composed(line, documents)))
+
+
+def _document(name: str) -> dict[str, Any]:
+    path = collection_root() / "roles" / "kai_install" / "vars" / name
+    found: dict[str, Any] = data_of(path.read_text(encoding="utf-8"))
+    return found

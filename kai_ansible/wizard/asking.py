@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from kai_ansible.rules.people import effective_person
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
+from kai_ansible.secrets.made import made_secret
 from kai_ansible.terminal.prompts import CLEAR
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.questions import (
@@ -32,18 +32,12 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
 
-SECRET_BYTES = 32
 MADE = "made at random"
 NOT_SET = "(not set)"
 INHERITED = "(global value)"
 DONE = "Done"
 ADD = "Add a user"
 ABOUT_PEOPLE = "The users who may talk to the bot, with their OS user, backend and model."
-
-
-def made_secret() -> str:
-    """Return a new secret: 32 random bytes as 64 hexadecimal digits."""
-    return secrets.token_hex(SECRET_BYTES)
 
 
 @dataclass

@@ -10,8 +10,9 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.binaries import choose_binary
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.logins import login_notice, logins
+from kai_ansible.secrets.made import made_secret
 from kai_ansible.telegram import SETTING as TOKEN_KEY
-from kai_ansible.wizard.asking import MADE, Asker, made_secret
+from kai_ansible.wizard.asking import MADE, Asker
 from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
 from kai_ansible.wizard.pairing import KEY as MODEL_KEY
 from kai_ansible.wizard.pairing import Pairing

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import shlex
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Mapping
 
 from .configuration import PREFIX, canonical_key, variable
@@ -228,19 +229,32 @@ class _Move:
             self.found.users = changed
             self.found.variables[USERS] = moved
         if entries:
-            self.found.problems += isolation_problems(
-                [
-                    Assigned(f"{USERS}[{index}]", str(one.get("name")), _text(one.get("os_user")))
-                    for index, one in enumerate(moved)
-                ],
-                Accounts(self.service_user),
-            )
+            self.found.problems += self.account_problems(moved)
         elif self.of_everybody:
             self.found.notes.append(
                 f"{variable('users_file')} is yours and is not changed: add "
                 + ", ".join(f"{key}: {_yaml(one)}" for key, one in self.of_everybody.items())
                 + " to each user there who has no choice of their own."
             )
+
+    def account_problems(self, users: Sequence[Mapping[str, Any]]) -> list[Problem]:
+        """Return the problems of OS users, a missing one with the option that names it."""
+        places = {f"{USERS}[{index}]": one for index, one in enumerate(users)}
+        assigned = [
+            Assigned(where, str(one.get("name")), _text(one.get("os_user")))
+            for where, one in places.items()
+        ]
+        missing = {
+            f"{one.where}.os_user": shlex.quote(f"{one.name}=ACCOUNT")
+            for one in assigned
+            if not one.os_user
+        }
+        return [
+            replace(problem, fix=f"add --os-user {missing[problem.where]}")
+            if problem.where in missing
+            else problem
+            for problem in isolation_problems(assigned, Accounts(self.service_user))
+        ]
 
     @property
     def service_user(self) -> str:
