@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from kai_ansible.controller.contracts import lines_of
 from kai_ansible.rules.conditions import in_words
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract import (
@@ -30,6 +31,7 @@ from kai_ansible.rules.contract import (
 )
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, FIRST
 from kai_ansible.rules.problems import Refused
+from kai_ansible.rules.release_line import AUTO
 from kai_ansible.rules.values import choices_of, describe, env_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -38,6 +40,7 @@ ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
 COMMAND = "python tools/generate.py"
+_VARS = CHECKOUT / "roles" / "kai_install" / "vars"
 _ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
 NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
 
@@ -265,11 +268,14 @@ _IndentedDumper.add_representer(str, _IndentedDumper.represent_str)
 
 
 def _contract_options(contract: Contract) -> dict[str, dict[str, Any]]:
+    known = ", ".join(f"{one.line} ({one.title})" for one in lines_of(str(_VARS)).lines)
     return {
         variable("release"): {
-            "description": [f"Release line of Kai; {contract.release} is {contract.title}."],
+            "description": [
+                f"Release line of Kai: {known}, or auto, which takes it from the source."
+            ],
             "type": "str",
-            "default": contract.release,
+            "default": AUTO,
         },
         CONTRACT_VERSION: {
             "description": [

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
+from kai_ansible.controller.contracts import VARIABLE, contract_of_line, lines_of
+from kai_ansible.controller.source_line import contract_for
 from kai_ansible.errors import CommandError
-from kai_ansible.inventory.yaml_edit import data_of
-from kai_ansible.rules.contract import Contract, read_contract
-from kai_ansible.rules.contract_2 import Contract2
-from kai_ansible.rules.line_composition import composed
-from kai_ansible.rules.problems import Problem, listed
-from kai_ansible.rules.release_line import Lines, read_lines
-from kai_ansible.rules.typed_data import read
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.problems import Refused
+from kai_ansible.rules.release_line import AUTO, Lines
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# of what no host's variables are needed for, or where they do not tell
 DEFAULT_RELEASE = "1"
+# of each source that was looked at
+_found: dict[str, Contract] = {}
 
 
 def collection_root() -> Path:
@@ -25,43 +30,42 @@ def collection_root() -> Path:
     return shipped if shipped.is_dir() else package.parent
 
 
-@cache
-def contract(release: str = DEFAULT_RELEASE) -> Contract:
-    """Return the contract of a release line of Kai. Raises CommandError for an unknown line."""
-    directory = collection_root() / "roles" / "kai_install" / "vars"
-    path = directory / f"kai_{release}.yml"
-    known = sorted(found.stem.removeprefix("kai_") for found in directory.glob("kai_*.yml"))
-    if release not in known:
-        raise CommandError(
-            "This release line of Kai is not known.",
-            problems=[
-                Problem(
-                    "kai_install_release",
-                    repr(release),
-                    f"one of {listed(known)}",
-                    f'set kai_install_release to "{DEFAULT_RELEASE}"',
-                )
-            ],
-        )
-    return read_contract(path.read_text(encoding="utf-8"), str(path))
+def vars_directory() -> Path:
+    """Return the directory with the contracts."""
+    return collection_root() / "roles" / "kai_install" / "vars"
 
 
 @cache
 def lines() -> Lines:
-    """Return every release line of Kai, the newest first."""
-    return read_lines(_document("lines/lines.yml"))
+    """Return the release lines of Kai."""
+    return lines_of(str(vars_directory()))
 
 
 @cache
-def later_contract(line: str) -> Contract2:
-    """Return the contract of a line that states its difference from an earlier one."""
-    documents = {DEFAULT_RELEASE: _document(f"kai_{DEFAULT_RELEASE}.yml")}
-    others = [one.line for one in lines().lines if one.line != DEFAULT_RELEASE]
-    documents |= {name: _document(f"lines/{name}.yml") for name in others}
-    return cast("Contract2", read(Contract2, composed(line, documents)))
+def contract(release: str = DEFAULT_RELEASE) -> Contract:
+    """Return the contract of a release line of Kai. Raises CommandError for an unknown line."""
+    try:
+        return contract_of_line(str(vars_directory()), release)
+    except Refused as error:
+        if error.problem is None:
+            raise
+        raise CommandError(
+            "This release line of Kai is not known.", problems=[error.problem]
+        ) from error
 
 
-def _document(name: str) -> dict[str, Any]:
-    path = collection_root() / "roles" / "kai_install" / "vars" / name
-    found: dict[str, Any] = data_of(path.read_text(encoding="utf-8"))
-    return found
+def contract_of(variables: Mapping[str, Any]) -> Contract:
+    """Return the contract of the line that the variables of a host choose.
+
+    The source decides if they choose none. A source that this machine cannot read, and one of no
+    line, leave that open: then it is the contract of DEFAULT_RELEASE, whose variables the others
+    know as well; an install refuses such a source. Raises CommandError for an unknown line.
+    """
+    release = str(variables.get(VARIABLE) or AUTO)
+    if release != AUTO:
+        return contract(release)
+    about = [variables.get(f"kai_install_{name}") for name in ("source", "version", "source_files")]
+    asked = json.dumps(about, default=str)
+    if asked not in _found:
+        _found[asked] = contract_for(str(vars_directory()), variables)[0] or contract()
+    return _found[asked]

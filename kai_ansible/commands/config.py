@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kai_ansible.ansible.collection import contract as contract_of
+from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.files import is_there
@@ -75,7 +75,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     host = hosts[0]
     files = inventory.host_vars(host)
     before = inventory.variables(host)
-    contract = contract_of(str(before.get(variable("release"), "1")))
+    contract = contract_of(before)
     sections = contract.sections
     if options.section and options.section not in sections:
         raise usage_error(

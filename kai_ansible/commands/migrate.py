@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.ansible.collection import contract as contract_of
-from kai_ansible.ansible.collection import later_contract, lines
+from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.ansible.collection import contract_of, lines
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, usage_error
@@ -33,7 +33,6 @@ from kai_ansible.terminal.prompts import prompter
 
 if TYPE_CHECKING:
     from kai_ansible.rules.contract import Contract
-    from kai_ansible.rules.contract_2 import Contract2
     from kai_ansible.secrets.vault_password import VaultPassword
     from kai_ansible.terminal.screen import Screen
 
@@ -83,7 +82,7 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
         host: _moved(inventory, host, version, target, accounts)
         for host, version in versions.items()
     }
-    texts = _texts(inventory, moved, password, target or contract_of(), options)
+    texts = _texts(inventory, moved, password, target or contract_of_line(), options)
     for host, one in moved.items():
         _show(host, one, target, screen)
     if texts:
@@ -104,7 +103,7 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     )
 
 
-def _target(options: MigrateOptions) -> Contract2 | None:
+def _target(options: MigrateOptions) -> Contract | None:
     known = [one.line for one in lines().lines[:-1]]
     if options.to is None:
         if options.os_users:
@@ -114,7 +113,7 @@ def _target(options: MigrateOptions) -> Contract2 | None:
     if options.to not in known:
         expected = f"one of {listed(known)}"
         raise usage_error("--to", repr(options.to), expected, "name one of these lines")
-    return later_contract(options.to)
+    return contract_of_line(options.to)
 
 
 def _accounts(
@@ -143,7 +142,7 @@ def _accounts(
         accounts[name] = account
     if ask:
         prompts = prompter(plain=options.plain)
-        contract = later_contract(options.to)
+        contract = contract_of_line(options.to)
         help_text = contract.user_fields["os_user"].help
         for telegram_id, user in without.items():
             if {telegram_id, str(user.get("name"))}.isdisjoint(accounts):
@@ -161,7 +160,7 @@ def _moved(
     inventory: Inventory,
     host: str,
     version: Migration,
-    target: Contract2 | None,
+    target: Contract | None,
     accounts: Mapping[str, str],
 ) -> _Moved:
     values = {CONTRACT_VERSION: version.current} if version.version < version.current else {}
@@ -170,13 +169,13 @@ def _moved(
         return _Moved(version, None, edits)
     _expect_later(host, version.variables, target)
     given = Given(accounts, made_secret, services_of(version.variables))
-    former = contract_of(target.migration.from_)
+    former = contract_of_line(target.migration.from_) if target.migration else target
     line = moved_to_line(former, target, version.variables, given)
     edits.append(Edits(line.names, line.values, line.users))
     return _Moved(version, line, edits)
 
 
-def _expect_later(host: str, variables: Mapping[str, Any], target: Contract2) -> None:
+def _expect_later(host: str, variables: Mapping[str, Any], target: Contract) -> None:
     """Raise CommandError for variables of a line that is later than the target."""
     newest_first = [one.line for one in lines().lines]
     present = str(variables.get(RELEASE))
@@ -206,13 +205,7 @@ def _migration(inventory: Inventory, host: str) -> Migration:
     variables = inventory.variables(host)
     if not variables:
         raise nothing_known(host, inventory.host_vars(host))
-    return migrated(_contract_of(variables), variables)
-
-
-def _contract_of(variables: Mapping[str, Any]) -> Contract:
-    release = str(variables.get(variable("release"), "1"))
-    later = {one.line for one in lines().lines[:-1]}
-    return later_contract(release) if release in later else contract_of(release)
+    return migrated(contract_of(variables), variables)
 
 
 def _texts(
@@ -247,7 +240,7 @@ def _texts(
     return texts
 
 
-def _show(host: str, moved: _Moved, target: Contract2 | None, screen: Screen) -> None:
+def _show(host: str, moved: _Moved, target: Contract | None, screen: Screen) -> None:
     version, line = moved.version, moved.line
     if version.version < version.current:
         versions = f"{host}: from version {version.version} to {version.current}"

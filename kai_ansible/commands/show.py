@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible import own_version
-from kai_ansible.ansible.collection import DEFAULT_RELEASE
-from kai_ansible.ansible.collection import contract as contract_of
+from kai_ansible.ansible.collection import contract as contract_of_release
+from kai_ansible.ansible.collection import contract_of
 from kai_ansible.ansible.run_logs import latest
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
@@ -125,14 +125,13 @@ def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
 
 
 def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
-    contract, release = contract_of(), DEFAULT_RELEASE
+    contract = contract_of_release()
     variables: Mapping[str, Any] = {}
     unreadable, people = None, None
     accounts: list[str] = []
     try:
         variables = target.inventory.variables(host)
-        release = str(variables.get(variable("release"), DEFAULT_RELEASE))
-        contract = contract_of(release)
+        contract = contract_of(variables)
         configuration = configuration_of(contract, variables)
         people = _kinds_of_people(configuration)
         accounts = os_users(configuration.people)
@@ -141,7 +140,7 @@ def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
         unreadable = str(error).replace("\n", " ")
     shown, hidden = split_variables(contract, variables)
     described = {
-        "contract": release,
+        "contract": contract.release,
         "people": people,
         "unreadable": unreadable,
         "variables": shown,

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kai_ansible.ansible.collection import contract as contract_of
+from kai_ansible.ansible.collection import contract as contract_of_release
+from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.answers import read_assignments
 from kai_ansible.inventory.host_vars import configuration_of, secret_texts
 from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.operator import ask_sudo_password, at_terminal, may_become_root
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords
@@ -65,7 +65,7 @@ def checked_target(
         options.host, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
     )
     hosts = inventory.hosts
-    contract = contract_of()
+    contract = contract_of_release()
     overrides, problems = read_assignments(contract, assignments)
     places: dict[str, Path] = {}
     limits: dict[str, int] = {}
@@ -85,8 +85,7 @@ def checked_target(
             raise nothing_known(host, files)
         found = inventory.places(host) | dict.fromkeys(overrides, Path("--set"))
         places.update(found)
-        release = str(variables.get(variable("release"), "1"))
-        configuration = configuration_of(contract_of(release), variables)
+        configuration = configuration_of(contract_of(variables), variables)
         faults = configuration.problems
         if len(hosts) > 1:
             faults = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.ansible.collection import contract as contract_of
+from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, variable_is_secret
@@ -191,7 +191,7 @@ def _read(options: UsersOptions) -> list[HostUsers]:
         files = inventory.host_vars(host)
         if not variables:
             raise nothing_known(host, files)
-        contract = contract_of(str(variables.get(variable("release"), "1")))
+        contract = contract_of(variables)
         configuration = configuration_of(contract, variables)
         found.append(HostUsers(inventory, files, password, contract, variables, configuration))
     return found

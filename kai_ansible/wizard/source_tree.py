@@ -1,19 +1,15 @@
-"""Check that a source exists and is of the supported line of Kai."""
+"""Check that a source exists and is of the line of Kai that is configured."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kai_ansible.controller.source_files import names_in
+from kai_ansible.ansible.collection import lines
+from kai_ansible.controller.source_line import UNREADABLE, found_line
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.problems import Problem, Refused
-from kai_ansible.rules.sources import is_git_url, problem_of_line
-
-if TYPE_CHECKING:
-    pass
-
-_UNREADABLE = (Refused, OSError)
+from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.release_line import problem_of_release
+from kai_ansible.rules.sources import is_git_url
 
 
 def problem_of_local_source(
@@ -29,9 +25,10 @@ def problem_of_local_source(
     if not path.exists():
         return _problem(source, "there is no such file or directory here")
     try:
-        return problem_of_line(contract.line, source, names_in(str(path), None, files or []))
-    except _UNREADABLE as error:
+        found = found_line(lines(), str(path), None, files or [])
+    except UNREADABLE as error:
         return _problem(source, str(error))
+    return problem_of_release(lines(), found, contract.release, source)
 
 
 def problem_of_remote_source(
@@ -41,9 +38,10 @@ def problem_of_remote_source(
     if not is_git_url(source):
         return None
     try:
-        return problem_of_line(contract.line, source, names_in(source, version, []))
-    except _UNREADABLE as error:
+        found = found_line(lines(), source, version)
+    except UNREADABLE as error:
         return f"The line of Kai at {source} is unknown: {error}"
+    return problem_of_release(lines(), found, contract.release, source)
 
 
 def _problem(source: str, fault: str) -> Problem:

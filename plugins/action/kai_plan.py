@@ -13,13 +13,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable, AnsibleValueOmittedError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
+from ..module_utils.controller.source_line import contract_for
 from ..module_utils.rules import run_plan
 from ..module_utils.rules.configuration import PREFIX, variable
-from ..module_utils.rules.contract import Contract, read_contract
 from ..module_utils.rules.operator_files import FILES, fields_of_users, read_with_files
 from ..module_utils.rules.plain import plain
 from ..module_utils.rules.problems import Problem
@@ -48,9 +49,11 @@ class ActionModule(ActionBase):
         )
         self.role_path: str = arguments["role_path"]
         given, problems = self._given()
-        contract, more = self._contract(given)
+        directory = os.path.join(self.role_path, "vars")
+        contract, more = contract_for(directory, given, constants.DEFAULT_LOCAL_TMP)
         if contract is None:
             return _refused([*more, *problems])
+        given[variable("release")] = contract.release
         texts, more = self._texts(given)
         read = read_with_files(contract, given, texts)
         # an unreadable file is not checked as well
@@ -127,16 +130,6 @@ class ActionModule(ActionBase):
                 fix = f"correct {name} in the variables of {host}"
                 problems.append(Problem(name, found, "a value", fix))
         return given, problems
-
-    def _contract(self, given: Mapping[str, Any]) -> tuple[Contract | None, list[Problem]]:
-        """Return the contract of the release line that the variables name, None for no line."""
-        directory, name = os.path.join(self.role_path, "vars"), variable("release")
-        line = str(given.get(name))
-        if f"kai_{line}.yml" not in os.listdir(directory):
-            expected = "the number of a release line that this collection knows"
-            return None, [Problem(name, repr(line), expected, f'set {name} to "1"')]
-        with open(os.path.join(directory, f"kai_{line}.yml"), encoding="utf-8") as handle:
-            return read_contract(handle.read(), handle.name), []
 
     def _texts(self, given: Mapping[str, Any]) -> tuple[dict[str, str | None], list[Problem]]:
         """Return the texts of the operator's own files by setting, and those unreadable."""

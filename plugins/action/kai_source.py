@@ -14,7 +14,8 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.controller.source_files import packed_once, refuse_changeable
+from ..module_utils.controller.source_files import refuse_changeable
+from ..module_utils.controller.source_packing import packed_once
 from ..module_utils.rules.problems import Refused
 from ..module_utils.rules.releases import release_identifier, release_name
 
@@ -41,7 +42,8 @@ class ActionModule(ActionBase):
                 "complete": {"type": "list", "elements": "str", "default": []},
                 "distrusted": {"type": "list", "elements": "str", "default": []},
                 "cache": {"type": "path"},
-                "contract": {"type": "dict"},
+                "lines": {"type": "path"},
+                "line": {"type": "str"},
             }
         )
         # removed when the run ends, failed or not, and the same for every host and task

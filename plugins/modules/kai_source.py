@@ -70,10 +70,13 @@ options:
     description: A directory for packed releases; the caller removes it. By default it is Ansible's
       own temporary directory of the run.
     type: path
-  contract:
-    description: Title, release and source of the contract of a release line of Kai. A source of
-      another line is refused.
-    type: dict
+  lines:
+    description: The directory with the contracts of the release lines of Kai, C(vars) of the role.
+      A source of no line is refused.
+    type: path
+  line:
+    description: The wanted release line; a source of another one is refused. Any line by default.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -120,4 +123,18 @@ constrained:
   description: Whether the release has constraints.
   returned: always
   type: bool
+line:
+  description: The release line of Kai, if O(lines) is given.
+  returned: always
+  type: str
+  sample: "2"
+features:
+  description: What not every source of the line has, by the names in C(lines.yml).
+  returned: always
+  type: list
+  elements: str
+mode_variable:
+  description: The variable in which Kai looks for how it is deployed, if its source has one.
+  returned: always
+  type: str
 """

@@ -27,7 +27,12 @@ def test_config_refuses_a_tree_of_another_line(desk: Desk, later: Path) -> None:
     path = desk.write("answers.yml", answers)
     done = desk.run("config", "--no-input", "--answers", str(path), "--no-probe")
     assert done.returncode == 2
-    for words in ("kai_install_source", f"Kai 2.0 at {later}", "Kai 1.x (1.4.0 of May 2026)", REF):
+    for words in (
+        "kai_install_source",
+        f"Kai 2.0 of before its release of 11 August 2026 at {later}",
+        "Kai 1.x (1.4.0 of May 2026)",
+        REF,
+    ):
         assert words in done.stderr
     assert not desk.host_vars().exists()
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kai_ansible.inventory.yaml_edit import meaning
-from kai_ansible.rules.contract_2 import Contract2
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.line_composition import BadDifference, composed
 from kai_ansible.rules.release_line import read_lines
 from kai_ansible.rules.typed_data import Unfit, read
@@ -51,7 +51,7 @@ def conditions(data: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_what_is_composed_is_what_the_types_say(line: dict[str, Any]) -> None:
-    contract = read(Contract2, line)
+    contract = read(Contract, line)
     assert set(contract.settings) == set(line["settings"])
     assert contract.settings["WEBHOOK_PORT"].default == 8080
 
@@ -149,7 +149,7 @@ def test_the_way_from_kai_1(line: dict[str, Any]) -> None:
 
 
 def test_every_pair_has_its_models(line: dict[str, Any]) -> None:
-    contract = read(Contract2, line)
+    contract = read(Contract, line)
     tiers = set(contract.role_tiers.values()) - {"agent"}
     for name, backend in contract.backends.items():
         assert backend.surfaces.keys() == backend.role_tiers.keys()
@@ -283,4 +283,4 @@ def test_a_key_that_nothing_reads_is_refused(line: str, data: st.DataObject) -> 
     name = data.draw(st.sampled_from(sorted(whole[part])))
     whole[part][name]["NOT_A_KEY"] = 1
     with pytest.raises(Unfit, match="NOT_A_KEY"):
-        read(Contract2, whole)
+        read(Contract, whole)

@@ -14,7 +14,7 @@ import pytest
 
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.typed_data import as_data
-from plugins.module_utils.controller import source_files
+from plugins.module_utils.controller import source_files, source_packing
 from tests.conftest import ROOT, STAND_IN
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def build(
 
     def run(name: str, files: Files, **arguments: Any) -> dict[str, Any]:
         archive = places / f"{name}.tar.gz"
-        archive.write_bytes(source_files.pack(files))
+        archive.write_bytes(source_packing.pack(files))
         machine.push(archive, f"{RELEASES}/.{name}.tar.gz")
         return run_module(
             "kai_release",

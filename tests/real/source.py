@@ -5,13 +5,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from kai_ansible.ansible.collection import contract
-from kai_ansible.controller.source_files import names_in
-from kai_ansible.rules.release_line import Found, line_of, read_lines
-from kai_ansible.rules.sources import is_git_url, problem_of_line
-from tests.conftest import VARS
+from kai_ansible.ansible.collection import DEFAULT_RELEASE, lines
+from kai_ansible.controller.source_line import found_line
+from kai_ansible.rules.release_line import Found, problem_of_release
+from kai_ansible.rules.sources import is_git_url
 
 NONE_GIVEN = (
     "no real Kai was given: make test-real KAI_SOURCE=/path/to/kai, or a git URL with KAI_VERSION"
@@ -51,7 +48,7 @@ def given_source(scratch: Path) -> Source | None:
             ["-C", str(tree), "checkout", "--quiet", "--detach", "FETCH_HEAD"],
         ):
             subprocess.run(["git", *command], check=True, timeout=600)
-    problem = problem_of_line(contract().line, given, names_in(str(tree), None, []))
+    problem = problem_of_release(lines(), found_line(lines(), str(tree)), DEFAULT_RELEASE, given)
     if problem:
         raise ValueError(f"KAI_SOURCE: found {problem.found}, expected {problem.expected}")
     return Source(given if is_git_url(given) else str(tree.resolve()), version, tree.resolve())
@@ -59,9 +56,4 @@ def given_source(scratch: Path) -> Source | None:
 
 def found_in(tree: Path) -> Found:
     """Return of which release line a tree is."""
-    lines = read_lines(yaml.safe_load((VARS / "lines" / "lines.yml").read_text(encoding="utf-8")))
-    names = [str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()]
-    texts = {
-        name: (tree / name).read_text(encoding="utf-8") for name in lines.texts if name in names
-    }
-    return line_of(lines, names, texts)
+    return found_line(lines(), str(tree))

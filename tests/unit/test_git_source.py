@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from plugins.module_utils.controller import git_source, source_limits
-from plugins.module_utils.controller.source_files import Refused, read_source
+from plugins.module_utils.controller.source_packing import Refused, read_source
 from tests.unit.test_kai_source import asked, git
 
 TREE = ["pyproject.toml", "src/kai/__init__.py", ".gitattributes", "docs/page.md"]

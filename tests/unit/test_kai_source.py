@@ -17,15 +17,12 @@ import pytest
 import yaml
 
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.typed_data import as_data
 from plugins.module_utils.controller import source_files
-from plugins.module_utils.controller.source_files import (
-    Refused,
-    names_in,
-    read_source,
-    refuse_changeable,
-)
+from plugins.module_utils.controller.source_files import Refused, names_in, refuse_changeable
+from plugins.module_utils.controller.source_packing import packed_once, read_source
+from tests.conftest import VARS as _VARS
 
+VARS = str(_VARS)
 CONSTRAINTS = "requirements/constraints.txt"
 TREE = {
     "pyproject.toml": '[project]\nname = "kai"\nrequires-python = ">=3.12"\n',
@@ -346,10 +343,12 @@ def test_a_source_of_another_line_is_refused_whatever_kind_it_is(
         names = names_in(str(source), None, [])
         assert {*contract.source.files} <= set(names)
         if later is None:
-            read_source(asked(source, contract=as_data(contract.line)))
+            assert read_source(asked(source, lines=VARS, line="1"))[1]["line"] == "1"
+            with pytest.raises(Refused, match="is of line 1, expected a source of Kai 2 "):
+                read_source(asked(source, lines=VARS, line="2"))
             continue
-        with pytest.raises(Refused, match=r"Kai 2\.0"):
-            read_source(asked(source, contract=as_data(contract.line)))
+        with pytest.raises(Refused, match=r"Kai 2\.0 of before its release"):
+            read_source(asked(source, lines=VARS, line="1"))
 
 
 def test_a_tree_of_another_line_is_refused_as_that_whatever_else_is_wrong_with_it(
@@ -364,4 +363,15 @@ def test_a_tree_of_another_line_is_refused_as_that_whatever_else_is_wrong_with_i
         read_source(asked(str(checkout)))
     for source in (str(checkout), f"file://{checkout}"):
         with pytest.raises(Refused, match=r"Kai 1\.x of 18 May 2026 or earlier"):
-            read_source(asked(source, contract=as_data(contract.line)))
+            read_source(asked(source, lines=VARS, line="1"))
+
+
+def test_hosts_of_one_run_may_want_different_lines(checkout: Path, tmp_path: Path) -> None:
+    for name in ("__main__", "config", "oneshot_binary"):
+        (checkout / f"src/kai/{name}.py").touch()
+    git("add", ".", cwd=checkout)
+    cache = {"cache": str(tmp_path), "lines": VARS}
+    assert packed_once(asked(checkout, line="1", **cache))["packed"] is True
+    assert packed_once(asked(checkout, line="1", **cache))["packed"] is False
+    with pytest.raises(Refused, match="is of line 1"):
+        packed_once(asked(checkout, line="2", **cache))

@@ -2,31 +2,20 @@
 
 import copy
 import itertools
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import yaml
 from samples import SECRET, user, variables
 
+from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.contract_2 import Contract2
-from kai_ansible.rules.line_composition import composed
 from kai_ansible.rules.line_migration import (
     Given,
     LineMigration,
     moved_to_line,
     users_without_account,
 )
-from kai_ansible.rules.typed_data import read
-from tests.conftest import VARS
 
-DOCUMENTS = {
-    name: yaml.safe_load((VARS / file).read_text(encoding="utf-8"))
-    for name, file in (("1", "kai_1.yml"), ("2", "lines/2.yml"), ("2.0", "lines/2.0.yml"))
-}
-TARGETS = {
-    line: cast("Contract2", read(Contract2, composed(line, DOCUMENTS))) for line in ("2", "2.0")
-}
 SILENT = (
     *("claude_model", "claude_user", "pr_review_enabled", "issue_triage_enabled"),
     "github_notify_chat_id",
@@ -35,15 +24,15 @@ ADA = user(os_user="alice")
 
 
 @pytest.fixture(params=["2", "2.0"])
-def target(request: pytest.FixtureRequest) -> Contract2:
+def target(request: pytest.FixtureRequest) -> Contract:
     """The contract of a line of Kai 2."""
-    return TARGETS[request.param]
+    return contract_of_line(request.param)
 
 
 class Moving:
     """A migration of variables of Kai 1 to a line, with secrets that are counted."""
 
-    def __init__(self, former: Contract, target: Contract2) -> None:
+    def __init__(self, former: Contract, target: Contract) -> None:
         self.former, self.target = former, target
 
     def __call__(self, given: dict[str, Any], **decisions: Any) -> LineMigration:
@@ -53,7 +42,7 @@ class Moving:
 
 
 @pytest.fixture
-def moving(contract: Contract, target: Contract2) -> Moving:
+def moving(contract: Contract, target: Contract) -> Moving:
     return Moving(contract, target)
 
 
@@ -97,6 +86,7 @@ def test_what_kai_2_does_not_read_is_dropped_with_the_reason(moving: Moving) -> 
     for name in dead:
         assert f"kai_install_{name}" not in found.variables
         assert f"kai_install_{name} " in told
+    assert moving.target.migration is not None
     assert set(moving.target.migration.silent) == {name.upper() for name in SILENT}
     assert told.count("without a word") == len(SILENT)
     assert "kai_install_budget_ceiling is removed: Kai keeps no budgets any more" in told

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.module_utils.controller import source_files, source_limits
-from plugins.module_utils.controller.source_files import Refused, read_source
+from plugins.module_utils.controller import source_limits, source_packing
+from plugins.module_utils.controller.source_packing import Refused, read_source
 from tests.unit.test_kai_source import asked
 
 pytestmark = pytest.mark.slow
@@ -236,4 +236,4 @@ def test_whatever_an_archive_says_it_is_read_or_refused(
         files, _told = read_source(asked(path))
     except Refused:
         return
-    assert source_files.pack(files)
+    assert source_packing.pack(files)

@@ -9,7 +9,6 @@ from kai_ansible.rules.sources import (
     fault_of_member,
     fault_of_source,
     is_git_url,
-    problem_of_line,
     without_common_directory,
 )
 from tests.unit.samples import variables
@@ -86,41 +85,3 @@ def test_a_directory_that_holds_everything_is_cut_off() -> None:
     assert names("./kai-1/a", "kai-1/b/c") == {"a", "b/c"}
     assert names("kai/a", "b") == {"kai/a", "b"}
     assert names("./a") == {"a"}
-
-
-KAI_1 = {"src/kai/__main__.py", "src/kai/config.py", "src/kai/oneshot_binary.py"}
-
-
-@pytest.mark.parametrize(
-    ("names", "found"),
-    [
-        (KAI_1, None),
-        (KAI_1 | {"src/kai/codex.py", "README.md"}, None),
-        (KAI_1 | {"src/kai/opencode.py"}, "Kai 1.x of 28 May 2026 or later"),
-        (KAI_1 | {"src/kai/opencode.py", "src/kai/backend_registry.py"}, "Kai 2.0"),
-        (
-            KAI_1 | {"src/kai/backend_registry.py", "src/kai/workshop/runtime_profiles.py"},
-            "Kai 2 of August 2026 or later",
-        ),
-        ({"src/kai/__main__.py", "src/kai/config.py"}, "Kai 1.x of 18 May 2026 or earlier"),
-        ({"pyproject.toml", "src/other/__init__.py"}, "no src/kai/__main__.py"),
-        (set(), "no src/kai/__main__.py"),
-    ],
-)
-def test_a_source_of_another_line_is_named(
-    contract: Contract, names: set[str], found: str | None
-) -> None:
-    ref = contract.source.ref
-    for source, way in (
-        ("/src/kai", f"check out {ref} there"),
-        ("https://git.example/kai.git", f"set kai_install_version to {ref}"),
-    ):
-        problem = problem_of_line(contract.line, source, names)
-        if found is None:
-            assert problem is None
-            continue
-        assert problem is not None
-        assert problem.where == "kai_install_source"
-        assert problem.found == f"{found} at {source}"
-        assert problem.expected.startswith("Kai 1.x (1.4.0 of May 2026)")
-        assert way in problem.fix

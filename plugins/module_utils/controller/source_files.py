@@ -1,18 +1,13 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read Kai's code from the operator's source, and pack it once for all hosts of a run."""
+"""Read Kai's code from the operator's source."""
 
 from __future__ import annotations
 
 import contextlib
 import email
-import fcntl
 import glob
-import gzip
-import hashlib
-import io
-import json
 import os
 import re
 import stat
@@ -23,18 +18,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..host.trusted_paths import Accounts, found_by, way_to
-from ..rules.contract import Line
 from ..rules.problems import Refused
 from ..rules.program_trust import harmful, in_words
-from ..rules.releases import digest_of_files
 from ..rules.sources import (
     belongs_to_release,
     fault_of_member,
     is_git_url,
-    problem_of_line,
     without_common_directory,
 )
-from ..rules.typed_data import read
 from .git_source import fetched, tracked
 from .source_limits import (
     MOST_UNPACKED,
@@ -53,8 +44,6 @@ WHEEL_DATA = r"[^/]+\.data/data/"
 WHEEL_METADATA = r"[^/]+\.dist-info/METADATA\Z"
 # a list of as many files as may be
 _ZIP_DIRECTORY = 8 << 20
-# filters of git, which would fetch the file, never run
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 # content and whether it is executable, by path inside the release
 Files = dict[str, tuple[bytes, bool]]
 
@@ -292,130 +281,11 @@ def names_in(source: str, version: str | None, patterns: list[str]) -> list[str]
         names_of_git = tracked(source)
         return list(walked(source)) if names_of_git is None else names_of_git
     if source.endswith(".whl"):
-        with opened(source):
-            return [f"src/{name}" for name in from_zip(source, Allowance(source))]
+        return [f"src/{name}" for name in files_in_wheel(source)]
     return list(from_archive(source))
 
 
-def verify(path: str, checksum: str) -> None:
-    """Compare a file with its checksum, ``sha256:`` and digits. Raises Refused for another one."""
-    if not os.path.isfile(path):
-        raise Refused(
-            f"kai_install_source_checksum is given, but {path} is not an archive or a wheel; a git "
-            f"URL is pinned by a commit in kai_install_version"
-        )
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        for piece in iter(lambda: handle.read(1 << 20), b""):
-            digest.update(piece)
-    if f"sha256:{digest.hexdigest()}" != checksum:
-        raise Refused(
-            f"{path} has the checksum sha256:{digest.hexdigest()}, and kai_install_source_checksum "
-            f"expects {checksum}; get the file that was meant, or set the checksum of this one"
-        )
-
-
-def requires_python(pyproject: bytes) -> str:
-    """Return the interpreter range of a pyproject.toml, empty when it names none."""
-    # every controller has it; a host that imports this file may not
-    import tomllib
-
-    try:
-        return str(tomllib.loads(pyproject.decode()).get("project", {}).get("requires-python", ""))
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise Refused(f"pyproject.toml cannot be read: {error}") from error
-
-
-def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
-    """Return the files of a source of any kind, and its metadata. Raises Refused."""
-    source, version = parameters["source"], parameters["version"]
-    if version and not is_git_url(source):
-        raise Refused(f"kai_install_version is {version!r}, but {source} is not a git URL")
-    if parameters["files"] and not os.path.isdir(source):
-        raise Refused(f"kai_install_source_files is given, but {source} is not a directory")
-    if parameters["checksum"]:
-        verify(source, parameters["checksum"])
-    wheel = os.path.basename(source) if source.endswith(".whl") else ""
-    if not (is_git_url(source) or os.path.exists(source)):
-        raise Refused(f"{source} does not exist on the machine that runs Ansible")
-    try:
-        if is_git_url(source):
-            files = from_git(source, version)
-        elif os.path.isdir(source):
-            files = from_directory(source, parameters["files"])
-        elif not os.path.isfile(source):
-            raise Refused(f"{source} is neither a directory nor a file")
-        elif wheel:
-            files, python = from_wheel(source)
-        else:
-            files = from_archive(source)
-    except NotAFile:
-        # another line of Kai is the better reason than a file that no release of this one can hold
-        refuse_other_line(parameters, names_in(source, version, parameters["files"]))
-        raise
-    if not wheel:
-        if "pyproject.toml" not in files:
-            raise Refused(
-                f"{source} has no pyproject.toml at its top, so it is not Kai's code; name the "
-                f"directory that holds it"
-            )
-        python = requires_python(files["pyproject.toml"][0])
-    for name, (content, _executable) in files.items():
-        if content.startswith(_LFS_POINTER):
-            raise Refused(
-                f"{source}: found a pointer of git-lfs as {name}, expected the file. Fix: run git "
-                f"lfs pull in a checkout, and name that as kai_install_source"
-            )
-    refuse_other_line(parameters, names_in(source, version, []) if wheel else list(files))
-    if parameters["constraints"]:
-        given, _executable = content_of(parameters["constraints"], Allowance(source))
-        files[parameters["constraints_path"]] = (given, False)
-    return files, {
-        "requires_python": python,
-        "wheel": wheel,
-        "constrained": parameters["constraints_path"] in files,
-        "digest": digest_of_files(files),
-    }
-
-
-def refuse_other_line(parameters: dict[str, Any], names: Collection[str]) -> None:
-    """Raise Refused for a tree of these files that is not of the contract's line of Kai."""
-    line = parameters.get("contract")
-    problem = problem_of_line(read(Line, line), parameters["source"], names) if line else None
-    if problem:
-        raise Refused(problem)
-
-
-def pack(files: Files) -> bytes:
-    """Return the files as a tar.gz whose bytes follow from names, content and x bits alone."""
-    packed = io.BytesIO()
-    # the fastest level: most runs only ask for the identifier
-    squeezed = gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0)
-    with squeezed, tarfile.open(fileobj=squeezed, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name in sorted(files):
-            content, executable = files[name]
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            member.mode = 0o755 if executable else 0o644
-            archive.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a source and its archive; the first call reads the source."""
-    names = ("source", "version", "checksum", "files", "constraints")
-    asked = [parameters[name] for name in names]
-    key = hashlib.sha256(json.dumps(asked).encode(errors="surrogateescape")).hexdigest()[:16]
-    archive = os.path.join(parameters["cache"], f"kai-source-{key}.tar.gz")
-    # the plays of several hosts run at once
-    with open(f"{archive}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.exists(f"{archive}.json"):
-            with open(f"{archive}.json", encoding="utf-8") as handle:
-                return {**json.load(handle), "archive": archive, "packed": False}
-        files, told = read_source(parameters)
-        with open(archive, "wb") as handle:
-            handle.write(pack(files))
-        with open(f"{archive}.json", "w", encoding="utf-8") as note:
-            json.dump(told, note)
-    return {**told, "archive": archive, "packed": True}
+def files_in_wheel(path: str) -> Files:
+    """Return every file of a wheel by its name there. Raises Refused."""
+    with opened(path):
+        return from_zip(path, Allowance(path))

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Mapping, Union, cast, get_args
 
+from .contract_kinds import DeploymentMode, Feature, Helper, Migration, Readiness, Tier, Workshop
+from .model_policy import Models
 from .problems import Problem, Refused, listed
 from .typed_data import Unfit, in_words, line_of, named, needed, read, text
 
@@ -30,6 +32,16 @@ Owner = Literal["root", "service", "agent"]
 # how a user authenticates where no setting chooses
 SUBSCRIPTION = "subscription"
 System = Literal["linux", "darwin"]
+Content = Literal[
+    "settings",
+    "users",
+    "services_file",
+    "workspaces_file",
+    "memory_projects_file",
+    "registry",
+    "profiles",
+    "bot",
+]
 
 # of a default, by the type of its value; that of any other is text
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -167,7 +179,11 @@ class HostSetting(Value):
 
 @dataclass(frozen=True)
 class Setting(Value):
-    """A key of /etc/kai/env."""
+    """A key of /etc/kai/env.
+
+    feature: what a source must have for it. unproven: the source of a fact that no whole tree of
+    Kai has confirmed. role_models: the value maps the tasks of an agent to models.
+    """
 
     section: str = needed()
     written: Literal["always", "set", "never"] = needed()
@@ -179,6 +195,9 @@ class Setting(Value):
     conflicts: When | None = None
     old_names: tuple[str, ...] = text(_ENV_KEY, default=())
     surface: str | None = None
+    feature: Feature = None
+    unproven: str | None = None
+    role_models: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -188,7 +207,7 @@ class Setting(Value):
 
 @dataclass(frozen=True)
 class UserField(Value):
-    """A field of an entry of users.yaml."""
+    """A field of an entry of users.yaml. The last four are as for a Setting."""
 
     kai_on_violation: Literal[
         "entry skipped", "start refused", "ignored", "item dropped", "none"
@@ -196,6 +215,10 @@ class UserField(Value):
     required: bool = False
     unique: bool = False
     unset_in_file: tuple[Literal["", None], ...] = (None,)
+    old_names: tuple[str, ...] = text(_NAME, default=())
+    role_models: bool = False
+    feature: Feature = None
+    unproven: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -228,18 +251,27 @@ class Provider:
 
 @dataclass(frozen=True)
 class Surface:
-    """The models that a backend takes of a provider: a list with its default, or any name."""
+    """The models that a backend takes of a provider, as ``model_policy`` says, and its default."""
 
     models: tuple[str, ...] = ()
     default: str | None = None
     open_ended: bool = False
+    prefixes: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = text(".+", keys=".+", default={})
+    form: Literal["path", "own path", None] = None
 
     def __post_init__(self) -> None:
-        is_whole = self.open_ended != bool(self.models) == (self.default is not None)
-        _expect(is_whole, "neither a list of models with a default nor an open end alone")
+        kinds = sum((self.open_ended, bool(self.models), self.form is not None))
+        _expect(kinds == 1, "neither a list of models, nor a form, nor an open end alone")
+        _expect(self.open_ended or self.default is not None, "no default")
         if self.default is not None:
-            is_there = self.default in self.models
+            is_there = self.takes.accept(self.default, self.default.split("/")[0])
             _expect(is_there, f"the default {self.default}, which is none of its models")
+
+    @property
+    def takes(self) -> Models:
+        """What Kai takes as a model here."""
+        return Models(self.models, self.prefixes, self.open_ended, self.form, self.aliases)
 
 
 @dataclass(frozen=True)
@@ -262,7 +294,11 @@ class Greeting:
 
 @dataclass(frozen=True)
 class Spawn:
-    """How the bot starts an agent with a provider."""
+    """How the bot starts an agent with a provider. enters: sudo enters the directory, with -D.
+
+    provider_env: variables that sudo preserves as well, by provider. provider_names: the agent's
+    own names of providers, where they differ from Kai's.
+    """
 
     as_os_user: bool
     arguments: tuple[str, ...]
@@ -273,6 +309,9 @@ class Spawn:
     env_keep: tuple[str, ...] = text(_ENV_KEY, default=())
     model_names: Mapping[str, Mapping[str, str]] = text("", default={})
     greeting: Greeting | None = None
+    enters: bool = False
+    provider_env: Mapping[str, tuple[str, ...]] = text(_ENV_KEY, keys=".+", default={})
+    provider_names: Mapping[str, str] = text(".+", keys=".+", default={})
 
 
 @dataclass(frozen=True)
@@ -295,7 +334,7 @@ class Backend:
     """A kind of agent.
 
     surfaces: by provider. spawn: by purpose. login: by how a user authenticates, SUBSCRIPTION
-    where no setting chooses.
+    where no setting chooses. role_tiers: its models for single tasks, by provider and tier.
     """
 
     surfaces: Mapping[str, str]
@@ -307,6 +346,7 @@ class Backend:
     login: Mapping[str, Login]
     effort_setting: str | None = text(_ENV_KEY, default=None)
     auth_setting: str | None = text(_ENV_KEY, default=None)
+    role_tiers: Mapping[str, Mapping[Tier, str]] = text("", default={})
 
     def __post_init__(self) -> None:
         _expect("chat" in self.spawn, "no way to start a chat")
@@ -331,13 +371,14 @@ class Record:
 
 @dataclass(frozen=True)
 class ProtectedFile:
-    """A file of root that the bot reads through sudo. from_: what it is made of."""
+    """A file of root that the bot reads, through sudo or direct. from_: what it is made of."""
 
     path: str = text(_PATH)
     mode: str = text(_MODE)
     access: tuple[Literal["read", "write"], ...] = needed()
-    from_: Literal["settings", "users", "services_file", "workspaces_file", "bot"] = named("from")
+    from_: Content = named("from")
     nothing_without: str | None = text(_NAME, default=None)
+    direct: bool = False
 
 
 @dataclass(frozen=True)
@@ -350,34 +391,47 @@ class KillArguments:
 
 @dataclass(frozen=True)
 class Sudoers:
-    """The rules of sudo. harmful_defaults: options that break them, and how."""
+    """The rules of sudo. harmful_defaults: options that break them, and how.
+
+    enters: agents are started with -D, which the rules must allow.
+    """
 
     path: str = text(_PATH)
     mode: str = text(_MODE)
     minimum_version: str = text(_VERSION)
     harmful_defaults: Mapping[str, str] = needed()
     kill_arguments: KillArguments = needed()
+    enters: bool = False
 
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory that the installation makes."""
+    """A directory that the installation makes.
+
+    grants: who else may enter and read it by an access list, which new files in it inherit.
+    """
 
     path: str = text(_PATH)
     owner: Owner = needed()
     mode: str = text(_MODE)
     reader: Literal["agent", None] = None
+    grants: Literal["agent", "service", None] = None
+    feature: Feature = None
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A file that is made once, from a source in the release or from a text."""
+    """A file that is made once, from a source in the release or from a text.
+
+    backend: only for a user of this backend.
+    """
 
     path: str = text(_PATH)
     owner: Literal["service", None] = None
     mode: str | None = text(_SEED_MODE, default=None)
     source: str | None = None
     fallback: str | None = text("(?s).*", default=None)
+    backend: str | None = None
 
     def __post_init__(self) -> None:
         is_made = self.source is not None or self.fallback is not None
@@ -395,31 +449,12 @@ class ServiceSeed:
 
 
 @dataclass(frozen=True)
-class OtherLine:
-    """The files that identify a source of another line of Kai."""
-
-    has: str
-    is_: str = named("is")
-    without: str | None = None
-
-
-@dataclass(frozen=True)
 class Source:
     """How a source of this line is known. ref: a commit of it."""
 
     is_: str = named("is")
     files: tuple[str, ...] = needed()
-    others: tuple[OtherLine, ...] = needed()
     ref: str = text("[0-9a-f]{40}")
-
-
-@dataclass(frozen=True)
-class Line:
-    """Which release line of Kai is meant, and how its source is known."""
-
-    title: str
-    release: str
-    source: Source
 
 
 @dataclass(frozen=True)
@@ -487,7 +522,10 @@ class Space:
 
 @dataclass(frozen=True)
 class Service:
-    """How the bot is started, asked for its health and ended."""
+    """How the bot is started, asked for its health and ended.
+
+    readiness: None where its health page says only that the bot is alive.
+    """
 
     module: str
     requires_python: str = text("[<>=!~].*")
@@ -498,6 +536,7 @@ class Service:
     turns: str = needed()
     stop_signal: str | None = text("SIG[A-Z0-9]+", default=None)
     stop_seconds: int | None = None
+    readiness: Readiness | None = None
 
 
 @dataclass(frozen=True)
@@ -542,9 +581,13 @@ class Platform:
 
 @dataclass(frozen=True, repr=False)
 class Contract:
-    """Everything that is known about one release line of Kai."""
+    """Everything that is known about one release line of Kai.
 
-    release: str = text("[0-9]+")
+    What only some lines have is None or empty in the others. registry, profiles: names of protected
+    files. distinct_secrets: settings whose values must differ.
+    """
+
+    release: str = text("[0-9]+([.][0-9]+)?")
     title: str = needed()
     version: int = needed()
     changes: tuple[Change, ...] = needed()
@@ -582,6 +625,16 @@ class Contract:
     service: Service = needed()
     symptoms: tuple[Symptom, ...] = needed()
     platforms: Mapping[str, Platform] = text("", keys="|".join(get_args(System)))
+    role_tiers: Mapping[str, Tier] = text("", keys=_NAME, default={})
+    memory_project_fields: Mapping[str, FileField] = text("", keys=_NAME, default={})
+    registry: str | None = text(_NAME, default=None)
+    profiles: str | None = text(_NAME, default=None)
+    distinct_secrets: tuple[str, ...] = text(_ENV_KEY, default=())
+    helpers: tuple[Helper, ...] = ()
+    deployment_mode: DeploymentMode | None = None
+    workshop: Workshop | None = None
+    migration: Migration | None = None
+    extra_features: Mapping[str, Feature] = text("", default={})
 
     def __post_init__(self) -> None:
         for name, backend in self.backends.items():
@@ -592,13 +645,10 @@ class Contract:
                 choices = {*self.settings[backend.auth_setting].choices}
             unknown = backend.login.keys() - choices
             _expect(not unknown, f"a login of {name} by {listed(unknown)}")
+        for kind in (self.registry, self.profiles):
+            _expect(kind is None or kind in self.protected_files, f"no protected file {kind}")
         missing = {*get_args(System)} - {*self.platforms}
         _expect(not missing, f"no {listed(missing)} among its platforms")
-
-    @property
-    def line(self) -> Line:
-        """The release line that this is the contract of."""
-        return Line(self.title, self.release, self.source)
 
 
 def read_contract(content: str, path: str) -> Contract:
@@ -622,6 +672,25 @@ def read_contract(content: str, path: str) -> Contract:
                 expected,
                 "correct it there; docs/contract.md explains each part",
             )
+            for place, found, expected in error.faults
+        ]
+        raise Refused("\n".join(map(str, problems))) from error
+
+
+def composed_contract(document: Mapping[str, Any], path: str) -> Contract:
+    """Return the contract that ``line_composition`` has made of several files.
+
+    path: the file of the line itself. Raises Refused with every fault; it has no line there, since
+    another file may hold its place.
+    """
+    try:
+        return cast("Contract", read(Contract, document))
+    except Unfit as error:
+        fix = (
+            "correct it there or in a line that it is based on; docs/contract.md explains each part"
+        )
+        problems = [
+            Problem(f"{path}: {in_words(place)}", found, expected, fix)
             for place, found, expected in error.faults
         ]
         raise Refused("\n".join(map(str, problems))) from error

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from .contract import Contract
-    from .contract_2 import Contract2
+    from .contract_kinds import Migration
 
 RELEASE = variable("release")
 USERS = variable("users")
@@ -92,11 +92,11 @@ def users_without_account(variables: Mapping[str, Any]) -> list[Mapping[str, Any
 
 
 def moved_to_line(
-    former: Contract, target: Contract2, variables: Mapping[str, Any], given: Given
+    former: Contract, target: Contract, variables: Mapping[str, Any], given: Given
 ) -> LineMigration:
-    """Return the variables of a host for a later line.
+    """Return the variables of a host for a later line, whose contract has a ``migration``.
 
-    former: the contract of the line that ``migration`` of the target names.
+    former: the contract of the line that it names.
     variables: every variable whose name begins with ``kai_install_``.
     What is rewritten already stays as it is, so a second call changes nothing.
     """
@@ -119,9 +119,11 @@ class _Move:
     """One migration."""
 
     def __init__(
-        self, former: Contract, target: Contract2, variables: Mapping[str, Any], given: Given
+        self, former: Contract, target: Contract, variables: Mapping[str, Any], given: Given
     ) -> None:
         self.former, self.target, self.given = former, target, given
+        assert target.migration is not None
+        self.way: Migration = target.migration
         self.found = LineMigration(target.release, dict(variables))
         # settings of everybody that become fields of each user
         self.of_everybody: dict[str, Any] = {}
@@ -136,7 +138,7 @@ class _Move:
         kept = {key.lower() for key in [*self.target.host, *self.target.settings]}
         for name in list(self.found.variables):
             key = name[len(PREFIX) :].upper()
-            if key.lower() in kept or key in self.target.migration.splits:
+            if key.lower() in kept or key in self.way.splits:
                 continue
             today = self.today(key)
             if today is not None:
@@ -169,7 +171,7 @@ class _Move:
 
     def keep_for_users(self, key: str, name: str) -> None:
         """Note the value of a setting that becomes a field of each user."""
-        field_name = self.target.migration.to_users.get(key)
+        field_name = self.way.to_users.get(key)
         raw = self.found.variables[name]
         if field_name is None or raw in (None, ""):
             return
@@ -306,7 +308,7 @@ class _Move:
     def for_each_user(self) -> dict[str, Any]:
         """What every user had, and has by a field of their own from now on."""
         found = dict(self.of_everybody)
-        name = self.target.migration.services_to
+        name = self.way.services_to
         is_new = name not in self.former.user_fields and not self.is_there_already
         if self.given.services and is_new:
             found[name] = list(self.given.services)
@@ -327,7 +329,7 @@ class _Move:
         taken: Collection[Any] = {
             self.found.variables.get(variable(key)) for key in self.target.distinct_secrets
         }
-        for key, others in self.target.migration.splits.items():
+        for key, others in self.way.splits.items():
             name = variable(key)
             if name not in self.found.variables:
                 continue
@@ -342,8 +344,8 @@ class _Move:
                     secret = self.given.new_secret()
                 taken = {*taken, secret}
                 self.set(variable(other), secret, f"a new secret, which is not that of {key}")
-                if other in self.target.migration.outside:
-                    outside = self.target.migration.outside[other]
+                if other in self.way.outside:
+                    outside = self.way.outside[other]
                     self.found.notes.append(f"{variable(other)} is new: {outside}.")
 
 

@@ -121,7 +121,7 @@ class HostPlan(TypedDict):
     proofs_file: str
     constraints_path: str
     own_installer_parts: list[str]
-    kai_line: dict[str, Any]
+    line: str
 
 
 class _File(TypedDict):
@@ -142,6 +142,8 @@ class Source(TypedDict):
     release: str
     requires_python: str
     constrained: bool
+    features: list[str]
+    mode_variable: str | None
 
 
 class Agreed(TypedDict):

@@ -142,17 +142,17 @@ def problem_of_release(lines: Lines, found: Found, release: str, source: str) ->
     """
     shown = without_password(source)
     what = "set kai_install_version to" if is_git_url(source) else "check out"
+    asked = lines.named(release)
     if found.line is None:
-        newest = lines.lines[0]
+        wanted = [asked] if asked else lines.lines
         return Problem(
             "kai_install_source",
             f"{found.reason} at {shown}",
-            f"a source of {listed(f'{one.title} ({one.is_})' for one in lines.lines)}",
-            f"{what} {newest.ref}, or name another source",
+            f"a source of {listed(f'{one.title} ({one.is_})' for one in wanted)}",
+            f"{what} {wanted[0].ref}, or name another source",
         )
     if release in (AUTO, found.line):
         return None
-    asked = lines.named(release)
     if asked is None:
         return Problem(
             "kai_install_release",

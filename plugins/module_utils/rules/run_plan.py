@@ -139,7 +139,7 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "proofs_file": linux.proofs,
         "constraints_path": contract.package.constraints,
         "own_installer_parts": list(contract.own_installer.parts),
-        "kai_line": as_data(contract.line),
+        "line": contract.release,
     }
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check the source of Kai's own code, and select the files of a release."""
+"""Check the place of Kai's own code, and select the files of a release."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from .problems import Problem
-
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from .contract import Line
+    from collections.abc import Mapping
 
 _GIT_URL = re.compile(r"(https?://|ssh://|git://|file://|[^/@\s]+@[^/:\s]+:)\S+\Z")
 # a token alone looks like a name, so over HTTP none is let through; a password may have an @ in it
@@ -52,28 +48,6 @@ def fault_of_source(source: str) -> str | None:
 def without_password(text: str) -> str:
     """Return text with no login of a URL that has a password or may be a token."""
     return _PASSWORD.sub("***", text)
-
-
-def problem_of_line(line: Line, source: str, names: Collection[str]) -> Problem | None:
-    """Return why a source is not of a line of Kai, or None when it is.
-
-    names: paths of its files. Kai's version string does not distinguish the lines.
-    """
-    known = line.source
-    others = (
-        entry.is_ for entry in known.others if entry.has in names and entry.without not in names
-    )
-    missing = [name for name in known.files if name not in names]
-    found = next(others, f"no {missing[0]}" if missing else None)
-    if found is None:
-        return None
-    fix = f"set kai_install_version to {known.ref}, or name a source of {line.title}"
-    return Problem(
-        "kai_install_source",
-        f"{found} at {without_password(source)}",
-        f"{line.title} ({known.is_}), the line of kai_install_release {line.release}",
-        fix if is_git_url(source) else f"check out {known.ref} there, or name another source",
-    )
 
 
 def fault_of_member(name: str) -> str | None:

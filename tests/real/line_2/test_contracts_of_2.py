@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.rules.backend_registry import Installed, Registry, ceiling_of, written_registry
-from kai_ansible.rules.contract_2 import Contract2
+from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.line_composition import composed
 from kai_ansible.rules.sudo_rules import Rules, rule_lines
@@ -28,11 +28,11 @@ TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
 
 
 @pytest.fixture(scope="module")
-def contract(kai_2_0: Path) -> Contract2:
+def contract(kai_2_0: Path) -> Contract:
     """The contract of the line of the tree."""
     line = found_in(kai_2_0).line
     assert line is not None
-    found: Contract2 = read(Contract2, composed(line, DOCUMENTS))
+    found: Contract = read(Contract, composed(line, DOCUMENTS))
     return found
 
 
@@ -42,7 +42,7 @@ def tables(kai_2_0: Path) -> Any:
     return verdict["answer"]
 
 
-def files(contract: Contract2, users: Any = (ADA,), **settings: str) -> dict[str, str]:
+def files(contract: Contract, users: Any = (ADA,), **settings: str) -> dict[str, str]:
     """Return the files of a bot that starts, but for what a test says."""
     given = {"TELEGRAM_BOT_TOKEN": TOKEN, "DEFAULT_BACKEND": "claude", **settings}
     registry = Registry({name: Installed(path) for name, path in COMMANDS.items()}, "claude")
@@ -57,7 +57,7 @@ def loads(tree: Path, cases: list[dict[str, str]]) -> list[Verdict]:
     return asked(tree, [{"ask": "loader", "files": one, "accounts": ACCOUNTS} for one in cases])
 
 
-def test_backends_and_models(contract: Contract2, tables: Any) -> None:
+def test_backends_and_models(contract: Contract, tables: Any) -> None:
     assert {name: set(one.surfaces) for name, one in contract.backends.items()} == {
         name: set(providers) for name, providers in tables["providers"].items()
     }
@@ -71,7 +71,7 @@ def test_backends_and_models(contract: Contract2, tables: Any) -> None:
     assert sorted(contract.memory_extraction_backends) == tables["oneshot"]
 
 
-def test_models_of_tasks(contract: Contract2, tables: Any) -> None:
+def test_models_of_tasks(contract: Contract, tables: Any) -> None:
     assert sorted(contract.role_tiers) == sorted(tables["roles"])
     ours = set()
     for name, backend in contract.backends.items():
@@ -85,7 +85,7 @@ def test_models_of_tasks(contract: Contract2, tables: Any) -> None:
     assert [list(one) for one in efforts] == tables["effort"]
 
 
-def test_the_samples_of_unit_tests_are_those_of_the_contract(contract: Contract2) -> None:
+def test_the_samples_of_unit_tests_are_those_of_the_contract(contract: Contract) -> None:
     assert {
         name: {provider: contract.surfaces[one].takes for provider, one in backend.surfaces.items()}
         for name, backend in contract.backends.items()
@@ -93,7 +93,7 @@ def test_the_samples_of_unit_tests_are_those_of_the_contract(contract: Contract2
     assert sorted(samples.ROLES) == sorted(contract.role_tiers)
 
 
-def test_how_agents_are_started(kai_2_0: Path, contract: Contract2) -> None:
+def test_how_agents_are_started(kai_2_0: Path, contract: Contract) -> None:
     [verdict] = asked(kai_2_0, [{"ask": "spawns"}])
     real = verdict["answer"]
     for name, backend in contract.backends.items():
@@ -118,7 +118,7 @@ def test_sudo_enters_the_directory(kai_2: Path) -> None:
     ]
 
 
-def test_the_rules_of_sudo(kai_2_0: Path, contract: Contract2) -> None:
+def test_the_rules_of_sudo(kai_2_0: Path, contract: Contract) -> None:
     users = ["alice", "bob"]
     [verdict] = asked(kai_2_0, [{"ask": "sudoers", "users": users, "commands": COMMANDS}])
     protected = contract.protected_files.values()
@@ -139,7 +139,7 @@ def test_the_rules_of_sudo(kai_2_0: Path, contract: Contract2) -> None:
     assert sorted(ours) == sorted(verdict["answer"])
 
 
-def test_the_registry_is_that_of_kais_own_installer(kai_2_0: Path, contract: Contract2) -> None:
+def test_the_registry_is_that_of_kais_own_installer(kai_2_0: Path, contract: Contract) -> None:
     [verdict] = asked(kai_2_0, [{"ask": "registry_of_installer", "commands": COMMANDS}])
     ceilings = {
         name: ceiling_of(contract.surfaces[name].models, contract.surfaces[name].prefixes)
@@ -151,7 +151,7 @@ def test_the_registry_is_that_of_kais_own_installer(kai_2_0: Path, contract: Con
     assert written_registry(registry)["backends"] == verdict["answer"]
 
 
-def cases_of_numbers(contract: Contract2) -> list[tuple[str, str, bool]]:
+def cases_of_numbers(contract: Contract) -> list[tuple[str, str, bool]]:
     """Return settings at the ends of their ranges: key, value, whether we accept it."""
     found = []
     for key, one in contract.settings.items():
@@ -178,7 +178,7 @@ LENIENT = {
 }
 
 
-def test_ranges(kai_2_0: Path, contract: Contract2, counts: list[str]) -> None:
+def test_ranges(kai_2_0: Path, contract: Contract, counts: list[str]) -> None:
     given = cases_of_numbers(contract)
     verdicts = loads(kai_2_0, [files(contract, **{key: value}) for key, value, _ in given])
     differ = [
@@ -201,7 +201,7 @@ def test_ranges(kai_2_0: Path, contract: Contract2, counts: list[str]) -> None:
 NAMES = {"github_repo": "GITHUB_REPO", "spec_dir": "SPEC_DIR"}
 
 
-def test_defaults(kai_2_0: Path, contract: Contract2) -> None:
+def test_defaults(kai_2_0: Path, contract: Contract) -> None:
     [verdict] = loads(kai_2_0, [files(contract)])
     settings = verdict["answer"]["settings"]
     ours = {
@@ -213,7 +213,7 @@ def test_defaults(kai_2_0: Path, contract: Contract2) -> None:
     assert {key: settings[key.lower()] for key in ours} == ours
 
 
-def test_choices(kai_2_0: Path, contract: Contract2) -> None:
+def test_choices(kai_2_0: Path, contract: Contract) -> None:
     given = [
         (key, value, value in one.choices)
         for key, one in contract.settings.items()
@@ -225,7 +225,7 @@ def test_choices(kai_2_0: Path, contract: Contract2) -> None:
         assert ("answer" in verdict) == accepted, (key, value, verdict)
 
 
-def test_former_names_are_read(kai_2_0: Path, contract: Contract2) -> None:
+def test_former_names_are_read(kai_2_0: Path, contract: Contract) -> None:
     values = {
         "DEFAULT_BACKEND": "codex",
         "DEFAULT_PROVIDER": "google",
@@ -248,7 +248,7 @@ def test_former_names_are_read(kai_2_0: Path, contract: Contract2) -> None:
         assert verdict["answer"]["users"]["1"][name] == value
 
 
-def test_what_is_retired_changes_nothing(kai_2_0: Path, contract: Contract2) -> None:
+def test_what_is_retired_changes_nothing(kai_2_0: Path, contract: Contract) -> None:
     [plain] = loads(kai_2_0, [files(contract)])
     for key in contract.retired:
         value = "7" if key.endswith(("ID", "IDS", "WINDOW", "USD", "CEILING")) else "true"
@@ -257,7 +257,7 @@ def test_what_is_retired_changes_nothing(kai_2_0: Path, contract: Contract2) -> 
 
 
 def test_kai_takes_the_mode_of_each_protected_file_and_none_that_gives_more(
-    kai_2_0: Path, contract: Contract2
+    kai_2_0: Path, contract: Contract
 ) -> None:
     files = [one for one in contract.protected_files.values() if "write" not in one.access]
     for one in files:
@@ -272,7 +272,7 @@ def test_kai_takes_the_mode_of_each_protected_file_and_none_that_gives_more(
         assert taken == {mode for mode in range(0o10000) if not mode & ~most}, one.path
 
 
-def test_every_choice_of_clients_enables_them(kai_2: Path, contract: Contract2) -> None:
+def test_every_choice_of_clients_enables_them(kai_2: Path, contract: Contract) -> None:
     choices = contract.settings["KAI_ENABLED_ADAPTERS"].choices
     asks = [{"ask": "adapters", "value": value} for value in choices]
     answers = [verdict["answer"] for verdict in asked(kai_2, asks)]
@@ -281,7 +281,7 @@ def test_every_choice_of_clients_enables_them(kai_2: Path, contract: Contract2) 
     assert asked(kai_2, [{"ask": "adapters", "value": None}])[0]["answer"] == default.split(",")
 
 
-def test_no_address_passes_that_kai_refuses(kai_2: Path, contract: Contract2) -> None:
+def test_no_address_passes_that_kai_refuses(kai_2: Path, contract: Contract) -> None:
     pattern = contract.settings["WORKSHOP_LAN_HOST"].pattern
     assert pattern is not None
     chance = random.Random(5)
@@ -297,7 +297,7 @@ def test_no_address_passes_that_kai_refuses(kai_2: Path, contract: Contract2) ->
     assert dict(zip(passing, refused, strict=True)) == dict.fromkeys(passing, False)
 
 
-def test_equal_secrets_stop_the_start(kai_2_0: Path, contract: Contract2) -> None:
+def test_equal_secrets_stop_the_start(kai_2_0: Path, contract: Contract) -> None:
     one, other = contract.distinct_secrets[1:]
     [verdict] = loads(kai_2_0, [files(contract, **{one: "s", other: "s"})])
     assert "must use different values" in verdict["refused"]
@@ -330,7 +330,7 @@ USER_CASES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "what"), USER_CASES, ids=lambda one: str(one))
 def test_what_kai_does_with_a_field_that_is_wrong(
-    kai_2_0: Path, contract: Contract2, fields: dict[str, Any], what: str
+    kai_2_0: Path, contract: Contract, fields: dict[str, Any], what: str
 ) -> None:
     [name, *_] = fields
     assert contract.user_fields[name].kai_on_violation == what
@@ -346,7 +346,7 @@ def test_what_kai_does_with_a_field_that_is_wrong(
     assert users.get("2") == (None if what == "entry skipped" else before["2"])
 
 
-def test_every_user_needs_an_os_user_of_their_own(kai_2_0: Path, contract: Contract2) -> None:
+def test_every_user_needs_an_os_user_of_their_own(kai_2_0: Path, contract: Contract) -> None:
     other = {"telegram_id": 2, "name": "Bob", "os_user": "alice"}
     [verdict] = loads(kai_2_0, [files(contract, [ADA, other])])
     assert "shared by multiple" in verdict["refused"]

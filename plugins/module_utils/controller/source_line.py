@@ -1,0 +1,130 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Identify the release line of the operator's source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+from ..rules.problems import Problem, Refused
+from ..rules.release_line import AUTO, Found, Lines, line_of, problem_of_release
+from ..rules.sources import is_git_url, without_password
+from .contracts import VARIABLE, contract_of_line, lines_of
+from .git_source import fetched
+from .source_files import files_in_wheel, files_of, from_archive, from_wheel, names_in
+from .source_limits import Allowance
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
+
+    from ..rules.contract import Contract
+
+UNREADABLE = (Refused, OSError, tarfile.TarError, zipfile.BadZipFile)
+
+
+def found_line(
+    lines: Lines, source: str, version: str | None = None, patterns: Sequence[str] = ()
+) -> Found:
+    """Return what a source tree is. Raises one of UNREADABLE.
+
+    patterns: the files of a directory that belong to the release, as in kai_install_source_files.
+    """
+    if is_git_url(source):
+        with fetched(source, version or "HEAD") as (tree, names):
+            return line_of(lines, names, _texts(lines, tree, names))
+    if not os.path.exists(source):
+        raise Refused(f"{source} does not exist on the machine that runs Ansible")
+    if os.path.isdir(source):
+        names = names_in(source, None, list(patterns))
+        return line_of(lines, names, _texts(lines, source, names))
+    if source.endswith(".whl"):
+        return found_in_wheel(lines, source)
+    return found_in_files(lines, from_archive(source))
+
+
+def found_in_files(lines: Lines, files: Mapping[str, tuple[bytes, bool]]) -> Found:
+    """Return what a source tree is, from its files in memory: content and x bit by name."""
+    texts = {name: files[name][0].decode(errors="replace") for name in lines.texts if name in files}
+    return line_of(lines, list(files), texts)
+
+
+def found_in_wheel(lines: Lines, path: str) -> Found:
+    """Return what a wheel was built from: its packages are below src, its data at the top."""
+    code = {f"src/{name}": content for name, content in files_in_wheel(path).items()}
+    data, _python = from_wheel(path)
+    return found_in_files(lines, {**code, **data})
+
+
+def contract_for(
+    directory: str, given: Mapping[str, Any], cache: str | None = None
+) -> tuple[Contract | None, list[Problem]]:
+    """Return the contract of the line that variables choose, or why there is none.
+
+    directory: ``vars`` of the role. given: the variables of the role by name; without a line, and
+    with ``auto``, the source decides. cache: a directory that goes with the run, in which a source
+    is looked at once.
+    """
+    release = str(given.get(VARIABLE) or AUTO)
+    if release == AUTO:
+        source = given.get("kai_install_source")
+        if not isinstance(source, str) or not source:
+            # read_configuration reports it, in the words of any line
+            return contract_of_line(directory, lines_of(directory).lines[-1].line), []
+        try:
+            lines = lines_of(directory)
+            found = _found_once(lines, given, source, cache)
+        except UNREADABLE as error:
+            return None, [unreadable(source, str(error))]
+        problem = problem_of_release(lines, found, AUTO, source)
+        if problem or found.line is None:
+            return None, [problem] if problem else []
+        release = found.line
+    try:
+        return contract_of_line(directory, release), []
+    except Refused as error:
+        if error.problem is None:
+            raise
+        return None, [error.problem]
+
+
+def unreadable(source: str, fault: str) -> Problem:
+    """Return the problem of a source that cannot be read, so that its line is unknown."""
+    return Problem(
+        "kai_install_source",
+        f"{without_password(source)}, whose release line is unknown: {without_password(fault)}",
+        "a source of Kai that can be read here",
+        f"correct it, or set {VARIABLE} to the line of the host",
+    )
+
+
+def _found_once(lines: Lines, given: Mapping[str, Any], source: str, cache: str | None) -> Found:
+    version, patterns = given.get("kai_install_version"), given.get("kai_install_source_files")
+    asked = [source, version, patterns]
+    patterns = [one for one in patterns if isinstance(one, str)] if patterns else []
+    if cache is None:
+        return found_line(lines, source, version, patterns)
+    key = hashlib.sha256(json.dumps(asked, default=str).encode(errors="surrogateescape"))
+    path = os.path.join(cache, f"kai-line-{key.hexdigest()[:16]}.json")
+    try:
+        with open(path, encoding="utf-8") as handle:
+            line, reason = json.load(handle)
+    except (OSError, ValueError):
+        found = found_line(lines, source, version, patterns)
+        line, reason = found.line, found.reason
+        with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as note:
+            json.dump([line, reason], note)
+        os.replace(f"{path}.{os.getpid()}", path)
+    return Found(line, reason)
+
+
+def _texts(lines: Lines, tree: str, names: Collection[str]) -> dict[str, str]:
+    wanted = [name for name in lines.texts if name in names]
+    read = files_of(tree, wanted, Allowance(tree))
+    return {name: content.decode(errors="replace") for name, (content, _x) in read.items()}

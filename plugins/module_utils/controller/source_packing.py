@@ -1,0 +1,175 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pack the operator's source once for all hosts of a run."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+from ..rules.problems import Refused
+from ..rules.release_line import AUTO, Found, problem_of_release
+from ..rules.releases import digest_of_files
+from ..rules.sources import is_git_url
+from .contracts import lines_of
+from .source_files import (
+    Files,
+    NotAFile,
+    from_archive,
+    from_directory,
+    from_git,
+    from_wheel,
+)
+from .source_limits import Allowance, content_of
+from .source_line import found_in_files, found_in_wheel, found_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# filters of git, which would fetch the file, never run
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def verify(path: str, checksum: str) -> None:
+    """Compare a file with its checksum, ``sha256:`` and digits. Raises Refused for another one."""
+    if not os.path.isfile(path):
+        raise Refused(
+            f"kai_install_source_checksum is given, but {path} is not an archive or a wheel; a git "
+            f"URL is pinned by a commit in kai_install_version"
+        )
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        for piece in iter(lambda: handle.read(1 << 20), b""):
+            digest.update(piece)
+    if f"sha256:{digest.hexdigest()}" != checksum:
+        raise Refused(
+            f"{path} has the checksum sha256:{digest.hexdigest()}, and kai_install_source_checksum "
+            f"expects {checksum}; get the file that was meant, or set the checksum of this one"
+        )
+
+
+def requires_python(pyproject: bytes) -> str:
+    """Return the interpreter range of a pyproject.toml, empty when it names none."""
+    # every controller has it; a host that imports this file may not
+    import tomllib
+
+    try:
+        return str(tomllib.loads(pyproject.decode()).get("project", {}).get("requires-python", ""))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise Refused(f"pyproject.toml cannot be read: {error}") from error
+
+
+def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
+    """Return the files of a source of any kind, and its metadata. Raises Refused."""
+    source, version = parameters["source"], parameters["version"]
+    if version and not is_git_url(source):
+        raise Refused(f"kai_install_version is {version!r}, but {source} is not a git URL")
+    if parameters["files"] and not os.path.isdir(source):
+        raise Refused(f"kai_install_source_files is given, but {source} is not a directory")
+    if parameters["checksum"]:
+        verify(source, parameters["checksum"])
+    wheel = os.path.basename(source) if source.endswith(".whl") else ""
+    if not (is_git_url(source) or os.path.exists(source)):
+        raise Refused(f"{source} does not exist on the machine that runs Ansible")
+    try:
+        if is_git_url(source):
+            files = from_git(source, version)
+        elif os.path.isdir(source):
+            files = from_directory(source, parameters["files"])
+        elif not os.path.isfile(source):
+            raise Refused(f"{source} is neither a directory nor a file")
+        elif wheel:
+            files, python = from_wheel(source)
+        else:
+            files = from_archive(source)
+    except NotAFile:
+        # another line of Kai is the better reason than a file that no release of this one can hold
+        if parameters.get("lines"):
+            refuse_other_line(
+                parameters, found_line(lines_of(parameters["lines"]), source, version)
+            )
+        raise
+    if not wheel:
+        if "pyproject.toml" not in files:
+            raise Refused(
+                f"{source} has no pyproject.toml at its top, so it is not Kai's code; name the "
+                f"directory that holds it"
+            )
+        python = requires_python(files["pyproject.toml"][0])
+    for name, (content, _executable) in files.items():
+        if content.startswith(_LFS_POINTER):
+            raise Refused(
+                f"{source}: found a pointer of git-lfs as {name}, expected the file. Fix: run git "
+                f"lfs pull in a checkout, and name that as kai_install_source"
+            )
+    found = Found(None)
+    if parameters.get("lines"):
+        lines = lines_of(parameters["lines"])
+        found = found_in_wheel(lines, source) if wheel else found_in_files(lines, files)
+        refuse_other_line(parameters, found)
+    if parameters["constraints"]:
+        given, _executable = content_of(parameters["constraints"], Allowance(source))
+        files[parameters["constraints_path"]] = (given, False)
+    return files, {
+        "requires_python": python,
+        "wheel": wheel,
+        "constrained": parameters["constraints_path"] in files,
+        "line": found.line,
+        "features": sorted(found.features),
+        "mode_variable": found.mode_variable,
+        "digest": digest_of_files(files),
+    }
+
+
+def refuse_other_line(parameters: Mapping[str, Any], found: Found) -> None:
+    """Raise Refused for a tree that is not of the wanted line of Kai."""
+    release, source = parameters.get("line") or AUTO, parameters["source"]
+    problem = problem_of_release(lines_of(parameters["lines"]), found, release, source)
+    if problem:
+        raise Refused(problem)
+
+
+def pack(files: Files) -> bytes:
+    """Return the files as a tar.gz whose bytes follow from names, content and x bits alone."""
+    packed = io.BytesIO()
+    # the fastest level: most runs only ask for the identifier
+    squeezed = gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0)
+    with squeezed, tarfile.open(fileobj=squeezed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in sorted(files):
+            content, executable = files[name]
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            member.mode = 0o755 if executable else 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a source and its archive; the first call reads the source."""
+    names = ("source", "version", "checksum", "files", "constraints")
+    asked = [parameters[name] for name in names]
+    key = hashlib.sha256(json.dumps(asked).encode(errors="surrogateescape")).hexdigest()[:16]
+    archive = os.path.join(parameters["cache"], f"kai-source-{key}.tar.gz")
+    # the plays of several hosts run at once
+    with open(f"{archive}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(f"{archive}.json"):
+            with open(f"{archive}.json", encoding="utf-8") as handle:
+                told = json.load(handle)
+            if parameters.get("lines"):
+                # hosts of one run may want different lines
+                refuse_other_line(parameters, Found(told["line"]))
+            return {**told, "archive": archive, "packed": False}
+        files, told = read_source(parameters)
+        with open(archive, "wb") as handle:
+            handle.write(pack(files))
+        with open(f"{archive}.json", "w", encoding="utf-8") as note:
+            json.dump(told, note)
+    return {**told, "archive": archive, "packed": True}

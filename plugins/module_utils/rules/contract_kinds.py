@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of a contract that only some release lines have, as types.
+
+unproven: the source of a fact that no whole tree of Kai has confirmed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Mapping
+
+from .typed_data import named, needed, text
+
+_ENV_KEY = "[A-Z][A-Z0-9_]*"
+_NAME = "[a-z][a-z0-9_]*"
+_ABSOLUTE = "/.*"
+Feature = Literal["helpers", "bootstrap", "deployment_mode", "telegram_extra", None]
+Tier = Literal["agent", "balanced", "cheap"]
+
+
+@dataclass(frozen=True)
+class Helper:
+    """A program of Kai in its configuration directory that root runs for the bot.
+
+    rule: whether a user's agents run as another account, or there is a profile, for it.
+    """
+
+    path: str = text(_ABSOLUTE)
+    mode: str = text("[0-7]{4}")
+    arguments: str = needed()
+    rule: Literal["agents", "storage"] = needed()
+    unproven: str = needed()
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What the health page says of a bot that is ready: that what stands at each place is true.
+
+    A * stands for every entry of a mapping.
+    """
+
+    places: tuple[str, ...] = text(".+")
+    adapter_places: Mapping[str, str] = text(".+", keys=_NAME)
+
+
+@dataclass(frozen=True)
+class DeploymentMode:
+    """In which variable of the service definition Kai looks for how it is deployed."""
+
+    value: str
+    constant: str
+    file: str
+    feature: Feature
+    unproven: str
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What is known of the database, which is read while the bot runs and never written then.
+
+    enrolment: the command that lets a user in, with the bot stopped.
+    """
+
+    database: str
+    workshop: str
+    assigned_profiles: str
+    enrolment: tuple[str, ...]
+    enrolment_minutes: int
+    page: str
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What the way from the former line changes besides names. splits: one secret into several.
+
+    silent: keys that Kai neither reads nor warns of. to_users: the field of a user that takes the
+    place of a setting of everybody. services_to: the field that lists the services of a user.
+    outside: what a new value of a setting needs elsewhere.
+    """
+
+    from_: str = named("from")
+    silent: tuple[str, ...] = text(_ENV_KEY)
+    splits: Mapping[str, tuple[str, ...]] = text(_ENV_KEY, keys=_ENV_KEY)
+    to_users: Mapping[str, str] = text(_NAME, keys=_ENV_KEY)
+    services_to: str = text(_NAME)
+    outside: Mapping[str, str] = text(".+", keys=_ENV_KEY)
