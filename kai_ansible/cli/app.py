@@ -24,6 +24,7 @@ from kai_ansible.cli.options import (
 )
 from kai_ansible.cli.users import users_app
 from kai_ansible.cli.vault import vault_app
+from kai_ansible.cli.workshop import workshop_app
 from kai_ansible.commands.options import HostOptions
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(users_app, name="users")
 app.add_typer(vault_app, name="vault")
+app.add_typer(workshop_app, name="workshop")
 
 
 def _version(value: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from .checkup import CheckupRequest
 from .desired import ChosenBinary, DirectoryData, KeyNeeded, LoginData, SeedData
+from .enrolment import EnrolmentPlan
 from .probe import AccessRequest
 from .problems import ProblemData
 from .proof_arguments import AgentProof, Command, PrivateDirectory
@@ -96,6 +97,13 @@ class HealthRequest(TypedDict):
     default_port: int
 
 
+class WorkshopPlan(TypedDict):
+    """How users are let into the Workshop. problem: why nobody can be. plan: None then."""
+
+    problem: ProblemData | None
+    plan: EnrolmentPlan | None
+
+
 class HostPlan(TypedDict):
     """What is known before the host is probed. host: the settings of the installation."""
 
@@ -122,6 +130,7 @@ class HostPlan(TypedDict):
     constraints_path: str
     own_installer_parts: list[str]
     line: str
+    workshop: WorkshopPlan
 
 
 class _File(TypedDict):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import diagnosis, drift, status
 from .configuration import is_secret, variable
+from .enrolment import enrolment_plan, no_workshop
 from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .installs import choose
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         RollbackPlan,
         Source,
         StatusPlan,
+        WorkshopPlan,
     )
     from .probe import InstalledProbe, Probe
     from .problems import ProblemData
@@ -140,6 +142,15 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "constraints_path": contract.package.constraints,
         "own_installer_parts": list(contract.own_installer.parts),
         "line": contract.release,
+        "workshop": _workshop(contract, configuration),
+    }
+
+
+def _workshop(contract: Contract, configuration: Configuration) -> WorkshopPlan:
+    problem = no_workshop(contract, configuration)
+    return {
+        "problem": problem.as_dict() if problem else None,
+        "plan": enrolment_plan(contract, configuration),
     }
 
 
