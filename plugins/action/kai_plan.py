@@ -42,6 +42,7 @@ class ActionModule(ActionBase):
                 "probe": {"type": "dict"},
                 "source": {"type": "dict", "default": {}},
                 "agreed": {"type": "dict"},
+                "workshop": {"type": "str", "default": ""},
                 "checkup": {"type": "dict"},
                 "rollback_to": {"type": "str", "default": ""},
                 "rollback_database": {"type": "bool", "default": False},
@@ -50,7 +51,10 @@ class ActionModule(ActionBase):
         self.role_path: str = arguments["role_path"]
         given, problems = self._given()
         directory = os.path.join(self.role_path, "vars")
-        contract, more = contract_for(directory, given, constants.DEFAULT_LOCAL_TMP)
+        contract, more = contract_for(
+            *(directory, given, constants.DEFAULT_LOCAL_TMP),
+            is_judged=arguments["purpose"] in ("install", "logins"),
+        )
         if contract is None:
             return _refused([*more, *problems])
         given[variable("release")] = contract.release
@@ -93,6 +97,7 @@ class ActionModule(ActionBase):
                 plain(arguments["source"]),
                 check=bool(self._task.check_mode),
                 agreed=plain(arguments["agreed"]),
+                workshop=arguments["workshop"],
             )
         if purpose == "logins":
             return run_plan.logins_plan(subject, probe)

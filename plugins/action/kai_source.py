@@ -37,6 +37,7 @@ class ActionModule(ActionBase):
                 "constraints": {"type": "path"},
                 "constraints_path": {"type": "str", "required": True},
                 "extras": {"type": "list", "elements": "str", "default": []},
+                "extra_features": {"type": "dict", "default": {}},
                 "python": {"type": "str", "default": ""},
                 "live": {"type": "str", "default": ""},
                 "complete": {"type": "list", "elements": "str", "default": []},
@@ -62,8 +63,12 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"kai_install_source: {source} cannot be read: {error}"
             ) from error
-        identifier = release_identifier(
-            packed.pop("digest"), parameters["extras"], parameters["python"]
-        )
+        # an extra that this source does not have
+        extras = [
+            name
+            for name in parameters["extras"]
+            if parameters["extra_features"].get(name) in (None, *packed["features"])
+        ]
+        identifier = release_identifier(packed.pop("digest"), extras, parameters["python"])
         name = release_name(identifier, parameters["live"], parameters["complete"])
-        return {"changed": False, "release": name, **packed}
+        return {"changed": False, "release": name, "extras": extras, **packed}

@@ -37,6 +37,10 @@ options:
     description: The result of M(kai.bot.kai_source); for V(install) with O(probe).
     type: dict
     default: {}
+  workshop:
+    description: The id of the workshop that the first start of the bot has made.
+    type: str
+    default: ""
   agreed:
     description: The plan that the report of an earlier check has. Another plan is a problem.
     type: dict

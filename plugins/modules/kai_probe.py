@@ -72,6 +72,29 @@ options:
     type: list
     elements: path
     default: []
+  texts:
+    description: Files without secrets whose text is returned.
+    type: list
+    elements: path
+    default: []
+  workshop:
+    description:
+      - The database of a bot with a workshop, read as the service user and never written.
+      - The id of the workshop replaces the marks of users in the paths of O(installed).
+    type: dict
+    suboptions:
+      database:
+        description: Path of the database.
+        type: path
+        required: true
+      workshop:
+        description: The query for the id of the workshop.
+        type: str
+        required: true
+      assigned:
+        description: The query for the runtime profiles that are assigned.
+        type: str
+        required: true
   release:
     description:
       - The release to install. When it is not built, the size of the live one is measured.
@@ -375,6 +398,12 @@ probe:
     file_sizes:
       description: Size in bytes of each file asked for that exists.
       type: dict
+    texts:
+      description: The text of each file of O(texts), null where there is none.
+      type: dict
+    workshop:
+      description: The id of the workshop, the assigned profiles, and why they are unknown.
+      type: dict
     sudoers_sha256:
       description: Digest of the deployed drop-in, empty without one.
       type: str
@@ -449,6 +478,7 @@ def probe(host: Host) -> AnyProbe:
     # agents take long to print their versions, so they do it during the other probes
     started = agents.start_versions(host, binaries)
     state = service.probe_state(host)
+    workshop = storage.probe_workshop(host)
     release = releases.probe_release(host)
     damaged = releases.probe_damaged(host)
     found: AnyProbe = {
@@ -474,9 +504,13 @@ def probe(host: Host) -> AnyProbe:
         "binaries": binaries,
         "logins": agents.probe_logins(host, binaries),
         "damaged": damaged,
-        "installed": releases.probe_installed(host, damaged, state),
+        "installed": releases.probe_installed(
+            host, damaged, state, workshop["id"] if workshop else None
+        ),
         "former_install": probe_former_install(host, release, rules),
         "file_sizes": storage.probe_file_sizes(host),
+        "texts": storage.probe_texts(host),
+        "workshop": workshop,
         # complete when every other part is known
         "faults": [],
     }
@@ -499,6 +533,8 @@ def refuse(host: Host) -> AnyProbe:
         "models": {},
         "binaries": {},
         "file_sizes": {},
+        "texts": {},
+        "workshop": None,
         "interpreters": [],
         "access": [],
         "places": [],
@@ -559,6 +595,15 @@ def main() -> None:
             },
             "targets": {"type": "list", "elements": "path", "default": []},
             "files": {"type": "list", "elements": "path", "default": []},
+            "texts": {"type": "list", "elements": "path", "default": []},
+            "workshop": {
+                "type": "dict",
+                "options": {
+                    "database": {"type": "path", "required": True},
+                    "workshop": {"type": "str", "required": True},
+                    "assigned": {"type": "str", "required": True},
+                },
+            },
             "release": {"type": "str", "default": ""},
             "port": {"type": "int"},
             "programs": {"type": "list", "elements": "str", "default": []},

@@ -165,6 +165,13 @@ options:
     type: list
     elements: str
     default: []
+  readiness:
+    description:
+      - Places of the health page that must be true, keys joined by dots; C(*) stands for every key.
+      - Without any, an answer of 200 says enough.
+    type: list
+    elements: str
+    default: []
   private_directories:
     description: Directories that only their own account may enter.
     type: list
@@ -269,6 +276,7 @@ def main() -> None:
             "anew": {"type": "bool", "default": False},
             "lenient": {"type": "bool", "default": False},
             "search_path": {"type": "list", "elements": "str", "default": []},
+            "readiness": {"type": "list", "elements": "str", "default": []},
             "private_directories": PRIVATE_DIRECTORIES,
         },
         supports_check_mode=True,

@@ -46,6 +46,11 @@ options:
     type: list
     elements: str
     default: []
+  extra_features:
+    description: What a source must have for an extra, by the names in C(lines.yml). Without it the
+      extra is left out.
+    type: dict
+    default: {}
   python:
     description: The requested interpreter, which is part of a release's identity.
     type: str
@@ -123,6 +128,11 @@ constrained:
   description: Whether the release has constraints.
   returned: always
   type: bool
+extras:
+  description: Those of O(extras) that the source has.
+  returned: always
+  type: list
+  elements: str
 line:
   description: The release line of Kai, if O(lines) is given.
   returned: always

@@ -70,6 +70,10 @@ options:
           - Its primary group owns the directory when that has no other members. Otherwise an access
             list grants it, and the file system must support access lists.
         type: str
+      listed:
+        description: Whether an access list grants it in any case.
+        type: bool
+        default: false
   seeds:
     description: Files that are created where they do not exist.
     type: list
@@ -262,7 +266,12 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "default": [],
-                "options": {**owner, "mode": {"type": "str"}, "reader": {"type": "str"}},
+                "options": {
+                    **owner,
+                    "mode": {"type": "str"},
+                    "reader": {"type": "str"},
+                    "listed": {"type": "bool", "default": False},
+                },
             },
             "seeds": {
                 "type": "list",

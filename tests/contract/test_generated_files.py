@@ -188,7 +188,7 @@ def test_secrets_are_not_logged(options: dict[str, Any]) -> None:
 
 def test_only_the_installation_has_defaults(options: dict[str, Any]) -> None:
     assert {name: option["default"] for name, option in options.items() if "default" in option} == {
-        "kai_install_release": "1",
+        "kai_install_release": "auto",
         "kai_install_contract_version": 1,
         "kai_install_service_user": "kai",
         "kai_install_create_os_users": False,

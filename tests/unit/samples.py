@@ -56,6 +56,8 @@ def probe(**seen: Any) -> dict[str, Any]:
         "sudo": {"version": "Sudo version 1.9.16p2", "flags": ["env_reset", "use_pty"]},
         "sudoers_sha256": "",
         "file_sizes": {},
+        "texts": {},
+        "workshop": None,
         "former_install": None,
         "manager_version": 257,
         "lock": {"path": "/run/kai-ansible.lock", "taken": False, "by": "", "problems": []},

@@ -9,8 +9,9 @@ from kai_ansible.rules.contract import When
 from kai_ansible.rules.typed_data import Unfit, read
 
 HERE = Circumstances(
-    settings={"AGENT_BACKEND": "codex", "MEMORY_ENABLED": False, "CODEX_AUTH_MODE": "api_key"},
+    settings={"MEMORY_ENABLED": False, "CODEX_AUTH_MODE": "api_key"},
     pairs=frozenset({("codex", "openai"), ("goose", "google")}),
+    global_backend="codex",
 )
 
 

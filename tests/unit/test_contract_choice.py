@@ -48,8 +48,21 @@ def test_a_wheel_names_its_line(line: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["1", "2.0", "2"])
 def test_a_line_that_is_given_is_taken(line: str) -> None:
-    # whether the source is of it, the task that reads the source says
     assert chosen({"source": str(OF_LINE["1"]), "release": line}) == line
+
+
+def test_a_line_that_the_source_contradicts_is_refused_where_it_is_judged(tmp_path: Path) -> None:
+    for line, source in (("2", str(OF_LINE["1"])), ("1", str(OF_LINE["2"]))):
+        given = {"kai_install_source": source, "kai_install_release": line}
+        contract, [problem] = contract_for(DIRECTORY, given, is_judged=True)
+        assert contract is None
+        assert problem.where == "kai_install_release"
+        assert source in problem.found
+    for source in (str(OF_LINE["2"]), "/nowhere", "https://git.example/kai"):
+        given = {"kai_install_source": source, "kai_install_release": "2"}
+        contract, problems = contract_for(DIRECTORY, given, is_judged=True)
+        assert contract is not None
+        assert (contract.release, problems) == ("2", [])
 
 
 def test_an_unknown_line_is_refused() -> None:

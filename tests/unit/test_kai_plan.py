@@ -12,7 +12,14 @@ from samples import TOKEN, probe, variables
 from tests.conftest import ROOT
 
 ROLE = str(ROOT / "roles" / "kai_install")
-SOURCE = {"release": "a1", "requires_python": "", "constrained": True}
+SOURCE = {
+    "release": "a1",
+    "requires_python": "",
+    "constrained": True,
+    "extras": [],
+    "features": [],
+    "mode_variable": None,
+}
 
 
 def plans(

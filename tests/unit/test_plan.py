@@ -77,6 +77,8 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             "/etc/sudoers.d/kai",
             "/etc/kai/kai-ansible.json",
         ],
+        "texts": [],
+        "workshop": None,
         "release": "0a1b2c",
         "port": 8080,
         "programs": ["sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"],

@@ -25,7 +25,14 @@ from kai_ansible.rules.run_plan import (
 )
 from tests.conftest import ROOT
 
-SOURCE = {"release": "a1", "requires_python": ">=3.13", "constrained": True}
+SOURCE = {
+    "release": "a1",
+    "requires_python": ">=3.13",
+    "constrained": True,
+    "extras": [],
+    "features": [],
+    "mode_variable": None,
+}
 LOCKED = {"where": "/run/lock", "found": "another run", "expected": "none", "fix": "wait"}
 LOOSE = {"where": "/opt/kai", "found": "0777", "expected": "0755", "fix": "chmod"}
 # what kai_probe sees of an installed host; None where a test does not look at it

@@ -63,13 +63,18 @@ def found_in_wheel(lines: Lines, path: str) -> Found:
 
 
 def contract_for(
-    directory: str, given: Mapping[str, Any], cache: str | None = None
+    directory: str,
+    given: Mapping[str, Any],
+    cache: str | None = None,
+    *,
+    is_judged: bool = False,
 ) -> tuple[Contract | None, list[Problem]]:
     """Return the contract of the line that variables choose, or why there is none.
 
     directory: ``vars`` of the role. given: the variables of the role by name; without a line, and
     with ``auto``, the source decides. cache: a directory that goes with the run, in which a source
-    is looked at once.
+    is looked at once. is_judged: whether a given line is compared with a source on this machine,
+    since by another line's contract half of the variables would look wrong.
     """
     release = str(given.get(VARIABLE) or AUTO)
     if release == AUTO:
@@ -86,12 +91,30 @@ def contract_for(
         if problem or found.line is None:
             return None, [problem] if problem else []
         release = found.line
+    elif is_judged:
+        problem = _contradiction(directory, given, release, cache)
+        if problem:
+            return None, [problem]
     try:
         return contract_of_line(directory, release), []
     except Refused as error:
         if error.problem is None:
             raise
         return None, [error.problem]
+
+
+def _contradiction(
+    directory: str, given: Mapping[str, Any], release: str, cache: str | None
+) -> Problem | None:
+    source, lines = given.get("kai_install_source"), lines_of(directory)
+    if not isinstance(source, str) or is_git_url(source) or not lines.named(release):
+        return None
+    try:
+        found = _found_once(lines, given, source, cache)
+    except UNREADABLE:
+        # the task that reads the source tells the reason
+        return None
+    return problem_of_release(lines, found, release, source) if found.line else None
 
 
 def unreadable(source: str, fault: str) -> Problem:

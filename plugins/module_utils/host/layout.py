@@ -281,7 +281,7 @@ class Tree:
             uid, gid = identity(entry["owner"], entry["group_of"])
             if reader:
                 reader_uid, reader_gid = identity(reader, None)
-                if is_own_group(reader_gid, reader, entry["owner"]):
+                if not entry.get("listed") and is_own_group(reader_gid, reader, entry["owner"]):
                     gid = reader_gid
                 else:
                     # through a group with several members the others would read as well

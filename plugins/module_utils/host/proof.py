@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..rules.problems import Refused
+from ..rules.readiness import unready_parts
 from ..rules.redact import masked
 from ..rules.sanitize import printable
 from .access_lists import lists_of
@@ -29,7 +30,7 @@ from .proof_cache import (
     facts_of_policy,
     facts_of_program,
 )
-from .service import deployed_env, deployed_port, health
+from .service import deployed_env, deployed_port, health, health_page
 from .system import Listener, log_of, service_state, strangers
 
 if TYPE_CHECKING:
@@ -79,10 +80,15 @@ class Wait:
                 return None, f"port {self.port} is held by {'; '.join(map(str, others))}"
             path = self.parameters["health_path"]
             try:
-                status = health(host, self.port, path)
-                if status == 200 and state.pid and state.state == "active":
+                places = self.parameters.get("readiness") or []
+                status, page = health_page(host, self.port, path) if places else (0, b"")
+                status = status or health(host, self.port, path)
+                unready = unready_parts(page, places) if status == 200 else []
+                if status == 200 and not unready and state.pid and state.state == "active":
                     return state.pid, ""
                 reason = f"{path} answers {status}"
+                if unready:
+                    reason = f"{path} says of {', '.join(unready)} that it is not ready"
             except ConnectionRefusedError:
                 reason = f"nothing listens on port {self.port}"
             except OSError as error:

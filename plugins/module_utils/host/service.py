@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 5
 MOST_TURNS = 1000
 _MOST_BYTES = 4096
+_MOST_PAGE = 65536
 
 
 def turns_in(directory: str) -> int | None:
@@ -58,16 +59,22 @@ def deployed_port(env: Mapping[str, str], key: str, default: int) -> int:
 
 
 def health(host: str, port: int, path: str) -> int:
-    """Return the status that the health route answers. Raises OSError without an answer.
+    """Return the status that the health route answers. Raises OSError without an answer."""
+    return health_page(host, port, path, _MOST_BYTES)[0]
 
-    It takes a few seconds at most, even where a compromised bot sends one byte at a time.
+
+def health_page(host: str, port: int, path: str, most: int = _MOST_PAGE) -> tuple[int, bytes]:
+    """Return the status that the health route answers, and its body, as far as it was read.
+
+    most: bytes of the answer; _MOST_BYTES ends behind the first line. Raises OSError without an
+    answer. It takes a few seconds at most, even where a compromised bot sends one byte at a time.
     """
     deadline = time.monotonic() + _ANSWER_SECONDS
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
     said = b""
     with socket.create_connection((host, port), timeout=_ANSWER_SECONDS) as connection:
         connection.sendall(request.encode())
-        while b"\n" not in said and len(said) < _MOST_BYTES:
+        while (b"\n" not in said or most > _MOST_BYTES) and len(said) < most:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
@@ -80,4 +87,4 @@ def health(host: str, port: int, path: str) -> int:
     found = re.match(rb"HTTP/1\.[01] (\d{3})[ \r]", said)
     if not found:
         raise OSError("no HTTP answer")
-    return int(found[1])
+    return int(found[1]), said.partition(b"\r\n\r\n")[2]

@@ -19,10 +19,12 @@ class Circumstances:
     """The facts that conditions read.
 
     settings: effective values, defaults included. pairs: every (backend, provider) in use.
+    global_backend: that of users without one of their own.
     """
 
     settings: Mapping[str, Any]
     pairs: frozenset[tuple[str, str | None]]
+    global_backend: str | None = None
 
 
 def holds(condition: When, circumstances: Circumstances) -> bool:
@@ -38,7 +40,7 @@ def holds(condition: When, circumstances: Circumstances) -> bool:
     if condition.setting:
         return bool(circumstances.settings.get(condition.setting) == condition.equals)
     if condition.global_backend:
-        return bool(circumstances.settings["AGENT_BACKEND"] == condition.global_backend)
+        return circumstances.global_backend == condition.global_backend
     return any(
         backend == condition.backend and condition.provider in (None, used)
         for backend, used in circumstances.pairs

@@ -8,7 +8,7 @@ The wizard calls this before it writes a configuration, the role before it appli
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .conditions import Circumstances, holds, in_words
@@ -22,10 +22,11 @@ from .models import (
     providers_of,
     surface_of,
 )
-from .people import Person, effective_person, inherits_provider, pairs_in_use
+from .people import Person, effective_person, global_backend, inherits_provider, pairs_in_use
 from .problems import Problem, listed, nearest, shortened
 from .releases import extras_by_feature, missing_extras
 from .sources import without_password
+from .start_checks import start_problems
 from .values import UnacceptableValue, describe, env_text, fault_of_placeholder, read_value
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Configuration:
     rejected: env keys and user places whose value was refused, so that nothing is built on them.
     notes: messages for the operator that are no problems.
     problems: everything that keeps this configuration from being applied.
+    global_backend: that of users without one of their own.
     """
 
     host: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Configuration:
     rejected: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    global_backend: str | None = None
 
     @property
     def pairs(self) -> frozenset[tuple[str, str | None]]:
@@ -79,7 +82,7 @@ class Configuration:
     @property
     def circumstances(self) -> Circumstances:
         """The facts that the contract's conditions read."""
-        return Circumstances(self.settings, self.pairs)
+        return Circumstances(self.settings, self.pairs, self.global_backend)
 
     def uses(self, backend: str) -> bool:
         """Return whether a user has the backend."""
@@ -114,6 +117,7 @@ def read_configuration(
     _fill_in(contract, configuration)
     _check_pairs(contract, configuration)
     _check_conditions(contract, configuration)
+    configuration.problems += start_problems(contract, configuration, variable)
     _choose_packages(contract, configuration)
     if migration.is_newer:
         # what a later contract has would only look wrong
@@ -152,14 +156,14 @@ def concerned(condition: When, configuration: Configuration) -> list[Person]:
 
     No users if it does not depend on a backend or provider in use.
     """
-    settings = configuration.settings
-    if holds(condition, Circumstances(settings, frozenset())):
+
+    def with_pairs(people: list[Person]) -> Circumstances:
+        pairs = frozenset(pairs_in_use(people))
+        return replace(configuration.circumstances, pairs=pairs)
+
+    if holds(condition, with_pairs([])):
         return []
-    return [
-        person
-        for person in configuration.people
-        if holds(condition, Circumstances(settings, frozenset(pairs_in_use([person]))))
-    ]
+    return [one for one in configuration.people if holds(condition, with_pairs([one]))]
 
 
 def is_secret(contract: Contract, key: str) -> bool:
@@ -414,6 +418,11 @@ def _read_user(
     user = {key: value for key, value in entry.items() if value is not None}
     for name, spec in contract.user_fields.items():
         where = f"{place}.{name}"
+        if not configuration.users_file:
+            _take_old_names(name, spec, user, place, configuration)
+        if spec.role_models:
+            # judged together with the backend
+            continue
         raw = user.get(name)
         if configuration.users_file and name in entry:
             expected = _fault_in_file(contract, spec, entry[name])
@@ -453,6 +462,20 @@ def _read_user(
     return user
 
 
+def _take_old_names(
+    name: str, spec: UserField, user: dict[str, Any], place: str, configuration: Configuration
+) -> None:
+    for old in spec.old_names:
+        if old not in user:
+            continue
+        value = user.pop(old)
+        if user.setdefault(name, value) != value:
+            found = f"another value than {name} has, which is its name now"
+            fix = f"remove one of the two from {place}"
+            configuration.problems.append(Problem(f"{place}.{old}", found, "one value", fix))
+        configuration.notes.append(f"{place}.{old} is the old name of {name}.")
+
+
 def _fault_in_file(contract: Contract, spec: UserField, value: Any) -> str | None:
     """Return what Kai expects where it does not take the raw value of a file as we read it."""
     if value in (None, ""):
@@ -471,17 +494,14 @@ def _fill_in(contract: Contract, configuration: Configuration) -> None:
         key: spec.default for key, spec in contract.settings.items() if spec.default is not None
     }
     settings.update(configuration.chosen)
+    backend = configuration.global_backend = global_backend(contract, settings)
     if "DEFAULT_MODEL" not in settings:
-        surface = surface_of(
-            contract,
-            settings["AGENT_BACKEND"],
-            effective_person(contract, settings, {}).provider,
-        )
+        provider = effective_person(contract, settings, {}).provider
+        surface = surface_of(contract, backend, provider)
         if surface and surface.default:
             settings["DEFAULT_MODEL"] = surface.default
             configuration.notes.append(
-                f"No model was chosen; {surface.default} is the default of "
-                f"{settings['AGENT_BACKEND']}."
+                f"No model was chosen; {surface.default} is the default of {backend}."
             )
     configuration.settings = settings
     configuration.people = [
@@ -490,12 +510,15 @@ def _fill_in(contract: Contract, configuration: Configuration) -> None:
 
 
 def _check_pairs(contract: Contract, configuration: Configuration) -> None:
-    if configuration.rejected & {"AGENT_BACKEND", "LLM_PROVIDER", "DEFAULT_MODEL"}:
+    choice = contract.agent_choice
+    field_of_provider = choice.provider.field
+    if configuration.rejected & {choice.backend.setting, choice.provider.setting, "DEFAULT_MODEL"}:
         return
     settings = configuration.settings
     everyone = effective_person(contract, settings, {"model": settings.get("DEFAULT_MODEL")})
     _check_pair(
-        contract, configuration, variable("default_model"), variable("llm_provider"), everyone
+        *(contract, configuration, variable("default_model")),
+        *(variable(choice.provider.setting), everyone),
     )
     service_user = configuration.host.get("service_user")
     for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
@@ -505,11 +528,11 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
         if configuration.users_file and inherits_provider(contract, settings, user, person):
             configuration.problems.append(
                 Problem(
-                    f"{place}.llm_provider",
+                    f"{place}.{field_of_provider}",
                     f"no provider for {person.backend}; in Kai no user inherits it from "
-                    f"{settings['AGENT_BACKEND']}",
+                    f"{configuration.global_backend}",
                     "one of " + listed(providers_of(contract, person.backend)),
-                    f"add 'llm_provider: {person.provider}' to that entry of the file",
+                    f"add '{field_of_provider}: {person.provider}' to that entry of the file",
                 )
             )
         typed = user.get("model", "").strip()
@@ -524,7 +547,8 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
         )
         # report a wrong global value once, in its own place
         if not inherited:
-            _check_pair(contract, configuration, f"{place}.model", f"{place}.llm_provider", person)
+            provider_place = f"{place}.{field_of_provider}"
+            _check_pair(contract, configuration, f"{place}.model", provider_place, person)
         if person.os_user and person.os_user == service_user:
             configuration.problems.append(
                 Problem(
@@ -592,15 +616,13 @@ def _check_pair(
         )
         return
     pair = person.backend if len(offered) == 1 else f"{person.backend} on {person.provider}"
-    models = f"one of {listed(surface.models)}"
-    if surface.open_ended:
-        models = f"any model of {surface.name}"
+    models = surface.in_words
     advice = surface.default or f"a model that {surface.name} offers"
     if not person.model:
         configuration.problems.append(
             Problem(model_place, f"no model for {pair}", models, f"set {model_place} to {advice}")
         )
-    elif not surface.accepts(person.model):
+    elif not surface.accepts(person.model, person.provider):
         configuration.problems.append(
             Problem(
                 model_place,
@@ -621,7 +643,7 @@ def _check_conditions(contract: Contract, configuration: Configuration) -> None:
     for key, spec in contract.settings.items():
         value = configuration.settings.get(key)
         required = spec.required
-        pair = key in ("DEFAULT_MODEL", "LLM_PROVIDER")
+        pair = key in ("DEFAULT_MODEL", contract.agent_choice.provider.setting)
         missing = value is None and key not in configuration.rejected and not pair
         if missing and required and holds(required, circumstances):
             why = "" if required == "always" else f", because {in_words(required, circumstances)}"

@@ -353,6 +353,22 @@ class Backend:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """The names of one choice: for all users, and in an entry of users.yaml."""
+
+    setting: str = text(_ENV_KEY)
+    field: str = text(_NAME)
+
+
+@dataclass(frozen=True)
+class AgentChoice:
+    """How users choose an agent."""
+
+    backend: Choice
+    provider: Choice
+
+
+@dataclass(frozen=True)
 class ConfigDirectory:
     """Where the protected files lie."""
 
@@ -408,7 +424,8 @@ class Sudoers:
 class Directory:
     """A directory that the installation makes.
 
-    grants: who else may enter and read it by an access list, which new files in it inherit.
+    reader, grants: who else may enter and read it. A reader does so through a group where that has
+    no other member, grants always name the account in an access list, which new files inherit.
     """
 
     path: str = text(_PATH)
@@ -602,6 +619,7 @@ class Contract:
     backends: Mapping[str, Backend] = text("", keys=_NAME)
     memory_extraction_backends: tuple[str, ...] = needed()
     user_fields: Mapping[str, UserField] = text("", keys=_NAME)
+    agent_choice: AgentChoice = needed()
     service_fields: Mapping[str, FileField] = text("", keys=_NAME)
     workspace_fields: Mapping[str, FileField] = text("", keys=_NAME)
     config_dir: ConfigDirectory = needed()
@@ -645,6 +663,9 @@ class Contract:
                 choices = {*self.settings[backend.auth_setting].choices}
             unknown = backend.login.keys() - choices
             _expect(not unknown, f"a login of {name} by {listed(unknown)}")
+        for choice in (self.agent_choice.backend, self.agent_choice.provider):
+            _expect(choice.setting in self.settings, f"no setting {choice.setting}")
+            _expect(choice.field in self.user_fields, f"no field {choice.field} of a user")
         for kind in (self.registry, self.profiles):
             _expect(kind is None or kind in self.protected_files, f"no protected file {kind}")
         missing = {*get_args(System)} - {*self.platforms}

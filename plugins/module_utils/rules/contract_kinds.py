@@ -38,10 +38,12 @@ class Helper:
 class Readiness:
     """What the health page says of a bot that is ready: that what stands at each place is true.
 
-    A * stands for every entry of a mapping.
+    A * stands for every entry of a mapping. adapters_setting: it names the adapters, each of which
+    has its place.
     """
 
     places: tuple[str, ...] = text(".+")
+    adapters_setting: str = text(_ENV_KEY)
     adapter_places: Mapping[str, str] = text(".+", keys=_NAME)
 
 

@@ -41,14 +41,21 @@ class KeyNeeded(TypedDict):
     is_there: bool | None
 
 
-class DirectoryData(TypedDict):
-    """A directory that must be there. mode: None where only the owner matters."""
-
+class _Directory(TypedDict):
     path: str
     owner: str | None
     group_of: str
     mode: str | None
     reader: str | None
+
+
+class DirectoryData(_Directory, total=False):
+    """A directory that must be there. mode: None where only the owner matters.
+
+    listed: whether an access list names the reader even where a group would do.
+    """
+
+    listed: bool
 
 
 class _Seed(TypedDict):
@@ -102,6 +109,7 @@ class SudoRules(TypedDict):
     kill_accounts: list[str]
     kill_arguments: list[str]
     tools: dict[str, str]
+    enters: bool
 
 
 class UnitData(TypedDict):
@@ -126,10 +134,12 @@ class Desired(Unsupported, total=False):
     binaries: dict[str, ChosenBinary]
     env: dict[str, str]
     users: list[dict[str, Any]]
+    documents: dict[str, str]
     people: list[PersonData]
     missing_accounts: list[str]
     sudo: SudoRules
     unit: UnitData
+    awaits_workshop: bool
     directories: list[DirectoryData]
     seeds: list[SeedData]
     proofs: list[Command]

@@ -12,26 +12,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .problems import listed
+
 if TYPE_CHECKING:
     from .contract import Contract
+    from .model_policy import Models
 
 
 @dataclass(frozen=True)
 class Surface:
     """The models of a backend on a provider.
 
-    models: the names Kai knows; empty when open_ended, where any name may do.
-    default: the model without a choice, None if a choice is required.
+    models: the names Kai knows; empty where other names do. default: the model without a choice,
+    None if a choice is required. takes: every name that Kai takes.
     """
 
     name: str
     models: tuple[str, ...]
     default: str | None
     open_ended: bool
+    takes: Models
 
-    def accepts(self, model: str) -> bool:
+    def accepts(self, model: str, provider: str | None = None) -> bool:
         """Return whether Kai starts with ``model`` here."""
-        return bool(model.strip()) if self.open_ended else model in self.models
+        return self.takes.accept(self.takes.canonical(model), provider)
+
+    @property
+    def in_words(self) -> str:
+        """The models that Kai takes, for the expectation of a problem."""
+        if self.open_ended:
+            return f"any model of {self.name}"
+        if self.takes.form:
+            return f"provider/model, like {self.default}"
+        others = "".join(f", or one that begins with {one}" for one in self.takes.prefixes)
+        return f"one of {listed(self.models)}{others}"
 
 
 def providers_of(contract: Contract, backend: str) -> tuple[str, ...]:
@@ -63,7 +77,7 @@ def surface_of(contract: Contract, backend: str, provider: str | None) -> Surfac
 def named_surface(contract: Contract, name: str) -> Surface:
     """Return a surface by its name in the contract."""
     entry = contract.surfaces[name]
-    return Surface(name, entry.models, entry.default, entry.open_ended)
+    return Surface(name, entry.models, entry.default, entry.open_ended, entry.takes)
 
 
 def normalised_model(contract: Contract, model: str) -> str:

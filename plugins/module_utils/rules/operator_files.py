@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .contract import Contract, FileField
 
-FILES = ("users_file", "services_file", "workspaces_file")
+FILES = ("users_file", "services_file", "workspaces_file", "memory_projects_file")
 _PLACE_OF_USER = re.compile(re.escape(variable("users_file")) + r"\[([0-9]+)\](?:\.(\w+))?")
 _KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number"}
 _KINDS.update({dict: "a mapping", list: "a list", type(None): "nothing"})
@@ -98,7 +98,8 @@ def read_with_files(
         configuration = read_configuration(contract, variables)
     else:
         configuration = _with_users(contract, variables, users_text)
-    for name, judge in (("services_file", _judge_services), ("workspaces_file", _judge_workspaces)):
+    judges = {"services_file": _judge_services, "workspaces_file": _judge_workspaces}
+    for name in FILES[1:]:
         text = texts.get(name)
         if text is None:
             continue
@@ -109,7 +110,8 @@ def read_with_files(
             configuration.problems.append(_unreadable(name, variables, error, f"{name[:-5]}"))
             continue
         judging.report_repeated()
-        judge(judging, configuration)
+        if name in judges:
+            judges[name](judging, configuration)
         configuration.problems += judging.problems
         configuration.notes += judging.notes
     return configuration
@@ -120,6 +122,7 @@ def _unreadable(
 ) -> Problem:
     line = f" in line {error.line}" if error.line else ""
     kinds = {"users": "a list", "services": "a mapping", "workspaces": "a list"}
+    kinds["memory_projects"] = "a mapping"
     path = variables.get(variable(name)) or "the file"
     return Problem(
         variable(name),

@@ -58,10 +58,10 @@ def effective_person(
     names none; Kai itself lets nobody inherit it whose backend is another one, so the entry gets it
     (``_users`` of plan.py). The global model is only for the global backend on the global provider.
     """
-    backend = user.get("agent_backend") or settings["AGENT_BACKEND"]
-    provider = effective_provider(
-        contract, backend, user.get("llm_provider") or settings.get("LLM_PROVIDER")
-    )
+    chosen = contract.agent_choice
+    backend = user.get(chosen.backend.field) or global_backend(contract, settings)
+    named = user.get(chosen.provider.field) or settings.get(chosen.provider.setting)
+    provider = effective_provider(contract, backend, named)
     model, model_from = _model(contract, settings, user, (backend, provider))
     return Person(
         telegram_id=user.get("telegram_id", 0),
@@ -73,6 +73,16 @@ def effective_person(
         model=model,
         model_from=model_from,
     )
+
+
+def global_backend(contract: Contract, settings: Mapping[str, Any]) -> str:
+    """Return the backend of users without one of their own.
+
+    Where it must be chosen and is not, it is the one that the wizard suggests: that keeps other
+    problems in sight.
+    """
+    setting = contract.agent_choice.backend.setting
+    return str(settings.get(setting) or contract.settings[setting].suggestion)
 
 
 def inherits_provider(
@@ -87,8 +97,8 @@ def inherits_provider(
     """
     return bool(
         names_provider(contract, person.backend)
-        and not names_provider(contract, settings["AGENT_BACKEND"])
-        and not user.get("llm_provider")
+        and not names_provider(contract, global_backend(contract, settings))
+        and not user.get(contract.agent_choice.provider.field)
         and person.provider
     )
 
@@ -102,8 +112,9 @@ def _model(
     if user.get("model"):
         # Kai compares and uses it like this for every name
         return user["model"].strip().lower(), "own"
-    backend = settings["AGENT_BACKEND"]
-    if pair == (backend, effective_provider(contract, backend, settings.get("LLM_PROVIDER"))):
+    backend = global_backend(contract, settings)
+    named = settings.get(contract.agent_choice.provider.setting)
+    if pair == (backend, effective_provider(contract, backend, named)):
         return settings.get("DEFAULT_MODEL"), "global"
     surface = surface_of(contract, *pair)
     return (surface.default if surface else None), "default"

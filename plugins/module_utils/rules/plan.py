@@ -36,12 +36,14 @@ from .preflight import (
     written_places,
 )
 from .problems import Problem
+from .profiles_of_host import ProfilesOfHost, profiles_of_host, registry_text
 from .proofs import agent_proofs, file_proofs, kill_proofs
 from .sudoers import kill_arguments
 from .typed_data import as_data
+from .user_places import known_places, marks, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from .configuration import Configuration
     from .contract import ConfigDirectory, Contract, Platform
@@ -55,7 +57,15 @@ if TYPE_CHECKING:
         SudoEnvironment,
         SudoRules,
     )
-    from .plans import BinaryRequest, FileRequest, InstalledRequest, ProbeRequest
+    from .people import Person
+    from .plans import (
+        BinaryRequest,
+        FileRequest,
+        InstalledRequest,
+        ProbeRequest,
+        Source,
+        WorkshopRequest,
+    )
     from .probe import Probe
     from .proof_arguments import PrivateDirectory
 
@@ -97,6 +107,11 @@ def probe_request(
             contract.sudoers.path,
             contract.record.path,
         ],
+        "texts": [
+            contract.protected_files[name].path
+            for name in ([contract.profiles, "users"] if contract.profiles else [])
+        ],
+        "workshop": workshop_request(contract, configuration),
         "release": release,
         "turns": contract.service.turns.format(data_dir=host["data_dir"]),
         "port": configuration.settings.get("WEBHOOK_PORT"),
@@ -111,6 +126,17 @@ def probe_request(
             _binary_request(contract, configuration, backend)
             for backend in backends_in_use(configuration)
         ],
+    }
+
+
+def workshop_request(contract: Contract, configuration: Configuration) -> WorkshopRequest | None:
+    """Return the option ``workshop`` of kai_probe, None where a line has none."""
+    if contract.workshop is None or "data_dir" not in configuration.host:
+        return None
+    return {
+        "database": contract.service.database.format(data_dir=configuration.host["data_dir"]),
+        "workshop": contract.workshop.workshop,
+        "assigned": contract.workshop.assigned_profiles,
     }
 
 
@@ -130,11 +156,13 @@ def installed_request(
     places = {**host, "service_home": "{service_home}"}
     protected = contract.protected_files
     env, shown = ("env", "shown") if detailed else ("sealed", "sealed")
-    own = (protected["users"], contract.sudoers, platform.unit, contract.record)
+    names = ["users", *filter(None, (contract.registry, contract.profiles))]
+    own = [protected[name].path for name in names]
+    own += [contract.sudoers.path, platform.unit.path, contract.record.path]
     # named by a setting of the installation, deployed as they are
     given = [entry for entry in protected.values() if entry.from_ in contract.host]
     files: list[FileRequest] = [{"path": protected["env"].path, "content": env}]
-    files += [{"path": entry.path, "content": shown} for entry in own]
+    files += [{"path": path, "content": shown} for path in own]
     files += [{"path": entry.path, "content": "sealed"} for entry in given]
     return {
         "unit": platform.unit.name,
@@ -173,10 +201,12 @@ def desired_state(
     contract: Contract,
     configuration: Configuration,
     probe: Probe,
+    source: Source | None = None,
 ) -> Desired:
     """Return the desired state, and the preflight problems.
 
-    probe: the result of kai_probe for ``probe_request``.
+    probe: the result of kai_probe for ``probe_request``. source: that of kai_source, None where
+    nothing is installed.
     Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,
     login_notice and logins_by_key.
     """
@@ -210,7 +240,24 @@ def desired_state(
     notes += missing_programs(contract, configuration, probe)
     notes += slow_sudo(probe)
     notes += [str(problem) for problem in missing_models(contract, configuration, probe)]
-    sudo = _sudo(contract, configuration, probe, paths)
+    features = source["features"] if source else []
+    profiles = ProfilesOfHost()
+    seen = probe.get("workshop")
+    if contract.profiles and not configuration.problems:
+        deployed = probe["texts"].get(contract.protected_files[contract.profiles].path)
+        former = probe["texts"].get(contract.protected_files["users"].path)
+        assigned = seen["assigned"] if seen else []
+        profiles = profiles_of_host(contract, configuration, deployed, assigned, features, former)
+        problems += profiles.problems
+        notes += profiles.notes
+    sudo = _sudo(contract, configuration, probe, paths, profiles.kept)
+    workshop = seen["id"] if seen else None
+    directories = _directories(contract, configuration, places, features)
+    seeds = _seeds(contract, configuration, places)
+    homes = {
+        user["telegram_id"]: placed(_home_of(contract, user, places)[0], workshop)
+        for user in configuration.users
+    }
     kill = probe["tools"].get("kill", "")
     needed = logins(contract, configuration, paths, probe["logins"])
     problems += _lost_keys(contract, configuration, probe)
@@ -229,6 +276,7 @@ def desired_state(
         "binaries": {name: vars_of(binary) for name, binary in binaries.items()},
         "env": _env(contract, configuration, paths),
         "users": _users(contract, configuration, places),
+        "documents": _documents(contract, configuration, paths, profiles.text),
         "people": [person.as_dict() for person in configuration.people],
         "missing_accounts": [
             name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
@@ -239,28 +287,52 @@ def desired_state(
             "path": platform.unit.path,
             "mode": platform.unit.mode,
             "environment": {
-                key: value.format(**places) for key, value in contract.process_environment.items()
+                **{
+                    key: value.format(**places)
+                    for key, value in contract.process_environment.items()
+                },
+                **_mode_of_deployment(contract, source),
             },
         },
-        "directories": _directories(contract, configuration, places),
-        "seeds": _seeds(contract, configuration, places),
+        "awaits_workshop": len(known_places(directories, workshop)) < len(directories),
+        "directories": known_places(directories, workshop),
+        "seeds": known_places(seeds, workshop),
         "proofs": [*file_proofs(contract), *kill_proofs(sudo["kill_accounts"], kill)],
         "agent_proofs": agent_proofs(
             *(contract, configuration, paths),
-            {
-                user["telegram_id"]: _home_of(contract, user, places)[0]
-                for user in configuration.users
-            },
+            {person: home for person, home in homes.items() if home is not None},
             places,
             kill,
         ),
-        "private_directories": _private_directories(contract, configuration, places),
+        "private_directories": _private_directories(
+            contract, configuration, places, known_places(directories, workshop)
+        ),
         "logins": [login.as_dict() for login in needed],
         "login_notice": login_notice(needed),
         "logins_by_key": logins_by_key(
             contract, configuration, probe["env_keys"] if probe["privileged"] else None
         ),
     }
+
+
+def _documents(
+    contract: Contract,
+    configuration: Configuration,
+    paths: Mapping[str, str],
+    profiles: str | None,
+) -> dict[str, str]:
+    """Return the texts of the files that only some lines have, by name."""
+    found = {}
+    if contract.registry:
+        found[contract.registry] = registry_text(configuration, paths)
+    if contract.profiles and profiles is not None:
+        found[contract.profiles] = profiles
+    return found
+
+
+def _mode_of_deployment(contract: Contract, source: Source | None) -> dict[str, str]:
+    mode, variable_of_mode = contract.deployment_mode, source and source["mode_variable"]
+    return {variable_of_mode: mode.value} if mode and variable_of_mode else {}
 
 
 def vars_of(binary: Binary) -> ChosenBinary:
@@ -320,7 +392,8 @@ def _env(
     env = env_of(contract, configuration)
     for backend, path in paths.items():
         binary = contract.backends[backend].binary
-        if binary.started_by == "setting":
+        is_written = contract.settings[binary.setting].written != "never"
+        if binary.started_by == "setting" and (is_written or not contract.registry):
             env[binary.setting] = path
     return dict(sorted(env.items()))
 
@@ -334,7 +407,7 @@ def _users(
         if person.model and (person.model_from == "default" or "model" in entry):
             entry["model"] = person.model
         if inherits_provider(contract, configuration.settings, user, person):
-            entry["llm_provider"] = person.provider
+            entry[contract.agent_choice.provider.field] = person.provider
         # the bot opens its own home, which no entry names, to every account
         if agent_account(contract, configuration, person) == configuration.host["service_user"]:
             entry["home_workspace"] = _home_of(contract, user, places)[0]
@@ -347,6 +420,7 @@ def _sudo(
     configuration: Configuration,
     probe: Probe,
     paths: Mapping[str, str],
+    kept: Sequence[tuple[str, str]],
 ) -> SudoRules:
     service_user = configuration.host["service_user"]
     reads = [entry.path for entry in contract.protected_files.values()]
@@ -356,6 +430,11 @@ def _sudo(
         for backend, path in paths.items()
         for account in runners(contract, configuration, backend)
         if account != service_user
+    ]
+    agents += [
+        {"account": account, "command": paths[backend], "backend": backend}
+        for account, backend in dict.fromkeys(kept)
+        if backend in paths and account not in runners(contract, configuration, backend)
     ]
     behind_sudo = {agent["backend"]: agent["command"] for agent in agents}
     # sudo gives this PATH to the agents too, so nothing of the service user's own belongs there
@@ -370,7 +449,7 @@ def _sudo(
             dict.fromkeys(
                 key
                 for backend in behind_sudo
-                for key in contract.backends[backend].spawn["chat"].preserve_env
+                for key in _preserved(contract, configuration, backend)
             )
         ),
         "environments": _environments(contract, configuration, behind_sudo),
@@ -380,7 +459,15 @@ def _sudo(
         "kill_accounts": list(dict.fromkeys(agent["account"] for agent in agents)),
         "kill_arguments": kill_arguments(contract.sudoers.kill_arguments, probe["sudo"]["version"]),
         "tools": probe["tools"],
+        "enters": contract.sudoers.enters,
     }
+
+
+def _preserved(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
+    chat = contract.backends[backend].spawn["chat"]
+    providers = [person.provider for person in configuration.people if person.backend == backend]
+    more = [key for one in providers for key in chat.provider_env.get(one or "", ())]
+    return [*chat.preserve_env, *more]
 
 
 def _environments(
@@ -415,7 +502,10 @@ def _environments(
 
 
 def _private_directories(
-    contract: Contract, configuration: Configuration, places: Mapping[str, str]
+    contract: Contract,
+    configuration: Configuration,
+    places: Mapping[str, str],
+    directories: Sequence[DirectoryData],
 ) -> list[PrivateDirectory]:
     """Return each directory of a user or an OS user, and the account that owns it.
 
@@ -430,8 +520,12 @@ def _private_directories(
             or (entry["owner"] if entry["owner"] != service_user else None),
             "only_reads": entry["reader"] is not None,
         }
-        for entry in _directories(contract, configuration, places)
-        if entry["path"] not in shared and entry["mode"] is not None and entry["owner"] != "root"
+        for entry in directories
+        if entry["path"] not in shared
+        and entry["mode"] is not None
+        and entry["owner"] != "root"
+        # what every account may pass through protects its files alone
+        and not int(entry["mode"], 8) & 0o001
     ]
     return found if any(entry["account"] for entry in found) else []
 
@@ -440,26 +534,36 @@ def _owned(
     entry: Directory | ConfigDirectory, path: str, agent: str, service_user: str
 ) -> DirectoryData:
     owners = {"root": "root", "service": service_user, "agent": agent, None: None}
-    owner, reader = owners[entry.owner], owners[getattr(entry, "reader", None)]
-    return {
+    granted = getattr(entry, "grants", None)
+    owner, reader = owners[entry.owner], owners[granted or getattr(entry, "reader", None)]
+    found: DirectoryData = {
         "path": path,
         "owner": owner,
         "group_of": "root" if owner == "root" else service_user,
         "mode": entry.mode,
         "reader": None if reader == owner else reader,
     }
+    return {**found, "listed": True} if granted and reader != owner else found
+
+
+def _names(person: Person) -> dict[str, Any]:
+    return {"telegram_id": person.telegram_id, **marks(person.telegram_id)}
 
 
 def _home_of(
     contract: Contract, user: Mapping[str, Any], places: Mapping[str, str]
 ) -> tuple[str, bool]:
-    default = contract.default_home.format(telegram_id=user["telegram_id"], **places)
+    number = user["telegram_id"]
+    default = contract.default_home.format(telegram_id=number, **marks(number), **places)
     home = user.get("home_workspace", default)
     return home, home.startswith(places["data_dir"] + "/")
 
 
 def _directories(
-    contract: Contract, configuration: Configuration, places: Mapping[str, str]
+    contract: Contract,
+    configuration: Configuration,
+    places: Mapping[str, str],
+    features: Collection[str] = (),
 ) -> list[DirectoryData]:
     service_user = configuration.host["service_user"]
     whole: list[Directory | ConfigDirectory] = [contract.config_dir, *contract.directories]
@@ -473,9 +577,11 @@ def _directories(
     for user, person in zip(configuration.users, configuration.people):
         home, managed = _home_of(contract, user, places)
         for entry in contract.user_directories:
-            if not managed and "{home}" in entry.path:
+            if (not managed and "{home}" in entry.path) or (
+                entry.feature and entry.feature not in features
+            ):
                 continue
-            path = entry.path.format(home=home, telegram_id=person.telegram_id, **places)
+            path = entry.path.format(home=home, **_names(person), **places)
             agent = agent_account(contract, configuration, person)
             found.append(_owned(entry, path, agent, service_user))
     for account in os_users(configuration.people):
@@ -493,12 +599,14 @@ def _seeds(
     for user, person in zip(configuration.users, configuration.people):
         home, managed = _home_of(contract, user, places)
         for entry in contract.user_seeds:
-            if not managed and "{home}" in entry.path:
+            if (not managed and "{home}" in entry.path) or (
+                entry.backend and entry.backend != person.backend
+            ):
                 continue
             owner = agent_account(contract, configuration, person)
             found.append(
                 {
-                    "path": entry.path.format(home=home, telegram_id=person.telegram_id, **places),
+                    "path": entry.path.format(home=home, **_names(person), **places),
                     "source": entry.source,
                     "fallback": entry.fallback,
                     "owner": service_user if entry.owner == "service" else owner,

@@ -54,6 +54,14 @@ class InstalledRequest(TypedDict):
     room: list[str]
 
 
+class WorkshopRequest(TypedDict):
+    """The option ``workshop`` of kai_probe: the database, and what is asked of it."""
+
+    database: str
+    workshop: str
+    assigned: str
+
+
 class ProbeRequest(TypedDict, total=False):
     """The arguments of kai_probe."""
 
@@ -69,6 +77,8 @@ class ProbeRequest(TypedDict, total=False):
     access: list[AccessRequest]
     targets: list[str]
     files: list[str]
+    texts: list[str]
+    workshop: WorkshopRequest | None
     release: str
     turns: str | None
     port: int | None
@@ -131,6 +141,7 @@ class HostPlan(TypedDict):
     own_installer_parts: list[str]
     line: str
     workshop: WorkshopPlan
+    extra_features: dict[str, str | None]
 
 
 class _File(TypedDict):
@@ -151,6 +162,7 @@ class Source(TypedDict):
     release: str
     requires_python: str
     constrained: bool
+    extras: list[str]
     features: list[str]
     mode_variable: str | None
 
@@ -207,6 +219,7 @@ class ProofPlan(TypedDict):
     agents: list[AgentProof]
     private_directories: list[PrivateDirectory]
     search_path: list[str]
+    readiness: list[str]
 
 
 class ReportPlan(TypedDict):
@@ -232,12 +245,14 @@ class InstallPlan(Refusal, total=False):
     """What an install brings about; problems alone where the system is not supported."""
 
     changes: bool
+    modules: list[str]
     files: list[FileData]
     secret_contents: dict[str, str]
     restart: bool
     release: ReleasePlan
     policy: PolicyPlan
     new_accounts: NewAccounts
+    awaits_workshop: bool
     directories: list[DirectoryData]
     seeds: list[SeedData]
     private_directories: list[PrivateDirectory]

@@ -291,6 +291,17 @@ class Installed(InstallsSeen, ServiceSeen):
     room: list[Room]
 
 
+class WorkshopSeen(TypedDict):
+    """The workshop of the bot. id: None before the first start, and where it is unknown.
+
+    assigned: the profiles that the database assigns, None where it could not be read. fault: why.
+    """
+
+    id: str | None
+    assigned: list[str] | None
+    fault: str | None
+
+
 Kind = Literal["linux", "darwin", ""]
 
 
@@ -330,6 +341,8 @@ class Probe(About):
     damaged: list[DamagedRecord]
     former_install: FormerInstall | None
     file_sizes: dict[str, int]
+    texts: dict[str, str | None]
+    workshop: WorkshopSeen | None
     faults: list[ProblemData]
 
 

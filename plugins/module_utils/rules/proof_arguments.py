@@ -113,4 +113,5 @@ PROOF = {
     "agents": _form(AGENTS),
     "private_directories": _form(PRIVATE_DIRECTORIES),
     "search_path?": [str],
+    "readiness?": ([str], []),
 }

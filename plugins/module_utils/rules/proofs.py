@@ -29,7 +29,7 @@ def file_proofs(contract: Contract) -> list[Command]:
     return [
         {
             "what": f"the bot reads {entry.path}",
-            "argv": ["sudo", "-n", "cat", entry.path],
+            "argv": [*([] if entry.direct else ["sudo", "-n"]), "cat", entry.path],
             "only_if_exists": entry.path,
         }
         for entry in contract.protected_files.values()
@@ -70,20 +70,25 @@ def agent_proofs(
     for user, person in zip(configuration.users, configuration.people):
         account = agent_account(contract, configuration, person)
         pair = (person.backend, account)
-        if person.backend not in paths or pair in found:
+        home = homes.get(person.telegram_id)
+        if person.backend not in paths or pair in found or home is None:
             continue
         chat = contract.backends[person.backend].spawn["chat"]
         wrapped = account != service_user
         words = _words(contract, configuration, user, person)
         words.update(places, **({"os_user": account} if wrapped else {}))
-        preserved = "--preserve-env=" + ",".join(chat.preserve_env)
-        wrap = ["sudo", "-H", "-u", account, preserved, "--"] if wrapped else []
+        words["provider"] = chat.provider_names.get(person.provider or "", person.provider)
+        keys = [*chat.preserve_env, *chat.provider_env.get(person.provider or "", ())]
+        preserved = "--preserve-env=" + ",".join(dict.fromkeys(keys))
+        # sudo asks for no directory that the bot has to enter itself
+        enters = ["-D", home] if chat.enters and wrapped else []
+        wrap = ["sudo", "-H", *enters, "-u", account, preserved, "--"] if wrapped else []
         names = chat.model_names.get(person.provider or "", {})
         model = names.get(person.model or "", person.model)
         found[pair] = {
             "what": f"the bot starts {person.backend} as {account}, and ends it",
             "argv": [*wrap, *_command(contract, person.backend, paths[person.backend], words)],
-            "directory": homes[person.telegram_id],
+            "directory": "/" if enters else home,
             "sets": {
                 name: _filled(value, {**words, "model": model})
                 for name, value in chat.sets.items()

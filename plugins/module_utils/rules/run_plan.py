@@ -118,7 +118,7 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
             "default_port": contract.settings[port_key].default,
         },
         "env_file": protected["env"].path,
-        "opaque_files": [protected[name].path for name in ("services", "workspaces")],
+        "opaque_files": [one.path for one in protected.values() if one.from_ in contract.host],
         "config_files": config_files,
         "sudoers_file": contract.sudoers.path,
         "record_file": contract.record.path,
@@ -142,6 +142,7 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "constraints_path": contract.package.constraints,
         "own_installer_parts": list(contract.own_installer.parts),
         "line": contract.release,
+        "extra_features": dict(contract.extra_features),
         "workshop": _workshop(contract, configuration),
     }
 
@@ -219,6 +220,8 @@ _NO_PROBE: ProbeRequest = {
     "access": [],
     "targets": [],
     "files": [],
+    "texts": [],
+    "workshop": None,
     "programs": [],
     "models": [],
     "binaries": [],
@@ -261,14 +264,16 @@ def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], d
     files: list[FileData] = [
         {"path": protected["env"].path, "mode": protected["env"].mode},
         _file(protected["users"], users),
+        *(_file(protected[name], content) for name, content in desired["documents"].items()),
         _file(contract.sudoers, subject.render("sudoers.j2", values)),
         _file(unit, subject.render("kai.service.j2", values)),
         _file(contract.record, json.dumps(record, indent=4, sort_keys=True) + "\n"),
     ]
     # the operator's own files, deployed byte for byte where they are given
-    for name in ("services", "workspaces"):
-        text = texts.get(f"{name}_file")
-        files.append({**_file(protected[name], text or ""), "given": text is not None})
+    for entry in protected.values():
+        if entry.from_ in contract.host:
+            text = texts.get(entry.from_)
+            files.append({**_file(entry, text or ""), "given": text is not None})
     return files, {protected["env"].path: subject.render("env.j2", values)}
 
 
@@ -283,16 +288,20 @@ def install_plan(
     *,
     check: bool = False,
     agreed: Agreed | None = None,
+    workshop: str = "",
 ) -> InstallPlan:
     """Return the plan of an install, and its preflight problems.
 
     probe, source: what kai_probe and kai_source returned. check: whether the run only reports.
-    agreed: the plan that an earlier check has shown, None without one.
+    agreed: the plan that an earlier check has shown, None without one. workshop: the id that the
+    first start has made, empty before it.
     Returns problems alone where the operating system of the host is not supported.
     """
     contract, configuration = subject.contract, subject.configuration
     host, release = configuration.host, source["release"]
-    desired = desired_state(contract, configuration, probe)
+    if workshop:
+        probe = {**probe, "workshop": {"id": workshop, "assigned": [], "fault": None}}
+    desired = desired_state(contract, configuration, probe, source)
     if "env" not in desired:
         return {"problems": desired["problems"]}
     files, secret_contents = desired_files(subject, desired)
@@ -313,6 +322,7 @@ def install_plan(
     return {
         "problems": [*desired["problems"], *(fault.as_dict() for fault in faults)],
         "changes": changes,
+        "modules": modules_of_extras(contract, source["extras"]),
         "files": files,
         "secret_contents": secret_contents,
         "restart": probe["installed"]["hangs"],
@@ -331,6 +341,7 @@ def install_plan(
             and digest_of_rules != probe["sudoers_sha256"],
         },
         "new_accounts": _new_accounts(host["service_user"], desired, probe),
+        "awaits_workshop": desired["awaits_workshop"],
         "directories": desired["directories"],
         "seeds": desired["seeds"],
         "private_directories": desired["private_directories"],
@@ -343,6 +354,7 @@ def install_plan(
             "agents": desired["agent_proofs"],
             "private_directories": desired["private_directories"],
             "search_path": desired["sudo"]["secure_path"],
+            "readiness": _readiness(subject),
         },
         "report": {
             "release": release,
@@ -360,6 +372,16 @@ def install_plan(
             "source": host["source"],
         },
     }
+
+
+def _readiness(subject: Subject) -> list[str]:
+    """Return the places of the health page that must be true; nothing where 200 says enough."""
+    readiness = subject.contract.service.readiness
+    if readiness is None:
+        return []
+    enabled = str(subject.configuration.settings.get(readiness.adapters_setting, "")).split(",")
+    more = [f"{place}.ready" for name, place in readiness.adapter_places.items() if name in enabled]
+    return [*readiness.places, *more]
 
 
 def _secret_keys(subject: Subject) -> list[str]:

@@ -12,6 +12,7 @@ from ...rules.documents import legible
 from ...rules.env_file import read_env
 from ...rules.installs import UNKNOWN_STATE
 from ...rules.problems import Problem, Refused
+from ...rules.user_places import known_places
 from ..built_release import ENVIRONMENT
 from ..install_probe import damages, look_at_installed
 from .host import unreadable
@@ -77,9 +78,15 @@ def probe_damaged(host: Host) -> list[DamagedRecord]:
 
 
 def probe_installed(
-    host: Host, damaged: Sequence[DamagedRecord], state: ServiceState | None
+    host: Host,
+    damaged: Sequence[DamagedRecord],
+    state: ServiceState | None,
+    workshop: str | None = None,
 ) -> Installed | None:
-    """Return the installation and how it runs, None where ``installed`` is not asked."""
+    """Return the installation and how it runs, None where ``installed`` is not asked.
+
+    workshop: its id, without which some paths of users are not known.
+    """
     request = host.parameters["installed"]
     if request is None:
         return None
@@ -89,7 +96,7 @@ def probe_installed(
         **{
             name: [
                 {**entry, "path": entry["path"].replace("{service_home}", home)}
-                for entry in request[name]
+                for entry in known_places(request[name], workshop)
             ]
             for name in ("directories", "seeds")
         },

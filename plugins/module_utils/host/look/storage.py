@@ -10,15 +10,17 @@ import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...rules.documents import legible
 from ...rules.problems import Problem
 from ..files import Damaged, look
 from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each, fault_of_entry
+from ..workshop import workshop_seen
 from .host import HANGING, account_of, unreadable
 
 if TYPE_CHECKING:
     import pwd
 
-    from ...rules.probe import Access, AccessRequest, Size, Target
+    from ...rules.probe import Access, AccessRequest, Size, Target, WorkshopSeen
     from .host import Host
 
 MB = 1 << 20
@@ -33,6 +35,21 @@ def probe_directories(host: Host) -> dict[str, str]:
         path: words.get(kind, "unseen") if isinstance(kind, NoAnswer) else kind
         for path, kind in zip(paths, kinds)
     }
+
+
+def probe_texts(host: Host) -> dict[str, str | None]:
+    """Return the text of each requested file, None where there is none or it is unseen."""
+    found = {path: host.deployed(path) for path in host.parameters["texts"]}
+    return {path: None if text is None else legible(text) for path, text in found.items()}
+
+
+def probe_workshop(host: Host) -> WorkshopSeen | None:
+    """Return the workshop of the bot, None where it is not asked for."""
+    request = host.parameters["workshop"]
+    if request is None:
+        return None
+    account = host.accounts[host.parameters["service_user"]]
+    return workshop_seen(request, account if host.may_ask(account) else None)
 
 
 def probe_access(host: Host) -> list[Access]:

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The registry and the runtime profiles of a host, from host_vars and from what is deployed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .backend_registry import Installed, Registry, written_registry
+from .models import surface_of
+from .operator_files import UnreadableYaml, parse
+from .problems import Problem
+from .profile_merge import Wanted, merge
+from .runtime_profiles import PROFILES, BadPolicy, Kai, read_policy
+from .yaml_text import yaml_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from .configuration import Configuration
+    from .contract import Contract
+
+_HEADER = "# Managed by kai-ansible: a change here is lost at the next install.\n"
+# fields of users.yaml that a profile has as well
+_SHARED = (
+    *("allowed_services", "home_workspace", "workspace_base", "allowed_workspaces"),
+    *("models", "github_repos", "pr_review", "issue_triage", "allowed_triage_projects"),
+)
+TIMEOUT = "DEFAULT_TIMEOUT"
+
+
+@dataclass
+class ProfilesOfHost:
+    """The text of the profiles. None where there is a problem.
+
+    kept: account and backend of each profile of nobody in host_vars, which needs its rules.
+    """
+
+    text: str | None = None
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def registry_text(configuration: Configuration, paths: Mapping[str, str]) -> str:
+    """Return backends.yaml. paths: the program of each backend."""
+    installed = {backend: Installed(path) for backend, path in paths.items()}
+    default = configuration.global_backend
+    registry = Registry(installed, default if default in installed else None)
+    return _HEADER + yaml_text(written_registry(registry))
+
+
+def profiles_of_host(
+    contract: Contract,
+    configuration: Configuration,
+    deployed: str | None,
+    assigned: Collection[str] | None,
+    features: Collection[str],
+    former_users: str | None = None,
+) -> ProfilesOfHost:
+    """Return the profiles of a host with what host_vars say.
+
+    deployed: the text of the file, None where there is none. assigned: the profiles that the
+    database assigns, None where it could not be read. features: what the source has. former_users:
+    the deployed users.yaml, which says what the last install wanted.
+    """
+    found = ProfilesOfHost()
+    path = contract.protected_files[contract.profiles or ""].path
+    versions = (1, 2) if "helpers" in features else (1,)
+    kai = Kai(_models(contract), list(contract.role_tiers), versions)
+    document: Any = None
+    if deployed is not None and deployed.strip():
+        try:
+            document = parse(deployed).data
+            # a version that this Kai does not read is the better reason, which merge has
+            read_policy(document, Kai(kai.models, kai.roles, (1, 2)), None)
+        except (UnreadableYaml, BadPolicy) as error:
+            found.problems.append(_unreadable(path, error))
+            return found
+    wanted = _wanted(contract, configuration)
+    before = _before(former_users)
+    merged = merge(
+        *(document, wanted), path=path, assigned=assigned, newest=max(versions), before=before
+    )
+    found.notes, found.problems = merged.notes, merged.problems
+    if merged.document is None:
+        return found
+    try:
+        read_policy(merged.document, kai, None)
+    except BadPolicy as error:
+        found.problems.append(_unreadable(path, error))
+        return found
+    entries = merged.document[PROFILES]
+    found.kept = [(entries[name]["os_user"], entries[name]["backend"]) for name in merged.kept]
+    # what operators wrote beside the data stays where nothing changes
+    found.text = deployed if deployed and not merged.changed else yaml_text(merged.document)
+    return found
+
+
+def _wanted(contract: Contract, configuration: Configuration) -> list[Wanted]:
+    return [
+        Wanted(
+            telegram_id=person.telegram_id,
+            display_name=person.name,
+            os_user=person.os_user or "",
+            backend=person.backend,
+            provider=person.provider or "",
+            model=_canonical(contract, person.backend, person.provider, person.model or ""),
+            timeout_seconds=int(user.get("timeout") or configuration.settings[TIMEOUT]),
+            stated={name: user[name] for name in _SHARED if name in user},
+            profile_id=user.get("runtime_profile_id"),
+        )
+        for user, person in zip(configuration.users, configuration.people)
+    ]
+
+
+def _before(text: str | None) -> list[Wanted]:
+    """Return what the users of a deployed users.yaml state; of the rest nothing is asked."""
+    try:
+        data = parse(text).data if text else None
+    except UnreadableYaml:
+        return []
+    users = data.get("users") if isinstance(data, dict) else None
+    return [
+        Wanted(
+            *(user.get("telegram_id"), "", "", "", "", "", 0),
+            {name: user[name] for name in _SHARED if name in user},
+            user.get("runtime_profile_id"),
+        )
+        for user in (users if isinstance(users, list) else ())
+        if isinstance(user, dict)
+    ]
+
+
+def _models(contract: Contract) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            provider: contract.surfaces[surface].takes
+            for provider, surface in backend.surfaces.items()
+        }
+        for name, backend in contract.backends.items()
+    }
+
+
+def _canonical(contract: Contract, backend: str, provider: str | None, model: str) -> str:
+    surface = surface_of(contract, backend, provider)
+    return surface.takes.canonical(model) if surface else model
+
+
+def _unreadable(path: str, error: UnreadableYaml | BadPolicy) -> Problem:
+    fix = f"correct it on the host: sudoedit {path}; a former one is in a backup"
+    if isinstance(error, BadPolicy):
+        return Problem(f"{path}: {error.where}", error.found, error.expected, fix)
+    line = f" in line {error.line}" if error.line else ""
+    return Problem(path, f"text that is not YAML to Kai{line} ({error})", "runtime profiles", fix)

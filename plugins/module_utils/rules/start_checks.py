@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stops the start of Kai although each value is valid alone; only some lines have it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .ingress_secrets import equal_secrets
+from .models import surface_of
+from .problems import Problem, listed
+from .role_models import BadRoles, read_default_models, role_problems
+from .user_isolation import Accounts, Assigned, isolation_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .configuration import Configuration
+    from .contract import Contract
+
+
+def start_problems(
+    contract: Contract, configuration: Configuration, variable: Callable[[str], str]
+) -> list[Problem]:
+    """Return every reason in the configuration as a whole for which Kai does not start.
+
+    variable: returns the Ansible variable of a key.
+    """
+    users = variable("users_file" if configuration.users_file else "users")
+    return [
+        *_shared_accounts(contract, configuration, users),
+        *_models_of_tasks(contract, configuration, users, variable),
+        *_equal_secrets(contract, configuration, variable),
+        *_default_backend(contract, configuration, variable),
+    ]
+
+
+def _shared_accounts(
+    contract: Contract, configuration: Configuration, users: str
+) -> Iterator[Problem]:
+    spec = contract.user_fields["os_user"]
+    if not (spec.required and spec.unique):
+        return
+    service = str(configuration.host.get("service_user", ""))
+    assigned = [
+        Assigned(f"{users}[{index}]", person.name, person.os_user)
+        for index, person in enumerate(configuration.people)
+        # one without, and the bot's own, are refused as values
+        if person.os_user and person.os_user != service
+    ]
+    yield from isolation_problems(assigned, Accounts(service))
+
+
+def _models_of_tasks(
+    contract: Contract,
+    configuration: Configuration,
+    users: str,
+    variable: Callable[[str], str],
+) -> Iterator[Problem]:
+    roles = list(contract.role_tiers)
+    for key, spec in contract.settings.items():
+        if spec.role_models and key in configuration.chosen:
+            try:
+                read_default_models(str(configuration.chosen[key]), roles)
+            except BadRoles as error:
+                expected = f"JSON that maps tasks ({listed(roles)}) to models"
+                yield Problem(variable(key), f"a value of which {error}", expected, "correct it")
+    fields = [name for name, spec in contract.user_fields.items() if spec.role_models]
+    for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
+        surface = surface_of(contract, person.backend, person.provider)
+        for name in fields if surface else ():
+            value: Any = user.get(name)
+            if value is not None and surface:
+                pair = (person.backend, person.provider)
+                place = f"{users}[{index}].{name}"
+                yield from role_problems(place, value, roles, surface.takes, pair)
+
+
+def _equal_secrets(
+    contract: Contract, configuration: Configuration, variable: Callable[[str], str]
+) -> Iterator[Problem]:
+    values = {name: configuration.chosen.get(name) for name in contract.distinct_secrets}
+    for one, other in equal_secrets(values, contract.distinct_secrets):
+        yield Problem(
+            variable(other),
+            f"the secret of {variable(one)}",
+            "another secret for each caller, without which Kai does not start",
+            f"set another one in vault.yml: {variable(other)}",
+        )
+
+
+def _default_backend(
+    contract: Contract, configuration: Configuration, variable: Callable[[str], str]
+) -> Iterator[Problem]:
+    backend, setting = configuration.global_backend, contract.agent_choice.backend.setting
+    used = sorted({person.backend for person in configuration.people})
+    if contract.registry and setting in configuration.chosen and used and backend not in used:
+        yield Problem(
+            variable(setting),
+            f"{backend}, which no user has",
+            f"a backend that is in use ({listed(used)}), because Kai starts only with an installed "
+            "one",
+            f"set {variable(setting)} to one of them",
+        )

@@ -1,0 +1,161 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until the bot is ready, and read the id of the workshop that its first start made."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kai_workshop
+short_description: Wait for the first start of Kai and read the id of its workshop
+version_added: 0.2.0
+description:
+  - Waits until the unit's own process answers and says that it is ready, and reads the id of its
+    workshop from its database, as the service user and without writing to it.
+  - The directories of the users follow from that id.
+options:
+  unit:
+    description: Name of the unit without its suffix.
+    type: str
+    required: true
+  host:
+    description: Address on which the bot answers.
+    type: str
+    default: 127.0.0.1
+  health_path:
+    description: Path of the health route.
+    type: str
+    default: /health
+  port_key:
+    description: The key of the environment file that gives the bot its port.
+    type: str
+    required: true
+  default_port:
+    description: The port without that key.
+    type: int
+    required: true
+  env_file:
+    description: The environment file of the bot.
+    type: path
+    required: true
+  readiness:
+    description: Places of the health page that must be true, as in M(kai.bot.kai_proof).
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: How many seconds the bot may take.
+    type: int
+    default: 120
+  accounts:
+    description: Accounts whose processes are ended when they hold the port of the bot.
+    type: list
+    elements: str
+    default: []
+  service_user:
+    description: The account of the bot.
+    type: str
+    required: true
+  workshop:
+    description: The database and what is asked of it, as in M(kai.bot.kai_probe).
+    type: dict
+    required: true
+attributes:
+  check_mode:
+    support: none
+    description: There is nothing to wait for where nothing was started.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+author: the kai-ansible authors (@kai-ansible)
+"""
+
+EXAMPLES = r"""
+- name: Wait for the first start
+  kai.bot.kai_workshop:
+    unit: kai
+    env_file: /etc/kai/env
+    port_key: WEBHOOK_PORT
+    default_port: 8080
+    service_user: kai
+    workshop:
+      database: /var/lib/kai/kai.db
+      workshop: SELECT id FROM workshops
+      assigned: SELECT runtime_profile_id FROM channel_agent_runtime_assignments
+"""
+
+RETURN = r"""
+workshop:
+  description: The id of the workshop.
+  returned: success
+  type: str
+pid:
+  description: The unit's process that answered.
+  returned: success
+  type: int
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.host.look.host import account_of
+from ..module_utils.host.proof import Wait
+from ..module_utils.host.service import deployed_env
+from ..module_utils.host.workshop import workshop_seen
+from ..module_utils.rules.problems import Problem, Refused, problem_of_error
+from ..module_utils.rules.sanitize import printable
+
+MOST_ASKED = 5
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "str", "required": True},
+            "host": {"type": "str", "default": "127.0.0.1"},
+            "health_path": {"type": "str", "default": "/health"},
+            "port_key": {"type": "str", "required": True, "no_log": False},
+            "default_port": {"type": "int", "required": True},
+            "env_file": {"type": "path", "required": True},
+            "readiness": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 120},
+            "accounts": {"type": "list", "elements": "str", "default": []},
+            "service_user": {"type": "str", "required": True},
+            "workshop": {"type": "dict", "required": True},
+        }
+    )
+    parameters = module.params
+    try:
+        wait = Wait(parameters, deployed_env(parameters["env_file"]))
+        pid, reason = wait.for_answer()
+        if pid is None:
+            log = printable(wait.last_log())
+            said = f"\nThe last lines of the bot's log since this start:\n{log}" if log else ""
+            module.fail_json(msg=f"{parameters['unit']} is not ready: {reason}{said}")
+        account = account_of(parameters["service_user"])
+        for _ in range(MOST_ASKED):
+            seen = workshop_seen(parameters["workshop"], account)
+            if seen["id"]:
+                break
+            # a busy host answers late
+            time.sleep(1)
+    except Refused as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=str(problem_of_error(error, "a file")))
+    if seen["id"] is None:
+        problem = Problem(
+            parameters["workshop"]["database"],
+            seen["fault"] or "no workshop",
+            "the workshop that the bot makes at its first start",
+            "read the log of the bot: kai-ansible logs",
+        )
+        module.fail_json(msg=str(problem))
+    module.exit_json(changed=False, workshop=seen["id"], pid=pid)
+
+
+if __name__ == "__main__":
+    main()

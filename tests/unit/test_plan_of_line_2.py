@@ -1,0 +1,368 @@
+"""What an install of Kai 2 brings about, from host_vars and a probe."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+from samples import TOKEN, probe, user
+
+from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.operator_files import read_with_files
+from kai_ansible.rules.principal_ids import (
+    channel_of_telegram,
+    principal_of_telegram,
+    profile_of_telegram,
+)
+from kai_ansible.rules.run_plan import Subject, host_plan, install_plan
+
+W = "wsp_" + "0123456789abcdef" * 2
+PROFILES = "/etc/kai/runtime-profiles.yaml"
+SOURCE: dict[str, Any] = {
+    "release": "a1",
+    "requires_python": ">=3.13",
+    "constrained": True,
+    "extras": [],
+    "features": [],
+    "mode_variable": None,
+}
+INSTALLED: dict[str, Any] = {
+    "fault": None,
+    "live": None,
+    "hangs": False,
+    "interrupted": False,
+    "going": [],
+    "installs": [],
+    "key": "k",
+    "service": {"active": False, "enabled": False},
+    "files": {},
+    "layout": {"changes": [], "refused": [], "unseen": []},
+}
+ADA = user(os_user="alice")
+BOB = user(2, "Bob", os_user="bob", backend="codex", role="user")
+
+
+@pytest.fixture
+def line_2() -> Contract:
+    return contract_of_line("2")
+
+
+def given(*users: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """Return variables of a valid installation of Kai 2."""
+    return {
+        "kai_install_source": "/src/kai",
+        "kai_install_telegram_bot_token": TOKEN,
+        "kai_install_default_backend": "claude",
+        "kai_install_users": list(users) or [ADA, BOB],
+        **{f"kai_install_{name.lower()}": value for name, value in settings.items()},
+    }
+
+
+def render(name: str, values: Mapping[str, Any]) -> str:
+    return f"{name} {json.dumps(values, default=str)}"
+
+
+def subject(contract: Contract, variables: dict[str, Any]) -> Subject:
+    return Subject(contract, read_with_files(contract, variables, {}), variables, {}, render)
+
+
+def seen(workshop: str | None = None, text: str | None = None, **more: Any) -> dict[str, Any]:
+    """Return what a probe finds."""
+    assigned: list[str] = more.pop("assigned", [])
+    programs = dict.fromkeys(("setfacl", "gh", *probe()["programs"]), "/bin/x")
+    return {
+        "installed": INSTALLED,
+        **probe(programs=programs, **more),
+        "texts": {PROFILES: text},
+        "workshop": {"id": workshop, "assigned": assigned, "fault": None},
+    }
+
+
+def planned(
+    contract: Contract, found: dict[str, Any], variables: dict[str, Any], **more: Any
+) -> Any:
+    source = {**SOURCE, **more.pop("source", {})}
+    return install_plan(subject(contract, variables), found, source, **more)  # type: ignore[arg-type]
+
+
+def text_of(plan: Any, path: str) -> str:
+    return next(str(one["content"]) for one in plan["files"] if one["path"] == path)
+
+
+def wheres(contract: Contract, *users: dict[str, Any], **settings: Any) -> list[str]:
+    found = read_with_files(contract, given(*users, **settings), {})
+    return [problem.where for problem in found.problems]
+
+
+def test_a_valid_configuration_has_no_problem(line_2: Contract) -> None:
+    plan = planned(line_2, seen(), given())
+    assert plan["problems"] == []
+
+
+def test_the_registry_names_every_agent_in_use(line_2: Contract) -> None:
+    plan = planned(line_2, seen(), given())
+    [file] = [one for one in plan["files"] if one["path"] == "/etc/kai/backends.yaml"]
+    assert file["mode"] == "0644"
+    assert yaml.safe_load(file["content"]) == {
+        "version": 1,
+        "default_backend": "claude",
+        "backends": {
+            name: {"driver": name, "runtime": "local_process", "command": f"/usr/local/bin/{name}"}
+            for name in ("claude", "codex")
+        },
+    }
+    # the paths stand there alone
+    env = plan["secret_contents"]["/etc/kai/env"]
+    assert "_BIN" not in env
+    assert "DEFAULT_BACKEND" in env
+
+
+def test_profiles_are_made_once_and_then_merged(line_2: Contract) -> None:
+    first = text_of(planned(line_2, seen(), given()), PROFILES)
+    document = yaml.safe_load(first)
+    ada, bob = (profile_of_telegram(number) for number in (1, 2))
+    assert document["version"] == 1
+    assert document["runtime_profiles"].keys() == {ada, bob}
+    assert document["runtime_profiles"][ada]["model"] == "sonnet"
+    # what others wrote stays, comments too where nothing changes
+    document["runtime_profiles"][ada]["granted_by_hand"] = ["x"]
+    text = "# mine\n" + yaml.safe_dump(document)
+    assert text_of(planned(line_2, seen(text=text), given()), PROFILES) == text
+    # a change in host_vars reaches the profile
+    switched = {**ADA, "backend": "codex"}
+    changed = given(switched, BOB, default_backend="codex")
+    after = yaml.safe_load(text_of(planned(line_2, seen(text=text), changed), PROFILES))
+    profile = after["runtime_profiles"][ada]
+    assert (profile["backend"], profile["model"]) == ("codex", "gpt-5.5")
+    assert profile["granted_by_hand"] == ["x"]
+
+
+def test_what_host_vars_no_longer_say_leaves_the_profile(line_2: Contract) -> None:
+    mine = {**ADA, "allowed_services": ["search"], "models": {"pr_review": "opus"}}
+    text = text_of(planned(line_2, seen(), given(mine, BOB)), PROFILES)
+    ada = profile_of_telegram(1)
+    assert yaml.safe_load(text)["runtime_profiles"][ada]["allowed_services"] == ["search"]
+    for former, services in (([mine, BOB], []), ([ADA, BOB], ["search"]), (None, ["search"])):
+        found = seen(text=text)
+        found["texts"]["/etc/kai/users.yaml"] = former and yaml.safe_dump({"users": former})
+        profile = yaml.safe_load(text_of(planned(line_2, found, given()), PROFILES))
+        entry = profile["runtime_profiles"][ada]
+        # what somebody else wrote there stays
+        assert entry["allowed_services"] == services
+        assert ("models" in entry) == bool(services)
+
+
+def test_a_profile_that_the_database_assigns_keeps_its_rules(line_2: Contract) -> None:
+    text = text_of(planned(line_2, seen(), given()), PROFILES)
+    bob = profile_of_telegram(2)
+    found = seen(W, text, assigned=[bob, profile_of_telegram(1)])
+    cara = user(3, "Cara", os_user="carol", backend="codex")
+    plan = planned(line_2, found, given(ADA, cara))
+    assert bob in yaml.safe_load(text_of(plan, PROFILES))["runtime_profiles"]
+    assert any("Bob is kept" in note for note in plan["report"]["notes"])
+    rules = json.loads(text_of(plan, "/etc/sudoers.d/kai").partition(" ")[2])["sudo"]
+    assert ("bob", "/usr/local/bin/codex") in [
+        (agent["account"], agent["command"]) for agent in rules["agents"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a: [", PROFILES),
+        ("[]", f"{PROFILES}: runtime-profiles.yaml"),
+        ("version: 9\nruntime_profiles: {}", f"{PROFILES}: version"),
+        ("version: 1\nruntime_profiles: {}", f"{PROFILES}: runtime_profiles"),
+        ("version: 2\nruntime_profiles:\n  rtp_1: {}", f"{PROFILES}: runtime_profiles.rtp_1"),
+    ],
+)
+def test_profiles_that_kai_cannot_read_are_a_problem(
+    line_2: Contract, text: str, where: str
+) -> None:
+    plan = planned(line_2, seen(text=text), given())
+    assert [one["where"] for one in plan["problems"]] == [where]
+
+
+def test_directories_of_users_wait_for_the_workshop(line_2: Contract) -> None:
+    before = planned(line_2, seen(), given())
+    assert before["awaits_workshop"] is True
+    assert not [one for one in before["directories"] if "/home/" in one["path"]]
+    assert before["proof"]["agents"] == []
+    after = planned(line_2, seen(), given(), workshop=W)
+    paths = {one["path"]: one for one in after["directories"]}
+    for number, account in ((1, "alice"), (2, "bob")):
+        person, channel = principal_of_telegram(W, number), channel_of_telegram(W, number)
+        for name in ("home", "memory", "preferences"):
+            entry = paths[f"/var/lib/kai/{name}/{person}"]
+            assert (entry["owner"], entry["mode"]) == (account, "0700")
+        history = paths[f"/var/lib/kai/history/{channel}"]
+        assert history["reader"] == account
+        assert history["listed"] is True
+        # what Kai needs before a turn is there before the home, without which it waits
+        order = list(paths)
+        home = order.index(f"/var/lib/kai/home/{person}")
+        assert order.index(f"/var/lib/kai/memory/{person}") < home
+        assert order.index(f"/var/lib/kai/preferences/{person}") < home
+        # every account may pass through the uploads, whose files are private
+        private = {one["path"]: one["account"] for one in after["private_directories"]}
+        assert private[f"/var/lib/kai/home/{person}"] == account
+        assert private[history["path"]] == account
+        assert f"/var/lib/kai/files/{person}" not in private
+    seeds = {one["path"] for one in after["seeds"]}
+    ada, bob = (f"/var/lib/kai/home/{principal_of_telegram(W, one)}" for one in (1, 2))
+    assert f"{ada}/.claude/CLAUDE.md" in seeds
+    assert f"{bob}/.claude/CLAUDE.md" not in seeds
+    assert f"{bob}/AGENTS.md" in seeds
+    # a bot that has run before needs no second look
+    known = planned(line_2, seen(W), given())
+    assert known["awaits_workshop"] is False
+    assert known["directories"] == after["directories"]
+    # the files are the same, so that nothing is switched for them
+    assert known["files"] == after["files"]
+
+
+def test_agents_are_proven_in_the_home_of_their_user(line_2: Contract) -> None:
+    plan = planned(line_2, seen(W), given())
+    for agent, number, account in zip(
+        plan["proof"]["agents"], (1, 2), ("alice", "bob"), strict=True
+    ):
+        home = f"/var/lib/kai/home/{principal_of_telegram(W, number)}"
+        assert agent["argv"][:6] == ["sudo", "-H", "-D", home, "-u", account]
+        # the bot cannot enter it
+        assert agent["directory"] == "/"
+
+
+def test_sudo_may_enter_directories(line_2: Contract) -> None:
+    sudo = json.loads(
+        text_of(planned(line_2, seen(), given()), "/etc/sudoers.d/kai").partition(" ")[2]
+    )["sudo"]
+    assert sudo["enters"] is True
+    old = {"version": "Sudo version 1.9.2", "flags": []}
+    rust = {"version": "sudo-rs 0.2.5", "flags": []}
+    for found in (old, rust):
+        problems = planned(line_2, seen(sudo=found), given())["problems"]
+        assert [one["where"] for one in problems] == ["sudo on the host"]
+        assert "1.9.3" in problems[0]["expected"]
+
+
+def test_the_mode_of_deployment_is_recorded_where_kai_reads_it(line_2: Contract) -> None:
+    for name in (None, "KAI_MODE"):
+        plan = planned(line_2, seen(), given(), source={"mode_variable": name})
+        environment = plan["proof"]["environment"]
+        assert environment.get("KAI_MODE") == (name and "protected")
+
+
+def test_a_bot_is_proven_to_be_ready(line_2: Contract) -> None:
+    plan = planned(line_2, seen(), given())
+    places = ["core.ready", "adapters.http.ready", "adapters.*.ready"]
+    assert plan["proof"]["readiness"] == [*places, "adapters.telegram.ready"]
+    alone = planned(line_2, seen(), given(kai_enabled_adapters="workshop"))
+    assert alone["problems"] == []
+    assert alone["proof"]["readiness"] == places
+    assert "TELEGRAM_BOT_TOKEN" not in alone["secret_contents"]["/etc/kai/env"]
+
+
+def test_backends_yaml_is_read_by_the_bot_itself(line_2: Contract) -> None:
+    commands = planned(line_2, seen(), given())["proof"]["commands"]
+    argv = {one["what"]: one["argv"] for one in commands}
+    assert argv["the bot reads /etc/kai/backends.yaml"] == ["cat", "/etc/kai/backends.yaml"]
+    assert argv["the bot reads /etc/kai/env"][0] == "sudo"
+
+
+def test_the_probe_reads_what_a_merge_needs(line_2: Contract) -> None:
+    request = host_plan(subject(line_2, given()), "install")["probe"]
+    assert request["texts"] == [PROFILES, "/etc/kai/users.yaml"]
+    assert request["workshop"] is not None
+    assert request["workshop"]["database"] == "/var/lib/kai/kai.db"
+    assert request["installed"] is not None
+    paths = [entry["path"] for entry in request["installed"]["directories"]]
+    assert "/var/lib/kai/home/{principal:1}" in paths
+
+
+@pytest.mark.parametrize(
+    ("users", "settings", "where"),
+    [
+        ([user(os_user=None)], {}, "kai_install_users[0].os_user"),
+        ([ADA, {**BOB, "os_user": "alice"}], {}, "kai_install_users[1].os_user"),
+        ([user(os_user="kai")], {}, "kai_install_users[0].os_user"),
+        ([ADA], {"default_backend": None}, "kai_install_default_backend"),
+        ([ADA], {"default_backend": "codex"}, None),
+        ([BOB], {}, "kai_install_default_backend"),
+        ([{**ADA, "model": "gpt-5.5"}], {}, "kai_install_users[0].model"),
+        ([{**ADA, "models": {"no": "opus"}}], {}, "kai_install_users[0].models.no"),
+        (
+            [{**ADA, "models": {"pr_review": "gpt-5.5"}}],
+            {},
+            "kai_install_users[0].models.pr_review",
+        ),
+        ([{**ADA, "models": "opus"}], {}, "kai_install_users[0].models"),
+        ([{**ADA, "models": {"pr_review": "opus"}}], {}, None),
+        ([ADA], {"default_models_json": "{"}, "kai_install_default_models_json"),
+        ([ADA], {"default_models_json": '{"pr_review": "opus"}'}, None),
+        (
+            [ADA],
+            {"github_webhook_secret": "a", "generic_webhook_secret": "a"},
+            "kai_install_generic_webhook_secret",
+        ),
+        (
+            [{**ADA, "backend": "pi"}, BOB],
+            {"default_backend": "codex"},
+            "kai_install_users[0].provider",
+        ),
+    ],
+)
+def test_what_stops_a_start_is_told_before(
+    line_2: Contract, users: list[dict[str, Any]], settings: dict[str, Any], where: str | None
+) -> None:
+    assert wheres(line_2, *users, **settings) == ([where] if where else [])
+
+
+def test_former_names_of_fields_are_read(line_2: Contract) -> None:
+    former = user(2, "Bob", os_user="bob", agent_backend="codex")
+    found = read_with_files(line_2, given(ADA, former), {})
+    assert found.problems == []
+    assert [person.backend for person in found.people] == ["claude", "codex"]
+    assert any("agent_backend is the old name of backend" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("backend", "provider", "model"),
+    [
+        ("goose", "anthropic", "claude-sonnet-4-6"),
+        ("goose", "deepseek", "deepseek-v4-pro"),
+        ("opencode", "google", "google/gemini-2.5-pro"),
+        ("pi", "openai-codex", "openai-codex/gpt-5.5"),
+    ],
+)
+def test_every_backend_gets_its_provider_and_model(
+    line_2: Contract, backend: str, provider: str, model: str
+) -> None:
+    keys = {"google_api_key": "k", "deepseek_api_key": "k", "anthropic_api_key": "k"}
+    binaries = {
+        backend: [{"path": f"/usr/bin/{backend}", "source": "path", "fault": None, "changers": []}]
+    }
+    ada = {**ADA, "backend": backend, "provider": provider}
+    variables = given(ada, default_backend=backend, default_provider=provider, **keys)
+    plan = planned(line_2, seen(W, binaries=binaries), variables)
+    assert plan["problems"] == []
+    [profile] = yaml.safe_load(text_of(plan, PROFILES))["runtime_profiles"].values()
+    assert (profile["backend"], profile["provider"]) == (backend, provider)
+    assert profile["model"] == model
+    [agent] = plan["proof"]["agents"]
+    assert f"/usr/bin/{backend}" in agent["argv"]
+
+
+def test_line_2_0_names_directories_by_telegram_and_has_no_profiles() -> None:
+    line = contract_of_line("2.0")
+    found = {**seen(), "workshop": None}
+    plan = planned(line, found, given())
+    assert plan["problems"] == []
+    assert plan["awaits_workshop"] is False
+    paths = {one["path"] for one in plan["files"]}
+    assert "/etc/kai/backends.yaml" in paths
+    assert PROFILES not in paths
+    assert "/var/lib/kai/home/1" in {one["path"] for one in plan["directories"]}
+    assert plan["proof"]["readiness"] == []
+    assert plan["proof"]["agents"][0]["argv"][:3] == ["sudo", "-H", "-u"]

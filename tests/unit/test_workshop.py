@@ -1,0 +1,92 @@
+"""The workshop of a bot is read while it runs, and its database is never written."""
+
+import hashlib
+import os
+import pwd
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.host.workshop import workshop_seen
+
+W = "wsp_" + "0" * 32
+PROFILE = "rtp_" + "1" * 32
+ME = pwd.getpwuid(os.geteuid())
+QUERIES = {
+    "workshop": "SELECT id FROM workshops",
+    "assigned": "SELECT runtime_profile_id FROM channel_agent_runtime_assignments",
+}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "kai.db"
+
+
+def made(path: Path, workshops: list[str], profiles: list[str]) -> sqlite3.Connection:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("CREATE TABLE workshops (id TEXT)")
+    connection.execute("CREATE TABLE channel_agent_runtime_assignments (runtime_profile_id TEXT)")
+    connection.executemany("INSERT INTO workshops VALUES (?)", [(one,) for one in workshops])
+    rows = [(one,) for one in profiles]
+    connection.executemany("INSERT INTO channel_agent_runtime_assignments VALUES (?)", rows)
+    connection.commit()
+    return connection
+
+
+def seen(path: Path, account: pwd.struct_passwd | None = ME) -> Any:
+    return workshop_seen({"database": str(path), **QUERIES}, account)
+
+
+# what is written stays in the log of changes until the bot ends
+BOT = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("INSERT INTO channel_agent_runtime_assignments VALUES ('rtp_x')")
+connection.commit()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_running_bot_keeps_its_log_of_changes(database: Path) -> None:
+    made(database, [W], [PROFILE]).close()
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", BOT, str(database)], **pipes) as bot:
+        assert bot.stdout and bot.stdout.readline() == b"ready\n"
+        wal = Path(f"{database}-wal")
+        before = hashlib.sha256(wal.read_bytes()).digest(), wal.stat().st_ino
+        assert wal.stat().st_size > 0
+        assert seen(database) == {"id": W, "assigned": [PROFILE], "fault": None}
+        assert (hashlib.sha256(wal.read_bytes()).digest(), wal.stat().st_ino) == before
+
+
+def test_before_the_first_start_there_is_none(database: Path) -> None:
+    nothing = {"id": None, "assigned": [], "fault": None}
+    assert seen(database) == nothing
+    database.touch()
+    assert seen(database) == nothing
+    # a bot of another line
+    sqlite3.connect(database).execute("CREATE TABLE messages (id)").connection.commit()
+    assert seen(database) == nothing
+
+
+def test_what_cannot_be_read_is_unknown(database: Path) -> None:
+    database.write_bytes(b"no database" * 1000)
+    found = seen(database)
+    assert (found["id"], found["assigned"]) == (None, None)
+    assert str(database) in found["fault"]
+    assert seen(database, None)["assigned"] is None
+
+
+@pytest.mark.parametrize("workshops", [["wsp_/../x"], [W, "wsp_" + "2" * 32], ["x" * 100000]])
+def test_an_id_that_is_none_is_not_used(database: Path, workshops: list[str]) -> None:
+    made(database, workshops, ["rtp_1", PROFILE]).close()
+    found = seen(database)
+    assert (found["id"], found["assigned"]) == (None, None)
+    assert "not one workshop" in found["fault"]
