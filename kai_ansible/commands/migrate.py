@@ -13,7 +13,7 @@ from kai_ansible.ansible.collection import contract_of, lines
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.inventory.host_vars import services_of, variable_is_secret
+from kai_ansible.inventory.host_vars import configuration_of, services_of, variable_is_secret
 from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host_vars
 from kai_ansible.inventory.migrating import Edits, MigratedFiles, changes_beyond
 from kai_ansible.operator import at_terminal
@@ -171,6 +171,9 @@ def _moved(
     given = Given(accounts, made_secret, services_of(version.variables))
     former = contract_of_line(target.migration.from_) if target.migration else target
     line = moved_to_line(former, target, version.variables, given)
+    known = {problem.where for problem in line.problems}
+    found = configuration_of(target, line.variables).problems
+    line.problems += [problem for problem in found if problem.where not in known]
     edits.append(Edits(line.names, line.values, line.users))
     return _Moved(version, line, edits)
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
 
-BACKEND = "AGENT_BACKEND"
 FIRST_FIELDS = ("telegram_id", "name", "os_user")
 FOUND = "found on the host"
 NEXT = "What next?"
@@ -66,6 +65,7 @@ class Interview:
 
     def __post_init__(self) -> None:
         self.contract = self.draft.contract
+        self.backend = self.contract.agent_choice.backend.setting
         self.pairing = Pairing(self.draft, self.prompter, self.screen)
         self.binaries = {
             entry.binary.setting: backend for backend, entry in self.contract.backends.items()
@@ -167,7 +167,7 @@ class Interview:
     def _ask_what_has_no_default(self, asker: Asker) -> None:
         for name in self.contract.sections:
             for question in questions(self.contract, name):
-                if question.key == BACKEND:
+                if question.key == self.backend:
                     self._choose_backend(asker, question)
                 elif self._has_to_be_asked(question):
                     asker.ask(question)
@@ -190,7 +190,7 @@ class Interview:
             return
         found = self._installed()
         if found is None:
-            asker.choose(question, str(question.spec.default))
+            asker.choose(question, str(question.spec.default or question.spec.suggestion))
             return
         remarks = {
             backend: f"{found[backend]} {self.view.remark_on(found[backend])}".strip()
@@ -208,7 +208,7 @@ class Interview:
     def _installed(self) -> dict[str, str] | None:
         """Return the path of each backend that its users could run, None without a probe."""
         wanted = {
-            backend: self.draft.with_setting(BACKEND, backend).configuration()
+            backend: self.draft.with_setting(self.backend, backend).configuration()
             for backend in self.contract.backends
         }
         seen = self.view.look_for_each(list(wanted.values()))
