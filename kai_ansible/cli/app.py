@@ -24,6 +24,7 @@ from kai_ansible.cli.options import (
 )
 from kai_ansible.cli.users import users_app
 from kai_ansible.cli.vault import vault_app
+from kai_ansible.cli.workshop import workshop_app
 from kai_ansible.commands.options import HostOptions
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(users_app, name="users")
 app.add_typer(vault_app, name="vault")
+app.add_typer(workshop_app, name="workshop")
 
 
 def _version(value: bool) -> None:
@@ -193,13 +195,32 @@ def logins(
 def migrate(
     hosts: HostOptions,
     screen: "Screen",
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LINE",
+            autocompletion=completion.lines,
+            help="Rewrite host_vars for this release line of Kai.",
+        ),
+    ] = None,
+    os_users: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--os-user",
+            metavar="USER=ACCOUNT",
+            help="With --to, the OS user of a user who has none. Repeatable.",
+        ),
+    ] = None,
     check: CheckOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Update host_vars to the current version of the contract; comments are kept."""
+    """Update host_vars to the current contract, or to another release line; keep comments."""
     from kai_ansible.commands.migrate import MigrateOptions, migrate_host_vars
 
-    migrate_host_vars(MigrateOptions(**vars(hosts), check=check, yes=yes), screen)
+    options = MigrateOptions(
+        **vars(hosts), check=check, yes=yes, to=to, os_users=tuple(os_users or ())
+    )
+    migrate_host_vars(options, screen)
 
 
 @verb(app, "rollback --to 3")

@@ -43,6 +43,13 @@ def sections(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(contract().sections, incomplete)
 
 
+def lines(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the release lines to which host_vars can be migrated."""
+    from kai_ansible.ansible.collection import lines as known
+
+    return _beginning([one.line for one in known().lines[:-1]], incomplete)
+
+
 def users(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the users in the kai.yml of every host."""
     from kai_ansible.inventory.inventory import Inventory, content_of, read_text

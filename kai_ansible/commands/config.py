@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.target import only_host, opened
@@ -22,13 +23,18 @@ from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords
 from kai_ansible.telegram import Telegram
 from kai_ansible.terminal.prompts import prompter
-from kai_ansible.wizard.draft import Draft
+from kai_ansible.wizard.draft import SOURCE, Draft
 from kai_ansible.wizard.host_view import HostView, Unseen
 from kai_ansible.wizard.interview import Interview
+from kai_ansible.wizard.line_choice import ask_source, deciding, expect_variables_of
 from kai_ansible.wizard.review import show_changes, show_files
 from kai_ansible.wizard.source_tree import problem_of_remote_source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from kai_ansible.terminal.prompts import Prompter
     from kai_ansible.terminal.screen import Screen
 
 
@@ -65,7 +71,9 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     host = only_host(options, inventory)
     files = inventory.host_vars(host)
     before = inventory.variables(host)
-    contract = contract_of(before)
+    asker = None if options.no_input else prompter(plain=options.plain)
+    source = _source(options, before, asker)
+    contract = contract_of({**before, **source})
     sections = contract.sections
     if options.section and options.section not in sections:
         raise usage_error(
@@ -78,6 +86,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     if outdated and not options.no_input:
         # ask nothing that could not be written
         raise CommandError("Nothing was written.", problems=outdated, places=inventory.places(host))
+    expect_variables_of(contract, before, host)
     draft = Draft(contract, before)
     answers, problems = read_answers(contract, options.answers) if options.answers else ({}, [])
     assignments, more_problems = read_assignments(contract, options.assignments)
@@ -96,9 +105,8 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     problems += [problem for problem in imported.problems if problem.where not in given]
     if problems and not options.no_input:
         raise CommandError("Nothing was written.", problems=problems, places=imported.places)
-    draft.give(given)
+    draft.give({**source, **given} if SOURCE not in before else given)
     _leave_out_broken_binaries(draft, imported, view, screen)
-    asker = None if options.no_input else prompter(plain=options.plain)
     telegram = Telegram(options.telegram_api, screen) if options.telegram_api else None
     interview = Interview(draft, asker, view, screen, telegram)
     configuration = interview.run(options.section)
@@ -156,6 +164,21 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             "login_notice": notice,
         }
     )
+
+
+def _source(
+    options: ConfigOptions, before: Mapping[str, Any], asker: Prompter | None
+) -> dict[str, Any]:
+    """Return what decides on the release line and is not in host_vars, asking where nothing does.
+
+    The names of these settings are the same in every line.
+    """
+    any_line = contract_of_line()
+    answers = read_answers(any_line, options.answers)[0] if options.answers else {}
+    found = deciding({**answers, **read_assignments(any_line, options.assignments)[0]})
+    if asker and not before and SOURCE not in found:
+        found |= deciding({SOURCE: ask_source(asker)})
+    return found
 
 
 def _imported(

@@ -1,40 +1,67 @@
-"""The command ``migrate``: update host_vars to the current version of the contract."""
+"""The command ``migrate``: update host_vars to the current contract, or to another line."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.ansible.collection import contract_of
+from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.ansible.collection import contract_of, lines
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import HostOptions
-from kai_ansible.errors import CommandError
-from kai_ansible.inventory.inventory import (
-    KAI_HEADER,
-    EditedFile,
-    Inventory,
-    nothing_known,
-    read_text,
-    write_host_vars,
-)
+from kai_ansible.errors import CommandError, usage_error
+from kai_ansible.inventory.host_vars import configuration_of, services_of, variable_is_secret
+from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host_vars
+from kai_ansible.inventory.migrating import Edits, MigratedFiles, changes_beyond
 from kai_ansible.operator import at_terminal
+from kai_ansible.rules.accounts import fault_of_account
+from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, Migration, migrated
-from kai_ansible.rules.problems import Problem
-from kai_ansible.secrets.vault_password import VAULT_HEADER, VaultPassword, lock
+from kai_ansible.rules.line_migration import (
+    RELEASE,
+    Given,
+    LineMigration,
+    moved_to_line,
+    users_without_account,
+)
+from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.secrets.made import made_secret
+from kai_ansible.terminal.prompts import prompter
 
 if TYPE_CHECKING:
+    from kai_ansible.rules.contract import Contract
+    from kai_ansible.secrets.vault_password import VaultPassword
     from kai_ansible.terminal.screen import Screen
 
 
 @dataclass(frozen=True)
 class MigrateOptions(HostOptions):
-    """Options of ``migrate``. check: write nothing. yes: do not ask for confirmation."""
+    """Options of ``migrate``. check: write nothing. yes: do not ask for confirmation.
+
+    to: a later release line of Kai. os_users: USER=ACCOUNT for users who have no OS user.
+    """
 
     check: bool = False
     yes: bool = False
+    to: str | None = None
+    os_users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """What happens to one host. line: None without ``--to``."""
+
+    version: Migration
+    line: LineMigration | None = None
+    edits: list[Edits] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Everything that no migration can fix."""
+        return [*self.version.faults, *(self.line.problems if self.line else ())]
 
 
 def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
@@ -44,38 +71,132 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     cannot be written, none is.
     """
     asks = not (options.check or options.yes)
+    target = _target(options)
     inventory = Inventory(options.inventory)
     password = inventory.read(
         options.host, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
     )
-    migrations = {host: _migration(inventory, host) for host in inventory.hosts}
-    texts = _texts(inventory, migrations, password)
-    for host, migration in migrations.items():
-        if migration.version < migration.current:
-            versions = f"{host}: from version {migration.version} to {migration.current}"
-            screen.lines(
-                versions, [step.message for step in migration.steps] or ["no other change"]
-            )
+    versions = {host: _migration(inventory, host) for host in inventory.hosts}
+    accounts = _accounts(options, versions, ask=asks and not screen.as_json and at_terminal())
+    moved = {
+        host: _moved(inventory, host, version, target, accounts)
+        for host, version in versions.items()
+    }
+    texts = _texts(inventory, moved, password, target or contract_of_line(), options)
+    for host, one in moved.items():
+        _show(host, one, target, screen)
     if texts:
         screen.lines("Files that change", [str(path) for path in texts])
     if texts and asks:
         require_terminal("migrate", screen)
         confirm("Change these files?", plain=options.plain)
     if not options.check:
-        _write(inventory, texts, screen)
+        _write(inventory, texts, screen, password)
     if not texts:
         screen.good("Nothing to write: host_vars are up to date.")
     screen.document(
         {
-            "hosts": {host: _described(migration) for host, migration in migrations.items()},
+            "hosts": {host: _described(one) for host, one in moved.items()},
             "check": options.check,
             "files": [str(path) for path in texts],
         }
     )
 
 
-def _write(inventory: Inventory, texts: Mapping[Path, str], screen: Screen) -> None:
+def _target(options: MigrateOptions) -> Contract | None:
+    known = [one.line for one in lines().lines[:-1]]
+    if options.to is None:
+        if options.os_users:
+            fix = "add --to, or set it with kai-ansible users edit"
+            raise usage_error("--os-user", "no --to", "a migration to another line", fix)
+        return None
+    if options.to not in known:
+        expected = f"one of {listed(known)}"
+        raise usage_error("--to", repr(options.to), expected, "name one of these lines")
+    return contract_of_line(options.to)
+
+
+def _accounts(
+    options: MigrateOptions, versions: Mapping[str, Migration], *, ask: bool
+) -> dict[str, str]:
+    """Return an OS user for each user without one, by name or Telegram ID, asking for the rest."""
+    accounts: dict[str, str] = {}
+    if options.to is None:
+        return accounts
+    without: dict[str, Mapping[str, Any]] = {}
+    for migration in versions.values():
+        for user in users_without_account(migration.variables):
+            without.setdefault(str(user.get("telegram_id")), user)
+    names = {str(user.get("name")) for user in without.values()} | without.keys()
+    for given in options.os_users:
+        name, _, account = given.partition("=")
+        if name not in names:
+            found = f"{name!r}, who is no user without an OS user"
+            expected = f"one of {listed(str(user.get('name')) for user in without.values())}"
+            fix = "correct the name; kai-ansible users list shows the users"
+            raise usage_error("--os-user", found, expected, fix)
+        fault = fault_of_account(account)
+        if fault:
+            fix = f"write --os-user {name}=ACCOUNT"
+            raise usage_error("--os-user", f"{account!r}, which {fault}", "an OS user", fix)
+        accounts[name] = account
+    if ask:
+        prompts = prompter(plain=options.plain)
+        contract = contract_of_line(options.to)
+        help_text = contract.user_fields["os_user"].help
+        for telegram_id, user in without.items():
+            if {telegram_id, str(user.get("name"))}.isdisjoint(accounts):
+                label = f"OS user of {user.get('name')}"
+                accounts[telegram_id] = prompts.text(label, "", _fault_of_typed, help_text)
+    return accounts
+
+
+def _fault_of_typed(account: str) -> str | None:
+    fault = fault_of_account(account) if account else "is needed; Kai 2 runs nobody without one"
+    return f"It {fault}." if fault else None
+
+
+def _moved(
+    inventory: Inventory,
+    host: str,
+    version: Migration,
+    target: Contract | None,
+    accounts: Mapping[str, str],
+) -> _Moved:
+    values = {CONTRACT_VERSION: version.current} if version.version < version.current else {}
+    edits = [Edits(version.names, values)]
+    if target is None:
+        return _Moved(version, None, edits)
+    _expect_later(host, version.variables, target)
+    given = Given(accounts, made_secret, services_of(version.variables))
+    former = contract_of_line(target.migration.from_) if target.migration else target
+    line = moved_to_line(former, target, version.variables, given)
+    known = {problem.where for problem in line.problems}
+    found = configuration_of(target, line.variables).problems
+    line.problems += [problem for problem in found if problem.where not in known]
+    edits.append(Edits(line.names, line.values, line.users))
+    return _Moved(version, line, edits)
+
+
+def _expect_later(host: str, variables: Mapping[str, Any], target: Contract) -> None:
+    """Raise CommandError for variables of a line that is later than the target."""
+    newest_first = [one.line for one in lines().lines]
+    present = str(variables.get(RELEASE))
+    if present in newest_first and newest_first.index(present) < newest_first.index(target.release):
+        raise usage_error(
+            f"{host}: {RELEASE}",
+            f"{present}, which is later than {target.release}",
+            "a line that is earlier",
+            "bring back the former host_vars from a copy, then kai-ansible rollback",
+        )
+
+
+def _write(
+    inventory: Inventory, texts: Mapping[Path, str], screen: Screen, password: VaultPassword
+) -> None:
     modes = {path: path.stat().st_mode for path in texts if path.exists()}
+    if any(path.name == "vault.yml" for path in texts):
+        password.keep()
     for path in write_host_vars(inventory, texts):
         if path in modes:
             # other users may share the file of a group
@@ -91,63 +212,54 @@ def _migration(inventory: Inventory, host: str) -> Migration:
 
 
 def _texts(
-    inventory: Inventory, migrations: Mapping[str, Migration], password: VaultPassword
+    inventory: Inventory,
+    moved: Mapping[str, _Moved],
+    password: VaultPassword,
+    contract: Contract,
+    options: MigrateOptions,
 ) -> dict[Path, str]:
     """Return the new text of each file that changes, files of groups included.
 
     Raises CommandError for a variable that no editable file sets, and for other problems.
     """
-    files: dict[Path, EditedFile] = {}
+    files = MigratedFiles(inventory, password, lambda name: variable_is_secret(contract, name))
     problems: list[Problem] = []
     places: dict[str, Path] = {}
-    for host, migration in migrations.items():
-        texts = {inventory.host_vars(host).settings: "", **inventory.variable_texts(host, password)}
-        for path in texts.keys() - files.keys():
-            files[path] = EditedFile(path, texts[path], KAI_HEADER)
-        faults = list(migration.faults)
-        for name, becomes in migration.names.items():
-            holding = [files[path] for path in texts if name in files[path].held]
-            if not holding:
-                faults.append(_out_of_reach(inventory, name))
-            for file in holding:
-                # hosts of one group share its file
-                if name in file.content and becomes:
-                    file.rename(name, becomes)
-                else:
-                    file.remove(name)
-        if migration.version < migration.current:
-            files[inventory.host_vars(host).settings].set(CONTRACT_VERSION, migration.current)
-        if len(migrations) > 1:
+    for host, one in moved.items():
+        faults = list(one.problems)
+        for edits in one.edits:
+            faults += files.edit(host, edits)
+        if len(moved) > 1:
             faults = [replace(fault, where=f"{host}: {fault.where}") for fault in faults]
         problems += faults
         places |= inventory.places(host)
+    texts = {} if problems else files.texts()
+    if options.to is not None and changes_beyond(texts, inventory):
+        every = Inventory(options.inventory)
+        every.read("all", options.vault_password_file, options.vault_ids, may_ask=at_terminal())
+        problems += files.shared(every)
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)
+    return texts
+
+
+def _show(host: str, moved: _Moved, target: Contract | None, screen: Screen) -> None:
+    version, line = moved.version, moved.line
+    if version.version < version.current:
+        versions = f"{host}: from version {version.version} to {version.current}"
+        screen.lines(versions, [step.message for step in version.steps] or ["no other change"])
+    if line is None or target is None or not line.changes:
+        return
+    screen.lines(f"{host}: to {target.title}", [change.message for change in line.changes])
+    source = f"{target.source.is_}, for example {target.source.ref}"
+    screen.notes([*line.notes, f"{variable('source')} has to be {source}, when you install."])
+
+
+def _described(moved: _Moved) -> dict[str, Any]:
+    version, line = moved.version, moved.line
     return {
-        path: _closed(path, file.checked(), password)
-        for path, file in files.items()
-        if file.text != file.before
-    }
-
-
-def _closed(path: Path, text: str, password: VaultPassword) -> str:
-    before = read_text(path)
-    return lock(text, password, before) if before.startswith(VAULT_HEADER) else text
-
-
-def _out_of_reach(inventory: Inventory, name: str) -> Problem:
-    return Problem(
-        name,
-        "a value in the inventory file itself",
-        f"a value in a file of {inventory.directory}/host_vars or {inventory.directory}/group_vars",
-        "move it there, or change it yourself",
-    )
-
-
-def _described(migration: Migration) -> dict[str, Any]:
-    return {
-        "from": migration.version,
-        "to": max(migration.version, migration.current),
+        "from": version.version,
+        "to": max(version.version, version.current),
         "changes": [
             {
                 "version": step.version,
@@ -155,6 +267,15 @@ def _described(migration: Migration) -> dict[str, Any]:
                 "variable": step.given,
                 "becomes": step.becomes,
             }
-            for step in migration.steps
+            for step in version.steps
         ],
+        "line": line
+        and {
+            "to": line.line,
+            "changes": [
+                {"place": change.given, "becomes": change.becomes, "why": change.why}
+                for change in line.changes
+            ],
+            "notes": line.notes,
+        },
     }

@@ -15,7 +15,7 @@ from kai_ansible.rules.configuration import (
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.network_environment import read_environment, secrets_of
-from kai_ansible.rules.operator_files import FILES, read_with_files
+from kai_ansible.rules.operator_files import FILES, UnreadableYaml, parse, read_with_files
 from kai_ansible.secrets.vault_password import VaultPassword
 
 SECRET_EXTRA = variable("secret_extra_env")
@@ -33,6 +33,23 @@ def configuration_of(contract: Contract, variables: Mapping[str, Any]) -> Config
         if path and (name == "users_file" or Path(str(path)).is_file() or str(path)[0] == "/"):
             texts[name] = read_text(Path(str(path)))
     return read_with_files(contract, variables, texts)
+
+
+def services_of(variables: Mapping[str, Any]) -> list[str] | None:
+    """Return the names in the services.yaml of a host's variables, None where it has none.
+
+    Raises CommandError if the file cannot be read.
+    """
+    path = variables.get(variable("services_file"))
+    if not path:
+        return None
+    try:
+        data = parse(read_text(Path(str(path)))).data
+    except UnreadableYaml:
+        # whoever checks the configuration reports it
+        return None
+    services = data.get("services") if isinstance(data, dict) else None
+    return [str(name) for name in services] if isinstance(services, dict) else None
 
 
 def host_vars_texts(

@@ -247,6 +247,10 @@ class Inventory:
             found.update(dict.fromkeys(names, _shown(file)))
         return found
 
+    def files_of(self, host: str) -> list[Path]:
+        """Return each file with variables of a host that was read, the one that decides last."""
+        return list(map(_shown, self._hosts[host].files))
+
     def variable_texts(self, host: str, password: VaultPassword) -> dict[Path, str]:
         """Return the text of each file with variables of a host, the one that decides at the end.
 
@@ -254,7 +258,7 @@ class Inventory:
         read.
         """
         texts = {}
-        for path in map(_shown, self._hosts[host].files):
+        for path in self.files_of(host):
             text = read_text(path)
             texts[path] = unlock(text, password, path) if text.startswith(VAULT_HEADER) else text
         return texts

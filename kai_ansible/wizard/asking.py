@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from kai_ansible.rules.people import effective_person
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
+from kai_ansible.secrets.made import made_secret
 from kai_ansible.terminal.prompts import CLEAR
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.questions import (
@@ -32,18 +32,12 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
 
-SECRET_BYTES = 32
 MADE = "made at random"
 NOT_SET = "(not set)"
 INHERITED = "(global value)"
 DONE = "Done"
 ADD = "Add a user"
 ABOUT_PEOPLE = "The users who may talk to the bot, with their OS user, backend and model."
-
-
-def made_secret() -> str:
-    """Return a new secret: 32 random bytes as 64 hexadecimal digits."""
-    return secrets.token_hex(SECRET_BYTES)
 
 
 @dataclass
@@ -113,23 +107,26 @@ class Asker:
     ) -> dict[str, Any]:
         """Ask for fields of a user; other fields stay as they are.
 
-        others: the other users, whose Telegram IDs are in use.
+        others: the other users, whose Telegram IDs and OS users may be in use.
         """
-        taken = {str(other.get("telegram_id")): other.get("name") for other in others}
         asked = dict(user)
+        provider = self.draft.contract.agent_choice.provider.field
         for name in fields:
             question = user_question(self.draft.contract, name)
-            unique = self.draft.contract.user_fields[name].unique
+            described = self.draft.contract.user_fields[name]
+            taken = {str(other.get(name)): other.get("name") for other in others}
             if question.spec.type == "model":
                 answer = self._model_of(question, asked)
-            elif question.key == "llm_provider" and not self._names_provider(asked):
+            elif described.role_models:
+                answer = self._role_models(question, user.get(name))
+            elif question.key == provider and not self._names_provider(asked):
                 continue
             else:
                 answer = self._answer(
                     question,
                     user.get(name),
                     question.spec.prompt,
-                    taken=taken if unique else {},
+                    taken=taken if described.unique else {},
                     suggests=not others,
                 )
             if answer in (None, [], ""):
@@ -148,18 +145,39 @@ class Asker:
         person = effective_person(self.draft.contract, settings, user)
         surface = surface_of(self.draft.contract, person.backend, person.provider)
         current = user.get(question.key)
-        if surface is None or surface.open_ended:
+        if surface is None or not surface.models:
             return self._answer(question, current, question.spec.prompt)
         offered = [INHERITED, *surface.models]
         if current is not None:
             model = normalised_model(self.draft.contract, str(current))
-            if not surface.accepts(model):
+            fits = surface.accepts(model, person.provider)
+            if not fits:
                 self.screen.say(f"{current!r} is not a model of {surface.name}.")
-            current = model if surface.accepts(model) else None
+            current = model if fits else None
+            offered += [current] if current and current not in offered else []
         answer = self.prompter.choice(
             question.spec.prompt, offered, current or INHERITED, self._help(question)
         )
         return None if answer == INHERITED else answer
+
+    def _role_models(self, question: Question, current: Any) -> dict[str, str] | None:
+        """Ask for the models of single tasks, typed as task=model."""
+        shown = current if isinstance(current, dict) else {}
+        roles = list(self.draft.contract.role_tiers)
+
+        def fault(typed: str) -> str | None:
+            unknown = [role for role in _pairs(typed) if role not in roles]
+            if unknown or "" in _pairs(typed).values():
+                return f"Expected task=model, with tasks of {listed(roles)}."
+            return None
+
+        answer = self.prompter.text(
+            f"{question.spec.prompt} (task=model, comma-separated)",
+            ", ".join(f"{role}={model}" for role, model in shown.items()),
+            fault,
+            self._help(question),
+        )
+        return _pairs(answer) or None
 
     def _label(self, question: Question) -> str:
         return label_of(question, self.draft.configuration())
@@ -258,3 +276,9 @@ class Asker:
             self.draft.set(question.variable, answer)
         elif made:
             self.draft.set(question.variable, made_secret(), MADE)
+
+
+def _pairs(typed: str) -> dict[str, str]:
+    """Return what is typed as task=model, an empty model where there is no sign between them."""
+    parts = [part.partition("=") for part in typed.split(",") if part.strip()]
+    return {role.strip(): model.strip() for role, _, model in parts}

@@ -10,8 +10,9 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.binaries import choose_binary
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.logins import login_notice, logins
+from kai_ansible.secrets.made import made_secret
 from kai_ansible.telegram import SETTING as TOKEN_KEY
-from kai_ansible.wizard.asking import MADE, Asker, made_secret
+from kai_ansible.wizard.asking import MADE, Asker
 from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
 from kai_ansible.wizard.pairing import KEY as MODEL_KEY
 from kai_ansible.wizard.pairing import Pairing
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
 
-BACKEND = "AGENT_BACKEND"
 FIRST_FIELDS = ("telegram_id", "name", "os_user")
 FOUND = "found on the host"
 NEXT = "What next?"
@@ -65,6 +65,7 @@ class Interview:
 
     def __post_init__(self) -> None:
         self.contract = self.draft.contract
+        self.backend = self.contract.agent_choice.backend.setting
         self.pairing = Pairing(self.draft, self.prompter, self.screen)
         self.binaries = {
             entry.binary.setting: backend for backend, entry in self.contract.backends.items()
@@ -166,7 +167,7 @@ class Interview:
     def _ask_what_has_no_default(self, asker: Asker) -> None:
         for name in self.contract.sections:
             for question in questions(self.contract, name):
-                if question.key == BACKEND:
+                if question.key == self.backend:
                     self._choose_backend(asker, question)
                 elif self._has_to_be_asked(question):
                     asker.ask(question)
@@ -189,7 +190,7 @@ class Interview:
             return
         found = self._installed()
         if found is None:
-            asker.choose(question, str(question.spec.default))
+            asker.choose(question, str(question.spec.default or question.spec.suggestion))
             return
         remarks = {
             backend: f"{found[backend]} {self.view.remark_on(found[backend])}".strip()
@@ -207,7 +208,7 @@ class Interview:
     def _installed(self) -> dict[str, str] | None:
         """Return the path of each backend that its users could run, None without a probe."""
         wanted = {
-            backend: self.draft.with_setting(BACKEND, backend).configuration()
+            backend: self.draft.with_setting(self.backend, backend).configuration()
             for backend in self.contract.backends
         }
         seen = self.view.look_for_each(list(wanted.values()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.models import Surface, effective_provider, normalised_model, surface_of
+from kai_ansible.rules.people import global_backend
 from kai_ansible.rules.problems import Problem
 from kai_ansible.wizard.draft import USERS
 from kai_ansible.wizard.questions import NEEDED
@@ -72,7 +73,8 @@ class Pairing:
             surface = surface_of(self.draft.contract, person.backend, person.provider)
             if not user.get("model") or surface is None:
                 continue
-            if surface.accepts(normalised_model(self.draft.contract, str(user["model"]))):
+            model = normalised_model(self.draft.contract, str(user["model"]))
+            if surface.accepts(model, person.provider):
                 continue
             name = f"the model of {person.name}"
             self._say_it_does_not_fit(name, str(user["model"]), surface)
@@ -83,15 +85,19 @@ class Pairing:
             self.draft.set(USERS, fixed)
 
     def _global_surface(self, configuration: Configuration) -> Surface | None:
-        settings = configuration.settings
-        provider = effective_provider(
-            self.draft.contract, settings["AGENT_BACKEND"], settings.get("LLM_PROVIDER")
-        )
-        return surface_of(self.draft.contract, settings["AGENT_BACKEND"], provider)
+        contract = self.draft.contract
+        return surface_of(contract, *self._global_pair(configuration))
+
+    def _global_pair(self, configuration: Configuration) -> tuple[str, str | None]:
+        contract, settings = self.draft.contract, configuration.settings
+        backend = global_backend(contract, settings)
+        named = settings.get(contract.agent_choice.provider.setting)
+        return backend, effective_provider(contract, backend, named)
 
     def _kept(self, surface: Surface) -> str | None:
         current = normalised_model(self.draft.contract, str(self.draft.get(MODEL) or ""))
-        if not surface.accepts(current):
+        _, provider = self._global_pair(self.draft.configuration())
+        if not surface.accepts(current, provider):
             return None
         if MODEL in self.draft.given or MODEL in self.draft.changes or not self.draft.before:
             return current
@@ -121,13 +127,24 @@ class Pairing:
                     )
                 )
             return default
-        if surface.open_ended:
+        if not surface.models:
             return self.prompter.text(
                 f"{label} ({surface.name})",
                 default or "",
-                lambda typed: None if typed else NEEDED,
+                lambda typed: _fault_of_model(surface, typed),
                 f"Any model that {surface.name} offers.",
             )
+        # one that the surface takes and has no list of
+        others = [default] if default and default not in surface.models else []
+        offered = [*surface.models, *others]
         return self.prompter.choice(
-            label, surface.models, default, f"The models that Kai knows for {surface.name}."
+            label, offered, default, f"The models that Kai knows for {surface.name}."
         )
+
+
+def _fault_of_model(surface: Surface, typed: str) -> str | None:
+    if not typed:
+        return NEEDED
+    # Kai compares the provider in it with the effective one
+    fits = surface.accepts(typed, typed.split("/")[0])
+    return None if fits else f"Expected {surface.in_words}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,19 +10,22 @@ from kai_ansible.ansible.collection import lines
 from kai_ansible.controller.source_line import UNREADABLE, found_line
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem
-from kai_ansible.rules.release_line import problem_of_release
+from kai_ansible.rules.release_line import AUTO, problem_of_release
 from kai_ansible.rules.sources import is_git_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kai_ansible.rules.release_line import Found
+
 
 def problem_of_local_source(
-    contract: Contract, source: str, files: list[str] | None = None
+    contract: Contract | None, source: str, files: list[str] | None = None
 ) -> Problem | None:
     """Return the problem of a source on this machine, None also for a git URL.
 
-    files: the files of a directory that belong to the release, as in kai_install_source_files.
+    contract: of the line that is configured, None where the source decides on it. files: the files
+    of a directory that belong to the release, as in kai_install_source_files.
     """
     if is_git_url(source):
         return None
@@ -32,7 +36,7 @@ def problem_of_local_source(
         found = found_line(lines(), str(path), None, files or [])
     except UNREADABLE as error:
         return _problem(source, str(error))
-    return problem_of_release(lines(), found, contract.release, source)
+    return _problem_of_line(contract, found, source)
 
 
 def problem_of_remote_source(
@@ -51,7 +55,19 @@ def problem_of_remote_source(
         found = found_line(lines(), source, version, environment=environment)
     except UNREADABLE as error:
         return f"The line of Kai at {source} is unknown: {error}"
-    return problem_of_release(lines(), found, contract.release, source)
+    return _problem_of_line(contract, found, source)
+
+
+def _problem_of_line(contract: Contract | None, found: Found, source: str) -> Problem | None:
+    release = contract.release if contract else AUTO
+    problem = problem_of_release(lines(), found, release, source)
+    if problem is None or contract is None or found.line is None:
+        return problem
+    newest_first = [one.line for one in lines().lines]
+    if newest_first.index(found.line) > newest_first.index(release):
+        return problem
+    fix = f"run kai-ansible migrate --to {found.line}, which rewrites host_vars, then name it again"
+    return replace(problem, fix=fix)
 
 
 def _problem(source: str, fault: str) -> Problem:

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.contract_2 import Contract2
 from kai_ansible.rules.line_composition import composed
 from kai_ansible.rules.typed_data import read
 
@@ -19,9 +18,7 @@ FILES = {"1": "kai_1.yml", "2": "lines/2.yml", "2.0": "lines/2.0.yml"}
 DOCUMENTS: dict[str, dict[str, Any]] = {
     line: yaml.safe_load((VARS / path).read_text(encoding="utf-8")) for line, path in FILES.items()
 }
-CONTRACTS: dict[str, Contract] = {
-    line: read(Contract if line == "1" else Contract2, composed(line, DOCUMENTS)) for line in FILES
-}
+CONTRACTS: dict[str, Contract] = {line: read(Contract, composed(line, DOCUMENTS)) for line in FILES}
 # what a regular expression is read by: an escape, a set of characters, the ends of a group, a bar
 TOKEN = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P<\w+>|[a-z]*:|<?[=!]))?|[|)]", re.DOTALL

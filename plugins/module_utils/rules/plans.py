@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from .checkup import CheckupRequest
 from .desired import ChosenBinary, DirectoryData, KeyNeeded, LoginData, SeedData
+from .enrolment import EnrolmentPlan
 from .probe import AccessRequest
 from .problems import ProblemData
 from .proof_arguments import AgentProof, Command, PrivateDirectory
@@ -107,6 +108,13 @@ class HealthRequest(TypedDict):
     default_port: int
 
 
+class WorkshopPlan(TypedDict):
+    """How users are let into the Workshop. problem: why nobody can be. plan: None then."""
+
+    problem: ProblemData | None
+    plan: EnrolmentPlan | None
+
+
 class HostPlan(TypedDict):
     """What is known before the host is probed. host: the settings of the installation."""
 
@@ -134,6 +142,7 @@ class HostPlan(TypedDict):
     own_installer_parts: list[str]
     build_environment: list[str]
     line: str
+    workshop: WorkshopPlan
     extra_features: dict[str, str | None]
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import diagnosis, drift, status
 from .configuration import is_secret, variable
+from .enrolment import enrolment_plan, no_workshop
 from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .installs import choose
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         RollbackPlan,
         Source,
         StatusPlan,
+        WorkshopPlan,
     )
     from .probe import InstalledProbe, Probe
     from .problems import ProblemData
@@ -145,6 +147,15 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "build_environment": as_words(host.get("environment", {})),
         "line": contract.release,
         "extra_features": dict(contract.extra_features),
+        "workshop": _workshop(contract, configuration),
+    }
+
+
+def _workshop(contract: Contract, configuration: Configuration) -> WorkshopPlan:
+    problem = no_workshop(contract, configuration)
+    return {
+        "problem": problem.as_dict() if problem else None,
+        "plan": enrolment_plan(contract, configuration),
     }
 
 

@@ -1,0 +1,37 @@
+"""The commands below ``workshop`` and their options."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from kai_ansible.cli.options import CheckOption, YesOption, verb
+from kai_ansible.cli.users import WhoArgument
+from kai_ansible.commands.options import HostOptions
+
+if TYPE_CHECKING:
+    from kai_ansible.terminal.screen import Screen
+
+workshop_app = typer.Typer(
+    no_args_is_help=True,
+    help="Let users into the Workshop, the page of Kai 2 in a browser.",
+    epilog="Example: kai-ansible workshop enrol Alice",
+)
+
+
+@verb(workshop_app, "workshop enrol Alice")
+def enrol(
+    hosts: HostOptions,
+    screen: "Screen",
+    who: WhoArgument,
+    check: CheckOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Stop the bot, issue an enrolment for a user, start the bot, and print the token once."""
+    from kai_ansible.commands.workshop import EnrolOptions, enrol_user
+
+    enrol_user(EnrolOptions(**vars(hosts), check=check, yes=yes), who, screen)
+
+
+@workshop_app.callback()
+def workshop() -> None:
+    """Let users into the Workshop, the page of Kai 2 in a browser."""

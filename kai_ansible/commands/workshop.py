@@ -1,0 +1,88 @@
+"""The command ``workshop enrol``: let a user into the Workshop of a bot."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible.ansible.collection import contract_of
+from kai_ansible.commands.confirmation import confirm, require_terminal
+from kai_ansible.commands.options import RunOptions
+from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
+from kai_ansible.commands.target import Target, checked_target
+from kai_ansible.errors import CommandError, usage_error
+from kai_ansible.inventory.host_vars import configuration_of
+from kai_ansible.rules.enrolment import chosen_user, enrolment_plan, no_workshop
+from kai_ansible.rules.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kai_ansible.terminal.screen import Screen
+
+
+@dataclass(frozen=True)
+class EnrolOptions(RunOptions):
+    """Options of ``workshop enrol``. yes: do not ask for confirmation."""
+
+    yes: bool = False
+
+
+def enrol_user(options: EnrolOptions, who: str, screen: Screen) -> None:
+    """Stop the bot, issue an enrolment for a user, start the bot, and print the token once.
+
+    who: name or Telegram ID of a user in host_vars. The token is in no log and in no file that
+    stays. Raises CommandError for more than one host, an unknown user, a bot without a Workshop,
+    and a run that fails.
+    """
+    target = checked_target(options)
+    if len(target.hosts) > 1:
+        raise usage_error(
+            "HOST", f"{len(target.hosts)} hosts", "one host", "name one of them after the user"
+        )
+    [host] = target.hosts
+    name = _name_of(target, host, who)
+    if not (options.check or options.yes):
+        require_terminal("workshop enrol", screen)
+        question = f"Stop the bot on {host} for some seconds and let {name} in?"
+        confirm(question, plain=options.plain)
+    with tempfile.TemporaryDirectory(prefix="kai-ansible-") as directory:
+        path = Path(directory, "token")
+        variables = {
+            "kai_install_workshop_user": who,
+            "kai_install_workshop_token_file": str(path),
+        }
+        outcome = run_role(target, "enrol", options, screen, variables)
+        raise_for_preflight(target, outcome)
+        raise_unless_succeeded(outcome)
+        token = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    report = outcome.reports.get(host, {})
+    _show(name, report, token, screen)
+    screen.document({"host": host, "check": options.check, "token": token or None, **report})
+
+
+def _name_of(target: Target, host: str, who: str) -> str:
+    variables = target.inventory.variables(host)
+    contract = contract_of(variables)
+    configuration = configuration_of(contract, variables)
+    problem = no_workshop(contract, configuration)
+    plan = enrolment_plan(contract, configuration)
+    user = problem or chosen_user(plan["users"] if plan else [], who)
+    if isinstance(user, Problem):
+        raise CommandError("Nothing was changed.", problems=[user])
+    return user["name"]
+
+
+def _show(name: str, report: Mapping[str, Any], token: str, screen: Screen) -> None:
+    if not token:
+        screen.good(f"Would stop the bot, issue an enrolment for {name}, and start the bot again.")
+        return
+    screen.good(f"{name} can enter the Workshop.")
+    pages = " or ".join(report["pages"])
+    screen.command(
+        f"Within {report['minutes']} minutes, open {pages} in a browser and enter this token. It "
+        f"is a secret, is shown only now, and lets in one browser",
+        token,
+    )

@@ -1,0 +1,67 @@
+"""Choose the release line of Kai before the first other question: it says what is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.errors import usage_error
+from kai_ansible.rules.line_migration import RELEASE, Given, moved_to_line
+from kai_ansible.rules.problems import listed
+from kai_ansible.rules.sources import is_git_url
+from kai_ansible.wizard.draft import SOURCE
+from kai_ansible.wizard.questions import NEEDED, Question, help_of
+from kai_ansible.wizard.source_tree import problem_of_local_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kai_ansible.rules.contract import Contract
+    from kai_ansible.terminal.prompts import Prompter
+
+# what decides on the line
+DECIDING = (RELEASE, SOURCE, "kai_install_version", "kai_install_source_files")
+_NAMED = 3
+
+
+def deciding(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables that decide on the line, a path of this machine absolute."""
+    found = {name: variables[name] for name in DECIDING if variables.get(name) not in (None, "")}
+    source = found.get(SOURCE)
+    if isinstance(source, str) and not is_git_url(source):
+        found[SOURCE] = str(Path(source).expanduser().absolute())
+    return found
+
+
+def ask_source(prompter: Prompter) -> str:
+    """Ask for Kai's code, of whichever line, and return the answer."""
+    contract = contract_of_line()
+    question = Question("host", "source", contract.host["source"])
+
+    def fault(typed: str) -> str | None:
+        problem = problem_of_local_source(None, typed) if typed else None
+        return f"{problem.found}: {problem.fix}." if problem else (None if typed else NEEDED)
+
+    spec = question.spec
+    default = str(spec.default or spec.suggestion or "")
+    return prompter.text(spec.prompt, default, fault, help_of(contract, question))
+
+
+def expect_variables_of(contract: Contract, before: Mapping[str, Any], host: str) -> None:
+    """Raise CommandError for host_vars of an earlier line, with the command that rewrites them."""
+    if contract.migration is None:
+        return
+    former = contract_of_line(contract.migration.from_)
+    moved = moved_to_line(former, contract, before, Given({}, lambda: ""))
+    left = [name for name in moved.names if name in before]
+    if not left:
+        return
+    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    raise usage_error(
+        SOURCE,
+        f"{contract.title}, and host_vars of {former.title} ({listed(left[:_NAMED])}{more})",
+        f"host_vars of {contract.title}",
+        f"kai-ansible migrate {host} --to {contract.release}",
+        message="Nothing was written.",
+    )

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Let a user into the Workshop: whom, by which command, and what that command answers.
+
+``workshop`` of the contract has the command. It writes to the database, so the bot may not run.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from .configuration import variable
+from .problems import Problem, listed, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .configuration import Configuration
+    from .contract import Contract
+
+SETTING = "kai_install_workshop_user"
+_LINE = re.compile(r"^(?P<name>[A-Z][a-z]+): *(?P<value>\S+) *$", re.MULTILINE)
+_TOKEN = re.compile(r"kai_ws_enroll_v[0-9]+\.[A-Za-z0-9_.-]+")
+
+
+class KnownUser(TypedDict):
+    """A user who may be let in."""
+
+    name: str
+    telegram_id: int
+
+
+class EnrolmentPlan(TypedDict):
+    """How a user is let in. argv: the command, in which {telegram_id} stands for the user.
+
+    minutes: how long the token is good for. pages: where it is entered.
+    """
+
+    argv: list[str]
+    environment: dict[str, str]
+    users: list[KnownUser]
+    minutes: int
+    pages: list[str]
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What the command answered. token: a secret, which no message of this class has."""
+
+    token: str = field(repr=False)
+    expires: str
+
+
+def enrolment_plan(contract: Contract, configuration: Configuration) -> EnrolmentPlan | None:
+    """Return how users of this configuration are let in, None for a line without a Workshop."""
+    workshop = contract.workshop
+    if workshop is None:
+        return None
+    host = configuration.host
+    places = {name: host[name] for name in ("install_dir", "data_dir")}
+    # the homes of the service user in it are of no use to the command
+    search = [one for one in contract.platforms["linux"].search_path if one.startswith("/")]
+    places["search_path"] = ":".join(search)
+    argv = [
+        word if word == "{telegram_id}" else word.format(**places) for word in workshop.enrolment
+    ]
+    return {
+        "argv": argv,
+        "environment": {
+            key: value.format(**places) for key, value in contract.process_environment.items()
+        },
+        "users": [
+            {"name": one.name, "telegram_id": one.telegram_id}
+            for one in configuration.people
+            if isinstance(one.telegram_id, int)
+        ],
+        "minutes": workshop.enrolment_minutes,
+        "pages": pages(contract, configuration),
+    }
+
+
+def pages(contract: Contract, configuration: Configuration) -> list[str]:
+    """Return the addresses of the Workshop, none for a line without one or with it off."""
+    workshop, settings = contract.workshop, configuration.settings
+    if workshop is None or settings.get("KAI_ENABLED_ADAPTERS") == "telegram":
+        return []
+    hosts = ["127.0.0.1", settings.get("WORKSHOP_LAN_HOST")]
+    port = settings.get(contract.service.port_setting)
+    return [f"http://{host}:{port}{workshop.page}" for host in hosts if host]
+
+
+def chosen_user(users: Sequence[KnownUser], who: str) -> KnownUser | Problem:
+    """Return the user with a name or a Telegram ID, or the problem of there being not one."""
+    found = [one for one in users if who in (one["name"], str(one["telegram_id"]))]
+    names = [one["name"] for one in users]
+    if len(found) == 1:
+        return found[0]
+    fix = "kai-ansible users list shows the users"
+    if found:
+        ids = listed(str(one["telegram_id"]) for one in found)
+        return Problem(SETTING, f"{who!r}, the name of several users", f"one of {ids}", fix)
+    return Problem(SETTING, f"{who!r}{nearest(who, names)}", f"one of {listed(names)}", fix)
+
+
+def no_workshop(contract: Contract, configuration: Configuration) -> Problem | None:
+    """Return why nobody can be let into the Workshop of this configuration, None if they can."""
+    if contract.workshop is None:
+        found = f"{contract.title}, which has no Workshop"
+        return Problem(variable("release"), found, "a Kai with one", "install a source of Kai 2")
+    if not pages(contract, configuration):
+        name = variable("KAI_ENABLED_ADAPTERS")
+        fix = "kai-ansible config --section clients, then kai-ansible install"
+        return Problem(name, "a bot without the Workshop", "the Workshop enabled", fix)
+    return None
+
+
+def read_enrolment(output: str) -> Enrolment | None:
+    """Return the token in the output of the command, None without one."""
+    found = {one["name"]: one["value"] for one in _LINE.finditer(output)}
+    token = found.get("Token", "")
+    if _TOKEN.fullmatch(token) is None:
+        return None
+    return Enrolment(token, found.get("Expires", ""))
+
+
+def without_token(output: str) -> str:
+    """Return text for a message, with no token in it."""
+    return _TOKEN.sub("<token>", output)
+
+
+def argv_for(plan: Mapping[str, Any], user: KnownUser) -> list[str]:
+    """Return the command that lets one user in."""
+    telegram_id = str(user["telegram_id"])
+    return [telegram_id if word == "{telegram_id}" else word for word in plan["argv"]]

@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Let a user into the Workshop of Kai."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kai_enrolment
+short_description: Let a user into the Workshop of Kai
+version_added: 0.2.0
+description:
+  - Stops the bot, runs the command of Kai that issues an enrolment, as the service user, and starts
+    the bot again, also when the command fails. A bot that did not run is left so.
+  - The command writes to the database of the bot, which is lost to the bot if it runs meanwhile.
+  - Its action plugin writes the token to a private file of the controller and returns everything
+    else, so that no result and no log has the token.
+options:
+  user:
+    description: Name or Telegram ID of the user.
+    type: str
+    required: true
+  users:
+    description: The users of the bot, each with C(name) and C(telegram_id).
+    type: list
+    elements: dict
+    required: true
+  dest:
+    description: The new file of the controller that gets the token, with mode 0600.
+    type: path
+    required: true
+  unit:
+    description: Name of the unit without its suffix.
+    type: str
+    required: true
+  service_user:
+    description: The account of the bot.
+    type: str
+    required: true
+  argv:
+    description: The command, in which V({telegram_id}) stands for the user.
+    type: list
+    elements: str
+    required: true
+  environment:
+    description: Environment of the command, besides C(HOME).
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    support: full
+    description: It finds the user, and neither stops the bot nor issues anything.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+author: the kai-ansible authors (@kai-ansible)
+"""
+
+EXAMPLES = r"""
+- name: Let Alice into the Workshop
+  kai.bot.kai_enrolment:
+    user: Alice
+    users: [{name: Alice, telegram_id: 123456789}]
+    dest: /run/user/1000/token
+    unit: kai
+    service_user: kai
+    argv:
+      - /opt/kai/current/venv/bin/python
+      - -m
+      - kai
+      - workshop
+      - client-access
+      - issue-enrollment
+      - --telegram-user-id
+      - "{telegram_id}"
+    environment:
+      PATH: /usr/bin:/bin
+      KAI_INSTALL_DIR: /opt/kai/current
+      KAI_DATA_DIR: /var/lib/kai
+"""
+
+RETURN = r"""
+user:
+  description: The name of the user who is let in.
+  returned: success
+  type: str
+expires:
+  description: When the token expires, as Kai writes it; empty in check mode.
+  returned: success
+  type: str
+restarted:
+  description: Whether the bot was stopped and started again.
+  returned: success
+  type: bool
+"""
+
+import pwd
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.host.enrolment import enrol
+from ..module_utils.rules.enrolment import argv_for, chosen_user
+from ..module_utils.rules.problems import Problem, Refused, problem_of_error
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "user": {"type": "str", "required": True},
+            "users": {"type": "list", "elements": "dict", "required": True},
+            "dest": {"type": "path", "required": True},
+            "unit": {"type": "str", "required": True},
+            "service_user": {"type": "str", "required": True},
+            "argv": {"type": "list", "elements": "str", "required": True},
+            "environment": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    user = chosen_user(given["users"], given["user"])
+    if isinstance(user, Problem):
+        module.fail_json(msg=str(user))
+        return
+    if module.check_mode:
+        module.exit_json(changed=True, user=user["name"], expires="", restarted=False)
+    try:
+        account = pwd.getpwnam(given["service_user"])
+    except KeyError:
+        module.fail_json(msg=f"the host has no account {given['service_user']}; install first")
+        return
+    environment = {"HOME": account.pw_dir, **given["environment"]}
+    try:
+        found, restarted = enrol(given["unit"], account, argv_for(given, user), environment)
+    except Refused as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=str(problem_of_error(error, given["argv"][0])))
+    module.exit_json(
+        changed=True,
+        user=user["name"],
+        expires=found.expires,
+        restarted=restarted,
+        token=found.token,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Who is let into the Workshop, by which command, and that the bot runs again whatever happens."""
+
+import os
+import pwd
+import signal
+import subprocess
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.host import enrolment as host_enrolment
+from kai_ansible.rules.configuration import Configuration
+from kai_ansible.rules.enrolment import (
+    argv_for,
+    chosen_user,
+    enrolment_plan,
+    no_workshop,
+    pages,
+    read_enrolment,
+    without_token,
+)
+from kai_ansible.rules.people import Person
+from kai_ansible.rules.problems import Problem, Refused
+
+TOKEN = "kai_ws_enroll_v1.abc.DEF-g_1"
+ANSWER = f"""\
+Enrollment: eng_0123
+Channel: chn_0123
+Expires: 2026-11-28T20:30:00+00:00
+Token: {TOKEN}
+The token is shown once; Kai stores only its hash.
+"""
+USERS: Any = [
+    {"name": "Ada", "telegram_id": 1},
+    {"name": "Ben", "telegram_id": 2},
+    {"name": "Ben", "telegram_id": 3},
+]
+
+
+def configuration(**settings: Any) -> Configuration:
+    return Configuration(
+        host={"install_dir": "/opt/kai", "data_dir": "/var/lib/kai"},
+        settings={"WEBHOOK_PORT": 8090, **settings},
+        people=[Person(1, "Ada", "alice", "claude", "anthropic", "sonnet", "own")],
+    )
+
+
+def test_the_command_is_the_one_of_the_live_release() -> None:
+    plan = enrolment_plan(contract_of_line("2"), configuration())
+    assert plan is not None
+    assert plan["users"] == [{"name": "Ada", "telegram_id": 1}]
+    assert argv_for(plan, plan["users"][0]) == [
+        *("/opt/kai/current/venv/bin/python", "-m", "kai", "workshop", "client-access"),
+        *("issue-enrollment", "--telegram-user-id", "1"),
+    ]
+    assert plan["environment"] == {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "KAI_INSTALL_DIR": "/opt/kai/current",
+        "KAI_DATA_DIR": "/var/lib/kai",
+    }
+
+
+def test_pages_are_those_that_the_bot_answers() -> None:
+    contract = contract_of_line("2")
+    assert pages(contract, configuration()) == ["http://127.0.0.1:8090/workshop/"]
+    lan = configuration(WORKSHOP_LAN_HOST="192.168.1.5")
+    assert pages(contract, lan)[1] == "http://192.168.1.5:8090/workshop/"
+
+
+@pytest.mark.parametrize(
+    ("line", "settings", "where"),
+    [
+        ("1", {}, "kai_install_release"),
+        ("2.0", {}, "kai_install_release"),
+        ("2", {"KAI_ENABLED_ADAPTERS": "telegram"}, "kai_install_kai_enabled_adapters"),
+    ],
+)
+def test_a_bot_without_a_workshop_is_refused(
+    line: str, settings: dict[str, Any], where: str
+) -> None:
+    problem = no_workshop(contract_of_line(line), configuration(**settings))
+    assert problem is not None
+    assert problem.where == where
+    assert no_workshop(contract_of_line("2"), configuration()) is None
+
+
+@pytest.mark.parametrize(("who", "telegram_id"), [("Ada", 1), ("1", 1), ("3", 3)])
+def test_a_user_is_named_or_given_by_the_telegram_id(who: str, telegram_id: int) -> None:
+    found = chosen_user(USERS, who)
+    assert not isinstance(found, Problem)
+    assert found["telegram_id"] == telegram_id
+
+
+@pytest.mark.parametrize(
+    ("who", "words"), [("Ben", "several users"), ("Adda", "did you mean Ada"), ("", "''")]
+)
+def test_nobody_is_guessed(who: str, words: str) -> None:
+    found = chosen_user(USERS, who)
+    assert isinstance(found, Problem)
+    assert words in found.found
+
+
+def test_the_answer_is_read_and_the_token_in_no_message() -> None:
+    found = read_enrolment(ANSWER)
+    assert found is not None
+    assert (found.token, found.expires) == (TOKEN, "2026-11-28T20:30:00+00:00")
+    assert TOKEN not in repr(found)
+    assert TOKEN not in without_token(ANSWER)
+    assert "Channel: chn_0123" in without_token(ANSWER)
+
+
+@pytest.mark.parametrize("answer", ["", "no such human", "Token: none", "Token:"])
+def test_an_answer_without_a_token_is_none(answer: str) -> None:
+    assert read_enrolment(answer) is None
+
+
+class Bot:
+    """A bot, and what was done to it, in order."""
+
+    def __init__(self, answer: str = ANSWER, code: int = 0, active: bool = True) -> None:
+        self.answer, self.code, self.active = answer, code, active
+        self.done: list[str] = []
+        self.run: Any = None
+
+    def state(self, _unit: str) -> Any:
+        return SimpleNamespace(active=self.active, state="active")
+
+    def stop(self, unit: str) -> None:
+        self.done.append(f"stop {unit}")
+
+    def restart(self, unit: str, _state: Any) -> None:
+        self.done.append(f"start {unit}")
+
+    def issue(self, argv: list[str], _seconds: int, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.done.append("issue")
+        self.run = (argv, options)
+        return subprocess.CompletedProcess(argv, self.code, self.answer, "")
+
+
+@pytest.fixture
+def bot(monkeypatch: pytest.MonkeyPatch) -> Bot:
+    bot = Bot()
+    monkeypatch.setattr(host_enrolment, "service_state", bot.state)
+    monkeypatch.setattr(host_enrolment, "stop_service", bot.stop)
+    monkeypatch.setattr(host_enrolment, "restart_service", bot.restart)
+    monkeypatch.setattr(
+        host_enrolment, "run_program", lambda *given, **more: bot.issue(*given, **more)
+    )
+    return bot
+
+
+def enrol() -> Any:
+    account = pwd.getpwuid(65534) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    argv = ["python", "issue-enrollment", "--telegram-user-id", "1"]
+    return host_enrolment.enrol("kai", account, argv, {"KAI_DATA_DIR": "/d"})
+
+
+def test_an_enrolment_is_issued_with_the_bot_stopped_and_no_signal_leaves_it_so(bot: Bot) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    found, restarted = enrol()
+    assert found.token == TOKEN
+    assert restarted
+    assert bot.done == ["stop kai", "issue", "start kai"]
+    argv, options = bot.run
+    assert argv[-1] == "1"
+    assert options["env"] == {"KAI_DATA_DIR": "/d"}
+    if os.geteuid() == 0:
+        assert options["user"] == 65534
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_bot_that_did_not_run_is_left_so(bot: Bot) -> None:
+    bot.active = False
+    assert enrol()[1] is False
+    assert bot.done == ["stop kai", "issue"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("no such human", 1), (ANSWER, 1), ("", 0)])
+def test_a_failure_starts_the_bot_again_and_tells_no_token(
+    bot: Bot, answer: str, code: int
+) -> None:
+    bot.answer, bot.code = answer, code
+    with pytest.raises(Refused) as refused:
+        enrol()
+    assert bot.done[-1] == "start kai"
+    assert TOKEN not in str(refused.value)
+    assert "issue-enrollment" in str(refused.value)
+
+
+def test_a_command_that_cannot_be_run_starts_the_bot_again(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_given: Any, **_more: Any) -> Any:
+        raise FileNotFoundError("python")
+
+    monkeypatch.setattr(host_enrolment, "run_program", missing)
+    with pytest.raises(FileNotFoundError):
+        enrol()
+    assert bot.done == ["stop kai", "start kai"]
