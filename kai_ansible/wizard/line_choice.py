@@ -10,6 +10,7 @@ from kai_ansible.errors import usage_error
 from kai_ansible.rules.line_migration import RELEASE, Given, moved_to_line
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.sources import is_git_url
+from kai_ansible.secrets.made import made_secret
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.questions import NEEDED, Question, help_of
 from kai_ansible.wizard.source_tree import problem_of_local_source
@@ -53,7 +54,7 @@ def expect_variables_of(contract: Contract, before: Mapping[str, Any], host: str
     if contract.migration is None:
         return
     former = contract_of_line(contract.migration.from_)
-    moved = moved_to_line(former, contract, before, Given({}, lambda: ""))
+    moved = moved_to_line(former, contract, before, Given({}, made_secret))
     left = [name for name in moved.names if name in before]
     if not left:
         return

@@ -8,6 +8,7 @@ import pytest
 
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from tests.cli.desk import Desk
+from tests.unit.samples import TOKEN
 
 SOURCE = "/src/kai"
 OLD = f"""\
@@ -156,7 +157,7 @@ def test_a_person_is_asked_for_the_os_user(of_kai_1: Desk) -> None:
 
 def host(desk: Desk, name: str, **variables: Any) -> None:
     """Write the kai.yml of a host that has everything but what its group has."""
-    own = {"kai_install_source": SOURCE, **variables}
+    own = {"kai_install_source": SOURCE, "kai_install_telegram_bot_token": TOKEN, **variables}
     own["kai_install_users"] = [{"telegram_id": 1, "name": "Ada", "os_user": "alice"}]
     desk.write(f"inventory/host_vars/{name}/kai.yml", own)
 

@@ -9,9 +9,11 @@ One JSON document a line on standard input: ``files`` (what /etc/kai holds, by f
 Kai's other modules import at the top, and a configuration does not use, is stubbed.
 """
 
+import atexit
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -145,6 +147,7 @@ def main() -> int:
     """Judge every line of standard input."""
     source = Path(sys.argv[1])
     scratch = tempfile.mkdtemp(prefix="kai-judge-")
+    atexit.register(shutil.rmtree, scratch)
     # both are read when the package is imported
     os.environ["KAI_INSTALL_DIR"] = f"{scratch}/install"
     os.environ["KAI_DATA_DIR"] = f"{scratch}/data"
