@@ -13,7 +13,7 @@ from tests.testbed.machines import Machine
 STAND_IN_2 = ROOT / "tests" / "fixtures" / "kai_2"
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 BEN = {"telegram_id": 2, "name": "Ben", "role": "user", "os_user": "bob"}
-# an agent that answers the greeting of a proof as both codex and claude would, and ends well
+# an agent that answers the greeting of a proof as both codex and claude would, and ends cleanly
 AGENT = """#!/usr/bin/python3
 import json, os, sys
 if "--version" in sys.argv:

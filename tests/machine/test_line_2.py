@@ -61,7 +61,7 @@ def test_one_run_installs_everything(site: Site2) -> None:
         assert owner_and_mode(site, history) == "kai 750"
         listed = site.machine.run(["getfacl", "-pn", history]).stdout
         assert listed.count("user:") >= 2
-        assert f"the bot starts codex as {account}, and ends it" in report["proven"]
+        assert f"the bot starts codex as {account}, and ends it" in report["verified"]
     assert owner_and_mode(site, "/etc/kai/backends.yaml") == "root 644"
     assert owner_and_mode(site, "/etc/kai/runtime-profiles.yaml") == "root 600"
     assert site.machine.run(["systemctl", "is-enabled", "kai"]).stdout == "enabled\n"

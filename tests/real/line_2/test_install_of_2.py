@@ -45,7 +45,7 @@ def site(kai_2: Path) -> Iterator[Site2]:
 def test_one_run_is_enough(site: Site2) -> None:
     report = site.install()
     for agent, account in (("codex", "alice"), ("claude", "bob")):
-        assert f"the bot starts {agent} as {account}, and ends it" in report["proven"]
+        assert f"the bot starts {agent} as {account}, and ends it" in report["verified"]
     assert site.machine.run(["systemctl", "is-enabled", "kai"]).stdout == "enabled\n"
 
 
