@@ -20,7 +20,6 @@ from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
 from kai_ansible.rules.env_file import read_env
-from kai_ansible.rules.people import global_backend
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.sudoers import accounts_with_rules, commands_by_account
 from kai_ansible.rules.unit import service_of
@@ -413,7 +412,7 @@ def _take_rules(contract: Contract, text: str, imported: Imported) -> None:
 def _backends_in_use(contract: Contract, imported: Imported) -> list[str]:
     choice = contract.agent_choice.backend
     everyone = imported.variables.get(variable(choice.setting))
-    default = global_backend(contract, {choice.setting: everyone})
+    default = everyone or contract.settings[choice.setting].default
     users = imported.variables.get(USERS) or [{}]
     named = [
         str(user.get(choice.field) or default).strip().lower()

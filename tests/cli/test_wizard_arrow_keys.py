@@ -180,6 +180,7 @@ def test_a_model_is_marked_as_the_bot_reads_it(desk: Desk) -> None:
 
 def test_an_answer_is_judged_before_it_is_taken(desk: Desk) -> None:
     screen = Screen(desk, "--section", "paths")
+    screen.answer("source", "kai")
     screen.wait_for(LABELS["service_user"])
     screen.child.send(f"{CTRL_U}ALL{ENTER}")
     screen.wait_for_line("sudoers")

@@ -263,6 +263,7 @@ def planned(contract: Contract, entry: dict[str, Any]) -> Any:
     seen: Any = probe(installed={**installed(), "overrides": [entry], "hangs": False})
     seen["accounts"]["alice"] = None
     source: Any = {"release": "a", "requires_python": "", "constrained": True}
+    source |= {"features": [], "mode_variable": None, "extras": []}
     return install_plan(subject, seen, source, check=True)
 
 
