@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 
@@ -24,7 +25,9 @@ def main() -> None:
             signal.signal(number, signal.default_int_handler)
     from typer.main import get_command
 
+    from kai_ansible.calling import as_called
     from kai_ansible.cli.app import app
+    from kai_ansible.terminal.tables import wrapped
 
     try:
         # Typer exits by itself, also for a wrong option
@@ -36,7 +39,9 @@ def main() -> None:
             raise
         failure = unexpected(error)
     sys.stdout.flush()
-    sys.stderr.write(f"{printable(str(failure), MOST_ON_A_SCREEN)}\n")
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    for line in wrapped(as_called(printable(str(failure), MOST_ON_A_SCREEN)), width):
+        sys.stderr.write(f"{line}\n")
     sys.exit(failure.code)
 
 

@@ -19,6 +19,7 @@ DOCUMENTS = (
     ("python", "tools/generate.py", "--check"),
     ("python", "-m", "tools.manual", "--check"),
     ("python", "-m", "tools.later", "--check"),
+    ("python", "-m", "tools.schemas", "--check"),
 )
 LINTERS = (
     ("ruff", "format", "--check", "--quiet", "."),

@@ -40,6 +40,12 @@ _SUDO_ADVICE = (
         "replaced by kai-ansible sudo-password {host}",
     ),
     (
+        # ansible-core 2.21 and newer
+        "Duplicate become password prompt",
+        "run the same command with --ask-become-pass and the right password; one in the keyring is "
+        "replaced by kai-ansible sudo-password {host}",
+    ),
+    (
         "The module interpreter '",
         "set ansible_python_interpreter of {host} to the absolute path of a Python on it",
     ),

@@ -18,8 +18,9 @@ from kai_ansible.operator import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import migrated
 from kai_ansible.rules.problems import listed, nearest
-from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords
+from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords, login_in_words
 from kai_ansible.telegram import Telegram
+from kai_ansible.terminal.login_view import login_lines
 from kai_ansible.terminal.prompts import prompter
 from kai_ansible.wizard.draft import Draft
 from kai_ansible.wizard.host_view import HostView, Unseen
@@ -133,7 +134,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     texts, moved = host_vars_texts(contract, files, draft.changes_in_order, password)
     if options.only_print:
         show_files(screen, files, texts, draft)
-        screen.document({"host": host, "would_write": [str(path) for path in texts]})
+        screen.document({"hosts": {host: {"would_write": [str(path) for path in texts]}}})
         return
     if asker is None:
         screen.notes(configuration.notes)
@@ -150,17 +151,20 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         screen.good(f"Written: {path}")
     if not written:
         screen.good("Nothing to write: host_vars are up to date.")
-    for line in notice:
+    for line in login_lines(notice, inventory.ssh_commands.get(host)):
         screen.say(line)
     place = str(options.inventory)
     screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
     screen.document(
         {
-            "host": host,
-            "written": [str(path) for path in written],
-            "notes": configuration.notes,
-            "imported": imported.as_dict(),
-            "login_notice": notice,
+            "hosts": {
+                host: {
+                    "written": [str(path) for path in written],
+                    "notes": configuration.notes,
+                    "imported": imported.as_dict(),
+                    "login_notice": notice,
+                }
+            },
         }
     )
 
@@ -236,7 +240,8 @@ def _leave_out_broken_binaries(
 
 def _sudo_password(inventory: Inventory, host: str, options: ConfigOptions) -> str | None:
     if options.ask_become_pass:
-        return ask_sudo_password()
+        known = inventory.known(host)
+        return ask_sudo_password(login_in_words(known.ssh), known.ssh)
     if not options.probe:
         return None
     typed = inventory.session.become_password

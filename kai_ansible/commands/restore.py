@@ -21,7 +21,7 @@ from kai_ansible.files import write_private
 from kai_ansible.inventory.inventory import Inventory, read_text, write_host_vars
 from kai_ansible.operator import at_terminal
 from kai_ansible.secrets.vault_password import needed_password
-from kai_ansible.terminal.screen import report_outcome
+from kai_ansible.terminal.outcome_view import report_outcome
 
 if TYPE_CHECKING:
     from kai_ansible.rules.backup_archive import Meta
@@ -86,7 +86,8 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
             )
         outcome = run_role(target, "restore", options, screen, variables)
     raise_for_preflight(target, outcome)
-    report_outcome(screen, outcome, check=options.check)
+    ssh = target.inventory.ssh_commands
+    report_outcome(screen, outcome, check=options.check, ssh=ssh)
     end(options, outcome, screen)
 
 

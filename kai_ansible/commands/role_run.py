@@ -52,8 +52,10 @@ def run_role(
         known_secrets=target.secrets,
         forks=options.forks,
     )
-    with Progress(screen, batches, target.limits) as progress:
+    with Progress(screen, batches, target.limits, check=options.check) as progress:
         outcome = run_playbook(run, progress)
+        if outcome.interrupted:
+            progress.interrupt()
     failed = {failure.host for failure in outcome.failures}
     # a failure without a host means that Ansible reached none
     tried = {*outcome.reports, *(failed if failed != {""} else target.hosts)}

@@ -49,6 +49,43 @@ def state_of(report: Mapping[str, Any]) -> str:
     return "unhealthy" if known else "UNKNOWN"
 
 
+def summary_of(report: Mapping[str, Any]) -> str:
+    """Return the state of a host with the number of findings of each kind."""
+    counts = [
+        (len(report["problems"]), "problem", "problems"),
+        (len(report["drift"]), "difference from host_vars", "differences from host_vars"),
+        (len(missing_logins(report)), "missing login", "missing logins"),
+        (len(report["unknown"]), "unknown fact", "unknown facts"),
+    ]
+    found = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    return f"{state_of(report)}: {', '.join(found)}" if found else state_of(report)
+
+
+def summary_of_all(probe: StatusProbe) -> str:
+    """Return the state of a fleet in one line."""
+    states = [state_of(report) for report in probe.reports.values()]
+    known = [
+        (states.count("healthy"), "healthy"),
+        (states.count("unhealthy"), "unhealthy"),
+        (states.count("UNKNOWN"), "unknown"),
+        (len(probe.failures), "not reached"),
+    ]
+    hosts = len(states) + len(probe.failures)
+    return f"{hosts} hosts: {', '.join(f'{count} {name}' for count, name in known if count)}"
+
+
+def by_attention(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the reports by host, those that need attention first."""
+    rank = {"unhealthy": 0, "UNKNOWN": 1, "healthy": 2}
+
+    def key(host: str) -> tuple[int, int, str]:
+        report = reports[host]
+        found = len(report["problems"]) + len(missing_logins(report)) + len(report["drift"])
+        return rank[state_of(report)], -found, host
+
+    return {host: reports[host] for host in sorted(reports, key=key)}
+
+
 def missing_logins(report: Mapping[str, Any]) -> list[str]:
     """Return the missing logins, as "account: agent"."""
     found = [

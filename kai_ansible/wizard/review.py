@@ -113,11 +113,11 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
 def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft: Draft) -> None:
     """Print the new settings file, and each secret by its fingerprint."""
     settings = texts.get(files.settings) or read_text(files.settings)
-    screen.say(f"# {files.settings}")
-    screen.say(settings.rstrip("\n"))
-    screen.say(f"# {files.vault}, encrypted")
+    screen.literal(f"# {files.settings}")
+    screen.literal(settings.rstrip("\n"))
+    screen.literal(f"# {files.vault}, encrypted")
     for name in sorted(filter(draft.is_secret, draft.variables)):
-        screen.say(f"{name}: {masked(draft, name, draft.get(name))}")
+        screen.literal(f"{name}: {masked(draft, name, draft.get(name))}")
 
 
 def _rows_of(

@@ -193,7 +193,7 @@ class Desk:
         return {
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
-            "PATH": os.environ["PATH"],
+            "PATH": f"{Path(KAI_ANSIBLE).parent}:{os.environ['PATH']}",
             "PROMPT_TOOLKIT_NO_CPR": "1",
             "TERM": term,
             **STRICT_ANSIBLE,

@@ -85,7 +85,7 @@ PROBE = StatusProbe(
     TAKEN,
     {
         "bot1": report(),
-        "bot2": report(well=False, drift=[FINDING], login_notice=["  alice ~$ codex login"]),
+        "bot2": report(well=False, drift=[FINDING], login_notice=["  sudo -iu alice codex login"]),
         HOSTILE: report(well=False, unknown=[{**FINDING, "where": "/etc/kai/env"}]),
     },
     [],

@@ -29,12 +29,14 @@ def test_a_fleet_has_a_line_for_each_host_and_more_for_unhealthy_ones(
     assert "bot1: healthy" not in said
     assert "bot2: unhealthy" in said
     assert "   fix:      kai-ansible install" in said
-    assert "  alice ~$ codex login" in said
+    assert "  sudo -iu alice codex login" in said
 
 
 def test_the_samples_are_what_the_schema_says() -> None:
     schema = yaml.safe_load((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
-    jsonschema.validate(PROBE.as_dict(), schema)
+    screen = Screen(as_json=True, command="status")
+    screen.document(PROBE.as_dict())
+    jsonschema.validate(screen.envelope(None), schema)
 
 
 @pytest.mark.parametrize(
