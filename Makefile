@@ -23,7 +23,7 @@ MACHINES_OR_NOT = || [ -z "$$KAI_TESTBED_REQUIRED" ]
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST = $(VENV)/bin/python -m pytest --dist loadfile --numprocesses
 
-.PHONY: help config install upgrade check backup restore logins logs restart settings show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice test-real testbed molecule lint sanity-all release-check generate interface lock bench scale clean
+.PHONY: help config install upgrade check backup restore logins logs restart settings show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice test-real testbed molecule lint sanity-all release-check docs generate interface lock bench scale clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -121,6 +121,12 @@ generate: $(VENV)/.ready-dev ## Write the files generated from the contract and 
 	@$(VENV)/bin/python -m tools.manual
 	@$(VENV)/bin/python -m tools.later
 	@$(VENV)/bin/python -m tools.schemas
+	@$(VENV)/bin/python -m tools.errors_page
+
+docs: $(VENV)/.ready-dev ## Build the documents as a site in .cache/site
+	@[ -x .cache/docs/bin/mkdocs ] || $(VENV)/bin/uv venv --quiet .cache/docs
+	@$(VENV)/bin/uv pip install --quiet --python .cache/docs/bin/python --require-hashes --requirement requirements-docs.txt
+	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/mkdocs build --strict --quiet
 
 interface: $(VENV)/.ready-dev ## Record the public interface after a deliberate change of it
 	@$(VENV)/bin/python -m tools.interface

@@ -6,9 +6,13 @@ import os
 import shutil
 import signal
 import sys
+from typing import TYPE_CHECKING
 
-from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.errors import CommandError, Ended, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 DEBUG = "KAI_ANSIBLE_DEBUG"
 
@@ -22,7 +26,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         # nohup(1) and the like ignore one on purpose
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, _end)
     from typer.main import get_command
 
     from kai_ansible.calling import as_called
@@ -43,6 +47,10 @@ def main() -> None:
     for line in wrapped(as_called(printable(str(failure), MOST_ON_A_SCREEN)), width):
         sys.stderr.write(f"{line}\n")
     sys.exit(failure.code)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise Ended
 
 
 def unexpected(error: Exception) -> CommandError:

@@ -20,6 +20,7 @@ DOCUMENTS = (
     ("python", "-m", "tools.manual", "--check"),
     ("python", "-m", "tools.later", "--check"),
     ("python", "-m", "tools.schemas", "--check"),
+    ("python", "-m", "tools.errors_page", "--check"),
 )
 LINTERS = (
     ("ruff", "format", "--check", "--quiet", "."),

@@ -2,9 +2,10 @@
 
 usage: python -m tools.picture
 
-Writes docs/images/wizard.svg and docs/images/install.svg: what a terminal of 88 columns shows while
-the wizard asks, and while the stand-in bot's people change from claude to codex; and
-docs/images/status.png: what a browser shows of that host once something happened to it.
+Writes docs/images/wizard.svg and docs/images/install.svg: what a terminal of 80 columns shows while
+the wizard asks, and while the stand-in bot is installed for the first time; and the pictures
+docs/images/status-390.png and status-1280.png: what a browser shows of that host, on a phone and on
+a screen, once something happened to it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from rich.text import Text
 from tests.testbed import machines
 from tools.demo import CHECKOUT, TOKEN, prepare
 
-COLUMNS, ROWS = 88, 120
+COLUMNS, ROWS = 80, 120
+PAGES = {390: 844, 1280: 900}
 IMAGES = CHECKOUT / "docs" / "images"
 ENTER = "\r"
 KAI_ANSIBLE = str(Path(sys.executable).parent / "kai-ansible")
@@ -81,7 +83,7 @@ class Terminal:
             encoding="utf-8",
             cwd=str(directory),
             env=environment,
-            timeout=120,
+            timeout=600,
         )
 
     def answer(self, prompt: str, keys: str) -> None:
@@ -137,7 +139,6 @@ def wizard(directory: Path) -> None:
     terminal.answer("Kai source", "./kai" + ENTER)
     terminal.answer("Telegram bot token", TOKEN + ENTER)
     terminal.answer("Telegram ID", "123456789" + ENTER)
-    terminal.answer("Display name", "\x15Alice" + ENTER)
     terminal.answer("OS user", "alice" + ENTER)
     terminal.answer("Agent backend", "\x1b[B" + ENTER)
     terminal.answer("What next?", ENTER)
@@ -145,10 +146,8 @@ def wizard(directory: Path) -> None:
     terminal.draw("kai-ansible config", IMAGES / "wizard.svg")
 
 
-def change(directory: Path) -> None:
-    """Install what the wizard wrote, then change the backend and draw what is said of that."""
-    Terminal(directory, "install", "--yes").finish()
-    Terminal(directory, "config", "--no-input", "--set", "AGENT_BACKEND=codex").finish()
+def install(directory: Path) -> None:
+    """Install what the wizard wrote, and draw it."""
     terminal = Terminal(directory, "install")
     terminal.answer("Apply?", "y")
     terminal.finish()
@@ -167,18 +166,19 @@ def status(directory: Path, machine: machines.Machine) -> None:
         env={**os.environ, "XDG_CONFIG_HOME": str(directory / "config")},
         check=False,
     )
-    subprocess.run(
-        [
-            "chromium-headless-shell",
-            "--no-sandbox",
-            "--hide-scrollbars",
-            f"--user-data-dir={directory / 'profile'}",
-            "--window-size=880,1120",
-            f"--screenshot={IMAGES / 'status.png'}",
-            page.as_uri(),
-        ],
-        check=True,
-    )
+    for width, height in PAGES.items():
+        subprocess.run(
+            [
+                "chromium-headless-shell",
+                "--no-sandbox",
+                "--hide-scrollbars",
+                f"--user-data-dir={directory / 'profile'}",
+                f"--window-size={width},{height}",
+                f"--screenshot={IMAGES / f'status-{width}.png'}",
+                page.as_uri(),
+            ],
+            check=True,
+        )
 
 
 def main() -> int:
@@ -188,7 +188,7 @@ def main() -> int:
         prepare(machine, directory)
         shutil.copytree(CHECKOUT / "tests" / "fixtures" / "kai", directory / "kai")
         wizard(directory)
-        change(directory)
+        install(directory)
         status(directory, machine)
     return 0
 

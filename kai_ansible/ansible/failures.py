@@ -91,6 +91,13 @@ class FailedTask:
         return replace(self, message=f"{self.message}\n{more}".strip())
 
 
+def advice() -> list[tuple[str, str]]:
+    """Return every known message of ssh, sudo and Ansible with its fix, for the documents."""
+    known = (*_CONNECTION_ADVICE, *_SUDO_ADVICE, *_BEGINNING_ADVICE)
+    host = {"host": "HOST", "ssh": "ssh HOST", "accept": "ssh -o StrictHostKeyChecking=ask HOST"}
+    return [(text, fix.format(**host)) for text, fix in known]
+
+
 def failed_tasks(
     events: Iterable[Mapping[str, Any]],
     output: str,

@@ -176,13 +176,19 @@ def restore(
     archive: Annotated[
         Path, typer.Argument(metavar="ARCHIVE", help="File that kai-ansible backup wrote.")
     ],
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Do not back up the present data first.")
+    ] = False,
     check: CheckOption = False,
     yes: YesOption = False,
 ) -> None:
     """Install from host_vars with the data of a backup, and verify that the bot works."""
     from kai_ansible.commands.restore import RestoreOptions, restore_backup
 
-    restore_backup(RestoreOptions(**vars(hosts), archive=archive, check=check, yes=yes), screen)
+    options = RestoreOptions(
+        **vars(hosts), archive=archive, check=check, yes=yes, backup=not no_backup
+    )
+    restore_backup(options, screen)
 
 
 @verb(app, "logins --check")

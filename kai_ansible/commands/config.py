@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.commands.options import HostOptions
-from kai_ansible.errors import CommandError, usage_error
+from kai_ansible.errors import CommandError, Ended, ExitCode, usage_error
 from kai_ansible.files import is_there
 from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.host_vars import host_vars_texts
@@ -29,6 +29,7 @@ from kai_ansible.wizard.review import show_changes, show_files
 from kai_ansible.wizard.source_tree import problem_of_remote_source
 
 if TYPE_CHECKING:
+    from kai_ansible.secrets.vault_password import VaultPassword
     from kai_ansible.terminal.screen import Screen
 
 
@@ -109,10 +110,17 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         raise CommandError("Nothing was written.", problems=problems, places=imported.places)
     draft.give(given)
     _leave_out_broken_binaries(draft, imported, view, screen)
-    asker = None if options.no_input else prompter(plain=options.plain)
+    asker = None if options.no_input else prompter(plain=options.plain, goes_back=True)
     telegram = Telegram(options.telegram_api, screen) if options.telegram_api else None
     interview = Interview(draft, asker, view, screen, telegram)
-    configuration = interview.run(options.section)
+    try:
+        configuration = interview.run(options.section)
+    except Ended:
+        raise
+    except KeyboardInterrupt:
+        if asker and not options.only_print:
+            _offer_to_keep(draft, files, inventory, password, options, screen)
+        raise
     problems += configuration.problems
     if options.probe and not problems:
         found = problem_of_remote_source(
@@ -167,6 +175,33 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             },
         }
     )
+
+
+def _offer_to_keep(
+    draft: Draft,
+    files: HostVars,
+    inventory: Inventory,
+    password: VaultPassword,
+    options: ConfigOptions,
+    screen: Screen,
+) -> None:
+    """After Ctrl-C, write the answers of this run if the operator wants that.
+
+    What is still missing, the next run asks for. Raises CommandError once they are written.
+    """
+    screen.console.quiet = False
+    if not any(draft.origin(name) == "you" for name in draft.changes):
+        return
+    screen.say()
+    question = "Keep what you have answered, and go on another time?"
+    if not prompter(plain=options.plain).confirm(question, default=False):
+        return
+    texts, _ = host_vars_texts(draft.contract, files, draft.changes_in_order, password)
+    password.keep()
+    for path in write_host_vars(inventory, texts):
+        screen.good(f"Written: {path}")
+    screen.command("Go on with", "kai-ansible", "config", files.host)
+    raise CommandError("Interrupted; your answers are kept.", code=ExitCode.INTERRUPTED)
 
 
 def _imported(

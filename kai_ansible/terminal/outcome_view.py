@@ -37,12 +37,14 @@ def report_outcome(
     agreed: Outcome | None = None,
     full: bool = False,
     ssh: Mapping[str, Sequence[str]] | None = None,
+    rollback: bool = True,
 ) -> None:
     """Print the outcome of a run on each host: changes, notes and logins.
 
     options: the options to print with a command.
     agreed: the check mode run that was printed before; a host with the same changes is summarized.
     full: print every changed file, key by key. ssh: the commands that log in, by host.
+    rollback: whether a rollback undoes the run.
     """
     if check:
         report_plan(screen, outcome, full=full)
@@ -59,7 +61,7 @@ def report_outcome(
             screen.say(f"{host}: downtime {report['seconds_without']} s")
         for line in login_lines(report["login_notice"], (ssh or {}).get(host)):
             screen.say(line)
-        if (report.get("install") or 0) > 1:
+        if rollback and (report.get("install") or 0) > 1:
             screen.command(
                 f"{host}: undo this install with", "kai-ansible", "rollback", host, *options
             )

@@ -78,12 +78,31 @@ def by_attention(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[
     """Return the reports by host, those that need attention first."""
     rank = {"unhealthy": 0, "UNKNOWN": 1, "healthy": 2}
 
-    def key(host: str) -> tuple[int, int, str]:
+    def key(host: str) -> tuple[int, int, int, str]:
         report = reports[host]
-        found = len(report["problems"]) + len(missing_logins(report)) + len(report["drift"])
-        return rank[state_of(report)], -found, host
+        others = len(missing_logins(report)) + len(report["drift"])
+        return rank[state_of(report)], -len(report["problems"]), -others, host
 
     return {host: reports[host] for host in sorted(reports, key=key)}
+
+
+def next_commands(host: str, report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the commands to run next on a host in their order, each with its reason."""
+    found = []
+    if report["problems"]:
+        found.append((f"kai-ansible doctor {host}", "Find the cause of what needs attention."))
+    if report["drift"]:
+        command = f"kai-ansible install {host}"
+        found.append((command, "Apply host_vars to what differs; it shows the changes first."))
+    found += [(line.strip(), "Log in once.") for line in report["login_notice"] if _pasted(line)]
+    if report["unknown"] and not report["as_root"]:
+        command = f"kai-ansible status {host} --ask-become-pass"
+        found.append((command, "Read what only root can read."))
+    return found
+
+
+def _pasted(line: str) -> bool:
+    return line.startswith("  sudo ")
 
 
 def missing_logins(report: Mapping[str, Any]) -> list[str]:

@@ -73,7 +73,7 @@ def _widths(columns: Row, rows: Sequence[Row], width: int | None) -> list[int] |
     room = (width or 0) - len(INDENT) - GAP * (len(columns) - 1)
     if width is None or sum(wanted) <= room:
         return wanted
-    words = [max(len(word) for cell in column for word in [*cell.split(), ""]) for column in cells]
+    words = [max(map(_longest_word, column)) for column in cells]
     least = [min(want, max(_NARROWEST, word)) for want, word in zip(wanted, words, strict=True)]
     spare = room - sum(least)
     if spare < 0:
@@ -81,6 +81,12 @@ def _widths(columns: Row, rows: Sequence[Row], width: int | None) -> list[int] |
     # the widest columns give way first: each gets its share of what is left
     missing = sum(wanted) - sum(least)
     return [low + (want - low) * spare // missing for low, want in zip(least, wanted, strict=True)]
+
+
+def _longest_word(cell: str) -> int:
+    """Return the length of the longest word, with the margin before it."""
+    margin = len(cell) - len(cell.lstrip())
+    return margin + max((len(word) for word in cell.split()), default=0)
 
 
 def _wrapped(row: Row, widths: Sequence[int]) -> Iterator[list[str]]:

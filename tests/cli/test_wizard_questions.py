@@ -12,7 +12,7 @@ from kai_ansible.ansible.collection import contract
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.secrets.vault_password import own_password
 from kai_ansible.wizard.interview import EVERYTHING
-from tests.cli.desk import LABELS, REVIEW, Desk, Wizard
+from tests.cli.desk import FIELDS, LABELS, REVIEW, Desk, Wizard
 from tests.read_in_process import variables as read_in_process
 
 CONTRACT = contract()
@@ -175,7 +175,7 @@ def test_everything_includes_what_is_never_asked(walks: dict[str, tuple[Desk, Wa
     }
     assert {*CONTRACT.settings, *CONTRACT.host} - shown == of_others
     assert {"CODEX_BIN", "GOOSE_BIN", "LLM_PROVIDER"} <= of_others
-    assert "CLAUDE_IDLE_TIMEOUT  1800  Kai's default" in everything
+    assert re.search(r"^    CLAUDE_IDLE_TIMEOUT +1800 +Kai's default", everything, re.M)
 
 
 def test_a_question_says_for_whom_it_is_asked(desk: Desk) -> None:
@@ -241,8 +241,12 @@ def test_a_stored_value_is_read_as_the_bot_reads_it(desk: Desk) -> None:
     wizard = desk.wizard("--no-probe", "--section", "people")
     wizard.go_to("Users")
     wizard.child.sendline("Change Ada (1)")
-    wizard.go_to("model")
-    wizard.child.sendline()
+    offered = [name for name in CONTRACT.user_fields if name != "llm_provider"]
+    for name in ("role", "model"):
+        wizard.go_to(FIELDS)
+        wizard.child.sendline(str(offered.index(name) + 2))
+        wizard.go_to(name)
+        wizard.child.sendline()
     keys = ["AGENT_BACKEND", "DEFAULT_MODEL", "CLAUDE_EFFORT_LEVEL", "VOICE_ENABLED"]
     assert wizard.go_on(dict.fromkeys(keys, "")) == 0
     assert [wizard.offered[key] for key in keys] == ["claude", "opus", "high", "true"]
