@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,10 @@ SVG = """\
 """
 
 
+# how the throwaway machine is reached
+_SSH = re.compile(r"ssh -t -o [^\n]*? 127\.0\.0\.1 '")
+
+
 class Terminal:
     """A command in a terminal of its own, and what its screen shows."""
 
@@ -75,6 +80,7 @@ class Terminal:
             "COLORTERM": "truecolor",
             "PROMPT_TOOLKIT_NO_CPR": "1",
             "XDG_CONFIG_HOME": str(directory / "config"),
+            "PATH": f"{Path(KAI_ANSIBLE).parent}:{os.environ['PATH']}",
         }
         self.child = pexpect.spawn(
             KAI_ANSIBLE,
@@ -93,8 +99,9 @@ class Terminal:
         self.child.send(keys)
 
     def feed(self, *output: object) -> None:
-        """Let the screen show output."""
-        self.stream.feed("".join(str(part) for part in output))
+        """Let the screen show output; the machine has a name, where an operator's has one."""
+        text = "".join(str(part) for part in output)
+        self.stream.feed(_SSH.sub("ssh -t bot1 '", text).replace(str(CHECKOUT), "~/kai-ansible"))
 
     def finish(self) -> None:
         """Wait for the end. Raises RuntimeError when the command failed."""

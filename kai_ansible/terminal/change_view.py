@@ -101,7 +101,8 @@ def _sudo_rows(changes: Iterable[Change]) -> list[Row]:
     for change in changes:
         for line, found in ((change.before, before), (change.after, after)):
             rule = _RULE.match(line)
-            if rule:
+            # what the bot reads and writes as root are its own files
+            if rule and rule["user"] != "root":
                 programs = _PROGRAM.findall(rule["commands"])
                 names = {name for name in programs if name not in _SIGNALS}
                 found.setdefault(rule["user"], set()).update(names)

@@ -25,6 +25,7 @@ FIRST = [
     *(Change("/etc/kai/env", f"KEY_{number}", "", "1") for number in range(60)),
     Change("/etc/sudoers.d/kai", "owner and mode", "", "0:0 0440"),
     Change("/etc/sudoers.d/kai", "", "", "kai ALL=(alice) NOPASSWD: /usr/local/bin/codex"),
+    Change("/etc/sudoers.d/kai", "", "", "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/env"),
     Change("kai.service", "", "stopped", "started"),
 ]
 

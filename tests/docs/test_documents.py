@@ -31,7 +31,7 @@ PROVEN_BY = {
     "make show": "tests/machine/test_doctor.py",
     "make logs": "tests/machine/test_verbs.py",
     "make restart": "tests/machine/test_verbs.py",
-    "make settings": "tests/cli/test_verbs.py",
+    "make settings": "tests/cli/test_settings_command.py",
     "make upgrade": "tests/machine/test_verbs.py",
     "make rollback": "tests/machine/test_rollback.py",
     "make backup": "tests/machine/test_backup.py",
