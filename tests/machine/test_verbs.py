@@ -112,6 +112,8 @@ def test_a_rollback_shows_what_it_goes_back_to_and_what_that_changes(
     site: Site, columns: int
 ) -> None:
     child = site.desk.spawn("rollback", "--to", "1", dimensions=(50, columns))
+    # three runs of Ansible come before the question
+    child.timeout = 180
     child.expect(r"Roll bot back to install 1\? \[no\]: ")
     said = child.before
     assert re.search(
