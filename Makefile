@@ -4,7 +4,7 @@
 VENV := .venv
 KAI = $(VENV)/bin/kai-ansible
 TARGET = $(host) $(if $(inventory),--inventory $(inventory)) $(args)
-BINARIES := CODEX_BIN CLAUDE_BIN GOOSE_BIN
+BINARIES := $(sort $(shell sed -n 's/^ *\([A-Z_]*_BIN\):.*/\1/p' roles/kai_install/vars/*.yml roles/kai_install/vars/lines/*.yml))
 GIVEN = $(foreach key,$(BINARIES),$(if $($(key)),--set "$(key)=$$$(key)"))
 export $(BINARIES)
 # so that printed commands are targets of make

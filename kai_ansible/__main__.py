@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 DEBUG = "KAI_ANSIBLE_DEBUG"
+ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> None:
@@ -23,10 +24,10 @@ def main() -> None:
     SIGTERM and SIGHUP interrupt it as Ctrl-C does, so that private files are removed.
     With KAI_ANSIBLE_DEBUG in the environment, a bug shows its traceback.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDS:
         # nohup(1) and the like ignore one on purpose
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _end)
+            signal.signal(number, _interrupt)
     from typer.main import get_command
 
     from kai_ansible.calling import as_called
@@ -49,16 +50,28 @@ def main() -> None:
     sys.exit(failure.code)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Interrupt as Ctrl-C does, once: a lost terminal sends several signals, one after another.
+
+    Another one would end the removal of the private files that the first began.
+    """
+    for other in (*ENDS, signal.SIGINT):
+        signal.signal(other, signal.SIG_IGN)
     raise Ended
 
 
 def unexpected(error: Exception) -> CommandError:
     """Return the error to report for a bug in kai-ansible."""
     from kai_ansible import own_version
+    from kai_ansible.ansible.advice import advice_for
     from kai_ansible.ansible.run_logs import latest
     from kai_ansible.errors import usage_error
 
+    # Ansible refuses its settings when they are first needed
+    is_ansibles = any(kind.__module__ == "ansible.errors" for kind in type(error).__mro__)
+    advice = advice_for(str(error)) if is_ansibles else ""
+    if advice:
+        return usage_error("Ansible", str(error), "Ansible to start", advice)
     log = latest()
     with_log = f" with the log of the last run, {log}" if log else ""
     return usage_error(

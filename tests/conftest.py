@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=150, derandomize=True)
+CONTRACT = read_contract((VARS / "kai_1.yml").read_text(encoding="utf-8"), "kai_1.yml")
+BACKENDS = tuple(CONTRACT.backends)
+
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")
 
 
@@ -80,6 +83,7 @@ FIRST = [TESTS / name for name in ("molecule", "collection", "machine", "issue_4
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    tiers.leave_all_but_samples(items)
     items.sort(key=lambda item: [not item.path.is_relative_to(place) for place in FIRST])
     tiers.in_the_order_of_the_slice(config, items)
     for item in items:
@@ -92,7 +96,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def contract() -> Contract:
     """The contract of Kai 1.x."""
-    return read_contract((VARS / "kai_1.yml").read_text(encoding="utf-8"), "kai_1.yml")
+    return CONTRACT
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ tests may build on one another; ``later(reason, apart=True)`` says that they do 
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from tests.testbed import obstacle
 
 LATER = "later"
+SAMPLE = "sample"
 NO_MACHINE = "needs a machine: "
 NO_TIME = "not in this slice"
 
@@ -30,6 +32,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--until", metavar="EPOCH", type=float, help="begin nothing after this time, in seconds"
     )
+
+
+def leave_all_but_samples(items: Iterable[pytest.Item]) -> None:
+    """Mark the cases as later ones that are no sample of their test."""
+    cases: dict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker(SAMPLE):
+            cases[str(item.path), item.nodeid.partition("[")[0]].append(item)
+    for same in cases.values():
+        mark = same[0].get_closest_marker(SAMPLE)
+        assert mark
+        count, reason = mark.args
+        if count >= len(same):
+            raise pytest.UsageError(f"{same[0].nodeid}: a sample of {count} of {len(same)} cases")
+        kept = {len(same) * number // count for number in range(count)}
+        for number, item in enumerate(same):
+            if number not in kept:
+                item.add_marker(pytest.mark.later(reason, apart=True))
 
 
 def rotated(things: list[T], seed: str) -> list[T]:

@@ -8,10 +8,12 @@ failures. ``--check`` writes nothing and exits with 1 if the page is stale.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from kai_ansible.ansible import advice as ansibles
 from kai_ansible.ansible.collection import contract
 from kai_ansible.ansible.failures import advice
 
@@ -48,6 +50,22 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     ]
 
 
+def readable(pattern: str) -> list[str]:
+    """Return a message for each alternative of a pattern of kai_ansible/ansible/advice.py."""
+    named = re.sub(r"\(\?P<(\w+)>\[[^]]*\][+*]\)", lambda group: group[1].upper(), pattern)
+    worded = named.replace(r"\w+ password", "sudo password").replace(r"\w+", "NAME")
+    return [re.sub(r"\\(.)", r"\1", message) for message in worded.split("|")]
+
+
+def other_advice() -> list[tuple[str, str]]:
+    """Return the messages of kai_ansible/ansible/advice.py with their fixes."""
+    return [
+        (message, fix.format(host="HOST", file="FILE"))
+        for pattern, fix in (*ansibles.OF_CONTROLLER, *ansibles.OF_HOST)
+        for message in readable(pattern)
+    ]
+
+
 def page() -> str:
     """Return the page."""
     symptoms = contract().symptoms
@@ -57,14 +75,17 @@ def page() -> str:
         "",
         *table(
             ("The log says", "Cause", "Fix"),
-            ((code(one.example), cell(one.cause), cell(one.fix)) for one in symptoms),
+            (
+                ("<br>".join(map(code, one.examples)), cell(one.cause), cell(one.fix))
+                for one in symptoms
+            ),
         ),
         "",
         "## Of ssh, sudo and Ansible",
         "",
         *table(
             ("The message contains", "Fix"),
-            ((code(text), cell(fix)) for text, fix in advice()),
+            ((code(text), cell(fix)) for text, fix in (*advice(), *other_advice())),
         ),
     ]
     return "\n".join(lines) + "\n"

@@ -49,6 +49,7 @@ _ANSIBLE_TYPES: Mapping[str, dict[str, Any]] = {
     "boolean": {"type": "bool"},
     "list": {"type": "list", "elements": "str"},
     "directory_list": {"type": "list", "elements": "str"},
+    "environment": {"type": "dict"},
 }
 
 
@@ -213,6 +214,8 @@ def _value(contract: Contract, spec: Value) -> dict[str, Any]:
         return {"enum": choices_of(contract, spec)}
     if kind in ("list", "directory_list"):
         return {"type": "array", "items": {"type": "string"}}
+    if kind == "environment":
+        return {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
     if kind not in ("integer", "number"):
         pattern = {"pattern": f"^(?:{spec.pattern})$"} if spec.pattern is not None else {}
         return {"type": "string", **pattern}

@@ -211,7 +211,7 @@ def _stale(linter: tuple[str, ...]) -> list[Problem]:
 
 def _objection(where: str, command: list[str], said: str) -> Problem:
     told = "\n".join(said.strip().splitlines()[-_LAST_LINES:]) or "nothing"
-    return Problem(where, told, "no objection", f"mend what it names: {' '.join(command)}")
+    return Problem(where, told, "no objection", f"fix what it names: {' '.join(command)}")
 
 
 def otherwise(where: str, found: str, version: str, fix: str) -> Iterator[Problem]:

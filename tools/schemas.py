@@ -58,17 +58,17 @@ LOGIN = record(
     logged_in={"type": ["boolean", "null"]},
 )
 PERSON = record(name=TEXT, telegram_id=NUMBER, backend=TEXT)
-PROVEN: dict[str, Schema] = {
+VERIFIED: dict[str, Schema] = {
     "changes": several(CHANGE),
     "check": BOOLEAN,
     "notes": TEXTS,
-    "proven": TEXTS,
+    "verified": TEXTS,
     "seconds_without": {"description": "Downtime of the bot.", "type": ["number", "null"]},
     "login_notice": TEXTS,
     "removed_releases": TEXTS,
 }
 INSTALL = record(
-    **PROVEN,
+    **VERIFIED,
     release=TEXT,
     install={"description": "Its number, null where nothing changed.", "type": ["integer", "null"]},
     binaries={"type": "object"},
@@ -93,7 +93,7 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
     "restore": (INSTALL, RUN),
     "rollback": (
         part(
-            **PROVEN,
+            **VERIFIED,
             rolled_back_to={"type": ["integer", "null"]},
             release=OR_NULL,
             installs=several(record(number=NUMBER, release=TEXT, time=TEXT)),

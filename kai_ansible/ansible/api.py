@@ -49,22 +49,15 @@ def host_reading(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, 
         "local": action._connection.transport == "local",
         "ssh": _ssh(action._connection),
         "has_become_password": bool(become and become.get_option("become_pass")),
-        "vault": [(str(label), plain_bytes(secret)) for label, secret in _vault_secrets(action)],
+        "vault": [
+            (str(label), bytes(secret.bytes))
+            for label, secret in action._loader._vault.secrets or []
+        ],
         "encrypt_with": plain(constants.DEFAULT_VAULT_ENCRYPT_IDENTITY),
         "connection_password": plain(action._play_context.password) or None,
         "become_password": plain(action._play_context.become_pass) or None,
         "sets_pipelining": _is_set(action._connection, "pipelining"),
     }
-
-
-def plain_bytes(secret: VaultSecret) -> bytes:
-    """Return the bytes of a secret of a vault."""
-    return bytes(secret.bytes)
-
-
-def _vault_secrets(action: ActionBase) -> Secrets:
-    found: Secrets = action._loader._vault.secrets or []
-    return found
 
 
 def _is_set(connection: Any, option: str) -> bool:

@@ -5,8 +5,10 @@ The operator's settings stay; settings here are required, or are set nowhere els
 
 from __future__ import annotations
 
+import ctypes
 import locale
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +25,23 @@ UNASKED = {
     "ANSIBLE_BECOME_ASK_PASS": "False",
     "ANSIBLE_ENABLE_TASK_DEBUGGER": "False",
 }
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when its parent is killed, instead of going on unseen.
+
+    The runner lets Ansible ignore the end of its terminal. Only Linux signals a process when its
+    parent has ended; elsewhere it goes on, and the next run names it as the holder of the host
+    lock.
+    """
+    if _LIBC:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def lay_out(directory: Path, playbook: str) -> Path:

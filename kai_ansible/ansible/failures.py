@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from kai_ansible.ansible.advice import advice_for
 from kai_ansible.rules.problems import Problem
 
 CENSORED = "censored"
@@ -29,22 +30,6 @@ _CONNECTION_ADVICE = (
     ("No route to host", "check that the host is up and reachable"),
 )
 _SUDO_ADVICE = (
-    (
-        "Missing sudo password",
-        "run the same command with --ask-become-pass, or keep the password in the keyring: "
-        "kai-ansible sudo-password {host}",
-    ),
-    (
-        "Incorrect sudo password",
-        "run the same command with --ask-become-pass and the right password; one in the keyring is "
-        "replaced by kai-ansible sudo-password {host}",
-    ),
-    (
-        # ansible-core 2.21 and newer
-        "Duplicate become password prompt",
-        "run the same command with --ask-become-pass and the right password; one in the keyring is "
-        "replaced by kai-ansible sudo-password {host}",
-    ),
     (
         "The module interpreter '",
         "set ansible_python_interpreter of {host} to the absolute path of a Python on it",
@@ -92,7 +77,7 @@ class FailedTask:
 
 
 def advice() -> list[tuple[str, str]]:
-    """Return every known message of ssh, sudo and Ansible with its fix, for the documents."""
+    """Return the messages known here with their fixes, for the documents."""
     known = (*_CONNECTION_ADVICE, *_SUDO_ADVICE, *_BEGINNING_ADVICE)
     host = {"host": "HOST", "ssh": "ssh HOST", "accept": "ssh -o StrictHostKeyChecking=ask HOST"}
     return [(text, fix.format(**host)) for text, fix in known]
@@ -128,6 +113,7 @@ def failed_tasks(
             (ssh_commands or {}).get(host) or ["ssh", host],
             known + _BEGINNING_ADVICE if _NOT_BEGUN in message else known,
         )
+        fix = fix or advice_for(message, host, reached=_ran(data.get("res", {})))
         failure = FailedTask(host, _task(data), message, fix)
         again = [known for known in failures if known.host == host and known.message in message]
         if again:
@@ -138,7 +124,12 @@ def failed_tasks(
         return failures
     lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]
     said = "\n".join(lines) or "Ansible ended without a word"
-    return [FailedTask("", "Start Ansible", said, "")]
+    return [FailedTask("", "Start Ansible", said, advice_for(said))]
+
+
+def _ran(result: Mapping[str, Any]) -> bool:
+    """Return whether a module ran on the host: then its result has more than Ansible's message."""
+    return "module_args" in result.get("invocation", {}) or "problems" in result
 
 
 def _task(data: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ Ansible asks for passwords as the operator has configured; they return with ever
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -13,10 +14,11 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kai_ansible.ansible.children import PROGRAM, UNASKED, environment, lay_out
+from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
 
 DIRECTORY = "KAI_ANSIBLE_READING"
 _PLAY = """\
@@ -154,6 +156,7 @@ def _done(
         env=variables,
         stdin=None if at_terminal else subprocess.DEVNULL,
         start_new_session=not at_terminal,
+        preexec_fn=partial(end_with, os.getpid()),
         capture_output=True,
         encoding="utf-8",
         errors="replace",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import shutil
-import signal
-import sys
 import tempfile
 import threading
 import time
@@ -17,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kai_ansible.ansible.changes import Change, changes_by_host
-from kai_ansible.ansible.children import PROGRAM, UNASKED, environment, lay_out
+from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
 from kai_ansible.ansible.reading import vault_arguments
 from kai_ansible.ansible.request import Run
@@ -37,21 +34,12 @@ _REMOVE_SECONDS = 10
 
 # set in the thread that starts Ansible: the process of which that is a part
 _STARTS = threading.local()
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _end_with_parent() -> None:
-    """Let Ansible end when this program is killed, instead of going on unseen.
-
-    The runner lets it ignore the end of its terminal. Only Linux signals a process when its parent
-    has ended; elsewhere Ansible goes on, and the next run names it as the holder of the host lock.
-    """
     parent = getattr(_STARTS, "by", None)
-    if parent and _LIBC:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
+    if parent:
+        end_with(parent)
 
 
 os.register_at_fork(after_in_child=_end_with_parent)

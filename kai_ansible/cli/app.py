@@ -351,14 +351,7 @@ def sudo_password(
     """Ask for the sudo password of a host and store it in the keyring for later runs."""
     from kai_ansible.commands.sudo_password import keep_sudo_password
 
-    keep_sudo_password(
-        hosts.inventory,
-        hosts.host,
-        hosts.vault_password_file,
-        hosts.vault_ids,
-        screen,
-        forget=forget,
-    )
+    keep_sudo_password(hosts, screen, forget=forget)
 
 
 @verb(app, "uninstall --check")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.target import only_host, opened
 from kai_ansible.errors import CommandError, Ended, ExitCode, usage_error
 from kai_ansible.files import is_there
 from kai_ansible.inventory.answers import read_answers, read_assignments
@@ -55,7 +56,6 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
 
     Raises CommandError with every problem; then no file was changed.
     """
-    inventory = Inventory(options.inventory, make_localhost=True)
     if not options.no_input and not at_terminal():
         raise usage_error(
             "config",
@@ -63,18 +63,8 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
             "a terminal, or all answers as options",
             "add --no-input, with --answers FILE or --set KEY=VALUE",
         )
-    password = inventory.read(
-        options.host,
-        options.vault_password_file,
-        options.vault_ids,
-        may_ask=not options.no_input,
-    )
-    hosts = inventory.hosts
-    if len(hosts) != 1:
-        raise usage_error(
-            "HOST", f"{options.host!r}, which names several hosts", "one host", "name one host"
-        )
-    host = hosts[0]
+    inventory, password = opened(options, make_localhost=True, may_ask=not options.no_input)
+    host = only_host(options, inventory)
     files = inventory.host_vars(host)
     before = inventory.variables(host)
     contract = contract_of(str(before.get(variable("release"), "1")))
@@ -124,7 +114,10 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     problems += configuration.problems
     if options.probe and not problems:
         found = problem_of_remote_source(
-            contract, configuration.host["source"], configuration.host.get("version")
+            contract,
+            configuration.host["source"],
+            configuration.host.get("version"),
+            configuration.host.get("environment"),
         )
         if isinstance(found, str):
             screen.notes([found])

@@ -21,7 +21,7 @@ from kai_ansible.commands.role_run import (
     raise_unless_succeeded,
     run_role,
 )
-from kai_ansible.commands.target import Target, checked_target
+from kai_ansible.commands.target import Target, checked_target, opened
 from kai_ansible.errors import usage_error
 from kai_ansible.files import write_private
 from kai_ansible.inventory.inventory import Inventory, read_text, write_host_vars
@@ -55,17 +55,8 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     asks = not (options.check or options.yes)
     if asks:
         require_terminal("restore", screen)
-    inventory = Inventory(options.inventory)
-    password = needed_password(
-        inventory.read(
-            options.host,
-            options.vault_password_file,
-            options.vault_ids,
-            may_ask=at_terminal(),
-        ),
-        options.inventory,
-        may_ask=at_terminal(),
-    )
+    inventory, found = opened(options)
+    password = needed_password(found, options.inventory, may_ask=at_terminal())
     hosts = inventory.hosts
     if len(hosts) != 1:
         raise usage_error(

@@ -13,7 +13,7 @@ from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode, usage_error
-from kai_ansible.files import write_private
+from kai_ansible.files import write_kept
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.terminal.status_view import (
@@ -95,14 +95,14 @@ def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
     if len(probe.reports) > 1:
         _report_fleet(screen, by_attention(probe.reports))
     for host, report in by_attention(probe.reports).items():
-        if not several or not report["well"]:
+        if not several or not report["healthy"]:
             report_host(screen, host, report, probe.taken)
     failures = [failure.problem for failure in probe.failures]
     _report_findings(screen, "could not be probed", failures)
     if options.page:
         from kai_ansible.terminal.status_page import render
 
-        write_private({options.page: render(probe)})
+        write_kept({options.page: render(probe)})
         screen.say(f"Written: {options.page}")
     screen.document(probe.as_dict())
 
@@ -129,7 +129,7 @@ def _report_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> N
 
 def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: datetime) -> None:
     """Print what is installed on a host, and what needs attention."""
-    say = screen.good if report["well"] else screen.bad
+    say = screen.good if report["healthy"] else screen.bad
     say(f"{host}: {summary_of(report)}")
     for name, text in facts(report, taken):
         screen.say(f"  {name:8} {text}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.target import opened
 from kai_ansible.errors import usage_error
-from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.operator import at_terminal, through_sudo
 from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_of_keyring
 from kai_ansible.secrets.sudo_passwords import entry_of, login_of
@@ -17,19 +16,10 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 
-def keep_sudo_password(
-    path: Path,
-    pattern: str | None,
-    named: Path | None,
-    ids: Sequence[str],
-    screen: Screen,
-    *,
-    forget: bool,
-) -> None:
+def keep_sudo_password(options: HostOptions, screen: Screen, *, forget: bool) -> None:
     """Ask for the sudo password of hosts and store it in the keyring, or delete it there.
 
-    named: --vault-password-file. ids: --vault-id. Raises CommandError without a usable keyring, and
-    without a terminal.
+    Raises CommandError without a usable keyring, and without a terminal.
     """
     if through_sudo():
         raise usage_error(
@@ -38,8 +28,7 @@ def keep_sudo_password(
             "your own",
             "run this without sudo",
         )
-    inventory = Inventory(path)
-    inventory.read(pattern, named, ids, may_ask=at_terminal())
+    inventory, _password = opened(options)
     known = [inventory.known(host) for host in inventory.hosts]
     logins = {entry_of(one): login_of(one.ssh) for one in known}
     given = "" if forget else _typed(", ".join(logins.values()))

@@ -10,7 +10,7 @@ from typing import Any
 
 from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.commands.options import HostOptions
-from kai_ansible.errors import CommandError
+from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.answers import read_assignments
 from kai_ansible.inventory.host_vars import configuration_of, secret_texts
 from kai_ansible.inventory.inventory import Inventory, nothing_known
@@ -46,6 +46,33 @@ class Target:
     secrets: Collection[str]
 
 
+def opened(
+    options: HostOptions, *, make_localhost: bool = False, may_ask: bool | None = None
+) -> tuple[Inventory, VaultPassword]:
+    """Let Ansible read the hosts that the options name; return the inventory and vault password.
+
+    make_localhost: as for ``Inventory``. may_ask: whether to ask for passwords, by default at a
+    terminal. Raises CommandError.
+    """
+    inventory = Inventory(options.inventory, make_localhost=make_localhost)
+    password = inventory.read(
+        options.host,
+        options.vault_password_file,
+        options.vault_ids,
+        may_ask=at_terminal() if may_ask is None else may_ask,
+    )
+    return inventory, password
+
+
+def only_host(options: HostOptions, inventory: Inventory) -> str:
+    """Return the only host that the options name. Raises CommandError for several."""
+    if len(inventory.hosts) != 1:
+        raise usage_error(
+            "HOST", f"{options.host!r}, which names several hosts", "one host", "name one host"
+        )
+    return inventory.hosts[0]
+
+
 def checked_target(
     options: HostOptions,
     assignments: Sequence[str] = (),
@@ -60,10 +87,7 @@ def checked_target(
     as_root: ask for the sudo password where a run as root needs one.
     Raises CommandError with every problem.
     """
-    inventory = Inventory(options.inventory)
-    password = inventory.read(
-        options.host, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
-    )
+    inventory, password = opened(options)
     hosts = inventory.hosts
     contract = contract_of()
     overrides, problems = read_assignments(contract, assignments)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.target import only_host, opened
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, variable_is_secret
 from kai_ansible.inventory.inventory import (
@@ -182,10 +183,7 @@ def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:
 
 
 def _read(options: UsersOptions) -> list[HostUsers]:
-    inventory = Inventory(options.inventory)
-    password = inventory.read(
-        options.host, options.vault_password_file, options.vault_ids, may_ask=options.may_ask
-    )
+    inventory, password = opened(options, may_ask=options.may_ask)
     found = []
     for host in inventory.hosts:
         variables = inventory.variables(host)
@@ -200,12 +198,8 @@ def _read(options: UsersOptions) -> list[HostUsers]:
 
 def _read_one(options: UsersOptions) -> HostUsers:
     """Return the users of the only host of a command that changes them."""
-    found = _read(options)
-    if len(found) != 1:
-        raise usage_error(
-            "HOST", f"{options.host!r}, which names several hosts", "one host", "name one host"
-        )
-    current = found[0]
+    current, *_others = _read(options)
+    only_host(options, current.inventory)
     path = current.variables.get(USERS_FILE)
     if path:
         raise usage_error(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.errors import usage_error
-from kai_ansible.files import write_private
+from kai_ansible.files import write_kept
 from kai_ansible.inventory.inventory import Inventory, read_text
 from kai_ansible.operator import at_terminal, through_sudo
 from kai_ansible.rules.redact import fingerprint
@@ -189,7 +189,7 @@ def _write(texts: Mapping[Path, str], old: VaultPassword, new: VaultPassword) ->
         _put(entry, new)
     failure = None
     try:
-        write_private(texts)
+        write_kept(texts)
     except OSError as error:
         failure = error
         if entry and replaces:

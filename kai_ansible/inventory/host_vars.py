@@ -14,6 +14,7 @@ from kai_ansible.rules.configuration import (
 )
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
+from kai_ansible.rules.network_environment import read_environment, secrets_of
 from kai_ansible.rules.operator_files import FILES, read_with_files
 from kai_ansible.secrets.vault_password import VaultPassword
 
@@ -52,8 +53,14 @@ def host_vars_texts(
 
 def secret_texts(contract: Contract, variables: Mapping[str, Any]) -> set[str]:
     """Return the secrets among the variables of a host, as they are written."""
-    found = [value for name, value in variables.items() if variable_is_secret(contract, name)]
-    texts: set[str] = set()
+    network = variable("environment")
+    found = [
+        value
+        for name, value in variables.items()
+        if variable_is_secret(contract, name) and name != network
+    ]
+    # most of it is no secret, and a short value occurs elsewhere
+    texts = secrets_of(read_environment(variables.get(network))[0])
     for value in found:
         texts |= set(map(str, value.values() if isinstance(value, Mapping) else [value]))
     return texts

@@ -138,15 +138,8 @@ def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
     Source: Kai 1.x installer, section 3: a JSON object with INSTALL_CONF_KEYS and the values as
     typed. Raises CommandError, naming the path, if the text is no such object.
     """
-    try:
-        conf = read_tree(json.loads, text, json.JSONDecodeError)
-    except (json.JSONDecodeError, NotATree) as error:
-        raise _not_json(
-            path,
-            error,
-            "the install.conf that Kai's own 'make config' wrote",
-            "fix that line, or use --import host",
-        ) from error
+    expected = "the install.conf that Kai's own 'make config' wrote"
+    conf = _json(text, path, expected, "fix that line, or use --import host")
     if not isinstance(conf, dict):
         raise _no_install_conf(path, f"it holds a {type(conf).__name__}, not an object")
     version = conf.get("version")
@@ -225,15 +218,8 @@ def from_host(contract: Contract, files: Mapping[str, str]) -> Imported:
 
 def _take_record(contract: Contract, text: str, imported: Imported) -> None:
     path = contract.record.path
-    try:
-        record = read_tree(json.loads, text, json.JSONDecodeError)
-    except (json.JSONDecodeError, NotATree) as error:
-        raise _not_json(
-            path,
-            error,
-            "the record of an install",
-            "remove that file on the host; the next install writes a new one",
-        ) from error
+    fix = "remove that file on the host; the next install writes a new one"
+    record = _json(text, path, "the record of an install", fix)
     variables = {}
     for name, value in record.items() if isinstance(record, dict) else ():
         # any other variable could steer Ansible here, on the operator's own machine
@@ -252,13 +238,15 @@ def _take_record(contract: Contract, text: str, imported: Imported) -> None:
     ]
 
 
-def _not_json(
-    path: str, error: json.JSONDecodeError | NotATree, expected: str, fix: str
-) -> CommandError:
-    where, reason = path, str(error)
-    if isinstance(error, json.JSONDecodeError):
-        where, reason = f"{path}:{error.lineno}:{error.colno}", error.msg
-    return usage_error(where, f"not valid JSON: {reason}", expected, fix)
+def _json(text: str, path: str, expected: str, fix: str) -> Any:
+    """Return a JSON document. Raises CommandError, naming the path, if the text is none."""
+    try:
+        return read_tree(json.loads, text, json.JSONDecodeError)
+    except json.JSONDecodeError as error:
+        where = f"{path}:{error.lineno}:{error.colno}"
+        raise usage_error(where, f"not valid JSON: {error.msg}", expected, fix) from error
+    except NotATree as error:
+        raise usage_error(path, f"not valid JSON: {error}", expected, fix) from error
 
 
 def _no_install_conf(path: str, reason: str) -> CommandError:

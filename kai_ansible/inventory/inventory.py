@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
 from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.files import is_there, write_private
+from kai_ansible.files import is_there, write_kept, write_private
 from kai_ansible.host.files import MOST_BYTES, Damaged, look
 from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.inventory.yaml_edit import (
@@ -138,14 +140,23 @@ class Inventory:
                 "name the host otherwise, and give its address as ansible_host",
             )
         directory = self.directory / "host_vars" / host
-        for other in (directory, *(directory.with_name(host + end) for end in (".yml", ".yaml"))):
+        for ending in ("", *VARIABLE_SUFFIXES):
+            other = directory.with_name(host + ending)
+            if other.is_dir() and ending:
+                # Ansible reads it as well, but only while there is none without the ending
+                raise usage_error(
+                    str(other),
+                    "a directory with an ending, which one without it would hide from Ansible",
+                    "a directory named as the host",
+                    f"mv {other} {directory}",
+                )
             if other.is_file():
                 raise usage_error(
                     str(other),
                     "a file",
                     "a directory, in which kai-ansible keeps the settings of the host",
                     f"mv {other} {other}.old && mkdir {directory} && "
-                    f"mv {other}.old {directory}/main.yml",
+                    f"mv {other}.old {directory}/main{ending or '.yml'}",
                 )
         files = HostVars(host, directory)
         for path in (files.settings, files.vault):
@@ -251,7 +262,7 @@ class Inventory:
     def _read(
         self, pattern: str | None, sources: VaultSources, *, may_ask: bool
     ) -> tuple[Reading, VaultPassword]:
-        self._refuse_pipes()
+        self._refuse_endless_files()
         with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
             path = self.path
             if self.is_new:
@@ -272,11 +283,22 @@ class Inventory:
                 raise UnreadableInventory(*refused.args, problems=refused.problems) from error
         return found, chosen_password(found.session, sources, own)
 
-    def _refuse_pipes(self) -> None:
-        """Raise CommandError for a named pipe, on which Ansible would wait."""
+    def _refuse_endless_files(self) -> None:
+        """Raise CommandError for a file on which Ansible would wait, or fill the memory."""
         for path in self._files_of_variables():
-            if path.is_fifo():
-                raise usage_error(str(path), "a named pipe", "a file, or nothing", f"ls -l {path}")
+            try:
+                status = path.stat()
+            except OSError:
+                # Ansible says what is wrong with it
+                continue
+            if stat.S_ISREG(status.st_mode) and status.st_size > MOST_BYTES:
+                found = f"a file of {status.st_size} bytes"
+            elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                continue
+            else:
+                found = kind_of(status)
+            expected = f"a file of at most {MOST_BYTES >> 20} MiB, or nothing"
+            raise usage_error(str(path), found, expected, f"inspect it: ls -l {path}")
 
     def _files_of_variables(self) -> list[Path]:
         places = [self.directory / name for name in ("host_vars", "group_vars")]
@@ -328,6 +350,9 @@ class Inventory:
         return self._not_an_inventory(error)
 
     def _not_an_inventory(self, error: NotRead) -> CommandError:
+        advice = advice_for(str(error))
+        if advice:
+            return usage_error("Ansible", str(error), "Ansible to start", advice)
         return usage_error(
             str(self.path),
             str(error),
@@ -514,7 +539,7 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
     if inventory.is_new:
         everything[inventory.path / "hosts.yml"] = LOCALHOST_INVENTORY
     try:
-        write_private(everything)
+        write_kept(everything)
     except OSError as error:
         raise usage_error(
             str(error.filename),

@@ -24,11 +24,6 @@ class NoKeyring(Exception):
     """There is no usable keyring; ``str`` of it is the reason."""
 
 
-def password_in_keyring(entry: str) -> str | None:
-    """Return the password of an entry, None without one or without a keyring."""
-    return passwords_in_keyring([entry]).get(entry)
-
-
 def passwords_in_keyring(entries: Sequence[str]) -> dict[str, str]:
     """Return the passwords of the entries that have one."""
     try:

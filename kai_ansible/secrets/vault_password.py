@@ -24,7 +24,7 @@ from kai_ansible.files import write_private
 from kai_ansible.host.files import Damaged, look
 from kai_ansible.operator import config_dir, through_sudo
 from kai_ansible.rules.documents import Unfit, read_text
-from kai_ansible.secrets.keyrings import password_in_keyring
+from kai_ansible.secrets.keyrings import passwords_in_keyring
 
 if TYPE_CHECKING:
     from kai_ansible.ansible.api import VaultSecret
@@ -131,7 +131,7 @@ def own_password(inventory: Path) -> VaultPassword | None:
     # through sudo the keyring would be root's
     if through_sudo() is None:
         entry = keyring_entry(inventory)
-        kept = password_in_keyring(entry)
+        kept = passwords_in_keyring([entry]).get(entry)
         if kept:
             return VaultPassword(vault_secret(kept.encode()), None, keyring_entry=entry)
     path = own_password_file()

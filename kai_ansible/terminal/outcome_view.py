@@ -56,7 +56,7 @@ def report_outcome(
         else:
             report_changes(screen, f"{host}: changed", changes, full=full)
             screen.notes(report["notes"])
-        screen.lines(f"{host}: verified", report["proven"])
+        screen.lines(f"{host}: verified", report["verified"])
         if report["seconds_without"] is not None:
             screen.say(f"{host}: downtime {report['seconds_without']} s")
         for line in login_lines(report["login_notice"], (ssh or {}).get(host)):

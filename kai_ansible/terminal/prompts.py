@@ -75,11 +75,8 @@ class PlainPrompter:
         shown = f"{label}{HINT} [{default}]: " if default else f"{label}{HINT}: "
         while True:
             typed = self._typed(shown)
-            if typed == HELP:
-                _show(help_text)
-                continue
             answer = "" if typed == CLEAR else typed or default
-            fault = validate(answer)
+            fault = help_text if typed == HELP else validate(answer)
             if fault is None:
                 return answer
             _show(fault)
@@ -87,16 +84,8 @@ class PlainPrompter:
     def secret(self, label: str, validate: Validator, help_text: str) -> str:
         """Ask without echo until the answer is valid."""
         while True:
-            try:
-                answer = getpass.getpass(f"{label}{HINT}: ").strip()
-            except EOFError:
-                raise KeyboardInterrupt from None
-            if answer == BACK and self.goes_back:
-                raise Back
-            if answer == HELP:
-                _show(help_text)
-                continue
-            fault = validate(answer)
+            answer = self._typed(f"{label}{HINT}: ", getpass.getpass)
+            fault = help_text if answer == HELP else validate(answer)
             if fault is None:
                 return answer
             _show(fault)
@@ -137,9 +126,9 @@ class PlainPrompter:
             if answer in ("n", "no"):
                 return False
 
-    def _typed(self, shown: str) -> str:
+    def _typed(self, shown: str, read: Callable[[str], str] | None = None) -> str:
         try:
-            typed = input(shown).strip()
+            typed = (read or input)(shown).strip()
         except EOFError:
             raise KeyboardInterrupt from None
         if typed == BACK and self.goes_back:

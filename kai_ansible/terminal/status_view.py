@@ -29,8 +29,8 @@ class StatusProbe:
         """The exit code of ``status`` for this result."""
         if self.failures:
             return ExitCode.FAILED
-        well = all(report["well"] for report in self.reports.values())
-        return ExitCode.DONE if well else ExitCode.NOT_READY
+        are_healthy = all(report["healthy"] for report in self.reports.values())
+        return ExitCode.DONE if are_healthy else ExitCode.NOT_READY
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document of the command."""
@@ -43,7 +43,7 @@ class StatusProbe:
 
 def state_of(report: Mapping[str, Any]) -> str:
     """Return the state of a host; ``UNKNOWN`` if no fault is known, but not all was checked."""
-    if report["well"]:
+    if report["healthy"]:
         return "healthy"
     known = report["drift"] or report["problems"] or missing_logins(report)
     return "unhealthy" if known else "UNKNOWN"

@@ -11,7 +11,7 @@ from kai_ansible.rules.problems import Problem, Refused
 from kai_ansible.rules.sources import is_git_url, problem_of_line
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Mapping
 
 _UNREADABLE = (Refused, OSError)
 
@@ -35,13 +35,19 @@ def problem_of_local_source(
 
 
 def problem_of_remote_source(
-    contract: Contract, source: str, version: str | None
+    contract: Contract,
+    source: str,
+    version: str | None,
+    environment: Mapping[str, str] | None = None,
 ) -> Problem | str | None:
-    """Return the problem of a git URL, or a note if it does not answer now."""
+    """Return the problem of a git URL, or a note if it does not answer now.
+
+    environment: variables of the network for git.
+    """
     if not is_git_url(source):
         return None
     try:
-        return problem_of_line(contract.line, source, names_in(source, version, []))
+        return problem_of_line(contract.line, source, names_in(source, version, [], environment))
     except _UNREADABLE as error:
         return f"The line of Kai at {source} is unknown: {error}"
 

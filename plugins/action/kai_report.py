@@ -15,7 +15,7 @@ from ..module_utils.rules.plain import plain
 RUNS = ("install", "restore", "rollback", "uninstall", "restart", "failure")
 # the results of the tasks of a run
 _RESULTS = (
-    *("switched", "laid_out", "proven", "recorded", "reverted", "removed"),
+    *("switched", "laid_out", "verified", "recorded", "reverted", "removed"),
     *("backup_checked", "data_laid_out", "backup"),
 )
 

@@ -136,7 +136,6 @@ release:
 
 import base64
 import errno
-import hashlib
 import os
 from typing import Any
 
@@ -146,6 +145,7 @@ from ..module_utils.host import database
 from ..module_utils.host.backup_copying import Copying, add_config, add_snapshot
 from ..module_utils.host.backup_laying import Laying
 from ..module_utils.host.data_copy import StagingArea
+from ..module_utils.host.files import digest_of
 from ..module_utils.host.flock import only_worker
 from ..module_utils.host.records import Installs, now
 from ..module_utils.host.root_places import refuse_places
@@ -201,10 +201,12 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
     with open(place.archive, "rb") as handle:
         laying = Laying(place, (), proof=True)
         laying.run(handle)
+        handle.seek(0)
+        digest = digest_of(handle)
     return {
         "changed": False,
         "size": os.path.getsize(place.archive),
-        "sha256": digest(place.archive),
+        "sha256": digest,
         "members": writer.members,
         "left": [*copying.missing.lines, *copying.skipped.lines, *laying.notes.lines],
         "complete": copying.missing.count == 0,
@@ -240,17 +242,6 @@ def copy(parameters: dict[str, Any], place: StagingArea, writer: ArchiveWriter) 
     finally:
         os.close(root)
     return copying
-
-
-def digest(path: str) -> str:
-    """Return the SHA-256 of a file."""
-    found = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while True:
-            piece = handle.read(1 << 20)
-            if not piece:
-                return found.hexdigest()
-            found.update(piece)
 
 
 def read(parameters: dict[str, Any]) -> dict[str, Any]:

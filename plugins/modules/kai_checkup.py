@@ -220,7 +220,8 @@ class Checkup:
 
     def log(self) -> list[str]:
         """Return the end of the unit's log, nothing where its secrets are unknown."""
-        if not self.knows_secrets:
+        # an account that is not root may be refused the journal, which would end the run
+        if not self.knows_secrets or os.geteuid() != 0:
             return []
         lines = log_of(last_starts(self.parameters["unit"]), LOG_LINES, dated=True).splitlines()
         # redacted before it is cut off: a line may end in the beginning of a secret

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Turns the journal that M(kai.bot.kai_switch) opened into the record of a verified install, below
     C(installs) of O(install_dir), for root alone.
-  - Then removes every release but the last O(keep_releases) that were proven, with the records of
+  - Then removes every release but the last O(keep_releases) that were verified, with the records of
     those removed. The live release always stays.
   - A damaged record stays until it is older than all that stay.
   - The install of Kai's own installer is a release as well, V(flat). It is recorded when another

@@ -181,8 +181,9 @@ options:
         default: []
   versions:
     description:
-      - Whether to start the best candidate of each binary, as an account that runs it, to get its
-        version.
+      - Whether to start the best candidate of each binary, as the accounts that run it and with
+        their environment, to get its version. Of the accounts that the deployed drop-in lets run
+        it, one starts it.
     type: bool
     default: false
   trust_user_binaries:
@@ -228,6 +229,11 @@ options:
         description: After how many seconds without an answer the bot counts as hanging.
         type: int
         default: 120
+      settings:
+        description: The keys of the bot, and whether the value of each may be shown. A drop-in or
+          the environment of the process may set them.
+        type: dict
+        default: {}
       files:
         description: The files of the installation.
         type: list
@@ -330,7 +336,8 @@ probe:
     binaries:
       description: Per backend, candidates with path, source, fault and perhaps version, best first.
         One without a fault has changers, which names the accounts besides root that can change it,
-        and the path; unseen is why that cannot be seen. Null without privilege to see it.
+        and the path; unseen is why that cannot be seen. Null without privilege to see it. With
+        O(versions), one that was started has starts, how it started as each account.
       type: dict
     logins:
       description: Per account and backend, whether the account is logged in; null where unseen.
@@ -418,7 +425,7 @@ from typing import TYPE_CHECKING
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host import system
-from ..module_utils.host.look import agents, releases, service, storage
+from ..module_utils.host.look import agent_starts, agents, releases, service, storage
 from ..module_utils.host.look.former_install import probe_former_install
 from ..module_utils.host.look.host import Host, accounts_seen
 from ..module_utils.host.look.lock import probe_lock
@@ -447,7 +454,7 @@ def probe(host: Host) -> AnyProbe:
     unit_path = service_of(legible(unit or b""))[1].get("PATH", "").split(":")
     binaries = agents.probe_binaries(host, env, rules or "", unit_path)
     # agents take long to print their versions, so they do it during the other probes
-    started = agents.start_versions(host, binaries)
+    trials = agent_starts.begin_starts(host, binaries, rules or "")
     state = service.probe_state(host)
     release = releases.probe_release(host)
     damaged = releases.probe_damaged(host)
@@ -469,7 +476,7 @@ def probe(host: Host) -> AnyProbe:
         "programs": service.probe_programs(host),
         "models": storage.probe_models(host),
         "sudo": probe_sudo(host),
-        "env_keys": sorted(releases.proven_env(host, env)),
+        "env_keys": sorted(releases.verified_env(host, env)),
         "sudoers_sha256": "" if drop_in is None else hashlib.sha256(drop_in).hexdigest(),
         "binaries": binaries,
         "logins": agents.probe_logins(host, binaries),
@@ -480,7 +487,7 @@ def probe(host: Host) -> AnyProbe:
         # complete when every other part is known
         "faults": [],
     }
-    agents.read_versions(started)
+    agent_starts.finish_starts(host, trials)
     found["faults"] = [fault.as_dict() for fault in dict.fromkeys(host.faults)]
     return found
 
@@ -579,6 +586,7 @@ def main() -> None:
                     "port_key": {"type": "str", "required": True, "no_log": False},
                     "default_port": {"type": "int", "required": True},
                     "patience": {"type": "int", "default": 120},
+                    "settings": {"type": "dict", "default": {}},
                     "data_dir": {"type": "path"},
                     "files": {
                         "type": "list",

@@ -137,7 +137,7 @@ options:
   known:
     description:
       - A file of root's, below a directory that is empty after a boot, that caches proofs. Agents
-        that were proven before, and whose dependencies have not changed since, are not started
+        that were verified before, and whose dependencies have not changed since, are not started
         again, except one of each program, in turn. Directories that were private before and have
         not changed are tried by the accounts of these agents alone.
       - Without it everything is verified, and nothing is cached.
@@ -219,7 +219,7 @@ pid:
   description: The unit's process that answered.
   returned: success
   type: int
-proven:
+verified:
   description: The verified abilities.
   returned: success
   type: list

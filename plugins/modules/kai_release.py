@@ -48,6 +48,11 @@ options:
   index_url:
     description: The package index in place of PyPI; it may hold a password.
     type: str
+  environment:
+    description: Variables of the network for pip and uv, each as NAME=value.
+    type: list
+    elements: str
+    default: []
   wheelhouse:
     description:
       - A directory on the host with every package that is needed, so that no index is asked.
@@ -117,6 +122,7 @@ from ..module_utils.host.build import build, passwords_of
 from ..module_utils.host.built_release import is_complete
 from ..module_utils.host.flock import held
 from ..module_utils.rules.diff import difference
+from ..module_utils.rules.network_environment import of_words, secrets_of
 from ..module_utils.rules.problems import Refused, problem_of_error
 from ..module_utils.rules.sanitize import printable
 
@@ -135,6 +141,8 @@ def main() -> None:
             "constraints": {"type": "str", "required": True},
             "index_url": {"type": "str", "no_log": True},
             "wheelhouse": {"type": "path"},
+            # each word as a whole is hidden, and not what a value has in common with the output
+            "environment": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "module": {"type": "str", "required": True},
             "modules": {"type": "list", "elements": "str", "default": []},
             "service_user": {"type": "str", "required": True},
@@ -150,6 +158,7 @@ def main() -> None:
     if parameters["index_url"]:
         # pip and uv may repeat a part of it
         module.no_log_values.update(passwords_of(parameters["index_url"]))
+    module.no_log_values.update(secrets_of(of_words(parameters["environment"])))
     try:
         with open(parameters["archive"], "rb") as archive:
             # nothing else needs it, and this process may be killed

@@ -33,7 +33,7 @@ options:
     description: The result of M(kai.bot.kai_user_tree).
     type: dict
     default: {}
-  proven:
+  verified:
     description: The result of M(kai.bot.kai_proof).
     type: dict
     default: {}
@@ -89,7 +89,7 @@ EXAMPLES = r"""
     run: install
     planned: "{{ plan.report }}"
     switched: "{{ switched }}"
-    proven: "{{ proven }}"
+    verified: "{{ verified }}"
     recorded: "{{ recorded }}"
 """
 

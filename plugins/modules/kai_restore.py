@@ -122,7 +122,6 @@ unfinished:
 """
 
 import base64
-import hashlib
 import os
 import shlex
 from typing import Any
@@ -131,14 +130,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.backup_laying import Laying, lay_out_rest, missing_accounts
 from ..module_utils.host.data_copy import StagingArea
+from ..module_utils.host.files import digest_of
 from ..module_utils.host.flock import only_worker
 from ..module_utils.host.records import Installs
 from ..module_utils.host.root_places import place_problems, refuse_places
 from ..module_utils.host.system import advice_to_create
 from ..module_utils.rules.backup_archive import BadArchive
 from ..module_utils.rules.problems import Problem, Refused, listed, problem_of_error
-
-PIECE = 1 << 20
 
 
 def check(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -219,13 +217,7 @@ def lay(parameters: dict[str, Any]) -> dict[str, Any]:
     """Unpack the backup if it is the checked one; return the result. Raises Refused."""
     place = StagingArea(parameters["data_dir"])
     with open(place.archive, "rb") as handle:
-        found = hashlib.sha256()
-        while True:
-            piece = handle.read(PIECE)
-            if not piece:
-                break
-            found.update(piece)
-        if found.hexdigest() != parameters["summary"]["sha256"]:
+        if digest_of(handle) != parameters["summary"]["sha256"]:
             raise Refused("the backup differs from the one that was checked; run this again")
         handle.seek(0)
         laying = Laying(place, parameters["config_files"])

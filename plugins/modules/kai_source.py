@@ -34,6 +34,11 @@ options:
     type: list
     elements: str
     default: []
+  environment:
+    description: Variables of the network for git, each as NAME=value.
+    type: list
+    elements: str
+    default: []
   constraints:
     description: A file of pip constraints that replaces those in the source.
     type: path

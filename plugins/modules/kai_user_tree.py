@@ -158,7 +158,7 @@ changes:
   returned: always
   type: list
   elements: str
-unproven:
+unverified:
   description: Whether the journal has entries, of this call or of an earlier one.
   returned: when O(state=present)
   type: bool
@@ -203,9 +203,9 @@ def present(
     if not (dry or problems):
         opened, notes = close(parameters["private_directories"], lambda: settles(parameters))
         problems = list(map(problem_of_trespass, opened))
-    unproven = bool(journal and journal.entries())
+    unverified = bool(journal and journal.entries())
     diff = [difference(path, *states) for path, states in tree.found.items()]
-    result = {"changes": tree.changes, "unproven": unproven, "notes": notes, "diff": diff}
+    result = {"changes": tree.changes, "unverified": unverified, "notes": notes, "diff": diff}
     return result, problems
 
 

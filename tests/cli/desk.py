@@ -361,6 +361,8 @@ _LABEL = "|".join(
 _PROMPT = re.compile(
     rf"(?P<choice>{_LABEL})(?: \(for [^\r\n]*\))?\r\n"
     rf"(?P<choices>(?:  \d+\. [^\r\n]*\r\n)+)Number or name \(\? for help\): "
-    rf"|(?P<line>{_LABEL}|Vault password)"
-    r"(?: \([^\r\n]*?\))*(?: [^\r\n ]*\?)?(?: \[(?P<default>[^\r\n]*)\])?: "
+    # the fields of a user are a list of labels, which may arrive line by line
+    rf"|^(?P<line>{_LABEL}|Vault password)"
+    r"(?: \([^\r\n]*?\))*(?: [^\r\n ]*\?)?(?: \[(?P<default>[^\r\n]*)\])?: ",
+    re.MULTILINE,
 )

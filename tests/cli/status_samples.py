@@ -16,9 +16,9 @@ FINDING = {
 
 
 def report(**more: Any) -> dict[str, Any]:
-    """The report of a host that is well."""
+    """The report of a healthy host."""
     return {
-        "well": True,
+        "healthy": True,
         "as_root": True,
         "system": {
             "name": "Debian 13",
@@ -47,7 +47,7 @@ def report(**more: Any) -> dict[str, Any]:
             "release": "0a1b2c3d4e5f",
             "time": "2026-01-01T03:04:05Z",
             "by": "ada@laptop",
-            "outcome": "proven",
+            "outcome": "verified",
         },
         "drift": [],
         "problems": [],
@@ -85,8 +85,10 @@ PROBE = StatusProbe(
     TAKEN,
     {
         "bot1": report(),
-        "bot2": report(well=False, drift=[FINDING], login_notice=["  sudo -iu alice codex login"]),
-        HOSTILE: report(well=False, unknown=[{**FINDING, "where": "/etc/kai/env"}]),
+        "bot2": report(
+            healthy=False, drift=[FINDING], login_notice=["  sudo -iu alice codex login"]
+        ),
+        HOSTILE: report(healthy=False, unknown=[{**FINDING, "where": "/etc/kai/env"}]),
     },
     [],
     False,

@@ -17,7 +17,7 @@ from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE, in_place_of
 WARNED_OF = ("This file must be UTF-8 encoded",)
 # each command takes a while, and all of them read by the same function, which meets every damage
 HANGS_SECONDS = 240
-SAMPLE = ("a named pipe", "huge", "NUL within", "Latin-1", "nested mappings")
+SAMPLE = ("a named pipe", "a device", "huge", "NUL within", "Latin-1", "nested mappings")
 HOST_VARS = "inventory/host_vars/localhost"
 NO_WIZARD = ("config", "--no-input", "--no-probe", "--plain")
 
@@ -57,10 +57,10 @@ def kai_ansible(desk: Desk, *arguments: str) -> tuple[int, str]:
             sys.stderr.flush()
             os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    told = " ".join(said.read_text(encoding="utf-8").split())
-    assert "a bug:" not in told, told
-    assert code in (0, 2), told
-    return code, told
+    output = " ".join(said.read_text(encoding="utf-8").split())
+    assert "a bug:" not in output, output
+    assert code in (0, 2), output
+    return code, output
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
@@ -85,52 +85,58 @@ def test_the_pipe_of_another_command_is_read() -> None:
     os.close(reading)
 
 
+@pytest.mark.sample(3, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 @pytest.mark.parametrize("name", ["kai.yml", "vault.yml"])
 def test_a_file_of_host_vars(desk: Desk, name: str, kind: str) -> None:
     path = desk.work / HOST_VARS / name
     DAMAGES[kind](path)
-    code, told = kai_ansible(desk, "users", "list", "--plain")
-    assert code, told
-    assert name in told, told
+    code, output = kai_ansible(desk, "users", "list", "--plain")
+    assert code, output
+    assert name in output, output
 
 
+@pytest.mark.sample(3, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 @pytest.mark.parametrize("group", ["all.yml", "all/more.yml"])
 def test_a_file_of_group_vars(desk: Desk, group: str, kind: str) -> None:
     path = desk.write(f"inventory/group_vars/{group}", {"more": {"of": ["what", "others", "set"]}})
     DAMAGES[kind](path)
-    code, told = kai_ansible(desk, "users", "list", "--plain")
-    # Ansible passes over what is no file
-    assert path.name in told if code else kind == "a named pipe", told
+    code, output = kai_ansible(desk, "users", "list", "--plain")
+    assert code, output
+    assert path.name in output, output
 
 
+@pytest.mark.sample(2, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_the_vault_password(desk: Desk, kind: str) -> None:
     DAMAGES[kind](desk.password_file)
-    code, told = kai_ansible(desk, "users", "list", "--plain")
-    assert code, told
-    assert "vault" in told, told
+    code, output = kai_ansible(desk, "users", "list", "--plain")
+    assert code, output
+    assert "vault" in output, output
 
 
+@pytest.mark.sample(2, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_answers(desk: Desk, kind: str) -> None:
     path = desk.write("answers.yml", desk.answers())
     DAMAGES[kind](path)
-    code, told = kai_ansible(desk, *NO_WIZARD, "--answers", str(path))
-    assert code, told
-    assert "answers.yml" in told, told
+    code, output = kai_ansible(desk, *NO_WIZARD, "--answers", str(path))
+    assert code, output
+    assert "answers.yml" in output, output
 
 
+@pytest.mark.sample(2, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_the_answers_of_kais_own_installer(desk: Desk, kind: str) -> None:
     path = desk.write("install.conf", '{"version": 1, "env": {"CODEX_EFFORT": "low"}}')
     DAMAGES[kind](path)
-    code, told = kai_ansible(desk, *NO_WIZARD, "--import", str(path))
-    assert code, told
-    assert "install.conf" in told, told
+    code, output = kai_ansible(desk, *NO_WIZARD, "--import", str(path))
+    assert code, output
+    assert "install.conf" in output, output
 
 
+@pytest.mark.sample(2, "the same way with another damage; test_text_is_read_or_named meets each")
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_a_file_of_users(desk: Desk, kind: str) -> None:
     path = desk.write("users.yaml", {"users": [{"telegram_id": 1, "name": "Ada"}]})
@@ -138,8 +144,8 @@ def test_a_file_of_users(desk: Desk, kind: str) -> None:
     del settings["kai_install_users"]
     desk.write(f"{HOST_VARS}/kai.yml", {**settings, "kai_install_users_file": str(path)})
     DAMAGES[kind](path)
-    _code, told = kai_ansible(desk, "users", "list", "--plain")
-    assert "users.yaml" in told or "kai_install_users_file" in told, told
+    _code, output = kai_ansible(desk, "users", "list", "--plain")
+    assert "users.yaml" in output or "kai_install_users_file" in output, output
 
 
 @pytest.mark.parametrize("plant", ["a file", "a named pipe", "a link to nothing", "a log"])

@@ -3,8 +3,9 @@
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,17 @@ def waiting_in(desk: Desk, phase: str, waiting: Path) -> None:
     desk.variables["ANSIBLE_SSH_EXECUTABLE"] = str(script)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+LOST_TERMINAL = (signal.SIGHUP, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGINT,), LOST_TERMINAL],
+    ids=["TERM", "HUP", "INT", "a lost terminal"],
+)
 @pytest.mark.parametrize("phase", ["reading", "run"])
 def test_nothing_private_is_left(
-    desk: Desk, waiting: Path, phase: str, number: signal.Signals
+    desk: Desk, waiting: Path, phase: str, numbers: Sequence[signal.Signals]
 ) -> None:
     waiting_in(desk, phase, waiting)
     scratch = desk.directory / "scratch"
@@ -62,7 +70,7 @@ def test_nothing_private_is_left(
         stderr=subprocess.PIPE,
         text=True,
         # the tests themselves may run with a signal ignored
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+        preexec_fn=lambda: [signal.signal(one, signal.SIG_DFL) for one in numbers],
     ) as command:
         try:
             deadline = time.monotonic() + SECONDS
@@ -71,10 +79,49 @@ def test_nothing_private_is_left(
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             assert [*scratch.glob("kai-ansible-*")]
-            command.send_signal(number)
+            for number in numbers:
+                command.send_signal(number)
+                time.sleep(0.02)
             said = "".join(command.communicate(timeout=SECONDS))
         finally:
             command.kill()
     assert command.returncode == 130, said
     assert "Traceback" not in said
     assert not [*scratch.glob("kai-ansible-*")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it to Ansible")
+@pytest.mark.parametrize("phase", ["reading", "run"])
+def test_what_a_killed_command_started_ends_with_it(desk: Desk, waiting: Path, phase: str) -> None:
+    waiting_in(desk, phase, waiting)
+    with subprocess.Popen(
+        [KAI_ANSIBLE, "status", "--json"],
+        cwd=desk.work,
+        env=desk.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as command:
+        until(waiting.exists)
+        command.kill()
+        command.wait()
+    until(lambda: not [one for one in programs_at(desk.work) if "ansible-playbook" in one])
+
+
+def until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def programs_at(directory: Path) -> list[str]:
+    """Return the command lines of the processes that work in a directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink() == directory:
+                found.append((entry / "cmdline").read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return found

@@ -87,6 +87,7 @@ def test_the_environment_reaches_an_inventory_script(fleet: Desk) -> None:
         assert "token@example.org" not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.sample(1, "the same way with another place of it")
 @pytest.mark.parametrize("named_in", ["ansible.cfg", "environment", "identity list"])
 def test_the_environment_reaches_a_password_script(fleet: Desk, named_in: str) -> None:
     script = fleet.write("ask-client.sh", "#!/bin/sh\nprintf '%s' \"$BW_SESSION\"\n")
@@ -187,6 +188,7 @@ def test_the_operators_vault_password_locks_what_config_writes(fleet: Desk) -> N
     assert "kai_install_webhook_secret" in yaml.safe_load(opened)
 
 
+@pytest.mark.sample(1, "the same way with another question")
 @pytest.mark.parametrize("setting", ["become_ask_pass", "ask_pass", "ask_vault_pass"])
 def test_what_ansible_would_ask_is_asked_once_or_ends(fleet: Desk, setting: str) -> None:
     section = "privilege_escalation" if setting == "become_ask_pass" else "defaults"
@@ -212,6 +214,7 @@ def test_the_task_debugger_is_never_waited_for(fleet: Desk, text: str) -> None:
     assert fleet.run("status", "bot").returncode == 1
 
 
+@pytest.mark.sample(1, "the same way with another locale")
 @pytest.mark.parametrize(
     "language", [{"LANG": "xx_XX.UTF-8"}, {"LC_ALL": "C"}, {"LC_ALL": "POSIX", "LANG": ""}]
 )
@@ -239,6 +242,7 @@ def test_a_ticket_of_sudo_does_not_count(fleet: Desk, tmp_path: Path) -> None:
     assert done.stdout == "False\n", done.stderr
 
 
+@pytest.mark.sample(1, "the same way with another connection")
 @pytest.mark.parametrize(
     ("place", "name"),
     [

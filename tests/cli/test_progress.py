@@ -82,8 +82,8 @@ def test_the_present_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     progress(started("switch", "The bot answers", PROOF))
     now += 7.9
     assert progress.words == "bot: Switching and verifying (7 s, at most 30 s): The bot answers"
-    progress(started("switch", "What is proven is on record"))
-    assert progress.words == "bot: Switching and verifying (0 s): What is proven is on record"
+    progress(started("switch", "What is verified is on record"))
+    assert progress.words == "bot: Switching and verifying (0 s): What is verified is on record"
 
 
 @pytest.mark.parametrize("columns", [80, 200])

@@ -43,7 +43,7 @@ def rest(hosts: HostOptions, screen: Screen) -> None:
 def look(hosts: HostOptions, screen: Screen) -> None:
     """Look."""
     screen.event({"event": "phase", "phase": "probe", "state": "started"})
-    screen.document({"hosts": {"cat": {"well": False}}})
+    screen.document({"hosts": {"cat": {"healthy": False}}})
     raise CommandError("One is ill.", code=ExitCode.NOT_READY)
 
 
@@ -100,7 +100,7 @@ def test_a_document_ends_with_the_exit_code_and_the_error_of_its_command() -> No
     done = CliRunner().invoke(app, ["look", "--json"])
     document = json.loads(done.stdout)
     assert (document["exit_code"], document["error"]) == (3, "One is ill.")
-    assert document["hosts"] == {"cat": {"well": False}}
+    assert document["hosts"] == {"cat": {"healthy": False}}
 
 
 def test_progress_is_one_object_per_line_and_the_document_comes_last() -> None:

@@ -75,9 +75,9 @@ def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None
 
 def test_what_needs_attention_comes_first_with_the_commands_to_copy() -> None:
     fleet = {f"bot{number}": report() for number in range(100)}
-    fleet["bot50"] = report(well=False, drift=[FINDING])
+    fleet["bot50"] = report(healthy=False, drift=[FINDING])
     fleet["bot70"] = report(
-        well=False,
+        healthy=False,
         problems=[{**FINDING, "where": "kai.service"}],
         login_notice=["Log in:", "  sudo -iu alice codex login"],
     )

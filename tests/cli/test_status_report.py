@@ -43,9 +43,9 @@ def test_the_samples_are_what_the_schema_says() -> None:
     ("host", "state"),
     [
         (report(), "healthy"),
-        (report(well=False, problems=[{}]), "unhealthy"),
-        (report(well=False, unknown=[{}]), "UNKNOWN"),
-        (report(well=False, people=[NOT_LOGGED_IN]), "unhealthy"),
+        (report(healthy=False, problems=[{}]), "unhealthy"),
+        (report(healthy=False, unknown=[{}]), "UNKNOWN"),
+        (report(healthy=False, people=[NOT_LOGGED_IN]), "unhealthy"),
     ],
 )
 def test_only_known_facts_are_called_healthy_or_unhealthy(

@@ -374,6 +374,7 @@ def test_one_host_at_a_time(team: Desk) -> None:
 # what was typed
 
 
+@pytest.mark.sample(2, "the same way with another text")
 @pytest.mark.parametrize("word", ["0123", "yes", "null", "1e3", "~", "1:30", "0x1f", "ł 🦉"])
 @pytest.mark.usefixtures("collection_plugins")
 def test_text_stays_text(team: Desk, word: str) -> None:

@@ -138,6 +138,8 @@ def test_without_a_keyring_the_file_stays(ready: Desk) -> None:
 def test_rekey_locks_every_vault_with_a_new_password_in_the_same_place(ready: Desk) -> None:
     old = ready.password_file.read_text(encoding="utf-8")
     other = ready.write("inventory/group_vars/all/secrets.yml", vault(ready).read_text())
+    # the mode is the choice of the operator
+    other.chmod(0o640)
     said = done(ready, "vault", "rekey")
     new = ready.password_file.read_text(encoding="utf-8")
     assert new != old
@@ -145,7 +147,8 @@ def test_rekey_locks_every_vault_with_a_new_password_in_the_same_place(ready: De
         assert opens(new, path)
         assert not opens(old, path)
         assert str(path.relative_to(ready.work)) in said
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(vault(ready).stat().st_mode) == 0o600
+    assert stat.S_IMODE(other.stat().st_mode) == 0o640
     assert str(ready.password_file) in said
     # another inventory may be locked with the old one
     [former] = [

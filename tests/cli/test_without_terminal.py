@@ -337,6 +337,7 @@ BAD_INPUT: dict[str, tuple[Prepare, list[str]]] = {
 }
 
 
+@pytest.mark.sample(8, "the same way with another input")
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_is_reported_and_nothing_is_written(desk: Desk, case: str) -> None:
     prepare, words = BAD_INPUT[case]

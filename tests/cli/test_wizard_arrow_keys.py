@@ -198,6 +198,7 @@ def test_an_answer_is_judged_before_it_is_taken(desk: Desk) -> None:
     assert screen.end() == 130
 
 
+@pytest.mark.sample(2, "the same way with another prompt")
 @pytest.mark.parametrize(
     ("prompt", "key"),
     [

@@ -50,6 +50,7 @@ def test_hostile_answers_are_refused_with_a_reason(
     assert wizard.abort() == 130
 
 
+@pytest.mark.sample(1, "the same way with another template")
 @pytest.mark.parametrize(
     "name", ["{{ lookup('pipe', 'touch @canary@') }}", "#jinja2: a:b", "# a: b"]
 )
@@ -64,6 +65,7 @@ def test_a_template_that_is_typed_is_written_as_text(desk: Desk, tmp_path: Path,
     assert not canary.exists()
 
 
+@pytest.mark.sample(1, "the same way with another word; tests/hostile judges each")
 @pytest.mark.parametrize("value", ["\udcff", "a\nb", "\x1b[2J", "ALL"])
 def test_hostile_words_on_the_command_line_are_refused_by_name(desk: Desk, value: str) -> None:
     desk.given(desk.answers())

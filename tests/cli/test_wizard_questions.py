@@ -192,7 +192,7 @@ def test_a_question_says_for_whom_it_is_asked(desk: Desk) -> None:
 
 STALE = {
     "TELEGRAM_TRANSPORT": ("pigeon", "polling, webhook", "polling"),
-    "AGENT_BACKEND": ("opencode", "claude, codex, goose", "claude"),
+    "AGENT_BACKEND": ("opencode", ", ".join(CONTRACT.backends), "claude"),
     "CLAUDE_EFFORT_LEVEL": ("extreme", "low, medium, high, xhigh, max", "high"),
     "VOICE_ENABLED": ("perhaps", "true, false", "true"),
 }
@@ -293,16 +293,19 @@ def test_what_the_new_agent_cannot_do_is_said_before_it_is_written(desk: Desk) -
 
 
 def test_a_section_shows_its_own_values_and_repeats_nothing(desk: Desk) -> None:
-    content = desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus")
+    content = desk.answers(
+        AGENT_BACKEND="claude", DEFAULT_MODEL="opus", TTS_ENABLED=True, WORKSPACE_BASE="/srv/work"
+    )
     content["users"] += [{"telegram_id": 2, "name": "Bob", "agent_backend": "codex"}]
     desk.given(content)
     wizard = desk.wizard("--no-probe", "--section", "server")
     wizard.go_to(REVIEW)
     notes = re.findall(r"Note: .*", wizard.transcript)
-    assert len(notes) == len(set(notes)) == 2
+    assert len(notes) == len(set(notes)) == 3
     for section, key, shown in (
-        ("features", "TTS_ENABLED", ["VOICE_ENABLED", "TTS_ENABLED"]),
-        ("workspaces", "ALLOWED_WORKSPACES", ["WORKSPACE_BASE", "ALLOWED_WORKSPACES"]),
+        # only what is set
+        ("features", "TTS_ENABLED", ["TTS_ENABLED"]),
+        ("workspaces", "ALLOWED_WORKSPACES", ["WORKSPACE_BASE"]),
     ):
         wizard.child.sendline(section)
         wizard.go_to(key)
@@ -311,11 +314,11 @@ def test_a_section_shows_its_own_values_and_repeats_nothing(desk: Desk) -> None:
         wizard.go_to(REVIEW)
         lines = wizard.transcript[before:].partition(REVIEW)[0].split("\r\n")
         assert [line.split()[0] for line in lines if line.strip()] == [
-            *("Now:", f"{section.capitalize()}:", *shown)
+            *("Now:", "setting", f"{section.capitalize()}:", *shown)
         ]
     # a change elsewhere shows where it is
     wizard.child.sendline("agents")
     wizard.go_to(REVIEW, AGENT_BACKEND="codex", DEFAULT_MODEL="gpt-5.4")
     assert re.search(r"Models:\s+DEFAULT_MODEL  gpt-5.4  you, was opus", wizard.transcript)
-    assert wizard.transcript.count("Note: ") == 3
+    assert wizard.transcript.count("Note: ") == 4
     assert wizard.abort() == 130

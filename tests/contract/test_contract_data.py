@@ -8,6 +8,7 @@ read from the file under test.
 import copy
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -440,6 +441,7 @@ def test_settings_of_the_installation() -> None:
         "constraints": None,
         "extras": None,
         "index_url": None,
+        "environment": None,
         "wheelhouse": None,
         "python": None,
         "services_file": None,
@@ -1258,17 +1260,11 @@ def test_parents_come_before_children() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BACKENDS))
-def test_every_backend_has_its_symptoms_and_its_variable_of_make(
-    name: str, contract: Contract
-) -> None:
-    patterns = {one.name: one.pattern for one in contract.symptoms}
-    assert re.search(patterns["agent_ended"], f"ERROR kai: {name.capitalize()} process EOF")
-    refused = f"PermissionError: [Errno 13] Permission denied: '/opt/bin/{name}'"
-    assert re.search(patterns["agent_forbidden"], refused)
-    assert not re.search(patterns["permission_denied"], refused)
-    makefile = (VARS.parents[2] / "Makefile").read_text(encoding="utf-8")
-    [binaries] = re.findall(r"^BINARIES := (.*)$", makefile, re.MULTILINE)
-    assert contract.backends[name].binary.setting in binaries.split()
+def test_make_install_takes_the_program_of_every_backend(name: str) -> None:
+    key = BACKENDS[name]["binary"]["setting"]
+    argv = ["make", "--dry-run", "--directory", str(VARS.parents[2]), "install", f"{key}=/x"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert f'--set "{key}=${key}"' in done.stdout
 
 
 def test_a_login_that_no_setting_can_choose_is_refused() -> None:

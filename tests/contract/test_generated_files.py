@@ -182,6 +182,7 @@ def test_secrets_are_not_logged(options: dict[str, Any]) -> None:
         "kai_install_openweather_api_key",
         "kai_install_jina_api_key",
         "kai_install_index_url",
+        "kai_install_environment",
         "kai_install_secret_extra_env",
     }
 

@@ -19,7 +19,7 @@ from kai_ansible.rules.configuration import read_configuration
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 
-# what each command of the documents is proven by, besides being understood
+# what each command of the documents is verified by, besides being understood
 PROVEN_BY = {
     "make demo": "tests/demo",
     "make config": "tests/issue_486",

@@ -12,13 +12,13 @@ def test_the_page_names_every_fault_that_is_tested_and_no_other() -> None:
 
 
 def test_a_fault_without_an_outcome_gives_no_table() -> None:
-    cases = [{"title": title, "outcome": "well", "seconds": 0.25} for title in TITLES]
+    cases = [{"title": title, "outcome": "healthy", "seconds": 0.25} for title in TITLES]
     assert table(cases).startswith(HEAD)
     with pytest.raises(KeyError):
         table(cases[1:])
 
 
 def test_several_cases_of_a_fault_are_one_row_with_the_longest_time() -> None:
-    cases = [{"title": title, "outcome": "well", "seconds": 1.0} for title in TITLES]
-    cases.append({"title": TITLES[0], "outcome": "well", "seconds": 2.5})
-    assert table(cases).splitlines()[2].endswith(" | 2 | well | up to 2.5 |")
+    cases = [{"title": title, "outcome": "healthy", "seconds": 1.0} for title in TITLES]
+    cases.append({"title": TITLES[0], "outcome": "healthy", "seconds": 2.5})
+    assert table(cases).splitlines()[2].endswith(" | 2 | healthy | up to 2.5 |")

@@ -76,6 +76,18 @@ def test_every_test_that_a_row_names_exists(answers: list[tuple[str, str]]) -> N
     assert {f"{path}::{test}" for path, test in named if test not in known[path]} == set()
 
 
+def test_part_two_names_the_situation_its_source_and_a_test_that_exists() -> None:
+    page = (ROOT / "docs" / "operator-pain.md").read_text(encoding="utf-8")
+    rows = [line for line in page.partition("# Part two")[2].splitlines() if "::test_" in line]
+    assert f"Of the {len(rows)} rows" in page
+    for row in rows:
+        _, _situation, source, now, tests, _ = (cell.strip() for cell in row.split("|"))
+        assert source == "-" or all("#" in one for one in source.split(", ")), row
+        assert now
+        [(path, test)] = NODE.findall(tests)
+        assert test in names_in(ROOT / path), row
+
+
 def test_nothing_else_looks_like_a_test(answers: list[tuple[str, str]]) -> None:
     for name, answer in answers:
         assert answer.count("::test_") == len(NODE.findall(answer)), name

@@ -1,10 +1,12 @@
 """The documents as a site: every page has its place, and every error of the bot is in it."""
 
+import re
 import subprocess
 
 import pytest
 import yaml
 
+from kai_ansible.ansible import advice
 from kai_ansible.ansible.collection import contract
 from tests.conftest import ROOT
 from tools import errors_page
@@ -33,7 +35,16 @@ def test_every_symptom_is_on_the_page_of_errors() -> None:
     text = errors_page.PAGE.read_text(encoding="utf-8")
     assert text == errors_page.page(), "run: make generate"
     for symptom in contract().symptoms:
-        assert errors_page.code(symptom.example) in text
+        for example in symptom.examples:
+            assert errors_page.code(example) in text
+
+
+def test_every_pattern_of_advice_matches_its_messages_on_the_page_of_errors() -> None:
+    text = errors_page.PAGE.read_text(encoding="utf-8")
+    for pattern, _ in (*advice.OF_CONTROLLER, *advice.OF_HOST):
+        for message in errors_page.readable(pattern):
+            assert re.search(pattern, message), message
+            assert errors_page.code(message) in text
 
 
 def test_a_link_out_of_the_documents_leads_to_the_repository() -> None:

@@ -61,7 +61,7 @@ class Bot:
         """Return every path, owner, mode, size and time that an install could change."""
         shown = "%p %y %m %u %g %s %T@ %l\\n"
         places = ["/etc", "/opt", "/var/lib", "/home"]
-        # each run leaves its log, and the bot notes who asked whether it is well
+        # each run leaves its log, and the bot notes who asked for its health
         logs = ["/home/operator/.local/state/kai-ansible", "/var/lib/kai/logs/kai.log"]
         without = [word for path in logs for word in ("-path", path, "-prune", "-o")]
         tree = self.machine.run(["find", *places, *without, "-printf", shown]).stdout

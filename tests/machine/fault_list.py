@@ -29,7 +29,7 @@ class Fault:
     """A fault of the host, the source or the new bot, and how an install ends that meets it.
 
     at: the task that begins when the fault comes up; without one it is there from the start.
-    plant, mend: shell scripts on the machine; {person} is the account of the person who is new.
+    plant, repair: shell scripts on the machine; {person} is the account of the person who is new.
     settings, files: variables of the role and files of the source that are part of the fault.
     says: what the operator is told.
     """
@@ -39,7 +39,7 @@ class Fault:
     says: str
     at: str = ""
     plant: str = ":"
-    mend: str = ":"
+    repair: str = ":"
     settings: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ def bot_that(**faults: str) -> dict[str, Any]:
 def full(directory: str) -> dict[str, Any]:
     """Return how to fill a small file system, and how to free it again."""
     file = f"{directory}/.filler"
-    return {"plant": f"dd if=/dev/zero of={file} bs=4k 2>/dev/null || :", "mend": f"rm {file}"}
+    return {"plant": f"dd if=/dev/zero of={file} bs=4k 2>/dev/null || :", "repair": f"rm {file}"}
 
 
 def listener(status: int) -> dict[str, Any]:
@@ -65,11 +65,11 @@ http.server.HTTPServer(("127.0.0.1", 8081), Handler).serve_forever()"""
     return {
         "plant": f"systemd-run --quiet --unit=foreign --uid=bob python3 -c '{program}';"
         "until grep -q ':1F91 00000000:0000 0A' /proc/net/tcp; do sleep 0.1; done",
-        "mend": "systemctl stop foreign.service",
+        "repair": "systemctl stop foreign.service",
     }
 
 
-_LEAVES: dict[str, Any] = {"plant": "userdel {person}", "mend": "useradd --create-home {person}"}
+_LEAVES: dict[str, Any] = {"plant": "userdel {person}", "repair": "useradd --create-home {person}"}
 _OTHER_PORT = {"kai_install_webhook_port": 8081}
 
 FAULTS = [

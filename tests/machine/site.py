@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tests.testbed.machines import Machine
 __all__ = ["ANOTHER_MACHINE", "KAI_ANSIBLE", "TOKEN", "Done", "Site"]
 
 RELEASES = "/opt/kai/releases"
+AGENTS_OWN = re.compile(r"/home/[^/]+/\.codex/")
 # seconds for a bot that will answer, however busy the machine is, and for one that will not; the
 # former bot has to come back within the latter
 PATIENT = 120
@@ -258,9 +260,12 @@ class Site:
         return json.loads(self.python(_STATE, *places)), service
 
     def everything(self) -> dict[str, Any]:
-        """Return owner, group, mode and hash of whatever an install could change, and more."""
+        """Return owner, group, mode and hash of whatever an install could change, and more.
+
+        An agent writes files of its own whenever it starts, also to print its version.
+        """
         found: dict[str, Any] = json.loads(self.python(_HOST))
-        return found
+        return {path: entry for path, entry in found.items() if not AGENTS_OWN.match(path)}
 
     def data(self) -> dict[str, Any]:
         """Return owner, mode and hash of everything in the data directory but database and log."""

@@ -88,7 +88,7 @@ def test_missing_accounts_are_made(machine: Machine, desk: Desk) -> None:
     paths = [change["path"] for change in report["changes"]]
     made = [path for path in paths if path.startswith("account ")]
     assert made == ["account kai", "account dave", "account erin"]
-    assert "the bot starts codex as dave, and ends it" in report["proven"]
+    assert "the bot starts codex as dave, and ends it" in report["verified"]
     assert "  sudo -iu dave /usr/local/bin/codex login" in report["login_notice"]
     for name in ("dave", "erin"):
         assert int(machine.run(["id", "-u", name]).stdout) >= 1000

@@ -34,7 +34,7 @@ CUTS = {
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=list(CUTS))
 def test_L8_a_run_that_was_cut_short_is_repaired_by_the_next(site: Site, cut: str) -> None:
-    proven, live = site.state(), site.health()
+    verified, live = site.state(), site.health()
 
     # another release than the live one, other settings and other people: every file differs
     back = live["settings"].get("AGENT_TIMEOUT_SECONDS") == "77"
@@ -47,12 +47,12 @@ def test_L8_a_run_that_was_cut_short_is_repaired_by_the_next(site: Site, cut: st
     assert status.code == 3
     assert status.report["unfinished"]
 
-    # what fails now goes back to what was proven, not to what was cut short
+    # what fails now goes back to what was verified, not to what was cut short
     site.fault(HEALTH_STATUS="500")
     done = site.run("install")
     assert done.code == 1
     assert "/health answers 500" in done.failure
-    assert site.state() == proven
+    assert site.state() == verified
     assert site.health()["status"] == "ok"
 
     site.fault()

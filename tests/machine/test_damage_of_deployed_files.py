@@ -85,7 +85,7 @@ def test_a_lock_that_is_no_record_is_named(site: Site, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", [LATIN, FIFO, NESTED, DIRECTORY])
-def test_what_was_proven_before_is_only_a_help(site: Site, how: str) -> None:
+def test_what_was_verified_before_is_only_a_help(site: Site, how: str) -> None:
     damage(site, how, "/run/kai-ansible.proofs")
     site.install()
     site.new_release(f"proofs {how[:6]}")

@@ -298,7 +298,7 @@ CASES = [case for look in LOOKS for case in look]
 
 @pytest.fixture(scope="module")
 def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
-    """A host whose bot is well, and whose agent is logged in."""
+    """A host whose bot is healthy, and whose agent is logged in."""
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site(machine, Path(directory), snapshot)

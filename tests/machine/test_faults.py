@@ -60,7 +60,9 @@ def test_L8_a_fault_leaves_the_bot_as_it_was_and_the_next_install_succeeds(
     site.set(**fault.settings, kai_install_health_timeout=IMPATIENT)
     for name, text in fault.files.items():
         (site.desk.source / name).write_text(text, encoding="utf-8")
-    script, mend = (text.replace("{person}", trial.person) for text in (fault.plant, fault.mend))
+    script, repair = (
+        text.replace("{person}", trial.person) for text in (fault.plant, fault.repair)
+    )
 
     with trial.recorded(fault.title, fault.outcome, request):
         try:
@@ -71,7 +73,7 @@ def test_L8_a_fault_leaves_the_bot_as_it_was_and_the_next_install_succeeds(
             else:
                 code, text = trial.run()
         finally:
-            machine.run(["sh", "-c", mend])
+            machine.run(["sh", "-c", repair])
             site.set(**dict.fromkeys(fault.settings), kai_install_health_timeout=PATIENT)
             for name in fault.files:
                 (site.desk.source / name).unlink()

@@ -50,7 +50,7 @@ ACCOUNT_FILES = {
     for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
     for backup in ("", "-")
 }
-# what no row tells: caches of the installer, and what an agent makes on its own when it is proven
+# what no row tells: caches of the installer, and what an agent makes on its own when it is verified
 NOT_TOLD = (
     *("/root/.cache/", "/home/alice/.", "/home/bob/.", "/tmp/cc-socks", "/tmp/claude-"),
     # what uninstall will have to know
@@ -205,13 +205,13 @@ def test_G6_G7_an_install_changes_what_the_check_listed(
     assert {path for path in named if path not in changed} == set()
 
 
-def test_where_nothing_is_to_be_changed_it_is_proven_without_a_question(site: Site) -> None:
+def test_where_nothing_is_to_be_changed_it_is_verified_without_a_question(site: Site) -> None:
     pid = site.health()["pid"]
-    proven = Terminal(site, 80)
-    assert proven.end() == 0
-    assert "Nothing to change." in proven.text
-    assert "the bot starts claude as alice" in proven.text
-    assert "Apply?" not in proven.text
+    verified = Terminal(site, 80)
+    assert verified.end() == 0
+    assert "Nothing to change." in verified.text
+    assert "the bot starts claude as alice" in verified.text
+    assert "Apply?" not in verified.text
     assert site.health()["pid"] == pid
 
 

@@ -1,4 +1,4 @@
-"""An install that is killed, wherever that happens, leaves a bot that is well.
+"""An install that is killed, wherever that happens, leaves a healthy bot.
 
 Ansible is killed before every single task that an upgrade, or the failure of one, comes to; the
 switch is killed before every step of its own that others could see, and the host is booted again.
@@ -136,7 +136,7 @@ def test_L8_ansible_killed_while_it_restores_is_repaired_by_the_next_install(
         trial.site.set(kai_install_health_timeout=2, **bot_that(HEALTH_STATUS="500"))
         with trial.held_at(step.task, step.number) as ansible:
             ansible.kill()
-        # what is live now was never proven, so it may go without a word
+        # what is live now was never verified, so it may go without a word
         trial.site.set(kai_install_health_timeout=PATIENT, kai_install_extra_env=None)
         trial.is_tidy(killed=True)
         # an unhealthy bot stays one until somebody acts
@@ -158,7 +158,7 @@ def test_L8_a_killed_switch_and_a_reboot_are_repaired_by_the_next_install(
     trial.install()
 
 
-def test_L5_a_host_that_is_booted_again_before_the_proof_is_proven_then(
+def test_L5_a_host_that_is_booted_again_before_the_proof_is_verified_then(
     trial: Trial, request: pytest.FixtureRequest
 ) -> None:
     trial.change()

@@ -448,13 +448,13 @@ def test_files_are_in_place_and_can_be_brought_back(
     assert run_module("kai_installs", kept_install)["changed"] is False
 
     newer = files(ENV, OTHER, RULES, env='TOKEN="newer"\n')
-    proven = listing(machine, "/etc/k", "/etc/sudoers.d", "/opt/k")
+    verified = listing(machine, "/etc/k", "/etc/sudoers.d", "/opt/k")
     assert run_module("kai_switch", newer)["changed_paths"] == ["/etc/k/env"]
     restored = {**PLACE, "state": "restored"}
     would = run_module("kai_switch", restored, check=True)
     assert would["changed_paths"] == ["/etc/k/env"]
     assert run_module("kai_switch", restored)["changed_paths"] == ["/etc/k/env"]
-    assert listing(machine, "/etc/k", "/etc/sudoers.d", "/opt/k") == proven
+    assert listing(machine, "/etc/k", "/etc/sudoers.d", "/opt/k") == verified
     assert run_module("kai_switch", restored)["changed"] is False
 
 

@@ -149,4 +149,4 @@ def test_an_access_list_that_lets_others_in_is_taken_away(used: Site) -> None:
 
 def test_the_proof_tries_these_directories(used: Site) -> None:
     report = used.install()
-    assert json.dumps(report["proven"]).count("in no other account's") == 1
+    assert json.dumps(report["verified"]).count("in no other account's") == 1

@@ -133,7 +133,9 @@ def test_what_she_opens_is_seen_and_closed(site: Held) -> None:
     assert opened <= {change["path"] for change in look.report["changes"]}
     site.change()
     report = site.succeeds("install")
-    assert "each account works in its own directories and in no other account's" in report["proven"]
+    assert (
+        "each account works in its own directories and in no other account's" in report["verified"]
+    )
     assert site.machine.run(["sh", "-c", CLOSED]).stdout == ""
     assert site.run("status").report["drift"] == []
 
@@ -169,12 +171,12 @@ def test_an_agent_that_she_keeps_from_working_is_noted(site: Held, script: str) 
         report = site.succeeds("install")
         [note] = [note for note in report["notes"] if "the bot starts codex as alice" in note]
         assert "the program starts elsewhere" in note
-        assert "the bot starts codex as bob, and ends it" in report["proven"]
+        assert "the bot starts codex as bob, and ends it" in report["verified"]
         back = site.succeeds("rollback", "--yes")
         assert "the bot starts codex as alice" in str(back["notes"])
     report = site.succeeds("install")
     assert report["notes"] == []
-    assert "the bot starts codex as alice, and ends it" in report["proven"]
+    assert "the bot starts codex as alice, and ends it" in report["verified"]
 
 
 def test_a_bot_that_hangs_is_started_anew(site: Held) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.machine.site import Site, Snapshot
+from tests.machine.site import IMPATIENT, PATIENT, Site, Snapshot
 from tests.testbed.machines import Machine
 
 DATABASE = "/var/lib/kai/kai.db"
@@ -38,13 +38,13 @@ print(json.dumps([*rows, database.execute('PRAGMA integrity_check').fetchone()[0
 """
 _SAY = """
 import sqlite3, sys
-
-INSTALLED = True
 with sqlite3.connect('/var/lib/kai/kai.db', timeout=30) as database:
     for table in ('history', 'echo'):
         database.execute(f'INSERT INTO {table} (text) VALUES (?)', sys.argv[1:])
 """
 WAIT_SECONDS = 60
+
+INSTALLED = True
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,6 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site(machine, Path(directory), snapshot)
-        site.set(kai_install_agent_timeout_seconds=100)
-        site.install()
         machine.run(["systemd-run", "--unit=writer", "--uid=kai", "python3", "-c", _WRITER])
         deadline = time.monotonic() + WAIT_SECONDS
         while machine.run(["test", "-s", f"{DATABASE}-wal"], check=False).returncode != 0:
@@ -76,14 +74,14 @@ def rows(site: Site, path: str) -> Any:
     return json.loads(site.python(_ROWS, path))
 
 
-def running(site: Site) -> tuple[str, str]:
-    """Return release and timeout of the running bot."""
+def running(site: Site) -> tuple[str, str | None]:
+    """Return release and timeout of the running bot, None for the default."""
     health = site.health()
-    return health["release"], health["settings"]["AGENT_TIMEOUT_SECONDS"]
+    return health["release"], health["settings"].get("AGENT_TIMEOUT_SECONDS")
 
 
 def installs(site: Site) -> list[dict[str, Any]]:
-    """Return the proven installs."""
+    """Return the verified installs."""
     return list(site.run("status").report["installs"])
 
 
@@ -116,13 +114,13 @@ def test_a_rollback_brings_back_code_and_configuration_there_and_forth(site: Sit
     assert back.report["rolled_back_to"] == 1
     assert back.report["seconds_without"] > 0
     assert "host_vars may differ" in back.report["notes"][0]
-    assert running(site) == (first, "100")
+    assert running(site) == (first, None)
 
     forth = site.run("rollback", "--yes")
     assert forth.code == 0, forth.text
     assert running(site) == (second, "200")
     assert site.run("rollback", "--yes", "--to", first).code == 0
-    assert running(site) == (first, "100")
+    assert running(site) == (first, None)
     assert [entry["rolled_back_to"] for entry in installs(site)] == [None, None, 1, 2, 3]
 
     # and host_vars bring it back
@@ -136,7 +134,10 @@ def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
     site.machine.run(["cp", "-p", kept, "/root/kept"])
     site.machine.run(["sed", "-i", "$ a KAI_STANDIN_HEALTH_STATUS=500", kept])
     before, told = site.state(), rows(site, DATABASE)
+    site.set(kai_install_health_timeout=IMPATIENT)
     done = site.run("rollback", "--yes", "--to", "1", "--with-database")
+    site.set(kai_install_health_timeout=PATIENT)
+    site.machine.run(["cp", "-p", "/root/kept", kept])
     assert done.code == 1
     assert "/health answers 500" in done.failure
     assert "The host is as it was before this run, and the bot answers again" in done.failure
@@ -144,7 +145,6 @@ def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
     assert running(site)[1] == "200"
     assert rows(site, DATABASE) == told
     assert "before-rollback" not in site.machine.run(["ls", "/var/lib/kai"]).stdout
-    site.machine.run(["cp", "-p", "/root/kept", kept])
 
 
 def test_what_is_not_there_cannot_be_gone_back_to(site: Site) -> None:

@@ -11,6 +11,7 @@ import jsonschema
 import pexpect
 import pytest
 
+from kai_ansible.rules.privilege import NOT_ROOT
 from tests.cli.desk import exit_code
 from tests.conftest import ROOT
 from tests.machine.site import TOKEN, Site, Snapshot
@@ -64,7 +65,7 @@ def look(site: Site, code: int) -> dict[str, Any]:
 
 def test_O3_a_host_is_healthy_when_its_own_process_answers(site: Site) -> None:
     report = look(site, 0)
-    assert report["well"]
+    assert report["healthy"]
     assert report["as_root"]
     health = site.health()
     service = report["service"]
@@ -109,7 +110,49 @@ def test_O5_what_an_install_would_change_is_what_status_calls_drift(site: Site) 
     # the bot starts anew as well, and an install leaves a record of itself
     assert drifted == {path for path in planned if path.startswith(("/etc/", "/var/lib/kai/"))}
     site.install()
-    assert look(site, 0)["well"]
+    assert look(site, 0)["healthy"]
+
+
+# a drop-in of systemd, as systemctl edit makes one, and a file of variables
+OVERRIDE = "/etc/systemd/system/kai.service.d/override.conf"
+VARIABLES = "/etc/kai-variables"
+OVERRIDES = f"""
+set -e
+install -D -m 0644 /dev/stdin {OVERRIDE} <<END
+[Service]
+Environment=DEFAULT_MODEL=gpt-5.4 \\
+  "TELEGRAM_BOT_TOKEN=1:hidden"
+MemoryMax=500M
+EnvironmentFile={VARIABLES}
+END
+echo AGENT_TIMEOUT_SECONDS=77 >{VARIABLES}
+systemctl daemon-reload
+systemctl restart kai.service
+"""
+
+
+def test_what_systemd_gives_the_bot_is_named_with_its_file(site: Site) -> None:
+    site.machine.run(["sh", "-c", OVERRIDES])
+    site.wait_for_health()
+    report = look(site, 3)
+    named = {f"{OVERRIDE}: {name}" for name in ("DEFAULT_MODEL", "TELEGRAM_BOT_TOKEN", "MemoryMax")}
+    found = {finding["where"] for finding in report["drift"]}
+    assert found == {*named, f"{VARIABLES}: AGENT_TIMEOUT_SECONDS"}
+    assert "1:hidden" not in str(report)
+    [timeout] = [entry for entry in report["drift"] if entry["where"].startswith(VARIABLES)]
+    assert timeout["found"] == "'77', which the bot has instead of the one of host_vars"
+    assert {person["model"] for person in report["people"]} == {"gpt-5.4"}
+    check = site.run("install", "--check")
+    assert all(any(where in note for note in check.report["notes"]) for where in found)
+
+    # without it nobody knows what the bot has from it
+    site.machine.run(["rm", VARIABLES])
+    assert VARIABLES in {finding["where"] for finding in look(site, 3)["unknown"]}
+    site.machine.run(["rm", "-r", str(Path(OVERRIDE).parent)])
+    site.machine.run(["systemctl", "daemon-reload"])
+    site.machine.run(["systemctl", "restart", "kai.service"])
+    site.wait_for_health()
+    look(site, 0)
 
 
 def test_O4_an_account_without_privilege_learns_what_only_root_sees(site: Site) -> None:
@@ -127,7 +170,8 @@ def test_O4_an_account_without_privilege_learns_what_only_root_sees(site: Site) 
         hosts.write_text(as_root, encoding="utf-8")
     assert not report["as_root"]
     assert (report["service"]["health"], report["service"]["active"]) == (200, True)
-    assert report["drift"] == report["problems"] == []
+    assert report["drift"] == []
+    assert report["problems"] == [NOT_ROOT.as_dict()]
     unknown = {finding["where"] for finding in report["unknown"]}
     assert {*SECRET_FILES, "the records of installs", "the login of alice"} <= unknown
     # everybody may read a unit, so it was compared

@@ -1,4 +1,4 @@
-"""An install ends with the new bot proven, or with the host as it was, whenever it is cut short."""
+"""An install ends with a verified new bot, or with the host as it was, whenever it is cut short."""
 
 import json
 import os
@@ -75,7 +75,7 @@ def test_L1_L5_an_install_is_done_when_the_bot_answers_and_comes_back_after_a_re
     site.fault()
     report = site.install()
     assert report["seconds_without"] is None
-    assert report["proven"]
+    assert report["verified"]
     site.machine.restart()
     deadline = time.monotonic() + WAIT_SECONDS
     while site.run("status").code != 0:
@@ -150,7 +150,7 @@ def test_F7_everybody_works_in_their_own_directories_and_nobody_in_anothers(site
     site.set(kai_install_users=[ADA, BOB])
     assert (
         "each account works in its own directories and in no other account's"
-        in (site.install()["proven"])
+        in (site.install()["verified"])
     )
     home = "/var/lib/kai/home/1"
     # what alice herself could open is closed again; tests/machine/test_ransom.py has more of it
@@ -189,13 +189,13 @@ def test_an_agent_that_the_bot_cannot_use_is_no_success(
     files = {"env_file": "/etc/kai/env", "port_key": "WEBHOOK_PORT", "default_port": 8080}
     proof = {**recorded, **files, "unit": "kai"}
     what = "the bot starts codex as alice, and ends it"
-    assert what in run_module("kai_proof", proof)["proven"]
+    assert what in run_module("kai_proof", proof)["verified"]
     site.machine.run(["sh", "-c", plant])
     try:
         failed = run_module("kai_proof", proof)
     finally:
-        mend = f"rm -f /etc/sudoers.d/zz; [ ! -e {CODEX}.good ] || mv {CODEX}.good {CODEX}"
-        site.machine.run(["sh", "-c", mend])
+        repair = f"rm -f /etc/sudoers.d/zz; [ ! -e {CODEX}.good ] || mv {CODEX}.good {CODEX}"
+        site.machine.run(["sh", "-c", repair])
     assert failed["failed"] is True
     assert f"{what} failed: " in failed["msg"]
     assert says in failed["msg"]

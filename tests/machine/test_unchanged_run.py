@@ -42,7 +42,7 @@ chmod 0777 /var/lib/kai/memory/2
 rm -r /var/lib/kai/preferences/3
 systemctl disable --quiet kai.service
 """
-MENDED = {
+REPAIRED = {
     "/etc/kai/env",
     "/etc/kai/users.yaml",
     "/etc/sudoers.d/kai",
@@ -59,7 +59,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site(machine, Path(directory), snapshot)
         site.set(kai_install_users=PEOPLE, kai_install_health_timeout=60)
-        assert set(STARTS) <= set(site.install()["proven"])
+        assert set(STARTS) <= set(site.install()["verified"])
         yield site
 
 
@@ -87,9 +87,9 @@ def test_an_unchanged_install_starts_two_modules_and_status_one(site: Site) -> N
 def test_of_what_is_as_it_was_each_agent_is_started_in_turn(site: Site) -> None:
     seen = []
     for _turn in STARTS:
-        proven = site.install()["proven"]
-        assert REST in proven
-        seen += [start for start in STARTS if start in proven]
+        verified = site.install()["verified"]
+        assert REST in verified
+        seen += [start for start in STARTS if start in verified]
     assert sorted(seen) == STARTS
 
 
@@ -103,11 +103,11 @@ def test_of_what_is_as_it_was_each_agent_is_started_in_turn(site: Site) -> None:
     ],
 )
 def test_when_what_a_start_depends_on_changes_all_are_started(site: Site, change: str) -> None:
-    assert REST in site.install()["proven"]
+    assert REST in site.install()["verified"]
     site.machine.run(["sh", "-c", change])
-    proven = site.install()["proven"]
-    assert set(STARTS) <= set(proven)
-    assert REST not in proven
+    verified = site.install()["verified"]
+    assert set(STARTS) <= set(verified)
+    assert REST not in verified
 
 
 def lasting(site: Site) -> tuple[dict[str, Any], str, dict[str, Any]]:
@@ -121,7 +121,7 @@ def test_drift_is_fixed(site: Site) -> None:
     before = lasting(site)
     site.machine.run(["sh", "-c", DRIFT])
     report = site.install()
-    assert {change["path"] for change in report["changes"]} >= MENDED
+    assert {change["path"] for change in report["changes"]} >= REPAIRED
     assert lasting(site) == before
     assert site.install()["changes"] == []
 

@@ -22,8 +22,7 @@ class Story(Site):
 
     def told(self) -> tuple[dict[str, Any], str, str]:
         """Return the files of the host, what systemd knows of the bot and what sudo allows."""
-        # what codex keeps for itself since its proof
-        files = outside(self.everything(), "/home/alice/.codex/", "/home/kai/.codex/")
+        files = self.everything()
         shown = "--property=LoadState,ActiveState,UnitFileState,MainPID,FragmentPath"
         service = self.machine.run(["systemctl", "show", "kai.service", shown]).stdout
         rules = [
@@ -109,6 +108,7 @@ def test_a_purge_ends_what_was_killed_and_leaves_no_trace(site: Story) -> None:
     site.machine.run(["rm", "-r", "/opt/kai", "/etc/kai"])
 
 
+@pytest.mark.later("an adoption, a way to a first install that the whole way does not take")
 def test_a_bot_of_kais_own_installer_runs_as_before(site: Story) -> None:
     kai_1_install.lay_out(site.machine)
     source = f"source={site.desk.source}"

@@ -115,7 +115,7 @@ class Ansible:
 
 
 class Trial:
-    """A site whose installs meet faults, and whose bot has to be well after each."""
+    """A site whose installs meet faults, and whose bot has to be healthy after each."""
 
     def __init__(self, site: Site, environment: dict[str, str]) -> None:
         self.site = site
@@ -201,7 +201,7 @@ class Trial:
         keep(title, outcome, seconds, request)
 
     def install(self) -> None:
-        """Install as an operator would, which has to succeed; then everything is well and tidy."""
+        """Install as an operator would, which has to succeed, and leave a healthy and tidy host."""
         report = self.site.install()
         health = self.site.health()
         assert health["release"] == report["release"]

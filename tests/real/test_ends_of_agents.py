@@ -1,4 +1,4 @@
-"""What is ended is ended whole, by the exact commands of the bot, and the bot itself ends well."""
+"""The exact commands of the bot end an agent whole, and the bot itself ends cleanly."""
 
 import time
 
@@ -64,7 +64,7 @@ def test_a_restart_in_a_turn_leaves_no_process_and_notifies_the_user(lab: Lab) -
     assert lab.turn(ADA, "again") == "echo: again"
 
 
-def test_the_service_ends_well(lab: Lab) -> None:
+def test_the_service_ends_cleanly(lab: Lab) -> None:
     lab.turn(EVE, "hello")
     turns = len(lab.events("eve", "turn"))
     begun = time.monotonic()

@@ -199,6 +199,8 @@ def start(
         "run",
         "--detach",
         "--systemd=always",
+        # on a real host root reads the environment of a process (proc(5))
+        "--cap-add=SYS_PTRACE",
         f"--name={container}",
         f"--hostname={name}",
         f"--label={LABEL}={state.CHECKOUT}",

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,30 @@ def test_what_stands_apart_begins_anywhere_and_a_story_at_its_beginning(
         assert sorted(names[4:]) == sorted(cases)
         first.add(names[4])
     assert first == set(cases)
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_a_sample_is_spread_over_the_cases(pytester: pytest.Pytester, count: int) -> None:
+    items = pytester.getitems(
+        f"import pytest\n@pytest.mark.sample({count}, 'another case')\n"
+        "@pytest.mark.parametrize('number', range(10))\ndef test_case(number):\n    pass\n"
+    )
+    tiers.leave_all_but_samples(items)
+    kept = [number for number, item in enumerate(items) if not tiers.reasons(item)]
+    assert len(kept) == count
+    assert kept[0] == 0
+    assert max(after - before for before, after in pairwise([*kept, 10])) <= -(-10 // count)
+    left = [item for item in items if tiers.reasons(item)]
+    assert all(tiers.stands_apart(item) for item in left)
+
+
+def test_a_sample_of_all_cases_is_refused(pytester: pytest.Pytester) -> None:
+    items = pytester.getitems(
+        "import pytest\n@pytest.mark.sample(2, 'another case')\n"
+        "@pytest.mark.parametrize('number', range(2))\ndef test_case(number):\n    pass\n"
+    )
+    with pytest.raises(pytest.UsageError, match="a sample of 2 of 2 cases"):
+        tiers.leave_all_but_samples(items)
 
 
 def test_a_slice_without_time_says_which_files_it_left() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.conftest import BACKENDS
+
 TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
 SECRET = "0f" * 32
 CODEX_MODELS = (
@@ -72,7 +74,7 @@ def probe(**seen: Any) -> dict[str, Any]:
             name: [
                 {"path": f"/usr/local/bin/{name}", "source": "path", "fault": None, "changers": []}
             ]
-            for name in ("claude", "codex", "goose")
+            for name in BACKENDS
         },
         "logins": [],
         "places": [],

@@ -18,6 +18,9 @@ from kai_ansible.rules.configuration import Configuration, env_of, read_configur
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.plan import desired_state
+from tests.conftest import BACKENDS
+
+AGENTS = ", ".join(BACKENDS)
 
 
 def places(configuration: Configuration) -> list[str]:
@@ -63,13 +66,13 @@ def test_what_was_answered_is_what_the_bot_reads(contract: Contract, data: st.Da
 def agents_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with an executable of every agent."""
     directory = tmp_path_factory.mktemp("agents")
-    for name in ("claude", "codex", "goose"):
+    for name in BACKENDS:
         (directory / name).write_text("#!/bin/sh\n")
         (directory / name).chmod(0o755)
     return directory
 
 
-backends = st.sampled_from(["claude", "codex", "goose"])
+backends = st.sampled_from(list(PROVIDERS))
 providers = st.sampled_from(PROVIDERS["goose"])
 models = st.sampled_from(["opus", "Sonnet", "gpt-5.5", "gpt-5.4", "gemini-3-flash", "vendor/x"])
 
@@ -150,7 +153,7 @@ def samples_probe(agents_directory: Path) -> dict[str, Any]:
                     "changers": [],
                 }
             ]
-            for name in ("claude", "codex", "goose")
+            for name in BACKENDS
         }
     )
 
@@ -161,7 +164,7 @@ def samples_probe(agents_directory: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("settings", "where", "told"),
     [
-        ({"agent_backend": "opencode"}, ["agent_backend"], "one of claude, codex, goose"),
+        ({"agent_backend": "opencode"}, ["agent_backend"], f"one of {AGENTS}"),
         (
             {"agent_backend": "codex", "default_model": "opus"},
             ["default_model"],
@@ -246,7 +249,7 @@ def test_settings_that_cannot_be_right(
             ["users[0].model", "openrouter_api_key"],
             "no model for goose on openrouter",
         ),
-        ([user(agent_backend="pi")], ["users[0].agent_backend"], "one of claude, codex, goose"),
+        ([user(agent_backend="pi")], ["users[0].agent_backend"], f"one of {AGENTS}"),
         ([user(telegram_id=None)], ["users[0].telegram_id"], "a whole number, at least 1"),
         ([user(telegram_id=True)], ["users[0].telegram_id"], "True"),
         ([user(name="  ")], ["users[0].name"], "a name that is not blank"),
@@ -341,7 +344,7 @@ def test_what_is_needed_is_the_union_over_everybody(contract: Contract) -> None:
     ]
 
 
-@pytest.mark.parametrize("backend", ["claude", "codex", "goose"])
+@pytest.mark.parametrize("backend", PROVIDERS)
 def test_the_bot_and_the_contract_agree_on_who_extracts_memories(
     contract: Contract, backend: str
 ) -> None:

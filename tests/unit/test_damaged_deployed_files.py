@@ -103,7 +103,7 @@ def test_a_look_at_the_host_comes_to_its_end(
     assert (content is None) == (kind in UNREADABLE)
     faults = {fault.where for fault in host.faults}
     assert faults == ({str(deployed)} if kind in UNREADABLE else set())
-    releases.proven_env(host, {})
+    releases.verified_env(host, {})
     former_install.has_rules(host, str(deployed))
 
 

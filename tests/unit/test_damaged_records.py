@@ -1,7 +1,7 @@
 """Every file that a run reads back, damaged in every way: named, before anything is switched.
 
-A host is a small file tree in which three installs were proven and a fourth may be unfinished. One
-file of it is damaged; then everything that a run does is done there in this process.
+A host is a small file tree with three verified installs and perhaps an unfinished one. One file of
+it is damaged; then everything that a run does is done there in this process.
 """
 
 import importlib
@@ -304,18 +304,21 @@ def met(
     return found
 
 
+@pytest.mark.sample(3, "the same way with another record")
 @pytest.mark.parametrize("damaged", RECORDS)
 def test_a_damaged_file_is_met(records: Records, damaged: str) -> None:
     records.lay_out(unfinished="pending" in damaged or "layout" in damaged)
     assert met(records, damaged, FILE_KINDS) == []
 
 
+@pytest.mark.sample(2, "the same way with another record")
 @pytest.mark.parametrize("damaged", DIRECTORIES)
 def test_what_is_no_directory_is_met(records: Records, damaged: str) -> None:
     records.lay_out(unfinished="pending" in damaged)
     assert met(records, damaged, DIRECTORY_KINDS) == []
 
 
+@pytest.mark.sample(2, "the same way with another record")
 @pytest.mark.parametrize("damaged", [path for path in RECORDS if path.endswith(".json")])
 def test_other_values_are_met(records: Records, damaged: str) -> None:
     records.lay_out(unfinished="pending" in damaged)

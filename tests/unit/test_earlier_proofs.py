@@ -1,4 +1,4 @@
-"""What was proven before counts while nothing has changed, for a while, and in turn."""
+"""What was verified before counts while nothing has changed, for a while, and in turn."""
 
 import os
 from collections.abc import Callable
@@ -15,17 +15,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "proofs"
 
 
-def kept(path: Path, now: float, valid: list[str], proven: list[str]) -> None:
-    EarlierProofs(str(path), now).keep(valid, proven)
+def kept(path: Path, now: float, valid: list[str], verified: list[str]) -> None:
+    EarlierProofs(str(path), now).keep(valid, verified)
 
 
-def test_what_was_not_proven_is_due_and_nothing_else(path: Path) -> None:
+def test_what_was_not_verified_is_due_and_nothing_else(path: Path) -> None:
     assert EarlierProofs(str(path), 100).due(["a", "b"]) == ["a", "b"]
     kept(path, 100, ["a"], ["a"])
     assert EarlierProofs(str(path), 101).due(["a", "b"]) == ["b"]
 
 
-def test_where_all_was_proven_each_has_its_turn(path: Path) -> None:
+def test_where_all_was_verified_each_has_its_turn(path: Path) -> None:
     kept(path, 100, ["a", "b", "c"], ["a", "b", "c"])
     turns = []
     for now in range(101, 107):

@@ -157,6 +157,7 @@ def read_every_way(checkout: Path) -> None:
             continue
 
 
+@pytest.mark.sample(30, "the same way with another key; one more test takes all keys at once")
 @pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "hollow"])
 @pytest.mark.parametrize("number", range(len(KEYS)), ids=list(KEYS))

@@ -1,4 +1,4 @@
-"""Whether a host is well, judged from one look at it."""
+"""Whether a host is healthy, by one probe of it."""
 
 from typing import Any
 
@@ -86,13 +86,13 @@ def status(
 
 def test_a_healthy_host(contract: Contract) -> None:
     found = status(contract)
-    assert found["well"], found
+    assert found["healthy"], found
     assert found["last_install"] == {
         "number": 1,
         "release": "a",
         "time": INSTALL["time"],
         "by": "ada@laptop",
-        "outcome": "proven",
+        "outcome": "verified",
     }
     [person] = found["people"]
     assert (person["account"], person["backend"], person["logged_in"]) == ("alice", "claude", "yes")
@@ -104,10 +104,10 @@ def test_a_missing_model_is_reported_with_the_command_that_fetches_it(contract: 
     [problem] = status(contract, settings=voice, models={path: "absent"})["problems"]
     assert problem["where"] == path
     assert f"sudo curl --fail --location --output {path} https://" in problem["fix"]
-    assert status(contract, settings=voice, models={path: "readable"})["well"]
+    assert status(contract, settings=voice, models={path: "readable"})["healthy"]
     for models in ({path: "unseen"}, {}):
         unknown = status(contract, settings=voice, models=models)
-        assert not unknown["well"]
+        assert not unknown["healthy"]
         assert [entry["where"] for entry in unknown["unknown"]] == [path]
 
 
@@ -144,7 +144,7 @@ def test_each_problem_is_reported_where_it_belongs(
     contract: Contract, more: dict[str, Any], part: str, found: str
 ) -> None:
     report = status(contract, **more)
-    assert not report["well"]
+    assert not report["healthy"]
     words = [finding["found"] for finding in report[part]]
     assert any(found in word for word in words), report
     assert all(finding["fix"] for finding in report[part])
@@ -152,7 +152,7 @@ def test_each_problem_is_reported_where_it_belongs(
 
 def test_a_missing_login_is_unhealthy_and_reported_ready_to_paste(contract: Contract) -> None:
     report = status(contract, logged_in=False)
-    assert not report["well"]
+    assert not report["healthy"]
     assert not report["problems"]
     assert "  sudo -iu alice /usr/local/bin/claude auth login" in report["login_notice"]
 
@@ -162,7 +162,7 @@ def test_what_only_root_sees_is_unknown_and_never_healthy(contract: Contract) ->
     report = status(
         contract, privileged=False, installs=None, releases=None, strangers=None, layout=layout
     )
-    assert not report["well"]
+    assert not report["healthy"]
     assert not report["drift"]
     unknown = [finding["where"] for finding in report["unknown"]]
     assert unknown == [

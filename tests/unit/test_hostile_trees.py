@@ -117,7 +117,7 @@ PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(phases=PHASES, suppress_health_check=CHECKS, max_examples=25)
+@settings(phases=PHASES, suppress_health_check=CHECKS, max_examples=10)
 @given(tree=TREES)
 def test_a_hostile_tree_comes_back_whole(
     tree: dict[bytes, Node], tmp_path: Path, module: Any

@@ -1,4 +1,4 @@
-"""What is kept of installs, what a rollback goes back to, and what is not well."""
+"""What is kept of installs, what a rollback goes back to, and what needs attention."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def record(number: int, release: str, **more: Any) -> dict[str, Any]:
 
 
 def status(*records: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A host that is well, with these installs, the last one live."""
+    """A healthy host with these installs, the last one live."""
     releases = dict.fromkeys(str(entry["release"]) for entry in records)
     live = records[-1]["release"] if records else None
     return {
@@ -61,12 +61,12 @@ def test_the_live_release_is_always_kept(names: list[str], keep: int, live: str)
     assert len(kept) == min(max(keep, 1), len({*names, live}))
 
 
-def test_a_release_is_good_only_when_it_was_proven() -> None:
+def test_a_release_is_good_only_when_it_was_verified() -> None:
     built = {"a": True, "b": True, "c": True, "d": False}
     states = release_states(built, [record(1, "a")], "b", "b")
     assert {entry["id"]: entry["state"] for entry in states} == {
         "a": "good",
-        "b": "unproven",
+        "b": "unverified",
         "c": "failed",
         "d": "incomplete",
     }
@@ -103,7 +103,7 @@ def test_a_release_of_digits_is_found_unless_an_install_has_that_number() -> Non
     assert choose(status(*records), "2", with_database=False).number == 2
 
 
-def test_a_host_that_left_its_last_proven_install_goes_back_to_it() -> None:
+def test_a_host_that_left_its_last_verified_install_goes_back_to_it() -> None:
     assert choose(status(*HISTORY, live="c"), "", with_database=False).number == 4
 
 
@@ -167,7 +167,7 @@ def test_of_a_release_whose_record_is_damaged_nothing_bad_is_said() -> None:
     assert state["state"] == "unknown"
 
 
-# What is not well
+# What needs attention
 
 
 def test_a_healthy_host_is_reported_healthy() -> None:

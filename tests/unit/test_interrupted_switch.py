@@ -280,7 +280,7 @@ def test_a_killed_upgrade_is_finished_by_the_next_run(hosts: Any) -> None:
         assert secrets == []
 
 
-def test_the_former_state_stays_the_proven_one_however_often_a_run_is_killed(hosts: Any) -> None:
+def test_the_former_state_stays_the_verified_one_however_often_a_run_is_killed(hosts: Any) -> None:
     def twice(host: Host) -> None:
         host.switch("b", NEW)
         host.switch("c", {**NEW, "etc/kai/env": "NEWER=1\n", "etc/kai/services.yaml": "x\n"})
@@ -299,7 +299,7 @@ def test_every_release_that_goes_live_has_the_models(hosts: Any) -> None:
         host.switch(release, OLD)
         host.keep()
         assert (host.install_dir / "current/models/piper").samefile(models / "piper")
-    # one that was built and proven before there were links
+    # one that was built and verified before there were links
     (host.install_dir / "releases/a/models").unlink()
     host.run(record=1)
     assert (host.install_dir / "current").readlink().name == "a"
@@ -357,6 +357,7 @@ def test_a_killed_restore_is_finished_by_the_next(hosts: Any) -> None:
         assert not (host.install_dir / "installs/pending").exists()
 
 
+@pytest.mark.later("an adoption; every change kills an upgrade", apart=True)
 def test_a_killed_adoption_can_be_taken_back_and_finished(hosts: Any) -> None:
     def adopt(host: Host) -> None:
         host.switch("a", NEW)
@@ -413,6 +414,7 @@ def test_a_rollback_leaves_alone_what_no_install_wrote(hosts: Any) -> None:
     assert host.runs_what_is_live()
 
 
+@pytest.mark.sample(1, "the same way with another place of the kill")
 @pytest.mark.parametrize("flat_works", [None, True, False], ids=["nothing", "a bot", "its rest"])
 def test_what_was_there_before_the_first_install_comes_back_wherever_it_was_killed(
     hosts: Any, modules: Any, monkeypatch: pytest.MonkeyPatch, flat_works: bool | None
@@ -428,7 +430,7 @@ def test_what_was_there_before_the_first_install_comes_back_wherever_it_was_kill
         (host.root / services).write_text("the operator's own\n", encoding="utf-8")
         host.switch("b", {**NEW, services: "given\n"})
         host.keep()
-        # not proven
+        # not verified
         host.switch("c", NEW)
 
     for host in points(hosts, prepare, lambda host: host.run(state="original")):

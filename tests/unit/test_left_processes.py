@@ -243,7 +243,7 @@ def test_a_file_that_cannot_be_removed_is_reported_and_blocks_nothing(
         [left] = place.discard()
         assert left.startswith(f"{place.path}.going-")
         assert left.endswith(": Directory not empty")
-        # the next restore begins, and is proven
+        # the next restore begins, and is verified
         place.make()
         assert len(place.discard()) == 2
     assert place.discard() == []

@@ -21,7 +21,7 @@ OPENAI = ("gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano")
 GOOGLE = ("gemini-3.1-pro", "gemini-3-flash", "gemini-3-deep-think")
 ANY = ("anthropic/claude-sonnet-4.6", "llama4:8b", "claude-haiku-4-5-20251001", "fable", "Opus")
 
-BACKENDS = ("claude", "codex", "goose", "opencode", "pi", "", "Claude")
+NAMES = (*bot.PROVIDERS, "opencode", "pi", "", "Claude")
 PROVIDERS = ("anthropic", "openai", "google", "openrouter", "ollama", "deepseek", "", None)
 MODELS = dict.fromkeys((*CLAUDE, *CODEX, *OPENAI, *GOOGLE, *ANY, "", " "))
 
@@ -40,7 +40,7 @@ OFFERED: dict[tuple[str, str], tuple[tuple[str, ...], str | None]] = {
 }
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", NAMES)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_triple(contract: Contract, backend: str, provider: str | None) -> None:
     surface = surface_of(contract, backend, provider)

@@ -40,7 +40,7 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
     entry: dict[str, Any] = {"telegram_id": 1, "name": "Ada", "role": "admin"}
     for field, values in (
         ("os_user", ["alice", "bob"]),
-        ("agent_backend", ["claude", "codex", "goose"]),
+        ("agent_backend", list(PROVIDERS)),
         ("llm_provider", list(PROVIDERS["goose"])),
         ("model", list(MODELS)),
     ):

@@ -61,7 +61,7 @@ def test_another_build_with_other_bytes_is_named() -> None:
 def test_it_ends_with_1_when_something_is_in_the_way(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = [Problem(place, "1", "2", "mend it") for place in ("here", "there")]
+    found = [Problem(place, "1", "2", "repair it") for place in ("here", "there")]
     monkeypatch.setattr(release, "problems", lambda directory: (found, None))
     monkeypatch.setattr(sys, "argv", ["release"])
     assert release.main() == 1

@@ -33,7 +33,7 @@ def modules(collection_plugins: None) -> Any:
 
 
 class Host:
-    """A directory that stands for a host, on which an install was proven."""
+    """A directory that stands for a host, on which an install was verified."""
 
     def __init__(self, root: Path, modules: Any) -> None:
         self.root = root

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.host import system
+from kai_ansible.host.flock import Busy, held
 from kai_ansible.host.run_lock import (
     BrokenRecord,
     Run,
@@ -258,3 +259,23 @@ def test_when_a_process_started_is_reported_without_proc_too() -> None:
     assert system._started_of_ps(os.getpid()) == system._started_of_ps(os.getpid())
     assert system.started(2**22) is None
     assert system._started_of_ps(2**22) is None
+
+
+def test_a_process_that_goes_on_alone_is_named_with_its_start(lock: str) -> None:
+    script = (
+        f"import fcntl, time; f = open({lock!r}, 'w'); fcntl.flock(f, 2); print(1, flush=True); "
+        "time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as left:
+        assert left.stdout
+        assert left.stdout.readline()
+        try:
+            with pytest.raises(Busy) as busy, held(lock, os.O_RDWR, 0):
+                pass
+        finally:
+            left.kill()
+    found = busy.value.problem.found
+    assert f"process {left.pid} ({sys.executable}), since 20" in found
+    # an argument may be a secret
+    assert "import fcntl" not in found
+    assert "end it on the host" in busy.value.problem.fix

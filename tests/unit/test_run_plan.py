@@ -314,7 +314,7 @@ def test_a_status_reports_an_invalid_configuration_and_goes_on(contract: Contrac
     bad = subject(contract, variables(webhook_port=0, secret_extra_env=["no mapping"]))
     use_usual_places(contract, bad.configuration)
     plan = status_plan(bad, {**probe(), "installed": INSTALLED}, fields_of_users)
-    assert plan["status"]["well"] is False
+    assert plan["status"]["healthy"] is False
     assert any(line.startswith("kai_install_webhook_port: ") for line in plan["lines"])
     assert checkup_plan(bad, {**probe(), "installed": INSTALLED})["checkup"]["commands"] == []
 

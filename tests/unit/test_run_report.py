@@ -34,8 +34,8 @@ REVERTED: dict[str, Any] = {
 
 
 def test_an_unchanged_install_reports_its_proof_alone() -> None:
-    proven = {"proven": ["the bot answers"], "seconds_without": None, "notes": ["bob is late"]}
-    results = Results(switched=SKIPPED, laid_out={}, proven=proven, recorded=SKIPPED)
+    verified = {"verified": ["the bot answers"], "seconds_without": None, "notes": ["bob is late"]}
+    results = Results(switched=SKIPPED, laid_out={}, verified=verified, recorded=SKIPPED)
     assert install_report(PLANNED, results) == {
         "release": "a1",
         "plan": None,
@@ -44,7 +44,7 @@ def test_an_unchanged_install_reports_its_proof_alone() -> None:
         "binaries": {},
         "logins": [],
         "login_notice": [],
-        "proven": ["the bot answers"],
+        "verified": ["the bot answers"],
         "seconds_without": None,
         "removed_releases": [],
     }
@@ -123,7 +123,7 @@ def test_an_uninstall_reports_what_it_changed_and_left(
 def test_a_failure_says_why_and_how_the_host_is_left(
     reverted: dict[str, Any], bot: dict[str, Any], check: bool, words: str
 ) -> None:
-    results = Results(reverted={**REVERTED, **reverted}, proven=bot)
+    results = Results(reverted={**REVERTED, **reverted}, verified=bot)
     text = failure_report("Build the release: disk full", "/opt/kai", results, check=check)
     assert text.startswith("Build the release: disk full\n")
     assert words in text
@@ -134,7 +134,7 @@ def test_a_failure_names_what_stays() -> None:
     results = Results(
         reverted={**REVERTED, "former_release": "flat", "left": ["/data"]},
         removed={"left": ["/home/bob"]},
-        proven={"pid": 7},
+        verified={"pid": 7},
     )
     text = failure_report("x", "/opt/kai", results, check=False)
     assert "This stays: /home/bob, /data." in text

@@ -149,6 +149,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@pytest.mark.sample(15, "the same way with another kind")
 @pytest.mark.parametrize("wheel", [False, True], ids=["archive", "wheel"])
 @pytest.mark.parametrize("name", list(BOMBS))
 def test_an_archive_of_any_kind_is_refused_within_bounds(

@@ -42,6 +42,7 @@ from kai_ansible.rules import binaries
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.installs import UNKNOWN_STATE
+from kai_ansible.rules.privilege import NOT_ROOT
 from kai_ansible.rules.problems import Refused
 from kai_ansible.rules.program_trust import harmful, in_words
 from kai_ansible.rules.typed_data import as_data
@@ -273,8 +274,20 @@ def test_probe_a_program_of_an_account_that_is_root(
     probed = host()
     assert "UID 0" in str(probed.fault_of("/bin/sh", ["toor"]))
     request: dict[str, Any] = {"accounts": ["toor"], "name": "sh", "version": []}
-    assert agents.start_version(probed, "/bin/sh", request) is None
-    assert agents.in_path_of(probed, request) == []
+    assert agents.in_path_of(probed, request) == ([], [])
+
+
+def test_probe_the_path_of_a_login_shell_that_is_late(
+    host: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = pwd.struct_passwd(("ada", "x", 12345, 12345, "", "/home/ada", "/bin/sh"))
+    monkeypatch.setattr(agents, "account_of", lambda _name: ada)
+    monkeypatch.setattr(agents, "ask_as", lambda *_: [UNANSWERED])
+    request = {"accounts": ["ada"], "name": "codex", "env_key": "CODEX_BIN", "wanted": ""}
+    more = {"resolvers": [], "usual_places": {}}
+    [found] = agents.candidates(host(), {**request, **more}, {}, "", [])
+    assert found["path"] == "the PATH of ada"
+    assert "gave no answer" in str(found["fault"])
 
 
 def test_probe_whether_an_account_can_enter(
@@ -443,7 +456,7 @@ def test_probe_reads_nothing_where_others_can_write(
         monkeypatch.setattr(Installs, name, lambda *_: pytest.fail("it was read"))
     nothing = {"live": None, "complete": [], "missing": False, "size": None, "has_models": True}
     assert releases.probe_release(probed) == nothing
-    assert releases.proven_env(probed, {"A": "1"}) == {"A": "1"}
+    assert releases.verified_env(probed, {"A": "1"}) == {"A": "1"}
 
 
 # ---- systemd, /proc, and the records
@@ -468,14 +481,14 @@ def test_a_unit_that_systemd_does_not_report_is_not_inactive(
 def test_a_status_without_an_answer_of_systemd(contract: Contract) -> None:
     silent = {**SERVICE, "active": False, "enabled": False, "pid": None, "release": None}
     report = status(contract, service={**silent, "state": UNKNOWN_STATE}, health=None)
-    assert not report["well"]
+    assert not report["healthy"]
     assert report["problems"] == []
     assert [found["where"] for found in report["unknown"]] == ["kai.service"]
 
 
 def test_a_status_without_the_sockets(contract: Contract) -> None:
     report = status(contract, strangers=None)
-    assert not report["well"]
+    assert not report["healthy"]
     assert report["problems"] == []
     assert [found["where"] for found in report["unknown"]] == [
         "which process listens on the port of kai.service"
@@ -485,7 +498,7 @@ def test_a_status_without_the_sockets(contract: Contract) -> None:
 def test_a_status_that_sees_no_install_at_all(contract: Contract) -> None:
     unseen: dict[str, Any] = dict.fromkeys(("live", "unfinished", "releases", "installs"))
     report = status(contract, privileged=False, strangers=None, **unseen)
-    assert report["problems"] == []
+    assert report["problems"] == [NOT_ROOT.as_dict()]
     assert "the records of installs" in [found["where"] for found in report["unknown"]]
 
 
@@ -697,7 +710,7 @@ def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_no_agent_is_started_for_one_and_no_release_is_proven_as_one(
+def test_no_agent_is_started_for_one_and_no_release_is_verified_as_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bot = bot_account.BotAccount(

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from samples import CODEX_MODELS, SECRET, TOKEN, user
 
 from kai_ansible.rules.contract import Contract, Setting
+from tests.conftest import CONTRACT
 
 line_ends = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x00"
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=line_ends), min_size=1)
@@ -34,23 +35,23 @@ SPECIAL: dict[str, st.SearchStrategy[tuple[Any, str]]] = {
 NEEDED = ("TELEGRAM_BOT_TOKEN", "WEBHOOK_SECRET", "AGENT_BACKEND", "LLM_PROVIDER", "DEFAULT_MODEL")
 # with these every setting of the contract reaches the bot
 EVERYBODY = [
-    user(1, agent_backend="claude", model="opus"),
-    user(2, agent_backend="codex", os_user="alice", model="gpt-5.5"),
-    *(
-        user(number, agent_backend="goose", llm_provider=provider, model=model)
-        for number, (provider, model) in enumerate(
-            {
-                "anthropic": "opus",
-                "openai": "gpt-5.4",
-                "google": "gemini-3-flash",
-                "openrouter": "vendor/x",
-                "ollama": "llama",
-            }.items(),
-            start=3,
-        )
-    ),
+    user(
+        number,
+        agent_backend=backend,
+        model=CONTRACT.surfaces[surface].default or "vendor/x",
+        **({"llm_provider": provider} if CONTRACT.backends[backend].names_provider else {}),
+        **({"os_user": "alice"} if backend == "codex" else {}),
+    )
+    for number, (backend, provider, surface) in enumerate(
+        (
+            (backend, provider, surface)
+            for backend, entry in CONTRACT.backends.items()
+            for provider, surface in entry.surfaces.items()
+        ),
+        start=1,
+    )
 ]
-KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY", "OPENROUTER_API_KEY")
+KEYS = tuple(one.key for one in CONTRACT.providers.values() if one.key)
 
 
 def answers_of_type(spec: Setting) -> st.SearchStrategy[tuple[Any, str]]:

@@ -21,11 +21,13 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..rules.network_environment import secrets_of
 from ..rules.problems import Refused
+from ..rules.redact import masked
 from .source_limits import MOST_UNPACKED, Allowance, too_much
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 READ_SECONDS = 120
 FETCH_SECONDS = 600
@@ -109,15 +111,23 @@ class Git:
         """
         return self._run(arguments, {**self.inert, **self.own, **more}, READ_SECONDS, cwd)
 
-    def fetch(self, url: str, version: str) -> None:
-        """Fetch a ref as the operator would, with the configuration and credentials of theirs."""
+    def fetch(self, url: str, version: str, environment: Mapping[str, str]) -> None:
+        """Fetch a ref as the operator would, with the configuration and credentials of theirs.
+
+        environment: variables of the network.
+        """
         slow = {
             "GIT_HTTP_LOW_SPEED_LIMIT": "1",
             "GIT_HTTP_LOW_SPEED_TIME": str(SILENT_SECONDS),
         }
         only = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules"]
-        environment = {**slow, **operators_environment(), **self.own}
-        self._run(["fetch", *only, "--", url, version], environment, FETCH_SECONDS)
+        found = {**slow, **operators_environment(), **environment, **self.own}
+        try:
+            self._run(["fetch", *only, "--", url, version], found, FETCH_SECONDS)
+        except Refused as error:
+            if error.problem:
+                raise
+            raise Refused(masked(str(error), secrets_of(environment))) from error
 
     def _run(
         self,
@@ -300,11 +310,13 @@ def tracked(path: str) -> list[str] | None:
 
 
 @contextlib.contextmanager
-def fetched(url: str, version: str) -> Iterator[tuple[str, list[str]]]:
+def fetched(
+    url: str, version: str, environment: Mapping[str, str]
+) -> Iterator[tuple[str, list[str]]]:
     """A directory with the files of a ref of a repository, and their names. Raises Refused."""
     with scratch_directory() as scratch:
         git = Git(scratch, url)
-        git.fetch(url, version)
+        git.fetch(url, version, environment)
         listed = git.run("ls-tree", "-r", "-z", "--long", "--full-tree", "FETCH_HEAD")
         allowance = Allowance(url)
         names = []

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..host.trusted_paths import Accounts, found_by, way_to
 from ..rules.contract import Line
+from ..rules.network_environment import of_words
 from ..rules.problems import Refused
 from ..rules.program_trust import harmful, in_words
 from ..rules.releases import digest_of_files
@@ -45,7 +46,7 @@ from .source_limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from ..host.trusted_paths import CheckedPath
 
@@ -275,16 +276,24 @@ def from_wheel(path: str) -> tuple[Files, str]:
     return found, str(python)
 
 
-def from_git(url: str, version: str | None) -> Files:
+def from_git(url: str, version: str | None, environment: Mapping[str, str]) -> Files:
     """Return the files of a ref of a git repository. Raises Refused."""
-    with fetched(url, version or "HEAD") as (tree, names):
+    with fetched(url, version or "HEAD", environment) as (tree, names):
         return files_of(tree, names, Allowance(url))
 
 
-def names_in(source: str, version: str | None, patterns: list[str]) -> list[str]:
-    """Return the names of a source's files, as a checkout has them. Raises Refused and OSError."""
+def names_in(
+    source: str,
+    version: str | None,
+    patterns: list[str],
+    environment: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return the names of a source's files, as a checkout has them. Raises Refused and OSError.
+
+    environment: variables of the network for git.
+    """
     if is_git_url(source):
-        with fetched(source, version or "HEAD") as (_tree, names):
+        with fetched(source, version or "HEAD", environment or {}) as (_tree, names):
             return names
     if os.path.isdir(source):
         if patterns:
@@ -329,6 +338,7 @@ def requires_python(pyproject: bytes) -> str:
 def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
     """Return the files of a source of any kind, and its metadata. Raises Refused."""
     source, version = parameters["source"], parameters["version"]
+    environment = of_words(parameters.get("environment") or ())
     if version and not is_git_url(source):
         raise Refused(f"kai_install_version is {version!r}, but {source} is not a git URL")
     if parameters["files"] and not os.path.isdir(source):
@@ -340,7 +350,7 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
         raise Refused(f"{source} does not exist on the machine that runs Ansible")
     try:
         if is_git_url(source):
-            files = from_git(source, version)
+            files = from_git(source, version, environment)
         elif os.path.isdir(source):
             files = from_directory(source, parameters["files"])
         elif not os.path.isfile(source):
@@ -351,7 +361,8 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
             files = from_archive(source)
     except NotAFile:
         # another line of Kai is the better reason than a file that no release of this one can hold
-        refuse_other_line(parameters, names_in(source, version, parameters["files"]))
+        names = names_in(source, version, parameters["files"], environment)
+        refuse_other_line(parameters, names)
         raise
     if not wheel:
         if "pyproject.toml" not in files:

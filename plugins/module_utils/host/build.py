@@ -16,12 +16,12 @@ import stat
 import subprocess
 import tarfile
 import time
-import urllib.parse
 from pathlib import PurePath
 from typing import Any
 
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.constraints import hashed_entries, normalized, without_hashes
+from ..rules.network_environment import logins_in, of_words
 from ..rules.problems import Refused
 from ..rules.sources import fault_of_member
 from .built_release import ENVIRONMENT, MARKER, SYSTEM_PATH, find_uv, python_of
@@ -118,10 +118,7 @@ def settle(path: str) -> None:
 
 def passwords_of(url: str) -> set[str]:
     """Return the secret parts of a URL, as written and decoded."""
-    login = urllib.parse.urlsplit(url).netloc.rpartition("@")[0]
-    name, colon, password = login.partition(":")
-    secret = password if colon else name
-    return {part for part in (url, login, secret, urllib.parse.unquote(secret)) if part}
+    return {url, *logins_in(url)}
 
 
 class Build:
@@ -327,7 +324,7 @@ class Build:
             # every account may read the arguments of a process, but not its environment
             for key in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
                 environment[key] = self.parameters["index_url"]
-        return environment
+        return {**environment, **of_words(self.parameters.get("environment") or ())}
 
 
 def refuse_to_build(parameters: dict[str, Any]) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shlex
 import shutil
 import stat
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..rules.documents import Text, Unfit
 from ..rules.documents import read_json as read_document
@@ -38,6 +40,14 @@ class Damaged(Refused):
     """A file that cannot be used as it is."""
 
     problem: Problem
+
+
+def digest_of(handle: BinaryIO) -> str:
+    """Return the SHA-256 of the rest of an open file of any size. Raises OSError."""
+    found = hashlib.sha256()
+    for piece in iter(partial(handle.read, _PIECE), b""):
+        found.update(piece)
+    return found.hexdigest()
 
 
 def look(path: str, fix: str = "", *, links: bool = False) -> FileState:

@@ -46,15 +46,21 @@ def held(path: str, flags: int, seconds: float) -> Iterator[int]:
                 raise Busy(
                     Problem(
                         path,
-                        f"a process of an earlier run, still at work after {seconds} s",
+                        f"{_in_words(path)}, still at work after {seconds} s",
                         "none that changes the host",
-                        "find it on the host with lslocks, end it, and run this again",
+                        "wait until it has ended, or end it on the host (lslocks lists it), and "
+                        "run this again",
                     )
                 )
             time.sleep(POLL_SECONDS)
         yield lock
     finally:
         os.close(lock)
+
+
+def _in_words(path: str) -> str:
+    """Return who holds a lock, as far as that can be seen."""
+    return "; ".join(system.processes_with(path)) or "a process of an earlier run"
 
 
 def _taken(lock: int) -> bool:

@@ -30,6 +30,7 @@ from .layout_journal import LayoutJournal
 from .records import Installs
 from .run_as import NoAnswer, ask_as
 from .service import deployed_port, health
+from .unit_overrides import overrides_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -142,19 +143,29 @@ def look_at_installed(
     damaged: Sequence[DamagedRecord],
     distrusted: str = "",
     state: ServiceState | None = None,
+    unit_file: str = "",
 ) -> Installed:
     """Return the live install and the state of its service.
 
     request: the option ``installed`` of kai_probe. port: the bot's port, for callers that
     cannot read the environment file. damaged: the result of ``damages``. distrusted: why
-    nothing of the installs is read. state: of the service, None where it is unknown.
+    nothing of the installs is read. state: of the service, None where it is unknown. unit_file: its
+    path.
     """
     known = installs_seen(installs, damaged, distrusted)
     key = secrets.token_hex(16)
     files = {entry["path"]: file_seen(entry, key) for entry in request["files"]}
     env = deployed_values(env_file)
+    if state and state.pid:
+        # the environment of the process wins over the file
+        env.update(system.environment_of(state.pid))
+    overrides, unseen = (
+        overrides_of(request["unit"], unit_file, state, request["settings"]) if state else ([], [])
+    )
     return {
         **known,
+        "overrides": overrides,
+        "overrides_unseen": [problem.as_dict() for problem in unseen],
         "interrupted": None if distrusted else interrupted(installs),
         "going": going(os.path.realpath(request["data_dir"])) if request["data_dir"] else [],
         **service_seen(request, installs, deployed_port(env, request["port_key"], port), state),

@@ -107,7 +107,7 @@ class LayoutJournal:
             sync_directory(self.directory)
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return the unproven entries in their order, without a line that was cut off.
+        """Return the unverified entries in their order, without a line that was cut off.
 
         Raises Damaged.
         """

@@ -30,9 +30,11 @@ from .proof_cache import (
     facts_of_program,
 )
 from .service import deployed_env, deployed_port, health
-from .system import Listener, log_of, service_state, strangers
+from .system import Listener, environment_of, log_of, service_state, strangers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..rules.proof_arguments import AgentProof
 
 POLL_SECONDS = 0.25
@@ -51,10 +53,15 @@ class Wait:
 
     def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
         self.parameters = parameters
-        self.port = deployed_port(env, parameters["port_key"], parameters["default_port"])
+        self.env = env
+        self.port = self.port_of(env)
         self.starts: set[str] = set()
         self.ended: list[str] = []
         self.accounts = set(parameters["accounts"])
+
+    def port_of(self, env: Mapping[str, str]) -> int:
+        """Return the port that an environment gives the bot."""
+        return deployed_port(env, self.parameters["port_key"], self.parameters["default_port"])
 
     def for_answer(self) -> tuple[int | None, str]:
         """Return the process that answered with 200, or None and the reason."""
@@ -73,6 +80,9 @@ class Wait:
             # a bot whose port is in use ends as well
             if state.state == "failed" or state.restarts >= MOST_RESTARTS + len(self.ended):
                 return None, "the process ends again and again"
+            if state.pid:
+                # the environment of the process wins over the file
+                self.port = self.port_of({**self.env, **environment_of(state.pid)})
             host = self.parameters["host"]
             others = strangers(self.port, state.pid, state.group, host)
             if others and not self.end(others):
@@ -169,9 +179,9 @@ class Remembered:
             return wanted & {agent["account"] for agent in started}
         return wanted
 
-    def keep(self, proven: list[str], closed: bool) -> None:
-        """Store the checks. proven: of agents. closed: whether the directories are private."""
-        digests = [self.digests[what] for what in proven]
+    def keep(self, verified: list[str], closed: bool) -> None:
+        """Store the checks. verified: of agents. closed: whether the directories are private."""
+        digests = [self.digests[what] for what in verified]
         valid = [*self.digests.values(), *([self.borders] if closed else [])]
         whole = closed and self.borders not in self.earlier.times
         self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
@@ -212,7 +222,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     lenient, search_path = parameters["lenient"], parameters["search_path"]
     failures: list[str] = []
     notes = list(wait.ended)
-    proven: list[str] = []
+    verified: list[str] = []
     if pid is None:
         failures.append(f"{parameters['unit']} is not healthy: {reason}")
         with contextlib.suppress(OSError):
@@ -242,7 +252,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         for tried, fault in zip([*commands, *agents], faults):
             message = f"{tried['what']} failed: {fault} ({' '.join(tried['argv'])})"
             if not fault:
-                proven.append(tried["what"])
+                verified.append(tried["what"])
             elif lenient and tried in agents and bot.is_own_fault(tried, search_path):
                 notes.append(f"{message}. {OWN_FAULT.format(**tried)}")
             else:
@@ -252,10 +262,10 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     (notes if lenient and parameters["anew"] else failures).extend([*opened, *unknown])
     closed = not (opened or unknown)
     if before:
-        started_well = [agent["what"] for agent in agents if agent["what"] in proven]
+        these = [agent["what"] for agent in agents if agent["what"] in verified]
         with contextlib.suppress(OSError):
             # the cache only saves time
-            before.keep(started_well, closed=closed)
+            before.keep(these, closed=closed)
     rest = len(parameters["agents"]) - len(agents) if pid is not None else 0
     log = wait.last_log() if pid is None else ""
     if log:
@@ -267,8 +277,8 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         "seconds": round(answered - started, 1),
         "seconds_without": None if stopped is None else round(answered - stopped, 1),
         "notes": [printable(masked(note, secrets)) for note in notes],
-        "proven": ["the unit's own process answers " + parameters["health_path"]]
-        + proven
+        "verified": ["the unit's own process answers " + parameters["health_path"]]
+        + verified
         + (
             [f"{rest} more starts of agents were verified earlier and have not changed"]
             if rest

@@ -59,13 +59,13 @@ class EarlierProofs:
         new = [digest for digest in digests if digest not in self.times]
         return new or sorted(digests, key=self.times.__getitem__)[:1]
 
-    def keep(self, valid: Iterable[str], proven: Iterable[str]) -> None:
+    def keep(self, valid: Iterable[str], verified: Iterable[str]) -> None:
         """Write the file, if possible; a check that is not in it repeats.
 
-        valid: the digests that are still valid. proven: those of this run.
+        valid: the digests that are still valid. verified: those of this run.
         """
         kept = {digest: self.times[digest] for digest in valid if digest in self.times}
-        kept.update(dict.fromkeys(proven, self.now))
+        kept.update(dict.fromkeys(verified, self.now))
         content = json.dumps(kept).encode()
         with contextlib.suppress(OSError):
             replace([FileState(self.path, content, 0o600, os.geteuid(), os.getegid())])

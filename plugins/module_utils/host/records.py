@@ -21,7 +21,6 @@ replaces, becomes the record before it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shlex
@@ -40,6 +39,7 @@ from .files import (
     PATH,
     Damaged,
     damaged,
+    digest_of,
     discard_unfinished,
     expect_directory,
     keep,
@@ -115,13 +115,8 @@ def _is_directory(path: str) -> bool:
 
 
 def _digest(path: str) -> str:
-    found = hashlib.sha256()
     with open(path, "rb") as handle:
-        while True:
-            piece = handle.read(1 << 20)
-            if not piece:
-                return found.hexdigest()
-            found.update(piece)
+        return digest_of(handle)
 
 
 def _aside(path: str) -> str:

@@ -20,6 +20,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,8 @@ class ServiceState:
     restarts: how often the manager started it again. start_id: differs for every start, empty
     without one. entered: when it became active, in seconds of the monotonic clock, 0 if it never
     did. group: of its processes, empty without one. stale: whether its file changed since the
-    manager read it.
+    manager read it. file: the one that defines it, empty without one. drop_ins: the files that
+    change it, the one that decides last. masked: whether it is masked.
     """
 
     state: str = "inactive"
@@ -143,6 +145,9 @@ class ServiceState:
     entered: float = 0.0
     group: str = ""
     stale: bool = False
+    file: str = ""
+    drop_ins: tuple[str, ...] = ()
+    masked: bool = False
 
     @property
     def active(self) -> bool:
@@ -154,7 +159,10 @@ _PROPERTIES = (
     "ActiveEnterTimestampMonotonic",
     "ActiveState",
     "ControlGroup",
+    "DropInPaths",
+    "FragmentPath",
     "InvocationID",
+    "LoadState",
     "MainPID",
     "NRestarts",
     "NeedDaemonReload",
@@ -188,7 +196,19 @@ def service_state(unit: str) -> ServiceState:
         entered=int(found.get("ActiveEnterTimestampMonotonic") or 0) / 1e6,
         group=found.get("ControlGroup", ""),
         stale=found.get("NeedDaemonReload") == "yes",
+        file=found.get("FragmentPath", ""),
+        drop_ins=tuple(found.get("DropInPaths", "").split()),
+        masked=found.get("LoadState") == "masked",
     )
+
+
+def manager_environment() -> dict[str, str]:
+    """Return the variables that the service manager gives to every service.
+
+    Raises OSError when it gives no answer.
+    """
+    # a value that needs it is quoted as for a shell ($'...'), which only its comparison would mind
+    return read_env(_run("systemctl", "show-environment").stdout)
 
 
 def manager_version() -> int:
@@ -494,6 +514,28 @@ def open_paths(pid: int) -> Iterator[str]:
             for place in places:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     yield os.readlink(place)
+
+
+def processes_with(path: str) -> list[str]:
+    """Return the other processes that have a file open: number, program, and since when they run.
+
+    Those that cannot be seen are left out.
+    """
+    found = []
+    for pid in all_pids():
+        if pid == os.getpid():
+            continue
+        try:
+            if path not in open_paths(pid):
+                continue
+            begun = os.stat(f"/proc/{pid}").st_mtime
+        except OSError:
+            continue
+        # an argument may be a secret, so only the program is named
+        program = command_of(pid).partition(" ")[0]
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun))
+        found.append(f"process {pid} ({program or 'unknown'}), since {when}")
+    return found
 
 
 def _descriptors(pid: int) -> Iterator[str]:

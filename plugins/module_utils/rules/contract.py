@@ -9,7 +9,7 @@ evaluates these annotations; a module on a host may name the types in annotation
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Mapping, Union, cast, get_args
 
 from .problems import Problem, Refused, listed
@@ -107,6 +107,7 @@ class Limits:
         "source",
         "account",
         "list",
+        "environment",
     ]
     choices: tuple[str, ...] = ()
     choices_from: Literal["backends", "providers", None] = None
@@ -502,11 +503,14 @@ class Service:
 
 @dataclass(frozen=True)
 class Symptom:
-    """A line of the log of a bot that does not do its work, its cause and its fix."""
+    """A line of the log of a bot that does not do its work, its cause and its fix.
+
+    examples: such lines, one at least for each alternative in the pattern.
+    """
 
     name: str = text("[a-z][a-z_]*")
     pattern: str = needed()
-    example: str = needed()
+    examples: tuple[str, ...] = needed()
     stage: Literal["host", "service", "files", "sudo", "agents", "logins", "telegram"] = needed()
     cause: str = needed()
     fix: str = needed()
@@ -583,7 +587,17 @@ class Contract:
     symptoms: tuple[Symptom, ...] = needed()
     platforms: Mapping[str, Platform] = text("", keys="|".join(get_args(System)))
 
+    @property
+    def agents(self) -> str:
+        """The names of all agents as a regular expression, for {agents} in a symptom's pattern."""
+        return "|".join(self.backends)
+
     def __post_init__(self) -> None:
+        symptoms = [
+            replace(one, pattern=one.pattern.replace("{agents}", self.agents))
+            for one in self.symptoms
+        ]
+        object.__setattr__(self, "symptoms", tuple(symptoms))
         for name, backend in self.backends.items():
             choices = {SUBSCRIPTION}
             if backend.auth_setting:

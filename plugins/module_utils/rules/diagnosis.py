@@ -15,6 +15,7 @@ from .binaries import backends_in_use, choose_binary
 from .configuration import variable
 from .drift import REPAIR
 from .installs import not_enabled, rolled_back, without_repeating
+from .privilege import without_privilege
 from .problems import Problem
 from .status import agent_problems, foreign_listener, outdated, service_problems
 
@@ -52,10 +53,26 @@ _CAUSES = {
     "files": "it was changed outside kai-ansible, or host_vars changed and no install followed",
     "agents": "the program of the agent was moved, removed or replaced",
 }
+_BLIND = "the inventory keeps Ansible from becoming root, so nothing else can be judged"
 _NOT_RESTARTED = "another release went live without a restart"
-_OF_SYSTEMD = re.compile(r"^\S+ (systemd|sudo)(\[\d+\])?: ")
 # sudo's log line of a command that it runs (sudoers(5), "Event log")
 _SUDO_RAN = re.compile(r"\bsudo(\[\d+\])?: +\S+ : (TTY=\S+ ; )?PWD=")
+
+
+# journalctl --output=short-iso --no-hostname: the time, the program, perhaps its process
+_PROGRAM = re.compile(r"^\d{4}-\S+ (?P<name>[^\s:\[]+)(\[\d+\])?: (?P<words>.*)", re.DOTALL)
+_OWNERS = {
+    "sudo": "sudo",
+    "sudo-rs": "sudo",
+    "su": "PAM",
+    "systemd": "systemd",
+    "kernel": "the kernel",
+}
+# what sudo prints, in a line of the bot that quotes it
+_QUOTED_SUDO = re.compile(r"(^|[\s:'\"(])sudo(-rs)?: ")
+# symptoms of these stages are words of the bot; in another program's they mean something else
+_WORDS_OF_BOT = ("telegram", "logins", "agents")
+BOT = "the bot"
 
 
 @dataclass(frozen=True)
@@ -118,9 +135,12 @@ def checkup_request(
     """
     service_user = configuration.host["service_user"]
     there = {name for name, account in probe["accounts"].items() if account}
+    if without_privilege(probe):
+        # only root tries what others may do
+        there = set()
     # where nothing is installed, nothing works yet
     wanted: Desired = {"problems": [], "notes": []}
-    if desired and probe["installed"]["live"]:
+    if there and desired and probe["installed"]["live"]:
         wanted = desired
     proofs: list[Check] = [{"stage": "sudo", **proof} for proof in wanted.get("proofs", [])]
     return {
@@ -135,7 +155,7 @@ def checkup_request(
         "private_directories": [
             entry for entry in wanted.get("private_directories", []) if entry["account"] in there
         ],
-        "visudo": probe["tools"].get("visudo"),
+        "visudo": None if without_privilege(probe) else probe["tools"].get("visudo"),
     }
 
 
@@ -151,6 +171,9 @@ def diagnosis(
 
     status: what ``host_status`` says. checkup: the result of kai_checkup.
     """
+    blind = without_privilege(probe)
+    if blind:
+        return [_of_problem("host", problem, _BLIND) for problem in blind]
     installed = probe["installed"]
     findings = [
         *_problems(contract, configuration, probe, status),
@@ -240,7 +263,7 @@ def _why(service: InstalledService, *, explained: bool) -> tuple[str, str]:
 
 def _words(problem: Problem, service: InstalledService, log: Sequence[str]) -> str:
     """Return the evidence for a bot that does not run or answer, its last messages included."""
-    said = [line for line in log if not _OF_SYSTEMD.match(line)][-LAST_WORDS:]
+    said = [line for line in log if not _is_of_another(line)][-LAST_WORDS:]
     restarts = service["restarts"]
     again = f", and was restarted {restarts} times" if restarts else ""
     last = "; its last messages: " + " / ".join(said) if said else ""
@@ -333,20 +356,43 @@ def shown_in(contract: Contract, log: Sequence[str]) -> Iterator[Finding]:
     """Yield what the lines of a log show, each with the last line that shows it."""
     seen: dict[Finding, list[str]] = {}
     for line in log:
-        finding = _explained(contract, line)
+        owner = owner_of(line)
+        finding = _explained(contract, line, owner)
         if finding:
-            seen.setdefault(finding, []).append(line)
+            shown = line if owner == BOT else f"{owner} says: {line}"
+            seen.setdefault(finding, []).append(shown)
     for finding, lines in seen.items():
         times = f" ({len(lines)} lines like this)" if len(lines) > 1 else ""
         yield replace(finding, evidence=f"{lines[-1]}{times}")
 
 
-def _explained(contract: Contract, line: str) -> Finding | None:
+def owner_of(line: str) -> str:
+    """Return whose words a line of the log of a unit has: the bot's, sudo's, PAM's, systemd's."""
+    found = _PROGRAM.match(line)
+    name, words = (found["name"], found["words"]) if found else ("", line)
+    if re.match(r"pam_\w+\(", words):
+        return "PAM"
+    if name.startswith("("):
+        # systemd's own process, before it becomes the program of the unit
+        return "systemd"
+    if name in _OWNERS:
+        return _OWNERS[name]
+    return "sudo" if _QUOTED_SUDO.search(words) else BOT
+
+
+def _is_of_another(line: str) -> bool:
+    found = _PROGRAM.match(line)
+    return bool(found and (found["name"] in _OWNERS or found["name"].startswith("(")))
+
+
+def _explained(contract: Contract, line: str, owner: str) -> Finding | None:
     """Return the finding of the first symptom that a line shows, without evidence."""
     if _SUDO_RAN.search(line):
         # it names files and programs of which nothing is wrong
         return None
     for symptom in contract.symptoms:
+        if owner != BOT and symptom.stage in _WORDS_OF_BOT:
+            continue
         match = re.search(symptom.pattern, line)
         if match:
             words = {name: value or "" for name, value in match.groupdict().items()}
@@ -356,7 +402,7 @@ def _explained(contract: Contract, line: str) -> Finding | None:
             quoted = {name: shlex.quote(value) for name, value in words.items()}
             return Finding(
                 symptom.stage,
-                (symptom.where or "the log of the bot").format(**words),
+                (symptom.where or f"the log of {owner}").format(**words),
                 "",
                 symptom.cause.format(**words),
                 symptom.fix.format(**quoted),

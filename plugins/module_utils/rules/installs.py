@@ -36,8 +36,8 @@ def kept_releases(records: Sequence[Mapping[str, Any]], keep: int, live: str) ->
     records: of the host, in any order.
     """
     newest_first = sorted(records, key=lambda record: record["number"], reverse=True)
-    proven = dict.fromkeys([live, *(str(record["release"]) for record in newest_first)])
-    return list(proven)[: max(keep, 1)]
+    verified = dict.fromkeys([live, *(str(record["release"]) for record in newest_first)])
+    return list(verified)[: max(keep, 1)]
 
 
 def release_states(
@@ -53,21 +53,21 @@ def release_states(
     built: per release on the host, whether its build is complete.
     unfinished: the release of an install that was neither verified nor reverted.
     is_known: whether every record could be read.
-    States: good (proven once), unproven (of the unfinished install), failed (built, never proven),
-    incomplete (never built to the end), not adopted (of Kai's own installer, not on record yet),
-    unknown (built, and perhaps on a record that is damaged).
+    States: good (verified once), unverified (of the unfinished install), failed (built, never
+    verified), incomplete (never built to the end), not adopted (of Kai's own installer, and not on
+    record yet), unknown (built, and perhaps on a record that is damaged).
     """
-    proven = {record["release"] for record in records}
+    verified = {record["release"] for record in records}
 
     def state(release: str) -> str:
         if not built[release]:
             return "incomplete"
-        if release in proven:
+        if release in verified:
             return "good"
         if release == FLAT:
             return "not adopted"
         if release == unfinished:
-            return "unproven"
+            return "unverified"
         return "failed" if is_known else "unknown"
 
     return [

@@ -12,6 +12,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from .adoption import adoption_notes, lost_rules
+from .agent_starts import late_starts, start_faults, starts_elsewhere
 from .binaries import (
     Binary,
     agent_account,
@@ -144,6 +145,10 @@ def installed_request(
         "default_port": contract.settings[port_key].default,
         "data_dir": host.get("data_dir"),
         "patience": host.get("health_timeout", contract.host["health_timeout"].default),
+        "settings": {
+            **{key: not spec.secret for key, spec in contract.settings.items()},
+            **dict.fromkeys(contract.process_environment, True),
+        },
         "files": files,
         "directories": _directories(contract, configuration, places) if valid else [],
         "seeds": _seeds(contract, configuration, places) if valid else [],
@@ -199,6 +204,12 @@ def desired_state(
                     f"host_vars names it."
                 )
             notes += notes_on_trust(contract, configuration, chosen)
+            seen = next(one for one in probe["binaries"][backend] if one["path"] == chosen.path)
+            notes += map(str, late_starts(seen))
+            if starts_elsewhere(seen) and probe["release"]["live"] is not None:
+                notes += map(str, start_faults(seen))
+            else:
+                problems += start_faults(seen)
     paths = {backend: binary.path for backend, binary in binaries.items()}
     places = {
         "install_dir": configuration.host["install_dir"],

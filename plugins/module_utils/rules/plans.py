@@ -47,6 +47,7 @@ class InstalledRequest(TypedDict):
     default_port: int
     data_dir: str | None
     patience: int
+    settings: dict[str, bool]
     files: list[FileRequest]
     directories: list[DirectoryData]
     seeds: list[SeedData]
@@ -121,6 +122,7 @@ class HostPlan(TypedDict):
     proofs_file: str
     constraints_path: str
     own_installer_parts: list[str]
+    build_environment: list[str]
     kai_line: dict[str, Any]
 
 

@@ -41,6 +41,21 @@ class Interpreter(TypedDict):
     fault: str | None
 
 
+class AgentStart(TypedDict):
+    """How the program of an agent started as an account.
+
+    path: its PATH. command: what was run. version: empty where it printed none. fault: why it does
+    not start, empty when it does. late: whether it did not end in time, so that nothing is known.
+    """
+
+    account: str
+    path: str
+    command: str
+    version: str
+    fault: str
+    late: bool
+
+
 class _Candidate(TypedDict):
     path: str
     source: str
@@ -50,11 +65,13 @@ class _Candidate(TypedDict):
 class Candidate(_Candidate, total=False):
     """Where the program of an agent may be.
 
-    changers: only without a fault. version: only where it was asked for one.
+    changers: only without a fault. version: only where it was asked for one, None where nothing is
+    known of it. starts: only where it was started.
     """
 
     changers: list[Changer] | None
     version: str | None
+    starts: list[AgentStart]
 
 
 class LoginSeen(TypedDict):
@@ -174,7 +191,7 @@ class SystemFacts(TypedDict):
 
 
 class Unfinished(TypedDict):
-    """An install that was neither proven nor taken back."""
+    """An install that was neither verified nor taken back."""
 
     release: str
     opened: str
@@ -189,7 +206,7 @@ class ReleaseState(TypedDict):
 
 
 class InstallRecord(TypedDict):
-    """An install that was proven. rolled_back_to: the install that it repeats."""
+    """An install that was verified. rolled_back_to: the install that it repeats."""
 
     number: int
     release: str
@@ -280,9 +297,26 @@ class Room(TypedDict):
     free_files: int
 
 
+class Override(TypedDict):
+    """What changes the service besides its own file.
+
+    file: a drop-in, a file of variables, or what else gives a variable. name: the directive. key:
+    of a variable, else empty. value: None where it may be a secret. effective: whether the running
+    bot has it.
+    """
+
+    file: str
+    name: str
+    key: str
+    value: str | None
+    effective: bool
+
+
 class Installed(InstallsSeen, ServiceSeen):
     """The installation, how it runs, and what an install would change."""
 
+    overrides: list[Override]
+    overrides_unseen: list[ProblemData]
     interrupted: bool | None
     going: list[str]
     key: str

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arguments of kai_proof that an install keeps on record, and with which a rollback is proven.
+"""The arguments of kai_proof that an install keeps on record, and that verify a rollback.
 
 A record is judged by what the module accepts, before anything is switched.
 """

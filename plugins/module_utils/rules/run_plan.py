@@ -21,8 +21,11 @@ from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .installs import choose
 from .interpreters import choose_interpreter
+from .network_environment import as_words
+from .overrides import masks, override_problems, unseen_overrides
 from .people import os_users
 from .plan import desired_state, installed_request, probe_request
+from .privilege import without_privilege
 from .problems import Problem
 from .releases import modules_of_extras
 from .typed_data import as_data
@@ -140,6 +143,7 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "constraints_path": contract.package.constraints,
         "own_installer_parts": list(contract.own_installer.parts),
         "kai_line": as_data(contract.line),
+        "build_environment": as_words(host.get("environment", {})),
     }
 
 
@@ -172,6 +176,8 @@ def _rollback_probe(contract: Contract, configuration: Configuration) -> ProbeRe
 def _install_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
     return {
         **probe_request(contract, configuration),
+        # an agent that does not start is reported before anything is built
+        "versions": True,
         "installed": installed_request(contract, configuration, detailed=False),
     }
 
@@ -218,11 +224,17 @@ _NO_PROBE: ProbeRequest = {
 def uninstall_problems(probe: Probe) -> list[ProblemData]:
     """Return the problems that hide the changes of installs from an uninstall."""
     damaged = [entry["problem"] for entry in probe["damaged"] if entry["number"] is None]
-    return [*bars(probe), *damaged]
+    return [*bars(probe), *([] if without_privilege(probe) else damaged)]
 
 
 def bars(probe: Probe) -> list[ProblemData]:
-    """Return the problems that block any change of a host: another run, unsafe places."""
+    """Return the problems that block any change of a host: another run, unsafe places.
+
+    A run that is not root has that problem alone.
+    """
+    blind = without_privilege(probe)
+    if blind:
+        return [problem.as_dict() for problem in blind]
     return [*probe["lock"]["problems"], *probe["places"]]
 
 
@@ -277,10 +289,13 @@ def install_plan(
 
     probe, source: what kai_probe and kai_source returned. check: whether the run only reports.
     agreed: the plan that an earlier check has shown, None without one.
-    Returns problems alone where the operating system of the host is not supported.
+    Returns problems alone where the run is not root, or the operating system is not supported.
     """
     contract, configuration = subject.contract, subject.configuration
     host, release = configuration.host, source["release"]
+    blind = without_privilege(probe)
+    if blind:
+        return {"problems": [problem.as_dict() for problem in blind]}
     desired = desired_state(contract, configuration, probe)
     if "env" not in desired:
         return {"problems": desired["problems"]}
@@ -294,6 +309,7 @@ def install_plan(
     digest = hashlib.sha256(json.dumps([files, secret_contents]).encode()).hexdigest()
     shown: Agreed = {"release": release, "files": digest}
     faults = [] if is_built else faults
+    faults += masks(contract, probe)
     faults += _changed_since_check(agreed, shown, host["source"])
     changes = not drift.is_as_wanted(probe, wanted_states(files, secret_contents), release)
     [rules] = [file for file in files if file["path"] == contract.sudoers.path]
@@ -340,6 +356,8 @@ def install_plan(
                 *(_running_turns(subject, probe) if check and changes else ()),
                 *configuration.notes,
                 *desired["notes"],
+                *map(str, override_problems(contract, probe, desired)),
+                *map(str, unseen_overrides(probe)),
                 *_unconstrained(subject, source),
             ],
             "binaries": desired["binaries"],
@@ -500,7 +518,7 @@ def rollback_plan(probe: InstalledProbe, to: str, *, with_database: bool) -> Rol
     probe: what kai_probe returned, with ``installed``. to, with_database: as for ``choose``.
     """
     problems, installed = bars(probe), probe["installed"]
-    if probe["places"]:
+    if without_privilege(probe) or probe["places"]:
         # do not even read files that other accounts can change
         return {"problems": problems}
     if installed["fault"]:

@@ -20,13 +20,13 @@ class Results:
     """What the modules of a run returned, nothing for those that did not run.
 
     switched, reverted: of kai_switch, forward and back. laid_out, removed: of kai_user_tree, or of
-    kai_removal for an uninstall. proven: of kai_proof. recorded: of kai_installs. backup: of
+    kai_removal for an uninstall. verified: of kai_proof. recorded: of kai_installs. backup: of
     kai_backup. backup_checked, data_laid_out: of kai_restore.
     """
 
     switched: Mapping[str, Any] = field(default_factory=dict)
     laid_out: Mapping[str, Any] = field(default_factory=dict)
-    proven: Mapping[str, Any] = field(default_factory=dict)
+    verified: Mapping[str, Any] = field(default_factory=dict)
     recorded: Mapping[str, Any] = field(default_factory=dict)
     reverted: Mapping[str, Any] = field(default_factory=dict)
     removed: Mapping[str, Any] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def restart_report(results: Results) -> dict[str, Any]:
     """Return the report of a restart. turns: how many running turns it cut off, None if unknown."""
     return {
         "turns": results.switched.get("turns"),
-        "seconds_without": results.proven.get("seconds_without"),
+        "seconds_without": results.verified.get("seconds_without"),
     }
 
 
@@ -126,7 +126,7 @@ def failure_report(failure: str, install_dir: str, results: Results, *, check: b
 
 
 def _state_after(results: Results, *, check: bool) -> list[str]:
-    reverted, bot = results.reverted, results.proven
+    reverted, bot = results.reverted, results.verified
     if check:
         return ["Nothing was changed."]
     if not reverted["changed"]:
@@ -170,12 +170,12 @@ def _what_stays(results: Results) -> list[str]:
 
 def _what_accounts_break(results: Results) -> list[str]:
     # what an account keeps from working for itself alone
-    return [*results.laid_out.get("notes", ()), *results.proven.get("notes", ())]
+    return [*results.laid_out.get("notes", ()), *results.verified.get("notes", ())]
 
 
 def _proof(results: Results) -> dict[str, Any]:
     return {
-        "proven": results.proven.get("proven", []),
-        "seconds_without": results.proven.get("seconds_without"),
+        "verified": results.verified.get("verified", []),
+        "seconds_without": results.verified.get("seconds_without"),
         "removed_releases": results.recorded.get("removed_releases", []),
     }

@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .agent_starts import late_starts, start_faults
 from .binaries import agent_account, backends_in_use, runners
 from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
+from .overrides import effective_values, override_problems, unseen_overrides
 from .preflight import missing_models, unseen_models
+from .privilege import without_privilege
 from .problems import Problem
 from .program_trust import in_words
 
@@ -55,12 +58,17 @@ def host_status(
                 contract, configuration, installed, desired, files, people_of
             )
             unknown += unseen_parts
+            drift += override_problems(contract, probe, desired)
+            unknown += unseen_overrides(probe)
         problems += missing_models(contract, configuration, probe)
         unknown += map(unseen, unseen_models(contract, configuration, probe))
     wanted: Desired = desired or {"problems": [], "notes": []}
     backends = _backends(contract, configuration, probe, wanted.get("binaries", {}))
     problems += agent_problems(backends, probe)
-    people = _people(contract, configuration, wanted.get("logins", []))
+    for backend in backends:
+        seen = _candidate(probe, backend["backend"], backend["path"])
+        unknown += late_starts(seen) if seen else []
+    people = _people(contract, configuration, wanted.get("logins", []), effective_values(probe))
     unknown += [
         Problem(
             f"the login of {person['account']}",
@@ -73,11 +81,13 @@ def host_status(
     ]
     # drift may be the install that was just rolled back; problems of host_vars are not
     drift = _without_repeating(installed, drift)
+    # an account that is not root takes for broken what it cannot see
+    problems = without_privilege(probe) or problems
     # the probe, the desired state and the service may report the same fault
     problems = list(dict.fromkeys(problems))
     is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
     return {
-        "well": not (problems or drift or unknown) and is_ready,
+        "healthy": not (problems or drift or unknown) and is_ready,
         "as_root": probe["privileged"],
         "system": {
             **probe["system"],
@@ -259,7 +269,7 @@ def _last_install(installed: Installed) -> LastInstall | None:
     if not records:
         return None
     last = records[-1]
-    outcome = "proven" if last["rolled_back_to"] is None else "rolled back"
+    outcome = "verified" if last["rolled_back_to"] is None else "rolled back"
     return {
         "number": last["number"],
         "release": last["release"],
@@ -322,9 +332,12 @@ def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> 
             )
             for fault in backend["faults"]
         ]
-        # one that no account can run safely was not asked
-        asked = "version" in (_candidate(probe, backend["backend"], backend["path"]) or {})
-        if backend["path"] and probe["privileged"] and asked and not backend["version"]:
+        # one that no account can run safely was not asked, and one that was late said nothing
+        seen = _candidate(probe, backend["backend"], backend["path"])
+        broken = start_faults(seen) if seen else []
+        problems += broken
+        says_nothing = seen is not None and seen.get("version") == "" and not broken
+        if backend["path"] and probe["privileged"] and says_nothing:
             account = backend["accounts"][0]
             problems.append(
                 Problem(
@@ -341,6 +354,7 @@ def _people(
     contract: Contract,
     configuration: Configuration,
     needed: Sequence[LoginData],
+    effective: Mapping[str, str],
 ) -> list[PersonStatus]:
     known = {
         (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]] for login in needed
@@ -355,7 +369,10 @@ def _people(
                 "os_user": person.os_user,
                 "backend": person.backend,
                 "provider": person.provider,
-                "model": person.model,
+                # a value wins where it wins
+                "model": effective.get("DEFAULT_MODEL", person.model)
+                if person.model_from == "global"
+                else person.model,
                 "account": account,
                 "logged_in": known.get((account, person.backend), "not needed"),
             }

@@ -25,7 +25,7 @@ class ServiceHealth(InstalledService):
 
 
 class LastInstall(TypedDict):
-    """The last install. outcome: proven, rolled back or unfinished."""
+    """The last install. outcome: verified, rolled back or unfinished."""
 
     number: int | None
     release: str
@@ -62,7 +62,7 @@ class PersonStatus(TypedDict):
 class StatusReport(TypedDict):
     """The status of a host."""
 
-    well: bool
+    healthy: bool
     as_root: bool
     system: System
     service: ServiceHealth

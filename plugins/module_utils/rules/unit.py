@@ -26,6 +26,40 @@ def unit_argument(text: str) -> str:
     return unit_word(text).replace("$", "$$")
 
 
+def assignments_of(text: str) -> list[tuple[str, str]]:
+    """Return name and value of each assignment in the section Service, in order.
+
+    A line that ends in a backslash goes on in the next; a comment between them is passed over.
+    """
+    found = []
+    section, whole = "", ""
+    for line in text.splitlines():
+        bare = line.strip()
+        if bare.startswith(("#", ";")):
+            continue
+        whole += bare
+        if whole.endswith("\\"):
+            whole = whole[:-1] + " "
+            continue
+        if whole.startswith("["):
+            section = whole
+        elif section == "[Service]" and "=" in whole:
+            name, _equals, value = whole.partition("=")
+            found.append((name.strip(), value.strip()))
+        whole = ""
+    return found
+
+
+def variables_in(value: str) -> dict[str, str]:
+    """Return the variables of an assignment of Environment, none where it cannot be split."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return {}
+    pairs = (word.replace("%%", "%").partition("=") for word in words)
+    return {key: content for key, equals, content in pairs if equals}
+
+
 def service_of(text: str) -> tuple[str | None, dict[str, str]]:
     """Return the account and the environment that a service unit gives to its process.
 
@@ -35,16 +69,9 @@ def service_of(text: str) -> tuple[str | None, dict[str, str]]:
     account = None
     environment = {}
     for line in text.splitlines():
-        name, separator, value = line.partition("=")
+        name, _separator, value = line.partition("=")
         if name == "User":
             account = value.strip().replace("%%", "%") or None
         elif name == "Environment":
-            try:
-                words = shlex.split(value)
-            except ValueError:
-                continue
-            for word in words:
-                key, separator, content = word.replace("%%", "%").partition("=")
-                if separator:
-                    environment[key] = content
+            environment.update(variables_in(value))
     return account, environment

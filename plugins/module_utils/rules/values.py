@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .accounts import fault_of_account
 from .contract import Limits
 from .env_file import fault_of_value
+from .network_environment import EXPECTED, read_environment
 from .paths import fault_of_path
 from .problems import shortened
 from .sources import fault_of_source
@@ -81,6 +82,11 @@ def read_value(contract: Contract, spec: Limits, raw: Any) -> Any:
         return _list(contract, spec, raw)
     if kind == "directory_list":
         return _directory_list(raw)
+    if kind == "environment":
+        found, fault = read_environment(raw)
+        if fault:
+            raise UnacceptableValue(f"{EXPECTED}; this one {fault}")
+        return found
     return _text(spec, raw)
 
 
@@ -102,6 +108,7 @@ def describe(contract: Contract, spec: Limits) -> str:
         "url": "an https URL",
         "account": "the name of an account",
         "model": "the name of a model",
+        "environment": "variables of the network",
     }.get(kind, "text")
 
 

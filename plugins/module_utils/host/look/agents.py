@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-import re
 import subprocess
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...rules.sudoers import commands_by_account
-from ..run_as import NoAnswer, ask_as, ask_each
-from ..subprocesses import Started, run_bounded
+from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each
+from ..subprocesses import run_bounded
 from .host import account_of, fault_of_file
 
 if TYPE_CHECKING:
@@ -26,11 +25,10 @@ if TYPE_CHECKING:
 
     Candidates = dict[str, list[Candidate]]
 
-PROGRAM_SECONDS = 5
-# an agent on Node takes seconds to start on a busy host
-VERSION_SECONDS = 20
+# a busy host takes many times as long as an idle one, and no answer in time decides nothing
+SHELL_SECONDS = 30
+PATIENCE_SECONDS = 5
 LOGIN_CHECK_SECONDS = 60
-VERSION = re.compile(r"[0-9]+(\.[0-9]+)+[0-9A-Za-z.+_-]{0,40}")
 
 
 def probe_binaries(
@@ -56,6 +54,7 @@ def candidates(
 ) -> list[Candidate]:
     """Return path, source and fault of each candidate of a program, and who can change it."""
     paths: list[tuple[str, str]] = []
+    silent: list[str] = []
     executing = [*request["accounts"], *request["resolvers"]]
     if request["wanted"]:
         paths.append((request["wanted"], "host_vars"))
@@ -74,7 +73,8 @@ def candidates(
         paths += [(path, "deployed") for path in named if os.access(path, os.X_OK)][:1]
         # the PATH of each account costs a login shell, so it is asked only when needed
         if all(host.fault_of(entry[0], executing) for entry in paths):
-            paths += [(path, "path") for path in in_path_of(host, request)]
+            named_by_shells, silent = in_path_of(host, request)
+            paths += [(path, "path") for path in named_by_shells]
             paths += [
                 (place.format(service_home=host.service_home), "usual")
                 for place in request["usual_places"].get(host.system, [])
@@ -87,26 +87,54 @@ def candidates(
     for entry in found:
         if not entry["fault"]:
             entry["changers"] = host.changers(entry["path"])
-    return found
+    fault = f"is unknown: its login shell gave no answer within {SHELL_SECONDS} s"
+    return found + [
+        {"path": f"the PATH of {name}", "source": "path", "fault": fault} for name in silent
+    ]
 
 
-def in_path_of(host: Host, request: Mapping[str, Any]) -> list[str]:
-    """Return the paths that the login shells of the accounts find for a program."""
-    found = []
+def in_path_of(host: Host, request: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the paths that login shells find for a program, and the accounts without an answer."""
+    found, silent = [], []
     for name in request["accounts"]:
         account = account_of(name)
         if account is None or not (host.privileged and host.may_ask(account)):
             continue
 
-        def question(account: pwd.struct_passwd = account) -> str:
+        def question(account: pwd.struct_passwd = account) -> str | None:
             shell = ["/bin/sh", "-lc", 'command -v -- "$1"', "sh", request["name"]]
-            said = run_bounded(shell, _environment_of(account), PROGRAM_SECONDS)[1]
-            return said.strip().rpartition("\n")[2]
+            code, said = run_bounded(shell, identity_of(account), SHELL_SECONDS)
+            # a shell that has started something which goes on has answered all the same
+            return None if code is None and not said else said.strip().rpartition("\n")[2]
 
-        [path] = ask_as(account, [question])
-        if isinstance(path, str) and path.startswith("/"):
-            found.append(path)
-    return found
+        [path] = ask_as(account, [question], SHELL_SECONDS + PATIENCE_SECONDS)
+        if isinstance(path, str):
+            found += [path] if path.startswith("/") else []
+        elif path is None or path is UNANSWERED:
+            silent.append(name)
+    return found, silent
+
+
+def environment_of(
+    host: Host, request: Mapping[str, Any], path: str, account: pwd.struct_passwd
+) -> dict[str, str]:
+    """Return the environment in which an account runs an agent: of the unit, or from sudo.
+
+    sudo gives a PATH without the service user's own directories; both begin with the place of a
+    program that is started by name.
+    """
+    places = [] if request["env_key"] else [os.path.dirname(path)]
+    if account.pw_name == host.parameters["service_user"]:
+        usual = host.facts.get("search_path", [])
+        places += [place.format(service_home=host.service_home) for place in usual]
+    else:
+        places += host.search_path
+    return {**identity_of(account), "PATH": ":".join(dict.fromkeys(places))}
+
+
+def identity_of(account: pwd.struct_passwd) -> dict[str, str]:
+    """Return the variables that name an account and its home."""
+    return {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
 
 
 def to_start(host: Host, request: Mapping[str, Any], binaries: Candidates) -> Candidate | None:
@@ -115,39 +143,6 @@ def to_start(host: Host, request: Mapping[str, Any], binaries: Candidates) -> Ca
         if not entry["fault"] and host.may_start(entry["changers"], request["accounts"]):
             return entry
     return None
-
-
-def start_versions(host: Host, binaries: Candidates) -> list[tuple[Candidate, Started | None]]:
-    """Start the best candidate of each program, so that it prints its version.
-
-    Returns each candidate with its process, None where it could not be started.
-    """
-    started = []
-    for request in host.parameters["binaries"] if host.parameters["versions"] else []:
-        best = to_start(host, request, binaries)
-        if best:
-            started.append((best, start_version(host, best["path"], request)))
-    return started
-
-
-def start_version(host: Host, path: str, request: Mapping[str, Any]) -> Started | None:
-    """Start a program that prints its version as an account that runs it, None where none can."""
-    account = next(filter(None, map(account_of, request["accounts"])), None)
-    if account is None or not host.may_ask(account):
-        return None
-    environment = {**_environment_of(account), "PATH": "/usr/local/bin:/usr/bin:/bin"}
-    command = [path, *request["version"]]
-    try:
-        return Started(command, environment, VERSION_SECONDS, account=account)
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def read_versions(started: Sequence[tuple[Candidate, Started | None]]) -> None:
-    """Set ``version`` of each started candidate: empty without one, None where none started."""
-    for entry, process in started:
-        found = VERSION.search(process.end()[1]) if process else None
-        entry["version"] = found[0] if found else "" if process else None
 
 
 def probe_logins(host: Host, binaries: Candidates) -> list[LoginSeen]:
@@ -197,10 +192,7 @@ def reports_login(
     best = to_start(host, request, binaries)
     if account is None or best is None or not host.may_ask(account):
         return None
-    places = [
-        place.format(service_home=host.service_home) for place in host.facts.get("search_path", [])
-    ]
-    environment = {**_environment_of(account), "PATH": ":".join(places)}
+    environment = environment_of(host, request, best["path"], account)
     command = [best["path"], *request["login_check"]]
     try:
         code = run_bounded(command, environment, LOGIN_CHECK_SECONDS, account=account)[0]
@@ -212,7 +204,3 @@ def reports_login(
 def any_file(home: str, names: Sequence[str]) -> bool:
     """Return whether one of some files below a directory exists. Raises OSError."""
     return any(fault_of_file(os.path.join(home, name), strict=True) is None for name in names)
-
-
-def _environment_of(account: pwd.struct_passwd) -> dict[str, str]:
-    return {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}

@@ -102,6 +102,7 @@ def probe_installed(
         damaged,
         host.distrusted,
         state,
+        host.facts["unit"]["path"],
     )
 
 
@@ -121,6 +122,8 @@ def installed_unseen(host: Host, problem: Problem) -> Installed | None:
         "damaged": [],
         "fault": problem.as_dict(),
         "going": [],
+        "overrides": [],
+        "overrides_unseen": [],
         "hangs": False,
         "service": {
             "since": None,
@@ -139,7 +142,7 @@ def installed_unseen(host: Host, problem: Problem) -> Installed | None:
     }
 
 
-def proven_env(host: Host, live: dict[str, str]) -> dict[str, str]:
+def verified_env(host: Host, live: dict[str, str]) -> dict[str, str]:
     """Return the variables of the last verified environment file.
 
     live: those of the deployed file, which may be of a killed run.

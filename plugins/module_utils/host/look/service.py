@@ -43,17 +43,13 @@ def probe_manager_version(host: Host) -> int | None:
 def probe_service(host: Host, state: ServiceState | None) -> Service:
     """Return active, enabled, PID and turns of the service. state: None where it is unknown."""
     state = state or system.ServiceState()
-    active = state.state == "active"
+    active, turns = state.state == "active", host.parameters["turns"]
     return {
         "active": active,
         "enabled": state.enabled,
         "pid": state.pid,
-        "turns": _turns(host) if active else 0,
+        "turns": turns_in(turns) if active and turns else 0,
     }
-
-
-def _turns(host: Host) -> int | None:
-    return turns_in(host.parameters["turns"]) if host.parameters["turns"] else 0
 
 
 def probe_port(

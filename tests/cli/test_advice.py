@@ -1,0 +1,106 @@
+"""Each advice comes from what the real program prints."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.ansible.advice import advice_for
+from kai_ansible.ansible.children import PROGRAM
+from kai_ansible.ansible.failures import failed_tasks
+from tests.cli.desk import KAI_ANSIBLE
+
+PLAY = (
+    "- hosts: all\n  gather_facts: false\n  become: true\n  tasks: [ansible.builtin.command: id]\n"
+)
+HOSTS = "all: {hosts: {localhost: {ansible_connection: local}}}\n"
+LONG = "/tmp/" + "x" * 120
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "play.yml").write_text(PLAY)
+    (tmp_path / "hosts.yml").write_text(HOSTS)
+    (tmp_path / "broken.cfg").write_text("become = true\n[defaults\n")
+    (tmp_path / "many.cfg").write_text("[defaults]\nforks = many\n")
+    return tmp_path
+
+
+def said(command: list[str], place: Path, **variables: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=place,
+        env={**os.environ, "HOME": str(place), **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0, done.stdout
+    return done.stdout
+
+
+FAULTS = (
+    ({"ANSIBLE_CONFIG": "broken.cfg"}, "broken.cfg"),
+    ({"ANSIBLE_CONFIG": "many.cfg"}, "ansible-config dump"),
+    ({"HOME": "/proc/none"}, "ANSIBLE_HOME"),
+    ({"ANSIBLE_BECOME_METHOD": "nosuch"}, "ansible-doc -t become -l"),
+    ({"LC_ALL": "xx_XX.UTF-8"}, "LC_ALL=C.UTF-8"),
+    ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, "LC_ALL=C.UTF-8"),
+)
+
+
+@pytest.mark.parametrize(("variables", "expected"), FAULTS, ids=[str(one) for one, _ in FAULTS])
+def test_what_ansible_itself_prints_has_an_advice(
+    place: Path, variables: dict[str, str], expected: str
+) -> None:
+    text = said([PROGRAM, "-i", "hosts.yml", "play.yml"], place, **variables)
+    assert expected in advice_for(text, "localhost")
+    [failure] = failed_tasks([], text)
+    assert expected in failure.problem.fix
+
+
+@pytest.mark.parametrize(("variables", "expected"), FAULTS[:3], ids=["broken", "many", "HOME"])
+def test_the_command_calls_none_of_them_a_bug_of_its_own(
+    place: Path, variables: dict[str, str], expected: str
+) -> None:
+    text = said([KAI_ANSIBLE, "status", "-i", "hosts.yml"], place, **variables)
+    assert expected in text.replace("\n", " ")
+    assert "a bug" not in text
+    assert "KAI_ANSIBLE_DEBUG" not in text
+
+
+def test_what_ssh_prints_has_an_advice(place: Path) -> None:
+    options = ["ControlMaster=auto", "ControlPersist=9", f"ControlPath={LONG}"]
+    command = ["ssh", *(word for option in options for word in ("-o", option)), "127.0.0.1", "true"]
+    text = said(command, place)
+    event = {"host": "far", "task": "Probe", "res": {"msg": f"Failed to connect: {text}"}}
+    [failure] = failed_tasks([{"event": "runner_on_unreachable", "event_data": event}], "")
+    assert "ANSIBLE_SSH_CONTROL_PATH_DIR" in failure.fix
+
+
+# what the programs print whom no test starts here: ansible-core 2.19 to 2.21, sudo, sudo-rs, su
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Task failed: Duplicate become password prompt encountered.", "--ask-become-pass"),
+        ("Task failed: Incorrect su password", "the right password"),
+        ("Task failed: Missing su password", "--ask-become-pass"),
+        ("Timeout (12s) waiting for privilege escalation prompt: ", "sudo-rs"),
+        ("Failed to create temporary directory. In some cases", "ansible_remote_tmp of bot"),
+    ],
+)
+def test_what_becoming_root_prints_has_an_advice(message: str, expected: str) -> None:
+    event = {"host": "bot", "task": "Probe", "res": {"msg": message}}
+    [failure] = failed_tasks([{"event": "runner_on_failed", "event_data": event}], "")
+    assert expected in failure.fix
+
+
+def test_the_words_of_a_program_that_a_module_quotes_get_none() -> None:
+    quoted = {"msg": "codex: Sorry, try again", "invocation": {"module_args": {}}}
+    event = {"host": "bot", "task": "Verify", "res": quoted}
+    [failure] = failed_tasks([{"event": "runner_on_failed", "event_data": event}], "")
+    assert failure.fix == ""
