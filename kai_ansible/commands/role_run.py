@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import batches_of
@@ -101,7 +102,7 @@ def raise_for_preflight(target: Target, outcome: Outcome) -> None:
         for name in (re.split(r"[\[.:]", problem.where)[0] for problem in problems)
         if name.startswith(variable(""))
     }
-    places |= target.inventory.places(host)
+    places |= target.inventory.places(host) | dict.fromkeys(target.overrides, Path("--set"))
     raise CommandError("Nothing was changed.", problems=problems, places=places)
 
 

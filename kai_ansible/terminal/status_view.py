@@ -120,6 +120,7 @@ def facts(report: Mapping[str, Any], taken: datetime) -> list[tuple[str, str]]:
     return [
         ("Service", in_words(report["service"], taken)),
         ("Release", release_in_words(report)),
+        *((("Rollback", rollback_in_words(report)),) if is_rolled_back(report) else ()),
         *(("Disk", room_in_words(room)) for room in report["room"]),
     ]
 
@@ -148,6 +149,18 @@ def release_in_words(report: Mapping[str, Any]) -> str:
     by = f" by {last['by']}" if last["by"] else ""
     number = f"install {last['number']}, " if last["number"] else ""
     return f"{report['live']}; {number}{last['outcome']} {last['time']}{by}"
+
+
+def is_rolled_back(report: Mapping[str, Any]) -> bool:
+    """Return whether the last install went back to an earlier one."""
+    last, installs = report["last_install"], report["installs"]
+    return bool(last and installs and last["outcome"] == "rolled back")
+
+
+def rollback_in_words(report: Mapping[str, Any]) -> str:
+    """Return what a rollback went back to, and whether host_vars still name something else."""
+    text = f"rolled back to install {report['installs'][-1]['rolled_back_to']}"
+    return f"{text}; host_vars differ" if report["drift"] else text
 
 
 def room_in_words(room: Mapping[str, Any]) -> str:
