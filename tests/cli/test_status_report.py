@@ -51,6 +51,18 @@ def test_after_a_rollback_it_says_to_what_and_whether_host_vars_differ(
     assert "Rollback" not in capsys.readouterr().out
 
 
+def test_without_root_one_command_answers_all_that_is_unknown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unknown = [{**FINDING, "where": f"/etc/kai/{number}"} for number in range(23)]
+    host = report(healthy=False, as_root=False, unknown=unknown)
+    show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True))
+    said = capsys.readouterr().out
+    assert "23 facts are only for root." in said
+    assert "  kai-ansible status bot1 --ask-become-pass\n" in said
+    assert "/etc/kai/" not in said
+
+
 def test_the_samples_are_what_the_schema_says() -> None:
     schema = yaml.safe_load((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
     screen = Screen(as_json=True, command="status")
