@@ -1,11 +1,11 @@
-"""Draws the pictures of the README from a real run on a throwaway machine.
+"""Draws the pictures of the documents from real runs.
 
-usage: python -m tools.picture
+usage: python -m tools.picture [wizard]
 
-Writes docs/images/wizard.svg and docs/images/install.svg: what a terminal of 80 columns shows while
-the wizard asks, and while the stand-in bot is installed for the first time; and the pictures
-docs/images/status-390.png and status-1280.png: what a browser shows of that host, on a phone and on
-a screen, once something happened to it.
+Writes docs/images/wizard.svg: what a terminal of 80 columns shows while the wizard asks. Without
+``wizard`` also docs/images/install.svg, while the stand-in bot is installed for the first time on a
+throwaway machine; and the pictures docs/images/status-390.png and status-1280.png: what a browser
+shows of that host, on a phone and on a screen, once something happened to it.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ def _color(name: str) -> str:
     return f"#{name}" if hexadecimal else {"brown": "yellow"}.get(name, name)
 
 
-def wizard(directory: Path) -> None:
+def wizard(directory: Path, *arguments: str) -> None:
     """Go through a first run and draw it: the questions and the review."""
-    terminal = Terminal(directory, "config")
+    terminal = Terminal(directory, "config", *arguments)
     terminal.answer("Kai source", "./kai" + ENTER)
     terminal.answer("Telegram bot token", TOKEN + ENTER)
     terminal.answer("Telegram ID", "123456789" + ENTER)
@@ -189,7 +189,13 @@ def status(directory: Path, machine: machines.Machine) -> None:
 
 
 def main() -> int:
-    """Draw all pictures. Returns the exit code."""
+    """Draw the pictures that were asked for. Returns the exit code."""
+    if sys.argv[1:] == ["wizard"]:
+        with tempfile.TemporaryDirectory() as scratch:
+            shutil.copytree(CHECKOUT / "tests" / "fixtures" / "kai", Path(scratch, "kai"))
+            # it asks the same of a host that it does not probe
+            wizard(Path(scratch), "--no-probe")
+        return 0
     with machines.running("bot1") as machine, tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         prepare(machine, directory)

@@ -23,7 +23,10 @@ _CONNECTION_ADVICE = (
         "accept the host's key once: {accept}: compare the fingerprint that it shows with the "
         "output of ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the machine, and say yes",
     ),
-    ("Permission denied", "check that you can log in: {ssh}"),
+    (
+        "Permission denied",
+        "check that you can log in: {ssh} (ansible_user of {host} is who logs in)",
+    ),
     ("Could not resolve hostname", "fix ansible_host of {host} in the inventory"),
     ("Connection refused", "check that the host is up and its ssh port is right"),
     ("Connection timed out", "check that the host is up and reachable"),
