@@ -7,6 +7,8 @@ TARGET = $(host) $(if $(inventory),--inventory $(inventory)) $(args)
 BINARIES := $(sort $(shell sed -n 's/^ *\([A-Z_]*_BIN\):.*/\1/p' roles/kai_install/vars/*.yml roles/kai_install/vars/lines/*.yml))
 GIVEN = $(foreach key,$(BINARIES),$(if $($(key)),--set "$(key)=$$$(key)"))
 export $(BINARIES)
+# so that printed commands are targets of make
+export KAI_ANSIBLE_BY_MAKE = 1
 # a checkout, or a git URL with KAI_VERSION
 export KAI_SOURCE KAI_VERSION
 
@@ -21,7 +23,7 @@ MACHINES_OR_NOT = || [ -z "$$KAI_TESTBED_REQUIRED" ]
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST = $(VENV)/bin/python -m pytest --dist loadfile --numprocesses
 
-.PHONY: help config install check backup restore logins show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice test-real testbed molecule lint sanity-all release-check generate interface lock bench scale clean
+.PHONY: help config install upgrade check backup restore logins logs restart settings show doctor migrate rollback status uninstall users demo test test-fast test-all test-slice test-real testbed molecule lint sanity-all release-check docs generate interface lock bench scale clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +33,9 @@ config: $(VENV)/.ready ## Ask for the configuration and write host_vars
 
 install: $(VENV)/.ready ## Configure the host as host_vars say, and verify the bot
 	@$(KAI) install $(if $(DRY_RUN),--check) $(TARGET) $(GIVEN)
+
+upgrade: $(VENV)/.ready ## Install another version of Kai: make upgrade ref=v1.5.0
+	@$(KAI) upgrade $(if $(source),--source $(source)) $(if $(ref),--ref $(ref)) $(if $(DRY_RUN),--check) $(TARGET)
 
 check: $(VENV)/.ready ## Show what install would change
 	@$(KAI) install --check $(TARGET) $(GIVEN)
@@ -44,10 +49,19 @@ restore: $(VENV)/.ready ## Restore a backup: make restore from=backups/bot.kai
 logins: $(VENV)/.ready ## List the missing agent logins
 	@$(KAI) logins $(TARGET)
 
+logs: $(VENV)/.ready ## Print the log of the bot: make logs args="--follow"
+	@$(KAI) logs $(TARGET)
+
+restart: $(VENV)/.ready ## Restart the bot, and wait until it answers
+	@$(KAI) restart $(TARGET)
+
+settings: $(VENV)/.ready ## Print the settings, or one: make settings key=AGENT_BACKEND
+	@$(KAI) settings $(key) $(TARGET)
+
 migrate: $(VENV)/.ready ## Update host_vars to the current version of the contract
 	@$(KAI) migrate $(TARGET)
 
-rollback: $(VENV)/.ready ## Restore an earlier install: make rollback to=3
+rollback: $(VENV)/.ready ## Restore an earlier install: make rollback to=3; args=--list lists them
 	@$(KAI) rollback $(if $(to),--to $(to)) $(TARGET)
 
 uninstall: $(VENV)/.ready ## Remove what installs created; keep the data unless args=--purge
@@ -106,6 +120,13 @@ generate: $(VENV)/.ready-dev ## Write the files generated from the contract and 
 	@$(VENV)/bin/python tools/generate.py
 	@$(VENV)/bin/python -m tools.manual
 	@$(VENV)/bin/python -m tools.later
+	@$(VENV)/bin/python -m tools.schemas
+	@$(VENV)/bin/python -m tools.errors_page
+
+docs: $(VENV)/.ready-dev ## Build the documents as a site in .cache/site
+	@[ -x .cache/docs/bin/mkdocs ] || $(VENV)/bin/uv venv --quiet .cache/docs
+	@$(VENV)/bin/uv pip install --quiet --python .cache/docs/bin/python --require-hashes --requirement requirements-docs.txt
+	@NO_MKDOCS_2_WARNING=1 .cache/docs/bin/mkdocs build --strict --quiet
 
 interface: $(VENV)/.ready-dev ## Record the public interface after a deliberate change of it
 	@$(VENV)/bin/python -m tools.interface

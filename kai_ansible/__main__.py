@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING
 
-from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.errors import CommandError, Ended, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def main() -> None:
             signal.signal(number, _interrupt)
     from typer.main import get_command
 
+    from kai_ansible.calling import as_called
     from kai_ansible.cli.app import app
+    from kai_ansible.terminal.tables import wrapped
 
     try:
         # Typer exits by itself, also for a wrong option
@@ -41,7 +44,9 @@ def main() -> None:
             raise
         failure = unexpected(error)
     sys.stdout.flush()
-    sys.stderr.write(f"{printable(str(failure), MOST_ON_A_SCREEN)}\n")
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    for line in wrapped(as_called(printable(str(failure), MOST_ON_A_SCREEN)), width):
+        sys.stderr.write(f"{line}\n")
     sys.exit(failure.code)
 
 
@@ -52,7 +57,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     """
     for other in (*ENDS, signal.SIGINT):
         signal.signal(other, signal.SIG_IGN)
-    signal.default_int_handler(number, frame)
+    raise Ended
 
 
 def unexpected(error: Exception) -> CommandError:

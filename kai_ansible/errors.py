@@ -42,6 +42,10 @@ def usage_error(
     return CommandError(message, problems=[Problem(where, found, expected, fix)], code=code)
 
 
+class Ended(KeyboardInterrupt):
+    """A signal ends the command; nobody is there to answer a question."""
+
+
 class CommandError(Exception):
     """Ends a command; ``str`` of it is the text for the operator.
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from kai_ansible.errors import usage_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TRIES = 3
+_SECONDS = 30
+# the exit codes of ssh, and of a shell without sudo
+_NO_ANSWER = (255, 127)
 
 
 def through_sudo() -> pwd.struct_passwd | None:
@@ -65,8 +75,12 @@ def at_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def ask_sudo_password() -> str:
-    """Ask for the sudo password without echo. Raises CommandError without a terminal."""
+def ask_sudo_password(login: str = "", ssh: Sequence[str] | None = None) -> str:
+    """Ask for the sudo password without echo, again if sudo rejects it.
+
+    login: user@host, for the prompt. ssh: the command that logs in there, None for this machine.
+    Raises CommandError without a terminal, and after the third wrong password.
+    """
     if not at_terminal():
         raise usage_error(
             "sudo",
@@ -74,4 +88,40 @@ def ask_sudo_password() -> str:
             "a terminal, or sudo without a password",
             "run the command as root or at a terminal",
         )
-    return getpass.getpass("sudo password: ")
+    login = login or f"{getpass.getuser()}@localhost"
+    for _ in range(_TRIES):
+        password = getpass.getpass(f"[sudo] password for {login}: ")
+        if sudo_accepts(password, ssh) is not False:
+            return password
+        sys.stderr.write("Sorry, try again.\n")
+    raise usage_error(
+        f"the sudo password of {login}",
+        f"{_TRIES} wrong ones",
+        "the password of that account, which may use sudo",
+        "run the same command again with the right password",
+    )
+
+
+def sudo_accepts(password: str, ssh: Sequence[str] | None = None) -> bool | None:
+    """Return whether sudo takes a password, None if that is unknown.
+
+    ssh: the command that logs in on the host, None for this machine.
+    """
+    # -k: the ticket of this terminal does not count
+    command = ["sudo", "-S", "-k", "-p", "", "true"]
+    if ssh:
+        command = [ssh[0], "-o", "BatchMode=yes", *ssh[1:], shlex.join(command)]
+    try:
+        asked = subprocess.run(
+            command,
+            input=f"{password}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if asked.returncode in _NO_ANSWER:
+        return None
+    return asked.returncode == 0

@@ -58,7 +58,7 @@ def interface() -> dict[str, Any]:
         "exit_codes": {code.name: int(code) for code in ExitCode},
         "json": {
             **{name: documents(command.callback) for name, command in verbs.items()},
-            "any command that fails": documents(Screen.report_errors),
+            "every command": [", ".join(sorted(Screen().envelope(None)))],
         },
         "role": {
             entry: {name: option(spec) for name, spec in sorted(entries.get("options", {}).items())}

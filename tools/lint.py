@@ -19,6 +19,8 @@ DOCUMENTS = (
     ("python", "tools/generate.py", "--check"),
     ("python", "-m", "tools.manual", "--check"),
     ("python", "-m", "tools.later", "--check"),
+    ("python", "-m", "tools.schemas", "--check"),
+    ("python", "-m", "tools.errors_page", "--check"),
 )
 LINTERS = (
     ("ruff", "format", "--check", "--quiet", "."),

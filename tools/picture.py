@@ -1,10 +1,11 @@
-"""Draws the pictures of the README from a real run on a throwaway machine.
+"""Draws the pictures of the documents from real runs.
 
-usage: python -m tools.picture
+usage: python -m tools.picture [wizard]
 
-Writes docs/images/wizard.svg and docs/images/install.svg: what a terminal of 88 columns shows while
-the wizard asks, and while the stand-in bot's people change from claude to codex; and
-docs/images/status.png: what a browser shows of that host once something happened to it.
+Writes docs/images/wizard.svg: what a terminal of 80 columns shows while the wizard asks. Without
+``wizard`` also docs/images/install.svg, while the stand-in bot is installed for the first time on a
+throwaway machine; and the pictures docs/images/status-390.png and status-1280.png: what a browser
+shows of that host, on a phone and on a screen, once something happened to it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +29,8 @@ from rich.text import Text
 from tests.testbed import machines
 from tools.demo import CHECKOUT, TOKEN, prepare
 
-COLUMNS, ROWS = 88, 120
+COLUMNS, ROWS = 80, 120
+PAGES = {390: 844, 1280: 900}
 IMAGES = CHECKOUT / "docs" / "images"
 ENTER = "\r"
 KAI_ANSIBLE = str(Path(sys.executable).parent / "kai-ansible")
@@ -60,6 +63,10 @@ SVG = """\
 """
 
 
+# how the throwaway machine is reached
+_SSH = re.compile(r"ssh -t -o [^\n]*? 127\.0\.0\.1 '")
+
+
 class Terminal:
     """A command in a terminal of its own, and what its screen shows."""
 
@@ -73,6 +80,7 @@ class Terminal:
             "COLORTERM": "truecolor",
             "PROMPT_TOOLKIT_NO_CPR": "1",
             "XDG_CONFIG_HOME": str(directory / "config"),
+            "PATH": f"{Path(KAI_ANSIBLE).parent}:{os.environ['PATH']}",
         }
         self.child = pexpect.spawn(
             KAI_ANSIBLE,
@@ -81,7 +89,7 @@ class Terminal:
             encoding="utf-8",
             cwd=str(directory),
             env=environment,
-            timeout=120,
+            timeout=600,
         )
 
     def answer(self, prompt: str, keys: str) -> None:
@@ -91,8 +99,9 @@ class Terminal:
         self.child.send(keys)
 
     def feed(self, *output: object) -> None:
-        """Let the screen show output."""
-        self.stream.feed("".join(str(part) for part in output))
+        """Let the screen show output; the machine has a name, where an operator's has one."""
+        text = "".join(str(part) for part in output)
+        self.stream.feed(_SSH.sub("ssh -t bot1 '", text).replace(str(CHECKOUT), "~/kai-ansible"))
 
     def finish(self) -> None:
         """Wait for the end. Raises RuntimeError when the command failed."""
@@ -131,13 +140,12 @@ def _color(name: str) -> str:
     return f"#{name}" if hexadecimal else {"brown": "yellow"}.get(name, name)
 
 
-def wizard(directory: Path) -> None:
+def wizard(directory: Path, *arguments: str) -> None:
     """Go through a first run and draw it: the questions and the review."""
-    terminal = Terminal(directory, "config")
+    terminal = Terminal(directory, "config", *arguments)
     terminal.answer("Kai source", "./kai" + ENTER)
     terminal.answer("Telegram bot token", TOKEN + ENTER)
     terminal.answer("Telegram ID", "123456789" + ENTER)
-    terminal.answer("Display name", "\x15Alice" + ENTER)
     terminal.answer("OS user", "alice" + ENTER)
     terminal.answer("Agent backend", "\x1b[B" + ENTER)
     terminal.answer("What next?", ENTER)
@@ -145,10 +153,8 @@ def wizard(directory: Path) -> None:
     terminal.draw("kai-ansible config", IMAGES / "wizard.svg")
 
 
-def change(directory: Path) -> None:
-    """Install what the wizard wrote, then change the backend and draw what is said of that."""
-    Terminal(directory, "install", "--yes").finish()
-    Terminal(directory, "config", "--no-input", "--set", "AGENT_BACKEND=codex").finish()
+def install(directory: Path) -> None:
+    """Install what the wizard wrote, and draw it."""
     terminal = Terminal(directory, "install")
     terminal.answer("Apply?", "y")
     terminal.finish()
@@ -167,28 +173,35 @@ def status(directory: Path, machine: machines.Machine) -> None:
         env={**os.environ, "XDG_CONFIG_HOME": str(directory / "config")},
         check=False,
     )
-    subprocess.run(
-        [
-            "chromium-headless-shell",
-            "--no-sandbox",
-            "--hide-scrollbars",
-            f"--user-data-dir={directory / 'profile'}",
-            "--window-size=880,1120",
-            f"--screenshot={IMAGES / 'status.png'}",
-            page.as_uri(),
-        ],
-        check=True,
-    )
+    for width, height in PAGES.items():
+        subprocess.run(
+            [
+                "chromium-headless-shell",
+                "--no-sandbox",
+                "--hide-scrollbars",
+                f"--user-data-dir={directory / 'profile'}",
+                f"--window-size={width},{height}",
+                f"--screenshot={IMAGES / f'status-{width}.png'}",
+                page.as_uri(),
+            ],
+            check=True,
+        )
 
 
 def main() -> int:
-    """Draw all pictures. Returns the exit code."""
+    """Draw the pictures that were asked for. Returns the exit code."""
+    if sys.argv[1:] == ["wizard"]:
+        with tempfile.TemporaryDirectory() as scratch:
+            shutil.copytree(CHECKOUT / "tests" / "fixtures" / "kai", Path(scratch, "kai"))
+            # it asks the same of a host that it does not probe
+            wizard(Path(scratch), "--no-probe")
+        return 0
     with machines.running("bot1") as machine, tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         prepare(machine, directory)
         shutil.copytree(CHECKOUT / "tests" / "fixtures" / "kai", directory / "kai")
         wizard(directory)
-        change(directory)
+        install(directory)
         status(directory, machine)
     return 0
 

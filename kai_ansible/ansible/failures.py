@@ -23,7 +23,10 @@ _CONNECTION_ADVICE = (
         "accept the host's key once: {accept}: compare the fingerprint that it shows with the "
         "output of ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the machine, and say yes",
     ),
-    ("Permission denied", "check that you can log in: {ssh}"),
+    (
+        "Permission denied",
+        "check that you can log in: {ssh} (ansible_user of {host} is who logs in)",
+    ),
     ("Could not resolve hostname", "fix ansible_host of {host} in the inventory"),
     ("Connection refused", "check that the host is up and its ssh port is right"),
     ("Connection timed out", "check that the host is up and reachable"),
@@ -74,6 +77,13 @@ class FailedTask:
         """Return this failure with the text that a later message adds after repeating it."""
         more = message.rpartition(self.message)[2].strip()
         return replace(self, message=f"{self.message}\n{more}".strip())
+
+
+def advice() -> list[tuple[str, str]]:
+    """Return the messages known here with their fixes, for the documents."""
+    known = (*_CONNECTION_ADVICE, *_SUDO_ADVICE, *_BEGINNING_ADVICE)
+    host = {"host": "HOST", "ssh": "ssh HOST", "accept": "ssh -o StrictHostKeyChecking=ask HOST"}
+    return [(text, fix.format(**host)) for text, fix in known]
 
 
 def failed_tasks(

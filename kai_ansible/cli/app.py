@@ -10,10 +10,13 @@ import typer
 
 from kai_ansible import own_version
 from kai_ansible.cli import completion
+from kai_ansible.cli.help import CONTEXT, Group
 from kai_ansible.cli.options import (
+    ROOT,
     TELEGRAM_API,
     BatchesOption,
     CheckOption,
+    DiffOption,
     ForksOption,
     NoInputOption,
     OnlineOption,
@@ -31,7 +34,10 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 app = typer.Typer(
-    name="kai-ansible",
+    name=ROOT,
+    cls=Group,
+    context_settings=CONTEXT,
+    rich_markup_mode=None,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Install, configure and run a Kai bot.",
@@ -52,7 +58,9 @@ def _version(value: bool) -> None:
 def main(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", "-V", callback=_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Install, configure and run a Kai bot."""
@@ -126,6 +134,7 @@ def install(
     check: CheckOption = False,
     yes: YesOption = False,
     assignments: SetOption = None,
+    diff: DiffOption = False,
     batches: BatchesOption = None,
     forks: ForksOption = None,
 ) -> None:
@@ -140,6 +149,7 @@ def install(
         check=check,
         yes=yes,
         assignments=assignments or (),
+        diff=diff,
         batches=batches,
         forks=forks,
     )
@@ -168,13 +178,19 @@ def restore(
     archive: Annotated[
         Path, typer.Argument(metavar="ARCHIVE", help="File that kai-ansible backup wrote.")
     ],
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Do not back up the present data first.")
+    ] = False,
     check: CheckOption = False,
     yes: YesOption = False,
 ) -> None:
     """Install from host_vars with the data of a backup, and verify that the bot works."""
     from kai_ansible.commands.restore import RestoreOptions, restore_backup
 
-    restore_backup(RestoreOptions(**vars(hosts), archive=archive, check=check, yes=yes), screen)
+    options = RestoreOptions(
+        **vars(hosts), archive=archive, check=check, yes=yes, backup=not no_backup
+    )
+    restore_backup(options, screen)
 
 
 @verb(app, "logins --check")
@@ -189,6 +205,23 @@ def logins(
     from kai_ansible.commands.logins import LoginsOptions, report_logins
 
     report_logins(LoginsOptions(**vars(hosts), ask=check), screen)
+
+
+@verb(app, "logs bot1 --follow")
+def logs(
+    hosts: HostOptions,
+    screen: "Screen",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, metavar="N", help="How many lines at most.")
+    ] = 100,
+) -> None:
+    """Print the end of the bot's log, without secrets."""
+    from kai_ansible.commands.logs import LogsOptions, print_log
+
+    print_log(LogsOptions(**vars(hosts), lines=lines, follow=follow), screen)
 
 
 @verb(app, "migrate all --check", without=["ask_become_pass"])
@@ -223,6 +256,22 @@ def migrate(
     migrate_host_vars(options, screen)
 
 
+@verb(app, "restart bot1")
+def restart(
+    hosts: HostOptions,
+    screen: "Screen",
+    check: CheckOption = False,
+    batches: BatchesOption = None,
+    forks: ForksOption = None,
+) -> None:
+    """Restart the bot, and wait until it answers."""
+    from kai_ansible.commands.options import ChangeOptions
+    from kai_ansible.commands.restart import restart_bot
+
+    options = ChangeOptions(**vars(hosts), check=check, batches=batches, forks=forks)
+    restart_bot(options, screen)
+
+
 @verb(app, "rollback --to 3")
 def rollback(
     hosts: HostOptions,
@@ -233,11 +282,15 @@ def rollback(
             metavar="ID", help="Number of an install, or a release. Default: the previous install."
         ),
     ] = None,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="List the installs of the host; change nothing.")
+    ] = False,
     with_database: Annotated[
         bool, typer.Option("--with-database", help="Restore the database of that install too.")
     ] = False,
     check: CheckOption = False,
     yes: YesOption = False,
+    diff: DiffOption = False,
     batches: BatchesOption = None,
     forks: ForksOption = None,
 ) -> None:
@@ -248,12 +301,36 @@ def rollback(
         **vars(hosts),
         to=to,
         with_database=with_database,
+        only_list=only_list,
+        diff=diff,
         check=check,
         yes=yes,
         batches=batches,
         forks=forks,
     )
     roll_back(options, screen)
+
+
+@verb(app, "settings AGENT_BACKEND", without=["ask_become_pass"])
+def settings(
+    hosts: HostOptions,
+    screen: "Screen",
+    key: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="KEY",
+            autocompletion=completion.settings,
+            help="A setting by its name in Kai. Default: every setting that has a value.",
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also list the settings with Kai's default.")
+    ] = False,
+) -> None:
+    """Print the settings of a host with their origin, or the value of one."""
+    from kai_ansible.commands.settings import SettingsOptions, print_settings
+
+    print_settings(SettingsOptions(**vars(hosts), key=key, everything=everything), screen)
 
 
 @verb(app, "show bot1")
@@ -318,3 +395,38 @@ def uninstall(
         **vars(hosts), purge=purge, backup=not no_backup, check=check, yes=yes
     )
     uninstall_kai(options, screen)
+
+
+@verb(app, "upgrade --ref v1.5.0")
+def upgrade(
+    hosts: HostOptions,
+    screen: "Screen",
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|URL", help="New source of Kai. Default: the present one."),
+    ] = None,
+    ref: Annotated[
+        str | None, typer.Option(metavar="REF", help="Tag, branch or commit of a git URL.")
+    ] = None,
+    check: CheckOption = False,
+    yes: YesOption = False,
+    assignments: SetOption = None,
+    diff: DiffOption = False,
+    batches: BatchesOption = None,
+    forks: ForksOption = None,
+) -> None:
+    """Install another version of Kai: show what changes, switch, and verify the bot."""
+    from kai_ansible.commands.upgrade import UpgradeOptions, upgrade_kai
+
+    options = UpgradeOptions(
+        **vars(hosts),
+        source=source,
+        ref=ref,
+        check=check,
+        yes=yes,
+        assignments=assignments or (),
+        diff=diff,
+        batches=batches,
+        forks=forks,
+    )
+    upgrade_kai(options, screen)

@@ -29,6 +29,13 @@ def assignments(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning([f"{key}=" for key, spec in settings if not spec.secret], incomplete)
 
 
+def settings(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the settings of Kai and of the install."""
+    from kai_ansible.ansible.collection import contract
+
+    return _beginning([*contract().settings, *contract().host], incomplete)
+
+
 def fields(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the fields of a user."""
     from kai_ansible.ansible.collection import contract

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo
 
 from kai_ansible.cli import completion
+from kai_ansible.cli.help import Command
 from kai_ansible.commands.options import HostOptions
 
 CheckOption = Annotated[
-    bool, typer.Option("--check", help="Show what would change; change nothing.")
+    bool, typer.Option("--check", "--dry-run", help="Show what would change; change nothing.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed file, key by key.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -47,6 +50,7 @@ TelegramApiOption = Annotated[
         metavar="URL", envvar="KAI_ANSIBLE_TELEGRAM_API", help="Bot API that --online asks."
     ),
 ]
+ROOT = "kai-ansible"
 TELEGRAM_API = "https://api.telegram.org"
 
 # what every command has unless it says otherwise; the defaults are those of HostOptions
@@ -81,11 +85,21 @@ SHARED: dict[str, Any] = {
         ),
     ],
     "as_json": Annotated[bool, typer.Option("--json", help="Print one JSON document.")],
+    "progress": Annotated[
+        bool, typer.Option("--progress", help="With --json, print each step as a line of JSON.")
+    ],
+    "verbose": Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print every task, and every change in full.")
+    ],
     "plain": Annotated[
         bool, typer.Option("--plain", help="No colors, frames or arrow keys; numbered choices.")
     ],
 }
-_DEFAULTS = {field.name: field.default for field in fields(HostOptions)} | {"as_json": False}
+_DEFAULTS = {field.name: field.default for field in fields(HostOptions)} | {
+    "as_json": False,
+    "progress": False,
+    "verbose": False,
+}
 _BEFORE_OWN = ("host", "inventory")
 
 Verb = Callable[..., None]
@@ -104,33 +118,45 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
     shared = [_parameter(name) for name in SHARED if name not in without]
 
     def register(function: Verb) -> Verb:
+        name = function.__name__.rstrip("_").replace("_", "-")
+
         @functools.wraps(function)
         def run(**given: Any) -> None:
             # rich takes a while to load, and help does without a screen
             from kai_ansible.terminal.screen import Screen
 
             values = {parameter.name: given.pop(parameter.name) for parameter in shared}
-            screen = Screen(as_json=values.pop("as_json"), plain=values["plain"])
+            screen = Screen(
+                as_json=values.pop("as_json"),
+                progress=values.pop("progress"),
+                command=name if app.info.name == ROOT else f"{app.info.name} {name}",
+                plain=values["plain"],
+                verbose=values.pop("verbose"),
+            )
             values["vault_ids"] = tuple(values.get("vault_ids", ()))
             with screen.report_errors():
                 function(HostOptions(**values), screen, **given)
 
         _, _, *own = inspect.signature(function).parameters.values()
         parameters = [
-            *(parameter for parameter in own if parameter.default is parameter.empty),
+            *filter(_is_argument, own),
             *(parameter for parameter in shared if parameter.name in _BEFORE_OWN),
-            *(parameter for parameter in own if parameter.default is not parameter.empty),
+            *(parameter for parameter in own if not _is_argument(parameter)),
             *(parameter for parameter in shared if parameter.name not in _BEFORE_OWN),
         ]
         keywords = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in parameters]
         # Typer reads both
         run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
-        name = function.__name__.rstrip("_").replace("_", "-")
-        app.command(name, epilog=f"Example: kai-ansible {example}")(run)
+        app.command(name, cls=Command, epilog=f"Example: kai-ansible {example}")(run)
         return function
 
     return register
+
+
+def _is_argument(parameter: inspect.Parameter) -> bool:
+    described = getattr(parameter.annotation, "__metadata__", ())
+    return any(isinstance(one, ArgumentInfo) for one in described)
 
 
 def _parameter(name: str) -> inspect.Parameter:

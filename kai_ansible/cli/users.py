@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kai_ansible.cli import completion
+from kai_ansible.cli.help import Group
 from kai_ansible.cli.options import NoInputOption, verb
 from kai_ansible.commands.options import HostOptions
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 users_app = typer.Typer(
+    name="users",
+    cls=Group,
+    rich_markup_mode=None,
     no_args_is_help=True,
     help="List, add, edit and remove the users of the bot.",
     epilog="Example: kai-ansible users list",
@@ -32,7 +36,7 @@ FieldsOption = Annotated[
         help="Set a field; docs/settings.md lists them. Repeatable.",
     ),
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Go on although no admin is left.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Go on although no admin is left.")]
 NO_SUDO = ["ask_become_pass"]
 
 

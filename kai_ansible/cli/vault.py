@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kai_ansible.cli.help import Group
 from kai_ansible.cli.options import verb
 from kai_ansible.commands.options import HostOptions
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 vault_app = typer.Typer(
+    name="vault",
+    cls=Group,
+    rich_markup_mode=None,
     no_args_is_help=True,
     help="Change the vault password, or move it to the keyring.",
     epilog="Example: kai-ansible vault password",

@@ -10,7 +10,7 @@ from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.target import only_host, opened
-from kai_ansible.errors import CommandError, usage_error
+from kai_ansible.errors import CommandError, Ended, ExitCode, usage_error
 from kai_ansible.files import is_there
 from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.host_vars import host_vars_texts
@@ -20,12 +20,13 @@ from kai_ansible.operator import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import migrated
 from kai_ansible.rules.problems import listed, nearest
-from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords
+from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords, login_in_words
 from kai_ansible.telegram import Telegram
-from kai_ansible.terminal.prompts import prompter
+from kai_ansible.terminal.login_view import login_lines
+from kai_ansible.terminal.prompts import Back, prompter
 from kai_ansible.wizard.draft import SOURCE, Draft
 from kai_ansible.wizard.host_view import HostView, Unseen
-from kai_ansible.wizard.interview import Interview
+from kai_ansible.wizard.interview import KEYS, Interview
 from kai_ansible.wizard.line_choice import ask_source, deciding, expect_variables_of
 from kai_ansible.wizard.review import show_changes, show_files
 from kai_ansible.wizard.source_tree import problem_of_remote_source
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from kai_ansible.secrets.vault_password import VaultPassword
     from kai_ansible.terminal.prompts import Prompter
     from kai_ansible.terminal.screen import Screen
 
@@ -60,6 +62,17 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
 
     Raises CommandError with every problem; then no file was changed.
     """
+    while True:
+        try:
+            _configure(options, screen)
+        except Back:
+            # another source may be of another line, with other questions
+            continue
+        return
+
+
+def _configure(options: ConfigOptions, screen: Screen) -> None:
+    """Do it once. Raises Back for the question about the source."""
     if not options.no_input and not at_terminal():
         raise usage_error(
             "config",
@@ -71,8 +84,10 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     host = only_host(options, inventory)
     files = inventory.host_vars(host)
     before = inventory.variables(host)
-    asker = None if options.no_input else prompter(plain=options.plain)
-    source = _source(options, before, asker)
+    asker = None if options.no_input else prompter(plain=options.plain, goes_back=True)
+    if asker:
+        screen.say(KEYS)
+    source, was_asked = _source(options, before, asker, screen)
     contract = contract_of({**before, **source})
     sections = contract.sections
     if options.section and options.section not in sections:
@@ -108,8 +123,15 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     draft.give({**source, **given} if SOURCE not in before else given)
     _leave_out_broken_binaries(draft, imported, view, screen)
     telegram = Telegram(options.telegram_api, screen) if options.telegram_api else None
-    interview = Interview(draft, asker, view, screen, telegram)
-    configuration = interview.run(options.section)
+    interview = Interview(draft, asker, view, screen, telegram, follows_a_question=was_asked)
+    try:
+        configuration = interview.run(options.section)
+    except Ended:
+        raise
+    except KeyboardInterrupt:
+        if asker and not options.only_print:
+            _offer_to_keep(draft, files, inventory, password, options, screen)
+        raise
     problems += configuration.problems
     if options.probe and not problems:
         found = problem_of_remote_source(
@@ -134,7 +156,7 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
     texts, moved = host_vars_texts(contract, files, draft.changes_in_order, password)
     if options.only_print:
         show_files(screen, files, texts, draft)
-        screen.document({"host": host, "would_write": [str(path) for path in texts]})
+        screen.document({"hosts": {host: {"would_write": [str(path) for path in texts]}}})
         return
     if asker is None:
         screen.notes(configuration.notes)
@@ -151,34 +173,64 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
         screen.good(f"Written: {path}")
     if not written:
         screen.good("Nothing to write: host_vars are up to date.")
-    for line in notice:
+    for line in login_lines(notice, inventory.ssh_commands.get(host)):
         screen.say(line)
     place = str(options.inventory)
     screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
     screen.document(
         {
-            "host": host,
-            "written": [str(path) for path in written],
-            "notes": configuration.notes,
-            "imported": imported.as_dict(),
-            "login_notice": notice,
+            "hosts": {
+                host: {
+                    "written": [str(path) for path in written],
+                    "notes": configuration.notes,
+                    "imported": imported.as_dict(),
+                    "login_notice": notice,
+                }
+            },
         }
     )
 
 
 def _source(
-    options: ConfigOptions, before: Mapping[str, Any], asker: Prompter | None
-) -> dict[str, Any]:
-    """Return what decides on the release line and is not in host_vars, asking where nothing does.
+    options: ConfigOptions, before: Mapping[str, Any], asker: Prompter | None, screen: Screen
+) -> tuple[dict[str, Any], bool]:
+    """Return what decides on the release line and is not in host_vars, and whether it was asked.
 
     The names of these settings are the same in every line.
     """
     any_line = contract_of_line()
     answers = read_answers(any_line, options.answers)[0] if options.answers else {}
     found = deciding({**answers, **read_assignments(any_line, options.assignments)[0]})
-    if asker and not before and SOURCE not in found:
-        found |= deciding({SOURCE: ask_source(asker)})
-    return found
+    if asker is None or before or SOURCE in found:
+        return found, False
+    return {**deciding(ask_source(asker, screen)), **found}, True
+
+
+def _offer_to_keep(
+    draft: Draft,
+    files: HostVars,
+    inventory: Inventory,
+    password: VaultPassword,
+    options: ConfigOptions,
+    screen: Screen,
+) -> None:
+    """After Ctrl-C, write the answers of this run if the operator wants that.
+
+    What is still missing, the next run asks for. Raises CommandError once they are written.
+    """
+    screen.console.quiet = False
+    if not any(draft.origin(name) == "you" for name in draft.changes):
+        return
+    screen.say()
+    question = "Keep what you have answered, and go on another time?"
+    if not prompter(plain=options.plain).confirm(question, default=False):
+        return
+    texts, _ = host_vars_texts(draft.contract, files, draft.changes_in_order, password)
+    password.keep()
+    for path in write_host_vars(inventory, texts):
+        screen.good(f"Written: {path}")
+    screen.command("Go on with", "kai-ansible", "config", files.host)
+    raise CommandError("Interrupted; your answers are kept.", code=ExitCode.INTERRUPTED)
 
 
 def _imported(
@@ -252,8 +304,9 @@ def _leave_out_broken_binaries(
 
 def _sudo_password(inventory: Inventory, host: str, options: ConfigOptions) -> str | None:
     if options.ask_become_pass:
-        return ask_sudo_password()
+        known = inventory.known(host)
+        return ask_sudo_password(login_in_words(known.ssh), known.ssh)
     if not options.probe:
-        return None
+        return
     typed = inventory.session.become_password
     return typed or kept_sudo_passwords({host: inventory.known(host)}).get(host)

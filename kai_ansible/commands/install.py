@@ -2,113 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kai_ansible.ansible.batches import batches_of, read_sizes
-from kai_ansible.ansible.runner import Outcome
-from kai_ansible.commands.confirmation import confirm
-from kai_ansible.commands.options import ChangeOptions
-from kai_ansible.commands.role_run import (
-    end,
-    problems_of,
-    raise_for_preflight,
-    raise_unless_succeeded,
-    run_role,
-)
-from kai_ansible.commands.target import Target, checked_target
-from kai_ansible.inventory import DEFAULT_INVENTORY
-from kai_ansible.inventory.host_vars import host_vars_texts
-from kai_ansible.inventory.inventory import write_host_vars
-from kai_ansible.operator import at_terminal
-from kai_ansible.rules.problems import listed
-from kai_ansible.terminal.screen import report_outcome, report_plan
+from kai_ansible.commands.applying import InstallOptions, apply_host_vars
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
-
-@dataclass(frozen=True)
-class InstallOptions(ChangeOptions):
-    """Options of ``install``. assignments: the KEY=VALUE words of ``--set``."""
-
-    assignments: Sequence[str] = ()
+__all__ = ["InstallOptions", "install_kai"]
 
 
 def install_kai(options: InstallOptions, screen: Screen) -> None:
-    """Apply the role, report the outcome, and keep the values of ``--set`` if it succeeds.
-
-    At a terminal, show the changes first and ask for confirmation. With several hosts, check all
-    of them before changing the first; a host that cannot be installed stops no other host.
-    Raises CommandError for an invalid configuration, and if the run fails on any host.
-    """
-    sizes = read_sizes(options.batches)
-    target = checked_target(options, options.assignments)
-    asks = at_terminal() and not (options.check or options.yes or screen.as_json)
-    agreed = None
-    if options.check or not (asks or len(target.hosts) > 1):
-        outcome = run_role(target, "install", options, screen, sizes=sizes)
-    else:
-        checked = _checked(target, options, screen, asks=asks)
-        agreed = checked if asks else None
-        plans = {host: report["plan"] for host, report in checked.reports.items()}
-        ready = [host for host in target.hosts if host in plans]
-        outcome = run_role(
-            replace(target, hosts=ready),
-            "install",
-            options,
-            screen,
-            {"kai_agreed_plans": plans},
-            sizes=sizes,
-        )
-        outcome = replace(
-            outcome,
-            succeeded=outcome.succeeded and checked.succeeded,
-            failures=[*checked.failures, *outcome.failures],
-            obstacles={**checked.obstacles, **outcome.obstacles},
-        )
-    raise_for_preflight(target, outcome)
-    place = str(options.inventory)
-    given = [] if options.inventory == DEFAULT_INVENTORY else ["--inventory", place]
-    report_outcome(screen, outcome, check=options.check, options=given, agreed=agreed)
-    if outcome.succeeded and not options.check:
-        for path in _keep_overrides(target):
-            screen.good(f"Kept in: {path}")
-    end(options, outcome, screen)
-
-
-def _checked(target: Target, options: InstallOptions, screen: Screen, *, asks: bool) -> Outcome:
-    """Run check mode and return its outcome, with a report of each host that can be installed.
-
-    asks: show the changes and ask for confirmation if there are any.
-    Raises CommandError if the answer is no, and if no host can be installed.
-    """
-    outcome = run_role(target, "install", replace(options, check=True), screen)
-    raise_for_preflight(target, outcome)
-    if outcome.interrupted or not outcome.reports:
-        raise_unless_succeeded(outcome)
-    for problem in problems_of(outcome):
-        screen.bad(f"Left out: {problem}")
-    ready = [host for host in target.hosts if host in outcome.reports]
-    if len(ready) > 1:
-        order = "; then ".join(map(listed, batches_of(ready, read_sizes(options.batches))))
-        screen.say(f"Order of the hosts: {order}. If a host fails, later batches stay unchanged.")
-    if not asks:
-        return outcome
-    report_plan(screen, outcome)
-    if any(outcome.changes.values()):
-        confirm("Apply?", plain=options.plain)
-    else:
-        screen.good("Nothing to change. Verifying the running bot.")
-    return outcome
-
-
-def _keep_overrides(target: Target) -> list[Path]:
-    written: list[Path] = []
-    for host in target.hosts if target.overrides else ():
-        files = target.inventory.host_vars(host)
-        texts, _ = host_vars_texts(target.contract, files, target.overrides, target.password)
-        written += write_host_vars(target.inventory, texts)
-    return written
+    """Apply host_vars to the hosts. Raises CommandError as ``apply_host_vars`` does."""
+    apply_host_vars(options, screen)

@@ -9,6 +9,7 @@ from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.terminal.login_view import login_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,11 +33,13 @@ def report_logins(options: LoginsOptions, screen: Screen) -> None:
     login that is missing or unknown.
     """
     asked = {"kai_logins_check": options.ask}
-    outcome = run_role(checked_target(options), "logins", options, screen, asked)
+    target = checked_target(options)
+    outcome = run_role(target, "logins", options, screen, asked)
     for host, report in outcome.reports.items():
         if options.ask:
             screen.table(f"{host}: logins", ("Account", "Agent", "Logged in"), _rows(report))
-        lines = report["login_notice"] or ["All users are logged in."]
+        ssh = target.inventory.ssh_commands.get(host)
+        lines = [*login_lines(report["login_notice"], ssh)] or ["All users are logged in."]
         for line in [f"{host}:", *lines] if len(outcome.reports) > 1 else lines:
             screen.say(line)
         for entry in report["logins_by_key"]:
@@ -47,8 +50,12 @@ def report_logins(options: LoginsOptions, screen: Screen) -> None:
                 )
     screen.document(
         {
-            host: {name: report[name] for name in ("logins", "logins_by_key")}
-            for host, report in outcome.reports.items()
+            "hosts": {
+                host: {name: report[name] for name in ("logins", "logins_by_key")}
+                for host, report in outcome.reports.items()
+            },
+            "failures": [failure.as_dict() for failure in outcome.failures],
+            "log": str(outcome.log) if outcome.log else None,
         }
     )
     raise_unless_succeeded(outcome)

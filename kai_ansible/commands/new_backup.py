@@ -31,6 +31,14 @@ def with_lasting_password(target: Target, screen: Screen) -> Target:
     return replace(target, password=replace(target.password, made=False))
 
 
+def in_units(size: int) -> str:
+    """Return a number of bytes in the largest unit that makes a number of it."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
+
+
 @contextmanager
 def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBackup]]:
     """Create a backup file for each host; remove unfinished ones at the end.
@@ -103,5 +111,5 @@ def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str
         path = backup.path
         size = path.stat().st_size
         made[host] = {"file": str(path), "bytes": size, "members": summary.members}
-        screen.good(f"{host}: {path} ({size / 1e6:.1f} MB, read back; the vault password opens it)")
+        screen.good(f"{host}: {path} ({in_units(size)}, read back; the vault password opens it)")
     return made

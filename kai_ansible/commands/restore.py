@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.commands.confirmation import confirm, require_terminal
+from kai_ansible.commands.new_backup import (
+    backup_variables,
+    finish_backups,
+    new_backups,
+    with_lasting_password,
+)
 from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import (
     end,
@@ -15,13 +21,13 @@ from kai_ansible.commands.role_run import (
     raise_unless_succeeded,
     run_role,
 )
-from kai_ansible.commands.target import checked_target, opened
+from kai_ansible.commands.target import Target, checked_target, opened
 from kai_ansible.errors import usage_error
 from kai_ansible.files import write_private
 from kai_ansible.inventory.inventory import Inventory, read_text, write_host_vars
 from kai_ansible.operator import at_terminal
 from kai_ansible.secrets.vault_password import needed_password
-from kai_ansible.terminal.screen import report_outcome
+from kai_ansible.terminal.outcome_view import report_outcome
 
 if TYPE_CHECKING:
     from kai_ansible.rules.backup_archive import Meta
@@ -31,9 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RestoreOptions(ChangeOptions):
-    """Options of ``restore``. archive: the backup file."""
+    """Options of ``restore``. archive: the backup file. backup: back up the present data first."""
 
     archive: Path = Path()
+    backup: bool = True
 
 
 def restore_backup(options: RestoreOptions, screen: Screen) -> None:
@@ -70,15 +77,41 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
             raise_for_preflight(target, plan)
             report_outcome(screen, plan, check=True)
             raise_unless_succeeded(plan)
+            screen.notes(
+                [f"What {hosts[0]} has received since {meta.created} goes; a backup is made first."]
+                if options.backup
+                else [f"What {hosts[0]} has received since {meta.created} is lost."]
+            )
             confirm(
                 f"Replace the data of {hosts[0]} with that of {meta.created}?",
                 plain=options.plain,
                 message="The host was not changed.",
             )
+        made = _last_backup(target, options, screen)
         outcome = run_role(target, "restore", options, screen, variables)
     raise_for_preflight(target, outcome)
-    report_outcome(screen, outcome, check=options.check)
+    ssh = target.inventory.ssh_commands
+    report_outcome(screen, outcome, check=options.check, ssh=ssh, rollback=False)
+    for path in made:
+        words = ("kai-ansible", "restore", path, hosts[0])
+        screen.command(f"{hosts[0]}: undo this restore with", *words)
     end(options, outcome, screen)
+
+
+def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> list[str]:
+    """Back up the present data and return the file; nothing without data, or if not wanted.
+
+    Raises CommandError if the backup fails; then nothing was restored.
+    """
+    if options.check or not options.backup:
+        return []
+    lasting = with_lasting_password(target, screen)
+    with new_backups(lasting, None) as backups:
+        outcome = run_role(lasting, "backup", options, screen, backup_variables(lasting, backups))
+        made = finish_backups(backups, screen)
+    raise_for_preflight(lasting, outcome)
+    raise_unless_succeeded(outcome)
+    return [str(one["file"]) for one in made.values()]
 
 
 def _variables(backup: Backup, identity: Path) -> dict[str, Any]:

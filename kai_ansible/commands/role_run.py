@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import batches_of
@@ -52,8 +53,10 @@ def run_role(
         known_secrets=target.secrets,
         forks=options.forks,
     )
-    with Progress(screen, batches, target.limits) as progress:
+    with Progress(screen, batches, target.limits, check=options.check) as progress:
         outcome = run_playbook(run, progress)
+        if outcome.interrupted:
+            progress.interrupt()
     failed = {failure.host for failure in outcome.failures}
     # a failure without a host means that Ansible reached none
     tried = {*outcome.reports, *(failed if failed != {""} else target.hosts)}
@@ -99,7 +102,7 @@ def raise_for_preflight(target: Target, outcome: Outcome) -> None:
         for name in (re.split(r"[\[.:]", problem.where)[0] for problem in problems)
         if name.startswith(variable(""))
     }
-    places |= target.inventory.places(host)
+    places |= target.inventory.places(host) | dict.fromkeys(target.overrides, Path("--set"))
     raise CommandError("Nothing was changed.", problems=problems, places=places)
 
 

@@ -1,19 +1,31 @@
-"""The command ``rollback``: restore an earlier install."""
+"""The command ``rollback``: list the installs of a host, or restore an earlier one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import read_sizes
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import ChangeOptions
-from kai_ansible.commands.role_run import end, raise_for_preflight, run_role
-from kai_ansible.commands.target import checked_target
-from kai_ansible.terminal.screen import report_outcome
+from kai_ansible.commands.role_run import (
+    end,
+    raise_for_preflight,
+    raise_unless_succeeded,
+    run_role,
+)
+from kai_ansible.commands.status_probe import probe_status
+from kai_ansible.commands.target import Target, checked_target
+from kai_ansible.errors import CommandError
+from kai_ansible.rules.problems import listed
+from kai_ansible.terminal.outcome_view import report_outcome, report_plan
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
+    from kai_ansible.terminal.status_view import StatusProbe
+
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -21,29 +33,126 @@ class RollbackOptions(ChangeOptions):
     """Options of ``rollback``.
 
     to: number of an install, or a release; None for the previous install.
+    only_list: list the installs, and change nothing. diff: print every changed file, key by key.
     """
 
     to: str | None = None
     with_database: bool = False
+    only_list: bool = False
+    diff: bool = False
 
 
 def roll_back(options: RollbackOptions, screen: Screen) -> None:
     """Restore an earlier install and report the outcome.
 
-    Host_vars may be anything, also invalid.
+    Host_vars may be anything, also invalid. At a terminal, show first which install comes back and
+    what that changes, and ask for confirmation.
     Raises CommandError if there is no such install, and if the run fails.
     """
     sizes = read_sizes(options.batches)
-    target = checked_target(options, valid=False)
-    if not (options.check or options.yes):
+    asks = not (options.check or options.yes or options.only_list)
+    if asks:
         require_terminal("rollback", screen)
-        wanted = options.to or "the previous install"
-        data = ", with its database" if options.with_database else ""
-        confirm(f"Roll {', '.join(target.hosts)} back to {wanted}{data}?", plain=options.plain)
+    target = checked_target(options, valid=False)
+    if options.only_list:
+        _list(_probed(target, screen), screen)
+        return
     variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
     if options.to:
         variables["kai_install_rollback_to"] = options.to
+    if asks:
+        _ask(target, options, variables, screen)
     outcome = run_role(target, "rollback", options, screen, variables, sizes=sizes)
     raise_for_preflight(target, outcome)
-    report_outcome(screen, outcome, check=options.check)
+    report_outcome(screen, outcome, check=options.check, full=options.diff)
     end(options, outcome, screen)
+
+
+def _ask(
+    target: Target, options: RollbackOptions, variables: Mapping[str, Any], screen: Screen
+) -> None:
+    """Show which install comes back on each host. Raises CommandError if the answer is no."""
+    plan = run_role(target, "rollback", replace(options, check=True), screen, variables)
+    raise_for_preflight(target, plan)
+    raise_unless_succeeded(plan)
+    probe = _probed(target, screen)
+    aims = {}
+    for host, report in plan.reports.items():
+        number = report["rolled_back_to"]
+        seen = probe.reports.get(host, {})
+        aims[host] = "before the unfinished install" if number is None else f"install {number}"
+        screen.say(f"{host}: from {_live(seen)} back to {_described(seen, number)}")
+    report_plan(screen, plan, full=options.diff)
+    data = ", with its database" if options.with_database else ""
+    to = listed(dict.fromkeys(aims.values()))
+    confirm(f"Roll {', '.join(target.hosts)} back to {to}{data}?", plain=options.plain)
+
+
+def _probed(target: Target, screen: Screen) -> StatusProbe:
+    with screen.waiting(f"Reading the installs of {listed(target.hosts)}"):
+        probe = probe_status(target)
+    if probe.interrupted:
+        raise KeyboardInterrupt
+    return probe
+
+
+def _installs(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return sorted(report.get("installs") or (), key=lambda one: -one["number"])
+
+
+def _described(report: Mapping[str, Any], number: int | None) -> str:
+    """Return an install by its number, release and date."""
+    if number is None:
+        return "the state before the unfinished install"
+    found = next((one for one in _installs(report) if one["number"] == number), None)
+    return f"install {number}" + (
+        f" (release {found['release']}, {found['time']})" if found else ""
+    )
+
+
+def _live(report: Mapping[str, Any]) -> str:
+    installs = _installs(report)
+    return _described(report, installs[0]["number"]) if installs else "an unfinished install"
+
+
+def _list(probe: StatusProbe, screen: Screen) -> None:
+    """Print the installs of each host. Raises CommandError for a host that gives no answer."""
+    for host, report in probe.reports.items():
+        states = {release["id"]: release["state"] for release in report["releases"] or ()}
+        installs = _installs(report)
+        screen.table(
+            f"Installs of {host}",
+            ("Number", "Time", "Release", "State", "Database kept"),
+            [
+                (
+                    str(one["number"]),
+                    one["time"],
+                    one["release"],
+                    _state(one, states, is_last=position == 0),
+                    "yes" if one["snapshot"] else "no",
+                )
+                for position, one in enumerate(installs)
+            ],
+        )
+    screen.document(
+        {
+            "hosts": {
+                host: {"installs": list(_installs(report))}
+                for host, report in probe.reports.items()
+            },
+            "failures": [failure.as_dict() for failure in probe.failures],
+        }
+    )
+    if probe.failures:
+        problems = [failure.problem for failure in probe.failures]
+        raise CommandError("Some hosts could not be probed.", problems=problems, code=probe.code)
+    screen.say("Go back to one with: kai-ansible rollback --to NUMBER")
+
+
+def _state(install: Mapping[str, Any], states: Mapping[str, str], *, is_last: bool) -> str:
+    again = install["rolled_back_to"]
+    origin = "" if again is None else f", a rollback to {again}"
+    if is_last:
+        return f"deployed{origin}"
+    state = states.get(install["release"], "gone")
+    return ("can be restored" if state == "good" else f"its release is {state}") + origin

@@ -67,7 +67,7 @@ def show_report(options: HostOptions, screen: Screen) -> None:
         "hosts": hosts,
     }
     for line in lines_of(document):
-        screen.say(line)
+        screen.literal(line)
     screen.document(document)
 
 

@@ -14,8 +14,18 @@ from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.files import write_kept
+from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import Problem, listed
-from kai_ansible.terminal.status_view import StatusProbe, facts, missing_logins, state_of, trust_of
+from kai_ansible.terminal.status_view import (
+    StatusProbe,
+    by_attention,
+    facts,
+    missing_logins,
+    state_of,
+    summary_of,
+    summary_of_all,
+    trust_of,
+)
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -40,8 +50,9 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
     """
     if options.watch is not None and screen.as_json:
         raise usage_error("--watch", "--json too", "one of the two", "leave out one of them")
-    # a probe without root still shows something, so ask for no password unprompted
-    target = checked_target(options, valid=False, as_root=options.ask_become_pass)
+    # without a terminal, a probe without root still shows something
+    asks = at_terminal() and not screen.as_json
+    target = checked_target(options, valid=False, as_root=options.ask_become_pass or asks)
     if options.watch is not None:
         try:
             _watch(target, options, screen)
@@ -57,7 +68,6 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
         raise CommandError("Some hosts could not be probed.", code=probe.code)
     if probe.code == ExitCode.NOT_READY:
         raise CommandError("Some hosts need attention.", code=probe.code)
-    screen.good("All hosts are healthy." if len(probe.reports) > 1 else "The host is healthy.")
 
 
 def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
@@ -74,11 +84,18 @@ def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
 
 
 def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
-    """Print the result of a probe: a line per host if several, then the unhealthy hosts in full."""
+    """Print the result of a probe: the answer in one line, then the details.
+
+    Of several hosts, a line for each, and the unhealthy ones in full.
+    """
+    several = len(probe.reports) + len(probe.failures) > 1
+    if several:
+        say = screen.good if probe.code == ExitCode.DONE else screen.bad
+        say(summary_of_all(probe))
     if len(probe.reports) > 1:
-        _report_fleet(screen, probe.reports)
-    for host, report in probe.reports.items():
-        if len(probe.reports) == 1 or not report["healthy"]:
+        _report_fleet(screen, by_attention(probe.reports))
+    for host, report in by_attention(probe.reports).items():
+        if not several or not report["healthy"]:
             report_host(screen, host, report, probe.taken)
     failures = [failure.problem for failure in probe.failures]
     _report_findings(screen, "could not be probed", failures)
@@ -93,7 +110,7 @@ def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
 def _report_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> None:
     screen.table(
         "Hosts",
-        ("Host", "", "Release", "Health", "Drift", "Problems", "Unknown", "Logins"),
+        ("Host", "State", "Release", "Health", "Drift", "Problems", "Unknown", "Logins"),
         [
             (
                 host,
@@ -112,9 +129,24 @@ def _report_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> N
 
 def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: datetime) -> None:
     """Print what is installed on a host, and what needs attention."""
-    screen.say(f"{host}: {state_of(report)}")
+    say = screen.good if report["healthy"] else screen.bad
+    say(f"{host}: {summary_of(report)}")
     for name, text in facts(report, taken):
         screen.say(f"  {name:8} {text}")
+    for title, findings in (
+        ("needs attention", report["problems"]),
+        ("drift from host_vars", report["drift"]),
+        # without root nearly everything is unknown, and one command answers all of it
+        ("unknown", report["unknown"] if report["as_root"] or screen.verbose else ()),
+    ):
+        _report_findings(screen, f"{host}: {title}", [Problem(**finding) for finding in findings])
+    if report["unknown"] and not (report["as_root"] or screen.verbose):
+        screen.command(
+            f"{len(report['unknown'])} facts are only for root. To read them too",
+            *("kai-ansible", "status", host, "--ask-become-pass"),
+        )
+    for line in report["login_notice"]:
+        screen.say(line)
     screen.table(
         f"{host}: agents",
         ("Agent", "Version", "Binary", "Can be changed by"),
@@ -158,14 +190,6 @@ def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: dat
             for release in report["releases"] or ()
         ],
     )
-    for title, findings in (
-        ("drift from host_vars", report["drift"]),
-        ("needs attention", report["problems"]),
-        ("unknown", report["unknown"]),
-    ):
-        _report_findings(screen, f"{host}: {title}", [Problem(**finding) for finding in findings])
-    for line in report["login_notice"]:
-        screen.say(line)
 
 
 def _report_findings(screen: Screen, title: str, findings: Sequence[Problem]) -> None:

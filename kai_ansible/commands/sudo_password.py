@@ -46,7 +46,8 @@ def keep_sudo_password(options: HostOptions, screen: Screen, *, forget: bool) ->
                 "unlock it, or give the password with --ask-become-pass",
             ) from error
         screen.good(f"{'Forgotten' if forget else 'Kept'}: the sudo password of {login}")
-    screen.document({"forgotten" if forget else "kept": list(logins.values())})
+    names = list(logins.values())
+    screen.document({"forgotten": names if forget else [], "kept": [] if forget else names})
 
 
 def _typed(logins: str) -> str:

@@ -18,7 +18,7 @@ from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.operator import ask_sudo_password, at_terminal, may_become_root
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem
-from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords
+from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords, login_in_words
 from kai_ansible.secrets.vault_password import VaultPassword
 
 PROOF = "kai.bot.kai_proof"
@@ -139,7 +139,10 @@ def _sudo_password(inventory: Inventory, hosts: Sequence[str], options: HostOpti
         return inventory.session.become_password
     if not needed and all(inventory.known(host).local for host in hosts):
         needed = not may_become_root()
-    return ask_sudo_password() if needed else None
+    if not needed:
+        return None
+    known = inventory.known(hosts[0])
+    return ask_sudo_password(login_in_words(known.ssh), known.ssh)
 
 
 def _place(fault: Problem, places: Mapping[str, Path]) -> str:

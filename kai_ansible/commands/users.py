@@ -27,6 +27,7 @@ from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, nearest
 from kai_ansible.rules.values import UnacceptableValue, describe, read_value
 from kai_ansible.secrets.vault_password import VaultPassword
+from kai_ansible.terminal.login_view import login_lines
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -75,7 +76,7 @@ class HostUsers:
 
 def list_users(options: UsersOptions, screen: Screen) -> None:
     """List the users of each host with their effective settings."""
-    document = {}
+    hosts = {}
     for current in _read(options):
         configuration = current.configuration
         host = current.files.host
@@ -103,11 +104,11 @@ def list_users(options: UsersOptions, screen: Screen) -> None:
         )
         problems = configuration.problems
         screen.notes(str(problem) for problem in problems)
-        document[host] = {
+        hosts[host] = {
             "people": [{**person.as_dict(), "role": role} for person, role in people],
             "problems": [problem.as_dict() for problem in problems],
         }
-    screen.document(document)
+    screen.document({"hosts": hosts})
 
 
 def add_user(
@@ -390,17 +391,20 @@ def _report_next(
             for login in _logins(current, replace(changed, people=[person]))
             if (login.account, login.backend) not in before
         )
-    for line in notice:
-        screen.say(line)
     host = current.files.host
+    for line in login_lines(notice, current.inventory.ssh_commands.get(host)):
+        screen.say(line)
     place = str(options.inventory)
     screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
     screen.document(
         {
-            "host": host,
-            "person": person.as_dict() if person else None,
-            "people": [other.as_dict() for other in changed.people],
-            "login_notice": notice,
+            "hosts": {
+                host: {
+                    "person": person.as_dict() if person else None,
+                    "people": [other.as_dict() for other in changed.people],
+                    "login_notice": notice,
+                }
+            }
         }
     )
 

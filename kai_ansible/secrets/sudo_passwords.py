@@ -73,3 +73,11 @@ def login_of(ssh: Sequence[str] | None) -> str:
     if asked.returncode or not {"user", "hostname", "port"} <= found.keys():
         raise UnknownLogin(command, asked.stderr.strip() or "no user, hostname and port")
     return f"{found['user']}@{found['hostname']}:{found['port']}"
+
+
+def login_in_words(ssh: Sequence[str] | None) -> str:
+    """Return the login of an ssh command for a prompt; ssh need not know it."""
+    try:
+        return login_of(ssh)
+    except UnknownLogin:
+        return ssh[-1] if ssh else ""

@@ -35,6 +35,27 @@ PHASES = {
     "restore": "Restoring the backup",
     "revert": "Restoring the previous state",
     "report": "Reporting",
+    "restart": "Restarting the bot",
+    "logs": "Reading the log",
+}
+
+# what a check does in the phases that would change the host
+CHECKS = {
+    "layout": "Checking directories",
+    "release": "Checking the release",
+    "switch": "Checking files and service",
+    "switch_back": "Checking the way back",
+    "uninstall": "Checking what would be removed",
+    "restore": "Checking the backup",
+    "restart": "Checking the service",
+}
+# the mark of a phase, by how it ended; a check has one of its own
+ENDED, CHECKED, BROKEN, CUT = "done", "checked", "failed", "interrupted"
+MARKS = {
+    ENDED: ("green", "✓"),
+    CHECKED: ("cyan", "○"),
+    BROKEN: ("red", "✗"),
+    CUT: ("yellow", "–"),
 }
 
 SILENT_SECONDS = 5
@@ -57,13 +78,21 @@ class Progress:
     """
 
     def __init__(
-        self, screen: Screen, batches: Sequence[Sequence[str]], limits: Mapping[str, int]
+        self,
+        screen: Screen,
+        batches: Sequence[Sequence[str]],
+        limits: Mapping[str, int],
+        *,
+        check: bool = False,
     ) -> None:
         """Prepare.
 
         batches: the hosts of each batch, in order.
         limits: the time limit of a module in seconds, by the module's name.
+        check: whether the run changes nothing.
         """
+        self.check = check
+        self.phase_end = ENDED
         self.screen = screen
         self.limits = limits
         self.phase = ""
@@ -93,6 +122,8 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         self.ended.set()
+        if kind is not None:
+            self.interrupt()
         self._end_phase()
         if self.status:
             self.status.stop()
@@ -115,7 +146,14 @@ class Progress:
         if not self.phase:
             return f"{place}{self.task} {times}"
         # the task comes last, as it matters least if the terminal cuts the line off
-        return f"{place}{PHASES[self.phase]} {times}: {self.task}"
+        return f"{place}{self._title(self.phase)} {times}: {self.task}"
+
+    def interrupt(self) -> None:
+        """Mark the current phase as cut short."""
+        self.phase_end = CUT
+
+    def _title(self, phase: str) -> str:
+        return CHECKS.get(phase, PHASES[phase]) if self.check else PHASES[phase]
 
     def __call__(self, event: Event) -> None:
         """Handle one event of the run."""
@@ -123,6 +161,8 @@ class Progress:
         host = str(data.get("host", ""))
         if host in self.states and event["event"] in _ENDS and not data.get("ignore_errors"):
             self.states[host] = _ENDS[event["event"]]
+            if self.states[host] == FAILED:
+                self.phase_end = BROKEN
         if event["event"] == "playbook_on_play_start":
             self._begin_batch()
         if event["event"] != "playbook_on_task_start":
@@ -137,9 +177,13 @@ class Progress:
                 self._say(f"{number}: {listed(self.batch)}")
             self._end_phase()
             self.phase, self.phase_started = phase, time.monotonic()
+            self.screen.event({"event": "phase", "phase": phase, "state": "started"})
             if not self.live:
-                self._say(f"{PHASES[phase]} ...")
+                self._say(f"{self._title(phase)} ...")
         self.task = str(data.get("task", "")).rpartition(" : ")[2]
+        self.screen.event({"event": "task", "phase": self.phase, "task": self.task})
+        if self.screen.verbose:
+            self._say(f"  {self.task}")
         self.limit = self.limits.get(str(data.get("task_action", "")))
         self.task_started = time.monotonic()
 
@@ -157,11 +201,20 @@ class Progress:
         self.begun += 1
 
     def _end_phase(self) -> None:
-        if self.live and self.phase:
-            seconds = time.monotonic() - self.phase_started
-            done = escape(f"{PHASES[self.phase]} ({seconds:.1f} s)")
-            self.screen.console.print(f"[green]✓[/green] {done}")
-            self.phase = ""
+        if not self.phase:
+            return
+        seconds = time.monotonic() - self.phase_started
+        acts = self.check and self.phase in CHECKS
+        ended = CHECKED if acts and self.phase_end == ENDED else self.phase_end
+        self.screen.event(
+            {"event": "phase", "phase": self.phase, "state": ended, "seconds": round(seconds, 1)}
+        )
+        if self.live:
+            color, mark = MARKS[ended]
+            words = "" if ended in (ENDED, CHECKED) else f": {ended}"
+            done = escape(f"{self._title(self.phase)}{words} ({seconds:.1f} s)")
+            self.screen.console.print(f"[{color}]{mark}[/{color}] {done}")
+        self.phase, self.phase_end = "", ENDED
 
     def _break_the_silence(self) -> None:
         tick = SILENT_SECONDS / _TICKS

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,8 +15,11 @@ if TYPE_CHECKING:
 
 HELP = "?"
 CLEAR = "-"
+BACK = "<"
+HINT = " (? for help)"
 NO_CHOICE = "(choose one)"
 _LONG_LIST = 12
+_INDENT = "  "
 
 Validator = Callable[[str], str | None]
 """Takes typed text and returns what is wrong with it, None if it is valid."""
@@ -50,28 +55,40 @@ class Prompter(Protocol):
         """Return yes or no, ``default`` for Enter."""
 
 
+class Back(Exception):
+    """The operator wants the question before this one. steps: how many answers are taken back."""
+
+    def __init__(self, steps: int = 1) -> None:
+        super().__init__()
+        self.steps = steps
+
+
 class PlainPrompter:
     """One line per question and numbered choices, for dumb terminals and screen readers."""
 
+    def __init__(self, *, goes_back: bool = False) -> None:
+        """Prepare. goes_back: whether ``<`` raises Back."""
+        self.goes_back = goes_back
+
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
         """Ask until the answer is valid."""
-        shown = f"{label} [{default}]: " if default else f"{label}: "
+        shown = f"{label}{HINT} [{default}]: " if default else f"{label}{HINT}: "
         while True:
-            typed = _line(input, shown)
+            typed = self._typed(shown)
             answer = "" if typed == CLEAR else typed or default
             fault = help_text if typed == HELP else validate(answer)
             if fault is None:
                 return answer
-            _show(f"  {fault}")
+            _show(fault)
 
     def secret(self, label: str, validate: Validator, help_text: str) -> str:
         """Ask without echo until the answer is valid."""
         while True:
-            answer = _line(getpass.getpass, f"{label}: ")
+            answer = self._typed(f"{label}{HINT}: ", getpass.getpass)
             fault = help_text if answer == HELP else validate(answer)
             if fault is None:
                 return answer
-            _show(f"  {fault}")
+            _show(fault)
 
     def choice(
         self,
@@ -82,57 +99,72 @@ class PlainPrompter:
         remarks: Mapping[str, str] | None = None,
     ) -> str:
         """Ask for the number or the name of a choice."""
-        _show(label)
+        sys.stdout.write(f"{label}\n")
         for number, choice in enumerate(choices, start=1):
             mark = " (Enter)" if choice == default else ""
             remark = f"  {remarks[choice]}" if remarks and choice in remarks else ""
-            _show(f"  {number}. {choice}{mark}{remark}")
+            sys.stdout.write(f"  {number}. {choice}{mark}{remark}\n")
         by_name = {choice.lower(): choice for choice in choices}
         while True:
-            answer = _line(input, "Number or name: ") or (default or "")
+            answer = self._typed(f"Number or name{HINT}: ") or (default or "")
             if answer == HELP:
-                _show(f"  {help_text}")
+                _show(help_text)
             elif answer.isdigit() and 1 <= int(answer) <= len(choices):
                 return choices[int(answer) - 1]
             elif answer.lower() in by_name:
                 return by_name[answer.lower()]
             else:
-                _show(f"  Choose one of: {', '.join(choices)}")
+                _show(f"Choose one of: {', '.join(choices)}")
 
     def confirm(self, label: str, *, default: bool = True) -> bool:
         """Ask for yes or no."""
         shown = "yes" if default else "no"
         while True:
-            answer = _line(input, f"{label} [{shown}]: ").lower() or shown
+            answer = self._typed(f"{label} [{shown}]: ").lower() or shown
             if answer in ("y", "yes"):
                 return True
             if answer in ("n", "no"):
                 return False
 
+    def _typed(self, shown: str, read: Callable[[str], str] | None = None) -> str:
+        try:
+            typed = (read or input)(shown).strip()
+        except EOFError:
+            raise KeyboardInterrupt from None
+        if typed == BACK and self.goes_back:
+            raise Back
+        return typed
+
 
 class ArrowPrompter:
     """Prompts with arrow keys, line editing and validation while typing."""
 
+    def __init__(self, *, goes_back: bool = False) -> None:
+        """Prepare. goes_back: whether Esc and ``<`` raise Back."""
+        self.goes_back = goes_back
+
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
-        """Ask until the answer is valid; the default can be edited or emptied."""
+        """Ask until the answer is valid. Enter takes the default, Tab puts it into the line."""
         import questionary
 
-        def fault(answer: str) -> str | None:
-            return validate("" if answer == CLEAR else answer)
+        def judge(typed: str) -> str | bool:
+            answer = typed.strip()
+            return validate("" if answer == CLEAR else answer or default) or True
 
-        answer: str = questionary.text(
-            label, default=default, validate=_judged(fault, help_text)
-        ).unsafe_ask()
-        return "" if answer.strip() == CLEAR else answer.strip()
+        asked = questionary.text(
+            label, validate=judge, instruction=HINT.strip(), placeholder=_faint(default)
+        )
+        answer = self._ask(asked, help_text, default).strip()
+        return "" if answer == CLEAR else answer or default
 
     def secret(self, label: str, validate: Validator, help_text: str) -> str:
         """Ask without echo until the answer is valid."""
         import questionary
 
-        answer: str = questionary.password(
-            label, validate=_judged(validate, help_text)
-        ).unsafe_ask()
-        return answer.strip()
+        asked = questionary.password(
+            f"{label}{HINT}", validate=lambda typed: validate(typed.strip()) or True
+        )
+        return self._ask(asked, help_text).strip()
 
     def choice(
         self,
@@ -160,7 +192,7 @@ class ArrowPrompter:
                 use_jk_keys=False,
                 use_search_filter=len(offered) > _LONG_LIST,
             )
-            answer = _explained(asked, help_text).unsafe_ask()
+            answer = self._ask(asked, help_text)
         return answer
 
     def confirm(self, label: str, *, default: bool = True) -> bool:
@@ -170,45 +202,63 @@ class ArrowPrompter:
         answer: bool = questionary.confirm(label, default=default).unsafe_ask()
         return answer
 
+    def _ask(self, asked: Asked, help_text: str, default: str = "") -> str:
+        """Ask with our keys: ``?`` explains, Tab takes the default, Esc and ``<`` go back.
 
-def _judged(validate: Validator, help_text: str) -> Callable[[str], str | bool]:
-    # help appears in the line for faults, so that asking for it loses no typed text
-    def judge(typed: str) -> str | bool:
-        answer = typed.strip()
-        return help_text if answer == HELP else validate(answer) or True
+        ``?`` and ``<`` are text where something was typed before.
+        """
+        from prompt_toolkit.application import get_app, run_in_terminal
+        from prompt_toolkit.filters import Condition
+        from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 
-    return judge
+        keys = KeyBindings()
+        at_start = Condition(lambda: not get_app().current_buffer.text)
+
+        @keys.add(HELP, eager=True, filter=at_start)
+        def _explain(event: KeyPressEvent) -> None:
+            run_in_terminal(lambda: _show(help_text))
+
+        if default:
+
+            @keys.add("tab", filter=at_start)
+            def _take(event: KeyPressEvent) -> None:
+                event.current_buffer.insert_text(default)
+
+        if self.goes_back:
+
+            @keys.add(BACK, eager=True, filter=at_start)
+            @keys.add("escape")
+            def _go_back(event: KeyPressEvent) -> None:
+                event.app.exit(exception=Back())
+
+        present = asked.application.key_bindings
+        asked.application.key_bindings = merge_key_bindings([present, keys] if present else [keys])
+        answer: str = asked.unsafe_ask()
+        return answer
 
 
-def _explained(asked: Asked, help_text: str) -> Asked:
-    """Return the question with ``?`` bound to print its help above it."""
-    from prompt_toolkit.application import run_in_terminal
-    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+def _faint(default: str) -> object:
+    from prompt_toolkit.formatted_text import FormattedText
 
-    keys = KeyBindings()
-
-    @keys.add(HELP, eager=True)
-    def _explain(event: KeyPressEvent) -> None:
-        run_in_terminal(lambda: _show(help_text))
-
-    present = asked.application.key_bindings
-    asked.application.key_bindings = merge_key_bindings([present, keys] if present else [keys])
-    return asked
+    return FormattedText([("fg:ansibrightblack", default)])
 
 
-def prompter(*, plain: bool) -> Prompter:
-    """Return the prompter for this terminal."""
+def prompter(*, plain: bool, goes_back: bool = False) -> Prompter:
+    """Return the prompter for this terminal. goes_back: whether it may raise Back."""
     if plain or os.environ.get("TERM", "dumb") == "dumb":
-        return PlainPrompter()
-    return ArrowPrompter()
+        return PlainPrompter(goes_back=goes_back)
+    return ArrowPrompter(goes_back=goes_back)
 
 
 def _show(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _line(read: Callable[[str], str], shown: str) -> str:
-    try:
-        return read(shown).strip()
-    except EOFError:
-        raise KeyboardInterrupt from None
+    """Print an explanation, wrapped between words."""
+    width = shutil.get_terminal_size().columns
+    for line in textwrap.wrap(
+        text,
+        width - len(_INDENT),
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
+        sys.stdout.write(f"{line}\n")

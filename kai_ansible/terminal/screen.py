@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
-from rich.table import Column, Table
 
+from kai_ansible.calling import as_called, command_line
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
+from kai_ansible.terminal.tables import table_lines, wrapped
 
-if TYPE_CHECKING:
-    from kai_ansible.ansible.changes import Change
-    from kai_ansible.ansible.runner import Outcome
-
-NOTHING = "-"
+# of the JSON documents: raised when a key goes or changes its meaning, not when one is added
+SCHEMA_VERSION = 1
 
 
 def shown(text: str) -> str:
@@ -34,10 +29,26 @@ def shown(text: str) -> str:
 class Screen:
     """The output of a command: colors and frames, plain lines, or one JSON document."""
 
-    def __init__(self, *, as_json: bool = False, plain: bool = False) -> None:
-        """Open a screen. With ``as_json``, everything but the document goes to standard error."""
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        plain: bool = False,
+        verbose: bool = False,
+        progress: bool = False,
+        command: str = "",
+    ) -> None:
+        """Open a screen. With ``as_json``, everything but the document goes to standard error.
+
+        verbose: whether tasks and changes are printed in full.
+        progress: with ``as_json``, print one JSON object per line: events, then the document.
+        command: the name of the command, for the document.
+        """
         self.as_json = as_json
-        self.documented = False
+        self.verbose = verbose
+        self.in_lines = as_json and progress
+        self.command_name = command
+        self.data: Mapping[str, Any] | None = None
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         self.plain = plain or dumb or not sys.stdout.isatty()
         self.console = Console(
@@ -45,52 +56,61 @@ class Screen:
         )
 
     def say(self, text: str = "") -> None:
-        """Print a line of ordinary text."""
-        self.console.print(shown(text))
+        """Print a line of ordinary text; a terminal gets no split word."""
+        self._print(text)
 
     def good(self, text: str) -> None:
         """Print a line about a success."""
-        self.console.print(f"[green]{shown(text)}[/green]")
+        self._print(text, "green")
 
     def bad(self, text: str) -> None:
         """Print a line about a problem."""
-        self.console.print(f"[red]{shown(text)}[/red]")
+        self._print(text, "red")
 
     def notes(self, notes: Iterable[str]) -> None:
         """Print notes, which report no problem."""
         for note in notes:
-            self.console.print(f"[yellow]Note:[/yellow] {shown(note)}")
+            self._print(f"Note: {note}", "yellow")
+
+    def literal(self, text: str) -> None:
+        """Print a line as it is, however long: a command, or a line of a log."""
+        self.console.print(shown(text))
+
+    def _print(self, text: str, style: str = "") -> None:
+        width = None if self.plain else self.console.width
+        for line in wrapped(as_called(text), width):
+            body = shown(line)
+            self.console.print(f"[{style}]{body}[/{style}]" if style else body)
 
     def command(self, title: str, *words: str) -> None:
         """Print a command on a line of its own, ready to paste."""
         self.say(f"{title}:")
-        self.say(f"  {shlex.join(words)}")
+        self.literal(f"  {command_line(list(words))}")
 
     def lines(self, title: str, lines: Sequence[str]) -> None:
-        """Print a framed list, or indented lines on a plain screen."""
+        """Print a titled list, nothing without any lines."""
         if not lines:
             return
-        if self.plain:
-            self.say(f"{title}:")
-            for line in lines:
-                self.say(f"  {line}")
-            return
-        self.console.print(Panel("\n".join(map(shown, lines)), title=title, title_align="left"))
+        self.heading(title)
+        for line in lines:
+            self.say(f"  {line}")
+
+    def heading(self, title: str) -> None:
+        """Print the title of what follows."""
+        self.console.print(f"[bold]{shown(title)}:[/bold]")
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table, or a line per row on a plain screen."""
-        if self.plain:
-            self.say(f"{title}:")
-            for row in rows:
-                self.say(f"  {'  '.join(row)}".rstrip())
+        """Print a table with its header: without split words, or a line per row if plain."""
+        cells = [[printable(cell, MOST_ON_A_SCREEN) for cell in row] for row in rows]
+        self.heading(title)
+        if not cells:
+            self.say("  none")
             return
-        table = Table(title=title, title_justify="left")
-        for column in columns:
-            # a word that does not fit is a path, useless if it is cut off
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(shown(cell) for cell in row))
-        self.console.print(table, soft_wrap=False)
+        width = None if self.plain else self.console.width
+        lines = table_lines(columns, cells, width)
+        for number, line in enumerate(lines):
+            body = shown(line)
+            self.console.print(f"[bold]{body}[/bold]" if number == 0 else body)
 
     def clear(self) -> None:
         """Clear the terminal; a plain screen goes on below."""
@@ -98,34 +118,58 @@ class Screen:
             self.console.clear()
 
     def document(self, data: Mapping[str, Any]) -> None:
-        """Print the JSON document of a command if ``as_json``; ignore any further document."""
-        if self.as_json and not self.documented:
-            self.documented = True
-            sys.stdout.write(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")
+        """Keep the data of the JSON document; ignore any further one.
+
+        ``report_errors`` prints it at the end, when the exit code is known.
+        """
+        if self.data is None:
+            self.data = data
+
+    def event(self, data: Mapping[str, Any]) -> None:
+        """Print one event as a line of JSON if the progress was asked for."""
+        if self.in_lines:
+            sys.stdout.write(json.dumps({"schema_version": SCHEMA_VERSION, **data}) + "\n")
+            sys.stdout.flush()
+
+    def envelope(self, error: CommandError | None) -> dict[str, Any]:
+        """Return the JSON document of the command; docs/json.md describes it."""
+        refused = error is not None and error.code != ExitCode.DONE
+        return {
+            "hosts": {},
+            "failures": [],
+            "log": None,
+            **(self.data or {}),
+            "schema_version": SCHEMA_VERSION,
+            "command": self.command_name,
+            "exit_code": int(error.code) if error else int(ExitCode.DONE),
+            "error": str(error.args[0]) if error and refused else None,
+            "problems": [problem.as_dict() for problem in error.problems] if error else [],
+        }
 
     @contextmanager
     def report_errors(self) -> Iterator[None]:
-        """Print the JSON document of a CommandError if ``as_json``, and raise it again.
+        """Print the JSON document if ``as_json``, with a CommandError in it, and raise that again.
 
         Turn Ctrl-C and the end of the input into a CommandError.
         """
+        failure: CommandError | None = None
         try:
-            try:
-                yield
-            except (KeyboardInterrupt, EOFError) as error:
-                sys.stderr.write("\n")
-                raise CommandError(
-                    "Interrupted; nothing was written.", code=ExitCode.INTERRUPTED
-                ) from error
+            yield
+        except (KeyboardInterrupt, EOFError) as error:
+            sys.stderr.write("\n")
+            failure = CommandError("Interrupted; nothing was written.", code=ExitCode.INTERRUPTED)
+            failure.__cause__ = error
         except CommandError as error:
-            self.document(
-                {
-                    "error": error.args[0],
-                    "exit_code": int(error.code),
-                    "problems": [problem.as_dict() for problem in error.problems],
-                }
-            )
-            raise
+            failure = error
+        if self.as_json and (failure or self.data is not None):
+            document = self.envelope(failure)
+            if self.in_lines:
+                self.event({"event": "result", **document})
+            else:
+                text = json.dumps(document, indent=2, sort_keys=True, default=str)
+                sys.stdout.write(text + "\n")
+        if failure:
+            raise failure
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
@@ -136,69 +180,3 @@ class Screen:
         else:
             with self.console.status(f"{what} ..."):
                 yield
-
-
-def report_plan(screen: Screen, outcome: Outcome) -> None:
-    """Print the changes and notes of a check mode run."""
-    for host, report in outcome.reports.items():
-        report_changes(screen, f"{host}: would change", outcome.changes.get(host, ()))
-        screen.notes(report["notes"])
-
-
-def report_outcome(
-    screen: Screen,
-    outcome: Outcome,
-    *,
-    check: bool,
-    options: Sequence[str] = (),
-    agreed: Outcome | None = None,
-) -> None:
-    """Print the outcome of a run on each host: changes, notes and logins.
-
-    options: the options to print with a command.
-    agreed: the check mode run that was printed before; a host with the same changes is summarized.
-    """
-    if check:
-        report_plan(screen, outcome)
-        return
-    for host, report in outcome.reports.items():
-        changes = outcome.changes.get(host, [])
-        if agreed and changes == agreed.changes.get(host, []):
-            screen.say(f"{host}: changed as shown" if changes else f"{host}: unchanged")
-        else:
-            report_changes(screen, f"{host}: changed", changes)
-            screen.notes(report["notes"])
-        screen.lines(f"{host}: verified", report["verified"])
-        if report["seconds_without"] is not None:
-            screen.say(f"{host}: downtime {report['seconds_without']} s")
-        for line in report["login_notice"]:
-            screen.say(line)
-        if (report.get("install") or 0) > 1:
-            screen.command(
-                f"{host}: undo this install with", "kai-ansible", "rollback", host, *options
-            )
-
-
-def report_changes(screen: Screen, title: str, changes: Sequence[Change]) -> None:
-    """Print changes with the value before and after each."""
-    if not changes:
-        screen.say(f"{title}: nothing")
-    elif screen.plain:
-        screen.say(f"{title}:")
-        for change in changes:
-            what = f"{change.path}: {change.key}" if change.key else change.path
-            screen.say(f"  {what}: {change.before or NOTHING} -> {change.after or NOTHING}")
-    else:
-        # a value that is cut off could hide the difference
-        columns = [Column(name, overflow="fold") for name in ("What", "From", "To")]
-        table = Table(*columns, title=title, title_justify="left")
-        for path, group in itertools.groupby(changes, key=lambda change: change.path):
-            rows = list(group)
-            whole = len(rows) == 1 and not rows[0].key
-            if not whole:
-                table.add_row(f"[bold]{shown(path)}[/bold]")
-            for change in rows:
-                what = f"[bold]{shown(path)}[/bold]" if whole else f"  {shown(change.key)}"
-                states = (change.before or NOTHING, change.after or NOTHING)
-                table.add_row(what, *map(shown, states))
-        screen.console.print(table)

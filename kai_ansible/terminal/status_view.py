@@ -49,6 +49,62 @@ def state_of(report: Mapping[str, Any]) -> str:
     return "unhealthy" if known else "UNKNOWN"
 
 
+def summary_of(report: Mapping[str, Any]) -> str:
+    """Return the state of a host with the number of findings of each kind."""
+    counts = [
+        (len(report["problems"]), "problem", "problems"),
+        (len(report["drift"]), "difference from host_vars", "differences from host_vars"),
+        (len(missing_logins(report)), "missing login", "missing logins"),
+        (len(report["unknown"]), "unknown fact", "unknown facts"),
+    ]
+    found = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    return f"{state_of(report)}: {', '.join(found)}" if found else state_of(report)
+
+
+def summary_of_all(probe: StatusProbe) -> str:
+    """Return the state of a fleet in one line."""
+    states = [state_of(report) for report in probe.reports.values()]
+    known = [
+        (states.count("healthy"), "healthy"),
+        (states.count("unhealthy"), "unhealthy"),
+        (states.count("UNKNOWN"), "unknown"),
+        (len(probe.failures), "not reached"),
+    ]
+    hosts = len(states) + len(probe.failures)
+    return f"{hosts} hosts: {', '.join(f'{count} {name}' for count, name in known if count)}"
+
+
+def by_attention(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the reports by host, those that need attention first."""
+    rank = {"unhealthy": 0, "UNKNOWN": 1, "healthy": 2}
+
+    def key(host: str) -> tuple[int, int, int, str]:
+        report = reports[host]
+        others = len(missing_logins(report)) + len(report["drift"])
+        return rank[state_of(report)], -len(report["problems"]), -others, host
+
+    return {host: reports[host] for host in sorted(reports, key=key)}
+
+
+def next_commands(host: str, report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the commands to run next on a host in their order, each with its reason."""
+    found = []
+    if report["problems"]:
+        found.append((f"kai-ansible doctor {host}", "Find the cause of what needs attention."))
+    if report["drift"]:
+        command = f"kai-ansible install {host}"
+        found.append((command, "Apply host_vars to what differs; it shows the changes first."))
+    found += [(line.strip(), "Log in once.") for line in report["login_notice"] if _pasted(line)]
+    if report["unknown"] and not report["as_root"]:
+        command = f"kai-ansible status {host} --ask-become-pass"
+        found.append((command, "Read what only root can read."))
+    return found
+
+
+def _pasted(line: str) -> bool:
+    return line.startswith("  sudo ")
+
+
 def missing_logins(report: Mapping[str, Any]) -> list[str]:
     """Return the missing logins, as "account: agent"."""
     found = [
@@ -64,6 +120,7 @@ def facts(report: Mapping[str, Any], taken: datetime) -> list[tuple[str, str]]:
     return [
         ("Service", in_words(report["service"], taken)),
         ("Release", release_in_words(report)),
+        *((("Rollback", rollback_in_words(report)),) if is_rolled_back(report) else ()),
         *(("Disk", room_in_words(room)) for room in report["room"]),
     ]
 
@@ -92,6 +149,18 @@ def release_in_words(report: Mapping[str, Any]) -> str:
     by = f" by {last['by']}" if last["by"] else ""
     number = f"install {last['number']}, " if last["number"] else ""
     return f"{report['live']}; {number}{last['outcome']} {last['time']}{by}"
+
+
+def is_rolled_back(report: Mapping[str, Any]) -> bool:
+    """Return whether the last install went back to an earlier one."""
+    last, installs = report["last_install"], report["installs"]
+    return bool(last and installs and last["outcome"] == "rolled back")
+
+
+def rollback_in_words(report: Mapping[str, Any]) -> str:
+    """Return what a rollback went back to, and whether host_vars still name something else."""
+    text = f"rolled back to install {report['installs'][-1]['rolled_back_to']}"
+    return f"{text}; host_vars differ" if report["drift"] else text
 
 
 def room_in_words(room: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from kai_ansible.rules.models import normalised_model, surface_of
 from kai_ansible.rules.people import effective_person
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import fingerprint
+from kai_ansible.rules.sanitize import printable
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
 from kai_ansible.secrets.made import made_secret
 from kai_ansible.terminal.prompts import CLEAR
@@ -37,7 +38,14 @@ NOT_SET = "(not set)"
 INHERITED = "(global value)"
 DONE = "Done"
 ADD = "Add a user"
+ABOUT_FIELDS = "Choose a field to change it alone; every other field stays as it is."
 ABOUT_PEOPLE = "The users who may talk to the bot, with their OS user, backend and model."
+
+
+def _in_words(value: Any) -> str:
+    if value in (None, "", []):
+        return NOT_SET
+    return printable(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 @dataclass
@@ -95,9 +103,29 @@ class Asker:
             elif chosen in changes:
                 index = changes.index(chosen)
                 others = [*users[:index], *users[index + 1 :]]
-                users[index] = self.person(users[index], fields, others)
+                users[index] = self.fields_of(users[index], others)
             else:
                 del users[removals.index(chosen)]
+
+    def fields_of(
+        self, user: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Ask which fields of a user to change, one at a time, and return the user.
+
+        others: the other users, whose Telegram IDs are in use.
+        """
+        asked = dict(user)
+        while True:
+            offered = {
+                f"{spec.prompt}: {_in_words(asked.get(name))}": name
+                for name, spec in self.draft.contract.user_fields.items()
+                if name != "llm_provider" or self._names_provider(asked)
+            }
+            title = f"Fields of {printable(str(asked.get('name', '?')))}"
+            chosen = self.prompter.choice(title, [DONE, *offered], DONE, ABOUT_FIELDS)
+            if chosen == DONE:
+                return asked
+            asked = self.person(asked, [offered[chosen]], others)
 
     def person(
         self,

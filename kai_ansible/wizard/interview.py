@@ -12,8 +12,15 @@ from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.logins import login_notice, logins
 from kai_ansible.secrets.made import made_secret
 from kai_ansible.telegram import SETTING as TOKEN_KEY
+from kai_ansible.terminal.prompts import Back
 from kai_ansible.wizard.asking import MADE, Asker
 from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
+from kai_ansible.wizard.first_run import (
+    ADMIN,
+    advice_to_install,
+    is_missing,
+    name_of,
+)
 from kai_ansible.wizard.pairing import KEY as MODEL_KEY
 from kai_ansible.wizard.pairing import Pairing
 from kai_ansible.wizard.questions import (
@@ -27,6 +34,7 @@ from kai_ansible.wizard.questions import (
 )
 from kai_ansible.wizard.review import Review
 from kai_ansible.wizard.source_tree import problem_of_local_source
+from kai_ansible.wizard.way_back import Journal
 
 if TYPE_CHECKING:
     from kai_ansible.rules.probe import Candidate
@@ -37,9 +45,11 @@ if TYPE_CHECKING:
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
 
-FIRST_FIELDS = ("telegram_id", "name", "os_user")
+FIRST_FIELDS = ("telegram_id", "os_user")
+CREATE = variable("create_os_users")
 FOUND = "found on the host"
 NEXT = "What next?"
+KEYS = "? explains a question, < or Esc goes back to the one before, Ctrl-C stops."
 WRITE = "Write it"
 EVERYTHING = "Show everything"
 LEAVE = "Leave without writing"
@@ -53,7 +63,8 @@ ABOUT_NEXT = (
 class Interview:
     """One run through the questions. Without a prompter it only fills in derived values.
 
-    telegram: checks the token with Telegram; None skips that.
+    telegram: checks the token with Telegram; None skips that. follows_a_question: whether a way
+    back from the first question leads to one before, which the caller asks again.
     """
 
     draft: Draft
@@ -61,6 +72,7 @@ class Interview:
     view: HostView
     screen: Screen
     telegram: Telegram | None = None
+    follows_a_question: bool = False
     problems: list[Problem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -76,13 +88,30 @@ class Interview:
 
         section: the first section. Without one, a first run asks for settings without a default;
         any other run starts with the review. Raises CommandError if the operator leaves without
-        writing.
+        writing, and Back at the first question if it follows another one.
         """
         if self.prompter is None:
             self._settle()
             self._settle_binaries()
             return self._checked()
-        asker = Asker(self.draft, self.prompter, self.screen)
+        journal = Journal(self.prompter, self.screen)
+        changes, given = dict(self.draft.changes), set(self.draft.given)
+        origins = dict(self.draft.origins)
+        while True:
+            self.pairing = Pairing(self.draft, journal, self.screen)
+            try:
+                return self._asked(Asker(self.draft, journal, self.screen), section)
+            except Back as back:
+                if not journal.step_back(back.steps):
+                    if self.follows_a_question:
+                        raise
+                    self.screen.say("This is the first question.")
+                self.draft.changes, self.draft.given = dict(changes), set(given)
+                self.draft.origins = dict(origins)
+                self.problems.clear()
+
+    def _asked(self, asker: Asker, section: str | None) -> Configuration:
+        """Ask the open questions, then review. Raises Back."""
         if section:
             self._ask_section(asker, section)
         elif not self.draft.before:
@@ -172,8 +201,29 @@ class Interview:
                 elif self._has_to_be_asked(question):
                     asker.ask(question)
             if name == PEOPLE and not self.draft.users and not self.draft.get(USERS_FILE):
-                self.screen.say("The first user, who manages the bot:")
-                self.draft.set(USERS, [{**asker.person({}, FIRST_FIELDS), "role": "admin"}])
+                self._ask_first_user(asker)
+
+    def _ask_first_user(self, asker: Asker) -> None:
+        """Ask for the user who manages the bot; offer to create an account that the host lacks."""
+        self.screen.say("The first user, who manages the bot:")
+        asked = asker.person({}, FIRST_FIELDS)
+        user = {
+            name: {**asked, "name": name_of(asked), "role": ADMIN}[name]
+            for name in self.contract.user_fields
+            if name in {*asked, "name", "role"}
+        }
+        self.draft.set(USERS, [user])
+        account = str(user.get("os_user") or "")
+        if not account or self.draft.get(CREATE) or self.draft.get(variable(self.backend)):
+            return
+        self._installed()
+        if is_missing(account, self.view.latest):
+            question = f"{self.view.host} has no account {account}. Create it with the install?"
+            if asker.prompter.confirm(question, default=True):
+                self.draft.set(CREATE, True)
+            else:
+                # this answer, and the one that named the account
+                raise Back(2)
 
     def _has_to_be_asked(self, question: Question) -> bool:
         spec = question.spec
@@ -204,6 +254,10 @@ class Interview:
             )
         # only the operator can choose between several
         asker.choose(question, next(iter(found)) if len(found) == 1 else None, remarks)
+        chosen = str(self.draft.get(question.variable))
+        if chosen not in found:
+            for line in advice_to_install(chosen, self.view.host):
+                self.screen.say(line)
 
     def _installed(self) -> dict[str, str] | None:
         """Return the path of each backend that its users could run, None without a probe."""

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.ansible.collection import lines
 from kai_ansible.errors import usage_error
+from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.line_migration import RELEASE, Given, moved_to_line
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.sources import is_git_url
 from kai_ansible.secrets.made import made_secret
+from kai_ansible.terminal.prompts import Back
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.questions import NEEDED, Question, help_of
 from kai_ansible.wizard.source_tree import problem_of_local_source
@@ -20,9 +23,12 @@ if TYPE_CHECKING:
 
     from kai_ansible.rules.contract import Contract
     from kai_ansible.terminal.prompts import Prompter
+    from kai_ansible.terminal.screen import Screen
 
 # what decides on the line
-DECIDING = (RELEASE, SOURCE, "kai_install_version", "kai_install_source_files")
+VERSION = variable("version")
+DECIDING = (RELEASE, SOURCE, VERSION, variable("source_files"))
+PUBLIC = "https://github.com/dcellison/kai.git"
 _NAMED = 3
 
 
@@ -35,9 +41,13 @@ def deciding(variables: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def ask_source(prompter: Prompter) -> str:
-    """Ask for Kai's code, of whichever line, and return the answer."""
+def ask_source(prompter: Prompter, screen: Screen) -> dict[str, str]:
+    """Ask for Kai's code, of whichever line, and return the variables that name it.
+
+    The default is Kai's public repository, at the commit of the line that is proposed.
+    """
     contract = contract_of_line()
+    proposed = next(one for one in lines().lines if one.line == contract.release)
     question = Question("host", "source", contract.host["source"])
 
     def fault(typed: str) -> str | None:
@@ -45,8 +55,17 @@ def ask_source(prompter: Prompter) -> str:
         return f"{problem.found}: {problem.fix}." if problem else (None if typed else NEEDED)
 
     spec = question.spec
-    default = str(spec.default or spec.suggestion or "")
-    return prompter.text(spec.prompt, default, fault, help_of(contract, question))
+    screen.say(
+        f"Enter takes {proposed.title} ({proposed.is_}) from its public repository (commit "
+        f"{proposed.ref[:12]})."
+    )
+    while True:
+        try:
+            source = prompter.text(spec.prompt, PUBLIC, fault, help_of(contract, question))
+        except Back:
+            screen.say("This is the first question.")
+            continue
+        return {SOURCE: source, **({VERSION: proposed.ref} if source == PUBLIC else {})}
 
 
 def expect_variables_of(contract: Contract, before: Mapping[str, Any], host: str) -> None:

@@ -12,7 +12,8 @@ from kai_ansible.rules.binaries import agent_account
 from kai_ansible.rules.configuration import PREFIX, Configuration
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import env_text
-from kai_ansible.wizard.questions import NEVER, PEOPLE, Question, everything_in, is_asked
+from kai_ansible.wizard.first_run import is_missing
+from kai_ansible.wizard.questions import PEOPLE, Question, everything_in, is_asked
 
 if TYPE_CHECKING:
     from kai_ansible.rules.people import Person
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 KAI = "Kai's default"
 NOBODY = "not set"
 OTHERS = "others"
+REST = "  Every other setting has Kai's default or no value: Show everything lists them."
 Row = tuple[str, str, str]
 _LOGIN = {True: "logged in", False: "has to log in", None: ""}
 
@@ -82,6 +84,8 @@ class Review:
                 lines += [(f"{titles[section]}:", "", ""), *new]
         if lines:
             self.screen.table(title, ("setting", "value", "from"), lines)
+            if not unasked and not self._rows:
+                self.screen.say(REST)
         columns, people = _people_on_host(self.draft, configuration, self.view)
         if opened == PEOPLE or people != self._people:
             self.screen.table("Users", columns, people)
@@ -113,11 +117,11 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
 def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft: Draft) -> None:
     """Print the new settings file, and each secret by its fingerprint."""
     settings = texts.get(files.settings) or read_text(files.settings)
-    screen.say(f"# {files.settings}")
-    screen.say(settings.rstrip("\n"))
-    screen.say(f"# {files.vault}, encrypted")
+    screen.literal(f"# {files.settings}")
+    screen.literal(settings.rstrip("\n"))
+    screen.literal(f"# {files.vault}, encrypted")
     for name in sorted(filter(draft.is_secret, draft.variables)):
-        screen.say(f"{name}: {masked(draft, name, draft.get(name))}")
+        screen.literal(f"{name}: {masked(draft, name, draft.get(name))}")
 
 
 def _rows_of(
@@ -128,7 +132,7 @@ def _rows_of(
             return True
         if draft.before.get(question.variable) is not None:
             return True
-        return (unasked or question.spec.asked != NEVER) and is_asked(question, configuration)
+        return unasked and is_asked(question, configuration)
 
     questions = everything_in(draft.contract, section)
     return [_row(draft, question, view) for question in questions if is_shown(question)]
@@ -180,7 +184,7 @@ def _people(
 def _on_host(
     draft: Draft, configuration: Configuration, person: Person, seen: Mapping[str, Any]
 ) -> str:
-    if person.os_user and seen["accounts"].get(person.os_user) is None:
+    if person.os_user and is_missing(person.os_user, seen):
         made = configuration.host.get("create_os_users")
         return "will be created" if made else "no such account"
     account = agent_account(draft.contract, configuration, person)

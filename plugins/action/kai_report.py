@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.rules import run_report
 from ..module_utils.rules.plain import plain
 
+RUNS = ("install", "restore", "rollback", "uninstall", "restart", "failure")
 # the results of the tasks of a run
 _RESULTS = (
     *("switched", "laid_out", "verified", "recorded", "reverted", "removed"),
@@ -31,7 +32,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "run": {
                     "type": "str",
-                    "choices": ["install", "restore", "rollback", "uninstall", "failure"],
+                    "choices": list(RUNS),
                     "required": True,
                 },
                 "planned": {"type": "dict", "default": {}},
@@ -53,6 +54,8 @@ class ActionModule(ActionBase):
             report = run_report.rollback_report(given["number"], results)
         elif run == "uninstall":
             report = run_report.uninstall_report(results)
+        elif run == "restart":
+            report = run_report.restart_report(results)
         elif run == "restore":
             report = run_report.restore_report(given["planned"], results)
         else:

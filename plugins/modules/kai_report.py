@@ -19,7 +19,7 @@ options:
   run:
     description: The kind of the run.
     type: str
-    choices: [install, restore, rollback, uninstall, failure]
+    choices: [install, restore, rollback, uninstall, restart, failure]
     required: true
   planned:
     description: The result C(report) of M(kai.bot.kai_plan).

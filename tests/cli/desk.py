@@ -86,15 +86,23 @@ class Wizard:
         self.child.sendline(section or replies.get(REVIEW, ""))
 
     def abort(self) -> int:
-        """Press Ctrl-C at a prompt, and return the exit code."""
+        """Press Ctrl-C at a prompt, keep no answers, and return the exit code."""
         # a Ctrl-C between the prompt and Python's read is noticed only with the next key
         self.child.send("\x03\r")
+        return self.end_without_answers()
+
+    def end_without_answers(self) -> int:
+        """Return the exit code of a wizard that was interrupted; its answers are not kept."""
+        asked = self.child.expect([pexpect.EOF, KEEP])
+        self.transcript += self.child.before
+        if asked:
+            self.child.sendline("no")
         return self.end()
 
     def refusal(self) -> str:
         """Return what the wizard says before it asks the same again."""
         # a choice shows its list only once
-        self.child.expect([r"Number or name: ", _PROMPT])
+        self.child.expect([r"Number or name \(\? for help\): ", _PROMPT])
         self.transcript += self.child.before + self.child.after
         return str(self.child.before)
 
@@ -116,7 +124,7 @@ class Wizard:
     def end(self) -> int:
         """Return the exit code of a wizard that has nothing more to ask."""
         self.child.expect(pexpect.EOF)
-        self.transcript += self.child.before
+        self.transcript += self.child.before if isinstance(self.child.before, str) else ""
         assert "Traceback" not in self.transcript, self.transcript
         return exit_code(self.child)
 
@@ -193,7 +201,7 @@ class Desk:
         return {
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
-            "PATH": os.environ["PATH"],
+            "PATH": f"{Path(KAI_ANSIBLE).parent}:{os.environ['PATH']}",
             "PROMPT_TOOLKIT_NO_CPR": "1",
             "TERM": term,
             **STRICT_ANSIBLE,
@@ -330,7 +338,9 @@ LABELS = {
     for key, spec in getattr(contract(), part).items()
 }
 REVIEW = "What next?"
-MENUS = (REVIEW, "Users")
+FIELDS = "Fields of Ada"
+KEEP = "Keep what you have answered, and go on another time"
+MENUS = (REVIEW, "Users", FIELDS)
 # the section that asks for a key, by the title that the review offers
 SECTIONS = {
     key: contract().sections[spec.section]
@@ -345,11 +355,14 @@ _LABEL = "|".join(
         r"Model of \w+",
         r"What next\?",
         "Users",
+        r"Fields of \w+",
     ]
 )
 _PROMPT = re.compile(
     rf"(?P<choice>{_LABEL})(?: \(for [^\r\n]*\))?\r\n"
-    rf"(?P<choices>(?:  \d+\. [^\r\n]*\r\n)+)Number or name: "
-    rf"|(?P<line>{_LABEL}|Vault password)"
-    r"(?: \([^\r\n]*?\))*(?: [^\r\n ]*\?)?(?: \[(?P<default>[^\r\n]*)\])?: "
+    rf"(?P<choices>(?:  \d+\. [^\r\n]*\r\n)+)Number or name \(\? for help\): "
+    # the fields of a user are a list of labels, which may arrive line by line
+    rf"|^(?P<line>{_LABEL}|Vault password)"
+    r"(?: \([^\r\n]*?\))*(?: [^\r\n ]*\?)?(?: \[(?P<default>[^\r\n]*)\])?: ",
+    re.MULTILINE,
 )

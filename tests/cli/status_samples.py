@@ -85,7 +85,9 @@ PROBE = StatusProbe(
     TAKEN,
     {
         "bot1": report(),
-        "bot2": report(healthy=False, drift=[FINDING], login_notice=["  alice ~$ codex login"]),
+        "bot2": report(
+            healthy=False, drift=[FINDING], login_notice=["  sudo -iu alice codex login"]
+        ),
         HOSTILE: report(healthy=False, unknown=[{**FINDING, "where": "/etc/kai/env"}]),
     },
     [],

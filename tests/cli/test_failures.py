@@ -44,6 +44,12 @@ def test_what_is_ignored_is_no_failure() -> None:
     assert [failure.message for failure in failed_tasks(events, "")] == ["the end"]
 
 
+def test_a_refused_login_names_the_command_and_the_variable_that_made_it() -> None:
+    events = [event("unreachable", res={"msg": "eve@192.0.2.1: Permission denied (publickey)."})]
+    (failure,) = failed_tasks(events, "", {"bot": ["ssh", "-l", "eve", "192.0.2.1"]})
+    assert "ssh -l eve 192.0.2.1 (ansible_user of bot" in failure.fix
+
+
 @pytest.mark.parametrize(
     ("message", "fix"),
     [

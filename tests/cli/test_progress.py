@@ -132,3 +132,37 @@ def test_batches_are_reported_when_they_begin_and_not_when_they_are_left_out(
         "Batch 2 of 3: two, three",
         "Probing the host ...",
     ]
+
+
+def phases(check: bool, *events: dict[str, Any], cut: bool = False) -> str:
+    """Return what a live screen shows at the end of some phases."""
+    screen = Screen()
+    screen.plain = False
+    screen.console = Console(file=io.StringIO(), width=80, soft_wrap=True)
+    with screen.console.capture() as shown, Progress(screen, [["bot"]], {}, check=check) as run:
+        for event in events:
+            run(event)
+        if cut:
+            run.interrupt()
+    return re.sub(r" \([0-9.]+ s\)", "", shown.get())
+
+
+def test_a_check_has_words_and_a_mark_of_its_own() -> None:
+    events = [started("probe", "A"), started("release", "B"), started("switch", "C")]
+    assert phases(True, *events).splitlines() == [
+        "✓ Probing the host",
+        "○ Checking the release",
+        "○ Checking files and service",
+    ]
+    assert "✓ Building the release" in phases(False, *events)
+
+
+def test_what_failed_or_was_cut_short_has_no_tick() -> None:
+    failed = [started("probe", "A"), ended("bot", "failed"), started("revert", "B")]
+    assert phases(False, *failed).splitlines() == [
+        "✗ Probing the host: failed",
+        "✓ Restoring the previous state",
+    ]
+    assert phases(False, started("switch", "A"), cut=True).splitlines() == [
+        "– Switching and verifying: interrupted"
+    ]

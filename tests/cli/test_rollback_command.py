@@ -25,13 +25,10 @@ def test_a_rollback_is_not_begun_without_a_word(desk: Desk) -> None:
     assert "add --yes" in done.stderr
 
 
-def test_a_rollback_asks_whether_it_is_meant(desk: Desk) -> None:
+def test_a_rollback_does_not_ask_before_it_knows_what_it_would_go_back_to(desk: Desk) -> None:
     child = desk.spawn("rollback", "--to", "3", "--with-database")
-    child.expect(r"Roll bot back to 3, with its database")
-    child.sendline("")
-    child.expect("Nothing was changed")
-    child.expect(pexpect.EOF)
-    assert exit_code(child) == 0
+    assert child.expect(["Roll bot back", pexpect.EOF]) == 1
+    assert exit_code(child) == 1
 
 
 @pytest.mark.parametrize("command", [["rollback", "--yes"], ["status"]])

@@ -8,14 +8,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from kai_ansible.cli.help import CONTEXT, Group
 from kai_ansible.cli.options import SHARED, verb
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, ExitCode, usage_error
-from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.screen import SCHEMA_VERSION, Screen
 
 WORDS = {"host", "inventory", "ask_become_pass", "vault_password_file", "vault_ids", "plain"}
+OF_THE_SCREEN = {"as_json", "progress", "verbose"}
 got: list[tuple[HostOptions, Screen, str, bool]] = []
-app = typer.Typer()
+app = typer.Typer(name="zoo", cls=Group, context_settings=CONTEXT, rich_markup_mode=None)
 
 
 @verb(app, "feed NAME")
@@ -35,6 +37,14 @@ def feed_(
 def rest(hosts: HostOptions, screen: Screen) -> None:
     """Rest."""
     got.append((hosts, screen, "", False))
+
+
+@verb(app, "look")
+def look(hosts: HostOptions, screen: Screen) -> None:
+    """Look."""
+    screen.event({"event": "phase", "phase": "probe", "state": "started"})
+    screen.document({"hosts": {"cat": {"healthy": False}}})
+    raise CommandError("One is ill.", code=ExitCode.NOT_READY)
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +76,7 @@ def test_shared_options_and_own_ones_reach_the_command() -> None:
 
 
 def test_every_field_of_the_options_can_be_given() -> None:
-    assert vars(HostOptions()).keys() == WORDS == SHARED.keys() - {"as_json"}
+    assert vars(HostOptions()).keys() == WORDS == SHARED.keys() - OF_THE_SCREEN
 
 
 def test_a_command_without_an_option_refuses_it_and_gets_its_default() -> None:
@@ -81,11 +91,30 @@ def test_an_error_is_printed_as_a_document_and_raised() -> None:
     done = CliRunner().invoke(app, ["feed", "nobody", "--json"])
     assert isinstance(done.exception, CommandError)
     document = json.loads(done.stdout)
-    assert document["exit_code"] == 1
+    assert (document["exit_code"], document["command"]) == (1, "zoo feed")
+    assert (document["schema_version"], document["hosts"]) == (SCHEMA_VERSION, {})
     assert document["problems"][0]["fix"] == "choose one"
 
 
-def test_the_help_is_the_docstring_with_an_example() -> None:
-    shown = CliRunner().invoke(app, ["feed", "--help"]).stdout
+def test_a_document_ends_with_the_exit_code_and_the_error_of_its_command() -> None:
+    done = CliRunner().invoke(app, ["look", "--json"])
+    document = json.loads(done.stdout)
+    assert (document["exit_code"], document["error"]) == (3, "One is ill.")
+    assert document["hosts"] == {"cat": {"healthy": False}}
+
+
+def test_progress_is_one_object_per_line_and_the_document_comes_last() -> None:
+    done = CliRunner().invoke(app, ["look", "--json", "--progress"])
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["event"] for line in lines] == ["phase", "result"]
+    assert {line["schema_version"] for line in lines} == {SCHEMA_VERSION}
+    assert lines[-1]["exit_code"] == 3
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_help_is_the_docstring_with_an_example(option: str) -> None:
+    shown = CliRunner().invoke(app, ["feed", option]).stdout
+    assert "<" not in shown
+    assert "  -v, --verbose" in shown
     assert "Feed a host." in shown
     assert "Example: kai-ansible feed NAME" in shown

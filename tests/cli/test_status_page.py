@@ -1,6 +1,7 @@
 """The page of status: in a real browser, and with hosts that say anything they like."""
 
 import json
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.terminal.status_page import render
-from tests.cli.status_samples import PROBE
+from kai_ansible.terminal.status_view import StatusProbe
+from tests.cli.status_samples import FINDING, PROBE, TAKEN, report
 
 BROWSER = shutil.which("chromium-headless-shell")
 # a page may not run scripts, so another one looks into it
@@ -60,7 +62,7 @@ def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None
         for name in ("href", "src"):
             value = attributes.get(name)
             assert value is None or value.startswith(("#", "data:")), (tag, value)
-    # each table says what it is about, and each of its columns
+    # each table says what it is about, and each of its columns, on a phone in the cells
     assert tags.count("table") == tags.count("thead") == tags.count("tbody")
     assert {attributes.get("scope") for tag, attributes in page.elements if tag == "th"} == {
         "col",
@@ -71,10 +73,31 @@ def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None
         assert f">{state}</span>" in text
 
 
+def test_what_needs_attention_comes_first_with_the_commands_to_copy() -> None:
+    fleet = {f"bot{number}": report() for number in range(100)}
+    fleet["bot50"] = report(healthy=False, drift=[FINDING])
+    fleet["bot70"] = report(
+        healthy=False,
+        problems=[{**FINDING, "where": "kai.service"}],
+        login_notice=["Log in:", "  sudo -iu alice codex login"],
+    )
+    text = render(StatusProbe(TAKEN, fleet, [], interrupted=False))
+    order = re.findall(r'<h2 id="name-\d+">(\w+)</h2>', text)
+    assert len(order) == 100
+    assert order[:3] == ["bot70", "bot50", "bot0"]
+    assert re.findall(r"<li><b[^>]*>(\d+)</b> (\w+)</li>", text) == [
+        ("2", "unhealthy"),
+        ("0", "unknown"),
+        ("98", "healthy"),
+    ]
+    commands = re.findall(r'<pre tabindex="0">([^<]*)</pre>', text)
+    assert commands[:2] == ["kai-ansible doctor bot70", "sudo -iu alice codex login"]
+
+
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium-headless-shell: tests/testbed/prepare")
 @pytest.mark.parametrize(
     ("width", "scheme", "background"),
-    [(360, "1", "rgb(255, 255, 255)"), (1200, "0", "rgb(13, 17, 23)")],
+    [(390, "1", "rgb(255, 255, 255)"), (1280, "0", "rgb(13, 17, 23)")],
     ids=["a phone in the light", "a screen in the dark"],
 )
 def test_a_browser_shows_it_whole(tmp_path: Path, width: int, scheme: str, background: str) -> None:

@@ -11,7 +11,7 @@ from kai_ansible.errors import ExitCode
 from kai_ansible.terminal.screen import Screen
 from kai_ansible.terminal.status_view import StatusProbe, age, state_of
 from tests.cli.desk import Desk
-from tests.cli.status_samples import PROBE, TAKEN, report
+from tests.cli.status_samples import FINDING, PROBE, TAKEN, report
 from tests.conftest import ROOT
 
 NOT_LOGGED_IN = {"account": "alice", "backend": "codex", "logged_in": "no"}
@@ -29,12 +29,45 @@ def test_a_fleet_has_a_line_for_each_host_and_more_for_unhealthy_ones(
     assert "bot1: healthy" not in said
     assert "bot2: unhealthy" in said
     assert "   fix:      kai-ansible install" in said
-    assert "  alice ~$ codex login" in said
+    assert "  sudo -iu alice codex login" in said
+
+
+def test_after_a_rollback_it_says_to_what_and_whether_host_vars_differ(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    last = {**report()["last_install"], "number": 3, "outcome": "rolled back"}
+    installs = [
+        {"number": number, "release": last["release"], "time": last["time"], "rolled_back_to": to}
+        for number, to in ((1, None), (2, None), (3, 1))
+    ]
+    for drift, said in (
+        ([FINDING], "Rollback rolled back to install 1; host_vars differ\n"),
+        ([], "Rollback rolled back to install 1\n"),
+    ):
+        host = report(healthy=not drift, last_install=last, installs=installs, drift=drift)
+        show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True))
+        assert said in capsys.readouterr().out
+    show(StatusProbe(TAKEN, {"bot1": report()}, [], False), OPTIONS, Screen(plain=True))
+    assert "Rollback" not in capsys.readouterr().out
+
+
+def test_without_root_one_command_answers_all_that_is_unknown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unknown = [{**FINDING, "where": f"/etc/kai/{number}"} for number in range(23)]
+    host = report(healthy=False, as_root=False, unknown=unknown)
+    show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True))
+    said = capsys.readouterr().out
+    assert "23 facts are only for root." in said
+    assert "  kai-ansible status bot1 --ask-become-pass\n" in said
+    assert "/etc/kai/" not in said
 
 
 def test_the_samples_are_what_the_schema_says() -> None:
     schema = yaml.safe_load((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
-    jsonschema.validate(PROBE.as_dict(), schema)
+    screen = Screen(as_json=True, command="status")
+    screen.document(PROBE.as_dict())
+    jsonschema.validate(screen.envelope(None), schema)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Changes are printed completely on a terminal of any width."""
+"""Tables are printed completely on a terminal of any width, and no word is split."""
 
 import io
 
@@ -6,7 +6,10 @@ import pytest
 from rich.console import Console
 
 from kai_ansible.ansible.changes import Change
-from kai_ansible.terminal.screen import Screen, report_changes
+from kai_ansible.terminal.change_view import is_as_agreed, summary_rows
+from kai_ansible.terminal.outcome_view import report_changes
+from kai_ansible.terminal.screen import Screen
+from kai_ansible.terminal.tables import table_lines
 
 PATH = "/opt/" + "a-long-way/" * 12 + "end"
 OLD, NEW = (f"kai ALL=(alice) NOPASSWD: /opt/{'x' * 90}/{name}" for name in ("old", "new"))
@@ -16,31 +19,79 @@ CHANGES = [
     Change("/etc/kai/env", "ANOTHER", "", "x\x1b[2J"),
     Change("/etc/sudoers.d/kai", "", OLD, NEW),
 ]
+FIRST = [
+    *(Change(f"account {name}", "", "", "made") for name in ("kai", "alice")),
+    *(Change(f"/var/lib/kai/{number}", "", "", "made") for number in range(22)),
+    *(Change("/etc/kai/env", f"KEY_{number}", "", "1") for number in range(60)),
+    Change("/etc/sudoers.d/kai", "owner and mode", "", "0:0 0440"),
+    Change("/etc/sudoers.d/kai", "", "", "kai ALL=(alice) NOPASSWD: /usr/local/bin/codex"),
+    Change("/etc/sudoers.d/kai", "", "", "kai ALL=(root) NOPASSWD: /usr/bin/cat /etc/kai/env"),
+    Change("kai.service", "", "stopped", "started"),
+]
 
 
-@pytest.mark.parametrize("columns", [80, 200])
-def test_nothing_is_cut_off_in_a_table(columns: int) -> None:
+@pytest.mark.parametrize("columns", [40, 80, 120, 200])
+def test_every_word_is_whole_and_no_line_is_wider_than_it_has_to_be(columns: int) -> None:
     screen = Screen()
     screen.plain = False
     screen.console = Console(file=io.StringIO(), width=columns, soft_wrap=True)
     with screen.console.capture() as shown:
-        report_changes(screen, "bot: changed", CHANGES)
+        report_changes(screen, "bot: changed", CHANGES, full=True)
     lines = shown.get().splitlines()
-    assert max(map(len, lines)) <= columns
-    rows = [line.strip("│").split("│") for line in lines if line.startswith("│")]
-    told = ["".join(cell.strip() for cell in column) for column in zip(*rows, strict=True)]
-    assert PATH in told[0]
-    assert told[0].count("/etc/kai/env") == 1
-    assert "A_KEYANOTHER" in told[0]
-    for cells, text in ((told[1], OLD), (told[2], NEW)):
-        assert text.replace(" ", "") in cells.replace(" ", "")
-    assert "[1]-" in told[1]
-    # what others wrote steers no terminal
-    assert r"[bold]x\x1b[2J" in told[2]
+    words = shown.get().split()
+    assert {PATH, "A_KEY", "[1]", "[bold]", r"x\x1b[2J", *OLD.split(), *NEW.split()} <= set(words)
+    # only a word that is too long for any place is wider
+    assert all(len(line) <= columns or len(line.split()[-1]) > columns // 2 for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 120, None])
+def test_columns_have_names_and_stand_below_them(width: int | None) -> None:
+    rows = [("bot1", "healthy"), ("bot2", "needs attention")]
+    header, first, second = table_lines(("Host", "State"), rows, width)
+    assert header.split() == ["Host", "State"]
+    assert header.index("State") == first.index("healthy") == second.index("needs")
+
+
+def test_a_long_cell_is_wrapped_between_words_in_its_column() -> None:
+    lines = table_lines(("Key", "Value"), [("a", "one two three four " * 8)], 60)
+    assert all(len(line) <= 60 for line in lines)
+    assert {line[:5].strip() for line in lines[2:]} == {""}
+    assert " ".join(" ".join(lines[1:]).split()) == "a " + ("one two three four " * 8).strip()
+
+
+def test_a_first_install_is_a_summary() -> None:
+    rows = summary_rows(FIRST)
+    assert len(rows) <= 10
+    assert rows == [
+        ("OS users", "-", "2 new: kai, alice"),
+        ("directories", "-", "22 new"),
+        ("files", "-", "2 new: /etc/kai/env, /etc/sudoers.d/kai"),
+        ("kai.service", "stopped", "started"),
+        ("sudo as alice", "-", "codex"),
+    ]
+
+
+def test_a_changed_rule_is_one_row_per_user_with_the_agents() -> None:
+    rule = "kai ALL=({}) NOPASSWD: /usr/local/bin/{}"
+    changes = [
+        Change("/etc/sudoers.d/kai", "", rule.format("alice", "claude"), ""),
+        Change("/etc/sudoers.d/kai", "", "", rule.format("alice", "codex")),
+        Change("/etc/kai/env", "AGENT_BACKEND", "claude", "codex"),
+    ]
+    assert summary_rows(changes) == [
+        ("sudo as alice", "claude", "codex"),
+        ("/etc/kai/env: AGENT_BACKEND", "claude", "codex"),
+    ]
+
+
+def test_an_account_without_a_name_in_check_mode_is_the_one_that_was_shown() -> None:
+    unnamed = [Change("account ", "", "", "made"), *FIRST[2:]]
+    assert is_as_agreed(FIRST, unnamed)
+    assert not is_as_agreed(FIRST, FIRST[:-1])
 
 
 def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    report_changes(Screen(plain=True), "bot: changed", CHANGES)
+    report_changes(Screen(plain=True), "bot: changed", CHANGES, full=True)
     report_changes(Screen(plain=True), "bot: would change", [])
     assert capsys.readouterr().out.splitlines() == [
         "bot: changed:",

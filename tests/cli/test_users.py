@@ -130,7 +130,7 @@ def test_a_wrong_configuration_is_listed_with_what_is_wrong(crowd: Desk) -> None
 
 def test_add_says_who_has_to_log_in_and_what_comes_next(team: Desk) -> None:
     said = done(team, "add", *BEN, "--set", "agent_backend=codex")
-    assert "bob ~$ codex login" in said
+    assert "sudo -iu bob codex login" in said
     assert "alice" not in said
     assert "kai-ansible install localhost --inventory inventory" in said
     assert team.settings()[USERS][1] == {
@@ -329,7 +329,7 @@ def test_the_last_admin_goes_only_when_it_is_meant(crowd: Desk, command: tuple[s
 
 def test_edit_reports_only_a_new_login(crowd: Desk) -> None:
     assert "Log in" not in done(crowd, "edit", "Ben", "--set", "timeout=60")
-    assert "bob ~$ codex login" in done(crowd, "edit", "Ben", "--set", "agent_backend=codex")
+    assert "sudo -iu bob codex login" in done(crowd, "edit", "Ben", "--set", "agent_backend=codex")
 
 
 # whose list it is

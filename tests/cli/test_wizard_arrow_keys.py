@@ -70,7 +70,6 @@ def first_prompts(screen: Screen, *, until: str) -> None:
         ("source", "kai", None),
         ("TELEGRAM_BOT_TOKEN", TOKEN, "*" * len(TOKEN)),
         ("telegram_id", "77", None),
-        ("name", "", "admin"),
         ("os_user", "alice", None),
         ("AGENT_BACKEND", DOWN, "» codex"),
     ):
@@ -104,9 +103,10 @@ def test_everything_that_is_shown_fits_into_80_columns(desk: Desk) -> None:
     screen = Screen(desk, rows=200, columns=80)
     screen.wait_for("What next?")
     assert max(map(len, screen.lines)) <= 80
-    table = [line for line in screen.lines if line.startswith("│")]
-    assert len(table) > 25
-    assert {line[-1] for line in table} == {"│"}
+    assert sum(line.startswith("    ") for line in screen.lines) > 3
+    header = next(line for line in screen.lines if line.split() == ["setting", "value", "from"])
+    [row] = [line for line in screen.lines if line.split()[:1] == ["AGENT_BACKEND"]]
+    assert row.index("codex") == header.index("value")
     screen.child.send(CTRL_C)
     assert screen.end() == 130
 
@@ -125,14 +125,23 @@ def test_colours_are_left_out_where_nobody_wants_them(desk: Desk) -> None:
 def test_a_question_mark_explains_a_choice_and_a_text(desk: Desk) -> None:
     screen = Screen(desk)
     first_prompts(screen, until="source")
-    screen.child.send(f"?{ENTER}")
+    screen.child.send("?")
     screen.wait_for_line("seen by the machine that runs Ansible")
-    screen.child.send(CTRL_U)
-    first_prompts(screen, until="AGENT_BACKEND")
+    # it is not in the line
+    screen.answer("source", "kai")
+    screen.wait_for(LABELS["TELEGRAM_BOT_TOKEN"])
+    screen.child.send("?")
+    screen.wait_for_line("BotFather")
+    screen.answer("TELEGRAM_BOT_TOKEN", TOKEN, "*" * len(TOKEN))
+    for prompt, keys in (("telegram_id", "77"), ("os_user", "alice")):
+        screen.answer(prompt, keys)
+    screen.wait_for(LABELS["AGENT_BACKEND"])
     screen.child.send("?")
     screen.wait_for_line("Kai's default: claude.")
     screen.answer("AGENT_BACKEND", DOWN, shown="» codex")
     screen.wait_for(REVIEW)
+    screen.child.send(CTRL_C)
+    screen.wait_for("Keep what you have answered")
     screen.child.send(CTRL_C)
     assert screen.end() == 130
 
@@ -206,5 +215,49 @@ def test_an_abort_leaves_everything_as_it_was(desk: Desk, prompt: str, key: str)
     screen = Screen(desk)
     first_prompts(screen, until=prompt)
     screen.child.send(key)
+    if prompt != "source" and key == CTRL_C:
+        screen.wait_for("Keep what you have answered")
+        screen.child.send("n")
     assert screen.end() == 130, screen.everything
     assert desk.tree() == before
+
+
+ESC = "\x1b"
+
+
+@pytest.mark.parametrize("key", [ESC, "<"])
+def test_a_key_goes_back_to_the_question_before(desk: Desk, key: str) -> None:
+    screen = Screen(desk)
+    first_prompts(screen, until="AGENT_BACKEND")
+    screen.child.send(key)
+    screen.answer("os_user", "bob")
+    screen.wait_for(LABELS["AGENT_BACKEND"])
+    for prompt in ("os_user", "telegram_id", "TELEGRAM_BOT_TOKEN"):
+        screen.child.send(key)
+        screen.wait_for(LABELS[prompt])
+    screen.answer("TELEGRAM_BOT_TOKEN", TOKEN, "*" * len(TOKEN))
+    for prompt, keys, shown in (
+        ("telegram_id", "78", None),
+        ("os_user", "carol", None),
+        ("AGENT_BACKEND", DOWN, "» codex"),
+        (REVIEW, "", "» Write it"),
+    ):
+        screen.answer(prompt, keys, shown)
+    assert screen.end() == 0
+    [user] = desk.settings()["kai_install_users"]
+    assert (user["telegram_id"], user["os_user"], user["name"]) == (78, "carol", "Carol")
+
+
+def test_a_default_is_no_text_that_is_appended_to(desk: Desk) -> None:
+    desk.given(desk.answers(WEBHOOK_PORT=8181))
+    screen = Screen(desk, "--section", "paths")
+    screen.answer("service_user", "bot2")
+    screen.wait_for(LABELS["install_dir"])
+    # Tab takes the default into the line, to be edited
+    screen.child.send("\t2")
+    screen.wait_for("/opt/kai2")
+    screen.child.send(CTRL_C)
+    screen.wait_for("Keep what you have answered")
+    screen.child.send("y")
+    assert screen.end() == 130
+    assert desk.settings()["kai_install_service_user"] == "bot2"

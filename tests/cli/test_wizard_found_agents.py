@@ -124,3 +124,49 @@ def test_who_may_change_an_agent_is_shown_where_it_is_chosen_and_in_the_review(
     remark = "9.9; can be changed by kai (through /usr/bin)"
     assert operator.offered[2]["codex"] == f"/usr/bin/codex {remark}"
     assert f"/usr/bin/codex ({remark})" in " ".join(capsys.readouterr().out.split())
+
+
+class Newcomer(Operator):
+    """Mistypes an account that the host lacks, is asked about it, and corrects it."""
+
+    def __init__(self, create: bool) -> None:
+        self.create = create
+        self.accounts = ["allice", "alice"]
+        self.questions: list[str] = []
+
+    def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
+        if label == LABELS["os_user"]:
+            return self.accounts.pop(0)
+        return super().text(label, default, validate, help_text)
+
+    def confirm(self, label: str, *, default: bool = True) -> bool:
+        self.questions.append(label)
+        return self.create
+
+
+class HostWithAlice(HostWith):
+    """A host that has the account alice, and no other of those that it is asked for."""
+
+    def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        accounts = {name: ({} if name == "alice" else None) for name in request["os_users"]}
+        return {**super()._look(request), "accounts": accounts}
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_missing_account_is_offered_to_be_created_where_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], create: bool
+) -> None:
+    operator, draft = Newcomer(create), Draft(CONTRACT, {})
+    view = HostWithAlice(tmp_path / "inventory", [])
+    with pytest.raises(CommandError, match="Nothing was written"):
+        Interview(draft, operator, view, Screen()).run()
+    assert operator.questions == [
+        "localhost has no account allice. Create it with the install?",
+    ]
+    [user] = draft.users
+    assert user["os_user"] == ("allice" if create else "alice")
+    assert bool(draft.get("kai_install_create_os_users")) is create
+    said = capsys.readouterr().out
+    assert ("no such account" in said) is False
+    # and an agent that is missing gets the command that installs it
+    assert "  sudo npm install --global @anthropic-ai/claude-code" in said

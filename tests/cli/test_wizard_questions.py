@@ -12,7 +12,7 @@ from kai_ansible.ansible.collection import contract
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.secrets.vault_password import own_password
 from kai_ansible.wizard.interview import EVERYTHING
-from tests.cli.desk import LABELS, REVIEW, Desk, Wizard
+from tests.cli.desk import FIELDS, LABELS, REVIEW, Desk, Wizard
 from tests.read_in_process import variables as read_in_process
 
 CONTRACT = contract()
@@ -175,7 +175,7 @@ def test_everything_includes_what_is_never_asked(walks: dict[str, tuple[Desk, Wa
     }
     assert {*CONTRACT.settings, *CONTRACT.host} - shown == of_others
     assert {"CODEX_BIN", "GOOSE_BIN", "LLM_PROVIDER"} <= of_others
-    assert "CLAUDE_IDLE_TIMEOUT  1800  Kai's default" in everything
+    assert re.search(r"^    CLAUDE_IDLE_TIMEOUT +1800 +Kai's default", everything, re.M)
 
 
 def test_a_question_says_for_whom_it_is_asked(desk: Desk) -> None:
@@ -241,8 +241,12 @@ def test_a_stored_value_is_read_as_the_bot_reads_it(desk: Desk) -> None:
     wizard = desk.wizard("--no-probe", "--section", "people")
     wizard.go_to("Users")
     wizard.child.sendline("Change Ada (1)")
-    wizard.go_to("model")
-    wizard.child.sendline()
+    offered = [name for name in CONTRACT.user_fields if name != "llm_provider"]
+    for name in ("role", "model"):
+        wizard.go_to(FIELDS)
+        wizard.child.sendline(str(offered.index(name) + 2))
+        wizard.go_to(name)
+        wizard.child.sendline()
     keys = ["AGENT_BACKEND", "DEFAULT_MODEL", "CLAUDE_EFFORT_LEVEL", "VOICE_ENABLED"]
     assert wizard.go_on(dict.fromkeys(keys, "")) == 0
     assert [wizard.offered[key] for key in keys] == ["claude", "opus", "high", "true"]
@@ -289,16 +293,19 @@ def test_what_the_new_agent_cannot_do_is_said_before_it_is_written(desk: Desk) -
 
 
 def test_a_section_shows_its_own_values_and_repeats_nothing(desk: Desk) -> None:
-    content = desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus")
+    content = desk.answers(
+        AGENT_BACKEND="claude", DEFAULT_MODEL="opus", TTS_ENABLED=True, WORKSPACE_BASE="/srv/work"
+    )
     content["users"] += [{"telegram_id": 2, "name": "Bob", "agent_backend": "codex"}]
     desk.given(content)
     wizard = desk.wizard("--no-probe", "--section", "server")
     wizard.go_to(REVIEW)
     notes = re.findall(r"Note: .*", wizard.transcript)
-    assert len(notes) == len(set(notes)) == 2
+    assert len(notes) == len(set(notes)) == 3
     for section, key, shown in (
-        ("features", "TTS_ENABLED", ["VOICE_ENABLED", "TTS_ENABLED"]),
-        ("workspaces", "ALLOWED_WORKSPACES", ["WORKSPACE_BASE", "ALLOWED_WORKSPACES"]),
+        # only what is set
+        ("features", "TTS_ENABLED", ["TTS_ENABLED"]),
+        ("workspaces", "ALLOWED_WORKSPACES", ["WORKSPACE_BASE"]),
     ):
         wizard.child.sendline(section)
         wizard.go_to(key)
@@ -307,11 +314,11 @@ def test_a_section_shows_its_own_values_and_repeats_nothing(desk: Desk) -> None:
         wizard.go_to(REVIEW)
         lines = wizard.transcript[before:].partition(REVIEW)[0].split("\r\n")
         assert [line.split()[0] for line in lines if line.strip()] == [
-            *("Now:", f"{section.capitalize()}:", *shown)
+            *("Now:", "setting", f"{section.capitalize()}:", *shown)
         ]
     # a change elsewhere shows where it is
     wizard.child.sendline("agents")
     wizard.go_to(REVIEW, AGENT_BACKEND="codex", DEFAULT_MODEL="gpt-5.4")
     assert re.search(r"Models:\s+DEFAULT_MODEL  gpt-5.4  you, was opus", wizard.transcript)
-    assert wizard.transcript.count("Note: ") == 3
+    assert wizard.transcript.count("Note: ") == 4
     assert wizard.abort() == 130

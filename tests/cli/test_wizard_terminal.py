@@ -9,7 +9,7 @@ import pytest
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.wizard.interview import LEAVE
-from tests.cli.desk import REVIEW, SECONDS, TOKEN, Desk, Wizard
+from tests.cli.desk import FIELDS, REVIEW, SECONDS, TOKEN, Desk, Wizard
 from tests.conftest import BACKENDS, STAND_IN
 
 AGENTS = ", ".join(BACKENDS)
@@ -18,7 +18,6 @@ FIRST_ASKED = [
     "source",
     "TELEGRAM_BOT_TOKEN",
     "telegram_id",
-    "name",
     "os_user",
     "AGENT_BACKEND",
 ]
@@ -66,7 +65,7 @@ def test_a_first_run_writes_private_files(desk: Desk) -> None:
         "kai_install_contract_version": 1,
         "kai_install_source": str(desk.source),
         "kai_install_users": [
-            {"telegram_id": 77, "name": "admin", "os_user": "alice", "role": "admin"}
+            {"telegram_id": 77, "name": "Alice", "os_user": "alice", "role": "admin"}
         ],
         "kai_install_agent_backend": "claude",
         "kai_install_default_model": "sonnet",
@@ -110,16 +109,19 @@ def test_a_re_run_begins_with_everything_and_where_it_comes_from(desk: Desk) -> 
     assert {
         "AGENT_BACKEND codex host_vars",
         "WEBHOOK_PORT 8181 host_vars",
-        "service_user kai Kai's default",
-        "WORKSPACE_BASE not set",
         "Ada alice codex openai gpt-5.5",
     } <= shown
-    assert not any(line.startswith("CLAUDE_EFFORT_LEVEL") for line in shown)
+    # what is not set is only on request
+    assert not any(line.startswith(("CLAUDE_EFFORT", "service_user")) for line in shown)
+    wizard.child.sendline("Show everything")
+    wizard.go_to(REVIEW)
+    more = {" ".join(line.split()) for line in wizard.transcript.splitlines()}
+    assert {"service_user kai Kai's default", "WORKSPACE_BASE not set"} <= more
     wizard.child.sendline("server")
     wizard.go_to("WEBHOOK_SECRET", WEBHOOK_PORT="9090")
     wizard.child.sendline()
     wizard.go_to(REVIEW)
-    assert "WEBHOOK_PORT  9090  you, was 8181" in wizard.transcript
+    assert re.search(r"WEBHOOK_PORT +9090 +you, was 8181", wizard.transcript)
     wizard.child.sendline("agents")
     wizard.go_to("CODEX_AUTH_MODE")
     assert wizard.abort() == 130
@@ -224,7 +226,7 @@ def test_an_abort_while_the_host_is_looked_at_ends_the_wizard(desk: Desk, run: s
             wizard.child.expect_exact("Probing silent")
         with silent.accept()[0]:
             wizard.child.sendintr()
-            assert wizard.end() == 130
+            assert wizard.end_without_answers() == 130
     assert desk.tree() == before
 
 
@@ -357,7 +359,7 @@ def test_a_secret_in_the_plain_file_moves_to_the_vault(desk: Desk) -> None:
 
 
 REFUSED = [
-    ("source", "", "A value is required"),
+    ("source", "-", "A value is required"),
     ("TELEGRAM_BOT_TOKEN", "hunter2", "@BotFather"),
     ("telegram_id", "@ada", "whole number"),
     ("os_user", "root", "superuser"),
@@ -404,9 +406,20 @@ def test_people_are_added_changed_and_removed(desk: Desk) -> None:
     ):
         wizard.go_to("Users")
         wizard.child.sendline(choice)
-        last = list(contract().user_fields)[-1]
-        if fields:
-            wizard.go_to(last, **fields)
+        names = list(contract().user_fields)
+        if choice.startswith("Change"):
+            # one question for each field, and not for all of them
+            for field, value in fields.items():
+                assert wizard.next_prompt() == FIELDS
+                # the provider, which comes before the later ones, is not offered
+                offered = [name for name in names if name != "llm_provider"]
+                wizard.child.sendline(str(offered.index(field) + 2))
+                assert wizard.next_prompt() == field
+                wizard.child.sendline(value)
+            assert wizard.next_prompt() == FIELDS
+            wizard.child.sendline()
+        elif fields:
+            wizard.go_to(names[-1], **fields)
             wizard.child.sendline()
     assert wizard.go_on() == 0
     assert desk.settings()["kai_install_users"] == [
@@ -441,3 +454,78 @@ def test_without_a_password_file_the_vault_password_is_asked_unseen(desk: Desk) 
     assert password not in wizard.transcript
     assert not desk.password_file.exists()
     assert desk.tree().keys() == before.keys()
+
+
+def test_a_first_run_has_at_most_six_prompts_and_each_tells_of_its_help(desk: Desk) -> None:
+    wizard = desk.wizard()
+    assert wizard.go_on(FIRST_RUN) == 0
+    assert len(wizard.asked) <= 6
+    assert wizard.transcript.count("(? for help)") == len(wizard.asked)
+    assert "< or Esc goes back" in wizard.transcript
+
+
+def test_the_default_source_is_the_public_repository_at_the_newest_known_ref(desk: Desk) -> None:
+    wizard = desk.wizard()
+    assert wizard.go_on({**FIRST_RUN, "source": ""}) == 0
+    known = contract().line.source
+    assert f"Enter takes Kai {known.is_} from its public repository" in wizard.transcript
+    assert desk.settings()["kai_install_source"] == "https://github.com/dcellison/kai.git"
+    assert desk.settings()["kai_install_version"] == known.ref
+
+
+def test_less_than_goes_back_and_everything_after_it_is_asked_again(desk: Desk) -> None:
+    wizard = desk.wizard()
+    wizard.go_to("AGENT_BACKEND", **FIRST_RUN)
+    wizard.child.sendline("<")
+    wizard.go_to("os_user")
+    wizard.child.sendline("<")
+    wizard.go_to("telegram_id")
+    wizard.child.sendline("78")
+    assert wizard.go_on({"os_user": "bob", "AGENT_BACKEND": "codex"}) == 0
+    [user] = desk.settings()["kai_install_users"]
+    assert (user["telegram_id"], user["os_user"]) == (78, "bob")
+    assert desk.settings()["kai_install_agent_backend"] == "codex"
+
+
+def test_from_the_first_question_there_is_no_way_back(desk: Desk) -> None:
+    wizard = desk.wizard()
+    wizard.go_to("source")
+    wizard.child.sendline("<")
+    assert wizard.next_prompt() == "source"
+    wizard.child.sendline(FIRST_RUN["source"])
+    rest = {key: value for key, value in FIRST_RUN.items() if key != "source"}
+    assert wizard.go_on(rest) == 0
+    assert "This is the first question." in wizard.transcript
+
+
+def test_a_section_that_was_opened_by_mistake_is_left_unchanged(desk: Desk) -> None:
+    desk.given(desk.answers(AGENT_BACKEND="codex"))
+    before = desk.tree()
+    wizard = desk.wizard()
+    wizard.go_to(REVIEW)
+    wizard.child.sendline("agents")
+    assert wizard.next_prompt() == "AGENT_BACKEND"
+    wizard.child.sendline("claude")
+    wizard.next_prompt()
+    for _ in range(2):
+        wizard.child.sendline("<")
+        prompt = wizard.next_prompt()
+    assert prompt == REVIEW
+    wizard.child.sendline("")
+    assert wizard.end() == 0
+    assert desk.tree() == before
+
+
+def test_answers_are_kept_on_ctrl_c_if_the_operator_wants_that(desk: Desk) -> None:
+    wizard = desk.wizard()
+    wizard.go_to("os_user", **FIRST_RUN)
+    wizard.child.send("\x03\r")
+    wizard.child.expect("Keep what you have answered")
+    wizard.child.sendline("yes")
+    assert wizard.end() == 130
+    assert "kai-ansible config localhost" in wizard.transcript
+    assert desk.secrets()["kai_install_telegram_bot_token"] == TOKEN
+    again = desk.wizard()
+    again.go_to(REVIEW)
+    assert "This cannot be written yet" in again.transcript
+    assert again.abort() == 130

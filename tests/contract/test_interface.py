@@ -22,14 +22,14 @@ def test_the_tool_prints_each_difference(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = interface.interface()
-    del now["commands"]["kai-ansible install"]["--check"]
+    del now["commands"]["kai-ansible install"]["--check --dry-run"]
     now["exit_codes"]["DONE"] = 7
     monkeypatch.setattr(interface, "interface", lambda: now)
     monkeypatch.setattr(sys, "argv", ["interface", "--check"])
     assert interface.main() == 1
     lines = capsys.readouterr().out.splitlines()
     changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    assert changed == ["-    --check: flag", "-  DONE: 0", "+  DONE: 7"]
+    assert changed == ["-    --check --dry-run: flag", "-  DONE: 0", "+  DONE: 7"]
 
 
 @pytest.mark.slow
@@ -45,5 +45,7 @@ def test_the_recorded_keys_of_json_documents_are_those_that_commands_print(tmp_p
         (("install", "--set", "NO_KEY=1"), None),
     ):
         printed = json.loads(desk.run(*arguments, "--json").stdout)
-        kind = f"kai-ansible {verb}" if verb else "any command that fails"
-        assert ", ".join(sorted(printed)) in recorded[kind]
+        [common] = recorded["every command"]
+        own = set(printed) - set(common.split(", "))
+        kinds = recorded[f"kai-ansible {verb}"] if verb else [""]
+        assert any(own <= set(kind.split(", ")) for kind in kinds), own

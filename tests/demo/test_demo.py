@@ -27,8 +27,8 @@ def test_make_demo_shows_the_main_job_and_can_be_removed() -> None:
             "the unit's own process answers /health",
             "the bot starts codex as alice",
             "the bot starts claude as bob",
-            "alice ~$ /usr/local/bin/codex login",
-            "bob ~$ /usr/local/bin/claude auth login",
+            "sudo -iu alice /usr/local/bin/codex login",
+            "sudo -iu bob /usr/local/bin/claude auth login",
         ):
             assert line in shown.stdout
     finally:

@@ -22,7 +22,6 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("do
 # what each command of the documents is verified by, besides being understood
 PROVEN_BY = {
     "make demo": "tests/demo",
-    "make test": ".ci/run",
     "make config": "tests/issue_486",
     "make check": "tests/issue_486",
     "make install": "tests/issue_486",
@@ -30,6 +29,10 @@ PROVEN_BY = {
     "make logins": "tests/issue_486",
     "make doctor": "tests/machine/test_doctor.py",
     "make show": "tests/machine/test_doctor.py",
+    "make logs": "tests/machine/test_verbs.py",
+    "make restart": "tests/machine/test_verbs.py",
+    "make settings": "tests/cli/test_settings_command.py",
+    "make upgrade": "tests/machine/test_verbs.py",
     "make rollback": "tests/machine/test_rollback.py",
     "make backup": "tests/machine/test_backup.py",
     "make uninstall": "tests/machine/test_uninstall.py",

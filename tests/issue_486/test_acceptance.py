@@ -51,5 +51,5 @@ def test_acceptance_4_sudo_make_install_works_without_a_prefix(first_install: Fi
 
 
 def test_acceptance_5_hints_name_the_login_of_each_os_user(switch: Switch) -> None:
-    assert f"  alice ~$ {CODEX} login" in switch.output.splitlines()
-    assert "kai ~$" not in switch.output
+    assert f"  sudo -iu alice {CODEX} login" in switch.output.splitlines()
+    assert "sudo -iu kai" not in switch.output

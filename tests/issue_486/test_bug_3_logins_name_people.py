@@ -9,7 +9,7 @@ from tests.cli.desk import Desk
 from tests.issue_486.conftest import desk_for
 from tests.issue_486.hosts import CODEX, Bot
 
-TITLE = "Log in once, each account for itself and not through another one:"
+TITLE = "Log in once as each OS user, with these commands:"
 
 
 FOR_CLEO = [
@@ -56,7 +56,7 @@ def company(bot: Bot) -> Iterator[Desk]:
 
 
 def test_bug_3_every_command_names_those_who_have_to_log_in(company: Desk) -> None:
-    expected = [TITLE, f"  alice ~$ {CODEX} login", *FOR_CLEO]
+    expected = [TITLE, f"  sudo -iu alice {CODEX} login", *FOR_CLEO]
     assert notice(company.install()) == expected
     assert notice(company.run("logins").stdout) == expected
     wizard = company.wizard("--plain")

@@ -89,7 +89,7 @@ def test_missing_accounts_are_made(machine: Machine, desk: Desk) -> None:
     made = [path for path in paths if path.startswith("account ")]
     assert made == ["account kai", "account dave", "account erin"]
     assert "the bot starts codex as dave, and ends it" in report["verified"]
-    assert "  dave ~$ /usr/local/bin/codex login" in report["login_notice"]
+    assert "  sudo -iu dave /usr/local/bin/codex login" in report["login_notice"]
     for name in ("dave", "erin"):
         assert int(machine.run(["id", "-u", name]).stdout) >= 1000
         assert machine.run(["id", "-Gn", name]).stdout.split() == [name]

@@ -84,7 +84,7 @@ class Treasury:
         """Run a command of kai-ansible at a terminal, give the password for sudo, and listen."""
         child = self.site.desk.spawn(*arguments, "--ask-become-pass")
         child.timeout = SECONDS
-        child.expect("sudo password: ")
+        child.expect(r"\[sudo\] password for \S+: ")
         child.sendline(self.become)
         child.expect(pexpect.EOF)
         child.close()

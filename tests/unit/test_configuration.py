@@ -279,6 +279,22 @@ def test_people_that_cannot_be_right(
     assert told in str(read.problems[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "fix"),
+    [
+        ("codex_bin", "bin/codex", "set kai_install_codex_bin to an absolute path"),
+        ("service_user", "root", "set kai_install_service_user to the name of an account"),
+        ("webhook_port", 0, "set kai_install_webhook_port to a whole number, at least 1 and"),
+    ],
+)
+def test_the_fix_of_a_wrong_value_names_a_right_one(
+    contract: Contract, name: str, value: Any, fix: str
+) -> None:
+    read = read_configuration(contract, {**variables(), f"kai_install_{name}": value})
+    [problem] = [one for one in read.problems if one.where == f"kai_install_{name}"]
+    assert problem.fix.startswith(fix)
+
+
 def test_all_problems_are_listed_at_once(contract: Contract) -> None:
     given_variables = variables(
         user(name=""),

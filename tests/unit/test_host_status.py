@@ -154,7 +154,7 @@ def test_a_missing_login_is_unhealthy_and_reported_ready_to_paste(contract: Cont
     report = status(contract, logged_in=False)
     assert not report["healthy"]
     assert not report["problems"]
-    assert "  alice ~$ /usr/local/bin/claude auth login" in report["login_notice"]
+    assert "  sudo -iu alice /usr/local/bin/claude auth login" in report["login_notice"]
 
 
 def test_what_only_root_sees_is_unknown_and_never_healthy(contract: Contract) -> None:

@@ -45,10 +45,10 @@ def test_one_login_for_each_account_and_backend(contract: Contract) -> None:
         ("kai", "claude", True),
     ]
     assert login_notice(found) == [
-        "Log in once, each account for itself and not through another one:",
-        "  alice ~$ '/opt/my tools/codex' login",
-        "  bob ~$ '/opt/my tools/codex' login",
-        "  alice ~$ /usr/local/bin/claude auth login",
+        "Log in once as each OS user, with these commands:",
+        "  sudo -iu alice '/opt/my tools/codex' login",
+        "  sudo -iu bob '/opt/my tools/codex' login",
+        "  sudo -iu alice /usr/local/bin/claude auth login",
         "  sudo -H -u kai /usr/local/bin/claude auth login",
         "  kai is the service user: users without an os_user share its login.",
     ]
@@ -56,7 +56,7 @@ def test_one_login_for_each_account_and_backend(contract: Contract) -> None:
 
 def test_without_a_binary_the_name_stands(contract: Contract) -> None:
     found = logins(contract, configured(contract), {}, [])
-    assert found[0].line == "alice ~$ codex login"
+    assert found[0].line == "sudo -iu alice codex login"
     assert found[0].as_dict()["command"] == ["codex", "login"]
 
 
@@ -70,9 +70,9 @@ def test_who_is_logged_in_is_not_asked_again(contract: Contract) -> None:
     found = logins(contract, configured(contract), BINARIES, seen)
     assert [login.logged_in for login in found] == [True, False, None, True]
     assert login_notice(found) == [
-        "Log in once, each account for itself and not through another one:",
-        "  bob ~$ '/opt/my tools/codex' login",
-        "  alice ~$ /usr/local/bin/claude auth login",
+        "Log in once as each OS user, with these commands:",
+        "  sudo -iu bob '/opt/my tools/codex' login",
+        "  sudo -iu alice /usr/local/bin/claude auth login",
     ]
     everybody = [{**entry, "logged_in": True} for entry in seen]
     assert login_notice(logins(contract, configured(contract), BINARIES, everybody)) == []

@@ -24,6 +24,7 @@ NO_RULE_IMPORTS = {"os", "subprocess", "socket", "pwd", "grp", "shutil", "tempfi
 
 # the command may use what runs on a host only here; each with its reason
 HOST_FROM_COMMAND = {
+    ("kai_ansible.commands.logs", "host.system"): "follows the log with the command of the host",
     ("kai_ansible.inventory.inventory", "host.files"): "reads files as a host does: bounded",
     ("kai_ansible.inventory.inventory", "host.symlink_guard"): "names the kind of a file in errors",
     ("kai_ansible.secrets.vault_password", "host.files"): "reads files as a host does: bounded",

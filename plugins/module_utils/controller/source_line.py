@@ -88,8 +88,11 @@ def contract_for(
         if not isinstance(source, str) or not source:
             # read_configuration reports it, in the words of any line
             return contract_of_line(directory, lines_of(directory).lines[-1].line), []
+        lines = lines_of(directory)
+        known = lines.of_commit(given.get("kai_install_version")) if is_git_url(source) else None
+        if known:
+            return contract_of_line(directory, known.line), []
         try:
-            lines = lines_of(directory)
             found = _found_once(lines, given, source, cache)
         except UNREADABLE as error:
             return None, [unreadable(source, str(error))]

@@ -310,6 +310,23 @@ def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
     ).strip()
 
 
+def log_command(unit: str, lines: int, *, follow: bool = False) -> list[str]:
+    """Return the command that prints the end of a service's log, and goes on if ``follow``."""
+    return [
+        *("journalctl", "--no-pager", "--quiet", f"--unit={unit}.service", f"--lines={lines}"),
+        *("--output=short-iso", "--no-hostname"),
+        *(["--follow"] if follow else []),
+    ]
+
+
+def log_of_unit(unit: str, lines: int) -> str:
+    """Return the end of the log of a service, of earlier starts as well.
+
+    Raises OSError when the journal does not answer.
+    """
+    return _journal(*log_command(unit, lines)[2:]).strip()
+
+
 def _journal(*arguments: str) -> str:
     """Return the output of journalctl. Raises OSError when it fails: no answer is no empty log."""
     ended = _run("journalctl", "--no-pager", *arguments)

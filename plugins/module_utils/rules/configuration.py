@@ -211,9 +211,14 @@ def _read_host(contract: Contract, given: Mapping[str, Any], configuration: Conf
                     variable(name),
                     shown(contract, name, raw),
                     error.expected,
-                    f"set {variable(name)} to that",
+                    _fix(name, error.expected),
                 )
             )
+
+
+def _fix(name: str, expected: str) -> str:
+    # what follows says what is wrong with the present value
+    return f"set {variable(name)} to {expected.partition(';')[0]}"
 
 
 def _read_settings(
@@ -249,7 +254,7 @@ def _read_settings(
                     variable(name),
                     shown(contract, key, raw),
                     error.expected,
-                    f"set {variable(key)} to that",
+                    _fix(key, error.expected),
                 )
             )
             configuration.rejected.add(key)
@@ -264,7 +269,7 @@ def _read_settings(
                         variable(name),
                         f"{value!r}, which {surface.name} does not have",
                         "one of " + listed(surface.models),
-                        f"set {variable(key)} to that, or remove it",
+                        f"set {variable(key)} to one of them, or remove it",
                     )
                 )
                 configuration.rejected.add(key)

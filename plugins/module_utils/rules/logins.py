@@ -39,10 +39,14 @@ class Login:
 
     @property
     def line(self) -> str:
-        """The login as the account types it at its own prompt."""
+        """The command that logs in on the host, ready to paste.
+
+        An account that an install made has no password, so sudo starts its login shell.
+        """
         typed = " ".join(shlex.quote(word) for word in self.command)
-        prompt = f"sudo -H -u {self.account}" if self.shared else f"{self.account} ~$"
-        return f"{prompt} {typed}"
+        # the service user has no login shell
+        option = "-H -u" if self.shared else "-iu"
+        return f"sudo {option} {self.account} {typed}"
 
     def as_dict(self) -> LoginData:
         """Return the fields by name, and the line."""
@@ -136,7 +140,7 @@ def login_notice(needed: Iterable[Login]) -> list[str]:
     missing = [login for login in needed if not login.logged_in]
     if not missing:
         return []
-    lines = ["Log in once, each account for itself and not through another one:"]
+    lines = ["Log in once as each OS user, with these commands:"]
     lines += [f"  {login.line}" for login in missing]
     lines += [
         f"  {login.account} is the service user: users without an os_user share its login."

@@ -79,6 +79,10 @@ class Lines:
         """Return a line by its name."""
         return next((one for one in self.lines if one.line == line), None)
 
+    def of_commit(self, commit: Any) -> Line | None:
+        """Return the line whose known commit this is; its tree needs no look."""
+        return next((one for one in self.lines if one.ref == commit), None)
+
     @property
     def texts(self) -> tuple[str, ...]:
         """The files of a tree that have to be read."""

@@ -81,6 +81,14 @@ def rollback_report(number: int | None, results: Results) -> dict[str, Any]:
     }
 
 
+def restart_report(results: Results) -> dict[str, Any]:
+    """Return the report of a restart. turns: how many running turns it cut off, None if unknown."""
+    return {
+        "turns": results.switched.get("turns"),
+        "seconds_without": results.verified.get("seconds_without"),
+    }
+
+
 def uninstall_report(results: Results) -> dict[str, Any]:
     """Return the report of an uninstall."""
     original, removed = results.reverted, results.removed

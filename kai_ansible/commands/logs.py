@@ -1,0 +1,114 @@
+"""The command ``logs``: print the end of the bot's log, or follow it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kai_ansible.commands.options import RunOptions
+from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
+from kai_ansible.commands.target import Target, checked_target
+from kai_ansible.errors import ExitCode, usage_error
+from kai_ansible.host.system import log_command
+from kai_ansible.rules.redact import masked
+from kai_ansible.terminal.screen import Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class LogsOptions(RunOptions):
+    """Options of ``logs``. lines: how many at most. follow: go on until Ctrl-C."""
+
+    lines: int = 100
+    follow: bool = False
+
+
+def print_log(options: LogsOptions, screen: Screen) -> None:
+    """Print the end of the bot's log on each host, without secrets.
+
+    With ``follow``, go on until Ctrl-C, which then is a normal end.
+    Raises CommandError for a log that cannot be read.
+    """
+    if options.follow and screen.as_json:
+        raise usage_error("--follow", "--json too", "one of the two", "leave out one of them")
+    target = checked_target(options, valid=False)
+    if options.follow:
+        _follow(target, options, screen)
+        return
+    # the log alone goes to standard output, so that it can be piped
+    aside = Screen(as_json=True, plain=screen.plain, verbose=screen.verbose)
+    outcome = run_role(target, "logs", options, aside, {"kai_logs_lines": options.lines})
+    raise_for_preflight(target, outcome)
+    for host, report in outcome.reports.items():
+        mark = f"{host} | " if len(target.hosts) > 1 else ""
+        for line in report["lines"]:
+            screen.literal(mark + masked(line, target.secrets))
+    screen.document(
+        {
+            "hosts": dict(outcome.reports),
+            "failures": [failure.as_dict() for failure in outcome.failures],
+            "log": str(outcome.log) if outcome.log else None,
+        }
+    )
+    raise_unless_succeeded(outcome)
+
+
+def _follow(target: Target, options: LogsOptions, screen: Screen) -> None:
+    if len(target.hosts) != 1:
+        raise usage_error("--follow", "several hosts", "one host", "name one host")
+    [host] = target.hosts
+    password = target.become_passwords.get(host) or target.become_password
+    command = _command(target, host, options.lines, has_password=password is not None)
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL if password is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            if password is not None and process.stdin:
+                process.stdin.write(f"{password}\n")
+                process.stdin.close()
+            for line in process.stdout or ():
+                screen.literal(masked(line.rstrip("\n"), target.secrets))
+        except KeyboardInterrupt:
+            process.terminate()
+            screen.say()
+            return
+        finally:
+            process.terminate()
+    if process.returncode:
+        raise usage_error(
+            f"{host}: the log",
+            f"{shlex.join(command)} ended with exit code {process.returncode}",
+            "a log that root can follow",
+            "run the same command with --ask-become-pass",
+            code=ExitCode.FAILED,
+        )
+
+
+def _command(target: Target, host: str, lines: int, *, has_password: bool) -> Sequence[str]:
+    """Return the command that follows the log of a host, as root."""
+    unit = target.contract.platforms["linux"].unit.name
+    follow = log_command(unit, lines, follow=True)
+    known = target.inventory.known(host)
+    if known.local and os.geteuid() == 0:
+        return follow
+    # a password comes on standard input, and no prompt gets into the log
+    as_root = ["sudo", *(["-S", "-p", ""] if has_password else ["-n"]), "--", *follow]
+    if known.local:
+        return as_root
+    if known.ssh:
+        return [*known.ssh, shlex.join(as_root)]
+    raise usage_error(
+        f"{host}: --follow",
+        "a connection that is neither local nor ssh",
+        "one of these",
+        f"leave out --follow, or run on the host: {shlex.join(follow)}",
+    )

@@ -1,0 +1,142 @@
+"""The command ``settings``: print the settings of hosts, or one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible.ansible.collection import contract as contract_of
+from kai_ansible.commands.options import HostOptions
+from kai_ansible.errors import CommandError, ExitCode, usage_error
+from kai_ansible.inventory.inventory import Inventory, nothing_known
+from kai_ansible.operator import at_terminal
+from kai_ansible.rules.configuration import canonical_key, variable
+from kai_ansible.rules.problems import nearest
+from kai_ansible.rules.redact import fingerprint
+from kai_ansible.rules.values import env_text
+from kai_ansible.wizard.questions import Question, everything_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kai_ansible.rules.contract import Contract
+    from kai_ansible.terminal.screen import Screen
+
+KAI = "Kai's default"
+
+
+@dataclass(frozen=True)
+class SettingsOptions(HostOptions):
+    """Options of ``settings``. key: one setting. everything: also those without a value."""
+
+    key: str | None = None
+    everything: bool = False
+
+
+def print_settings(options: SettingsOptions, screen: Screen) -> None:
+    """Print each setting with its value and its origin; of one setting, the value alone.
+
+    A secret is shown by its fingerprint. Raises CommandError for an unknown setting, and for one
+    that has no value on any host.
+    """
+    inventory = Inventory(options.inventory)
+    key, pattern = options.key, options.host
+    contract = contract_of()
+    known = [*contract.host, *contract.settings]
+    if key and canonical_key(contract, key) not in known:
+        if pattern is None and key in ("all", *inventory.every_host()):
+            key, pattern = None, key
+        else:
+            raise usage_error(
+                "KEY",
+                f"no setting {key!r}{nearest(key, known)}",
+                "a setting that docs/settings.md lists, or a host",
+                "list them with: kai-ansible settings --all",
+            )
+    inventory.read(pattern, options.vault_password_file, options.vault_ids, may_ask=at_terminal())
+    found: dict[str, dict[str, Any]] = {}
+    for host in inventory.hosts:
+        variables = inventory.variables(host)
+        if not variables:
+            raise nothing_known(host, inventory.host_vars(host))
+        own = contract_of(str(variables.get(variable("release"), "1")))
+        found[host] = _settings_of(own, variables, inventory.places(host))
+    if key:
+        _print_one(canonical_key(contract, key), found, screen)
+    else:
+        for host, settings in found.items():
+            _print_all(host, settings, screen, everything=options.everything)
+    wanted = canonical_key(contract, key) if key else None
+    screen.document(
+        {
+            "hosts": {
+                host: {
+                    "settings": {
+                        name: one for name, one in settings.items() if wanted in (None, name)
+                    }
+                }
+                for host, settings in found.items()
+            }
+        }
+    )
+    if key and all(
+        settings[wanted]["value"] is None for settings in found.values() if wanted in settings
+    ):
+        raise CommandError(f"{wanted} is not set.", code=ExitCode.FAILED)
+
+
+def _settings_of(
+    contract: Contract, variables: Mapping[str, Any], places: Mapping[str, Path]
+) -> dict[str, dict[str, Any]]:
+    """Return every setting by its key: its section, value, origin, and whether it is a secret."""
+    return {
+        question.key: {
+            "section": section,
+            "secret": question.is_secret,
+            **_value_of(question, variables, places),
+        }
+        for section in contract.sections
+        for question in everything_in(contract, section)
+    }
+
+
+def _value_of(
+    question: Question, variables: Mapping[str, Any], places: Mapping[str, Path]
+) -> dict[str, Any]:
+    value = variables.get(question.variable)
+    if value is None:
+        default = question.spec.default
+        return {
+            "value": None if default is None else env_text(default),
+            "from": None if default is None else KAI,
+        }
+    place = str(places.get(question.variable, "the inventory"))
+    if question.is_secret:
+        return {"value": f"fingerprint {fingerprint(str(value))}", "from": place}
+    return {"value": _text(value), "from": place}
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, dict) else env_text(value)
+
+
+def _print_one(key: str, found: Mapping[str, Mapping[str, Any]], screen: Screen) -> None:
+    for host, settings in found.items():
+        value = settings.get(key, {}).get("value")
+        if value is not None:
+            screen.literal(value if len(found) == 1 else f"{host}: {value}")
+
+
+def _print_all(
+    host: str, settings: Mapping[str, Mapping[str, Any]], screen: Screen, *, everything: bool
+) -> None:
+    rows = [
+        (key, one["value"] or "", one["from"] or "not set")
+        for key, one in settings.items()
+        if everything or one["from"] not in (None, KAI)
+    ]
+    screen.table(f"Settings of {host}", ("Setting", "Value", "From"), rows)
+    if not everything:
+        rest = sum(one["from"] in (None, KAI) for one in settings.values())
+        screen.say(f"{rest} more have Kai's default or no value: --all lists them.")

@@ -1,0 +1,89 @@
+"""Print the outcome of a run on each host: changes, notes, logins, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from kai_ansible.terminal.change_view import (
+    COLUMNS,
+    NOTHING,
+    full_rows,
+    is_as_agreed,
+    summary_rows,
+)
+from kai_ansible.terminal.login_view import login_lines
+
+if TYPE_CHECKING:
+    from kai_ansible.ansible.changes import Change
+    from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.terminal.screen import Screen
+
+
+def report_plan(screen: Screen, outcome: Outcome, *, full: bool = False) -> None:
+    """Print the changes and notes of a check mode run. full: every file, key by key."""
+    for host, report in outcome.reports.items():
+        changes = outcome.changes.get(host, ())
+        report_changes(screen, f"{host}: would change", changes, full=full)
+        screen.notes(report["notes"])
+
+
+def report_outcome(
+    screen: Screen,
+    outcome: Outcome,
+    *,
+    check: bool,
+    options: Sequence[str] = (),
+    agreed: Outcome | None = None,
+    full: bool = False,
+    ssh: Mapping[str, Sequence[str]] | None = None,
+    rollback: bool = True,
+) -> None:
+    """Print the outcome of a run on each host: changes, notes and logins.
+
+    options: the options to print with a command.
+    agreed: the check mode run that was printed before; a host with the same changes is summarized.
+    full: print every changed file, key by key. ssh: the commands that log in, by host.
+    rollback: whether a rollback undoes the run.
+    """
+    if check:
+        report_plan(screen, outcome, full=full)
+        return
+    for host, report in outcome.reports.items():
+        changes = outcome.changes.get(host, [])
+        if agreed and is_as_agreed(changes, agreed.changes.get(host, [])):
+            screen.say(f"{host}: changed as shown" if changes else f"{host}: unchanged")
+        else:
+            report_changes(screen, f"{host}: changed", changes, full=full)
+            screen.notes(report["notes"])
+        screen.lines(f"{host}: verified", report["verified"])
+        if report["seconds_without"] is not None:
+            screen.say(f"{host}: downtime {report['seconds_without']} s")
+        for line in login_lines(report["login_notice"], (ssh or {}).get(host)):
+            screen.say(line)
+        if rollback and (report.get("install") or 0) > 1:
+            screen.command(
+                f"{host}: undo this install with", "kai-ansible", "rollback", host, *options
+            )
+
+
+def report_changes(
+    screen: Screen, title: str, changes: Sequence[Change], *, full: bool = False
+) -> None:
+    """Print changes with the value before and after each.
+
+    full: every file, key by key; otherwise what is new of each kind is counted.
+    """
+    if not changes:
+        screen.say(f"{title}: nothing")
+        return
+    full = full or screen.verbose
+    if screen.plain and full:
+        screen.say(f"{title}:")
+        for change in changes:
+            what = f"{change.path}: {change.key}" if change.key else change.path
+            screen.say(f"  {what}: {change.before or NOTHING} -> {change.after or NOTHING}")
+        return
+    screen.table(title, COLUMNS, full_rows(changes) if full else summary_rows(changes))
+    if not full and len(changes) > len(summary_rows(changes)):
+        screen.say("  --diff shows every changed file, key by key.")

@@ -1,0 +1,46 @@
+"""A wrong sudo password is asked for again, at a real terminal."""
+
+import pexpect
+import pytest
+
+from tests.cli.desk import Desk, exit_code
+
+SUDO = """#!/bin/sh
+case " $* " in
+*" -n "*) exit 1 ;;
+esac
+read password
+[ "$password" = right ] || { echo "sudo: 1 incorrect password attempt" >&2; exit 1; }
+"""
+
+
+@pytest.fixture
+def guarded(desk: Desk) -> Desk:
+    """A desk of this host, whose sudo wants a password."""
+    path = desk.write("bin/sudo", SUDO)
+    path.chmod(0o755)
+    desk.given(desk.answers())
+    desk.variables["PATH"] = f"{path.parent}:{desk.environment()['PATH']}"
+    return desk
+
+
+def test_a_wrong_password_is_asked_for_again(guarded: Desk) -> None:
+    child = guarded.spawn("logins", "--ask-become-pass")
+    child.expect(r"\[sudo\] password for \w+@localhost: ")
+    child.sendline("wrong")
+    child.expect("Sorry, try again")
+    child.expect(r"\[sudo\] password for \w+@localhost: ")
+    child.sendline("right")
+    # nothing more is asked, however the run ends
+    assert child.expect(["try again", pexpect.EOF]) == 1
+    child.close()
+
+
+def test_the_third_wrong_password_is_the_last(guarded: Desk) -> None:
+    child = guarded.spawn("logins", "--ask-become-pass")
+    for _ in range(3):
+        child.expect(r"\[sudo\] password for \w+@localhost: ")
+        child.sendline("wrong")
+    child.expect("3 wrong ones")
+    child.expect(pexpect.EOF)
+    assert exit_code(child) == 2
