@@ -307,6 +307,6 @@ def _sudo_password(inventory: Inventory, host: str, options: ConfigOptions) -> s
         known = inventory.known(host)
         return ask_sudo_password(login_in_words(known.ssh), known.ssh)
     if not options.probe:
-        return
+        return None
     typed = inventory.session.become_password
     return typed or kept_sudo_passwords({host: inventory.known(host)}).get(host)
