@@ -152,13 +152,30 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
         for verb in ("add", "edit", "remove")
     },
     "migrate": (
-        record(**{"from": NUMBER, "to": NUMBER, "changes": several({"type": "object"})}),
+        record(
+            **{"from": NUMBER, "to": NUMBER, "changes": several({"type": "object"})},
+            line={
+                "description": "What becomes of the variables with --to, null without it.",
+                "type": ["object", "null"],
+            },
+        ),
         {"check": BOOLEAN, "files": TEXTS},
     ),
     "vault rekey": (NO_HOSTS, {"locked": TEXTS, "password": TEXT, "former_password": OR_NULL}),
     "vault password": (
         NO_HOSTS,
         {"password": TEXT, "fingerprint": TEXT, "removed": OR_NULL},
+    ),
+    "workshop enrol": (
+        part(
+            user=TEXT,
+            token={"description": "A secret, null with --check.", **OR_NULL},
+            expires=OR_NULL,
+            minutes=NUMBER,
+            pages=TEXTS,
+            restarted=BOOLEAN,
+        ),
+        {"check": BOOLEAN},
     ),
     "sudo-password": (NO_HOSTS, {"kept": TEXTS, "forgotten": TEXTS}),
 }

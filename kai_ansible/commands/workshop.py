@@ -60,7 +60,7 @@ def enrol_user(options: EnrolOptions, who: str, screen: Screen) -> None:
         token = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     report = outcome.reports.get(host, {})
     _show(name, report, token, screen)
-    screen.document({"host": host, "check": options.check, "token": token or None, **report})
+    screen.document({"hosts": {host: {**report, "token": token or None}}, "check": options.check})
 
 
 def _name_of(target: Target, host: str, who: str) -> str:
