@@ -196,6 +196,8 @@ def test_an_answer_is_judged_before_it_is_taken(desk: Desk) -> None:
     screen.child.send(f"{CTRL_U}kai{ENTER}")
     screen.wait_for(LABELS["install_dir"])
     screen.child.send(CTRL_C)
+    screen.wait_for("Keep what you have answered")
+    screen.child.send("n")
     assert screen.end() == 130
 
 
