@@ -99,12 +99,12 @@ def example() -> dict[str, Any]:
 
 def test_the_example_inventory_is_refused_as_it_is() -> None:
     problems = read_configuration(contract(), example()).problems
-    assert [problem.where for problem in problems] == [
+    assert {problem.where for problem in problems} == {
         "kai_install_telegram_bot_token",
         "kai_install_webhook_secret",
         "kai_install_users[0].telegram_id",
         "kai_install_users[1].telegram_id",
-    ]
+    }
     assert example()["kai_install_version"] == contract().source.ref
 
 
