@@ -72,6 +72,12 @@ class Terminal:
 
     def __init__(self, directory: Path, *arguments: str) -> None:
         """Start kai-ansible on the inventory of a directory."""
+        # as an operator's home has them
+        self.places = {
+            str(directory / "config"): "~/.config",
+            str(directory): "~/bots",
+            str(CHECKOUT): "~/kai-ansible",
+        }
         self.screen = pyte.Screen(COLUMNS, ROWS)
         self.stream = pyte.Stream(self.screen)
         environment = {
@@ -100,8 +106,10 @@ class Terminal:
 
     def feed(self, *output: object) -> None:
         """Let the screen show output; the machine has a name, where an operator's has one."""
-        text = "".join(str(part) for part in output)
-        self.stream.feed(_SSH.sub("ssh -t bot1 '", text).replace(str(CHECKOUT), "~/kai-ansible"))
+        text = _SSH.sub("ssh -t bot1 '", "".join(str(part) for part in output))
+        for place, shown in self.places.items():
+            text = text.replace(place, shown)
+        self.stream.feed(text)
 
     def finish(self) -> None:
         """Wait for the end. Raises RuntimeError when the command failed."""
