@@ -154,7 +154,7 @@ LOOKS = [
         Case(
             ("O5",),
             "sed -i 's/^DEFAULT_MODEL=.*/DEFAULT_MODEL=\"gpt-5.4\"/' /etc/kai/env",
-            *("/etc/kai/env", "DEFAULT_MODEL: another value", BY_HAND, INSTALL),
+            *("/etc/kai/env", "DEFAULT_MODEL: gpt-5.4, expected", BY_HAND, INSTALL),
         ),
     ],
     [

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from samples import SECRET
 
 from kai_ansible.rules.drift import (
+    WantedEnv,
     files_drift,
     is_as_wanted,
     layout_drift,
@@ -23,6 +24,7 @@ ENV, RULES, UNIT, OWN = "/etc/kai/env", "/etc/sudoers.d/kai", "/etc/kai.service"
 RECORD = "/etc/kai/kai-ansible.json"
 PARTS = {RULES: rules_of, UNIT: lines_of, RECORD: variables_of}
 VALUES = {"A": "1", "WEBHOOK_SECRET": SECRET}
+OPEN = {"A"}
 
 states = st.builds(
     FileState,
@@ -56,13 +58,16 @@ def seen(state: FileState, values: dict[str, str] | None = None, text: str = "")
             name: (sealed(FileState("", value.encode()), KEY).content or b"").decode()
             for name, value in (values or {}).items()
         },
+        "open": {name: value for name, value in (values or {}).items() if name in OPEN},
         "text": text or None,
         "fault": None,
     }
 
 
 def drift(wanted: FileState, there: dict[str, Any]) -> list[tuple[str, str]]:
-    differing, unknown = files_drift([wanted], {wanted.path: there}, KEY, PARTS, (ENV, VALUES))
+    differing, unknown = files_drift(
+        [wanted], {wanted.path: there}, KEY, PARTS, WantedEnv(ENV, VALUES, OPEN)
+    )
     assert not unknown
     assert all(problem.expected and problem.fix for problem in differing)
     assert SECRET not in str(differing)
@@ -83,10 +88,12 @@ WANTED_ENV = FileState(ENV, text_of(VALUES), 0o600)
         ({"A": "1"}, [(f"{ENV}: WEBHOOK_SECRET", "nothing")]),
         ({**VALUES, "WEBHOOK_SECRET": "x"}, [(f"{ENV}: WEBHOOK_SECRET", "another value")]),
         ({**VALUES, "B": "secret"}, [(f"{ENV}: B", "a value that host_vars do not give")]),
+        ({**VALUES, "A": "2"}, [(f"{ENV}: A", "2")]),
+        ({**VALUES, "A": ""}, [(f"{ENV}: A", "an empty value")]),
         ({"WEBHOOK_SECRET": SECRET, "A": "1"}, [(ENV, "another text")]),
     ],
 )
-def test_a_key_is_named_and_its_value_is_not(
+def test_a_key_is_named_and_a_secret_is_not(
     values: dict[str, str], found: list[tuple[str, str]]
 ) -> None:
     assert drift(WANTED_ENV, seen(FileState(ENV, text_of(values), 0o600), values)) == found

@@ -154,7 +154,9 @@ def look_at_installed(
     """
     known = installs_seen(installs, damaged, distrusted)
     key = secrets.token_hex(16)
-    files = {entry["path"]: file_seen(entry, key) for entry in request["files"]}
+    files = {
+        entry["path"]: file_seen(entry, key, request["settings"]) for entry in request["files"]
+    }
     env = deployed_values(env_file)
     if state and state.pid:
         # the environment of the process wins over the file
@@ -332,11 +334,12 @@ def directory_of(pid: int) -> str | None:
     return None
 
 
-def file_seen(entry: Mapping[str, Any], key: str) -> FileSeen:
+def file_seen(entry: Mapping[str, Any], key: str, settings: Mapping[str, bool]) -> FileSeen:
     """Return kind, owner, mode and keyed digest of a file.
 
     A shown file has its text as well, an environment file each key with a keyed digest of its
-    value. fault: why a file is no text, with its place, None when it is.
+    value, and the value too where ``settings`` says so. fault: why a file is no text, with its
+    place, None when it is.
     """
     path = entry["path"]
     try:
@@ -362,6 +365,7 @@ def file_seen(entry: Mapping[str, Any], key: str) -> FileSeen:
         "gid": hidden.gid,
         "seal": (hidden.content or b"").decode(),
         "values": {name: seal(value.encode(), key).decode() for name, value in values.items()},
+        "open": {name: value for name, value in values.items() if settings.get(name)},
         "text": text if entry["content"] == "shown" else None,
         "fault": fault,
     }

@@ -659,6 +659,12 @@ class Contract:
     extra_features: Mapping[str, Feature] = text("", default={})
 
     @property
+    def open_variables(self) -> frozenset[str]:
+        """The variables of the bot whose values may be shown."""
+        known = {key for key, spec in self.settings.items() if not spec.secret}
+        return frozenset(known | set(self.process_environment))
+
+    @property
     def agents(self) -> str:
         """The names of all agents as a regular expression, for {agents} in a symptom's pattern."""
         return "|".join(self.backends)

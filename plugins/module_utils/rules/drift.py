@@ -9,7 +9,7 @@ directories comes from the code with which kai_user_tree changes them.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .documents import Unfit, read_json
@@ -19,11 +19,24 @@ from .problems import Problem
 from .sudoers import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from .probe import FileSeen, InstalledProbe, LayoutSeen
 
     Parts = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class WantedEnv:
+    """The environment file as an install wants it.
+
+    values: by name. open: the names whose values may be shown.
+    """
+
+    path: str
+    values: Parts
+    open: Collection[str] = ()
+
 
 REPAIR = "kai-ansible install restores the state of host_vars"
 _SEE = "probe it as root: kai-ansible status --ask-become-pass, or through sudo"
@@ -94,13 +107,12 @@ def files_drift(
     seen: Mapping[str, FileSeen],
     key: str,
     parts: Mapping[str, Callable[[str], Parts]],
-    env: tuple[str, Parts],
+    env: WantedEnv,
 ) -> tuple[list[Problem], list[Problem]]:
     """Return what differs in the files, and the files of which nothing is known.
 
     seen: by path, as module_utils/host/install_probe.py tells it, sealed by ``key``. parts: what a
-    shown file is made of, by its path. env: path and values of the environment file, of which only
-    keys are reported.
+    shown file is made of, by its path. env: the environment file, whose secrets are not shown.
     """
     differing, unknown = [], []
     for state in wanted:
@@ -125,7 +137,7 @@ def _differences(
     found: FileSeen,
     key: str,
     parts: Mapping[str, Callable[[str], Parts]],
-    env: tuple[str, Parts],
+    env: WantedEnv,
 ) -> list[Problem]:
     path = wanted.path
     differing = []
@@ -136,34 +148,39 @@ def _differences(
     if found["fault"]:
         return [*differing, replace(Problem(**found["fault"]), fix=REPAIR)]
     faults: list[Problem] = []
-    if path == env[0]:
-        values = {name: seal(value.encode(), key).decode() for name, value in env[1].items()}
-        faults = _parts(path, values, found["values"], hidden=True)
+    if path == env.path:
+        values = {name: seal(value.encode(), key).decode() for name, value in env.values.items()}
+        shown = {name: value for name, value in env.values.items() if name in env.open}
+        faults = _parts(path, values, found["values"], (shown, found["open"]))
     elif path in parts and found["text"] is not None:
         of = parts[path]
-        faults = _parts(path, of((wanted.content or b"").decode()), of(found["text"]), hidden=False)
+        faults = _parts(path, of((wanted.content or b"").decode()), of(found["text"]))
     # a comment, an empty line, another order
     another = Problem(path, "another text", "the text of the last install", REPAIR)
     return [*differing, *(faults or [another])]
 
 
-def _parts(path: str, wanted: Parts, there: Parts, *, hidden: bool) -> list[Problem]:
+def _parts(
+    path: str, wanted: Parts, there: Parts, shown: tuple[Parts, Parts] | None = None
+) -> list[Problem]:
+    """Return the parts that differ. shown: those that may be shown of both, all without it."""
+    words = ("that line", "a line") if shown is None else ("an empty value", "an empty value")
+    of_wanted, of_there = shown or (wanted, there)
     differing = []
     for name in [*wanted, *(name for name in there if name not in wanted)]:
         if wanted.get(name) == there.get(name):
             continue
         where = f"{path}: {name}"
+        expected = of_wanted.get(name, "the value of host_vars") or words[0]
         if name not in there:
-            expected = "the value of host_vars" if hidden else wanted[name] or "that line"
             differing.append(Problem(where, "nothing", expected, REPAIR))
         elif name not in wanted:
-            found = "a value" if hidden else there[name] or "a line"
+            found = of_there.get(name, "a value") or words[1]
             differing.append(
                 Problem(where, f"{found} that host_vars do not give", "nothing", REPAIR)
             )
         else:
-            found = "another value" if hidden else there[name]
-            expected = "the value of host_vars" if hidden else wanted[name]
+            found = of_there.get(name, "another value") or words[1]
             differing.append(Problem(where, found, expected, REPAIR))
     return differing
 

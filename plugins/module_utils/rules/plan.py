@@ -174,8 +174,8 @@ def installed_request(
         "data_dir": host.get("data_dir"),
         "patience": host.get("health_timeout", contract.host["health_timeout"].default),
         "settings": {
-            **{key: not spec.secret for key, spec in contract.settings.items()},
-            **dict.fromkeys(contract.process_environment, True),
+            **dict.fromkeys(contract.settings, False),
+            **dict.fromkeys(contract.open_variables, True),
         },
         "files": files,
         "directories": _directories(contract, configuration, places) if valid else [],

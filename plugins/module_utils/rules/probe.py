@@ -259,7 +259,10 @@ class _FileSeen(TypedDict):
 
 
 class FileSeen(_FileSeen, total=False):
-    """A deployed file. kind: file, absent, unseen, or what is there instead, with its fix."""
+    """A deployed file. kind: file, absent, unseen, or what is there instead, with its fix.
+
+    values: of an environment file, each a keyed digest. open: those that are no secrets, in words.
+    """
 
     fix: str
     mode: int
@@ -267,6 +270,7 @@ class FileSeen(_FileSeen, total=False):
     gid: int
     seal: str
     values: dict[str, str]
+    open: dict[str, str]
     text: str | None
     fault: ProblemData | None
 

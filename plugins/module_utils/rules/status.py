@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from .agent_starts import late_starts, start_faults
 from .binaries import agent_account, backends_in_use, runners
-from .drift import REPAIR, files_drift, layout_drift, lines_of, rules_of, unseen, variables_of
+from .drift import (
+    REPAIR,
+    WantedEnv,
+    files_drift,
+    layout_drift,
+    lines_of,
+    rules_of,
+    unseen,
+    variables_of,
+)
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
 from .overrides import effective_values, override_problems, unseen_overrides
 from .preflight import missing_models, unseen_models
@@ -232,7 +241,7 @@ def _drift(
             desired["unit"]["path"]: lines_of,
             contract.record.path: variables_of,
         },
-        (protected["env"].path, desired["env"]),
+        WantedEnv(protected["env"].path, desired["env"], contract.open_variables),
     )
     layout, unseen_paths = layout_drift(installed["layout"])
     return [*drift, *differing, *layout], [*unknown, *unseen_paths]
