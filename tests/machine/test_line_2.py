@@ -1,6 +1,7 @@
 """Kai 2, installed in one run: ready, with the directories of each user before a first turn."""
 
 import json
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,33 @@ def test_each_user_gets_turns_in_their_own_home(site: Site2) -> None:
     # what the bot keeps of them is as an install wants it
     status = site.run("status")
     assert status.report["drift"] == [], status.text
+
+
+def test_the_command_lets_a_user_in_and_keeps_no_token(site: Site2) -> None:
+    before, data = site.state(), site.data()
+    assert site.run("workshop", "enrol", "Ada", "--yes", "--check").report["token"] is None
+    assert site.data() == data
+    done = site.run("workshop", "enrol", "Ada", "--yes")
+    assert done.code == 0, done.text
+    token = done.report["token"]
+    assert done.report["restarted"] is True
+    assert site.state() == before
+    assert site.say(token)["status"] == "completed"
+    # it is of use once, and nowhere but in what was printed
+    with pytest.raises(subprocess.CalledProcessError):
+        site.say(token)
+    journal = site.machine.run(["journalctl", "--no-pager", "--quiet"]).stdout
+    assert token not in journal
+    places = [path for path in site.desk.directory.rglob("*") if path.is_file()]
+    assert [path for path in places if token.encode() in path.read_bytes()] == []
+
+
+def test_nobody_else_is_let_in(site: Site2) -> None:
+    pid = site.health()["pid"]
+    done = site.run("workshop", "enrol", "Adda", "--yes")
+    assert done.code == 2
+    assert "Ada" in done.text
+    assert site.health()["pid"] == pid
 
 
 def test_another_backend_reaches_the_profile_and_grants_stay(site: Site2) -> None:
