@@ -1,7 +1,6 @@
 """Kai 2, installed in one run: ready, with the directories of each user before a first turn."""
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from kai_ansible.rules.principal_ids import channel_of_telegram, principal_of_telegram
 from tests.machine.site_2 import ADA, BEN, Site2
 from tests.testbed.machines import Machine
+from tests.testbed.podman import TestbedError
 
 PROFILES = "/etc/kai/runtime-profiles.yaml"
 _WORKSHOP = """
@@ -100,7 +100,7 @@ def test_the_command_lets_a_user_in_and_keeps_no_token(site: Site2) -> None:
     assert site.state() == before
     assert site.say(token)["status"] == "completed"
     # it is of use once, and nowhere but in what was printed
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(TestbedError):
         site.say(token)
     journal = site.machine.run(["journalctl", "--no-pager", "--quiet"]).stdout
     assert token not in journal
