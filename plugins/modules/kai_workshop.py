@@ -136,7 +136,7 @@ def main() -> None:
             said = f"\nThe last lines of the bot's log since this start:\n{log}" if log else ""
             module.fail_json(msg=f"{parameters['unit']} is not ready: {reason}{said}")
         account = account_of(parameters["service_user"])
-        for _ in range(MOST_ASKED):
+        for _attempt in range(MOST_ASKED):
             seen = workshop_seen(parameters["workshop"], account)
             if seen["id"]:
                 break

@@ -98,9 +98,12 @@ def moved_to_line(
 
     former: the contract of the line that it names.
     variables: every variable whose name begins with ``kai_install_``.
-    What is rewritten already stays as it is, so a second call changes nothing.
+    What is rewritten already stays as it is, so a second call changes nothing. Raises ValueError
+    for a line without a migration.
     """
-    work = _Move(former, target, variables, given)
+    if target.migration is None:
+        raise ValueError(f"nothing migrates to line {target.release}")
+    work = _Move(former, target, target.migration, variables, given)
     work.move_settings()
     work.move_extra_env()
     work.move_users()
@@ -119,11 +122,15 @@ class _Move:
     """One migration."""
 
     def __init__(
-        self, former: Contract, target: Contract, variables: Mapping[str, Any], given: Given
+        self,
+        former: Contract,
+        target: Contract,
+        way: Migration,
+        variables: Mapping[str, Any],
+        given: Given,
     ) -> None:
         self.former, self.target, self.given = former, target, given
-        assert target.migration is not None
-        self.way: Migration = target.migration
+        self.way: Migration = way
         self.found = LineMigration(target.release, dict(variables))
         # settings of everybody that become fields of each user
         self.of_everybody: dict[str, Any] = {}
