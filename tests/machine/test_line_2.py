@@ -91,7 +91,9 @@ def test_each_user_gets_turns_in_their_own_home(site: Site2) -> None:
 
 def test_the_command_lets_a_user_in_and_keeps_no_token(site: Site2) -> None:
     before, data = site.state(), site.data()
-    assert site.run("workshop", "enrol", "Ada", "--yes", "--check").report["token"] is None
+    checked = site.run("workshop", "enrol", "Ada", "--yes", "--check")
+    assert checked.code == 0, checked.text
+    assert checked.report["token"] is None
     assert site.data() == data
     done = site.run("workshop", "enrol", "Ada", "--yes")
     assert done.code == 0, done.text
