@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kai_ansible.cli.help import Group
 from kai_ansible.cli.options import CheckOption, YesOption, verb
 from kai_ansible.cli.users import WhoArgument
 from kai_ansible.commands.options import HostOptions
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 workshop_app = typer.Typer(
+    name="workshop",
+    cls=Group,
+    rich_markup_mode=None,
     no_args_is_help=True,
     help="Let users into the Workshop, the page of Kai 2 in a browser.",
     epilog="Example: kai-ansible workshop enrol Alice",
