@@ -176,6 +176,24 @@ def test_whether_drop_ins_are_read(policy: str, is_read: bool) -> None:
     assert reads_directory("/etc/sudoers", "/etc/sudoers.d", files.get, str, "bot") is is_read
 
 
+def test_a_file_that_includes_itself_many_times_is_read_once() -> None:
+    asked: list[str] = []
+
+    def read(path: str) -> str:
+        asked.append(path)
+        return "@include sudoers\n@include other\n" * 3
+
+    assert not reads_directory("/etc/sudoers", "/etc/sudoers.d", read, str)
+    assert asked == ["/etc/sudoers", "/etc/other"]
+
+
+@pytest.mark.parametrize(("files", "is_read"), [(128, True), (129, False)])
+def test_no_more_files_follow_each_other_than_sudo_reads(files: int, is_read: bool) -> None:
+    chain = {f"/{number}": f"@include {number + 1}" for number in range(files)}
+    chain[f"/{files}"] = "@includedir /etc/sudoers.d"
+    assert reads_directory("/0", "/etc/sudoers.d", chain.get, str) is is_read
+
+
 def linked(path: str) -> str:
     """Return a path without links on a host where /etc is one, as on a Mac."""
     return re.sub("^/etc", "/private/etc", path)

@@ -168,7 +168,6 @@ def reads_directory(
     read: Callable[[str], str | None],
     real: Callable[[str], str],
     host: str = "",
-    depth: int = 0,
 ) -> bool:
     """Return whether a policy reads the drop-ins of ``directory``.
 
@@ -176,13 +175,21 @@ def reads_directory(
     none. real: returns a path without links, as two paths may lead to one directory. host: the
     short host name. sudo itself goes no deeper than 128 files.
     """
-    text = read(main) if depth <= _DEEPEST_INCLUDE else None
-    return any(
-        real(path) == real(directory)
-        if is_directory
-        else reads_directory(path, directory, read, real, host, depth + 1)
-        for is_directory, path in includes(text or "", posixpath.dirname(main), host).values()
-    )
+    # a file may include another one, or itself, many times
+    seen: set[str] = set()
+    level = [main]
+    for _depth in range(_DEEPEST_INCLUDE + 1):
+        found = [
+            entry
+            for path in level
+            for entry in includes(read(path) or "", posixpath.dirname(path), host).values()
+        ]
+        if any(is_directory and real(path) == real(directory) for is_directory, path in found):
+            return True
+        seen.update(level)
+        files = dict.fromkeys(path for is_directory, path in found if not is_directory)
+        level = [path for path in files if path not in seen]
+    return False
 
 
 def sudo_version(said: str) -> tuple[int, int, int] | None:
