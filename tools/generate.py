@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,7 +50,7 @@ COMMAND = "python tools/generate.py"
 _ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
 NOTICE = f"Generated from the contracts in {VARS} by: {COMMAND}"
 
-Contracts = Mapping[str, Contract]
+Contracts = dict[str, Contract]
 """The contract of each release line, the oldest first."""
 
 # Loose on purpose: the rules of the role check every value and report all faults at once. Ansible's
@@ -187,10 +188,7 @@ def settings_page(contracts: Contracts) -> str:
     sections = {line: contract.sections for line, contract in contracts.items()}
     for section in in_order(sections.values()):
         title = next(one[section] for one in sections.values() if section in one)
-        rows = _by_line(
-            contracts,
-            lambda one, name=section: [*_host_rows(one, name), *_setting_rows(one, name)],
-        )
+        rows = _by_line(contracts, functools.partial(_section_rows, section=section))
         if rows:
             parts += [f"## {title}", _line_table(contracts, _SETTING_COLUMNS, rows)]
     parts += [
@@ -557,6 +555,10 @@ _SETTING_COLUMNS = (
     "Description",
 )
 _NONE = "-"
+
+
+def _section_rows(contract: Contract, section: str) -> list[Row]:
+    return [*_host_rows(contract, section), *_setting_rows(contract, section)]
 
 
 def _host_rows(contract: Contract, section: str) -> list[tuple[str, ...]]:

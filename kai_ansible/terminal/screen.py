@@ -17,6 +17,7 @@ from rich.panel import Panel
 from rich.table import Column, Table
 
 from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.rules.enrolment import enrol_hint
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
@@ -173,6 +174,10 @@ def report_outcome(
             screen.say(f"{host}: downtime {report['seconds_without']} s")
         for line in report["login_notice"]:
             screen.say(line)
+        hint = enrol_hint(report)
+        if hint:
+            words = ("kai-ansible", "workshop", "enrol", report["enrol"][0], host, *options)
+            screen.command(f"{host}: {hint}", *words)
         if (report.get("install") or 0) > 1:
             screen.command(
                 f"{host}: undo this install with", "kai-ansible", "rollback", host, *options

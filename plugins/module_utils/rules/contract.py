@@ -605,8 +605,8 @@ class Contract:
     """Everything that is known about one release line of Kai.
 
     What only some lines have is None or empty in the others. registry, profiles: names of protected
-    files. distinct_secrets: settings whose values must differ. elsewhere: for each variable that only
-    other lines have, their titles by line; no file has it, since controller/contracts.py adds it.
+    files. distinct_secrets: settings whose values must differ. elsewhere: for each variable that
+    other lines alone have, their titles by line; controller/contracts.py adds it, and no file has it.
     """
 
     release: str = text("[0-9]+([.][0-9]+)?")

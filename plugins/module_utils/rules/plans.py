@@ -225,7 +225,7 @@ class ProofPlan(TypedDict):
 
 
 class ReportPlan(TypedDict):
-    """What the report of an install has of its plan."""
+    """What the report of an install has of its plan. enrol: users whom the Workshop can let in."""
 
     release: str
     plan: Agreed | None
@@ -233,6 +233,7 @@ class ReportPlan(TypedDict):
     binaries: dict[str, ChosenBinary]
     logins: list[LoginData]
     login_notice: list[str]
+    enrol: list[str]
     turns: str
     source: str
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import diagnosis, drift, status
 from .configuration import is_secret, variable
-from .enrolment import enrolment_plan, no_workshop
+from .enrolment import enrolment_plan, no_workshop, who_may_enrol
 from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .installs import choose
@@ -386,6 +386,7 @@ def install_plan(
             "binaries": desired["binaries"],
             "logins": desired["logins"],
             "login_notice": desired["login_notice"],
+            "enrol": who_may_enrol(contract, configuration),
             "turns": _turns_directory(subject),
             "source": host["source"],
         },
