@@ -15,7 +15,14 @@ from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.files import write_kept
 from kai_ansible.rules.problems import Problem, listed
-from kai_ansible.terminal.status_view import StatusProbe, facts, missing_logins, state_of, trust_of
+from kai_ansible.terminal.status_view import (
+    StatusProbe,
+    facts,
+    missing_logins,
+    state_of,
+    trust_of,
+    users_table,
+)
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -128,20 +135,7 @@ def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: dat
             for backend in report["backends"]
         ],
     )
-    screen.table(
-        f"{host}: users",
-        ("Name", "Account", "Agent", "Model", "Logged in"),
-        [
-            (
-                person["name"],
-                person["account"],
-                person["backend"],
-                person["model"] or "",
-                person["logged_in"],
-            )
-            for person in report["people"]
-        ],
-    )
+    screen.table(f"{host}: users", *users_table(report["people"]))
     screen.table(
         f"{host}: releases",
         ("Release", "State", "Verified installs"),

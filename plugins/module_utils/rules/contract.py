@@ -606,7 +606,7 @@ class Contract:
 
     What only some lines have is None or empty in the others. registry, profiles: names of protected
     files. distinct_secrets: settings whose values must differ. elsewhere: for each variable that
-    other lines alone have, their titles by line; controller/contracts.py adds it, and no file has it.
+    other lines alone have, their titles by line; controller/contracts.py adds it, no file has it.
     """
 
     release: str = text("[0-9]+([.][0-9]+)?")

@@ -158,15 +158,20 @@ class FileData(_File, total=False):
     given: bool
 
 
-class Source(TypedDict):
+class SourceFacts(TypedDict):
+    """What decides on the desired state of a source: its features, and the variable of its mode."""
+
+    features: list[str]
+    mode_variable: str | None
+
+
+class Source(SourceFacts):
     """What is read of the result of kai_source."""
 
     release: str
     requires_python: str
     constrained: bool
     extras: list[str]
-    features: list[str]
-    mode_variable: str | None
 
 
 class Agreed(TypedDict):

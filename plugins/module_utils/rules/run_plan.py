@@ -22,6 +22,7 @@ from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .installs import choose
 from .interpreters import choose_interpreter
+from .line_status import deployed_source
 from .network_environment import as_words
 from .overrides import masks, override_problems, unseen_overrides
 from .people import os_users
@@ -496,7 +497,8 @@ def _status(
     desired: Desired | None = None
     files: list[FileState] = []
     if not configuration.problems:
-        desired = desired_state(contract, configuration, probe)
+        source = deployed_source(contract, probe)
+        desired = desired_state(contract, configuration, probe, source)
         if status.is_comparable(configuration, probe):
             files = wanted_states(*desired_files(subject, desired))
     found = status.host_status(contract, configuration, probe, desired, files, fields_of_users)
