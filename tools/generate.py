@@ -9,15 +9,16 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kai_ansible.controller.contracts import lines_of
+from kai_ansible.controller.contracts import contract_of_line, lines_of
 from kai_ansible.rules.conditions import in_words
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract import (
@@ -27,22 +28,30 @@ from kai_ansible.rules.contract import (
     Setting,
     Value,
     When,
-    read_contract,
 )
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, FIRST
-from kai_ansible.rules.problems import Refused
+from kai_ansible.rules.problems import Refused, listed
 from kai_ansible.rules.release_line import AUTO
 from kai_ansible.rules.values import choices_of, describe, env_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-CONTRACT = "roles/kai_install/vars/kai_1.yml"
+if __name__ == "__main__":
+    # as a script, tools is no package yet
+    sys.path.insert(0, str(CHECKOUT))
+
+from tools.by_line import grouped, in_order, merged_option  # noqa: E402
+
+VARS = "roles/kai_install/vars"
+VARIABLES = f"{VARS}/lines/variables.yml"
 ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
 COMMAND = "python tools/generate.py"
-_VARS = CHECKOUT / "roles" / "kai_install" / "vars"
 _ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
-NOTICE = f"Generated from {CONTRACT} by: {COMMAND}"
+NOTICE = f"Generated from the contracts in {VARS} by: {COMMAND}"
+
+Contracts = dict[str, Contract]
+"""The contract of each release line, the oldest first."""
 
 # Loose on purpose: the rules of the role check every value and report all faults at once. Ansible's
 # own validation comes first and must not stop at one of them.
@@ -66,12 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=CHECKOUT, help="tree to read and write")
     options = parser.parse_args(arguments)
     try:
-        text = (options.root / CONTRACT).read_text(encoding="utf-8")
-        contract = read_contract(text, CONTRACT)
+        contracts = contracts_in(options.root / VARS)
     except (OSError, Refused) as error:
         parser.error(f"cannot read the contract: {error}")
     stale = False
-    for name, text in generated_files(contract).items():
+    for name, text in generated_files(contracts).items():
         path: Path = options.root / name
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
@@ -85,28 +93,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if stale else 0
 
 
-def generated_files(contract: Contract) -> dict[str, str]:
+def contracts_in(directory: Path) -> dict[str, Contract]:
+    """Return the contract of every line, the oldest first. Raises OSError or Refused."""
+    oldest_first = reversed(lines_of(str(directory)).lines)
+    return {one.line: contract_of_line(str(directory), one.line) for one in oldest_first}
+
+
+def generated_files(contracts: Contracts) -> dict[str, str]:
     """Return the text of every generated file by its path below the root."""
     return {
-        ARGUMENT_SPECS: argument_specs_text(argument_specs(contract)),
-        SETTINGS_PAGE: settings_page(contract),
-        ANSWERS_SCHEMA: json.dumps(answers_schema(contract), indent=2) + "\n",
+        VARIABLES: variables_of_lines(contracts),
+        ARGUMENT_SPECS: argument_specs_text(argument_specs(contracts)),
+        SETTINGS_PAGE: settings_page(contracts),
+        ANSWERS_SCHEMA: json.dumps(answers_schema(contracts), indent=2) + "\n",
     }
 
 
-def argument_specs(contract: Contract) -> dict[str, Any]:
-    """Return the role's argument specs as data."""
-    options = _contract_options(contract)
-    for name, spec in contract.host.items():
-        options[variable(name)] = _host_option(contract, spec)
-    for key, setting in contract.settings.items():
-        options[variable(key)] = _setting_option(contract, key, setting)
-    options.update(_people_options(contract))
-    options.update(_extra_options(contract))
+def variables_of_lines(contracts: Contracts) -> str:
+    """Return the lines of each variable that not every line has, as YAML."""
+    names = {line: _variables(contract) for line, contract in contracts.items()}
+    of_some = {
+        name: [line for line in contracts if name in names[line]]
+        for name in in_order(names.values())
+    }
+    found = {name: lines for name, lines in of_some.items() if len(lines) < len(contracts)}
+    body = "".join(f"{name}: {json.dumps(lines)}\n" for name, lines in found.items())
+    return (
+        f"# {NOTICE}\n# The release lines of each variable that not all of them have.\n---\n{body}"
+    )
+
+
+def _variables(contract: Contract) -> list[str]:
+    former = [old for spec in contract.settings.values() for old in spec.old_names]
+    return [variable(name) for name in [*contract.host, *contract.settings, *former]]
+
+
+def argument_specs(contracts: Contracts) -> dict[str, Any]:
+    """Return the role's argument specs as data, which hold for every line."""
+    titles = {line: contract.title for line, contract in contracts.items()}
+    by_line = {line: _options(contracts, line) for line in contracts}
+    options = {
+        name: merged_option(
+            titles, {line: found[name] for line, found in by_line.items() if name in found}
+        )
+        for name in in_order(by_line.values())
+    }
     main = {
         "short_description": "Install and configure a Kai bot",
         "description": [
-            f"Installs {contract.title} as a service with the configuration of the variables.",
+            f"Installs {listed(titles.values())} as a service with the configuration of the "
+            "variables; the release line decides which variables there are.",
             "The backends in use determine which values are required and valid together.",
             "The role checks them before any change and reports every problem at once.",
         ],
@@ -121,76 +157,160 @@ def argument_specs(contract: Contract) -> dict[str, Any]:
     }
 
 
+def _options(contracts: Contracts, line: str) -> dict[str, dict[str, Any]]:
+    contract = contracts[line]
+    options = _contract_options(contracts, line)
+    for name, spec in contract.host.items():
+        options[variable(name)] = _host_option(contract, spec)
+    for key, setting in contract.settings.items():
+        options[variable(key)] = _setting_option(contract, key, setting)
+    return {**options, **_people_options(contract), **_extra_options(contract)}
+
+
 def argument_specs_text(specs: Mapping[str, Any]) -> str:
     """Return argument specs as YAML."""
     body = yaml.dump(specs, Dumper=_IndentedDumper, sort_keys=False, width=96, allow_unicode=True)
     return f"# {NOTICE}\n---\n{body}"
 
 
-def settings_page(contract: Contract) -> str:
-    """Return the reference of every variable as Markdown."""
-    env_file = contract.protected_files["env"].path
+def settings_page(contracts: Contracts) -> str:
+    """Return the reference of every variable as Markdown, with a column for each line."""
+    newest = list(contracts.values())[-1]
+    env_file = newest.protected_files["env"].path
     parts = [
         f"<!-- {NOTICE} -->",
-        f"# Settings of {contract.title}",
-        _INTRODUCTION.format(env_file=env_file),
+        "# Settings of Kai",
+        _INTRODUCTION.format(
+            env_file=env_file,
+            columns=listed(f"`{line}` is {one.title}" for line, one in contracts.items()),
+        ),
     ]
-    for section, title in contract.sections.items():
-        rows = [*_host_rows(contract, section), *_setting_rows(contract, section)]
+    sections = {line: contract.sections for line, contract in contracts.items()}
+    for section in in_order(sections.values()):
+        title = next(one[section] for one in sections.values() if section in one)
+        rows = _by_line(contracts, functools.partial(_section_rows, section=section))
         if rows:
-            parts += [f"## {title}", _table(_SETTING_COLUMNS, rows)]
+            parts += [f"## {title}", _line_table(contracts, _SETTING_COLUMNS, rows)]
     parts += [
         "## Other variables",
-        _table(("Variable", "Type", "Description"), _whole_rows(contract)),
+        _line_table(
+            contracts,
+            ("Variable", "Type", "Description"),
+            _by_line(contracts, lambda one: _whole_rows(contracts, one)),
+        ),
         "## Fields of a user",
         _ABOUT_FIELDS,
-        _table(
-            ("Field", "Type and range", "Required", "Default", "Kai itself"), _user_rows(contract)
+        _line_table(
+            contracts,
+            ("Field", "Type and range", "Required", "Default", "Kai itself"),
+            _by_line(contracts, _user_rows),
         ),
         "## Backends, providers and models",
-        _table(("Backend", "Provider", "Key", "Models", "Default"), _model_rows(contract)),
+        _line_table(
+            contracts,
+            ("Backend and provider", "Key", "Models", "Default"),
+            _by_line(contracts, _model_rows),
+        ),
         "## Optional dependency groups",
         _ABOUT_EXTRAS,
-        _table(("Extra", "Installed", "Modules tested"), _extra_rows(contract)),
+        _line_table(
+            contracts, ("Extra", "Installed", "Modules tested"), _by_line(contracts, _extra_rows)
+        ),
         "## Variables of the service definition",
         f"Kai reads these before `{env_file}`, so the role puts them into the service definition.",
-        _table(
+        _line_table(
+            contracts,
             ("Key", "Value"),
-            [(f"`{k}`", f"`{v}`") for k, v in contract.process_environment.items()],
+            _by_line(
+                contracts,
+                lambda one: [(f"`{k}`", f"`{v}`") for k, v in one.process_environment.items()],
+            ),
         ),
         "## Retired keys",
         "kai-ansible never writes these keys, and reports each one that it finds.",
-        _table(("Key", "Reason"), [(f"`{key}`", why) for key, why in contract.retired.items()]),
+        _line_table(
+            contracts,
+            ("Key", "Reason"),
+            _by_line(contracts, lambda one: [(f"`{k}`", why) for k, why in one.retired.items()]),
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def answers_schema(contract: Contract) -> dict[str, Any]:
-    """Return the JSON schema of an answers file, for editors that complete and check."""
+Row = tuple[str, ...]
+
+
+def _by_line(contracts: Contracts, rows_of: Callable[[Contract], Iterable[Row]]) -> list[Row]:
+    """Return the rows of every line, each once, with a mark for each line after its first cell."""
+    found = {line: {row[0]: row for row in rows_of(one)} for line, one in contracts.items()}
+    return [
+        (row[0], *("yes" if line in lines else _NONE for line in contracts), *row[1:])
+        for row, lines in grouped(found)
+    ]
+
+
+def _line_table(contracts: Contracts, columns: Row, rows: Iterable[Row]) -> str:
+    return _table((columns[0], *contracts, *columns[1:]), rows)
+
+
+def answers_schema(contracts: Contracts) -> dict[str, Any]:
+    """Return the JSON schema of an answers file, for editors that complete and check.
+
+    A file has to be right for one of the lines. What several lines share stands once.
+    """
+    by_line = {line: _answers_of(contract) for line, contract in contracts.items()}
+    shared: dict[str, Any] = {}
+    for line, parts in by_line.items():
+        for part, properties in parts.items():
+            for name, schema in properties.items():
+                place = f"{part}.{name}"
+                if shared.setdefault(place, schema) != schema:
+                    place = f"{place}.{line}"
+                    shared[place] = schema
+                properties[name] = {"$ref": f"#/$defs/{place}"}
+    lines = {line: _answers_file(contracts[line], parts) for line, parts in by_line.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": NOTICE,
+        "title": f"Answers for {listed(one.title for one in contracts.values())}",
+        "description": "A file for kai-ansible config --answers. null clears a value.",
+        "anyOf": [{"$ref": f"#/$defs/line.{line}"} for line in reversed(contracts)],
+        "$defs": {**{f"line.{line}": one for line, one in lines.items()}, **shared},
+    }
+
+
+def _answers_of(contract: Contract) -> dict[str, dict[str, Any]]:
+    """Return what can be answered of each part of an answers file."""
     settings = {key: _answer(contract, spec) for key, spec in contract.settings.items()}
     for key, spec in contract.settings.items():
         old = {**settings[key], "deprecated": True, "description": f"Old name of {key}."}
         settings.update(dict.fromkeys(spec.old_names, old))
-    fields = contract.user_fields
-    person = _mapping({name: _answer(contract, spec) for name, spec in fields.items()})
-    person["required"] = [name for name, spec in fields.items() if spec.required]
+    return {
+        "host": {name: _answer(contract, spec) for name, spec in contract.host.items()},
+        "users": {name: _answer(contract, spec) for name, spec in contract.user_fields.items()},
+        "settings": settings,
+    }
+
+
+def _answers_file(contract: Contract, parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    person = _mapping(parts["users"])
+    person["required"] = [name for name, spec in contract.user_fields.items() if spec.required]
     # an unknown field goes to users.yaml unchanged
     del person["additionalProperties"]
-    host = {name: _answer(contract, spec) for name, spec in contract.host.items()}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": NOTICE,
         "title": f"Answers for {contract.title}",
-        "description": "A file for kai-ansible config --answers. null clears a value.",
         **_mapping(
             {
-                "host": {"description": "The installation itself.", **_mapping(host)},
+                "host": {"description": "The installation itself.", **_mapping(parts["host"])},
                 "users": {
                     "description": "The users who may talk to the bot.",
                     "type": "array",
                     "items": person,
                 },
-                "settings": {"description": "Settings by env key.", **_mapping(settings)},
+                "settings": {
+                    "description": "Settings by env key.",
+                    **_mapping(parts["settings"]),
+                },
             }
         ),
     }
@@ -235,8 +355,12 @@ def _value(contract: Contract, spec: Value) -> dict[str, Any]:
 
 
 _INTRODUCTION = """\
-Every variable of the role. A row with an env key is a setting of the bot, written to
-`{env_file}` under that key; a row without one belongs to the installation, and Kai never reads it.
+Every variable of the role. The columns of the release lines say which of them a row is for:
+{columns}. What differs between lines has a row for each. kai-ansible
+refuses a variable of another line and names the way to that line.
+
+A row with an env key is a setting of the bot, written to `{env_file}` under that key; a row without
+one belongs to the installation, and Kai never reads it.
 Secrets belong in `vault.yml`. An old name still works, and kai-ansible reports it.
 
 A setting that reaches the bot "when chosen" has Kai's own default until you give it a value.
@@ -270,8 +394,10 @@ class _IndentedDumper(yaml.SafeDumper):
 _IndentedDumper.add_representer(str, _IndentedDumper.represent_str)
 
 
-def _contract_options(contract: Contract) -> dict[str, dict[str, Any]]:
-    known = ", ".join(f"{one.line} ({one.title})" for one in lines_of(str(_VARS)).lines)
+def _contract_options(contracts: Contracts, line: str) -> dict[str, dict[str, Any]]:
+    contract = contracts[line]
+    newest_first = reversed(contracts.items())
+    known = ", ".join(f"{name} ({one.title})" for name, one in newest_first)
     return {
         variable("release"): {
             "description": [
@@ -431,6 +557,10 @@ _SETTING_COLUMNS = (
 _NONE = "-"
 
 
+def _section_rows(contract: Contract, section: str) -> list[Row]:
+    return [*_host_rows(contract, section), *_setting_rows(contract, section)]
+
+
 def _host_rows(contract: Contract, section: str) -> list[tuple[str, ...]]:
     return [
         (
@@ -482,9 +612,9 @@ def _needed_cell(spec: Setting) -> str:
     return "; ".join(parts) or _NONE
 
 
-def _whole_rows(contract: Contract) -> list[tuple[str, ...]]:
+def _whole_rows(contracts: Contracts, contract: Contract) -> list[tuple[str, ...]]:
     options = {
-        **_contract_options(contract),
+        **_contract_options(contracts, contract.release),
         **_people_options(contract),
         **_extra_options(contract),
     }
@@ -526,8 +656,8 @@ def _model_rows(contract: Contract) -> list[tuple[str, ...]]:
             key = contract.providers[provider].key if entry.names_provider else None
             rows.append(
                 (
-                    f"`{backend}`",
-                    f"`{provider}`" if entry.names_provider else f"{provider}, implied",
+                    f"`{backend}` "
+                    + (f"`{provider}`" if entry.names_provider else f"{provider}, implied"),
                     f"`{key}`" if key else _NONE,
                     ", ".join(surface.models) or "any name",
                     surface.default or "none; the operator must choose",

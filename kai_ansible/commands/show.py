@@ -91,7 +91,7 @@ def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
     users = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in people or ())
     lines = [
         *_lines_of_look(described),
-        f"contract: Kai {described['contract']}.x",
+        f"contract: {contract_of_release(described['contract']).title}",
         f"users: {'unknown' if people is None else users}",
     ]
     if described["unreadable"]:

@@ -25,6 +25,7 @@ from kai_ansible.terminal.status_view import (
     summary_of,
     summary_of_all,
     trust_of,
+    users_table,
 )
 
 if TYPE_CHECKING:
@@ -160,20 +161,7 @@ def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: dat
             for backend in report["backends"]
         ],
     )
-    screen.table(
-        f"{host}: users",
-        ("Name", "Account", "Agent", "Model", "Logged in"),
-        [
-            (
-                person["name"],
-                person["account"],
-                person["backend"],
-                person["model"] or "",
-                person["logged_in"],
-            )
-            for person in report["people"]
-        ],
-    )
+    screen.table(f"{host}: users", *users_table(report["people"]))
     screen.table(
         f"{host}: releases",
         ("Release", "State", "Verified installs"),

@@ -48,7 +48,7 @@ def read_answers(contract: Contract, path: Path) -> Given:
         )
     for part, content in answers.items():
         if part not in PARTS:
-            problems.append(_unknown(path, str(part), PARTS))
+            problems.append(_unknown(contract, path, str(part), PARTS))
         elif part == "users":
             found[variable("users")] = content
         elif not isinstance(content, dict):
@@ -59,7 +59,7 @@ def read_answers(contract: Contract, path: Path) -> Given:
             known = contract.host if part == "host" else _setting_keys(contract)
             for key, value in content.items():
                 if key not in known:
-                    problems.append(_unknown(path, f"{part}.{key}", known))
+                    problems.append(_unknown(contract, path, f"{part}.{key}", known))
                 else:
                     found[variable(canonical_key(contract, key))] = value
     return found, problems
@@ -77,7 +77,7 @@ def read_assignments(contract: Contract, assignments: Iterable[str]) -> Given:
         key, separator, value = word.partition("=")
         key = canonical_key(contract, key.strip())
         if not separator or key not in known:
-            problems.append(_unknown(Path("--set"), key or repr(word), known))
+            problems.append(_unknown(contract, Path("--set"), key or repr(word), known))
         elif is_secret(contract, key):
             problems.append(
                 Problem(
@@ -99,8 +99,16 @@ def _setting_keys(contract: Contract) -> list[str]:
     return keys
 
 
-def _unknown(path: Path, name: str, known: Iterable[str]) -> Problem:
+def _unknown(contract: Contract, path: Path, name: str, known: Iterable[str]) -> Problem:
     key = name.rpartition(".")[2]
+    titles = contract.elsewhere.get(variable(key))
+    if titles:
+        return Problem(
+            f"{path}: {name}",
+            f"a key of {listed(titles.values())}",
+            f"a key of {contract.title}; docs/settings.md has a column for each line",
+            "remove it, or name a source of its line",
+        )
     return Problem(
         f"{path}: {name}",
         f"an unknown key{nearest(key, known)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kai_ansible.rules.enrolment import enrol_hint
 from kai_ansible.terminal.change_view import (
     COLUMNS,
     NOTHING,
@@ -61,6 +62,10 @@ def report_outcome(
             screen.say(f"{host}: downtime {report['seconds_without']} s")
         for line in login_lines(report["login_notice"], (ssh or {}).get(host)):
             screen.say(line)
+        hint = enrol_hint(report)
+        if hint:
+            words = ("kai-ansible", "workshop", "enrol", report["enrol"][0], host, *options)
+            screen.command(f"{host}: {hint}", *words)
         if rollback and (report.get("install") or 0) > 1:
             screen.command(
                 f"{host}: undo this install with", "kai-ansible", "rollback", host, *options

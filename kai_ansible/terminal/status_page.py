@@ -32,4 +32,5 @@ def render(probe: StatusProbe) -> str:
         missing_logins=status_view.missing_logins,
         state_of=status_view.state_of,
         trust_of=status_view.trust_of,
+        users_table=status_view.users_table,
     )

@@ -115,6 +115,21 @@ def missing_logins(report: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def users_table(people: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return the columns and rows of the users; those of profiles only where there are any."""
+    of_line = any(person["profile"] for person in people)
+    columns = ["Name", "Account", "Agent", "Model", "Logged in"]
+    rows = [
+        [one["name"], one["account"], one["backend"], one["model"] or "", one["logged_in"]]
+        for one in people
+    ]
+    if of_line:
+        columns += ["Profile", "Directories"]
+        for row, one in zip(rows, people, strict=True):
+            row += ["yes" if one["profile"] else "none", one["tree"]]
+    return columns, rows
+
+
 def facts(report: Mapping[str, Any], taken: datetime) -> list[tuple[str, str]]:
     """Return the first lines of a report, each with its label."""
     return [

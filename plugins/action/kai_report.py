@@ -10,6 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.rules import run_report
+from ..module_utils.rules.enrolment import enrol_hint
 from ..module_utils.rules.plain import plain
 
 RUNS = ("install", "restore", "rollback", "uninstall", "restart", "failure")
@@ -61,10 +62,12 @@ class ActionModule(ActionBase):
         else:
             report = run_report.install_report(given["planned"], results)
         report["check"] = check
+        hint = enrol_hint(report)
+        enrol = [f"To {hint}: kai-ansible workshop enrol {report['enrol'][0]}"] if hint else []
         return {
             "changed": False,
             "report": report,
-            "lines": [*report.get("notes", ()), *report.get("login_notice", ())],
+            "lines": [*report.get("notes", ()), *report.get("login_notice", ()), *enrol],
             "ansible_stats": {
                 "data": {"kai_install_reports": {(task_vars or {})["inventory_hostname"]: report}},
                 "aggregate": True,

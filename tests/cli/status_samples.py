@@ -19,6 +19,7 @@ def report(**more: Any) -> dict[str, Any]:
     """The report of a healthy host."""
     return {
         "healthy": True,
+        "line": "2",
         "as_root": True,
         "system": {
             "name": "Debian 13",
@@ -72,6 +73,8 @@ def report(**more: Any) -> dict[str, Any]:
                 "backend": "codex",
                 "provider": "openai",
                 "model": "gpt-5.5",
+                "profile": "rtp_d2d76ab94be15a75c83c485f63d147b5",
+                "tree": "complete",
                 "logged_in": "yes",
             }
         ],

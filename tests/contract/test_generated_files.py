@@ -11,9 +11,15 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from kai_ansible.controller.contracts import contract_of_line
+from kai_ansible.rules.configuration import read_configuration
+
 ROOT = Path(__file__).parents[2]
 GENERATOR = ROOT / "tools" / "generate.py"
-CONTRACT = "roles/kai_install/vars/kai_1.yml"
+VARS = "roles/kai_install/vars"
+CONTRACT = f"{VARS}/kai_1.yml"
+VARIABLES = f"{VARS}/lines/variables.yml"
+LINES = ("1", "2.0", "2")
 ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
@@ -27,8 +33,9 @@ def generate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the contract and of what is generated from it."""
-    for name in (CONTRACT, ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA):
+    """A copy of the contracts and of what is generated from them."""
+    shutil.copytree(ROOT / VARS, tmp_path / VARS)
+    for name in (ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -64,7 +71,7 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         ),
         pytest.param(
             replaced("old_names: [CLAUDE_MODEL]", "old_names: [MODEL]"),
-            [ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA],
+            [VARIABLES, ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA],
             id="old name",
         ),
         pytest.param(
@@ -103,6 +110,15 @@ def test_a_change_of_the_contract_makes_files_stale(
 
     assert generate("--root", tree).returncode == 0
     assert generate("--check", "--root", tree).returncode == 0
+
+
+def test_a_change_of_a_later_line_makes_files_stale(tree: Path) -> None:
+    contract = tree / VARS / "lines" / "2.yml"
+    change = replaced("      default: 3600\n", "      default: 3601\n")
+    contract.write_text(change(contract.read_text(encoding="utf-8")), encoding="utf-8")
+    result = generate("--check", "--root", tree)
+    stale = [ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA]
+    assert result.stderr.splitlines() == [f"{name} is stale; {REFRESH}" for name in stale]
 
 
 def test_an_edited_file_is_stale(tree: Path) -> None:
@@ -184,6 +200,11 @@ def test_secrets_are_not_logged(options: dict[str, Any]) -> None:
         "kai_install_index_url",
         "kai_install_environment",
         "kai_install_secret_extra_env",
+        # Kai 2 installer facts, section 3
+        "kai_install_kai_workshop_bootstrap",
+        "kai_install_deepseek_api_key",
+        "kai_install_github_webhook_secret",
+        "kai_install_generic_webhook_secret",
     }
 
 
@@ -202,9 +223,43 @@ def test_only_the_installation_has_defaults(options: dict[str, Any]) -> None:
     assert not any("required" in option or "choices" in option for option in options.values())
 
 
-def test_every_setting_is_declared_and_documented(options: dict[str, Any]) -> None:
-    contract = yaml.safe_load((ROOT / CONTRACT).read_text(encoding="utf-8"))
-    page = (ROOT / SETTINGS_PAGE).read_text(encoding="utf-8")
-    for name in [*contract["host"], *contract["settings"], "users", "users_file"]:
-        assert f"kai_install_{name.lower()}" in options
-        assert f"`kai_install_{name.lower()}`" in page
+def rows_of_page() -> list[tuple[str, ...]]:
+    """Return the cells of each row of the page that names a variable."""
+    lines = (ROOT / SETTINGS_PAGE).read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| `kai_install_")]
+    return [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in rows]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_setting_is_declared_and_documented(options: dict[str, Any], line: str) -> None:
+    contract = contract_of_line(str(ROOT / VARS), line)
+    of_line = {row[0] for row in rows_of_page() if row[1 + LINES.index(line)] == "yes"}
+    known = {"release", "contract_version", "users", "users_file", "extra_env", "secret_extra_env"}
+    known |= {name.lower() for name in [*contract.host, *contract.settings]}
+    assert of_line == {f"`kai_install_{name}`" for name in known}
+    assert {f"kai_install_{name}" for name in known} <= set(options)
+
+
+def test_what_lines_share_stands_once() -> None:
+    rows = [row[:1] + row[4:] for row in rows_of_page()]
+    assert len(rows) == len(set(rows))
+    for row in rows_of_page():
+        assert "yes" in row[1:4]
+    for name in {row[0] for row in rows_of_page()}:
+        marks = [row[1:4] for row in rows_of_page() if row[0] == name]
+        assert all(column.count("yes") <= 1 for column in zip(*marks, strict=True)), name
+
+
+def test_a_variable_that_a_line_lacks_is_refused_there_with_the_way_to_its_line() -> None:
+    """The names come from the file that is generated for it, and nowhere else."""
+    named = yaml.safe_load((ROOT / VARIABLES).read_text(encoding="utf-8"))
+    contracts = {line: contract_of_line(str(ROOT / VARS), line) for line in LINES}
+    assert named
+    for name, having in named.items():
+        for line, contract in contracts.items():
+            found = read_configuration(contract, {name: "x"}).problems
+            refused = [one for one in found if one.where == name and "variable of" in one.found]
+            assert bool(refused) == (line not in having), (name, line)
+            for problem in refused:
+                target = line if "1" in having else "2"
+                assert f"kai-ansible migrate --to {target}" in problem.fix

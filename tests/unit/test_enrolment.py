@@ -4,25 +4,30 @@ import os
 import pwd
 import signal
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.ansible.runner import Outcome
 from kai_ansible.host import enrolment as host_enrolment
 from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.enrolment import (
     argv_for,
     chosen_user,
+    enrol_hint,
     enrolment_plan,
     no_workshop,
     pages,
     read_enrolment,
+    who_may_enrol,
     without_token,
 )
 from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, Refused
+from kai_ansible.terminal.screen import Screen, report_outcome
 
 TOKEN = "kai_ws_enroll_v1.abc.DEF-g_1"
 ANSWER = f"""\
@@ -39,12 +44,51 @@ USERS: Any = [
 ]
 
 
+NAMES = [(1, "Ada"), (2, "Ben"), (3, "Ben")]
+
+
 def configuration(**settings: Any) -> Configuration:
     return Configuration(
         host={"install_dir": "/opt/kai", "data_dir": "/var/lib/kai"},
         settings={"WEBHOOK_PORT": 8090, **settings},
         people=[Person(1, "Ada", "alice", "claude", "anthropic", "sonnet", "own")],
     )
+
+
+def test_whom_an_install_can_let_in() -> None:
+    read = configuration(KAI_ENABLED_ADAPTERS="telegram,workshop")
+    read.people = [replace(read.people[0], telegram_id=n, name=name) for n, name in NAMES]
+    assert who_may_enrol(contract_of_line("2"), read) == ["Ada", "2", "3"]
+    read.settings["KAI_ENABLED_ADAPTERS"] = "telegram"
+    assert who_may_enrol(contract_of_line("2"), read) == []
+    for line in ("1", "2.0"):
+        assert who_may_enrol(contract_of_line(line), configuration()) == []
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {"verified": [], "notes": [], "login_notice": []}
+    return {**empty, "seconds_without": None, "install": 1, "enrol": ["Ada", "Ben"], **changes}
+
+
+def test_after_an_install_the_hint_says_how_to_let_a_user_in(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome = Outcome(True, False, {"bot1": report()}, [], {}, None)
+    report_outcome(Screen(plain=True), outcome, check=False, options=["--inventory", "place"])
+    title, command = capsys.readouterr().out.splitlines()[-2:]
+    assert title.startswith("bot1: let Ada into the Workshop, which stops the bot for a moment")
+    assert "for Ben likewise" in title
+    assert command == "  kai-ansible workshop enrol Ada bot1 --inventory place"
+
+
+@pytest.mark.parametrize("changes", [{"install": None}, {"enrol": []}])
+def test_where_nothing_was_installed_or_there_is_no_workshop_there_is_no_hint(
+    capsys: pytest.CaptureFixture[str], changes: dict[str, Any]
+) -> None:
+    assert enrol_hint(report(**changes)) is None
+    outcome = Outcome(True, False, {"bot1": report(**changes)}, [], {}, None)
+    report_outcome(Screen(plain=True), outcome, check=False)
+    assert "Workshop" not in capsys.readouterr().out
 
 
 def test_the_command_is_the_one_of_the_live_release() -> None:

@@ -98,6 +98,26 @@ def test_a_healthy_host(contract: Contract) -> None:
     assert (person["account"], person["backend"], person["logged_in"]) == ("alice", "claude", "yes")
 
 
+def test_the_line_and_the_directories_of_each_user(contract: Contract) -> None:
+    found = status(contract)
+    [person] = found["people"]
+    assert (found["line"], person["profile"], person["tree"]) == ("1", None, "complete")
+    path = "/var/lib/kai/history/1"
+    seen: dict[str, Any] = {"changes": [], "unseen": [], "refused": []}
+    change = {"path": path, "before": "", "after": "kai:kai 0750"}
+    for layout, tree in (
+        ({**seen, "changes": [change]}, "incomplete"),
+        ({**seen, "refused": [{**PROBLEM, "where": path}]}, "incomplete"),
+        ({**seen, "unseen": [path]}, "unknown"),
+        ({**seen, "changes": [{**change, "path": "/var/lib/kai/history/12"}]}, "complete"),
+    ):
+        [person] = status(contract, layout=layout)["people"]
+        assert person["tree"] == tree, layout
+    # before the first install nothing was looked at
+    [person] = status(contract, live=None, installs=[])["people"]
+    assert person["tree"] == "unknown"
+
+
 def test_a_missing_model_is_reported_with_the_command_that_fetches_it(contract: Contract) -> None:
     path = "/opt/kai/models/ggml-base.en.bin"
     voice = {"voice_enabled": True}

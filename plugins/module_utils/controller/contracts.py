@@ -11,6 +11,7 @@ whole, as ``kai_LINE.yml``, or a difference from another one, as ``lines/LINE.ym
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from ..rules.contract import Contract, composed_contract, read_contract
@@ -36,11 +37,16 @@ def contract_of_line(directory: str, line: str) -> Contract:
 
     Raises Refused for an unknown line, and for a damaged contract with every fault.
     """
-    known = [one.line for one in lines_of(directory).lines]
+    lines = lines_of(directory)
+    known = [one.line for one in lines.lines]
     if line not in known:
         expected = f"one of {listed([AUTO, *known])}"
         fix = f"set {VARIABLE} to {AUTO}, which takes it from the source"
         raise Refused(Problem(VARIABLE, repr(line), expected, fix))
+    return replace(_contract(directory, line), elsewhere=_elsewhere(directory, lines, line))
+
+
+def _contract(directory: str, line: str) -> Contract:
     whole = _path(directory, line)
     if os.path.basename(os.path.dirname(whole)) != "lines":
         with open(whole, encoding="utf-8") as handle:
@@ -54,6 +60,20 @@ def contract_of_line(directory: str, line: str) -> Contract:
         return composed_contract(composed(line, documents), whole)
     except BadDifference as error:
         raise Refused(f"{whole}: {error}. Fix: docs/contract.md explains each part") from error
+
+
+def _elsewhere(directory: str, lines: Lines, line: str) -> dict[str, dict[str, str]]:
+    """Return the titles by line of each variable that other lines have and this one has not.
+
+    tools/generate.py writes the file, which has none but variables that some line lacks.
+    """
+    path = os.path.join(directory, "lines", "variables.yml")
+    lines_by_name = _document(path) if os.path.exists(path) else {}
+    return {
+        name: {one.line: one.title for one in lines.lines if one.line in having}
+        for name, having in lines_by_name.items()
+        if line not in having
+    }
 
 
 def _path(directory: str, line: str) -> str:

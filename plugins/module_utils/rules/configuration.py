@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .conditions import Circumstances, holds, in_words
 from .contract import Setting
-from .contract_changes import migrated
+from .contract_changes import COMMAND, migrated
 from .env_file import fault_of_key, fault_of_value
 from .models import (
     belongs_elsewhere,
@@ -349,6 +349,9 @@ def _report_unknown(
         known |= {old.lower() for old in spec.old_names}
     known |= set(contract.host) | set(_OTHER_VARIABLES)
     for name in sorted(set(given) - known):
+        if PREFIX + name in contract.elsewhere:
+            configuration.problems.append(_of_another_line(contract, PREFIX + name))
+            continue
         if name in retired:
             configuration.notes.append(f"{PREFIX}{name} is not written: {retired[name]}.")
             continue
@@ -360,6 +363,24 @@ def _report_unknown(
                 f"fix its name, or put it under {PREFIX}extra_env by its env key",
             )
         )
+
+
+def _of_another_line(contract: Contract, name: str) -> Problem:
+    """Return the problem of a variable that only other lines have, with the way to its line."""
+    titles = contract.elsewhere[name]
+    reason = contract.retired.get(name[len(PREFIX) :].upper())
+    migration = contract.migration
+    if migration and migration.from_ in titles:
+        fix = f"run {COMMAND} --to {contract.release}, which rewrites host_vars, or remove {name}"
+    else:
+        line, title = next(iter(titles.items()))
+        fix = f"remove {name}, or, for a source of {title}, run {COMMAND} --to {line}"
+    return Problem(
+        name,
+        f"a variable of {listed(titles.values())}" + (f": {reason}" if reason else ""),
+        f"a variable of {contract.title}",
+        fix,
+    )
 
 
 def _read_users(

@@ -605,7 +605,8 @@ class Contract:
     """Everything that is known about one release line of Kai.
 
     What only some lines have is None or empty in the others. registry, profiles: names of protected
-    files. distinct_secrets: settings whose values must differ.
+    files. distinct_secrets: settings whose values must differ. elsewhere: for each variable that
+    other lines alone have, their titles by line; controller/contracts.py adds it, no file has it.
     """
 
     release: str = text("[0-9]+([.][0-9]+)?")
@@ -657,6 +658,7 @@ class Contract:
     workshop: Workshop | None = None
     migration: Migration | None = None
     extra_features: Mapping[str, Feature] = text("", default={})
+    elsewhere: Mapping[str, Mapping[str, str]] = text("", default={})
 
     @property
     def open_variables(self) -> frozenset[str]:

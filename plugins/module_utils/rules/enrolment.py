@@ -92,6 +92,30 @@ def pages(contract: Contract, configuration: Configuration) -> list[str]:
     return [f"http://{host}:{port}{workshop.page}" for host in hosts if host]
 
 
+def who_may_enrol(contract: Contract, configuration: Configuration) -> list[str]:
+    """Return what ``workshop enrol`` calls each user, nobody where the Workshop is off."""
+    plan = enrolment_plan(contract, configuration)
+    if plan is None or not plan["pages"]:
+        return []
+    names = [one["name"] for one in plan["users"]]
+    return [
+        one["name"] if names.count(one["name"]) == 1 else str(one["telegram_id"])
+        for one in plan["users"]
+    ]
+
+
+def enrol_hint(report: Mapping[str, Any]) -> str | None:
+    """Return what the report of an install says of the Workshop, None where nothing was installed.
+
+    The command for the first user follows it: ``kai-ansible workshop enrol USER``.
+    """
+    users = report.get("enrol") or []
+    if not users or not report.get("install"):
+        return None
+    others = f"; for {listed(users[1:])} likewise" if users[1:] else ""
+    return f"let {users[0]} into the Workshop, which stops the bot for a moment{others}"
+
+
 def chosen_user(users: Sequence[KnownUser], who: str) -> KnownUser | Problem:
     """Return the user with a name or a Telegram ID, or the problem of there being not one."""
     found = [one for one in users if who in (one["name"], str(one["telegram_id"]))]

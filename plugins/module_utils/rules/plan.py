@@ -64,7 +64,7 @@ if TYPE_CHECKING:
         FileRequest,
         InstalledRequest,
         ProbeRequest,
-        Source,
+        SourceFacts,
         WorkshopRequest,
     )
     from .probe import Probe
@@ -206,12 +206,12 @@ def desired_state(
     contract: Contract,
     configuration: Configuration,
     probe: Probe,
-    source: Source | None = None,
+    source: SourceFacts | None = None,
 ) -> Desired:
     """Return the desired state, and the preflight problems.
 
-    probe: the result of kai_probe for ``probe_request``. source: that of kai_source, None where
-    nothing is installed.
+    probe: the result of kai_probe for ``probe_request``. source: that of kai_source, or
+    what a status knows of it; None where nothing is installed.
     Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,
     login_notice and logins_by_key.
     """
@@ -343,7 +343,7 @@ def _documents(
     return found
 
 
-def _mode_of_deployment(contract: Contract, source: Source | None) -> dict[str, str]:
+def _mode_of_deployment(contract: Contract, source: SourceFacts | None) -> dict[str, str]:
     mode, variable_of_mode = contract.deployment_mode, source and source["mode_variable"]
     return {variable_of_mode: mode.value} if mode and variable_of_mode else {}
 

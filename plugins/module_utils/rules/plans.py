@@ -158,15 +158,20 @@ class FileData(_File, total=False):
     given: bool
 
 
-class Source(TypedDict):
+class SourceFacts(TypedDict):
+    """What decides on the desired state of a source: its features, and the variable of its mode."""
+
+    features: list[str]
+    mode_variable: str | None
+
+
+class Source(SourceFacts):
     """What is read of the result of kai_source."""
 
     release: str
     requires_python: str
     constrained: bool
     extras: list[str]
-    features: list[str]
-    mode_variable: str | None
 
 
 class Agreed(TypedDict):
@@ -225,7 +230,7 @@ class ProofPlan(TypedDict):
 
 
 class ReportPlan(TypedDict):
-    """What the report of an install has of its plan."""
+    """What the report of an install has of its plan. enrol: users whom the Workshop can let in."""
 
     release: str
     plan: Agreed | None
@@ -233,6 +238,7 @@ class ReportPlan(TypedDict):
     binaries: dict[str, ChosenBinary]
     logins: list[LoginData]
     login_notice: list[str]
+    enrol: list[str]
     turns: str
     source: str
 

@@ -101,6 +101,16 @@ def merge(
     return found
 
 
+def profile_held(document: Mapping[str, Any], number: int) -> str | None:
+    """Return the profile of a Telegram ID in the data of the file, None without one."""
+    profiles = document[PROFILES]
+    if document["version"] == 1:
+        held = {name: entry.get(KEY) for name, entry in profiles.items()}
+    else:
+        held = (document.get(ARCHIVE) or {}).get("runtime_keys", {})
+    return next((name for name, key in held.items() if key == number and name in profiles), None)
+
+
 class _Merge:
     """One merge."""
 
@@ -144,12 +154,7 @@ class _Merge:
         if one.profile_id is not None:
             return one.profile_id
         number = one.telegram_id or 0
-        if self.document["version"] == 1:
-            held = {name: entry.get(KEY) for name, entry in self.profiles.items()}
-        else:
-            held = dict(self.keys)
-        found = (name for name, key in held.items() if key == number and name in self.profiles)
-        return next(found, profile_of_telegram(number))
+        return profile_held(self.document, number) or profile_of_telegram(number)
 
     def add(self, one: Wanted) -> None:
         """Bring one user into the profiles."""

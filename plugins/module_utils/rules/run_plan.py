@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import diagnosis, drift, status
 from .configuration import is_secret, variable
-from .enrolment import enrolment_plan, no_workshop
+from .enrolment import enrolment_plan, no_workshop, who_may_enrol
 from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .installs import choose
 from .interpreters import choose_interpreter
+from .line_status import deployed_source
 from .network_environment import as_words
 from .overrides import masks, override_problems, unseen_overrides
 from .people import os_users
@@ -386,6 +387,7 @@ def install_plan(
             "binaries": desired["binaries"],
             "logins": desired["logins"],
             "login_notice": desired["login_notice"],
+            "enrol": who_may_enrol(contract, configuration),
             "turns": _turns_directory(subject),
             "source": host["source"],
         },
@@ -495,7 +497,8 @@ def _status(
     desired: Desired | None = None
     files: list[FileState] = []
     if not configuration.problems:
-        desired = desired_state(contract, configuration, probe)
+        source = deployed_source(contract, probe)
+        desired = desired_state(contract, configuration, probe, source)
         if status.is_comparable(configuration, probe):
             files = wanted_states(*desired_files(subject, desired))
     found = status.host_status(contract, configuration, probe, desired, files, fields_of_users)

@@ -21,6 +21,7 @@ from .drift import (
     variables_of,
 )
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
+from .line_status import UNKNOWN, deployed_profiles, profile_of, tree_of, unknown_workshop
 from .overrides import effective_values, override_problems, unseen_overrides
 from .preflight import missing_models, unseen_models
 from .privilege import without_privilege
@@ -77,7 +78,8 @@ def host_status(
     for backend in backends:
         seen = _candidate(probe, backend["backend"], backend["path"])
         unknown += late_starts(seen) if seen else []
-    people = _people(contract, configuration, wanted.get("logins", []), effective_values(probe))
+    unknown += unknown_workshop(contract, probe)
+    people = _people(contract, configuration, wanted.get("logins", []), probe)
     unknown += [
         Problem(
             f"the login of {person['account']}",
@@ -97,6 +99,7 @@ def host_status(
     is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
     return {
         "healthy": not (problems or drift or unknown) and is_ready,
+        "line": contract.release,
         "as_root": probe["privileged"],
         "system": {
             **probe["system"],
@@ -363,13 +366,15 @@ def _people(
     contract: Contract,
     configuration: Configuration,
     needed: Sequence[LoginData],
-    effective: Mapping[str, str],
+    probe: InstalledProbe,
 ) -> list[PersonStatus]:
+    effective = effective_values(probe)
+    profiles, is_known = deployed_profiles(contract, probe), is_comparable(configuration, probe)
     known = {
         (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]] for login in needed
     }
     found: list[PersonStatus] = []
-    for person in configuration.people:
+    for user, person in zip(configuration.users, configuration.people):
         account = agent_account(contract, configuration, person)
         found.append(
             {
@@ -383,6 +388,8 @@ def _people(
                 if person.model_from == "global"
                 else person.model,
                 "account": account,
+                "profile": profile_of(profiles, user, person),
+                "tree": tree_of(contract, user, person, probe) if is_known else UNKNOWN,
                 "logged_in": known.get((account, person.backend), "not needed"),
             }
         )

@@ -47,7 +47,11 @@ class BackendStatus(TypedDict):
 
 
 class PersonStatus(TypedDict):
-    """A user and the login of their agent: yes, no, unknown or not needed."""
+    """A user and the login of their agent: yes, no, unknown or not needed.
+
+    profile: the deployed one, None also where the line has none. tree: whether the directories of
+    the user are as an install makes them: complete, incomplete or unknown.
+    """
 
     name: str
     telegram_id: int
@@ -56,6 +60,8 @@ class PersonStatus(TypedDict):
     provider: str | None
     model: str | None
     account: str
+    profile: str | None
+    tree: str
     logged_in: str
 
 
@@ -63,6 +69,7 @@ class StatusReport(TypedDict):
     """The status of a host."""
 
     healthy: bool
+    line: str
     as_root: bool
     system: System
     service: ServiceHealth
