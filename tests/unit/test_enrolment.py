@@ -27,7 +27,8 @@ from kai_ansible.rules.enrolment import (
 )
 from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, Refused
-from kai_ansible.terminal.screen import Screen, report_outcome
+from kai_ansible.terminal.outcome_view import report_outcome
+from kai_ansible.terminal.screen import Screen
 
 TOKEN = "kai_ws_enroll_v1.abc.DEF-g_1"
 ANSWER = f"""\
