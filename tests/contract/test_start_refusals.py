@@ -1,8 +1,8 @@
 """doctor explains each refusal of Kai 2 to start: section 6 of the reference, in Kai's own words.
 
 The words are those of the tree of 14 August 2026. Three refusals of 2.1 are not among them, as
-their words are not known: a directory of logs that is a link, a bootstrap plan that differs from the
-database, and two users whose names give one handle.
+their words are not known: a directory of logs that is a link, a bootstrap plan that differs from
+the database, and two users whose names give one handle.
 """
 
 import re
