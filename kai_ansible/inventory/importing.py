@@ -426,9 +426,15 @@ def _take_policies(contract: Contract, files: Mapping[str, str], imported: Impor
     if registry and registry in files:
         found = deployed_registry(contract, files[registry], registry)
         for backend, installed in found.installed.items():
+            # Kai does not look at the setting of the environment where it has this file
             setting = variable(contract.backends[backend].binary.setting)
-            imported.variables.setdefault(setting, installed.command)
-            imported.places.setdefault(setting, Path(registry))
+            imported.set(setting, installed.command, registry)
+        limited = [backend for backend, one in found.installed.items() if one.models]
+        if limited:
+            imported.notes.append(
+                f"{registry}: allowed_models of {listed(limited)} is not imported; an install "
+                f"allows every model of these backends."
+            )
         only = next(iter(found.installed)) if len(found.installed) == 1 else None
         default = found.default or only
         if default and not imported.variables.get(variable(choice.setting)):

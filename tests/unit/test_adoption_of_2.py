@@ -136,6 +136,16 @@ def test_a_default_that_nobody_names_is_the_only_agent() -> None:
     assert imported(backends=one).variables["kai_install_default_backend"] == "codex"
 
 
+def test_the_registry_wins_over_the_environment_and_its_list_of_models_is_told() -> None:
+    limited = REGISTRY.replace("claude}", 'claude, allowed_models: ["claude-*"]}', 1)
+    files = {**FILES, "/etc/kai/backends.yaml": limited}
+    files["/etc/kai/env"] = ENV + 'CODEX_BIN="/gone/codex"\n'
+    found = from_host(CONTRACT, files)
+    assert found.variables["kai_install_codex_bin"] == "/opt/agents/codex"
+    [note] = [one for one in found.notes if "allowed_models" in one]
+    assert note.startswith("/etc/kai/backends.yaml: allowed_models of claude is not imported")
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -168,9 +178,6 @@ def lost(*rules: str, line: str = "2") -> list[str]:
 
 def test_an_adoption_knows_the_rules_of_kai_2() -> None:
     assert lost(RULES) == []
-    helpers = [f"kai ALL=(root) NOPASSWD: {one.path} *" for one in CONTRACT.helpers]
-    assert helpers
-    assert lost(*helpers) == []
     # a host of Kai 1 that becomes one of Kai 2 has them without the directory
     assert lost("kai ALL=(alice) SETENV: NOPASSWD: /usr/local/bin/claude") == []
 
@@ -187,6 +194,12 @@ def test_an_adoption_knows_the_rules_of_kai_2() -> None:
 )
 def test_every_other_rule_is_told(rule: str) -> None:
     assert lost(rule) == ["/etc/sudoers.d/kai:1"]
+
+
+def test_a_rule_of_a_helper_stops_an_adoption_that_would_remove_it() -> None:
+    helpers = [f"kai ALL=(root) NOPASSWD: {one.path} *" for one in CONTRACT.helpers]
+    assert helpers
+    assert len(lost(*helpers)) == len(helpers)
 
 
 def test_a_line_without_directories_does_not_know_them() -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .probe import Probe
 
 _RULE = re.compile(
-    r"(?P<user>\S+)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?P<enters>CWD=\*\s+)?(?P<tags>(?:[A-Z]+:\s*)*)"
+    r"(?P<user>\S+)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?P<enters>CWD=\*\s+)?"
+    r"(?P<tags>(?:[A-Z]+:\s*)*)"
     r"(?P<command>/[^\s,\\]+)(?:\s+(?P<argument>\S+))?",
     re.ASCII,
 )
@@ -64,14 +65,15 @@ def lost_rules(contract: Contract, configuration: Configuration, probe: Probe) -
     """Yield a problem for each statement of the drop-in that Kai's own installer did not write.
 
     Source: Kai 1.x installer, section 6; Kai 2 installer facts, section 5. The drop-in is replaced
-    as a whole.
+    as a whole. A rule of a helper is told as well: no install writes it, so it has to move to a
+    file of its own, or what the helper does would fail from then on.
     """
     path, former = contract.sudoers.path, probe["former_install"]
     for number, text in former["rules"] if former else ():
         if not _is_of_the_installer(contract, configuration, text):
             yield Problem(
                 f"{path}:{number}",
-                f"{text!r}, which Kai's own installer does not write",
+                f"{text!r}, which no install writes",
                 "a file with only the rules that an install writes",
                 f"move it to a file of its own (visudo -f {path}-local), or remove it "
                 f"(visudo -f {path})",
@@ -88,8 +90,6 @@ def _is_of_the_installer(contract: Contract, configuration: Configuration, text:
     if match["enters"] and not (is_agents and contract.sudoers.enters):
         return False
     if match["runas"] == "root":
-        if match["command"] in {helper.path for helper in contract.helpers}:
-            return tags == ["NOPASSWD"] and match["argument"] == "*"
         access = {entry.path: entry.access for entry in contract.protected_files.values()}.get(
             match["argument"], ()
         )
