@@ -15,6 +15,7 @@ from xml.parsers.expat import ExpatError
 import yaml
 
 from kai_ansible.errors import CommandError, usage_error
+from kai_ansible.inventory.deployed_policy import deployed_registry, users_as_in_profiles
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.contract import Contract
@@ -26,7 +27,11 @@ from kai_ansible.rules.unit import service_of
 from kai_ansible.rules.values import UnacceptableValue, read_value
 
 INSTALL_CONF_VERSION = 1
-INSTALL_CONF_KEYS = ("version", "install_dir", "data_dir", "service_user", "platform", "env")
+INSTALL_CONF_KEYS = (
+    *("version", "install_dir", "data_dir", "service_user", "platform", "env"),
+    # of Kai 2
+    "deployment_mode",
+)
 USERS = variable("users")
 USERS_FILE = variable("users_file")
 EXTRA_ENV = variable("extra_env")
@@ -124,12 +129,25 @@ class Imported:
 def host_paths(contract: Contract) -> list[str]:
     """Return the paths on a host that ``from_host`` understands, the environment file first."""
     protected = contract.protected_files
+    names = ["env", "users", *_own_files(contract), *filter(None, _policies(contract))]
     return [
-        *(protected[name].path for name in ("env", "users", "services", "workspaces")),
+        *(protected[name].path for name in names),
         contract.sudoers.path,
         contract.record.path,
         *(platform.unit.path for platform in contract.platforms.values()),
     ]
+
+
+def _own_files(contract: Contract) -> list[str]:
+    """Return the protected files that an operator writes, by name, without users.yaml."""
+    protected = contract.protected_files
+    return [
+        name for name, one in protected.items() if name != "users" and one.from_ in contract.host
+    ]
+
+
+def _policies(contract: Contract) -> tuple[str | None, str | None]:
+    return contract.registry, contract.profiles
 
 
 def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
@@ -154,6 +172,16 @@ def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
     for name in ("install_dir", "data_dir", "service_user"):
         if conf.get(name) not in (None, ""):
             imported.set(variable(name), conf[name], path)
+    mode = conf.get("deployment_mode", "protected")
+    if mode != "protected":
+        imported.problems.append(
+            Problem(
+                f"{path}: deployment_mode",
+                repr(mode),
+                "protected, an install that belongs to root",
+                "install Kai as a service here: leave out --import and answer the questions",
+            )
+        )
     texts = {}
     for key, value in env.items():
         if isinstance(value, str):
@@ -206,8 +234,9 @@ def from_host(contract: Contract, files: Mapping[str, str]) -> Imported:
         if value and name in contract.host:
             place = unit if key in environment else protected["env"]
             imported.set(variable(name), value.removesuffix(suffix).rstrip("/"), place)
+    _take_policies(contract, files, imported)
     _take_rules(contract, files.get(contract.sudoers.path, ""), imported)
-    for name in ("services", "workspaces"):
+    for name in _own_files(contract):
         if protected[name] in files:
             imported.notes.append(
                 f"{protected[name]} is on the host and stays as it is; to manage it here, copy it "
@@ -386,6 +415,44 @@ def _service(
             ) from error
         return path, plist.get("UserName"), dict(plist.get("EnvironmentVariables") or {})
     return "", None, {}
+
+
+def _take_policies(contract: Contract, files: Mapping[str, str], imported: Imported) -> None:
+    """Take agents and profiles from the files that only some lines have; host_vars win there."""
+    registry, profiles = (
+        name and contract.protected_files[name].path for name in _policies(contract)
+    )
+    choice = contract.agent_choice.backend
+    if registry and registry in files:
+        found = deployed_registry(contract, files[registry], registry)
+        for backend, installed in found.installed.items():
+            # Kai does not look at the setting of the environment where it has this file
+            setting = variable(contract.backends[backend].binary.setting)
+            imported.set(setting, installed.command, registry)
+        limited = [backend for backend, one in found.installed.items() if one.models]
+        if limited:
+            imported.notes.append(
+                f"{registry}: allowed_models of {listed(limited)} is not imported; an install "
+                f"allows every model of these backends."
+            )
+        only = next(iter(found.installed)) if len(found.installed) == 1 else None
+        default = found.default or only
+        if default and not imported.variables.get(variable(choice.setting)):
+            imported.set(variable(choice.setting), default, registry)
+    users = imported.variables.get(USERS)
+    if profiles and profiles in files and users:
+        default = imported.variables.get(variable(choice.setting))
+        timeout = contract.settings["DEFAULT_TIMEOUT"]
+        defaults = {
+            "backend": default,
+            "provider": imported.variables.get(variable(contract.agent_choice.provider.setting)),
+            "model": imported.variables.get(variable("DEFAULT_MODEL")),
+            "timeout": imported.variables.get(variable("DEFAULT_TIMEOUT"), timeout.default),
+        }
+        text = files[profiles]
+        changed, notes = users_as_in_profiles(contract, users, text, profiles, defaults)
+        imported.variables[USERS] = changed
+        imported.notes += notes
 
 
 def _take_rules(contract: Contract, text: str, imported: Imported) -> None:

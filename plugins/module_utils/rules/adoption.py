@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .probe import Probe
 
 _RULE = re.compile(
-    r"(?P<user>\S+)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?P<tags>(?:[A-Z]+:\s*)*)"
+    r"(?P<user>\S+)\s+ALL\s*=\s*\((?P<runas>[^)\s]+)\)\s*(?P<enters>CWD=\*\s+)?"
+    r"(?P<tags>(?:[A-Z]+:\s*)*)"
     r"(?P<command>/[^\s,\\]+)(?:\s+(?P<argument>\S+))?",
     re.ASCII,
 )
@@ -63,14 +64,16 @@ def adoption_notes(contract: Contract, configuration: Configuration, probe: Prob
 def lost_rules(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     """Yield a problem for each statement of the drop-in that Kai's own installer did not write.
 
-    Source: Kai 1.x installer, section 6. The drop-in is replaced as a whole.
+    Source: Kai 1.x installer, section 6; Kai 2 installer facts, section 5. The drop-in is replaced
+    as a whole. A rule of a helper is told as well: no install writes it, so it has to move to a
+    file of its own, or what the helper does would fail from then on.
     """
     path, former = contract.sudoers.path, probe["former_install"]
     for number, text in former["rules"] if former else ():
         if not _is_of_the_installer(contract, configuration, text):
             yield Problem(
                 f"{path}:{number}",
-                f"{text!r}, which Kai's own installer does not write",
+                f"{text!r}, which no install writes",
                 "a file with only the rules that an install writes",
                 f"move it to a file of its own (visudo -f {path}-local), or remove it "
                 f"(visudo -f {path})",
@@ -83,6 +86,9 @@ def _is_of_the_installer(contract: Contract, configuration: Configuration, text:
         return False
     tags = match["tags"].replace(":", " ").split()
     name = posixpath.basename(match["command"])
+    is_agents = match["runas"] != "root" and name != "kill"
+    if match["enters"] and not (is_agents and contract.sudoers.enters):
+        return False
     if match["runas"] == "root":
         access = {entry.path: entry.access for entry in contract.protected_files.values()}.get(
             match["argument"], ()
