@@ -45,6 +45,12 @@ options:
   release:
     description: The release to switch to, unless O(record) names it.
     type: str
+  line:
+    description:
+      - The release line of O(release), unless O(record) names it.
+      - Where the last verified install has another one, the bot is stopped before the snapshot of
+        its database is taken, and O(state=restored) restores that snapshot.
+    type: str
   files:
     description: The files to deploy, unless O(record) names them.
     type: list
@@ -248,6 +254,7 @@ def main() -> None:
             "unit": {"type": "str", "required": True},
             "unit_file": {"type": "path", "required": True},
             "release": {"type": "str"},
+            "line": {"type": "str"},
             "files": {
                 "type": "list",
                 "elements": "dict",

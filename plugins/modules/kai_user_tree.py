@@ -74,6 +74,15 @@ options:
         description: Whether an access list grants it in any case.
         type: bool
         default: false
+      former:
+        description:
+          - A directory of which it becomes a copy when it is created; the directory itself stays.
+          - Sockets, pipes and devices are left out.
+        type: path
+      renames:
+        description: Files that get another place in the copy, by their former one.
+        type: dict
+        default: {}
   seeds:
     description: Files that are created where they do not exist.
     type: list
@@ -271,6 +280,8 @@ def main() -> None:
                     "mode": {"type": "str"},
                     "reader": {"type": "str"},
                     "listed": {"type": "bool", "default": False},
+                    "former": {"type": "path"},
+                    "renames": {"type": "dict", "default": {}},
                 },
             },
             "seeds": {

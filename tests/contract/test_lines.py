@@ -193,8 +193,8 @@ def test_what_belongs_to_a_user_is_nobody_elses() -> None:
             assert one["mode"] == ("0750" if "grants" in one else "0700")
     for one in WHOLE["2"]["user_seeds"]:
         assert one["mode"] == "0600"
-    for text in map(str, WHOLE["2"]["user_directories"] + WHOLE["2"]["user_seeds"]):
-        assert "{telegram_id}" not in text
+    for one in WHOLE["2"]["user_directories"] + WHOLE["2"]["user_seeds"]:
+        assert "{telegram_id}" not in one["path"]
     for text in map(str, WHOLE["2.0"]["user_directories"] + WHOLE["2.0"]["user_seeds"]):
         assert "{principal}" not in text
         assert "{channel}" not in text

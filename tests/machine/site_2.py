@@ -57,7 +57,7 @@ asked = call("POST", f"/v1/channels/{channel}/commands",
 end = time.monotonic() + float(seconds)
 while time.monotonic() < end:
     run = call("GET", f"/v1/channels/{channel}/runs/{asked['run_id']}", session=session)["run"]
-    if run["status"] != "accepted":
+    if run["status"] not in ("accepted", "started"):
         break
     time.sleep(0.5)
 print(json.dumps(run))

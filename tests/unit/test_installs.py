@@ -197,3 +197,10 @@ def test_every_problem_is_reported(more: dict[str, Any], found: str) -> None:
     [problem] = judged(status(*HISTORY, **more))
     assert found in problem.found
     assert problem.fix
+
+
+def test_an_install_of_another_line_comes_back_with_its_database() -> None:
+    records = [*HISTORY[:-1], {**HISTORY[-1], "line": "2"}]
+    assert choose(status(*records), "1", with_database=False).with_database
+    assert choose(status(*records), "1", with_database=False).snapshot == 2
+    assert not choose(status(*HISTORY), "1", with_database=False).with_database

@@ -175,6 +175,7 @@ def test_a_first_install_is_planned_whole(contract: Contract) -> None:
     assert plan["changes"] is True
     assert plan["release"] == {
         "name": "a1",
+        "line": "1",
         "is_built": False,
         "path": "/opt/kai/releases/a1",
         "archive": "/opt/kai/releases/.a1.tar.gz",
@@ -266,7 +267,7 @@ def test_a_rollback_knows_what_it_goes_back_to() -> None:
         for number in (1, 2)
     ]
     seen = {**probe(), "installed": {**INSTALLED, "installs": installs}}
-    chosen = {"number": 1, "snapshot": None}
+    chosen = {"number": 1, "snapshot": None, "with_database": False}
     assert rollback_plan(seen, "", with_database=False) == {"problems": [], "rollback": chosen}
     assert rollback_plan(seen, "2", with_database=False)["rollback"]["number"] == 2
     [problem] = rollback_plan(seen, "", with_database=True)["problems"]

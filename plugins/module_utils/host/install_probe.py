@@ -122,6 +122,7 @@ def known_installs(
                 "by": record.get("by"),
                 "snapshot": record["snapshot"],
                 "rolled_back_to": record["rolled_back_to"],
+                "line": record["line"],
             }
             for record in records
         ],

@@ -14,11 +14,13 @@ import os
 import pwd
 import shlex
 import stat
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..rules.problems import Problem, Refused, problem_of_error
 from . import system
 from .access_lists import NONE, lists_of, readable_by, set_lists
+from .former_trees import Former, copied
 from .mounts import closed_mounts, refuse_below
 from .symlink_guard import HANDLE, handle_of, open_own_file, planted
 from .trusted_paths import only_root_changes
@@ -251,8 +253,9 @@ class Tree:
                 self.found[path] = MADE
                 if self.dry:
                     return
-                self.note(directory=os.path.join(base, name))
-                make_directory(name, 0o700, parent)
+                if not (entry.get("former") and self.carry(parent, name, base, entry)):
+                    self.note(directory=os.path.join(base, name))
+                    make_directory(name, 0o700, parent)
                 descriptor = os.open(name, DIRECTORY, dir_fd=parent)
                 entry = {**entry, "mode": entry["mode"] or "0755"}
             except OSError as error:
@@ -269,6 +272,27 @@ class Tree:
                 os.close(descriptor)
         finally:
             os.close(parent)
+
+    def carry(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> bool:
+        """Make a directory as a copy of its former one; return whether there is a former one."""
+        opened = self.open_parent(entry["former"])
+        if opened is None:
+            return False
+        above, former, place = opened
+        try:
+            uid = os.stat(former, dir_fd=above, follow_symlinks=False).st_uid
+        except FileNotFoundError:
+            return False
+        finally:
+            os.close(above)
+        owner = identity(entry["owner"], entry["group_of"])
+        source = Former(os.path.join(place, former), uid, entry.get("renames") or {})
+        with copied(source, parent, name, base) as (staging, copy, now):
+            change_owners(copy, os.path.join(base, staging), now, owner, ())
+            os.fchown(copy, *owner)
+            self.note(copied=os.path.join(base, name), at=int(time.time()) + 1)
+            os.rename(staging, name, src_dir_fd=parent, dst_dir_fd=parent)
+        return True
 
     def settle(self, descriptor: int, place: str, entry: dict[str, Any]) -> None:
         """Give an open directory its owner and mode. place: its path."""

@@ -9,6 +9,7 @@ happens:
 - ``{"account": NAME, "comment": TEXT, "home": MADE}``: an account; ``home`` is whether its home
   will be made as well.
 - ``{"directory": PATH}``: a directory that is made.
+- ``{"copied": PATH, "at": SECONDS}``: a directory that is made as a copy of another.
 - ``{"file": PATH, "sha256": DIGEST}``: a file that is made.
 - ``{"mended": PATH, "before": [UID, GID, MODE], "after": [UID, GID, MODE]}``, and ``lists``, the
   access lists before, where these are given as well.
@@ -49,6 +50,7 @@ _LIST = (Text(r"([0-9a-f]{2}){4,65536}", "an access list in hexadecimal digits")
 _FORMS: dict[str, dict[str, Any]] = {
     "account": {"account": Text(r"[^\s:/]{1,256}", "an account"), "comment": str, "home": bool},
     "directory": {"directory": PATH},
+    "copied": {"copied": PATH, "at": int},
     "file": {"file": PATH, "sha256": _DIGEST},
     "mended": {"mended": PATH, "before": _OWNED, "after": _OWNED, "lists?": [_LIST, _LIST]},
 }

@@ -12,12 +12,14 @@ import errno
 import hashlib
 import os
 import pwd
+import shutil
 import stat
 from typing import TYPE_CHECKING, Any
 
 from ..rules.problems import Refused
 from . import system
 from .access_lists import LISTED_MODE, lists_of, set_lists
+from .former_trees import written_since
 from .layout import change_owners
 from .mounts import closed_mounts, refuse_below
 from .symlink_guard import open_own_file, planted
@@ -77,7 +79,9 @@ class LayoutUndo:
         """Take everything back, and end the journal."""
         entries = self.journal.entries()
         self.expect(entries)
-        made = {entry["directory"] for entry in entries if "directory" in entry}
+        made = {
+            entry[kind] for entry in entries for kind in ("directory", "copied") if kind in entry
+        }
         above = [path for path in made if f"{self.journal.directory}/".startswith(f"{path}/")]
         for entry in reversed(entries):
             # files of the install itself that stay keep their owner
@@ -109,6 +113,8 @@ class LayoutUndo:
             try:
                 if what == "mended":
                     self.restore_owner(parent, name, entry)
+                elif what == "copied":
+                    self.remove_copy(parent, name, entry)
                 elif what == "file":
                     self.remove_file(parent, name, entry)
                 else:
@@ -173,6 +179,27 @@ class LayoutUndo:
         if not self.dry:
             os.unlink(name, dir_fd=parent)
         self.note_removed(entry["file"])
+
+    def remove_copy(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+        """Remove a copy of a directory, unless an account has written to a file in it."""
+        path = entry["copied"]
+        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
+        try:
+            status = os.fstat(descriptor)
+            written = written_since(system.path_of(descriptor), entry["at"])
+        finally:
+            os.close(descriptor)
+        if written:
+            self.owners.add(status.st_uid)
+            self.left.append(f"{path}: written to since")
+            return
+        if not self.dry:
+            above = os.dup(parent)
+            try:
+                shutil.rmtree(os.path.join(system.path_of(above), name))
+            finally:
+                os.close(above)
+        self.note_removed(path)
 
     def remove_directory(self, parent: int, name: str, path: str) -> None:
         """Remove a directory that is empty by now."""

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..rules.documents import Text
 from ..rules.file_state import FileState
-from ..rules.installs import FLAT, MODELS
+from ..rules.installs import FLAT, MODELS, UNRECORDED_LINE
 from ..rules.proof_arguments import PROOF
 from .built_release import ENVIRONMENT, environment_works, is_complete
 from .files import (
@@ -70,6 +70,7 @@ _SNAPSHOT_DIGEST = "snapshot_sha256"
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _RELEASE = Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "the name of a release")
+_LINE = Text(r"[0-9][0-9.]{0,9}", "a release line")
 _TIME = Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a time in UTC")
 _STATE = {"release": (_RELEASE, None), "active": bool, "enabled": bool}
 _INSTALL = range(1, 10**9)
@@ -83,6 +84,8 @@ _JOURNAL_FORM = {
     "database": (PATH, Text("", "nothing")),
     "account": (Text(r"[^\s:/]{1,256}", "an account"), Text("", "nothing")),
     "data_dir": (PATH, Text("", "nothing")),
+    "line?": _LINE,
+    "former_line?": _LINE,
     "opened": _TIME,
 }
 _RECORD_FORM = {
@@ -92,6 +95,7 @@ _RECORD_FORM = {
     "rolled_back_to": (_INSTALL, None),
     "proof": PROOF,
     "by?": (str, None),
+    "line?": _LINE,
     f"{_SNAPSHOT_DIGEST}?": Text(r"[0-9a-f]{64}", "a SHA-256"),
     # additions of a later version do not affect a rollback of this one
     str: object,
@@ -136,6 +140,8 @@ class Journal:
     release, managed, rolled_back_to: the desired state; managed has, by path, whether the switch
     writes a file.
     database, account: set while the database is exchanged. data_dir: set while the data is.
+    line, former_line: the release lines of both; where they differ, neither reads the database of
+    the other.
     """
 
     former_release: str | None
@@ -147,6 +153,8 @@ class Journal:
     database: str = ""
     account: str = ""
     data_dir: str = ""
+    line: str = UNRECORDED_LINE
+    former_line: str = UNRECORDED_LINE
     opened: str = field(default_factory=now)
 
 
@@ -379,7 +387,13 @@ class Installs:
         for state in self.deployed(number):
             if state.path not in record["managed"]:
                 raise damaged(path, f"no managed.{state.path}, whose copy is kept", "both", fix)
-        return {**record, "number": number, "snapshot": self.has_snapshot(number)}
+        line = record.get("line", UNRECORDED_LINE)
+        return {**record, "number": number, "snapshot": self.has_snapshot(number), "line": line}
+
+    def line(self) -> str:
+        """Return the release line of the last verified install."""
+        records = self.records()
+        return str(records[-1]["line"]) if records else UNRECORDED_LINE
 
     def deployed(self, number: int) -> list[FileState]:
         """Return the files of a verified install. Raises Damaged."""
@@ -412,6 +426,7 @@ class Installs:
             "managed": journal.managed,
             "rolled_back_to": None,
             "proof": proof,
+            "line": journal.former_line,
         }
         write_json(os.path.join(place, _RECORD), record)
         os.rename(place, os.path.join(self.directory, str(self.next_number())))
@@ -438,6 +453,7 @@ class Installs:
             "rolled_back_to": journal.rolled_back_to,
             "proof": proof,
             "by": by or None,
+            "line": journal.line,
         }
         if self.has_snapshot():
             record[_SNAPSHOT_DIGEST] = _digest(self.snapshot())

@@ -168,6 +168,11 @@ class Removal(LayoutUndo):
         else:
             self.left.append(f"account {name}: it owns the data")
 
+    def remove_copy(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+        """Keep a copy of a user's directory, which is data."""
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        self.keep_directory(entry["copied"], status.st_uid, [])
+
     def keep_directory(self, path: str, uid: int, names: list[str]) -> None:
         """Note that a directory stays, and its content."""
         if uid != 0:

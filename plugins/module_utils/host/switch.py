@@ -105,7 +105,7 @@ class Switch:
             states = wanted_states(files, self.parameters["secret_contents"])
             managed = {entry["path"]: entry["given"] for entry in files}
             states += self.of_backup({state.path for state in states})
-            return self.parameters["release"], states, managed, {}
+            return self.parameters["release"], states, managed, {"line": self.given_line()}
         record = self.installs.record(number)
         last = self.installs.record(self.installs.numbers()[-1])
         # a file that neither install wrote is the operator's own
@@ -114,7 +114,30 @@ class Switch:
             for state in self.installs.deployed(number)
             if record["managed"][state.path] or last["managed"].get(state.path)
         ]
-        return record["release"], states, record["managed"], {"proof": record["proof"]}
+        more = {"proof": record["proof"], "line": record["line"]}
+        return record["release"], states, record["managed"], more
+
+    def former_line(
+        self, former: list[FileState], managed: dict[str, bool], result: dict[str, Any]
+    ) -> str:
+        """Return the release line of the live bot.
+
+        A bot of Kai's own installer that is on no record is of the new line where it has every
+        file that this line has.
+        """
+        own = set(self.parameters["unread_files"])
+        missing = [
+            state
+            for state in former
+            if state.content is None and managed.get(state.path) and state.path not in own
+        ]
+        if result["former_release"] == FLAT and not self.installs.numbers() and not missing:
+            return str(result["line"])
+        return self.installs.line()
+
+    def given_line(self) -> str:
+        """Return the release line to switch to; that of the last install where none is given."""
+        return self.parameters.get("line") or self.installs.line()
 
     def of_backup(self, known: Collection[str]) -> list[FileState]:
         """Return the deployed files of a backup, without known ones."""
@@ -181,14 +204,23 @@ class Switch:
         if journal:
             self.installs.discard_scratch([state.path for state in wanted])
             self.give_back_data(journal)
-        self.open_journal(journal, former, managed, result, service)
         new_states = [new for _old, new in changed]
+        former_line = self.former_line(former, managed, result)
+        if result["line"] != former_line and result["snapshot"]:
+            # the other bot takes over what this one leaves, up to its last message
+            self.stop()
         try:
-            replace(self.with_former_rules(changed) if starts else new_states)
-        except OSError:
-            # nothing was replaced; an older journal still has something to restore
-            if journal is None:
-                self.installs.close_journal()
+            self.open_journal(journal, former, managed, result, former_line, service)
+            try:
+                replace(self.with_former_rules(changed) if starts else new_states)
+            except OSError:
+                # nothing was replaced; an older journal still has something to restore
+                if journal is None:
+                    self.installs.close_journal()
+                raise
+        except (OSError, Refused):
+            if service.active and not system.service_state(self.unit).active:
+                self.start()
             raise
         if live != release or self.installs.lacks_models(release):
             self.installs.go_live(release)
@@ -286,6 +318,7 @@ class Switch:
         former: list[FileState],
         managed: dict[str, bool],
         result: dict[str, Any],
+        former_line: str,
         service: ServiceState,
     ) -> None:
         """Record the former state, and a snapshot of the database where it is about to change."""
@@ -307,8 +340,9 @@ class Switch:
                 service.enabled,
                 result["release"],
                 managed,
+                former_line=former_line,
             )
-        journal.release = result["release"]
+        journal.release, journal.line = result["release"], result["line"]
         journal.managed = {**journal.managed, **managed}
         journal.rolled_back_to = self.parameters["record"]
         self.installs.open_journal(journal, former)
@@ -345,6 +379,17 @@ class Switch:
             journal.account,
             aside(journal),
         )
+
+    def restore_database(self, journal: Journal) -> None:
+        """Restore the database of the former line's bot; the migrated one stays beside it."""
+        path = self.parameters["database"]
+        database.exchange(
+            path, self.installs.snapshot(), self.parameters["service_user"], aside(journal)
+        )
+        # the former bot may run from here on, and what it writes is no longer replaced
+        journal.line = journal.former_line
+        self.installs.write_journal(journal)
+        self.left.append(f"{path}{aside(journal)}: the database of the bot that failed")
 
     def exchange_data(self) -> None:
         """Replace the data by the data of a backup while the bot is stopped."""
@@ -460,7 +505,14 @@ class Switch:
         if self.dry:
             return result
         exchanged = bool(journal and (journal.database or journal.data_dir))
-        if exchanged or (service.active and not former.active):
+        migrated = bool(
+            journal
+            and not exchanged
+            and journal.line != journal.former_line
+            and self.parameters["database"]
+            and self.installs.has_snapshot()
+        )
+        if exchanged or migrated or (service.active and not former.active):
             self.stop()
         if service.enabled and not former.enabled:
             system.disable_service(self.unit)
@@ -468,6 +520,8 @@ class Switch:
             self.give_back_data(journal)
         if journal and journal.database:
             database.exchange_back(journal.database, aside(journal))
+        if journal and migrated:
+            self.restore_database(journal)
         self.installs.discard_scratch([state.path for state in former.files])
         then = [state for _now, state in changed]
         replace(self.with_former_rules(changed) if former.active else then)

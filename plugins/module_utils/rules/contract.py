@@ -427,6 +427,8 @@ class Directory:
 
     reader, grants: who else may enter and read it. A reader does so through a group where that has
     no other member, grants always name the account in an access list, which new files inherit.
+    former: the directory of the same user in earlier lines, of which it is a copy at first.
+    renames: what gets another place in that copy.
     """
 
     path: str = text(_PATH)
@@ -435,6 +437,8 @@ class Directory:
     reader: Literal["agent", None] = None
     grants: Literal["agent", "service", None] = None
     feature: Feature = None
+    former: str | None = text(_PATH, default=None)
+    renames: Mapping[str, str] = text(_RELATIVE, keys=_RELATIVE, default={})
 
 
 @dataclass(frozen=True)

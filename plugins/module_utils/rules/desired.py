@@ -53,9 +53,12 @@ class DirectoryData(_Directory, total=False):
     """A directory that must be there. mode: None where only the owner matters.
 
     listed: whether an access list names the reader even where a group would do.
+    former: the directory of which it is a copy at first. renames: what gets another place in it.
     """
 
     listed: bool
+    former: str
+    renames: dict[str, str]
 
 
 class _Seed(TypedDict):

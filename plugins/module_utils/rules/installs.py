@@ -28,6 +28,8 @@ MODELS = "models"
 # where systemd gives no answer
 UNKNOWN_STATE = "unknown"
 INSTALL = "kai-ansible install"
+# of installs that were recorded before records had a line
+UNRECORDED_LINE = "1"
 
 
 def kept_releases(records: Sequence[Mapping[str, Any]], keep: int, live: str) -> list[str]:
@@ -83,12 +85,15 @@ class Choice:
     number: the install whose files and release come back; None when the unfinished install is
     taken back, or when there are problems.
     snapshot: the install whose snapshot shows the database as the chosen one left it.
+    with_database: whether the database goes back as well: where it was asked for, and where the
+    chosen install is of another release line, whose bot cannot read the present one.
     """
 
     number: int | None
     release: str | None
     snapshot: int | None
     problems: Sequence[Problem] = ()
+    with_database: bool = False
 
 
 def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
@@ -134,6 +139,7 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
             "a release that is whole",
             "choose another one; see kai-ansible status",
         )
+    crosses = _line(record) != _line(records[-1])
     # a snapshot is taken before an install, so the next one shows what this one left
     snapshots = [
         other["number"]
@@ -147,7 +153,17 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
             "a snapshot, which is taken whenever another release goes live",
             "roll back without the database",
         )
-    return Choice(record["number"], record["release"], snapshots[0] if snapshots else None)
+    return Choice(
+        record["number"],
+        record["release"],
+        snapshots[0] if snapshots else None,
+        # without a snapshot there was no database yet
+        with_database=with_database or (crosses and bool(snapshots)),
+    )
+
+
+def _line(record: InstallRecord) -> str:
+    return str(record.get("line", UNRECORDED_LINE))
 
 
 def _wanted(records: Sequence[InstallRecord], live: str | None, to: str) -> InstallRecord | None:

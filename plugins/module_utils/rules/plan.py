@@ -41,7 +41,7 @@ from .profiles_of_host import ProfilesOfHost, profiles_of_host, registry_text
 from .proofs import agent_proofs, file_proofs, kill_proofs
 from .sudoers import kill_arguments
 from .typed_data import as_data
-from .user_places import known_places, marks, placed
+from .user_places import is_marked, known_places, marks, placed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -596,7 +596,12 @@ def _directories(
                 continue
             path = entry.path.format(home=home, **_names(person), **places)
             agent = agent_account(contract, configuration, person)
-            found.append(_owned(entry, path, agent, service_user))
+            owned = _owned(entry, path, agent, service_user)
+            # a home that host_vars name is the same in every line
+            if entry.former and is_marked(path):
+                owned["former"] = entry.former.format(**_names(person), **places)
+                owned["renames"] = dict(entry.renames)
+            found.append(owned)
     for account in os_users(configuration.people):
         for entry in contract.os_user_directories:
             path = entry.path.format(os_user=account, **places)

@@ -185,6 +185,7 @@ class ReleasePlan(TypedDict):
     """The release of an install, and how it is built where it is not."""
 
     name: str
+    line: str
     is_built: bool
     path: str
     archive: str
@@ -313,10 +314,14 @@ class FindingsPlan(TypedDict):
 
 
 class RollbackTarget(TypedDict):
-    """The install whose files come back, and the one whose snapshot does."""
+    """The install whose files come back, and the one whose snapshot does.
+
+    with_database: whether that snapshot is restored.
+    """
 
     number: int | None
     snapshot: int | None
+    with_database: bool
 
 
 class RollbackPlan(Refusal, total=False):

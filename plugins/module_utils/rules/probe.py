@@ -206,7 +206,10 @@ class ReleaseState(TypedDict):
 
 
 class InstallRecord(TypedDict):
-    """An install that was verified. rolled_back_to: the install that it repeats."""
+    """An install that was verified.
+
+    rolled_back_to: the install that it repeats. line: its release line.
+    """
 
     number: int
     release: str
@@ -214,6 +217,7 @@ class InstallRecord(TypedDict):
     by: str | None
     snapshot: bool
     rolled_back_to: int | None
+    line: str
 
 
 class KnownInstalls(TypedDict):

@@ -345,6 +345,7 @@ def install_plan(
         "restart": probe["installed"]["hangs"],
         "release": {
             "name": release,
+            "line": contract.release,
             "is_built": is_built,
             "path": f"{host['install_dir']}/releases/{release}",
             "archive": f"{host['install_dir']}/releases/.{release}.tar.gz",
@@ -563,5 +564,9 @@ def rollback_plan(probe: InstalledProbe, to: str, *, with_database: bool) -> Rol
     problems += [problem.as_dict() for problem in choice.problems]
     return {
         "problems": problems,
-        "rollback": {"number": choice.number, "snapshot": choice.snapshot},
+        "rollback": {
+            "number": choice.number,
+            "snapshot": choice.snapshot,
+            "with_database": choice.with_database,
+        },
     }

@@ -57,3 +57,11 @@ def kai_2(tree: Path) -> Path:
     if found_in(tree).line != "2":
         pytest.skip(f"{tree} is not of line 2")
     return tree
+
+
+@pytest.fixture(scope="session")
+def tree_of_2_0(tree: Path) -> Path:
+    """A tree of line 2.0 itself."""
+    if found_in(tree).line != "2.0":
+        pytest.skip(f"{tree} is not of line 2.0")
+    return tree

@@ -1,0 +1,77 @@
+"""Copies of the directories that another release line has under other names, and the way back."""
+
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.host.former_trees import written_since
+from kai_ansible.host.layout import Tree
+from kai_ansible.host.layout_journal import LayoutJournal
+from kai_ansible.host.layout_undo import LayoutUndo
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to accounts")
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def entry(place: Path, former: Path) -> dict[str, Any]:
+    """Return a directory that is a copy of a former one."""
+    return {
+        "path": str(place),
+        "owner": ME,
+        "group_of": None,
+        "mode": "0700",
+        "former": str(former),
+        "renames": {".claude/CLAUDE.md": "AGENTS.md"},
+    }
+
+
+@pytest.fixture
+def former(tmp_path: Path) -> Path:
+    place = tmp_path / "home" / "1"
+    (place / ".claude").mkdir(parents=True)
+    (place / ".claude" / "CLAUDE.md").write_text("mine\n", encoding="utf-8")
+    (place / "link").symlink_to("/etc/passwd")
+    os.mkfifo(place / "pipe")
+    return place
+
+
+def test_a_new_directory_is_a_copy_of_the_former_one(former: Path) -> None:
+    place = former.parent / "prn_1"
+    assert Tree(None, dry=False).ensure([entry(place, former)], []) == []
+    assert (place / "AGENTS.md").read_text(encoding="utf-8") == "mine\n"
+    assert not (place / ".claude" / "CLAUDE.md").exists()
+    assert str((place / "link").readlink()) == "/etc/passwd"
+    assert not (place / "pipe").exists()
+    assert place.stat().st_mode & 0o7777 == 0o700
+    assert (former / ".claude" / "CLAUDE.md").exists()
+    assert sorted(one.name for one in former.parent.iterdir()) == ["1", "prn_1"]
+
+
+def test_a_directory_that_is_there_stays_as_it_is(former: Path) -> None:
+    place = former.parent / "prn_1"
+    place.mkdir()
+    assert Tree(None, dry=False).ensure([entry(place, former)], []) == []
+    assert list(place.iterdir()) == []
+
+
+def test_an_undo_removes_a_copy_unless_it_was_written_to(former: Path, tmp_path: Path) -> None:
+    journal = LayoutJournal(str(tmp_path / "installs"))
+    places = [former.parent / name for name in ("prn_1", "prn_2")]
+    tree = Tree(None, dry=False, journal=journal)
+    assert tree.ensure([entry(place, former) for place in places], []) == []
+    late = places[1] / "AGENTS.md"
+    os.utime(late, (late.stat().st_mtime + 100,) * 2)
+    undo = LayoutUndo(journal, dry=False)
+    undo.run()
+    assert [place.exists() for place in places] == [False, True]
+    assert undo.left == [f"{places[1]}: written to since"]
+    assert former.exists()
+
+
+def test_what_was_written_to_is_known_by_its_time(former: Path) -> None:
+    written = int((former / ".claude" / "CLAUDE.md").stat().st_mtime)
+    assert written_since(str(former), written - 10)
+    assert not written_since(str(former), written + 10)
