@@ -123,7 +123,9 @@ def test_a_rollback_brings_the_bot_of_1_back_with_its_database(site: BothLines) 
     assert done.code == 0, done.text
     assert site.database() == {"mark": "of line 1"}
     assert site.read(f"{FORMER['home']}/work.txt") == "half done\n"
-    assert site.machine.run(["test", "-e", "/etc/kai/backends.yaml"], check=False).returncode == 1
+    for name in ("backends", "runtime-profiles"):
+        found = site.machine.run(["test", "-e", f"/etc/kai/{name}.yaml"], check=False)
+        assert found.returncode == 1
 
 
 def test_a_rollback_of_that_brings_kai_2_back_with_its_database(site: BothLines) -> None:

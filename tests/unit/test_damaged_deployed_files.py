@@ -73,7 +73,7 @@ def probe_of(contract: Contract) -> Callable[[Path], Host]:
 def test_status_names_the_file_and_the_place(deployed: Path, kind: str) -> None:
     KINDS[kind](deployed)
     content = CONTENT.get(deployed.name, "shown")
-    seen = file_seen({"path": str(deployed), "content": content}, "key")
+    seen = file_seen({"path": str(deployed), "content": content}, "key", {})
     # what Ansible brings home has to be UTF-8
     json.dumps(seen, ensure_ascii=False).encode()
     wanted = FileState(str(deployed), TEXTS[deployed.name].encode(), 0o600)
@@ -153,7 +153,7 @@ def test_a_check_shows_what_would_replace_it(tmp_path: Path, name: str, kind: st
 def test_what_only_root_can_read_is_unseen(tmp_path: Path) -> None:
     path = tmp_path / "env"
     path.touch(mode=0)
-    assert file_seen({"path": str(path), "content": "env"}, "key")["kind"] == "unseen"
+    assert file_seen({"path": str(path), "content": "env"}, "key", {})["kind"] == "unseen"
 
 
 @pytest.mark.parametrize("text", ["[" * 10**5, "- " * 10**5, '{"a":' * 10**5])

@@ -114,8 +114,13 @@ class Switch:
             for state in self.installs.deployed(number)
             if record["managed"][state.path] or last["managed"].get(state.path)
         ]
+        # an earlier line has no such file
+        newer = [path for path, given in last["managed"].items() if given]
+        newer = [path for path in newer if path not in record["managed"]]
+        states += [FileState(path, None) for path in newer]
+        managed = {**record["managed"], **dict.fromkeys(newer, True)}
         more = {"proof": record["proof"], "line": record["line"]}
-        return record["release"], states, record["managed"], more
+        return record["release"], states, managed, more
 
     def former_line(
         self, former: list[FileState], managed: dict[str, bool], result: dict[str, Any]
