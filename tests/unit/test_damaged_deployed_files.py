@@ -17,7 +17,7 @@ from kai_ansible.host.look import former_install, releases, storage
 from kai_ansible.host.look.host import Host
 from kai_ansible.host.service import deployed_env, deployed_port
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.drift import files_drift, lines_of, rules_of, variables_of
+from kai_ansible.rules.drift import WantedEnv, files_drift, lines_of, rules_of, variables_of
 from kai_ansible.rules.file_state import FileState
 from kai_ansible.rules.operator_files import fields_of_users, read_with_files
 from kai_ansible.rules.typed_data import as_data
@@ -79,7 +79,7 @@ def test_status_names_the_file_and_the_place(deployed: Path, kind: str) -> None:
     wanted = FileState(str(deployed), TEXTS[deployed.name].encode(), 0o600)
     parts = {"users.yaml": fields_of_users, "sudoers": rules_of, "kai.service": lines_of}
     by_path = {str(deployed): parts.get(deployed.name, variables_of)}
-    env = (str(deployed), {"A": "1"}) if content == "env" else ("", {})
+    env = WantedEnv(str(deployed), {"A": "1"}) if content == "env" else WantedEnv("", {})
     problems, unknown = files_drift([wanted], {str(deployed): seen}, "key", by_path, env)
     assert not unknown
     assert problems
