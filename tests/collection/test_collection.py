@@ -122,7 +122,7 @@ def test_the_wheel_brings_the_rules_the_collection_and_the_manual_page(
 
 
 @PACKAGES
-@pytest.mark.parametrize("kind", ["module", "filter", "lookup", "role"])
+@pytest.mark.parametrize("kind", ["module", "filter", "role"])
 def test_ansible_doc_documents_everything_with_an_example(
     installed: Path, environment: dict[str, str], kind: str
 ) -> None:
