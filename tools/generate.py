@@ -39,7 +39,7 @@ if __name__ == "__main__":
     # as a script, tools is no package yet
     sys.path.insert(0, str(CHECKOUT))
 
-from tools.by_line import grouped, in_order, merged_option  # noqa: E402
+from tools.by_line import grouped, in_order, merged_option  # noqa: E402 - the path above finds it
 
 VARS = "roles/kai_install/vars"
 VARIABLES = f"{VARS}/lines/variables.yml"

@@ -16,18 +16,15 @@ from kai_ansible.rules.backend_registry import BadRegistry, Registry, read_regis
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.profile_merge import profile_held
-from kai_ansible.rules.runtime_profiles import PROFILES, BadPolicy, Kai, read_policy
+from kai_ansible.rules.profiles_of_host import SHARED_FIELDS, known_policies
+from kai_ansible.rules.runtime_profiles import PROFILES, BadPolicy, read_policy
 
 if TYPE_CHECKING:
     from kai_ansible.rules.contract import Contract
 
 _FIX = "correct it on the host, or take its former text from a backup"
 # fields of a user that a profile has under the same name; those of no value are left alone
-_SAME = (
-    *("os_user", "backend", "model", "allowed_services", "home_workspace", "workspace_base"),
-    *("allowed_workspaces", "models", "github_repos", "pr_review", "issue_triage"),
-    "allowed_triage_projects",
-)
+_SAME = ("os_user", "backend", "model", *SHARED_FIELDS)
 
 
 def deployed_registry(contract: Contract, text: str, path: str) -> Registry:
@@ -51,12 +48,8 @@ def users_as_in_profiles(
     Raises CommandError for profiles that Kai does not accept.
     """
     document = _data(text, path)
-    surfaces = {
-        name: {provider: contract.surfaces[one].takes for provider, one in entry.surfaces.items()}
-        for name, entry in contract.backends.items()
-    }
     try:
-        read_policy(document, Kai(surfaces, list(contract.role_tiers), (1, 2)), None)
+        read_policy(document, known_policies(contract), None)
     except BadPolicy as error:
         raise usage_error(f"{path}: {error.where}", error.found, error.expected, _FIX) from error
     found, notes = [], []

@@ -46,7 +46,7 @@ def services_of(variables: Mapping[str, Any]) -> list[str] | None:
     try:
         data = parse(read_text(Path(str(path)))).data
     except UnreadableYaml:
-        # whoever checks the configuration reports it
+        # the check of the configuration reports it
         return None
     services = data.get("services") if isinstance(data, dict) else None
     return [str(name) for name in services] if isinstance(services, dict) else None

@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 class Journal:
     """A prompter that records the answers, and gives them again after a step back.
 
-    Whoever asks starts from the beginning then; what is printed until the last recorded answer was
+    The interview starts from the beginning then; what is printed until the last recorded answer was
     printed before, and stays silent.
     """
 

@@ -75,3 +75,6 @@ def test_what_was_written_to_is_known_by_its_time(former: Path) -> None:
     written = int((former / ".claude" / "CLAUDE.md").stat().st_mtime)
     assert written_since(str(former), written - 10)
     assert not written_since(str(former), written + 10)
+    # moved there with its old time
+    os.utime(former / ".claude" / "CLAUDE.md", (0, 0))
+    assert written_since(str(former), written - 10)

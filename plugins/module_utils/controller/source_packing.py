@@ -165,14 +165,14 @@ def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.path.exists(f"{archive}.json"):
             with open(f"{archive}.json", encoding="utf-8") as handle:
-                told = json.load(handle)
+                metadata = json.load(handle)
             if parameters.get("lines"):
                 # hosts of one run may want different lines
-                refuse_other_line(parameters, Found(told["line"]))
-            return {**told, "archive": archive, "packed": False}
-        files, told = read_source(parameters)
+                refuse_other_line(parameters, Found(metadata["line"]))
+            return {**metadata, "archive": archive, "packed": False}
+        files, metadata = read_source(parameters)
         with open(archive, "wb") as handle:
             handle.write(pack(files))
         with open(f"{archive}.json", "w", encoding="utf-8") as note:
-            json.dump(told, note)
-    return {**told, "archive": archive, "packed": True}
+            json.dump(metadata, note)
+    return {**metadata, "archive": archive, "packed": True}

@@ -35,7 +35,7 @@ def enrol(
     was_active = service_state(unit).active
     with _unharmed():
         try:
-            # whoever closes the database last removes the log of changes of a bot that runs
+            # the last process to close the database removes the log of changes of a running bot
             stop_service(unit)
             done = run_program(argv, _SECONDS, env=dict(environment), **_as(account))
         finally:

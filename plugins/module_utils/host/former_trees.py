@@ -56,6 +56,9 @@ def copied(
         os.mkdir(staging, 0o700, dir_fd=parent)
         copy = os.open(staging, _DIRECTORY, dir_fd=parent)
         try:
+            if os.fstat(copy).st_uid != os.geteuid():
+                # the owner of the parent put another directory there
+                raise _not_copied(former.path, place, "the copy was exchanged")
             os.fchown(copy, account.pw_uid, account.pw_gid)
             [fault] = ask_as(account, [lambda: _copy(former, place)], _SECONDS)
             if fault:
@@ -113,10 +116,14 @@ def _not_copied(path: str, place: str, found: str) -> Refused:
 
 
 def written_since(directory: str, time: int) -> bool:
-    """Return whether a file below a directory was written to after a time, or cannot be seen."""
+    """Return whether a file below a directory changed after a time. Raises OSError if unseen.
+
+    A file that was moved there keeps the time of its content, and gets another time of change.
+    """
     for base, _directories, names in os.walk(directory, onerror=_raise):
         for name in names:
-            if os.lstat(os.path.join(base, name)).st_mtime > time:
+            status = os.lstat(os.path.join(base, name))
+            if max(status.st_mtime, status.st_ctime) > time:
                 return True
     return False
 

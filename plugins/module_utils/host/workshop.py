@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read the id of the workshop, and the assigned profiles, from the database of the bot.
 
-The bot may run meanwhile. Whoever opens its database for writing and closes it last removes the log
-of changes that the bot still writes to, so it is opened with mode=ro; and as the service user, who
+The bot may run meanwhile. A process that opens its database for writing and closes it last removes
+the log of changes that the bot still writes to, so it is opened with mode=ro; and as the service user, who
 owns its directory and could put links there.
 """
 

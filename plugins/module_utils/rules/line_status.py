@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .operator_files import UnreadableYaml, parse
 from .problems import Problem
 from .profile_merge import profile_held
+from .profiles_of_host import VERSIONS
 from .runtime_profiles import PROFILES
 from .unit import service_of
 from .user_places import is_marked, marks, placed
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from .probe import InstalledProbe, Probe
 
 COMPLETE, INCOMPLETE, UNKNOWN = "complete", "incomplete", "unknown"
-# the version of profiles that a source without this feature does not read
-_FEATURE_OF_VERSION = {2: "helpers"}
 
 
 def deployed_source(contract: Contract, probe: InstalledProbe) -> SourceFacts:
@@ -34,7 +33,8 @@ def deployed_source(contract: Contract, probe: InstalledProbe) -> SourceFacts:
     drift: the variable of the mode, whose name comes from the source, and profiles of version 2.
     """
     document = deployed_profiles(contract, probe)
-    feature = _FEATURE_OF_VERSION.get((document or {}).get("version", 0))
+    version = (document or {}).get("version")
+    feature = VERSIONS.get(version) if isinstance(version, int) else None
     return {
         "features": [feature] if feature else [],
         "mode_variable": _mode_variable(contract, probe),

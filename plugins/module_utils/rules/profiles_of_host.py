@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 _HEADER = "# Managed by kai-ansible: a change here is lost at the next install.\n"
 # fields of users.yaml that a profile has as well
-_SHARED = (
+SHARED_FIELDS = (
     *("allowed_services", "home_workspace", "workspace_base", "allowed_workspaces"),
     *("models", "github_repos", "pr_review", "issue_triage", "allowed_triage_projects"),
 )
 TIMEOUT = "DEFAULT_TIMEOUT"
+# the versions of profiles, and the feature of lines.yml without which a source does not read one
+VERSIONS: Mapping[int, str | None] = {1: None, 2: "helpers"}
 
 
 @dataclass
@@ -68,14 +70,14 @@ def profiles_of_host(
     """
     found = ProfilesOfHost()
     path = contract.protected_files[contract.profiles or ""].path
-    versions = (1, 2) if "helpers" in features else (1,)
-    kai = Kai(_models(contract), list(contract.role_tiers), versions)
+    versions = [one for one, needed in VERSIONS.items() if needed is None or needed in features]
+    kai = known_policies(contract, versions)
     document: Any = None
     if deployed is not None and deployed.strip():
         try:
             document = parse(deployed).data
             # a version that this Kai does not read is the better reason, which merge has
-            read_policy(document, Kai(kai.models, kai.roles, (1, 2)), None)
+            read_policy(document, known_policies(contract), None)
         except (UnreadableYaml, BadPolicy) as error:
             found.problems.append(_unreadable(path, error))
             return found
@@ -109,7 +111,7 @@ def _wanted(contract: Contract, configuration: Configuration) -> list[Wanted]:
             provider=person.provider or "",
             model=_canonical(contract, person.backend, person.provider, person.model or ""),
             timeout_seconds=int(user.get("timeout") or configuration.settings[TIMEOUT]),
-            stated={name: user[name] for name in _SHARED if name in user},
+            stated={name: user[name] for name in SHARED_FIELDS if name in user},
             profile_id=user.get("runtime_profile_id"),
         )
         for user, person in zip(configuration.users, configuration.people)
@@ -126,7 +128,7 @@ def _before(text: str | None) -> list[Wanted]:
     return [
         Wanted(
             *(user.get("telegram_id"), "", "", "", "", "", 0),
-            {name: user[name] for name in _SHARED if name in user},
+            {name: user[name] for name in SHARED_FIELDS if name in user},
             user.get("runtime_profile_id"),
         )
         for user in (users if isinstance(users, list) else ())
@@ -134,14 +136,16 @@ def _before(text: str | None) -> list[Wanted]:
     ]
 
 
-def _models(contract: Contract) -> dict[str, dict[str, Any]]:
-    return {
+def known_policies(contract: Contract, versions: Collection[int] = tuple(VERSIONS)) -> Kai:
+    """Return what Kai accepts as profiles, of any version or of these."""
+    models = {
         name: {
             provider: contract.surfaces[surface].takes
             for provider, surface in backend.surfaces.items()
         }
         for name, backend in contract.backends.items()
     }
+    return Kai(models, list(contract.role_tiers), tuple(versions))
 
 
 def _canonical(contract: Contract, backend: str, provider: str | None, model: str) -> str:

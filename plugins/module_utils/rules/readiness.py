@@ -39,6 +39,7 @@ def _values(document: Any, steps: Sequence[str], way: str) -> Iterator[tuple[str
         return
     first, rest = steps[0], steps[1:]
     entries = document if isinstance(document, dict) else {}
-    names = list(entries) if first == "*" else [first]
+    # a mapping of nothing says nothing
+    names = list(entries) or ["*"] if first == "*" else [first]
     for name in names:
         yield from _values(entries.get(name), rest, f"{way}.{name}".lstrip("."))
