@@ -4,8 +4,8 @@
 """Read the id of the workshop, and the assigned profiles, from the database of the bot.
 
 The bot may run meanwhile. A process that opens its database for writing and closes it last removes
-the log of changes that the bot still writes to, so it is opened with mode=ro; and as the service user, who
-owns its directory and could put links there.
+the log of changes that the bot still writes to, so it is opened with mode=ro; and as the service
+user, who owns its directory and could put links there.
 """
 
 from __future__ import annotations
