@@ -2,13 +2,12 @@
 # `make install CODEX_BIN=/path` sets a value once; it is kept in host_vars.
 
 VENV := .venv
-KAI = $(VENV)/bin/kai-ansible
+# printed commands are targets of make then
+KAI = KAI_ANSIBLE_BY_MAKE=1 $(VENV)/bin/kai-ansible
 TARGET = $(host) $(if $(inventory),--inventory $(inventory)) $(args)
 BINARIES := $(sort $(shell sed -n 's/^ *\([A-Z_]*_BIN\):.*/\1/p' roles/kai_install/vars/*.yml roles/kai_install/vars/lines/*.yml))
 GIVEN = $(foreach key,$(BINARIES),$(if $($(key)),--set "$(key)=$$$(key)"))
 export $(BINARIES)
-# so that printed commands are targets of make
-export KAI_ANSIBLE_BY_MAKE = 1
 # a checkout, or a git URL with KAI_VERSION
 export KAI_SOURCE KAI_VERSION
 

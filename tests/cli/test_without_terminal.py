@@ -32,7 +32,6 @@ def test_the_same_answers_give_the_same_files_as_the_prompts(tmp_path: Any) -> N
         "install_dir": "/srv/kai",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "telegram_id": "1",
-        "name": "Ada",
         "os_user": "alice",
         "AGENT_BACKEND": "goose",
         "LLM_PROVIDER": "openai",
@@ -44,7 +43,7 @@ def test_the_same_answers_give_the_same_files_as_the_prompts(tmp_path: Any) -> N
     assert typed.wizard().go_on(replies) == 0
     content = {
         "host": {"install_dir": "/srv/kai", "source": str(written.source)},
-        "users": [{"telegram_id": 1, "name": "Ada", "os_user": "alice", "role": "admin"}],
+        "users": [{"telegram_id": 1, "name": "Alice", "role": "admin", "os_user": "alice"}],
         "settings": {
             "TELEGRAM_BOT_TOKEN": TOKEN,
             "AGENT_BACKEND": "goose",
@@ -80,8 +79,8 @@ def test_print_writes_nothing_and_shows_no_secret(desk: Desk) -> None:
 def test_json_is_one_document(desk: Desk) -> None:
     done = given(desk, desk.answers(), "--json")
     document = json.loads(done.stdout)
-    assert document["host"] == "localhost"
-    assert [path.rpartition("/")[2] for path in document["written"]] == [
+    written = document["hosts"]["localhost"]["written"]
+    assert [path.rpartition("/")[2] for path in written] == [
         "kai.yml",
         "vault.yml",
         "hosts.yml",

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from kai_ansible.inventory.yaml_edit import meaning
-from tests.cli.desk import TOKEN, Desk
+from tests.cli.desk import TOKEN, Desk, exit_code
 from tests.hostile.corpus import entries
 
 FIRST_RUN = {
     "source": "kai",
     "TELEGRAM_BOT_TOKEN": TOKEN,
     "telegram_id": "1",
-    "name": "Ada",
     "os_user": "alice",
     "AGENT_BACKEND": "codex",
     "CODEX_BIN": "/usr/local/bin/codex",
@@ -57,9 +57,16 @@ def test_hostile_answers_are_refused_with_a_reason(
 def test_a_template_that_is_typed_is_written_as_text(desk: Desk, tmp_path: Path, name: str) -> None:
     canary = tmp_path / "canary"
     name = name.replace("@canary@", str(canary))
-    assert desk.wizard().go_on({**FIRST_RUN, "name": name}) == 0
+    assert desk.wizard().go_on(FIRST_RUN) == 0
+    child = desk.spawn("users", "add", "--telegram-id", "7")
+    child.expect("Display name")
+    child.sendline(name)
+    child.expect("OS user")
+    child.sendline("")
+    child.expect(pexpect.EOF)
+    assert exit_code(child) == 0
     text = (desk.host_vars() / "kai.yml").read_text(encoding="utf-8")
-    assert meaning(text)["kai_install_users"][0]["name"] == name
+    assert meaning(text)["kai_install_users"][1]["name"] == name
     assert desk.run("users", "list", "--json").returncode == 0
     assert desk.run("config", "--no-input", "--no-probe").returncode == 0
     assert not canary.exists()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.ansible.collection import contract
+from kai_ansible.ansible.collection import DEFAULT_RELEASE, contract, lines
 from kai_ansible.wizard.interview import LEAVE
 from tests.cli.desk import FIELDS, REVIEW, SECONDS, TOKEN, Desk, Wizard
 from tests.conftest import BACKENDS, STAND_IN
@@ -219,6 +219,8 @@ def test_an_abort_while_the_host_is_looked_at_ends_the_wizard(desk: Desk, run: s
         before = desk.tree()
         wizard = desk.wizard("--plain")
         if run == "first":
+            wizard.go_to("source")
+            wizard.child.sendline("kai")
             wizard.child.expect_exact("Reading the deployed files of silent")
         else:
             wizard.go_to("os_user", **FIRST_RUN)
@@ -467,8 +469,10 @@ def test_a_first_run_has_at_most_six_prompts_and_each_tells_of_its_help(desk: De
 def test_the_default_source_is_the_public_repository_at_the_newest_known_ref(desk: Desk) -> None:
     wizard = desk.wizard()
     assert wizard.go_on({**FIRST_RUN, "source": ""}) == 0
-    known = contract().line.source
-    assert f"Enter takes Kai {known.is_} from its public repository" in wizard.transcript
+    known = next(one for one in lines().lines if one.line == DEFAULT_RELEASE)
+    assert (
+        f"Enter takes {known.title} ({known.is_}) from its public repository" in wizard.transcript
+    )
     assert desk.settings()["kai_install_source"] == "https://github.com/dcellison/kai.git"
     assert desk.settings()["kai_install_version"] == known.ref
 

@@ -1,5 +1,6 @@
 """Bug 3: the hint to log in named the service user, whose login nobody uses."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,13 +20,16 @@ FOR_CLEO = [
 
 
 def notice(text: str) -> list[str]:
-    """Return the lines of the notice in what a command printed."""
+    """Return the lines of the notice in an output, each command as the host gets it."""
     lines = text.splitlines()
     if TITLE not in lines:
         return []
     start = lines.index(TITLE)
     following = [number for number in range(start + 1, len(lines)) if lines[number][:2] != "  "]
-    return lines[start : min([*following, len(lines)])]
+    found = lines[start : min([*following, len(lines)])]
+    over_ssh = [shlex.split(line) for line in found if line.startswith("  ssh ")]
+    assert all(command[:2] == ["ssh", "-t"] for command in over_ssh)
+    return [f"  {shlex.split(line)[-1]}" if line.startswith("  ssh ") else line for line in found]
 
 
 def log_in(bot: Bot, account: str) -> None:
