@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from kai_ansible.rules.probe import InstallRecord
 from tests.cli.desk import TOKEN, Desk
 from tools import schemas
 
@@ -26,6 +27,13 @@ def test_the_schemas_are_those_of_these_commands() -> None:
         found = json.loads(text)
         jsonschema.Draft202012Validator.check_schema(found)
         assert set(schemas.envelope("")) <= set(found["required"])
+
+
+def test_the_installs_of_a_host_are_described() -> None:
+    host = json.loads((schemas.DOCS / "status.schema.json").read_text())["$defs"]["host"]
+    described = host["properties"]["installs"]["items"]
+    assert set(described["properties"]) == set(InstallRecord.__annotations__)
+    assert set(described["required"]) == set(InstallRecord.__annotations__)
 
 
 @pytest.mark.parametrize("command", DESK_COMMANDS, ids=" ".join)

@@ -18,7 +18,7 @@ from tests.testbed.machines import Machine
 __all__ = ["ANOTHER_MACHINE", "KAI_ANSIBLE", "TOKEN", "Done", "Site"]
 
 RELEASES = "/opt/kai/releases"
-AGENTS_OWN = re.compile(r"/home/[^/]+/\.codex/")
+AGENTS_OWN = re.compile(r"/home/[^/]+/\.codex([/ ]|$)")
 # seconds for a bot that will answer, however busy the machine is, and for one that will not; the
 # former bot has to come back within the latter
 PATIENT = 120

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.desk import Desk
 from tests.conftest import STAND_IN
+from tests.machine.site import AGENTS_OWN
 from tests.testbed.machines import Machine
 
 pytestmark = pytest.mark.later("accounts that an install makes, off the whole way")
@@ -34,10 +35,14 @@ def desk(machine: Machine) -> Iterator[Desk]:
 
 
 def state(machine: Machine) -> str:
-    """Return the accounts of a machine, and what lies where an install writes."""
+    """Return the accounts of a machine, and what lies where an install writes.
+
+    An agent writes files of its own when it is started to see whether it works.
+    """
     places = ("/home", "/opt", "/etc/kai", "/var/lib/kai", "/etc/sudoers.d")
     found = machine.run(["find", *places, "-maxdepth", "3", "-printf", "%p %u %m\\n"], check=False)
-    return machine.run(["getent", "passwd"]).stdout + "".join(sorted(found.stdout.splitlines(True)))
+    lines = sorted(line for line in found.stdout.splitlines(True) if not AGENTS_OWN.match(line))
+    return machine.run(["getent", "passwd"]).stdout + "".join(lines)
 
 
 def install(desk: Desk, *options: str) -> tuple[int, dict[str, Any]]:
