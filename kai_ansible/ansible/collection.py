@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # of what no host's variables are needed for, or where they do not tell
 DEFAULT_RELEASE = "1"
 # of each source that was looked at
-_found: dict[str, Contract] = {}
+_found: dict[str, tuple[Contract | None, list[Problem]]] = {}
 
 
 def collection_root() -> Path:
@@ -57,25 +57,27 @@ def contract(release: str = DEFAULT_RELEASE) -> Contract:
 def contract_of(variables: Mapping[str, Any]) -> Contract:
     """Return the contract of the line that the variables of a host choose.
 
-    The source decides if they choose none. A source that this machine cannot read, and one of no
-    line, leave that open: then it is the contract of DEFAULT_RELEASE, whose variables the others
-    know as well; an install refuses such a source. Raises CommandError for an unknown line.
+    The source decides if they choose none. A source of no line leaves that open: then it is the
+    contract of DEFAULT_RELEASE, whose variables the others know as well; an install refuses such a
+    source. Raises CommandError for an unknown line.
     """
     release = str(variables.get(VARIABLE) or AUTO)
-    if release != AUTO:
-        return contract(release)
+    return contract(release) if release != AUTO else _found_by_source(variables)[0] or contract()
+
+
+def judged_contract(variables: Mapping[str, Any]) -> tuple[Contract | None, list[Problem]]:
+    """Return the contract of the line of a host's source, and what is wrong with line or source.
+
+    The contract is None where by it half of the variables would look wrong.
+    """
+    if str(variables.get(VARIABLE) or AUTO) == AUTO:
+        return _found_by_source(variables)
+    return contract_for(str(vars_directory()), variables, is_judged=True)
+
+
+def _found_by_source(variables: Mapping[str, Any]) -> tuple[Contract | None, list[Problem]]:
     about = [variables.get(f"kai_install_{name}") for name in ("source", "version", "source_files")]
     asked = json.dumps(about, default=str)
     if asked not in _found:
-        _found[asked] = contract_for(str(vars_directory()), variables)[0] or contract()
+        _found[asked] = contract_for(str(vars_directory()), variables)
     return _found[asked]
-
-
-def line_problems(variables: Mapping[str, Any]) -> list[Problem]:
-    """Return why the line that variables give cannot be that of their source, nothing if it can.
-
-    By the contract of another line half of the variables would look wrong.
-    """
-    if str(variables.get(VARIABLE) or AUTO) == AUTO:
-        return []
-    return contract_for(str(vars_directory()), variables, is_judged=True)[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kai_ansible.ansible.collection import contract as contract_of_release
-from kai_ansible.ansible.collection import contract_of, line_problems
+from kai_ansible.ansible.collection import judged_contract
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.answers import read_assignments
@@ -109,16 +109,20 @@ def checked_target(
             raise nothing_known(host, files)
         found = inventory.places(host) | dict.fromkeys(overrides, Path("--set"))
         places.update(found)
-        configuration = configuration_of(contract_of(variables), variables)
-        faults = line_problems(variables) or configuration.problems
+        own, faults = judged_contract(variables)
+        if own:
+            configuration = configuration_of(own, variables)
+            unread = {fault.where for fault in faults}
+            more = [fault for fault in configuration.problems if fault.where not in unread]
+            faults = [*faults, *more]
+            limit = configuration.host.get("health_timeout", 0)
+            limits[PROOF] = max(limit, limits.get(PROOF, 0))
         if len(hosts) > 1:
             faults = [
                 replace(fault, where=f"{_place(fault, found)}{fault.where}") for fault in faults
             ]
         # report once what several hosts have in common
         problems += [fault for fault in faults if fault not in problems]
-        limit = configuration.host.get("health_timeout", 0)
-        limits[PROOF] = max(limit, limits.get(PROOF, 0))
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)
     kept = {}

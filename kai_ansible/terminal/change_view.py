@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 NOTHING = "-"
 COLUMNS = ("What", "From", "To")
 ACCOUNT = "account "
-# the end of what kai_user_tree says of a directory that is not there yet
 _RULE = re.compile(r"\S+ ALL=\((?P<user>[^)]+)\) NOPASSWD: (?P<commands>.+)")
 _PROGRAM = re.compile(r"/\S*/(?P<name>[^/\s,]+)")
 _SIGNALS = ("kill", "cat", "ls", "test", "pkill")

@@ -175,7 +175,7 @@ def test_every_obstacle_is_named_in_one_run_and_nothing_is_changed(
         "/sealed, where not even root can write",
         # the port
         "port 8080 held by",
-        "process of bob",
+        "of bob (",
         # root's own files
         "/etc/kai/env found: a link",
         # programs and sudo

@@ -162,7 +162,7 @@ def test_before_a_person_it_is_shown_and_asked_for(site: Site) -> None:
     assert asked.end() == 0
     told = asked.text
     assert "Nothing was changed." in told
-    for part in ("/etc/kai/env", "AGENT_TIMEOUT_SECONDS", "321", "account dave", "fingerprint"):
+    for part in ("/etc/kai/env", "AGENT_TIMEOUT_SECONDS", "321", "1 new: dave", "fingerprint"):
         assert part in told
     assert not {line for line in told.splitlines() if len(line) > 80}
     assert everything(site) == before

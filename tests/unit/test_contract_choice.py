@@ -21,7 +21,7 @@ def chosen(given: dict[str, Any], cache: Path | None = None) -> Any:
     """Return the line of the contract, or the problem, of variables by short name."""
     variables = {f"kai_install_{name}": value for name, value in given.items()}
     contract, problems = contract_for(DIRECTORY, variables, str(cache) if cache else None)
-    return contract.release if contract else problems[0]
+    return problems[0] if problems or not contract else contract.release
 
 
 @pytest.mark.parametrize("line", ["1", "2"])
@@ -126,10 +126,27 @@ def test_a_command_takes_the_contract_of_the_source() -> None:
 
 def test_a_command_refuses_a_line_that_the_source_contradicts() -> None:
     source = {"kai_install_source": str(OF_LINE["2"])}
-    [problem] = collection.line_problems({**source, "kai_install_release": "1"})
+    contract, [problem] = collection.judged_contract({**source, "kai_install_release": "1"})
+    assert contract is None
     assert problem.where == "kai_install_release"
     for release in ("2", "auto", None):
-        assert collection.line_problems({**source, "kai_install_release": release}) == []
+        contract, problems = collection.judged_contract({**source, "kai_install_release": release})
+        assert contract is not None
+        assert (contract.release, problems) == ("2", [])
+
+
+def test_beside_an_unreadable_source_variables_are_judged_by_the_line_they_fit() -> None:
+    source = {"kai_install_source": "/nowhere"}
+    for line, names in (
+        ("1", ["webhook_secret"]),
+        ("1", []),
+        ("2.0", ["pi_bin"]),
+        ("2", ["turn_deadline_seconds", "pi_bin"]),
+    ):
+        given = {**source, **{f"kai_install_{name}": "x" for name in names}}
+        contract, [problem] = contract_for(DIRECTORY, given)
+        assert contract is not None
+        assert (contract.release, problem.where) == (line, "kai_install_source")
 
 
 def test_the_mode_and_what_not_every_source_has_is_found(tmp_path: Path) -> None:

@@ -77,6 +77,9 @@ def contract_for(
 ) -> tuple[Contract | None, list[Problem]]:
     """Return the contract of the line that variables choose, or why there is none.
 
+    A source that cannot be read comes with both: its problem, and the contract of the line that the
+    variables fit best, so that they are judged in the same run.
+
     directory: ``vars`` of the role. given: the variables of the role by name; without a line, and
     with ``auto``, the source decides. cache: a directory that goes with the run, in which a source
     is looked at once. is_judged: whether a given line is compared with a source on this machine,
@@ -95,7 +98,7 @@ def contract_for(
         try:
             found = _found_once(lines, given, source, cache)
         except UNREADABLE as error:
-            return None, [unreadable(source, str(error))]
+            return _fitting(directory, lines, given), [unreadable(source, str(error))]
         problem = problem_of_release(lines, found, AUTO, source)
         if problem or found.line is None:
             return None, [problem] if problem else []
@@ -110,6 +113,12 @@ def contract_for(
         if error.problem is None:
             raise
         return None, [error.problem]
+
+
+def _fitting(directory: str, lines: Lines, given: Mapping[str, Any]) -> Contract:
+    """Return the contract of the line that lacks the fewest of the variables, the oldest such."""
+    contracts = [contract_of_line(directory, one.line) for one in reversed(lines.lines)]
+    return min(contracts, key=lambda contract: len(contract.elsewhere.keys() & given.keys()))
 
 
 def _contradiction(
