@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from tests.cli.desk import TOKEN
+from tests.machine.site import AGENTS_OWN
 from tests.testbed.machines import Machine
 
 CODEX = "/usr/local/bin/codex"
@@ -58,15 +59,19 @@ class Bot:
         self.machine.run(["sh", "-c", _REMOVE])
 
     def snapshot(self) -> str:
-        """Return every path, owner, mode, size and time that an install could change."""
+        """Return every path, owner, mode, size and time that an install could change.
+
+        Without what an agent writes when it is asked for its version.
+        """
         shown = "%p %y %m %u %g %s %T@ %l\\n"
         places = ["/etc", "/opt", "/var/lib", "/home"]
         # each run leaves its log, and the bot notes who asked for its health
         logs = ["/home/operator/.local/state/kai-ansible", "/var/lib/kai/logs/kai.log"]
         without = [word for path in logs for word in ("-path", path, "-prune", "-o")]
         tree = self.machine.run(["find", *places, *without, "-printf", shown]).stdout
+        lines = [line for line in tree.splitlines(keepends=True) if not AGENTS_OWN.match(line)]
         service = self.machine.run(["systemctl", "show", "kai.service", "--property=MainPID"])
-        return tree + service.stdout
+        return "".join(lines) + service.stdout
 
 
 @dataclass(frozen=True)
