@@ -1,16 +1,19 @@
 """What to do about messages of Ansible, sudo, su and ssh that name a fault of the operator's side.
 
-tests/cli/test_advice.py lets the real programs print them.
+tests/cli/test_advice.py and tests/machine/test_becoming_root.py let the real programs print them.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Mapping, Sequence
 
 _OTHER_WAY = (
-    "the program that makes Ansible root asks in a way that it does not know (sudo-rs, doas), or "
-    "asks for nothing: set ansible_become_exe of {host} to another sudo (on Debian and Ubuntu "
-    "/usr/bin/sudo.ws), or let that account become root without a password"
+    "give the password with --ask-become-pass if none was given. If one was, the program that "
+    "makes Ansible root asks in a way that it does not know (sudo-rs, doas): set "
+    "ansible_become_exe of {host} to another sudo (on Debian and Ubuntu /usr/bin/sudo.ws), or let "
+    "that account become root without a password"
 )
 _ANOTHER_TIME = (
     "run the same command with --ask-become-pass and the right password; one in the keyring is "
@@ -21,6 +24,8 @@ _ASKED_FOR = (
     "kai-ansible sudo-password {host}"
 )
 _UNWRITABLE = "HOME=/a/directory/of/yours before the command, or ANSIBLE_HOME alone"
+_OTHER_PYTHON = "set ansible_python_interpreter of {host} to the absolute path of a Python on it"
+_UP = "check that {host} is up and reachable"
 _LOCALE = "set a UTF-8 locale that this machine has before the command: LC_ALL=C.UTF-8 (locale -a)"
 # of the machine that runs Ansible: they end it before it reaches a host
 OF_CONTROLLER = (
@@ -36,8 +41,46 @@ OF_CONTROLLER = (
     ),
     (r"Unable to create local directories", "name a home that you can write to: " + _UNWRITABLE),
 )
-# of becoming root, and of the way to a host
+# of a login that failed; the first names two of them
+OF_LOGIN = (
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "find out why its key has changed; only if the host was reinstalled, forget the old key "
+        "with ssh-keygen -R, and accept the new one: {accept}",
+    ),
+    (
+        r"Host key verification failed",
+        "accept the host's key once: {accept}: compare the fingerprint that it shows with the "
+        "output of ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the machine, and say yes",
+    ),
+    (
+        r"Permission denied",
+        "check that you can log in: {ssh} (ansible_user of {host} is who logs in)",
+    ),
+    (r"Could not resolve hostname", "fix ansible_host of {host} in the inventory"),
+    (r"Connection refused", "check that {host} is up and its ssh port is right"),
+    (r"Connection timed out|No route to host", _UP),
+)
+# of a module that never began: what the host said in its place
+OF_START = (
+    # a version manager's command for a Python that it does not have at hand
+    (r"pyenv: |No version is set for command", _OTHER_PYTHON),
+    (
+        r"is not in the sudoers file|is not allowed to execute|I'm afraid I can't do that",
+        "let that account become root on {host} with a rule in /etc/sudoers.d, or set ansible_user "
+        "of {host} to one that may",
+    ),
+    (r"interactive authentication is required", _OTHER_WAY),
+    (
+        r"(?P<program>[\w./+-]+): (command )?not found",
+        "install {program} on {host}, or become root in another way: ansible_become_method and "
+        "ansible_become_exe of {host}",
+    ),
+)
+_NOT_BEGUN = "Module result deserialization failed"
+# of becoming root, and of a module that is brought to a host
 OF_HOST = (
+    (r"The module interpreter '", _OTHER_PYTHON),
     (
         r"Invalid become method specified",
         "remove ansible_become_method of {host}, or set it to one that this lists: "
@@ -67,16 +110,35 @@ OF_HOST = (
 )
 
 
-def advice_for(message: str, host: str = "", *, reached: bool = False) -> str:
+def advice_for(
+    message: str,
+    host: str = "",
+    ssh: Sequence[str] = (),
+    *,
+    reached: bool = False,
+    unreachable: bool = False,
+) -> str:
     """Return what to do about a message, empty for one that is not known.
 
-    host: the one that it is about. reached: whether a module ran there, which may quote a program,
-    in which the same words have another meaning.
+    host: the one that it is about. ssh: the command that logs in there. reached: whether a module
+    ran there, which may quote a program, in which the same words have another meaning. unreachable:
+    whether Ansible did not get there.
     """
-    known = OF_CONTROLLER if reached else (*OF_CONTROLLER, *OF_HOST)
+    known = [*OF_CONTROLLER]
+    if unreachable:
+        known += OF_LOGIN
+    if not reached:
+        known += [*(OF_START if _NOT_BEGUN in message else ()), *OF_HOST]
     for pattern, advice in known:
         found = re.search(pattern, message)
         if found:
-            words = {"host": host or "the host", **found.groupdict()}
-            return advice.format(**words)
+            return advice.format_map(_words(host, ssh, found.groupdict()))
     return ""
+
+
+def _words(host: str, ssh: Sequence[str], named: Mapping[str, str | None]) -> dict[str, str]:
+    login = list(ssh) or ["ssh", host or "HOST"]
+    # a configuration of ssh may forbid to ask
+    accept = [login[0], "-o", "StrictHostKeyChecking=ask", *login[1:]]
+    words = {"host": host or "the host", "ssh": shlex.join(login), "accept": shlex.join(accept)}
+    return words | {name: text for name, text in named.items() if text}

@@ -67,7 +67,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(text) from error
         except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
             raise AnsibleActionFail(
-                f"kai_install_source: {source} cannot be read: {error}"
+                f"kai_install_source: {source} cannot be read: {error}. Fix: check its owner and "
+                f"mode and whether it is whole"
             ) from error
         # an extra that this source does not have
         extras = [

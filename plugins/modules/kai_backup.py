@@ -192,7 +192,7 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
                 [
                     f"The backup would lack some of {place.data_dir}:",
                     *copying.missing.lines,
-                    "Move it away on the host, or free some space, and run this again; or go "
+                    "Fix: move it away on the host, or free some space, and run this again; or go "
                     "without a backup: kai-ansible uninstall --purge --no-backup",
                 ]
             )

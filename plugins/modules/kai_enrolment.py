@@ -128,7 +128,8 @@ def main() -> None:
     try:
         account = pwd.getpwnam(given["service_user"])
     except KeyError:
-        module.fail_json(msg=f"the host has no account {given['service_user']}; install first")
+        msg = f"the host has no account {given['service_user']}. Fix: kai-ansible install"
+        module.fail_json(msg=msg)
         return
     environment = {"HOME": account.pw_dir, **given["environment"]}
     try:

@@ -218,7 +218,7 @@ def lay(parameters: dict[str, Any]) -> dict[str, Any]:
     place = StagingArea(parameters["data_dir"])
     with open(place.archive, "rb") as handle:
         if digest_of(handle) != parameters["summary"]["sha256"]:
-            raise Refused("the backup differs from the one that was checked; run this again")
+            raise Refused("the backup differs from the one that was checked. Fix: run this again")
         handle.seek(0)
         laying = Laying(place, parameters["config_files"])
         laying.run(handle)

@@ -116,7 +116,9 @@ def _restarts(given: dict[str, Any]) -> bool:
 def _restart(given: dict[str, Any], *, check: bool) -> dict[str, Any]:
     state = service_state(given["unit"])
     if state.state == "inactive" and not state.enabled:
-        raise Refused(f"{given['unit']}.service is not installed or disabled: kai-ansible install")
+        raise Refused(
+            f"{given['unit']}.service is not installed, or disabled. Fix: kai-ansible install"
+        )
     done = {
         "turns": turns_in(given["turns"]) if given["turns"] else 0,
         "stopped_at": time.monotonic() if state.active else None,

@@ -134,7 +134,10 @@ def main() -> None:
         if pid is None:
             log = printable(wait.last_log())
             said = f"\nThe last lines of the bot's log since this start:\n{log}" if log else ""
-            module.fail_json(msg=f"{parameters['unit']} is not ready: {reason}{said}")
+            module.fail_json(
+                msg=f"{parameters['unit']} is not ready: {reason}. "
+                f"Fix: kai-ansible doctor finds out why{said}"
+            )
         account = account_of(parameters["service_user"])
         for _attempt in range(MOST_ASKED):
             seen = workshop_seen(parameters["workshop"], account)

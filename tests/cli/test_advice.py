@@ -82,23 +82,6 @@ def test_what_ssh_prints_has_an_advice(place: Path) -> None:
     assert "ANSIBLE_SSH_CONTROL_PATH_DIR" in failure.fix
 
 
-# what the programs print whom no test starts here: ansible-core 2.19 to 2.21, sudo, sudo-rs, su
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        ("Task failed: Duplicate become password prompt encountered.", "--ask-become-pass"),
-        ("Task failed: Incorrect su password", "the right password"),
-        ("Task failed: Missing su password", "--ask-become-pass"),
-        ("Timeout (12s) waiting for privilege escalation prompt: ", "sudo-rs"),
-        ("Failed to create temporary directory. In some cases", "ansible_remote_tmp of bot"),
-    ],
-)
-def test_what_becoming_root_prints_has_an_advice(message: str, expected: str) -> None:
-    event = {"host": "bot", "task": "Probe", "res": {"msg": message}}
-    [failure] = failed_tasks([{"event": "runner_on_failed", "event_data": event}], "")
-    assert expected in failure.fix
-
-
 def test_the_words_of_a_program_that_a_module_quotes_get_none() -> None:
     quoted = {"msg": "codex: Sorry, try again", "invocation": {"module_args": {}}}
     event = {"host": "bot", "task": "Verify", "res": quoted}

@@ -38,7 +38,7 @@ def test_a_failed_task_is_reported_in_the_form_of_every_error() -> None:
         "   found:    refused",
         "             the end of its log",
         "   expected: the task 'Start the bot' to succeed",
-        "   fix:      fix this, then run the same command again",
+        "   fix:      kai-ansible doctor bot looks for the cause",
         "Failed.",
     ]
 

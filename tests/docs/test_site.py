@@ -41,10 +41,11 @@ def test_every_symptom_is_on_the_page_of_errors() -> None:
 
 def test_every_pattern_of_advice_matches_its_messages_on_the_page_of_errors() -> None:
     text = errors_page.PAGE.read_text(encoding="utf-8")
-    for pattern, _ in (*advice.OF_CONTROLLER, *advice.OF_HOST):
-        for message in errors_page.readable(pattern):
-            assert re.search(pattern, message), message
-            assert errors_page.code(message) in text
+    for table in (advice.OF_CONTROLLER, advice.OF_LOGIN, advice.OF_START, advice.OF_HOST):
+        for pattern, _ in table:
+            for message in errors_page.readable(pattern):
+                assert re.search(pattern, message), message
+                assert errors_page.code(message) in text
 
 
 def test_a_link_out_of_the_documents_leads_to_the_repository() -> None:

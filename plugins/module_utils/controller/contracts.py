@@ -89,4 +89,4 @@ def _document(path: str) -> Any:
         with open(path, encoding="utf-8") as handle:
             return yaml.load(handle, Loader=loader)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
-        raise Refused(f"{path} is not YAML: {error}") from error
+        raise Refused(f"{path} is not YAML: {error}. Fix: install the collection again") from error

@@ -163,11 +163,17 @@ class Git:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 if isinstance(error, TimeoutError):
-                    raise Refused(f"git {arguments[0]} did not end within {seconds} s") from error
+                    raise Refused(
+                        f"git {arguments[0]} did not end within {seconds} s. Fix: try the same in "
+                        f"a terminal, where git can ask; name a source that answers"
+                    ) from error
                 raise
         # some commands go on without files that they could not read
         if process.returncode != 0 or re.search(r"^(error|fatal): ", words, re.MULTILINE):
-            raise Refused(f"git failed: {words.strip()}")
+            raise Refused(
+                f"git failed: {words.strip()}. Fix: correct kai_install_source or "
+                f"kai_install_version; git ls-remote lists what a repository has"
+            )
         return said
 
     def _said(self, process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, str]:

@@ -62,10 +62,16 @@ def matched(path: str, patterns: list[str]) -> Iterator[str]:
     for pattern in patterns:
         fault = fault_of_member(pattern)
         if fault:
-            raise Refused(f"kai_install_source_files: {pattern!r} {fault}; name it from {path}")
+            raise Refused(
+                f"kai_install_source_files: found {pattern!r}, which {fault}, expected a path "
+                f"below the source. Fix: name it from {path}"
+            )
         names = glob.glob(os.path.join(glob.escape(path), pattern), recursive=True)
         if not names:
-            raise Refused(f"kai_install_source_files: nothing in {path} matches {pattern!r}")
+            raise Refused(
+                f"kai_install_source_files: found nothing in {path} that matches {pattern!r}, "
+                f"expected a file. Fix: correct the pattern; ls {path} lists the names"
+            )
         for name in names:
             inner = walked(name) if os.path.isdir(name) and not os.path.islink(name) else [""]
             for part in inner:
@@ -169,9 +175,7 @@ def from_zip(path: str, allowance: Allowance, wanted: str = "") -> Files:
                 if entry.is_dir():
                     continue
                 if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                    raise Refused(
-                        f"{path}: {entry.filename} is not a file; a release holds files only"
-                    )
+                    raise no_file(path, entry.filename)
                 # the others are unpacked whole, however much that is
                 if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise Refused(
@@ -204,7 +208,8 @@ def from_tar(path: str, allowance: Allowance) -> Files:
         packed = BoundedTar.open(path)
     except tarfile.ReadError as error:
         raise Refused(
-            f"{path} is neither a directory nor a wheel, a tar or a zip archive"
+            f"{path} is neither a directory nor a wheel, a tar or a zip archive. Fix: name a "
+            f"checkout of Kai, an archive of it, or a git URL"
         ) from error
     with packed:
         for member in packed:
@@ -213,10 +218,17 @@ def from_tar(path: str, allowance: Allowance) -> Files:
                 continue
             handle = packed.extractfile(member) if member.isreg() else None
             if handle is None:
-                raise Refused(f"{path}: {member.name} is not a file; a release holds files only")
+                raise no_file(path, member.name)
             content = b"".join(iter(lambda: handle.read(PIECE), b""))  # noqa: B023
             found[member.name] = (content, bool(member.mode & 0o100))
     return found
+
+
+def no_file(path: str, name: str) -> Refused:
+    """Return the refusal of an archive that holds something else than files."""
+    return Refused(
+        f"{path}: {name} is not a file; a release holds files only. Fix: pack it again without it"
+    )
 
 
 def checked(path: str, found: Files) -> Files:
@@ -224,7 +236,7 @@ def checked(path: str, found: Files) -> Files:
     for name in found:
         fault = fault_of_member(name)
         if fault:
-            raise Refused(f"{path}: {name} {fault}")
+            raise Refused(f"{path}: {name} {fault}. Fix: get the archive from a place you trust")
     return found
 
 
@@ -258,7 +270,9 @@ def from_wheel(path: str) -> tuple[Files, str]:
         )
         metadata = [name for name in held if re.match(WHEEL_METADATA, name)]
         if len(metadata) != 1:
-            raise Refused(f"{path} is not a wheel: it has no METADATA")
+            raise Refused(
+                f"{path} is not a wheel: it has no METADATA. Fix: build it with pip wheel --no-deps"
+            )
         python = email.message_from_bytes(held[metadata[0]][0]).get("Requires-Python", "")
     found[os.path.basename(path)] = content_of(path, allowance)
     return found, str(python)

@@ -56,7 +56,7 @@ def content_of(path: str, allowance: Allowance) -> tuple[bytes, bool]:
     with open(descriptor, "rb") as handle:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise Refused(f"{path} is not a file")
+            raise Refused(f"{path} is not a file. Fix: remove it there, or name another source")
         allowance.take(status.st_size)
         content = handle.read(status.st_size + 1)
         if len(content) > status.st_size:

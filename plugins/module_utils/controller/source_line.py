@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 UNREADABLE = (Refused, OSError, tarfile.TarError, zipfile.BadZipFile)
 
 
+def no_source(source: str) -> str:
+    """Return what is wrong with the path of a source that is not there."""
+    return (
+        f"{source} does not exist on the machine that runs Ansible. Fix: correct "
+        f"kai_install_source, or get Kai there: git clone"
+    )
+
+
 def found_line(
     lines: Lines,
     source: str,
@@ -46,7 +54,7 @@ def found_line(
         with fetched(source, version or "HEAD", environment or {}) as (tree, names):
             return line_of(lines, names, _texts(lines, tree, names))
     if not os.path.exists(source):
-        raise Refused(f"{source} does not exist on the machine that runs Ansible")
+        raise Refused(no_source(source))
     if os.path.isdir(source):
         names = names_in(source, None, list(patterns))
         return line_of(lines, names, _texts(lines, source, names))
@@ -137,9 +145,10 @@ def _contradiction(
 
 def unreadable(source: str, fault: str) -> Problem:
     """Return the problem of a source that cannot be read, so that its line is unknown."""
+    reason = without_password(fault).partition(". Fix: ")[0]
     return Problem(
         "kai_install_source",
-        f"{without_password(source)}, whose release line is unknown: {without_password(fault)}",
+        f"{without_password(source)}, whose release line is unknown: {reason}",
         "a source of Kai that can be read here",
         f"correct it, or set {VARIABLE} to the line of the host",
     )

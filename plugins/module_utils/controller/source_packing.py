@@ -29,7 +29,7 @@ from .source_files import (
     from_wheel,
 )
 from .source_limits import Allowance, content_of
-from .source_line import found_in_files, found_in_wheel, found_line
+from .source_line import found_in_files, found_in_wheel, found_line, no_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +42,8 @@ def verify(path: str, checksum: str) -> None:
     """Compare a file with its checksum, ``sha256:`` and digits. Raises Refused for another one."""
     if not os.path.isfile(path):
         raise Refused(
-            f"kai_install_source_checksum is given, but {path} is not an archive or a wheel; a git "
-            f"URL is pinned by a commit in kai_install_version"
+            f"kai_install_source_checksum is given, but {path} is not an archive or a wheel. Fix: "
+            f"remove it; a git URL is pinned by a commit in kai_install_version"
         )
     digest = hashlib.sha256()
     with open(path, "rb") as handle:
@@ -52,7 +52,7 @@ def verify(path: str, checksum: str) -> None:
     if f"sha256:{digest.hexdigest()}" != checksum:
         raise Refused(
             f"{path} has the checksum sha256:{digest.hexdigest()}, and kai_install_source_checksum "
-            f"expects {checksum}; get the file that was meant, or set the checksum of this one"
+            f"expects {checksum}. Fix: get the file that was meant, or set the checksum of this one"
         )
 
 
@@ -64,7 +64,9 @@ def requires_python(pyproject: bytes) -> str:
     try:
         return str(tomllib.loads(pyproject.decode()).get("project", {}).get("requires-python", ""))
     except (ValueError, AttributeError, RecursionError) as error:
-        raise Refused(f"pyproject.toml cannot be read: {error}") from error
+        raise Refused(
+            f"pyproject.toml cannot be read: {error}. Fix: get the source again; Kai's own is valid"
+        ) from error
 
 
 def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
@@ -72,21 +74,30 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
     source, version = parameters["source"], parameters["version"]
     environment = of_words(parameters.get("environment") or ())
     if version and not is_git_url(source):
-        raise Refused(f"kai_install_version is {version!r}, but {source} is not a git URL")
+        raise Refused(
+            f"kai_install_version is {version!r}, but {source} is not a git URL. Fix: remove it, "
+            f"or name a repository as kai_install_source"
+        )
     if parameters["files"] and not os.path.isdir(source):
-        raise Refused(f"kai_install_source_files is given, but {source} is not a directory")
+        raise Refused(
+            f"kai_install_source_files is given, but {source} is not a directory. Fix: remove it, "
+            f"or name a checkout as kai_install_source"
+        )
     if parameters["checksum"]:
         verify(source, parameters["checksum"])
     wheel = os.path.basename(source) if source.endswith(".whl") else ""
     if not (is_git_url(source) or os.path.exists(source)):
-        raise Refused(f"{source} does not exist on the machine that runs Ansible")
+        raise Refused(no_source(source))
     try:
         if is_git_url(source):
             files = from_git(source, version, environment)
         elif os.path.isdir(source):
             files = from_directory(source, parameters["files"])
         elif not os.path.isfile(source):
-            raise Refused(f"{source} is neither a directory nor a file")
+            raise Refused(
+                f"{source} is neither a directory nor a file. Fix: name a checkout of Kai, an "
+                f"archive of it, or a git URL"
+            )
         elif wheel:
             files, python = from_wheel(source)
         else:
@@ -102,8 +113,8 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
     if not wheel:
         if "pyproject.toml" not in files:
             raise Refused(
-                f"{source} has no pyproject.toml at its top, so it is not Kai's code; name the "
-                f"directory that holds it"
+                f"{source} has no pyproject.toml at its top, so it is not Kai's code. Fix: name "
+                f"the directory that holds it"
             )
         python = requires_python(files["pyproject.toml"][0])
     for name, (content, _executable) in files.items():

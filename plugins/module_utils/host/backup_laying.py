@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from ..rules.backup_archive import ATTRIBUTE, CONFIG, LINKS, PLACE, read_archive, time_of
 from ..rules.file_state import FileState
-from ..rules.problems import Refused
+from ..rules.problems import Refused, problem_of_error
 from ..rules.sanitize import printable_path
 from . import access_lists, symlink_guard, system
 from .backup_copying import LISTS, NAMES, Notes, bytes_of, group_name, user_name
@@ -248,7 +248,10 @@ class Laying:
 
 def unlaid(path: bytes, error: OSError) -> Refused:
     """Return the refusal of a member that cannot be created."""
-    return Refused(f"{printable_path(path)} cannot be unpacked: {error.strerror}")
+    problem = problem_of_error(error, printable_path(path))
+    return Refused(
+        f"{printable_path(path)} cannot be unpacked: {error.strerror}. Fix: {problem.fix}"
+    )
 
 
 def owner_of(member: tarfile.TarInfo) -> tuple[int, int]:
@@ -264,7 +267,9 @@ def _uid_of(name: str) -> int:
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError as error:
-        raise Refused(f"the host has no account {name!r}") from error
+        raise Refused(
+            f"the host has no account {name!r}. Fix: create it there, then restore again"
+        ) from error
 
 
 @functools.lru_cache(NAMES)
@@ -272,7 +277,9 @@ def _gid_of(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError as error:
-        raise Refused(f"the host has no group {name!r}") from error
+        raise Refused(
+            f"the host has no group {name!r}. Fix: create it there, then restore again"
+        ) from error
 
 
 def discard(directory: str) -> None:

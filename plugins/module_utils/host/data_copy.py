@@ -55,7 +55,7 @@ class StagingArea:
         if os.path.lexists(self.former):
             raise Refused(
                 f"{self.former} has the former data of a restore that was cut short. "
-                "Restore again, or run kai-ansible install or rollback"
+                "Fix: restore again, or run kai-ansible install or rollback"
             )
         return self.discard()
 

@@ -199,7 +199,9 @@ def _directory_of(path: str, done: str) -> Iterator[tuple[int, str]]:
         finally:
             os.close(opened[0])
     except (OSError, Refused) as error:
-        raise Refused(f"{path} cannot be {done}: {error}") from error
+        raise Refused(
+            f"{path} cannot be {done}: {error}. Fix: namei -l {path} shows what keeps root out"
+        ) from error
 
 
 def _copy_and_check(path: str, copy: str, limit: int) -> None:

@@ -44,7 +44,10 @@ def enrol(
     found = read_enrolment(done.stdout)
     if done.returncode != 0 or found is None:
         said = printable(without_token(f"{done.stderr}{done.stdout}".strip()))
-        raise Refused(f"{argv[-3]} ended with exit code {done.returncode}: {said}")
+        raise Refused(
+            f"{argv[-3]} ended with exit code {done.returncode}: {said}. Fix: correct what it "
+            f"says; kai-ansible doctor looks at the rest"
+        )
     return found, was_active
 
 

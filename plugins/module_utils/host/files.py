@@ -278,7 +278,7 @@ def point(link: str, target: str | None) -> None:
         remove_file(link)
         return
     if os.path.lexists(link) and not os.path.islink(link):
-        raise Refused(f"{link} is not a link; move it away on the host")
+        raise Refused(f"{link} is not a link. Fix: move it away on the host")
     remove_file(_beside(link))
     os.symlink(target, _beside(link))
     os.rename(_beside(link), link)

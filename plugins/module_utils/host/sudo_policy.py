@@ -56,4 +56,5 @@ def check_policy(places: Sequence[str], state: FileState) -> None:
             raise Refused(
                 f"visudo rejects the policy with the new {state.path}:\n"
                 + (verdict.stdout + verdict.stderr).replace(scratch, directory).strip()
+                + "\nFix: correct the line that it names; visudo --check checks it again"
             )

@@ -203,7 +203,10 @@ class Switch:
         if self.dry or not result["changed"]:
             return result
         if not os.path.isdir(self.installs.release_path(release)):
-            raise Refused(f"release {release} is not built: {self.installs.releases} has none")
+            raise Refused(
+                f"release {release} is not built: {self.installs.releases} has none. Fix: run the "
+                f"install again, which builds it"
+            )
         if starts and self.parameters["database"]:
             check_room(self.parameters["database"])
         if journal:
@@ -408,7 +411,10 @@ class Switch:
         """Return the journal that is open. Raises Refused without one."""
         journal = self.installs.journal()
         if journal is None:
-            raise Refused("the journal is gone")
+            raise Refused(
+                f"{self.installs.pending} has no journal, because another run ended this one. Fix: "
+                f"run it again"
+            )
         return journal
 
     def give_back_data(self, journal: Journal) -> None:

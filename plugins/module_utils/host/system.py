@@ -274,9 +274,15 @@ def _systemctl(*arguments: str) -> None:
             said = process.communicate(timeout=_ACT_SECONDS)[1]
         except subprocess.TimeoutExpired as error:
             process.kill()
-            raise Refused(f"{' '.join(command)} did not end within {_ACT_SECONDS} s") from error
+            raise Refused(
+                f"{' '.join(command)} did not end within {_ACT_SECONDS} s. Fix: systemctl "
+                f"list-jobs on the host shows what it waits for"
+            ) from error
     if process.returncode != 0:
-        raise Refused(f"{' '.join(command)} failed: {said.strip()}")
+        raise Refused(
+            f"{' '.join(command)} failed: {said.strip()}. Fix: read why on the host: journalctl "
+            f"-xe --unit {arguments[-1]}"
+        )
 
 
 def _kill_what_stays(process: subprocess.Popen[str], unit: str) -> None:

@@ -709,7 +709,7 @@ def read_contract(content: str, path: str) -> Contract:
     try:
         return cast("Contract", read(Contract, yaml.load(content, Loader=loader)))  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
-        raise Refused(f"{path} is not YAML: {error}") from error
+        raise Refused(f"{path} is not YAML: {error}. Fix: install the collection again") from error
     except Unfit as error:
         document = yaml.compose(content, Loader=loader)
         problems = [

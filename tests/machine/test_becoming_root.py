@@ -1,0 +1,121 @@
+"""What sudo, sudo-rs and su say through each supported ansible-core has an advice that helps."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.ansible.failures import failed_tasks
+from tests.testbed.machines import Machine
+from tools.sanity import pythons, releases
+
+pytestmark = pytest.mark.later("tests/cli/test_advice.py tries what needs no host")
+
+PLAY = """
+- hosts: all
+  gather_facts: false
+  become: true
+  tasks: [ansible.builtin.command: id]
+"""
+# carol may become root with the password "right", bob may not
+PREPARE = """
+set -e
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -qq sudo-rs >/dev/null
+printf 'carol:right\\nbob:right\\nroot:other\\n' | chpasswd
+echo 'carol ALL=(ALL:ALL) ALL' >/etc/sudoers.d/carol
+chmod 0440 /etc/sudoers.d/carol
+for name in bob carol; do
+    install -d -o $name -g $name -m 0700 /home/$name/.ssh
+    install -o $name -g $name -m 0600 ~operator/.ssh/authorized_keys /home/$name/.ssh/
+done
+"""
+RIGHT, WRONG = ({"ansible_become_password": word} for word in ("right", "wrong"))
+BOB = {"ansible_user": "bob"}
+SU = {"ansible_become_method": "ansible.builtin.su"}
+RS = {"ansible_become_exe": "/usr/bin/sudo-rs"}
+# Ansible waits that long for a question
+SOON = {"ansible_ssh_timeout": 8}
+ABSENT = {"ansible_become_exe": "/usr/bin/absent"}
+PYTHON = {"ansible_python_interpreter": "/usr/bin/python9"}
+NO_HOME = {"ansible_remote_tmp": "/proc/none", "ansible_become": False, "ansible_pipelining": False}
+FAULTS = {
+    "sudo, wrong": (WRONG, "--ask-become-pass and the right password"),
+    "sudo, none": ({}, "--ask-become-pass, or keep"),
+    "sudo, not allowed": ({**BOB, **RIGHT}, "/etc/sudoers.d"),
+    "su, wrong": ({**SU, **WRONG}, "--ask-become-pass and the right password"),
+    "su, none": ({**SU, **SOON}, "--ask-become-pass if none was given"),
+    "sudo-rs, right": ({**RS, **RIGHT, **SOON}, "ansible_become_exe of bot to another sudo"),
+    "sudo-rs, none": (RS, "--ask-become-pass if none was given"),
+    "sudo-rs, not allowed": ({**RS, **BOB}, "/etc/sudoers.d"),
+    "absent": (ABSENT, "install /usr/bin/absent on bot"),
+    "unknown method": ({"ansible_become_method": "nosuch"}, "ansible-doc -t become -l"),
+    "unwritable": (NO_HOME, "ansible_remote_tmp of bot"),
+    "another Python": ({**PYTHON, **RIGHT}, "ansible_python_interpreter of bot"),
+    "no login": ({"ansible_user": "nobody-here"}, "check that you can log in"),
+    "no port": ({"ansible_port": 1}, "its ssh port is right"),
+    "no name": ({"ansible_host": "kai.invalid"}, "ansible_host of bot"),
+}
+
+
+@pytest.fixture(scope="module")
+def host(machine: Machine) -> dict[str, Any]:
+    """The variables with which Ansible reaches a host as carol."""
+    machine.run(["sh", "-c", PREPARE])
+    return dict(machine.inventory_entry("carol"))
+
+
+@pytest.fixture(scope="module", params=["2.19", "2.20", "2.21"])
+def playbook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ansible-playbook of a release."""
+    fitting = [python for python in pythons() if request.param in releases(python)]
+    if not fitting:
+        pytest.skip(f"no Python here runs ansible-core {request.param}")
+    place = tmp_path_factory.mktemp("core")
+    for command in (
+        [str(fitting[0]), "-m", "venv", str(place)],
+        [str(place / "bin/pip"), "install", "--quiet", f"ansible-core=={request.param}.*"],
+    ):
+        subprocess.run(command, check=True, timeout=300)
+    return place / "bin" / "ansible-playbook"
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    """Return the events of failed tasks, as ansible-runner has them, from Ansible's own output."""
+    return [
+        {
+            "event": f"runner_on_{kind.lower()}",
+            "event_data": {"host": "bot", "task": "Probe", "res": json.loads(result)},
+        }
+        for kind, result in re.findall(
+            r"^fatal: \[bot\]: (FAILED|UNREACHABLE)! => (.*)$", output, re.M
+        )
+    ]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_the_programs_say_has_an_advice(
+    playbook: Path, host: dict[str, Any], tmp_path: Path, fault: str
+) -> None:
+    variables, expected = FAULTS[fault]
+    inventory = {"all": {"hosts": {"bot": {"ansible_pipelining": True, **host, **variables}}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(inventory))
+    (tmp_path / "play.yml").write_text(PLAY)
+    done = subprocess.run(
+        [str(playbook), "-i", "hosts.json", "play.yml"],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0, done.stdout
+    [failure] = failed_tasks(events(done.stdout), done.stdout)
+    assert expected in failure.fix, done.stdout
