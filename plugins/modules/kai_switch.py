@@ -120,8 +120,8 @@ options:
     type: path
   with_database:
     description:
-      - The number of the install whose snapshot of the database is restored as well. The database
-        that it replaces stays beside it.
+      - The number of the install whose snapshot of the database is restored as well. V(0) lets the
+        bot start without a database. The database that is replaced stays beside it.
     type: int
   data_dir:
     description: Where the data lives.
@@ -217,6 +217,11 @@ snapshot:
   description: Whether a snapshot of the database was taken.
   returned: when O(state=switched)
   type: bool
+database:
+  description: What happens to the database. V(kept) leaves it to the bot that starts, V(restored)
+    replaces it by a snapshot, and V(none) moves it aside, because the bot that starts had none.
+  returned: always
+  type: str
 proof:
   description: The arguments of the verification of O(record)'s install.
   returned: when O(record) is given

@@ -7,6 +7,7 @@ renamed or removed, a word to systemd) it ends as if it were killed, for every n
 import importlib
 import itertools
 import os
+import pwd
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -355,6 +356,50 @@ def test_a_killed_restore_is_finished_by_the_next(hosts: Any) -> None:
         assert host.live() == (OLD, "a", True)
         assert host.runs_what_is_live()
         assert not (host.install_dir / "installs/pending").exists()
+
+
+def test_the_database_of_another_line_does_not_stay_where_there_was_none(
+    hosts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pwd.getpwnam", lambda _name: pwd.getpwuid(os.getuid()))
+
+    def bot_and_kai_2(host: Host) -> None:
+        monkeypatch.setattr(host.modules.switch, "end_processes", lambda *_, **_more: None)
+        monkeypatch.setattr(host.modules.switch, "refuse_service_as_root", lambda _user: None)
+        with_old_install(host)
+        place = host.root / "kai.db"
+        restart = host.systemd.ask
+
+        def ask(verb: str, *more: str) -> None:
+            restart(verb, *more)
+            if verb == "restart" and host.live()[1] == "b":
+                place.write_text("of line 2", encoding="utf-8")
+
+        monkeypatch.setattr(host.modules.system, "_systemctl", ask)
+
+    def given(host: Host) -> dict[str, Any]:
+        return {"database": str(host.root / "kai.db"), "service_user": "kai"}
+
+    def install_2(host: Host) -> None:
+        files = [
+            {"path": str(host.root / name), "content": text, "mode": "0600", "given": True}
+            for name, text in NEW.items()
+        ]
+        host.run(release="b", line="2", files=files, **given(host))
+
+    for host in points(hosts, bot_and_kai_2, install_2):
+        was_there = (host.root / "kai.db").exists()
+        # the next run goes on, and takes no snapshot of what the bot of line 2 made
+        install_2(host)
+        assert not (host.install_dir / "installs/pending/kai.db").exists()
+        result = host.run(state="restored", **given(host))
+        assert result["database"] == "none"
+        assert host.live() == (OLD, "a", True)
+        assert host.runs_what_is_live()
+        assert not (host.root / "kai.db").exists()
+        [aside] = host.root.glob("kai.db.before-rollback-*")
+        assert aside.read_text(encoding="utf-8") == "of line 2"
+    assert was_there
 
 
 @pytest.mark.later("an adoption; every change kills an upgrade", apart=True)

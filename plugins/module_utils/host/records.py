@@ -86,6 +86,7 @@ _JOURNAL_FORM = {
     "data_dir": (PATH, Text("", "nothing")),
     "line?": _LINE,
     "former_line?": _LINE,
+    "without_database?": bool,
     "opened": _TIME,
 }
 _RECORD_FORM = {
@@ -141,7 +142,7 @@ class Journal:
     writes a file.
     database, account: set while the database is exchanged. data_dir: set while the data is.
     line, former_line: the release lines of both; where they differ, neither reads the database of
-    the other.
+    the other. without_database: whether the last verified state had no database.
     """
 
     former_release: str | None
@@ -155,7 +156,18 @@ class Journal:
     data_dir: str = ""
     line: str = UNRECORDED_LINE
     former_line: str = UNRECORDED_LINE
+    without_database: bool = False
     opened: str = field(default_factory=now)
+
+    @property
+    def is_of_another_line(self) -> bool:
+        """Whether a bot was there, of another release line."""
+        return self.former_release is not None and self.line != self.former_line
+
+    @property
+    def had_no_database(self) -> bool:
+        """Whether a database that is there now is of a bot of another release line."""
+        return self.is_of_another_line and self.without_database
 
 
 @dataclass

@@ -316,7 +316,8 @@ class FindingsPlan(TypedDict):
 class RollbackTarget(TypedDict):
     """The install whose files come back, and the one whose snapshot does.
 
-    with_database: whether that snapshot is restored.
+    with_database: whether that snapshot is restored; without one, the bot starts without a
+    database.
     """
 
     number: int | None
