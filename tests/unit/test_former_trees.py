@@ -50,6 +50,15 @@ def test_a_new_directory_is_a_copy_of_the_former_one(former: Path) -> None:
     assert sorted(one.name for one in former.parent.iterdir()) == ["1", "prn_1"]
 
 
+def test_no_file_of_the_former_directory_goes_through_a_link(former: Path) -> None:
+    (former / ".claude").rename(former / "elsewhere")
+    (former / ".claude").symlink_to(former / "elsewhere")
+    place = former.parent / "prn_1"
+    assert Tree(None, dry=False).ensure([entry(place, former)], []) == []
+    assert (former / "elsewhere" / "CLAUDE.md").read_text(encoding="utf-8") == "mine\n"
+    assert not (place / "AGENTS.md").exists()
+
+
 def test_a_directory_that_is_there_stays_as_it_is(former: Path) -> None:
     place = former.parent / "prn_1"
     place.mkdir()
