@@ -51,6 +51,28 @@ options:
       - Where the last verified install has another one, the bot is stopped before the snapshot of
         its database is taken, and O(state=restored) restores that snapshot.
     type: str
+  code_signs:
+    description:
+      - How a bot that Kai's own installer left in O(install_dir) is known to be of a release line,
+        as long as no install has recorded it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      line:
+        description: The release line.
+        type: str
+        required: true
+      has:
+        description: The files below O(install_dir) that each bot of the line has.
+        type: list
+        elements: str
+        required: true
+      lacks:
+        description: The files that none has.
+        type: list
+        elements: str
+        required: true
   files:
     description: The files to deploy, unless O(record) names them.
     type: list
@@ -260,6 +282,16 @@ def main() -> None:
             "unit_file": {"type": "path", "required": True},
             "release": {"type": "str"},
             "line": {"type": "str"},
+            "code_signs": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "line": {"type": "str", "required": True},
+                    "has": {"type": "list", "elements": "str", "required": True},
+                    "lacks": {"type": "list", "elements": "str", "required": True},
+                },
+            },
             "files": {
                 "type": "list",
                 "elements": "dict",

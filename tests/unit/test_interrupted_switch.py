@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.ansible.collection import lines
+from kai_ansible.rules.release_line import code_signs
+
 pytestmark = pytest.mark.slow
 
 UNIT_FILE = "etc/systemd/kai.service"
@@ -52,6 +55,7 @@ DEFAULTS: dict[str, Any] = {
     "state": "switched",
     "record": None,
     "with_database": None,
+    "code_signs": [],
     "database": None,
     "with_data": False,
     "data_dir": None,
@@ -400,6 +404,26 @@ def test_the_database_of_another_line_does_not_stay_where_there_was_none(
         [aside] = host.root.glob("kai.db.before-rollback-*")
         assert aside.read_text(encoding="utf-8") == "of line 2"
     assert was_there
+
+
+@pytest.mark.parametrize("line", ["1", "2.0", "2"])
+def test_the_code_tells_the_line_of_a_bot_of_kais_own_installer(hosts: Any, line: str) -> None:
+    host = hosts("flat")
+    with_flat_install(host)
+    signs = code_signs(lines())
+    [own] = [one for one in signs if one["line"] == line]
+    # what it deploys tells nothing: any file may be missing
+    for name in own["has"]:
+        (host.install_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (host.install_dir / name).touch()
+    files = [
+        {"path": str(host.root / name), "content": text, "mode": "0600", "given": True}
+        for name, text in {**NEW, "etc/kai/services.yaml": "x\n"}.items()
+    ]
+    host.run(release="a", line="2", files=files, code_signs=signs)
+    host.keep()
+    installs = host.modules.records.Installs(str(host.install_dir))
+    assert [record["line"] for record in installs.records()] == [line, "2"]
 
 
 @pytest.mark.later("an adoption; every change kills an upgrade", apart=True)

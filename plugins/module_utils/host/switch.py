@@ -122,22 +122,20 @@ class Switch:
         more = {"proof": record["proof"], "line": record["line"]}
         return record["release"], states, managed, more
 
-    def former_line(
-        self, former: list[FileState], managed: dict[str, bool], result: dict[str, Any]
-    ) -> str:
+    def former_line(self, former_release: str | None) -> str:
         """Return the release line of the live bot.
 
-        A bot of Kai's own installer that is on no record is of the new line where it has every
-        file that this line has.
+        A bot of Kai's own installer that is on no record shows it by its code.
         """
-        own = set(self.parameters["unread_files"])
-        missing = [
-            state
-            for state in former
-            if state.content is None and managed.get(state.path) and state.path not in own
-        ]
-        if result["former_release"] == FLAT and not self.installs.numbers() and not missing:
-            return str(result["line"])
+        if former_release == FLAT and not self.installs.numbers():
+            place = self.installs.install_dir
+            for signs in self.parameters["code_signs"]:
+                has, lacks = (
+                    [os.path.isfile(os.path.join(place, name)) for name in signs[kind]]
+                    for kind in ("has", "lacks")
+                )
+                if all(has) and not any(lacks):
+                    return str(signs["line"])
         return self.installs.line()
 
     def given_line(self) -> str:
@@ -212,7 +210,7 @@ class Switch:
             self.installs.discard_scratch([state.path for state in wanted])
             self.give_back_data(journal)
         new_states = [new for _old, new in changed]
-        former_line = self.former_line(former, managed, result)
+        former_line = self.former_line(live)
         if result["line"] != former_line and result["snapshot"]:
             # the other bot takes over what this one leaves, up to its last message
             self.stop()
