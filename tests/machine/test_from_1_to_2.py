@@ -82,6 +82,17 @@ def site(machine: Machine) -> Iterator[BothLines]:
 # these tests build on each other and run in this order
 
 
+def test_two_identities_of_a_user_are_refused_before_anything_changes(site: BothLines) -> None:
+    before, other = site.state(), f"{FORMER['home']}/AGENTS.md"
+    site.write(other, "# another one\n")
+    done = site.run("install")
+    assert done.code == 1, done.text
+    assert f"{FORMER['home']}/.claude/CLAUDE.md" in done.text
+    assert f"merge both into {other}" in done.text
+    assert site.state() == before
+    site.machine.run(["rm", other])
+
+
 def test_a_failed_start_brings_the_bot_of_1_back(site: BothLines) -> None:
     before, live = site.everything(), site.health()["release"]
     site.fault(NOT_READY="store")
@@ -129,6 +140,8 @@ def test_a_switch_that_was_killed_is_taken_back_with_the_database(site: BothLine
 def test_one_install_switches_everything(site: BothLines) -> None:
     report = site.install()
     assert site.health()["release"] == report["release"]
+    changed = f"Ada may have changed {FORMER['home']}/.claude/CLAUDE.md"
+    assert any(note.startswith(changed) for note in report["notes"]), report["notes"]
     found = site.database()
     assert found["mark"] == "of line 1"
     person = principal_of_telegram(found["workshops"], ADA)
