@@ -86,7 +86,7 @@ def test_two_identities_of_a_user_are_refused_before_anything_changes(site: Both
     before, other = site.state(), f"{FORMER['home']}/AGENTS.md"
     site.write(other, "# another one\n")
     done = site.run("install")
-    assert done.code == 1, done.text
+    assert done.code == 2, done.text
     assert f"{FORMER['home']}/.claude/CLAUDE.md" in done.text
     assert f"merge both into {other}" in done.text
     assert site.state() == before

@@ -406,6 +406,21 @@ def test_the_database_of_another_line_does_not_stay_where_there_was_none(
     assert was_there
 
 
+def test_a_snapshot_that_is_gone_does_not_count_as_no_database(hosts: Any) -> None:
+    host = hosts("lost")
+    with_old_install(host)
+    host.switch("b", NEW)
+    snapshot = host.install_dir / "installs/pending/kai.db"
+    snapshot.write_text("of then", encoding="utf-8")
+    host.keep()
+    (host.install_dir / "installs/2/kai.db").unlink()
+    installs = host.modules.records.Installs(str(host.install_dir))
+    assert [record["snapshot"] for record in installs.records()] == [False, True]
+    with pytest.raises(host.modules.records.Damaged, match="no copy of a database"):
+        host.run(record=1, with_database=2, database=str(host.root / "kai.db"))
+    assert host.live() == (NEW, "b", True)
+
+
 @pytest.mark.parametrize("line", ["1", "2.0", "2"])
 def test_the_code_tells_the_line_of_a_bot_of_kais_own_installer(hosts: Any, line: str) -> None:
     host = hosts("flat")

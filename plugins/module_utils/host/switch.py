@@ -515,7 +515,7 @@ class Switch:
             journal
             and not exchanged
             and self.parameters["database"]
-            and journal.is_of_another_line
+            and journal.crosses_lines
             and (self.installs.has_snapshot() or journal.had_no_database)
         )
         if migrated:
