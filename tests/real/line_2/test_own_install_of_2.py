@@ -3,6 +3,9 @@
 That installer always installs Kai with the extra ``memory``, gigabytes that nothing here uses. So
 the environment is made before it, as it would make it but for that extra, with its own checksums,
 which let it skip the step. Everything else is its own work.
+
+The installer of 2.0 closes the home of a user to the bot, which enters it before it starts an agent:
+no user is answered until an adoption opens it to the bot.
 """
 
 import contextlib
@@ -100,8 +103,11 @@ def adopted(kai_2_0: Path) -> Iterator[Lab]:
 # these tests build on each other and run in this order
 
 
-def test_kais_own_install_answers(adopted: Lab) -> None:
-    assert adopted.turn(ADA, "before") == "echo: before"
+def test_kais_own_install_answers_where_it_can(adopted: Lab) -> None:
+    if found_in(adopted.source.tree).line == "2.0":
+        assert "Permission denied" in adopted.say(ADA, "before", "Error: ")
+    else:
+        assert adopted.turn(ADA, "before") == "echo: before"
 
 
 def test_it_is_adopted_with_its_users_and_history(adopted: Lab) -> None:
@@ -112,7 +118,7 @@ def test_it_is_adopted_with_its_users_and_history(adopted: Lab) -> None:
     assert report["install"] == 2
     for user in (ADA, BOB):
         assert adopted.turn(user, "adopted") == "echo: adopted"
-    adopted.at_machine("grep", "-rq", "before", "/var/lib/kai/history")
+    # also a message that was answered with an error alone
     of_ada = adopted.at_machine("grep", "-rl", "before", "/var/lib/kai/history").split()
     assert adopted.shell(BOB, f"cat {of_ada[0]}")[0] != 0
     done = adopted.run("status")
