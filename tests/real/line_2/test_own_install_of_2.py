@@ -4,8 +4,8 @@ That installer always installs Kai with the extra ``memory``, gigabytes that not
 the environment is made before it, as it would make it but for that extra, with its own checksums,
 which let it skip the step. Everything else is its own work.
 
-The installer of 2.0 closes the home of a user to the bot, which enters it before it starts an agent:
-no user is answered until an adoption opens it to the bot.
+The installer of 2.0 closes the home of a user to the bot, which enters it before it starts an
+agent: no user is answered until an adoption opens it to the bot.
 """
 
 import contextlib
