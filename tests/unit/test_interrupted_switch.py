@@ -406,6 +406,32 @@ def test_the_database_of_another_line_does_not_stay_where_there_was_none(
     assert was_there
 
 
+def test_a_bot_that_had_no_database_comes_back_without_one(
+    hosts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = hosts("none")
+    module = host.modules.switch
+    monkeypatch.setattr("pwd.getpwnam", lambda _name: pwd.getpwuid(os.getuid()))
+    monkeypatch.setattr(module, "end_processes", lambda *_, **_more: None)
+    monkeypatch.setattr(module, "refuse_service_as_root", lambda _user: None)
+    monkeypatch.setattr(module.Switch, "keep_database", lambda _self, **_more: None)
+    with_old_install(host)
+    host.switch("b", NEW)
+    host.keep()
+    place = host.root / "kai.db"
+    place.write_text("of line 2", encoding="utf-8")
+    given = {"database": str(place), "service_user": "kai"}
+    assert host.run(record=1, with_database=0, **given)["database"] == "none"
+    assert host.live() == (OLD, "a", True)
+    assert not place.exists()
+    [aside] = host.root.glob("kai.db.before-rollback-*")
+    assert aside.read_text(encoding="utf-8") == "of line 2"
+    # the rollback is taken back
+    host.run(state="restored", **given)
+    assert host.live() == (NEW, "b", True)
+    assert place.read_text(encoding="utf-8") == "of line 2"
+
+
 def test_a_snapshot_that_is_gone_does_not_count_as_no_database(hosts: Any) -> None:
     host = hosts("lost")
     with_old_install(host)
