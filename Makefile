@@ -99,7 +99,7 @@ testbed: $(VENV)/.ready-dev ## Install podman and build the image of the machine
 	@tests/testbed/prepare && $(VENV)/bin/python -m tests.testbed image >/dev/null $(MACHINES_OR_NOT)
 
 test-real: $(VENV)/.ready-dev ## Install a real Kai and talk to it: make test-real KAI_SOURCE=PATH
-	@$(if $(KAI_SOURCE),tests/testbed/prepare)
+	@$(if $(KAI_SOURCE)$(KAI_SOURCE_1),tests/testbed/prepare)
 	@$(VENV)/bin/python -m pytest tests/real -v --no-header $(args)
 
 molecule: $(VENV)/.ready-dev ## Run a Molecule scenario: make molecule scenario=adopt

@@ -96,6 +96,11 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
             **VERIFIED,
             rolled_back_to={"type": ["integer", "null"]},
             release=OR_NULL,
+            database={
+                "description": "What happened to the database: kept, restored to the one of that "
+                "install, or none because that install had none.",
+                "enum": ["kept", "restored", "none"],
+            },
             installs=several(record(number=NUMBER, release=TEXT, time=TEXT)),
         ),
         RUN,

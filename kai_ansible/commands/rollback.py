@@ -18,6 +18,7 @@ from kai_ansible.commands.role_run import (
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError
+from kai_ansible.rules.installs import NONE, RESTORED
 from kai_ansible.rules.problems import listed
 from kai_ansible.terminal.outcome_view import report_outcome, report_plan
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.status_view import StatusProbe
 
 UNKNOWN = "unknown"
+_DATABASE = {
+    RESTORED: ", with its database, and set the present one aside",
+    NONE: ", without a database, and set the present one aside",
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,8 @@ def _ask(
         aims[host] = "before the unfinished install" if number is None else f"install {number}"
         screen.say(f"{host}: from {_live(seen)} back to {_described(seen, number)}")
     report_plan(screen, plan, full=options.diff)
-    data = ", with its database" if options.with_database else ""
+    outcomes = {report["database"] for report in plan.reports.values()}
+    data = next((words for outcome, words in _DATABASE.items() if outcome in outcomes), "")
     to = listed(dict.fromkeys(aims.values()))
     confirm(f"Roll {', '.join(target.hosts)} back to {to}{data}?", plain=options.plain)
 

@@ -18,12 +18,14 @@ from ansible.errors import AnsibleError, AnsibleUndefinedVariable, AnsibleValueO
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
+from ..module_utils.controller.contracts import lines_of
 from ..module_utils.controller.source_line import contract_for
 from ..module_utils.rules import run_plan
 from ..module_utils.rules.configuration import PREFIX, variable
 from ..module_utils.rules.operator_files import FILES, fields_of_users, read_with_files
 from ..module_utils.rules.plain import plain
 from ..module_utils.rules.problems import Problem
+from ..module_utils.rules.release_line import code_signs
 
 
 class ActionModule(ActionBase):
@@ -80,6 +82,7 @@ class ActionModule(ActionBase):
             "changed": False,
             "problems": [],
             **run_plan.host_plan(subject, purpose),
+            "code_signs": code_signs(lines_of(directory)),
         }
         if arguments["probe"] is not None:
             plan.update(self._decided(purpose, subject, arguments))

@@ -113,6 +113,25 @@ options:
     type: list
     elements: path
     default: []
+  identities:
+    description: Files in homes that another release line has under another name.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      home:
+        description: The home.
+        type: path
+        required: true
+      files:
+        description: The files, by their path in it.
+        type: list
+        elements: str
+        required: true
+      template:
+        description: The file of the live release that the first one was made from.
+        type: str
+        required: true
   exclusive:
     description:
       - Whether a run that changes the host begins here, and takes the lock of the host.
@@ -399,6 +418,10 @@ probe:
     models:
       description: Per large file asked for, readable, unreadable, absent or unseen.
       type: dict
+    identities:
+      description: Per home of O(identities) that exists, the kind and SHA-256 of its C(files), and
+        the SHA-256 of the C(template).
+      type: dict
     sudo:
       description: Version of sudo, and the flags of Defaults for the service user.
       type: dict
@@ -457,6 +480,7 @@ from ..module_utils.host import system
 from ..module_utils.host.look import agent_starts, agents, releases, service, storage
 from ..module_utils.host.look.former_install import probe_former_install
 from ..module_utils.host.look.host import Host, accounts_seen
+from ..module_utils.host.look.identities import probe_identities
 from ..module_utils.host.look.lock import probe_lock
 from ..module_utils.host.look.python import probe_interpreters, probe_live_python
 from ..module_utils.host.look.sudo import probe_sudo
@@ -505,6 +529,7 @@ def probe(host: Host) -> AnyProbe:
         "port": service.probe_port(host, state, env, release["live"]),
         "programs": service.probe_programs(host),
         "models": storage.probe_models(host),
+        "identities": probe_identities(host, release["live"]),
         "sudo": probe_sudo(host),
         "env_keys": sorted(releases.verified_env(host, env)),
         "sudoers_sha256": "" if drop_in is None else hashlib.sha256(drop_in).hexdigest(),
@@ -538,6 +563,7 @@ def refuse(host: Host) -> AnyProbe:
         "targets": {},
         "programs": {},
         "models": {},
+        "identities": {},
         "binaries": {},
         "file_sizes": {},
         "texts": {},
@@ -615,6 +641,16 @@ def main() -> None:
             "port": {"type": "int"},
             "programs": {"type": "list", "elements": "str", "default": []},
             "models": {"type": "list", "elements": "path", "default": []},
+            "identities": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "home": {"type": "path", "required": True},
+                    "files": {"type": "list", "elements": "str", "required": True},
+                    "template": {"type": "str", "required": True},
+                },
+            },
             "versions": {"type": "bool", "default": False},
             "trust_user_binaries": {"type": "bool", "default": False},
             "ask_logins": {"type": "bool", "default": False},

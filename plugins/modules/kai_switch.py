@@ -51,6 +51,28 @@ options:
       - Where the last verified install has another one, the bot is stopped before the snapshot of
         its database is taken, and O(state=restored) restores that snapshot.
     type: str
+  code_signs:
+    description:
+      - How a bot that Kai's own installer left in O(install_dir) is known to be of a release line,
+        as long as no install has recorded it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      line:
+        description: The release line.
+        type: str
+        required: true
+      has:
+        description: The files below O(install_dir) that each bot of the line has.
+        type: list
+        elements: str
+        required: true
+      lacks:
+        description: The files that none has.
+        type: list
+        elements: str
+        required: true
   files:
     description: The files to deploy, unless O(record) names them.
     type: list
@@ -120,8 +142,8 @@ options:
     type: path
   with_database:
     description:
-      - The number of the install whose snapshot of the database is restored as well. The database
-        that it replaces stays beside it.
+      - The number of the install whose snapshot of the database is restored as well. V(0) lets the
+        bot start without a database. The database that is replaced stays beside it.
     type: int
   data_dir:
     description: Where the data lives.
@@ -217,6 +239,11 @@ snapshot:
   description: Whether a snapshot of the database was taken.
   returned: when O(state=switched)
   type: bool
+database:
+  description: What happens to the database. V(kept) leaves it to the bot that starts, V(restored)
+    replaces it by a snapshot, and V(none) moves it aside, because the bot that starts had none.
+  returned: always
+  type: str
 proof:
   description: The arguments of the verification of O(record)'s install.
   returned: when O(record) is given
@@ -255,6 +282,16 @@ def main() -> None:
             "unit_file": {"type": "path", "required": True},
             "release": {"type": "str"},
             "line": {"type": "str"},
+            "code_signs": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "line": {"type": "str", "required": True},
+                    "has": {"type": "list", "elements": "str", "required": True},
+                    "lacks": {"type": "list", "elements": "str", "required": True},
+                },
+            },
             "files": {
                 "type": "list",
                 "elements": "dict",

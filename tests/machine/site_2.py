@@ -70,8 +70,10 @@ class Site2(Site):
     # a real Kai has many packages
     run_seconds = 1200
 
-    def __init__(self, machine: Machine, directory: Path, source: Path = STAND_IN_2) -> None:
-        super().__init__(machine, directory, source=source)
+    def __init__(
+        self, machine: Machine, directory: Path, source: Path = STAND_IN_2, **variables: Any
+    ) -> None:
+        super().__init__(machine, directory, source=source, **variables)
         for path in AGENTS.values():
             machine.run(["install", "-D", "-m", "0755", "/dev/stdin", path], input=AGENT)
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.rules.principal_ids import principal_of_telegram
+from tests.cli.desk import exit_code
 from tests.conftest import STAND_IN
-from tests.machine.site import Site
+from tests.machine.site import Site, mortal_python
 from tests.machine.site_2 import AGENTS, STAND_IN_2, Site2
 from tests.testbed.machines import Machine
 
 ADA = 1
 DATA = "/var/lib/kai"
+DATABASE = f"{DATA}/kai.db"
 FORMER = {name: f"{DATA}/{name}/{ADA}" for name in ("home", "memory", "preferences")}
 _MARK = """
 import sqlite3
@@ -61,7 +63,8 @@ def site(machine: Machine) -> Iterator[BothLines]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         shutil.copytree(STAND_IN_2, Path(directory) / "kai-2")
-        found = BothLines(machine, Path(directory), STAND_IN)
+        python = mortal_python(machine)
+        found = BothLines(machine, Path(directory), STAND_IN, ansible_python_interpreter=python)
         found.install()
         found.write(f"{FORMER['home']}/.claude/CLAUDE.md", "# Ada's own\n")
         found.write(f"{FORMER['home']}/work.txt", "half done\n")
@@ -77,6 +80,17 @@ def site(machine: Machine) -> Iterator[BothLines]:
 
 
 # these tests build on each other and run in this order
+
+
+def test_two_identities_of_a_user_are_refused_before_anything_changes(site: BothLines) -> None:
+    before, other = site.state(), f"{FORMER['home']}/AGENTS.md"
+    site.write(other, "# another one\n")
+    done = site.run("install")
+    assert done.code == 2, done.text
+    assert f"{FORMER['home']}/.claude/CLAUDE.md" in done.text
+    assert f"merge both into {other}" in done.text
+    assert site.state() == before
+    site.machine.run(["rm", other])
 
 
 def test_a_failed_start_brings_the_bot_of_1_back(site: BothLines) -> None:
@@ -96,9 +110,38 @@ def test_a_failed_start_brings_the_bot_of_1_back(site: BothLines) -> None:
     site.fault()
 
 
+def test_a_failed_start_leaves_no_database_where_there_was_none(site: BothLines) -> None:
+    site.machine.run(["systemctl", "stop", "kai"])
+    site.machine.run(["mv", DATABASE, "/root/kai.db"])
+    site.fault(NOT_READY="store")
+    done = site.run("install")
+    assert done.code == 1, done.text
+    assert "the database of the bot that failed" in done.failure
+    assert site.machine.run(["test", "-e", DATABASE], check=False).returncode == 1
+    site.machine.run(["sh", "-c", f"ls {DATABASE}.before-rollback-*"])
+    site.fault()
+    site.machine.run(["mv", "/root/kai.db", DATABASE])
+    site.machine.run(["systemctl", "start", "kai"])
+    site.wait_for_health()
+
+
+def test_a_switch_that_was_killed_is_taken_back_with_the_database(site: BothLines) -> None:
+    live = site.health()["release"]
+    # Kai 2 has started, and its database is not one of Kai 1 any more
+    site.cut_short("os.rename /run/kai-ansible.proofs")
+    assert set(site.database()) == {"mark", "workshops"}
+    done = site.run("rollback", "--yes")
+    assert done.code == 0, done.text
+    assert done.report["database"] == "restored"
+    assert site.health()["release"] == live
+    assert site.database() == {"mark": "of line 1"}
+
+
 def test_one_install_switches_everything(site: BothLines) -> None:
     report = site.install()
     assert site.health()["release"] == report["release"]
+    changed = f"Ada may have changed {FORMER['home']}/.claude/CLAUDE.md"
+    assert any(note.startswith(changed) for note in report["notes"]), report["notes"]
     found = site.database()
     assert found["mark"] == "of line 1"
     person = principal_of_telegram(found["workshops"], ADA)
@@ -118,9 +161,20 @@ def test_a_second_run_changes_nothing(site: BothLines) -> None:
     assert (site.state(), site.data(), site.health()["pid"]) == before
 
 
+def test_the_question_of_a_rollback_says_that_the_database_goes_back(site: BothLines) -> None:
+    child = site.desk.spawn("rollback")
+    child.expect("The database is that of install 1 again. What the bot has stored since", 300)
+    child.expect("back to install 1, with its database, and set the present one aside")
+    child.sendline("no")
+    child.wait()
+    assert exit_code(child) == 0
+    assert set(site.database()) == {"mark", "workshops"}
+
+
 def test_a_rollback_brings_the_bot_of_1_back_with_its_database(site: BothLines) -> None:
     done = site.run("rollback", "--yes")
     assert done.code == 0, done.text
+    assert done.report["database"] == "restored"
     assert site.database() == {"mark": "of line 1"}
     assert site.read(f"{FORMER['home']}/work.txt") == "half done\n"
     for name in ("backends", "runtime-profiles"):

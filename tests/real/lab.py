@@ -53,6 +53,19 @@ def prepare(machine: Machine) -> None:
         machine.run(["id", name])
 
 
+def answer_of_telegram(
+    machine: Machine, user: int, text: str, pattern: str, seconds: int = SECONDS
+) -> str:
+    """Let a user say something to the bot of a machine; return the answer that matches."""
+    since = machine.run(["python3", TELEGRAM, "mark"]).stdout.strip()
+    machine.run(["python3", TELEGRAM, "say", str(user), text])
+    wait = ["python3", TELEGRAM, "wait", str(user), pattern, str(seconds), since]
+    done = machine.run(wait, check=False, timeout=seconds + 60)
+    log = machine.run(["tail", "-60", f"{DATA}/logs/kai.log"], check=False).stdout
+    assert done.returncode == 0, (done.stdout, log)
+    return str(json.loads(done.stdout)["said"])
+
+
 class Lab:
     """An operator's desk, the machine, and what is said there."""
 

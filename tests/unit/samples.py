@@ -55,6 +55,7 @@ def probe(**seen: Any) -> dict[str, Any]:
             ("sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"), "/bin/x"
         ),
         "models": {},
+        "identities": {},
         "sudo": {"version": "Sudo version 1.9.16p2", "flags": ["env_reset", "use_pty"]},
         "sudoers_sha256": "",
         "file_sizes": {},

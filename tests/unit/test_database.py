@@ -155,6 +155,26 @@ def test_an_exchange_that_is_cut_short_anywhere_can_be_undone(
             return
 
 
+def test_a_second_exchange_keeps_what_the_first_one_replaced(tmp_path: Path) -> None:
+    path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
+    make(path, "now")
+    make(copy, "then")
+    for _ in range(2):
+        database.exchange(str(path), str(copy), ACCOUNT, SUFFIX)
+        assert said(path) == ["then"]
+        assert said(path.with_name(path.name + SUFFIX)) == ["now"]
+
+
+def test_a_database_can_be_exchanged_for_none(tmp_path: Path) -> None:
+    path = tmp_path / "kai.db"
+    make(path, "now")
+    for _ in range(2):
+        database.exchange(str(path), None, ACCOUNT, SUFFIX)
+        assert not path.exists()
+    database.exchange_back(str(path), SUFFIX)
+    assert said(path) == ["now"]
+
+
 def test_X3_an_account_that_stops_its_process_stops_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -50,6 +50,15 @@ def test_a_new_directory_is_a_copy_of_the_former_one(former: Path) -> None:
     assert sorted(one.name for one in former.parent.iterdir()) == ["1", "prn_1"]
 
 
+def test_no_file_of_the_former_directory_goes_through_a_link(former: Path) -> None:
+    (former / ".claude").rename(former / "elsewhere")
+    (former / ".claude").symlink_to(former / "elsewhere")
+    place = former.parent / "prn_1"
+    assert Tree(None, dry=False).ensure([entry(place, former)], []) == []
+    assert (former / "elsewhere" / "CLAUDE.md").read_text(encoding="utf-8") == "mine\n"
+    assert not (place / "AGENTS.md").exists()
+
+
 def test_a_directory_that_is_there_stays_as_it_is(former: Path) -> None:
     place = former.parent / "prn_1"
     place.mkdir()
@@ -78,3 +87,21 @@ def test_what_was_written_to_is_known_by_its_time(former: Path) -> None:
     # moved there with its old time
     os.utime(former / ".claude" / "CLAUDE.md", (0, 0))
     assert written_since(str(former), written - 10)
+
+
+def test_a_directory_that_another_account_put_in_place_of_a_copy_is_refused(
+    former: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = former.parent / "prn_1"
+    mkdir = os.mkdir
+
+    def exchanged(path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        mkdir(path, mode, dir_fd=dir_fd)
+        if path == ".prn_1.copy":
+            os.chown(path, 65534, 65534, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", exchanged)
+    [(path, error)] = Tree(None, dry=False).ensure([entry(place, former)], [])
+    assert path == str(place)
+    assert "the copy was exchanged" in str(error)
+    assert sorted(one.name for one in former.parent.iterdir()) == ["1"]

@@ -204,3 +204,12 @@ def test_an_install_of_another_line_comes_back_with_its_database() -> None:
     assert choose(status(*records), "1", with_database=False).with_database
     assert choose(status(*records), "1", with_database=False).snapshot == 2
     assert not choose(status(*HISTORY), "1", with_database=False).with_database
+
+
+def test_an_install_without_a_database_comes_back_without_one() -> None:
+    # the bot of line 2 found none; the snapshot of install 3 is of its own database
+    later = [record(2, "b"), record(3, "c", snapshot=True)]
+    records = [record(1, "a"), *({**one, "line": "2"} for one in later)]
+    choice = choose(status(*records), "1", with_database=False)
+    assert (choice.with_database, choice.snapshot) == (True, None)
+    assert choose(status(*records), "2", with_database=True).snapshot == 3

@@ -7,6 +7,7 @@ renamed or removed, a word to systemd) it ends as if it were killed, for every n
 import importlib
 import itertools
 import os
+import pwd
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kai_ansible.ansible.collection import lines
+from kai_ansible.rules.release_line import code_signs
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +55,7 @@ DEFAULTS: dict[str, Any] = {
     "state": "switched",
     "record": None,
     "with_database": None,
+    "code_signs": [],
     "database": None,
     "with_data": False,
     "data_dir": None,
@@ -355,6 +360,111 @@ def test_a_killed_restore_is_finished_by_the_next(hosts: Any) -> None:
         assert host.live() == (OLD, "a", True)
         assert host.runs_what_is_live()
         assert not (host.install_dir / "installs/pending").exists()
+
+
+def test_the_database_of_another_line_does_not_stay_where_there_was_none(
+    hosts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pwd.getpwnam", lambda _name: pwd.getpwuid(os.getuid()))
+
+    def bot_and_kai_2(host: Host) -> None:
+        monkeypatch.setattr(host.modules.switch, "end_processes", lambda *_, **_more: None)
+        monkeypatch.setattr(host.modules.switch, "refuse_service_as_root", lambda _user: None)
+        with_old_install(host)
+        place = host.root / "kai.db"
+        restart = host.systemd.ask
+
+        def ask(verb: str, *more: str) -> None:
+            restart(verb, *more)
+            if verb == "restart" and host.live()[1] == "b":
+                place.write_text("of line 2", encoding="utf-8")
+
+        monkeypatch.setattr(host.modules.system, "_systemctl", ask)
+
+    def given(host: Host) -> dict[str, Any]:
+        return {"database": str(host.root / "kai.db"), "service_user": "kai"}
+
+    def install_2(host: Host) -> None:
+        files = [
+            {"path": str(host.root / name), "content": text, "mode": "0600", "given": True}
+            for name, text in NEW.items()
+        ]
+        host.run(release="b", line="2", files=files, **given(host))
+
+    for host in points(hosts, bot_and_kai_2, install_2):
+        was_there = (host.root / "kai.db").exists()
+        # the next run goes on, and takes no snapshot of what the bot of line 2 made
+        install_2(host)
+        assert not (host.install_dir / "installs/pending/kai.db").exists()
+        result = host.run(state="restored", **given(host))
+        assert result["database"] == "none"
+        assert host.live() == (OLD, "a", True)
+        assert host.runs_what_is_live()
+        assert not (host.root / "kai.db").exists()
+        [aside] = host.root.glob("kai.db.before-rollback-*")
+        assert aside.read_text(encoding="utf-8") == "of line 2"
+    assert was_there
+
+
+def test_a_bot_that_had_no_database_comes_back_without_one(
+    hosts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = hosts("none")
+    module = host.modules.switch
+    monkeypatch.setattr("pwd.getpwnam", lambda _name: pwd.getpwuid(os.getuid()))
+    monkeypatch.setattr(module, "end_processes", lambda *_, **_more: None)
+    monkeypatch.setattr(module, "refuse_service_as_root", lambda _user: None)
+    monkeypatch.setattr(module.Switch, "keep_database", lambda _self, **_more: None)
+    with_old_install(host)
+    host.switch("b", NEW)
+    host.keep()
+    place = host.root / "kai.db"
+    place.write_text("of line 2", encoding="utf-8")
+    given = {"database": str(place), "service_user": "kai"}
+    assert host.run(record=1, with_database=0, **given)["database"] == "none"
+    assert host.live() == (OLD, "a", True)
+    assert not place.exists()
+    [aside] = host.root.glob("kai.db.before-rollback-*")
+    assert aside.read_text(encoding="utf-8") == "of line 2"
+    # the rollback is taken back
+    host.run(state="restored", **given)
+    assert host.live() == (NEW, "b", True)
+    assert place.read_text(encoding="utf-8") == "of line 2"
+
+
+def test_a_snapshot_that_is_gone_does_not_count_as_no_database(hosts: Any) -> None:
+    host = hosts("lost")
+    with_old_install(host)
+    host.switch("b", NEW)
+    snapshot = host.install_dir / "installs/pending/kai.db"
+    snapshot.write_text("of then", encoding="utf-8")
+    host.keep()
+    (host.install_dir / "installs/2/kai.db").unlink()
+    installs = host.modules.records.Installs(str(host.install_dir))
+    assert [record["snapshot"] for record in installs.records()] == [False, True]
+    with pytest.raises(host.modules.records.Damaged, match="no copy of a database"):
+        host.run(record=1, with_database=2, database=str(host.root / "kai.db"))
+    assert host.live() == (NEW, "b", True)
+
+
+@pytest.mark.parametrize("line", ["1", "2.0", "2"])
+def test_the_code_tells_the_line_of_a_bot_of_kais_own_installer(hosts: Any, line: str) -> None:
+    host = hosts("flat")
+    with_flat_install(host)
+    signs = code_signs(lines())
+    [own] = [one for one in signs if one["line"] == line]
+    # what it deploys tells nothing: any file may be missing
+    for name in own["has"]:
+        (host.install_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (host.install_dir / name).touch()
+    files = [
+        {"path": str(host.root / name), "content": text, "mode": "0600", "given": True}
+        for name, text in {**NEW, "etc/kai/services.yaml": "x\n"}.items()
+    ]
+    host.run(release="a", line="2", files=files, code_signs=signs)
+    host.keep()
+    installs = host.modules.records.Installs(str(host.install_dir))
+    assert [record["line"] for record in installs.records()] == [line, "2"]
 
 
 @pytest.mark.later("an adoption; every change kills an upgrade", apart=True)

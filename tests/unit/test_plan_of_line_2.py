@@ -366,3 +366,23 @@ def test_line_2_0_names_directories_by_telegram_and_has_no_profiles() -> None:
     assert "/var/lib/kai/home/1" in {one["path"] for one in plan["directories"]}
     assert plan["proof"]["readiness"] == []
     assert plan["proof"]["agents"][0]["argv"][:3] == ["sudo", "-H", "-u"]
+
+
+def test_two_identities_of_a_user_are_refused_before_the_first_start_alone(
+    line_2: Contract,
+) -> None:
+    files = {
+        ".claude/CLAUDE.md": {"kind": "file", "sha256": "a"},
+        "AGENTS.md": {"kind": "file", "sha256": "b"},
+    }
+    found = {"/var/lib/kai/home/1": {"files": files, "template": None}}
+    plan = planned(line_2, seen(identities=found), given())
+    assert [one["where"] for one in plan["problems"]] == ["/var/lib/kai/home/1/.claude/CLAUDE.md"]
+    assert "may have changed" in " ".join(plan["report"]["notes"])
+    # the same run, once the bot has started
+    plan = planned(line_2, seen(identities=found), given(), workshop=W)
+    assert plan["problems"] == []
+    assert "may have changed" in " ".join(plan["report"]["notes"])
+    plan = planned(line_2, seen(W, identities=found), given())
+    assert plan["problems"] == []
+    assert "may have changed" not in " ".join(plan["report"]["notes"])

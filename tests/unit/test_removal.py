@@ -5,6 +5,7 @@ import itertools
 import os
 import pwd
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,22 @@ def test_a_killed_removal_is_ended_by_the_next(
         if not killed:
             assert step > 5, "the steps were not counted"
             return
+
+
+def test_a_copy_of_a_former_directory_is_data(tmp_path: Path, modules: Any) -> None:
+    host = Host(tmp_path / "host", modules)
+    place = host.root / "var/kai/home"
+    place.mkdir()
+    host.write("var/kai/home/AGENTS.md")
+    os.chown(place, OWNER.pw_uid, -1)
+    host.journal.note({"copied": str(place), "at": int(time.time()) + 1})
+    host.journal.prove()
+    # an undo of a failed install would remove it, as nobody has written to it since
+    removal = host.remove()
+    assert f"{host.root}/var/kai: it holds data" in removal.left
+    assert (place / "AGENTS.md").is_file()
+    host.remove(purge=True)
+    assert not place.exists()
 
 
 def test_a_check_reports_exactly_what_the_run_does(tmp_path: Path, modules: Any) -> None:

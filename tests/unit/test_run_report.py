@@ -87,6 +87,18 @@ def test_a_rollback_reports_the_release_that_is_live() -> None:
     assert "host_vars may differ" in report["notes"][0]
 
 
+def test_a_rollback_tells_what_it_means_for_the_database() -> None:
+    for outcome, told in (
+        ("kept", ""),
+        ("restored", "is that of install 2 again"),
+        ("none", "is none, as install 2 had none"),
+    ):
+        report = rollback_report(2, Results(switched={"release": "b2", "database": outcome}))
+        assert report["database"] == outcome
+        assert told in " ".join(report["notes"])
+        assert ("before-rollback" in " ".join(report["notes"])) is bool(told)
+
+
 @pytest.mark.parametrize(
     ("original", "first"),
     [

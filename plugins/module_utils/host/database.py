@@ -145,30 +145,38 @@ def _no_room(path: str, directory: str) -> NotKept:
     )
 
 
-def exchange(path: str, copy: str, account: str, suffix: str) -> None:
+def exchange(path: str, copy: str | None, account: str, suffix: str) -> None:
     """Replace a database by a copy, and keep it beside that. The bot must not run.
 
-    The former one becomes kai.db<suffix>, and SQLite's files beside it kai.db<suffix>-wal and so
-    on, where SQLite finds them. account: the owner of the copy.
+    copy: None for no database. The former one becomes kai.db<suffix>, and SQLite's files beside it
+    kai.db<suffix>-wal and so on, where SQLite finds them. account: the owner of the copy.
+    A second call with the same suffix keeps the database that the first one replaced.
     Raises Refused when that cannot be done.
     """
     entry = pwd.getpwnam(account)
-    with open(copy, "rb") as reading, _directory_of(path, "replaced") as (parent, name):
+    with contextlib.ExitStack() as stack:
+        reading = stack.enter_context(open(copy, "rb")) if copy is not None else None
+        parent, name = stack.enter_context(_directory_of(path, "replaced"))
         former = _status_of(parent, name)
         mode = stat.S_IMODE(former.st_mode) if former else 0o600
+        is_kept = _status_of(parent, name + suffix) is not None
         # the main file last: once it is away, nothing beside its place belongs to it any more
         for companion in (*_COMPANIONS, ""):
-            _rename(parent, name + companion, name + suffix + companion)
+            if is_kept:
+                _remove(parent, name + companion)
+            else:
+                _rename(parent, name + companion, name + suffix + companion)
         _remove(parent, f"{name}.new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        target = os.open(f"{name}.new", flags, 0o600, dir_fd=parent)
-        with os.fdopen(target, "wb") as writing:
-            shutil.copyfileobj(reading, writing)
-            writing.flush()
-            os.fchown(target, entry.pw_uid, entry.pw_gid)
-            os.fchmod(target, mode)
-            os.fsync(target)
-        os.rename(f"{name}.new", name, src_dir_fd=parent, dst_dir_fd=parent)
+        if reading is not None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            target = os.open(f"{name}.new", flags, 0o600, dir_fd=parent)
+            with os.fdopen(target, "wb") as writing:
+                shutil.copyfileobj(reading, writing)
+                writing.flush()
+                os.fchown(target, entry.pw_uid, entry.pw_gid)
+                os.fchmod(target, mode)
+                os.fsync(target)
+            os.rename(f"{name}.new", name, src_dir_fd=parent, dst_dir_fd=parent)
         os.fsync(parent)
 
 

@@ -83,8 +83,9 @@ def _copy(former: Former, place: str) -> str:
         shutil.copytree(former.path, place, symlinks=True, ignore=_others, dirs_exist_ok=True)
         for old, new in former.renames.items():
             source, target = os.path.join(place, old), os.path.join(place, new)
-            is_file = os.path.isfile(source) and not os.path.islink(source)
-            if is_file and not os.path.lexists(target):
+            # through a link this would take the file of the former directory away
+            is_own = os.path.realpath(source) == os.path.join(os.path.realpath(place), old)
+            if is_own and os.path.isfile(source) and not os.path.lexists(target):
                 os.rename(source, target)
     except shutil.Error as error:
         path, _place, reason = error.args[0][0]

@@ -86,6 +86,7 @@ _JOURNAL_FORM = {
     "data_dir": (PATH, Text("", "nothing")),
     "line?": _LINE,
     "former_line?": _LINE,
+    "without_database?": bool,
     "opened": _TIME,
 }
 _RECORD_FORM = {
@@ -141,7 +142,7 @@ class Journal:
     writes a file.
     database, account: set while the database is exchanged. data_dir: set while the data is.
     line, former_line: the release lines of both; where they differ, neither reads the database of
-    the other.
+    the other. without_database: whether the last verified state had no database.
     """
 
     former_release: str | None
@@ -155,7 +156,18 @@ class Journal:
     data_dir: str = ""
     line: str = UNRECORDED_LINE
     former_line: str = UNRECORDED_LINE
+    without_database: bool = False
     opened: str = field(default_factory=now)
+
+    @property
+    def crosses_lines(self) -> bool:
+        """Whether the desired state is of another release line."""
+        return self.line != self.former_line
+
+    @property
+    def had_no_database(self) -> bool:
+        """Whether a database that is there now is no former bot's, but one of another line."""
+        return self.crosses_lines and self.without_database and self.former_release is not None
 
 
 @dataclass
@@ -353,7 +365,10 @@ class Installs:
         """Raise Damaged if the database before a verified install is not as it was kept."""
         wanted = self.record(number).get(_SNAPSHOT_DIGEST)
         path = self.snapshot(number)
-        fix = f"roll back without the database, or to another install; {path} stays for inspection"
+        fix = (
+            "roll back to another install, or without the database to one of the same line; "
+            f"{path} stays for inspection"
+        )
         if not self.has_snapshot(number):
             raise damaged(path, "no copy of a database", "the database before that install", fix)
         if wanted is not None and _digest(path) != wanted:
@@ -388,7 +403,9 @@ class Installs:
             if state.path not in record["managed"]:
                 raise damaged(path, f"no managed.{state.path}, whose copy is kept", "both", fix)
         line = record.get("line", UNRECORDED_LINE)
-        return {**record, "number": number, "snapshot": self.has_snapshot(number), "line": line}
+        # without the one that was kept, no rollback may take the database for absent
+        snapshot = self.has_snapshot(number) or _SNAPSHOT_DIGEST in record
+        return {**record, "number": number, "snapshot": snapshot, "line": line}
 
     def line(self) -> str:
         """Return the release line of the last verified install."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..rules.diff import ABSENT, difference, shown_env, shown_opaque
 from ..rules.file_state import FileState, wanted_states
-from ..rules.installs import FLAT, MODELS
+from ..rules.installs import FLAT, KEPT, MODELS, NONE, RESTORED
 from ..rules.problems import Refused, problem_of_error
 from . import database, system
 from .data_copy import StagingArea
@@ -122,22 +122,20 @@ class Switch:
         more = {"proof": record["proof"], "line": record["line"]}
         return record["release"], states, managed, more
 
-    def former_line(
-        self, former: list[FileState], managed: dict[str, bool], result: dict[str, Any]
-    ) -> str:
+    def former_line(self, former_release: str | None) -> str:
         """Return the release line of the live bot.
 
-        A bot of Kai's own installer that is on no record is of the new line where it has every
-        file that this line has.
+        A bot of Kai's own installer that is on no record shows it by its code.
         """
-        own = set(self.parameters["unread_files"])
-        missing = [
-            state
-            for state in former
-            if state.content is None and managed.get(state.path) and state.path not in own
-        ]
-        if result["former_release"] == FLAT and not self.installs.numbers() and not missing:
-            return str(result["line"])
+        if former_release == FLAT and not self.installs.numbers():
+            place = self.installs.install_dir
+            for signs in self.parameters["code_signs"]:
+                has, lacks = (
+                    [os.path.isfile(os.path.join(place, name)) for name in signs[kind]]
+                    for kind in ("has", "lacks")
+                )
+                if all(has) and not any(lacks):
+                    return str(signs["line"])
         return self.installs.line()
 
     def given_line(self) -> str:
@@ -156,6 +154,7 @@ class Switch:
         release, wanted, managed, more = self.wanted()
         if self.parameters["with_database"]:
             self.installs.check_snapshot(self.parameters["with_database"])
+        exchanges = self.parameters["with_database"] is not None
         former = [look(state.path) for state in wanted]
         changed = [(old, new) for old, new in zip(former, wanted) if old != new]
         changed_paths = [new.path for _old, new in changed]
@@ -171,7 +170,7 @@ class Switch:
             or live != release
             # the files that the bot of an unfinished install read are unknown
             or journal
-            or self.parameters["with_database"]
+            or exchanges
             or self.parameters["with_data"]
             or self.parameters.get("restart")
             or not service.active
@@ -191,6 +190,7 @@ class Switch:
             "starts": starts,
             "unfinished": journal is not None,
             "snapshot": self.wants_snapshot(live, release, journal),
+            "database": outcome_of(self.parameters["with_database"]) if exchanges else KEPT,
             **more,
         }
         if self.diff:
@@ -213,7 +213,7 @@ class Switch:
             self.installs.discard_scratch([state.path for state in wanted])
             self.give_back_data(journal)
         new_states = [new for _old, new in changed]
-        former_line = self.former_line(former, managed, result)
+        former_line = self.former_line(live)
         if result["line"] != former_line and result["snapshot"]:
             # the other bot takes over what this one leaves, up to its last message
             self.stop()
@@ -237,7 +237,7 @@ class Switch:
         if not service.enabled:
             system.enable_service(self.unit)
         self.note_stop()
-        if self.parameters["with_database"]:
+        if exchanges:
             self.exchange_database()
         if self.parameters["with_data"]:
             self.exchange_data()
@@ -293,8 +293,9 @@ class Switch:
             found.append(difference(link, "", self.installs.models))
         if result.get("snapshot"):
             found.append(difference(self.parameters["database"], "", "a copy is kept"))
-        if self.parameters["with_database"]:
-            found.append(difference(self.parameters["database"], "", "the one of then"))
+        if result["database"] != KEPT:
+            now = "the one of then" if result["database"] == RESTORED else "moved aside"
+            found.append(difference(self.parameters["database"], "", now))
         if self.parameters["with_data"]:
             found.append(difference(self.parameters["data_dir"], "", "that of the backup"))
         if result["starts"]:
@@ -315,8 +316,10 @@ class Switch:
         path = self.parameters["database"]
         return bool(
             path
-            and (live != release or self.parameters["with_database"])
+            and (live != release or self.parameters["with_database"] is not None)
             and not (journal and os.path.exists(self.installs.snapshot()))
+            # what is there now is of the bot of an unfinished install
+            and not (journal and journal.had_no_database)
             and database.has_content(path)
         )
 
@@ -336,7 +339,7 @@ class Switch:
                 self.keep_database(was_active=result["was_active"])
             except Refused:
                 # a damaged database is a reason to restore an earlier one; it stays beside that
-                if not self.parameters["with_database"]:
+                if self.parameters["with_database"] is None:
                     if journal is None:
                         self.installs.close_journal()
                     raise
@@ -349,11 +352,17 @@ class Switch:
                 result["release"],
                 managed,
                 former_line=former_line,
+                without_database=self.has_no_database(),
             )
         journal.release, journal.line = result["release"], result["line"]
         journal.managed = {**journal.managed, **managed}
         journal.rolled_back_to = self.parameters["record"]
         self.installs.open_journal(journal, former)
+
+    def has_no_database(self) -> bool:
+        """Return whether the bot has a place for a database, and none there."""
+        path = self.parameters["database"]
+        return bool(path) and not database.has_content(path)
 
     def keep_database(self, *, was_active: bool) -> None:
         """Take a snapshot of the database; end a process of the service user that blocks it."""
@@ -375,29 +384,30 @@ class Switch:
                 raise
 
     def exchange_database(self) -> None:
-        """Restore an earlier database while the bot is stopped."""
+        """Restore an earlier database, or none, while the bot is stopped."""
         self.stop()
         journal = self.open_journal_again()
         journal.database = self.parameters["database"]
         journal.account = self.parameters["service_user"]
         self.installs.write_journal(journal)
-        database.exchange(
-            journal.database,
-            self.installs.snapshot(self.parameters["with_database"]),
-            journal.account,
-            aside(journal),
-        )
+        number = self.parameters["with_database"]
+        copy = self.installs.snapshot(number) if number else None
+        database.exchange(journal.database, copy, journal.account, aside(journal))
 
     def restore_database(self, journal: Journal) -> None:
-        """Restore the database of the former line's bot; the migrated one stays beside it."""
-        path = self.parameters["database"]
-        database.exchange(
-            path, self.installs.snapshot(), self.parameters["service_user"], aside(journal)
-        )
+        """Restore the database of the former line's bot, or none where it had none.
+
+        The one of the bot that failed stays beside it.
+        """
+        path, account = self.parameters["database"], self.parameters["service_user"]
+        copy = self.installs.snapshot() if self.installs.has_snapshot() else None
+        is_there = database.has_content(path)
+        database.exchange(path, copy, account, aside(journal))
         # the former bot may run from here on, and what it writes is no longer replaced
         journal.line = journal.former_line
         self.installs.write_journal(journal)
-        self.left.append(f"{path}{aside(journal)}: the database of the bot that failed")
+        if is_there:
+            self.left.append(f"{path}{aside(journal)}: the database of the bot that failed")
 
     def exchange_data(self) -> None:
         """Replace the data by the data of a backup while the bot is stopped."""
@@ -502,9 +512,20 @@ class Switch:
             "was_active": service.active,
             "starts": bool(former and former.active),
             "unfinished": journal is not None,
+            "database": KEPT,
         }
         if former is None:
             return result
+        exchanged = bool(journal and (journal.database or journal.data_dir))
+        migrated = bool(
+            journal
+            and not exchanged
+            and self.parameters["database"]
+            and journal.crosses_lines
+            and (self.installs.has_snapshot() or journal.had_no_database)
+        )
+        if migrated:
+            result["database"] = outcome_of(self.installs.has_snapshot())
         present = [look(state.path) for state in former.files]
         changed = [(now, state) for now, state in zip(present, former.files) if now != state]
         result["changed_paths"] = [state.path for _now, state in changed]
@@ -515,14 +536,6 @@ class Switch:
             ]
         if self.dry:
             return result
-        exchanged = bool(journal and (journal.database or journal.data_dir))
-        migrated = bool(
-            journal
-            and not exchanged
-            and journal.line != journal.former_line
-            and self.parameters["database"]
-            and self.installs.has_snapshot()
-        )
         if exchanged or migrated or (service.active and not former.active):
             self.stop()
         if service.enabled and not former.enabled:
@@ -561,6 +574,11 @@ class Switch:
             self.installs.forget_original()
         remove_if_empty(self.installs.directory)
         return result
+
+
+def outcome_of(copy: int | bool) -> str:
+    """Return what happens to a database that is exchanged. copy: whether there is one for it."""
+    return RESTORED if copy else NONE
 
 
 def aside(journal: Journal) -> str:

@@ -428,7 +428,8 @@ class Directory:
     reader, grants: who else may enter and read it. A reader does so through a group where that has
     no other member, grants always name the account in an access list, which new files inherit.
     former: the directory of the same user in earlier lines, of which it is a copy at first.
-    renames: what gets another place in that copy.
+    renames: what gets another place in that copy. template: the file of an earlier release that
+    this was made from.
     """
 
     path: str = text(_PATH)
@@ -439,6 +440,7 @@ class Directory:
     feature: Feature = None
     former: str | None = text(_PATH, default=None)
     renames: Mapping[str, str] = text(_RELATIVE, keys=_RELATIVE, default={})
+    template: str | None = text(_RELATIVE, default=None)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FLAT = "flat"
 # where Kai looks for large files, below the directory that it runs from
 MODELS = "models"
+# what a switch does with the database: leaves it, replaces it by a snapshot, moves it aside
+KEPT, RESTORED, NONE = "kept", "restored", "none"
 # where systemd gives no answer
 UNKNOWN_STATE = "unknown"
 INSTALL = "kai-ansible install"
@@ -84,9 +86,11 @@ class Choice:
 
     number: the install whose files and release come back; None when the unfinished install is
     taken back, or when there are problems.
-    snapshot: the install whose snapshot shows the database as the chosen one left it.
+    snapshot: the install whose snapshot shows the database as the chosen one left it; None where
+    there is none, or the chosen install had no database.
     with_database: whether the database goes back as well: where it was asked for, and where the
-    chosen install is of another release line, whose bot cannot read the present one.
+    chosen install is of another release line, whose bot cannot read the present one. Without a
+    snapshot that bot starts without a database.
     """
 
     number: int | None
@@ -140,13 +144,14 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
             "choose another one; see kai-ansible status",
         )
     crosses = _line(record) != _line(records[-1])
-    # a snapshot is taken before an install, so the next one shows what this one left
-    snapshots = [
-        other["number"]
-        for other in records
-        if other["number"] > record["number"] and other["snapshot"]
-    ]
-    if with_database and not snapshots:
+    # a snapshot is taken before an install, so the next one shows what this one left; a bot of
+    # another line that followed without one found no database
+    later = [other for other in records if other["number"] > record["number"]]
+    following = next(
+        (other for other in later if other["snapshot"] or _line(other) != _line(record)), None
+    )
+    snapshot = following["number"] if following and following["snapshot"] else None
+    if with_database and snapshot is None and not crosses:
         return _refused(
             "the rollback with the database",
             f"no snapshot of it since install {record['number']}",
@@ -156,9 +161,8 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
     return Choice(
         record["number"],
         record["release"],
-        snapshots[0] if snapshots else None,
-        # without a snapshot there was no database yet
-        with_database=with_database or (crosses and bool(snapshots)),
+        snapshot,
+        with_database=with_database or crosses,
     )
 
 

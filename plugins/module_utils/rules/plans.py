@@ -63,6 +63,14 @@ class WorkshopRequest(TypedDict):
     assigned: str
 
 
+class IdentityRequest(TypedDict):
+    """Files of a home, and the file of the live release that the first one was made from."""
+
+    home: str
+    files: list[str]
+    template: str
+
+
 class ProbeRequest(TypedDict, total=False):
     """The arguments of kai_probe."""
 
@@ -85,6 +93,7 @@ class ProbeRequest(TypedDict, total=False):
     port: int | None
     programs: list[str]
     models: list[str]
+    identities: list[IdentityRequest]
     env_file: str
     sudoers_file: str
     platforms: dict[str, Any]
@@ -316,7 +325,8 @@ class FindingsPlan(TypedDict):
 class RollbackTarget(TypedDict):
     """The install whose files come back, and the one whose snapshot does.
 
-    with_database: whether that snapshot is restored.
+    with_database: whether that snapshot is restored; without one, the bot starts without a
+    database.
     """
 
     number: int | None

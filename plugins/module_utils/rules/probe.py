@@ -131,6 +131,20 @@ class ReleaseSeen(TypedDict):
     has_models: bool
 
 
+class HomeFile(TypedDict):
+    """A file of a home. kind: absent, file, unseen, or in words what else is there."""
+
+    kind: str
+    sha256: str
+
+
+class IdentitySeen(TypedDict):
+    """Files of a home by name, and the digest of the template of the live release, if any."""
+
+    files: dict[str, HomeFile]
+    template: str | None
+
+
 class FormerInstall(TypedDict):
     """What Kai's own installer left. rules: each statement with its line."""
 
@@ -375,6 +389,7 @@ class Probe(About):
     port: list[str]
     programs: dict[str, str | None]
     models: dict[str, str]
+    identities: dict[str, IdentitySeen]
     sudo: Sudo
     env_keys: list[str]
     sudoers_sha256: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, TypedDict
 
 from .problems import Problem, listed
 from .sources import is_git_url, without_password
@@ -94,6 +94,14 @@ class Lines:
         return tuple(sorted({sign.file for sign in signs if sign.pattern is not None}))
 
 
+class CodeSigns(TypedDict):
+    """A release line, and the files that each tree of it has and has not."""
+
+    line: str
+    has: list[str]
+    lacks: list[str]
+
+
 @dataclass(frozen=True)
 class Found:
     """What a source tree is.
@@ -137,6 +145,21 @@ def line_of(lines: Lines, names: Collection[str], texts: Mapping[str, str]) -> F
     oldest = lines.lines[-1]
     missing = [sign.file for sign in oldest.has if not sign.holds(names, texts)]
     return Found(None, f"no {missing[0]}" if missing else "a tree of no known line")
+
+
+def code_signs(lines: Lines) -> list[CodeSigns]:
+    """Return by which files the bot of Kai's own installer is known to be of a line.
+
+    Files of the code alone, without their texts: that installer keeps nothing else as it is.
+    """
+
+    def code(signs: tuple[Sign, ...]) -> list[str]:
+        return [sign.file for sign in signs if not sign.pattern and sign.file.startswith("src/")]
+
+    return [
+        {"line": line.line, "has": code(line.has), "lacks": code(line.lacks)}
+        for line in lines.lines
+    ]
 
 
 def problem_of_release(lines: Lines, found: Found, release: str, source: str) -> Problem | None:

@@ -20,6 +20,7 @@ from .configuration import is_secret, variable
 from .enrolment import enrolment_plan, no_workshop, who_may_enrol
 from .file_state import FileState, wanted_states
 from .host_record import recorded
+from .identities import identities_request, identity_findings
 from .installs import choose
 from .interpreters import choose_interpreter
 from .line_status import deployed_source
@@ -189,6 +190,7 @@ def _rollback_probe(contract: Contract, configuration: Configuration) -> ProbeRe
 def _install_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
     return {
         **probe_request(contract, configuration),
+        "identities": identities_request(contract, configuration),
         # an agent that does not start is reported before anything is built
         "versions": True,
         "installed": installed_request(contract, configuration, detailed=False),
@@ -231,6 +233,7 @@ _NO_PROBE: ProbeRequest = {
     "workshop": None,
     "programs": [],
     "models": [],
+    "identities": [],
     "binaries": [],
     "python": "",
 }
@@ -332,6 +335,13 @@ def install_plan(
     faults = [] if is_built else faults
     faults += masks(contract, probe)
     faults += _changed_since_check(agreed, shown, host["source"])
+    identity_faults, identity_notes = (
+        identity_findings(contract, configuration, probe)
+        if workshop or desired["awaits_workshop"]
+        else ([], [])
+    )
+    # with a workshop the bot has started, and its homes are copied
+    faults += [] if workshop else identity_faults
     changes = not drift.is_as_wanted(probe, wanted_states(files, secret_contents), release)
     [rules] = [file for file in files if file["path"] == contract.sudoers.path]
     digest_of_rules = hashlib.sha256(rules["content"].encode()).hexdigest()
@@ -381,6 +391,7 @@ def install_plan(
                 *(_running_turns(subject, probe) if check and changes else ()),
                 *configuration.notes,
                 *desired["notes"],
+                *identity_notes,
                 *map(str, override_problems(contract, probe, desired)),
                 *map(str, unseen_overrides(probe)),
                 *_unconstrained(subject, source),

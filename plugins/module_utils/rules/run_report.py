@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .installs import FLAT
+from .installs import FLAT, KEPT, RESTORED
 from .run_plan import unknown_turns
 
 if TYPE_CHECKING:
@@ -68,13 +68,17 @@ def rollback_report(number: int | None, results: Results) -> dict[str, Any]:
 
     number: of the install that came back, None where an unfinished one was reverted.
     """
+    done = results.reverted if number is None else results.switched
+    outcome = done.get("database", KEPT)
     return {
         "rolled_back_to": number,
-        "release": (results.reverted if number is None else results.switched).get("release"),
+        "release": done.get("release"),
+        "database": outcome,
         **_proof(results),
         "login_notice": [],
         "notes": [
             "host_vars may differ; the next install applies them again.",
+            *_database(number, outcome),
             *_what_stays(results),
             *_what_accounts_break(results),
         ],
@@ -153,6 +157,18 @@ def _cut_turns(turns: str, results: Results) -> list[str]:
     return [
         f"{count} running turn(s) cut off: the bot has told these users to send their last message "
         "again."
+    ]
+
+
+def _database(number: int | None, outcome: str) -> list[str]:
+    """Return what a rollback means for what the bot has stored since."""
+    if outcome == KEPT:
+        return []
+    whose = "the state before the unfinished install" if number is None else f"install {number}"
+    then = f"is that of {whose} again" if outcome == RESTORED else f"is none, as {whose} had none"
+    return [
+        f"The database {then}. What the bot has stored since then, messages and jobs included, is "
+        "only in the present one, which stays beside it as kai.db.before-rollback-<time>."
     ]
 
 

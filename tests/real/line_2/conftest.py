@@ -14,6 +14,7 @@ from tests.real.source import NONE_GIVEN, found_in
 
 STAND_IN_2 = Path(__file__).parents[2] / "fixtures" / "kai_2"
 JUDGE = Path(__file__).with_name("judge.py")
+SOURCES_OF_LINES = {"1": "KAI_SOURCE_1", "2.0": "KAI_SOURCE_2_0", "2": "KAI_SOURCE_2"}
 Verdict = dict[str, Any]
 Ask = Callable[[Sequence[dict[str, Any]]], list[Verdict]]
 
@@ -65,3 +66,15 @@ def tree_of_2_0(tree: Path) -> Path:
     if found_in(tree).line != "2.0":
         pytest.skip(f"{tree} is not of line 2.0")
     return tree
+
+
+@pytest.fixture(scope="session")
+def trees() -> dict[str, Path]:
+    """A tree of each line, by its name, as KAI_SOURCE_1, KAI_SOURCE_2_0 and KAI_SOURCE_2 say."""
+    found = {}
+    for line, variable in SOURCES_OF_LINES.items():
+        place = Path(os.environ.get(variable, ""))
+        if not place.name or found_in(place).line != line:
+            pytest.skip(f"{variable} has to name a tree of Kai's line {line}")
+        found[line] = place.resolve()
+    return found

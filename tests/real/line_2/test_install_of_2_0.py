@@ -1,6 +1,5 @@
 """A real Kai 2.0 on a machine: one run, and a user of Telegram is answered by their agent."""
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ import pytest
 
 from tests.machine.site import TOKEN
 from tests.machine.site_2 import ADA, BEN, Site2
-from tests.real.lab import CA, TELEGRAM, prepare
+from tests.real.lab import CA, answer_of_telegram, prepare
 from tests.testbed import machines
 
 SECONDS = 180
@@ -48,14 +47,10 @@ def test_one_run_is_enough(site: Site2) -> None:
 
 @pytest.mark.parametrize("user", [ADA, BEN])
 def test_a_user_of_telegram_is_answered(site: Site2, user: dict[str, object]) -> None:
-    number, account = str(user["telegram_id"]), str(user["os_user"])
-    site.machine.run(["python3", TELEGRAM, "say", number, "good morning"])
+    number, account = int(str(user["telegram_id"])), str(user["os_user"])
     who = rf"\[{AGENTS[account]} as {account}\] echo"
-    wait = ["python3", TELEGRAM, "wait", number, who, str(SECONDS)]
-    done = site.machine.run(wait, check=False, timeout=SECONDS + 60)
-    log = site.machine.run(["tail", "-40", "/var/lib/kai/logs/kai.log"], check=False).stdout
-    assert done.returncode == 0, (done.stdout, log)
-    assert "good morning" in json.loads(done.stdout)["said"]
+    said = answer_of_telegram(site.machine, number, "good morning", who, SECONDS)
+    assert "good morning" in said
 
 
 def test_a_run_after_turns_changes_nothing(site: Site2) -> None:
