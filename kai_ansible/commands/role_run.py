@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import batches_of
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
+from kai_ansible.calling import given_at
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory.host_vars import variable_is_secret
 from kai_ansible.rules.configuration import variable
@@ -102,7 +102,7 @@ def raise_for_preflight(target: Target, outcome: Outcome) -> None:
         for name in (re.split(r"[\[.:]", problem.where)[0] for problem in problems)
         if name.startswith(variable(""))
     }
-    places |= target.inventory.places(host) | dict.fromkeys(target.overrides, Path("--set"))
+    places |= target.inventory.places(host) | {name: given_at(name) for name in target.overrides}
     raise CommandError("Nothing was changed.", problems=problems, places=places)
 
 

@@ -292,8 +292,6 @@ class Switch:
             found.append(difference(self.parameters["database"], "", "a copy is kept"))
         if self.parameters["with_database"]:
             found.append(difference(self.parameters["database"], "", "the one of then"))
-        if self.parameters["with_data"]:
-            found.append(difference(self.parameters["data_dir"], "", "that of the backup"))
         if result["starts"]:
             states = ("runs", "restarted") if result["was_active"] else ("", "started")
             found.append(difference(f"{self.unit}.service", *states))
