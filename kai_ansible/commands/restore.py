@@ -86,7 +86,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
             plan = run_role(target, "restore", replace(options, check=True), screen, variables)
             raise_for_preflight(target, plan)
             raise_unless_succeeded(plan)
-            _show_plan(plan, hosts[0], meta, options, screen)
+            show_plan(plan, hosts[0], meta, options, screen)
             agreed = plan
             confirm(
                 f"Replace the data of {hosts[0]} with that of {meta.created}?",
@@ -94,7 +94,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
                 message="The host was not changed.",
             )
         made = _last_backup(target, options, screen)
-        outcome = run_role(target, "restore", options, screen, variables)
+        outcome = run_role(target, "restore", options, screen, variables, again=asks)
     raise_for_preflight(target, outcome)
     ssh = target.inventory.ssh_commands
     report_outcome(
@@ -112,7 +112,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     end(options, outcome, screen)
 
 
-def _show_plan(
+def show_plan(
     plan: Outcome, host: str, meta: Meta, options: RestoreOptions, screen: Screen
 ) -> None:
     """Print what a restore replaces and by what, the data in one line first."""

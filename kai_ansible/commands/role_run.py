@@ -31,11 +31,12 @@ def run_role(
     variables: Mapping[str, Any] | None = None,
     *,
     sizes: Sequence[str] = ("100%",),
+    again: bool = False,
 ) -> Outcome:
     """Run a playbook of the collection on the hosts and show its progress.
 
     variables: extra variables of this run alone.
-    sizes: batch sizes, as ``batches_of`` takes them.
+    sizes: batch sizes, as ``batches_of`` takes them. again: whether a check was shown before.
     """
     batches = [target.hosts] if options.check else batches_of(target.hosts, sizes)
     order = {"kai_hosts": list(target.hosts), "kai_batches": [len(batch) for batch in batches]}
@@ -53,7 +54,7 @@ def run_role(
         known_secrets=target.secrets,
         forks=options.forks,
     )
-    with Progress(screen, batches, target.limits, check=options.check) as progress:
+    with Progress(screen, batches, target.limits, check=options.check, again=again) as progress:
         outcome = run_playbook(run, progress)
         if outcome.interrupted:
             progress.interrupt()
