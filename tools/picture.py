@@ -139,11 +139,13 @@ class Terminal:
 
 
 def _style(cell: pyte.screens.Char) -> Style:
-    color = None if cell.fg == "default" else _color(cell.fg)
-    return Style(color=color, bold=cell.bold, reverse=cell.reverse)
+    return Style(color=color_of(cell.fg), bold=cell.bold, reverse=cell.reverse)
 
 
-def _color(name: str) -> str:
+def color_of(name: str) -> str | None:
+    """Return the name of a terminal's color as rich and SVG know it, None for its own."""
+    if name == "default":
+        return None
     hexadecimal = len(name) == 6 and all(digit in "0123456789abcdef" for digit in name)
     return f"#{name}" if hexadecimal else {"brown": "yellow"}.get(name, name)
 
