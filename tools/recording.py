@@ -6,7 +6,7 @@ Boots a throwaway machine that has git, make, Python and one agent, and nothing 
 operator clones this checkout, runs ``make config`` and ``make install``, and asks the bot for its
 health. The bot is the stand-in of the tests. Writes first-install.cast, a text recording (asciicast
 version 2), and first-install.svg below docs/images, or to a directory. Prints the questions, the
-seconds of each command and the load. The recording shortens long waits; the seconds are the real ones.
+seconds of each command and the load. The recording shortens long waits, the seconds do not.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,7 @@ KEYFRAMES
 </style>
 """
 # only codex is there, as for an operator who followed the list of what is needed
-PREPARE = f"""
+PREPARE = """
 set -e
 rm -f /usr/local/bin/claude /usr/local/bin/goose
 git -C /srv init --quiet --bare kai-ansible/kai-ansible
@@ -61,6 +62,8 @@ git config --system url./srv/kai-ansible/.insteadOf https://github.com/kai-ansib
 cp -r /srv/kai /home/operator/kai
 chown -R operator: /home/operator/kai
 """
+# bash says first that it takes pasted text
+_READY = re.compile(r"\n(?:\x1b\[\?2004h)?\$ $")
 
 
 @dataclass
@@ -182,7 +185,7 @@ class Walk:
             self.child.expect(r"help\)|explains\)|y/N\)|Y/n\)")
             self.questions.append(question)
             self.child.send(keys)
-        self.child.expect(r"\n\$ $")
+        self.child.expect(_READY)
         self.seconds[command] = time.monotonic() - started
 
 
