@@ -63,7 +63,7 @@ cp -r /srv/kai /home/operator/kai
 chown -R operator: /home/operator/kai
 """
 # bash says first that it takes pasted text
-_READY = re.compile(r"\n(?:\x1b\[\?2004h)?\$ $")
+_READY = re.compile(r"[\r\n](?:\x1b\[\?2004h)?\$ $")
 
 
 @dataclass
