@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
-from kai_ansible.errors import CommandError, ExitCode, usage_error
+from kai_ansible.errors import CommandError, ExitCode, attention_error, usage_error
 from kai_ansible.files import write_kept
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import Problem, listed
@@ -72,8 +72,7 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
         raise CommandError("Some hosts could not be probed.", code=probe.code)
     if probe.code == ExitCode.NOT_READY:
         named = [host for host, report in probe.reports.items() if not report["healthy"]]
-        verb = "needs" if len(named) == 1 else "need"
-        raise CommandError(f"{listed(named)} {verb} attention.", code=probe.code)
+        raise attention_error(named)
 
 
 def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
