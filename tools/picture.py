@@ -64,7 +64,12 @@ SVG = """\
 
 
 # how the throwaway machine is reached
-_SSH = re.compile(r"ssh -t -o [^\n]*? 127\.0\.0\.1 '")
+_SSH = re.compile(r"ssh -t -o [^\n]*? 127\.0\.0\.1 (?='|&#39;)")
+
+
+def with_a_name(text: str) -> str:
+    """Return a text in which the machine has a name, as an operator's has one."""
+    return _SSH.sub("ssh -t bot1 ", text)
 
 
 class Terminal:
@@ -105,8 +110,8 @@ class Terminal:
         self.child.send(keys)
 
     def feed(self, *output: object) -> None:
-        """Let the screen show output; the machine has a name, where an operator's has one."""
-        text = _SSH.sub("ssh -t bot1 '", "".join(str(part) for part in output))
+        """Let the screen show output, with the names that an operator has."""
+        text = with_a_name("".join(str(part) for part in output))
         for place, shown in self.places.items():
             text = text.replace(place, shown)
         self.stream.feed(text)
@@ -173,7 +178,7 @@ def install(directory: Path) -> None:
 
 def status(directory: Path, machine: machines.Machine) -> None:
     """Change the host, and draw the page that reports it."""
-    machine.run(["sed", "-i", "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=sonnet/", "/etc/kai/env"])
+    machine.run(["sed", "-i", "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=opus/", "/etc/kai/env"])
     machine.run(["chown", "bob", "/var/lib/kai/memory/123456789"])
     page = directory / "status.html"
     # the host is not well, and so is its exit code
@@ -183,6 +188,7 @@ def status(directory: Path, machine: machines.Machine) -> None:
         env={**os.environ, "XDG_CONFIG_HOME": str(directory / "config")},
         check=False,
     )
+    page.write_text(with_a_name(page.read_text(encoding="utf-8")), encoding="utf-8")
     for width, height in PAGES.items():
         subprocess.run(
             [
