@@ -34,7 +34,7 @@ from tools.picture import IMAGES, color_of
 COLUMNS, ROWS = 80, 24
 ENTER = "\r"
 URL = "https://github.com/kai-ansible/kai-ansible"
-HEALTH = "curl -s http://127.0.0.1:8080/health"
+HEALTH = "curl -s http://127.0.0.1:8080/health; echo"
 PROMPT = "$ "
 # a viewer need not wait as long as the operator
 LONGEST_WAIT, SHORTEST_FRAME, LAST_FRAME = 1.0, 0.15, 6.0
