@@ -4,15 +4,14 @@ usage: python -m tools.recording [DIRECTORY]
 
 Boots a throwaway machine that has git, make, Python and one agent, and nothing of ours. There an
 operator clones this checkout, runs ``make config`` and ``make install``, and asks the bot for its
-health. The bot is the stand-in of the tests. Writes first-install.cast, a text recording (asciicast
-version 2), and first-install.svg below docs/images, or to a directory. Prints the questions, the
-seconds of each command and the load. The recording shortens long waits, the seconds do not.
+health. The bot is the stand-in of the tests. Writes first-install.txt, everything that the terminal
+showed, and first-install.svg, which moves, below docs/images, or to a directory. Prints the questions,
+the seconds of each command and the load. The picture shortens long waits, the seconds do not.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import subprocess
@@ -31,13 +30,13 @@ from tests.testbed import machines
 from tools.demo import CHECKOUT, TOKEN
 from tools.picture import IMAGES, color_of
 
-COLUMNS, ROWS = 80, 24
+COLUMNS, ROWS, ALL_ROWS = 80, 24, 500
 ENTER = "\r"
 URL = "https://github.com/kai-ansible/kai-ansible"
-HEALTH = "curl -s http://127.0.0.1:8080/health; echo"
+HEALTH = "curl -s -o /dev/null -w '%{http_code}\\n' http://127.0.0.1:8080/health"
 PROMPT = "$ "
 # a viewer need not wait as long as the operator
-LONGEST_WAIT, SHORTEST_FRAME, LAST_FRAME = 1.0, 0.15, 6.0
+LONGEST_WAIT, SHORTEST_FRAME, LAST_FRAME = 0.8, 0.2, 6.0
 WIDTH, HEIGHT, MARGIN = 8.4, 17, 12
 STYLE = """\
 <style>
@@ -62,6 +61,8 @@ git config --system url./srv/kai-ansible/.insteadOf https://github.com/kai-ansib
 cp -r /srv/kai /home/operator/kai
 chown -R operator: /home/operator/kai
 """
+# the mark that turns, and the seconds and the task beside it
+_SIGN_OF_LIFE = re.compile(r"^[\u2800-\u28ff] .*|^ +[0-9]+ s  .*")
 # bash says first that it takes pasted text
 _READY = re.compile(r"[\r\n](?:\x1b\[\?2004h)?\$ $")
 
@@ -80,39 +81,39 @@ class Recording:
     def flush(self) -> None:
         """Do nothing: pexpect asks for it."""
 
-    def shortened(self) -> list[tuple[float, str]]:
-        """Return the chunks with every wait cut to the longest that a viewer has."""
-        found, now, before = [], 0.0, 0.0
-        for at, text in self.chunks:
-            now += min(at - before, LONGEST_WAIT)
-            before = at
-            found.append((now, text))
-        return found
-
-    def cast(self) -> str:
-        """Return the recording as an asciicast of version 2."""
-        header = {"version": 2, "width": COLUMNS, "height": ROWS, "title": "kai-ansible"}
-        events = [[round(at, 3), "o", text] for at, text in self.shortened()]
-        return "".join(f"{json.dumps(one)}\n" for one in [header, *events])
+    def text(self) -> str:
+        """Return everything that the terminal showed, as text."""
+        screen = pyte.Screen(COLUMNS, ALL_ROWS)
+        stream = pyte.Stream(screen)
+        for _, text in self.chunks:
+            stream.feed(text)
+        return "\n".join(line.rstrip() for line in screen.display).rstrip("\n") + "\n"
 
     def frames(self) -> Iterator[tuple[float, tuple[str, ...]]]:
-        """Yield the rows of each picture as SVG, with the second at which it begins."""
+        """Yield the rows of each picture as SVG, with the second at which it begins.
+
+        Every wait is cut to the longest that a viewer has; a sign of life alone makes no picture.
+        """
         screen = pyte.Screen(COLUMNS, ROWS)
         stream = pyte.Stream(screen)
-        last: tuple[str, ...] = ()
-        shown_at = -SHORTEST_FRAME
-        chunks = self.shortened()
-        for number, (at, text) in enumerate(chunks):
+        last: list[str] = []
+        shown_at, begins = -SHORTEST_FRAME, 0.0
+        for number, (at, text) in enumerate(self.chunks):
             stream.feed(text)
-            is_last = number + 1 == len(chunks)
             # the next chunk may come at once, as a program prints its lines
-            follows = not is_last and chunks[number + 1][0] - at < SHORTEST_FRAME
-            if follows and at - shown_at < LONGEST_WAIT:
+            following = self.chunks[number + 1][0] if number + 1 < len(self.chunks) else None
+            if (
+                following is not None
+                and following - at < SHORTEST_FRAME
+                and (at - shown_at < LONGEST_WAIT)
+            ):
                 continue
-            rows = tuple(_row(screen, row) for row in range(ROWS))
-            if rows != last:
-                yield at, rows
-                last, shown_at = rows, at
+            words = [_SIGN_OF_LIFE.sub("", line) for line in screen.display]
+            if words == last:
+                continue
+            begins += min(max(at - shown_at, SHORTEST_FRAME), LONGEST_WAIT)
+            yield begins, tuple(_row(screen, row) for row in range(ROWS))
+            last, shown_at = words, at
 
     def animation(self) -> str:
         """Return the recording as an SVG that moves."""
@@ -235,7 +236,7 @@ def main() -> int:
     with machines.running("laptop") as machine:
         found = walk(machine)
     place.mkdir(parents=True, exist_ok=True)
-    (place / "first-install.cast").write_text(found.recording.cast(), encoding="utf-8")
+    (place / "first-install.txt").write_text(found.recording.text(), encoding="utf-8")
     (place / "first-install.svg").write_text(found.recording.animation(), encoding="utf-8")
     for command, seconds in found.seconds.items():
         print(f"{seconds:6.1f} s  {command}")
