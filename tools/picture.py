@@ -113,6 +113,9 @@ class Terminal:
         """Let the screen show output, with the names that an operator has."""
         text = with_a_name("".join(str(part) for part in output))
         for place, shown in self.places.items():
+            # in a table, the next column stays where it is
+            gap = " " * (len(place) - len(shown))
+            text = re.sub(rf"{re.escape(place)}(\S*)(  )", rf"{shown}\1{gap}\2", text)
             text = text.replace(place, shown)
         self.stream.feed(text)
 
