@@ -5,8 +5,8 @@ usage: python -m tools.recording [DIRECTORY]
 Boots a throwaway machine that has git, make, Python and one agent, and nothing of ours. There an
 operator clones this checkout, runs ``make config`` and ``make install``, and asks the bot for its
 health. The bot is the stand-in of the tests. Writes first-install.txt, everything that the terminal
-showed, and first-install.svg, which moves, below docs/images, or to a directory. Prints how often it
-was asked, the seconds of each command and the load. The picture shortens long waits.
+showed, and first-install.svg, which moves, below docs/images, or to a directory. Prints the number of
+questions, the seconds of each command and the load. The picture shortens long waits.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ PROMPT = "$ "
 # a viewer need not wait as long as the operator
 LONGEST_WAIT, SHORTEST_FRAME, LAST_FRAME = 0.8, 0.2, 6.0
 WIDTH, HEIGHT, MARGIN = 8.4, 17, 12
+# the colors of a terminal that are too dark for the ground of the picture
+BRIGHT = {"green": "#3fb950", "cyan": "#39c5cf", "red": "#ff7b72", "yellow": "#d29922"}
 STYLE = """\
 <style>
 text { font: 14px ui-monospace, Menlo, Consolas, monospace; fill: #c9d1d9; white-space: pre; }
@@ -156,7 +158,8 @@ def _row(screen: pyte.Screen, row: int) -> str:
     for (color, bold), run in itertools.groupby(cells, lambda cell: (cell.fg, cell.bold)):
         text = "".join(cell.data for cell in run)
         if text.strip():
-            shown = color_of(color)
+            named = color_of(color)
+            shown = BRIGHT.get(named, named) if named else None
             mark = (' class="b"' if bold else "") + (f' fill="{shown}"' if shown else "")
             place = f'x="{column * WIDTH:.1f}" textLength="{len(text) * WIDTH:.1f}"'
             found.append(f"<tspan {place}{mark}>{escape(text)}</tspan>")
