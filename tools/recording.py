@@ -5,7 +5,7 @@ usage: python -m tools.recording [DIRECTORY]
 Boots a throwaway machine that has git, make, Python and one agent, and nothing of ours. There an
 operator clones this checkout, runs ``make config`` and ``make install``, and asks the bot for its
 health. The bot is the stand-in of the tests. Writes first-install.txt, everything that the terminal
-showed, and first-install.svg, which moves, below docs/images, or to a directory. Prints the number of
+showed, and first-install.svg, which moves, below docs/images, or to a directory. Prints the
 questions, the seconds of each command and the load. The picture shortens long waits.
 """
 
