@@ -11,6 +11,9 @@ export $(BINARIES)
 # a checkout, or a git URL with KAI_VERSION
 export KAI_SOURCE KAI_VERSION
 
+# at a terminal, what these commands find is an answer, and an error of make below it is none
+FOUND = || { code=$$?; [ $$code = 3 ] && [ -t 1 ] || exit $$code; }
+
 # through sudo, create files in the operator's tree as the operator
 AS_OPERATOR = $(if $(SUDO_USER),runuser -u $(SUDO_USER) --)
 ifdef SUDO_USER
@@ -46,7 +49,7 @@ restore: $(VENV)/.ready ## Restore a backup: make restore from=backups/bot.kai
 	@$(KAI) restore $(from) $(TARGET)
 
 logins: $(VENV)/.ready ## List the missing agent logins
-	@$(KAI) logins $(TARGET)
+	@$(KAI) logins $(TARGET) $(FOUND)
 
 logs: $(VENV)/.ready ## Print the log of the bot: make logs args="--follow"
 	@$(KAI) logs $(TARGET)
@@ -67,10 +70,10 @@ uninstall: $(VENV)/.ready ## Remove what installs created; keep the data unless 
 	@$(KAI) uninstall $(TARGET)
 
 status: $(VENV)/.ready ## Show what is installed, and whether it is healthy
-	@$(KAI) status $(TARGET)
+	@$(KAI) status $(TARGET) $(FOUND)
 
 doctor: $(VENV)/.ready ## Find out why a bot is silent
-	@$(KAI) doctor $(TARGET)
+	@$(KAI) doctor $(TARGET) $(FOUND)
 
 show: $(VENV)/.ready ## Print a bug report, without secrets and users
 	@$(KAI) show $(TARGET)

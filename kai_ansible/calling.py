@@ -9,6 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from kai_ansible.rules.configuration import PREFIX
+
 PROGRAM = "kai-ansible"
 # the Makefile sets it
 BY_MAKE = "KAI_ANSIBLE_BY_MAKE"
@@ -31,6 +33,14 @@ def program() -> str:
     if found and Path(called).exists() and Path(found).samefile(called):
         return PROGRAM
     return shlex.quote(called)
+
+
+def given_at(variable: str) -> Path:
+    """Return where the operator gave a variable for this run: at --set, or to make by its key."""
+    key = variable.removeprefix(PREFIX).upper()
+    if os.environ.get(BY_MAKE) and os.environ.get(key):
+        return Path(f"make {key}=")
+    return Path("--set")
 
 
 def as_called(text: str) -> str:

@@ -42,6 +42,14 @@ def usage_error(
     return CommandError(message, problems=[Problem(where, found, expected, fix)], code=code)
 
 
+def attention_error(hosts: Sequence[str]) -> CommandError:
+    """Return the error of a command that found hosts which need attention."""
+    from kai_ansible.rules.problems import listed
+
+    verb = "needs" if len(hosts) == 1 else "need"
+    return CommandError(f"{listed(hosts)} {verb} attention.", code=ExitCode.NOT_READY)
+
+
 class Ended(KeyboardInterrupt):
     """A signal ends the command; nobody is there to answer a question."""
 

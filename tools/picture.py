@@ -64,7 +64,12 @@ SVG = """\
 
 
 # how the throwaway machine is reached
-_SSH = re.compile(r"ssh -t -o [^\n]*? 127\.0\.0\.1 '")
+_SSH = re.compile(r"ssh -t -o [^\n]*? 127\.0\.0\.1 (?='|&#39;)")
+
+
+def with_a_name(text: str) -> str:
+    """Return a text in which the machine has a name, as an operator's has one."""
+    return _SSH.sub("ssh -t bot1 ", text)
 
 
 class Terminal:
@@ -105,9 +110,12 @@ class Terminal:
         self.child.send(keys)
 
     def feed(self, *output: object) -> None:
-        """Let the screen show output; the machine has a name, where an operator's has one."""
-        text = _SSH.sub("ssh -t bot1 '", "".join(str(part) for part in output))
+        """Let the screen show output, with the names that an operator has."""
+        text = with_a_name("".join(str(part) for part in output))
         for place, shown in self.places.items():
+            # in a table, the next column stays where it is
+            gap = " " * (len(place) - len(shown))
+            text = re.sub(rf"{re.escape(place)}(\S*)(  )", rf"{shown}\1{gap}\2", text)
             text = text.replace(place, shown)
         self.stream.feed(text)
 
@@ -139,11 +147,13 @@ class Terminal:
 
 
 def _style(cell: pyte.screens.Char) -> Style:
-    color = None if cell.fg == "default" else _color(cell.fg)
-    return Style(color=color, bold=cell.bold, reverse=cell.reverse)
+    return Style(color=color_of(cell.fg), bold=cell.bold, reverse=cell.reverse)
 
 
-def _color(name: str) -> str:
+def color_of(name: str) -> str | None:
+    """Return the name of a terminal's color as rich and SVG know it, None for its own."""
+    if name == "default":
+        return None
     hexadecimal = len(name) == 6 and all(digit in "0123456789abcdef" for digit in name)
     return f"#{name}" if hexadecimal else {"brown": "yellow"}.get(name, name)
 
@@ -171,7 +181,7 @@ def install(directory: Path) -> None:
 
 def status(directory: Path, machine: machines.Machine) -> None:
     """Change the host, and draw the page that reports it."""
-    machine.run(["sed", "-i", "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=sonnet/", "/etc/kai/env"])
+    machine.run(["sed", "-i", "s/^DEFAULT_MODEL=.*/DEFAULT_MODEL=opus/", "/etc/kai/env"])
     machine.run(["chown", "bob", "/var/lib/kai/memory/123456789"])
     page = directory / "status.html"
     # the host is not well, and so is its exit code
@@ -181,6 +191,7 @@ def status(directory: Path, machine: machines.Machine) -> None:
         env={**os.environ, "XDG_CONFIG_HOME": str(directory / "config")},
         check=False,
     )
+    page.write_text(with_a_name(page.read_text(encoding="utf-8")), encoding="utf-8")
     for width, height in PAGES.items():
         subprocess.run(
             [

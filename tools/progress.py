@@ -7,6 +7,7 @@ The set-up uses it before any package is installed, so it needs the standard lib
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,11 +36,20 @@ def shown(title: str, log: Path) -> Iterator[None]:
     """Print a title, then every few seconds how long it takes and the last line of a log."""
     started = time.monotonic()
     done = threading.Event()
+    at_terminal = sys.stderr.isatty()
 
     def tell() -> None:
         while not done.wait(_SECONDS_BETWEEN_LINES):
             seconds = time.monotonic() - started
-            print(f"  {seconds:3.0f} s  {last_line(log)}", file=sys.stderr, flush=True)
+            text = f"  {seconds:3.0f} s  {last_line(log)}"
+            if at_terminal:
+                # one line that changes, shorter than the terminal is wide
+                columns = shutil.get_terminal_size().columns
+                print(f"\r\x1b[K{text[: columns - 1]}", end="", file=sys.stderr, flush=True)
+            else:
+                print(text, file=sys.stderr, flush=True)
+        if at_terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     print(f"{title} ...", file=sys.stderr, flush=True)
     teller = threading.Thread(target=tell, daemon=True)

@@ -183,12 +183,13 @@ def restore(
     ] = False,
     check: CheckOption = False,
     yes: YesOption = False,
+    diff: DiffOption = False,
 ) -> None:
     """Install from host_vars with the data of a backup, and verify that the bot works."""
     from kai_ansible.commands.restore import RestoreOptions, restore_backup
 
     options = RestoreOptions(
-        **vars(hosts), archive=archive, check=check, yes=yes, backup=not no_backup
+        **vars(hosts), archive=archive, check=check, yes=yes, diff=diff, backup=not no_backup
     )
     restore_backup(options, screen)
 

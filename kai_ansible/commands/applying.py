@@ -66,6 +66,7 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
             screen,
             {"kai_agreed_plans": plans},
             sizes=sizes,
+            again=asks,
         )
         outcome = replace(
             outcome,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of
+from kai_ansible.calling import given_at
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.target import only_host, opened
 from kai_ansible.errors import CommandError, Ended, ExitCode, usage_error
@@ -151,7 +152,7 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
         }
         places.update(imported.places)
         places.update(dict.fromkeys(answers, options.answers or files.settings))
-        places.update(dict.fromkeys(assignments, Path("--set")))
+        places.update({name: given_at(name) for name in assignments})
         raise CommandError("Nothing was written.", problems=problems, places=places)
     texts, moved = host_vars_texts(contract, files, draft.changes_in_order, password)
     if options.only_print:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
-from kai_ansible.errors import CommandError, ExitCode
+from kai_ansible.errors import CommandError, attention_error
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.diagnosis import Finding
 from kai_ansible.rules.redact import masked
 from kai_ansible.telegram import SETTING, ask, checked_api
+from kai_ansible.terminal.login_view import on_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ def diagnose(options: DoctorOptions, screen: Screen) -> None:
     outcome = run_role(target, "doctor", options, screen)
     found = {host: _findings(host, target, outcome, api) for host in outcome.reports}
     for host, findings in found.items():
-        _report(screen, host, findings)
+        _report(screen, host, findings, target.inventory.ssh_commands.get(host))
     screen.document(
         {
             "hosts": {
@@ -53,8 +54,9 @@ def diagnose(options: DoctorOptions, screen: Screen) -> None:
         }
     )
     raise_unless_succeeded(outcome)
-    if any(found.values()):
-        raise CommandError("Some hosts need attention.", code=ExitCode.NOT_READY)
+    faulty = [host for host, findings in found.items() if findings]
+    if faulty:
+        raise attention_error(faulty)
     screen.good("No faults found.")
 
 
@@ -105,13 +107,17 @@ def about_token(token: Any, api: str) -> list[Finding]:
     return []
 
 
-def _report(screen: Screen, host: str, findings: Sequence[Finding]) -> None:
+def _report(
+    screen: Screen, host: str, findings: Sequence[Finding], ssh: Sequence[str] | None
+) -> None:
     if not findings:
         screen.say(f"{host}: no faults found")
         return
-    screen.bad(f"{host}: {len(findings)} faults; the first ones may cause the others")
+    several = len(findings) > 1
+    count = f"{len(findings)} faults; the first ones may cause the others" if several else "1 fault"
+    screen.bad(f"{host}: {count}")
     for number, finding in enumerate(findings, start=1):
         screen.say(f"{number}. {finding.where}")
         screen.say(f"   evidence: {finding.evidence}")
         screen.say(f"   cause:    {finding.cause}")
-        screen.say(f"   fix:      {finding.fix}")
+        screen.say(f"   fix:      {on_host(finding.fix, ssh)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.new_backup import (
     backup_variables,
     finish_backups,
+    in_units,
     new_backups,
     with_lasting_password,
 )
@@ -28,8 +30,10 @@ from kai_ansible.inventory.inventory import Inventory, read_text, write_host_var
 from kai_ansible.operator import at_terminal
 from kai_ansible.secrets.vault_password import needed_password
 from kai_ansible.terminal.outcome_view import report_outcome
+from kai_ansible.terminal.status_view import age
 
 if TYPE_CHECKING:
+    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.backup_archive import Meta
     from kai_ansible.secrets.sealed_backup import Backup
     from kai_ansible.terminal.screen import Screen
@@ -37,10 +41,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RestoreOptions(ChangeOptions):
-    """Options of ``restore``. archive: the backup file. backup: back up the present data first."""
+    """Options of ``restore``.
+
+    archive: the backup file. backup: back up the present data first.
+    diff: print every changed file, key by key.
+    """
 
     archive: Path = Path()
     backup: bool = True
+    diff: bool = False
 
 
 def restore_backup(options: RestoreOptions, screen: Screen) -> None:
@@ -66,8 +75,9 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
             f"name the host: kai-ansible restore {options.archive} HOST",
         )
     backup = open_backup(options.archive, password)
+    agreed = None
     meta = backup.meta()
-    screen.say(f"{options.archive}: {meta.host}, {meta.created}, release {meta.release or 'none'}")
+    screen.say(f"Reading {options.archive}: a backup of {meta.host} of {meta.created}")
     _provide_host_vars(inventory, hosts[0], meta, options, screen)
     with tempfile.TemporaryDirectory(prefix="kai-ansible-") as directory:
         variables = _variables(backup, Path(directory, "identity"))
@@ -75,27 +85,50 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
         if asks:
             plan = run_role(target, "restore", replace(options, check=True), screen, variables)
             raise_for_preflight(target, plan)
-            report_outcome(screen, plan, check=True)
             raise_unless_succeeded(plan)
-            screen.notes(
-                [f"What {hosts[0]} has received since {meta.created} goes; a backup is made first."]
-                if options.backup
-                else [f"What {hosts[0]} has received since {meta.created} is lost."]
-            )
+            show_plan(plan, hosts[0], meta, options, screen)
+            agreed = plan
             confirm(
                 f"Replace the data of {hosts[0]} with that of {meta.created}?",
                 plain=options.plain,
                 message="The host was not changed.",
             )
         made = _last_backup(target, options, screen)
-        outcome = run_role(target, "restore", options, screen, variables)
+        outcome = run_role(target, "restore", options, screen, variables, again=asks)
     raise_for_preflight(target, outcome)
     ssh = target.inventory.ssh_commands
-    report_outcome(screen, outcome, check=options.check, ssh=ssh, rollback=False)
+    report_outcome(
+        screen,
+        outcome,
+        check=options.check,
+        agreed=agreed,
+        full=options.diff,
+        ssh=ssh,
+        rollback=False,
+    )
     for path in made:
         words = ("kai-ansible", "restore", path, hosts[0])
         screen.command(f"{hosts[0]}: undo this restore with", *words)
     end(options, outcome, screen)
+
+
+def show_plan(
+    plan: Outcome, host: str, meta: Meta, options: RestoreOptions, screen: Screen
+) -> None:
+    """Print what a restore replaces and by what, the data in one line first."""
+    summary = plan.reports[host]["backup"]
+    count, made = summary["members"], f"{meta.created}, {age(meta.created, datetime.now(UTC))} ago"
+    screen.say(
+        f"{host}: {count} files and directories ({in_units(summary['size'])}) of {meta.host} of "
+        f"{made}, release {meta.release or 'none'}, would replace the present data"
+    )
+    report_outcome(screen, plan, check=True, full=options.diff)
+    since = f"What {host} has received since then"
+    screen.notes(
+        [f"{since} goes; a backup of it is made first, which undoes the restore."]
+        if options.backup
+        else [f"{since} is lost, as --no-backup was given."]
+    )
 
 
 def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> list[str]:

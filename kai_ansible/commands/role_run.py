@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import batches_of
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
+from kai_ansible.calling import given_at
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory.host_vars import variable_is_secret
 from kai_ansible.rules.configuration import variable
@@ -31,11 +31,12 @@ def run_role(
     variables: Mapping[str, Any] | None = None,
     *,
     sizes: Sequence[str] = ("100%",),
+    again: bool = False,
 ) -> Outcome:
     """Run a playbook of the collection on the hosts and show its progress.
 
     variables: extra variables of this run alone.
-    sizes: batch sizes, as ``batches_of`` takes them.
+    sizes: batch sizes, as ``batches_of`` takes them. again: whether a check was shown before.
     """
     batches = [target.hosts] if options.check else batches_of(target.hosts, sizes)
     order = {"kai_hosts": list(target.hosts), "kai_batches": [len(batch) for batch in batches]}
@@ -53,7 +54,7 @@ def run_role(
         known_secrets=target.secrets,
         forks=options.forks,
     )
-    with Progress(screen, batches, target.limits, check=options.check) as progress:
+    with Progress(screen, batches, target.limits, check=options.check, again=again) as progress:
         outcome = run_playbook(run, progress)
         if outcome.interrupted:
             progress.interrupt()
@@ -102,7 +103,7 @@ def raise_for_preflight(target: Target, outcome: Outcome) -> None:
         for name in (re.split(r"[\[.:]", problem.where)[0] for problem in problems)
         if name.startswith(variable(""))
     }
-    places |= target.inventory.places(host) | dict.fromkeys(target.overrides, Path("--set"))
+    places |= target.inventory.places(host) | {name: given_at(name) for name in target.overrides}
     raise CommandError("Nothing was changed.", problems=problems, places=places)
 
 

@@ -67,7 +67,7 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
         variables["kai_install_rollback_to"] = options.to
     if asks:
         _ask(target, options, variables, screen)
-    outcome = run_role(target, "rollback", options, screen, variables, sizes=sizes)
+    outcome = run_role(target, "rollback", options, screen, variables, sizes=sizes, again=asks)
     raise_for_preflight(target, outcome)
     report_outcome(screen, outcome, check=options.check, full=options.diff)
     end(options, outcome, screen)

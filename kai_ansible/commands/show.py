@@ -25,7 +25,7 @@ from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.people import os_users
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import masked
-from kai_ansible.terminal.status_view import room_in_words
+from kai_ansible.terminal.status_view import rooms_in_words
 
 if TYPE_CHECKING:
     from kai_ansible.commands.options import HostOptions
@@ -119,7 +119,7 @@ def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
             f"{one['path'] or 'no binary'}"
             for one in seen["backends"]
         ),
-        *(f"free space: {room_in_words(room)}" for room in seen["room"]),
+        *(f"free space: {text}" for text in rooms_in_words(seen["room"])),
         f"status: {seen['drift']} drifted, {seen['problems']} problems, {seen['unknown']} unknown",
     ]
 

@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
-from kai_ansible.errors import CommandError, ExitCode, usage_error
+from kai_ansible.errors import CommandError, ExitCode, attention_error, usage_error
 from kai_ansible.files import write_kept
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.terminal.login_view import login_lines
 from kai_ansible.terminal.status_view import (
     StatusProbe,
     by_attention,
     facts,
+    few_of_each,
     missing_logins,
     state_of,
     summary_of,
     summary_of_all,
     trust_of,
     users_table,
+    users_title,
 )
 
 if TYPE_CHECKING:
@@ -64,11 +67,12 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
         probe = probe_status(target)
     if probe.interrupted:
         raise KeyboardInterrupt
-    show(probe, options, screen)
+    show(probe, options, screen, target.inventory.ssh_commands)
     if probe.code == ExitCode.FAILED:
         raise CommandError("Some hosts could not be probed.", code=probe.code)
     if probe.code == ExitCode.NOT_READY:
-        raise CommandError("Some hosts need attention.", code=probe.code)
+        named = [host for host, report in probe.reports.items() if not report["healthy"]]
+        raise attention_error(named)
 
 
 def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
@@ -77,17 +81,23 @@ def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
         if probe.interrupted:
             return
         screen.clear()
-        show(probe, options, screen)
+        show(probe, options, screen, target.inventory.ssh_commands)
         screen.say(
             f"Probed at {probe.taken:%H:%M:%S} UTC, every {options.watch:g} s; Ctrl-C to stop."
         )
         time.sleep(options.watch or 0)
 
 
-def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
+def show(
+    probe: StatusProbe,
+    options: StatusOptions,
+    screen: Screen,
+    ssh: Mapping[str, Sequence[str]],
+) -> None:
     """Print the result of a probe: the answer in one line, then the details.
 
-    Of several hosts, a line for each, and the unhealthy ones in full.
+    Of several hosts, a line for each, and the unhealthy ones in full. ssh: the commands that log
+    in, by host.
     """
     several = len(probe.reports) + len(probe.failures) > 1
     if several:
@@ -97,13 +107,13 @@ def show(probe: StatusProbe, options: StatusOptions, screen: Screen) -> None:
         _report_fleet(screen, by_attention(probe.reports))
     for host, report in by_attention(probe.reports).items():
         if not several or not report["healthy"]:
-            report_host(screen, host, report, probe.taken)
+            report_host(screen, host, report, probe.taken, ssh.get(host))
     failures = [failure.problem for failure in probe.failures]
     _report_findings(screen, "could not be probed", failures)
     if options.page:
         from kai_ansible.terminal.status_page import render
 
-        write_kept({options.page: render(probe)})
+        write_kept({options.page: render(probe, ssh)})
         screen.say(f"Written: {options.page}")
     screen.document(probe.as_dict())
 
@@ -128,8 +138,17 @@ def _report_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> N
     )
 
 
-def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: datetime) -> None:
-    """Print what is installed on a host, and what needs attention."""
+def report_host(
+    screen: Screen,
+    host: str,
+    report: Mapping[str, Any],
+    taken: datetime,
+    ssh: Sequence[str] | None,
+) -> None:
+    """Print what is installed on a host, and what needs attention.
+
+    ssh: the command that logs in on the host, None for this machine.
+    """
     say = screen.good if report["healthy"] else screen.bad
     say(f"{host}: {summary_of(report)}")
     for name, text in facts(report, taken):
@@ -140,13 +159,16 @@ def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: dat
         # without root nearly everything is unknown, and one command answers all of it
         ("unknown", report["unknown"] if report["as_root"] or screen.verbose else ()),
     ):
-        _report_findings(screen, f"{host}: {title}", [Problem(**finding) for finding in findings])
+        shown, left = (findings, {}) if screen.verbose else few_of_each(findings)
+        _report_findings(screen, f"{host}: {title}", [Problem(**finding) for finding in shown])
+        for path, count in left.items():
+            screen.say(f"   and {count} more in {path}; -v lists them")
     if report["unknown"] and not (report["as_root"] or screen.verbose):
         screen.command(
             f"{len(report['unknown'])} facts are only for root. To read them too",
             *("kai-ansible", "status", host, "--ask-become-pass"),
         )
-    for line in report["login_notice"]:
+    for line in login_lines(report["login_notice"], ssh):
         screen.say(line)
     screen.table(
         f"{host}: agents",
@@ -161,7 +183,8 @@ def report_host(screen: Screen, host: str, report: Mapping[str, Any], taken: dat
             for backend in report["backends"]
         ],
     )
-    screen.table(f"{host}: users", *users_table(report["people"]))
+    screen.table(f"{host}: {users_title(report)}", *users_table(report["people"]))
+    screen.lines(f"{host}: pending in host_vars, until the next install", report["pending"])
     screen.table(
         f"{host}: releases",
         ("Release", "State", "Verified installs"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from kai_ansible.ansible.collection import contract as contract_of_release
 from kai_ansible.ansible.collection import judged_contract
+from kai_ansible.calling import given_at
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.answers import read_assignments
@@ -107,7 +108,7 @@ def checked_target(
         files = inventory.host_vars(host)
         if not variables:
             raise nothing_known(host, files)
-        found = inventory.places(host) | dict.fromkeys(overrides, Path("--set"))
+        found = inventory.places(host) | {name: given_at(name) for name in overrides}
         places.update(found)
         own, faults = judged_contract(variables)
         if own:

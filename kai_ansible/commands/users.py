@@ -87,7 +87,7 @@ def list_users(options: UsersOptions, screen: Screen) -> None:
         ]
         screen.table(
             f"Users of {host}",
-            ("name", "Telegram ID", "role", "OS user", "backend", "provider", "model", "from"),
+            ("Name", "Telegram ID", "Role", "OS user", "Backend", "Provider", "Model", "From"),
             [
                 (
                     person.name,

@@ -16,6 +16,7 @@ COLUMNS = ("What", "From", "To")
 ACCOUNT = "account "
 _RULE = re.compile(r"\S+ ALL=\((?P<user>[^)]+)\) NOPASSWD: (?P<commands>.+)")
 _PROGRAM = re.compile(r"/\S*/(?P<name>[^/\s,]+)")
+_RECORD = re.compile(r"/installs/\d+$")
 _SIGNALS = ("kill", "cat", "ls", "test", "pkill")
 _MOST_NAMED = 4
 Row = tuple[str, str, str]
@@ -38,9 +39,12 @@ def full_rows(changes: Sequence[Change]) -> list[Row]:
 def summary_rows(changes: Sequence[Change]) -> list[Row]:
     """Return a row for what is new of each kind, and one for each value that changes."""
     accounts = [change.path.removeprefix(ACCOUNT) for change in changes if _is_account(change)]
+    others_than_accounts = [change.path for change in changes if not _is_account(change)]
     by_path = {
         path: [change for change in changes if change.path == path]
-        for path in dict.fromkeys(change.path for change in changes if not _is_account(change))
+        for path in dict.fromkeys(others_than_accounts)
+        # that an install is recorded is no news
+        if not _RECORD.search(path)
     }
     new_directories, new_files, others = [], [], []
     for path, found in by_path.items():

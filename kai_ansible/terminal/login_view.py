@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-_COMMAND = "  sudo "
+_SUDO = "sudo "
 
 
 def login_lines(notice: Sequence[str], ssh: Sequence[str] | None) -> Iterator[str]:
@@ -14,7 +14,15 @@ def login_lines(notice: Sequence[str], ssh: Sequence[str] | None) -> Iterator[st
     ssh: the command that logs in on the host, None where the operator is there already.
     """
     for line in notice:
-        if ssh and line.startswith(_COMMAND):
-            yield f"  {shlex.join([ssh[0], '-t', *ssh[1:], line.strip()])}"
-        else:
-            yield line
+        is_command = line.startswith(f"  {_SUDO}")
+        yield f"  {on_host(line.strip(), ssh)}" if is_command else line
+
+
+def on_host(command: str, ssh: Sequence[str] | None) -> str:
+    """Return a command of the host as one to type here; other texts stay as they are.
+
+    ssh: as for ``login_lines``.
+    """
+    if not ssh or not command.startswith(_SUDO):
+        return command
+    return shlex.join([ssh[0], "-t", *ssh[1:], command])

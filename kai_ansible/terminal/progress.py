@@ -32,9 +32,11 @@ PHASES = {
     "switch_back": "Switching back and verifying",
     "uninstall": "Removing the install",
     "take_backup": "Making the backup",
+    "check_backup": "Checking the backup",
     "restore": "Restoring the backup",
     "revert": "Restoring the previous state",
     "report": "Reporting",
+    "again": "Checking that the host is still as shown",
     "restart": "Restarting the bot",
     "logs": "Reading the log",
 }
@@ -46,9 +48,14 @@ CHECKS = {
     "switch": "Checking files and service",
     "switch_back": "Checking the way back",
     "uninstall": "Checking what would be removed",
-    "restore": "Checking the backup",
+    "restore": "Checking what would be replaced",
     "restart": "Checking the service",
 }
+# a release that is to be built makes another probe, as a part of the plan
+PARTS = {"probe": "plan"}
+# what runs again after the operator has agreed, before the first change
+AGAIN = "again"
+PHASES_AGAIN = ("validate", "probe", "source", "plan", "check_backup", "preflight")
 # the mark of a phase, by how it ended; a check has one of its own
 ENDED, CHECKED, BROKEN, CUT = "done", "checked", "failed", "interrupted"
 MARKS = {
@@ -62,9 +69,10 @@ SILENT_SECONDS = 5
 _TICKS = 10
 WORKING, DONE, FAILED = "working", "done, waiting for the others", "failed"
 WAITING, FINISHED = "waiting for its turn", "done"
+_SKIPPED = "runner_on_skipped"
 _ENDS = {
     "runner_on_ok": DONE,
-    "runner_on_skipped": DONE,
+    _SKIPPED: DONE,
     "runner_on_failed": FAILED,
     "runner_on_unreachable": FAILED,
 }
@@ -84,14 +92,17 @@ class Progress:
         limits: Mapping[str, int],
         *,
         check: bool = False,
+        again: bool = False,
     ) -> None:
         """Prepare.
 
         batches: the hosts of each batch, in order.
         limits: the time limit of a module in seconds, by the module's name.
-        check: whether the run changes nothing.
+        check: whether the run changes nothing. again: whether a check of it was shown before.
         """
         self.check = check
+        self.again = again
+        self.ends: set[str] = set()
         self.phase_end = ENDED
         self.screen = screen
         self.limits = limits
@@ -155,10 +166,18 @@ class Progress:
     def _title(self, phase: str) -> str:
         return CHECKS.get(phase, PHASES[phase]) if self.check else PHASES[phase]
 
+    def _phase_of(self, file: str) -> str:
+        """Return the phase that a file of tasks belongs to, by its name without the ending."""
+        if self.again and file in PHASES_AGAIN and self.phase in ("", AGAIN):
+            return AGAIN
+        return self.phase if PARTS.get(file) == self.phase else file
+
     def __call__(self, event: Event) -> None:
         """Handle one event of the run."""
         data = event.get("event_data", {})
         host = str(data.get("host", ""))
+        if event["event"] in _ENDS:
+            self.ends.add(event["event"])
         if host in self.states and event["event"] in _ENDS and not data.get("ignore_errors"):
             self.states[host] = _ENDS[event["event"]]
             if self.states[host] == FAILED:
@@ -169,7 +188,7 @@ class Progress:
             return
         for name in self.batch:
             self.states[name] = FAILED if self.states[name] == FAILED else WORKING
-        phase = Path(str(data.get("task_path", "")).rpartition(":")[0]).stem
+        phase = self._phase_of(Path(str(data.get("task_path", "")).rpartition(":")[0]).stem)
         if phase in PHASES and phase != self.phase:
             # not at the start of its play, which ends at once if an earlier batch failed
             if not self.phase and len(self.batches) > 1:
@@ -209,12 +228,14 @@ class Progress:
         self.screen.event(
             {"event": "phase", "phase": self.phase, "state": ended, "seconds": round(seconds, 1)}
         )
-        if self.live:
+        # a phase whose tasks were all skipped did nothing
+        left_out = self.ends == {_SKIPPED} and ended not in (BROKEN, CUT)
+        if self.live and not left_out:
             color, mark = MARKS[ended]
             words = "" if ended in (ENDED, CHECKED) else f": {ended}"
             done = escape(f"{self._title(self.phase)}{words} ({seconds:.1f} s)")
             self.screen.console.print(f"[{color}]{mark}[/{color}] {done}")
-        self.phase, self.phase_end = "", ENDED
+        self.phase, self.phase_end, self.ends = "", ENDED, set()
 
     def _break_the_silence(self) -> None:
         tick = SILENT_SECONDS / _TICKS

@@ -151,9 +151,7 @@ class ArrowPrompter:
             answer = typed.strip()
             return validate("" if answer == CLEAR else answer or default) or True
 
-        asked = questionary.text(
-            label, validate=judge, instruction=HINT.strip(), placeholder=_faint(default)
-        )
+        asked = questionary.text(f"{label}{HINT}", validate=judge, placeholder=_faint(default))
         answer = self._ask(asked, help_text, default).strip()
         return "" if answer == CLEAR else answer or default
 

@@ -10,11 +10,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kai_ansible.terminal import status_view
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from kai_ansible.terminal.status_view import StatusProbe
 
 
-def render(probe: StatusProbe) -> str:
-    """Return the page of a status probe; text from hosts is escaped."""
+def render(probe: StatusProbe, ssh: Mapping[str, Sequence[str]]) -> str:
+    """Return the page of a status probe; text from hosts is escaped.
+
+    ssh: the commands that log in, by host.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -33,4 +38,6 @@ def render(probe: StatusProbe) -> str:
         state_of=status_view.state_of,
         trust_of=status_view.trust_of,
         users_table=status_view.users_table,
+        users_title=status_view.users_title,
+        ssh=ssh,
     )

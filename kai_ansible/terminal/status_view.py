@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,10 @@ from typing import Any
 
 from kai_ansible.ansible.failures import FailedTask
 from kai_ansible.errors import ExitCode
+from kai_ansible.terminal.login_view import login_lines
+
+# of the differences in one file, at a terminal
+MOST_OF_A_FILE = 3
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,24 @@ def by_attention(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[
     return {host: reports[host] for host in sorted(reports, key=key)}
 
 
-def next_commands(host: str, report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the commands to run next on a host in their order, each with its reason."""
+def next_commands(
+    host: str, report: Mapping[str, Any], ssh: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
+    """Return the commands to run next on a host in their order, each with its reason.
+
+    ssh: the command that logs in on the host, None for this machine.
+    """
     found = []
     if report["problems"]:
         found.append((f"kai-ansible doctor {host}", "Find the cause of what needs attention."))
     if report["drift"]:
         command = f"kai-ansible install {host}"
         found.append((command, "Apply host_vars to what differs; it shows the changes first."))
-    found += [(line.strip(), "Log in once.") for line in report["login_notice"] if _pasted(line)]
+    found += [
+        (next(login_lines([line], ssh)).strip(), "Log in once.")
+        for line in report["login_notice"]
+        if _pasted(line)
+    ]
     if report["unknown"] and not report["as_root"]:
         command = f"kai-ansible status {host} --ask-become-pass"
         found.append((command, "Read what only root can read."))
@@ -113,6 +127,40 @@ def missing_logins(report: Mapping[str, Any]) -> list[str]:
         if person["logged_in"] == "no"
     ]
     return list(dict.fromkeys(found))
+
+
+def users_title(report: Mapping[str, Any]) -> str:
+    """Return whose users a report lists."""
+    if report["people_from"] == "host":
+        return "users"
+    return "users of host_vars, as those of the host are not known"
+
+
+def few_of_each(
+    findings: Sequence[Mapping[str, Any]],
+) -> tuple[list[Mapping[str, Any]], dict[str, int]]:
+    """Return the findings without most of a file that differs much, and how many are left out.
+
+    The second result is by file.
+    """
+    counts = Counter(_file_of(finding) for finding in findings)
+    shown: list[Mapping[str, Any]] = []
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        path = _file_of(finding)
+        seen[path] += 1
+        if counts[path] <= MOST_OF_A_FILE + 1 or seen[path] <= MOST_OF_A_FILE:
+            shown.append(finding)
+    left = {
+        path: count - MOST_OF_A_FILE for path, count in counts.items() if count > MOST_OF_A_FILE + 1
+    }
+    return shown, left
+
+
+def _file_of(finding: Mapping[str, Any]) -> str:
+    """Return the file of a finding, whose place begins with it; a place alone stands for itself."""
+    path, _sign, key = str(finding["where"]).partition(": ")
+    return path if key else str(finding["where"])
 
 
 def users_table(people: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -136,7 +184,7 @@ def facts(report: Mapping[str, Any], taken: datetime) -> list[tuple[str, str]]:
         ("Service", in_words(report["service"], taken)),
         ("Release", release_in_words(report)),
         *((("Rollback", rollback_in_words(report)),) if is_rolled_back(report) else ()),
-        *(("Disk", room_in_words(room)) for room in report["room"]),
+        *(("Disk", text) for text in rooms_in_words(report["room"])),
     ]
 
 
@@ -178,12 +226,19 @@ def rollback_in_words(report: Mapping[str, Any]) -> str:
     return f"{text}; host_vars differ" if report["drift"] else text
 
 
-def room_in_words(room: Mapping[str, Any]) -> str:
-    """Return the free space of a file system."""
-    text = f"{room['path']} has {room['free_mb']} of {room['size_mb']} MB free"
-    if room["files"]:
-        text += f", {100 * room['free_files'] // room['files']} % of its inodes"
-    return text
+def rooms_in_words(rooms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the free space of each file system, after the paths that lie on it."""
+    by_space: dict[str, list[str]] = {}
+    for room in rooms:
+        text = f"{_in_gb(room['free_mb'])} of {_in_gb(room['size_mb'])} free"
+        if room["files"]:
+            text += f", {100 * room['free_files'] // room['files']} % of its inodes"
+        by_space.setdefault(text, []).append(room["path"])
+    return [f"{', '.join(paths)}: {text}" for text, paths in by_space.items()]
+
+
+def _in_gb(megabytes: int) -> str:
+    return f"{megabytes / 1024:.1f} GB" if megabytes >= 1024 else f"{megabytes} MB"
 
 
 def age(since: str, taken: datetime) -> str:

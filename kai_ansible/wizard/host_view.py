@@ -123,7 +123,7 @@ class HostView:
         found = next((entry for entry in usable if python in ("", entry["path"])), None)
         words = [f"Python {found['version']} ({found['path']})" if found else "no usable Python"]
         if seen["sudo"]["version"]:
-            words.append(seen["sudo"]["version"].lower())
+            words.append(seen["sudo"]["version"].lower().replace("version ", ""))
         words.append("the bot runs" if seen["service"]["active"] else "no bot runs")
         return f"On {self.host}: {', '.join(words)}."
 

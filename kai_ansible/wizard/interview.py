@@ -252,8 +252,16 @@ class Interview:
             self.screen.notes(
                 ["No agent was found on the host; install one before kai-ansible install."]
             )
+        if len(found) == 1:
+            [(only, path)] = found.items()
+            self.draft.set(question.variable, only, FOUND)
+            self.screen.say(
+                f"{question.spec.prompt}: {only}, the only one on {self.view.host} "
+                f"({path} {self.view.remark_on(path)})"
+            )
+            return
         # only the operator can choose between several
-        asker.choose(question, next(iter(found)) if len(found) == 1 else None, remarks)
+        asker.choose(question, None, remarks)
         chosen = str(self.draft.get(question.variable))
         if chosen not in found:
             for line in advice_to_install(chosen, self.view.host):

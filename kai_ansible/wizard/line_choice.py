@@ -56,7 +56,8 @@ def ask_source(prompter: Prompter, screen: Screen) -> dict[str, str]:
 
     spec = question.spec
     screen.say(
-        f"Enter takes {proposed.title} ({proposed.is_}) from its public repository (commit "
+        f"Kai's code may be a checkout, an archive, a wheel or a git URL. Enter takes "
+        f"{proposed.title} ({proposed.is_}) from its public repository (commit "
         f"{proposed.ref[:12]})."
     )
     while True:

@@ -83,7 +83,7 @@ class Review:
             if new:
                 lines += [(f"{titles[section]}:", "", ""), *new]
         if lines:
-            self.screen.table(title, ("setting", "value", "from"), lines)
+            self.screen.table(title, ("Setting", "Value", "From"), lines)
             if not unasked and not self._rows:
                 self.screen.say(REST)
         columns, people = _people_on_host(self.draft, configuration, self.view)
@@ -109,7 +109,7 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
         if draft.get(name) != draft.before.get(name)
     ]
     if rows:
-        screen.table("Changes to write", ("setting", "now", "then"), rows)
+        screen.table("Changes to write", ("Setting", "Now", "Then"), rows)
     columns, people = _people(draft, configuration)
     screen.table("Users", columns, people)
 
@@ -161,7 +161,7 @@ def _people_on_host(
         return columns, people
     on_host = [_on_host(draft, configuration, person, seen) for person in configuration.people]
     rows = [(*row, state) for row, state in zip(people, on_host, strict=True)]
-    return (*columns, "on the host"), rows
+    return (*columns, "On the host"), rows
 
 
 def _people(
@@ -178,7 +178,7 @@ def _people(
         )
         for person in configuration.people
     ]
-    return ("name", "OS user", "backend", "provider", "model"), rows
+    return ("Name", "OS user", "Backend", "Provider", "Model"), rows
 
 
 def _on_host(

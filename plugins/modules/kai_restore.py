@@ -80,8 +80,8 @@ attributes:
     support: full
     description: Checks everything and unpacks nothing.
   diff_mode:
-    support: none
-    description: There is nothing to compare.
+    support: full
+    description: Shows that the data is replaced.
   action:
     support: full
     description: The controller reads, decrypts and sends.
@@ -136,6 +136,7 @@ from ..module_utils.host.records import Installs
 from ..module_utils.host.root_places import place_problems, refuse_places
 from ..module_utils.host.system import advice_to_create
 from ..module_utils.rules.backup_archive import BadArchive
+from ..module_utils.rules.diff import difference
 from ..module_utils.rules.problems import Problem, Refused, listed, problem_of_error
 
 
@@ -226,7 +227,14 @@ def lay(parameters: dict[str, Any]) -> dict[str, Any]:
     moved = lay_out_rest(
         place, parameters["directories"], parameters["seeds"], parameters["release"]
     )
-    return {"changed": True, "notes": [*moved, *laying.notes.lines]}
+    return {**laid(parameters), "notes": [*moved, *laying.notes.lines]}
+
+
+def laid(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of data that is laid out, or would be."""
+    path = parameters["data_dir"]
+    before = "the present data" if os.path.isdir(path) else ""
+    return {"changed": True, "diff": [difference(path, before, "the data of the backup")]}
 
 
 def main() -> None:
@@ -257,7 +265,7 @@ def main() -> None:
     os.umask(0o077)
     state = module.params["state"]
     if module.check_mode and state != "checked":
-        module.exit_json(changed=True)
+        module.exit_json(**(laid(module.params) if state == "laid" else {"changed": True}))
     try:
         if state != "checked":
             refuse_places(module.params["install_dir"], module.params["data_dir"])

@@ -78,6 +78,8 @@ def report(**more: Any) -> dict[str, Any]:
                 "logged_in": "yes",
             }
         ],
+        "people_from": "host",
+        "pending": [],
         "login_notice": [],
         "room": [{"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}],
         **more,

@@ -8,6 +8,7 @@ import pytest
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.ansible.runner import Outcome
+from kai_ansible.calling import BY_MAKE
 from kai_ansible.commands.role_run import raise_for_preflight
 from kai_ansible.commands.target import Target
 from kai_ansible.errors import CommandError
@@ -35,3 +36,13 @@ def test_a_value_given_for_this_run_is_blamed_on_the_option(
     with pytest.raises(CommandError) as refused:
         raise_for_preflight(target(overrides), outcome)
     assert f"{place}: {NAME}\n" in str(refused.value)
+
+
+def test_a_value_given_to_make_is_blamed_on_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Outcome(False, False, {}, [], {}, None, {"bot1": [PROBLEM]})
+    monkeypatch.setenv(BY_MAKE, "1")
+    for given, place in (("/nope", "make CODEX_BIN="), ("", "--set")):
+        monkeypatch.setenv("CODEX_BIN", given)
+        with pytest.raises(CommandError) as refused:
+            raise_for_preflight(target({NAME: "/nope"}), outcome)
+        assert f"{place}: {NAME}\n" in str(refused.value)

@@ -134,12 +134,13 @@ def test_batches_are_reported_when_they_begin_and_not_when_they_are_left_out(
     ]
 
 
-def phases(check: bool, *events: dict[str, Any], cut: bool = False) -> str:
+def phases(check: bool, *events: dict[str, Any], cut: bool = False, again: bool = False) -> str:
     """Return what a live screen shows at the end of some phases."""
     screen = Screen()
     screen.plain = False
     screen.console = Console(file=io.StringIO(), width=80, soft_wrap=True)
-    with screen.console.capture() as shown, Progress(screen, [["bot"]], {}, check=check) as run:
+    progress = Progress(screen, [["bot"]], {}, check=check, again=again)
+    with screen.console.capture() as shown, progress as run:
         for event in events:
             run(event)
         if cut:
@@ -166,3 +167,41 @@ def test_what_failed_or_was_cut_short_has_no_tick() -> None:
     assert phases(False, started("switch", "A"), cut=True).splitlines() == [
         "– Switching and verifying: interrupted"
     ]
+
+
+def steps(*files: str, kind: str = "ok") -> list[dict[str, Any]]:
+    """Return the events of a task in each file."""
+    return [event for file in files for event in (started(file, "A"), ended("bot", kind))]
+
+
+def test_the_second_probe_of_a_new_release_is_a_part_of_the_plan() -> None:
+    shown = phases(True, *steps("probe", "source", "plan", "probe", "plan", "preflight"))
+    assert shown.splitlines() == [
+        "✓ Probing the host",
+        "✓ Reading Kai's code",
+        "✓ Comparing the host with the configuration",
+        "✓ Running preflight checks",
+    ]
+
+
+def test_what_was_checked_before_the_question_is_one_line_after_it() -> None:
+    before = ("validate", "probe", "source", "plan", "probe", "plan", "preflight")
+    shown = phases(False, *steps(*before, "release", "switch", "report"), again=True)
+    assert shown.splitlines() == [
+        "✓ Checking that the host is still as shown",
+        "✓ Building the release",
+        "✓ Switching and verifying",
+        "✓ Reporting",
+    ]
+    failed = [*steps("validate", "probe"), *steps("preflight", kind="failed")]
+    assert phases(False, *failed, again=True).splitlines() == [
+        "✗ Checking that the host is still as shown: failed"
+    ]
+
+
+def test_a_phase_whose_tasks_were_all_skipped_is_not_shown() -> None:
+    skipped = steps("layout", kind="skipped")
+    shown = phases(False, *steps("probe"), *skipped, *steps("switch"))
+    assert "Preparing directories" not in shown
+    mixed = phases(False, *skipped, *steps("layout"))
+    assert "✓ Preparing directories" in mixed

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from kai_ansible.ansible.changes import Change
 from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands import restore
 from kai_ansible.commands.new_backup import in_units
@@ -26,7 +28,8 @@ class Host:
     ran: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
 
-    def run(self, _target: object, name: str, *_rest: object) -> Outcome:
+    def run(self, _target: object, name: str, *_rest: object, again: bool = False) -> Outcome:
+        assert not again, "there was no question"
         self.ran.append(name)
         return Outcome(name not in self.failing, False, {}, [], {}, None)
 
@@ -108,3 +111,20 @@ def test_a_check_makes_no_backup_and_neither_does_who_wants_none(
 )
 def test_a_small_backup_has_a_size_too(size: int, text: str) -> None:
     assert in_units(size) == text
+
+
+def test_the_preview_says_first_what_replaces_what(capsys: pytest.CaptureFixture[str]) -> None:
+    meta: Any = SimpleNamespace(host="bot1", created="2026-01-01T00:00:00Z", release="r")
+    data = Change("/var/lib/kai", "", "the present data", "the data of the backup")
+    report = {"backup": {"members": 30, "size": 12300}, "notes": []}
+    plan = Outcome(True, False, {"bot2": report}, [], {"bot2": [data]}, None)
+    options = RestoreOptions(inventory=Path("inventory"), archive=Path("old.kai"))
+    restore.show_plan(plan, "bot2", meta, options, Screen(plain=True))
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith(
+        "bot2: 30 files and directories (12.3 kB) of bot1 of 2026-01-01T00:00:00Z, "
+    )
+    assert first.endswith(" ago, release r, would replace the present data")
+    row = "/var/lib/kai the present data the data of the backup"
+    assert row in [" ".join(line.split()) for line in others]
+    assert others[-1].endswith("a backup of it is made first, which undoes the restore.")

@@ -9,7 +9,15 @@ import yaml
 from kai_ansible.commands.status import StatusOptions, show
 from kai_ansible.errors import ExitCode
 from kai_ansible.terminal.screen import Screen
-from kai_ansible.terminal.status_view import StatusProbe, age, state_of
+from kai_ansible.terminal.status_page import render
+from kai_ansible.terminal.status_view import (
+    StatusProbe,
+    age,
+    few_of_each,
+    next_commands,
+    rooms_in_words,
+    state_of,
+)
 from tests.cli.desk import Desk
 from tests.cli.status_samples import FINDING, PROBE, TAKEN, report
 from tests.conftest import ROOT
@@ -21,7 +29,7 @@ OPTIONS = StatusOptions(inventory=Path("inventory"), host="all")
 def test_a_fleet_has_a_line_for_each_host_and_more_for_unhealthy_ones(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    show(PROBE, OPTIONS, Screen(plain=True))
+    show(PROBE, OPTIONS, Screen(plain=True), {})
     said = capsys.readouterr().out
     lines = [line.split() for line in said.splitlines()]
     assert ["bot1", "healthy", "0a1b2c3d4e5f", "200", "0", "0", "0", "0"] in lines
@@ -45,9 +53,9 @@ def test_after_a_rollback_it_says_to_what_and_whether_host_vars_differ(
         ([], "Rollback rolled back to install 1\n"),
     ):
         host = report(healthy=not drift, last_install=last, installs=installs, drift=drift)
-        show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True))
+        show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True), {})
         assert said in capsys.readouterr().out
-    show(StatusProbe(TAKEN, {"bot1": report()}, [], False), OPTIONS, Screen(plain=True))
+    show(StatusProbe(TAKEN, {"bot1": report()}, [], False), OPTIONS, Screen(plain=True), {})
     assert "Rollback" not in capsys.readouterr().out
 
 
@@ -56,11 +64,55 @@ def test_without_root_one_command_answers_all_that_is_unknown(
 ) -> None:
     unknown = [{**FINDING, "where": f"/etc/kai/{number}"} for number in range(23)]
     host = report(healthy=False, as_root=False, unknown=unknown)
-    show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True))
+    show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True), {})
     said = capsys.readouterr().out
     assert "23 facts are only for root." in said
     assert "  kai-ansible status bot1 --ask-become-pass\n" in said
     assert "/etc/kai/" not in said
+
+
+def test_a_login_on_another_host_is_a_command_for_this_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    host = report(healthy=False, login_notice=["Log in:", "  sudo -iu alice codex login"])
+    probe, ssh = StatusProbe(TAKEN, {"bot1": host}, [], False), {"bot1": ["ssh", "bot1.example"]}
+    command = "ssh -t bot1.example 'sudo -iu alice codex login'"
+    show(probe, OPTIONS, Screen(plain=True), ssh)
+    assert f"\n  {command}\n" in capsys.readouterr().out
+    assert (command, "Log in once.") in next_commands("bot1", host, ssh["bot1"])
+
+
+def test_a_pending_change_is_not_shown_as_deployed(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "Alice: agent claude instead of codex"
+    probe = StatusProbe(TAKEN, {"bot1": report(pending=[line])}, [], False)
+    show(probe, OPTIONS, Screen(plain=True), {})
+    out = capsys.readouterr().out
+    assert f"bot1: pending in host_vars, until the next install:\n  {line}\n" in out
+    assert f"<li>{line}</li>" in render(probe, {})
+    unread = report(people_from="host_vars")
+    show(StatusProbe(TAKEN, {"bot1": unread}, [], False), OPTIONS, Screen(plain=True), {})
+    assert (
+        "bot1: users of host_vars, as those of the host are not known:" in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(("count", "left"), [(4, {}), (5, {"/etc/sudoers.d/kai": 2})])
+def test_a_file_that_differs_much_is_not_listed_whole(count: int, left: dict[str, int]) -> None:
+    drift = [{**FINDING, "where": f"/etc/sudoers.d/kai: rule {number}"} for number in range(count)]
+    shown, more = few_of_each([FINDING, *drift])
+    assert (len(shown), more) == (1 + count - sum(left.values()), left)
+
+
+def test_the_free_space_of_one_file_system_is_said_once() -> None:
+    one = {"size_mb": 4096, "free_mb": 512, "files": 10, "free_files": 9}
+    rooms = [{**one, "path": path} for path in ("/opt/kai", "/var/lib/kai")]
+    same = "512 MB of 4.0 GB free, 90 % of its inodes"
+    assert rooms_in_words(rooms) == [f"/opt/kai, /var/lib/kai: {same}"]
+    other = {**rooms[1], "free_mb": 2048, "files": 0}
+    assert rooms_in_words([rooms[0], other]) == [
+        f"/opt/kai: {same}",
+        "/var/lib/kai: 2.0 GB of 4.0 GB free",
+    ]
 
 
 def test_the_samples_are_what_the_schema_says() -> None:

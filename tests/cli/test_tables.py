@@ -71,6 +71,12 @@ def test_a_first_install_is_a_summary() -> None:
     ]
 
 
+def test_the_record_of_an_install_is_no_news() -> None:
+    data = Change("/var/lib/kai", "", "the present data", "the data of the backup")
+    record = Change("/opt/kai/installs/2", "", "", "kept")
+    assert summary_rows([data, record]) == [(data.path, data.before, data.after)]
+
+
 def test_a_changed_rule_is_one_row_per_user_with_the_agents() -> None:
     rule = "kai ALL=({}) NOPASSWD: /usr/local/bin/{}"
     changes = [

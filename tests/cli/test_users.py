@@ -101,7 +101,7 @@ def test_everybody_is_listed_with_what_they_get(team: Desk) -> None:
     done(team, "add", "--telegram-id", "3", "--name", "Cem", "--set", "model=opus")
     assert done(team, "list") == (
         "Users of localhost:\n"
-        "  name  Telegram ID  role   OS user                 backend  provider   model    from\n"
+        "  Name  Telegram ID  Role   OS user                 Backend  Provider   Model    From\n"
         "  Ada   1            admin  alice                   claude   anthropic  sonnet   "
         "all users\n"
         "  Ben   2            user   bob                     codex    openai     gpt-5.5  "

@@ -104,7 +104,7 @@ def test_everything_that_is_shown_fits_into_80_columns(desk: Desk) -> None:
     screen.wait_for("What next?")
     assert max(map(len, screen.lines)) <= 80
     assert sum(line.startswith("    ") for line in screen.lines) > 3
-    header = next(line for line in screen.lines if line.split() == ["setting", "value", "from"])
+    header = next(line for line in screen.lines if line.split() == ["Setting", "Value", "From"])
     [row] = [line for line in screen.lines if line.split()[:1] == ["AGENT_BACKEND"]]
     assert row.index("codex") == header.index("value")
     screen.child.send(CTRL_C)
@@ -126,7 +126,7 @@ def test_a_question_mark_explains_a_choice_and_a_text(desk: Desk) -> None:
     screen = Screen(desk)
     first_prompts(screen, until="source")
     screen.child.send("?")
-    screen.wait_for_line("seen by the machine that runs Ansible")
+    screen.wait_for_line("a git URL of Kai's code")
     # it is not in the line
     screen.answer("source", "kai")
     screen.wait_for(LABELS["TELEGRAM_BOT_TOKEN"])

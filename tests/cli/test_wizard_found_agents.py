@@ -9,6 +9,7 @@ import pytest
 from kai_ansible.ansible.collection import contract
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.inventory import Inventory
+from kai_ansible.rules.configuration import variable
 from kai_ansible.terminal.prompts import Validator
 from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.draft import Draft
@@ -57,7 +58,7 @@ class HostWith(HostView):
 class Operator:
     """Takes the first run as far as the review, and keeps how the agent was asked for."""
 
-    offered: tuple[list[str], str | None, dict[str, str]]
+    offered: tuple[list[str], str | None, dict[str, str]] | None = None
 
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
         typed = {LABELS["source"]: str(STAND_IN), LABELS["telegram_id"]: "1"}.get(label, default)
@@ -86,26 +87,33 @@ class Operator:
         raise AssertionError(f"nothing is to be confirmed: {label}")
 
 
-@pytest.mark.parametrize(
-    ("agents", "first"),
-    [
-        (["codex"], "codex"),
-        (["goose"], "goose"),
-        (["claude", "codex"], None),
-        (["claude", "codex", "goose"], None),
-        ([], None),
-    ],
-)
-def test_an_agent_is_offered_first_only_when_it_is_the_only_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], agents: list[str], first: str | None
+@pytest.mark.parametrize("agent", ["codex", "goose"])
+def test_the_only_agent_is_taken_without_a_question(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], agent: str
+) -> None:
+    operator, draft = Operator(), Draft(CONTRACT, {})
+    view = HostWith(tmp_path / "inventory", [agent])
+    with pytest.raises(CommandError, match="Nothing was written"):
+        Interview(draft, operator, view, Screen()).run()
+    assert operator.offered is None
+    assert draft.get(variable("AGENT_BACKEND")) == agent
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{agent}, the only one on localhost (/usr/bin/{agent} 9.9)" in said
+    assert "found on the host" in said
+
+
+@pytest.mark.parametrize("agents", [["claude", "codex"], ["claude", "codex", "goose"], []], ids=len)
+def test_no_agent_is_offered_first_where_it_is_not_the_only_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], agents: list[str]
 ) -> None:
     operator, draft = Operator(), Draft(CONTRACT, {})
     view = HostWith(tmp_path / "inventory", agents)
     with pytest.raises(CommandError, match="Nothing was written"):
         Interview(draft, operator, view, Screen()).run()
+    assert operator.offered
     choices, default, remarks = operator.offered
     assert choices == list(CONTRACT.backends)
-    assert default == first
+    assert default is None
     assert remarks == {
         name: f"/usr/bin/{name} 9.9" if name in agents else NOT_FOUND for name in CONTRACT.backends
     }
@@ -113,17 +121,23 @@ def test_an_agent_is_offered_first_only_when_it_is_the_only_one(
     assert (none in capsys.readouterr().out) is (agents == [])
 
 
+@pytest.mark.parametrize("agents", [["codex"], ["codex", "goose"]])
 def test_who_may_change_an_agent_is_shown_where_it_is_chosen_and_in_the_review(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], agents: list[str]
 ) -> None:
     operator, draft = Operator(), Draft(CONTRACT, {})
-    view = HostWith(tmp_path / "inventory", ["codex"])
+    view = HostWith(tmp_path / "inventory", agents)
     view.changers = [{"path": "/usr/bin", "accounts": ["kai"], "everybody": False}]
     with pytest.raises(CommandError, match="Nothing was written"):
         Interview(draft, operator, view, Screen()).run()
     remark = "9.9; can be changed by kai (through /usr/bin)"
-    assert operator.offered[2]["codex"] == f"/usr/bin/codex {remark}"
-    assert f"/usr/bin/codex ({remark})" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    if operator.offered:
+        assert operator.offered[2]["codex"] == f"/usr/bin/codex {remark}"
+    else:
+        assert f"the only one on localhost (/usr/bin/codex {remark})" in said
+        assert f"/usr/bin/codex ({remark})" in said
+    assert (operator.offered is None) == (agents == ["codex"])
 
 
 class Newcomer(Operator):

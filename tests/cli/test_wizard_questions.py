@@ -314,7 +314,7 @@ def test_a_section_shows_its_own_values_and_repeats_nothing(desk: Desk) -> None:
         wizard.go_to(REVIEW)
         lines = wizard.transcript[before:].partition(REVIEW)[0].split("\r\n")
         assert [line.split()[0] for line in lines if line.strip()] == [
-            *("Now:", "setting", f"{section.capitalize()}:", *shown)
+            *("Now:", "Setting", f"{section.capitalize()}:", *shown)
         ]
     # a change elsewhere shows where it is
     wizard.child.sendline("agents")

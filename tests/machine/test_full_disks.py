@@ -34,7 +34,7 @@ FILL = "dd if=/dev/zero of={0}/.filler bs=4k 2>/dev/null || :; df {0} | grep -q 
 FREE = "rm -f {0}/.filler"
 TELLS = (
     *("No space left on device", "no room", "MB free", "room for", "disk is full"),
-    *("free some space", "Free some space"),
+    *("no free space", "free some space", "Free some space"),
     "file system of /var/lib/kai is full",
 )
 

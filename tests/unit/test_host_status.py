@@ -177,6 +177,63 @@ def test_a_missing_login_is_unhealthy_and_reported_ready_to_paste(contract: Cont
     assert "  sudo -iu alice /usr/local/bin/claude auth login" in report["login_notice"]
 
 
+USERS_YAML = """\
+users:
+  - telegram_id: 1
+    name: Ada
+    os_user: alice
+    agent_backend: codex
+  - {telegram_id: 2, name: Bob, os_user: bob}
+"""
+
+
+def deployed(**env: str) -> dict[str, Any]:
+    """Return the files of a host, whose users are Ada with codex and Bob."""
+    seen = {"kind": "file", "mode": 0o600, "uid": 0, "gid": 0, "seal": "", "fault": None}
+    values = {"AGENT_BACKEND": "claude", "DEFAULT_MODEL": "sonnet", **env}
+    record = '{"kai_install_codex_bin": "/opt/codex"}'
+    return {
+        "/etc/kai/env": {**seen, "values": {}, "open": values, "text": None},
+        "/etc/kai/users.yaml": {**seen, "values": {}, "open": {}, "text": USERS_YAML},
+        "/etc/kai/kai-ansible.json": {**seen, "values": {}, "open": {}, "text": record},
+    }
+
+
+def test_the_users_and_agents_of_the_host_are_shown_and_those_of_host_vars_are_pending(
+    contract: Contract,
+) -> None:
+    report = status(contract, files=deployed())
+    found = [(one["name"], one["backend"], one["logged_in"]) for one in report["people"]]
+    # the host was asked for the logins of host_vars
+    assert found == [("Ada", "codex", "unknown"), ("Bob", "claude", "unknown")]
+    assert report["people_from"] == "host"
+    agents = {one["backend"]: (one["path"], one["accounts"]) for one in report["backends"]}
+    assert agents == {"claude": (BINARY["path"], ["bob"]), "codex": ("/opt/codex", ["alice"])}
+    assert report["pending"] == [
+        "Ada: agent claude instead of codex, model sonnet instead of gpt-5.5",
+        "Bob: removed",
+    ]
+    assert report["login_notice"] == report["unknown"] == []
+    assert not report["healthy"]
+
+
+def test_a_variable_of_the_process_is_deployed_as_well(contract: Contract) -> None:
+    entry = {"file": "/x.conf", "name": "Environment", "key": "DEFAULT_MODEL", "value": "opus"}
+    report = status(contract, files=deployed(), overrides=[{**entry, "effective": True}])
+    assert [one["model"] for one in report["people"]] == ["gpt-5.5", "opus"]
+
+
+@pytest.mark.parametrize("text", [None, "users: [", "none"])
+def test_users_of_a_file_that_cannot_be_read_are_those_of_host_vars(
+    contract: Contract, text: str | None
+) -> None:
+    files = deployed()
+    files["/etc/kai/users.yaml"]["text"] = text
+    report = status(contract, files=files)
+    assert [one["backend"] for one in report["people"]] == ["claude"]
+    assert (report["people_from"], report["pending"]) == ("host_vars", [])
+
+
 def test_what_only_root_sees_is_unknown_and_never_healthy(contract: Contract) -> None:
     layout = {"changes": [], "unseen": ["/var/lib/kai/logs"], "refused": []}
     report = status(

@@ -14,6 +14,7 @@ from kai_ansible.host.records import Installs
 from kai_ansible.host.system import ServiceState
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.overrides import MANAGER
 from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.run_plan import Subject, install_plan
 from kai_ansible.rules.unit import assignments_of
@@ -270,6 +271,17 @@ def planned(contract: Contract, entry: dict[str, Any]) -> Any:
 def test_a_check_names_it_too(contract: Contract) -> None:
     notes = planned(contract, override("DEFAULT_MODEL", "opus"))["report"]["notes"]
     assert any("kai.service.d/override.conf: DEFAULT_MODEL" in note for note in notes)
+
+
+def test_what_the_unit_sets_wins_over_systemd(contract: Contract) -> None:
+    """systemd gives every service a PATH, before the first install as well."""
+    entry = override("PATH", "/usr/bin", file=MANAGER)
+    notes = planned(contract, entry)["report"]["notes"]
+    assert not [note for note in notes if MANAGER in note]
+    assert status(contract, overrides=[entry])["drift"] == []
+    other = override("WEBHOOK_PORT", "9", file=MANAGER)
+    notes = planned(contract, other)["report"]["notes"]
+    assert [note for note in notes if f"{MANAGER}: WEBHOOK_PORT" in note]
 
 
 def test_a_masked_unit_stops_an_install(contract: Contract) -> None:

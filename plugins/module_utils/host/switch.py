@@ -296,8 +296,6 @@ class Switch:
         if result["database"] != KEPT:
             now = "the one of then" if result["database"] == RESTORED else "moved aside"
             found.append(difference(self.parameters["database"], "", now))
-        if self.parameters["with_data"]:
-            found.append(difference(self.parameters["data_dir"], "", "that of the backup"))
         if result["starts"]:
             states = ("runs", "restarted") if result["was_active"] else ("", "started")
             found.append(difference(f"{self.unit}.service", *states))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..rules.documents import legible
 from ..rules.env_file import read_env
-from ..rules.overrides import MASK
+from ..rules.overrides import MANAGER, MASK
 from ..rules.problems import Problem, Refused
 from ..rules.unit import assignments_of, service_of, variables_in
 from . import system
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 # a directive whose value may be a secret (systemd.exec(5))
 CREDENTIAL = "SetCredential"
-MANAGER = "the environment of systemd"
 
 
 def overrides_of(

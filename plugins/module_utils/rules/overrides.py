@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .probe import InstalledProbe, Override
 
 MASK = "mask"
+MANAGER = "the environment of systemd"
 
 
 def override_problems(
@@ -25,16 +26,20 @@ def override_problems(
 ) -> list[Problem]:
     """Return a problem for everything that changes the service besides its own file.
 
-    The place begins with the file. Variables that have the value of host_vars change nothing.
+    The place begins with the file. Variables that have the value of host_vars change nothing, and
+    neither do those of systemd that the unit of an install sets.
     """
     installed = probe["installed"]
     given: Mapping[str, str] = {}
+    own: Mapping[str, str] = {}
     if desired and "env" in desired:
-        given = {**desired["env"], **desired["unit"]["environment"]}
+        own = desired["unit"]["environment"]
+        given = {**desired["env"], **own}
     return [
         _problem(contract, entry, f"{installed['service']['unit']}.service")
         for entry in installed.get("overrides", [])
         if entry["value"] is None or given.get(entry["key"]) != entry["value"]
+        if not (entry["file"] == MANAGER and entry["key"] in own)
     ]
 
 

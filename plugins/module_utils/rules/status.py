@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .agent_starts import late_starts, start_faults
 from .binaries import agent_account, backends_in_use, runners
+from .deployed_people import deployed_configuration, pending
 from .drift import (
     REPAIR,
     WantedEnv,
@@ -22,6 +23,7 @@ from .drift import (
 )
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
 from .line_status import UNKNOWN, deployed_profiles, profile_of, tree_of, unknown_workshop
+from .logins import Login, login_notice, logins
 from .overrides import effective_values, override_problems, unseen_overrides
 from .preflight import missing_models, unseen_models
 from .privilege import without_privilege
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Contract
-    from .desired import ChosenBinary, Desired, LoginData
+    from .desired import ChosenBinary, Desired
     from .drift import Parts
     from .file_state import FileState
     from .probe import Candidate, Installed, InstalledProbe
@@ -79,7 +81,22 @@ def host_status(
         seen = _candidate(probe, backend["backend"], backend["path"])
         unknown += late_starts(seen) if seen else []
     unknown += unknown_workshop(contract, probe)
-    people = _people(contract, configuration, wanted.get("logins", []), probe)
+    deployed = deployed_configuration(contract, configuration, probe)
+    notice = wanted.get("login_notice", [])
+    known = {
+        (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]]
+        for login in wanted.get("logins", [])
+    }
+    changes: list[str] = []
+    if deployed is not None:
+        backends = _deployed_backends(contract, deployed, probe, backends)
+        needed = _deployed_logins(contract, deployed, backends, probe)
+        changes = pending(configuration, deployed) if desired is not None else []
+        known = {(login.account, login.backend): LOGGED_IN[login.logged_in] for login in needed}
+        # the host was asked for the logins of host_vars alone
+        asked = {(login["account"], login["backend"]) for login in probe["logins"]}
+        notice = login_notice(one for one in needed if (one.account, one.backend) in asked)
+    people = _people(contract, deployed or configuration, known, probe, configuration)
     unknown += [
         Problem(
             f"the login of {person['account']}",
@@ -88,7 +105,8 @@ def host_status(
             "kai-ansible status --ask-become-pass, or through sudo",
         )
         for person in people
-        if person["logged_in"] == "unknown"
+        # a pending change and a problem of host_vars are reported themselves
+        if person["logged_in"] == "unknown" and not (changes or configuration.problems)
     ]
     # drift may be the install that was just rolled back; problems of host_vars are not
     drift = _without_repeating(installed, drift)
@@ -117,7 +135,9 @@ def host_status(
         "unknown": [problem.as_dict() for problem in dict.fromkeys(unknown)],
         "backends": backends,
         "people": people,
-        "login_notice": wanted.get("login_notice", []),
+        "people_from": "host_vars" if deployed is None else "host",
+        "pending": changes,
+        "login_notice": notice,
         "room": installed["room"],
     }
 
@@ -321,6 +341,47 @@ def _backends(
     return found
 
 
+def _deployed_backends(
+    contract: Contract,
+    deployed: Configuration,
+    probe: InstalledProbe,
+    wanted: Sequence[BackendStatus],
+) -> list[BackendStatus]:
+    """Return the agents that the bot of a host starts. wanted: those of host_vars."""
+    of_host_vars = {entry["backend"]: entry for entry in wanted}
+    found: list[BackendStatus] = []
+    for backend in backends_in_use(deployed):
+        path = deployed.chosen.get(contract.backends[backend].binary.setting)
+        accounts = runners(contract, deployed, backend)
+        same = of_host_vars.get(backend)
+        if same and path in (None, same["path"]):
+            found.append({**same, "accounts": accounts})
+            continue
+        seen = _candidate(probe, backend, path)
+        found.append(
+            {
+                "backend": backend,
+                "path": path,
+                "source": "deployed" if path else None,
+                "version": (seen.get("version") if seen else None) or None,
+                "accounts": accounts,
+                "changed_by": None,
+                "faults": [],
+            }
+        )
+    return found
+
+
+def _deployed_logins(
+    contract: Contract,
+    deployed: Configuration,
+    backends: Sequence[BackendStatus],
+    probe: InstalledProbe,
+) -> list[Login]:
+    paths = {entry["backend"]: entry["path"] for entry in backends if entry["path"]}
+    return logins(contract, deployed, paths, probe["logins"])
+
+
 def _candidate(probe: InstalledProbe, backend: str, path: str | None) -> Candidate | None:
     candidates = probe["binaries"].get(backend, [])
     return next((entry for entry in candidates if entry["path"] == path), None)
@@ -364,18 +425,20 @@ def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> 
 
 def _people(
     contract: Contract,
-    configuration: Configuration,
-    needed: Sequence[LoginData],
+    shown: Configuration,
+    known: Mapping[tuple[str, str], str],
     probe: InstalledProbe,
+    configuration: Configuration,
 ) -> list[PersonStatus]:
+    """Return the users of a configuration. known: the state of a login, by account and backend.
+
+    configuration: of host_vars, with which the host was compared.
+    """
     effective = effective_values(probe)
     profiles, is_known = deployed_profiles(contract, probe), is_comparable(configuration, probe)
-    known = {
-        (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]] for login in needed
-    }
     found: list[PersonStatus] = []
-    for user, person in zip(configuration.users, configuration.people):
-        account = agent_account(contract, configuration, person)
+    for user, person in zip(shown.users, shown.people):
+        account = agent_account(contract, shown, person)
         found.append(
             {
                 "name": person.name,

@@ -66,7 +66,12 @@ class PersonStatus(TypedDict):
 
 
 class StatusReport(TypedDict):
-    """The status of a host."""
+    """The status of a host.
+
+    people and backends: those that the host has; where people_from is "host_vars", those of
+    host_vars, because nothing is deployed or it could not be read. pending: what the next install
+    changes about the users, a line for each of them.
+    """
 
     healthy: bool
     line: str
@@ -83,5 +88,7 @@ class StatusReport(TypedDict):
     unknown: list[ProblemData]
     backends: list[BackendStatus]
     people: list[PersonStatus]
+    people_from: str
+    pending: list[str]
     login_notice: list[str]
     room: list[Room]

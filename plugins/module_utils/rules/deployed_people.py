@@ -1,0 +1,95 @@
+# Copyright (c) 2026, the kai-ansible authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The users and agents that a host has, and what host_vars will change about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .configuration import read_configuration, variable
+from .drift import variables_of
+from .operator_files import UnreadableYaml, parse
+from .overrides import effective_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .configuration import Configuration
+    from .contract import Contract
+    from .people import Person
+    from .probe import FileSeen, InstalledProbe
+
+_NOTHING = "none"
+
+
+def deployed_configuration(
+    contract: Contract, configuration: Configuration, probe: InstalledProbe
+) -> Configuration | None:
+    """Return what the deployed files give the bot, None where they could not be read.
+
+    Secrets are not in it, so its problems say nothing. configuration: of host_vars, for the
+    settings of the installation.
+    """
+    seen = probe["installed"]["files"]
+    users_text = _file(seen, contract.protected_files["users"].path).get("text")
+    values = _file(seen, contract.protected_files["env"].path).get("open")
+    if users_text is None or values is None:
+        return None
+    try:
+        data = parse(users_text).data
+    except UnreadableYaml:
+        return None
+    users = data.get("users") if isinstance(data, dict) else None
+    if not isinstance(users, list):
+        return None
+    # what the bot reads wins over the record of the choices that no file of the bot has
+    recorded = _file(seen, contract.record.path).get("text") or ""
+    given = {
+        **variables_of(recorded),
+        **{
+            variable(key): value
+            for key, value in {**values, **effective_values(probe)}.items()
+            if key in contract.settings
+        },
+    }
+    found = read_configuration(contract, given, users)
+    found.host = configuration.host
+    return found
+
+
+def _file(seen: Mapping[str, FileSeen], path: str) -> FileSeen:
+    """Return a deployed file; one of no kind where none could be read."""
+    found = seen.get(path)
+    return found if found and found["kind"] == "file" else {"kind": ""}
+
+
+def pending(configuration: Configuration, deployed: Configuration) -> list[str]:
+    """Return what the next install will change about the users, a line for each of them."""
+    wanted = {person.telegram_id: person for person in configuration.people}
+    there = {person.telegram_id: person for person in deployed.people}
+    lines = [
+        f"{person.name}: {', '.join(found)}"
+        for number, person in wanted.items()
+        if number in there and (found := _differences(person, there[number]))
+    ]
+    lines += [f"{one.name}: a new user" for number, one in wanted.items() if number not in there]
+    lines += [f"{one.name}: removed" for number, one in there.items() if number not in wanted]
+    return lines
+
+
+def _differences(wanted: Person, there: Person) -> list[str]:
+    fields = [
+        ("name", wanted.name, there.name),
+        ("OS user", wanted.os_user, there.os_user),
+        ("agent", wanted.backend, there.backend),
+        ("model", wanted.model, there.model),
+    ]
+    # another agent brings its own
+    if wanted.backend == there.backend:
+        fields.append(("provider", wanted.provider, there.provider))
+    return [
+        f"{name} {after or _NOTHING} instead of {before or _NOTHING}"
+        for name, after, before in fields
+        if after != before
+    ]
