@@ -249,9 +249,8 @@ proof:
   returned: when O(record) is given
   type: dict
 problems:
-  description: The message as a problem of each of O(sudoers_files), with where, found, expected and
-    fix; for a task that only checks these.
-  returned: failure
+  description: The message as a problem, with where, found, expected and fix.
+  returned: failure with a known fix
   type: list
   elements: dict
 """
@@ -265,7 +264,6 @@ from ..module_utils.host.root_places import refuse_places, refuse_service_as_roo
 from ..module_utils.host.switch import Switch
 from ..module_utils.host.system import VISUDO
 from ..module_utils.rules.problems import Refused, problem_of_error
-from ..module_utils.rules.sudoers import policy_problem
 
 
 def main() -> None:
@@ -341,17 +339,12 @@ def main() -> None:
         with only_worker(dry=module.check_mode):
             result = Switch(module.params, dry=module.check_mode, diff=module._diff).run()
     except Refused as error:
-        fail(module, str(error))
+        problems = {"problems": [error.problem.as_dict()]} if error.problem else {}
+        module.fail_json(msg=str(error), **problems)
     except OSError as error:
-        fail(module, str(problem_of_error(error, "a file")))
+        problem = problem_of_error(error, "a file")
+        module.fail_json(msg=str(problem), problems=[problem.as_dict()])
     module.exit_json(**result)
-
-
-def fail(module: AnsibleModule, message: str) -> None:
-    """End the module with a message, and with it as a problem of each drop-in."""
-    drop_ins = module.params["sudoers_files"]
-    problems = [policy_problem(path, message).as_dict() for path in drop_ins]
-    module.fail_json(msg=message, problems=problems)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.later(
 )
 
 TASKS = ROOT / "roles" / "kai_install" / "tasks"
-# what stands in the way is refused before anything is changed, and a bot of line 1 names directories
+# what stands in the way is refused before any change, and a bot of line 1 names its directories
 # without a first start
 NEVER = ("refuse.yml", "first_start.yml")
 

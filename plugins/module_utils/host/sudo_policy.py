@@ -10,7 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from ..rules.problems import Problem, Refused
-from ..rules.sudoers import MAIN_POLICY, policy_with_candidate
+from ..rules.sudoers import MAIN_POLICY, policy_problem, policy_with_candidate
 from .subprocesses import run_program
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ def check_policy(places: Sequence[str], state: FileState) -> None:
             handle.write(policy)
         verdict = run_program([visudo, "-c", "-f", combined], timeout=60)
         if verdict.returncode != 0:
-            raise Refused(
-                f"visudo rejects the policy with the new {state.path}:\n"
-                + (verdict.stdout + verdict.stderr).replace(scratch, directory).strip()
-                + "\nFix: correct the line that it names; visudo --check checks it again"
-            )
+            said = (verdict.stdout + verdict.stderr).replace(scratch, directory).strip()
+            found = f"visudo rejects the policy with the new {state.path}:\n{said}"
+            raise Refused(policy_problem(state.path, found))
