@@ -191,7 +191,7 @@ def test_X3_no_command_follows_what_was_planted(site: Site) -> None:
     assert "/var/lib/kai/kai.db: found a link of kai" in refused.text
     assert "Nothing had been switched: the bot was not touched." in refused.text
     assert (logins.code, status.code) == (0, 3), logins.text + status.text
-    assert [login["logged_in"] for login in logins.document["bot"]["logins"]] == [False]
+    assert [login["logged_in"] for login in logins.report["logins"]] == [False]
     assert kept == (state, live)
     # people cannot work behind those links, which is no reason to keep a bot that should go
     assert back.code == 0, back.text
