@@ -106,7 +106,7 @@ def test_everything_that_is_shown_fits_into_80_columns(desk: Desk) -> None:
     assert sum(line.startswith("    ") for line in screen.lines) > 3
     header = next(line for line in screen.lines if line.split() == ["Setting", "Value", "From"])
     [row] = [line for line in screen.lines if line.split()[:1] == ["AGENT_BACKEND"]]
-    assert row.index("codex") == header.index("value")
+    assert row.index("codex") == header.index("Value")
     screen.child.send(CTRL_C)
     assert screen.end() == 130
 
