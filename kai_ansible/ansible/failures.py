@@ -32,11 +32,11 @@ class FailedTask:
     @property
     def problem(self) -> Problem:
         """This failure as a problem."""
-        fix = self.fix or (
-            "do that, then run the same command again"
-            if "Fix: " in self.message
-            else f"kai-ansible doctor {self.host} looks for the cause"
-        )
+        fix = self.fix
+        if not fix and ("Fix: " in self.message or not self.host):
+            fix = "do what the message says, then run the same command again"
+        elif not fix:
+            fix = f"kai-ansible doctor {self.host} looks for the cause"
         expected = f"the task {self.task!r} to succeed"
         return Problem(self.host or "Ansible", self.message, expected, fix)
 

@@ -23,6 +23,7 @@ def file(text: str) -> dict[str, str]:
 
 
 NOTHING = {"kind": "absent", "sha256": ""}
+UNSEEN = {"kind": "unseen", "sha256": ""}
 ADAPTER = file("@../AGENTS.md\n")
 
 
@@ -55,7 +56,8 @@ def findings(former: dict[str, str], new: dict[str, str], **fields: Any) -> tupl
         (ADAPTER, file("mine"), "", ""),
         (ADAPTER, NOTHING, f"write {HOME}/AGENTS.md", ""),
         ({"kind": "a link (x)", "sha256": ""}, NOTHING, "a link (x) in the home of Ada", ""),
-        ({"kind": "unseen", "sha256": ""}, NOTHING, "", ""),
+        (UNSEEN, NOTHING, "", "could not be read"),
+        (NOTHING, UNSEEN, "", "could not be read"),
     ],
 )
 def test_an_identity_that_an_install_carries(
@@ -109,3 +111,12 @@ def test_a_file_of_a_home_is_read_without_its_links(tmp_path: Path) -> None:
     (home / ".claude").rename(home / "other")
     (home / ".claude").symlink_to("other")
     assert file_in(str(home), name)["kind"] == f"a link ({home / '.claude'})"
+
+
+def test_an_owner_who_gives_no_answer_is_not_taken_for_one_without_an_identity() -> None:
+    configuration = configured(CONTRACT)
+    [asked] = identities_request(CONTRACT, configuration)
+    seen = {asked["home"]: {"files": {}, "template": None}}
+    problems, [note] = identity_findings(CONTRACT, configuration, probe(identities=seen))
+    assert problems == []
+    assert "could not be read" in note

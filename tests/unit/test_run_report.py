@@ -88,15 +88,15 @@ def test_a_rollback_reports_the_release_that_is_live() -> None:
 
 
 def test_a_rollback_tells_what_it_means_for_the_database() -> None:
-    for outcome, told in (
+    for outcome, note in (
         ("kept", ""),
         ("restored", "is that of install 2 again"),
         ("none", "is none, as install 2 had none"),
     ):
         report = rollback_report(2, Results(switched={"release": "b2", "database": outcome}))
         assert report["database"] == outcome
-        assert told in " ".join(report["notes"])
-        assert ("before-rollback" in " ".join(report["notes"])) is bool(told)
+        assert note in " ".join(report["notes"])
+        assert ("before-rollback" in " ".join(report["notes"])) is bool(note)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from .plans import IdentityRequest
     from .probe import HomeFile, Probe
 
-_NOTHING: HomeFile = {"kind": "absent", "sha256": ""}
+# of a file for which the owner of the home gave no answer
+_UNSEEN: HomeFile = {"kind": "unseen", "sha256": ""}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,13 @@ def identity_findings(
         seen = probe["identities"].get(one.home)
         if seen is None:
             continue
-        former, new = (seen["files"].get(name, _NOTHING) for name in (one.former, one.new))
+        former, new = (seen["files"].get(name, _UNSEEN) for name in (one.former, one.new))
+        if "unseen" in (former["kind"], new["kind"]):
+            path = posixpath.join(one.home, one.former)
+            notes.append(
+                f"{path} of {one.user} could not be read as the owner of the home. If it was "
+                f"changed, compare it: {contract.title} reads {one.new} alone."
+            )
         refers = former["sha256"] in adapters
         if not one.carried:
             if former["kind"] == "file" and not refers and former["sha256"] != new["sha256"]:
