@@ -39,4 +39,4 @@ def test_a_host_that_cannot_be_reached_is_reported_and_nothing_else_stops_it(
     assert done.returncode == 1
     [failure] = json.loads(done.stdout)["failures"]
     assert failure["host"] == "bot"
-    assert failure["fix"] == "check that the host is up and its ssh port is right"
+    assert failure["fix"] == "check that bot is up and its ssh port is right"
