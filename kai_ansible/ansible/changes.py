@@ -72,10 +72,8 @@ def _changes_of(data: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[
     if shown:
         return
     if data.get("task_action") == _USER_MODULE:
-        # its result has no name in check mode
-        arguments = result.get("invocation", {}).get("module_args", {})
-        name = result.get("name") or result.get("item") or arguments.get("name", "")
-        yield Change(f"account {name}", "", "", "made")
+        # its result has no name in check mode, but the item of the loop
+        yield Change(f"account {result.get('name') or result.get('item', '')}", "", "", "made")
     else:
         yield Change(str(data.get("task", "")).rpartition(" : ")[2], "", "", "changed")
 

@@ -55,7 +55,7 @@ def summary_rows(changes: Sequence[Change]) -> list[Row]:
         else:
             new_files.append(path)
     rows = [
-        *_new("OS users", [name for name in accounts if name] or accounts),
+        *_new("OS users", accounts),
         *_new("directories", new_directories),
         *_new("files", new_files),
     ]
@@ -66,17 +66,8 @@ def summary_rows(changes: Sequence[Change]) -> list[Row]:
     return rows
 
 
-def is_as_agreed(changes: Sequence[Change], agreed: Sequence[Change]) -> bool:
-    """Return whether changes are those that were shown; a check may not name an account."""
-    return _without_accounts(changes) == _without_accounts(agreed)
-
-
-def _without_accounts(changes: Iterable[Change]) -> list[Change]:
-    return [change for change in changes if not _is_account(change)]
-
-
 def _is_account(change: Change) -> bool:
-    return f"{change.path} ".startswith(ACCOUNT)
+    return change.path.startswith(ACCOUNT)
 
 
 def _new(what: str, names: Sequence[str]) -> Iterator[Row]:

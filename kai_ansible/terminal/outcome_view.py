@@ -10,7 +10,6 @@ from kai_ansible.terminal.change_view import (
     COLUMNS,
     NOTHING,
     full_rows,
-    is_as_agreed,
     summary_rows,
 )
 from kai_ansible.terminal.login_view import login_lines
@@ -52,7 +51,7 @@ def report_outcome(
         return
     for host, report in outcome.reports.items():
         changes = outcome.changes.get(host, [])
-        if agreed and is_as_agreed(changes, agreed.changes.get(host, [])):
+        if agreed and changes == agreed.changes.get(host, []):
             screen.say(f"{host}: changed as shown" if changes else f"{host}: unchanged")
         else:
             report_changes(screen, f"{host}: changed", changes, full=full)

@@ -51,12 +51,15 @@ FOUND = "found on the host"
 NEXT = "What next?"
 KEYS = "? explains a question, < or Esc goes back to the one before, Ctrl-C stops."
 WRITE = "Write it"
+CHANGE = "Change a section"
+WHICH = "Which section?"
 EVERYTHING = "Show everything"
 LEAVE = "Leave without writing"
 ABOUT_NEXT = (
     "A section asks its questions and returns here. Everything includes settings without a "
     "question, which --set KEY=VALUE changes. Nothing is written before you choose so here."
 )
+ABOUT_SECTIONS = "Enter at a question of the section keeps its value."
 
 
 @dataclass
@@ -141,14 +144,14 @@ class Interview:
             if problems:
                 self.screen.bad("This cannot be written yet:")
                 self.screen.say(str(CommandError("", problems=problems)))
-            offered = [*([] if problems else [WRITE]), *titles, EVERYTHING, LEAVE]
-            default = self._title_for(problems[0]) if problems else WRITE
-            chosen = asker.prompter.choice(NEXT, offered, default, ABOUT_NEXT)
+            offered = [*([] if problems else [WRITE]), CHANGE, EVERYTHING, LEAVE]
+            chosen = asker.prompter.choice(NEXT, offered, offered[0], ABOUT_NEXT)
             if chosen == LEAVE:
                 raise CommandError("Nothing was written.", code=ExitCode.FAILED)
             if chosen == EVERYTHING:
                 review.show_all(configuration, unasked=True)
                 continue
+            section = None
             if chosen == WRITE:
                 shown = self.draft.variables
                 self._settle_binaries()
@@ -157,14 +160,16 @@ class Interview:
                 if self.draft.variables == shown and not configuration.problems:
                     return configuration
             else:
+                first = self._title_for(problems[0]) if problems else next(iter(titles))
+                section = titles[asker.prompter.choice(WHICH, list(titles), first, ABOUT_SECTIONS)]
                 # an operator who opens a section wants to change it, also given answers
                 self.draft.given.clear()
-                self._ask_section(asker, titles[chosen])
+                self._ask_section(asker, section)
                 self._settle(asker)
                 if self.view.was_looked_at:
                     self._settle_binaries()
                 configuration = self._checked()
-            review.show_news(configuration, titles.get(chosen))
+            review.show_news(configuration, section)
 
     def _title_for(self, problem: Problem) -> str:
         """Return the title of the section with the wrong value, or of the first section."""

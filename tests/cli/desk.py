@@ -83,7 +83,15 @@ class Wizard:
         assert section is None or section not in self.opened, f"never asked: {waiting}"
         if section:
             self.opened.append(section)
-        self.child.sendline(section or replies.get(REVIEW, ""))
+            self.open(section)
+        else:
+            self.child.sendline(replies.get(REVIEW, ""))
+
+    def open(self, section: str) -> None:
+        """Open a section from the review."""
+        self.child.sendline("Change a section")
+        assert self.next_prompt() == WHICH
+        self.child.sendline(section)
 
     def abort(self) -> int:
         """Press Ctrl-C at a prompt, keep no answers, and return the exit code."""
@@ -338,9 +346,10 @@ LABELS = {
     for key, spec in getattr(contract(), part).items()
 }
 REVIEW = "What next?"
+WHICH = "Which section?"
 FIELDS = "Fields of Ada"
 KEEP = "Keep what you have answered, and go on another time"
-MENUS = (REVIEW, "Users", FIELDS)
+MENUS = (REVIEW, WHICH, "Users", FIELDS)
 # the section that asks for a key, by the title that the review offers
 SECTIONS = {
     key: contract().sections[spec.section]
@@ -354,6 +363,7 @@ _LABEL = "|".join(
         *(re.escape(label) for label in sorted(_KEYS, key=len, reverse=True)),
         r"Model of \w+",
         r"What next\?",
+        r"Which section\?",
         "Users",
         r"Fields of \w+",
     ]

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from kai_ansible.ansible.changes import Change
-from kai_ansible.terminal.change_view import is_as_agreed, summary_rows
+from kai_ansible.terminal.change_view import summary_rows
 from kai_ansible.terminal.outcome_view import report_changes
 from kai_ansible.terminal.screen import Screen
 from kai_ansible.terminal.tables import table_lines
@@ -88,12 +88,6 @@ def test_a_changed_rule_is_one_row_per_user_with_the_agents() -> None:
         ("sudo as alice", "claude", "codex"),
         ("/etc/kai/env: AGENT_BACKEND", "claude", "codex"),
     ]
-
-
-def test_an_account_without_a_name_in_check_mode_is_the_one_that_was_shown() -> None:
-    unnamed = [Change("account ", "", "", "made"), *FIRST[2:]]
-    assert is_as_agreed(FIRST, unnamed)
-    assert not is_as_agreed(FIRST, FIRST[:-1])
 
 
 def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def test_a_refused_token_can_be_fixed_at_the_review(desk: Desk, bot_api: list[st
     wizard.go_to(REVIEW, TELEGRAM_BOT_TOKEN=UNKNOWN)
     assert "This cannot be written yet" in wizard.transcript
     assert wizard.offered[REVIEW] != "Write it"
-    wizard.child.sendline("telegram")
+    wizard.open("telegram")
     assert wizard.go_on({"TELEGRAM_BOT_TOKEN": TOKEN}) == 0
     assert "@kai_of_ada_bot" in wizard.transcript
     assert len(bot_api) == 2

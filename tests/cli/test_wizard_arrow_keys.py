@@ -86,7 +86,8 @@ SIZES = pytest.mark.parametrize(("rows", "columns"), [(ROWS, COLUMNS), (24, 80)]
 def test_a_first_run_with_arrow_keys(desk: Desk, rows: int, columns: int) -> None:
     screen = Screen(desk, rows=rows, columns=columns)
     first_prompts(screen, until=REVIEW)
-    screen.answer(REVIEW, "mod", shown="» Models")
+    screen.answer(REVIEW, DOWN, shown="» Change a section")
+    screen.answer("Which section?", DOWN * 4, shown="» Models")
     screen.answer("DEFAULT_MODEL", DOWN, shown="» gpt-5.4\n")
     for prompt in ("AGENT_TIMEOUT_SECONDS", "BUDGET_CEILING", "CLAUDE_MAX_CONTEXT_WINDOW"):
         screen.answer(prompt)

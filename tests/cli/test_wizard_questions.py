@@ -12,7 +12,7 @@ from kai_ansible.ansible.collection import contract
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.secrets.vault_password import own_password
 from kai_ansible.wizard.interview import EVERYTHING
-from tests.cli.desk import FIELDS, LABELS, REVIEW, Desk, Wizard
+from tests.cli.desk import FIELDS, LABELS, REVIEW, WHICH, Desk, Wizard
 from tests.read_in_process import variables as read_in_process
 
 CONTRACT = contract()
@@ -43,7 +43,8 @@ class Walk:
 def walk(wizard: Wizard, replies: Mapping[str, str]) -> Walk:
     """Open every section, ask for the help of each question, add a person, and write."""
     taken = Walk()
-    left = [*SECTIONS, EVERYTHING]
+    left = list(SECTIONS)
+    everything_shown = False
     person_added = False
     seen = 0
     while (prompt := wizard.next_prompt()) is not None:
@@ -53,8 +54,11 @@ def walk(wizard: Wizard, replies: Mapping[str, str]) -> Walk:
         taken.said.append((prompt, wizard.transcript[seen:]))
         seen = len(wizard.transcript)
         taken.asked.add(prompt)
-        if prompt == REVIEW:
-            wizard.child.sendline(left.pop(0) if left else "")
+        if prompt == REVIEW and left:
+            wizard.open(left.pop(0))
+        elif prompt == REVIEW:
+            wizard.child.sendline("" if everything_shown else EVERYTHING)
+            everything_shown = True
         elif prompt == "Users":
             wizard.child.sendline("" if person_added else "Add a user")
             person_added = True
@@ -208,7 +212,9 @@ def test_a_stored_value_that_is_no_choice_is_named_and_asked_again(desk: Desk) -
     wizard = desk.wizard()
     wizard.go_to(REVIEW)
     # Enter leads to the first problem, and nowhere near writing it
-    assert wizard.offered[REVIEW] == "Telegram"
+    wizard.child.sendline()
+    wizard.go_to(WHICH)
+    assert wizard.offered[WHICH] == "Telegram"
     wizard.child.sendline()
     for key, (stored, choices, answer) in STALE.items():
         wizard.go_to(key)
@@ -307,7 +313,7 @@ def test_a_section_shows_its_own_values_and_repeats_nothing(desk: Desk) -> None:
         ("features", "TTS_ENABLED", ["TTS_ENABLED"]),
         ("workspaces", "ALLOWED_WORKSPACES", ["WORKSPACE_BASE"]),
     ):
-        wizard.child.sendline(section)
+        wizard.open(section)
         wizard.go_to(key)
         wizard.child.sendline()
         before = len(wizard.transcript)
@@ -317,7 +323,7 @@ def test_a_section_shows_its_own_values_and_repeats_nothing(desk: Desk) -> None:
             *("Now:", "Setting", f"{section.capitalize()}:", *shown)
         ]
     # a change elsewhere shows where it is
-    wizard.child.sendline("agents")
+    wizard.open("agents")
     wizard.go_to(REVIEW, AGENT_BACKEND="codex", DEFAULT_MODEL="gpt-5.4")
     assert re.search(r"Models:\s+DEFAULT_MODEL  gpt-5.4  you, was opus", wizard.transcript)
     assert wizard.transcript.count("Note: ") == 4

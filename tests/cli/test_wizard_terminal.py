@@ -9,7 +9,7 @@ import pytest
 
 from kai_ansible.ansible.collection import DEFAULT_RELEASE, contract, lines
 from kai_ansible.wizard.interview import LEAVE
-from tests.cli.desk import FIELDS, REVIEW, SECONDS, TOKEN, Desk, Wizard
+from tests.cli.desk import FIELDS, REVIEW, SECONDS, TOKEN, WHICH, Desk, Wizard
 from tests.conftest import BACKENDS, STAND_IN
 
 AGENTS = ", ".join(BACKENDS)
@@ -117,12 +117,12 @@ def test_a_re_run_begins_with_everything_and_where_it_comes_from(desk: Desk) -> 
     wizard.go_to(REVIEW)
     more = {" ".join(line.split()) for line in wizard.transcript.splitlines()}
     assert {"service_user kai Kai's default", "WORKSPACE_BASE not set"} <= more
-    wizard.child.sendline("server")
+    wizard.open("server")
     wizard.go_to("WEBHOOK_SECRET", WEBHOOK_PORT="9090")
     wizard.child.sendline()
     wizard.go_to(REVIEW)
     assert re.search(r"WEBHOOK_PORT +9090 +you, was 8181", wizard.transcript)
-    wizard.child.sendline("agents")
+    wizard.open("agents")
     wizard.go_to("CODEX_AUTH_MODE")
     assert wizard.abort() == 130
 
@@ -507,14 +507,13 @@ def test_a_section_that_was_opened_by_mistake_is_left_unchanged(desk: Desk) -> N
     before = desk.tree()
     wizard = desk.wizard()
     wizard.go_to(REVIEW)
-    wizard.child.sendline("agents")
+    wizard.open("agents")
     assert wizard.next_prompt() == "AGENT_BACKEND"
     wizard.child.sendline("claude")
     wizard.next_prompt()
-    for _ in range(2):
+    for prompt in ("AGENT_BACKEND", WHICH, REVIEW):
         wizard.child.sendline("<")
-        prompt = wizard.next_prompt()
-    assert prompt == REVIEW
+        assert wizard.next_prompt() == prompt
     wizard.child.sendline("")
     assert wizard.end() == 0
     assert desk.tree() == before

@@ -117,7 +117,7 @@ def test_no_change_is_lost_and_none_is_reported_twice(
 
 
 def test_an_account_is_reported_by_its_name() -> None:
-    made = event("item_on_ok", changed=True, invocation={"module_args": {"name": "bob"}})
+    made = event("item_on_ok", changed=True, item="bob")
     made["event_data"]["task_action"] = "ansible.builtin.user"
     [change] = changes_by_host([made])["bot"]
     assert change.as_dict() == {

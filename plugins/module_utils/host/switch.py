@@ -196,7 +196,7 @@ class Switch:
         if self.diff:
             result["diff"] = self.differences(changed, result)
             if not service.enabled:
-                result["diff"].append(difference(f"{self.unit}.service at boot", "", "started"))
+                result["diff"].append(difference(f"{self.unit}.service at boot", "", "enabled"))
         for _old, new in changed:
             if new.path in self.parameters["sudoers_files"] and new.content is not None:
                 check_policy(self.parameters["visudo"], new)
