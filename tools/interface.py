@@ -2,22 +2,18 @@
 
 usage: python -m tools.interface [--check]
 
-The record holds the commands with their options, the exit codes, the top-level keys of each JSON
+The record holds the commands with their options, the exit codes, the keys of each JSON
 document, the variables of each entry point of the role, the playbooks and the targets of make.
 ``--check`` writes nothing, prints the differences and exits with 1 when there are any.
 """
 
 from __future__ import annotations
 
-import ast
 import difflib
-import inspect
+import json
 import re
 import sys
-import textwrap
-from collections.abc import Callable, Iterator
-from functools import cache
-from importlib import import_module
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +22,15 @@ from typer.main import get_command
 
 from kai_ansible.cli.app import app
 from kai_ansible.errors import ExitCode
-from kai_ansible.terminal.screen import Screen
-from tools import manual
+from tools import manual, schemas
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "tests" / "interface.yml"
 ARGUMENT_SPECS = ROOT / "roles" / "kai_install" / "meta" / "argument_specs.yml"
 MAKEFILE = ROOT / "Makefile"
 COMMAND = "python -m tools.interface"
-EACH_HOST = "HOST"
+# stands for any name, such as that of a host
+EACH = "*"
 
 
 class IndentedDumper(yaml.SafeDumper):
@@ -57,8 +53,8 @@ def interface() -> dict[str, Any]:
         },
         "exit_codes": {code.name: int(code) for code in ExitCode},
         "json": {
-            **{name: documents(command.callback) for name, command in verbs.items()},
-            "every command": [", ".join(sorted(Screen().envelope(None)))],
+            "every command": list(keys({"properties": schemas.envelope("")}, {})),
+            **{name: document(name.removeprefix("kai-ansible ")) for name in verbs},
         },
         "role": {
             entry: {name: option(spec) for name, spec in sorted(entries.get("options", {}).items())}
@@ -95,93 +91,36 @@ def option(spec: dict[str, Any]) -> str:
     return ", ".join([str(kind), *rest])
 
 
-def documents(verb: Callable[..., Any]) -> list[str]:
-    """Return the top-level keys of each JSON document that a function can print.
+def keys(schema: Mapping[str, Any], defs: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Yield the path of each key that a JSON schema describes: hosts.*.installs[].number.
 
-    They are read from the code: from ``document(...)`` in the function and in those it calls.
+    defs: the schemas that it refers to, by name.
     """
-    found: dict[str, None] = {}
-    seen: set[Any] = set()
-    waiting: list[Any] = [inspect.unwrap(verb)]
-    while waiting:
-        function = waiting.pop(0)
-        if function in seen or not inspect.isfunction(function):
-            continue
-        seen.add(function)
-        tree = _tree(function)
-        names = {**function.__globals__, **_imported_inside(tree)}
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "document":
-                found[", ".join(_keys(call.args[0], tree))] = None
-            called = names.get(call.func.id) if isinstance(call.func, ast.Name) else None
-            if getattr(called, "__module__", "").startswith("kai_ansible."):
-                waiting.append(called)
-    return sorted(found)
+    if "$ref" in schema:
+        schema = {**defs[schema["$ref"].rpartition("/")[2]], **schema}
+    parts = {f"{above}.{name}": part for name, part in schema.get("properties", {}).items()}
+    yield from (path.removeprefix(".") for path in parts)
+    if isinstance(others := schema.get("additionalProperties"), dict):
+        parts[f"{above}.{EACH}"] = others
+    if "items" in schema:
+        parts[f"{above}[]"] = schema["items"]
+    for path, part in parts.items():
+        yield from keys(part, defs, path)
 
 
-@cache
-def _tree(function: Any) -> ast.AST:
-    return ast.parse(textwrap.dedent(inspect.getsource(function)))
-
-
-def _imported_inside(tree: ast.AST) -> dict[str, Any]:
-    return {
-        alias.name: getattr(import_module(str(node.module)), alias.name)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("kai_ansible.")
-        for alias in node.names
+def document(command: str) -> list[str]:
+    """Return the paths of the keys that a command adds to the envelope."""
+    path = schemas.DOCS / f"{command.replace(' ', '-')}.schema.json"
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    common = schemas.envelope(command)
+    own = {
+        "properties": {
+            name: part
+            for name, part in schema["properties"].items()
+            if name not in common or name == "hosts"
+        }
     }
-
-
-def _keys(value: ast.AST, tree: ast.AST) -> list[str]:
-    """Return the keys of a document, sorted; ``HOST`` stands for one key for each host."""
-    if isinstance(value, ast.Name):
-        return sorted({key for part in _parts(value.id, tree) for key in _keys(part, tree)})
-    if isinstance(value, ast.DictComp):
-        return [EACH_HOST]
-    if isinstance(value, ast.Dict):
-        return sorted(key for node in value.keys for key in _names(node))
-    # a document that an object makes of itself: look.as_dict()
-    [method] = [
-        node
-        for path in (ROOT / "kai_ansible").glob("*/*.py")
-        for owner in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(owner, ast.ClassDef) and owner.name in _annotations(value, tree)
-        for node in owner.body
-        if isinstance(node, ast.FunctionDef) and node.name == value.func.attr  # type: ignore[attr-defined]
-    ]
-    [returned] = [node for node in ast.walk(method) if isinstance(node, ast.Return)]
-    return _keys(returned.value or method, method)
-
-
-def _parts(name: str, tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is assigned to a name, or to its keys."""
-    for node in ast.walk(tree):
-        for target in getattr(node, "targets", ()):
-            if isinstance(target, ast.Name) and target.id == name:
-                yield node.value  # type: ignore[attr-defined]
-            if isinstance(target, ast.Subscript) and getattr(target.value, "id", "") == name:
-                yield ast.Dict([target.slice], [target])
-
-
-def _names(node: ast.AST | None) -> list[str]:
-    if isinstance(node, ast.Constant):
-        return [str(node.value)]
-    if isinstance(node, ast.IfExp):
-        return [*_names(node.body), *_names(node.orelse)]
-    return [EACH_HOST]
-
-
-def _annotations(call: Any, tree: ast.AST) -> set[str]:
-    owner = call.func.value.id
-    arguments = [node for node in ast.walk(tree) if isinstance(node, ast.arg)]
-    return {
-        node.id
-        for argument in arguments
-        if argument.arg == owner and argument.annotation
-        for node in ast.walk(argument.annotation)
-        if isinstance(node, ast.Name)
-    }
+    return [path for path in keys(own, schema.get("$defs", {})) if path != "hosts"]
 
 
 def text() -> str:

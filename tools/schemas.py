@@ -56,8 +56,17 @@ LOGIN = record(
     command=TEXTS,
     shared=BOOLEAN,
     logged_in={"type": ["boolean", "null"]},
+    line={"description": "The command, ready to paste.", **TEXT},
 )
-PERSON = record(name=TEXT, telegram_id=NUMBER, backend=TEXT)
+PERSON = record(
+    telegram_id=NUMBER,
+    name=TEXT,
+    os_user=OR_NULL,
+    backend=TEXT,
+    provider=OR_NULL,
+    model=OR_NULL,
+    model_from=TEXT,
+)
 VERIFIED: dict[str, Schema] = {
     "changes": several(CHANGE),
     "check": BOOLEAN,
@@ -71,8 +80,33 @@ INSTALL = record(
     **VERIFIED,
     release=TEXT,
     install={"description": "Its number, null where nothing changed.", "type": ["integer", "null"]},
-    binaries={"type": "object"},
+    binaries={
+        "description": "The program of each agent.",
+        "type": "object",
+        "additionalProperties": record(
+            path=TEXT,
+            source=TEXT,
+            changers={
+                "description": "Who besides root can change it, null where that is unknown.",
+                "type": ["array", "null"],
+                "items": {
+                    **record(path=TEXT, accounts=TEXTS, everybody=BOOLEAN),
+                    "additionalProperties": TEXT,
+                },
+            },
+        ),
+    },
     logins=several(LOGIN),
+    enrol={"description": "Users whom workshop enrol can let in.", **TEXTS},
+)
+INSTALL_RECORD = record(
+    number=NUMBER,
+    release=TEXT,
+    time=TEXT,
+    by=OR_NULL,
+    snapshot=BOOLEAN,
+    rolled_back_to={"type": ["integer", "null"]},
+    line=TEXT,
 )
 NO_HOSTS = {"description": "Empty: the command belongs to no host.", "type": "object"}
 RUN: dict[str, Schema] = {"succeeded": BOOLEAN, "check": BOOLEAN, "not_tried": TEXTS}
@@ -90,7 +124,16 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
     ),
     "install": (INSTALL, RUN),
     "upgrade": (INSTALL, RUN),
-    "restore": (INSTALL, RUN),
+    "restore": (
+        {
+            **INSTALL,
+            "properties": {
+                **INSTALL["properties"],
+                "backup": {"description": "The summary of the backup.", "type": "object"},
+            },
+        },
+        RUN,
+    ),
     "rollback": (
         part(
             **VERIFIED,
@@ -101,7 +144,7 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
                 "install, or none because that install had none.",
                 "enum": ["kept", "restored", "none"],
             },
-            installs=several(record(number=NUMBER, release=TEXT, time=TEXT)),
+            installs=several(INSTALL_RECORD),
         ),
         RUN,
     ),
@@ -109,6 +152,8 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
         record(
             turns={"description": "Running turns that it cut off.", "type": ["integer", "null"]},
             seconds_without={"type": ["number", "null"]},
+            check=BOOLEAN,
+            changes=several(CHANGE),
         ),
         RUN,
     ),
@@ -116,6 +161,7 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
         part(
             file=TEXT,
             bytes=NUMBER,
+            members={"description": "How many files and directories it has.", **NUMBER},
             complete={"type": ["boolean", "null"]},
             left={"type": ["array", "null"], "items": TEXT},
             release=OR_NULL,
@@ -123,7 +169,13 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
         {"succeeded": BOOLEAN},
     ),
     "uninstall": (
-        record(changes=TEXTS, left=TEXTS, backup_left=TEXTS, backup={"type": ["object", "null"]}),
+        record(
+            changes=TEXTS,
+            left=TEXTS,
+            backup_left=TEXTS,
+            backup={"type": ["object", "null"]},
+            check=BOOLEAN,
+        ),
         {"succeeded": BOOLEAN, "check": BOOLEAN},
     ),
     "logins": (
@@ -141,25 +193,43 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
             settings={
                 "type": "object",
                 "additionalProperties": {
-                    **record(section=TEXT, secret=BOOLEAN, value=OR_NULL),
+                    **record(section=TEXT, secret=BOOLEAN, value=OR_NULL, **{"from": OR_NULL}),
                     "description": "A secret's value is its fingerprint.",
                 },
             }
         ),
         {},
     ),
-    "users list": (record(people=several(PERSON), problems=several(PROBLEM)), {}),
+    "users list": (
+        record(
+            people=several(
+                {**PERSON, "properties": {**PERSON["properties"], "role": TEXT}},
+            ),
+            problems=several(PROBLEM),
+        ),
+        {},
+    ),
     **{
         f"users {verb}": (
-            record(person={"type": ["object", "null"]}, people=several(PERSON), login_notice=TEXTS),
+            record(
+                person={**PERSON, "type": ["object", "null"]},
+                people=several(PERSON),
+                login_notice=TEXTS,
+            ),
             {},
         )
         for verb in ("add", "edit", "remove")
     },
     "migrate": (
         record(
-            **{"from": NUMBER, "to": NUMBER, "changes": several({"type": "object"})},
+            **{"from": NUMBER, "to": NUMBER},
+            changes=several(record(version=NUMBER, what=TEXT, variable=TEXT, becomes=OR_NULL)),
             line={
+                **record(
+                    to=TEXT,
+                    changes=several(record(place=TEXT, becomes=OR_NULL, why=TEXT)),
+                    notes=TEXTS,
+                ),
                 "description": "What becomes of the variables with --to, null without it.",
                 "type": ["object", "null"],
             },

@@ -18,6 +18,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from kai_ansible.ansible.collection import contract
 from tests.conftest import STRICT_ANSIBLE
+from tests.json_documents import checked
 
 KAI_ANSIBLE = str(Path(sys.executable).with_name("kai-ansible"))
 SECONDS = 60
@@ -239,7 +240,7 @@ class Desk:
         return path
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run kai-ansible without a terminal. A traceback fails."""
+        """Run kai-ansible without a terminal. A traceback, or a key that no schema has, fails."""
         done = subprocess.run(
             [KAI_ANSIBLE, *arguments],
             cwd=self.work,
@@ -251,6 +252,9 @@ class Desk:
             check=False,
         )
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        if "--json" in arguments:
+            # with --progress the document is the last line
+            checked(done.stdout.splitlines()[-1] if "--progress" in arguments else done.stdout)
         return done
 
     def given(self, content: Mapping[str, Any], *, probe: bool = False) -> None:

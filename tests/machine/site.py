@@ -13,6 +13,7 @@ import yaml
 
 from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
 from tests.conftest import STAND_IN
+from tests.json_documents import checked
 from tests.testbed.machines import Machine
 
 __all__ = ["ANOTHER_MACHINE", "KAI_ANSIBLE", "TOKEN", "Done", "Site"]
@@ -133,7 +134,7 @@ class Done:
     def __init__(self, run: subprocess.CompletedProcess[str]) -> None:
         self.code = run.returncode
         self.text = run.stdout + run.stderr
-        self.document: dict[str, Any] = json.loads(run.stdout) if run.stdout.startswith("{") else {}
+        self.document: dict[str, Any] = checked(run.stdout) if run.stdout.startswith("{") else {}
 
     @property
     def report(self) -> dict[str, Any]:

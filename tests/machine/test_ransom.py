@@ -59,7 +59,8 @@ import os
 os.chdir("{HOME}")
 number = 0
 while True:
-    number += 1
+    # a backup is through with what does not grow for ever
+    number = (number + 1) % 20000
     try:
         os.makedirs(f"made/{{number % 50}}", exist_ok=True)
         open(f"made/{{number % 50}}/{{number}}", "w").close()
