@@ -45,6 +45,7 @@ from tests.tiers import (  # noqa: E402, F401 - the import makes them hooks
     pytest_runtest_setup,
     pytest_terminal_summary,
 )
+from tests.workers import pytest_xdist_make_scheduler  # noqa: E402, F401 - as above
 
 if TYPE_CHECKING:
     from tests.machine.site import Snapshot
