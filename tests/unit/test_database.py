@@ -155,6 +155,18 @@ def test_an_exchange_that_is_cut_short_anywhere_can_be_undone(
             return
 
 
+def test_a_database_that_came_where_none_was_goes_away_again(tmp_path: Path) -> None:
+    path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
+    make(copy, "then")
+    database.exchange(str(path), str(copy), ACCOUNT, SUFFIX)
+    path.with_name("kai.db-wal").write_bytes(b"of the bot that failed")
+    gone = Path(database.exchange_back(str(path), SUFFIX, had_none=True))
+    assert sorted(tmp_path.glob("kai.db*")) == [gone, gone.with_name(f"{gone.name}-wal")]
+    assert said(gone) == ["then"]
+    assert database.exchange_back(str(path), SUFFIX, had_none=True) == ""
+    assert said(gone) == ["then"]
+
+
 def test_a_second_exchange_keeps_what_the_first_one_replaced(tmp_path: Path) -> None:
     path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
     make(path, "now")

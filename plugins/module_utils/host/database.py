@@ -180,12 +180,21 @@ def exchange(path: str, copy: str | None, account: str, suffix: str) -> None:
         os.fsync(parent)
 
 
-def exchange_back(path: str, suffix: str) -> None:
+def exchange_back(path: str, suffix: str, *, had_none: bool = False) -> str:
     """Undo ``exchange``, or an interrupted one, or finish an interrupted call of this.
 
-    Raises Refused when that cannot be done.
+    had_none: whether there was no database before, so that the copy goes away again.
+    Returns the path to which it went, empty when there was none. Raises Refused when that cannot be
+    done.
     """
     with _directory_of(path, "restored") as (parent, name):
+        if had_none and not _status_of(parent, name + suffix):
+            unwanted = f"{name}{suffix}.unwanted"
+            is_there = _status_of(parent, name) is not None
+            for companion in (*_COMPANIONS, ""):
+                _rename(parent, name + companion, unwanted + companion)
+            os.fsync(parent)
+            return os.path.join(os.path.dirname(path), unwanted) if is_there else ""
         if _status_of(parent, name + suffix):
             for companion in (*_COMPANIONS, ".new"):
                 _remove(parent, name + companion)
@@ -193,6 +202,7 @@ def exchange_back(path: str, suffix: str) -> None:
         for companion in ("", *_COMPANIONS):
             _rename(parent, name + suffix + companion, name + companion)
         os.fsync(parent)
+        return ""
 
 
 @contextlib.contextmanager

@@ -401,11 +401,21 @@ class Switch:
         copy = self.installs.snapshot() if self.installs.has_snapshot() else None
         is_there = database.has_content(path)
         database.exchange(path, copy, account, aside(journal))
-        # the former bot may run from here on, and what it writes is no longer replaced
+        # what the former bot writes from here on is no longer replaced
         journal.line = journal.former_line
         self.installs.write_journal(journal)
         if is_there:
             self.left.append(f"{path}{aside(journal)}: the database of the bot that failed")
+
+    def give_back_database(self, journal: Journal) -> None:
+        """Restore the database, or none, that an unfinished rollback has replaced."""
+        had_none = journal.without_database
+        unwanted = database.exchange_back(journal.database, aside(journal), had_none=had_none)
+        if unwanted:
+            self.left.append(f"{unwanted}: the database that the rollback brought")
+        # what the former bot writes from here on is no longer replaced
+        journal.database, journal.line = "", journal.former_line
+        self.installs.write_journal(journal)
 
     def exchange_data(self) -> None:
         """Replace the data by the data of a backup while the bot is stopped."""
@@ -541,7 +551,7 @@ class Switch:
         if journal and journal.data_dir:
             self.give_back_data(journal)
         if journal and journal.database:
-            database.exchange_back(journal.database, aside(journal))
+            self.give_back_database(journal)
         if journal and migrated:
             self.restore_database(journal)
         self.installs.discard_scratch([state.path for state in former.files])
