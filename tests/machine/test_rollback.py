@@ -129,23 +129,44 @@ def test_a_rollback_brings_back_code_and_configuration_there_and_forth(site: Sit
     assert (site.data(), rows(site, DATABASE)) == (data, told)
 
 
-def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
+def failing_rollback(site: Site) -> str:
+    """Roll back to an install whose bot does not answer any more, and return the failure."""
     kept = "/opt/kai/installs/1/deployed/0"
     site.machine.run(["cp", "-p", kept, "/root/kept"])
     site.machine.run(["sed", "-i", "$ a KAI_STANDIN_HEALTH_STATUS=500", kept])
-    before, told = site.state(), rows(site, DATABASE)
     site.set(kai_install_health_timeout=IMPATIENT)
     done = site.run("rollback", "--yes", "--to", "1", "--with-database")
     site.set(kai_install_health_timeout=PATIENT)
     site.machine.run(["cp", "-p", "/root/kept", kept])
     assert done.code == 1
+    return done.failure
+
+
+def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
+    before, told = site.state(), rows(site, DATABASE)
+    failure = failing_rollback(site)
     # the patience of today's host_vars, not that of the earlier install
-    assert f"/health answers 500 for {IMPATIENT} s" in done.failure
-    assert "The host is as it was before this run, and the bot answers again" in done.failure
+    assert f"/health answers 500 for {IMPATIENT} s" in failure
+    assert "The host is as it was before this run, and the bot answers again" in failure
     assert site.state() == before
     assert running(site)[1] == "200"
     assert rows(site, DATABASE) == told
     assert "before-rollback" not in site.machine.run(["ls", "/var/lib/kai"]).stdout
+
+
+@pytest.mark.later("a rollback that fails, once more")
+def test_a_rollback_that_fails_leaves_no_database_where_none_was(site: Site) -> None:
+    site.machine.run(["systemctl", "stop", "kai"])
+    site.machine.run(["mv", DATABASE, "/root/kai.db"])
+    site.machine.run(["systemctl", "start", "kai"])
+    site.wait_for_health()
+    before = site.state()
+    failure = failing_rollback(site)
+    assert "The host is as it was before this run, and the bot answers again" in failure
+    assert site.state() == before
+    assert site.machine.run(["test", "-e", DATABASE], check=False).returncode == 1
+    site.machine.run(["sh", "-c", "rm -f /var/lib/kai/kai.db?*"])
+    site.machine.run(["mv", "/root/kai.db", DATABASE])
 
 
 def test_what_is_not_there_cannot_be_gone_back_to(site: Site) -> None:
