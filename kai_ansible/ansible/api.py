@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.rules.plain import plain
 
 if TYPE_CHECKING:
-    from ansible.parsing.vault import VaultSecret as VaultSecret
     from ansible.plugins.action import ActionBase
 
-    Secrets = Sequence[tuple[str, VaultSecret]]
-
 PREFIX = "kai_install_"
+# passwords by their vault id
+Secrets = Sequence[tuple[str, bytes]]
 _SSH_OPTIONS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
 
 
@@ -128,14 +127,7 @@ def configured_vault_sources() -> list[tuple[str, str]]:
     return found
 
 
-def vault_secret(content: bytes) -> VaultSecret:
-    """Return a password as the functions below take it."""
-    from ansible.parsing.vault import VaultSecret
-
-    return VaultSecret(content)
-
-
-def secret_of(path: Path, label: str | None = None) -> VaultSecret:
+def password_of(path: Path, label: str | None = None) -> bytes:
     """Return the password that a file holds or a script prints. Raises AnsibleRefused.
 
     label: the vault id to ask a script for, if its name shows that it takes one.
@@ -149,7 +141,7 @@ def secret_of(path: Path, label: str | None = None) -> VaultSecret:
         secret.load()
     except AnsibleError as error:
         raise AnsibleRefused(" ".join(str(error).split())) from error
-    return vault_secret(secret.bytes)
+    return bytes(secret.bytes)
 
 
 def encrypt(text: str, secrets: Secrets, former: str = "") -> str:
@@ -158,10 +150,10 @@ def encrypt(text: str, secrets: Secrets, former: str = "") -> str:
     Raises AnsibleRefused when none opens that.
     """
     from ansible.errors import AnsibleError
-    from ansible.parsing.vault import VaultLib
+    from ansible.parsing.vault import VaultLib, VaultSecret
 
-    vault = VaultLib(secrets=secrets)
-    label, secret = secrets[0]
+    vault = VaultLib(secrets=[(name, VaultSecret(password)) for name, password in secrets])
+    label, secret = vault.secrets[0]
     try:
         if former:
             _, label, secret = vault.decrypt_and_get_vault_id(former)
@@ -173,10 +165,11 @@ def encrypt(text: str, secrets: Secrets, former: str = "") -> str:
 def decrypt(text: str, secrets: Secrets) -> bytes:
     """Decrypt a text. Raises AnsibleRefused if no secret opens it."""
     from ansible.errors import AnsibleError
-    from ansible.parsing.vault import VaultLib
+    from ansible.parsing.vault import VaultLib, VaultSecret
 
+    vault = VaultLib(secrets=[(name, VaultSecret(password)) for name, password in secrets])
     try:
-        return bytes(VaultLib(secrets=secrets).decrypt(text))
+        return bytes(vault.decrypt(text))
     except AnsibleError as error:
         raise AnsibleRefused(str(error)) from error
 

@@ -44,6 +44,6 @@ class Run:
     def secrets(self) -> set[str]:
         """Every text that the log of the run must not contain."""
         locks = self.vault_password.secrets if self.vault_password else []
-        vault = {secret.bytes.decode(errors="replace") for _, secret in locks}
+        vault = {secret.decode(errors="replace") for _, secret in locks}
         typed = {self.become_password or "", self.session.connection_password or ""}
         return {*self.known_secrets, *vault, *typed, *self.become_passwords.values()} - {""}

@@ -215,7 +215,7 @@ def _command_line(run: Run, directory: Path) -> str:
     if run.check:
         arguments += ["--check"]
     if run.vault_password:
-        arguments += vault_arguments(run.vault_password.plain, directory)
+        arguments += vault_arguments(run.vault_password.secrets, directory)
     for option, typed in (
         ("connection", run.session.connection_password),
         ("become", run.become_password),

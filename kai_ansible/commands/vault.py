@@ -58,7 +58,7 @@ def rekey_vaults(
     old = needed_password(single_password(named, path), path, may_ask=at_terminal())
     opened = {vault: unlock(text, old, vault) for vault, text in vaults.items()}
     secret = read_password_file(new_file) if new_file else random_secret()
-    if secret.bytes == old.secret.bytes:
+    if secret == old.secret:
         raise usage_error(
             str(new_file), "the current password", "a new password", "write a new one to the file"
         )

@@ -8,15 +8,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.api import (
     AnsibleRefused,
     configured_vault_sources,
     decrypt,
     encrypt,
-    secret_of,
-    vault_secret,
+    password_of,
 )
 from kai_ansible.ansible.reading import Session, vault_arguments
 from kai_ansible.errors import CommandError, usage_error
@@ -25,9 +23,6 @@ from kai_ansible.host.files import Damaged, look
 from kai_ansible.operator import config_dir, through_sudo
 from kai_ansible.rules.documents import Unfit, read_text
 from kai_ansible.secrets.keyrings import passwords_in_keyring
-
-if TYPE_CHECKING:
-    from kai_ansible.ansible.api import VaultSecret
 
 VAULT_HEADER = "$ANSIBLE_VAULT"
 VAULT_ID = "default"
@@ -44,28 +39,22 @@ class VaultPassword:
     label: its vault id. others: the passwords of further vault ids, by label.
     """
 
-    secret: VaultSecret
+    secret: bytes
     path: Path | None
     made: bool = False
     keyring_entry: str | None = None
     label: str = VAULT_ID
-    others: tuple[tuple[str, VaultSecret], ...] = ()
+    others: tuple[tuple[str, bytes], ...] = ()
 
     @property
-    def secrets(self) -> list[tuple[str, VaultSecret]]:
+    def secrets(self) -> list[tuple[str, bytes]]:
         """Every password with its vault id, this one first."""
         return [(self.label, self.secret), *self.others]
 
     @property
-    def plain(self) -> list[tuple[str, bytes]]:
-        """The same passwords as bytes."""
-        return [(label, secret.bytes) for label, secret in self.secrets]
-
-    @property
     def text(self) -> str:
         """The password itself."""
-        text: str = self.secret.bytes.decode()
-        return text
+        return self.secret.decode()
 
     @property
     def place(self) -> str:
@@ -102,7 +91,7 @@ class VaultSources:
         found = [word for given in self.ids for word in ("--vault-id", given)]
         if self.named:
             found += ["--vault-password-file", str(self.named)]
-        passwords = own.plain if own else []
+        passwords = own.secrets if own else []
         return found + vault_arguments(passwords, directory)
 
     def all_that_need_no_answer(self, own: VaultPassword | None) -> VaultPassword | None:
@@ -133,7 +122,7 @@ def own_password(inventory: Path) -> VaultPassword | None:
         entry = keyring_entry(inventory)
         kept = passwords_in_keyring([entry]).get(entry)
         if kept:
-            return VaultPassword(vault_secret(kept.encode()), None, keyring_entry=entry)
+            return VaultPassword(kept.encode(), None, keyring_entry=entry)
     path = own_password_file()
     return VaultPassword(read_password_file(path), path) if path.exists() else None
 
@@ -145,7 +134,7 @@ def chosen_password(
 
     The operator's own comes first; without any, makes a new one.
     """
-    mine = own.plain[0][1] if own else None
+    mine = own.secret if own else None
     given = [(label, password) for label, password in session.vault if password != mine]
     if not given:
         return own or made_password()
@@ -154,11 +143,9 @@ def chosen_password(
         first = next((one for one in given if one[0] == session.encrypt_with), first)
     elif sources.named:
         first = next((one for one in given if one[0] == VAULT_ID), first)
-    others = [(label, vault_secret(password)) for label, password in given if password != first[1]]
+    others = [(label, password) for label, password in given if password != first[1]]
     others += [(VAULT_ID, own.secret)] if own else []
-    return VaultPassword(
-        vault_secret(first[1]), sources.named, label=first[0], others=tuple(others)
-    )
+    return VaultPassword(first[1], sources.named, label=first[0], others=tuple(others))
 
 
 def single_password(named: Path | None, inventory: Path) -> VaultPassword:
@@ -189,7 +176,7 @@ def needed_password(found: VaultPassword, inventory: Path, *, may_ask: bool) -> 
     if not found.made:
         return found
     if may_ask and sys.stdin.isatty():
-        return VaultPassword(vault_secret(getpass.getpass("Vault password: ").encode()), None)
+        return VaultPassword(getpass.getpass("Vault password: ").encode(), None)
     raise no_password(inventory)
 
 
@@ -215,12 +202,12 @@ def _configured() -> list[tuple[str, str]]:
         ) from error
 
 
-def random_secret() -> VaultSecret:
+def random_secret() -> bytes:
     """Return a new password."""
-    return vault_secret(secrets.token_urlsafe(PASSWORD_BYTES).encode())
+    return secrets.token_urlsafe(PASSWORD_BYTES).encode()
 
 
-def read_password_file(path: Path, label: str | None = None) -> VaultSecret:
+def read_password_file(path: Path, label: str | None = None) -> bytes:
     """Return the password of a file or of a script's output. Raises CommandError.
 
     label: the vault id to ask a script for, if its name shows that it takes one.
@@ -228,18 +215,26 @@ def read_password_file(path: Path, label: str | None = None) -> VaultSecret:
     if path == own_password_file():
         # the operator names scripts and pipes; this file is one that an earlier run wrote
         try:
-            look(str(path), f"inspect it: ls -l {path}", links=True)
+            content = look(str(path), f"inspect it: ls -l {path}", links=True).content
         except Damaged as error:
             raise CommandError("Nothing was changed.", problems=[error.problem]) from error
+        password = (content or b"").strip()
+        if not password:
+            raise _no_password_in(path, "an empty file")
+        return password
     try:
-        return secret_of(path, label)
+        return password_of(path, label)
     except AnsibleRefused as error:
-        raise usage_error(
-            str(path),
-            f"no vault password: {error}",
-            "a file that contains it, or a script that prints it",
-            "fix it, or name another place with --vault-password-file",
-        ) from error
+        raise _no_password_in(path, str(error)) from error
+
+
+def _no_password_in(path: Path, reason: str) -> CommandError:
+    return usage_error(
+        str(path),
+        f"no vault password: {reason}",
+        "a file that contains it, or a script that prints it",
+        "fix it, or name another place with --vault-password-file",
+    )
 
 
 def lock(text: str, password: VaultPassword, former: str = "") -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.vault import VaultSecret
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,7 +21,7 @@ from kai_ansible.inventory.inventory import (
 from kai_ansible.secrets.vault_password import VaultPassword
 from tests.read_in_process import variables
 
-PASSWORD = VaultPassword(VaultSecret(b"of the tests"), None)
+PASSWORD = VaultPassword(b"of the tests", None)
 HOST = "bot"
 NAME = "kai_install_extra_env"
 # Ansible keeps no control character, and YAML has no lone surrogate and no byte order mark inside

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.vault import VaultSecret
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.ansible.request import Run
@@ -69,7 +68,7 @@ def run(tmp_path: Path, seen: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         inventory,
         ["localhost"],
         variables={"kai_probe_request": request, "kai_become": False},
-        vault_password=VaultPassword(VaultSecret(b"open sesame"), None),
+        vault_password=VaultPassword(b"open sesame", None),
         become_passwords={"localhost": "{{ please }}"},
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.ansible.api import AnsibleRefused, decrypt, encrypt, vault_secret
+from kai_ansible.ansible.api import AnsibleRefused, decrypt, encrypt
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "kai_ansible"
@@ -34,7 +34,7 @@ def test_only_one_file_imports_ansible() -> None:
 
 
 def test_what_is_locked_keeps_its_vault_id_and_opens_again() -> None:
-    first, second = ("one", vault_secret(b"a")), ("two", vault_secret(b"b"))
+    first, second = ("one", b"a"), ("two", b"b")
     former = encrypt("x: 1\n", [second])
     assert former.startswith("$ANSIBLE_VAULT;1.2;AES256;two\n")
     locked = encrypt("x: 2\n", [first, second], former)
