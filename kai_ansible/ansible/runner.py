@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
@@ -21,6 +21,10 @@ from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
 from kai_ansible.files import write_private
 from kai_ansible.inventory.yaml_edit import literally
+
+if TYPE_CHECKING:
+    from kai_ansible.rules.problems import ProblemData
+
 
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
@@ -49,7 +53,8 @@ os.register_at_fork(after_in_child=_end_with_parent)
 class Outcome:
     """How a run ended.
 
-    reports: the reports of the role, by host. failures: the tasks that ended it.
+    reports: the report of each host, in the form that the playbook gives it.
+    failures: the tasks that ended it.
     obstacles: the preflight problems of a host, by host; the run did not change these hosts.
     not_tried: the hosts of later batches, after a batch failed.
     changes: the changes of the tasks, by host; with ``check``, those that they would make.
@@ -58,11 +63,12 @@ class Outcome:
 
     succeeded: bool
     interrupted: bool
-    reports: Mapping[str, Mapping[str, Any]]
+    reports: Mapping[str, Any]
     failures: Sequence[FailedTask]
     changes: Mapping[str, Sequence[Change]]
     log: Path | None
-    obstacles: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    obstacles: Mapping[str, Sequence[ProblemData]] = field(default_factory=dict)
+
     not_tried: Sequence[str] = ()
 
 
