@@ -15,7 +15,7 @@ import os
 import pwd
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.documents import Unfit, legible, read_text
 from ..rules.env_file import read_env
@@ -35,6 +35,8 @@ from .unit_overrides import overrides_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ..rules.desired import DirectoryData, SeedData
+    from ..rules.plans import FileRequest, InstalledRequest
     from ..rules.probe import (
         DamagedRecord,
         FileSeen,
@@ -137,7 +139,7 @@ def _journal(installs: Installs) -> Journal | None:
 
 
 def look_at_installed(
-    request: Mapping[str, Any],
+    request: InstalledRequest,
     env_file: str,
     installs: Installs,
     port: int,
@@ -248,7 +250,7 @@ def deployed_values(env_file: str) -> dict[str, str]:
 
 
 def service_seen(
-    request: Mapping[str, Any], installs: Installs, port: int, state: ServiceState | None
+    request: InstalledRequest, installs: Installs, port: int, state: ServiceState | None
 ) -> ServiceSeen:
     """Return the service, its health, whether it hangs, and the other listeners on its port.
 
@@ -335,7 +337,7 @@ def directory_of(pid: int) -> str | None:
     return None
 
 
-def file_seen(entry: Mapping[str, Any], key: str, settings: Mapping[str, bool]) -> FileSeen:
+def file_seen(entry: FileRequest, key: str, settings: Mapping[str, bool]) -> FileSeen:
     """Return kind, owner, mode and keyed digest of a file.
 
     A shown file has its text as well, an environment file each key with a keyed digest of its
@@ -373,11 +375,11 @@ def file_seen(entry: Mapping[str, Any], key: str, settings: Mapping[str, bool]) 
 
 
 def layout_seen(
-    directories: Sequence[dict[str, Any]], seeds: Sequence[dict[str, Any]], release: str | None
+    directories: Sequence[DirectoryData], seeds: Sequence[SeedData], release: str | None
 ) -> LayoutSeen:
     """Return the changes that an install would make to directories and first files."""
     tree = Tree(release, dry=True)
-    failed = tree.ensure(list(directories), list(seeds))
+    failed = tree.ensure(directories, seeds)
     return {
         "changes": [
             {"path": path, "before": before, "after": after}

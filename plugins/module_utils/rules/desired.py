@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from .people import PersonData
 from .probe import Changer
@@ -43,7 +43,7 @@ class KeyNeeded(TypedDict):
 
 class _Directory(TypedDict):
     path: str
-    owner: str | None
+    owner: str
     group_of: str
     mode: str | None
     reader: str | None
@@ -74,6 +74,9 @@ class SeedData(_Seed, total=False):
 
     source: str | None
     narrow: bool
+
+
+Place = TypeVar("Place", DirectoryData, SeedData)
 
 
 class SudoAgent(TypedDict):

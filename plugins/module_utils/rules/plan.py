@@ -546,9 +546,9 @@ def _private_directories(
 def _owned(
     entry: Directory | ConfigDirectory, path: str, agent: str, service_user: str
 ) -> DirectoryData:
-    owners = {"root": "root", "service": service_user, "agent": agent, None: None}
+    names = {"root": "root", "service": service_user, "agent": agent}
     granted = getattr(entry, "grants", None)
-    owner, reader = owners[entry.owner], owners[granted or getattr(entry, "reader", None)]
+    owner, reader = names[entry.owner], names.get(granted or getattr(entry, "reader", None) or "")
     found: DirectoryData = {
         "path": path,
         "owner": owner,

@@ -101,6 +101,15 @@ class ProbeRequest(TypedDict, total=False):
     installed: InstalledRequest | None
 
 
+class ProbeArguments(ProbeRequest, total=False):
+    """The same with what the role and the action plugin add."""
+
+    ask_logins: bool
+    run: dict[str, str | int] | None
+    ended_run: dict[str, str | int] | None
+    controller: list[str]
+
+
 class UnitPlace(TypedDict):
     """The definition of the service."""
 
