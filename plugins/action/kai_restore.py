@@ -12,7 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.controller.decrypted_backup import Decrypted, decrypted
-from ..module_utils.rules.backup_archive import BadArchive, read_archive
+from ..module_utils.rules.backup_archive import BadArchive, CheckedSummary, read_archive
 
 MODULE = "kai.bot.kai_restore"
 # a piece is in memory several times; a module run takes as long as some MB
@@ -50,9 +50,13 @@ class ActionModule(ActionBase):
                 None if length is None else int(length),
             ) as backup:
                 if checks:
-                    summary = read_archive(backup).as_dict()
+                    found = read_archive(backup).as_dict()
                     backup.finish()
-                    summary.update(sha256=backup.digest, bytes=backup.size)
+                    summary: CheckedSummary = {
+                        **found,
+                        "sha256": backup.digest,
+                        "bytes": backup.size,
+                    }
                     return {**ask("checked", summary=summary), "summary": summary}
                 failed = self._send(backup, ask)
         except ImportError:

@@ -121,7 +121,7 @@ def known_installs(
                 "number": record["number"],
                 "release": record["release"],
                 "time": record["time"],
-                "by": record.get("by"),
+                "by": record["by"],
                 "snapshot": record["snapshot"],
                 "rolled_back_to": record["rolled_back_to"],
                 "line": record["line"],

@@ -30,6 +30,7 @@ from .sudo_policy import check_policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from ..rules.run_results import Reverted, Switched
     from .system import ServiceState
 
 ASIDE = ".before-rollback"
@@ -86,7 +87,7 @@ class Switch:
         self.left: list[str] = []
         self.stopped_at: float | None = None
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Switched | Reverted:
         """Establish ``state``; return the result of the module. Raises Refused and OSError."""
         if not self.dry and self.installs.journal() is None:
             # leftovers of a run that was killed before its journal counted
@@ -95,9 +96,10 @@ class Switch:
                 self.left += StagingArea(self.parameters["data_dir"]).discard()
         states = {"restored": self.restore, "original": self.back_to_original}
         result = states.get(self.parameters["state"], self.switch)()
-        return {**result, "left": self.left}
+        result["left"] = self.left
+        return result
 
-    def wanted(self) -> tuple[str, list[FileState], dict[str, bool], dict[str, Any]]:
+    def wanted(self) -> tuple[str, list[FileState], dict[str, bool], Switched]:
         """Return the release, the files, which paths are managed, and more for the result."""
         number = self.parameters["record"]
         if number is None:
@@ -119,7 +121,7 @@ class Switch:
         newer = [path for path in newer if path not in record["managed"]]
         states += [FileState(path, None) for path in newer]
         managed = {**record["managed"], **dict.fromkeys(newer, True)}
-        more = {"proof": record["proof"], "line": record["line"]}
+        more: Switched = {"proof": record["proof"], "line": record["line"]}
         return record["release"], states, managed, more
 
     def former_line(self, former_release: str | None) -> str:
@@ -149,7 +151,7 @@ class Switch:
         files = kept(StagingArea(self.parameters["data_dir"]).config)
         return [state for state in files if state.path not in known]
 
-    def switch(self) -> dict[str, Any]:
+    def switch(self) -> Switched:
         """Switch to the desired state, or find that nothing differs."""
         release, wanted, managed, more = self.wanted()
         if self.parameters["with_database"]:
@@ -175,7 +177,7 @@ class Switch:
             or self.parameters.get("restart")
             or not service.active
         )
-        result: dict[str, Any] = {
+        result: Switched = {
             "changed": bool(
                 changed_paths
                 or starts
@@ -278,18 +280,18 @@ class Switch:
         return [state for state in states if state.path in self.parameters["sudoers_files"]]
 
     def differences(
-        self, files: list[tuple[FileState, FileState]], result: dict[str, Any]
+        self, files: list[tuple[FileState, FileState]], result: Switched | Reverted
     ) -> list[dict[str, str]]:
         """Return the diff of the files, the live release, the database and the service."""
         found = [comparison(old, new, self.shown(new.path)) for old, new in files]
         former, release = (
-            "" if result[key] in (None, FLAT) else result[key]
-            for key in ("former_release", "release")
+            "" if name is None or name == FLAT else name
+            for name in (result["former_release"], result["release"])
         )
         if former != release:
             found.append(difference(self.installs.current, former, release))
-        elif self.installs.lacks_models(result["release"]):
-            link = os.path.join(self.installs.release_path(result["release"]), MODELS)
+        elif release and self.installs.lacks_models(release):
+            link = os.path.join(self.installs.release_path(release), MODELS)
             found.append(difference(link, "", self.installs.models))
         if result.get("snapshot"):
             found.append(difference(self.parameters["database"], "", "a copy is kept"))
@@ -326,7 +328,7 @@ class Switch:
         journal: Journal | None,
         former: list[FileState],
         managed: dict[str, bool],
-        result: dict[str, Any],
+        result: Switched,
         former_line: str,
         service: ServiceState,
     ) -> None:
@@ -476,7 +478,7 @@ class Switch:
             end_processes(os.path.realpath(self.parameters["database"]), spared=state.group)
         system.restart_service(self.unit, state)
 
-    def restore(self) -> dict[str, Any]:
+    def restore(self) -> Reverted:
         """Restore the state before the journal was opened."""
         journal = self.installs.journal()
         if journal is None:
@@ -488,7 +490,7 @@ class Switch:
         )
         return self.restore_state(former, journal)
 
-    def back_to_original(self) -> dict[str, Any]:
+    def back_to_original(self) -> Reverted:
         """Restore the state before the first install."""
         original = self.installs.original()
         if original and original.release == FLAT and not self.installs.built().get(FLAT):
@@ -499,10 +501,10 @@ class Switch:
             refuse_read_only([self.installs.current, *(state.path for state in original.files)])
         return self.restore_state(original, self.installs.journal())
 
-    def restore_state(self, former: Original | None, journal: Journal | None) -> dict[str, Any]:
+    def restore_state(self, former: Original | None, journal: Journal | None) -> Reverted:
         """Restore a former state and close the journal; None means that there is none."""
         service, live = system.service_state(self.unit), self.installs.live()
-        result: dict[str, Any] = {
+        result: Reverted = {
             "changed": former is not None,
             "changed_paths": [],
             "former_release": live,

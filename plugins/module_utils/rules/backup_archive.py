@@ -31,7 +31,7 @@ import json
 import tarfile
 import zlib
 from dataclasses import asdict, dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Optional, Protocol
+from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, TypedDict, cast
 
 from . import sparse_map
 from .data_limits import DEEPEST
@@ -99,6 +99,36 @@ class Meta:
     format: int = FORMAT
 
 
+class MetaData(TypedDict):
+    """The fields of a Meta by name. host_vars: the names of the files alone."""
+
+    host: str
+    created: str
+    release: str | None
+    data_dir: str
+    host_vars: list[str]
+    format: int
+
+
+class SummaryData(TypedDict):
+    """The fields of a Summary by name, as JSON has them."""
+
+    meta: MetaData
+    owners: list[str]
+    groups: list[str]
+    numbers: list[int]
+    members: int
+    size: int
+    room: int
+
+
+class CheckedSummary(SummaryData):
+    """The same with the digest and the bytes of the backup in plain text."""
+
+    sha256: str
+    bytes: int
+
+
 @dataclass
 class Summary:
     """What was found in a backup: its meta, the accounts by name, and how much there is.
@@ -115,11 +145,11 @@ class Summary:
     size: int
     room: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> SummaryData:
         """Return the fields by name, without the variables of the host."""
         data = asdict(self)
         data["meta"]["host_vars"] = sorted(self.meta.host_vars)
-        return data
+        return cast("SummaryData", data)
 
 
 class _Accounts:
@@ -185,7 +215,7 @@ class _Digest:
         self._digest.update(json.dumps(data).encode())
         self.members += 1
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, int | str]:
         return {"members": self.members, "sha256": self._digest.hexdigest()}
 
 
