@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kai_ansible.rules.configuration import Configuration
-    from kai_ansible.rules.plans import ProbeRequest
+    from kai_ansible.rules.module_arguments import ProbeRequest
     from kai_ansible.rules.probe import Probe
     from kai_ansible.secrets.vault_password import VaultPassword
     from kai_ansible.terminal.screen import Screen

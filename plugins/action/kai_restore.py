@@ -12,7 +12,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.controller.decrypted_backup import Decrypted, decrypted
-from ..module_utils.rules.backup_archive import BadArchive, CheckedSummary, read_archive
+from ..module_utils.rules.backup_archive import BadArchive, read_archive
+from ..module_utils.rules.module_arguments import CheckedSummary
 
 MODULE = "kai.bot.kai_restore"
 # a piece is in memory several times; a module run takes as long as some MB

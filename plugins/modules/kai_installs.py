@@ -95,7 +95,7 @@ removed_installs:
 """
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -111,7 +111,7 @@ from ..module_utils.rules.problems import Refused, problem_of_error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..module_utils.rules.plans import ProofPlan
+    from ..module_utils.rules.module_arguments import ProofPlan, RecordArguments
     from ..module_utils.rules.probe import VerifiedRelease
     from ..module_utils.rules.run_results import Recorded
 
@@ -173,7 +173,7 @@ def differences(installs: Installs, result: Recorded) -> list[dict[str, str]]:
     ]
 
 
-def keep(parameters: dict[str, Any], dry: bool) -> Recorded:
+def keep(parameters: RecordArguments, dry: bool) -> Recorded:
     """Record the verified install and remove old ones; return the result of the module."""
     installs = Installs(parameters["install_dir"])
     journal = installs.journal()
@@ -197,7 +197,7 @@ def keep(parameters: dict[str, Any], dry: bool) -> Recorded:
         return result
     installs.remember_original()
     # the release flat has only its health verified: its sudo rules may name missing agents
-    proof: ProofPlan = parameters["proof"]
+    proof = parameters["proof"]
     health: ProofPlan = {**proof, "commands": [], "agents": [], "private_directories": []}
     installs.adopt(journal, health)
     number = installs.keep_journal(journal, proof, parameters["by"])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ..rules.backup_archive import Content, Source, Summary
-    from ..rules.desired import DirectoryData, Place, SeedData
+    from ..rules.module_arguments import DirectoryData, Place, SeedData
     from .data_copy import StagingArea
 
 _STAND_IN = b"stand-in"

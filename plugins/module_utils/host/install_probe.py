@@ -35,8 +35,7 @@ from .unit_overrides import overrides_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..rules.desired import DirectoryData, SeedData
-    from ..rules.plans import FileRequest, InstalledRequest
+    from ..rules.module_arguments import DirectoryData, FileRequest, InstalledRequest, SeedData
     from ..rules.probe import (
         DamagedRecord,
         FileSeen,

@@ -28,8 +28,7 @@ from .trusted_paths import only_root_changes
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from ..rules.desired import DirectoryData, SeedData
-    from ..rules.plans import NewAccount
+    from ..rules.module_arguments import DirectoryData, NewAccount, SeedData
     from .layout_journal import Entry, LayoutJournal
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW

@@ -57,7 +57,7 @@ from .files import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..rules.plans import ProofPlan
+    from ..rules.module_arguments import ProofPlan
     from ..rules.run_results import RecordedInstall
 
 SNAPSHOT = "kai.db"

@@ -11,7 +11,7 @@ import errno
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.diff import ABSENT, difference, shown_env, shown_opaque
 from ..rules.file_state import FileState, wanted_states
@@ -28,8 +28,9 @@ from .service import turns_in
 from .sudo_policy import check_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
+    from ..rules.module_arguments import SwitchArguments
     from ..rules.run_results import Reverted, Switched
     from .system import ServiceState
 
@@ -74,7 +75,7 @@ def comparison(before: FileState, after: FileState, shown: Callable[[str], str])
 class Switch:
     """One switch, or the way back from one."""
 
-    def __init__(self, parameters: Mapping[str, Any], *, dry: bool, diff: bool) -> None:
+    def __init__(self, parameters: SwitchArguments, *, dry: bool, diff: bool) -> None:
         """Prepare.
 
         parameters: those of kai_switch. dry: change nothing. diff: return the differences as well.
@@ -83,7 +84,7 @@ class Switch:
         self.dry = dry
         self.diff = diff
         self.installs = Installs(self.parameters["install_dir"])
-        self.unit: str = self.parameters["unit"]
+        self.unit = self.parameters["unit"]
         self.left: list[str] = []
         self.stopped_at: float | None = None
 
@@ -137,7 +138,7 @@ class Switch:
                     for kind in ("has", "lacks")
                 )
                 if all(has) and not any(lacks):
-                    return str(signs["line"])
+                    return signs["line"]
         return self.installs.line()
 
     def given_line(self) -> str:
@@ -154,9 +155,10 @@ class Switch:
     def switch(self) -> Switched:
         """Switch to the desired state, or find that nothing differs."""
         release, wanted, managed, more = self.wanted()
-        if self.parameters["with_database"]:
-            self.installs.check_snapshot(self.parameters["with_database"])
-        exchanges = self.parameters["with_database"] is not None
+        with_database = self.parameters["with_database"]
+        if with_database:
+            self.installs.check_snapshot(with_database)
+        exchanges = with_database is not None
         former = [look(state.path) for state in wanted]
         changed = [(old, new) for old, new in zip(former, wanted) if old != new]
         changed_paths = [new.path for _old, new in changed]
@@ -192,7 +194,7 @@ class Switch:
             "starts": starts,
             "unfinished": journal is not None,
             "snapshot": self.wants_snapshot(live, release, journal),
-            "database": outcome_of(self.parameters["with_database"]) if exchanges else KEPT,
+            "database": KEPT if with_database is None else outcome_of(with_database),
             **more,
         }
         if self.diff:

@@ -31,7 +31,7 @@ import json
 import tarfile
 import zlib
 from dataclasses import asdict, dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, TypedDict, cast
+from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, cast
 
 from . import sparse_map
 from .data_limits import DEEPEST
@@ -40,6 +40,8 @@ from .tar_stream import BLOCK, TarStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from .module_arguments import SummaryData
 
 FORMAT = 2
 _FORMATS = (1, FORMAT)
@@ -97,36 +99,6 @@ class Meta:
     data_dir: str
     host_vars: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
-
-
-class MetaData(TypedDict):
-    """The fields of a Meta by name. host_vars: the names of the files alone."""
-
-    host: str
-    created: str
-    release: str | None
-    data_dir: str
-    host_vars: list[str]
-    format: int
-
-
-class SummaryData(TypedDict):
-    """The fields of a Summary by name, as JSON has them."""
-
-    meta: MetaData
-    owners: list[str]
-    groups: list[str]
-    numbers: list[int]
-    members: int
-    size: int
-    room: int
-
-
-class CheckedSummary(SummaryData):
-    """The same with the digest and the bytes of the backup in plain text."""
-
-    sha256: str
-    bytes: int
 
 
 @dataclass

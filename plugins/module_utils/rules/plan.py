@@ -51,21 +51,23 @@ if TYPE_CHECKING:
     from .desired import (
         ChosenBinary,
         Desired,
-        DirectoryData,
-        SeedData,
         SudoAgent,
         SudoCall,
         SudoEnvironment,
         SudoRules,
     )
-    from .people import Person
-    from .plans import (
+    from .module_arguments import (
         BinaryRequest,
+        DirectoryData,
         FileRequest,
         InstalledRequest,
         ProbeRequest,
-        SourceFacts,
+        SeedData,
         WorkshopRequest,
+    )
+    from .people import Person
+    from .plans import (
+        SourceFacts,
     )
     from .probe import Probe
     from .proof_arguments import PrivateDirectory

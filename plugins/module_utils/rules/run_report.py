@@ -6,22 +6,68 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from .installs import FLAT, KEPT, RESTORED
 from .run_plan import unknown_turns
 from .run_results import BackedUp, Checked, LaidOut, Proved, Recorded, Reverted, Switched
 
 if TYPE_CHECKING:
-    from .plans import ReportPlan
-    from .run_results import (
-        InstallReport,
-        ProofReport,
-        RestartReport,
-        RestoreReport,
-        RollbackReport,
-        UninstallReport,
-    )
+    from .desired import ChosenBinary, LoginData
+    from .module_arguments import CheckedSummary
+    from .plans import Agreed, ReportPlan
+
+
+class ProofReport(TypedDict):
+    """What every report has that ends with a proof of the bot."""
+
+    verified: list[str]
+    seconds_without: float | None
+    removed_releases: list[str]
+
+
+class InstallReport(ProofReport):
+    """The report of an install. install: its number, None where nothing changed."""
+
+    release: str
+    plan: Agreed | None
+    install: int | None
+    notes: list[str]
+    binaries: dict[str, ChosenBinary]
+    logins: list[LoginData]
+    login_notice: list[str]
+    enrol: list[str]
+
+
+class RestoreReport(InstallReport):
+    """The report of a restore."""
+
+    backup: CheckedSummary
+
+
+class RollbackReport(ProofReport):
+    """The report of a rollback. rolled_back_to: None where an unfinished install was reverted."""
+
+    rolled_back_to: int | None
+    release: str | None
+    database: str
+    login_notice: list[str]
+    notes: list[str]
+
+
+class RestartReport(TypedDict):
+    """The report of a restart. turns: how many it cut off, None if unknown."""
+
+    turns: int | None
+    seconds_without: float | None
+
+
+class UninstallReport(TypedDict):
+    """The report of an uninstall."""
+
+    changes: list[str]
+    left: list[str]
+    backup_left: list[str]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of the modules of a run, and its report, as types.
+"""The results of the modules of a run as types.
 
 A module that did not run has no part of its result; its documentation says what each means. Modules
 on a host name these types in annotations alone, and never import them when they run.
@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from .backup_archive import CheckedSummary
-from .desired import ChosenBinary, LoginData
-from .plans import Agreed, ProofPlan
+from .module_arguments import CheckedSummary, ProofPlan
 from .probe import InstallRecord
 from .problems import ProblemData
 
@@ -94,6 +92,25 @@ class Recorded(TypedDict, total=False):
     diff: list[dict[str, str]]
 
 
+class SourceMetadata(TypedDict):
+    """What kai_source reads of a source. digest: of its files, which its release follows from."""
+
+    requires_python: str
+    wheel: str
+    constrained: bool
+    line: str | None
+    features: list[str]
+    mode_variable: str | None
+    digest: str
+
+
+class PackedSource(SourceMetadata):
+    """The same with the packed release."""
+
+    archive: str
+    packed: bool
+
+
 class BackedUp(TypedDict, total=False):
     """The result of kai_backup."""
 
@@ -113,55 +130,3 @@ class Checked(TypedDict, total=False):
     summary: CheckedSummary
     problems: list[ProblemData]
     unfinished: bool
-
-
-class ProofReport(TypedDict):
-    """What every report has that ends with a proof of the bot."""
-
-    verified: list[str]
-    seconds_without: float | None
-    removed_releases: list[str]
-
-
-class InstallReport(ProofReport):
-    """The report of an install. install: its number, None where nothing changed."""
-
-    release: str
-    plan: Agreed | None
-    install: int | None
-    notes: list[str]
-    binaries: dict[str, ChosenBinary]
-    logins: list[LoginData]
-    login_notice: list[str]
-    enrol: list[str]
-
-
-class RestoreReport(InstallReport):
-    """The report of a restore."""
-
-    backup: CheckedSummary
-
-
-class RollbackReport(ProofReport):
-    """The report of a rollback. rolled_back_to: None where an unfinished install was reverted."""
-
-    rolled_back_to: int | None
-    release: str | None
-    database: str
-    login_notice: list[str]
-    notes: list[str]
-
-
-class RestartReport(TypedDict):
-    """The report of a restart. turns: how many it cut off, None if unknown."""
-
-    turns: int | None
-    seconds_without: float | None
-
-
-class UninstallReport(TypedDict):
-    """The report of an uninstall."""
-
-    changes: list[str]
-    left: list[str]
-    backup_left: list[str]

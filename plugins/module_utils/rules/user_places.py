@@ -17,7 +17,7 @@ from .principal_ids import channel_of_telegram, is_id, principal_of_telegram
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .desired import Place
+    from .module_arguments import Place
 
 _MARK = re.compile(r"\{(principal|channel):([0-9]+)\}")
 _IDS = {"principal": principal_of_telegram, "channel": channel_of_telegram}

@@ -22,7 +22,7 @@ from .agents import environment_of, to_start
 from .host import account_of
 
 if TYPE_CHECKING:
-    from ...rules.plans import BinaryRequest
+    from ...rules.module_arguments import BinaryRequest
     from ...rules.probe import AgentStart, Candidate
     from .agents import Candidates
     from .host import Host

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pwd
     from collections.abc import Mapping, Sequence
 
-    from ...rules.plans import BinaryRequest
+    from ...rules.module_arguments import BinaryRequest
     from ...rules.probe import Candidate, LoginSeen
     from .host import Host
 

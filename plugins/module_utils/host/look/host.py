@@ -28,7 +28,7 @@ from ..trusted_paths import Accounts, changers_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...rules.plans import ProbeArguments
+    from ...rules.module_arguments import ProbeArguments
     from ...rules.probe import Account, Changer
 
 ASK_SECONDS = 60

@@ -21,7 +21,7 @@ from .storage import size_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...rules.desired import Place
+    from ...rules.module_arguments import Place
     from ...rules.probe import DamagedRecord, Installed, ReleaseSeen
     from ..system import ServiceState
     from .host import Host
