@@ -137,7 +137,7 @@ release:
 import base64
 import errno
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -248,7 +248,7 @@ def copy(parameters: BackupArguments, place: StagingArea, writer: ArchiveWriter)
     return copying
 
 
-def read(parameters: BackupArguments) -> dict[str, Any]:
+def read(parameters: BackupArguments) -> BackedUp:
     """Return a piece of the backup."""
     with open(StagingArea(parameters["data_dir"]).archive, "rb") as handle:
         handle.seek(parameters["offset"])
@@ -256,7 +256,7 @@ def read(parameters: BackupArguments) -> dict[str, Any]:
     return {"changed": False, "content": base64.b64encode(content).decode()}
 
 
-def remove(parameters: BackupArguments) -> dict[str, Any]:
+def remove(parameters: BackupArguments) -> BackedUp:
     """Remove the backup that ``make`` has made."""
     StagingArea(parameters["data_dir"]).remove()
     return {"changed": False}

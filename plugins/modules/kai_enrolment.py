@@ -133,7 +133,7 @@ def main() -> None:
         return
     environment = {"HOME": account.pw_dir, **given["environment"]}
     try:
-        found, restarted = enrol(given["unit"], account, argv_for(given, user), environment)
+        found, restarted = enrol(given["unit"], account, argv_for(given["argv"], user), environment)
     except Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -104,7 +104,7 @@ class BotAccount:
         try:
             os.chown(home, self.account.pw_uid, self.account.pw_gid)
             places = {"HOME": home, "TMPDIR": home, "PATH": ":".join(search_path)}
-            elsewhere = {
+            elsewhere: AgentProof = {
                 **agent,
                 "argv": command_of_agent(agent),
                 "directory": home,

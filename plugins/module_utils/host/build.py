@@ -32,6 +32,7 @@ from .trusted_paths import Accounts
 
 if TYPE_CHECKING:
     from ..rules.module_arguments import BuildArguments
+    from ..rules.run_results import Built
 
 LAST_LINES = 15
 IMPORT_SECONDS = 600
@@ -343,7 +344,7 @@ def refuse_to_build(parameters: BuildArguments) -> None:
         refuse_program(program, accounts)
 
 
-def build(parameters: BuildArguments, archive: Any, lock: int) -> dict[str, Any]:
+def build(parameters: BuildArguments, archive: Any, lock: int) -> Built:
     """Build a release; return the result of the module. A failed build leaves nothing behind."""
     started = time.monotonic()
     refuse_to_build(parameters)

@@ -561,7 +561,7 @@ def _owned(
     return {**found, "listed": True} if granted and reader != owner else found
 
 
-def _names(person: Person) -> dict[str, Any]:
+def _names(person: Person) -> dict[str, int | str]:
     return {"telegram_id": person.telegram_id, **marks(person.telegram_id)}
 
 

@@ -111,10 +111,20 @@ class PackedSource(SourceMetadata):
     packed: bool
 
 
-class BackedUp(TypedDict, total=False):
-    """The result of kai_backup."""
+class Built(TypedDict, total=False):
+    """The result of kai_release."""
 
     changed: bool
+    installed: list[str]
+    installer: str
+    seconds: float
+
+
+class BackedUp(TypedDict, total=False):
+    """The result of kai_backup. content: a piece of the backup, in Base64."""
+
+    changed: bool
+    content: str
     size: int
     sha256: str
     members: int
