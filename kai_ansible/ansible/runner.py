@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
+from kai_ansible.ansible.events import Event
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
 from kai_ansible.ansible.reading import vault_arguments
 from kai_ansible.ansible.request import Run
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from kai_ansible.rules.problems import ProblemData
 
 
-Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
 
 # a strategy of the operator's may open it, and no user is there to answer
@@ -163,7 +163,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
         raise broken[0]
     said = Path(directory, "artifacts").glob("*/stdout")
     output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
-    stats = next((event for event in seen if event["event"] == "playbook_on_stats"), {})
+    stats = next((event for event in seen if event["event"] == "playbook_on_stats"), Event())
     data = stats.get("event_data", {})
     published = data.get("artifact_data", {})
     succeeded = runner.rc == 0 and not cancelled
@@ -178,7 +178,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
     )
 
 
-def _remove_environment(status: Mapping[str, Any], runner_config: Any) -> None:
+def _remove_environment(status: Mapping[str, str], runner_config: Any) -> None:
     # the runner writes the whole environment beside the command before it starts the command
     if status["status"] == "running":
         Path(runner_config.artifact_dir, "command").unlink(missing_ok=True)
