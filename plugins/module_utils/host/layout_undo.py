@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .layout_journal import Entry, LayoutJournal
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-USERDEL_SECONDS = 60
 _LONGEST_FIRST_FILE = 16 << 20
 
 

@@ -51,7 +51,6 @@ CONFIG = "config"
 DATA = "data"
 LINKS = "links"
 FAR = "far"
-_TREES = (DATA, FAR)
 # a link with it takes the place of a directory in FAR
 PLACE = "KAI.far"
 ACCESS = "SCHILY.acl.access"

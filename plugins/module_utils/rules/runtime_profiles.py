@@ -68,10 +68,6 @@ class Policy:
     version: int
     profiles: Mapping[str, Profile]
 
-    def of_telegram(self, telegram_id: int) -> Profile | None:
-        """Return the profile of a Telegram user."""
-        return next((one for one in self.profiles.values() if one.key == telegram_id), None)
-
 
 @dataclass(frozen=True)
 class Kai:
