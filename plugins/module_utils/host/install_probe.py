@@ -25,6 +25,7 @@ from ..rules.problems import Problem, Refused
 from . import system
 from .beside_data import going
 from .files import Damaged, look
+from .free_space import nearest
 from .layout import Tree, problem_of
 from .layout_journal import LayoutJournal
 from .records import Installs
@@ -399,10 +400,7 @@ def layout_seen(
 
 def room_at(path: str) -> Room:
     """Return the free space of the file system of a path, in MB and in files."""
-    nearest = path
-    while not os.path.lexists(nearest):
-        nearest = os.path.dirname(nearest)
-    system = os.statvfs(nearest)
+    system = os.statvfs(nearest(path))
     return {
         "path": path,
         "size_mb": system.f_blocks * system.f_frsize // MB,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Mapping
 
 from .paths import fault_of_path
-from .problems import listed, shortened
+from .problems import BadDocument, listed, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,14 +22,8 @@ if TYPE_CHECKING:
 RUNTIME = "local_process"
 
 
-class BadRegistry(ValueError):
-    """A registry with which Kai does not start: where in it, what was found and expected."""
-
-    def __init__(self, where: str, found: str, expected: str) -> None:
-        super().__init__(f"{where}: found {found}, expected {expected}")
-        self.where = where
-        self.found = found
-        self.expected = expected
+class BadRegistry(BadDocument):
+    """A registry with which Kai does not start."""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,16 @@ class Refused(Exception):
         self.problem = reason if isinstance(reason, Problem) else None
 
 
+class BadDocument(ValueError):
+    """A document with which Kai does not start: where in it, what was found and expected."""
+
+    def __init__(self, where: str, found: str, expected: str) -> None:
+        super().__init__(f"{where}: found {found}, expected {expected}")
+        self.where = where
+        self.found = found
+        self.expected = expected
+
+
 def problem_of_error(error: OSError, path: str) -> Problem:
     """Return the problem of a failed system call, with the reason.
 
