@@ -106,7 +106,7 @@ from ..module_utils.host.records import Installs, Journal
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.rules.diff import difference
 from ..module_utils.rules.installs import FLAT, kept_releases
-from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.problems import Refused, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,10 +227,8 @@ def main() -> None:
         refuse_places(module.params["install_dir"])
         with only_worker(dry=module.check_mode):
             result = keep(module.params, module.check_mode)
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, "a file")))
+    except (OSError, Refused) as error:
+        module.fail_json(msg=reason_of(error, "a file"))
     if module._diff and result["changed"]:
         result["diff"] = differences(Installs(module.params["install_dir"]), result)
     module.exit_json(**result)

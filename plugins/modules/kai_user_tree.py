@@ -199,7 +199,7 @@ from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.layout_undo import LayoutUndo
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.rules.diff import difference
-from ..module_utils.rules.problems import Problem, Refused, problem_of_error
+from ..module_utils.rules.problems import Problem, Refused, reason_of
 from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 
 if TYPE_CHECKING:
@@ -334,10 +334,8 @@ def main() -> None:
                 result = restored(journal, dry)
             else:
                 result, refusals = present(module.params, journal, dry)
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, module.params["journal"] or "a path")))
+    except (OSError, Refused) as error:
+        module.fail_json(msg=reason_of(error, module.params["journal"] or "a path"))
     changes = result["changes"]
     result["changed"] = bool(changes)
     if not module._diff:
