@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from kai_ansible.ansible.events import Event, EventData, Result
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
 from kai_ansible.rules.diff import ABSENT
 
@@ -41,7 +42,7 @@ class Change:
         return asdict(self)
 
 
-def changes_by_host(events: Iterable[Mapping[str, Any]]) -> dict[str, list[Change]]:
+def changes_by_host(events: Iterable[Event]) -> dict[str, list[Change]]:
     """Return the changes on each host, in the order of the tasks and without duplicates.
 
     events: job events of ansible-runner from a run with --diff. A changed task without a diff is
@@ -59,7 +60,7 @@ def changes_by_host(events: Iterable[Mapping[str, Any]]) -> dict[str, list[Chang
     return {host: list(changes) for host, changes in found.items()}
 
 
-def _changes_of(data: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[Change]:
+def _changes_of(data: EventData, result: Result) -> Iterator[Change]:
     given = result.get("diff") or []
     # a diff of another module may have no header
     shown = [

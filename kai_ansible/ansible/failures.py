@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from kai_ansible.ansible.advice import advice_for
+from kai_ansible.ansible.events import Event, EventData, Result
 from kai_ansible.rules.problems import Problem
 
 CENSORED = "censored"
@@ -47,7 +47,7 @@ class FailedTask:
 
 
 def failed_tasks(
-    events: Iterable[Mapping[str, Any]],
+    events: Iterable[Event],
     output: str,
     ssh_commands: Mapping[str, Sequence[str]] | None = None,
 ) -> list[FailedTask]:
@@ -87,16 +87,16 @@ def failed_tasks(
     return [FailedTask("", "Start Ansible", said, advice_for(said))]
 
 
-def _ran(result: Mapping[str, Any]) -> bool:
+def _ran(result: Result) -> bool:
     """Return whether a module ran on the host: then its result has more than Ansible's message."""
     return "module_args" in result.get("invocation", {}) or "problems" in result
 
 
-def _task(data: Mapping[str, Any]) -> str:
+def _task(data: EventData) -> str:
     return str(data.get("task", "")).rpartition(" : ")[2]
 
 
-def message_of(result: Mapping[str, Any]) -> str:
+def message_of(result: Result) -> str:
     """Return the message of a failed task, or that it has none."""
     if CENSORED in result:
         return "the result is hidden, because it may name secrets"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 import secrets as randomness
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kai_ansible import own_version
 from kai_ansible.ansible.failures import CENSORED, message_of
@@ -25,6 +25,7 @@ from kai_ansible.rules.redact import masked
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from kai_ansible.ansible.events import Event, Result
     from kai_ansible.ansible.request import Run
 
 KEPT = 20
@@ -80,7 +81,7 @@ class RunLog:
         summary = f"kai-ansible {own_version()}: {mode} {run.playbook} on {hosts}"
         self._write(now.isoformat(), "", run.playbook, "started", summary)
 
-    def event(self, event: Mapping[str, Any]) -> None:
+    def event(self, event: Event) -> None:
         """Note how a task ended on a host; events of any other kind are passed over."""
         outcome = _OUTCOMES.get(str(event.get("event")))
         if outcome is None:
@@ -134,6 +135,6 @@ class RunLog:
             self._file.flush()
 
 
-def _said(result: Mapping[str, Any]) -> str:
+def _said(result: Result) -> str:
     said = "" if CENSORED in result else result.get("msg", "")
     return "\n".join(map(str, said)) if isinstance(said, list) else str(said)

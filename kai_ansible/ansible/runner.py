@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
+from kai_ansible.ansible.events import Event
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
 from kai_ansible.ansible.reading import vault_arguments
 from kai_ansible.ansible.request import Run
@@ -22,7 +23,10 @@ from kai_ansible.ansible.run_logs import RunLog
 from kai_ansible.files import write_private
 from kai_ansible.inventory.yaml_edit import literally
 
-Event = Mapping[str, Any]
+if TYPE_CHECKING:
+    from kai_ansible.rules.problems import ProblemData
+
+
 Listener = Callable[[Event], None]
 
 # a strategy of the operator's may open it, and no user is there to answer
@@ -49,7 +53,8 @@ os.register_at_fork(after_in_child=_end_with_parent)
 class Outcome:
     """How a run ended.
 
-    reports: the reports of the role, by host. failures: the tasks that ended it.
+    reports: the report of each host, in the form that the playbook gives it.
+    failures: the tasks that ended it.
     obstacles: the preflight problems of a host, by host; the run did not change these hosts.
     not_tried: the hosts of later batches, after a batch failed.
     changes: the changes of the tasks, by host; with ``check``, those that they would make.
@@ -58,11 +63,12 @@ class Outcome:
 
     succeeded: bool
     interrupted: bool
-    reports: Mapping[str, Mapping[str, Any]]
+    reports: Mapping[str, Any]
     failures: Sequence[FailedTask]
     changes: Mapping[str, Sequence[Change]]
     log: Path | None
-    obstacles: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    obstacles: Mapping[str, Sequence[ProblemData]] = field(default_factory=dict)
+
     not_tried: Sequence[str] = ()
 
 
@@ -157,7 +163,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
         raise broken[0]
     said = Path(directory, "artifacts").glob("*/stdout")
     output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
-    stats = next((event for event in seen if event["event"] == "playbook_on_stats"), {})
+    stats = next((event for event in seen if event["event"] == "playbook_on_stats"), Event())
     data = stats.get("event_data", {})
     published = data.get("artifact_data", {})
     succeeded = runner.rc == 0 and not cancelled
@@ -172,7 +178,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
     )
 
 
-def _remove_environment(status: Mapping[str, Any], runner_config: Any) -> None:
+def _remove_environment(status: Mapping[str, str], runner_config: Any) -> None:
     # the runner writes the whole environment beside the command before it starts the command
     if status["status"] == "running":
         Path(runner_config.artifact_dir, "command").unlink(missing_ok=True)

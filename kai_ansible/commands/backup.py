@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kai_ansible.commands.new_backup import (
     backup_variables,
@@ -18,7 +18,7 @@ from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from kai_ansible.terminal.screen import Screen
 
@@ -57,7 +57,7 @@ def back_up(options: BackupOptions, screen: Screen) -> None:
     _raise_for_missing(target.hosts, made)
 
 
-def _raise_for_missing(hosts: Sequence[str], made: Mapping[str, Any]) -> None:
+def _raise_for_missing(hosts: Sequence[str], made: Collection[str]) -> None:
     missing = [host for host in hosts if host not in made]
     if missing:
         raise usage_error(

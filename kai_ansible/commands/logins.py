@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
@@ -12,8 +12,7 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.terminal.login_view import login_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from kai_ansible.rules.plans import LoginsReport
     from kai_ansible.terminal.screen import Screen
 
 ANSWERS = {True: "yes", False: "no", None: "unknown"}
@@ -63,7 +62,7 @@ def report_logins(options: LoginsOptions, screen: Screen) -> None:
         raise CommandError("Some logins are missing.", code=ExitCode.NOT_READY)
 
 
-def _rows(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _rows(report: LoginsReport) -> list[tuple[str, str, str]]:
     return [
         *(
             (login["account"], login["backend"], ANSWERS[login["logged_in"]])
@@ -77,7 +76,7 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _is_ready(report: Mapping[str, Any]) -> bool:
+def _is_ready(report: LoginsReport) -> bool:
     return all(login["logged_in"] for login in report["logins"]) and all(
         entry["is_there"] for entry in report["logins_by_key"]
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.files import is_there
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 DIRECTORY = Path("backups")
+
+
+class FinishedBackup(TypedDict):
+    """A backup file as a command reports it. members: how many files and directories it has."""
+
+    file: str
+    bytes: int
+    members: int
 
 
 def with_lasting_password(target: Target, screen: Screen) -> Target:
@@ -92,12 +100,12 @@ def _texts(target: Target, host: str) -> dict[str, str]:
     return {file.name: read_text(file) for file in sorted(files) if file.is_file()}
 
 
-def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, dict[str, Any]]:
+def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, FinishedBackup]:
     """Read the finished backups back and report each; return their size and content by host.
 
     Raises CommandError if a file cannot be renamed to its final name.
     """
-    made = {}
+    made: dict[str, FinishedBackup] = {}
     for host, backup in backups.items():
         try:
             summary: Summary | None = backup.finish()

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.new_backup import (
@@ -144,10 +144,10 @@ def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> lis
         made = finish_backups(backups, screen)
     raise_for_preflight(lasting, outcome)
     raise_unless_succeeded(outcome)
-    return [str(one["file"]) for one in made.values()]
+    return [one["file"] for one in made.values()]
 
 
-def _variables(backup: Backup, identity: Path) -> dict[str, Any]:
+def _variables(backup: Backup, identity: Path) -> dict[str, str | int | None]:
     write_private({identity: backup.identity})
     return {
         "kai_restore_archive": str(backup.path.absolute()),

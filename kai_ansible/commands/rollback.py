@@ -23,6 +23,8 @@ from kai_ansible.rules.problems import listed
 from kai_ansible.terminal.outcome_view import report_outcome, report_plan
 
 if TYPE_CHECKING:
+    from kai_ansible.rules.probe import InstallRecord
+    from kai_ansible.rules.status_report import StatusReport
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.terminal.status_view import StatusProbe
 
@@ -84,9 +86,9 @@ def _ask(
     aims = {}
     for host, report in plan.reports.items():
         number = report["rolled_back_to"]
-        seen = probe.reports.get(host, {})
+        installs = _newest_first(probe.reports[host]) if host in probe.reports else []
         aims[host] = "before the unfinished install" if number is None else f"install {number}"
-        screen.say(f"{host}: from {_live(seen)} back to {_described(seen, number)}")
+        screen.say(f"{host}: from {_live(installs)} back to {_described(installs, number)}")
     report_plan(screen, plan, full=options.diff)
     outcomes = {report["database"] for report in plan.reports.values()}
     data = next((words for outcome, words in _DATABASE.items() if outcome in outcomes), "")
@@ -102,30 +104,30 @@ def _probed(target: Target, screen: Screen) -> StatusProbe:
     return probe
 
 
-def _installs(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return sorted(report.get("installs") or (), key=lambda one: -one["number"])
+def _newest_first(report: StatusReport) -> list[InstallRecord]:
+    return sorted(report["installs"] or (), key=lambda one: -one["number"])
 
 
-def _described(report: Mapping[str, Any], number: int | None) -> str:
+def _described(installs: Sequence[InstallRecord], number: int | None) -> str:
     """Return an install by its number, release and date."""
     if number is None:
         return "the state before the unfinished install"
-    found = next((one for one in _installs(report) if one["number"] == number), None)
+    found = next((one for one in installs if one["number"] == number), None)
     return f"install {number}" + (
         f" (release {found['release']}, {found['time']})" if found else ""
     )
 
 
-def _live(report: Mapping[str, Any]) -> str:
-    installs = _installs(report)
-    return _described(report, installs[0]["number"]) if installs else "an unfinished install"
+def _live(installs: Sequence[InstallRecord]) -> str:
+    return _described(installs, installs[0]["number"]) if installs else "an unfinished install"
 
 
 def _list(probe: StatusProbe, screen: Screen) -> None:
     """Print the installs of each host. Raises CommandError for a host that gives no answer."""
-    for host, report in probe.reports.items():
-        states = {release["id"]: release["state"] for release in report["releases"] or ()}
-        installs = _installs(report)
+    found = {host: _newest_first(report) for host, report in probe.reports.items()}
+    for host, installs in found.items():
+        releases = probe.reports[host]["releases"] or ()
+        states = {release["id"]: release["state"] for release in releases}
         screen.table(
             f"Installs of {host}",
             ("Number", "Time", "Release", "State", "Database kept"),
@@ -142,10 +144,7 @@ def _list(probe: StatusProbe, screen: Screen) -> None:
         )
     screen.document(
         {
-            "hosts": {
-                host: {"installs": list(_installs(report))}
-                for host, report in probe.reports.items()
-            },
+            "hosts": {host: {"installs": installs} for host, installs in found.items()},
             "failures": [failure.as_dict() for failure in probe.failures],
         }
     )
@@ -155,7 +154,7 @@ def _list(probe: StatusProbe, screen: Screen) -> None:
     screen.say("Go back to one with: kai-ansible rollback --to NUMBER")
 
 
-def _state(install: Mapping[str, Any], states: Mapping[str, str], *, is_last: bool) -> str:
+def _state(install: InstallRecord, states: Mapping[str, str], *, is_last: bool) -> str:
     again = install["rolled_back_to"]
     origin = "" if again is None else f", a rollback to {again}"
     if is_last:

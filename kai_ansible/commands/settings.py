@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from kai_ansible.ansible.collection import contract as contract_of
 from kai_ansible.commands.options import HostOptions
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
 KAI = "Kai's default"
+# a word of Python is among the keys
+Shown = TypedDict(
+    "Shown", {"section": str, "secret": bool, "value": str | None, "from": str | None}
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
                 "list them with: kai-ansible settings --all",
             )
     inventory.read(pattern, options.vault_password_file, options.vault_ids, may_ask=at_terminal())
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Shown]] = {}
     for host in inventory.hosts:
         variables = inventory.variables(host)
         if not variables:
@@ -88,48 +92,46 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
 
 def _settings_of(
     contract: Contract, variables: Mapping[str, Any], places: Mapping[str, Path]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Shown]:
     """Return every setting by its key: its section, value, origin, and whether it is a secret."""
-    return {
-        question.key: {
-            "section": section,
-            "secret": question.is_secret,
-            **_value_of(question, variables, places),
-        }
-        for section in contract.sections
-        for question in everything_in(contract, section)
-    }
+    found: dict[str, Shown] = {}
+    for section in contract.sections:
+        for question in everything_in(contract, section):
+            value, origin = _value_of(question, variables, places)
+            found[question.key] = {
+                "section": section,
+                "secret": question.is_secret,
+                "value": value,
+                "from": origin,
+            }
+    return found
 
 
 def _value_of(
     question: Question, variables: Mapping[str, Any], places: Mapping[str, Path]
-) -> dict[str, Any]:
+) -> tuple[str | None, str | None]:
+    """Return a value and its origin."""
     value = variables.get(question.variable)
     if value is None:
         default = question.spec.default
-        return {
-            "value": None if default is None else env_text(default),
-            "from": None if default is None else KAI,
-        }
+        return (None, None) if default is None else (env_text(default), KAI)
     place = str(places.get(question.variable, "the inventory"))
-    if question.is_secret:
-        return {"value": f"fingerprint {fingerprint(str(value))}", "from": place}
-    return {"value": _text(value), "from": place}
+    return f"fingerprint {fingerprint(str(value))}" if question.is_secret else _text(value), place
 
 
 def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, dict) else env_text(value)
 
 
-def _print_one(key: str, found: Mapping[str, Mapping[str, Any]], screen: Screen) -> None:
+def _print_one(key: str, found: Mapping[str, Mapping[str, Shown]], screen: Screen) -> None:
     for host, settings in found.items():
-        value = settings.get(key, {}).get("value")
+        value = settings[key]["value"] if key in settings else None
         if value is not None:
             screen.literal(value if len(found) == 1 else f"{host}: {value}")
 
 
 def _print_all(
-    host: str, settings: Mapping[str, Mapping[str, Any]], screen: Screen, *, everything: bool
+    host: str, settings: Mapping[str, Shown], screen: Screen, *, everything: bool
 ) -> None:
     rows = [
         (key, one["value"] or "", one["from"] or "not set")

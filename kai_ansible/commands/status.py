@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
@@ -32,6 +32,7 @@ from kai_ansible.terminal.status_view import (
 )
 
 if TYPE_CHECKING:
+    from kai_ansible.rules.status_report import StatusReport
     from kai_ansible.terminal.screen import Screen
 
 
@@ -118,7 +119,7 @@ def show(
     screen.document(probe.as_dict())
 
 
-def _report_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> None:
+def _report_fleet(screen: Screen, reports: Mapping[str, StatusReport]) -> None:
     screen.table(
         "Hosts",
         ("Host", "State", "Release", "Health", "Drift", "Problems", "Unknown", "Logins"),
@@ -141,7 +142,7 @@ def _report_fleet(screen: Screen, reports: Mapping[str, Mapping[str, Any]]) -> N
 def report_host(
     screen: Screen,
     host: str,
-    report: Mapping[str, Any],
+    report: StatusReport,
     taken: datetime,
     ssh: Sequence[str] | None,
 ) -> None:

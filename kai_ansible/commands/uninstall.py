@@ -25,6 +25,8 @@ from kai_ansible.terminal.prompts import prompter
 
 if TYPE_CHECKING:
     from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.commands.new_backup import FinishedBackup
+    from kai_ansible.rules.run_report import UninstallReport
     from kai_ansible.terminal.screen import Screen
 
 
@@ -88,16 +90,16 @@ def _run(
     outcome = run_role(target, "uninstall", options, screen, variables)
     raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
-        _report(screen, host, report)
+        _report(screen, host, report, check=options.check)
     raise_unless_succeeded(outcome)
     return outcome
 
 
-def _report(screen: Screen, host: str, report: Mapping[str, Any]) -> None:
-    title = f"{host}: would be removed" if report["check"] else f"{host}: removed"
+def _report(screen: Screen, host: str, report: UninstallReport, *, check: bool) -> None:
+    title = f"{host}: would be removed" if check else f"{host}: removed"
     screen.lines(title, report["changes"] or ["nothing"])
     screen.lines(f"{host}: kept", report["left"])
-    screen.lines(f"{host}: not in the backup", report.get("backup_left", []))
+    screen.lines(f"{host}: not in the backup", report["backup_left"])
 
 
 def _confirm(hosts: Sequence[str], options: UninstallOptions) -> None:
@@ -121,7 +123,7 @@ def _end(
     outcome: Outcome,
     options: UninstallOptions,
     screen: Screen,
-    backups: Mapping[str, Mapping[str, Any]] | None = None,
+    backups: Mapping[str, FinishedBackup] | None = None,
 ) -> None:
     screen.document(
         {

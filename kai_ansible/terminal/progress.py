@@ -16,7 +16,7 @@ from kai_ansible.rules.problems import listed
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from kai_ansible.ansible.runner import Event
+    from kai_ansible.ansible.events import Event
     from kai_ansible.terminal.screen import Screen
 
 # by the file of tasks with which a phase begins

@@ -6,11 +6,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.failures import FailedTask
 from kai_ansible.errors import ExitCode
 from kai_ansible.terminal.login_view import login_lines
+
+if TYPE_CHECKING:
+    from kai_ansible.rules.probe import Room
+    from kai_ansible.rules.problems import ProblemData
+    from kai_ansible.rules.status_report import (
+        BackendStatus,
+        PersonStatus,
+        ServiceHealth,
+        StatusReport,
+    )
 
 # of the differences in one file, at a terminal
 MOST_OF_A_FILE = 3
@@ -25,7 +35,7 @@ class StatusProbe:
     """
 
     taken: datetime
-    reports: Mapping[str, Mapping[str, Any]]
+    reports: Mapping[str, StatusReport]
     failures: Sequence[FailedTask]
     interrupted: bool
 
@@ -46,7 +56,7 @@ class StatusProbe:
         }
 
 
-def state_of(report: Mapping[str, Any]) -> str:
+def state_of(report: StatusReport) -> str:
     """Return the state of a host; ``UNKNOWN`` if no fault is known, but not all was checked."""
     if report["healthy"]:
         return "healthy"
@@ -54,7 +64,7 @@ def state_of(report: Mapping[str, Any]) -> str:
     return "unhealthy" if known else "UNKNOWN"
 
 
-def summary_of(report: Mapping[str, Any]) -> str:
+def summary_of(report: StatusReport) -> str:
     """Return the state of a host with the number of findings of each kind."""
     counts = [
         (len(report["problems"]), "problem", "problems"),
@@ -79,7 +89,7 @@ def summary_of_all(probe: StatusProbe) -> str:
     return f"{hosts} hosts: {', '.join(f'{count} {name}' for count, name in known if count)}"
 
 
-def by_attention(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def by_attention(reports: Mapping[str, StatusReport]) -> dict[str, StatusReport]:
     """Return the reports by host, those that need attention first."""
     rank = {"unhealthy": 0, "UNKNOWN": 1, "healthy": 2}
 
@@ -92,7 +102,7 @@ def by_attention(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[
 
 
 def next_commands(
-    host: str, report: Mapping[str, Any], ssh: Sequence[str] | None = None
+    host: str, report: StatusReport, ssh: Sequence[str] | None = None
 ) -> list[tuple[str, str]]:
     """Return the commands to run next on a host in their order, each with its reason.
 
@@ -119,7 +129,7 @@ def _pasted(line: str) -> bool:
     return line.startswith("  sudo ")
 
 
-def missing_logins(report: Mapping[str, Any]) -> list[str]:
+def missing_logins(report: StatusReport) -> list[str]:
     """Return the missing logins, as "account: agent"."""
     found = [
         f"{person['account']}: {person['backend']}"
@@ -129,7 +139,7 @@ def missing_logins(report: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def users_title(report: Mapping[str, Any]) -> str:
+def users_title(report: StatusReport) -> str:
     """Return whose users a report lists."""
     if report["people_from"] == "host":
         return "users"
@@ -137,14 +147,14 @@ def users_title(report: Mapping[str, Any]) -> str:
 
 
 def few_of_each(
-    findings: Sequence[Mapping[str, Any]],
-) -> tuple[list[Mapping[str, Any]], dict[str, int]]:
+    findings: Sequence[ProblemData],
+) -> tuple[list[ProblemData], dict[str, int]]:
     """Return the findings without most of a file that differs much, and how many are left out.
 
     The second result is by file.
     """
     counts = Counter(_file_of(finding) for finding in findings)
-    shown: list[Mapping[str, Any]] = []
+    shown: list[ProblemData] = []
     seen: Counter[str] = Counter()
     for finding in findings:
         path = _file_of(finding)
@@ -157,13 +167,13 @@ def few_of_each(
     return shown, left
 
 
-def _file_of(finding: Mapping[str, Any]) -> str:
+def _file_of(finding: ProblemData) -> str:
     """Return the file of a finding, whose place begins with it; a place alone stands for itself."""
-    path, _sign, key = str(finding["where"]).partition(": ")
-    return path if key else str(finding["where"])
+    path, _sign, key = finding["where"].partition(": ")
+    return path if key else finding["where"]
 
 
-def users_table(people: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def users_table(people: Sequence[PersonStatus]) -> tuple[list[str], list[list[str]]]:
     """Return the columns and rows of the users; those of profiles only where there are any."""
     of_line = any(person["profile"] for person in people)
     columns = ["Name", "Account", "Agent", "Model", "Logged in"]
@@ -178,17 +188,18 @@ def users_table(people: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
     return columns, rows
 
 
-def facts(report: Mapping[str, Any], taken: datetime) -> list[tuple[str, str]]:
+def facts(report: StatusReport, taken: datetime) -> list[tuple[str, str]]:
     """Return the first lines of a report, each with its label."""
+    rollback = rollback_in_words(report)
     return [
         ("Service", in_words(report["service"], taken)),
         ("Release", release_in_words(report)),
-        *((("Rollback", rollback_in_words(report)),) if is_rolled_back(report) else ()),
+        *([("Rollback", rollback)] if rollback else []),
         *(("Disk", text) for text in rooms_in_words(report["room"])),
     ]
 
 
-def in_words(service: Mapping[str, Any], taken: datetime) -> str:
+def in_words(service: ServiceHealth, taken: datetime) -> str:
     """Return the state of a service."""
     runs = service["state"]
     if service["since"]:
@@ -204,7 +215,7 @@ def in_words(service: Mapping[str, Any], taken: datetime) -> str:
     )
 
 
-def release_in_words(report: Mapping[str, Any]) -> str:
+def release_in_words(report: StatusReport) -> str:
     """Return the live release, and the install that brought it."""
     last = report["last_install"]
     if not last:
@@ -214,19 +225,20 @@ def release_in_words(report: Mapping[str, Any]) -> str:
     return f"{report['live']}; {number}{last['outcome']} {last['time']}{by}"
 
 
-def is_rolled_back(report: Mapping[str, Any]) -> bool:
-    """Return whether the last install went back to an earlier one."""
+def rollback_in_words(report: StatusReport) -> str | None:
+    """Return what a rollback went back to, and whether host_vars still name something else.
+
+    None unless the last install was a rollback.
+    """
     last, installs = report["last_install"], report["installs"]
-    return bool(last and installs and last["outcome"] == "rolled back")
+    if not (last and installs and last["outcome"] == "rolled back"):
+        return None
+    text = f"rolled back to install {installs[-1]['rolled_back_to']}"
 
-
-def rollback_in_words(report: Mapping[str, Any]) -> str:
-    """Return what a rollback went back to, and whether host_vars still name something else."""
-    text = f"rolled back to install {report['installs'][-1]['rolled_back_to']}"
     return f"{text}; host_vars differ" if report["drift"] else text
 
 
-def rooms_in_words(rooms: Sequence[Mapping[str, Any]]) -> list[str]:
+def rooms_in_words(rooms: Sequence[Room]) -> list[str]:
     """Return the free space of each file system, after the paths that lie on it."""
     by_space: dict[str, list[str]] = {}
     for room in rooms:
@@ -251,7 +263,7 @@ def age(since: str, taken: datetime) -> str:
     return f"{seconds} s"
 
 
-def trust_of(backend: Mapping[str, Any]) -> str:
+def trust_of(backend: BackendStatus) -> str:
     """Return who besides root can change an agent's binary."""
     if backend["changed_by"] is None:
         return "unknown"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kai_ansible.rules.probe import Probe
 
 ADMIN = "admin"
 # how each vendor says to install its agent for every account of a host
@@ -19,7 +22,7 @@ def name_of(user: Mapping[str, Any]) -> str:
     return account[:1].upper() + account[1:] or ADMIN
 
 
-def is_missing(account: str, seen: Mapping[str, Any] | None) -> bool:
+def is_missing(account: str, seen: Probe | None) -> bool:
     """Return whether a host is known to lack an account; an account that was not probed is not."""
     accounts = seen["accounts"] if seen else {}
     return account in accounts and accounts[account] is None

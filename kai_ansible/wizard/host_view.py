@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kai_ansible.rules.configuration import Configuration
+    from kai_ansible.rules.module_arguments import ProbeRequest
+    from kai_ansible.rules.probe import Probe
     from kai_ansible.secrets.vault_password import VaultPassword
     from kai_ansible.terminal.screen import Screen
 
@@ -58,16 +60,16 @@ class HostView:
         self.screen = screen
         self.enabled = enabled
         self.become_password = become_password
-        self.seen: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+        self.seen: list[tuple[ProbeRequest, Probe | None]] = []
 
-    def look(self, configuration: Configuration) -> dict[str, Any] | None:
+    def look(self, configuration: Configuration) -> Probe | None:
         """Return the result of kai_probe for a configuration, None if the host is unreachable.
 
         An unreachable host is reported once. Raises CommandError for an unsupported system.
         """
         return self.look_for_each([configuration])
 
-    def look_for_each(self, configurations: Sequence[Configuration]) -> dict[str, Any] | None:
+    def look_for_each(self, configurations: Sequence[Configuration]) -> Probe | None:
         """Return the result of ``look`` for the agents of several configurations at once.
 
         configurations: they differ in their backends only.
@@ -78,7 +80,11 @@ class HostView:
             return None
         requests = [probe_request(self.contract, configuration) for configuration in configurations]
         agents = {agent["backend"]: agent for request in requests for agent in request["binaries"]}
-        request = {**requests[0], "binaries": list(agents.values()), "versions": True}
+        request: ProbeRequest = {
+            **requests[0],
+            "binaries": list(agents.values()),
+            "versions": True,
+        }
         for earlier, seen in self.seen:
             if _covers(earlier, request):
                 return seen
@@ -93,7 +99,7 @@ class HostView:
         return bool(self.seen)
 
     @property
-    def latest(self) -> dict[str, Any] | None:
+    def latest(self) -> Probe | None:
         """The result of the last probe, None without one."""
         return next((seen for _, seen in reversed(self.seen) if seen), None)
 
@@ -105,10 +111,11 @@ class HostView:
                 for candidate in candidates:
                     if candidate["path"] != path:
                         continue
-                    if candidate.get("version"):
-                        remarks[str(candidate["version"])] = None
-                    if candidate.get("changers"):
-                        remarks[f"can be changed by {in_words(*candidate['changers'])}"] = None
+                    version, changers = candidate.get("version"), candidate.get("changers")
+                    if version:
+                        remarks[version] = None
+                    if changers:
+                        remarks[f"can be changed by {in_words(*changers)}"] = None
         return "; ".join(remarks)
 
     def in_words(self, python: str) -> str:
@@ -136,8 +143,7 @@ class HostView:
             looked = seen or self.look(configuration)
             for candidate in looked["binaries"].get(backend, []) if looked else ():
                 if candidate["path"] == path:
-                    fault: str | None = candidate["fault"]
-                    return fault
+                    return candidate["fault"]
         return None
 
     def fetch(self, paths: Sequence[str]) -> dict[str, str]:
@@ -176,10 +182,10 @@ class HostView:
                 )
             return {path: _text(Path(scratch + path), path) for path in there}
 
-    def _look(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _look(self, request: ProbeRequest) -> Probe | None:
         outcome = self._run("probe", {"kai_probe_request": dict(request)})
         if outcome.succeeded:
-            seen = dict(outcome.reports[self.host])
+            seen: Probe = outcome.reports[self.host]
             if seen["platform"] not in self.contract.platforms:
                 # the probe reports the system by name, and nothing else
                 raise CommandError(
@@ -231,12 +237,10 @@ class HostView:
         return [True, False]
 
 
-def _covers(earlier: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+def _covers(earlier: ProbeRequest, request: ProbeRequest) -> bool:
     """Return whether an earlier request covers everything that a request asks for."""
-    others = [name for name in request if name != "binaries"]
-    return all(earlier[name] == request[name] for name in others) and all(
-        agent in earlier["binaries"] for agent in request["binaries"]
-    )
+    same_otherwise = {**earlier, "binaries": request["binaries"]} == request
+    return same_otherwise and all(agent in earlier["binaries"] for agent in request["binaries"])
 
 
 def _reason(outcome: Outcome) -> str:

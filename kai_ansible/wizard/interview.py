@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.binaries import choose_binary
@@ -37,7 +36,7 @@ from kai_ansible.wizard.source_tree import problem_of_local_source
 from kai_ansible.wizard.way_back import Journal
 
 if TYPE_CHECKING:
-    from kai_ansible.rules.probe import Candidate
+    from kai_ansible.rules.probe import Candidate, Probe
     from kai_ansible.rules.problems import Problem
     from kai_ansible.telegram import Telegram
     from kai_ansible.terminal.prompts import Prompter
@@ -124,13 +123,14 @@ class Interview:
 
     def login_notice(self, configuration: Configuration) -> list[str]:
         """Return the missing logins, as far as the probe shows them."""
-        seen = self.view.latest or {"logins": []}
+        seen = self.view.latest
         paths = {
             backend: configuration.chosen[setting]
             for setting, backend in self.binaries.items()
             if setting in configuration.chosen
         }
-        return login_notice(logins(self.contract, configuration, paths, seen["logins"]))
+        found = seen["logins"] if seen else []
+        return login_notice(logins(self.contract, configuration, paths, found))
 
     def _review(self, asker: Asker) -> Configuration:
         titles = {title: name for name, title in self.contract.sections.items()}
@@ -348,9 +348,7 @@ class Interview:
                 return
             self.screen.bad(f"{path} {fault}.")
 
-    def _found(
-        self, configuration: Configuration, backend: str, seen: Mapping[str, Any] | None
-    ) -> str | None:
+    def _found(self, configuration: Configuration, backend: str, seen: Probe | None) -> str | None:
         candidates = seen["binaries"].get(backend, []) if seen else []
         chosen, _ = choose_binary(self.contract, configuration, backend, candidates)
         return chosen.path if chosen else None

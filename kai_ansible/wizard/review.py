@@ -17,6 +17,7 @@ from kai_ansible.wizard.questions import PEOPLE, Question, everything_in, is_ask
 
 if TYPE_CHECKING:
     from kai_ansible.rules.people import Person
+    from kai_ansible.rules.probe import Probe
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
@@ -181,9 +182,7 @@ def _people(
     return ("Name", "OS user", "Backend", "Provider", "Model"), rows
 
 
-def _on_host(
-    draft: Draft, configuration: Configuration, person: Person, seen: Mapping[str, Any]
-) -> str:
+def _on_host(draft: Draft, configuration: Configuration, person: Person, seen: Probe) -> str:
     if person.os_user and is_missing(person.os_user, seen):
         made = configuration.host.get("create_os_users")
         return "will be created" if made else "no such account"

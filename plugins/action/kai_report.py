@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -51,6 +52,7 @@ class ActionModule(ActionBase):
                 given["failure"], given["install_dir"], results, check=check
             )
             return {"failed": True, "msg": message}
+        report: Mapping[str, Any]
         if run == "rollback":
             report = run_report.rollback_report(given["number"], results)
         elif run == "uninstall":
@@ -61,7 +63,7 @@ class ActionModule(ActionBase):
             report = run_report.restore_report(given["planned"], results)
         else:
             report = run_report.install_report(given["planned"], results)
-        report["check"] = check
+        report = {**report, "check": check}
         hint = enrol_hint(report)
         enrol = [f"To {hint}: kai-ansible workshop enrol {report['enrol'][0]}"] if hint else []
         return {

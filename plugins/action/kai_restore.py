@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.controller.decrypted_backup import Decrypted, decrypted
 from ..module_utils.rules.backup_archive import BadArchive, read_archive
+from ..module_utils.rules.module_arguments import CheckedSummary
 
 MODULE = "kai.bot.kai_restore"
 # a piece is in memory several times; a module run takes as long as some MB
@@ -50,9 +51,13 @@ class ActionModule(ActionBase):
                 None if length is None else int(length),
             ) as backup:
                 if checks:
-                    summary = read_archive(backup).as_dict()
+                    found = read_archive(backup).as_dict()
                     backup.finish()
-                    summary.update(sha256=backup.digest, bytes=backup.size)
+                    summary: CheckedSummary = {
+                        **found,
+                        "sha256": backup.digest,
+                        "bytes": backup.size,
+                    }
                     return {**ask("checked", summary=summary), "summary": summary}
                 failed = self._send(backup, ask)
         except ImportError:

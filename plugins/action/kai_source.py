@@ -76,6 +76,7 @@ class ActionModule(ActionBase):
             for name in parameters["extras"]
             if parameters["extra_features"].get(name) in (None, *packed["features"])
         ]
-        identifier = release_identifier(packed.pop("digest"), extras, parameters["python"])
+        identifier = release_identifier(packed["digest"], extras, parameters["python"])
         name = release_name(identifier, parameters["live"], parameters["complete"])
-        return {"changed": False, "release": name, "extras": extras, **packed}
+        result = {key: value for key, value in packed.items() if key != "digest"}
+        return {"changed": False, "release": name, "extras": extras, **result}

@@ -137,7 +137,7 @@ release:
 import base64
 import errno
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -153,11 +153,15 @@ from ..module_utils.host.tree_walk import DIRECTORY
 from ..module_utils.rules.backup_archive import CONFIG, ArchiveWriter, BadArchive, Meta
 from ..module_utils.rules.problems import Refused, problem_of_error
 
+if TYPE_CHECKING:
+    from ..module_utils.rules.module_arguments import BackupArguments
+    from ..module_utils.rules.run_results import BackedUp
+
 COMPANIONS = ("-wal", "-shm", "-journal")
 SNAPSHOT = "kai.db"
 
 
-def make(parameters: dict[str, Any]) -> dict[str, Any]:
+def make(parameters: BackupArguments) -> BackedUp:
     """Write the backup beside the data directory; return the result. Raises Refused and OSError."""
     installs = Installs(parameters["install_dir"])
     place = StagingArea(parameters["data_dir"])
@@ -214,7 +218,7 @@ def make(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def copy(parameters: dict[str, Any], place: StagingArea, writer: ArchiveWriter) -> Copying:
+def copy(parameters: BackupArguments, place: StagingArea, writer: ArchiveWriter) -> Copying:
     """Add the deployed files and the data; return the copy with the paths that were left out."""
     # the path that the bot opens, all links resolved
     name = os.path.basename(parameters["database"])
@@ -244,7 +248,7 @@ def copy(parameters: dict[str, Any], place: StagingArea, writer: ArchiveWriter) 
     return copying
 
 
-def read(parameters: dict[str, Any]) -> dict[str, Any]:
+def read(parameters: BackupArguments) -> BackedUp:
     """Return a piece of the backup."""
     with open(StagingArea(parameters["data_dir"]).archive, "rb") as handle:
         handle.seek(parameters["offset"])
@@ -252,7 +256,7 @@ def read(parameters: dict[str, Any]) -> dict[str, Any]:
     return {"changed": False, "content": base64.b64encode(content).decode()}
 
 
-def remove(parameters: dict[str, Any]) -> dict[str, Any]:
+def remove(parameters: BackupArguments) -> BackedUp:
     """Remove the backup that ``make`` has made."""
     StagingArea(parameters["data_dir"]).remove()
     return {"changed": False}

@@ -128,7 +128,7 @@ checkup:
 
 import concurrent.futures
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -142,6 +142,9 @@ from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 from ..module_utils.rules.redact import masked
 from ..module_utils.rules.sanitize import printable
 
+if TYPE_CHECKING:
+    from ..module_utils.rules import checkup
+
 LOG_LINES = 200
 LINE_CHARACTERS = 500
 VISUDO_SECONDS = 20
@@ -150,7 +153,7 @@ VISUDO_SECONDS = 20
 class Checkup:
     """One checkup of a host."""
 
-    def __init__(self, parameters: dict[str, Any]) -> None:
+    def __init__(self, parameters: checkup.CheckupRequest) -> None:
         self.parameters = parameters
         self.knows_secrets = True
         try:
@@ -161,7 +164,7 @@ class Checkup:
             self.knows_secrets = False
         self.secrets = [self.env[key] for key in parameters["secret_keys"] if self.env.get(key)]
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> checkup.Checkup:
         """Return the results of all checks. Raises OSError."""
         return {
             "faults": self.faults(),
@@ -174,12 +177,17 @@ class Checkup:
         """Return text of a program, redacted, printable and not too long."""
         return printable(masked(text, self.secrets), most)
 
-    def faults(self) -> list[dict[str, Any]]:
+    def faults(self) -> list[checkup.FailedCheck]:
         """Return the failed commands with their output."""
         if not self.parameters["service_user"]:
             return []
         try:
-            bot = BotAccount(self.parameters, self.env)
+            bot = BotAccount(
+                self.parameters["service_user"],
+                self.parameters["environment"],
+                self.parameters["secret_keys"],
+                self.env,
+            )
         except PermissionError:
             # root under another name: nothing runs as it, and kai_probe reports its UID
             return []
@@ -190,10 +198,12 @@ class Checkup:
             if not command["only_if_exists"] or os.path.isfile(command["only_if_exists"])
         ]
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            faults = list(pool.map(bot.fault_of_command, commands))
+            faults = list(pool.map(bot.fault_of_command, [one["argv"] for one in commands]))
         return [
             {
-                **{name: command[name] for name in ("stage", "what", "argv")},
+                "stage": command["stage"],
+                "what": command["what"],
+                "argv": command["argv"],
                 "said": self.shown(fault),
             }
             for command, fault in zip(commands, faults)

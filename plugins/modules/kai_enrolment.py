@@ -101,7 +101,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.enrolment import enrol
 from ..module_utils.rules.enrolment import argv_for, chosen_user
-from ..module_utils.rules.problems import Problem, Refused, problem_of_error
+from ..module_utils.rules.problems import Problem, Refused, reason_of
 
 
 def main() -> None:
@@ -133,11 +133,9 @@ def main() -> None:
         return
     environment = {"HOME": account.pw_dir, **given["environment"]}
     try:
-        found, restarted = enrol(given["unit"], account, argv_for(given, user), environment)
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, given["argv"][0])))
+        found, restarted = enrol(given["unit"], account, argv_for(given["argv"], user), environment)
+    except (OSError, Refused) as error:
+        module.fail_json(msg=reason_of(error, given["argv"][0]))
     module.exit_json(
         changed=True,
         user=user["name"],

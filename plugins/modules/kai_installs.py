@@ -95,7 +95,7 @@ removed_installs:
 """
 
 import shutil
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -106,11 +106,18 @@ from ..module_utils.host.records import Installs, Journal
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.rules.diff import difference
 from ..module_utils.rules.installs import FLAT, kept_releases
-from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.problems import Refused, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..module_utils.rules.module_arguments import ProofPlan, RecordArguments
+    from ..module_utils.rules.probe import VerifiedRelease
+    from ..module_utils.rules.run_results import Recorded
 
 
 def too_old(
-    installs: Installs, records: list[dict[str, Any]], keep: int, live: str
+    installs: Installs, records: Sequence[VerifiedRelease], keep: int, live: str
 ) -> tuple[list[str], list[int]]:
     """Return the releases and the numbers of the records to remove."""
     kept = kept_releases(records, keep, live)
@@ -124,7 +131,7 @@ def too_old(
     return [*releases, *flat], sorted([*damaged, *gone])
 
 
-def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> dict[str, Any]:
+def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> Recorded:
     """Remove old releases and records; return them."""
     releases, numbers = too_old(installs, installs.records(), keep, live)
     left = []
@@ -141,11 +148,9 @@ def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> di
     return {"removed_releases": releases, "removed_installs": numbers, "left_paths": left}
 
 
-def foreseen(
-    installs: Installs, journal: Journal | None, release: str, keep: int
-) -> dict[str, Any]:
+def foreseen(installs: Installs, journal: Journal | None, release: str, keep: int) -> Recorded:
     """Return the result of recording the install of a release that is not live yet."""
-    records = installs.records()
+    records: list[VerifiedRelease] = [*installs.records()]
     number = installs.next_number()
     former = journal.former_release if journal else installs.live()
     if former == FLAT and FLAT not in {record["release"] for record in records}:
@@ -156,7 +161,7 @@ def foreseen(
     return {"number": number, "removed_releases": releases, "removed_installs": numbers}
 
 
-def differences(installs: Installs, result: dict[str, Any]) -> list[dict[str, str]]:
+def differences(installs: Installs, result: Recorded) -> list[dict[str, str]]:
     """Return the diff of records and releases."""
     return [
         difference(f"{installs.directory}/{result['number']}", "", "kept"),
@@ -168,11 +173,11 @@ def differences(installs: Installs, result: dict[str, Any]) -> list[dict[str, st
     ]
 
 
-def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
+def keep(parameters: RecordArguments, dry: bool) -> Recorded:
     """Record the verified install and remove old ones; return the result of the module."""
     installs = Installs(parameters["install_dir"])
     journal = installs.journal()
-    result: dict[str, Any] = {
+    result: Recorded = {
         "changed": journal is not None,
         "number": None,
         "removed_releases": [],
@@ -192,9 +197,10 @@ def keep(parameters: dict[str, Any], dry: bool) -> dict[str, Any]:
         return result
     installs.remember_original()
     # the release flat has only its health verified: its sudo rules may name missing agents
-    health = {**parameters["proof"], "commands": [], "agents": [], "private_directories": []}
+    proof = parameters["proof"]
+    health: ProofPlan = {**proof, "commands": [], "agents": [], "private_directories": []}
     installs.adopt(journal, health)
-    number = installs.keep_journal(journal, parameters["proof"], parameters["by"])
+    number = installs.keep_journal(journal, proof, parameters["by"])
     layout.prove()
     # the install is recorded, so data that stays must not let it fail
     left = StagingArea(journal.data_dir).discard() if journal.data_dir else []
@@ -221,10 +227,8 @@ def main() -> None:
         refuse_places(module.params["install_dir"])
         with only_worker(dry=module.check_mode):
             result = keep(module.params, module.check_mode)
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, "a file")))
+    except (OSError, Refused) as error:
+        module.fail_json(msg=reason_of(error, "a file"))
     if module._diff and result["changed"]:
         result["diff"] = differences(Installs(module.params["install_dir"]), result)
     module.exit_json(**result)

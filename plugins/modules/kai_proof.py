@@ -249,7 +249,7 @@ seconds_without:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.proof import prove
-from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.problems import Refused, reason_of
 from ..module_utils.rules.proof_arguments import AGENTS, COMMANDS, PRIVATE_DIRECTORIES
 
 
@@ -288,10 +288,8 @@ def main() -> None:
         module.params["accounts"] = []
     try:
         result = prove(module.params)
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, "a file")))
+    except (OSError, Refused) as error:
+        module.fail_json(msg=reason_of(error, "a file"))
     failures = result.pop("failures")
     if failures:
         module.fail_json(msg="\n".join(failures), seconds_without=result["seconds_without"])

@@ -114,7 +114,7 @@ seconds:
 
 import os
 import tarfile
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -125,6 +125,9 @@ from ..module_utils.rules.diff import difference
 from ..module_utils.rules.network_environment import of_words, secrets_of
 from ..module_utils.rules.problems import Refused, problem_of_error
 from ..module_utils.rules.sanitize import printable
+
+if TYPE_CHECKING:
+    from ..module_utils.rules.run_results import Built
 
 LOCK_SECONDS = 900
 
@@ -165,14 +168,14 @@ def main() -> None:
             os.unlink(parameters["archive"])
             releases = os.path.dirname(parameters["path"])
             with held(releases, os.O_RDONLY | os.O_DIRECTORY, LOCK_SECONDS) as lock:
-                result: dict[str, Any] = {"changed": False}
+                result: Built = {"changed": False}
                 if not is_complete(parameters["path"]):
-                    result = {**build(parameters, archive, lock), **diff}
+                    result = build(parameters, archive, lock)
     except OSError as error:
         module.fail_json(msg=str(problem_of_error(error, parameters["path"])))
     except (Refused, tarfile.TarError) as error:
         module.fail_json(msg=printable(str(error)))
-    module.exit_json(**result)
+    module.exit_json(**result, **(diff if result["changed"] else {}))
 
 
 if __name__ == "__main__":

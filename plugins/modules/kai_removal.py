@@ -79,7 +79,7 @@ from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.records import Installs
 from ..module_utils.host.removal import Removal
 from ..module_utils.host.root_places import refuse_places
-from ..module_utils.rules.problems import Refused, problem_of_error
+from ..module_utils.rules.problems import Refused, reason_of
 
 
 def main() -> None:
@@ -108,10 +108,8 @@ def main() -> None:
         refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=module.check_mode):
             removal.run()
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, "a file")))
+    except (OSError, Refused) as error:
+        module.fail_json(msg=reason_of(error, "a file"))
     module.exit_json(
         changed=bool(removal.changes), changes=removal.changes, left=sorted({*removal.left})
     )

@@ -124,7 +124,7 @@ unfinished:
 import base64
 import os
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -139,8 +139,12 @@ from ..module_utils.rules.backup_archive import BadArchive
 from ..module_utils.rules.diff import difference
 from ..module_utils.rules.problems import Problem, Refused, listed, problem_of_error
 
+if TYPE_CHECKING:
+    from ..module_utils.rules.module_arguments import RestoreArguments
+    from ..module_utils.rules.run_results import Checked, LaidOut
 
-def check(parameters: dict[str, Any]) -> dict[str, Any]:
+
+def check(parameters: RestoreArguments) -> Checked:
     """Check whether the backup can be unpacked on the host; return the result of the module."""
     place, summary = StagingArea(parameters["data_dir"]), parameters["summary"]
     journal = Installs(parameters["install_dir"]).journal()
@@ -198,7 +202,7 @@ def check(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def receive(parameters: dict[str, Any]) -> dict[str, Any]:
+def receive(parameters: RestoreArguments) -> LaidOut:
     """Append a piece of the backup; return the result of the module."""
     place = StagingArea(parameters["data_dir"])
     offset = parameters["offset"]
@@ -214,7 +218,7 @@ def receive(parameters: dict[str, Any]) -> dict[str, Any]:
     return {"changed": True}
 
 
-def lay(parameters: dict[str, Any]) -> dict[str, Any]:
+def lay(parameters: RestoreArguments) -> LaidOut:
     """Unpack the backup if it is the checked one; return the result. Raises Refused."""
     place = StagingArea(parameters["data_dir"])
     with open(place.archive, "rb") as handle:
@@ -230,7 +234,7 @@ def lay(parameters: dict[str, Any]) -> dict[str, Any]:
     return {**laid(parameters), "notes": [*moved, *laying.notes.lines]}
 
 
-def laid(parameters: dict[str, Any]) -> dict[str, Any]:
+def laid(parameters: RestoreArguments) -> LaidOut:
     """Return the result of data that is laid out, or would be."""
     path = parameters["data_dir"]
     before = "the present data" if os.path.isdir(path) else ""

@@ -75,7 +75,7 @@ log:
 """
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -83,6 +83,11 @@ from ..module_utils.host.service import deployed_env, turns_in
 from ..module_utils.host.system import log_of_unit, restart_service, service_state
 from ..module_utils.rules.problems import Refused
 from ..module_utils.rules.redact import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..module_utils.rules.run_results import Switched
 
 # a shorter value of a key that the contract does not know would blacken every other word
 SHORTEST_SECRET = 6
@@ -102,40 +107,36 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    unit = given["unit"]
     try:
-        done = _restart(given, check=module.check_mode) if _restarts(given) else _log(given)
+        if given["state"] == "restarted":
+            done = _restart(unit, given["turns"], check=module.check_mode)
+            module.exit_json(changed=True, **done)
+        log = _log(unit, given["lines"], given["env_file"], given["shown_variables"])
+        module.exit_json(changed=False, log=log)
     except (OSError, Refused) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=_restarts(given), **done)
 
 
-def _restarts(given: dict[str, Any]) -> bool:
-    return bool(given["state"] == "restarted")
-
-
-def _restart(given: dict[str, Any], *, check: bool) -> dict[str, Any]:
-    state = service_state(given["unit"])
+def _restart(unit: str, turns: str | None, *, check: bool) -> Switched:
+    state = service_state(unit)
     if state.state == "inactive" and not state.enabled:
-        raise Refused(
-            f"{given['unit']}.service is not installed, or disabled. Fix: kai-ansible install"
-        )
-    done = {
-        "turns": turns_in(given["turns"]) if given["turns"] else 0,
+        raise Refused(f"{unit}.service is not installed, or disabled. Fix: kai-ansible install")
+    done: Switched = {
+        "turns": turns_in(turns) if turns else 0,
         "stopped_at": time.monotonic() if state.active else None,
     }
     if not check:
-        restart_service(given["unit"], state)
+        restart_service(unit, state)
     return done
 
 
-def _log(given: dict[str, Any]) -> dict[str, Any]:
-    env = deployed_env(given["env_file"]) if given["env_file"] else {}
+def _log(unit: str, lines: int, env_file: str | None, shown: Sequence[str]) -> str:
+    env = deployed_env(env_file) if env_file else {}
     secrets = [
-        value
-        for key, value in env.items()
-        if key not in given["shown_variables"] and len(value) >= SHORTEST_SECRET
+        value for key, value in env.items() if key not in shown and len(value) >= SHORTEST_SECRET
     ]
-    return {"log": masked(log_of_unit(given["unit"], given["lines"]), secrets)}
+    return masked(log_of_unit(unit, lines), secrets)
 
 
 if __name__ == "__main__":

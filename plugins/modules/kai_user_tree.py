@@ -188,7 +188,7 @@ left:
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -199,13 +199,17 @@ from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.layout_undo import LayoutUndo
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.rules.diff import difference
-from ..module_utils.rules.problems import Problem, Refused, problem_of_error
+from ..module_utils.rules.problems import Problem, Refused, reason_of
 from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
+
+if TYPE_CHECKING:
+    from ..module_utils.rules.module_arguments import TreeArguments
+    from ..module_utils.rules.run_results import LaidOut
 
 
 def present(
-    parameters: dict[str, Any], journal: LayoutJournal | None, dry: bool
-) -> tuple[dict[str, Any], list[Problem]]:
+    parameters: TreeArguments, journal: LayoutJournal | None, dry: bool
+) -> tuple[LaidOut, list[Problem]]:
     """Create and change everything; return the result, and the problems of paths that failed."""
     tree = Tree(parameters["release"], dry, journal)
     for account in parameters["accounts"]:
@@ -218,11 +222,16 @@ def present(
         problems = list(map(problem_of_trespass, opened))
     unverified = bool(journal and journal.entries())
     diff = [difference(path, *states) for path, states in tree.found.items()]
-    result = {"changes": tree.changes, "unverified": unverified, "notes": notes, "diff": diff}
+    result: LaidOut = {
+        "changes": tree.changes,
+        "unverified": unverified,
+        "notes": notes,
+        "diff": diff,
+    }
     return result, problems
 
 
-def settles(parameters: dict[str, Any]) -> bool:
+def settles(parameters: TreeArguments) -> bool:
     """Set owners and modes of the directories again; return whether one differed."""
     tree = Tree(None, dry=False)
     tree.ensure(parameters["directories"], [])
@@ -240,12 +249,14 @@ def problem_of_trespass(fault: str) -> Problem:
     )
 
 
-def places_of_root(parameters: dict[str, Any]) -> list[str]:
+def places_of_root(parameters: TreeArguments) -> list[str]:
     """Return the paths that only root may change: the journal, and the sources of seeds."""
+    places = [parameters["journal"]] if parameters["journal"] else []
     release = parameters["release"]
-    sources = [entry["source"] for entry in parameters["seeds"] if release and entry["source"]]
-    journal = [parameters["journal"]] if parameters["journal"] else []
-    return [*journal, *(os.path.join(release, source) for source in sources)]
+    if release:
+        sources = [entry["source"] for entry in parameters["seeds"]]
+        places += [os.path.join(release, source) for source in sources if source]
+    return places
 
 
 def parts(change: str) -> tuple[str, str]:
@@ -254,7 +265,7 @@ def parts(change: str) -> tuple[str, str]:
     return place, then
 
 
-def restored(journal: LayoutJournal, dry: bool) -> dict[str, Any]:
+def restored(journal: LayoutJournal, dry: bool) -> LaidOut:
     """Undo the journal; return the result of the module."""
     undo = LayoutUndo(journal, dry)
     undo.run()
@@ -323,10 +334,8 @@ def main() -> None:
                 result = restored(journal, dry)
             else:
                 result, refusals = present(module.params, journal, dry)
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, module.params["journal"] or "a path")))
+    except (OSError, Refused) as error:
+        module.fail_json(msg=reason_of(error, module.params["journal"] or "a path"))
     changes = result["changes"]
     result["changed"] = bool(changes)
     if not module._diff:

@@ -104,7 +104,7 @@ from ..module_utils.host.look.host import account_of
 from ..module_utils.host.proof import Wait
 from ..module_utils.host.service import deployed_env
 from ..module_utils.host.workshop import workshop_seen
-from ..module_utils.rules.problems import Problem, Refused, problem_of_error
+from ..module_utils.rules.problems import Problem, Refused, reason_of
 from ..module_utils.rules.sanitize import printable
 
 MOST_ASKED = 5
@@ -145,10 +145,8 @@ def main() -> None:
                 break
             # a busy host answers late
             time.sleep(1)
-    except Refused as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, "a file")))
+    except (OSError, Refused) as error:
+        module.fail_json(msg=reason_of(error, "a file"))
     if seen["id"] is None:
         problem = Problem(
             parameters["workshop"]["database"],

@@ -32,7 +32,7 @@ class Runs:
         self.variables = variables
         self.made.append((options.check, variables["kai_install_purge"]))
         left = ["/var/lib/kai: it holds data"]
-        report = {"check": options.check, "changes": self.changes, "left": left}
+        report = {"changes": self.changes, "left": left, "backup_left": []}
         return SimpleNamespace(
             reports=dict.fromkeys(target.hosts, report),
             failures=[],

@@ -96,7 +96,7 @@ def test_the_command_is_the_one_of_the_live_release() -> None:
     plan = enrolment_plan(contract_of_line("2"), configuration())
     assert plan is not None
     assert plan["users"] == [{"name": "Ada", "telegram_id": 1}]
-    assert argv_for(plan, plan["users"][0]) == [
+    assert argv_for(plan["argv"], plan["users"][0]) == [
         *("/opt/kai/current/venv/bin/python", "-m", "kai", "workshop", "client-access"),
         *("issue-enrollment", "--telegram-user-id", "1"),
     ]

@@ -18,7 +18,6 @@ keys = st.from_regex(r"[a-z][a-z-]{0,20}", fullmatch=True)
 
 
 def test_the_ids_are_those_of_a_real_kai() -> None:
-    assert ids.principal_of_kai(WORKSHOP) == "prn_888bf566e25a5637bb1d4c8c94fc3507"
     assert ids.principal_of_telegram(WORKSHOP, ALICE) == "prn_bf6fbd1c08f8514784bea1655bb41253"
     assert ids.principal_of_telegram(WORKSHOP, BOB) == "prn_fede8f2c7f1f599090f273b91a56ce58"
     assert ids.channel_of_telegram(WORKSHOP, ALICE) == "chn_f4cf90d56d76526c8ab6ade0b91f18ea"
@@ -39,12 +38,11 @@ def test_an_id_says_what_it_is_of(workshop: str, telegram_id: int, key: str) -> 
     found = {
         ids.principal_of_telegram(workshop, telegram_id): "prn",
         ids.channel_of_telegram(workshop, telegram_id): "chn",
-        ids.principal_of_kai(workshop): "prn",
         ids.principal_of_key(workshop, key): "prn",
         ids.profile_of_key(workshop, key): "rtp",
         ids.profile_of_telegram(telegram_id): "rtp",
     }
-    assert len(found) == 6
+    assert len(found) == 5
     for value, prefix in found.items():
         assert ids.is_id(prefix, value)
         assert not ids.is_id("wsp", value)

@@ -312,8 +312,7 @@ def test_every_merge_holds_what_is_promised(
     kept = profiles(found)
     policy_read = read_policy(found.document, KAI, None)
     for one in then:
-        profile = policy_read.of_telegram(one.telegram_id or 0)
-        assert profile is not None
+        [profile] = [each for each in policy_read.profiles.values() if each.key == one.telegram_id]
         for name in ("display_name", "os_user", "backend", "provider", "model", "timeout_seconds"):
             assert getattr(profile, name) == getattr(one, name)
         for name, value in one.stated.items():
@@ -340,8 +339,7 @@ def test_a_merge_into_version_2_is_one_that_kai_reads(
     found = merged(second(**keys), then, assigned=set(keys))
     policy_read = read_policy(found.document, KAI_2_1, None)
     for one in then:
-        profile = policy_read.of_telegram(one.telegram_id or 0)
-        assert profile is not None
+        [profile] = [each for each in policy_read.profiles.values() if each.key == one.telegram_id]
         assert profile.model == one.model
         held = profiles(found)[profile.profile_id]
         assert one.backend in held["allowed_backends"]

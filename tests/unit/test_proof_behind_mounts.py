@@ -25,7 +25,7 @@ def test_nothing_is_remembered_of_what_cannot_be_entered(
         return closed
 
     monkeypatch.setattr(proof, "closed_mounts", mounts)
-    monkeypatch.setattr(proof, "Remembered", lambda parameters, bot: "what is known")
+    monkeypatch.setattr(proof, "Remembered", lambda known, parameters, bot: "what is known")
     assert proof.remembered(PARAMETERS, None) == "what is known"
     assert asked[0] >= {HOME, "/var/lib/kai/memory/1"}
     closed[HOME] = "a mount"

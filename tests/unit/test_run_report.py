@@ -20,6 +20,7 @@ PLANNED: dict[str, Any] = {
     "binaries": {},
     "logins": [],
     "login_notice": [],
+    "enrol": [],
     "turns": "/var/lib/kai/turns",
     "source": "/src/kai",
 }
@@ -44,6 +45,7 @@ def test_an_unchanged_install_reports_its_proof_alone() -> None:
         "binaries": {},
         "logins": [],
         "login_notice": [],
+        "enrol": [],
         "verified": ["the bot answers"],
         "seconds_without": None,
         "removed_releases": [],

@@ -165,14 +165,14 @@ def test_the_list_of_an_earlier_reader_comes_back(
 
 def test_one_of_roots_own_is_the_operators(tmp_path: Path) -> None:
     os.setxattr(tmp_path, ACCESS, ACL)
-    mode = f"{stat.S_IMODE(tmp_path.stat().st_mode):04o}"
+    mode = stat.S_IMODE(tmp_path.stat().st_mode)
     tree = Tree(None, dry=False)
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
-        kept = {"path": str(tmp_path), "owner": "root", "group_of": "root", "mode": mode}
+        kept = {"path": str(tmp_path), "owner": "root", "group_of": "root", "mode": f"{mode:04o}"}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(layout, "identity", lambda *_: (0, 0))
-            tree.settle(descriptor, str(tmp_path), kept)
+            tree.settle(descriptor, str(tmp_path), kept, mode)
     finally:
         os.close(descriptor)
     assert tree.changes == []

@@ -704,7 +704,7 @@ def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch
         database._as_account(TOOR, lambda: pytest.fail("it ran"))
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: TOOR)
     with pytest.raises(PermissionError, match="UID 0"):
-        bot_account.BotAccount({"service_user": "toor"}, {})
+        bot_account.BotAccount("toor", {}, [], {})
     with pytest.raises(Refused, match="UID is 0"):
         root_places.refuse_service_as_root("toor")
 
@@ -713,9 +713,7 @@ def test_nothing_runs_as_an_account_that_is_root(monkeypatch: pytest.MonkeyPatch
 def test_no_agent_is_started_for_one_and_no_release_is_verified_as_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bot = bot_account.BotAccount(
-        {"service_user": "nobody", "secret_keys": [], "environment": {}}, {}
-    )
+    bot = bot_account.BotAccount("nobody", {}, [], {})
     build: Any = object.__new__(Build)
     build.parameters = {"service_user": "toor"}
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: TOOR)

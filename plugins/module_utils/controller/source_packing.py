@@ -12,7 +12,7 @@ import io
 import json
 import os
 import tarfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.network_environment import of_words
 from ..rules.problems import Refused
@@ -32,7 +32,8 @@ from .source_limits import Allowance, content_of
 from .source_line import found_in_files, found_in_wheel, found_line, no_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ..rules.module_arguments import SourceArguments
+    from ..rules.run_results import PackedSource, SourceMetadata
 
 # filters of git, which would fetch the file, never run
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -69,9 +70,13 @@ def requires_python(pyproject: bytes) -> str:
         ) from error
 
 
-def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
+def read_source(parameters: SourceArguments) -> tuple[Files, SourceMetadata]:
     """Return the files of a source of any kind, and its metadata. Raises Refused."""
-    source, version = parameters["source"], parameters["version"]
+    source, version, directory = (
+        parameters["source"],
+        parameters["version"],
+        parameters.get("lines"),
+    )
     environment = of_words(parameters.get("environment") or ())
     if version and not is_git_url(source):
         raise Refused(
@@ -104,9 +109,9 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
             files = from_archive(source)
     except NotAFile:
         # another line of Kai is the better reason than a file that no release of this one can hold
-        if parameters.get("lines"):
+        if directory:
             found = found_line(
-                lines_of(parameters["lines"]), source, version, parameters["files"], environment
+                lines_of(directory), source, version, parameters["files"], environment
             )
             refuse_other_line(parameters, found)
         raise
@@ -124,8 +129,8 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
                 f"lfs pull in a checkout, and name that as kai_install_source"
             )
     found = Found(None)
-    if parameters.get("lines"):
-        lines = lines_of(parameters["lines"])
+    if directory:
+        lines = lines_of(directory)
         found = found_in_wheel(lines, source) if wheel else found_in_files(lines, files)
         refuse_other_line(parameters, found)
     if parameters["constraints"]:
@@ -142,10 +147,12 @@ def read_source(parameters: dict[str, Any]) -> tuple[Files, dict[str, Any]]:
     }
 
 
-def refuse_other_line(parameters: Mapping[str, Any], found: Found) -> None:
-    """Raise Refused for a tree that is not of the wanted line of Kai."""
-    release, source = parameters.get("line") or AUTO, parameters["source"]
-    problem = problem_of_release(lines_of(parameters["lines"]), found, release, source)
+def refuse_other_line(parameters: SourceArguments, found: Found) -> None:
+    """Raise Refused for a tree that is not of the wanted line of Kai, as far as lines are known."""
+    directory, release = parameters.get("lines"), parameters.get("line") or AUTO
+    if not directory:
+        return
+    problem = problem_of_release(lines_of(directory), found, release, parameters["source"])
     if problem:
         raise Refused(problem)
 
@@ -165,10 +172,12 @@ def pack(files: Files) -> bytes:
     return packed.getvalue()
 
 
-def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:
+def packed_once(parameters: SourceArguments) -> PackedSource:
     """Return the metadata of a source and its archive; the first call reads the source."""
-    names = ("source", "version", "checksum", "files", "constraints")
-    asked = [parameters[name] for name in names]
+    asked = [
+        *(parameters["source"], parameters["version"], parameters["checksum"]),
+        *(parameters["files"], parameters["constraints"]),
+    ]
     key = hashlib.sha256(json.dumps(asked).encode(errors="surrogateescape")).hexdigest()[:16]
     archive = os.path.join(parameters["cache"], f"kai-source-{key}.tar.gz")
     # the plays of several hosts run at once
@@ -176,10 +185,9 @@ def packed_once(parameters: dict[str, Any]) -> dict[str, Any]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.path.exists(f"{archive}.json"):
             with open(f"{archive}.json", encoding="utf-8") as handle:
-                metadata = json.load(handle)
-            if parameters.get("lines"):
-                # hosts of one run may want different lines
-                refuse_other_line(parameters, Found(metadata["line"]))
+                metadata: SourceMetadata = json.load(handle)
+            # hosts of one run may want different lines
+            refuse_other_line(parameters, Found(metadata["line"]))
             return {**metadata, "archive": archive, "packed": False}
         files, metadata = read_source(parameters)
         with open(archive, "wb") as handle:

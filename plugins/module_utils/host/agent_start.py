@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pwd
     from collections.abc import Mapping
 
+    from ..rules.proof_arguments import AgentProof
+
 ANSWER_SECONDS = 60.0
 GRACE_SECONDS = 3.0
 END_SECONDS = 30.0
@@ -36,7 +38,7 @@ LINE_BYTES = 1 << 20
 
 
 def fault_of_agent(
-    agent: Mapping[str, Any],
+    agent: AgentProof,
     account: pwd.struct_passwd,
     environment: Mapping[str, str],
     seconds: float = ANSWER_SECONDS,
@@ -94,7 +96,7 @@ def _pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
 
 
-def _fault_of_life(process: subprocess.Popen[bytes], agent: Mapping[str, Any], limit: float) -> str:
+def _fault_of_life(process: subprocess.Popen[bytes], agent: AgentProof, limit: float) -> str:
     stdin = _pipes_of(process)[0]
     with contextlib.suppress(BrokenPipeError):
         if agent["say"]:

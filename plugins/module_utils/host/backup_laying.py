@@ -13,7 +13,7 @@ import gzip
 import os
 import pwd
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from ..rules.backup_archive import ATTRIBUTE, CONFIG, LINKS, PLACE, read_archive, time_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ..rules.backup_archive import Content, Source, Summary
+    from ..rules.module_arguments import DirectoryData, Place, SeedData
     from .data_copy import StagingArea
 
 _STAND_IN = b"stand-in"
@@ -325,8 +326,8 @@ def clear_way(place: StagingArea, path: str, file: bool) -> str | None:
 
 def lay_out_rest(
     place: StagingArea,
-    directories: Sequence[dict[str, Any]],
-    seeds: Sequence[dict[str, Any]],
+    directories: Sequence[DirectoryData],
+    seeds: Sequence[SeedData],
     release: str | None,
 ) -> list[str]:
     """Add to the waiting data directory the parts of an installation that the backup lacks.
@@ -335,7 +336,7 @@ def lay_out_rest(
     Returns the files that it moved aside, one line each.
     """
 
-    def inside(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def inside(entries: Sequence[Place]) -> list[Place]:
         below = f"{place.data_dir}/"
         return [
             {**entry, "path": place.data + entry["path"][len(place.data_dir) :]}
@@ -343,14 +344,11 @@ def lay_out_rest(
             if f"{entry['path']}/".startswith(below)
         ]
 
-    wanted = (inside(directories), inside(seeds))
-    moved = [
-        clear_way(place, entry["path"], bool(file))
-        for file, entries in enumerate(wanted)
-        for entry in entries
-        if entry["path"] != place.data
-    ]
-    failed = Tree(release, dry=False).ensure(*wanted)
+    lacking, seeded = inside(directories), inside(seeds)
+    paths = [(entry["path"], False) for entry in lacking]
+    paths += [(entry["path"], True) for entry in seeded]
+    moved = [clear_way(place, path, file) for path, file in paths if path != place.data]
+    failed = Tree(release, dry=False).ensure(lacking, seeded)
     if failed:
         raise Refused("\n".join(str(error) for _path, error in failed))
     return [line for line in moved if line]

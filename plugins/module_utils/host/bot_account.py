@@ -9,7 +9,7 @@ import os
 import pwd
 import shutil
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.agent_commands import command_of_agent, commands_of_rules
@@ -19,7 +19,7 @@ from .run_as import ask_as
 from .subprocesses import run_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..rules.proof_arguments import AgentProof
 
@@ -30,29 +30,35 @@ HIDDEN = "hidden"
 class BotAccount:
     """The account of the bot, and the environment with which it runs."""
 
-    def __init__(self, parameters: Mapping[str, Any], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        secret_keys: Iterable[str],
+        env: Mapping[str, str],
+    ) -> None:
         """Look up the account.
 
-        parameters: service_user, environment and secret_keys, as kai_proof gets them. env: what its
-        environment file gives it. Raises KeyError when there is no such account, PermissionError
-        for one that is root under another name.
+        name, environment, secret_keys: service_user, environment and secret_keys of kai_proof. env:
+        what its environment file gives it. Raises KeyError when there is no such account,
+        PermissionError for one that is root under another name.
         """
-        self.account = pwd.getpwnam(parameters["service_user"])
+        self.account = pwd.getpwnam(name)
         refuse_alias_of_root(self.account)
         self.env = env
-        self.secret_keys = frozenset(parameters["secret_keys"])
+        self.secret_keys = frozenset(secret_keys)
         self.environment: dict[str, str] = {
             "HOME": self.account.pw_dir,
             "USER": self.account.pw_name,
             "LOGNAME": self.account.pw_name,
-            **parameters["environment"],
+            **environment,
         }
 
-    def fault_of_command(self, command: Mapping[str, Any]) -> str:
+    def fault_of_command(self, argv: Sequence[str]) -> str:
         """Return the output of a command that failed, empty when it succeeded."""
         try:
             code, said = run_bounded(
-                command["argv"],
+                argv,
                 self.environment,
                 COMMAND_SECONDS,
                 errors=True,
@@ -88,7 +94,7 @@ class BotAccount:
         if not agent["kill"]:
             return False
         rules = commands_of_rules(agent).values()
-        if any(self.fault_of_command({"argv": command}) for command in rules):
+        if any(map(self.fault_of_command, rules)):
             return False
         path = agent["program"]
         [owner] = ask_as(None, [lambda: os.stat(path).st_uid])
@@ -98,7 +104,7 @@ class BotAccount:
         try:
             os.chown(home, self.account.pw_uid, self.account.pw_gid)
             places = {"HOME": home, "TMPDIR": home, "PATH": ":".join(search_path)}
-            elsewhere = {
+            elsewhere: AgentProof = {
                 **agent,
                 "argv": command_of_agent(agent),
                 "directory": home,

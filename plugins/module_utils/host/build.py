@@ -17,7 +17,7 @@ import subprocess
 import tarfile
 import time
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.constraints import hashed_entries, normalized, without_hashes
@@ -29,6 +29,10 @@ from .left_processes import end_processes
 from .root_places import refuse_places, refuse_program
 from .subprocesses import run_bounded, run_group
 from .trusted_paths import Accounts
+
+if TYPE_CHECKING:
+    from ..rules.module_arguments import BuildArguments
+    from ..rules.run_results import Built
 
 LAST_LINES = 15
 IMPORT_SECONDS = 600
@@ -124,7 +128,7 @@ def passwords_of(url: str) -> set[str]:
 class Build:
     """The build of one release, from nothing."""
 
-    def __init__(self, parameters: dict[str, Any], lock: int) -> None:
+    def __init__(self, parameters: BuildArguments, lock: int) -> None:
         self.parameters = parameters
         # every step inherits it, so it stays locked until the last installer has ended, even when
         # Ansible and this module were killed
@@ -327,7 +331,7 @@ class Build:
         return {**environment, **of_words(self.parameters.get("environment") or ())}
 
 
-def refuse_to_build(parameters: dict[str, Any]) -> None:
+def refuse_to_build(parameters: BuildArguments) -> None:
     """Raise Refused where root would use a path that another account can change."""
     accounts = Accounts([parameters["service_user"]])
     refuse_places(
@@ -340,7 +344,7 @@ def refuse_to_build(parameters: dict[str, Any]) -> None:
         refuse_program(program, accounts)
 
 
-def build(parameters: dict[str, Any], archive: Any, lock: int) -> dict[str, Any]:
+def build(parameters: BuildArguments, archive: Any, lock: int) -> Built:
     """Build a release; return the result of the module. A failed build leaves nothing behind."""
     started = time.monotonic()
     refuse_to_build(parameters)

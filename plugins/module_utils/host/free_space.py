@@ -11,6 +11,13 @@ import os
 LEAST_BYTES = 1 << 20
 
 
+def nearest(path: str) -> str:
+    """Return a path, or the nearest directory above it that is there."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def free_bytes(directory: str) -> int:
     """Return the bytes that an account without privileges may still write there."""
     status = os.statvfs(directory)

@@ -15,7 +15,7 @@ import os
 import pwd
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.documents import Unfit, legible, read_text
 from ..rules.env_file import read_env
@@ -25,6 +25,7 @@ from ..rules.problems import Problem, Refused
 from . import system
 from .beside_data import going
 from .files import Damaged, look
+from .free_space import nearest
 from .layout import Tree, problem_of
 from .layout_journal import LayoutJournal
 from .records import Installs
@@ -35,6 +36,7 @@ from .unit_overrides import overrides_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ..rules.module_arguments import DirectoryData, FileRequest, InstalledRequest, SeedData
     from ..rules.probe import (
         DamagedRecord,
         FileSeen,
@@ -119,7 +121,7 @@ def known_installs(
                 "number": record["number"],
                 "release": record["release"],
                 "time": record["time"],
-                "by": record.get("by"),
+                "by": record["by"],
                 "snapshot": record["snapshot"],
                 "rolled_back_to": record["rolled_back_to"],
                 "line": record["line"],
@@ -137,7 +139,7 @@ def _journal(installs: Installs) -> Journal | None:
 
 
 def look_at_installed(
-    request: Mapping[str, Any],
+    request: InstalledRequest,
     env_file: str,
     installs: Installs,
     port: int,
@@ -248,7 +250,7 @@ def deployed_values(env_file: str) -> dict[str, str]:
 
 
 def service_seen(
-    request: Mapping[str, Any], installs: Installs, port: int, state: ServiceState | None
+    request: InstalledRequest, installs: Installs, port: int, state: ServiceState | None
 ) -> ServiceSeen:
     """Return the service, its health, whether it hangs, and the other listeners on its port.
 
@@ -335,7 +337,7 @@ def directory_of(pid: int) -> str | None:
     return None
 
 
-def file_seen(entry: Mapping[str, Any], key: str, settings: Mapping[str, bool]) -> FileSeen:
+def file_seen(entry: FileRequest, key: str, settings: Mapping[str, bool]) -> FileSeen:
     """Return kind, owner, mode and keyed digest of a file.
 
     A shown file has its text as well, an environment file each key with a keyed digest of its
@@ -373,11 +375,11 @@ def file_seen(entry: Mapping[str, Any], key: str, settings: Mapping[str, bool]) 
 
 
 def layout_seen(
-    directories: Sequence[dict[str, Any]], seeds: Sequence[dict[str, Any]], release: str | None
+    directories: Sequence[DirectoryData], seeds: Sequence[SeedData], release: str | None
 ) -> LayoutSeen:
     """Return the changes that an install would make to directories and first files."""
     tree = Tree(release, dry=True)
-    failed = tree.ensure(list(directories), list(seeds))
+    failed = tree.ensure(directories, seeds)
     return {
         "changes": [
             {"path": path, "before": before, "after": after}
@@ -398,10 +400,7 @@ def layout_seen(
 
 def room_at(path: str) -> Room:
     """Return the free space of the file system of a path, in MB and in files."""
-    nearest = path
-    while not os.path.lexists(nearest):
-        nearest = os.path.dirname(nearest)
-    system = os.statvfs(nearest)
+    system = os.statvfs(nearest(path))
     return {
         "path": path,
         "size_mb": system.f_blocks * system.f_frsize // MB,

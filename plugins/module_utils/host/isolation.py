@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .run_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
+
+    from ..rules.proof_arguments import PrivateDirectory
 
 # how often a directory that an account opens again is closed again
 _ROUNDS = 3
 
 
-def concerned(directories: Sequence[Mapping[str, Any]]) -> set[str]:
+def concerned(directories: Sequence[PrivateDirectory]) -> set[str]:
     """Return the accounts that own private directories."""
     return {entry["account"] for entry in directories if entry["account"]}
 
 
 def trespasses(
-    directories: Sequence[Mapping[str, Any]], names: Collection[str]
+    directories: Sequence[PrivateDirectory], names: Collection[str]
 ) -> tuple[list[str], list[str]]:
     """Return where an account cannot work in its own directory, or can in another account's.
 
@@ -50,7 +52,7 @@ def trespasses(
 
 
 def close(
-    directories: Sequence[Mapping[str, Any]], settle: Callable[[], bool]
+    directories: Sequence[PrivateDirectory], settle: Callable[[], bool]
 ) -> tuple[list[str], list[str]]:
     """Return the trespasses that remain although every directory has its owner and mode.
 
@@ -71,7 +73,7 @@ def close(
     return [], [*found, *unknown]
 
 
-def _changed(directories: Sequence[Mapping[str, Any]]) -> list[int]:
+def _changed(directories: Sequence[PrivateDirectory]) -> list[int]:
     """Return when each directory changed last; no account can forge that time."""
     found = []
     for entry in directories:
@@ -82,7 +84,7 @@ def _changed(directories: Sequence[Mapping[str, Any]]) -> list[int]:
     return found
 
 
-def fault_of_border(directory: Mapping[str, Any], name: str) -> list[str]:
+def fault_of_border(directory: PrivateDirectory, name: str) -> list[str]:
     """Return the faults of this process's access to a directory, as an account."""
     path, account = directory["path"], directory["account"]
     if name == account:

@@ -15,7 +15,7 @@ import pwd
 import shlex
 import stat
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.problems import Problem, Refused, problem_of_error
 from . import system
@@ -26,9 +26,10 @@ from .symlink_guard import HANDLE, handle_of, open_own_file, planted
 from .trusted_paths import only_root_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
 
-    from .layout_journal import LayoutJournal
+    from ..rules.module_arguments import DirectoryData, NewAccount, SeedData
+    from .layout_journal import Entry, LayoutJournal
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_LINKS = 40
@@ -155,35 +156,37 @@ class Tree:
         ]
 
     def ensure(
-        self, directories: list[dict[str, Any]], seeds: list[dict[str, Any]]
+        self, directories: Sequence[DirectoryData], seeds: Sequence[SeedData]
     ) -> list[tuple[str, Refused | OSError]]:
         """Create or change each path; return each path that failed with the reason."""
         failed: list[tuple[str, Refused | OSError]] = []
         self.paths = {entry["path"] for entry in directories}
-        entries = [(self.directory, entry) for entry in directories]
-        entries += [(self.seed, entry) for entry in seeds]
-        closed = closed_mounts(entry["path"] for _work, entry in entries)
-        for work, entry in entries:
+        steps: list[tuple[str, Callable[[], None]]] = [
+            *((entry["path"], functools.partial(self.directory, entry)) for entry in directories),
+            *((entry["path"], functools.partial(self.seed, entry)) for entry in seeds),
+        ]
+        closed = closed_mounts(path for path, _step in steps)
+        for path, step in steps:
             try:
-                refuse_below(closed, entry["path"])
-                work(entry)
+                refuse_below(closed, path)
+                step()
             except (Refused, OSError) as error:
-                failed.append((entry["path"], error))
+                failed.append((path, error))
         return failed
 
-    def note(self, **entry: Any) -> None:
+    def note(self, entry: Entry) -> None:
         """Record what is about to happen."""
         if self.journal:
             self.journal.note(entry)
 
-    def account(self, account: dict[str, Any]) -> None:
+    def account(self, account: NewAccount) -> None:
         """Record an account that is about to be created."""
         if self.dry:
             return
-        home = os.path.join(system.base_of_homes(), account["name"])
-        self.note(
-            account=account["name"], comment=account["comment"], home=not os.path.lexists(home)
-        )
+        name = account["name"]
+        home = os.path.join(system.base_of_homes(), name)
+        is_new = not os.path.lexists(home)
+        self.note({"account": name, "comment": account["comment"], "home": is_new})
 
     def open_parent(self, path: str, links: int = 0) -> tuple[int, str, str] | None:
         """Return a descriptor of the path's parent, the last part and the parent without links.
@@ -209,7 +212,7 @@ class Tree:
                 except FileNotFoundError:
                     if self.dry:
                         return None
-                    self.note(directory="/" + "/".join(parts[: index + 1]))
+                    self.note({"directory": "/" + "/".join(parts[: index + 1])})
                     make_directory(part, 0o755, current)
                     following = os.open(part, DIRECTORY, dir_fd=current)
                 except OSError as error:
@@ -234,13 +237,13 @@ class Tree:
             raise planted(path, status, "a directory")
         return os.readlink(part, dir_fd=parent)
 
-    def directory(self, entry: dict[str, Any]) -> None:
+    def directory(self, entry: DirectoryData) -> None:
         """Create or change one directory."""
         self.directory_at(entry["path"], entry, 0)
 
-    def directory_at(self, place: str, entry: dict[str, Any], links: int) -> None:
+    def directory_at(self, place: str, entry: DirectoryData, links: int) -> None:
         """Create or change a directory at a place to which ``links`` links have led."""
-        path = entry["path"]
+        path, mode = entry["path"], entry["mode"]
         opened = self.open_parent(place, links)
         if opened is None:
             self.found[path] = MADE
@@ -254,10 +257,10 @@ class Tree:
                 if self.dry:
                     return
                 if not (entry.get("former") and self.carry(parent, name, base, entry)):
-                    self.note(directory=os.path.join(base, name))
+                    self.note({"directory": os.path.join(base, name)})
                     make_directory(name, 0o700, parent)
                 descriptor = os.open(name, DIRECTORY, dir_fd=parent)
-                entry = {**entry, "mode": entry["mode"] or "0755"}
+                mode = mode or "0755"
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                     raise
@@ -266,14 +269,14 @@ class Tree:
                 self.directory_at(os.path.normpath(os.path.join(base, target)), entry, links + 1)
                 return
             try:
-                if entry["mode"]:
-                    self.settle(descriptor, os.path.join(base, name), entry)
+                if mode:
+                    self.settle(descriptor, os.path.join(base, name), entry, int(mode, 8))
             finally:
                 os.close(descriptor)
         finally:
             os.close(parent)
 
-    def carry(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> bool:
+    def carry(self, parent: int, name: str, base: str, entry: DirectoryData) -> bool:
         """Make a directory as a copy of its former one; return whether there is a former one."""
         opened = self.open_parent(entry["former"])
         if opened is None:
@@ -290,15 +293,14 @@ class Tree:
         with copied(source, parent, name, base) as (staging, copy, now):
             change_owners(copy, os.path.join(base, staging), now, owner, ())
             os.fchown(copy, *owner)
-            self.note(copied=os.path.join(base, name), at=int(time.time()) + 1)
+            self.note({"copied": os.path.join(base, name), "at": int(time.time()) + 1})
             os.rename(staging, name, src_dir_fd=parent, dst_dir_fd=parent)
         return True
 
-    def settle(self, descriptor: int, place: str, entry: dict[str, Any]) -> None:
+    def settle(self, descriptor: int, place: str, entry: DirectoryData, mode: int) -> None:
         """Give an open directory its owner and mode. place: its path."""
         status = os.fstat(descriptor)
         before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
-        wanted_mode = int(entry["mode"], 8)
         reader = entry.get("reader")
         wanted_lists = NONE
         try:
@@ -315,33 +317,35 @@ class Tree:
             if self.dry:
                 return
             raise
-        after = (uid, gid, wanted_mode)
+        after = (uid, gid, mode)
         # only root can have given one to a directory of root's
         lists = lists_of(descriptor) if (before[0], uid) != (0, 0) else NONE
         if (before, lists) == (after, wanted_lists):
             return
         was, now = (
-            f"{owner}:{group} {mode:04o}" + " with an access list" * any(beside)
-            for (owner, group, mode), beside in ((before, lists), (after, wanted_lists))
+            f"{state[0]}:{state[1]} {state[2]:04o}" + " with an access list" * any(beside)
+            for state, beside in ((before, lists), (after, wanted_lists))
         )
         self.found.setdefault(entry["path"], (was, now))
         if self.dry:
             return
         if any(lists) and not reader:
             # the group bits of the mode were the mask of the list, which is gone
-            before = (*before[:2], wanted_mode)
+            before = (*before[:2], mode)
         if reader or before != after:
-            more = {"lists": lists} if reader else {}
-            self.note(mended=place, before=before, after=after, **more)
+            mended: Entry = {"mended": place, "before": before, "after": after}
+            if reader:
+                mended["lists"] = lists
+            self.note(mended)
         former = (before[0] or uid, before[1] or gid)
         if former != (uid, gid):
             # the directory itself comes last, so that the next run finds what a killed one left
             change_owners(descriptor, entry["path"], former, (uid, gid), self.paths)
         os.fchown(descriptor, uid, gid)
         set_lists(descriptor, wanted_lists)
-        os.fchmod(descriptor, wanted_mode)
+        os.fchmod(descriptor, mode)
 
-    def seed(self, entry: dict[str, Any]) -> None:
+    def seed(self, entry: SeedData) -> None:
         """Create one first file where there is none."""
         content = self.seed_content(entry)
         if content is None:
@@ -363,7 +367,7 @@ class Tree:
                 return
             uid, gid = identity(entry["owner"], entry["group_of"])
             digest = hashlib.sha256(content).hexdigest()
-            self.note(file=os.path.join(base, name), sha256=digest)
+            self.note({"file": os.path.join(base, name), "sha256": digest})
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             with os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as handle:
                 handle.write(content)
@@ -372,7 +376,7 @@ class Tree:
         finally:
             os.close(parent)
 
-    def narrow(self, parent: int, name: str, base: str, entry: dict[str, Any]) -> None:
+    def narrow(self, parent: int, name: str, base: str, entry: SeedData) -> None:
         """Remove permissions from an existing file that it should not give."""
         descriptor, status = open_own_file(parent, name, entry["path"], HANDLE)
         try:
@@ -387,16 +391,18 @@ class Tree:
                     owner = (status.st_uid, status.st_gid)
                     place = os.path.join(base, name)
                     if before != after and not lists:
-                        self.note(mended=place, before=(*owner, before), after=(*owner, after))
+                        was_mode, new_mode = (*owner, before), (*owner, after)
+                        self.note({"mended": place, "before": was_mode, "after": new_mode})
                     os.chmod(handle_of(descriptor), after)
         finally:
             os.close(descriptor)
 
-    def seed_content(self, entry: dict[str, Any]) -> bytes | None:
+    def seed_content(self, entry: SeedData) -> bytes | None:
         """Return the content of a first file, None without one."""
-        if self.release and entry.get("source"):
+        source = entry.get("source")
+        if self.release and source:
             try:
-                with open(os.path.join(self.release, entry["source"]), "rb") as handle:
+                with open(os.path.join(self.release, source), "rb") as handle:
                     return handle.read()
             except FileNotFoundError:
                 pass

@@ -23,10 +23,11 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..rules.documents import Text, Unfit, check, read_json
 from ..rules.file_state import FileState
+from .access_lists import Lists
 from .files import (
     ID,
     MODE,
@@ -41,7 +42,7 @@ from .files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _MOST_LINES = 20
 _OWNED = [ID, ID, MODE]
@@ -56,14 +57,39 @@ _FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-def merged(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+class Entry(TypedDict, total=False):
+    """A line of the journal. Its first key is its kind, and names the path or the account."""
+
+    account: str
+    comment: str
+    home: bool
+    directory: str
+    copied: str
+    at: int
+    file: str
+    sha256: str
+    mended: str
+    before: Sequence[int]
+    after: Sequence[int]
+    lists: Lists
+
+
+def thing_of(entry: Entry) -> tuple[str, str]:
+    """Return the kind of an entry, and the path or the account that it is about."""
+    kind, name = next(iter(entry.items()))
+    return kind, str(name)
+
+
+def merged(entries: Iterable[Entry]) -> list[Entry]:
     """Return one entry for each thing: as it was first of all, and as it was made last."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for entry in map(dict, entries):
-        thing = next(iter(entry.items()))
-        if "before" in entry and thing in found:
-            earlier = found[thing]
-            entry.update({key: earlier[key] for key in ("before", "lists") if key in earlier})
+    found: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        thing = thing_of(entry)
+        earlier = found.get(thing, {})
+        if "before" in entry and "before" in earlier:
+            entry = {**entry, "before": earlier["before"]}
+            if "lists" in earlier:
+                entry["lists"] = earlier["lists"]
         found[thing] = entry
     return list(found.values())
 
@@ -76,7 +102,7 @@ class LayoutJournal:
         self.path = os.path.join(directory, "layout")
         self.record = os.path.join(directory, "made")
 
-    def note(self, entry: dict[str, Any]) -> None:
+    def note(self, entry: Entry) -> None:
         """Record the next step before it happens."""
         made = []
         place = self.directory
@@ -93,8 +119,8 @@ class LayoutJournal:
         try:
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            entries = [*({"directory": place} for place in reversed(made)), entry]
-            text = "".join(f"{json.dumps(line)}\n" for line in entries)
+            above: list[Entry] = [{"directory": place} for place in reversed(made)]
+            text = "".join(f"{json.dumps(line)}\n" for line in (*above, entry))
             # a disk that fills up takes a part of it, and then fails
             with open(descriptor, "ab", closefd=False) as handle:
                 handle.write((b"\n" if torn else b"") + text.encode())
@@ -108,14 +134,14 @@ class LayoutJournal:
         if new:
             sync_directory(self.directory)
 
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[Entry]:
         """Return the unverified entries in their order, without a line that was cut off.
 
         Raises Damaged.
         """
         return self._read(self.path)
 
-    def all_entries(self) -> list[dict[str, Any]]:
+    def all_entries(self) -> list[Entry]:
         """Return everything that installs created and changed, the unverified one included.
 
         Raises Damaged.
@@ -128,13 +154,13 @@ class LayoutJournal:
             self.keep(self.all_entries())
         self.discard()
 
-    def keep(self, entries: Iterable[dict[str, Any]]) -> None:
+    def keep(self, entries: Iterable[Entry]) -> None:
         """Replace the record."""
         text = "".join(f"{json.dumps(entry)}\n" for entry in entries)
         replace([FileState(self.record, text.encode(), 0o600)])
 
-    def _read(self, path: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+    def _read(self, path: str) -> list[Entry]:
+        found: list[Entry] = []
         faults: dict[int, Unfit] = {}
         for number, line in enumerate((look(path).content or b"").split(b"\n"), start=1):
             # a run that was killed may leave the beginning of a line, or NULs in its place
@@ -170,8 +196,8 @@ def _damaged_lines(path: str, faults: Mapping[int, Unfit]) -> Damaged:
     return damaged(f"{path}:{number}{place}", fault.found + more, fault.expected, fix)
 
 
-def _entry(text: bytes) -> dict[str, Any]:
-    entry: dict[str, Any] = read_json(text, {str: object})
+def _entry(text: bytes) -> Entry:
+    entry: Entry = read_json(text, {str: object})
     # the first key is the kind of the entry
     kind = next(iter(entry), "")
     if kind not in _FORMS:

@@ -14,24 +14,24 @@ import os
 import pwd
 import shutil
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.problems import Refused
 from . import system
 from .access_lists import LISTED_MODE, lists_of, set_lists
 from .former_trees import written_since
 from .layout import change_owners
+from .layout_journal import thing_of
 from .mounts import closed_mounts, refuse_below
 from .symlink_guard import open_own_file, planted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection
 
     from ..rules.problems import Problem
-    from .layout_journal import LayoutJournal
+    from .layout_journal import Entry, LayoutJournal
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-USERDEL_SECONDS = 60
 _LONGEST_FIRST_FILE = 16 << 20
 
 
@@ -51,11 +51,6 @@ def open_parent(path: str) -> tuple[int, str] | None:
             os.close(current)
         current = following
     return current, name
-
-
-def paths_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the path, or the account, that each line of a journal is about."""
-    return {next(iter(entry.values())) for entry in entries}
 
 
 class LayoutUndo:
@@ -92,15 +87,15 @@ class LayoutUndo:
         for path in sorted(above, reverse=True):
             self.undo({"directory": path})
 
-    def expect(self, entries: Collection[Mapping[str, Any]]) -> None:
+    def expect(self, entries: Collection[Entry]) -> None:
         """Note the paths of the entries, and the mounts on the way that root cannot enter."""
-        self.others = paths_of(entries)
+        self.others = {thing_of(entry)[1] for entry in entries}
         accounts = {entry["account"] for entry in entries if "account" in entry}
         self.closed = closed_mounts(self.others - accounts)
 
-    def undo(self, entry: dict[str, Any]) -> None:
+    def undo(self, entry: Entry) -> None:
         """Take one thing back, or note why it stays."""
-        what, path = next(iter(entry.items()))
+        what, path = thing_of(entry)
         if what == "account":
             self.remove_account(entry)
             return
@@ -128,7 +123,7 @@ class LayoutUndo:
         except OSError as error:
             self.left.append(f"{path}: {error}")
 
-    def restore_owner(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+    def restore_owner(self, parent: int, name: str, entry: Entry) -> None:
         """Give a directory or file the owner and mode that it had."""
         try:
             descriptor = os.open(name, DIRECTORY, dir_fd=parent)
@@ -163,7 +158,7 @@ class LayoutUndo:
         finally:
             os.close(descriptor)
 
-    def remove_file(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+    def remove_file(self, parent: int, name: str, entry: Entry) -> None:
         """Remove a first file that was not written to."""
         descriptor, status = open_own_file(parent, name, entry["file"])
         digest = ""
@@ -180,7 +175,7 @@ class LayoutUndo:
             os.unlink(name, dir_fd=parent)
         self.note_removed(entry["file"])
 
-    def remove_copy(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+    def remove_copy(self, parent: int, name: str, entry: Entry) -> None:
         """Remove a copy of a directory, unless an account has written to a file in it."""
         path = entry["copied"]
         descriptor = os.open(name, DIRECTORY, dir_fd=parent)
@@ -236,7 +231,7 @@ class LayoutUndo:
         self.changes.append(f"{thing}: removed")
         self.gone.add(thing)
 
-    def remove_account(self, entry: dict[str, Any]) -> None:
+    def remove_account(self, entry: Entry) -> None:
         """Remove an account that owns none of the files that stay."""
         name = entry["account"]
         try:

@@ -36,7 +36,9 @@ from .system import Listener, environment_of, log_of, service_state, strangers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..rules.module_arguments import ProofArguments, WaitArguments
     from ..rules.proof_arguments import AgentProof
+    from ..rules.run_results import Proved
 
 POLL_SECONDS = 0.25
 LOG_LINES = 30
@@ -52,7 +54,7 @@ BORDERS = "each account works in its own directories and in no other account's"
 class Wait:
     """Waiting until the bot answers."""
 
-    def __init__(self, parameters: dict[str, Any], env: dict[str, str]) -> None:
+    def __init__(self, parameters: WaitArguments, env: dict[str, str]) -> None:
         self.parameters = parameters
         self.env = env
         self.port = self.port_of(env)
@@ -130,9 +132,9 @@ class Wait:
 class Remembered:
     """Which agents and directories this run must verify."""
 
-    def __init__(self, parameters: dict[str, Any], bot: BotAccount) -> None:
+    def __init__(self, known: str, parameters: ProofArguments, bot: BotAccount) -> None:
         self.parameters, self.bot = parameters, bot
-        self.earlier = EarlierProofs(parameters["known"], time.time())
+        self.earlier = EarlierProofs(known, time.time())
         self.policy = facts_of_policy()
         self.programs: dict[str, list[Any]] = {}
         self.digests = {agent["what"]: self.digest(agent) for agent in parameters["agents"]}
@@ -163,9 +165,9 @@ class Remembered:
         ]
         return digest_of(places, [facts_of_account(name) for name in names])
 
-    def agents(self) -> list[dict[str, Any]]:
+    def agents(self) -> list[AgentProof]:
         """Return the agents to start."""
-        agents: list[dict[str, Any]] = self.parameters["agents"]
+        agents = self.parameters["agents"]
         if self.parameters["anew"]:
             return agents
         due = {
@@ -177,7 +179,7 @@ class Remembered:
         }
         return [agent for agent in agents if self.digests[agent["what"]] in due]
 
-    def accounts(self, started: list[dict[str, Any]]) -> set[str]:
+    def accounts(self, started: list[AgentProof]) -> set[str]:
         """Return the accounts that try the directories. started: the agents that are started."""
         wanted = concerned(self.parameters["private_directories"])
         known = self.borders in self.earlier.times and not self.parameters["anew"]
@@ -193,27 +195,29 @@ class Remembered:
         self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
 
 
-def places_to_try(parameters: dict[str, Any]) -> set[str]:
+def places_to_try(parameters: ProofArguments) -> set[str]:
     """Return the directories on which agents and accounts depend. Raises KeyError."""
     agents, private = parameters["agents"], parameters["private_directories"]
     homes = {pwd.getpwnam(agent["account"]).pw_dir for agent in agents}
     return homes | {agent["directory"] for agent in agents} | {entry["path"] for entry in private}
 
 
-def remembered(parameters: dict[str, Any], bot: BotAccount) -> Remembered | None:
+def remembered(parameters: ProofArguments, bot: BotAccount) -> Remembered | None:
     """Return the earlier proofs, None where they cannot be read or are not wanted."""
+    known = parameters["known"]
     named = all(agent["account"] and agent["program"] for agent in parameters["agents"])
-    if not parameters["known"] or not named:
+    if not known or not named:
         return None
     try:
         # processes that can be left behind try paths behind a mount that hangs
-        return None if closed_mounts(places_to_try(parameters)) else Remembered(parameters, bot)
+        closed = closed_mounts(places_to_try(parameters))
+        return None if closed else Remembered(known, parameters, bot)
     except (OSError, KeyError, Refused):
         # an unreadable fact is tried, and that reports the reason
         return None
 
 
-def prove(parameters: dict[str, Any]) -> dict[str, Any]:
+def prove(parameters: ProofArguments) -> Proved:
     """Prove that the bot works; return the result of the module.
 
     parameters: those of kai_proof. ``failures`` of the result is for ``fail_json``. Raises OSError
@@ -246,7 +250,9 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
     accounts = concerned(borders)
     before = None
     if commands or agents:
-        bot = BotAccount(parameters, env)
+        bot = BotAccount(
+            parameters["service_user"], parameters["environment"], parameters["secret_keys"], env
+        )
         before = remembered(parameters, bot) if agents else None
         if before:
             agents = before.agents()
@@ -254,7 +260,7 @@ def prove(parameters: dict[str, Any]) -> dict[str, Any]:
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             # agents take longer, so they start first
             starts = pool.map(bot.fault_of_agent, agents)
-            faults = [*pool.map(bot.fault_of_command, commands), *starts]
+            faults = [*pool.map(bot.fault_of_command, [one["argv"] for one in commands]), *starts]
         for tried, fault in zip([*commands, *agents], faults):
             message = f"{tried['what']} failed: {fault} ({' '.join(tried['argv'])})"
             if not fault:

@@ -28,7 +28,7 @@ import shutil
 import stat
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from ..rules.documents import Text
 from ..rules.file_state import FileState
@@ -57,6 +57,9 @@ from .files import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..rules.module_arguments import ProofPlan
+    from ..rules.run_results import RecordedInstall
+
 SNAPSHOT = "kai.db"
 _JOURNAL = "journal.json"
 _FORMER = "former"
@@ -66,7 +69,7 @@ _ADOPTED = "adopted"
 _ORIGINAL = "original"
 _ORIGINAL_FILES = "files"
 _ORIGINAL_STATE = "state.json"
-_SNAPSHOT_DIGEST = "snapshot_sha256"
+_SNAPSHOT_DIGEST: Final = "snapshot_sha256"
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _RELEASE = Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "the name of a release")
@@ -379,7 +382,7 @@ class Installs:
         expect_directory(self.directory, _aside(self.directory))
         return sorted(int(name) for name in _names_in(self.directory) if _NUMBER.fullmatch(name))
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[RecordedInstall]:
         """Return the verified installs, oldest first, as module_utils/rules/installs.py has them.
 
         A damaged one is not among them.
@@ -390,13 +393,13 @@ class Installs:
                 found.append(self.record(number))
         return found
 
-    def record(self, number: int) -> dict[str, Any]:
+    def record(self, number: int) -> RecordedInstall:
         """Return one verified install. Raises Damaged, also if its files are incomplete."""
         place = os.path.join(self.directory, str(number))
         fix = self._fix_of_record(number)
         expect_directory(place, fix)
         path = os.path.join(place, _RECORD)
-        record = read_json(path, _RECORD_FORM, fix)
+        record: RecordedInstall | None = read_json(path, _RECORD_FORM, fix)
         if record is None:
             raise damaged(path, "nothing", "the record of an install", fix)
         for state in self.deployed(number):
@@ -405,12 +408,18 @@ class Installs:
         line = record.get("line", UNRECORDED_LINE)
         # without the one that was kept, no rollback may take the database for absent
         snapshot = self.has_snapshot(number) or _SNAPSHOT_DIGEST in record
-        return {**record, "number": number, "snapshot": snapshot, "line": line}
+        return {
+            **record,
+            "number": number,
+            "snapshot": snapshot,
+            "line": line,
+            "by": record.get("by"),
+        }
 
     def line(self) -> str:
         """Return the release line of the last verified install."""
         records = self.records()
-        return str(records[-1]["line"]) if records else UNRECORDED_LINE
+        return records[-1]["line"] if records else UNRECORDED_LINE
 
     def deployed(self, number: int) -> list[FileState]:
         """Return the files of a verified install. Raises Damaged."""
@@ -423,7 +432,7 @@ class Installs:
             return f"leave it, for only a rollback to install {number} needs it, or {aside}"
         return f"{aside}, then run kai-ansible install, which records the live install again"
 
-    def adopt(self, journal: Journal, proof: dict[str, Any]) -> None:
+    def adopt(self, journal: Journal, proof: ProofPlan) -> None:
         """Put the install of Kai's own installer on record when an unfinished one replaces it.
 
         Does nothing if it is on record, or was not live. proof: the arguments that verify the
@@ -453,7 +462,7 @@ class Installs:
         """Return the number of the next record."""
         return max(self.numbers(), default=0) + 1
 
-    def keep_journal(self, journal: Journal, proof: dict[str, Any], by: str = "") -> int:
+    def keep_journal(self, journal: Journal, proof: ProofPlan, by: str = "") -> int:
         """Turn the journal into the record of a verified install, and return its number.
 
         proof: the arguments of its verification, without secrets. by: who installed, empty

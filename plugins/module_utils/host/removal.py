@@ -17,13 +17,14 @@ import secrets
 import shlex
 import shutil
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.data_limits import DEEPEST, REMOVE_SECONDS
 from ..rules.problems import Problem, Refused
 from ..rules.sanitize import printable_path
 from . import system
 from .files import finish_removal, remove_tree
+from .layout_journal import thing_of
 from .layout_undo import DIRECTORY, LayoutUndo, open_parent
 from .left_processes import end_processes
 from .mounts import is_closed
@@ -32,7 +33,7 @@ from .tree_walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .layout_journal import LayoutJournal
+    from .layout_journal import Entry, LayoutJournal
     from .records import Installs
     from .tree_walk import Level
 
@@ -154,9 +155,9 @@ class Removal(LayoutUndo):
         """Return the mounts at a path or below it, without the data directory itself."""
         return [point for point in system.mounts_below(path) if point != self.data_dir]
 
-    def undo(self, entry: dict[str, Any]) -> None:
+    def undo(self, entry: Entry) -> None:
         """Take one thing back, or note why it stays."""
-        what, name = next(iter(entry.items()))
+        what, name = thing_of(entry)
         if what != "account":
             if not self.is_gone(name):
                 super().undo(entry)
@@ -168,7 +169,7 @@ class Removal(LayoutUndo):
         else:
             self.left.append(f"account {name}: it owns the data")
 
-    def remove_copy(self, parent: int, name: str, entry: dict[str, Any]) -> None:
+    def remove_copy(self, parent: int, name: str, entry: Entry) -> None:
         """Keep a copy of a user's directory, which is data."""
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         self.keep_directory(entry["copied"], status.st_uid, [])
@@ -183,9 +184,9 @@ class Removal(LayoutUndo):
             shown = ", ".join([*names[:_SHOWN], *more])
             self.left.append(f"{path}: no install made its content ({shown})")
 
-    def stays(self, entry: dict[str, Any]) -> bool:
+    def stays(self, entry: Entry) -> bool:
         """Return whether a thing is still there that a later removal could take."""
-        what, name = next(iter(entry.items()))
+        what, name = thing_of(entry)
         if what == "account":
             return name == self.service_user and f"account {name}" not in self.gone and exists(name)
         if what == "mended" or self.is_gone(name):
@@ -199,13 +200,14 @@ class Removal(LayoutUndo):
         """Return whether a path, or a directory above it, has been removed."""
         return f"{path}/".startswith(tuple(f"{other}/" for other in self.gone))
 
-    def remove_records(self, staying: Sequence[dict[str, Any]], above: set[str]) -> None:
+    def remove_records(self, staying: Sequence[Entry], above: set[str]) -> None:
         """Remove the records of the installs, except layout entries of paths that stay."""
         self.discard(os.path.join(self.installs.install_dir, ".snapshot"))
         if staying:
             self.left.append(f"{self.journal.directory}: the record of the changes of an install")
             if not self.dry:
-                self.journal.keep([*staying, *({"directory": path} for path in above)])
+                places: list[Entry] = [{"directory": path} for path in above]
+                self.journal.keep([*staying, *places])
         numbers = [str(number) for number in self.installs.numbers()]
         for name in [*numbers, "pending", "original", os.path.basename(self.journal.path)]:
             self.discard(os.path.join(self.installs.directory, name))

@@ -11,7 +11,7 @@ import errno
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.diff import ABSENT, difference, shown_env, shown_opaque
 from ..rules.file_state import FileState, wanted_states
@@ -28,8 +28,10 @@ from .service import turns_in
 from .sudo_policy import check_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
+    from ..rules.module_arguments import SwitchArguments
+    from ..rules.run_results import Reverted, Switched
     from .system import ServiceState
 
 ASIDE = ".before-rollback"
@@ -73,7 +75,7 @@ def comparison(before: FileState, after: FileState, shown: Callable[[str], str])
 class Switch:
     """One switch, or the way back from one."""
 
-    def __init__(self, parameters: Mapping[str, Any], *, dry: bool, diff: bool) -> None:
+    def __init__(self, parameters: SwitchArguments, *, dry: bool, diff: bool) -> None:
         """Prepare.
 
         parameters: those of kai_switch. dry: change nothing. diff: return the differences as well.
@@ -82,11 +84,11 @@ class Switch:
         self.dry = dry
         self.diff = diff
         self.installs = Installs(self.parameters["install_dir"])
-        self.unit: str = self.parameters["unit"]
+        self.unit = self.parameters["unit"]
         self.left: list[str] = []
         self.stopped_at: float | None = None
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Switched | Reverted:
         """Establish ``state``; return the result of the module. Raises Refused and OSError."""
         if not self.dry and self.installs.journal() is None:
             # leftovers of a run that was killed before its journal counted
@@ -95,9 +97,10 @@ class Switch:
                 self.left += StagingArea(self.parameters["data_dir"]).discard()
         states = {"restored": self.restore, "original": self.back_to_original}
         result = states.get(self.parameters["state"], self.switch)()
-        return {**result, "left": self.left}
+        result["left"] = self.left
+        return result
 
-    def wanted(self) -> tuple[str, list[FileState], dict[str, bool], dict[str, Any]]:
+    def wanted(self) -> tuple[str, list[FileState], dict[str, bool], Switched]:
         """Return the release, the files, which paths are managed, and more for the result."""
         number = self.parameters["record"]
         if number is None:
@@ -119,7 +122,7 @@ class Switch:
         newer = [path for path in newer if path not in record["managed"]]
         states += [FileState(path, None) for path in newer]
         managed = {**record["managed"], **dict.fromkeys(newer, True)}
-        more = {"proof": record["proof"], "line": record["line"]}
+        more: Switched = {"proof": record["proof"], "line": record["line"]}
         return record["release"], states, managed, more
 
     def former_line(self, former_release: str | None) -> str:
@@ -135,7 +138,7 @@ class Switch:
                     for kind in ("has", "lacks")
                 )
                 if all(has) and not any(lacks):
-                    return str(signs["line"])
+                    return signs["line"]
         return self.installs.line()
 
     def given_line(self) -> str:
@@ -149,12 +152,13 @@ class Switch:
         files = kept(StagingArea(self.parameters["data_dir"]).config)
         return [state for state in files if state.path not in known]
 
-    def switch(self) -> dict[str, Any]:
+    def switch(self) -> Switched:
         """Switch to the desired state, or find that nothing differs."""
         release, wanted, managed, more = self.wanted()
-        if self.parameters["with_database"]:
-            self.installs.check_snapshot(self.parameters["with_database"])
-        exchanges = self.parameters["with_database"] is not None
+        with_database = self.parameters["with_database"]
+        if with_database:
+            self.installs.check_snapshot(with_database)
+        exchanges = with_database is not None
         former = [look(state.path) for state in wanted]
         changed = [(old, new) for old, new in zip(former, wanted) if old != new]
         changed_paths = [new.path for _old, new in changed]
@@ -175,7 +179,7 @@ class Switch:
             or self.parameters.get("restart")
             or not service.active
         )
-        result: dict[str, Any] = {
+        result: Switched = {
             "changed": bool(
                 changed_paths
                 or starts
@@ -190,7 +194,7 @@ class Switch:
             "starts": starts,
             "unfinished": journal is not None,
             "snapshot": self.wants_snapshot(live, release, journal),
-            "database": outcome_of(self.parameters["with_database"]) if exchanges else KEPT,
+            "database": KEPT if with_database is None else outcome_of(with_database),
             **more,
         }
         if self.diff:
@@ -278,18 +282,18 @@ class Switch:
         return [state for state in states if state.path in self.parameters["sudoers_files"]]
 
     def differences(
-        self, files: list[tuple[FileState, FileState]], result: dict[str, Any]
+        self, files: list[tuple[FileState, FileState]], result: Switched | Reverted
     ) -> list[dict[str, str]]:
         """Return the diff of the files, the live release, the database and the service."""
         found = [comparison(old, new, self.shown(new.path)) for old, new in files]
         former, release = (
-            "" if result[key] in (None, FLAT) else result[key]
-            for key in ("former_release", "release")
+            "" if name is None or name == FLAT else name
+            for name in (result["former_release"], result["release"])
         )
         if former != release:
             found.append(difference(self.installs.current, former, release))
-        elif self.installs.lacks_models(result["release"]):
-            link = os.path.join(self.installs.release_path(result["release"]), MODELS)
+        elif release and self.installs.lacks_models(release):
+            link = os.path.join(self.installs.release_path(release), MODELS)
             found.append(difference(link, "", self.installs.models))
         if result.get("snapshot"):
             found.append(difference(self.parameters["database"], "", "a copy is kept"))
@@ -326,7 +330,7 @@ class Switch:
         journal: Journal | None,
         former: list[FileState],
         managed: dict[str, bool],
-        result: dict[str, Any],
+        result: Switched,
         former_line: str,
         service: ServiceState,
     ) -> None:
@@ -486,7 +490,7 @@ class Switch:
             end_processes(os.path.realpath(self.parameters["database"]), spared=state.group)
         system.restart_service(self.unit, state)
 
-    def restore(self) -> dict[str, Any]:
+    def restore(self) -> Reverted:
         """Restore the state before the journal was opened."""
         journal = self.installs.journal()
         if journal is None:
@@ -498,7 +502,7 @@ class Switch:
         )
         return self.restore_state(former, journal)
 
-    def back_to_original(self) -> dict[str, Any]:
+    def back_to_original(self) -> Reverted:
         """Restore the state before the first install."""
         original = self.installs.original()
         if original and original.release == FLAT and not self.installs.built().get(FLAT):
@@ -509,10 +513,10 @@ class Switch:
             refuse_read_only([self.installs.current, *(state.path for state in original.files)])
         return self.restore_state(original, self.installs.journal())
 
-    def restore_state(self, former: Original | None, journal: Journal | None) -> dict[str, Any]:
+    def restore_state(self, former: Original | None, journal: Journal | None) -> Reverted:
         """Restore a former state and close the journal; None means that there is none."""
         service, live = system.service_state(self.unit), self.installs.live()
-        result: dict[str, Any] = {
+        result: Reverted = {
             "changed": former is not None,
             "changed_paths": [],
             "former_release": live,

@@ -20,8 +20,7 @@ from ..rules.principal_ids import is_id
 from .run_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ..rules.module_arguments import WorkshopRequest
     from ..rules.probe import WorkshopSeen
 
 # more than any bot has users
@@ -29,7 +28,7 @@ MOST_ROWS = 10000
 _BUSY_SECONDS = 10
 
 
-def workshop_seen(request: Mapping[str, Any], account: pwd.struct_passwd | None) -> WorkshopSeen:
+def workshop_seen(request: WorkshopRequest, account: pwd.struct_passwd | None) -> WorkshopSeen:
     """Return the workshop of a bot, and the profiles that its database assigns.
 
     request: the option ``workshop`` of kai_probe. account: the service user, None where there is

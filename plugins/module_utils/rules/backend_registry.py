@@ -13,24 +13,17 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Mapping
 
-from .model_policy import literal
 from .paths import fault_of_path
-from .problems import listed, shortened
+from .problems import BadDocument, listed, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
 RUNTIME = "local_process"
 
 
-class BadRegistry(ValueError):
-    """A registry with which Kai does not start: where in it, what was found and expected."""
-
-    def __init__(self, where: str, found: str, expected: str) -> None:
-        super().__init__(f"{where}: found {found}, expected {expected}")
-        self.where = where
-        self.found = found
-        self.expected = expected
+class BadRegistry(BadDocument):
+    """A registry with which Kai does not start."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +40,6 @@ class Registry:
 
     installed: Mapping[str, Installed] = field(default_factory=dict)
     default: str | None = None
-
-    def default_for(self, configured: str | None) -> str:
-        """Return the backend of who has none of their own. Raises BadRegistry.
-
-        configured: DEFAULT_BACKEND, which wins.
-        """
-        wanted = (configured or "").strip().lower() or self.default
-        known = listed(sorted(self.installed))
-        if wanted is None and len(self.installed) == 1:
-            return next(iter(self.installed))
-        if wanted is None:
-            raise BadRegistry("default_backend", "none", f"one of {known}, or DEFAULT_BACKEND")
-        if wanted not in self.installed:
-            raise BadRegistry("DEFAULT_BACKEND", repr(wanted), f"an installed one: {known}")
-        return wanted
 
 
 def written_registry(registry: Registry) -> dict[str, Any]:
@@ -81,11 +59,6 @@ def written_registry(registry: Registry) -> dict[str, Any]:
     if registry.default is not None:
         head["default_backend"] = registry.default
     return {**head, "backends": backends}
-
-
-def ceiling_of(names: Iterable[str], prefixes: Iterable[str]) -> tuple[str, ...]:
-    """Return the patterns that allow the models that Kai knows, and what else it takes."""
-    return tuple(sorted({*map(literal, names), *(f"{literal(one)}*" for one in prefixes)}))
 
 
 def read_registry(data: Any, known: Collection[str]) -> Registry:
@@ -131,36 +104,6 @@ def _entry(name: str, entry: Any) -> Installed:
     if not isinstance(models, list) or not all(isinstance(one, str) for one in models):
         raise BadRegistry(f"{where}.allowed_models", _shown(models), "a list of names")
     return Installed(command, tuple(one.strip() for one in models if one.strip()))
-
-
-def unread_keys(data: Any) -> list[str]:
-    """Return the keys of a registry that Kai ignores, as places in it."""
-    if not isinstance(data, dict):
-        return []
-    found = [str(key) for key in data if key not in ("version", "default_backend", "backends")]
-    backends = data.get("backends")
-    for name, entry in backends.items() if isinstance(backends, dict) else ():
-        for key in entry if isinstance(entry, dict) else ():
-            if key not in ("driver", "runtime", "command", "allowed_models"):
-                found.append(f"backends.{name}.{key}")
-    return found
-
-
-def command_problem(command: str, *, is_file: bool, is_executable: bool, mode: int) -> str | None:
-    """Return why Kai does not run the command of a backend, or None when it does.
-
-    Kai asks as the service user, and only when it needs the command: at its start for memory
-    extraction alone. mode: the permissions of the file.
-    """
-    if not command.startswith("/"):
-        return "is not absolute"
-    if not is_file:
-        return "is not a file"
-    if not is_executable:
-        return "is not executable by the service user"
-    if mode & 0o022:
-        return f"has the mode {mode & 0o7777:04o}, in which others than its owner may write"
-    return None
 
 
 def _word(value: Any) -> str:

@@ -31,7 +31,7 @@ import json
 import tarfile
 import zlib
 from dataclasses import asdict, dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Optional, Protocol
+from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, cast
 
 from . import sparse_map
 from .data_limits import DEEPEST
@@ -41,6 +41,8 @@ from .tar_stream import BLOCK, TarStream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .module_arguments import SummaryData
+
 FORMAT = 2
 _FORMATS = (1, FORMAT)
 META = "meta.json"
@@ -49,7 +51,6 @@ CONFIG = "config"
 DATA = "data"
 LINKS = "links"
 FAR = "far"
-_TREES = (DATA, FAR)
 # a link with it takes the place of a directory in FAR
 PLACE = "KAI.far"
 ACCESS = "SCHILY.acl.access"
@@ -115,11 +116,11 @@ class Summary:
     size: int
     room: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> SummaryData:
         """Return the fields by name, without the variables of the host."""
         data = asdict(self)
         data["meta"]["host_vars"] = sorted(self.meta.host_vars)
-        return data
+        return cast("SummaryData", data)
 
 
 class _Accounts:
@@ -185,7 +186,7 @@ class _Digest:
         self._digest.update(json.dumps(data).encode())
         self.members += 1
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, int | str]:
         return {"members": self.members, "sha256": self._digest.hexdigest()}
 
 

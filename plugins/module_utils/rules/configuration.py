@@ -206,19 +206,15 @@ def _read_host(contract: Contract, given: Mapping[str, Any], configuration: Conf
         try:
             configuration.host[name] = read_value(contract, spec, raw)
         except UnacceptableValue as error:
-            configuration.problems.append(
-                Problem(
-                    variable(name),
-                    shown(contract, name, raw),
-                    error.expected,
-                    _fix(name, error.expected),
-                )
-            )
+            configuration.problems.append(_unfit(contract, name, name, raw, error))
 
 
-def _fix(name: str, expected: str) -> str:
+def _unfit(contract: Contract, key: str, name: str, raw: Any, error: UnacceptableValue) -> Problem:
+    """Return the problem of a value. name: the key under which it was given."""
     # what follows says what is wrong with the present value
-    return f"set {variable(name)} to {expected.partition(';')[0]}"
+    wanted = error.expected.partition(";")[0]
+    fix = f"set {variable(key)} to {wanted}"
+    return Problem(variable(name), shown(contract, key, raw), error.expected, fix)
 
 
 def _read_settings(
@@ -249,14 +245,7 @@ def _read_settings(
         try:
             value = read_value(contract, spec, raw)
         except UnacceptableValue as error:
-            configuration.problems.append(
-                Problem(
-                    variable(name),
-                    shown(contract, key, raw),
-                    error.expected,
-                    _fix(key, error.expected),
-                )
-            )
+            configuration.problems.append(_unfit(contract, key, name, raw, error))
             configuration.rejected.add(key)
             continue
         if spec.type == "model":

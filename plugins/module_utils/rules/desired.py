@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from .module_arguments import DirectoryData, SeedData
 from .people import PersonData
 from .probe import Changer
 from .problems import ProblemData
@@ -39,41 +40,6 @@ class KeyNeeded(TypedDict):
     backend: str
     key: str
     is_there: bool | None
-
-
-class _Directory(TypedDict):
-    path: str
-    owner: str | None
-    group_of: str
-    mode: str | None
-    reader: str | None
-
-
-class DirectoryData(_Directory, total=False):
-    """A directory that must be there. mode: None where only the owner matters.
-
-    listed: whether an access list names the reader even where a group would do.
-    former: the directory of which it is a copy at first. renames: what gets another place in it.
-    """
-
-    listed: bool
-    former: str
-    renames: dict[str, str]
-
-
-class _Seed(TypedDict):
-    path: str
-    owner: str
-    group_of: str
-    mode: str
-    fallback: str | None
-
-
-class SeedData(_Seed, total=False):
-    """A file that is made once. narrow: whether its mode is narrowed where it is there."""
-
-    source: str | None
-    narrow: bool
 
 
 class SudoAgent(TypedDict):

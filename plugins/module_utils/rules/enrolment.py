@@ -155,7 +155,7 @@ def without_token(output: str) -> str:
     return _TOKEN.sub("<token>", output)
 
 
-def argv_for(plan: Mapping[str, Any], user: KnownUser) -> list[str]:
-    """Return the command that lets one user in."""
+def argv_for(argv: Sequence[str], user: KnownUser) -> list[str]:
+    """Return the command that lets one user in. argv: as EnrolmentPlan has it."""
     telegram_id = str(user["telegram_id"])
-    return [telegram_id if word == "{telegram_id}" else word for word in plan["argv"]]
+    return [telegram_id if word == "{telegram_id}" else word for word in argv]

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .problems import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from .module_arguments import FileData
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class FileState:
 
 
 def wanted_states(
-    entries: Iterable[Mapping[str, Any]], secret_contents: Mapping[str, str]
+    entries: Iterable[FileData], secret_contents: Mapping[str, str]
 ) -> list[FileState]:
     """Return the states of files as an install wants them; root owns each.
 
@@ -44,5 +46,5 @@ def wanted_states(
         if text is None:
             raise Refused(f"{entry['path']} has no text in files or secret_contents")
         if entry.get("given", True):
-            states.append(FileState(entry["path"], str(text).encode(), int(entry["mode"], 8)))
+            states.append(FileState(entry["path"], text.encode(), int(entry["mode"], 8)))
     return states

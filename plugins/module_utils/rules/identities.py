@@ -22,7 +22,7 @@ from .problems import Problem
 if TYPE_CHECKING:
     from .configuration import Configuration
     from .contract import Contract
-    from .plans import IdentityRequest
+    from .module_arguments import IdentityRequest
     from .probe import HomeFile, Probe
 
 # of a file for which the owner of the home gave no answer

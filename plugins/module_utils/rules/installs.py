@@ -11,14 +11,21 @@ last verified state.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .problems import Problem, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .probe import Installed, InstalledService, InstallRecord, KnownInstalls, ReleaseState
+    from .probe import (
+        Installed,
+        InstalledService,
+        InstallRecord,
+        KnownInstalls,
+        ReleaseState,
+        VerifiedRelease,
+    )
 
 # The release that Kai's own installer laid out right in install_dir. It stays where it is, as an
 # environment cannot be moved, and is live when nothing else is.
@@ -34,19 +41,19 @@ INSTALL = "kai-ansible install"
 UNRECORDED_LINE = "1"
 
 
-def kept_releases(records: Sequence[Mapping[str, Any]], keep: int, live: str) -> list[str]:
+def kept_releases(records: Sequence[VerifiedRelease], keep: int, live: str) -> list[str]:
     """Return the releases that stay: the newest ``keep`` verified ones, the live one first.
 
     records: of the host, in any order.
     """
     newest_first = sorted(records, key=lambda record: record["number"], reverse=True)
-    verified = dict.fromkeys([live, *(str(record["release"]) for record in newest_first)])
+    verified = dict.fromkeys([live, *(record["release"] for record in newest_first)])
     return list(verified)[: max(keep, 1)]
 
 
 def release_states(
     built: Mapping[str, bool],
-    records: Iterable[Mapping[str, Any]],
+    records: Iterable[VerifiedRelease],
     live: str | None,
     unfinished: str | None,
     *,

@@ -9,7 +9,6 @@ Some are names that Kai knows, others have a form alone: the agent knows what th
 from __future__ import annotations
 
 import fnmatch
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Mapping
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 # what Kai 1 wrote down as the ceiling of claude; Kai 2 reads it as if claude-* stood there as well
 _FORMER_CEILING = frozenset({"haiku", "opus", "sonnet"})
-_GLOB = re.compile(r"([*?[])")
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,3 @@ def is_allowed(backend: str, model: str, ceiling: Collection[str]) -> bool:
         return True
     is_whole_name = backend == "claude" and model.startswith("claude-")
     return is_whole_name and frozenset(ceiling) == _FORMER_CEILING
-
-
-def literal(model: str) -> str:
-    """Return the pattern that allows exactly this model: opus[1m] does not match itself."""
-    return _GLOB.sub(r"[\1]", model)

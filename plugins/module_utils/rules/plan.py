@@ -51,21 +51,23 @@ if TYPE_CHECKING:
     from .desired import (
         ChosenBinary,
         Desired,
-        DirectoryData,
-        SeedData,
         SudoAgent,
         SudoCall,
         SudoEnvironment,
         SudoRules,
     )
-    from .people import Person
-    from .plans import (
+    from .module_arguments import (
         BinaryRequest,
+        DirectoryData,
         FileRequest,
         InstalledRequest,
         ProbeRequest,
-        SourceFacts,
+        SeedData,
         WorkshopRequest,
+    )
+    from .people import Person
+    from .plans import (
+        SourceFacts,
     )
     from .probe import Probe
     from .proof_arguments import PrivateDirectory
@@ -546,9 +548,9 @@ def _private_directories(
 def _owned(
     entry: Directory | ConfigDirectory, path: str, agent: str, service_user: str
 ) -> DirectoryData:
-    owners = {"root": "root", "service": service_user, "agent": agent, None: None}
+    names = {"root": "root", "service": service_user, "agent": agent}
     granted = getattr(entry, "grants", None)
-    owner, reader = owners[entry.owner], owners[granted or getattr(entry, "reader", None)]
+    owner, reader = names[entry.owner], names.get(granted or getattr(entry, "reader", None) or "")
     found: DirectoryData = {
         "path": path,
         "owner": owner,
@@ -559,7 +561,7 @@ def _owned(
     return {**found, "listed": True} if granted and reader != owner else found
 
 
-def _names(person: Person) -> dict[str, Any]:
+def _names(person: Person) -> dict[str, int | str]:
     return {"telegram_id": person.telegram_id, **marks(person.telegram_id)}
 
 

@@ -8,97 +8,12 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from .checkup import CheckupRequest
-from .desired import ChosenBinary, DirectoryData, KeyNeeded, LoginData, SeedData
+from .desired import ChosenBinary, KeyNeeded, LoginData
 from .enrolment import EnrolmentPlan
-from .probe import AccessRequest
+from .module_arguments import DirectoryData, FileData, NewAccount, ProbeRequest, ProofPlan, SeedData
 from .problems import ProblemData
-from .proof_arguments import AgentProof, Command, PrivateDirectory
+from .proof_arguments import PrivateDirectory
 from .status_report import StatusReport
-
-
-class BinaryRequest(TypedDict):
-    """The program of a backend that a probe looks for."""
-
-    backend: str
-    name: str
-    env_key: str
-    wanted: str
-    usual_places: dict[str, list[str]]
-    version: list[str]
-    accounts: list[str]
-    resolvers: list[str]
-    login_files: list[str]
-    login_check: list[str]
-
-
-class FileRequest(TypedDict):
-    """A deployed file. content: how much a probe returns of it: env, shown or sealed."""
-
-    path: str
-    content: str
-
-
-class InstalledRequest(TypedDict):
-    """The option ``installed`` of kai_probe."""
-
-    unit: str
-    host: str
-    health_path: str
-    port_key: str
-    default_port: int
-    data_dir: str | None
-    patience: int
-    settings: dict[str, bool]
-    files: list[FileRequest]
-    directories: list[DirectoryData]
-    seeds: list[SeedData]
-    room: list[str]
-
-
-class WorkshopRequest(TypedDict):
-    """The option ``workshop`` of kai_probe: the database, and what is asked of it."""
-
-    database: str
-    workshop: str
-    assigned: str
-
-
-class IdentityRequest(TypedDict):
-    """Files of a home, and the file of the live release that the first one was made from."""
-
-    home: str
-    files: list[str]
-    template: str
-
-
-class ProbeRequest(TypedDict, total=False):
-    """The arguments of kai_probe."""
-
-    service_user: str
-    os_users: list[str]
-    install_dir: str
-    data_dir: str | None
-    wheelhouse: str | None
-    python: str
-    trust_user_binaries: bool
-    versions: bool
-    directories: list[str]
-    access: list[AccessRequest]
-    targets: list[str]
-    files: list[str]
-    texts: list[str]
-    workshop: WorkshopRequest | None
-    release: str
-    turns: str | None
-    port: int | None
-    programs: list[str]
-    models: list[str]
-    identities: list[IdentityRequest]
-    env_file: str
-    sudoers_file: str
-    platforms: dict[str, Any]
-    binaries: list[BinaryRequest]
-    installed: InstalledRequest | None
 
 
 class UnitPlace(TypedDict):
@@ -155,18 +70,6 @@ class HostPlan(TypedDict):
     extra_features: dict[str, str | None]
 
 
-class _File(TypedDict):
-    path: str
-    mode: str
-
-
-class FileData(_File, total=False):
-    """A file of an install. Without content it has secrets; given: whether it is deployed."""
-
-    content: str
-    given: bool
-
-
 class SourceFacts(TypedDict):
     """What decides on the desired state of a source: its features, and the variable of its mode."""
 
@@ -209,13 +112,6 @@ class PolicyPlan(TypedDict):
     is_new: bool
 
 
-class NewAccount(TypedDict):
-    """An account that an install makes."""
-
-    name: str
-    comment: str
-
-
 class NewAccounts(TypedDict):
     """The accounts that an install makes."""
 
@@ -223,20 +119,6 @@ class NewAccounts(TypedDict):
     agents: list[str]
     comments: dict[str, str]
     recorded: list[NewAccount]
-
-
-class ProofPlan(TypedDict):
-    """What proves an install, and every rollback to it."""
-
-    service_user: str
-    timeout: int
-    environment: dict[str, str]
-    secret_keys: list[str]
-    commands: list[Command]
-    agents: list[AgentProof]
-    private_directories: list[PrivateDirectory]
-    search_path: list[str]
-    readiness: list[str]
 
 
 class ReportPlan(TypedDict):

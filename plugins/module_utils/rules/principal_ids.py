@@ -32,11 +32,6 @@ def channel_of_telegram(workshop: str, telegram_id: int) -> str:
     return _derived(workshop, "chn", f"direct-channel:{_token(telegram_id)}")
 
 
-def principal_of_kai(workshop: str) -> str:
-    """Return the principal that is Kai itself."""
-    return _derived(workshop, "prn", "agent-principal:kai")
-
-
 def principal_of_key(workshop: str, provisioning_key: str) -> str:
     """Return the principal of a user who was provisioned by a key and has no Telegram."""
     return _derived(workshop, "prn", f"operator-human:{provisioning_key}")

@@ -219,14 +219,19 @@ class ReleaseState(TypedDict):
     live: bool
 
 
-class InstallRecord(TypedDict):
+class VerifiedRelease(TypedDict):
+    """A release that an install has verified."""
+
+    number: int
+    release: str
+
+
+class InstallRecord(VerifiedRelease):
     """An install that was verified.
 
     rolled_back_to: the install that it repeats. line: its release line.
     """
 
-    number: int
-    release: str
     time: str
     by: str | None
     snapshot: bool

@@ -79,6 +79,16 @@ class Refused(Exception):
         self.problem = reason if isinstance(reason, Problem) else None
 
 
+class BadDocument(ValueError):
+    """A document with which Kai does not start: where in it, what was found and expected."""
+
+    def __init__(self, where: str, found: str, expected: str) -> None:
+        super().__init__(f"{where}: found {found}, expected {expected}")
+        self.where = where
+        self.found = found
+        self.expected = expected
+
+
 def problem_of_error(error: OSError, path: str) -> Problem:
     """Return the problem of a failed system call, with the reason.
 
@@ -91,6 +101,11 @@ def problem_of_error(error: OSError, path: str) -> Problem:
     expected, fix = _ADVICE.get(error.errno or 0, _OTHERWISE)
     paths = map(shlex.quote, (place, posixpath.dirname(place) or place))
     return Problem(place, error.strerror or str(error), expected, fix.format(*paths))
+
+
+def reason_of(error: Refused | OSError, path: str) -> str:
+    """Return why a change was not made. path: the one that is meant where an error names none."""
+    return str(problem_of_error(error, path) if isinstance(error, OSError) else error)
 
 
 def shortened(text: str) -> str:

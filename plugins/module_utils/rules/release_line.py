@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Mapping, TypedDict
+from typing import TYPE_CHECKING, Any, Mapping
 
 from .problems import Problem, listed
 from .sources import is_git_url, without_password
@@ -18,6 +18,8 @@ from .typed_data import named, needed, read, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from .module_arguments import CodeSigns
 
 AUTO = "auto"
 _FILE = "[^/].*"
@@ -92,14 +94,6 @@ class Lines:
         for other in self.others:
             signs += [other.has, *other.lacks]
         return tuple(sorted({sign.file for sign in signs if sign.pattern is not None}))
-
-
-class CodeSigns(TypedDict):
-    """A release line, and the files that each tree of it has and has not."""
-
-    line: str
-    has: list[str]
-    lacks: list[str]
 
 
 @dataclass(frozen=True)

@@ -41,14 +41,6 @@ def read_default_models(text: str, roles: Collection[str]) -> dict[str, str]:
     return found
 
 
-def written_default_models(models: Mapping[str, str]) -> str:
-    """Return the value of DEFAULT_MODELS_JSON.
-
-    Kai's reader of the environment file knows no escapes, so nothing in it may need one.
-    """
-    return json.dumps(dict(models), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-
-
 def role_problems(
     where: str,
     value: Any,

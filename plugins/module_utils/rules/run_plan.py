@@ -41,16 +41,15 @@ if TYPE_CHECKING:
     from .contract import Contract, ProtectedFile, Record, Sudoers, Unit
     from .desired import Desired
     from .drift import Parts
+    from .module_arguments import FileData, ProbeRequest
     from .plans import (
         Agreed,
         CheckupPlan,
-        FileData,
         FindingsPlan,
         HostPlan,
         InstallPlan,
         LoginsPlan,
         NewAccounts,
-        ProbeRequest,
         RollbackPlan,
         Source,
         StatusPlan,

@@ -6,13 +6,68 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from .installs import FLAT, KEPT, RESTORED
 from .run_plan import unknown_turns
+from .run_results import BackedUp, Checked, LaidOut, Proved, Recorded, Reverted, Switched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from .desired import ChosenBinary, LoginData
+    from .module_arguments import CheckedSummary
+    from .plans import Agreed, ReportPlan
+
+
+class ProofReport(TypedDict):
+    """What every report has that ends with a proof of the bot."""
+
+    verified: list[str]
+    seconds_without: float | None
+    removed_releases: list[str]
+
+
+class InstallReport(ProofReport):
+    """The report of an install. install: its number, None where nothing changed."""
+
+    release: str
+    plan: Agreed | None
+    install: int | None
+    notes: list[str]
+    binaries: dict[str, ChosenBinary]
+    logins: list[LoginData]
+    login_notice: list[str]
+    enrol: list[str]
+
+
+class RestoreReport(InstallReport):
+    """The report of a restore."""
+
+    backup: CheckedSummary
+
+
+class RollbackReport(ProofReport):
+    """The report of a rollback. rolled_back_to: None where an unfinished install was reverted."""
+
+    rolled_back_to: int | None
+    release: str | None
+    database: str
+    login_notice: list[str]
+    notes: list[str]
+
+
+class RestartReport(TypedDict):
+    """The report of a restart. turns: how many it cut off, None if unknown."""
+
+    turns: int | None
+    seconds_without: float | None
+
+
+class UninstallReport(TypedDict):
+    """The report of an uninstall."""
+
+    changes: list[str]
+    left: list[str]
+    backup_left: list[str]
 
 
 @dataclass(frozen=True)
@@ -24,21 +79,22 @@ class Results:
     kai_backup. backup_checked, data_laid_out: of kai_restore.
     """
 
-    switched: Mapping[str, Any] = field(default_factory=dict)
-    laid_out: Mapping[str, Any] = field(default_factory=dict)
-    verified: Mapping[str, Any] = field(default_factory=dict)
-    recorded: Mapping[str, Any] = field(default_factory=dict)
-    reverted: Mapping[str, Any] = field(default_factory=dict)
-    removed: Mapping[str, Any] = field(default_factory=dict)
-    backup_checked: Mapping[str, Any] = field(default_factory=dict)
-    data_laid_out: Mapping[str, Any] = field(default_factory=dict)
-    backup: Mapping[str, Any] = field(default_factory=dict)
+    switched: Switched = field(default_factory=Switched)
+    laid_out: LaidOut = field(default_factory=LaidOut)
+    verified: Proved = field(default_factory=Proved)
+    recorded: Recorded = field(default_factory=Recorded)
+    reverted: Reverted = field(default_factory=Reverted)
+    removed: LaidOut = field(default_factory=LaidOut)
+    backup_checked: Checked = field(default_factory=Checked)
+    data_laid_out: LaidOut = field(default_factory=LaidOut)
+    backup: BackedUp = field(default_factory=BackedUp)
 
 
-def install_report(planned: Mapping[str, Any], results: Results) -> dict[str, Any]:
+def install_report(planned: ReportPlan, results: Results) -> InstallReport:
     """Return the report of an install. planned: ``report`` of the plan."""
     return {
-        **{name: value for name, value in planned.items() if name not in ("turns", "source")},
+        "release": planned["release"],
+        "plan": planned["plan"],
         "install": results.recorded.get("number"),
         "notes": [
             *planned["notes"],
@@ -46,11 +102,15 @@ def install_report(planned: Mapping[str, Any], results: Results) -> dict[str, An
             *_what_stays(results),
             *_what_accounts_break(results),
         ],
+        "binaries": planned["binaries"],
+        "logins": planned["logins"],
+        "login_notice": planned["login_notice"],
+        "enrol": planned["enrol"],
         **_proof(results),
     }
 
 
-def restore_report(planned: Mapping[str, Any], results: Results) -> dict[str, Any]:
+def restore_report(planned: ReportPlan, results: Results) -> RestoreReport:
     """Return the report of a restore. planned: ``report`` of the plan."""
     report, summary = install_report(planned, results), results.backup_checked["summary"]
     then, now = summary["meta"]["release"], planned["release"]
@@ -63,7 +123,7 @@ def restore_report(planned: Mapping[str, Any], results: Results) -> dict[str, An
     return {**report, "backup": summary, "notes": notes}
 
 
-def rollback_report(number: int | None, results: Results) -> dict[str, Any]:
+def rollback_report(number: int | None, results: Results) -> RollbackReport:
     """Return the report of a rollback.
 
     number: of the install that came back, None where an unfinished one was reverted.
@@ -85,7 +145,7 @@ def rollback_report(number: int | None, results: Results) -> dict[str, Any]:
     }
 
 
-def restart_report(results: Results) -> dict[str, Any]:
+def restart_report(results: Results) -> RestartReport:
     """Return the report of a restart. turns: how many running turns it cut off, None if unknown."""
     return {
         "turns": results.switched.get("turns"),
@@ -93,7 +153,7 @@ def restart_report(results: Results) -> dict[str, Any]:
     }
 
 
-def uninstall_report(results: Results) -> dict[str, Any]:
+def uninstall_report(results: Results) -> UninstallReport:
     """Return the report of an uninstall."""
     original, removed = results.reverted, results.removed
     stopped = "the bot stopped"
@@ -189,7 +249,7 @@ def _what_accounts_break(results: Results) -> list[str]:
     return [*results.laid_out.get("notes", ()), *results.verified.get("notes", ())]
 
 
-def _proof(results: Results) -> dict[str, Any]:
+def _proof(results: Results) -> ProofReport:
     return {
         "verified": results.verified.get("verified", []),
         "seconds_without": results.verified.get("seconds_without"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Mapping, NoReturn
 
 from .model_policy import Models, is_allowed
 from .principal_ids import is_id, key_of_profile
-from .problems import listed, shortened
+from .problems import BadDocument, listed, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,14 +30,8 @@ GATE = "canonical_runtime_state_v1"
 _ACCOUNT = re.compile(r"[a-zA-Z0-9._-]+")
 
 
-class BadPolicy(ValueError):
-    """Profiles with which Kai does not start: where in the file, what was found and expected."""
-
-    def __init__(self, where: str, found: str, expected: str) -> None:
-        super().__init__(f"{where}: found {found}, expected {expected}")
-        self.where = where
-        self.found = found
-        self.expected = expected
+class BadPolicy(BadDocument):
+    """Profiles with which Kai does not start."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +61,6 @@ class Policy:
 
     version: int
     profiles: Mapping[str, Profile]
-
-    def of_telegram(self, telegram_id: int) -> Profile | None:
-        """Return the profile of a Telegram user."""
-        return next((one for one in self.profiles.values() if one.key == telegram_id), None)
 
 
 @dataclass(frozen=True)

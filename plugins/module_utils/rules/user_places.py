@@ -10,12 +10,14 @@ the bot, so marks are replaced there as well as on the controller.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .principal_ids import channel_of_telegram, is_id, principal_of_telegram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from .module_arguments import Place
 
 _MARK = re.compile(r"\{(principal|channel):([0-9]+)\}")
 _IDS = {"principal": principal_of_telegram, "channel": channel_of_telegram}
@@ -40,7 +42,7 @@ def placed(path: str, workshop: str | None) -> str | None:
     return _MARK.sub(lambda mark: _IDS[mark[1]](str(workshop), int(mark[2])), path)
 
 
-def known_places(entries: Iterable[Mapping[str, Any]], workshop: str | None) -> list[Any]:
+def known_places(entries: Iterable[Place], workshop: str | None) -> list[Place]:
     """Return the entries whose path is known, without marks."""
     found = [(entry, placed(entry["path"], workshop)) for entry in entries]
     return [{**entry, "path": path} for entry, path in found if path is not None]

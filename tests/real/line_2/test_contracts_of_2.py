@@ -1,5 +1,6 @@
 """The contracts of Kai 2, held to what a real one has in its modules and takes at its start."""
 
+import glob
 import json
 import random
 import re
@@ -8,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from kai_ansible.rules.backend_registry import Installed, Registry, ceiling_of, written_registry
+from kai_ansible.rules.backend_registry import Installed, Registry, written_registry
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.line_composition import composed
-from kai_ansible.rules.sudo_rules import Rules, rule_lines
 from kai_ansible.rules.typed_data import read
 from tests.contract.test_lines import DOCUMENTS
 from tests.real.line_2.conftest import Verdict, asked
@@ -121,28 +121,29 @@ def test_sudo_enters_the_directory(kai_2: Path) -> None:
 def test_the_rules_of_sudo(kai_2_0: Path, contract: Contract) -> None:
     users = ["alice", "bob"]
     [verdict] = asked(kai_2_0, [{"ask": "sudoers", "users": users, "commands": COMMANDS}])
+    cat, tee = "/usr/bin/cat", "/usr/bin/tee"
+    options = "CWD=* SETENV: " if contract.sudoers.enters else "SETENV: "
     protected = contract.protected_files.values()
-    ours = rule_lines(
-        Rules(
-            service="kai",
-            cat="/usr/bin/cat",
-            tee="/usr/bin/tee",
-            kill="/bin/kill",
-            reads=[one.path for one in protected if "read" in one.access],
-            writes=[one.path for one in protected if "write" in one.access],
-            agents=[(user, path) for user in users for path in COMMANDS.values()],
-            kill_accounts=users,
-            enters=contract.sudoers.enters,
-            sets=True,
-        )
-    )
-    assert sorted(ours) == sorted(verdict["answer"])
+    ours = [
+        *(f"(root) NOPASSWD: {cat} {one.path}" for one in protected if "read" in one.access),
+        *(f"(root) NOPASSWD: {tee} {one.path}" for one in protected if "write" in one.access),
+        *(f"({user}) {options}NOPASSWD: {path}" for user in users for path in COMMANDS.values()),
+        *(f"({user}) NOPASSWD: /bin/kill" for user in users),
+    ]
+    assert sorted(f"kai ALL={rule}" for rule in ours) == sorted(verdict["answer"])
 
 
 def test_the_registry_is_that_of_kais_own_installer(kai_2_0: Path, contract: Contract) -> None:
     [verdict] = asked(kai_2_0, [{"ask": "registry_of_installer", "commands": COMMANDS}])
     ceilings = {
-        name: ceiling_of(contract.surfaces[name].models, contract.surfaces[name].prefixes)
+        name: tuple(
+            sorted(
+                {
+                    *map(glob.escape, contract.surfaces[name].models),
+                    *(f"{glob.escape(one)}*" for one in contract.surfaces[name].prefixes),
+                }
+            )
+        )
         for name in ("claude", "codex")
     }
     registry = Registry(

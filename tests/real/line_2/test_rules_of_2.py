@@ -11,7 +11,7 @@ from kai_ansible.rules import principal_ids as ids
 from kai_ansible.rules.backend_registry import BadRegistry, Registry, read_registry
 from kai_ansible.rules.bootstrap_plan import BadPlan, decode, encode, first_plan
 from kai_ansible.rules.human_handles import handle_of
-from kai_ansible.rules.model_policy import is_allowed, literal
+from kai_ansible.rules.model_policy import is_allowed
 from kai_ansible.rules.profile_merge import Wanted, merge
 from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, read_policy
 from kai_ansible.rules.user_isolation import Accounts, Assigned, isolation_problems
@@ -60,50 +60,40 @@ def test_ids(kai_2: Path, counts: list[str]) -> None:
         ours = {
             "principal": ids.principal_of_telegram(workshop, number),
             "channel": ids.channel_of_telegram(workshop, number),
-            "kai": ids.principal_of_kai(workshop),
             "by_key": ids.principal_of_key(workshop, key),
             "initial": ids.profile_of_key(workshop, key),
             "profile": ids.profile_of_telegram(number),
             "number": ids.key_of_profile(profile),
         }
-        if verdict != {"answer": ours}:
+        if not ours.items() <= verdict["answer"].items():
             differ.append(f"{workshop} {number}: {verdict} and {ours}")
     compare(counts, "ids", differ, len(given), 0)
 
 
-def our_registry(data: Any, configured: str) -> Any:
+def our_registry(data: Any) -> Any:
     registry = read_registry(data, KNOWN)
-    try:
-        resolved = registry.default_for(configured)
-    except BadRegistry:
-        resolved = None
     return {
         "installed": {
             name: [one.command, list(one.models)] for name, one in registry.installed.items()
         },
         "default": registry.default,
-        "resolved": resolved,
     }
 
 
 def test_registries(kai_2_0: Path, counts: list[str]) -> None:
     chance = random.Random(2)
-    given = [
-        (data, chance.choice(["", "", "claude", " Codex ", "pi", "gpt"]))
-        for data in registries(chance, MANY)
-    ]
-    questions = [
-        {"ask": "registry", "data": data, "configured": configured} for data, configured in given
-    ]
+    given = list(registries(chance, MANY))
+    questions = [{"ask": "registry", "data": data, "configured": ""} for data in given]
     differ, refused = [], 0
-    for (data, configured), verdict in zip(given, asked(kai_2_0, questions), strict=True):
+    for data, verdict in zip(given, asked(kai_2_0, questions), strict=True):
+        verdict.get("answer", {}).pop("resolved", None)
         try:
-            ours: Any = {"answer": our_registry(data, configured)}
+            ours: Any = {"answer": our_registry(data)}
         except BadRegistry as error:
             ours = {"refused": str(error)}
         refused += "refused" in verdict
         if ours.keys() != verdict.keys() or ours.get("answer") != verdict.get("answer"):
-            differ.append(f"{data} {configured!r}: {verdict} and {ours}")
+            differ.append(f"{data}: {verdict} and {ours}")
     compare(counts, "backends.yaml", differ, len(given), refused)
 
 
@@ -115,7 +105,7 @@ def test_models(kai_2_0: Path, counts: list[str]) -> None:
     ]
     ceilings = [
         *([], ["opus"], ["claude-*"], ["haiku", "opus", "sonnet"], ["*"], ["a/*"], ["opus[1m]"]),
-        *([literal("opus[1m]"), literal("a/b")], ["gpt-5.6-sol"], ["GPT-5.5"]),
+        *(["opus[[]1m]", "a/b"], ["gpt-5.6-sol"], ["GPT-5.5"]),
     ]
     given = [
         (backend, provider, model, ceiling)

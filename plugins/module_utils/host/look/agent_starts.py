@@ -13,7 +13,7 @@ import shlex
 import signal
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules.agent_starts import STRANGER
 from ...rules.sudoers import commands_by_account
@@ -22,8 +22,7 @@ from .agents import environment_of, to_start
 from .host import account_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from ...rules.module_arguments import BinaryRequest
     from ...rules.probe import AgentStart, Candidate
     from .agents import Candidates
     from .host import Host
@@ -155,7 +154,7 @@ def finish_starts(host: Host, trials: list[Trial]) -> None:
         trial.candidate["version"] = versions[0] if versions else "" if seen else None
 
 
-def _trial(host: Host, request: Mapping[str, Any], best: Candidate, name: str) -> list[Trial]:
+def _trial(host: Host, request: BinaryRequest, best: Candidate, name: str) -> list[Trial]:
     # an account that is still to be made can do no more than any other
     account = account_of(name) or account_of(STRANGER)
     if account is None or not host.may_ask(account):

@@ -9,7 +9,7 @@ import concurrent.futures
 import os
 import subprocess
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules.sudoers import commands_by_account
 from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pwd
     from collections.abc import Mapping, Sequence
 
+    from ...rules.module_arguments import BinaryRequest
     from ...rules.probe import Candidate, LoginSeen
     from .host import Host
 
@@ -47,7 +48,7 @@ def probe_binaries(
 
 def candidates(
     host: Host,
-    request: Mapping[str, Any],
+    request: BinaryRequest,
     env: Mapping[str, str],
     rules: str,
     search_path: Sequence[str],
@@ -93,7 +94,7 @@ def candidates(
     ]
 
 
-def in_path_of(host: Host, request: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def in_path_of(host: Host, request: BinaryRequest) -> tuple[list[str], list[str]]:
     """Return the paths that login shells find for a program, and the accounts without an answer."""
     found, silent = [], []
     for name in request["accounts"]:
@@ -116,7 +117,7 @@ def in_path_of(host: Host, request: Mapping[str, Any]) -> tuple[list[str], list[
 
 
 def environment_of(
-    host: Host, request: Mapping[str, Any], path: str, account: pwd.struct_passwd
+    host: Host, request: BinaryRequest, path: str, account: pwd.struct_passwd
 ) -> dict[str, str]:
     """Return the environment in which an account runs an agent: of the unit, or from sudo.
 
@@ -137,7 +138,7 @@ def identity_of(account: pwd.struct_passwd) -> dict[str, str]:
     return {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
 
 
-def to_start(host: Host, request: Mapping[str, Any], binaries: Candidates) -> Candidate | None:
+def to_start(host: Host, request: BinaryRequest, binaries: Candidates) -> Candidate | None:
     """Return the best candidate that may be started as its accounts, None without one."""
     for entry in binaries[request["backend"]]:
         if not entry["fault"] and host.may_start(entry["changers"], request["accounts"]):
@@ -164,7 +165,7 @@ def probe_logins(host: Host, binaries: Candidates) -> list[LoginSeen]:
     ]
 
 
-def keep_logins(host: Host, wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> list[bool | None]:
+def keep_logins(host: Host, wanted: Sequence[tuple[str, BinaryRequest]]) -> list[bool | None]:
     """Return whether each account has a file of a login, None where that cannot be seen."""
     asked = [(account_of(name), request["login_files"]) for name, request in wanted]
     answers = iter(
@@ -181,7 +182,7 @@ def keep_logins(host: Host, wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> 
 
 
 def reports_login(
-    host: Host, binaries: Candidates, wanted: tuple[str, Mapping[str, Any]]
+    host: Host, binaries: Candidates, wanted: tuple[str, BinaryRequest]
 ) -> bool | None:
     """Return whether a program reports that an account is logged in, None where it does not.
 

@@ -28,6 +28,7 @@ from ..trusted_paths import Accounts, changers_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...rules.module_arguments import ProbeArguments
     from ...rules.probe import Account, Changer
 
 ASK_SECONDS = 60
@@ -44,7 +45,7 @@ class Host:
     accounts can change.
     """
 
-    def __init__(self, parameters: dict[str, Any]) -> None:
+    def __init__(self, parameters: ProbeArguments) -> None:
         self.parameters = parameters
         self.system = system.platform_name(parameters["platforms"])
         self.facts: dict[str, Any] = parameters["platforms"].get(self.system, {})

@@ -22,7 +22,7 @@ def probe_lock(host: Host) -> Lock:
     """
     path = host.facts.get("lock", "")
     run, ended = host.parameters["run"], host.parameters["ended_run"]
-    by = run["by"] if run else ""
+    by = str(run["by"]) if run else ""
     found: Lock = {"path": path, "by": by, "taken": False, "held_by": None, "problems": []}
     if not run or not path:
         return found

@@ -21,6 +21,7 @@ from .storage import size_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...rules.module_arguments import Place
     from ...rules.probe import DamagedRecord, Installed, ReleaseSeen
     from ..system import ServiceState
     from .host import Host
@@ -91,18 +92,17 @@ def probe_installed(
     if request is None:
         return None
     home = host.service_home
-    request = {
-        **request,
-        **{
-            name: [
-                {**entry, "path": entry["path"].replace("{service_home}", home)}
-                for entry in known_places(request[name], workshop)
-            ]
-            for name in ("directories", "seeds")
-        },
-    }
+
+    def located(entries: list[Place]) -> list[Place]:
+        known = known_places(entries, workshop)
+        return [{**one, "path": one["path"].replace("{service_home}", home)} for one in known]
+
     return look_at_installed(
-        request,
+        {
+            **request,
+            "directories": located(request["directories"]),
+            "seeds": located(request["seeds"]),
+        },
         host.parameters["env_file"],
         host.installs,
         host.parameters["port"] or request["default_port"],

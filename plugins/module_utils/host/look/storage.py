@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ...rules.documents import legible
 from ...rules.problems import Problem
 from ..files import Damaged, look
+from ..free_space import nearest
 from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each, fault_of_entry
 from ..workshop import workshop_seen
 from .host import HANGING, account_of, unreadable
@@ -157,20 +158,18 @@ def readability(path: str) -> str:
 
 def target_of(path: str) -> Target:
     """Return the nearest existing path to a path, its device, and its free space."""
-    nearest = path
-    while not os.path.lexists(nearest):
-        nearest = os.path.dirname(nearest)
-    status = os.statvfs(nearest)
+    place = nearest(path)
+    status = os.statvfs(place)
     return {
-        "nearest": nearest,
-        "directory": os.path.isdir(nearest),
-        "device": os.stat(nearest).st_dev,
+        "nearest": place,
+        "directory": os.path.isdir(place),
+        "device": os.stat(place).st_dev,
         "free": {
             "MB": status.f_bavail * status.f_frsize // MB,
             # some file systems create inodes as needed, and count none
             "inodes": status.f_favail if status.f_files else None,
         },
-        "writable": os.access(nearest, os.W_OK),
+        "writable": os.access(place, os.W_OK),
     }
 
 
