@@ -101,6 +101,19 @@ def test_a_valid_configuration_has_no_problem(line_2: Contract) -> None:
     assert plan["problems"] == []
 
 
+def test_users_whom_kai_2_1_cannot_tell_apart_are_named(line_2: Contract) -> None:
+    same = given(ADA, user(2, "ADA!", os_user="bob", backend="codex", role="user"))
+    assert planned(line_2, seen(), same)["problems"] == []
+    [problem] = planned(line_2, seen(), same, source={"features": ["handles"]})["problems"]
+    assert problem["where"] == "kai_install_users[1].name"
+    assert "the handle ada" in problem["found"]
+
+
+def test_what_is_no_first_user_of_the_workshop_is_refused(line_2: Contract) -> None:
+    settings = {"KAI_ENABLED_ADAPTERS": "workshop", "KAI_WORKSHOP_BOOTSTRAP": "v1.e30"}
+    assert "kai_install_kai_workshop_bootstrap" in wheres(line_2, ADA, **settings)
+
+
 def test_the_registry_names_every_agent_in_use(line_2: Contract) -> None:
     plan = planned(line_2, seen(), given())
     [file] = [one for one in plan["files"] if one["path"] == "/etc/kai/backends.yaml"]

@@ -24,7 +24,10 @@ TWO = [
     *("templates/AGENTS.md", "pyproject.toml"),
 ]
 ADAPTERS = {"src/kai/config.py": 'os.environ.get("KAI_ENABLED_ADAPTERS")\n'}
-HELPERS = ["src/kai/workshop/principal_policies.py", "src/kai/workshop/initial_provisioning.py"]
+HELPERS = [
+    f"src/kai/workshop/{name}.py"
+    for name in ("principal_policies", "initial_provisioning", "human_handles")
+]
 MODE = 'DEPLOYMENT_MODE_ENV = "KAI_SOME_MODE"\n'
 
 
@@ -57,7 +60,9 @@ def test_what_2_1_adds_is_seen() -> None:
     }
     found = line_of(LINES, names, texts)
     assert found.line == "2"
-    assert found.features == {"helpers", "bootstrap", "deployment_mode", "telegram_extra"}
+    assert found.features == {
+        *("helpers", "bootstrap", "handles", "deployment_mode", "telegram_extra")
+    }
     assert found.mode_variable == "KAI_SOME_MODE"
 
 

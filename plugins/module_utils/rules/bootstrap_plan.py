@@ -12,19 +12,15 @@ import base64
 import binascii
 import json
 import re
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from .principal_ids import is_id, principal_of_key, profile_of_key
+from .principal_ids import is_id
 from .problems import shortened
 
-FIRST_ADMIN = "initial-admin"
 ROLES = ("admin", "member")
 _PREFIX = "v1."
 _KEYS = ("display_name", "provisioning_key", "role", "runtime_profile_id", "version", "workshop_id")
-# what Kai's own wizard takes; Kai itself reads any name that is not too long
-_NAME = re.compile(r"[A-Za-z0-9 _-]+")
 _LONGEST_NAME = 200
 _PROVISIONING_KEY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
@@ -40,26 +36,8 @@ class BootstrapPlan:
     workshop_id: str
     display_name: str
     runtime_profile_id: str
-    provisioning_key: str = FIRST_ADMIN
-    role: str = "admin"
-
-    @property
-    def principal_id(self) -> str:
-        """The principal that the first user becomes."""
-        return principal_of_key(self.workshop_id, self.provisioning_key)
-
-
-def first_plan(display_name: str, workshop: uuid.UUID) -> BootstrapPlan:
-    """Return the plan of a new workshop with one administrator.
-
-    workshop: a random number. Raises BadPlan for a name that Kai does not take.
-    """
-    if _NAME.fullmatch(display_name) is None:
-        raise BadPlan("display_name is not letters, digits, blanks, _ and -")
-    found = f"wsp_{workshop.hex}"
-    plan = BootstrapPlan(found, display_name.strip(), profile_of_key(found, FIRST_ADMIN))
-    _judge(plan)
-    return plan
+    provisioning_key: str
+    role: str
 
 
 def encode(plan: BootstrapPlan) -> str:
@@ -94,6 +72,15 @@ def decode(value: str) -> BootstrapPlan:
     if encode(plan) != value:
         raise BadPlan("it is not written as Kai writes it")
     return plan
+
+
+def fault_of_plan(value: str) -> str | None:
+    """Return why Kai does not start with a value, None if it does."""
+    try:
+        decode(value)
+    except BadPlan as error:
+        return f"is none: {error}"
+    return None
 
 
 def _judge(plan: BootstrapPlan) -> None:

@@ -120,6 +120,7 @@ class Limits:
         "account",
         "list",
         "environment",
+        "bootstrap_plan",
     ]
     choices: tuple[str, ...] = ()
     choices_from: Literal["backends", "providers", None] = None

@@ -24,6 +24,7 @@ from .binaries import (
 )
 from .configuration import applies, canonical_key, env_of, variable
 from .contract import Directory
+from .human_handles import handle_problems
 from .logins import login_check, login_files, login_notice, login_of, logins, logins_by_key
 from .people import inherits_provider, os_users
 from .preflight import (
@@ -265,6 +266,11 @@ def desired_state(
         profiles = profiles_of_host(contract, configuration, deployed, assigned, features, former)
         problems += profiles.problems
         notes += profiles.notes
+    if "handles" in features:
+        users = variable("users_file" if configuration.users_file else "users")
+        problems += handle_problems(
+            [(f"{users}[{index}]", one.name) for index, one in enumerate(configuration.people)]
+        )
     sudo = _sudo(contract, configuration, probe, paths, profiles.kept)
     workshop = seen["id"] if seen else None
     directories = _directories(contract, configuration, places, features)

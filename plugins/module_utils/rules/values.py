@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .accounts import fault_of_account
+from .bootstrap_plan import fault_of_plan
 from .contract import Limits
 from .env_file import fault_of_value
 from .network_environment import EXPECTED, read_environment
@@ -109,6 +110,7 @@ def describe(contract: Contract, spec: Limits) -> str:
         "account": "the name of an account",
         "model": "the name of a model",
         "environment": "variables of the network",
+        "bootstrap_plan": "the first user of the Workshop, as Kai's own wizard writes it",
     }.get(kind, "text")
 
 
@@ -208,6 +210,8 @@ def _text(spec: Limits, raw: Any) -> str:
         fault = "does not begin with https:// and a host"
     elif kind == "model" and not raw.strip():
         fault = "is blank"
+    elif kind == "bootstrap_plan":
+        fault = fault or fault_of_plan(raw)
     if fault:
         raise UnacceptableValue(f"{_noun(kind)}; this one {fault}")
     pattern = spec.pattern
