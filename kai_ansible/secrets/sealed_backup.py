@@ -47,12 +47,16 @@ class NewBackup:
         make_private_directory(path.parent)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         self.beside = Path(name)
-        key = lock(str(self._identity), password).encode()
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(_header(KEY, len(key)) + key + bytes(-len(key) % _BLOCK))
-            self._at = handle.tell()
-            handle.write(_header(DATA, 0))
-        give_to_owner_of(path.parent, self.beside)
+        try:
+            key = lock(str(self._identity), password).encode()
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(_header(KEY, len(key)) + key + bytes(-len(key) % _BLOCK))
+                self._at = handle.tell()
+                handle.write(_header(DATA, 0))
+            give_to_owner_of(path.parent, self.beside)
+        except OSError:
+            self.discard()
+            raise
 
     @property
     def recipient(self) -> str:
