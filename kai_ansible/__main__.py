@@ -49,6 +49,10 @@ def main() -> None:
             raise
         else:
             failure = unexpected(error)
+    for number in (*ENDS, signal.SIGINT):
+        # everything is cleaned up
+        if callable(signal.getsignal(number)):
+            signal.signal(number, lambda _number, _frame: os._exit(ExitCode.INTERRUPTED))
     _report(failure)
     sys.exit(failure.code)
 

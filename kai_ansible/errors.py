@@ -6,11 +6,11 @@ import errno
 import os
 import re
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from kai_ansible.rules.problems import Problem
 
@@ -53,7 +53,8 @@ def full_disk_error(error: OSError, message: str) -> CommandError | None:
     if not is_full:
         return None
     # the runner's errors name no file, and it writes there
-    place = os.path.abspath(error.filename or os.environ.get("TMPDIR") or "/tmp")
+    named = error.filename or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - Python writes there
+    place = str(Path.cwd() / named)
     problem = problem_of_error(OSError(errno.ENOSPC, error.strerror, place), place)
     return CommandError(message, problems=[problem], code=ExitCode.FAILED)
 

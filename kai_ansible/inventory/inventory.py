@@ -13,8 +13,8 @@ import yaml
 
 from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
-from kai_ansible.errors import CommandError, full_disk_error, usage_error
-from kai_ansible.files import is_there, private_directory, write_kept, write_private
+from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
+from kai_ansible.files import is_there, private_directory, uninterrupted, write_kept, write_private
 from kai_ansible.host.files import MOST_BYTES, Damaged, look
 from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.inventory.yaml_edit import (
@@ -536,13 +536,24 @@ class EditedFile:
 def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Path]:
     """Write the texts, and a new inventory itself; return the written files.
 
-    Raises CommandError when a file cannot be written; then none is.
+    Raises CommandError when a file cannot be written; then none is. One that a signal interrupts
+    names what was written.
     """
     everything = dict(texts)
     if inventory.is_new:
         everything[inventory.path / "hosts.yml"] = LOCALHOST_INVENTORY
+    is_written = False
     try:
-        write_kept(everything)
+        with uninterrupted():
+            write_kept(everything)
+            is_written = True
+    except KeyboardInterrupt:
+        if not is_written:
+            raise
+        names = listed(map(str, everything))
+        raise CommandError(
+            f"Interrupted, but the files are written: {names}", code=ExitCode.INTERRUPTED
+        ) from None
     except OSError as error:
         raise full_disk_error(error, "Nothing was written.") or usage_error(
             str(error.filename),
