@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,21 +67,36 @@ def _remove(directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def make_private_directory(path: Path) -> None:
-    """Create a directory and its missing parents, 0700, with the owner of the tree."""
+def make_private_directory(path: Path) -> list[Path]:
+    """Create a directory and its parents, 0700, with the owner of the tree; return the new ones."""
     missing = [parent for parent in (path, *path.parents) if not parent.exists()]
     for directory in reversed(missing):
         directory.mkdir(mode=0o700)
         give_to_owner_of(directory.parent, directory)
+    return missing[::-1]
+
+
+@contextmanager
+def _unmade_on_error() -> Iterator[list[Path]]:
+    """Give a list of directories, which are removed again after an error, the last one first."""
+    made: list[Path] = []
+    try:
+        yield made
+    except OSError:
+        for directory in reversed(made):
+            # another process may use it by now
+            with suppress(OSError):
+                directory.rmdir()
+        raise
 
 
 def write_private(texts: Mapping[Path, str]) -> None:
     """Write all texts, each 0600 and by rename. Raises OSError; then no file is written."""
     staged: list[tuple[Path, Path]] = []
-    with uninterrupted():
+    with uninterrupted(), _unmade_on_error() as made:
         try:
             for path, text in texts.items():
-                make_private_directory(path.parent)
+                made += make_private_directory(path.parent)
                 descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
                 staged.append((Path(name), path))
                 _fill(descriptor, text, path)
@@ -101,10 +116,11 @@ def write_kept(texts: Mapping[Path, str]) -> None:
     then as it was. A signal waits until all are written.
     """
     staged: list[tuple[Path | None, Path, str]] = []
-    with uninterrupted():
+    with uninterrupted(), _unmade_on_error() as made:
         try:
             for path, text in texts.items():
                 target = _followed(path) if path.is_symlink() else path
+                made += make_private_directory(target.parent)
                 staged.append((_staged(target, text), target, text))
             # a full disk may stop these, but no rename
             for temporary, target, text in staged:
@@ -148,7 +164,6 @@ def _followed(link: Path) -> Path:
 
 def _staged(target: Path, text: str) -> Path | None:
     """Return a file beside a target that can replace it; None where it must be written over."""
-    make_private_directory(target.parent)
     there = target.exists()
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

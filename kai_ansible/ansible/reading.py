@@ -5,6 +5,7 @@ Ansible asks for passwords as the operator has configured; they return with ever
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -122,6 +123,7 @@ def read(
         if asks_vault_password:
             command += ["--ask-vault-pass"]
         done = _done(command, {**environment(directory), **ours}, at_terminal=at_terminal)
+        _raise_if_full(done, directory)
         found = dict(pickle.loads(path.read_bytes()) for path in readings.iterdir())  # noqa: S301 # our own child wrote it where nobody else can
     failures = _failures(done.stdout)
     if not found and not failures and done.returncode:
@@ -183,6 +185,12 @@ def _terminal_kept(*, at_terminal: bool) -> Iterator[None]:
             # it may be lost
             with suppress(termios.error):
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _raise_if_full(done: subprocess.CompletedProcess[str], directory: Path) -> None:
+    """Raise OSError if Ansible had no room for a file: what it wrote may then be half of it."""
+    if f"[Errno {errno.ENOSPC}]" in done.stdout + done.stderr:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.errors import CommandError, ExitCode, usage_error
+from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
 from kai_ansible.files import is_there, uninterrupted
 from kai_ansible.inventory.inventory import read_text
 
@@ -70,7 +70,8 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
                 with uninterrupted():
                     backups[host] = NewBackup(path.absolute(), target.password)
             except OSError as error:
-                raise usage_error(
+                full = full_disk_error(error, "Nothing was changed.")
+                raise full or usage_error(
                     str(path), str(error.strerror), "a writable place", "choose another place"
                 ) from error
         yield backups

@@ -2,7 +2,9 @@
 
 import os
 import select
+import shutil
 import signal
+import subprocess
 import sys
 import time
 import warnings
@@ -251,3 +253,92 @@ def test_nothing_is_left(command: Command, way: str) -> None:
     assert (command.notes / "before").read_text() == (command.notes / "after").read_text()
     assert TOKEN not in said
     assert SECRET not in said
+
+
+# mounts a small file system on a place for this command alone, fills it but for some pages, and
+# keeps what is there at the end, as nobody else sees it
+FULL = """
+set -e
+cp -a "$1/." "$0/former"
+mount -t tmpfs -o size=256k tmpfs "$1"
+cp -a "$0/former/." "$1"
+cat /dev/zero >"$1/filler.md" 2>/dev/null || truncate -s "-$2" "$1/filler.md"
+place=$1
+shift 2
+code=0
+"$@" || code=$?
+rm "$place/filler.md"
+cp -a "$place/." "$0/left"
+exit $code
+"""
+NEW = ("config", "--no-probe", "--no-input", "--answers", "new.yml")
+PAGE = 4096
+FULL_DISKS = {
+    # without a page, Python takes another directory
+    "the reading of the inventory": (("status",), "scratch", PAGE),
+    "what Ansible has read": (("status",), "scratch", 2 * PAGE),
+    "the files of a run": (("status",), "scratch", 4 * PAGE),
+    "a run": (("status",), "scratch", 40 * PAGE),
+    "the first of host_vars": (NEW, "work/inventory", 0),
+    "the second of host_vars": (NEW, "work/inventory", PAGE),
+    "the vault password": (NEW, "home/.config", 0),
+    "a backup": (("backup",), "work/backups", 0),
+}
+
+
+def may_mount() -> bool:
+    """Return whether a namespace of our own can have mounts, as in no unprivileged container."""
+    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    may = shutil.which("unshare") and subprocess.run(command, capture_output=True, check=False)
+    return bool(may) and may.returncode == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="no mount in a namespace of our own here")
+@pytest.mark.sample(2, "the same way with another disk")
+@pytest.mark.parametrize("case", FULL_DISKS)
+def test_a_full_disk_is_reported_and_leaves_nothing(desk: Desk, case: str) -> None:
+    arguments, name, free = FULL_DISKS[case]
+    place = desk.directory / name
+    if case == "the vault password":
+        desk.write("new.yml", desk.answers())
+    else:
+        desk.given(desk.answers(WEBHOOK_SECRET=SECRET))
+        desk.write("new.yml", {"settings": {"DEFAULT_MODEL": "opus", "WEBHOOK_SECRET": NEW_SECRET}})
+    notes = desk.directory / "notes"
+    for directory in (place, notes / "former", notes / "left", desk.directory / "scratch"):
+        directory.mkdir(parents=True, exist_ok=True)
+    desk.variables["TMPDIR"] = str(desk.directory / "scratch")
+    before = desk.tree()
+    done = subprocess.run(
+        [
+            *("unshare", "-rm", "sh", "-c", FULL, str(notes), str(place), str(free)),
+            *(KAI_ANSIBLE, *arguments),
+        ],
+        cwd=desk.work,
+        env=desk.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS * 4,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "No space left on device" in said
+    assert "free some space on that file system: df -h " in said
+    assert "a bug" not in said
+    assert place.name in said
+    for secret in (TOKEN, SECRET, NEW_SECRET):
+        assert secret not in said
+    former, left = (files_below(notes / which) for which in ("former", "left"))
+    assert left == former
+    after = {path: file for path, file in desk.tree().items() if not path.startswith("notes")}
+    assert after == {path: file for path, file in before.items() if not path.startswith("notes")}
+
+
+def files_below(directory: Path) -> dict[str, bytes]:
+    """Return every path below a directory, with the content of a file."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes() if path.is_file() else b""
+        for path in directory.rglob("*")
+    }
