@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import sys
+import termios
 from typing import TYPE_CHECKING
 
 from kai_ansible.errors import CommandError, Ended, ExitCode
@@ -28,26 +30,57 @@ def main() -> None:
         # nohup(1) and the like ignore one on purpose
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _interrupt)
-    from typer.main import get_command
-
-    from kai_ansible.calling import as_called
-    from kai_ansible.cli.app import app
-    from kai_ansible.terminal.tables import wrapped
-
     try:
+        from typer.main import get_command
+
+        from kai_ansible.cli.app import app
+
         # Typer exits by itself, also for a wrong option
         get_command(app).main()
     except CommandError as error:
         failure = error
+    except KeyboardInterrupt:
+        # before the command began
+        failure = CommandError("Interrupted; nothing was written.", code=ExitCode.INTERRUPTED)
     except Exception as error:
-        if os.environ.get(DEBUG):
+        if _is_of_a_lost_terminal(error):
+            failure = CommandError("Interrupted: the terminal is gone.", code=ExitCode.INTERRUPTED)
+        elif os.environ.get(DEBUG):
             raise
-        failure = unexpected(error)
-    sys.stdout.flush()
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    for line in wrapped(as_called(printable(str(failure), MOST_ON_A_SCREEN)), width):
-        sys.stderr.write(f"{line}\n")
+        else:
+            failure = unexpected(error)
+    for number in (*ENDS, signal.SIGINT):
+        # everything is cleaned up
+        if callable(signal.getsignal(number)):
+            signal.signal(number, lambda _number, _frame: os._exit(ExitCode.INTERRUPTED))
+    _report(failure)
     sys.exit(failure.code)
+
+
+def _report(failure: CommandError) -> None:
+    """Print why the command ended, if anybody still reads that."""
+    from kai_ansible.calling import as_called
+    from kai_ansible.terminal.tables import wrapped
+
+    try:
+        sys.stdout.flush()
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+        for line in wrapped(as_called(printable(str(failure), MOST_ON_A_SCREEN)), width):
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:
+        # what is left to print would give Python an exit code of its own
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+
+
+def _is_of_a_lost_terminal(error: Exception) -> bool:
+    # an error of a disk names a file
+    is_of_terminal = isinstance(error, termios.error) or (
+        isinstance(error, OSError) and error.filename is None
+    )
+    return is_of_terminal and error.args[:1] == (errno.EIO,)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -61,17 +94,21 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def unexpected(error: Exception) -> CommandError:
-    """Return the error to report for a bug in kai-ansible."""
+    """Return the error to report for a full disk, or for a bug in kai-ansible."""
     from kai_ansible import own_version
     from kai_ansible.ansible.advice import advice_for
     from kai_ansible.ansible.run_logs import latest
-    from kai_ansible.errors import usage_error
+    from kai_ansible.errors import full_disk_error, usage_error
 
     # Ansible refuses its settings when they are first needed
     is_ansibles = any(kind.__module__ == "ansible.errors" for kind in type(error).__mro__)
     advice = advice_for(str(error)) if is_ansibles else ""
     if advice:
         return usage_error("Ansible", str(error), "Ansible to start", advice)
+    message = "The command may have stopped half-way. Run it again to finish or fix that."
+    full = full_disk_error(error, message) if isinstance(error, OSError) else None
+    if full:
+        return full
     log = latest()
     with_log = f" with the log of the last run, {log}" if log else ""
     return usage_error(
@@ -79,7 +116,7 @@ def unexpected(error: Exception) -> CommandError:
         f"a bug: {type(error).__name__}: {error}",
         "no bug",
         f"run the command again with {DEBUG}=1 and report its output{with_log}",
-        message="The command may have stopped half-way. Run it again to finish or fix that.",
+        message=message,
         code=ExitCode.FAILED,
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from kai_ansible.rules.problems import Problem
 
@@ -40,6 +42,21 @@ def usage_error(
     from kai_ansible.rules.problems import Problem
 
     return CommandError(message, problems=[Problem(where, found, expected, fix)], code=code)
+
+
+def full_disk_error(error: OSError, message: str) -> CommandError | None:
+    """Return the error of a disk that has no more room for a file, None for any other."""
+    from kai_ansible.rules.problems import problem_of_error
+
+    # what Python says if it can write in no directory for temporary files
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No usable temporary" in str(error)
+    if not is_full:
+        return None
+    # the runner's errors name no file, and it writes there
+    named = error.filename or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - Python writes there
+    place = str(Path.cwd() / named)
+    problem = problem_of_error(OSError(errno.ENOSPC, error.strerror, place), place)
+    return CommandError(message, problems=[problem], code=ExitCode.FAILED)
 
 
 def attention_error(hosts: Sequence[str]) -> CommandError:

@@ -1,43 +1,111 @@
-"""Write private files atomically."""
+"""Write private files atomically, and keep private directories, whatever signal arrives."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
+import signal
 import stat
 import tempfile
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kai_ansible.operator import give_to_owner_of
 
+if TYPE_CHECKING:
+    from io import FileIO
 
-def make_private_directory(path: Path) -> None:
-    """Create a directory and its missing parents, 0700, with the owner of the tree."""
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_SECONDS = 0.2
+_REMOVE_SECONDS = 10
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let the signals that end a command wait until the block is done."""
+    waiting: list[int] = []
+    # Python runs handlers in the main thread alone; what is ignored has none
+    is_main = threading.current_thread() is threading.main_thread()
+    found = {number: signal.getsignal(number) for number in ENDS} if is_main else {}
+    handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda arrived, _frame: waiting.append(arrived))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if waiting:
+            signal.raise_signal(waiting[0])
+
+
+@contextmanager
+def private_directory() -> Iterator[Path]:
+    """Create a directory for secrets, 0700, and remove it with everything in it at the end."""
+    directory: Path | None = None
+    try:
+        with uninterrupted():
+            directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
+        yield directory
+    finally:
+        if directory:
+            with uninterrupted():
+                _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    # a process of Ansible that is about to end may still write there
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    shutil.rmtree(directory, ignore_errors=True)
+    while directory.exists() and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def make_private_directory(path: Path) -> list[Path]:
+    """Create a directory and its parents, 0700, with the owner of the tree; return the new ones."""
     missing = [parent for parent in (path, *path.parents) if not parent.exists()]
     for directory in reversed(missing):
         directory.mkdir(mode=0o700)
         give_to_owner_of(directory.parent, directory)
+    return missing[::-1]
+
+
+@contextmanager
+def _unmade_on_error() -> Iterator[list[Path]]:
+    """Give a list of directories, which are removed again after an error, the last one first."""
+    made: list[Path] = []
+    try:
+        yield made
+    except OSError:
+        for directory in reversed(made):
+            # another process may use it by now
+            with suppress(OSError):
+                directory.rmdir()
+        raise
 
 
 def write_private(texts: Mapping[Path, str]) -> None:
     """Write all texts, each 0600 and by rename. Raises OSError; then no file is written."""
     staged: list[tuple[Path, Path]] = []
-    try:
-        for path, text in texts.items():
-            make_private_directory(path.parent)
-            descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            staged.append((Path(name), path))
-            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(handle.fileno())
-            give_to_owner_of(path.parent, Path(name))
-        for temporary, path in staged:
-            temporary.replace(path)
-    finally:
-        for temporary, _ in staged:
-            temporary.unlink(missing_ok=True)
+    with uninterrupted(), _unmade_on_error() as made:
+        try:
+            for path, text in texts.items():
+                made += make_private_directory(path.parent)
+                descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+                staged.append((Path(name), path))
+                _fill(descriptor, text, path)
+                give_to_owner_of(path.parent, Path(name))
+            for temporary, path in staged:
+                temporary.replace(path)
+        finally:
+            for temporary, _ in staged:
+                temporary.unlink(missing_ok=True)
 
 
 def write_kept(texts: Mapping[Path, str]) -> None:
@@ -45,22 +113,44 @@ def write_kept(texts: Mapping[Path, str]) -> None:
 
     A new file is 0600. A file that cannot be replaced with its owner and in its directory, such as
     one that a group shares, is written over in place. Raises OSError; a file that was not begun is
-    then as it was.
+    then as it was. A signal waits until all are written.
     """
     staged: list[tuple[Path | None, Path, str]] = []
+    with uninterrupted(), _unmade_on_error() as made:
+        try:
+            for path, text in texts.items():
+                target = _followed(path) if path.is_symlink() else path
+                made += make_private_directory(target.parent)
+                staged.append((_staged(target, text), target, text))
+            # a full disk may stop these, but no rename
+            for temporary, target, text in staged:
+                if temporary is None:
+                    _write_over(target, text)
+            for temporary, target, _text in staged:
+                if temporary:
+                    temporary.replace(target)
+        finally:
+            for temporary, _target, _text in staged:
+                if temporary:
+                    temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let an error of a file that is open already name it, as one of opening it does."""
     try:
-        for path, text in texts.items():
-            target = _followed(path) if path.is_symlink() else path
-            staged.append((_staged(target, text), target, text))
-        for temporary, target, text in staged:
-            if temporary:
-                temporary.replace(target)
-            else:
-                _write_over(target, text)
-    finally:
-        for temporary, _target, _text in staged:
-            if temporary:
-                temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def _fill(descriptor: int, text: str, path: Path) -> None:
+    """Write a text to the disk, and close the file. path: the one to name in an error."""
+    with named(path), os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
 
 
 def _followed(link: Path) -> Path:
@@ -74,7 +164,6 @@ def _followed(link: Path) -> Path:
 
 def _staged(target: Path, text: str) -> Path | None:
     """Return a file beside a target that can replace it; None where it must be written over."""
-    make_private_directory(target.parent)
     there = target.exists()
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -83,16 +172,16 @@ def _staged(target: Path, text: str) -> Path | None:
             return None
         raise
     temporary = Path(name)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    if not there:
-        give_to_owner_of(target.parent, temporary)
-    elif not _is_like(target, temporary):
-        temporary.unlink()
-        return None
-    return temporary
+    is_whole = False
+    try:
+        _fill(descriptor, text, target)
+        if not there:
+            give_to_owner_of(target.parent, temporary)
+        is_whole = not there or _is_like(target, temporary)
+    finally:
+        if not is_whole:
+            temporary.unlink()
+    return temporary if is_whole else None
 
 
 def _is_like(target: Path, temporary: Path) -> bool:
@@ -111,12 +200,25 @@ def _is_like(target: Path, temporary: Path) -> bool:
 
 
 def _write_over(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.truncate()
-        handle.flush()
-        os.fsync(handle.fileno())
+    """Replace the content of a file. Raises OSError; then the file has its former content."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    with named(path), os.fdopen(descriptor, "r+b", buffering=0) as handle:
+        former = handle.read()
+        try:
+            _rewrite(handle, text.encode())
+        except OSError:
+            # on a full disk these bytes still have their place
+            _rewrite(handle, former)
+            raise
+
+
+def _rewrite(handle: FileIO, content: bytes) -> None:
+    handle.seek(0)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[handle.write(rest) :]
+    handle.truncate()
+    os.fsync(handle.fileno())
 
 
 def is_there(path: Path) -> bool:

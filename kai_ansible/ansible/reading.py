@@ -5,20 +5,24 @@ Ansible asks for passwords as the operator has configured; they return with ever
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
 import re
-import shutil
+import signal
 import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
+import sys
+import termios
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
+from kai_ansible.files import private_directory
 
 DIRECTORY = "KAI_ANSIBLE_READING"
 _PLAY = """\
@@ -106,8 +110,7 @@ def read(
     password of vaults. at_terminal: whether it may ask.
     Raises NotRead. A pattern that names nothing gives no hosts.
     """
-    directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
-    try:
+    with private_directory() as directory:
         playbook = lay_out(directory, _PLAY)
         (directory / "action_plugins").symlink_to(Path(__file__).with_name("action_plugins"))
         readings = directory / "readings"
@@ -120,9 +123,8 @@ def read(
         if asks_vault_password:
             command += ["--ask-vault-pass"]
         done = _done(command, {**environment(directory), **ours}, at_terminal=at_terminal)
+        _raise_if_full(done, directory)
         found = dict(pickle.loads(path.read_bytes()) for path in readings.iterdir())  # noqa: S301 # our own child wrote it where nobody else can
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
     failures = _failures(done.stdout)
     if not found and not failures and done.returncode:
         if _NO_HOSTS in done.stderr:
@@ -134,14 +136,11 @@ def read(
 
 def hosts_of(inventory: Path) -> list[str]:
     """Return every host of an inventory, even if their variables are invalid. Raises NotRead."""
-    directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
-    try:
+    with private_directory() as directory:
         playbook = lay_out(directory, _NO_TASKS)
         command = [PROGRAM, "--inventory", str(inventory.resolve()), str(playbook), "--list-hosts"]
         unasked = {**environment(directory), **UNASKED}
         done = _done(command, unasked, at_terminal=False)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
     if done.returncode:
         raise NotRead(_said(done))
     return [line.strip() for line in done.stdout.partition("hosts (")[2].splitlines()[1:] if line]
@@ -151,17 +150,47 @@ def _done(
     command: Sequence[str], variables: Mapping[str, str], *, at_terminal: bool
 ) -> subprocess.CompletedProcess[str]:
     # without a terminal of its own, a program that would ask ends at once
-    return subprocess.run(
-        command,
-        env=variables,
-        stdin=None if at_terminal else subprocess.DEVNULL,
-        start_new_session=not at_terminal,
-        preexec_fn=partial(end_with, os.getpid()),
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    with (
+        subprocess.Popen(
+            command,
+            env=variables,
+            stdin=None if at_terminal else subprocess.DEVNULL,
+            start_new_session=not at_terminal,
+            preexec_fn=partial(end_with, os.getpid()),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
+        _terminal_kept(at_terminal=at_terminal),
+    ):
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            # with the scripts of the operator that it runs, which at a terminal share our group
+            end = process.kill if at_terminal else partial(os.killpg, process.pid, signal.SIGKILL)
+            end()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+@contextmanager
+def _terminal_kept(*, at_terminal: bool) -> Iterator[None]:
+    """Give the terminal its settings back: who is killed at a prompt leaves it without echo."""
+    before = termios.tcgetattr(sys.stdin) if at_terminal else None
+    try:
+        yield
+    finally:
+        if before:
+            # it may be lost
+            with suppress(termios.error):
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _raise_if_full(done: subprocess.CompletedProcess[str], directory: Path) -> None:
+    """Raise OSError if Ansible had no room for a file: what it wrote may then be half of it."""
+    if f"[Errno {errno.ENOSPC}]" in done.stdout + done.stderr:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import queue
-import shutil
-import tempfile
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from kai_ansible.ansible.failures import FailedTask, failed_tasks
 from kai_ansible.ansible.reading import vault_arguments
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
-from kai_ansible.files import write_private
+from kai_ansible.files import private_directory, write_private
 from kai_ansible.inventory.yaml_edit import literally
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ Listener = Callable[[Event], None]
 _DEBUGGER = r"\(debug\)>\s*$"
 _POLL_SECONDS = 0.2
 _CANCEL_SECONDS = 0.5
-_REMOVE_SECONDS = 10
+# Ansible kills its workers at once, but may be in the middle of starting one
+_END_SECONDS = 5
 
 
-# set in the thread that starts Ansible: the process of which that is a part
+# set in the thread that starts Ansible: the process of which that is a part, and where the process
+# of Ansible notes its number
 _STARTS = threading.local()
 
 
@@ -44,6 +46,7 @@ def _end_with_parent() -> None:
     parent = getattr(_STARTS, "by", None)
     if parent:
         end_with(parent)
+        _STARTS.pid_file.write_text(str(os.getpid()))
 
 
 os.register_at_fork(after_in_child=_end_with_parent)
@@ -79,24 +82,14 @@ def run_playbook(run: Run, listener: Listener) -> Outcome:
     """
     log = RunLog(run)
     ended = "failed"
-    directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
     try:
-        outcome = _run(run, directory, listener, log)
+        with private_directory() as directory:
+            outcome = _run(run, directory, listener, log)
         if outcome.interrupted or outcome.succeeded:
             ended = "interrupted" if outcome.interrupted else "succeeded"
         return outcome
     finally:
         log.end(ended)
-        _remove(directory)
-
-
-def _remove(directory: Path) -> None:
-    # a worker of Ansible outlives a run that was cut short, and may still write there
-    deadline = time.monotonic() + _REMOVE_SECONDS
-    shutil.rmtree(directory, ignore_errors=True)
-    while directory.exists() and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
@@ -105,6 +98,23 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
     events: queue.Queue[Event] = queue.Queue()
     seen: list[Event] = []
     cancelled = False
+    pid_file = directory / "pid"
+    kill_at: float | None = None
+
+    def is_to_be_killed() -> bool:
+        """Let a cancelled run end its workers and itself, and return whether it took too long.
+
+        The runner would kill Ansible, but not its workers, which have sessions of their own.
+        """
+        nonlocal kill_at
+        if not cancelled:
+            return False
+        if kill_at is None:
+            kill_at = time.monotonic() + _END_SECONDS
+            # a full disk has no room for the file, and a process may have ended
+            with suppress(OSError, ValueError):
+                os.kill(int(pid_file.read_text()), signal.SIGTERM)
+        return time.monotonic() >= kill_at
 
     def keep_off_disk(event: Event) -> bool:
         events.put(event)
@@ -127,7 +137,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
         settings={"suppress_ansible_output": True, "pexpect_timeout": _CANCEL_SECONDS},
         event_handler=keep_off_disk,
         status_handler=_remove_environment,
-        cancel_callback=lambda: cancelled,
+        cancel_callback=is_to_be_killed,
         passwords={_DEBUGGER: "quit"},
         fact_cache_type="",
         suppress_env_files=True,
@@ -138,7 +148,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
     broken: list[BaseException] = []
 
     def work() -> None:
-        _STARTS.by = os.getpid()
+        _STARTS.by, _STARTS.pid_file = os.getpid(), pid_file
         try:
             runner.run()
         except BaseException as error:  # noqa: BLE001 # raised again in the caller's thread

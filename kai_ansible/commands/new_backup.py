@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from kai_ansible.errors import CommandError, ExitCode, usage_error
-from kai_ansible.files import is_there
+from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
+from kai_ansible.files import is_there, uninterrupted
 from kai_ansible.inventory.inventory import read_text
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
         )
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     backups: dict[str, NewBackup] = {}
+    place = output.parent if output else DIRECTORY
+    is_new = not is_there(place)
     try:
         for host in target.hosts:
             path = output or DIRECTORY / f"{host.replace('/', '_')}-{now}.kai"
@@ -73,15 +75,21 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
                     str(path), "an existing file", "a new file", "choose another name"
                 )
             try:
-                backups[host] = NewBackup(path.absolute(), target.password)
+                with uninterrupted():
+                    backups[host] = NewBackup(path.absolute(), target.password)
             except OSError as error:
-                raise usage_error(
+                full = full_disk_error(error, "Nothing was changed.")
+                raise full or usage_error(
                     str(path), str(error.strerror), "a writable place", "choose another place"
                 ) from error
         yield backups
     finally:
         for backup in backups.values():
             backup.discard()
+        if is_new:
+            # it stays with a backup in it
+            with suppress(OSError):
+                place.rmdir()
 
 
 def backup_variables(target: Target, backups: Mapping[str, NewBackup]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,7 @@ from kai_ansible.commands.role_run import (
 )
 from kai_ansible.commands.target import Target, checked_target, opened
 from kai_ansible.errors import usage_error
-from kai_ansible.files import write_private
+from kai_ansible.files import private_directory, write_private
 from kai_ansible.inventory.inventory import Inventory, read_text, write_host_vars
 from kai_ansible.operator import at_terminal
 from kai_ansible.secrets.vault_password import needed_password
@@ -79,8 +78,8 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     meta = backup.meta()
     screen.say(f"Reading {options.archive}: a backup of {meta.host} of {meta.created}")
     _provide_host_vars(inventory, hosts[0], meta, options, screen)
-    with tempfile.TemporaryDirectory(prefix="kai-ansible-") as directory:
-        variables = _variables(backup, Path(directory, "identity"))
+    with private_directory() as directory:
+        variables = _variables(backup, directory / "identity")
         target = checked_target(options)
         if asks:
             plan = run_role(target, "restore", replace(options, check=True), screen, variables)

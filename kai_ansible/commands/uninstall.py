@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.commands.confirmation import require_terminal
@@ -20,7 +18,7 @@ from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.files import write_private
+from kai_ansible.files import private_directory, write_private
 from kai_ansible.terminal.prompts import prompter
 
 if TYPE_CHECKING:
@@ -62,10 +60,10 @@ def uninstall_kai(options: UninstallOptions, screen: Screen) -> None:
     target = with_lasting_password(target, screen)
     with (
         new_backups(target, None) as backups,
-        tempfile.TemporaryDirectory(prefix="kai-ansible-") as directory,
+        private_directory() as directory,
     ):
         # the host reads the backup back before it removes the data
-        identities = {host: Path(directory, str(n)) for n, host in enumerate(backups)}
+        identities = {host: directory / str(n) for n, host in enumerate(backups)}
         write_private({identities[host]: backup.identity for host, backup in backups.items()})
         variables = {
             **backup_variables(target, backups),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import contract_of
@@ -13,6 +11,7 @@ from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, usage_error
+from kai_ansible.files import private_directory
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.enrolment import chosen_user, enrolment_plan, no_workshop
 from kai_ansible.rules.problems import Problem
@@ -48,8 +47,8 @@ def enrol_user(options: EnrolOptions, who: str, screen: Screen) -> None:
         require_terminal("workshop enrol", screen)
         question = f"Stop the bot on {host} for some seconds and let {name} in?"
         confirm(question, plain=options.plain)
-    with tempfile.TemporaryDirectory(prefix="kai-ansible-") as directory:
-        path = Path(directory, "token")
+    with private_directory() as directory:
+        path = directory / "token"
         variables = {
             "kai_install_workshop_user": who,
             "kai_install_workshop_token_file": str(path),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ import yaml
 
 from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
-from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.files import is_there, write_kept, write_private
+from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
+from kai_ansible.files import is_there, private_directory, uninterrupted, write_kept, write_private
 from kai_ansible.host.files import MOST_BYTES, Damaged, look
 from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.inventory.yaml_edit import (
@@ -267,13 +266,13 @@ class Inventory:
         self, pattern: str | None, sources: VaultSources, *, may_ask: bool
     ) -> tuple[Reading, VaultPassword]:
         self._refuse_endless_files()
-        with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
+        with private_directory() as scratch:
             path = self.path
             if self.is_new:
-                path = Path(scratch, "hosts.yml")
+                path = scratch / "hosts.yml"
                 write_private({path: LOCALHOST_INVENTORY})
             own = None if sources.named else own_password(self.path)
-            arguments = sources.arguments(own, Path(scratch))
+            arguments = sources.arguments(own, scratch)
             at_terminal = may_ask and sys.stdin.isatty()
             try:
                 try:
@@ -537,15 +536,26 @@ class EditedFile:
 def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Path]:
     """Write the texts, and a new inventory itself; return the written files.
 
-    Raises CommandError when a file cannot be written; then none is.
+    Raises CommandError when a file cannot be written; then none is. One that a signal interrupts
+    names what was written.
     """
     everything = dict(texts)
     if inventory.is_new:
         everything[inventory.path / "hosts.yml"] = LOCALHOST_INVENTORY
+    is_written = False
     try:
-        write_kept(everything)
+        with uninterrupted():
+            write_kept(everything)
+            is_written = True
+    except KeyboardInterrupt:
+        if not is_written:
+            raise
+        names = listed(map(str, everything))
+        raise CommandError(
+            f"Interrupted, but the files are written: {names}", code=ExitCode.INTERRUPTED
+        ) from None
     except OSError as error:
-        raise usage_error(
+        raise full_disk_error(error, "Nothing was written.") or usage_error(
             str(error.filename),
             str(error.strerror),
             "a place that you can write to",

@@ -20,7 +20,7 @@ import pyrage
 
 from kai_ansible.controller.decrypted_backup import decrypted
 from kai_ansible.errors import usage_error
-from kai_ansible.files import is_there, make_private_directory
+from kai_ansible.files import is_there, make_private_directory, named
 from kai_ansible.operator import give_to_owner_of
 from kai_ansible.rules.backup_archive import BadArchive, Meta, Summary, read_archive, read_meta
 from kai_ansible.secrets.vault_password import lock, unlock
@@ -47,12 +47,16 @@ class NewBackup:
         make_private_directory(path.parent)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         self.beside = Path(name)
-        key = lock(str(self._identity), password).encode()
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(_header(KEY, len(key)) + key + bytes(-len(key) % _BLOCK))
-            self._at = handle.tell()
-            handle.write(_header(DATA, 0))
-        give_to_owner_of(path.parent, self.beside)
+        try:
+            key = lock(str(self._identity), password).encode()
+            with named(path), os.fdopen(descriptor, "wb") as handle:
+                handle.write(_header(KEY, len(key)) + key + bytes(-len(key) % _BLOCK))
+                self._at = handle.tell()
+                handle.write(_header(DATA, 0))
+            give_to_owner_of(path.parent, self.beside)
+        except OSError:
+            self.discard()
+            raise
 
     @property
     def recipient(self) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console
@@ -156,7 +156,9 @@ class Screen:
         try:
             yield
         except (KeyboardInterrupt, EOFError) as error:
-            sys.stderr.write("\n")
+            # the terminal may be lost
+            with suppress(OSError):
+                sys.stderr.write("\n")
             failure = CommandError("Interrupted; nothing was written.", code=ExitCode.INTERRUPTED)
             failure.__cause__ = error
         except CommandError as error:

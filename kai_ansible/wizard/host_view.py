@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.files import write_private
+from kai_ansible.files import private_directory, write_private
 from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.operator import may_become_root
 from kai_ansible.rules.contract import Contract
@@ -153,8 +152,8 @@ class HostView:
         cannot be probed, and CommandError if an existing file cannot be read: unreadable is not
         absent.
         """
-        with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
-            variables = {"kai_fetch_paths": list(paths), "kai_fetch_directory": scratch}
+        with private_directory() as scratch:
+            variables = {"kai_fetch_paths": list(paths), "kai_fetch_directory": str(scratch)}
             with self.screen.waiting(f"Reading the deployed files of {self.host}"):
                 outcome = self._run("fetch", variables)
             report = outcome.reports.get(self.host)
@@ -180,7 +179,7 @@ class HostView:
                     "readable deployed files",
                     "fix that, or start from an empty configuration with --no-probe",
                 )
-            return {path: _text(Path(scratch + path), path) for path in there}
+            return {path: _text(Path(f"{scratch}{path}"), path) for path in there}
 
     def _look(self, request: ProbeRequest) -> Probe | None:
         outcome = self._run("probe", {"kai_probe_request": dict(request)})
@@ -203,10 +202,10 @@ class HostView:
 
         Raises KeyboardInterrupt if the run was interrupted.
         """
-        with tempfile.TemporaryDirectory(prefix="kai-ansible-") as scratch:
+        with private_directory() as scratch:
             path = self.inventory.path
             if self.inventory.is_new:
-                path = Path(scratch) / "hosts.yml"
+                path = scratch / "hosts.yml"
                 write_private({path: LOCALHOST_INVENTORY})
             for become in self._privileges():
                 outcome = run_playbook(

@@ -1,7 +1,9 @@
 """kai_install_environment reaches pip, uv and git, and nothing else; its secrets are redacted."""
 
+import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.host_record import recorded
 from kai_ansible.rules.network_environment import as_words, of_words, secrets_of
 from kai_ansible.rules.problems import Refused
+from tests.forward_proxy import Proxy
 
+AUTHOR = ("-c", "user.name=Ada", "-c", "user.email=ada@kai.example")
 PROXY = "http://ada:p%40ss-word@proxy.example:3128"
 
 
@@ -89,6 +93,33 @@ def test_git_has_them_and_its_words_are_redacted(git: Path) -> None:
     assert f"HTTPS_PROXY={PROXY}" in git.read_text()
     assert "ss-word" not in str(error.value)
     assert "proxy.example" in str(error.value)
+
+
+def test_git_fetches_through_a_proxy_that_wants_a_password(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    for words in (
+        ["init", "--quiet", "--initial-branch=main", str(work)],
+        ["-C", str(work), *AUTHOR, "commit", "--quiet", "--allow-empty", "--message=first"],
+        ["clone", "--quiet", "--bare", str(work), str(tmp_path / "kai.git")],
+    ):
+        subprocess.run(["git", *words], check=True)
+    notes = tmp_path / "notes"
+    with Proxy(0, "ada:p@ss-word", str(notes), repositories=str(tmp_path)) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{proxy.server_port}"
+        given = {"http_proxy": f"http://ada:p%40ss-word@{address}", "no_proxy": ""}
+        with git_source.fetched("http://git.example/kai.git", "main", given) as (_place, names):
+            assert names == []
+        without = {**given, "http_proxy": f"http://{address}"}
+        with (
+            pytest.raises(Refused, match="407"),
+            git_source.fetched("http://git.example/kai.git", "main", without),
+        ):
+            pass
+        proxy.shutdown()
+    requests = [json.loads(line) for line in notes.read_text().splitlines()]
+    assert {request["host"] for request in requests} == {"git.example"}
+    assert True in {request["login"] for request in requests}
 
 
 def test_nothing_else_has_them(contract: Contract) -> None:

@@ -1,5 +1,7 @@
 """What changes the service besides its own file is named with its file, and wins where it wins."""
 
+import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ Description=Kai
 [Service]
 ExecStart=/opt/kai/current/venv/bin/python -m kai
 Environment="PATH=/usr/bin"
+LimitCORE=0
 """
 
 
@@ -52,6 +55,7 @@ def drop_ins(
     manager: Callable[[], dict[str, str]],
 ) -> Any:
     """Return the overrides of a unit with some drop-ins, and a process with an environment."""
+    monkeypatch.setattr(system, "core_limit_of", lambda _pid: "0")
 
     def look(
         *texts: str, environment: dict[str, str] | None = None, **state: Any
@@ -110,6 +114,37 @@ def test_a_drop_in_is_named_with_what_it_sets(
     last = drop_ins(text)[-1]
     assert (last["file"], last["name"]) == ("kai.service.d/0.conf", name)
     assert (last["key"], last["value"]) == (key, value)
+
+
+def test_a_drop_in_of_every_service_counts_where_it_replaces_a_line_of_the_unit(
+    drop_ins: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "service.d" / "all.conf"
+    path.parent.mkdir()
+    path.write_text("[Service]\nLimitCORE=infinity\nOOMPolicy=continue\n")
+    [found] = drop_ins(drop_ins=(str(path),))
+    assert (found["file"], found["name"], found["value"]) == (
+        "service.d/all.conf",
+        "LimitCORE",
+        "infinity",
+    )
+
+
+@pytest.mark.parametrize(("limit", "names"), [("", []), ("0", []), ("unlimited", ["LimitCORE"])])
+def test_a_running_bot_that_may_leave_an_image_of_its_memory_is_named(
+    drop_ins: Any, monkeypatch: pytest.MonkeyPatch, limit: str, names: list[str]
+) -> None:
+    monkeypatch.setattr(system, "core_limit_of", lambda _pid: limit)
+    found = drop_ins()
+    assert [entry["name"] for entry in found] == names
+    assert {entry["file"] for entry in found} <= {"process 7"}
+
+
+def test_the_limit_of_a_process_is_read() -> None:
+    soft = resource.getrlimit(resource.RLIMIT_CORE)[0]
+    expected = "unlimited" if soft == resource.RLIM_INFINITY else str(soft)
+    assert system.core_limit_of(os.getpid()) == expected
+    assert system.core_limit_of(1 << 30) == ""
 
 
 def test_a_file_of_variables_is_named_itself(drop_ins: Any, tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
-"""Files with secrets are private from their first instant, whatever the umask."""
+"""Files with secrets are private from their first instant, and whole or not there."""
 
+import errno
 import os
+import resource
+import shutil
+import signal
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kai_ansible.files import write_private
+from kai_ansible.files import private_directory, write_kept, write_private
 from kai_ansible.host.files import replace
 from kai_ansible.rules.file_state import FileState
 
@@ -49,3 +53,74 @@ def test_a_file_with_a_secret_is_private_before_it_holds_anything(
     assert opened == [(0o600, 0, False)]
     assert path.read_text() == "sesame"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+Write = Callable[[Mapping[Path, str]], None]
+
+
+@pytest.fixture(params=[write_private, write_kept], ids=["private", "kept"])
+def write(request: pytest.FixtureRequest) -> Write:
+    """Each of the two that write files."""
+    function: Write = request.param
+    return function
+
+
+def interrupting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that gets a signal before it does its work."""
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return function(*arguments, **named)
+
+    return interrupted
+
+
+def test_a_signal_waits_until_every_file_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    texts = {tmp_path / "new" / name: name for name in ("first", "second")}
+    monkeypatch.setattr(os, "fsync", interrupting(os.fsync))
+    with pytest.raises(KeyboardInterrupt):
+        write(texts)
+    assert {path: path.read_text() for path in (tmp_path / "new").iterdir()} == texts
+
+
+def test_a_full_disk_leaves_no_file_and_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write({tmp_path / "new" / "first": "text"})
+    assert error.value.filename == str(tmp_path / "new" / "first")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_that_is_written_over_keeps_its_content_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "shared.yml"
+    path.write_text("former\n")
+    # as a directory that the operator may not write to has it
+    monkeypatch.setattr("kai_ansible.files._staged", lambda _target, _text: None)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len("former\n"), limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_kept({path: "the new content, which is longer\n"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == "former\n"
+
+
+def test_a_second_signal_does_not_end_the_removal_of_a_private_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(shutil, "rmtree", interrupting(shutil.rmtree))
+    with pytest.raises(KeyboardInterrupt), private_directory() as directory:
+        (directory / "secret").touch()
+        raise KeyboardInterrupt
+    assert [*tmp_path.iterdir()] == []

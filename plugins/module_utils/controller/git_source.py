@@ -283,8 +283,9 @@ def pointed_at(path: str, begins: str) -> str | None:
 
 @contextlib.contextmanager
 def scratch_directory() -> Iterator[str]:
-    """A directory for git that goes again."""
-    with tempfile.TemporaryDirectory(prefix="kai-source-") as scratch:
+    """A directory for git that goes again, in the one of a run of kai-ansible if there is one."""
+    place = os.environ.get("KAI_ANSIBLE_SCRATCH")
+    with tempfile.TemporaryDirectory(prefix="kai-source-", dir=place) as scratch:
         yield scratch
 
 

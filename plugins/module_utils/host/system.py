@@ -468,6 +468,16 @@ def environment_of(pid: int) -> dict[str, str]:
     return {name: value for name, separator, value in pairs if separator}
 
 
+def core_limit_of(pid: int) -> str:
+    """Return the largest image of a process's memory in bytes, empty when it cannot be read."""
+    try:
+        with open(f"/proc/{pid}/limits", encoding="ascii") as handle:
+            lines = [line.split() for line in handle]
+    except OSError:
+        return ""
+    return next((words[4] for words in lines if words[:4] == ["Max", "core", "file", "size"]), "")
+
+
 def arguments_of(pid: int) -> list[str]:
     """Return the arguments of a process, its program first. Raises OSError."""
     with open(f"/proc/{pid}/cmdline", "rb") as handle:

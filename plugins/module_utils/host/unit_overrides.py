@@ -44,15 +44,21 @@ def overrides_of(
     elif state.file and os.path.realpath(state.file) != os.path.realpath(own_file):
         found.append(_override(state.file, "FragmentPath", value=state.file))
     environment = system.environment_of(state.pid) if state.pid else {}
+    # the comparison of files reports one that cannot be read
+    own = dict(assignments_of(_text(own_file, [])))
     for path in state.drop_ins:
-        # a drop-in for every service is the system's, and only its variables count
+        # a drop-in for every service is the system's: its variables count, and what it replaces
         is_own = os.path.basename(os.path.dirname(path)) == f"{unit}.service.d"
         for file, name, key, value in _assignments(path, unseen):
-            if key or is_own:
+            if key or is_own or name in own:
                 is_open = settings.get(key, False) if key else not name.startswith(CREDENTIAL)
                 shown = value if is_open else None
                 is_live = environment.get(key) == value if key and environment else not state.stale
                 found.append(_override(file, name, key, shown, effective=is_live))
+    core = system.core_limit_of(state.pid) if state.pid and own.get("LimitCORE") == "0" else ""
+    if core not in ("", "0") and "LimitCORE" not in {entry["name"] for entry in found}:
+        # prlimit(1) changes a running process
+        found.append(_override(f"process {state.pid}", "LimitCORE", value=core))
     named = {entry["key"] for entry in found}
     try:
         found += _unexplained(own_file, environment, settings, named, state.pid)
