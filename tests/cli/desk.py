@@ -322,8 +322,7 @@ class Desk:
                 encoding="utf-8",
                 timeout=SECONDS,
                 dimensions=dimensions,
-                # whoever started the tests in the background may have it ignored
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=heeding_signals,
             )
         child.delaybeforesend = None
         return child
@@ -331,6 +330,12 @@ class Desk:
     def wizard(self, *arguments: str) -> Wizard:
         """Start the wizard in a dumb terminal; without arguments it does not look at the host."""
         return Wizard(self.spawn("config", *(arguments or ("--no-probe",))))
+
+
+def heeding_signals() -> None:
+    """Let a child end by signals that whoever started the tests in the background ignores."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _name_of(content: Mapping[str, Any]) -> str:

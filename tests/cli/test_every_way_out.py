@@ -15,7 +15,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.cli.desk import KAI_ANSIBLE, KEEP, SECONDS, TOKEN, Desk
+from tests.cli.desk import KAI_ANSIBLE, KEEP, SECONDS, TOKEN, Desk, heeding_signals
 
 # each case starts Ansible; a run that is ended has a host that never answers
 pytestmark = [
@@ -150,7 +150,7 @@ class Command:
                 encoding="utf-8",
                 timeout=SECONDS,
                 dimensions=(60, 200),
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=heeding_signals,
             )
         if self.phase.prompt:
             self.terminal.expect(self.phase.prompt)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.vault import VaultSecret
 from kai.protected import parse_env
 
 from kai_ansible.errors import CommandError
@@ -189,7 +188,7 @@ def test_host_vars_that_config_writes_are_not_evaluated(tmp_path: Path, canary: 
     }
     (tmp_path / "hosts.yml").write_text("all: {hosts: {bot: {}}}\n")
     files = HostVars("bot", tmp_path / "host_vars" / "bot")
-    password = VaultPassword(VaultSecret(b"password"), None)
+    password = VaultPassword(b"password", None)
     texts, _ = edited_texts(files, variables, lambda name: "secret" in name, password)
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)

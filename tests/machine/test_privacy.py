@@ -122,7 +122,7 @@ def test_directories_of_uploads_outlive_the_last_upload(used: Site) -> None:
     assert seen_by(used, "bob", others) == ""
 
 
-@pytest.mark.parametrize("user", [ADA, EVE])
+@pytest.mark.parametrize("user", [ADA, pytest.param(EVE, marks=pytest.mark.later("another user"))])
 def test_a_host_that_was_installed_before_is_closed(used: Site, user: int) -> None:
     paths = [f"{DATA}/{kind}/{user}" for kind in ("history", "files")]
     for path in paths:

@@ -146,6 +146,7 @@ def test_a_change_of_rules_alone_does_not_stop_the_bot(site: Site) -> None:
     assert site.health()["pid"] == pid
 
 
+@pytest.mark.later("tests/machine/test_privacy.py shows it as well")
 def test_F7_everybody_works_in_their_own_directories_and_nobody_in_anothers(site: Site) -> None:
     site.set(kai_install_users=[ADA, BOB])
     assert (
@@ -203,6 +204,7 @@ def test_an_agent_that_the_bot_cannot_use_is_no_success(
     assert left.stdout == ""
 
 
+@pytest.mark.later("tests/unit/test_interrupted_switch.py is killed before every step")
 def test_L8_a_killed_ansible_and_a_reboot_can_be_taken_back(
     site: Site, ansible_environment: dict[str, str]
 ) -> None:

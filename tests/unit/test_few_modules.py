@@ -10,7 +10,11 @@ from tests.conftest import ROOT
 
 TASKS = sorted((ROOT / "roles" / "kai_install" / "tasks").glob("*.yml"))
 # accounts are made once, and no run that changes nothing comes by here
-LOOPS = ["Create the missing OS users", "Close their homes to other accounts"]
+LOOPS = [
+    "Create the service account",
+    "Create the missing OS users",
+    "Close their homes to other accounts",
+]
 
 
 def tasks_of(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
