@@ -84,14 +84,14 @@ users: $(VENV)/.ready ## List and change users: make users args="list"
 demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
 	@tests/testbed/prepare && $(VENV)/bin/python -m tools.demo $(args)
 
-test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machines: ten minutes
+test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machines: half an hour
 	@$(MAKE) --no-print-directory --jobs=2 lint testbed
 	@$(PYTEST) $$(($(PROCESSORS) + 1)) -m "not later" --durations=10 $(args)
 
-test-fast: $(VENV)/.ready-dev ## The loop: no containers, under a minute
+test-fast: $(VENV)/.ready-dev ## The loop: no containers, two minutes
 	@$(PYTEST) $$((2 * $(PROCESSORS))) -m "not machine and not slow and not later" $(args)
 
-test-all: $(VENV)/.ready-dev ## Every test, with every matrix: up to an hour
+test-all: $(VENV)/.ready-dev ## Every test, with every matrix: some hours
 	@$(MAKE) --no-print-directory --jobs=2 lint testbed
 	@$(PYTEST) $$(($(PROCESSORS) + 1)) --durations=10 $(args)
 
