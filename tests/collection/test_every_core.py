@@ -14,10 +14,10 @@ PYTHONS = sanity.pythons()
 READ = """
 import json
 from pathlib import Path
-from kai_ansible.ansible.api import decrypt, encrypt, vault_secret
+from kai_ansible.ansible.api import decrypt, encrypt
 from kai_ansible.ansible.reading import hosts_of, read
 found = read(Path("inventory"), "bot", ["--vault-password-file", "password"])
-secrets = [(label, vault_secret(text)) for label, text in found.session.vault]
+secrets = found.session.vault
 assert decrypt(encrypt("a", secrets), secrets) == b"a"
 [known] = found.hosts.values()
 names = ("variables", "faults", "local", "ssh", "has_become_password", "failure")

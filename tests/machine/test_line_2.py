@@ -132,7 +132,6 @@ def test_another_backend_reaches_the_profile_and_grants_stay(site: Site2) -> Non
     assert site.turn(1)["status"] == "completed"
 
 
-@pytest.mark.later("a failure on the way of line 2; that of line 1 is in every run")
 def test_a_failed_switch_brings_the_former_bot_back(site: Site2) -> None:
     before, live = site.state(), site.health()["release"]
     site.new_release("b")

@@ -107,9 +107,7 @@ def test_an_upgrade_keeps_the_new_source_and_can_be_undone(site: Site) -> None:
     assert "can be restored" in table
 
 
-@pytest.mark.parametrize(
-    "columns", [80, pytest.param(120, marks=pytest.mark.later("another width"))]
-)
+@pytest.mark.parametrize("columns", [80, 120])
 def test_a_rollback_shows_what_it_goes_back_to_and_what_that_changes(
     site: Site, columns: int
 ) -> None:
