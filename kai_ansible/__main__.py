@@ -39,9 +39,11 @@ def main() -> None:
         get_command(app).main()
     except CommandError as error:
         failure = error
-    except KeyboardInterrupt:
-        # before the command began
-        failure = CommandError("Interrupted; nothing was written.", code=ExitCode.INTERRUPTED)
+    except (KeyboardInterrupt, SystemExit) as ending:
+        # before the command began, or when it was over
+        if isinstance(ending, SystemExit) and ending.code != ExitCode.INTERRUPTED:
+            raise
+        failure = CommandError("Interrupted.", code=ExitCode.INTERRUPTED)
     except Exception as error:
         if _is_of_a_lost_terminal(error):
             failure = CommandError("Interrupted: the terminal is gone.", code=ExitCode.INTERRUPTED)
@@ -54,6 +56,9 @@ def main() -> None:
         if callable(signal.getsignal(number)):
             signal.signal(number, lambda _number, _frame: os._exit(ExitCode.INTERRUPTED))
     _report(failure)
+    if failure.code == ExitCode.INTERRUPTED:
+        # while Python ends, signals have their default action, and a lost terminal sends several
+        os._exit(failure.code)
     sys.exit(failure.code)
 
 
