@@ -81,10 +81,10 @@ class Session:
     sets_pipelining: whether the operator sets pipelining.
     """
 
-    vault: Sequence[tuple[str, bytes]] = ()
+    vault: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
     encrypt_with: str | None = None
-    connection_password: str | None = None
-    become_password: str | None = None
+    connection_password: str | None = field(default=None, repr=False)
+    become_password: str | None = field(default=None, repr=False)
     sets_pipelining: bool = False
 
 

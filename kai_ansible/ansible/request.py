@@ -34,9 +34,9 @@ class Run:
     variables: Mapping[str, Any] = field(default_factory=dict)
     vault_password: VaultPassword | None = None
     session: Session = field(default_factory=Session)
-    become_password: str | None = None
-    become_passwords: Mapping[str, str] = field(default_factory=dict)
-    known_secrets: Collection[str] = ()
+    become_password: str | None = field(default=None, repr=False)
+    become_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    known_secrets: Collection[str] = field(default=(), repr=False)
     forks: int | None = None
     ssh_commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ import getpass
 import secrets
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kai_ansible.ansible.api import (
@@ -39,12 +39,12 @@ class VaultPassword:
     label: its vault id. others: the passwords of further vault ids, by label.
     """
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     path: Path | None
     made: bool = False
     keyring_entry: str | None = None
     label: str = VAULT_ID
-    others: tuple[tuple[str, bytes], ...] = ()
+    others: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
 
     @property
     def secrets(self) -> list[tuple[str, bytes]]:

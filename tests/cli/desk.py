@@ -333,7 +333,7 @@ class Desk:
 
 
 def heeding_signals() -> None:
-    """Let a child end by signals that whoever started the tests in the background ignores."""
+    """Let signals end a child, also when the tests run in the background and ignore them."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 

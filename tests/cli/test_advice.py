@@ -75,6 +75,7 @@ def test_the_command_calls_none_of_them_a_bug_of_its_own(
 
 def test_a_command_needs_no_home_to_read_an_inventory(place: Path) -> None:
     text = said([KAI_ANSIBLE, "settings", "-i", "hosts.yml"], place, HOME="/proc/none")
+    assert "nothing that is set for localhost" in text
     assert text == said([KAI_ANSIBLE, "settings", "-i", "hosts.yml"], place)
 
 

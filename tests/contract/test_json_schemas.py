@@ -8,6 +8,7 @@ import pytest
 
 from kai_ansible.rules.probe import InstallRecord
 from tests.cli.desk import TOKEN, Desk
+from tests.json_documents import checked
 from tools import schemas
 
 DESK_COMMANDS = [
@@ -57,6 +58,17 @@ def test_a_refusal_is_valid_by_the_same_schema(desk: Desk, command: tuple[str, .
     jsonschema.validate(document, schema_of(command[0]))
     assert (document["exit_code"], done.returncode) == (2, 2)
     assert document["problems"][0]["fix"]
+
+
+def test_a_key_that_no_schema_has_is_refused(desk: Desk) -> None:
+    desk.given(desk.answers())
+    document = json.loads(desk.run("settings", "--json").stdout)
+    checked(json.dumps(document))
+    for part in (document, document["hosts"]["localhost"]["settings"]["WEBHOOK_PORT"]):
+        part["unknown"] = 1
+        with pytest.raises(jsonschema.ValidationError, match="unknown"):
+            checked(json.dumps(document))
+        del part["unknown"]
 
 
 def schema_of(command: str) -> dict[str, object]:

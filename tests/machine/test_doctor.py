@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from kai_ansible.rules.diagnosis import STAGES
 from kai_ansible.rules.redact import MASK
 from tests.cli.bot_api import serving
 from tests.cli.desk import TOKEN
-from tests.conftest import ROOT
 from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
 
@@ -27,8 +25,6 @@ pytestmark = pytest.mark.later(
 
 INSTALLED = True
 
-SCHEMA = json.loads((ROOT / "docs" / "doctor.schema.json").read_text(encoding="utf-8"))
-SHOW_SCHEMA = json.loads((ROOT / "docs" / "show.schema.json").read_text(encoding="utf-8"))
 
 # what a plant may change, as it was
 KEPT = "/etc/kai /etc/sudoers.d /etc/passwd /etc/systemd/system/kai.service /opt/kai/installs"
@@ -312,10 +308,9 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 def findings(site: Site, code: int, *arguments: str) -> list[dict[str, str]]:
-    """Return the findings of doctor; the document matches the schema and contains no secret."""
+    """Return the findings of doctor; the document contains no secret."""
     done = site.run("doctor", *arguments)
     assert done.code == code, done.text
-    jsonschema.validate(done.document, SCHEMA)
     for secret in site.desk.secrets("bot").values():
         assert str(secret) not in done.text
     found: list[dict[str, str]] = done.report["findings"]
@@ -334,7 +329,6 @@ def test_nothing_is_reported_of_a_healthy_host(site: Site) -> None:
 def test_show_reports_the_same_host_without_people_and_secrets(site: Site) -> None:
     done = site.run("show")
     assert done.code == 0, done.text
-    jsonschema.validate(done.document, SHOW_SCHEMA)
     seen = done.report["seen"]
     assert seen["live"] == site.health()["release"]
     assert "Debian" in seen["system"]["name"]

@@ -143,14 +143,14 @@ def failing_rollback(site: Site) -> str:
 
 
 def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
-    before, told = site.state(), rows(site, DATABASE)
+    before, database = site.state(), rows(site, DATABASE)
     failure = failing_rollback(site)
     # the patience of today's host_vars, not that of the earlier install
     assert f"/health answers 500 for {IMPATIENT} s" in failure
     assert "The host is as it was before this run, and the bot answers again" in failure
     assert site.state() == before
     assert running(site)[1] == "200"
-    assert rows(site, DATABASE) == told
+    assert rows(site, DATABASE) == database
     assert "before-rollback" not in site.machine.run(["ls", "/var/lib/kai"]).stdout
 
 

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pexpect
 import pyte
 import pytest
 
 from kai_ansible.rules.privilege import NOT_ROOT
 from tests.cli.desk import exit_code
-from tests.conftest import ROOT
 from tests.machine.site import TOKEN, Site, Snapshot
 from tests.testbed.machines import Machine
 
@@ -22,7 +20,6 @@ pytestmark = pytest.mark.later("tests/unit judges what status says; here it is a
 
 INSTALLED = True
 
-SCHEMA = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
 SECRET_FILES = ["/etc/kai/env", "/etc/kai/users.yaml", "/etc/sudoers.d/kai"]
 
 # one of each kind: what an install writes, lays out and switches
@@ -52,10 +49,9 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
 
 
 def look(site: Site, code: int) -> dict[str, Any]:
-    """Return the report of the host; the document matches the schema and contains no secret."""
+    """Return the report of the host; the document contains no secret."""
     done = site.run("status")
     assert done.code == code, done.text
-    jsonschema.validate(done.document, SCHEMA)
     for secret in site.desk.secrets("bot").values():
         assert str(secret) not in done.text
     return done.report

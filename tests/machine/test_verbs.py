@@ -1,28 +1,19 @@
 """The verbs restart, logs and upgrade on a machine with systemd."""
 
-import json
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import jsonschema
 import pexpect
 import pytest
 
 from tests.cli.desk import TOKEN, exit_code
-from tests.conftest import ROOT
 from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
 
 pytestmark = pytest.mark.machine
-
-
-def schema_of(command: str) -> dict[str, object]:
-    """Return the published schema of a command."""
-    path = Path(ROOT, "docs", f"{command}.schema.json")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +40,6 @@ def test_a_restart_brings_another_process_that_answers(site: Site) -> None:
     assert (checked.code, pid(site)) == (0, before), checked.text
     done = site.run("restart")
     assert done.code == 0, done.text
-    jsonschema.validate(done.document, schema_of("restart"))
     assert 0 < done.report["seconds_without"] < 60
     assert pid(site) not in (before, "0")
     site.wait_for_health()
@@ -69,7 +59,6 @@ def test_a_bot_that_is_not_there_is_not_restarted_silently(site: Site) -> None:
 def test_the_log_is_the_bots_and_has_no_secret(site: Site) -> None:
     done = site.run("logs", "--lines", "20")
     assert done.code == 0, done.text
-    jsonschema.validate(done.document, schema_of("logs"))
     assert 0 < len(done.report["lines"]) <= 20
     assert TOKEN not in done.text
     plain = site.desk.run("logs", "-n", "3")
@@ -94,11 +83,9 @@ def test_an_upgrade_keeps_the_new_source_and_can_be_undone(site: Site) -> None:
     (other / "templates" / "RELEASE").write_text("newer\n", encoding="utf-8")
     done = site.run("upgrade", "--source", str(other), "--yes")
     assert done.code == 0, done.text
-    jsonschema.validate(done.document, schema_of("upgrade"))
     assert site.desk.settings("bot")["kai_install_source"] == str(other)
 
     listed = site.run("rollback", "--list")
-    jsonschema.validate(listed.document, schema_of("rollback"))
     numbers = [install["number"] for install in listed.report["installs"]]
     assert numbers == list(range(len(numbers), 0, -1))
     assert len(numbers) >= 3

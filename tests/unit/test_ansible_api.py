@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.ansible.api import AnsibleRefused, decrypt, encrypt
+from kai_ansible.ansible.reading import Session
+from kai_ansible.ansible.request import Run
+from kai_ansible.secrets.vault_password import VaultPassword
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "kai_ansible"
@@ -42,3 +45,17 @@ def test_what_is_locked_keeps_its_vault_id_and_opens_again() -> None:
     assert decrypt(locked, [first, second]) == b"x: 2\n"
     with pytest.raises(AnsibleRefused):
         decrypt(locked, [first])
+
+
+def test_python_shows_no_password() -> None:
+    password = VaultPassword(b"s3cret", None, others=(("two", b"s3cret"),))
+    session = Session([("one", b"s3cret")], connection_password="s3cret", become_password="s3cret")
+    run = Run(
+        *("install", Path("inventory")),
+        vault_password=password,
+        session=session,
+        become_password="s3cret",
+        become_passwords={"bot": "s3cret"},
+        known_secrets=["s3cret"],
+    )
+    assert "s3cret" not in repr(run)

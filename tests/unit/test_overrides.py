@@ -130,7 +130,7 @@ def test_a_drop_in_of_every_service_counts_where_it_replaces_a_line_of_the_unit(
     )
 
 
-@pytest.mark.parametrize(("limit", "names"), [("", []), ("0", []), ("unlimited", ["LimitCORE"])])
+@pytest.mark.parametrize(("limit", "names"), [("0", []), ("unlimited", ["LimitCORE"])])
 def test_a_running_bot_that_may_leave_an_image_of_its_memory_is_named(
     drop_ins: Any, monkeypatch: pytest.MonkeyPatch, limit: str, names: list[str]
 ) -> None:
@@ -140,11 +140,20 @@ def test_a_running_bot_that_may_leave_an_image_of_its_memory_is_named(
     assert {entry["file"] for entry in found} <= {"process 7"}
 
 
+def test_a_limit_that_cannot_be_read_is_unknown(
+    drop_ins: Any, unseen: list[Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "core_limit_of", lambda _pid: None)
+    assert drop_ins() == []
+    [problem] = unseen
+    assert problem.where == "process 7"
+
+
 def test_the_limit_of_a_process_is_read() -> None:
     soft = resource.getrlimit(resource.RLIMIT_CORE)[0]
     expected = "unlimited" if soft == resource.RLIM_INFINITY else str(soft)
     assert system.core_limit_of(os.getpid()) == expected
-    assert system.core_limit_of(1 << 30) == ""
+    assert system.core_limit_of(1 << 30) is None
 
 
 def test_a_file_of_variables_is_named_itself(drop_ins: Any, tmp_path: Path) -> None:

@@ -333,10 +333,10 @@ class Tree:
             # the group bits of the mode were the mask of the list, which is gone
             before = (*before[:2], mode)
         if reader or before != after:
-            mended: Entry = {"mended": place, "before": before, "after": after}
+            change: Entry = {"mended": place, "before": before, "after": after}
             if reader:
-                mended["lists"] = lists
-            self.note(mended)
+                change["lists"] = lists
+            self.note(change)
         former = (before[0] or uid, before[1] or gid)
         if former != (uid, gid):
             # the directory itself comes last, so that the next run finds what a killed one left

@@ -468,14 +468,14 @@ def environment_of(pid: int) -> dict[str, str]:
     return {name: value for name, separator, value in pairs if separator}
 
 
-def core_limit_of(pid: int) -> str:
-    """Return the largest image of a process's memory in bytes, empty when it cannot be read."""
+def core_limit_of(pid: int) -> str | None:
+    """Return the largest core file of a process, in bytes; None when that cannot be read."""
     try:
         with open(f"/proc/{pid}/limits", encoding="ascii") as handle:
             lines = [line.split() for line in handle]
     except OSError:
-        return ""
-    return next((words[4] for words in lines if words[:4] == ["Max", "core", "file", "size"]), "")
+        return None
+    return next((words[4] for words in lines if words[:4] == ["Max", "core", "file", "size"]), None)
 
 
 def arguments_of(pid: int) -> list[str]:

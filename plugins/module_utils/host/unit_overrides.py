@@ -55,10 +55,14 @@ def overrides_of(
                 shown = value if is_open else None
                 is_live = environment.get(key) == value if key and environment else not state.stale
                 found.append(_override(file, name, key, shown, effective=is_live))
-    core = system.core_limit_of(state.pid) if state.pid and own.get("LimitCORE") == "0" else ""
-    if core not in ("", "0") and "LimitCORE" not in {entry["name"] for entry in found}:
+    is_replaced = "LimitCORE" in {entry["name"] for entry in found}
+    if state.pid and own.get("LimitCORE") == "0" and not is_replaced:
         # prlimit(1) changes a running process
-        found.append(_override(f"process {state.pid}", "LimitCORE", value=core))
+        process, core = f"process {state.pid}", system.core_limit_of(state.pid)
+        if core is None:
+            unseen.append(_unseen(process, "its limits are not readable"))
+        elif core != "0":
+            found.append(_override(process, "LimitCORE", value=core))
     named = {entry["key"] for entry in found}
     try:
         found += _unexplained(own_file, environment, settings, named, state.pid)
