@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -149,6 +150,15 @@ def ansible_environment(collections_path: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         **STRICT_ANSIBLE,
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def signals_are_as_before() -> Iterator[None]:
+    """No test of the module has left an action for a signal to the tests after it."""
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,11 +1,12 @@
 """Every error has one form, and none is a traceback."""
 
 import ast
+import signal
 from collections.abc import Iterator
 
 import pytest
 
-from kai_ansible.__main__ import DEBUG, main
+from kai_ansible.__main__ import DEBUG, ENDS, main
 from kai_ansible.ansible.failures import FailedTask
 from kai_ansible.errors import CommandError, ExitCode
 from tests.conftest import ROOT
@@ -50,6 +51,17 @@ class Broken:
         raise RuntimeError("a fault\nof the program")
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Give signals the actions again that they had before a command took them."""
+    numbers = (*ENDS, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, action in before.items():
+        signal.signal(number, action)
+
+
+@pytest.mark.usefixtures("signals")
 def test_a_fault_of_the_program_is_reported_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
