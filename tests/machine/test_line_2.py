@@ -13,6 +13,14 @@ from tests.testbed.machines import Machine
 from tests.testbed.podman import TestbedError
 
 PROFILES = "/etc/kai/runtime-profiles.yaml"
+DEPLOYED_PROJECTS = "/etc/kai/memory-projects.yaml"
+PROJECTS = """\
+projects:
+  - project_id: kai  # mine
+    display_name: Kai
+    memory_enabled: true
+    workspace_roots: [/srv/kai]
+"""
 _WORKSHOP = """
 import sqlite3
 print(sqlite3.connect("file:/var/lib/kai/kai.db?mode=ro", uri=True)
@@ -50,6 +58,8 @@ def test_a_first_install_that_fails_behind_the_first_start_leaves_nothing(site: 
 
 def test_one_run_installs_everything(site: Site2) -> None:
     site.fault()
+    site.desk.put("projects.yaml", PROJECTS)
+    site.set(kai_install_memory_projects_file=str(site.desk.directory / "projects.yaml"))
     report = site.install()
     assert site.health()["release"] == report["release"]
     workshop = site.python(_WORKSHOP).strip()
@@ -65,7 +75,10 @@ def test_one_run_installs_everything(site: Site2) -> None:
         assert listed.count("user:") >= 2
         assert f"the bot starts codex as {account}, and ends it" in report["verified"]
     assert owner_and_mode(site, "/etc/kai/backends.yaml") == "root 644"
-    assert owner_and_mode(site, "/etc/kai/runtime-profiles.yaml") == "root 600"
+    for path in (PROFILES, DEPLOYED_PROJECTS):
+        assert owner_and_mode(site, path) == "root 600"
+    read = ["sudo", "-n", "/usr/bin/cat", DEPLOYED_PROJECTS]
+    assert site.machine.run(["runuser", "-u", "kai", "--", *read]).stdout == PROJECTS
     assert site.machine.run(["systemctl", "is-enabled", "kai"]).stdout == "enabled\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.configuration import Configuration, read_configuration
 from kai_ansible.rules.contract import Contract
@@ -192,6 +193,59 @@ def test_workspaces_that_kai_leaves_out_are_refused(
 ) -> None:
     [problem] = problems(contract, workspaces_file=text)
     assert told in problem
+
+
+PROJECT = "project_id: kai, display_name: Kai, memory_enabled: true, workspace_roots: [/srv/kai]"
+
+
+def of_projects(text: str) -> list[str]:
+    """Return the problems that Kai 2 has with a file of projects."""
+    found = judged(contract_of_line("2"), memory_projects_file=text)
+    return [str(one) for one in found.problems if "memory_projects" in one.where]
+
+
+def test_projects_of_the_memory_are_accepted() -> None:
+    other = "project_id: b, display_name: B, memory_enabled: no, workspace_roots: [~/b, /srv]"
+    text = f"projects:\n - {{{PROJECT}, default_scope_for_new_facts: project}}\n - {{{other}}}\n"
+    assert of_projects(text) == []
+    assert of_projects("projects: []") == []
+
+
+@pytest.mark.parametrize(
+    ("projects", "place", "told"),
+    [
+        ("{}", "projects", "a mapping"),
+        ("[kai]", "projects[0]", "a mapping with project_id"),
+        (f"[{{{PROJECT}}}, {{{PROJECT}}}]", "projects[1].project_id", "each project_id once"),
+        (f"[{{{PROJECT.replace('/srv/kai', 'srv')}}}]", "workspace_roots", "is not absolute"),
+        (f"[{{{PROJECT.replace('/srv/kai', '')}}}]", "workspace_roots", "a list of absolute"),
+        (f"[{{{PROJECT.replace('/srv/kai', '/srv, 5')}}}]", "workspace_roots", "absolute path"),
+        (f"[{{{PROJECT.replace('/srv/kai', '/srv, /srv')}}}]", "[1]", "each directory once"),
+        (f"[{{{PROJECT.replace('true', 'maybe')}}}]", "memory_enabled", "true or false"),
+        (f"[{{{PROJECT.replace('true', '1')}}}]", "memory_enabled", "true or false"),
+        (f"[{{{PROJECT.replace('Kai', '')}}}]", "projects[0]", "no display_name"),
+        (f"[{{{PROJECT.replace('kai, d', '5, d')}}}]", "project_id", "not blank"),
+        (f"[{{{PROJECT}, default_scope_for_new_facts: task}}]", "default_scope", "project"),
+        (f"[{{{PROJECT}, memory_enable: true}}]", "memory_enable", "did you mean memory_enabled?"),
+    ],
+)
+def test_projects_of_the_memory_that_kai_leaves_out_are_refused(
+    projects: str, place: str, told: str
+) -> None:
+    found = of_projects(f"projects: {projects}\n")
+    assert any(place in problem and told in problem for problem in found), found
+
+
+def test_a_directory_of_two_projects_is_named_with_its_line() -> None:
+    other = PROJECT.replace("kai, d", "b, d")
+    [problem] = of_projects(f"projects:\n- {{{PROJECT}}}\n- {{{other}}}\n")
+    assert "/desk/memory_projects_file.yaml:3" in problem
+    assert "each directory once" in problem
+
+
+def test_text_that_is_no_yaml_is_no_list_of_projects() -> None:
+    [problem] = of_projects("projects: [")
+    assert "a mapping with a list named projects" in problem
 
 
 def test_a_model_that_no_list_has_is_noted(contract: Contract) -> None:

@@ -109,6 +109,16 @@ def test_users_whom_kai_2_1_cannot_tell_apart_are_named(line_2: Contract) -> Non
     assert "the handle ada" in problem["found"]
 
 
+def test_the_programs_that_no_install_writes_are_named(line_2: Contract) -> None:
+    def told(*features: str) -> list[str]:
+        plan = planned(line_2, seen(), given(), source={"features": list(features)})
+        return [note for note in plan["report"]["notes"] if "no install writes" in note]
+
+    assert told() == []
+    [note] = told("helpers")
+    assert "/etc/kai/read-principal-document" in note
+
+
 def test_what_is_no_first_user_of_the_workshop_is_refused(line_2: Contract) -> None:
     settings = {"KAI_ENABLED_ADAPTERS": "workshop", "KAI_WORKSHOP_BOOTSTRAP": "v1.e30"}
     assert "kai_install_kai_workshop_bootstrap" in wheres(line_2, ADA, **settings)

@@ -231,7 +231,9 @@ class UserField(Value):
 class FileField:
     """A field of a file that is deployed as the operator wrote it."""
 
-    type: Literal["text", "choice", "boolean", "number", "integer", "place", "table", "fields"]
+    type: Literal[
+        "text", "choice", "boolean", "number", "integer", "place", "places", "table", "fields"
+    ]
     required: bool = False
     null_refused: bool = False
     pattern: str | None = None

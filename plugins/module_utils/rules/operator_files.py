@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 
     from .contract import Contract, FileField
 
-FILES = ("users_file", "services_file", "workspaces_file", "memory_projects_file")
+# by the variable that names a file: the type of the one key of it that Kai reads, and the key
+_READ = {
+    "users_file": (list, "users"),
+    "services_file": (dict, "services"),
+    "workspaces_file": (list, "workspaces"),
+    "memory_projects_file": (list, "projects"),
+}
+FILES = tuple(_READ)
 _PLACE_OF_USER = re.compile(re.escape(variable("users_file")) + r"\[([0-9]+)\](?:\.(\w+))?")
 _KINDS = {str: "text", bool: "true or false", int: "a number", float: "a number"}
 _KINDS.update({dict: "a mapping", list: "a list", type(None): "nothing"})
@@ -90,16 +97,20 @@ def read_with_files(
 ) -> Configuration:
     """Return the configuration that variables and the operator's files mean.
 
-    variables: as for ``read_configuration``. texts: of users_file, services_file and
-    workspaces_file, None or absent for a file that is not given.
+    variables: as for ``read_configuration``. texts: by name in FILES, None or absent for a file
+    that is not given.
     """
     users_text = texts.get("users_file")
     if users_text is None:
         configuration = read_configuration(contract, variables)
     else:
         configuration = _with_users(contract, variables, users_text)
-    judges = {"services_file": _judge_services, "workspaces_file": _judge_workspaces}
-    for name in FILES[1:]:
+    judges = {
+        "services_file": _judge_services,
+        "workspaces_file": _judge_workspaces,
+        "memory_projects_file": _judge_memory_projects,
+    }
+    for name, judge in judges.items():
         text = texts.get(name)
         if text is None:
             continue
@@ -107,27 +118,23 @@ def read_with_files(
         try:
             judging.document = parse(text)
         except UnreadableYaml as error:
-            configuration.problems.append(_unreadable(name, variables, error, f"{name[:-5]}"))
+            configuration.problems.append(_unreadable(name, variables, error))
             continue
         judging.report_repeated()
-        if name in judges:
-            judges[name](judging, configuration)
+        judge(judging, configuration)
         configuration.problems += judging.problems
         configuration.notes += judging.notes
     return configuration
 
 
-def _unreadable(
-    name: str, variables: Mapping[str, Any], error: UnreadableYaml, key: str
-) -> Problem:
+def _unreadable(name: str, variables: Mapping[str, Any], error: UnreadableYaml) -> Problem:
     line = f" in line {error.line}" if error.line else ""
-    kinds = {"users": "a list", "services": "a mapping", "workspaces": "a list"}
-    kinds["memory_projects"] = "a mapping"
+    kind, key = _READ[name]
     path = variables.get(variable(name)) or "the file"
     return Problem(
         variable(name),
         f"text that is not YAML to Kai{line} ({error})",
-        f"a mapping with {kinds[key]} named {key}",
+        f"a mapping with {_KINDS[kind]} named {key}",
         f"correct {path}; blanks, not tabs, separate words in YAML",
     )
 
@@ -140,7 +147,7 @@ def _with_users(contract: Contract, variables: Mapping[str, Any], text: str) -> 
     except UnreadableYaml as error:
         configuration = read_configuration(contract, variables, [])
         others = [problem for problem in configuration.problems if problem.where != where]
-        configuration.problems = [_unreadable("users_file", variables, error, "users"), *others]
+        configuration.problems = [_unreadable("users_file", variables, error), *others]
         return configuration
     data = document.data
     # none at all is an empty file of the operator's, not the absence of a file
@@ -234,6 +241,16 @@ class _Judging:
                 keys, "the same key twice, of which Kai takes the last", "one", "remove the others"
             )
 
+    def once(self, keys: tuple[Any, ...], value: str, seen: dict[str, str], what: str) -> None:
+        """Add a problem if an earlier part has the same value.
+
+        seen: the place of each earlier one. what: what the value is, in words.
+        """
+        if value in seen:
+            self.add(keys, f"{value}, as {seen[value]} has", f"each {what} once", "remove one")
+        else:
+            seen[value] = self.place(keys)
+
     def judge_fields(
         self, keys: tuple[Any, ...], entry: Mapping[Any, Any], fields: Mapping[str, FileField]
     ) -> dict[str, Any]:
@@ -274,7 +291,7 @@ class _Judging:
                 self.add(
                     (*keys, name),
                     _KINDS.get(type(value), type(value).__name__)
-                    if spec.type in ("text", "table", "fields")
+                    if spec.type in ("text", "table", "fields", "places")
                     else repr(value),
                     expected,
                     f"correct {name}, or remove it",
@@ -285,7 +302,7 @@ class _Judging:
 
 
 def _judge_services(judging: _Judging, configuration: Configuration) -> None:
-    services = _expect(judging, "services", dict)
+    services = _expect(judging, *_READ["services_file"])
     spec = judging.contract.service_fields
     env = env_of(judging.contract, configuration)
     for name, entry in (services or {}).items():
@@ -329,7 +346,7 @@ def _judge_services(judging: _Judging, configuration: Configuration) -> None:
 
 
 def _judge_workspaces(judging: _Judging, configuration: Configuration) -> None:
-    workspaces = _expect(judging, "workspaces", list)
+    workspaces = _expect(judging, *_READ["workspaces_file"])
     contract = judging.contract
     known = {name for entry in contract.surfaces.values() for name in entry.models}
     seen: dict[str, str] = {}
@@ -341,12 +358,8 @@ def _judge_workspaces(judging: _Judging, configuration: Configuration) -> None:
             continue
         found = judging.judge_fields(keys, entry, contract.workspace_fields)
         path = posixpath.normpath(found["path"]) if "path" in found else None
-        if path in seen:
-            judging.add(
-                (*keys, "path"), f"{path}, as {seen[path]} has", "each path once", "remove one"
-            )
-        elif path is not None:
-            seen[path] = judging.place(keys)
+        if path is not None:
+            judging.once((*keys, "path"), path, seen, "path")
         agent = found.get("claude") or {}
         # only the host knows the home of the service user
         files = (agent.get("env_file"), agent.get("system_prompt_file"))
@@ -369,7 +382,25 @@ def _judge_workspaces(judging: _Judging, configuration: Configuration) -> None:
             )
 
 
-def _expect(judging: _Judging, key: str, kind: type) -> Any:
+def _judge_memory_projects(judging: _Judging, configuration: Configuration) -> None:
+    projects = _expect(judging, *_READ["memory_projects_file"])
+    names: dict[str, str] = {}
+    roots: dict[str, str] = {}
+    for index, entry in enumerate(projects or ()):
+        keys = ("projects", index)
+        if not isinstance(entry, dict):
+            kind = _KINDS.get(type(entry), "no mapping")
+            judging.add(keys, kind, "a mapping with project_id", "correct that entry")
+            continue
+        found = judging.judge_fields(keys, entry, judging.contract.memory_project_fields)
+        if "project_id" in found:
+            judging.once((*keys, "project_id"), found["project_id"].strip(), names, "project_id")
+        for number, root in enumerate(found.get("workspace_roots", ())):
+            path = posixpath.normpath(root)
+            judging.once((*keys, "workspace_roots", number), path, roots, "directory")
+
+
+def _expect(judging: _Judging, kind: type, key: str) -> Any:
     """Return the one key of a file that Kai reads, None when it is not of its type."""
     data = judging.document.data
     words = f"a mapping with {_KINDS[kind]} named {key}"
@@ -403,6 +434,7 @@ def _expected(spec: FileField) -> str:
         "text": "text; put it in quotes",
         "boolean": "true or false, without quotes",
         "place": "an absolute path, or one that begins with ~/",
+        "places": "a list of absolute paths, or of paths that begin with ~/",
         "table": "a mapping of names to text",
         "fields": "a mapping",
     }.get(kind, "a value")
@@ -423,6 +455,10 @@ def _fault_of(contract: Contract, spec: FileField, value: Any) -> str | None:
         return None if isinstance(value, bool) else expected
     if kind == "table":
         return _fault_of_table(spec, value)
+    if kind == "places":
+        faults = (_fault_of(contract, replace(spec, type="place"), one) for one in value or ())
+        is_list = isinstance(value, list) and value
+        return next(filter(None, faults), None) if is_list else expected
     if kind == "fields" or not isinstance(value, str):
         return expected
     if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):

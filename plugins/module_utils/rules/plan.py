@@ -37,7 +37,7 @@ from .preflight import (
     wanted_access,
     written_places,
 )
-from .problems import Problem
+from .problems import Problem, listed
 from .profiles_of_host import ProfilesOfHost, profiles_of_host, registry_text
 from .proofs import agent_proofs, file_proofs, kill_proofs
 from .sudoers import kill_arguments
@@ -266,6 +266,12 @@ def desired_state(
         profiles = profiles_of_host(contract, configuration, deployed, assigned, features, former)
         problems += profiles.problems
         notes += profiles.notes
+    if "helpers" in features and contract.helpers:
+        notes.append(
+            f"This source has programs that no install writes yet: "
+            f"{listed(helper.path for helper in contract.helpers)}. What the bot does with the "
+            f"documents, memory and workspaces of users through them fails."
+        )
     if "handles" in features:
         users = variable("users_file" if configuration.users_file else "users")
         problems += handle_problems(

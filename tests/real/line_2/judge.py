@@ -90,6 +90,14 @@ class Judge:
             "number": derived(domain.RuntimeProfileId(profile)),
         }
 
+    def ask_memory_projects(self, text: str) -> Any:
+        """Return the directories of each project that the loader takes from a file."""
+        config = kai("config")
+        config.validate_protected_file_metadata = lambda _name, **_: True
+        config._read_protected_file = lambda _name: text
+        found = config._load_memory_project_configs()
+        return {name: list(map(str, one.workspace_roots)) for name, one in found.items()}
+
     def ask_registry(self, data: Any, configured: str) -> Any:
         """Return the backends of a registry, and the default one."""
         entries = self.registry(data)
@@ -298,6 +306,14 @@ class StandIn(Judge):
         path.write_text(json.dumps(data), encoding="utf-8")
         path.chmod(0o644)
         return kai("backend_registry").load(path)
+
+    def ask_memory_projects(self, text: str) -> Any:
+        """Return the directories of each project that the loader takes from a file."""
+        config = kai("config")
+        config.validate_protected_file_metadata = lambda _name, **_: True
+        config._read_protected_file = lambda _name: text
+        found = config._load_memory_project_configs()
+        return {name: list(map(str, one.workspace_roots)) for name, one in found.items()}
 
     def ask_registry(self, data: Any, configured: str) -> Any:
         """Return the backends of a registry, and the default one."""

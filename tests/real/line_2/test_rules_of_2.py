@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.ansible.collection import contract
 from kai_ansible.rules import principal_ids as ids
 from kai_ansible.rules.backend_registry import BadRegistry, Registry, read_registry
 from kai_ansible.rules.bootstrap_plan import BadPlan, decode, encode
 from kai_ansible.rules.human_handles import handle_of
 from kai_ansible.rules.model_policy import is_allowed
+from kai_ansible.rules.operator_files import parse, read_with_files
 from kai_ansible.rules.profile_merge import Wanted, merge
 from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, read_policy
 from kai_ansible.rules.user_isolation import Accounts, Assigned, isolation_problems
@@ -67,6 +69,56 @@ def test_ids(kai_2: Path, counts: list[str]) -> None:
         if not ours.items() <= verdict["answer"].items():
             differ.append(f"{workshop} {number}: {verdict} and {ours}")
     compare(counts, "ids", differ, len(given), 0)
+
+
+PROJECTS = {
+    # a valid value first, so that some files are accepted
+    "display_name": ["Kai", "' '", "~", "true", "{}"],
+    "memory_enabled": ["true", "no", "'true'", "1", "~"],
+    "project_id": ["p{n}", " p{n} ", "p0", "5", "~"],
+    "workspace_roots": ["[/srv/{n}]", "[/srv/0, /var]", "[/usr, /usr/]", "[]", "[5]"],
+    "default_scope_for_new_facts": ["global", "project", "~", "task", "true"],
+}
+MOSTLY = 0.9
+
+
+def some_projects(chance: random.Random) -> str:
+    """Return the text of a memory-projects.yaml, most of whose values are valid."""
+    lines = ["projects:"]
+    for number in range(chance.randint(1, 3)):
+        values = {
+            name: some[0 if chance.random() < MOSTLY else chance.randrange(len(some))]
+            for name, some in PROJECTS.items()
+            if chance.random() < MOSTLY or name == "display_name"
+        }
+        entry = ", ".join(f"{name}: {value}" for name, value in values.items())
+        lines.append(f" - {{{entry}}}".replace("{n}", str(number)))
+    return "\n".join([*lines, ""])
+
+
+def as_written(text: str) -> list[tuple[str, Any]]:
+    """Return each project in the text of a memory-projects.yaml with its directories."""
+    return [
+        (str(entry.get("project_id")).strip(), entry.get("workspace_roots"))
+        for entry in parse(text).data["projects"]
+    ]
+
+
+def test_memory_projects(kai_2_0: Path, counts: list[str]) -> None:
+    """Kai leaves out what it refuses; kai-ansible accepts what Kai takes whole, no more."""
+    chance = random.Random(9)
+    texts = [some_projects(chance) for _ in range(MANY)]
+    questions = [{"ask": "memory_projects", "text": text} for text in texts]
+    ours, differ, refused = contract(found_in(kai_2_0).line), [], 0
+    for text, verdict in zip(texts, asked(kai_2_0, questions), strict=True):
+        given = {"kai_install_memory_projects_file": "/desk/projects.yaml"}
+        judged = read_with_files(ours, given, {"memory_projects_file": text}).problems
+        is_refused = any("memory_projects" in problem.where for problem in judged)
+        is_left_out = list(verdict["answer"].items()) != as_written(text)
+        refused += is_left_out
+        if is_refused != is_left_out:
+            differ.append(f"{text}: {verdict}")
+    compare(counts, "memory-projects.yaml", differ, len(texts), refused)
 
 
 def our_registry(data: Any) -> Any:
