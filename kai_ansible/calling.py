@@ -80,10 +80,8 @@ def command_line(words: list[str]) -> str:
     if rest and not rest[0].startswith("-"):
         line.append(f"host={shlex.quote(rest.pop(0))}")
     if rest[:1] == ["--inventory"] and len(rest) > 1:
-        place = rest[1]
+        line.append(f"inventory={shlex.quote(rest[1])}")
         del rest[:2]
-        if place != "inventory":
-            line.append(f"inventory={shlex.quote(place)}")
     if rest:
         line.append(f"args={shlex.quote(shlex.join(rest))}")
     return " ".join(line)

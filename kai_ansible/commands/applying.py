@@ -19,7 +19,6 @@ from kai_ansible.commands.role_run import (
     run_role,
 )
 from kai_ansible.commands.target import Target, checked_target
-from kai_ansible.inventory import DEFAULT_INVENTORY
 from kai_ansible.inventory.host_vars import host_vars_texts
 from kai_ansible.inventory.inventory import write_host_vars
 from kai_ansible.operator import at_terminal
@@ -75,13 +74,11 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
             obstacles={**checked.obstacles, **outcome.obstacles},
         )
     raise_for_preflight(target, outcome)
-    place = str(options.inventory)
-    given = [] if options.inventory == DEFAULT_INVENTORY else ["--inventory", place]
     report_outcome(
         screen,
         outcome,
+        options.words,
         check=options.check,
-        options=given,
         agreed=agreed,
         full=options.diff,
         ssh=target.inventory.ssh_commands,

@@ -176,8 +176,7 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
         screen.good("Nothing to write: host_vars are up to date.")
     for line in login_lines(notice, inventory.ssh_commands.get(host)):
         screen.say(line)
-    place = str(options.inventory)
-    screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
+    screen.command("Next", "kai-ansible", "install", *options.words(host))
     screen.document(
         {
             "hosts": {
@@ -230,7 +229,7 @@ def _offer_to_keep(
     password.keep()
     for path in write_host_vars(inventory, texts):
         screen.good(f"Written: {path}")
-    screen.command("Go on with", "kai-ansible", "config", files.host)
+    screen.command("Go on with", "kai-ansible", "config", *options.words(files.host))
     raise CommandError("Interrupted; your answers are kept.", code=ExitCode.INTERRUPTED)
 
 

@@ -23,6 +23,20 @@ class HostOptions:
     vault_ids: tuple[str, ...] = ()
     plain: bool = False
 
+    def words(self, host: str) -> list[str]:
+        """Return the words that name a host and open its secrets, for a command to paste.
+
+        The only host of an inventory has no name where the operator gave none.
+        """
+        found = [] if self.host is None else [host]
+        if self.inventory != DEFAULT_INVENTORY:
+            found += ["--inventory", str(self.inventory)]
+        if self.vault_password_file:
+            found += ["--vault-password-file", str(self.vault_password_file)]
+        for name in self.vault_ids:
+            found += ["--vault-id", name]
+        return found
+
 
 @dataclass(frozen=True)
 class RunOptions(HostOptions):

@@ -99,6 +99,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     report_outcome(
         screen,
         outcome,
+        options.words,
         check=options.check,
         agreed=agreed,
         full=options.diff,
@@ -106,7 +107,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
         rollback=False,
     )
     for path in made:
-        words = ("kai-ansible", "restore", path, hosts[0])
+        words = ("kai-ansible", "restore", path, *options.words(hosts[0]))
         screen.command(f"{hosts[0]}: undo this restore with", *words)
     end(options, outcome, screen)
 
@@ -121,7 +122,7 @@ def show_plan(
         f"{host}: {count} files and directories ({in_units(summary['size'])}) of {meta.host} of "
         f"{made}, release {meta.release or 'none'}, would replace the present data"
     )
-    report_outcome(screen, plan, check=True, full=options.diff)
+    report_outcome(screen, plan, options.words, check=True, full=options.diff)
     since = f"What {host} has received since then"
     screen.notes(
         [f"{since} goes; a backup of it is made first, which undoes the restore."]

@@ -71,7 +71,7 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
         _ask(target, options, variables, screen)
     outcome = run_role(target, "rollback", options, screen, variables, sizes=sizes, again=asks)
     raise_for_preflight(target, outcome)
-    report_outcome(screen, outcome, check=options.check, full=options.diff)
+    report_outcome(screen, outcome, options.words, check=options.check, full=options.diff)
     end(options, outcome, screen)
 
 

@@ -108,13 +108,14 @@ def show(
         _report_fleet(screen, by_attention(probe.reports))
     for host, report in by_attention(probe.reports).items():
         if not several or not report["healthy"]:
-            report_host(screen, host, report, probe.taken, ssh.get(host))
+            words = options.words(host)
+            report_host(screen, host, report, probe.taken, ssh.get(host), words)
     failures = [failure.problem for failure in probe.failures]
     _report_findings(screen, "could not be probed", failures)
     if options.page:
         from kai_ansible.terminal.status_page import render
 
-        write_kept({options.page: render(probe, ssh)})
+        write_kept({options.page: render(probe, ssh, options.words)})
         screen.say(f"Written: {options.page}")
     screen.document(probe.as_dict())
 
@@ -145,10 +146,12 @@ def report_host(
     report: StatusReport,
     taken: datetime,
     ssh: Sequence[str] | None,
+    words: Sequence[str],
 ) -> None:
     """Print what is installed on a host, and what needs attention.
 
-    ssh: the command that logs in on the host, None for this machine.
+    ssh: the command that logs in on the host, None for this machine. words: what names the host in
+    a command to print.
     """
     say = screen.good if report["healthy"] else screen.bad
     say(f"{host}: {summary_of(report)}")
@@ -167,7 +170,7 @@ def report_host(
     if report["unknown"] and not (report["as_root"] or screen.verbose):
         screen.command(
             f"{len(report['unknown'])} facts are only for root. To read them too",
-            *("kai-ansible", "status", host, "--ask-become-pass"),
+            *("kai-ansible", "status", *words, "--ask-become-pass"),
         )
     for line in login_lines(report["login_notice"], ssh):
         screen.say(line)

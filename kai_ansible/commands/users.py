@@ -394,8 +394,7 @@ def _report_next(
     host = current.files.host
     for line in login_lines(notice, current.inventory.ssh_commands.get(host)):
         screen.say(line)
-    place = str(options.inventory)
-    screen.command("Next", "kai-ansible", "install", host, "--inventory", place)
+    screen.command("Next", "kai-ansible", "install", *options.words(host))
     screen.document(
         {
             "hosts": {

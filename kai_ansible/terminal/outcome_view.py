@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kai_ansible.rules.enrolment import enrol_hint
@@ -31,9 +31,9 @@ def report_plan(screen: Screen, outcome: Outcome, *, full: bool = False) -> None
 def report_outcome(
     screen: Screen,
     outcome: Outcome,
+    words: Callable[[str], Sequence[str]],
     *,
     check: bool,
-    options: Sequence[str] = (),
     agreed: Outcome | None = None,
     full: bool = False,
     ssh: Mapping[str, Sequence[str]] | None = None,
@@ -41,7 +41,7 @@ def report_outcome(
 ) -> None:
     """Print the outcome of a run on each host: changes, notes and logins.
 
-    options: the options to print with a command.
+    words: what names a host in a command to print.
     agreed: the check mode run that was printed before; a host with the same changes is summarized.
     full: print every changed file, key by key. ssh: the commands that log in, by host.
     rollback: whether a rollback undoes the run.
@@ -63,12 +63,11 @@ def report_outcome(
             screen.say(line)
         hint = enrol_hint(report)
         if hint:
-            words = ("kai-ansible", "workshop", "enrol", report["enrol"][0], host, *options)
-            screen.command(f"{host}: {hint}", *words)
+            command = ("kai-ansible", "workshop", "enrol", report["enrol"][0], *words(host))
+            screen.command(f"{host}: {hint}", *command)
         if rollback and (report.get("install") or 0) > 1:
-            screen.command(
-                f"{host}: undo this install with", "kai-ansible", "rollback", host, *options
-            )
+            command = ("kai-ansible", "rollback", *words(host))
+            screen.command(f"{host}: undo this install with", *command)
 
 
 def report_changes(

@@ -10,15 +10,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kai_ansible.terminal import status_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kai_ansible.terminal.status_view import StatusProbe
 
 
-def render(probe: StatusProbe, ssh: Mapping[str, Sequence[str]]) -> str:
+def render(
+    probe: StatusProbe,
+    ssh: Mapping[str, Sequence[str]],
+    words: Callable[[str], Sequence[str]],
+) -> str:
     """Return the page of a status probe; text from hosts is escaped.
 
-    ssh: the commands that log in, by host.
+    ssh: the commands that log in, by host. words: what names a host in a command to paste.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -40,4 +44,5 @@ def render(probe: StatusProbe, ssh: Mapping[str, Sequence[str]]) -> str:
         users_table=status_view.users_table,
         users_title=status_view.users_title,
         ssh=ssh,
+        words=words,
     )

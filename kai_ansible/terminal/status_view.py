@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.failures import FailedTask
+from kai_ansible.calling import command_line
 from kai_ansible.errors import ExitCode
 from kai_ansible.terminal.login_view import login_lines
 
@@ -102,17 +103,22 @@ def by_attention(reports: Mapping[str, StatusReport]) -> dict[str, StatusReport]
 
 
 def next_commands(
-    host: str, report: StatusReport, ssh: Sequence[str] | None = None
+    report: StatusReport, words: Sequence[str], ssh: Sequence[str] | None = None
 ) -> list[tuple[str, str]]:
     """Return the commands to run next on a host in their order, each with its reason.
 
-    ssh: the command that logs in on the host, None for this machine.
+    words: what names the host in a command. ssh: the command that logs in there, None for this
+    machine.
     """
+
+    def named(verb: str, *more: str) -> str:
+        return command_line(["kai-ansible", verb, *words, *more])
+
     found = []
     if report["problems"]:
-        found.append((f"kai-ansible doctor {host}", "Find the cause of what needs attention."))
+        found.append((named("doctor"), "Find the cause of what needs attention."))
     if report["drift"]:
-        command = f"kai-ansible install {host}"
+        command = named("install")
         found.append((command, "Apply host_vars to what differs; it shows the changes first."))
     found += [
         (next(login_lines([line], ssh)).strip(), "Log in once.")
@@ -120,7 +126,7 @@ def next_commands(
         if _pasted(line)
     ]
     if report["unknown"] and not report["as_root"]:
-        command = f"kai-ansible status {host} --ask-become-pass"
+        command = named("status", "--ask-become-pass")
         found.append((command, "Read what only root can read."))
     return found
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.calling import BY_MAKE, as_called, command_line
+from kai_ansible.commands.options import HostOptions
 from tests.cli.desk import KAI_ANSIBLE, Desk
 
-NEXT = ["kai-ansible", "install", "bot", "--inventory", "inventory", "--yes"]
+NEXT = ["kai-ansible", "install", "bot", "--yes"]
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_any_other_program_is_named_as_it_was_called(monkeypatch: pytest.MonkeyP
     text = "kai-ansible config --section telegram, then kai-ansible install"
     path = ".venv/bin/kai-ansible"
     assert as_called(text) == f"{path} config --section telegram, then {path} install"
-    assert command_line(NEXT).startswith(f"{path} install bot --inventory")
+    assert command_line(NEXT).startswith(f"{path} install bot")
 
 
 @pytest.mark.usefixtures("_on_path")
@@ -59,6 +60,24 @@ def test_through_make_a_whole_command_keeps_its_options(monkeypatch: pytest.Monk
     assert command_line(NEXT) == "make install host=bot args=--yes"
     other = ["kai-ansible", "install", "bot", "--inventory", "my hosts"]
     assert command_line(other) == "make install host=bot inventory='my hosts'"
+
+
+def test_a_command_to_paste_names_what_the_operator_named() -> None:
+    assert HostOptions().words("bot") == []
+    assert HostOptions(host="all").words("bot") == ["bot"]
+    options = HostOptions(None, Path("my hosts"), vault_password_file=Path("f"), vault_ids=("a@b",))
+    named = ["--inventory", "my hosts", "--vault-password-file", "f", "--vault-id", "a@b"]
+    assert options.words("bot") == named
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_through_make_what_has_no_variable_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BY_MAKE, "1")
+    options = HostOptions("bot", Path("my hosts"), vault_password_file=Path("f"))
+    command = command_line(["kai-ansible", "install", *options.words("bot")])
+    assert command == "make install host=bot inventory='my hosts' args='--vault-password-file f'"
+    command = command_line(["kai-ansible", "status", *HostOptions().words("bot"), "--yes"])
+    assert command == "make status args=--yes"
 
 
 def test_an_error_names_the_program_as_it_was_called(desk: Desk) -> None:

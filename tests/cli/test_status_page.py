@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from kai_ansible.commands.options import HostOptions
 from kai_ansible.terminal.status_page import render
 from kai_ansible.terminal.status_view import StatusProbe
 from tests.cli.status_samples import FINDING, PROBE, TAKEN, report
 
+WORDS = HostOptions(host="all").words
 BROWSER = shutil.which("chromium-headless-shell")
 # a page may not run scripts, so another one looks into it
 FRAME = """
@@ -51,7 +53,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None:
-    text = render(PROBE, {})
+    text = render(PROBE, {}, WORDS)
     page = Page(text)
     assert not page.opened
     tags = [tag for tag, _ in page.elements]
@@ -81,7 +83,7 @@ def test_what_needs_attention_comes_first_with_the_commands_to_copy() -> None:
         problems=[{**FINDING, "where": "kai.service"}],
         login_notice=["Log in:", "  sudo -iu alice codex login"],
     )
-    text = render(StatusProbe(TAKEN, fleet, [], interrupted=False), {})
+    text = render(StatusProbe(TAKEN, fleet, [], interrupted=False), {}, WORDS)
     order = re.findall(r'<h2 id="name-\d+">(\w+)</h2>', text)
     assert len(order) == 100
     assert order[:3] == ["bot70", "bot50", "bot0"]
@@ -101,7 +103,7 @@ def test_what_needs_attention_comes_first_with_the_commands_to_copy() -> None:
     ids=["a phone in the light", "a screen in the dark"],
 )
 def test_a_browser_shows_it_whole(tmp_path: Path, width: int, scheme: str, background: str) -> None:
-    (tmp_path / "status.html").write_text(render(PROBE, {}), encoding="utf-8")
+    (tmp_path / "status.html").write_text(render(PROBE, {}, WORDS), encoding="utf-8")
     frame = tmp_path / "frame.html"
     frame.write_text(FRAME.replace("WIDTH", str(width)), encoding="utf-8")
     shown = subprocess.run(

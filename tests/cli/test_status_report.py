@@ -79,7 +79,7 @@ def test_a_login_on_another_host_is_a_command_for_this_one(
     command = "ssh -t bot1.example 'sudo -iu alice codex login'"
     show(probe, OPTIONS, Screen(plain=True), ssh)
     assert f"\n  {command}\n" in capsys.readouterr().out
-    assert (command, "Log in once.") in next_commands("bot1", host, ssh["bot1"])
+    assert (command, "Log in once.") in next_commands(host, [], ssh["bot1"])
 
 
 def test_a_pending_change_is_not_shown_as_deployed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +88,7 @@ def test_a_pending_change_is_not_shown_as_deployed(capsys: pytest.CaptureFixture
     show(probe, OPTIONS, Screen(plain=True), {})
     out = capsys.readouterr().out
     assert f"bot1: pending in host_vars, until the next install:\n  {line}\n" in out
-    assert f"<li>{line}</li>" in render(probe, {})
+    assert f"<li>{line}</li>" in render(probe, {}, OPTIONS.words)
     unread = report(people_from="host_vars")
     show(StatusProbe(TAKEN, {"bot1": unread}, [], False), OPTIONS, Screen(plain=True), {})
     assert (
