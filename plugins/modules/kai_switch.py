@@ -94,6 +94,10 @@ options:
         description: Whether the file is managed; otherwise it stays as it is.
         type: bool
         default: true
+      absent:
+        description: Whether nothing may be there.
+        type: bool
+        default: false
   secret_contents:
     description:
       - The texts of files that hold secrets, by path.
@@ -299,6 +303,7 @@ def main() -> None:
                     "content": {"type": "str"},
                     "mode": {"type": "str", "required": True},
                     "given": {"type": "bool", "default": True},
+                    "absent": {"type": "bool", "default": False},
                 },
             },
             "secret_contents": {"type": "dict", "default": {}, "no_log": True},

@@ -26,6 +26,11 @@ with open(os.path.expanduser("~/turn.json"), "w") as file:
     json.dump({"directory": os.getcwd(), "uid": os.getuid()}, file)
 """
 AGENTS = {"codex": "/opt/agents/codex", "claude": "/opt/agents/claude"}
+_WORKSHOP = """
+import sqlite3
+print(sqlite3.connect("file:/var/lib/kai/kai.db?mode=ro", uri=True)
+      .execute("SELECT id FROM workshops").fetchone()[0])
+"""
 _ENROL = """
 import os, re, subprocess, sys
 place = "/opt/kai/current"
@@ -98,6 +103,10 @@ class Site2(Site):
         return {
             one["display_name"]: one for one in yaml.safe_load(text)["runtime_profiles"].values()
         }
+
+    def workshop(self) -> str:
+        """Return the id of the workshop."""
+        return self.python(_WORKSHOP).strip()
 
     def turn(self, telegram_id: int, said: str = "hello", seconds: int = 60) -> dict[str, Any]:
         """Enrol a user, with the service stopped, and return how a turn of theirs ends."""

@@ -21,11 +21,6 @@ projects:
     memory_enabled: true
     workspace_roots: [/srv/kai]
 """
-_WORKSHOP = """
-import sqlite3
-print(sqlite3.connect("file:/var/lib/kai/kai.db?mode=ro", uri=True)
-      .execute("SELECT id FROM workshops").fetchone()[0])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +57,7 @@ def test_one_run_installs_everything(site: Site2) -> None:
     site.set(kai_install_memory_projects_file=str(site.desk.directory / "projects.yaml"))
     report = site.install()
     assert site.health()["release"] == report["release"]
-    workshop = site.python(_WORKSHOP).strip()
+    workshop = site.workshop()
     for user in (ADA, BEN):
         number, account = int(str(user["telegram_id"])), user["os_user"]
         person = principal_of_telegram(workshop, number)
@@ -91,7 +86,7 @@ def test_a_second_run_changes_nothing(site: Site2) -> None:
 
 
 def test_each_user_gets_turns_in_their_own_home(site: Site2) -> None:
-    workshop = site.python(_WORKSHOP).strip()
+    workshop = site.workshop()
     for user in (ADA, BEN):
         number = int(str(user["telegram_id"]))
         assert site.turn(number)["status"] == "completed"

@@ -21,7 +21,7 @@ def seen(*texts: str, paths: tuple[str, ...] = ()) -> dict[str, Any]:
 
 def lost(contract: Contract, *texts: str, **settings: Any) -> list[str]:
     configuration = read_configuration(contract, variables(user(os_user="alice"), **settings))
-    return [problem.where for problem in lost_rules(contract, configuration, seen(*texts))]
+    return [problem.where for problem in lost_rules(contract, configuration, seen(*texts), ())]
 
 
 def test_what_kais_installer_writes_is_known(contract: Contract) -> None:

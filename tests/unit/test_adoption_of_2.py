@@ -4,6 +4,7 @@ The texts are those of the installer of 14 August 2026; the helpers of 2.1 were 
 """
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -162,7 +163,7 @@ def test_a_file_that_kai_does_not_accept_stops_the_import(changed: dict[str, str
     assert f"/etc/kai/{name}.yaml" in str(raised.value.problems[0].where)
 
 
-def lost(*rules: str, line: str = "2") -> list[str]:
+def lost(*rules: str, line: str = "2", helpers: Collection[str] = ()) -> list[str]:
     contract = contract_of_line(line)
     given: dict[str, Any] = {
         "kai_install_source": "/srv/kai",
@@ -173,7 +174,8 @@ def lost(*rules: str, line: str = "2") -> list[str]:
     texts = [list(one) for one in statements("\n".join(rules))]
     former = {"paths": [], "drop_ins": [], "rules": texts}
     read = read_configuration(contract, given)
-    return [one.where for one in lost_rules(contract, read, probe(former_install=former))]
+    seen = probe(former_install=former)
+    return [one.where for one in lost_rules(contract, read, seen, helpers)]
 
 
 def test_an_adoption_knows_the_rules_of_kai_2() -> None:
@@ -196,10 +198,14 @@ def test_every_other_rule_is_told(rule: str) -> None:
     assert lost(rule) == ["/etc/sudoers.d/kai:1"]
 
 
-def test_a_rule_of_a_helper_stops_an_adoption_that_would_remove_it() -> None:
-    helpers = [f"kai ALL=(root) NOPASSWD: {one.path} *" for one in CONTRACT.helpers]
-    assert helpers
-    assert len(lost(*helpers)) == len(helpers)
+def test_a_rule_of_a_helper_is_known_where_the_source_has_it() -> None:
+    paths = [one.path for one in CONTRACT.helpers]
+    rules = [f"kai ALL=(root) NOPASSWD: {path} *" for path in paths]
+    assert lost(*rules, helpers=paths) == []
+    # a source without them would remove what the rules are for
+    assert len(lost(*rules)) == len(rules)
+    narrower = f"kai ALL=(root) NOPASSWD: {paths[0]} ada"
+    assert lost(narrower, helpers=paths) == ["/etc/sudoers.d/kai:1"]
 
 
 def test_a_line_without_directories_does_not_know_them() -> None:

@@ -166,3 +166,12 @@ def test_the_mode_in_the_unit_is_no_drift() -> None:
 def test_profiles_of_version_2_come_from_a_source_that_reads_them() -> None:
     assert deployed_source(CONTRACT, seen(VERSION_2))["features"] == ["helpers"]
     assert deployed_source(CONTRACT, seen(VERSION_1))["features"] == []
+
+
+def test_rules_for_a_helper_come_from_a_source_that_has_it() -> None:
+    probed = seen(VERSION_1)
+    rules = f"kai ALL=(root) NOPASSWD: {CONTRACT.helpers[0].path} *\n"
+    probed["installed"]["files"][CONTRACT.sudoers.path] = {"kind": "file", "text": rules}
+    assert deployed_source(CONTRACT, probed)["features"] == ["helpers"]
+    probed["installed"]["files"][CONTRACT.sudoers.path]["text"] = rules.replace("kai/", "other/")
+    assert deployed_source(CONTRACT, probed)["features"] == []

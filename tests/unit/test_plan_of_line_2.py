@@ -109,14 +109,41 @@ def test_users_whom_kai_2_1_cannot_tell_apart_are_named(line_2: Contract) -> Non
     assert "the handle ada" in problem["found"]
 
 
-def test_the_programs_that_no_install_writes_are_named(line_2: Contract) -> None:
-    def told(*features: str) -> list[str]:
-        plan = planned(line_2, seen(), given(), source={"features": list(features)})
-        return [note for note in plan["report"]["notes"] if "no install writes" in note]
+HELPERS = {"features": ["helpers"]}
 
-    assert told() == []
-    [note] = told("helpers")
-    assert "/etc/kai/read-principal-document" in note
+
+def test_a_source_with_helpers_gets_them_and_their_rules(line_2: Contract) -> None:
+    paths = [helper.path for helper in line_2.helpers]
+    for source, is_given in (({}, False), (HELPERS, True)):
+        plan = planned(line_2, seen(W), given(), source=source)
+        files = {file["path"]: file for file in plan["files"]}
+        assert {files[path]["absent"] for path in paths} == {not is_given}
+        rules = text_of(plan, "/etc/sudoers.d/kai")
+        assert all((path in rules) == is_given for path in paths)
+        told = [proof["what"] for proof in plan["proof"]["commands"]]
+        assert all((f"the bot may run {path}" in told) == is_given for path in paths)
+
+
+def test_helpers_know_the_users_once_the_workshop_is_known(line_2: Contract) -> None:
+    path = "/etc/kai/read-principal-document"
+    ada = principal_of_telegram(W, 1)
+    before = planned(line_2, seen(), given(), source=HELPERS)
+    assert before["files_of_users"] == []
+    assert ada not in text_of(before, path)
+    after = planned(line_2, seen(), given(), source=HELPERS, workshop=W)
+    [file] = [file for file in after["files_of_users"] if file["path"] == path]
+    assert file["content"] == text_of(after, path)
+    assert ada in file["content"]
+    proofs = [proof["argv"] for proof in after["proof"]["commands"]]
+    assert ["sudo", "-n", "--", path, ada, "personal_preferences"] in proofs
+
+
+def test_without_other_accounts_no_helper_of_agents_is_given(line_2: Contract) -> None:
+    alone = {"kai_install_users": [user()], "kai_install_user": "kai"}
+    plan = planned(line_2, seen(W), {**given(), **alone}, source=HELPERS)
+    absent = {file["path"] for file in plan["files"] if file.get("absent")}
+    assert "/etc/kai/read-principal-memory" in absent
+    assert "/etc/kai/read-principal-document" not in absent
 
 
 def test_what_is_no_first_user_of_the_workshop_is_refused(line_2: Contract) -> None:

@@ -14,7 +14,7 @@ from .people import os_users
 from .problems import Problem, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from .configuration import Configuration
     from .contract import Contract
@@ -40,6 +40,7 @@ def adoption_notes(contract: Contract, configuration: Configuration, probe: Prob
     known = {
         *(posixpath.join(install_dir, part.split("/")[0]) for part in contract.own_installer.parts),
         *(entry.path for entry in contract.protected_files.values()),
+        *(helper.path for helper in contract.helpers),
         contract.record.path,
         contract.sudoers.path,
     }
@@ -61,16 +62,18 @@ def adoption_notes(contract: Contract, configuration: Configuration, probe: Prob
     return notes
 
 
-def lost_rules(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+def lost_rules(
+    contract: Contract, configuration: Configuration, probe: Probe, helpers: Collection[str]
+) -> Iterator[Problem]:
     """Yield a problem for each statement of the drop-in that Kai's own installer did not write.
 
+    helpers: the programs that this install writes. A rule for another one is told as well.
     Source: Kai 1.x installer, section 6; Kai 2 installer facts, section 5. The drop-in is replaced
-    as a whole. A rule of a helper is told as well: no install writes it, so it has to move to a
-    file of its own, or what the helper does would fail from then on.
+    as a whole.
     """
     path, former = contract.sudoers.path, probe["former_install"]
     for number, text in former["rules"] if former else ():
-        if not _is_of_the_installer(contract, configuration, text):
+        if not _is_of_the_installer(contract, configuration, text, helpers):
             yield Problem(
                 f"{path}:{number}",
                 f"{text!r}, which no install writes",
@@ -80,7 +83,9 @@ def lost_rules(contract: Contract, configuration: Configuration, probe: Probe) -
             )
 
 
-def _is_of_the_installer(contract: Contract, configuration: Configuration, text: str) -> bool:
+def _is_of_the_installer(
+    contract: Contract, configuration: Configuration, text: str, helpers: Collection[str]
+) -> bool:
     match = _RULE.fullmatch(text)
     if not match or match["user"] != configuration.host["service_user"]:
         return False
@@ -89,6 +94,8 @@ def _is_of_the_installer(contract: Contract, configuration: Configuration, text:
     is_agents = match["runas"] != "root" and name != "kill"
     if match["enters"] and not (is_agents and contract.sudoers.enters):
         return False
+    if match["runas"] == "root" and match["command"] in helpers:
+        return tags == ["NOPASSWD"] and match["argument"] == "*"
     if match["runas"] == "root":
         access = {entry.path: entry.access for entry in contract.protected_files.values()}.get(
             match["argument"], ()

@@ -22,15 +22,20 @@ Tier = Literal["agent", "balanced", "cheap"]
 
 @dataclass(frozen=True)
 class Helper:
-    """A program of Kai in its configuration directory that root runs for the bot.
+    """A program in the configuration directory that root runs for the bot.
 
-    rule: whether a user's agents run as another account, or there is a profile, for it.
+    rule: whether the agents of a user run as another account, or there is a user, for it.
+    template: what it is made from. command: what it starts, before its own arguments. directory:
+    the one in which it reads. documents: the files of a user that it reaches, by kind.
     """
 
     path: str = text(_ABSOLUTE)
     mode: str = text("[0-7]{4}")
-    arguments: str = needed()
     rule: Literal["agents", "storage"] = needed()
+    template: str = text(r"[a-z-]+\.py\.j2")
+    command: tuple[str, ...] = ()
+    directory: str | None = None
+    documents: Mapping[str, str] = text(".+", keys=_NAME, default={})
     unproven: str = needed()
 
 

@@ -64,6 +64,22 @@ class SudoEnvironment(SudoCall):
     alias: str
 
 
+class HelperProgram(TypedDict):
+    """A program that root runs for the bot.
+
+    literals: the values of its template, as Python writes them. given: whether it is wanted.
+    principals: the users whom it knows. answers: the kinds of documents that it prints.
+    """
+
+    path: str
+    mode: str
+    template: str
+    literals: dict[str, str]
+    given: bool
+    principals: list[str]
+    answers: list[str]
+
+
 class SudoRules(TypedDict):
     """What the drop-in allows."""
 
@@ -74,6 +90,7 @@ class SudoRules(TypedDict):
     environments: list[SudoEnvironment]
     reads: list[str]
     writes: list[str]
+    helpers: list[str]
     agents: list[SudoAgent]
     kill_accounts: list[str]
     kill_arguments: list[str]
@@ -104,6 +121,7 @@ class Desired(Unsupported, total=False):
     env: dict[str, str]
     users: list[dict[str, Any]]
     documents: dict[str, str]
+    helpers: list[HelperProgram]
     people: list[PersonData]
     missing_accounts: list[str]
     sudo: SudoRules

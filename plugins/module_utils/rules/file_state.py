@@ -40,6 +40,9 @@ def wanted_states(
     """
     states = []
     for entry in entries:
+        if entry.get("absent", False):
+            states.append(FileState(entry["path"], None))
+            continue
         text = entry.get("content")
         if text is None:
             text = secret_contents.get(entry["path"])

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .helper_programs import FEATURE
 from .operator_files import UnreadableYaml, parse
 from .problems import Problem
 from .profile_merge import profile_held
 from .profiles_of_host import VERSIONS
 from .runtime_profiles import PROFILES
+from .sudoers import commands_by_account
 from .unit import service_of
 from .user_places import is_marked, marks, placed
 
@@ -30,13 +32,19 @@ def deployed_source(contract: Contract, probe: InstalledProbe) -> SourceFacts:
     """Return what the files of a host say of the source that they were installed from.
 
     A status has no source at hand. Without this, what an install took from it would look like
-    drift: the variable of the mode, whose name comes from the source, and profiles of version 2.
+    drift: the variable of the mode, whose name comes from the source, profiles of version 2, and
+    the programs that root runs.
     """
     document = deployed_profiles(contract, probe)
     version = (document or {}).get("version")
-    feature = VERSIONS.get(version) if isinstance(version, int) else None
+    features = {VERSIONS.get(version)} if isinstance(version, int) else set()
+    seen = probe["installed"]["files"].get(contract.sudoers.path)
+    rules = (seen and seen.get("text")) or ""
+    commands = {command for _account, command in commands_by_account(rules)}
+    if commands & {helper.path for helper in contract.helpers}:
+        features.add(FEATURE)
     return {
-        "features": [feature] if feature else [],
+        "features": sorted(filter(None, features)),
         "mode_variable": _mode_variable(contract, probe),
     }
 

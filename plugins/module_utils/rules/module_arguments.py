@@ -144,10 +144,14 @@ class _File(TypedDict):
 
 
 class FileData(_File, total=False):
-    """A file of an install. Without content it has secrets; given: whether it is deployed."""
+    """A file of an install. Without content it has secrets.
+
+    given: whether it is deployed, or else stays as it is. absent: whether it is removed.
+    """
 
     content: str
     given: bool
+    absent: bool
 
 
 class NewAccount(TypedDict):

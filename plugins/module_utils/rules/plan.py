@@ -24,6 +24,7 @@ from .binaries import (
 )
 from .configuration import applies, canonical_key, env_of, variable
 from .contract import Directory
+from .helper_programs import helper_programs, helper_proofs
 from .human_handles import handle_problems
 from .logins import login_check, login_files, login_notice, login_of, logins, logins_by_key
 from .people import inherits_provider, os_users
@@ -37,7 +38,7 @@ from .preflight import (
     wanted_access,
     written_places,
 )
-from .problems import Problem, listed
+from .problems import Problem
 from .profiles_of_host import ProfilesOfHost, profiles_of_host, registry_text
 from .proofs import agent_proofs, file_proofs, kill_proofs
 from .sudoers import kill_arguments
@@ -108,6 +109,7 @@ def probe_request(
         "targets": written_places(contract, configuration),
         "files": [
             *(entry.path for entry in contract.protected_files.values()),
+            *(helper.path for helper in contract.helpers),
             contract.sudoers.path,
             contract.record.path,
         ],
@@ -162,6 +164,7 @@ def installed_request(
     env, shown = ("env", "shown") if detailed else ("sealed", "sealed")
     names = ["users", *filter(None, (contract.registry, contract.profiles))]
     own = [protected[name].path for name in names]
+    own += [helper.path for helper in contract.helpers]
     own += [contract.sudoers.path, platform.unit.path, contract.record.path]
     # named by a setting of the installation, deployed as they are
     given = [entry for entry in protected.values() if entry.from_ in contract.host]
@@ -266,18 +269,11 @@ def desired_state(
         profiles = profiles_of_host(contract, configuration, deployed, assigned, features, former)
         problems += profiles.problems
         notes += profiles.notes
-    if "helpers" in features and contract.helpers:
-        notes.append(
-            f"This source has programs that no install writes yet: "
-            f"{listed(helper.path for helper in contract.helpers)}. What the bot does with the "
-            f"documents, memory and workspaces of users through them fails."
-        )
     if "handles" in features:
         users = variable("users_file" if configuration.users_file else "users")
         problems += handle_problems(
             [(f"{users}[{index}]", one.name) for index, one in enumerate(configuration.people)]
         )
-    sudo = _sudo(contract, configuration, probe, paths, profiles.kept)
     workshop = seen["id"] if seen else None
     directories = _directories(contract, configuration, places, features)
     seeds = _seeds(contract, configuration, places)
@@ -285,10 +281,13 @@ def desired_state(
         user["telegram_id"]: placed(_home_of(contract, user, places)[0], workshop)
         for user in configuration.users
     }
+    helpers = helper_programs(contract, configuration, places, homes, workshop, features)
+    given = [helper["path"] for helper in helpers if helper["given"]]
+    sudo = _sudo(contract, configuration, probe, paths, profiles.kept, given)
     kill = probe["tools"].get("kill", "")
     needed = logins(contract, configuration, paths, probe["logins"])
     problems += _lost_keys(contract, configuration, probe)
-    problems += lost_rules(contract, configuration, probe)
+    problems += lost_rules(contract, configuration, probe, given)
     notes += adoption_notes(contract, configuration, probe)
     notes += [str(Problem(**one["problem"])) for one in probe["damaged"] if not one["needed"]]
     env_file = contract.protected_files["env"].path
@@ -304,6 +303,7 @@ def desired_state(
         "env": _env(contract, configuration, paths),
         "users": _users(contract, configuration, places),
         "documents": _documents(contract, configuration, paths, profiles.text),
+        "helpers": helpers,
         "people": [person.as_dict() for person in configuration.people],
         "missing_accounts": [
             name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
@@ -324,7 +324,11 @@ def desired_state(
         "awaits_workshop": len(known_places(directories, workshop)) < len(directories),
         "directories": known_places(directories, workshop),
         "seeds": known_places(seeds, workshop),
-        "proofs": [*file_proofs(contract), *kill_proofs(sudo["kill_accounts"], kill)],
+        "proofs": [
+            *file_proofs(contract),
+            *kill_proofs(sudo["kill_accounts"], kill),
+            *helper_proofs(helpers),
+        ],
         "agent_proofs": agent_proofs(
             *(contract, configuration, paths),
             {person: home for person, home in homes.items() if home is not None},
@@ -448,6 +452,7 @@ def _sudo(
     probe: Probe,
     paths: Mapping[str, str],
     kept: Sequence[tuple[str, str]],
+    helpers: list[str],
 ) -> SudoRules:
     service_user = configuration.host["service_user"]
     reads = [entry.path for entry in contract.protected_files.values()]
@@ -482,6 +487,7 @@ def _sudo(
         "environments": _environments(contract, configuration, behind_sudo),
         "reads": reads,
         "writes": writes,
+        "helpers": helpers,
         "agents": agents,
         "kill_accounts": list(dict.fromkeys(agent["account"] for agent in agents)),
         "kill_arguments": kill_arguments(contract.sudoers.kill_arguments, probe["sudo"]["version"]),
@@ -540,14 +546,17 @@ def _private_directories(
     """
     service_user = configuration.host["service_user"]
     shared = {entry.path.format(**places) for entry in contract.directories}
+    # what the bot itself reads of an agent is that agent's
+    readers = [
+        entry["reader"] if entry["reader"] != service_user else None for entry in directories
+    ]
     found: list[PrivateDirectory] = [
         {
             "path": entry["path"],
-            "account": entry["reader"]
-            or (entry["owner"] if entry["owner"] != service_user else None),
-            "only_reads": entry["reader"] is not None,
+            "account": reader or (entry["owner"] if entry["owner"] != service_user else None),
+            "only_reads": reader is not None,
         }
-        for entry in directories
+        for entry, reader in zip(directories, readers)
         if entry["path"] not in shared
         and entry["mode"] is not None
         and entry["owner"] != "root"

@@ -53,7 +53,7 @@ class HostPlan(TypedDict):
     opaque_files: list[str]
     config_files: list[str]
     sudoers_file: str
-    record_file: str
+    unread_files: list[str]
     backup_files: list[str]
     bot_files: list[str]
     shown_variables: list[str]
@@ -147,6 +147,7 @@ class InstallPlan(Refusal, total=False):
     changes: bool
     modules: list[str]
     files: list[FileData]
+    files_of_users: list[FileData]
     secret_contents: dict[str, str]
     restart: bool
     release: ReleasePlan

@@ -125,12 +125,14 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "opaque_files": [one.path for one in protected.values() if one.from_ in contract.host],
         "config_files": config_files,
         "sudoers_file": contract.sudoers.path,
-        "record_file": contract.record.path,
+        # the bot runs a helper anew each time
+        "unread_files": [contract.record.path, *(one.path for one in contract.helpers)],
         "backup_files": [
             *config_files,
             contract.sudoers.path,
             linux.unit.path,
             contract.record.path,
+            *(helper.path for helper in contract.helpers),
         ],
         # files of the bot and models, which go with the data
         "bot_files": [
@@ -280,6 +282,7 @@ def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], d
         {"path": protected["env"].path, "mode": protected["env"].mode},
         _file(protected["users"], users),
         *(_file(protected[name], content) for name, content in desired["documents"].items()),
+        *helper_files(subject, desired),
         _file(contract.sudoers, subject.render("sudoers.j2", values)),
         _file(unit, subject.render("kai.service.j2", values)),
         _file(contract.record, json.dumps(record, indent=4, sort_keys=True) + "\n"),
@@ -290,6 +293,20 @@ def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], d
             text = texts.get(entry.from_)
             files.append({**_file(entry, text or ""), "given": text is not None})
     return files, {protected["env"].path: subject.render("env.j2", values)}
+
+
+def helper_files(subject: Subject, desired: Desired, *, of_users: bool = False) -> list[FileData]:
+    """Return the programs that root runs for the bot. of_users: only those that name users."""
+    return [
+        {
+            "path": helper["path"],
+            "mode": helper["mode"],
+            "content": subject.render(helper["template"], helper["literals"]),
+            "absent": not helper["given"],
+        }
+        for helper in desired["helpers"]
+        if helper["principals"] or not of_users
+    ]
 
 
 def _file(entry: ProtectedFile | Sudoers | Unit | Record, content: str) -> FileData:
@@ -350,6 +367,7 @@ def install_plan(
         "changes": changes,
         "modules": modules_of_extras(contract, source["extras"]),
         "files": files,
+        "files_of_users": helper_files(subject, desired, of_users=True) if workshop else [],
         "secret_contents": secret_contents,
         "restart": probe["installed"]["hangs"],
         "release": {
@@ -532,7 +550,9 @@ def status_plan(
 def checkup_plan(subject: Subject, probe: InstalledProbe) -> CheckupPlan:
     """Return the arguments of kai_checkup."""
     contract, configuration = subject.contract, subject.configuration
-    desired = None if configuration.problems else desired_state(contract, configuration, probe)
+    source = deployed_source(contract, probe)
+    valid = not configuration.problems
+    desired = desired_state(contract, configuration, probe, source) if valid else None
     # a value that is no mapping is among the problems
     extra = subject.given.get(variable("secret_extra_env"))
     secrets = extra if isinstance(extra, dict) else ()

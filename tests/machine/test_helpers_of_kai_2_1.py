@@ -1,0 +1,118 @@
+"""The programs that root runs for the bot of Kai 2.1, on a machine with real sudo.
+
+The parts of the release that they start are stand-ins, which print what they were given: no whole
+tree of Kai 2.1 was at hand.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kai_ansible.rules.principal_ids import principal_of_telegram
+from tests.machine.site_2 import ADA, BEN, Site2
+from tests.testbed.machines import Machine
+
+PARTS = ("preferences", "principal_policies", "sponsored_workspaces", "workspace_provisioning")
+PART = '"""A stand-in for tests, not of the real Kai."""\nimport json, os, sys\n'
+PART += "print(json.dumps([sys.argv[1:], os.getuid()]))\n"
+READER, MEMORY = "/etc/kai/read-principal-document", "/etc/kai/read-principal-memory"
+POLICIES = "/etc/kai/manage-principal-policy"
+HELPERS = (
+    *(READER, MEMORY, POLICIES, "/etc/kai/manage-principal-preferences"),
+    *("/etc/kai/provision-principal-workspace", "/etc/kai/provision-sponsored-workspace"),
+)
+
+
+@pytest.fixture(scope="module")
+def site(machine: Machine) -> Iterator[Site2]:
+    # ssh's socket below this home has to have a short path
+    with tempfile.TemporaryDirectory(prefix="desk-") as directory:
+        site = Site2(machine, Path(directory))
+        for name in PARTS:
+            path = site.desk.source / "src" / "kai" / "workshop" / f"{name}.py"
+            path.write_text(PART, encoding="utf-8")
+        site.install()
+        yield site
+
+
+def principal(site: Site2, telegram_id: int) -> str:
+    return principal_of_telegram(site.workshop(), telegram_id)
+
+
+def as_bot(site: Site2, *command: str) -> str:
+    return site.machine.run(["sudo", "-n", *command], user="kai").stdout
+
+
+# these tests build on each other and run in this order
+
+
+def test_one_install_writes_them_all_with_the_users_they_know(site: Site2) -> None:
+    for path in HELPERS:
+        assert site.machine.run(["stat", "-c", "%U:%G %a", path]).stdout == "root:root 755\n"
+    for user in (ADA, BEN):
+        one = principal(site, int(str(user["telegram_id"])))
+        home = site.machine.run(["cat", f"/var/lib/kai/home/{one}/AGENTS.md"]).stdout
+        answer = json.loads(as_bot(site, READER, one, "principal_policy"))
+        assert (answer["state"], answer["content"]) == ("present", home)
+        memory = site.machine.run(["cat", f"/var/lib/kai/memory/{one}/MEMORY.md"]).stdout
+        assert as_bot(site, MEMORY, one) == memory
+    status = site.run("status")
+    assert status.report["drift"] == [], status.text
+
+
+def test_parts_of_the_release_run_as_root_with_fixed_words(site: Site2) -> None:
+    ada, ben = principal(site, 1), principal(site, 2)
+    words, uid = json.loads(as_bot(site, POLICIES, "write", ada, "0" * 64))
+    assert (words[0], words[2:], uid) == ("--helper", ["write", ada, "0" * 64], 0)
+    assert json.loads(words[1]) == {
+        one: {"os_user": account, "path": f"/var/lib/kai/home/{one}/AGENTS.md"}
+        for one, account in ((ada, "alice"), (ben, "bob"))
+    }
+    [words, uid] = json.loads(as_bot(site, "/etc/kai/manage-principal-preferences", "x"))
+    assert (words, uid) == (["--helper", "/var/lib/kai", "x"], 0)
+
+
+def test_nobody_else_may_run_them(site: Site2) -> None:
+    for path in HELPERS:
+        refused = site.machine.run(["sudo", "-n", path, "x"], user="alice", check=False)
+        assert refused.returncode != 0
+        assert "password is required" in refused.stderr
+
+
+def test_a_second_run_changes_nothing_and_what_is_lost_comes_back(site: Site2) -> None:
+    before = site.state(), site.health()["pid"]
+    site.install()
+    assert (site.state(), site.health()["pid"]) == before
+    site.machine.run(["rm", READER])
+    site.machine.run(["chmod", "0777", MEMORY])
+    drift = {one["where"] for one in site.run("status").report["drift"]}
+    assert drift == {READER, MEMORY}
+    site.install()
+    files, pid = site.state()[0], site.health()["pid"]
+    # a helper is run anew each time, so the bot goes on
+    assert ({path: files[path] for path in HELPERS}, pid) == (
+        {path: before[0][0][path] for path in HELPERS},
+        before[1],
+    )
+
+
+def test_a_rollback_to_a_source_without_them_takes_them_away(site: Site2) -> None:
+    for name in PARTS:
+        (site.desk.source / "src" / "kai" / "workshop" / f"{name}.py").unlink()
+    site.install()
+    rules = site.machine.run(["cat", "/etc/sudoers.d/kai"]).stdout
+    for path in HELPERS:
+        assert path not in rules
+        assert site.machine.run(["test", "-e", path], check=False).returncode == 1
+    done = site.run("rollback", "--yes")
+    assert done.code == 0, done.text
+    assert json.loads(as_bot(site, READER, principal(site, 1), "file_memory"))["state"] == "present"
+
+
+def test_an_uninstall_removes_them(site: Site2) -> None:
+    assert site.run("uninstall", "--yes").code == 0
+    for path in HELPERS:
+        assert site.machine.run(["test", "-e", path], check=False).returncode == 1
