@@ -190,11 +190,23 @@ def test_only_files_that_are_meant_are_wanted() -> None:
         {"path": "/a", "content": "a", "mode": "0600"},
         {"path": "/b", "content": "", "mode": "0600", "given": False},
         {"path": "/c", "mode": "0440"},
+        {"path": "/d", "content": "d", "mode": "0755", "absent": True},
     ]
     assert wanted_states(entries, {"/c": "c"}) == [
         FileState("/a", b"a", 0o600),
         FileState("/c", b"c", 0o440),
+        FileState("/d", None),
     ]
+
+
+def test_a_file_that_may_not_be_there_is_drift() -> None:
+    wanted, file = [FileState(OWN, None)], seen(FileState(OWN, b"a", 0o600))
+    env = WantedEnv("/env", {})
+    assert files_drift(wanted, {OWN: {"kind": "absent"}}, KEY, {}, env) == ([], [])
+    assert is_as_wanted(host(files={OWN: {"kind": "absent"}}), wanted, "r1")
+    [problem], _ = files_drift(wanted, {OWN: file}, KEY, {}, env)
+    assert (problem.where, problem.found, problem.expected) == (OWN, "a file", "nothing")
+    assert not is_as_wanted(host(), wanted, "r1")
 
 
 def host(**differing: Any) -> dict[str, Any]:

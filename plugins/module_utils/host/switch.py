@@ -106,7 +106,7 @@ class Switch:
         if number is None:
             files = self.parameters["files"]
             states = wanted_states(files, self.parameters["secret_contents"])
-            managed = {entry["path"]: entry["given"] for entry in files}
+            managed = {entry["path"]: entry["given"] and not entry["absent"] for entry in files}
             states += self.of_backup({state.path for state in states})
             return self.parameters["release"], states, managed, {"line": self.given_line()}
         record = self.installs.record(number)

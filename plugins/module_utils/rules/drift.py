@@ -95,6 +95,8 @@ def is_as_wanted(probe: InstalledProbe, wanted: Sequence[FileState], release: st
 
 
 def _is_same(wanted: FileState, found: FileSeen, key: str) -> bool:
+    if wanted.content is None:
+        return found["kind"] == "absent"
     return found["kind"] == "file" and _there(wanted.path, found) == sealed(wanted, key)
 
 
@@ -120,10 +122,14 @@ def files_drift(
         if found["kind"] == "unseen":
             unknown.append(unseen(state.path))
         elif found["kind"] == "absent":
-            differing.append(Problem(state.path, "no file", "the file of the last install", REPAIR))
+            if state.content is not None:
+                expected = "the file of the last install"
+                differing.append(Problem(state.path, "no file", expected, REPAIR))
         elif found["kind"] != "file":
             # an install writes over a file, and over nothing else
             differing.append(Problem(state.path, found["kind"], "a file", found["fix"]))
+        elif state.content is None:
+            differing.append(Problem(state.path, "a file", "nothing", REPAIR))
         else:
             there = _there(state.path, found)
             if there != sealed(state, key):
