@@ -15,6 +15,10 @@ from tests.machine.site import Site, mortal_python
 from tests.machine.site_2 import AGENTS, STAND_IN_2, Site2
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "a way that a host goes once; an install of each line is in every run, and tests/unit has the "
+    "migration and the snapshot of the database"
+)
 ADA = 1
 DATA = "/var/lib/kai"
 DATABASE = f"{DATA}/kai.db"
@@ -82,7 +86,6 @@ def site(machine: Machine) -> Iterator[BothLines]:
 # these tests build on each other and run in this order
 
 
-@pytest.mark.later("what may go wrong on the way; the way itself is in every run")
 def test_two_identities_of_a_user_are_refused_before_anything_changes(site: BothLines) -> None:
     before, other = site.state(), f"{FORMER['home']}/AGENTS.md"
     site.write(other, "# another one\n")
@@ -94,7 +97,6 @@ def test_two_identities_of_a_user_are_refused_before_anything_changes(site: Both
     site.machine.run(["rm", other])
 
 
-@pytest.mark.later("what may go wrong on the way; the way itself is in every run")
 def test_a_failed_start_brings_the_bot_of_1_back(site: BothLines) -> None:
     before, live = site.everything(), site.health()["release"]
     site.fault(NOT_READY="store")
@@ -112,7 +114,6 @@ def test_a_failed_start_brings_the_bot_of_1_back(site: BothLines) -> None:
     site.fault()
 
 
-@pytest.mark.later("what may go wrong on the way; the way itself is in every run")
 def test_a_failed_start_leaves_no_database_where_there_was_none(site: BothLines) -> None:
     site.machine.run(["systemctl", "stop", "kai"])
     site.machine.run(["mv", DATABASE, "/root/kai.db"])
@@ -128,7 +129,6 @@ def test_a_failed_start_leaves_no_database_where_there_was_none(site: BothLines)
     site.wait_for_health()
 
 
-@pytest.mark.later("what may go wrong on the way; the way itself is in every run")
 def test_a_switch_that_was_killed_is_taken_back_with_the_database(site: BothLines) -> None:
     live = site.health()["release"]
     # Kai 2 has started, and its database is not one of Kai 1 any more

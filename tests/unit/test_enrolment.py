@@ -5,6 +5,7 @@ import pwd
 import signal
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.runner import Outcome
+from kai_ansible.commands.options import HostOptions
 from kai_ansible.host import enrolment as host_enrolment
 from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.enrolment import (
@@ -75,7 +77,8 @@ def test_after_an_install_the_hint_says_how_to_let_a_user_in(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     outcome = Outcome(True, False, {"bot1": report()}, [], {}, None)
-    report_outcome(Screen(plain=True), outcome, check=False, options=["--inventory", "place"])
+    options = HostOptions("all", Path("place"))
+    report_outcome(Screen(plain=True), outcome, options.words, check=False)
     title, command = capsys.readouterr().out.splitlines()[-2:]
     assert title.startswith("bot1: let Ada into the Workshop, which stops the bot for a moment")
     assert "for Ben likewise" in title
@@ -88,7 +91,7 @@ def test_where_nothing_was_installed_or_there_is_no_workshop_there_is_no_hint(
 ) -> None:
     assert enrol_hint(report(**changes)) is None
     outcome = Outcome(True, False, {"bot1": report(**changes)}, [], {}, None)
-    report_outcome(Screen(plain=True), outcome, check=False)
+    report_outcome(Screen(plain=True), outcome, HostOptions().words, check=False)
     assert "Workshop" not in capsys.readouterr().out
 
 
