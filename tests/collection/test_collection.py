@@ -18,6 +18,7 @@ from tools.packages import bare_environment, build_collection
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sanity.pythons()
 # what playbooks play of the role
 PLAYED = set(
@@ -164,8 +165,12 @@ def test_ansible_builder_makes_an_execution_environment_of_it(
 def test_ansible_test_sanity_passes_without_an_ignore_file(archive: Path, tmp_path: Path) -> None:
     with tarfile.open(archive) as packed:
         assert not [name for name in packed.getnames() if "ignore" in name]
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert not sanity.objections(archive, BIN, version, tmp_path)
+    assert not sanity.objections(archive, BIN, VERSION, tmp_path, "--skip-test", "pylint")
+
+
+@pytest.mark.later("a third of the time of sanity; ruff and mypy judge the same code")
+def test_the_pylint_of_ansible_test_passes(archive: Path, tmp_path: Path) -> None:
+    assert not sanity.objections(archive, BIN, VERSION, tmp_path, "--test", "pylint")
 
 
 @pytest.mark.later("the ansible-core and the Python of development judge every change")

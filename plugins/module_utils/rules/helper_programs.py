@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .proof_arguments import Command
 
 FEATURE = "helpers"
+# root runs no Python that another account may have installed, and none reads an environment
+_SHEBANG = "#!/usr/bin/python3 -I"
 
 
 def helper_programs(
@@ -67,6 +69,7 @@ def helper_programs(
                 "template": helper.template,
                 # as Python writes them
                 "literals": {
+                    "shebang": _SHEBANG,
                     "command": ascii(command),
                     "documents": ascii(text),
                     "directory": ascii((helper.directory or "").format(**places)),
