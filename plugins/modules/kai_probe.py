@@ -95,6 +95,10 @@ options:
         description: The query for the runtime profiles that are assigned.
         type: str
         required: true
+      owners:
+        description: The query for the owner of each of these, as profile and principal.
+        type: str
+        required: true
   release:
     description:
       - The release to install. When it is not built, the size of the live one is measured.
@@ -432,7 +436,7 @@ probe:
       description: The text of each file of O(texts), null where there is none.
       type: dict
     workshop:
-      description: The id of the workshop, the assigned profiles, and why they are unknown.
+      description: The workshop, the assigned profiles, their owners, and why they are unknown.
       type: dict
     sudoers_sha256:
       description: Digest of the deployed drop-in, empty without one.
@@ -635,6 +639,7 @@ def main() -> None:
                     "database": {"type": "path", "required": True},
                     "workshop": {"type": "str", "required": True},
                     "assigned": {"type": "str", "required": True},
+                    "owners": {"type": "str", "required": True},
                 },
             },
             "release": {"type": "str", "default": ""},

@@ -83,6 +83,7 @@ EXAMPLES = r"""
       database: /var/lib/kai/kai.db
       workshop: SELECT id FROM workshops
       assigned: SELECT runtime_profile_id FROM channel_agent_runtime_assignments
+      owners: SELECT runtime_profile_id, principal_id FROM assignments
 """
 
 RETURN = r"""

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.rules.helper_programs import helper_programs
+from kai_ansible.rules.helper_programs import User, helper_programs
 from kai_ansible.rules.principal_ids import principal_of_telegram
 from tests.conftest import PRIVATE, ROOT
 from tests.unit.samples import user, variables
@@ -47,8 +47,8 @@ READER, MEMORY = "/etc/kai/read-principal-document", "/etc/kai/read-principal-me
 def program(name: str, places: dict[str, str], directory: Path, account: str = OWNER) -> Path:
     """Write the program that an install makes for one user, Ada, and return its path."""
     read = read_configuration(CONTRACT, variables(user(os_user=account), service_user="kai"))
-    home = f"{places['data_dir']}/home/{ADA}"
-    found = helper_programs(CONTRACT, read, places, {1: home}, W, ["helpers"])
+    users = [User(ADA, account, f"{places['data_dir']}/home/{ADA}")]
+    found = helper_programs(CONTRACT, read, places, users, ["helpers"])
     [helper] = [one for one in found if one["path"] == name]
     assert helper["given"]
     path = directory / Path(name).name
@@ -281,7 +281,7 @@ def test_every_path_reaches_the_program_as_it_is(name: str) -> None:
     contract = replace(CONTRACT, helpers=CONTRACT.helpers[:2])
     read = read_configuration(CONTRACT, variables(user(os_user=OWNER)))
     where = {"data_dir": f"/srv/{name}", "install_dir": f"/opt/{name}"}
-    for helper in helper_programs(contract, read, where, {1: None}, None, ["helpers"]):
+    for helper in helper_programs(contract, read, where, [], ["helpers"]):
         text = TEMPLATES.get_template(helper["template"]).render(plan=helper["literals"])
         assert text.isascii()
         names: dict[str, Any] = {}

@@ -29,6 +29,7 @@ OLD = {
     RULES: "# old\n",
     UNIT_FILE: "old\n",
 }
+MANAGED = {"given": True, "absent": False}
 NEW = {
     "etc/kai/env": "NEW=1\n",
     "etc/kai/users.yaml": "users: []\n",
@@ -162,6 +163,7 @@ class Host:
                 "content": text or "",
                 "mode": "0600",
                 "given": text is not None,
+                "absent": False,
             }
             for name, text in files.items()
         ]
@@ -386,7 +388,7 @@ def test_the_database_of_another_line_does_not_stay_where_there_was_none(
 
     def install_2(host: Host) -> None:
         files = [
-            {"path": str(host.root / name), "content": text, "mode": "0600", "given": True}
+            {"path": str(host.root / name), "content": text, "mode": "0600", **MANAGED}
             for name, text in NEW.items()
         ]
         host.run(release="b", line="2", files=files, **given(host))
@@ -458,7 +460,7 @@ def test_the_code_tells_the_line_of_a_bot_of_kais_own_installer(hosts: Any, line
         (host.install_dir / name).parent.mkdir(parents=True, exist_ok=True)
         (host.install_dir / name).touch()
     files = [
-        {"path": str(host.root / name), "content": text, "mode": "0600", "given": True}
+        {"path": str(host.root / name), "content": text, "mode": "0600", **MANAGED}
         for name, text in {**NEW, "etc/kai/services.yaml": "x\n"}.items()
     ]
     host.run(release="a", line="2", files=files, code_signs=signs)

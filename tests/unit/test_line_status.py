@@ -72,7 +72,7 @@ def seen(
     unit: str | None = None,
     layout: dict[str, Any] | None = None,
 ) -> Any:
-    known = {"id": WORKSHOP, "assigned": [OWN], "fault": None}
+    known = {"id": WORKSHOP, "assigned": [OWN], "owners": {}, "fault": None}
     files = {UNIT: {"kind": "file", "text": unit}} if unit is not None else {}
     nothing: dict[str, Any] = {"changes": [], "unseen": [], "refused": []}
     programs = [name for program in CONTRACT.programs for name in program.names]
@@ -129,21 +129,21 @@ def test_a_missing_directory_makes_a_tree_incomplete(name: str) -> None:
 
 def test_before_the_first_start_there_is_no_tree_and_unread_is_unknown() -> None:
     [entry], [person] = configuration().users, configuration().people
-    new = seen(workshop={"id": None, "assigned": [], "fault": None})
+    new = seen(workshop={"id": None, "assigned": [], "owners": {}, "fault": None})
     assert tree_of(CONTRACT, entry, person, new) == "incomplete"
-    locked = seen(workshop={"id": None, "assigned": None, "fault": "kai.db: locked"})
+    locked = seen(workshop={"id": None, "assigned": None, "owners": {}, "fault": "kai.db: locked"})
     assert tree_of(CONTRACT, entry, person, locked) == "unknown"
     assert unknown_workshop(CONTRACT, new) == []
     [problem] = unknown_workshop(CONTRACT, locked)
     assert "kai.db: locked" in problem.found
-    found = status(workshop={"id": None, "assigned": None, "fault": "kai.db: locked"})
+    found = status(workshop={"id": None, "assigned": None, "owners": {}, "fault": "kai.db: locked"})
     assert "the database of the bot" in [one["where"] for one in found["unknown"]]
     assert unknown_workshop(contract_of_line("2.0"), locked) == []
 
 
 def test_a_profile_that_the_database_assigns_and_nobody_has_is_a_problem() -> None:
     other = profile_of_telegram(2)
-    found = status(workshop={"id": WORKSHOP, "assigned": [OWN, other], "fault": None})
+    found = status(workshop={"id": WORKSHOP, "assigned": [OWN, other], "owners": {}, "fault": None})
     [problem] = [one for one in found["problems"] if one["where"] == PROFILES]
     assert other in problem["found"]
 

@@ -1,5 +1,6 @@
 """What an install of Kai 2 brings about, from host_vars and a probe."""
 
+import ast
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -71,12 +72,13 @@ def subject(contract: Contract, variables: dict[str, Any]) -> Subject:
 def seen(workshop: str | None = None, text: str | None = None, **more: Any) -> dict[str, Any]:
     """Return what a probe finds."""
     assigned: list[str] = more.pop("assigned", [])
+    owners: dict[str, str] = more.pop("owners", {})
     programs = dict.fromkeys(("setfacl", "gh", *probe()["programs"]), "/bin/x")
     return {
         "installed": INSTALLED,
         **probe(programs=programs, **more),
         "texts": {PROFILES: text},
-        "workshop": {"id": workshop, "assigned": assigned, "fault": None},
+        "workshop": {"id": workshop, "assigned": assigned, "owners": owners, "fault": None},
     }
 
 
@@ -136,6 +138,30 @@ def test_helpers_know_the_users_once_the_workshop_is_known(line_2: Contract) -> 
     assert ada in file["content"]
     proofs = [proof["argv"] for proof in after["proof"]["commands"]]
     assert ["sudo", "-n", "--", path, ada, "personal_preferences"] in proofs
+
+
+def test_helpers_know_who_came_by_the_workshop_alone(line_2: Contract) -> None:
+    path = "/etc/kai/read-principal-document"
+    document = yaml.safe_load(text_of(planned(line_2, seen(), given()), PROFILES))
+    profiles, (cyd, dan) = document["runtime_profiles"], ("rtp_" + one * 32 for one in "cd")
+    ada = principal_of_telegram(W, 1)
+    of_cyd, of_dan = ("prn_" + one * 32 for one in "cd")
+    profiles[cyd] = {**profiles[profile_of_telegram(2)], "display_name": "Cyd", "os_user": "carol"}
+    # they have no Telegram ID
+    del profiles[cyd]["compatibility_runtime_config_id"]
+    profiles[dan] = {**profiles[cyd], "display_name": "Dan", "home_workspace": "/srv/dan"}
+    # nobody is taken for a user of host_vars
+    owners = {cyd: of_cyd, dan: of_dan, "rtp_" + "e" * 32: ada}
+    text = yaml.safe_dump(document)
+    found = seen(W, text, assigned=[cyd, dan], owners=owners)
+    program = text_of(planned(line_2, found, given(), source=HELPERS), path)
+    [line] = [line for line in program.splitlines() if "prn_" in line]
+    values = json.loads(line.partition(" ")[2])
+    known = json.loads(ast.literal_eval(values["documents"]))
+    assert known[of_cyd]["os_user"] == "carol"
+    assert known[of_cyd]["principal_policy"] == f"/var/lib/kai/home/{of_cyd}/AGENTS.md"
+    assert known[of_dan]["principal_policy"] == "/srv/dan/AGENTS.md"
+    assert known[ada]["os_user"] == "alice"
 
 
 def test_without_other_accounts_no_helper_of_agents_is_given(line_2: Contract) -> None:

@@ -19,6 +19,7 @@ ME = pwd.getpwuid(os.geteuid())
 QUERIES = {
     "workshop": "SELECT id FROM workshops",
     "assigned": "SELECT runtime_profile_id FROM channel_agent_runtime_assignments",
+    "owners": "SELECT profile, principal FROM owners",
 }
 
 
@@ -62,12 +63,17 @@ def test_a_running_bot_keeps_its_log_of_changes(database: Path) -> None:
         wal = Path(f"{database}-wal")
         before = hashlib.sha256(wal.read_bytes()).digest(), wal.stat().st_ino
         assert wal.stat().st_size > 0
-        assert seen(database) == {"id": W, "assigned": [PROFILE], "fault": None}
+        assert seen(database) == {
+            "id": W,
+            "assigned": [PROFILE],
+            "owners": {},
+            "fault": None,
+        }
         assert (hashlib.sha256(wal.read_bytes()).digest(), wal.stat().st_ino) == before
 
 
 def test_before_the_first_start_there_is_none(database: Path) -> None:
-    nothing = {"id": None, "assigned": [], "fault": None}
+    nothing = {"id": None, "assigned": [], "owners": {}, "fault": None}
     assert seen(database) == nothing
     database.touch()
     assert seen(database) == nothing
@@ -90,3 +96,18 @@ def test_an_id_that_is_none_is_not_used(database: Path, workshops: list[str]) ->
     found = seen(database)
     assert (found["id"], found["assigned"]) == (None, None)
     assert "not one workshop" in found["fault"]
+
+
+def test_each_profile_with_one_owner_has_it(database: Path) -> None:
+    ada, ben = (f"prn_{digit * 32}" for digit in "12")
+    other = "rtp_" + "2" * 32
+    with made(database, [W], [PROFILE]) as connection:
+        connection.execute("CREATE TABLE owners (profile TEXT, principal TEXT)")
+        rows = [
+            *((PROFILE, ada), (PROFILE, ada)),
+            *((other, ada), (other, ben)),
+            *(("rtp_x", ada), ("rtp_" + "3" * 32, "../x")),
+        ]
+        connection.executemany("INSERT INTO owners VALUES (?, ?)", rows)
+    connection.close()
+    assert seen(database)["owners"] == {PROFILE: ada}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import pwd
 import sqlite3
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -20,6 +21,8 @@ from ..rules.principal_ids import is_id
 from .run_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..rules.module_arguments import WorkshopRequest
     from ..rules.probe import WorkshopSeen
 
@@ -36,45 +39,64 @@ def workshop_seen(request: WorkshopRequest, account: pwd.struct_passwd | None) -
     """
     path = request["database"]
     if account is None and not os.path.lexists(path):
-        return {"id": None, "assigned": [], "fault": None}
+        return {"id": None, "assigned": [], "owners": {}, "fault": None}
     if account is None:
-        return {"id": None, "assigned": None, "fault": f"{path} cannot be read by this account"}
-    [answer] = ask_as(account, [lambda: _read(path, request["workshop"], request["assigned"])])
+        return _unknown(f"{path} cannot be read by this account")
+    queries = [request["workshop"], request["assigned"], request["owners"]]
+    [answer] = ask_as(account, [lambda: _read(path, queries)])
     if isinstance(answer, NoAnswer):
-        return {"id": None, "assigned": None, "fault": f"{path}: {answer}"}
-    ids, assigned, fault = answer
+        return _unknown(f"{path}: {answer}")
+    (ids, assigned, owned), fault = answer
     if fault:
-        return {"id": None, "assigned": None, "fault": f"{path}: {fault}"}
-    found = [one for one in ids if is_id("wsp", one)]
+        return _unknown(f"{path}: {fault}")
+    found = [one for (one,) in ids if is_id("wsp", one)]
     if len(found) != len(ids) or len(found) > 1:
-        return {"id": None, "assigned": None, "fault": f"{path}: not one workshop"}
-    profiles = [str(one) for one in assigned if is_id("rtp", one)]
-    return {"id": found[0] if found else None, "assigned": profiles, "fault": None}
+        return _unknown(f"{path}: not one workshop")
+    profiles = [str(one) for (one,) in assigned if is_id("rtp", one)]
+    counts = Counter(profile for profile, _owner in {(one, owner) for one, owner in owned})
+    owners = {
+        str(profile): str(owner)
+        for profile, owner in owned
+        if is_id("rtp", profile) and is_id("prn", owner) and counts[profile] == 1
+    }
+    return {
+        "id": found[0] if found else None,
+        "assigned": profiles,
+        "owners": owners,
+        "fault": None,
+    }
 
 
-def _read(path: str, workshop: str, assigned: str) -> tuple[list[Any], list[Any], str]:
-    """Return what the two queries find, and why they found nothing."""
+def _unknown(fault: str) -> WorkshopSeen:
+    return {"id": None, "assigned": None, "owners": {}, "fault": fault}
+
+
+def _read(path: str, queries: Sequence[str]) -> tuple[list[list[Any]], str]:
+    """Return the rows that each query finds, and why nothing could be asked."""
+    nothing: list[list[Any]] = [[] for _query in queries]
     try:
         if os.stat(path).st_size == 0 and not os.path.exists(f"{path}-wal"):
-            return [], [], ""
+            return nothing, ""
     except FileNotFoundError:
-        return [], [], ""
+        return nothing, ""
     except OSError as error:
-        return [], [], error.strerror or str(error)
+        return nothing, error.strerror or str(error)
     try:
         uri = f"file:{quote(path)}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)
         try:
-            known = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-            # a bot of another line has no such tables
-            answers = [
-                [row[0] for row in connection.execute(query).fetchmany(MOST_ROWS)]
-                if query.split()[-1] in known
-                else []
-                for query in (workshop, assigned)
-            ]
+            return [_rows(connection, query) for query in queries], ""
         finally:
             connection.close()
     except sqlite3.Error as error:
-        return [], [], str(error)
-    return answers[0], answers[1], ""
+        return nothing, str(error)
+
+
+def _rows(connection: sqlite3.Connection, query: str) -> list[Any]:
+    try:
+        return connection.execute(query).fetchmany(MOST_ROWS)
+    except sqlite3.OperationalError as error:
+        # a bot of another line has no such tables
+        if str(error).startswith("no such table"):
+            return []
+        raise

@@ -73,6 +73,7 @@ class Workshop:
     database: str
     workshop: str
     assigned_profiles: str
+    owners: str
     enrolment: tuple[str, ...]
     enrolment_minutes: int
     page: str

@@ -10,10 +10,10 @@ them: install.py, principal_documents.py and principal_policies.py of September 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .binaries import agent_account
-from .user_places import marks, placed
+from .principal_ids import principal_of_telegram
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .configuration import Configuration
     from .contract import Contract
     from .desired import HelperProgram
+    from .probe import WorkshopSeen
     from .proof_arguments import Command
 
 FEATURE = "helpers"
@@ -28,38 +29,70 @@ FEATURE = "helpers"
 _SHEBANG = "#!/usr/bin/python3 -I"
 
 
-def helper_programs(
+class User(NamedTuple):
+    """A user whose documents a program may reach: the id in the Workshop, the account, the home."""
+
+    principal: str
+    account: str
+    home: str
+
+
+def known_users(
     contract: Contract,
     configuration: Configuration,
     places: Mapping[str, str],
     homes: Mapping[int, str | None],
-    workshop: str | None,
+    workshop: WorkshopSeen | None,
+    kept: Mapping[str, Mapping[str, Any]],
+) -> list[User]:
+    """Return the users of host_vars and those that only the Workshop has; before it is, nobody.
+
+    homes: where the agents of a user start, by Telegram ID, None where that is not known yet. kept:
+    the deployed profiles of nobody in host_vars, by their id.
+    """
+    if workshop is None or workshop["id"] is None:
+        return []
+    found = {}
+    for person in configuration.people:
+        principal = principal_of_telegram(workshop["id"], person.telegram_id)
+        account = agent_account(contract, configuration, person)
+        found[principal] = User(principal, account, homes[person.telegram_id] or "")
+    for profile, entry in kept.items():
+        principal = workshop["owners"].get(profile, "")
+        if not principal or principal in found:
+            continue
+        home = contract.default_home.format(principal=principal, **places)
+        found[principal] = User(principal, entry["os_user"], entry.get("home_workspace") or home)
+    return list(found.values())
+
+
+def helper_programs(
+    contract: Contract,
+    configuration: Configuration,
+    places: Mapping[str, str],
+    users: Sequence[User],
     features: Collection[str],
 ) -> list[HelperProgram]:
     """Return every program of the line, with the values that its template writes into it.
 
-    places: the directories of the host by name. homes: where the agents of a user start, by
-    Telegram ID, None where that is not known yet. features: what the source has. A program that no
-    source or user asks for is not given.
+    places: the directories of the host by name. users: those whom programs know. features: what
+    the source has. A program that no source or user asks for is not given.
     """
     service_user = configuration.host["service_user"]
-    accounts = [agent_account(contract, configuration, one) for one in configuration.people]
-    asked = {"storage": bool(accounts), "agents": bool(set(accounts) - {service_user})}
+    accounts = {agent_account(contract, configuration, one) for one in configuration.people}
+    asked = {"storage": bool(accounts), "agents": bool(accounts - {service_user})}
     found: list[HelperProgram] = []
     for helper in contract.helpers:
-        documents = {}
-        for person, account in zip(configuration.people, accounts):
-            words = {**places, **marks(person.telegram_id), "home": homes[person.telegram_id]}
-            principal = placed(words["principal"] or "", workshop)
-            if principal is None or not helper.documents:
-                continue
-            documents[principal] = {
-                "os_user": account,
+        documents = {
+            user.principal: {
+                "os_user": user.account,
                 **{
-                    kind: placed(path.format(**words), workshop) or ""
+                    kind: path.format(principal=user.principal, home=user.home, **places)
                     for kind, path in helper.documents.items()
                 },
             }
+            for user in (users if helper.documents else ())
+        }
         text = json.dumps(documents, sort_keys=True)
         command = [word.format(documents=text, **places) for word in helper.command]
         found.append(

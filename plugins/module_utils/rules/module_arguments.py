@@ -98,6 +98,7 @@ class WorkshopRequest(TypedDict):
     database: str
     workshop: str
     assigned: str
+    owners: str
 
 
 class IdentityRequest(TypedDict):

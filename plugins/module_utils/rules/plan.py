@@ -24,7 +24,7 @@ from .binaries import (
 )
 from .configuration import applies, canonical_key, env_of, variable
 from .contract import Directory
-from .helper_programs import helper_programs, helper_proofs
+from .helper_programs import helper_programs, helper_proofs, known_users
 from .human_handles import handle_problems
 from .logins import login_check, login_files, login_notice, login_of, logins, logins_by_key
 from .people import inherits_provider, os_users
@@ -143,6 +143,7 @@ def workshop_request(contract: Contract, configuration: Configuration) -> Worksh
         "database": contract.service.database.format(data_dir=configuration.host["data_dir"]),
         "workshop": contract.workshop.workshop,
         "assigned": contract.workshop.assigned_profiles,
+        "owners": contract.workshop.owners,
     }
 
 
@@ -281,7 +282,8 @@ def desired_state(
         user["telegram_id"]: placed(_home_of(contract, user, places)[0], workshop)
         for user in configuration.users
     }
-    helpers = helper_programs(contract, configuration, places, homes, workshop, features)
+    known = known_users(contract, configuration, places, homes, seen, profiles.entries)
+    helpers = helper_programs(contract, configuration, places, known, features)
     given = [helper["path"] for helper in helpers if helper["given"]]
     sudo = _sudo(contract, configuration, probe, paths, profiles.kept, given)
     kill = probe["tools"].get("kill", "")

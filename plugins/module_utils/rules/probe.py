@@ -355,11 +355,13 @@ class Installed(InstallsSeen, ServiceSeen):
 class WorkshopSeen(TypedDict):
     """The workshop of the bot. id: None before the first start, and where it is unknown.
 
-    assigned: the profiles that the database assigns, None where it could not be read. fault: why.
+    assigned: the profiles that the database assigns, None where it could not be read. owners: the
+    user of each of them who has exactly one. fault: why nothing is known.
     """
 
     id: str | None
     assigned: list[str] | None
+    owners: dict[str, str]
     fault: str | None
 
 

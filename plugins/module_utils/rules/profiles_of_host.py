@@ -38,10 +38,12 @@ class ProfilesOfHost:
     """The text of the profiles. None where there is a problem.
 
     kept: account and backend of each profile of nobody in host_vars, which needs its rules.
+    entries: these profiles by their id.
     """
 
     text: str | None = None
     kept: list[tuple[str, str]] = field(default_factory=list)
+    entries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -95,7 +97,8 @@ def profiles_of_host(
         found.problems.append(_unreadable(path, error))
         return found
     entries = merged.document[PROFILES]
-    found.kept = [(entries[name]["os_user"], entries[name]["backend"]) for name in merged.kept]
+    found.entries = {name: entries[name] for name in merged.kept}
+    found.kept = [(one["os_user"], one["backend"]) for one in found.entries.values()]
     # what operators wrote beside the data stays where nothing changes
     found.text = deployed if deployed and not merged.changed else yaml_text(merged.document)
     return found

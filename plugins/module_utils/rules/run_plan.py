@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         StatusPlan,
         WorkshopPlan,
     )
-    from .probe import InstalledProbe, Probe
+    from .probe import InstalledProbe, Probe, WorkshopSeen
     from .problems import ProblemData
     from .status_report import StatusReport
 
@@ -335,7 +335,8 @@ def install_plan(
     if blind:
         return {"problems": [problem.as_dict() for problem in blind]}
     if workshop:
-        probe = {**probe, "workshop": {"id": workshop, "assigned": [], "fault": None}}
+        started: WorkshopSeen = {"id": workshop, "assigned": [], "owners": {}, "fault": None}
+        probe = {**probe, "workshop": started}
     desired = desired_state(contract, configuration, probe, source)
     if "env" not in desired:
         return {"problems": desired["problems"]}
