@@ -62,7 +62,7 @@ def changes_by_host(events: Iterable[Event]) -> dict[str, list[Change]]:
 
 def _changes_of(data: EventData, result: Result) -> Iterator[Change]:
     given = result.get("diff") or []
-    # a diff of another module may have no header
+    # a diff of another module may lack a header
     shown = [
         difference
         for difference in ([given] if isinstance(given, dict) else given)
@@ -81,7 +81,8 @@ def _changes_of(data: EventData, result: Result) -> Iterator[Change]:
 
 def _changes_in(difference: Mapping[str, str]) -> Iterator[Change]:
     before, after = difference["before"], difference["after"]
-    old, new = (_FILE.fullmatch(difference[name]) for name in ("before_header", "after_header"))
+    headers = (difference.get(name, "") for name in ("before_header", "after_header"))
+    old, new = map(_FILE.fullmatch, headers)
     if not (old and new):
         yield Change(difference["after_header"], "", before.strip(), after.strip())
         return

@@ -45,6 +45,7 @@ class ActionModule(ActionBase):
                 "source": {"type": "dict", "default": {}},
                 "agreed": {"type": "dict"},
                 "workshop": {"type": "str", "default": ""},
+                "with_data": {"type": "bool", "default": False},
                 "checkup": {"type": "dict"},
                 "rollback_to": {"type": "str", "default": ""},
                 "rollback_database": {"type": "bool", "default": False},
@@ -101,6 +102,7 @@ class ActionModule(ActionBase):
                 check=bool(self._task.check_mode),
                 agreed=plain(arguments["agreed"]),
                 workshop=arguments["workshop"],
+                with_data=arguments["with_data"],
             )
         if purpose == "logins":
             return run_plan.logins_plan(subject, probe)

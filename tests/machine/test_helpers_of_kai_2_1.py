@@ -35,11 +35,16 @@ def site(machine: Machine) -> Iterator[Site2]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site2(machine, Path(directory))
-        for name in PARTS:
-            path = site.desk.source / "src" / "kai" / "workshop" / f"{name}.py"
-            path.write_text(PART, encoding="utf-8")
+        write_parts(site)
         site.install()
         yield site
+
+
+def write_parts(site: Site2) -> None:
+    """Make the source one of Kai 2.1."""
+    for name in PARTS:
+        path = site.desk.source / "src" / "kai" / "workshop" / f"{name}.py"
+        path.write_text(PART, encoding="utf-8")
 
 
 def principal(site: Site2, telegram_id: int) -> str:
@@ -55,7 +60,8 @@ def as_bot(site: Site2, *command: str) -> str:
 
 def test_one_install_writes_them_all_with_the_users_they_know(site: Site2) -> None:
     for path in HELPERS:
-        assert site.machine.run(["stat", "-c", "%U:%G %a", path]).stdout == "root:root 755\n"
+        mode = "700" if path in (READER, POLICIES) else "755"
+        assert site.machine.run(["stat", "-c", "%U:%G %a", path]).stdout == f"root:root {mode}\n"
     for user in (ADA, BEN):
         one = principal(site, int(str(user["telegram_id"])))
         home = site.machine.run(["cat", f"/var/lib/kai/home/{one}/AGENTS.md"]).stdout
@@ -114,6 +120,50 @@ def test_a_rollback_to_a_source_without_them_takes_them_away(site: Site2) -> Non
     done = site.run("rollback", "--yes")
     assert done.code == 0, done.text
     assert json.loads(as_bot(site, READER, principal(site, 1), "file_memory"))["state"] == "present"
+
+
+def test_who_is_not_root_finds_no_drift(site: Site2) -> None:
+    machine = site.machine
+    key = machine.private_key.with_suffix(".pub").read_text(encoding="ascii")
+    machine.run(["install", "-d", "-m", "0700", "/home/bob/.ssh"], user="bob")
+    keys = ["install", "-m", "0600", "/dev/stdin", "/home/bob/.ssh/authorized_keys"]
+    machine.run(keys, user="bob", input=key)
+    hosts = site.desk.inventory / "hosts.yml"
+    as_root = hosts.read_text(encoding="utf-8")
+    hosts.write_text(as_root.replace("ansible_user: root", "ansible_user: bob"), encoding="utf-8")
+    try:
+        status = site.run("status")
+    finally:
+        hosts.write_text(as_root, encoding="utf-8")
+    assert (status.report["as_root"], status.report["drift"]) == (False, []), status.text
+
+
+def test_an_agent_that_stops_what_reads_as_it_keeps_no_install_away(site: Site2) -> None:
+    stopper = "while :; do pkill -STOP -u alice -f read-principal-document; done"
+    unit = ["systemd-run", "--unit=stopper", "--uid=alice", "sh", "-c", stopper]
+    site.machine.run(unit)
+    try:
+        site.set(kai_install_default_timeout=77)
+        site.install()
+    finally:
+        site.machine.run(["systemctl", "stop", "stopper.service"])
+
+
+def test_after_a_restore_they_know_the_users_of_the_backup(site: Site2) -> None:
+    write_parts(site)
+    before = principal(site, 1)
+    done = site.run("backup")
+    assert done.code == 0, done.text
+    archive = done.report["file"]
+    assert site.run("uninstall", "--purge", "--yes").code == 0
+    site.install()
+    assert principal(site, 1) != before
+    restored = site.run("restore", archive, "--no-backup", "--yes")
+    assert restored.code == 0, restored.text
+    assert principal(site, 1) == before
+    assert json.loads(as_bot(site, READER, before, "file_memory"))["state"] == "present"
+    status = site.run("status")
+    assert status.report["drift"] == [], status.text
 
 
 def test_an_uninstall_removes_them(site: Site2) -> None:

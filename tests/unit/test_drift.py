@@ -207,6 +207,9 @@ def test_a_file_that_may_not_be_there_is_drift() -> None:
     [problem], _ = files_drift(wanted, {OWN: file}, KEY, {}, env)
     assert (problem.where, problem.found, problem.expected) == (OWN, "a file", "nothing")
     assert not is_as_wanted(host(), wanted, "r1")
+    link = {"kind": "a link", "fix": "remove it"}
+    [problem], _ = files_drift(wanted, {OWN: link}, KEY, {}, env)
+    assert (problem.found, problem.expected, problem.fix) == ("a link", "nothing", "remove it")
 
 
 def host(**differing: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ What they print and how they end is what principal_documents.py of September 202
 tree of Kai 2.1 was at hand to run them with.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -25,8 +26,6 @@ from kai_ansible.rules.helper_programs import User, helper_programs
 from kai_ansible.rules.principal_ids import principal_of_telegram
 from tests.conftest import PRIVATE, ROOT
 from tests.unit.samples import user, variables
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads as other accounts")
 
 CONTRACT = contract_of_line("2")
 W = "wsp_" + "0123456789abcdef" * 2
@@ -85,6 +84,9 @@ def data() -> Iterator[Path]:
         yield directory
 
 
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads as other accounts")
+
+
 @pytest.fixture
 def reader(data: Path, tmp_path: Path) -> Path:
     return program(READER, places(data), tmp_path)
@@ -105,6 +107,7 @@ def answer(reader: Path, kind: str = "personal_preferences") -> dict[str, Any]:
     return dict(json.loads(said))
 
 
+@as_root
 def test_each_document_is_printed_with_its_digest(reader: Path) -> None:
     for kind, place in (
         ("principal_policy", "home"),
@@ -122,6 +125,7 @@ def test_each_document_is_printed_with_its_digest(reader: Path) -> None:
         }
 
 
+@as_root
 @pytest.mark.parametrize(
     "arguments", [(), (ADA,), (ADA, "other"), ("../x", "file_memory"), (f"{ADA}\n", "file_memory")]
 )
@@ -129,6 +133,7 @@ def test_other_arguments_are_refused(reader: Path, arguments: tuple[str, ...]) -
     assert ended(reader, *arguments) == (64, b"")
 
 
+@as_root
 def test_an_unknown_user_has_no_documents(reader: Path) -> None:
     assert ended(reader, principal_of_telegram(W, 2), "file_memory") == (65, b"")
 
@@ -175,6 +180,7 @@ def _behind_a_link(document: Path) -> None:
     document.parent.symlink_to("moved")
 
 
+@as_root
 @pytest.mark.parametrize(
     ("damage", "state", "reason"),
     [
@@ -199,11 +205,13 @@ def test_what_is_no_document_of_the_user_is_told(
     assert (found["content"], found["sha256"]) == (None, None)
 
 
+@as_root
 def test_an_account_that_is_gone_reads_nothing(data: Path, tmp_path: Path) -> None:
     gone = program(READER, places(data), tmp_path, "nobody-at-all")
     assert answer(gone)["reason"] == "owner_identity_unavailable"
 
 
+@as_root
 def test_the_memory_of_a_user_is_printed_as_it_is(memory: Path, data: Path) -> None:
     document = data / "memory" / ADA / "MEMORY.md"
     document.write_bytes(b"\xff" * 300_000)
@@ -213,6 +221,7 @@ def test_the_memory_of_a_user_is_printed_as_it_is(memory: Path, data: Path) -> N
     assert ended(memory, "nobody") == (1, b"")
 
 
+@as_root
 @pytest.mark.parametrize("damage", [_link, _second_name, _pipe, _behind_a_link])
 def test_a_memory_that_leads_elsewhere_is_not_printed(
     memory: Path, data: Path, damage: Any
@@ -221,8 +230,23 @@ def test_a_memory_that_leads_elsewhere_is_not_printed(
     assert ended(memory, ADA) == (1, b"")
 
 
-def test_a_memory_of_root_is_not_printed(memory: Path, data: Path) -> None:
+@as_root
+@pytest.mark.parametrize("owner", [0, 2])
+def test_a_memory_of_somebody_else_is_not_printed(memory: Path, data: Path, owner: int) -> None:
+    os.chown(data / "memory" / ADA / "MEMORY.md", owner, owner)
+    assert ended(memory, ADA) == (1, b"")
+    # nor one in a directory of root
     os.chown(data / "memory" / ADA / "MEMORY.md", 0, 0)
+    os.chown(data / "memory" / ADA, 0, 0)
+    assert ended(memory, ADA) == (1, b"")
+
+
+@as_root
+def test_a_memory_that_would_fill_that_of_the_bot_is_not_printed(memory: Path, data: Path) -> None:
+    document = data / "memory" / ADA / "MEMORY.md"
+    os.truncate(document, 16 * 1024 * 1024)
+    assert len(ended(memory, ADA)[1]) == 16 * 1024 * 1024
+    os.truncate(document, 16 * 1024 * 1024 + 1)
     assert ended(memory, ADA) == (1, b"")
 
 
@@ -284,14 +308,12 @@ def test_every_path_reaches_the_program_as_it_is(name: str) -> None:
     for helper in helper_programs(contract, read, where, [], ["helpers"]):
         text = TEMPLATES.get_template(helper["template"]).render(plan=helper["literals"])
         assert text.isascii()
-        names: dict[str, Any] = {}
-        # the values alone, not what the program does with them
-        exec("\n".join(line for line in text.splitlines() if _is_value(line)), names)
-        if "COMMAND" in names:
-            assert names["COMMAND"][0] == f"/opt/{name}/{RELEASE}"
-            assert names["COMMAND"][-1] == f"/srv/{name}"
+        values = dict(line.split(" = ", 1) for line in text.splitlines() if _is_value(line))
+        if "COMMAND" in values:
+            command = ast.literal_eval(values["COMMAND"])
+            assert (command[0], command[-1]) == (f"/opt/{name}/{RELEASE}", f"/srv/{name}")
         else:
-            assert names["MEMORY"] == f"/srv/{name}/memory"
+            assert ast.literal_eval(values["MEMORY"]) == f"/srv/{name}/memory"
 
 
 def _is_value(line: str) -> bool:

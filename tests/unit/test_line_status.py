@@ -175,3 +175,8 @@ def test_rules_for_a_helper_come_from_a_source_that_has_it() -> None:
     assert deployed_source(CONTRACT, probed)["features"] == ["helpers"]
     probed["installed"]["files"][CONTRACT.sudoers.path]["text"] = rules.replace("kai/", "other/")
     assert deployed_source(CONTRACT, probed)["features"] == []
+    # who cannot read the rules sees the programs
+    probed["installed"]["files"][CONTRACT.sudoers.path] = {"kind": "unseen"}
+    assert deployed_source(CONTRACT, probed)["features"] == []
+    probed["installed"]["files"][CONTRACT.helpers[0].path] = {"kind": "file", "text": None}
+    assert deployed_source(CONTRACT, probed)["features"] == ["helpers"]

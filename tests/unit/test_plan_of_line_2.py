@@ -73,7 +73,7 @@ def seen(workshop: str | None = None, text: str | None = None, **more: Any) -> d
     """Return what a probe finds."""
     assigned: list[str] = more.pop("assigned", [])
     owners: dict[str, str] = more.pop("owners", {})
-    programs = dict.fromkeys(("setfacl", "gh", *probe()["programs"]), "/bin/x")
+    programs = dict.fromkeys(("setfacl", "gh", "python3", *probe()["programs"]), "/bin/x")
     return {
         "installed": INSTALLED,
         **probe(programs=programs, **more),
@@ -136,8 +136,23 @@ def test_helpers_know_the_users_once_the_workshop_is_known(line_2: Contract) -> 
     [file] = [file for file in after["files_of_users"] if file["path"] == path]
     assert file["content"] == text_of(after, path)
     assert ada in file["content"]
-    proofs = [proof["argv"] for proof in after["proof"]["commands"]]
-    assert ["sudo", "-n", "--", path, ada, "personal_preferences"] in proofs
+    # nothing is written that the source does not ask for
+    assert planned(line_2, seen(), given(), workshop=W)["files_of_users"] == []
+
+
+def test_no_proof_of_a_helper_runs_as_an_agent(line_2: Contract) -> None:
+    plan = planned(line_2, seen(W), given(), source=HELPERS)
+    helpers = {helper.path for helper in line_2.helpers}
+    proofs = [one["argv"] for one in plan["proof"]["commands"] if helpers & set(one["argv"])]
+    assert len(proofs) == len(helpers)
+    assert {tuple(argv[:4]) for argv in proofs} == {("sudo", "-n", "-l", "--")}
+
+
+def test_the_data_of_a_backup_may_have_another_workshop(line_2: Contract) -> None:
+    plan = planned(line_2, seen(W), given(), source=HELPERS, with_data=True)
+    assert plan["awaits_workshop"]
+    assert principal_of_telegram(W, 1) not in text_of(plan, "/etc/kai/read-principal-document")
+    assert not planned(line_2, seen(W), given(), source=HELPERS)["awaits_workshop"]
 
 
 def test_helpers_know_who_came_by_the_workshop_alone(line_2: Contract) -> None:

@@ -76,8 +76,8 @@ def lost_rules(
         if not _is_of_the_installer(contract, configuration, text, helpers):
             yield Problem(
                 f"{path}:{number}",
-                f"{text!r}, which no install writes",
-                "a file with only the rules that an install writes",
+                f"{text!r}, which this install does not write",
+                "a file with only the rules that this install writes",
                 f"move it to a file of its own (visudo -f {path}-local), or remove it "
                 f"(visudo -f {path})",
             )

@@ -68,7 +68,7 @@ class HelperProgram(TypedDict):
     """A program that root runs for the bot.
 
     literals: the values of its template, as Python writes them. given: whether it is wanted.
-    principals: the users whom it knows. answers: the kinds of documents that it prints.
+    names_users: whether users are among the values.
     """
 
     path: str
@@ -76,8 +76,7 @@ class HelperProgram(TypedDict):
     template: str
     literals: dict[str, str]
     given: bool
-    principals: list[str]
-    answers: list[str]
+    names_users: bool
 
 
 class SudoRules(TypedDict):

@@ -127,7 +127,8 @@ def files_drift(
                 differing.append(Problem(state.path, "no file", expected, REPAIR))
         elif found["kind"] != "file":
             # an install writes over a file, and over nothing else
-            differing.append(Problem(state.path, found["kind"], "a file", found["fix"]))
+            expected = "a file" if state.content is not None else "nothing"
+            differing.append(Problem(state.path, found["kind"], expected, found["fix"]))
         elif state.content is None:
             differing.append(Problem(state.path, "a file", "nothing", REPAIR))
         else:

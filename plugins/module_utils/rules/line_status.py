@@ -38,10 +38,12 @@ def deployed_source(contract: Contract, probe: InstalledProbe) -> SourceFacts:
     document = deployed_profiles(contract, probe)
     version = (document or {}).get("version")
     features = {VERSIONS.get(version)} if isinstance(version, int) else set()
-    seen = probe["installed"]["files"].get(contract.sudoers.path)
-    rules = (seen and seen.get("text")) or ""
-    commands = {command for _account, command in commands_by_account(rules)}
-    if commands & {helper.path for helper in contract.helpers}:
+    files = probe["installed"]["files"]
+    rules = (files.get(contract.sudoers.path) or {"kind": "unseen"}).get("text") or ""
+    # who may read no rule can still see the programs
+    named = {command for _account, command in commands_by_account(rules)}
+    there = {path for path, file in files.items() if file["kind"] == "file"}
+    if (named | there) & {helper.path for helper in contract.helpers}:
         features.add(FEATURE)
     return {
         "features": sorted(filter(None, features)),

@@ -295,8 +295,8 @@ def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], d
     return files, {protected["env"].path: subject.render("env.j2", values)}
 
 
-def helper_files(subject: Subject, desired: Desired, *, of_users: bool = False) -> list[FileData]:
-    """Return the programs that root runs for the bot. of_users: only those that name users."""
+def helper_files(subject: Subject, desired: Desired) -> list[FileData]:
+    """Return the programs that root runs for the bot."""
     return [
         {
             "path": helper["path"],
@@ -305,7 +305,6 @@ def helper_files(subject: Subject, desired: Desired, *, of_users: bool = False) 
             "absent": not helper["given"],
         }
         for helper in desired["helpers"]
-        if helper["principals"] or not of_users
     ]
 
 
@@ -321,12 +320,14 @@ def install_plan(
     check: bool = False,
     agreed: Agreed | None = None,
     workshop: str = "",
+    with_data: bool = False,
 ) -> InstallPlan:
     """Return the plan of an install, and its preflight problems.
 
     probe, source: what kai_probe and kai_source returned. check: whether the run only reports.
     agreed: the plan that an earlier check has shown, None without one. workshop: the id that the
-    first start has made, empty before it.
+    first start has made, empty before it. with_data: whether the data of a backup goes live, and
+    with it another workshop.
     Returns problems alone where the run is not root, or the operating system is not supported.
     """
     contract, configuration = subject.contract, subject.configuration
@@ -334,6 +335,9 @@ def install_plan(
     blind = without_privilege(probe)
     if blind:
         return {"problems": [problem.as_dict() for problem in blind]}
+    if with_data and probe.get("workshop"):
+        unknown: WorkshopSeen = {"id": None, "assigned": None, "owners": {}, "fault": None}
+        probe = {**probe, "workshop": unknown}
     if workshop:
         started: WorkshopSeen = {"id": workshop, "assigned": [], "owners": {}, "fault": None}
         probe = {**probe, "workshop": started}
@@ -347,6 +351,7 @@ def install_plan(
         source["requires_python"] or contract.service.requires_python,
         host.get("python") or "",
     )
+    of_users = {one["path"] for one in desired["helpers"] if one["given"] and one["names_users"]}
     digest = hashlib.sha256(json.dumps([files, secret_contents]).encode()).hexdigest()
     shown: Agreed = {"release": release, "files": digest}
     faults = [] if is_built else faults
@@ -354,7 +359,7 @@ def install_plan(
     faults += _changed_since_check(agreed, shown, host["source"])
     identity_faults, identity_notes = (
         identity_findings(contract, configuration, probe)
-        if workshop or desired["awaits_workshop"]
+        if workshop or (desired["awaits_workshop"] and not with_data)
         else ([], [])
     )
     # with a workshop the bot has started, and its homes are copied
@@ -368,7 +373,7 @@ def install_plan(
         "changes": changes,
         "modules": modules_of_extras(contract, source["extras"]),
         "files": files,
-        "files_of_users": helper_files(subject, desired, of_users=True) if workshop else [],
+        "files_of_users": [file for file in files if file["path"] in of_users] if workshop else [],
         "secret_contents": secret_contents,
         "restart": probe["installed"]["hangs"],
         "release": {
