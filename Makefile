@@ -84,7 +84,7 @@ users: $(VENV)/.ready ## List and change users: make users args="list"
 demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
 	@tests/testbed/prepare && $(VENV)/bin/python -m tools.demo $(args)
 
-test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machines: half an hour
+test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machines: twenty minutes
 	@$(MAKE) --no-print-directory --jobs=2 lint testbed
 	@$(PYTEST) $$(($(PROCESSORS) + 1)) -m "not later" --durations=10 $(args)
 
