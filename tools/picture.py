@@ -34,6 +34,7 @@ PAGES = {390: 844, 1280: 900}
 IMAGES = CHECKOUT / "docs" / "images"
 ENTER = "\r"
 KAI_ANSIBLE = str(Path(sys.executable).parent / "kai-ansible")
+SEARCH_PATH = f"{Path(KAI_ANSIBLE).parent}:{os.environ['PATH']}"
 # no font from elsewhere: the reader's own monospaced one does
 SVG = """\
 <svg class="{unique_id}" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -91,7 +92,7 @@ class Terminal:
             "COLORTERM": "truecolor",
             "PROMPT_TOOLKIT_NO_CPR": "1",
             "XDG_CONFIG_HOME": str(directory / "config"),
-            "PATH": f"{Path(KAI_ANSIBLE).parent}:{os.environ['PATH']}",
+            "PATH": SEARCH_PATH,
         }
         self.child = pexpect.spawn(
             KAI_ANSIBLE,
@@ -188,7 +189,8 @@ def status(directory: Path, machine: machines.Machine) -> None:
     subprocess.run(
         [KAI_ANSIBLE, "status", "--inventory", "inventory", "--html", page.name],
         cwd=directory,
-        env={**os.environ, "XDG_CONFIG_HOME": str(directory / "config")},
+        # a program of the PATH is named alone in the commands to paste
+        env={**os.environ, "PATH": SEARCH_PATH, "XDG_CONFIG_HOME": str(directory / "config")},
         check=False,
     )
     page.write_text(with_a_name(page.read_text(encoding="utf-8")), encoding="utf-8")
