@@ -68,13 +68,10 @@ def releases(python: Path) -> list[str]:
     return [".".join(map(str, minor)) for minor in sorted(minors) if minor >= OLDEST]
 
 
-def objections(
-    archive: Path, binaries: Path, python: str, directory: Path, *options: str
-) -> list[str]:
+def objections(archive: Path, binaries: Path, python: str, directory: Path) -> list[str]:
     """Return what ansible-test has against the collection of an archive, nothing when it passes.
 
     binaries: where ansible-test is. python: its version, as 3.11. directory: a scratch place.
-    options: further ones of ansible-test sanity.
     """
     environment = bare_environment(directory, binaries)
     collections = directory / "collections"
@@ -92,7 +89,7 @@ def objections(
     cache.mkdir(parents=True)
     (cache / _pip_installer_name(binaries)).write_text(_PIP_WITHOUT_DOWNLOAD, encoding="utf-8")
     run = subprocess.run(
-        ["ansible-test", "sanity", "--local", "--python", python, "--color", "no", *options],
+        ["ansible-test", "sanity", "--local", "--python", python, "--color", "no"],
         check=False,
         capture_output=True,
         text=True,

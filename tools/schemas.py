@@ -161,7 +161,10 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
         part(
             file=TEXT,
             bytes=NUMBER,
-            members={"description": "How many files and directories it has.", **NUMBER},
+            members={
+                "description": "How many files and directories it has; null without a bot.",
+                "type": ["integer", "null"],
+            },
             complete={"type": ["boolean", "null"]},
             left={"type": ["array", "null"], "items": TEXT},
             release=OR_NULL,

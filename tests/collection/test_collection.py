@@ -165,12 +165,7 @@ def test_ansible_builder_makes_an_execution_environment_of_it(
 def test_ansible_test_sanity_passes_without_an_ignore_file(archive: Path, tmp_path: Path) -> None:
     with tarfile.open(archive) as packed:
         assert not [name for name in packed.getnames() if "ignore" in name]
-    assert not sanity.objections(archive, BIN, VERSION, tmp_path, "--skip-test", "pylint")
-
-
-@pytest.mark.later("a third of the time of sanity; ruff and mypy judge the same code")
-def test_the_pylint_of_ansible_test_passes(archive: Path, tmp_path: Path) -> None:
-    assert not sanity.objections(archive, BIN, VERSION, tmp_path, "--test", "pylint")
+    assert not sanity.objections(archive, BIN, VERSION, tmp_path)
 
 
 @pytest.mark.later("the ansible-core and the Python of development judge every change")

@@ -53,7 +53,7 @@ def workshop_seen(request: WorkshopRequest, account: pwd.struct_passwd | None) -
     if len(found) != len(ids) or len(found) > 1:
         return _unknown(f"{path}: not one workshop")
     profiles = [str(one) for (one,) in assigned if is_id("rtp", one)]
-    counts = Counter(profile for profile, _owner in {(one, owner) for one, owner in owned})
+    counts = Counter(profile for profile, _owner in set(map(tuple, owned)))
     owners = {
         str(profile): str(owner)
         for profile, owner in owned
