@@ -182,7 +182,7 @@ def test_without_a_bot_there_is_nothing_to_back_up(site: Story) -> None:
     done = site.run("backup")
     assert done.code == 1
     assert "no data directory" in done.text
-    assert not any((site.desk.work / "backups").iterdir())
+    assert list((site.desk.work / "backups").glob("*")) == []
 
 
 def test_a_backup_is_made_while_the_bot_runs(site: Story) -> None:
