@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,22 @@ class Site:
         """Write the host_vars of the machine."""
         self.desk.given(self.desk.answers(AGENT_BACKEND="codex"))
         self.set(kai_install_health_timeout=PATIENT)
+
+    @contextmanager
+    def without_privilege(self) -> Iterator[None]:
+        """Let Ansible log in as bob, who cannot become root."""
+        key = self.machine.private_key.with_suffix(".pub").read_text(encoding="ascii")
+        self.machine.run(["install", "-d", "-m", "0700", "/home/bob/.ssh"], user="bob")
+        keys = ["install", "-m", "0600", "/dev/stdin", "/home/bob/.ssh/authorized_keys"]
+        self.machine.run(keys, user="bob", input=key)
+        hosts = self.desk.inventory / "hosts.yml"
+        as_root = hosts.read_text(encoding="utf-8")
+        as_bob = as_root.replace("ansible_user: root", "ansible_user: bob")
+        hosts.write_text(as_bob, encoding="utf-8")
+        try:
+            yield
+        finally:
+            hosts.write_text(as_root, encoding="utf-8")
 
     def set(self, **variables: Any) -> None:
         """Change kai.yml as an operator with an editor would; None removes a variable."""

@@ -123,18 +123,8 @@ def test_a_rollback_to_a_source_without_them_takes_them_away(site: Site2) -> Non
 
 
 def test_who_is_not_root_finds_no_drift(site: Site2) -> None:
-    machine = site.machine
-    key = machine.private_key.with_suffix(".pub").read_text(encoding="ascii")
-    machine.run(["install", "-d", "-m", "0700", "/home/bob/.ssh"], user="bob")
-    keys = ["install", "-m", "0600", "/dev/stdin", "/home/bob/.ssh/authorized_keys"]
-    machine.run(keys, user="bob", input=key)
-    hosts = site.desk.inventory / "hosts.yml"
-    as_root = hosts.read_text(encoding="utf-8")
-    hosts.write_text(as_root.replace("ansible_user: root", "ansible_user: bob"), encoding="utf-8")
-    try:
+    with site.without_privilege():
         status = site.run("status")
-    finally:
-        hosts.write_text(as_root, encoding="utf-8")
     assert (status.report["as_root"], status.report["drift"]) == (False, []), status.text
 
 

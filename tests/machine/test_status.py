@@ -153,18 +153,8 @@ def test_what_systemd_gives_the_bot_is_named_with_its_file(site: Site) -> None:
 
 
 def test_O4_an_account_without_privilege_learns_what_only_root_sees(site: Site) -> None:
-    machine = site.machine
-    key = machine.private_key.with_suffix(".pub").read_text(encoding="ascii")
-    machine.run(["install", "-d", "-m", "0700", "/home/bob/.ssh"], user="bob")
-    keys = ["install", "-m", "0600", "/dev/stdin", "/home/bob/.ssh/authorized_keys"]
-    machine.run(keys, user="bob", input=key)
-    hosts = site.desk.inventory / "hosts.yml"
-    as_root = hosts.read_text(encoding="utf-8")
-    hosts.write_text(as_root.replace("ansible_user: root", "ansible_user: bob"), encoding="utf-8")
-    try:
+    with site.without_privilege():
         report = look(site, 3)
-    finally:
-        hosts.write_text(as_root, encoding="utf-8")
     assert not report["as_root"]
     assert (report["service"]["health"], report["service"]["active"]) == (200, True)
     assert report["drift"] == []

@@ -126,3 +126,8 @@ def test_an_account_is_reported_by_its_name() -> None:
         "before": "",
         "after": "made",
     }
+
+
+def test_a_new_file_of_a_stock_module_has_no_header_before() -> None:
+    difference = {"before": "", "after": "x\n", "after_header": "/etc/x"}
+    assert changes(difference) == [("/etc/x", "", "", "x")]

@@ -251,7 +251,7 @@ def test_a_memory_that_would_fill_that_of_the_bot_is_not_printed(memory: Path, d
 
 
 RELEASE = "current/venv/bin/python"
-TOLD = """#!/usr/bin/python3
+REPORTER = """#!/usr/bin/python3
 import json, os, sys
 print(json.dumps([sys.argv[1:], dict(os.environ)]))
 """
@@ -261,7 +261,7 @@ def started(name: str, data_dir: str, directory: Path, *arguments: str) -> list[
     """Return the words with which a program starts the Python of the release."""
     python = directory / RELEASE
     python.parent.mkdir(parents=True)
-    python.write_text(TOLD, encoding="utf-8")
+    python.write_text(REPORTER, encoding="utf-8")
     python.chmod(0o755)
     helper = program(name, {"data_dir": data_dir, "install_dir": str(directory)}, directory)
     environment = {"PYTHONPATH": "/srv", "SECRET": "x"}

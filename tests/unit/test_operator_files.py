@@ -212,7 +212,7 @@ def test_projects_of_the_memory_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("projects", "place", "told"),
+    ("projects", "place", "expected"),
     [
         ("{}", "projects", "a mapping"),
         ("[kai]", "projects[0]", "a mapping with project_id"),
@@ -230,10 +230,10 @@ def test_projects_of_the_memory_are_accepted() -> None:
     ],
 )
 def test_projects_of_the_memory_that_kai_leaves_out_are_refused(
-    projects: str, place: str, told: str
+    projects: str, place: str, expected: str
 ) -> None:
     found = of_projects(f"projects: {projects}\n")
-    assert any(place in problem and told in problem for problem in found), found
+    assert any(place in problem and expected in problem for problem in found), found
 
 
 def test_a_directory_of_two_projects_is_named_with_its_line() -> None:

@@ -11,13 +11,21 @@ from samples import TOKEN, probe, user
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.line_status import deployed_source
 from kai_ansible.rules.operator_files import read_with_files
+from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.principal_ids import (
     channel_of_telegram,
     principal_of_telegram,
     profile_of_telegram,
 )
-from kai_ansible.rules.run_plan import Subject, host_plan, install_plan
+from kai_ansible.rules.run_plan import (
+    Subject,
+    checkup_plan,
+    files_to_compare,
+    host_plan,
+    install_plan,
+)
 
 W = "wsp_" + "0123456789abcdef" * 2
 PROFILES = "/etc/kai/runtime-profiles.yaml"
@@ -122,8 +130,8 @@ def test_a_source_with_helpers_gets_them_and_their_rules(line_2: Contract) -> No
         assert {files[path]["absent"] for path in paths} == {not is_given}
         rules = text_of(plan, "/etc/sudoers.d/kai")
         assert all((path in rules) == is_given for path in paths)
-        told = [proof["what"] for proof in plan["proof"]["commands"]]
-        assert all((f"the bot may run {path}" in told) == is_given for path in paths)
+        proofs = [proof["what"] for proof in plan["proof"]["commands"]]
+        assert all((f"the bot may run {path}" in proofs) == is_given for path in paths)
 
 
 def test_helpers_know_the_users_once_the_workshop_is_known(line_2: Contract) -> None:
@@ -140,12 +148,43 @@ def test_helpers_know_the_users_once_the_workshop_is_known(line_2: Contract) -> 
     assert planned(line_2, seen(), given(), workshop=W)["files_of_users"] == []
 
 
+def test_the_outbox_of_a_user_is_private_to_the_agent(line_2: Contract) -> None:
+    plan = planned(line_2, seen(W), given(), source=HELPERS)
+    path = f"/var/lib/kai/files/{principal_of_telegram(W, 1)}/outbox"
+    [outbox] = [one for one in plan["private_directories"] if one["path"] == path]
+    assert (outbox["account"], outbox["only_reads"]) == ("alice", False)
+    assert "kai" not in {one["account"] for one in plan["private_directories"]}
+
+
 def test_no_proof_of_a_helper_runs_as_an_agent(line_2: Contract) -> None:
     plan = planned(line_2, seen(W), given(), source=HELPERS)
     helpers = {helper.path for helper in line_2.helpers}
     proofs = [one["argv"] for one in plan["proof"]["commands"] if helpers & set(one["argv"])]
     assert len(proofs) == len(helpers)
     assert {tuple(argv[:4]) for argv in proofs} == {("sudo", "-n", "-l", "--")}
+
+
+def with_rules(line_2: Contract, workshop: str | None) -> Any:
+    """Return what a probe finds on a host with a rule for a helper."""
+    rules = f"kai ALL=(root) NOPASSWD: {line_2.helpers[0].path} *\n"
+    files = {line_2.sudoers.path: {"kind": "file", "text": rules}}
+    return {**seen(workshop), "installed": {**INSTALLED, "live": "a1", "files": files}}
+
+
+def test_doctor_asks_for_the_rules_of_helpers(line_2: Contract) -> None:
+    request = checkup_plan(subject(line_2, given()), with_rules(line_2, W))["checkup"]
+    asked = {word for one in request["commands"] for word in one["argv"]}
+    assert {helper.path for helper in line_2.helpers} <= asked
+
+
+def test_helpers_of_unknown_users_are_not_compared(line_2: Contract) -> None:
+    names_users = {helper.path for helper in line_2.helpers if helper.documents}
+    for workshop, compared in ((W, names_users), (None, set())):
+        found, ours = with_rules(line_2, workshop), subject(line_2, given())
+        source = deployed_source(line_2, found)
+        desired = desired_state(line_2, ours.configuration, found, source)
+        files = files_to_compare(ours, desired, found)
+        assert {file.path for file in files} & names_users == compared
 
 
 def test_the_data_of_a_backup_may_have_another_workshop(line_2: Contract) -> None:

@@ -67,7 +67,7 @@ def lost_rules(
 ) -> Iterator[Problem]:
     """Yield a problem for each statement of the drop-in that Kai's own installer did not write.
 
-    helpers: the programs that this install writes. A rule for another one is told as well.
+    helpers: the programs that this install writes; a rule for another one is a problem as well.
     Source: Kai 1.x installer, section 6; Kai 2 installer facts, section 5. The drop-in is replaced
     as a whole.
     """

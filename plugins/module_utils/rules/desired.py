@@ -68,7 +68,7 @@ class HelperProgram(TypedDict):
     """A program that root runs for the bot.
 
     literals: the values of its template, as Python writes them. given: whether it is wanted.
-    names_users: whether users are among the values.
+    names_users: whether users are among the values, once the workshop is known.
     """
 
     path: str

@@ -105,10 +105,11 @@ def helper_programs(
                     "shebang": _SHEBANG,
                     "command": ascii(command),
                     "documents": ascii(text),
+                    "kinds": ascii(list(helper.documents)),
                     "directory": ascii((helper.directory or "").format(**places)),
                 },
                 "given": FEATURE in features and asked[helper.rule],
-                "names_users": bool(documents),
+                "names_users": bool(helper.documents),
             }
         )
     return found

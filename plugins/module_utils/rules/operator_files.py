@@ -346,16 +346,10 @@ def _judge_services(judging: _Judging, configuration: Configuration) -> None:
 
 
 def _judge_workspaces(judging: _Judging, configuration: Configuration) -> None:
-    workspaces = _expect(judging, *_READ["workspaces_file"])
     contract = judging.contract
     known = {name for entry in contract.surfaces.values() for name in entry.models}
     seen: dict[str, str] = {}
-    for index, entry in enumerate(workspaces or ()):
-        keys = ("workspaces", index)
-        if not isinstance(entry, dict):
-            kind = _KINDS.get(type(entry), "no mapping")
-            judging.add(keys, kind, "a mapping with path", "correct that entry")
-            continue
+    for keys, entry in _entries(judging, "workspaces_file", "path"):
         found = judging.judge_fields(keys, entry, contract.workspace_fields)
         path = posixpath.normpath(found["path"]) if "path" in found else None
         if path is not None:
@@ -383,21 +377,32 @@ def _judge_workspaces(judging: _Judging, configuration: Configuration) -> None:
 
 
 def _judge_memory_projects(judging: _Judging, configuration: Configuration) -> None:
-    projects = _expect(judging, *_READ["memory_projects_file"])
     names: dict[str, str] = {}
     roots: dict[str, str] = {}
-    for index, entry in enumerate(projects or ()):
-        keys = ("projects", index)
-        if not isinstance(entry, dict):
-            kind = _KINDS.get(type(entry), "no mapping")
-            judging.add(keys, kind, "a mapping with project_id", "correct that entry")
-            continue
+    for keys, entry in _entries(judging, "memory_projects_file", "project_id"):
         found = judging.judge_fields(keys, entry, judging.contract.memory_project_fields)
         if "project_id" in found:
             judging.once((*keys, "project_id"), found["project_id"].strip(), names, "project_id")
         for number, root in enumerate(found.get("workspace_roots", ())):
             path = posixpath.normpath(root)
             judging.once((*keys, "workspace_roots", number), path, roots, "directory")
+
+
+def _entries(
+    judging: _Judging, name: str, field_name: str
+) -> Iterator[tuple[tuple[Any, ...], Mapping[Any, Any]]]:
+    """Yield the entries of a file's list with their keys; add a problem for what is no mapping.
+
+    name: in FILES. field_name: what each entry has at least.
+    """
+    kind, key = _READ[name]
+    for index, entry in enumerate(_expect(judging, kind, key) or ()):
+        if isinstance(entry, dict):
+            yield (key, index), entry
+        else:
+            found = _KINDS.get(type(entry), "no mapping")
+            expected = f"a mapping with {field_name}"
+            judging.add((key, index), found, expected, "correct that entry")
 
 
 def _expect(judging: _Judging, kind: type, key: str) -> Any:

@@ -37,15 +37,18 @@ VERSIONS: Mapping[int, str | None] = {1: None, 2: "helpers"}
 class ProfilesOfHost:
     """The text of the profiles. None where there is a problem.
 
-    kept: account and backend of each profile of nobody in host_vars, which needs its rules.
-    entries: these profiles by their id.
+    entries: the profiles of nobody in host_vars by their id.
     """
 
     text: str | None = None
-    kept: list[tuple[str, str]] = field(default_factory=list)
     entries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """Account and backend of each of these profiles, which needs its rules."""
+        return [(one["os_user"], one["backend"]) for one in self.entries.values()]
 
 
 def registry_text(configuration: Configuration, paths: Mapping[str, str]) -> str:
@@ -98,7 +101,6 @@ def profiles_of_host(
         return found
     entries = merged.document[PROFILES]
     found.entries = {name: entries[name] for name in merged.kept}
-    found.kept = [(one["os_user"], one["backend"]) for one in found.entries.values()]
     # what operators wrote beside the data stays where nothing changes
     found.text = deployed if deployed and not merged.changed else yaml_text(merged.document)
     return found

@@ -524,6 +524,16 @@ def logins_plan(subject: Subject, probe: Probe) -> LoginsPlan:
     }
 
 
+def files_to_compare(subject: Subject, desired: Desired, probe: Probe) -> list[FileState]:
+    """Return the files of an install, without those that follow from a workshop that is unknown."""
+    files = wanted_states(*desired_files(subject, desired))
+    workshop = probe.get("workshop")
+    if workshop and workshop["id"]:
+        return files
+    names_users = {one["path"] for one in desired["helpers"] if one["names_users"]}
+    return [file for file in files if file.path not in names_users]
+
+
 def _status(
     subject: Subject, probe: InstalledProbe, fields_of_users: Callable[[str], Parts]
 ) -> tuple[Desired | None, StatusReport]:
@@ -535,7 +545,7 @@ def _status(
         source = deployed_source(contract, probe)
         desired = desired_state(contract, configuration, probe, source)
         if status.is_comparable(configuration, probe):
-            files = wanted_states(*desired_files(subject, desired))
+            files = files_to_compare(subject, desired, probe)
     found = status.host_status(contract, configuration, probe, desired, files, fields_of_users)
     return desired, found
 

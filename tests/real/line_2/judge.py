@@ -11,6 +11,7 @@ import ast
 import importlib
 import json
 import os
+import sqlite3
 import stat
 import sys
 import tempfile
@@ -89,6 +90,19 @@ class Judge:
             "profile": profiles.runtime_profile_id_for_config_id(telegram_id),
             "number": derived(domain.RuntimeProfileId(profile)),
         }
+
+    def ask_database(self, rows: dict[str, list[list[Any]]], queries: list[str]) -> Any:
+        """Return what queries find in a database with the tables of Kai and some rows."""
+        module = kai("workshop.schema")
+        kept = [one for one in vars(module).values() if isinstance(one, module.SchemaMigration)]
+        with sqlite3.connect(":memory:") as database:
+            for migration in sorted(kept, key=lambda one: one.version):
+                for statement in migration.statements:
+                    database.execute(statement)
+            for table, values in rows.items():
+                marks = ", ".join("?" * len(values[0]))
+                database.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
+            return [database.execute(query).fetchall() for query in queries]
 
     def ask_memory_projects(self, text: str) -> Any:
         """Return the directories of each project that the loader takes from a file."""
@@ -306,14 +320,6 @@ class StandIn(Judge):
         path.write_text(json.dumps(data), encoding="utf-8")
         path.chmod(0o644)
         return kai("backend_registry").load(path)
-
-    def ask_memory_projects(self, text: str) -> Any:
-        """Return the directories of each project that the loader takes from a file."""
-        config = kai("config")
-        config.validate_protected_file_metadata = lambda _name, **_: True
-        config._read_protected_file = lambda _name: text
-        found = config._load_memory_project_configs()
-        return {name: list(map(str, one.workspace_roots)) for name, one in found.items()}
 
     def ask_registry(self, data: Any, configured: str) -> Any:
         """Return the backends of a registry, and the default one."""

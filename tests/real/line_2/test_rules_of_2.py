@@ -71,6 +71,23 @@ def test_ids(kai_2: Path, counts: list[str]) -> None:
     compare(counts, "ids", differ, len(given), 0)
 
 
+def test_the_owner_of_a_profile(kai_2: Path) -> None:
+    """The queries of the contract, on the tables of the real one."""
+    workshop = contract("2").workshop
+    assert workshop
+    profile, owner, guest = (f"{kind}_{'1' * 32}" for kind in ("rtp", "prn", "gst"))
+    rows = {
+        "channel_memberships": [
+            ["m1", "c1", owner, "owner", "now"],
+            ["m2", "c1", guest, "participant", "now"],
+        ],
+        "channel_agent_runtime_assignments": [["a1", "c1", "agent", profile, "now", 1]],
+    }
+    queries = [workshop.workshop, workshop.assigned_profiles, workshop.owners]
+    [verdict] = asked(kai_2, [{"ask": "database", "rows": rows, "queries": queries}])
+    assert verdict["answer"] == [[], [[profile]], [[profile, owner]]]
+
+
 PROJECTS = {
     # a valid value first, so that some files are accepted
     "display_name": ["Kai", "' '", "~", "true", "{}"],
