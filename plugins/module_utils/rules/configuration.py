@@ -84,6 +84,10 @@ class Configuration:
         """The facts that the contract's conditions read."""
         return Circumstances(self.settings, self.pairs, self.global_backend)
 
+    def add_problem(self, where: str, found: str, expected: str, fix: str) -> None:
+        """Add a problem, as the fields of ``Problem``."""
+        self.problems.append(Problem(where, found, expected, fix))
+
     def uses(self, backend: str) -> bool:
         """Return whether a user has the backend."""
         return any(person.backend == backend for person in self.people)
@@ -194,13 +198,11 @@ def _read_host(contract: Contract, given: Mapping[str, Any], configuration: Conf
             if spec.default is not None:
                 configuration.host[name] = spec.default
             elif spec.required == "always":
-                configuration.problems.append(
-                    Problem(
-                        variable(name),
-                        "nothing",
-                        describe(contract, spec),
-                        f"set {variable(name)}: {spec.help}",
-                    )
+                configuration.add_problem(
+                    variable(name),
+                    "nothing",
+                    describe(contract, spec),
+                    f"set {variable(name)}: {spec.help}",
                 )
             continue
         try:
@@ -232,13 +234,11 @@ def _read_settings(
             continue
         name, raw = next(iter(found.items()))
         if len({str(value) for value in found.values()}) > 1:
-            configuration.problems.append(
-                Problem(
-                    variable(key),
-                    "different values under " + listed(variable(other) for other in found),
-                    f"one value under {variable(key)}",
-                    f"keep {variable(key)} and remove the others",
-                )
+            configuration.add_problem(
+                variable(key),
+                "different values under " + listed(variable(other) for other in found),
+                f"one value under {variable(key)}",
+                f"keep {variable(key)} and remove the others",
             )
         if name != key:
             configuration.notes.append(f"{variable(name)} is the old name of {variable(key)}.")
@@ -253,13 +253,11 @@ def _read_settings(
         if spec.surface:
             surface = named_surface(contract, spec.surface)
             if not surface.accepts(value):
-                configuration.problems.append(
-                    Problem(
-                        variable(name),
-                        f"{value!r}, which {surface.name} does not have",
-                        "one of " + listed(surface.models),
-                        f"set {variable(key)} to one of them, or remove it",
-                    )
+                configuration.add_problem(
+                    variable(name),
+                    f"{value!r}, which {surface.name} does not have",
+                    "one of " + listed(surface.models),
+                    f"set {variable(key)} to one of them, or remove it",
                 )
                 configuration.rejected.add(key)
                 continue
@@ -272,13 +270,11 @@ def _read_extra_env(
     for name in ("extra_env", "secret_extra_env"):
         extra = given.get(name) or {}
         if not isinstance(extra, dict):
-            configuration.problems.append(
-                Problem(
-                    variable(name),
-                    type(extra).__name__,
-                    "a mapping of env keys to text",
-                    f"fix {variable(name)}",
-                )
+            configuration.add_problem(
+                variable(name),
+                type(extra).__name__,
+                "a mapping of env keys to text",
+                f"fix {variable(name)}",
             )
             continue
         for key, raw in extra.items():
@@ -296,23 +292,19 @@ def _read_extra_env(
                 continue
             known = canonical_key(contract, str(key))
             if known in contract.process_environment:
-                configuration.problems.append(
-                    Problem(
-                        where,
-                        "a key that belongs to the service definition",
-                        "no value: the role sets it there",
-                        f"remove {where}",
-                    )
+                configuration.add_problem(
+                    where,
+                    "a key that belongs to the service definition",
+                    "no value: the role sets it there",
+                    f"remove {where}",
                 )
                 continue
             if known in contract.settings:
-                configuration.problems.append(
-                    Problem(
-                        where,
-                        "a key that the contract knows",
-                        f"{variable(known)} in its place",
-                        f"move the value to {variable(known)}",
-                    )
+                configuration.add_problem(
+                    where,
+                    "a key that the contract knows",
+                    f"{variable(known)} in its place",
+                    f"move the value to {variable(known)}",
                 )
                 continue
             text = env_text(raw) if isinstance(raw, (str, int, float)) else ""
@@ -322,8 +314,8 @@ def _read_extra_env(
             if not isinstance(raw, (str, int, float)):
                 fault = "is not text"
             if fault:
-                configuration.problems.append(
-                    Problem(where, f"something that {fault}", "one line of text", f"fix {where}")
+                configuration.add_problem(
+                    where, f"something that {fault}", "one line of text", f"fix {where}"
                 )
                 continue
             configuration.extra_env[str(key)] = text
@@ -344,13 +336,11 @@ def _report_unknown(
         if name in retired:
             configuration.notes.append(f"{PREFIX}{name} is not written: {retired[name]}.")
             continue
-        configuration.problems.append(
-            Problem(
-                PREFIX + name,
-                "an unknown variable" + nearest(name.lower(), known, PREFIX),
-                f"a setting of {contract.title}",
-                f"fix its name, or put it under {PREFIX}extra_env by its env key",
-            )
+        configuration.add_problem(
+            PREFIX + name,
+            "an unknown variable" + nearest(name.lower(), known, PREFIX),
+            f"a setting of {contract.title}",
+            f"fix its name, or put it under {PREFIX}extra_env by its env key",
         )
 
 
@@ -380,33 +370,29 @@ def _read_users(
 ) -> None:
     listed_users = given.get("users")
     if listed_users and given.get("users_file"):
-        configuration.problems.append(
-            Problem(
-                variable("users"),
-                f"both {variable('users')} and {variable('users_file')}",
-                "one owner of users.yaml",
-                "remove one of the two",
-            )
+        configuration.add_problem(
+            variable("users"),
+            f"both {variable('users')} and {variable('users_file')}",
+            "one owner of users.yaml",
+            "remove one of the two",
         )
     configuration.users_file = users_from_file is not None
     where = variable("users_file" if users_from_file is not None else "users")
     entries = users_from_file if users_from_file is not None else listed_users
     if not isinstance(entries, list) or not entries:
-        configuration.problems.append(
-            Problem(
-                where,
-                "no users" if not entries else type(entries).__name__,
-                "a list of at least one user",
-                "run kai-ansible config, or add an entry with telegram_id, name and role",
-            )
+        configuration.add_problem(
+            where,
+            "no users" if not entries else type(entries).__name__,
+            "a list of at least one user",
+            "run kai-ansible config, or add an entry with telegram_id, name and role",
         )
         return
     seen: dict[int, str] = {}
     for index, entry in enumerate(entries):
         place = f"{where}[{index}]"
         if not isinstance(entry, dict):
-            configuration.problems.append(
-                Problem(place, type(entry).__name__, "a mapping of fields", f"fix {place}")
+            configuration.add_problem(
+                place, type(entry).__name__, "a mapping of fields", f"fix {place}"
             )
             continue
         user = _read_user(contract, place, entry, configuration)
@@ -414,13 +400,11 @@ def _read_users(
         telegram_id = user.get("telegram_id")
         if isinstance(telegram_id, int):
             if telegram_id in seen:
-                configuration.problems.append(
-                    Problem(
-                        f"{place}.telegram_id",
-                        f"{telegram_id}, which {seen[telegram_id]} has too",
-                        "an ID of its own",
-                        f"remove {place} or fix its ID",
-                    )
+                configuration.add_problem(
+                    f"{place}.telegram_id",
+                    f"{telegram_id}, which {seen[telegram_id]} has too",
+                    "an ID of its own",
+                    f"remove {place} or fix its ID",
                 )
             seen.setdefault(telegram_id, f"{user.get('name', 'another user')} ({place})")
     if not any(user.get("role") == "admin" for user in configuration.users):
@@ -442,13 +426,11 @@ def _read_user(
         if configuration.users_file and name in entry:
             expected = _fault_in_file(contract, spec, entry[name])
             if expected:
-                configuration.problems.append(
-                    Problem(
-                        where,
-                        shortened(repr(entry[name])) + ", which Kai does not take",
-                        expected,
-                        f"correct {name} in that entry of the file, or remove the line",
-                    )
+                configuration.add_problem(
+                    where,
+                    shortened(repr(entry[name])) + ", which Kai does not take",
+                    expected,
+                    f"correct {name} in that entry of the file, or remove the line",
                 )
                 configuration.rejected.add(place)
                 user.pop(name, None)
@@ -456,15 +438,15 @@ def _read_user(
         if raw in (None, ""):
             user.pop(name, None)
             if spec.required:
-                configuration.problems.append(
-                    Problem(where, "nothing", describe(contract, spec), f"add {name} to {place}")
+                configuration.add_problem(
+                    where, "nothing", describe(contract, spec), f"add {name} to {place}"
                 )
             continue
         try:
             user[name] = read_value(contract, spec, raw)
         except UnacceptableValue as error:
-            configuration.problems.append(
-                Problem(where, shortened(repr(raw)), error.expected, f"fix {name} in {place}")
+            configuration.add_problem(
+                where, shortened(repr(raw)), error.expected, f"fix {name} in {place}"
             )
             del user[name]
             configuration.rejected.add(place)
@@ -487,7 +469,7 @@ def _take_old_names(
         if user.setdefault(name, value) != value:
             found = f"another value than {name} has, which is its name now"
             fix = f"remove one of the two from {place}"
-            configuration.problems.append(Problem(f"{place}.{old}", found, "one value", fix))
+            configuration.add_problem(f"{place}.{old}", found, "one value", fix)
         configuration.notes.append(f"{place}.{old} is the old name of {name}.")
 
 
@@ -541,14 +523,12 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
         if place in configuration.rejected:
             continue
         if configuration.users_file and inherits_provider(contract, settings, user, person):
-            configuration.problems.append(
-                Problem(
-                    f"{place}.{field_of_provider}",
-                    f"no provider for {person.backend}; in Kai no user inherits it from "
-                    f"{configuration.global_backend}",
-                    "one of " + listed(providers_of(contract, person.backend)),
-                    f"add '{field_of_provider}: {person.provider}' to that entry of the file",
-                )
+            configuration.add_problem(
+                f"{place}.{field_of_provider}",
+                f"no provider for {person.backend}; in Kai no user inherits it from "
+                f"{configuration.global_backend}",
+                "one of " + listed(providers_of(contract, person.backend)),
+                f"add '{field_of_provider}: {person.provider}' to that entry of the file",
             )
         typed = user.get("model", "").strip()
         if typed and typed != person.model and person.model == typed.lower():
@@ -565,13 +545,11 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
             provider_place = f"{place}.{field_of_provider}"
             _check_pair(contract, configuration, f"{place}.model", provider_place, person)
         if person.os_user and person.os_user == service_user:
-            configuration.problems.append(
-                Problem(
-                    f"{place}.os_user",
-                    f"{person.os_user!r}, which is the service user",
-                    "an OS user of the user's own",
-                    "name another account, or remove os_user to run as the service user",
-                )
+            configuration.add_problem(
+                f"{place}.os_user",
+                f"{person.os_user!r}, which is the service user",
+                "an OS user of the user's own",
+                "name another account, or remove os_user to run as the service user",
             )
         backend = contract.backends.get(person.backend)
         if person.os_user and backend and not backend.spawn["chat"].as_os_user:
@@ -586,13 +564,11 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
                 f"{service_user}, which can read the bot's secrets."
             )
         if person.model_from == "default" and person.model and configuration.users_file:
-            configuration.problems.append(
-                Problem(
-                    f"{place}.model",
-                    f"no model, so {person.backend} would get {settings.get('DEFAULT_MODEL')!r}",
-                    f"a model of {person.backend}",
-                    f"add 'model: {person.model}' to that entry of the file",
-                )
+            configuration.add_problem(
+                f"{place}.model",
+                f"no model, so {person.backend} would get {settings.get('DEFAULT_MODEL')!r}",
+                f"a model of {person.backend}",
+                f"add 'model: {person.model}' to that entry of the file",
             )
         elif person.model_from == "default" and person.model:
             configuration.notes.append(
@@ -610,41 +586,35 @@ def _check_pair(
 ) -> None:
     offered = providers_of(contract, person.backend)
     if person.provider is None:
-        configuration.problems.append(
-            Problem(
-                provider_place,
-                f"no provider for {person.backend}",
-                "one of " + listed(offered),
-                f"set {provider_place}",
-            )
+        configuration.add_problem(
+            provider_place,
+            f"no provider for {person.backend}",
+            "one of " + listed(offered),
+            f"set {provider_place}",
         )
         return
     surface = surface_of(contract, person.backend, person.provider)
     if surface is None:
-        configuration.problems.append(
-            Problem(
-                provider_place,
-                f"{person.provider!r}, which {person.backend} does not have",
-                "one of " + listed(offered),
-                f"set {provider_place}",
-            )
+        configuration.add_problem(
+            provider_place,
+            f"{person.provider!r}, which {person.backend} does not have",
+            "one of " + listed(offered),
+            f"set {provider_place}",
         )
         return
     pair = person.backend if len(offered) == 1 else f"{person.backend} on {person.provider}"
     models = surface.in_words
     advice = surface.default or f"a model that {surface.name} offers"
     if not person.model:
-        configuration.problems.append(
-            Problem(model_place, f"no model for {pair}", models, f"set {model_place} to {advice}")
+        configuration.add_problem(
+            model_place, f"no model for {pair}", models, f"set {model_place} to {advice}"
         )
     elif not surface.accepts(person.model, person.provider):
-        configuration.problems.append(
-            Problem(
-                model_place,
-                f"{person.model!r}, which {pair} does not have",
-                models,
-                f"set {model_place} to {advice}",
-            )
+        configuration.add_problem(
+            model_place,
+            f"{person.model!r}, which {pair} does not have",
+            models,
+            f"set {model_place} to {advice}",
         )
     elif belongs_elsewhere(contract, surface, person.model):
         configuration.notes.append(
@@ -665,24 +635,20 @@ def _check_conditions(contract: Contract, configuration: Configuration) -> None:
             needing = concerned(required, configuration)
             if needing:
                 why += f" ({listed(person.name for person in needing)})"
-            configuration.problems.append(
-                Problem(
-                    variable(key),
-                    f"nothing{why}",
-                    spec.pattern_help or describe(contract, spec),
-                    f"set {variable(key)}" + (" in vault.yml" if spec.secret else ""),
-                )
+            configuration.add_problem(
+                variable(key),
+                f"nothing{why}",
+                spec.pattern_help or describe(contract, spec),
+                f"set {variable(key)}" + (" in vault.yml" if spec.secret else ""),
             )
         conflict = spec.conflicts
         given = key in configuration.chosen and value is not False
         if given and conflict and holds(conflict, circumstances):
-            configuration.problems.append(
-                Problem(
-                    variable(key),
-                    f"a value although {in_words(conflict)}",
-                    "one of the two",
-                    f"remove {variable(key)}, or change the other",
-                )
+            configuration.add_problem(
+                variable(key),
+                f"a value although {in_words(conflict)}",
+                "one of the two",
+                f"remove {variable(key)}, or change the other",
             )
         if key in configuration.chosen and not applies(spec, configuration):
             configuration.notes.append(
@@ -710,11 +676,9 @@ def _choose_packages(contract: Contract, configuration: Configuration) -> None:
         host["extras"] = extras_by_feature(contract, circumstances)
     configuration.problems += missing_extras(contract, circumstances, host["extras"])
     if "index_url" in host and "wheelhouse" in host:
-        configuration.problems.append(
-            Problem(
-                variable("wheelhouse"),
-                f"both {variable('wheelhouse')} and {variable('index_url')}",
-                "one place that packages come from",
-                "remove one of the two",
-            )
+        configuration.add_problem(
+            variable("wheelhouse"),
+            f"both {variable('wheelhouse')} and {variable('index_url')}",
+            "one place that packages come from",
+            "remove one of the two",
         )
