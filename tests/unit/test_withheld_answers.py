@@ -68,7 +68,7 @@ def test_a_killed_process_has_not_reported_that_nothing_is_wrong() -> None:
 
 def test_a_program_that_takes_too_long_is_an_error_with_its_name() -> None:
     with pytest.raises(OSError, match=r"no answer within 0\.1 s") as error:
-        subprocesses.run_program(["sleep", "60"], timeout=0.1)
+        system.run_program(["sleep", "60"], timeout=0.1)
     assert (error.value.filename, error.value.errno) == ("sleep", errno.ETIMEDOUT)
 
 

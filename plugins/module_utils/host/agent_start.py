@@ -16,13 +16,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from . import system
-from .subprocesses import (
-    LOOK_SECONDS,
-    MOST_BYTES,
-    kill_session,
-    run_program,
-    start_program,
-)
+from .subprocesses import LOOK_SECONDS, MOST_BYTES, kill_session, start_program
 
 if TYPE_CHECKING:
     import pwd
@@ -182,4 +176,4 @@ def _ends(process: subprocess.Popen[bytes], deadline: float) -> bool:
 
 
 def _run(command: list[str], options: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-    return run_program(command, END_SECONDS, **options)
+    return system.run_program(command, END_SECONDS, **options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from .subprocesses import run_program
+from .system import run_program
 from .trusted_paths import changers_of
 
 MARKER = ".complete"

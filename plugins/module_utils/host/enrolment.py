@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..rules.enrolment import Enrolment, read_enrolment, without_token
 from ..rules.problems import Refused
 from ..rules.sanitize import printable
-from .subprocesses import run_program
-from .system import restart_service, service_state, start_as, stop_service
+from .system import restart_service, run_program, service_state, start_as, stop_service
 
 if TYPE_CHECKING:
     import pwd

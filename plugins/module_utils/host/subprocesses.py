@@ -29,33 +29,6 @@ _END_SECONDS = 5
 LOOK_SECONDS = 2.0
 
 
-def run_program(
-    command: Sequence[str], timeout: float | None, **options: Any
-) -> subprocess.CompletedProcess[Any]:
-    """Run a program without input to its end; return its exit code and its output as text.
-
-    timeout: in seconds, None for no limit. options: those of subprocess.run, which replace the
-    defaults of this function. Raises OSError when it cannot be
-    started, and TimeoutError, which is one, when it takes longer.
-    """
-    options = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-        "text": True,
-        "errors": "replace",
-        **options,
-    }
-    # run_command of an AnsibleModule has no time limit, and becomes no other account
-    try:
-        return subprocess.run(  # pylint: disable=ansible-bad-function
-            command, check=False, timeout=timeout, **options
-        )
-    except subprocess.TimeoutExpired as error:
-        late = f"no answer within {timeout:g} s"
-        raise TimeoutError(errno.ETIMEDOUT, late, command[0]) from error
-
-
 def run_group(
     command: Sequence[str], timeout: float, **options: Any
 ) -> subprocess.CompletedProcess[Any]:

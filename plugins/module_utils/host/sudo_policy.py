@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..rules.problems import Problem, Refused
 from ..rules.sudoers import MAIN_POLICY, policy_problem, policy_with_candidate
-from .subprocesses import run_program
+from .system import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

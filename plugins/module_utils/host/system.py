@@ -29,7 +29,7 @@ from ..rules.env_file import read_env
 from ..rules.problems import Problem, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from ..rules.probe import Kind, SystemFacts
 
@@ -44,27 +44,36 @@ _STOP_SECONDS = 25
 _REMOVE_SECONDS = 300
 
 
-def _run(*command: str, seconds: float = _SECONDS) -> subprocess.CompletedProcess[str]:
-    """Run a program of the system in plain English; return its exit code and output.
+def run_program(
+    command: Sequence[str], timeout: float | None, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """Run a program without input to its end; return its exit code and its output as text.
 
-    Raises OSError when it cannot be started or does not end in time.
+    timeout: in seconds, None for no limit. options: those of subprocess.run, which replace the
+    defaults of this function. Raises OSError when it cannot be started, and TimeoutError, which is
+    one, when it takes longer.
     """
-    # run_command of an AnsibleModule has no time limit
+    options = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "errors": "replace",
+        **options,
+    }
+    # run_command of an AnsibleModule has no time limit, and becomes no other account
     try:
         return subprocess.run(  # pylint: disable=ansible-bad-function
-            list(command),
-            check=False,
-            timeout=seconds,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env={**os.environ, "LC_ALL": "C"},
+            command, check=False, timeout=timeout, **options
         )
     except subprocess.TimeoutExpired as error:
-        late = f"no answer within {seconds:g} s"
+        late = f"no answer within {timeout:g} s"
         raise TimeoutError(errno.ETIMEDOUT, late, command[0]) from error
+
+
+def _run(*command: str, seconds: float = _SECONDS) -> subprocess.CompletedProcess[str]:
+    """Run a program of the system in plain English; see ``run_program``."""
+    return run_program(list(command), seconds, env={**os.environ, "LC_ALL": "C"})
 
 
 # ---- which system this is

@@ -22,7 +22,7 @@ from ..files import Damaged, look
 from ..records import Installs
 from ..root_places import place_problems
 from ..run_as import UNANSWERED, NoAnswer, ask_each, fault_of_program
-from ..subprocesses import run_program
+from ..system import run_program
 from ..trusted_paths import Accounts, changers_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ...rules.program_trust import in_words
 from ..built_release import find_uv, python_of
 from ..root_places import program_problem
-from ..subprocesses import run_program
+from ..system import run_program
 from ..trusted_paths import changers_of
 
 if TYPE_CHECKING:
