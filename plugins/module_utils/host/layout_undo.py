@@ -8,6 +8,7 @@ Files that another account has changed or used meanwhile stay, and no link is fo
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -20,37 +21,37 @@ from ..rules.problems import Refused
 from . import system
 from .access_lists import LISTED_MODE, lists_of, set_lists
 from .former_trees import written_since
-from .layout import change_owners
+from .layout import DIRECTORY, change_owners
 from .layout_journal import thing_of
 from .mounts import closed_mounts, refuse_below
 from .symlink_guard import open_own_file, planted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from ..rules.problems import Problem
     from .layout_journal import Entry, LayoutJournal
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _LONGEST_FIRST_FILE = 16 << 20
 
 
-def open_parent(path: str) -> tuple[int, str] | None:
-    """Return a descriptor of an existing parent and the last part; None without the parent.
+@contextlib.contextmanager
+def open_parent(path: str) -> Iterator[tuple[int, str]]:
+    """Yield a descriptor of the parent of a path, and the last part.
 
-    The path is one without links, as the journal has it. Raises OSError for a link.
+    The path is one without links, as the journal has it. Raises OSError for a link, and
+    FileNotFoundError without the parent.
     """
     *parts, name = [part for part in path.split("/") if part]
     current = os.open("/", DIRECTORY)
-    for part in parts:
-        try:
+    try:
+        for part in parts:
             following = os.open(part, DIRECTORY, dir_fd=current)
-        except FileNotFoundError:
-            return None
-        finally:
             os.close(current)
-        current = following
-    return current, name
+            current = following
+        yield current, name
+    finally:
+        os.close(current)
 
 
 class LayoutUndo:
@@ -99,13 +100,9 @@ class LayoutUndo:
         if what == "account":
             self.remove_account(entry)
             return
-        try:
+        with self.noting(path):
             refuse_below(self.closed, path)
-            opened = open_parent(path)
-            if opened is None:
-                return
-            parent, name = opened
-            try:
+            with open_parent(path) as (parent, name):
                 if what == "mended":
                     self.restore_owner(parent, name, entry)
                 elif what == "copied":
@@ -114,10 +111,14 @@ class LayoutUndo:
                     self.remove_file(parent, name, entry)
                 else:
                     self.remove_directory(parent, name, path)
-            finally:
-                os.close(parent)
+
+    @contextlib.contextmanager
+    def noting(self, path: str) -> Iterator[None]:
+        """Note why a path stays; one that is gone already is fine."""
+        try:
+            yield
         except FileNotFoundError:
-            return
+            pass
         except Refused as error:
             self.left.append(str(error))
         except OSError as error:

@@ -24,8 +24,9 @@ from ..rules.problems import Problem, Refused
 from ..rules.sanitize import printable_path
 from . import system
 from .files import finish_removal, remove_tree
+from .layout import DIRECTORY
 from .layout_journal import thing_of
-from .layout_undo import DIRECTORY, LayoutUndo, open_parent
+from .layout_undo import LayoutUndo, open_parent
 from .left_processes import end_processes
 from .mounts import is_closed
 from .tree_walk import Walk
@@ -125,21 +126,8 @@ class Removal(LayoutUndo):
         for path in [self.data_dir, *self.bot_files]:
             if not {path, os.path.dirname(path)} & made:
                 continue
-            try:
-                opened = open_parent(path)
-                if opened is None:
-                    continue
-                parent, name = opened
-                try:
-                    self.remove_whole(parent, name, path)
-                finally:
-                    os.close(parent)
-            except FileNotFoundError:
-                continue
-            except Refused as error:
-                self.left.append(str(error))
-            except OSError as error:
-                self.left.append(f"{path}: {error}")
+            with self.noting(path), open_parent(path) as (parent, name):
+                self.remove_whole(parent, name, path)
 
     def remove_whole(self, parent: int, name: str, path: str) -> None:
         """Remove a file or directory with everything in it."""
