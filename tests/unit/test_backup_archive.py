@@ -178,8 +178,12 @@ def test_no_damage_is_taken_for_a_backup(data: st.DataObject) -> None:
 
 
 def test_a_file_that_becomes_shorter_is_filled() -> None:
-    writer = ArchiveWriter(io.BytesIO(), HOST)
-    assert writer.add(member(f"{DATA}/a", size=10), io.BytesIO(b"text")) == 6
+    target = io.BytesIO()
+    writer = ArchiveWriter(target, HOST)
+    writer.add(member(DATA, tarfile.DIRTYPE))
+    writer.add(member(f"{DATA}/a", size=10), io.BytesIO(b"text"))
+    writer.finish()
+    assert contents(target.getvalue())[f"{DATA}/a"] == b"text" + bytes(6)
 
 
 def test_decryption_ends_with_what_was_encrypted(tmp_path: Path) -> None:

@@ -31,12 +31,13 @@ import json
 import tarfile
 import zlib
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, cast
 
 from . import sparse_map
 from .data_limits import DEEPEST
 from .sanitize import printable_path
-from .tar_stream import BLOCK, TarStream
+from .tar_stream import BLOCK, PIECE, TarStream, exactly, pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +59,6 @@ DEFAULT = "SCHILY.acl.default"
 ATTRIBUTE = "SCHILY.xattr."
 _COUNTED = ("SCHILY.", "GNU.sparse.", "KAI.")
 _DOCUMENT_BYTES = 1 << 28
-_PIECE = 1 << 20
 _DISK_BLOCK = 4096
 # a file that takes over who starts it is none of a bot's
 _FILE_MODE = 0o777
@@ -217,24 +217,17 @@ class ArchiveWriter:
         member.size = len(content)
         self.add(member, io.BytesIO(content))
 
-    def add(self, member: tarfile.TarInfo, content: Source | None = None) -> int:
-        """Add a member, and return how many bytes of a file were not there any more.
-
-        Fills a file that became shorter since its size was read with zeros.
-        """
+    def add(self, member: tarfile.TarInfo, content: Source | None = None) -> None:
+        """Add a member. A file that became shorter since its size was read ends in zeros."""
         self._zip.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
         if content is None:
             self._digest.add(member, "")
-            return 0
+            return
         reader = _Digesting(content, member.size)
-        while True:
-            piece = reader.read(_PIECE)
-            if not piece:
-                break
+        for piece in pieces_of(reader):
             self._zip.write(piece)
         self._zip.write(bytes(-member.size % BLOCK))
         self._digest.add(member, reader.digest)
-        return reader.missing
 
     def finish(self) -> None:
         """Add the manifest, and end the archive."""
@@ -254,18 +247,14 @@ class _Digesting:
         self._source = source
         self._left = size
         self._digest = hashlib.sha256()
-        self.missing = 0
 
     @property
     def digest(self) -> str:
         return self._digest.hexdigest()
 
     def read(self, size: int = -1) -> bytes:
-        wanted = min(_PIECE if size < 0 else size, self._left)
-        found = self._source.read(wanted) if wanted else b""
-        if not found:
-            self.missing += wanted
-            found = bytes(wanted)
+        wanted = min(PIECE if size < 0 else size, self._left)
+        found = (self._source.read(wanted) if wanted else b"") or bytes(wanted)
         self._left -= len(found)
         self._digest.update(found)
         return found
@@ -286,12 +275,7 @@ class Content:
 
     def read_all(self) -> bytes:
         """Return all that is left."""
-        pieces: list[bytes] = []
-        while True:
-            piece = self.read(_PIECE)
-            if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
+        return b"".join(pieces_of(self))
 
 
 Visit = Optional["Callable[[tarfile.TarInfo, Content | None], None]"]
@@ -414,13 +398,7 @@ class _Reading:
         """Return a document, and the digest of its text."""
         if not member.isreg() or not 0 <= member.size <= _DOCUMENT_BYTES:
             raise BadArchive(f"{member.name} is no document")
-        pieces = []
-        while True:
-            piece = self.tar.read(_PIECE)
-            if not piece:
-                break
-            pieces.append(piece)
-        content = b"".join(pieces)
+        content = b"".join(pieces_of(self.tar))
         try:
             document = json.loads(content)
         except RecursionError as error:
@@ -440,13 +418,13 @@ class _Reading:
             if self.visit:
                 self.visit(member, None)
             return
-        content = _Digesting(_Rest(self.tar), member.size)
+        content = _Digesting(self.tar, member.size)
         extents = self.extents(member, content)
         self.size += extents.stored
         self.room += extents.stored + -extents.stored % _DISK_BLOCK
         if self.visit:
             self.visit(member, Content(content, extents))
-        while content.read(_PIECE):
+        while content.read(PIECE):
             pass
         self.count(member, content.digest)
 
@@ -468,7 +446,7 @@ class _Reading:
         size = records.get(sparse_map.SIZE, "")
         if not size.isdigit() or int(size) >= 2**63:
             raise BadArchive(f"{shown(member.name)} has an odd size")
-        return sparse_map.read_map(_exactly(content), int(size), member.size)
+        return sparse_map.read_map(partial(exactly, content), int(size), member.size)
 
     def fault(self, member: tarfile.TarInfo) -> str | None:
         """Return why nothing may be made of a member, None when something may."""
@@ -558,29 +536,6 @@ class _Reading:
             and not number.startswith("0")
             and int(number) <= self.linked
         )
-
-
-class _Rest:
-    """The content of the present member, for a reader."""
-
-    def __init__(self, tar: TarStream) -> None:
-        self._tar = tar
-
-    def read(self, size: int = -1) -> bytes:
-        return self._tar.read(_PIECE if size < 0 else size)
-
-
-def _exactly(source: Source) -> Callable[[int], bytes]:
-    def read(size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            piece = source.read(size - len(found))
-            if not piece:
-                raise EOFError("it ends too early")
-            found += piece
-        return found
-
-    return read
 
 
 def shown(name: str) -> str:

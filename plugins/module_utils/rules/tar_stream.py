@@ -9,6 +9,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Optional
 
     from .backup_archive import Source
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 BLOCK = 512
 # a path in the first format, attributes, and two access lists
 _LONGEST_HEADER = 1 << 20
-_PIECE = 1 << 20
+PIECE = 1 << 20
 _NUMBERS = ("uid", "gid", "size")
 _DIGITS = 20
 
@@ -36,23 +37,24 @@ class TarStream:
         """Return the next member, None at the end of the file."""
         block = self._header()
         if not any(block):
-            self._expect_end()
+            if any(map(any, pieces_of(self._source))):
+                raise ValueError("there is something behind its end")
             return None
         member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         if member.type == tarfile.XHDTYPE:
             if not 0 <= member.size <= _LONGEST_HEADER:
                 raise ValueError("a header is too long")
-            records = pax_records(self._exactly(member.size))
-            self._exactly(-member.size % BLOCK)
+            records = pax_records(exactly(self._source, member.size))
+            exactly(self._source, -member.size % BLOCK)
             member = tarfile.TarInfo.frombuf(self._header(), "utf-8", "surrogateescape")
             apply(member, records)
         self._left = member.size if member.isreg() else 0
         self._padding = -self._left % BLOCK
         return member
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """Return up to so many bytes of the content, none at its end."""
-        piece = self._source.read(min(size, self._left))
+        piece = self._source.read(min(PIECE if size < 0 else size, self._left))
         if not piece and size and self._left:
             raise EOFError("it ends too early")
         self._left -= len(piece)
@@ -60,27 +62,26 @@ class TarStream:
 
     def _header(self) -> bytes:
         while self._left:
-            self.read(_PIECE)
-        self._exactly(self._padding)
+            self.read(PIECE)
+        exactly(self._source, self._padding)
         self._padding = 0
-        return self._exactly(BLOCK)
+        return exactly(self._source, BLOCK)
 
-    def _exactly(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            piece = self._source.read(size - len(found))
-            if not piece:
-                raise EOFError("it ends too early")
-            found += piece
-        return found
 
-    def _expect_end(self) -> None:
-        while True:
-            piece = self._source.read(_PIECE)
-            if not piece:
-                return
-            if any(piece):
-                raise ValueError("there is something behind its end")
+def exactly(source: Source, size: int) -> bytes:
+    """Return so many bytes of a source. Raises EOFError where it has fewer."""
+    found = b""
+    while len(found) < size:
+        piece = source.read(size - len(found))
+        if not piece:
+            raise EOFError("it ends too early")
+        found += piece
+    return found
+
+
+def pieces_of(source: Source) -> Iterator[bytes]:
+    """Return what is left of a source, piece by piece."""
+    return iter(lambda: source.read(PIECE), b"")
 
 
 def pax_records(text: bytes) -> dict[str, str]:
