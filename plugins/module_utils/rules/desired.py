@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from .module_arguments import DirectoryData, SeedData
-from .people import PersonData
 from .probe import Changer
 from .problems import ProblemData
 from .proof_arguments import AgentProof, Command, PrivateDirectory
@@ -121,7 +120,6 @@ class Desired(Unsupported, total=False):
     users: list[dict[str, Any]]
     documents: dict[str, str]
     helpers: list[HelperProgram]
-    people: list[PersonData]
     missing_accounts: list[str]
     sudo: SudoRules
     unit: UnitData

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from .agent_commands import command_of_agent, commands_of_rules
 from .binaries import backends_in_use, choose_binary
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .configuration import Configuration
     from .contract import Contract
     from .desired import Desired
-    from .plans import FindingData
     from .probe import Installed, InstalledProbe, InstalledService
     from .problems import ProblemData
     from .proof_arguments import AgentProof
@@ -89,9 +88,9 @@ class Finding:
     cause: str
     fix: str
 
-    def as_dict(self) -> FindingData:
+    def as_dict(self) -> dict[str, str]:
         """Return the fields by name."""
-        return cast("FindingData", asdict(self))
+        return asdict(self)
 
 
 def agent_checks(proofs: Iterable[AgentProof]) -> Iterator[Check]:

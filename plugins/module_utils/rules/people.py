@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any
 
 from .models import effective_provider, names_provider, surface_of
 
@@ -14,18 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .contract import Contract
-
-
-class PersonData(TypedDict):
-    """The fields of a Person by name, as JSON has them."""
-
-    telegram_id: int
-    name: str
-    os_user: str | None
-    backend: str
-    provider: str | None
-    model: str | None
-    model_from: str
 
 
 @dataclass(frozen=True)
@@ -44,9 +32,9 @@ class Person:
     model: str | None
     model_from: str
 
-    def as_dict(self) -> PersonData:
+    def as_dict(self) -> dict[str, Any]:
         """Return the fields by name."""
-        return cast("PersonData", asdict(self))
+        return asdict(self)
 
 
 def effective_person(

@@ -306,7 +306,6 @@ def desired_state(
         "users": _users(contract, configuration, places),
         "documents": _documents(contract, configuration, paths, profiles.text),
         "helpers": helpers,
-        "people": [person.as_dict() for person in configuration.people],
         "missing_accounts": [
             name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
         ],

@@ -188,20 +188,10 @@ class CheckupPlan(TypedDict):
     checkup: CheckupRequest
 
 
-class FindingData(TypedDict):
-    """The fields of a Finding by name, as JSON has them."""
-
-    stage: str
-    where: str
-    evidence: str
-    cause: str
-    fix: str
-
-
 class FindingsPlan(TypedDict):
-    """What keeps the bot from its work, as data and in lines."""
+    """What keeps the bot from its work, as data and in lines. findings: the fields of each."""
 
-    findings: list[FindingData]
+    findings: list[dict[str, str]]
     lines: list[str]
 
 
