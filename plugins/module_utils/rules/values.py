@@ -88,7 +88,7 @@ def read_value(contract: Contract, spec: Limits, raw: Any) -> Any:
         if fault:
             raise UnacceptableValue(f"{EXPECTED}; this one {fault}")
         return found
-    return _text(spec, raw)
+    return _text(contract, spec, raw)
 
 
 def describe(contract: Contract, spec: Limits) -> str:
@@ -191,7 +191,7 @@ def _choice(choices: list[str], raw: Any) -> str:
     raise UnacceptableValue("one of " + ", ".join(choices))
 
 
-def _text(spec: Limits, raw: Any) -> str:
+def _text(contract: Contract, spec: Limits, raw: Any) -> str:
     if spec.from_number and isinstance(raw, (int, float)) and not isinstance(raw, bool):
         raw = str(raw)
     if not isinstance(raw, str):
@@ -213,22 +213,11 @@ def _text(spec: Limits, raw: Any) -> str:
     elif kind == "bootstrap_plan":
         fault = fault or fault_of_plan(raw)
     if fault:
-        raise UnacceptableValue(f"{_noun(kind)}; this one {fault}")
+        raise UnacceptableValue(f"{describe(contract, spec)}; this one {fault}")
     pattern = spec.pattern
     if pattern and not re.fullmatch(pattern, raw):
         raise UnacceptableValue(spec.pattern_help or f"text that matches {pattern}")
     return raw
-
-
-def _noun(kind: str) -> str:
-    return {
-        "account": "the name of an account",
-        "path": "an absolute path",
-        "directory": "an absolute path of a directory",
-        "source": "an absolute path or a git URL",
-        "url": "an https URL",
-        "model": "the name of a model",
-    }.get(kind, "text")
 
 
 def _list(contract: Contract, spec: Limits, raw: Any) -> list[Any]:
