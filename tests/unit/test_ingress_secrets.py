@@ -1,6 +1,6 @@
 """Secrets of what may call Kai 2; tests/real asks a real one."""
 
-from kai_ansible.rules.ingress_secrets import equal_secrets
+from kai_ansible.rules.start_checks import equal_secrets
 
 NAMES = ("ONE_SECRET", "OTHER_SECRET", "THIRD_SECRET")
 

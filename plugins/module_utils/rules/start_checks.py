@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
-from .ingress_secrets import equal_secrets
 from .models import surface_of
 from .problems import Problem, listed
 from .role_models import BadRoles, read_default_models, role_problems
 from .user_isolation import Accounts, Assigned, isolation_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
     from .contract import Contract
@@ -103,3 +103,19 @@ def _default_backend(
             "one",
             f"set {variable(setting)} to one of them",
         )
+
+
+def equal_secrets(
+    settings: Mapping[str, str | None], names: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return the pairs of settings with the same secret, with which Kai does not start.
+
+    names: ``distinct_secrets`` of the contract. Kai does not look at the one of Telegram where
+    Telegram does not call; this does.
+    """
+    given = [(name, (settings.get(name) or "").strip()) for name in names]
+    return [
+        (one, other)
+        for (one, value), (other, same) in itertools.combinations(given, 2)
+        if value and value == same
+    ]
