@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .problems import Problem, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .probe import (
         Installed,
@@ -230,57 +230,46 @@ def judged(status: Installed) -> list[Problem]:
     ]
 
 
-def _judged(status: Installed) -> list[Problem]:
-    problems = [Problem(**entry["problem"]) for entry in status["damaged"]]
+def _judged(status: Installed) -> Iterator[Problem]:
+    for entry in status["damaged"]:
+        yield Problem(**entry["problem"])
     service = status["service"]
     name = f"{service['unit']}.service"
     if status["live"] is None:
-        return [
-            *problems,
-            Problem(
-                "the host",
-                "no live release",
-                "an installed bot",
-                "install it: kai-ansible install",
-            ),
-        ]
+        yield Problem(
+            "the host", "no live release", "an installed bot", "install it: kai-ansible install"
+        )
+        return
     if status["unfinished"]:
-        problems.append(
-            Problem(
-                "the last install",
-                f"release {status['unfinished']['release']}, neither verified nor reverted",
-                "a verified state",
-                "run kai-ansible install again, or take it back: kai-ansible rollback",
-            )
+        yield Problem(
+            "the last install",
+            f"release {status['unfinished']['release']}, neither verified nor reverted",
+            "a verified state",
+            "run kai-ansible install again, or take it back: kai-ansible rollback",
         )
     # it is unknown whether a unit runs that systemd does not report
     is_known = service.get("state") != UNKNOWN_STATE
     if not service["active"] and is_known:
-        problems.append(
-            Problem(name, "not running", "a running unit", f"journalctl -u {name}, then {INSTALL}")
+        yield Problem(
+            name, "not running", "a running unit", f"journalctl -u {name}, then {INSTALL}"
         )
     elif status["health"] != 200 and is_known:
-        problems.append(
-            Problem(
-                name,
-                "no answer" if status["health"] is None else f"the answer {status['health']}",
-                "the answer 200 on its health path",
-                f"read its log: journalctl -u {name}",
-            )
+        yield Problem(
+            name,
+            "no answer" if status["health"] is None else f"the answer {status['health']}",
+            "the answer 200 on its health path",
+            f"read its log: journalctl -u {name}",
         )
     if not service["enabled"] and is_known:
-        problems.append(not_enabled(service))
+        yield not_enabled(service)
     # without privilege the releases are unknown
     states = {release["id"]: release["state"] for release in status["releases"] or ()}
     state = states.get(status["live"], "nothing")
     if status["releases"] is not None and state in ("nothing", "incomplete"):
         found = {"incomplete": "one that is not whole, or whose Python does not run"}
-        problems.append(
-            Problem(
-                f"release {status['live']}",
-                found.get(state, state),
-                "the live release",
-                "build it again: kai-ansible install",
-            )
+        yield Problem(
+            f"release {status['live']}",
+            found.get(state, state),
+            "the live release",
+            "build it again: kai-ansible install",
         )
-    return problems

@@ -46,7 +46,7 @@ from .typed_data import as_data
 from .user_places import is_marked, known_places, marks, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
     from .contract import ConfigDirectory, Contract, Platform
@@ -372,9 +372,8 @@ def vars_of(binary: Binary) -> ChosenBinary:
     return {"path": binary.path, "source": binary.source, "changers": binary.changers}
 
 
-def _lost_keys(contract: Contract, configuration: Configuration, probe: Probe) -> list[Problem]:
+def _lost_keys(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     kept = set(configuration.extra_env) | configuration.cleared | set(configuration.chosen)
-    problems = []
     for key in probe["env_keys"]:
         known = canonical_key(contract, key)
         spec = contract.settings.get(known)
@@ -388,15 +387,12 @@ def _lost_keys(contract: Contract, configuration: Configuration, probe: Probe) -
         if spec and (spec.written == "always" or not applies(spec, configuration)):
             continue
         place = variable(known) if spec else f"{variable('extra_env')}.{key}"
-        problems.append(
-            Problem(
-                f"{contract.protected_files['env'].path}: {key}",
-                "a value on the host that host_vars do not have",
-                f"{place} in host_vars",
-                f"set {place} to keep it, or to null to drop it",
-            )
+        yield Problem(
+            f"{contract.protected_files['env'].path}: {key}",
+            "a value on the host that host_vars do not have",
+            f"{place} in host_vars",
+            f"set {place} to keep it, or to null to drop it",
         )
-    return problems
 
 
 def _search_path(

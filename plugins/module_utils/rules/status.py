@@ -31,7 +31,7 @@ from .problems import Problem
 from .program_trust import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
     from .contract import Contract
@@ -60,7 +60,7 @@ def host_status(
     installed = probe["installed"]
     places = _without_repeating(installed, _places(probe))
     problems = [*configuration.problems, *places, *service_problems(installed)]
-    unknown = _unknown(installed, probe)
+    unknown = [*_unknown(installed, probe)]
     drift: list[Problem] = []
     if desired is not None:
         problems += [Problem(**problem) for problem in desired["problems"]]
@@ -208,34 +208,28 @@ def outdated(installed: Installed) -> Problem:
     )
 
 
-def _unknown(installed: Installed, probe: InstalledProbe) -> list[Problem]:
-    unknown = []
+def _unknown(installed: Installed, probe: InstalledProbe) -> Iterator[Problem]:
     if installed["installs"] is None and not installed["fault"]:
-        unknown.append(unseen("the records of installs"))
+        yield unseen("the records of installs")
     service = installed["service"]
     if service["state"] == UNKNOWN_STATE:
-        unknown.append(
-            Problem(
-                f"{service['unit']}.service",
-                "nothing, as systemd gives no answer",
-                "its state",
-                f"systemctl status {service['unit']}.service",
-            )
+        yield Problem(
+            f"{service['unit']}.service",
+            "nothing, as systemd gives no answer",
+            "its state",
+            f"systemctl status {service['unit']}.service",
         )
     if probe["privileged"] and installed["strangers"] is None:
-        unknown.append(unseen(f"which process listens on the port of {service['unit']}.service"))
+        yield unseen(f"which process listens on the port of {service['unit']}.service")
     if service["active"] and not probe["privileged"]:
-        unknown.append(unseen(f"whether {service['unit']}.service itself gives the answer"))
+        yield unseen(f"whether {service['unit']}.service itself gives the answer")
     elif service["pid"] and not service["release"]:
-        unknown.append(
-            Problem(
-                f"process {service['pid']} of {service['unit']}.service",
-                "a process that may be older than the live release",
-                "one that was started from the live release",
-                f"systemctl restart {service['unit']}.service",
-            )
+        yield Problem(
+            f"process {service['pid']} of {service['unit']}.service",
+            "a process that may be older than the live release",
+            "one that was started from the live release",
+            f"systemctl restart {service['unit']}.service",
         )
-    return unknown
 
 
 def _drift(
