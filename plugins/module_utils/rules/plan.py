@@ -49,9 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import ConfigDirectory, Contract, Platform
+    from .contract import ConfigDirectory, Contract
     from .desired import (
-        ChosenBinary,
         Desired,
         SudoAgent,
         SudoCall,
@@ -68,9 +67,7 @@ if TYPE_CHECKING:
         WorkshopRequest,
     )
     from .people import Person
-    from .plans import (
-        SourceFacts,
-    )
+    from .plans import SourceFacts
     from .probe import Probe
     from .proof_arguments import PrivateDirectory
 
@@ -255,8 +252,8 @@ def desired_state(
         "data_dir": configuration.host["data_dir"],
         "service_home": probe["service_home"],
     }
-    search_path = _search_path(contract, platform, places, paths)
-    places["search_path"] = ":".join(search_path)
+    usual = [directory.format(**places) for directory in platform.search_path]
+    places["search_path"] = ":".join(dict.fromkeys([*_started_by_name(contract, paths), *usual]))
     notes += missing_programs(contract, configuration, probe)
     notes += slow_sudo(probe)
     notes += [str(problem) for problem in missing_models(contract, configuration, probe)]
@@ -301,7 +298,10 @@ def desired_state(
     return {
         "problems": [problem.as_dict() for problem in problems],
         "notes": notes,
-        "binaries": {name: vars_of(binary) for name, binary in binaries.items()},
+        "binaries": {
+            name: {"path": one.path, "source": one.source, "changers": one.changers}
+            for name, one in binaries.items()
+        },
         "env": _env(contract, configuration, paths),
         "users": _users(contract, configuration, places),
         "documents": _documents(contract, configuration, paths, profiles.text),
@@ -367,11 +367,6 @@ def _mode_of_deployment(contract: Contract, source: SourceFacts | None) -> dict[
     return {variable_of_mode: mode.value} if mode and variable_of_mode else {}
 
 
-def vars_of(binary: Binary) -> ChosenBinary:
-    """Return a chosen binary as plain data."""
-    return {"path": binary.path, "source": binary.source, "changers": binary.changers}
-
-
 def _lost_keys(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     kept = set(configuration.extra_env) | configuration.cleared | set(configuration.chosen)
     for key in probe["env_keys"]:
@@ -393,16 +388,6 @@ def _lost_keys(contract: Contract, configuration: Configuration, probe: Probe) -
             f"{place} in host_vars",
             f"set {place} to keep it, or to null to drop it",
         )
-
-
-def _search_path(
-    contract: Contract,
-    platform: Platform,
-    places: Mapping[str, str],
-    paths: Mapping[str, str],
-) -> list[str]:
-    usual = [directory.format(**places) for directory in platform.search_path]
-    return list(dict.fromkeys([*_started_by_name(contract, paths), *usual]))
 
 
 def _started_by_name(contract: Contract, paths: Mapping[str, str]) -> list[str]:

@@ -23,7 +23,7 @@ from .drift import (
 )
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
 from .line_status import UNKNOWN, deployed_profiles, profile_of, tree_of, unknown_workshop
-from .logins import Login, login_notice, logins
+from .logins import login_notice, logins
 from .overrides import effective_values, override_problems, unseen_overrides
 from .preflight import missing_models, unseen_models
 from .privilege import without_privilege
@@ -90,7 +90,8 @@ def host_status(
     changes: list[str] = []
     if deployed is not None:
         backends = _deployed_backends(contract, deployed, probe, backends)
-        needed = _deployed_logins(contract, deployed, backends, probe)
+        paths = {entry["backend"]: entry["path"] for entry in backends if entry["path"]}
+        needed = logins(contract, deployed, paths, probe["logins"])
         changes = pending(configuration, deployed) if desired is not None else []
         known = {(login.account, login.backend): LOGGED_IN[login.logged_in] for login in needed}
         # the host was asked for the logins of host_vars alone
@@ -364,16 +365,6 @@ def _deployed_backends(
             }
         )
     return found
-
-
-def _deployed_logins(
-    contract: Contract,
-    deployed: Configuration,
-    backends: Sequence[BackendStatus],
-    probe: InstalledProbe,
-) -> list[Login]:
-    paths = {entry["backend"]: entry["path"] for entry in backends if entry["path"]}
-    return logins(contract, deployed, paths, probe["logins"])
 
 
 def _candidate(probe: InstalledProbe, backend: str, path: str | None) -> Candidate | None:
