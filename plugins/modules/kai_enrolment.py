@@ -95,11 +95,10 @@ restarted:
   type: bool
 """
 
-import pwd
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.enrolment import enrol
+from ..module_utils.host.system import account_of
 from ..module_utils.rules.enrolment import argv_for, chosen_user
 from ..module_utils.rules.problems import Problem, Refused, reason_of
 
@@ -125,9 +124,8 @@ def main() -> None:
         return
     if module.check_mode:
         module.exit_json(changed=True, user=user["name"], expires="", restarted=False)
-    try:
-        account = pwd.getpwnam(given["service_user"])
-    except KeyError:
+    account = account_of(given["service_user"])
+    if account is None:
         msg = f"the host has no account {given['service_user']}. Fix: kai-ansible install"
         module.fail_json(msg=msg)
         return

@@ -101,9 +101,9 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.look.host import account_of
 from ..module_utils.host.proof import Wait
 from ..module_utils.host.service import deployed_env
+from ..module_utils.host.system import account_of
 from ..module_utils.host.workshop import workshop_seen
 from ..module_utils.rules.problems import Problem, Refused, reason_of
 from ..module_utils.rules.sanitize import printable

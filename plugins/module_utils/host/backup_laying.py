@@ -365,12 +365,8 @@ def missing_accounts(
     owners, groups, numbers: as a Summary has them. made: accounts that will be made, each with a
     group of its name.
     """
-    found = []
-    for owner in sorted({*owners} - {*made}):
-        try:
-            pwd.getpwnam(owner)
-        except KeyError:
-            found.append(f"account {owner}")
+    wanted = sorted({*owners} - {*made})
+    found = [f"account {owner}" for owner in wanted if system.account_of(owner) is None]
     for group in sorted({*groups} - {*made}):
         try:
             grp.getgrnam(group)

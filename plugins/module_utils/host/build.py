@@ -28,6 +28,7 @@ from .built_release import ENVIRONMENT, MARKER, SYSTEM_PATH, find_uv, python_of
 from .left_processes import end_processes
 from .root_places import refuse_places, refuse_program
 from .subprocesses import run_bounded, run_group
+from .system import account_of
 from .trusted_paths import Accounts
 
 if TYPE_CHECKING:
@@ -253,10 +254,7 @@ class Build:
 
     def prove(self) -> None:
         """Import the modules of the bot as the service user."""
-        try:
-            account = pwd.getpwnam(self.parameters["service_user"])
-        except KeyError:
-            account = pwd.getpwnam("nobody")
+        account = account_of(self.parameters["service_user"]) or pwd.getpwnam("nobody")
         refuse_alias_of_root(account)
         # some libraries create files when they are imported
         home = os.path.join(self.scratch, "home")

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import os
-import pwd
 from typing import TYPE_CHECKING
 
 from .run_as import NoAnswer, ask_as
+from .system import account_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -34,9 +34,8 @@ def trespasses(
     """
     found, unknown = [], []
     for name in sorted(names):
-        try:
-            account = pwd.getpwnam(name)
-        except KeyError:
+        account = account_of(name)
+        if account is None:
             found.append(f"there is no account {name}")
             continue
 

@@ -12,7 +12,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import pwd
 import shutil
 import stat
 from typing import TYPE_CHECKING
@@ -235,9 +234,8 @@ class LayoutUndo:
     def remove_account(self, entry: Entry) -> None:
         """Remove an account that owns none of the files that stay."""
         name = entry["account"]
-        try:
-            account = pwd.getpwnam(name)
-        except KeyError:
+        account = system.account_of(name)
+        if account is None:
             return
         if account.pw_gecos.rstrip(",") != entry["comment"]:
             self.left.append(f"account {name}: changed since by another account")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import pwd
 import secrets
 import shlex
 import shutil
@@ -176,7 +175,8 @@ class Removal(LayoutUndo):
         """Return whether a thing is still there that a later removal could take."""
         what, name = thing_of(entry)
         if what == "account":
-            return name == self.service_user and f"account {name}" not in self.gone and exists(name)
+            is_gone = f"account {name}" in self.gone or system.account_of(name) is None
+            return name == self.service_user and not is_gone
         if what == "mended" or self.is_gone(name):
             return False
         if self.mounts_in(name) or is_closed(self.closed, name):
@@ -247,15 +247,6 @@ def owner(path: str) -> int | None:
         return os.lstat(path).st_uid
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def exists(account: str) -> bool:
-    """Return whether there is an account of this name."""
-    try:
-        pwd.getpwnam(account)
-    except KeyError:
-        return False
-    return True
 
 
 def remove_everything(parent: int, place: str, device: int) -> None:

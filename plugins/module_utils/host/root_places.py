@@ -11,13 +11,13 @@ home) is different: root works there only by descriptors that follow no link (la
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..rules.problems import Problem, Refused
 from ..rules.program_trust import in_words
+from .system import account_of
 from .trusted_paths import Accounts, changers_of, found_by, way_above, way_to
 
 if TYPE_CHECKING:
@@ -85,11 +85,8 @@ def refuse_program(path: str, accounts: Accounts | None = None) -> None:
 
 def refuse_service_as_root(service_user: str | None) -> None:
     """Raise Refused where the account of the bot is root under some name."""
-    try:
-        uid = pwd.getpwnam(service_user or "").pw_uid
-    except KeyError:
-        return
-    if uid == 0:
+    account = account_of(service_user or "")
+    if account and account.pw_uid == 0:
         raise Refused(
             Problem(
                 "kai_install_service_user",
@@ -148,10 +145,5 @@ def _fix(path: str, setting: str, entries: Entries) -> str:
 
 
 def _is_home(entry: Changer) -> bool:
-    homes = set()
-    for name in entry["accounts"]:
-        try:
-            homes.add(pwd.getpwnam(name).pw_dir)
-        except KeyError:
-            continue
-    return entry["path"] in homes
+    accounts = filter(None, map(account_of, entry["accounts"]))
+    return entry["path"] in {account.pw_dir for account in accounts}

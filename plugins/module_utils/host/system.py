@@ -696,6 +696,14 @@ def _name_of(uid: int) -> str:
 # ---- accounts
 
 
+def account_of(name: str) -> pwd.struct_passwd | None:
+    """Return the passwd entry of an account, None when there is none."""
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
 def groups_of(account: pwd.struct_passwd) -> list[int]:
     """Return the GIDs of an account, its primary group included."""
     return os.getgrouplist(account.pw_name, account.pw_gid)

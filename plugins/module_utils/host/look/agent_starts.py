@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from ...rules.agent_starts import STRANGER
 from ...rules.sudoers import commands_by_account
 from ..subprocesses import Started, run_bounded
+from ..system import account_of
 from .agents import environment_of, to_start
-from .host import account_of
 
 if TYPE_CHECKING:
     from ...rules.module_arguments import BinaryRequest

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from ...rules.sudoers import commands_by_account
 from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each
 from ..subprocesses import run_bounded
-from .host import account_of, fault_of_file
+from ..system import account_of
+from .host import fault_of_file
 
 if TYPE_CHECKING:
     import pwd

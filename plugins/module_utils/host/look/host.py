@@ -22,7 +22,7 @@ from ..files import Damaged, look
 from ..records import Installs
 from ..root_places import place_problems
 from ..run_as import UNANSWERED, NoAnswer, ask_each, fault_of_program
-from ..system import run_program
+from ..system import account_of, run_program
 from ..trusted_paths import Accounts, changers_of
 
 if TYPE_CHECKING:
@@ -170,14 +170,6 @@ class Host:
                 return f"{name or 'root'} cannot be asked about ({fault})"
             if fault:
                 return f"{name} {fault}" if name else str(fault)
-        return None
-
-
-def account_of(name: str) -> pwd.struct_passwd | None:
-    """Return the passwd entry of an account, None when there is none."""
-    try:
-        return pwd.getpwnam(name)
-    except KeyError:
         return None
 
 

@@ -15,8 +15,9 @@ from ...rules.problems import Problem
 from ..files import Damaged, look
 from ..free_space import nearest
 from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each, fault_of_entry
+from ..system import account_of
 from ..workshop import workshop_seen
-from .host import HANGING, account_of, unreadable
+from .host import HANGING, unreadable
 
 if TYPE_CHECKING:
     import pwd
