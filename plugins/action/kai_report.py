@@ -32,11 +32,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _checked, parameters = self.validate_argument_spec(
             argument_spec={
-                "run": {
-                    "type": "str",
-                    "choices": list(RUNS),
-                    "required": True,
-                },
+                "run": {"type": "str", "choices": list(RUNS), "required": True},
                 "planned": {"type": "dict", "default": {}},
                 **{name: {"type": "dict", "default": {}} for name in _RESULTS},
                 "number": {"type": "int"},

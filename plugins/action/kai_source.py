@@ -34,12 +34,7 @@ class ActionModule(ActionBase):
                 "version": {"type": "str"},
                 "checksum": {"type": "str"},
                 "files": {"type": "list", "elements": "str", "default": []},
-                "environment": {
-                    "type": "list",
-                    "elements": "str",
-                    "default": [],
-                    "no_log": True,
-                },
+                "environment": {"type": "list", "elements": "str", "default": [], "no_log": True},
                 "constraints": {"type": "path"},
                 "constraints_path": {"type": "str", "required": True},
                 "extras": {"type": "list", "elements": "str", "default": []},

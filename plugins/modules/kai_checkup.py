@@ -137,8 +137,9 @@ from ..module_utils.host.isolation import concerned, trespasses
 from ..module_utils.host.service import deployed_env
 from ..module_utils.host.subprocesses import run_bounded
 from ..module_utils.host.system import last_starts, log_of
+from ..module_utils.rules.option_specs import entries
 from ..module_utils.rules.problems import Refused, problem_of_error
-from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
+from ..module_utils.rules.proof_arguments import COMMANDS, PRIVATE_DIRECTORIES
 from ..module_utils.rules.redact import masked
 from ..module_utils.rules.sanitize import printable
 
@@ -247,17 +248,7 @@ def main() -> None:
             "env_file": {"type": "path", "required": True},
             "environment": {"type": "dict", "default": {}},
             "secret_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
-            "commands": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "stage": {"type": "str", "required": True},
-                    "what": {"type": "str", "required": True},
-                    "argv": {"type": "list", "elements": "str", "required": True},
-                    "only_if_exists": {"type": "str"},
-                },
-            },
+            "commands": entries(stage={"type": "str", "required": True}, **COMMANDS["options"]),
             "private_directories": PRIVATE_DIRECTORIES,
             "visudo": {"type": "str"},
         },

@@ -491,6 +491,7 @@ from ..module_utils.host.look.sudo import probe_sudo
 from ..module_utils.host.run_lock import processes_here
 from ..module_utils.rules.documents import encodable, legible
 from ..module_utils.rules.env_file import read_env
+from ..module_utils.rules.option_specs import entries
 from ..module_utils.rules.problems import problem_of_error
 from ..module_utils.rules.unit import service_of
 
@@ -620,16 +621,11 @@ def main() -> None:
             "wheelhouse": {"type": "path"},
             "python": {"type": "str", "default": ""},
             "directories": {"type": "list", "elements": "path", "default": []},
-            "access": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "str", "required": True},
-                    "account": {"type": "str", "required": True},
-                    "write": {"type": "bool", "default": False},
-                },
-            },
+            "access": entries(
+                path={"type": "str", "required": True},
+                account={"type": "str", "required": True},
+                write={"type": "bool", "default": False},
+            ),
             "targets": {"type": "list", "elements": "path", "default": []},
             "files": {"type": "list", "elements": "path", "default": []},
             "texts": {"type": "list", "elements": "path", "default": []},
@@ -646,16 +642,11 @@ def main() -> None:
             "port": {"type": "int"},
             "programs": {"type": "list", "elements": "str", "default": []},
             "models": {"type": "list", "elements": "path", "default": []},
-            "identities": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "home": {"type": "path", "required": True},
-                    "files": {"type": "list", "elements": "str", "required": True},
-                    "template": {"type": "str", "required": True},
-                },
-            },
+            "identities": entries(
+                home={"type": "path", "required": True},
+                files={"type": "list", "elements": "str", "required": True},
+                template={"type": "str", "required": True},
+            ),
             "versions": {"type": "bool", "default": False},
             "trust_user_binaries": {"type": "bool", "default": False},
             "ask_logins": {"type": "bool", "default": False},
@@ -696,23 +687,18 @@ def main() -> None:
             "env_file": {"type": "path", "required": True},
             "sudoers_file": {"type": "path", "required": True},
             "platforms": {"type": "dict", "required": True},
-            "binaries": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "backend": {"type": "str", "required": True},
-                    "name": {"type": "str", "required": True},
-                    "env_key": {"type": "str", "default": "", "no_log": False},
-                    "wanted": {"type": "str", "default": ""},
-                    "usual_places": {"type": "dict", "required": True},
-                    "version": {"type": "list", "elements": "str", "default": []},
-                    "accounts": {"type": "list", "elements": "str", "required": True},
-                    "resolvers": {"type": "list", "elements": "str", "default": []},
-                    "login_files": {"type": "list", "elements": "str", "default": []},
-                    "login_check": {"type": "list", "elements": "str", "default": []},
-                },
-            },
+            "binaries": entries(
+                backend={"type": "str", "required": True},
+                name={"type": "str", "required": True},
+                env_key={"type": "str", "default": "", "no_log": False},
+                wanted={"type": "str", "default": ""},
+                usual_places={"type": "dict", "required": True},
+                version={"type": "list", "elements": "str", "default": []},
+                accounts={"type": "list", "elements": "str", "required": True},
+                resolvers={"type": "list", "elements": "str", "default": []},
+                login_files={"type": "list", "elements": "str", "default": []},
+                login_check={"type": "list", "elements": "str", "default": []},
+            ),
         },
         supports_check_mode=True,
     )

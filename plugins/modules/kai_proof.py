@@ -249,6 +249,7 @@ seconds_without:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.proof import prove
+from ..module_utils.rules.option_specs import WAIT
 from ..module_utils.rules.problems import Refused, reason_of
 from ..module_utils.rules.proof_arguments import AGENTS, COMMANDS, PRIVATE_DIRECTORIES
 
@@ -257,26 +258,18 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            **WAIT,
             "service_user": {"type": "str"},
-            "unit": {"type": "str", "required": True},
-            "host": {"type": "str", "default": "127.0.0.1"},
-            "env_file": {"type": "path", "required": True},
             "data_dir": {"type": "path"},
-            "port_key": {"type": "str", "required": True, "no_log": False},
-            "default_port": {"type": "int", "required": True},
-            "health_path": {"type": "str", "default": "/health"},
-            "timeout": {"type": "int", "default": 120},
             "stopped_at": {"type": "float"},
             "environment": {"type": "dict", "default": {}},
             "secret_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "commands": COMMANDS,
             "agents": AGENTS,
             "known": {"type": "path"},
-            "accounts": {"type": "list", "elements": "str", "default": []},
             "anew": {"type": "bool", "default": False},
             "lenient": {"type": "bool", "default": False},
             "search_path": {"type": "list", "elements": "str", "default": []},
-            "readiness": {"type": "list", "elements": "str", "default": []},
             "private_directories": PRIVATE_DIRECTORIES,
         },
         supports_check_mode=True,

@@ -267,6 +267,7 @@ from ..module_utils.host.flock import only_worker
 from ..module_utils.host.root_places import refuse_places, refuse_service_as_root
 from ..module_utils.host.switch import Switch
 from ..module_utils.host.system import VISUDO
+from ..module_utils.rules.option_specs import entries
 from ..module_utils.rules.problems import Refused, problem_of_error
 
 
@@ -284,28 +285,18 @@ def main() -> None:
             "unit_file": {"type": "path", "required": True},
             "release": {"type": "str"},
             "line": {"type": "str"},
-            "code_signs": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "line": {"type": "str", "required": True},
-                    "has": {"type": "list", "elements": "str", "required": True},
-                    "lacks": {"type": "list", "elements": "str", "required": True},
-                },
-            },
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "str", "required": True},
-                    "content": {"type": "str"},
-                    "mode": {"type": "str", "required": True},
-                    "given": {"type": "bool", "default": True},
-                    "absent": {"type": "bool", "default": False},
-                },
-            },
+            "code_signs": entries(
+                line={"type": "str", "required": True},
+                has={"type": "list", "elements": "str", "required": True},
+                lacks={"type": "list", "elements": "str", "required": True},
+            ),
+            "files": entries(
+                path={"type": "str", "required": True},
+                content={"type": "str"},
+                mode={"type": "str", "required": True},
+                given={"type": "bool", "default": True},
+                absent={"type": "bool", "default": False},
+            ),
             "secret_contents": {"type": "dict", "default": {}, "no_log": True},
             "record": {"type": "int"},
             "sudoers_files": {"type": "list", "elements": "path", "default": []},
@@ -313,11 +304,7 @@ def main() -> None:
             "secret_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "shown_variables": {"type": "list", "elements": "str", "default": []},
             "opaque_files": {"type": "list", "elements": "path", "default": []},
-            "visudo": {
-                "type": "list",
-                "elements": "path",
-                "default": list(VISUDO),
-            },
+            "visudo": {"type": "list", "elements": "path", "default": list(VISUDO)},
             "service_user": {"type": "str"},
             "database": {"type": "path"},
             "with_database": {"type": "int"},

@@ -199,6 +199,7 @@ from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.layout_undo import LayoutUndo
 from ..module_utils.host.root_places import refuse_places
 from ..module_utils.rules.diff import difference
+from ..module_utils.rules.option_specs import entries
 from ..module_utils.rules.problems import Problem, Refused, reason_of
 from ..module_utils.rules.proof_arguments import PRIVATE_DIRECTORIES
 
@@ -282,44 +283,29 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "directories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    **owner,
-                    "mode": {"type": "str"},
-                    "reader": {"type": "str"},
-                    "listed": {"type": "bool", "default": False},
-                    "former": {"type": "path"},
-                    "renames": {"type": "dict", "default": {}},
-                },
-            },
-            "seeds": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    **owner,
-                    "mode": {"type": "str", "required": True},
-                    "source": {"type": "str"},
-                    "fallback": {"type": "str"},
-                    "narrow": {"type": "bool", "default": False},
-                },
-            },
+            "directories": entries(
+                **owner,
+                mode={"type": "str"},
+                reader={"type": "str"},
+                listed={"type": "bool", "default": False},
+                former={"type": "path"},
+                renames={"type": "dict", "default": {}},
+            ),
+            "seeds": entries(
+                **owner,
+                mode={"type": "str", "required": True},
+                source={"type": "str"},
+                fallback={"type": "str"},
+                narrow={"type": "bool", "default": False},
+            ),
             "private_directories": PRIVATE_DIRECTORIES,
             "release": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
             "journal": {"type": "path"},
-            "accounts": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "comment": {"type": "str", "required": True},
-                },
-            },
+            "accounts": entries(
+                name={"type": "str", "required": True},
+                comment={"type": "str", "required": True},
+            ),
         },
         required_if=[("state", "restored", ["journal"])],
         supports_check_mode=True,

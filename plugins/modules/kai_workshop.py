@@ -105,6 +105,7 @@ from ..module_utils.host.proof import Wait
 from ..module_utils.host.service import deployed_env
 from ..module_utils.host.system import account_of
 from ..module_utils.host.workshop import workshop_seen
+from ..module_utils.rules.option_specs import WAIT
 from ..module_utils.rules.problems import Problem, Refused, reason_of
 from ..module_utils.rules.sanitize import printable
 
@@ -115,15 +116,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "unit": {"type": "str", "required": True},
-            "host": {"type": "str", "default": "127.0.0.1"},
-            "health_path": {"type": "str", "default": "/health"},
-            "port_key": {"type": "str", "required": True, "no_log": False},
-            "default_port": {"type": "int", "required": True},
-            "env_file": {"type": "path", "required": True},
-            "readiness": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 120},
-            "accounts": {"type": "list", "elements": "str", "default": []},
+            **WAIT,
             "service_user": {"type": "str", "required": True},
             "workshop": {"type": "dict", "required": True},
         }

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from .option_specs import entries
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,43 +48,28 @@ class PrivateDirectory(TypedDict):
     only_reads: bool
 
 
-COMMANDS: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": [],
-    "options": {
-        "what": {"type": "str", "required": True},
-        "argv": {"type": "list", "elements": "str", "required": True},
-        "only_if_exists": {"type": "str"},
-    },
-}
-AGENTS: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": [],
-    "options": {
-        "what": {"type": "str", "required": True},
-        "argv": {"type": "list", "elements": "str", "required": True},
-        "directory": {"type": "path", "required": True},
-        "sets": {"type": "dict", "default": {}},
-        "copies": {"type": "dict", "default": {}},
-        "kill": {"type": "list", "elements": "str", "default": []},
-        "say": {"type": "str", "default": ""},
-        "hear": {"type": "dict", "default": {}},
-        "account": {"type": "str", "default": ""},
-        "program": {"type": "str", "default": ""},
-    },
-}
-PRIVATE_DIRECTORIES: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": [],
-    "options": {
-        "path": {"type": "path", "required": True},
-        "account": {"type": "str"},
-        "only_reads": {"type": "bool", "default": False},
-    },
-}
+COMMANDS = entries(
+    what={"type": "str", "required": True},
+    argv={"type": "list", "elements": "str", "required": True},
+    only_if_exists={"type": "str"},
+)
+AGENTS = entries(
+    what={"type": "str", "required": True},
+    argv={"type": "list", "elements": "str", "required": True},
+    directory={"type": "path", "required": True},
+    sets={"type": "dict", "default": {}},
+    copies={"type": "dict", "default": {}},
+    kill={"type": "list", "elements": "str", "default": []},
+    say={"type": "str", "default": ""},
+    hear={"type": "dict", "default": {}},
+    account={"type": "str", "default": ""},
+    program={"type": "str", "default": ""},
+)
+PRIVATE_DIRECTORIES = entries(
+    path={"type": "path", "required": True},
+    account={"type": "str"},
+    only_reads={"type": "bool", "default": False},
+)
 _SIMPLE = {"str": str, "path": str, "int": int, "bool": bool}
 
 
