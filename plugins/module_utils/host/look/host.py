@@ -91,11 +91,15 @@ class Host:
             accounts=self.known,
         )
 
+    def add_fault(self, where: str, found: str, expected: str, fix: str) -> None:
+        """Add a fault, as the fields of ``Problem``."""
+        self.faults.append(Problem(where, found, expected, fix))
+
     def no_answer(self, command: Sequence[str], reason: str) -> None:
         """Add the fault of a program that gives no answer."""
         line = shlex.join(command)
-        self.faults.append(
-            Problem(command[0], f"no answer: {reason}", "an answer", f"run it on the host: {line}")
+        self.add_fault(
+            command[0], f"no answer: {reason}", "an answer", f"run it on the host: {line}"
         )
 
     def output_of(self, *command: str, optional: bool = False) -> str:

@@ -45,9 +45,7 @@ def probe_release(host: Host) -> ReleaseSeen:
         if host.privileged:
             host.faults.append(unreadable(error.filename or installs.install_dir, error))
     except Refused as error:
-        host.faults.append(
-            Problem(installs.install_dir, str(error), "an install", "move it away on the host")
-        )
+        host.add_fault(installs.install_dir, str(error), "an install", "move it away on the host")
     wanted = host.parameters["release"]
     missing = bool(wanted) and wanted not in complete
     size = None

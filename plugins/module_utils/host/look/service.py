@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...rules.problems import Problem
 from .. import system
 from ..service import deployed_port, turns_in
 from .host import unreadable
@@ -88,13 +87,11 @@ def probe_tools(host: Host) -> dict[str, str]:
         if path:
             found[tool] = path
         else:
-            host.faults.append(
-                Problem(
-                    tool,
-                    f"no {tool} in {' or '.join(places)}",
-                    f"an executable {tool}",
-                    "install sudo and coreutils on the host",
-                )
+            host.add_fault(
+                tool,
+                f"no {tool} in {' or '.join(places)}",
+                f"an executable {tool}",
+                "install sudo and coreutils on the host",
             )
     return found
 

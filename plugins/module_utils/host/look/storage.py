@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...rules.documents import legible
-from ...rules.problems import Problem
 from ..files import Damaged, look
 from ..free_space import nearest
 from ..run_as import UNANSWERED, NoAnswer, ask_as, ask_each, fault_of_entry
@@ -91,13 +90,11 @@ def probe_targets(host: Host) -> dict[str, Target]:
     found = ask_as(None, [partial(target_of, path) for path in paths])
     for path, target in zip(paths, found):
         if isinstance(target, NoAnswer):
-            host.faults.append(
-                Problem(
-                    path,
-                    f"a path {HANGING}" if target is UNANSWERED else "a path that leads nowhere",
-                    "a place where files can be written",
-                    f"check it on the host: findmnt --target {path}",
-                )
+            host.add_fault(
+                path,
+                f"a path {HANGING}" if target is UNANSWERED else "a path that leads nowhere",
+                "a place where files can be written",
+                f"check it on the host: findmnt --target {path}",
             )
     return {path: target for path, target in zip(paths, found) if not isinstance(target, NoAnswer)}
 

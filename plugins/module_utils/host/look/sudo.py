@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING
 
 from ...rules.accounts import has_expired
-from ...rules.problems import Problem
 from ...rules.sudoers import MAIN_POLICY, flags_in_force, reads_directory
 from .. import system
 from .host import read_text, unreadable
@@ -73,13 +72,11 @@ def _check_policy(host: Host, name: str) -> None:
             host.faults.append(unreadable(error.filename or MAIN_POLICY, error))
         return
     if not is_read:
-        host.faults.append(
-            Problem(
-                MAIN_POLICY,
-                "no line that reads " + directory,
-                f"@includedir {directory}",
-                f"add that line to {MAIN_POLICY} with visudo",
-            )
+        host.add_fault(
+            MAIN_POLICY,
+            "no line that reads " + directory,
+            f"@includedir {directory}",
+            f"add that line to {MAIN_POLICY} with visudo",
         )
 
 
@@ -91,11 +88,9 @@ def _check_expiry(host: Host, user: str) -> None:
     """
     entry = host.output_of(*system.shadow_command(user))
     if has_expired(entry, int(time.time() // SECONDS_OF_A_DAY)):
-        host.faults.append(
-            Problem(
-                f"the account {user}",
-                "an expired account, which sudo refuses",
-                "an account that does not expire",
-                f"chage --expiredate -1 {user}",
-            )
+        host.add_fault(
+            f"the account {user}",
+            "an expired account, which sudo refuses",
+            "an account that does not expire",
+            f"chage --expiredate -1 {user}",
         )
