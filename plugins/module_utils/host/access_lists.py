@@ -28,7 +28,6 @@ LISTED_MODE = 0o750
 _VERSION = struct.Struct("<I")
 _ENTRY = struct.Struct("<HHI")
 _NOBODY = 0xFFFFFFFF
-_NAMED = {"user": 0x02, "group": 0x08}
 _TAGS = {
     ("user", False): 0x01,
     ("user", True): 0x02,
@@ -49,7 +48,7 @@ def text_of(blob: bytes, user_name: Callable[[int], str], group_name: Callable[[
     """
     return ",".join(
         f"{kind}:{account}:{_letters(rights)}"
-        for (kind, named), rights, number in _entries(blob)
+        for (kind, named), rights, number in entries_of(blob)
         for account in [_account(kind, number, user_name, group_name) if named else ""]
     )
 
@@ -120,7 +119,7 @@ def set_lists(opened: int | str, lists: Lists) -> None:
 
 def narrowed(mode: int, blob: bytes) -> int:
     """Return the mode that gives no account more than an access list does."""
-    entries = list(_entries(blob))
+    entries = entries_of(blob)
     mask = next((rights for (kind, _named), rights, _id in entries if kind == "mask"), 7)
     group = next((rights for word, rights, _id in entries if word == ("group", False)), 0) & mask
     other = mode & 7
@@ -132,7 +131,11 @@ def narrowed(mode: int, blob: bytes) -> int:
     return mode & ~0o077 | group << 3 | other
 
 
-def _entries(blob: bytes) -> list[tuple[tuple[str, bool], int, int]]:
+def entries_of(blob: bytes) -> list[tuple[tuple[str, bool], int, int]]:
+    """Return kind, whether it names an account, rights and number of each entry.
+
+    Raises ValueError for anything but an access list.
+    """
     if len(blob) < _VERSION.size or _VERSION.unpack_from(blob)[0] != 2:
         raise ValueError("an access list of an unknown version")
     try:

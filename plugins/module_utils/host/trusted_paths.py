@@ -20,11 +20,10 @@ import os
 import posixpath
 import pwd
 import stat
-import struct
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import system
+from . import access_lists, system
 from .run_as import NoAnswer, ask_as
 
 if TYPE_CHECKING:
@@ -37,11 +36,6 @@ if TYPE_CHECKING:
 _MOST_LINKS = 40
 _LONGEST_FIRST_LINE = 256
 
-# acl(5) as Linux keeps it in the attribute: a version, then tag, permissions and ID of each entry
-_ACL_ATTRIBUTE = "system.posix_acl_access"
-_ACL_ENTRY = struct.Struct("<HHI")
-_ACL_HEADER = 4
-_ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP, _ACL_MASK = 0x02, 0x04, 0x08, 0x10
 _WRITE = 2
 # getxattr(2): there is no list, or the file system keeps none
 _NO_LIST = (errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -213,21 +207,16 @@ def _depended_on(path: str, search_path: Sequence[str]) -> Iterator[CheckedPath]
 def _writers(place: CheckedPath) -> tuple[set[int], set[int]]:
     """Return UIDs and GIDs that can write to a place; its owner can change the mode."""
     uids, gids = {place.uid}, set()
-    entries = list(_ACL_ENTRY.iter_unpack(bytes.fromhex(place.acl)[_ACL_HEADER:]))
+    entries = access_lists.entries_of(bytes.fromhex(place.acl)) if place.acl else []
+    rights_of = {word: rights for word, rights, _number in entries}
     # with an access list the bits of the group are its mask
-    mask = next((rights for tag, rights, _number in entries if tag == _ACL_MASK), _WRITE)
+    mask = rights_of.get(("mask", False), _WRITE)
     group_bits = _WRITE if place.mode & stat.S_IWGRP else 0
-    of_group = next(
-        (rights for tag, rights, _number in entries if tag == _ACL_GROUP_OBJ), group_bits
-    )
-    if of_group & mask & _WRITE:
+    if rights_of.get(("group", False), group_bits) & mask & _WRITE:
         gids.add(place.gid)
-    for tag, rights, number in entries:
-        if rights & mask & _WRITE:
-            if tag == _ACL_USER:
-                uids.add(number)
-            elif tag == _ACL_GROUP:
-                gids.add(number)
+    for (kind, is_named), rights, number in entries:
+        if is_named and rights & mask & _WRITE:
+            (uids if kind == "user" else gids).add(number)
     return uids, gids
 
 
@@ -269,7 +258,7 @@ def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -
     if hasattr(os, "getxattr"):
         at, follows = (path, False) if descriptor is None else (descriptor, True)
         try:
-            acl = os.getxattr(at, _ACL_ATTRIBUTE, follow_symlinks=follows).hex()
+            acl = os.getxattr(at, access_lists.ACCESS, follow_symlinks=follows).hex()
         except OSError as error:
             if error.errno not in _NO_LIST:
                 raise OSError(error.errno, f"access list: {error.strerror}", path) from error
