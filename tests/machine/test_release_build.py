@@ -73,7 +73,8 @@ server.serve_forever()
 
 def stand_in(**changed: bytes | None) -> Files:
     """Return the files of the stand-in bot, some replaced, added or (None) taken away."""
-    files = source_files.from_directory(str(STAND_IN), [])
+    names = source_files.names_below(str(STAND_IN), [])
+    files = source_files.files_of(str(STAND_IN), names)
     for name, content in changed.items():
         if content is None:
             del files[name]

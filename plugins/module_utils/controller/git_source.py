@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import re
 import selectors
 import signal
@@ -21,6 +20,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..host.system import name_of
 from ..rules.network_environment import secrets_of
 from ..rules.problems import Refused
 from ..rules.redact import masked
@@ -240,7 +240,7 @@ def checkout_of(path: str) -> Checkout | None:
             status = os.stat(marker)
             if found and place != os.path.realpath(path) and status.st_uid not in accounts:
                 raise Refused(
-                    f"{path}: found {marker}, which belongs to {owner_of(status.st_uid)}, expected "
+                    f"{path}: found {marker}, which belongs to {name_of(status.st_uid)}, expected "
                     f"a checkout of your own. Fix: move {path} elsewhere"
                 )
             if found:
@@ -252,14 +252,6 @@ def checkout_of(path: str) -> Checkout | None:
         if place == "/":
             return None
         place = os.path.dirname(place)
-
-
-def owner_of(uid: int) -> str:
-    """Return the name of an account, or its number when it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def repository_at(marker: str, top: str) -> Checkout | None:
@@ -318,12 +310,12 @@ def tracked(path: str) -> list[str] | None:
 
 @contextlib.contextmanager
 def fetched(
-    url: str, version: str, environment: Mapping[str, str]
+    url: str, version: str | None, environment: Mapping[str, str]
 ) -> Iterator[tuple[str, list[str]]]:
     """A directory with the files of a ref of a repository, and their names. Raises Refused."""
     with scratch_directory() as scratch:
         git = Git(scratch, url)
-        git.fetch(url, version, environment)
+        git.fetch(url, version or "HEAD", environment)
         listed = git.run("ls-tree", "-r", "-z", "--long", "--full-tree", "FETCH_HEAD")
         allowance = Allowance(url)
         names = []

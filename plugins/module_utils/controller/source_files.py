@@ -78,12 +78,12 @@ def matched(path: str, patterns: list[str]) -> Iterator[str]:
                 yield os.path.relpath(os.path.join(name, part), path)
 
 
-def from_directory(path: str, patterns: list[str]) -> Files:
-    """Return the requested files, else those that git tracks, else the files of the directory."""
+def names_below(path: str, patterns: list[str]) -> Iterable[str]:
+    """Return the requested files of a directory, else those that git tracks, else all of them."""
     if patterns:
-        return files_of(path, matched(path, patterns))
+        return matched(path, patterns)
     names = tracked(path)
-    return files_of(path, walked(path) if names is None else names)
+    return walked(path) if names is None else names
 
 
 class NotAFile(Refused):
@@ -280,31 +280,8 @@ def from_wheel(path: str) -> tuple[Files, str]:
 
 def from_git(url: str, version: str | None, environment: Mapping[str, str]) -> Files:
     """Return the files of a ref of a git repository. Raises Refused."""
-    with fetched(url, version or "HEAD", environment) as (tree, names):
+    with fetched(url, version, environment) as (tree, names):
         return files_of(tree, names, Allowance(url))
-
-
-def names_in(
-    source: str,
-    version: str | None,
-    patterns: list[str],
-    environment: Mapping[str, str] | None = None,
-) -> list[str]:
-    """Return the names of a source's files, as a checkout has them. Raises Refused and OSError.
-
-    environment: variables of the network for git.
-    """
-    if is_git_url(source):
-        with fetched(source, version or "HEAD", environment or {}) as (_tree, names):
-            return names
-    if os.path.isdir(source):
-        if patterns:
-            return list(matched(source, patterns))
-        names_of_git = tracked(source)
-        return list(walked(source)) if names_of_git is None else names_of_git
-    if source.endswith(".whl"):
-        return [f"src/{name}" for name in files_in_wheel(source)]
-    return list(from_archive(source))
 
 
 def files_in_wheel(path: str) -> Files:

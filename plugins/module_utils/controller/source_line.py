@@ -18,7 +18,7 @@ from ..rules.release_line import AUTO, Found, Lines, line_of, problem_of_release
 from ..rules.sources import is_git_url, without_password
 from .contracts import VARIABLE, contract_of_line, lines_of
 from .git_source import fetched
-from .source_files import files_in_wheel, files_of, from_archive, from_wheel, names_in
+from .source_files import files_in_wheel, files_of, from_archive, from_wheel, names_below
 from .source_limits import Allowance
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def found_line(
     environment: variables of the network for git.
     """
     if is_git_url(source):
-        with fetched(source, version or "HEAD", environment or {}) as (tree, names):
+        with fetched(source, version, environment or {}) as (tree, names):
             return line_of(lines, names, _texts(lines, tree, names))
     if not os.path.exists(source):
         raise Refused(no_source(source))
     if os.path.isdir(source):
-        names = names_in(source, None, list(patterns))
+        names = list(names_below(source, list(patterns)))
         return line_of(lines, names, _texts(lines, source, names))
     if source.endswith(".whl"):
         return found_in_wheel(lines, source)

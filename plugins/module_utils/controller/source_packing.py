@@ -14,6 +14,7 @@ import os
 import tarfile
 from typing import TYPE_CHECKING
 
+from ..host.files import digest_of
 from ..rules.network_environment import of_words
 from ..rules.problems import Refused
 from ..rules.release_line import AUTO, Found, problem_of_release
@@ -23,10 +24,11 @@ from .contracts import lines_of
 from .source_files import (
     Files,
     NotAFile,
+    files_of,
     from_archive,
-    from_directory,
     from_git,
     from_wheel,
+    names_below,
 )
 from .source_limits import Allowance, content_of
 from .source_line import found_in_files, found_in_wheel, found_line, no_source
@@ -46,14 +48,12 @@ def verify(path: str, checksum: str) -> None:
             f"kai_install_source_checksum is given, but {path} is not an archive or a wheel. Fix: "
             f"remove it; a git URL is pinned by a commit in kai_install_version"
         )
-    digest = hashlib.sha256()
     with open(path, "rb") as handle:
-        for piece in iter(lambda: handle.read(1 << 20), b""):
-            digest.update(piece)
-    if f"sha256:{digest.hexdigest()}" != checksum:
+        found = f"sha256:{digest_of(handle)}"
+    if found != checksum:
         raise Refused(
-            f"{path} has the checksum sha256:{digest.hexdigest()}, and kai_install_source_checksum "
-            f"expects {checksum}. Fix: get the file that was meant, or set the checksum of this one"
+            f"{path} has the checksum {found}, and kai_install_source_checksum expects {checksum}. "
+            f"Fix: get the file that was meant, or set the checksum of this one"
         )
 
 
@@ -97,7 +97,7 @@ def read_source(parameters: SourceArguments) -> tuple[Files, SourceMetadata]:
         if is_git_url(source):
             files = from_git(source, version, environment)
         elif os.path.isdir(source):
-            files = from_directory(source, parameters["files"])
+            files = files_of(source, names_below(source, parameters["files"]))
         elif not os.path.isfile(source):
             raise Refused(
                 f"{source} is neither a directory nor a file. Fix: name a checkout of Kai, an "

@@ -675,9 +675,9 @@ def strangers(
         for name in held:
             uid = wanted.pop(name)
             if not (control_group and belongs(pid, control_group)):
-                found.append(Listener(pid, _name_of(uid), command_of(pid), name))
+                found.append(Listener(pid, name_of(uid), command_of(pid), name))
     return found + [
-        Listener(None, _name_of(uid), "", name) for name, uid in wanted.items() if uid != own
+        Listener(None, name_of(uid), "", name) for name, uid in wanted.items() if uid != own
     ]
 
 
@@ -686,7 +686,8 @@ def holders(socket_name: str) -> list[int]:
     return [pid for pid in all_pids() if socket_name in _descriptors(pid)]
 
 
-def _name_of(uid: int) -> str:
+def name_of(uid: int) -> str:
+    """Return the name of an account, or its number when it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
