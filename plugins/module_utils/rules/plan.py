@@ -23,7 +23,7 @@ from .binaries import (
     runners,
 )
 from .configuration import applies, canonical_key, env_of, variable
-from .contract import Directory
+from .contract import Directory, Seed
 from .helper_programs import helper_programs, helper_proofs, known_users
 from .human_handles import handle_problems
 from .logins import login_check, login_files, login_notice, login_of, logins, logins_by_key
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import ConfigDirectory, Contract
+    from .contract import ConfigDirectory, Contract, ServiceSeed
     from .desired import (
         Desired,
         SudoAgent,
@@ -619,6 +619,20 @@ def _seeds(
 ) -> list[SeedData]:
     service_user = configuration.host["service_user"]
     found: list[SeedData] = []
+
+    def add(entry: Seed | ServiceSeed, path: str, owner: str, mode: str, *, narrow: bool) -> None:
+        found.append(
+            {
+                "path": path,
+                "source": entry.source if isinstance(entry, Seed) else None,
+                "fallback": entry.fallback,
+                "owner": owner,
+                "group_of": service_user,
+                "mode": mode,
+                "narrow": narrow,
+            }
+        )
+
     for user, person in zip(configuration.users, configuration.people):
         home, managed = _home_of(contract, user, places)
         for entry in contract.user_seeds:
@@ -626,38 +640,13 @@ def _seeds(
                 entry.backend and entry.backend != person.backend
             ):
                 continue
-            owner = agent_account(contract, configuration, person)
-            found.append(
-                {
-                    "path": entry.path.format(home=home, **_names(person), **places),
-                    "source": entry.source,
-                    "fallback": entry.fallback,
-                    "owner": service_user if entry.owner == "service" else owner,
-                    "group_of": service_user,
-                    "mode": entry.mode or "0640",
-                }
-            )
-    found += [
-        {
-            "path": entry.path.format(**places),
-            "owner": service_user,
-            "group_of": service_user,
-            "mode": entry.mode,
-            "fallback": entry.fallback,
-            "narrow": True,
-        }
-        for entry in contract.service_seeds
-    ]
+            agent = agent_account(contract, configuration, person)
+            path = entry.path.format(home=home, **_names(person), **places)
+            owner = service_user if entry.owner == "service" else agent
+            add(entry, path, owner, entry.mode or "0640", narrow=False)
+    for one in contract.service_seeds:
+        add(one, one.path.format(**places), service_user, one.mode, narrow=True)
     for backend in backends_in_use(configuration):
         for entry in contract.backend_seeds.get(backend, ()):
-            found.append(
-                {
-                    "path": entry.path.format(**places),
-                    "source": entry.source,
-                    "fallback": entry.fallback,
-                    "owner": service_user,
-                    "group_of": service_user,
-                    "mode": "0644",
-                }
-            )
+            add(entry, entry.path.format(**places), service_user, "0644", narrow=False)
     return found
