@@ -66,14 +66,11 @@ def copied(
             yield staging, copy, (account.pw_uid, account.pw_gid)
         finally:
             os.close(copy)
-        # after the rename there is none
-        shutil.rmtree(pinned, ignore_errors=True)
     except KeyError as error:
         raise _not_copied(former.path, place, f"UID {former.uid} has no account") from error
-    except BaseException:
-        shutil.rmtree(pinned, ignore_errors=True)
-        raise
     finally:
+        # after the rename there is none
+        shutil.rmtree(pinned, ignore_errors=True)
         os.close(opened)
 
 
