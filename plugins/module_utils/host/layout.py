@@ -237,14 +237,10 @@ class Tree:
             raise planted(path, status, "a directory")
         return os.readlink(part, dir_fd=parent)
 
-    def directory(self, entry: DirectoryData) -> None:
-        """Create or change one directory."""
-        self.directory_at(entry["path"], entry, 0)
-
-    def directory_at(self, place: str, entry: DirectoryData, links: int) -> None:
-        """Create or change a directory at a place to which ``links`` links have led."""
+    def directory(self, entry: DirectoryData, place: str = "", links: int = 0) -> None:
+        """Create or change one directory. place: where so many links on its path have led."""
         path, mode = entry["path"], entry["mode"]
-        opened = self.open_parent(place, links)
+        opened = self.open_parent(place or path, links)
         if opened is None:
             self.found[path] = MADE
             return
@@ -266,7 +262,7 @@ class Tree:
                     raise
                 # the target of root's link is walked as well: accounts may have made links there
                 target = self.link_target(parent, name, os.path.join(base, name))
-                self.directory_at(os.path.normpath(os.path.join(base, target)), entry, links + 1)
+                self.directory(entry, os.path.normpath(os.path.join(base, target)), links + 1)
                 return
             try:
                 if mode:
