@@ -38,13 +38,6 @@ ASIDE = ".before-rollback"
 POLL_SECONDS = 0.02
 
 
-def check_room(database: str) -> None:
-    """Raise Refused when a bot could not write to its database as it starts."""
-    fault = fault_of_space(os.path.dirname(database))
-    if fault:
-        raise Refused(fault)
-
-
 def refuse_read_only(paths: Iterable[str]) -> None:
     """Raise Refused if one of some files is in a directory that cannot be written."""
     for path in paths:
@@ -108,7 +101,8 @@ class Switch:
             states = wanted_states(files, self.parameters["secret_contents"])
             managed = {entry["path"]: entry["given"] and not entry["absent"] for entry in files}
             states += self.of_backup({state.path for state in states})
-            return self.parameters["release"], states, managed, {"line": self.given_line()}
+            line = self.parameters.get("line") or self.installs.line()
+            return self.parameters["release"], states, managed, {"line": line}
         record = self.installs.record(number)
         last = self.installs.record(self.installs.numbers()[-1])
         # a file that neither install wrote is the operator's own
@@ -140,10 +134,6 @@ class Switch:
                 if all(has) and not any(lacks):
                     return signs["line"]
         return self.installs.line()
-
-    def given_line(self) -> str:
-        """Return the release line to switch to; that of the last install where none is given."""
-        return self.parameters.get("line") or self.installs.line()
 
     def of_backup(self, known: Collection[str]) -> list[FileState]:
         """Return the deployed files of a backup, without known ones."""
@@ -212,7 +202,10 @@ class Switch:
                 f"install again, which builds it"
             )
         if starts and self.parameters["database"]:
-            check_room(self.parameters["database"])
+            # a bot that starts writes to its database
+            fault = fault_of_space(os.path.dirname(self.parameters["database"]))
+            if fault:
+                raise Refused(fault)
         if journal:
             self.installs.discard_scratch([state.path for state in wanted])
             self.give_back_data(journal)
@@ -347,6 +340,7 @@ class Switch:
                     raise
                 result["snapshot"] = False
         if journal is None:
+            path = self.parameters["database"]
             journal = Journal(
                 result["former_release"],
                 service.active,
@@ -354,17 +348,12 @@ class Switch:
                 result["release"],
                 managed,
                 former_line=former_line,
-                without_database=self.has_no_database(),
+                without_database=bool(path) and not database.has_content(path),
             )
         journal.release, journal.line = result["release"], result["line"]
         journal.managed = {**journal.managed, **managed}
         journal.rolled_back_to = self.parameters["record"]
         self.installs.open_journal(journal, former)
-
-    def has_no_database(self) -> bool:
-        """Return whether the bot has a place for a database, and none there."""
-        path = self.parameters["database"]
-        return bool(path) and not database.has_content(path)
 
     def keep_database(self, *, was_active: bool) -> None:
         """Take a snapshot of the database; end a process of the service user that blocks it."""
@@ -492,14 +481,13 @@ class Switch:
 
     def restore(self) -> Reverted:
         """Restore the state before the journal was opened."""
-        journal = self.installs.journal()
-        if journal is None:
-            if not self.dry:
-                remove_if_empty(self.installs.directory)
-            return self.restore_state(None, journal)
-        former = Original(
-            journal.former_release, journal.active, journal.enabled, self.installs.former()
-        )
+        journal, former = self.installs.journal(), None
+        if journal:
+            former = Original(
+                journal.former_release, journal.active, journal.enabled, self.installs.former()
+            )
+        elif not self.dry:
+            remove_if_empty(self.installs.directory)
         return self.restore_state(former, journal)
 
     def back_to_original(self) -> Reverted:
