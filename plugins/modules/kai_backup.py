@@ -157,7 +157,6 @@ if TYPE_CHECKING:
     from ..module_utils.rules.module_arguments import BackupArguments
     from ..module_utils.rules.run_results import BackedUp
 
-COMPANIONS = ("-wal", "-shm", "-journal")
 SNAPSHOT = "kai.db"
 
 
@@ -233,7 +232,9 @@ def copy(parameters: BackupArguments, place: StagingArea, writer: ArchiveWriter)
             if database.has_content(main):
                 # a directory of root's own that the service user can pass through
                 database.save(main, snapshot, parameters["service_user"], place.parent)
-                copying.replace(name, COMPANIONS, lambda: add_snapshot(copying, snapshot, main))
+                copying.replace(
+                    name, database.COMPANIONS, lambda: add_snapshot(copying, snapshot, main)
+                )
         except database.NotKept as error:
             copying.skipped.add(
                 os.fsencode(main), f"no snapshot, but the files as they are ({error.fault})"

@@ -118,11 +118,11 @@ from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.build import build, passwords_of
+from ..module_utils.host.build import build
 from ..module_utils.host.built_release import is_complete
 from ..module_utils.host.flock import held
 from ..module_utils.rules.diff import difference
-from ..module_utils.rules.network_environment import of_words, secrets_of
+from ..module_utils.rules.network_environment import logins_in, of_words, secrets_of
 from ..module_utils.rules.problems import Refused, problem_of_error
 from ..module_utils.rules.sanitize import printable
 
@@ -160,7 +160,7 @@ def main() -> None:
     os.umask(0o022)
     if parameters["index_url"]:
         # pip and uv may repeat a part of it
-        module.no_log_values.update(passwords_of(parameters["index_url"]))
+        module.no_log_values.update({parameters["index_url"], *logins_in(parameters["index_url"])})
     module.no_log_values.update(secrets_of(of_words(parameters["environment"])))
     try:
         with open(parameters["archive"], "rb") as archive:

@@ -260,17 +260,12 @@ def places_of_root(parameters: TreeArguments) -> list[str]:
     return places
 
 
-def parts(change: str) -> tuple[str, str]:
-    """Return the path and the rest of a line of changes."""
-    place, _colon, then = change.partition(": ")
-    return place, then
-
-
 def restored(journal: LayoutJournal, dry: bool) -> LaidOut:
     """Undo the journal; return the result of the module."""
     undo = LayoutUndo(journal, dry)
     undo.run()
-    diff = [difference(place, "", then) for place, then in map(parts, undo.changes)]
+    changes = [change.partition(": ") for change in undo.changes]
+    diff = [difference(place, "", then) for place, _colon, then in changes]
     return {"changes": undo.changes, "left": undo.left, "diff": diff}
 
 

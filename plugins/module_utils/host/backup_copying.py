@@ -62,7 +62,6 @@ NAMES = 4096
 LISTS = {access_lists.ACCESS: ACCESS, access_lists.DEFAULT: DEFAULT}
 # a keyword ends with its sign
 _KEYWORD = bytes(range(33, 127)).replace(b"%", b"").replace(b"=", b"").decode()
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _DISK_BLOCK = 512
 
 
@@ -311,7 +310,7 @@ class Copying(Walk):
     def open_file(self, name: bytes) -> int:
         """Open a file, and wait for a process that holds a lease on it, but not for ever."""
         try:
-            return os.open(name, _FILE, dir_fd=self.here)
+            return os.open(name, symlink_guard.READ, dir_fd=self.here)
         except BlockingIOError:
             if time.monotonic() > self.leases:
                 raise
@@ -436,7 +435,7 @@ def linked_key(status: os.stat_result) -> tuple[int, ...]:
 def add_config(copying: Copying, name: str, path: str) -> None:
     """Add a deployed file from a directory of root's; absent is fine."""
     try:
-        descriptor = os.open(path, _FILE)
+        descriptor = os.open(path, symlink_guard.READ)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -458,7 +457,7 @@ def add_snapshot(copying: Copying, snapshot: str, like: str) -> None:
         # it may have become something else
         status = os.fstat(copying.root)
         with contextlib.suppress(OSError):
-            descriptor = os.open(like, _FILE)
+            descriptor = os.open(like, symlink_guard.READ)
             stack.callback(os.close, descriptor)
             status = os.fstat(descriptor)
         member = member_of(f"{DATA}/{os.path.basename(like)}", status)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.constraints import hashed_entries, normalized, without_hashes
-from ..rules.network_environment import logins_in, of_words
+from ..rules.network_environment import of_words
 from ..rules.problems import Refused
 from ..rules.sources import fault_of_member
 from .built_release import ENVIRONMENT, MARKER, SYSTEM_PATH, find_uv, python_of
@@ -119,11 +119,6 @@ def settle(path: str) -> None:
             wanted = 0o755 if runs else 0o644
             if stat.S_IMODE(mode) != wanted:
                 os.chmod(full, wanted)
-
-
-def passwords_of(url: str) -> set[str]:
-    """Return the secret parts of a URL, as written and decoded."""
-    return {url, *logins_in(url)}
 
 
 class Build:

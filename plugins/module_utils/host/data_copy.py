@@ -16,6 +16,7 @@ from ..rules.problems import Refused
 from . import system
 from .beside_data import GOING, going, place_of
 from .files import sync_directory
+from .free_space import free_bytes
 from .layout import DIRECTORY
 from .left_processes import end_processes
 from .removal import remove_everything
@@ -123,5 +124,4 @@ class StagingArea:
 
     def room(self) -> int:
         """Return how many bytes are free on its file system."""
-        status = os.statvfs(self.parent)
-        return status.f_bavail * status.f_frsize
+        return free_bytes(self.parent)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # SQLite keeps pending changes in files beside the main file
-_COMPANIONS = ("-wal", "-shm", "-journal")
+COMPANIONS = ("-wal", "-shm", "-journal")
 # SQLite's message for SQLITE_FULL
 _NO_ROOM = "database or disk is full"
 # SQLite's message for SQLITE_BUSY
@@ -161,7 +161,7 @@ def exchange(path: str, copy: str | None, account: str, suffix: str) -> None:
         mode = stat.S_IMODE(former.st_mode) if former else 0o600
         is_kept = _status_of(parent, name + suffix) is not None
         # the main file last: once it is away, nothing beside its place belongs to it any more
-        for companion in (*_COMPANIONS, ""):
+        for companion in (*COMPANIONS, ""):
             if is_kept:
                 _remove(parent, name + companion)
             else:
@@ -191,15 +191,15 @@ def exchange_back(path: str, suffix: str, *, had_none: bool = False) -> str:
         if had_none and not _status_of(parent, name + suffix):
             unwanted = f"{name}{suffix}.unwanted"
             is_there = _status_of(parent, name) is not None
-            for companion in (*_COMPANIONS, ""):
+            for companion in (*COMPANIONS, ""):
                 _rename(parent, name + companion, unwanted + companion)
             os.fsync(parent)
             return os.path.join(os.path.dirname(path), unwanted) if is_there else ""
         if _status_of(parent, name + suffix):
-            for companion in (*_COMPANIONS, ".new"):
+            for companion in (*COMPANIONS, ".new"):
                 _remove(parent, name + companion)
         # the main file first, for the same reason
-        for companion in ("", *_COMPANIONS):
+        for companion in ("", *COMPANIONS):
             _rename(parent, name + suffix + companion, name + companion)
         os.fsync(parent)
         return ""
@@ -224,7 +224,7 @@ def _directory_of(path: str, done: str) -> Iterator[tuple[int, str]]:
 
 def _copy_and_check(path: str, copy: str, limit: int) -> None:
     # SQLite would wait forever for a writer of a pipe
-    for companion in _COMPANIONS:
+    for companion in COMPANIONS:
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(os.lstat(path + companion).st_mode):
                 raise OSError(f"{path}{companion} is not a regular file")

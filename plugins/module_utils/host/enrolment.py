@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..rules.enrolment import Enrolment, read_enrolment, without_token
 from ..rules.problems import Refused
@@ -36,7 +36,7 @@ def enrol(
         try:
             # the last process to close the database removes the log of changes of a running bot
             stop_service(unit)
-            done = run_program(argv, _SECONDS, env=dict(environment), **_as(account))
+            done = run_program(argv, _SECONDS, env=dict(environment), cwd="/", **start_as(account))
         finally:
             if was_active:
                 restart_service(unit, service_state(unit))
@@ -48,10 +48,6 @@ def enrol(
             f"says; kai-ansible doctor looks at the rest"
         )
     return found, was_active
-
-
-def _as(account: pwd.struct_passwd) -> dict[str, Any]:
-    return {**start_as(account), "cwd": "/"}
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ from .layout import Tree, problem_of
 from .layout_journal import LayoutJournal
 from .records import Installs
 from .run_as import NoAnswer, ask_as
-from .service import deployed_port, health
+from .service import deployed_env, deployed_port, health
 from .unit_overrides import overrides_of
 
 if TYPE_CHECKING:
@@ -243,10 +243,9 @@ def live_seen(installs: Installs) -> str | None:
 def deployed_values(env_file: str) -> dict[str, str]:
     """Return the variables of the environment file, nothing where it cannot be read."""
     try:
-        content = look(env_file).content or b""
+        return deployed_env(env_file)
     except (OSError, Refused):
         return {}
-    return read_env(legible(content))
 
 
 def service_seen(

@@ -29,9 +29,7 @@ def read_tree(
     """
     try:
         value = parse(text)
-    except own:
-        raise
-    except NotATree:
+    except (own, NotATree):
         raise
     except RecursionError as error:
         raise NotATree("it is nested too deeply") from error
