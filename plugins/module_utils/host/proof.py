@@ -48,6 +48,7 @@ OWN_FAULT = (
     "Its sudo rule is in force, and the program starts elsewhere, so check the home, the settings "
     "and the processes of {account}"
 )
+EARLIER = "more starts of agents were verified earlier and have not changed"
 BORDERS = "each account works in its own directories and in no other account's"
 
 
@@ -238,7 +239,7 @@ def prove(parameters: ProofArguments) -> Proved:
         with contextlib.suppress(OSError):
             # the cause of many other messages, and rarely named by them
             fault = fault_of_space(parameters["data_dir"]) if parameters["data_dir"] else ""
-            failures.extend([fault] if fault else [])
+            failures += [fault] if fault else []
     commands = [
         command
         for command in parameters["commands"]
@@ -289,12 +290,10 @@ def prove(parameters: ProofArguments) -> Proved:
         "seconds": round(answered - started, 1),
         "seconds_without": None if stopped is None else round(answered - stopped, 1),
         "notes": [printable(masked(note, secrets)) for note in notes],
-        "verified": ["the unit's own process answers " + parameters["health_path"]]
-        + verified
-        + (
-            [f"{rest} more starts of agents were verified earlier and have not changed"]
-            if rest
-            else []
-        )
-        + ([BORDERS] if borders and closed else []),
+        "verified": [
+            f"the unit's own process answers {parameters['health_path']}",
+            *verified,
+            *([f"{rest} {EARLIER}"] if rest else []),
+            *([BORDERS] if borders and closed else []),
+        ],
     }
