@@ -53,7 +53,6 @@ if TYPE_CHECKING:
         RollbackPlan,
         Source,
         StatusPlan,
-        WorkshopPlan,
     )
     from .probe import InstalledProbe, Probe, WorkshopSeen
     from .problems import ProblemData
@@ -108,6 +107,7 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
     linux, protected = contract.platforms["linux"], contract.protected_files
     port_key = service.port_setting
     config_files = [entry.path for entry in protected.values()]
+    closed = no_workshop(contract, configuration)
     return {
         "probe": {**_NO_PROBE, **PROBES[purpose](contract, configuration)},
         "host": host,
@@ -150,15 +150,10 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "build_environment": as_words(host.get("environment", {})),
         "line": contract.release,
         "extra_features": dict(contract.extra_features),
-        "workshop": _workshop(contract, configuration),
-    }
-
-
-def _workshop(contract: Contract, configuration: Configuration) -> WorkshopPlan:
-    problem = no_workshop(contract, configuration)
-    return {
-        "problem": problem.as_dict() if problem else None,
-        "plan": enrolment_plan(contract, configuration),
+        "workshop": {
+            "problem": closed.as_dict() if closed else None,
+            "plan": enrolment_plan(contract, configuration),
+        },
     }
 
 
