@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Mapping
 
-from .model_policy import Models, is_allowed
+from .model_policy import Models
 from .problems import Problem, listed, nearest, shortened
 
 if TYPE_CHECKING:
@@ -47,12 +47,10 @@ def role_problems(
     roles: Collection[str],
     models: Models,
     pair: tuple[str, str | None],
-    ceiling: Collection[str] = (),
 ) -> list[Problem]:
     """Return why Kai does not start with the models of one user.
 
-    models: what Kai takes of the pair, the user's backend and provider. ceiling: what the installed
-    backend allows.
+    models: what Kai takes of the pair, the user's backend and provider.
     """
     if not isinstance(value, Mapping):
         found = shortened(repr(value))
@@ -68,7 +66,7 @@ def role_problems(
             problems.append(Problem(place, f"an unknown role{hint}", expected, "correct its name"))
         elif not model:
             problems.append(Problem(place, "no model", "a model", "name one, or remove the role"))
-        elif not models.accept(model, provider) or not is_allowed(backend, model, ceiling):
+        elif not models.accept(model, provider):
             expected = f"a model of {backend}" + (f" and {provider}" if provider else "")
             problems.append(Problem(place, repr(model), expected, "name another model"))
     return problems
