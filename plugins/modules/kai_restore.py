@@ -140,66 +140,64 @@ from ..module_utils.rules.diff import difference
 from ..module_utils.rules.problems import Problem, Refused, listed, problem_of_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..module_utils.rules.module_arguments import RestoreArguments
     from ..module_utils.rules.run_results import Checked, LaidOut
 
 
 def check(parameters: RestoreArguments) -> Checked:
     """Check whether the backup can be unpacked on the host; return the result of the module."""
-    place, summary = StagingArea(parameters["data_dir"]), parameters["summary"]
     journal = Installs(parameters["install_dir"]).journal()
-    found = place_problems(parameters["install_dir"], parameters["data_dir"])
+    return {
+        "changed": False,
+        "problems": [problem.as_dict() for problem in problems_of(parameters)],
+        "unfinished": bool(journal and journal.data_dir),
+    }
+
+
+def problems_of(parameters: RestoreArguments) -> Iterator[Problem]:
+    """Yield what keeps the backup from being unpacked on the host."""
+    place, summary = StagingArea(parameters["data_dir"]), parameters["summary"]
+    yield from place_problems(parameters["install_dir"], parameters["data_dir"])
     mounts = place.mounts()
     if mounts:
-        found.append(
-            Problem(
-                "kai_install_data_dir",
-                f"a mount at {listed(mounts)}",
-                "data on the file system of the directory above it, as a rename replaces it",
-                "mount it one level higher, or unmount it on the host, and run this again: "
-                f"umount {shlex.join(mounts)}",
-            )
+        yield Problem(
+            "kai_install_data_dir",
+            f"a mount at {listed(mounts)}",
+            "data on the file system of the directory above it, as a rename replaces it",
+            "mount it one level higher, or unmount it on the host, and run this again: "
+            f"umount {shlex.join(mounts)}",
         )
     lacking = missing_accounts(
         summary["owners"], summary["groups"], summary["numbers"], parameters["accounts"]
     )
     if lacking:
-        found.append(
-            Problem(
-                "the host",
-                f"no {listed(lacking)}",
-                "every account that owns some of the data",
-                f"create them {advice_to_create(groups=True)}, or let the install create the OS "
-                "users with kai_install_create_os_users: true",
-            )
+        yield Problem(
+            "the host",
+            f"no {listed(lacking)}",
+            "every account that owns some of the data",
+            f"create them {advice_to_create(groups=True)}, or let the install create the OS "
+            "users with kai_install_create_os_users: true",
         )
     # the backup and its data need space at the same time
     wanted = summary["room"] + summary["bytes"]
     if place.room() < wanted:
-        found.append(
-            Problem(
-                place.parent,
-                f"{place.room() >> 20} MB free",
-                f"{wanted >> 20} MB free for the data of the backup",
-                f"free some; df -h {place.parent} shows how much is free",
-            )
+        yield Problem(
+            place.parent,
+            f"{place.room() >> 20} MB free",
+            f"{wanted >> 20} MB free for the data of the backup",
+            f"free some; df -h {place.parent} shows how much is free",
         )
     inodes = os.statvfs(place.parent)
     # a file system that creates inodes as needed counts none
     if inodes.f_files and inodes.f_favail < summary["members"]:
-        found.append(
-            Problem(
-                place.parent,
-                f"{inodes.f_favail} free inodes",
-                f"{summary['members']} free inodes for the files of the backup",
-                f"remove some files; df -i {place.parent} shows how many inodes are free",
-            )
+        yield Problem(
+            place.parent,
+            f"{inodes.f_favail} free inodes",
+            f"{summary['members']} free inodes for the files of the backup",
+            f"remove some files; df -i {place.parent} shows how many inodes are free",
         )
-    return {
-        "changed": False,
-        "problems": [problem.as_dict() for problem in found],
-        "unfinished": bool(journal and journal.data_dir),
-    }
 
 
 def receive(parameters: RestoreArguments) -> LaidOut:
