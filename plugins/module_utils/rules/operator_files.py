@@ -542,16 +542,13 @@ def _note_lines(root: Any, document: Document) -> None:
             rest += [((*path, index), item) for index, item in enumerate(node.value)]
         elif isinstance(node, yaml.MappingNode):
             names = set()
-            for key, key_node, value_node in _pairs(node):
+            for key_node, value_node in node.value:
+                if not isinstance(key_node, yaml.ScalarNode):
+                    continue
+                key = key_node.value
                 place = (*path, key)
                 if key in names:
                     document.repeated.append(place)
                 names.add(key)
                 document.lines[place] = key_node.start_mark.line + 1
                 rest.append((place, value_node))
-
-
-def _pairs(node: Any) -> Iterator[tuple[str, Any, Any]]:
-    for key_node, value_node in node.value:
-        if isinstance(key_node, yaml.ScalarNode):
-            yield key_node.value, key_node, value_node
