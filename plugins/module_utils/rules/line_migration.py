@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from .configuration import PREFIX, canonical_key, variable
 from .problems import Problem, shortened
-from .user_isolation import Accounts, Assigned, isolation_problems
+from .user_isolation import Assigned, isolation_problems
 from .values import UnacceptableValue, read_value
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class _Move:
             replace(problem, fix=f"add --os-user {missing[problem.where]}")
             if problem.where in missing
             else problem
-            for problem in isolation_problems(assigned, Accounts(self.service_user))
+            for problem in isolation_problems(assigned, self.service_user)
         ]
 
     @property

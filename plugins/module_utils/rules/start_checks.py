@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .models import surface_of
 from .problems import Problem, listed
 from .role_models import BadRoles, read_default_models, role_problems
-from .user_isolation import Accounts, Assigned, isolation_problems
+from .user_isolation import Assigned, isolation_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ def _shared_accounts(
         # one without, and the bot's own, are refused as values
         if person.os_user and person.os_user != service
     ]
-    yield from isolation_problems(assigned, Accounts(service))
+    yield from isolation_problems(assigned, service)
 
 
 def _models_of_tasks(
