@@ -100,9 +100,8 @@ class Choice:
     snapshot that bot starts without a database.
     """
 
-    number: int | None
-    release: str | None
-    snapshot: int | None
+    number: int | None = None
+    snapshot: int | None = None
     problems: Sequence[Problem] = ()
     with_database: bool = False
 
@@ -121,7 +120,7 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
         entry for entry in status["damaged"] if entry["needed"] or to == str(entry["number"])
     ]
     if damaged:
-        return Choice(None, None, None, [Problem(**entry["problem"]) for entry in damaged])
+        return Choice(problems=[Problem(**entry["problem"]) for entry in damaged])
     if not to and status["unfinished"]:
         if with_database:
             return _refused(
@@ -130,7 +129,7 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
                 "a finished one",
                 "roll back without the database first; that takes the unfinished install back",
             )
-        return Choice(None, None, None)
+        return Choice()
     record = _wanted(records, status["live"], to)
     if record is None:
         known = listed(f"{record['number']} ({record['release']})" for record in records)
@@ -165,12 +164,7 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
             "a snapshot, which is taken whenever another release goes live",
             "roll back without the database",
         )
-    return Choice(
-        record["number"],
-        record["release"],
-        snapshot,
-        with_database=with_database or crosses,
-    )
+    return Choice(record["number"], snapshot, with_database=with_database or crosses)
 
 
 def _line(record: InstallRecord) -> str:
@@ -189,7 +183,7 @@ def _wanted(records: Sequence[InstallRecord], live: str | None, to: str) -> Inst
 
 
 def _refused(where: str, found: str, expected: str, fix: str) -> Choice:
-    return Choice(None, None, None, [Problem(where, found, expected, fix)])
+    return Choice(problems=[Problem(where, found, expected, fix)])
 
 
 def rolled_back(status: KnownInstalls) -> str:
