@@ -70,7 +70,6 @@ class Workshop:
     enrolment: the command that lets a user in, with the bot stopped.
     """
 
-    database: str
     workshop: str
     assigned_profiles: str
     owners: str
