@@ -258,28 +258,19 @@ def unlaid(path: bytes, error: OSError) -> Refused:
 def owner_of(member: tarfile.TarInfo) -> tuple[int, int]:
     """Return UID and GID of a member; names count, and a number where there is none."""
     return (
-        _uid_of(member.uname) if member.uname else member.uid,
-        _gid_of(member.gname) if member.gname else member.gid,
+        _id_of("account", member.uname) if member.uname else member.uid,
+        _id_of("group", member.gname) if member.gname else member.gid,
     )
 
 
 @functools.lru_cache(NAMES)
-def _uid_of(name: str) -> int:
+def _id_of(kind: str, name: str) -> int:
+    """Return the number of an ``account`` or a ``group``. Raises Refused where there is none."""
     try:
-        return pwd.getpwnam(name).pw_uid
+        return pwd.getpwnam(name).pw_uid if kind == "account" else grp.getgrnam(name).gr_gid
     except KeyError as error:
         raise Refused(
-            f"the host has no account {name!r}. Fix: create it there, then restore again"
-        ) from error
-
-
-@functools.lru_cache(NAMES)
-def _gid_of(name: str) -> int:
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError as error:
-        raise Refused(
-            f"the host has no group {name!r}. Fix: create it there, then restore again"
+            f"the host has no {kind} {name!r}. Fix: create it there, then restore again"
         ) from error
 
 
