@@ -35,18 +35,15 @@ class DirectoryData(_Directory, total=False):
     renames: dict[str, str]
 
 
-class _Seed(TypedDict):
+class SeedData(TypedDict):
+    """A file that is made once. narrow: whether its mode is narrowed where it is there."""
+
     path: str
     owner: str
     group_of: str
     mode: str
-    fallback: str | None
-
-
-class SeedData(_Seed, total=False):
-    """A file that is made once. narrow: whether its mode is narrowed where it is there."""
-
     source: str | None
+    fallback: str | None
     narrow: bool
 
 
