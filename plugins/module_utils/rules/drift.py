@@ -177,18 +177,15 @@ def _parts(
     for name in [*wanted, *(name for name in there if name not in wanted)]:
         if wanted.get(name) == there.get(name):
             continue
-        where = f"{path}: {name}"
         expected = of_wanted.get(name, "the value of host_vars") or words[0]
         if name not in there:
-            differing.append(Problem(where, "nothing", expected, REPAIR))
+            found = "nothing"
         elif name not in wanted:
-            found = of_there.get(name, "a value") or words[1]
-            differing.append(
-                Problem(where, f"{found} that host_vars do not give", "nothing", REPAIR)
-            )
+            value = of_there.get(name, "a value") or words[1]
+            found, expected = f"{value} that host_vars do not give", "nothing"
         else:
             found = of_there.get(name, "another value") or words[1]
-            differing.append(Problem(where, found, expected, REPAIR))
+        differing.append(Problem(f"{path}: {name}", found, expected, REPAIR))
     return differing
 
 
