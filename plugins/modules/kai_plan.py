@@ -41,6 +41,10 @@ options:
     description: The id of the workshop that the first start of the bot has made.
     type: str
     default: ""
+  with_data:
+    description: Whether the data of a backup goes live, and with it another workshop.
+    type: bool
+    default: false
   agreed:
     description: The plan that the report of an earlier check has. Another plan is a problem.
     type: dict
