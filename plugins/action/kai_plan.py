@@ -23,9 +23,11 @@ from ..module_utils.controller.source_line import contract_for
 from ..module_utils.rules import run_plan
 from ..module_utils.rules.configuration import PREFIX, variable
 from ..module_utils.rules.operator_files import FILES, fields_of_users, read_with_files
+from ..module_utils.rules.option_specs import documented
 from ..module_utils.rules.plain import plain
 from ..module_utils.rules.problems import Problem
 from ..module_utils.rules.release_line import code_signs
+from ..modules import kai_plan
 
 
 class ActionModule(ActionBase):
@@ -38,18 +40,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         self.variables: dict[str, Any] = task_vars or {}
         _checked, arguments = self.validate_argument_spec(
-            argument_spec={
-                "purpose": {"type": "str", "choices": list(run_plan.PROBES), "required": True},
-                "role_path": {"type": "path", "required": True},
-                "probe": {"type": "dict"},
-                "source": {"type": "dict", "default": {}},
-                "agreed": {"type": "dict"},
-                "workshop": {"type": "str", "default": ""},
-                "with_data": {"type": "bool", "default": False},
-                "checkup": {"type": "dict"},
-                "rollback_to": {"type": "str", "default": ""},
-                "rollback_database": {"type": "bool", "default": False},
-            }
+            argument_spec=documented(kai_plan.DOCUMENTATION)
         )
         self.role_path: str = arguments["role_path"]
         given, problems = self._given()

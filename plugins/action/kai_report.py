@@ -6,20 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.rules import run_report
 from ..module_utils.rules.enrolment import enrol_hint
+from ..module_utils.rules.option_specs import documented
 from ..module_utils.rules.plain import plain
-
-RUNS = ("install", "restore", "rollback", "uninstall", "restart", "failure")
-# the results of the tasks of a run
-_RESULTS = (
-    *("switched", "laid_out", "verified", "recorded", "reverted", "removed"),
-    *("backup_checked", "data_laid_out", "backup"),
-)
+from ..modules import kai_report
 
 
 class ActionModule(ActionBase):
@@ -31,17 +27,12 @@ class ActionModule(ActionBase):
         """Return the report and its lines, and publish it in the custom stats."""
         super().run(tmp, task_vars)
         _checked, parameters = self.validate_argument_spec(
-            argument_spec={
-                "run": {"type": "str", "choices": list(RUNS), "required": True},
-                "planned": {"type": "dict", "default": {}},
-                **{name: {"type": "dict", "default": {}} for name in _RESULTS},
-                "number": {"type": "int"},
-                "failure": {"type": "str", "default": ""},
-                "install_dir": {"type": "str", "default": ""},
-            }
+            argument_spec=documented(kai_report.DOCUMENTATION)
         )
         given = {name: plain(value) for name, value in parameters.items()}
-        results = run_report.Results(**{name: given[name] for name in _RESULTS})
+        results = run_report.Results(
+            **{one.name: given[one.name] for one in fields(run_report.Results)}
+        )
         check, run = bool(self._task.check_mode), given["run"]
         if run == "failure":
             message = run_report.failure_report(

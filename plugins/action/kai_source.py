@@ -16,8 +16,10 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.controller.source_files import refuse_changeable
 from ..module_utils.controller.source_packing import packed_once
+from ..module_utils.rules.option_specs import documented
 from ..module_utils.rules.problems import Refused
 from ..module_utils.rules.releases import release_identifier, release_name
+from ..modules import kai_source
 
 
 class ActionModule(ActionBase):
@@ -28,26 +30,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the release and its archive."""
         super().run(tmp, task_vars)
-        _checked, parameters = self.validate_argument_spec(
-            argument_spec={
-                "source": {"type": "str", "required": True},
-                "version": {"type": "str"},
-                "checksum": {"type": "str"},
-                "files": {"type": "list", "elements": "str", "default": []},
-                "environment": {"type": "list", "elements": "str", "default": [], "no_log": True},
-                "constraints": {"type": "path"},
-                "constraints_path": {"type": "str", "required": True},
-                "extras": {"type": "list", "elements": "str", "default": []},
-                "extra_features": {"type": "dict", "default": {}},
-                "python": {"type": "str", "default": ""},
-                "live": {"type": "str", "default": ""},
-                "complete": {"type": "list", "elements": "str", "default": []},
-                "distrusted": {"type": "list", "elements": "str", "default": []},
-                "cache": {"type": "path"},
-                "lines": {"type": "path"},
-                "line": {"type": "str"},
-            }
-        )
+        options = documented(kai_source.DOCUMENTATION)
+        # documentation does not say that a value is hidden
+        options["environment"]["no_log"] = True
+        _checked, parameters = self.validate_argument_spec(argument_spec=options)
         # removed when the run ends, failed or not, and the same for every host and task
         parameters["cache"] = parameters["cache"] or constants.DEFAULT_LOCAL_TMP
         # a task has a process of its own

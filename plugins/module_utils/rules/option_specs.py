@@ -13,6 +13,17 @@ def entries(**options: dict[str, Any]) -> dict[str, Any]:
     return {"type": "list", "elements": "dict", "default": [], "options": options}
 
 
+def documented(documentation: str) -> dict[str, dict[str, Any]]:
+    """Return the options that the documentation of a module states. Only a controller has YAML."""
+    import yaml
+
+    kept = ("type", "elements", "choices", "default", "required")
+    return {
+        name: {key: option[key] for key in kept if key in option}
+        for name, option in yaml.safe_load(documentation)["options"].items()
+    }
+
+
 # what waiting for the bot takes
 WAIT: dict[str, dict[str, Any]] = {
     "unit": {"type": "str", "required": True},
