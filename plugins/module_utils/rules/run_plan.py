@@ -109,7 +109,7 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
     config_files = [entry.path for entry in protected.values()]
     closed = no_workshop(contract, configuration)
     return {
-        "probe": {**_NO_PROBE, **PROBES[purpose](contract, configuration)},
+        "probe": PROBES[purpose](contract, configuration),
         "host": host,
         "accounts": [host["service_user"], *os_users(configuration.people)],
         "modules": modules_of_extras(contract, host.get("extras", [])),
@@ -210,28 +210,6 @@ PROBES = {
     "rollback": _rollback_probe,
     "uninstall": _least_probe,
     "host": _least_probe,
-}
-# those that the task in probe.yml passes and a purpose leaves out
-_NO_PROBE: ProbeRequest = {
-    "data_dir": None,
-    "wheelhouse": None,
-    "turns": None,
-    "port": None,
-    "installed": None,
-    "versions": False,
-    "trust_user_binaries": False,
-    "os_users": [],
-    "directories": [],
-    "access": [],
-    "targets": [],
-    "files": [],
-    "texts": [],
-    "workshop": None,
-    "programs": [],
-    "models": [],
-    "identities": [],
-    "binaries": [],
-    "python": "",
 }
 
 
