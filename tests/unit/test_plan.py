@@ -126,6 +126,12 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
     ]
 
 
+def test_a_probe_of_the_wizard_needs_no_valid_data_directory(contract: Contract) -> None:
+    read = read_configuration(contract, variables(ADA, data_dir="not absolute"))
+    request = probe_request(contract, read)
+    assert (request["data_dir"], request["turns"]) == (None, None)
+
+
 def test_sudo_rules_for_the_pairs_in_use_and_no_others(contract: Contract) -> None:
     desired = plan(contract, ADA, BEN, CEM, DIA, {**BEN, "telegram_id": 5, "name": "Eli"})
     assert desired["problems"] == []

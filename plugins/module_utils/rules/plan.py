@@ -81,6 +81,8 @@ def probe_request(
     """
     host = configuration.host
     people = configuration.people
+    # the wizard probes before every answer is valid
+    data_dir = host.get("data_dir")
     directories = [
         user[name]
         for user in configuration.users
@@ -97,7 +99,7 @@ def probe_request(
         "service_user": host["service_user"],
         "os_users": os_users(people),
         "install_dir": host["install_dir"],
-        "data_dir": host.get("data_dir"),
+        "data_dir": data_dir,
         "wheelhouse": host.get("wheelhouse"),
         "python": host.get("python", ""),
         "trust_user_binaries": host.get("trust_user_binaries", False),
@@ -116,7 +118,7 @@ def probe_request(
         ],
         "workshop": workshop_request(contract, configuration),
         "release": release,
-        "turns": contract.service.turns.format(data_dir=host["data_dir"]),
+        "turns": contract.service.turns.format(data_dir=data_dir) if data_dir else None,
         "port": configuration.settings.get("WEBHOOK_PORT"),
         "programs": [
             name for program in programs_in_use(contract, configuration) for name in program.names
