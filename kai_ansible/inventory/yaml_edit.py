@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from difflib import SequenceMatcher
 from typing import Any
 
 import yaml
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from kai_ansible.rules.bounded_yaml import expect_shallow, read_tree
+from kai_ansible.rules.bounded_yaml import read_tree
 
-# the parser in C takes a tenth of the time, if there is one
-_EVENTS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ENDLESS = 2**20
 # text that Ansible evaluates; after such a first line, templates may begin with anything
 TEMPLATE = re.compile(r"\{[{%#]|\A#jinja2:")
@@ -70,17 +67,6 @@ _Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Reader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Reader.add_constructor("tag:yaml.org,2002:str", _text)
 _Reader.add_multi_constructor("!", _tagged)
-
-
-def check_depth(text: str) -> None:
-    """Raise NotATree for a text that is nested so deeply that Ansible may crash on it."""
-    starts, ends = yaml.CollectionStartEvent, yaml.CollectionEndEvent
-    # Ansible reports other faults of it
-    with suppress(yaml.YAMLError):
-        expect_shallow(
-            isinstance(event, starts) - isinstance(event, ends)
-            for event in yaml.parse(text, Loader=_EVENTS)
-        )
 
 
 def meaning(text: str) -> Any:
