@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kai_ansible.ansible import advice
 from kai_ansible.ansible.collection import contract
+from tools.stale import write_or_check
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
 PLACEHOLDERS = {
@@ -102,13 +103,7 @@ def page() -> str:
 
 def main() -> int:
     """Write or check the page. Returns the exit code."""
-    if "--check" not in sys.argv:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"{PAGE} is stale; run: make generate", file=sys.stderr)
-    return 1
+    return write_or_check({PAGE: page()})
 
 
 if __name__ == "__main__":

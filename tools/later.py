@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import tiers
+from tools.stale import write_or_check
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "testing.md"
@@ -71,13 +72,7 @@ def main() -> int:
         print("the tests cannot be collected; run pytest --collect-only", file=sys.stderr)
         return int(code)
     text = DOCUMENT.read_text(encoding="utf-8")
-    wanted = written(text, rows(collected.items))
-    if sys.argv[1:] == ["--check"]:
-        if text != wanted:
-            print(f"{DOCUMENT.name} is stale; run make generate", file=sys.stderr)
-        return int(text != wanted)
-    DOCUMENT.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_check({DOCUMENT: written(text, rows(collected.items))})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ usage: python -m tools.manual [--check]
 
 from __future__ import annotations
 
-import argparse
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typer.main import get_command
 from kai_ansible import own_version
 from kai_ansible.cli.app import app
 from kai_ansible.errors import ExitCode
+from tools.stale import write_or_check
 
 WIDTH = 60
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "kai-ansible.1"
@@ -110,15 +110,7 @@ def page() -> str:
 
 def main() -> int:
     """Write or check the page. Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, fail when stale")
-    if not parser.parse_args().check:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"{PAGE} is stale; run: python -m tools.manual", file=sys.stderr)
-    return 1
+    return write_or_check({PAGE: page()})
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from kai_ansible.cli.app import app
 from kai_ansible.errors import ExitCode
 from kai_ansible.terminal.screen import SCHEMA_VERSION
 from tools import manual
+from tools.stale import write_or_check
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BY_HAND = ("status", "doctor", "show")
@@ -328,18 +329,7 @@ def files() -> dict[Path, str]:
 
 def main() -> int:
     """Write or check the schemas. Returns the exit code."""
-    stale = [
-        path
-        for path, text in files().items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    if "--check" in sys.argv:
-        for path in stale:
-            print(f"{path} is stale; run: make generate", file=sys.stderr)
-        return int(bool(stale))
-    for path in stale:
-        path.write_text(files()[path], encoding="utf-8")
-    return 0
+    return write_or_check(files())
 
 
 if __name__ == "__main__":
