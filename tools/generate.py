@@ -169,7 +169,7 @@ def _options(contracts: Contracts, line: str) -> dict[str, dict[str, Any]]:
 
 def argument_specs_text(specs: Mapping[str, Any]) -> str:
     """Return argument specs as YAML."""
-    body = yaml.dump(specs, Dumper=_IndentedDumper, sort_keys=False, width=96, allow_unicode=True)
+    body = yaml.dump(specs, Dumper=IndentedDumper, sort_keys=False, width=96, allow_unicode=True)
     return f"# {NOTICE}\n---\n{body}"
 
 
@@ -377,7 +377,7 @@ An install adds these to Kai unless `kai_install_extras` names others. A release
 only if the service user can import the modules."""
 
 
-class _IndentedDumper(yaml.SafeDumper):
+class IndentedDumper(yaml.SafeDumper):
     """Indents lists below their key, as yamllint expects, and leaves the lines of a text apart."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
@@ -391,7 +391,7 @@ class _IndentedDumper(yaml.SafeDumper):
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
-_IndentedDumper.add_representer(str, _IndentedDumper.represent_str)
+IndentedDumper.add_representer(str, IndentedDumper.represent_str)
 
 
 def _contract_options(contracts: Contracts, line: str) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from typer.main import get_command
 from kai_ansible.cli.app import app
 from kai_ansible.errors import ExitCode
 from tools import manual, schemas
+from tools.generate import IndentedDumper
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "tests" / "interface.yml"
@@ -31,14 +32,6 @@ MAKEFILE = ROOT / "Makefile"
 COMMAND = "python -m tools.interface"
 # stands for any name, such as that of a host
 EACH = "*"
-
-
-class IndentedDumper(yaml.SafeDumper):
-    """Writes lists as yamllint wants them."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        """Indent lists too."""
-        super().increase_indent(flow, False)
 
 
 def interface() -> dict[str, Any]:
