@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from kai_ansible import own_version
 from kai_ansible.cli.app import app
+from kai_ansible.cli.help import term
 from kai_ansible.errors import ExitCode
 from tools.stale import write_or_check
 
@@ -51,8 +52,8 @@ def escaped(text: str) -> str:
 
 def entries(rows: dict[str, str]) -> Iterator[str]:
     """Yield a list of terms and what each means."""
-    for term, meaning in rows.items():
-        yield from (".TP", f"\\fB{escaped(term)}\\fR", escaped(meaning))
+    for name, text in rows.items():
+        yield from (".TP", f"\\fB{escaped(name)}\\fR", escaped(text))
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -67,14 +68,6 @@ def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 def option_rows(command: Any) -> dict[str, str]:
     """Return the options of a command and what each does."""
     return {term(parameter): meaning(parameter) for parameter in command.params}
-
-
-def term(parameter: Any) -> str:
-    """Return how an option or an argument is written."""
-    if parameter.param_type_name == "argument":
-        return str(parameter.metavar)
-    names = ", ".join(sorted(parameter.opts, key=len))
-    return names if parameter.is_flag else f"{names} {parameter.metavar}"
 
 
 def meaning(parameter: Any) -> str:

@@ -62,7 +62,7 @@ class Group(TyperGroup):
 def _write_parameters(parameters: Sequence[Any], formatter: Any) -> None:
     for title, kind in (("Arguments", "argument"), ("Options", "option")):
         rows = [
-            (_term(parameter), _meaning(parameter))
+            (term(parameter), _meaning(parameter))
             for parameter in parameters
             if parameter.param_type_name == kind and not getattr(parameter, "hidden", False)
         ]
@@ -71,7 +71,8 @@ def _write_parameters(parameters: Sequence[Any], formatter: Any) -> None:
                 formatter.write_dl(rows)
 
 
-def _term(parameter: Any) -> str:
+def term(parameter: Any) -> str:
+    """Return how an option or an argument is written."""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar)
     names = ", ".join(sorted(parameter.opts, key=len))
