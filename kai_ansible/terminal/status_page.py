@@ -34,15 +34,7 @@ def render(
     return environment.get_template("status_page.html.j2").render(
         probe=probe,
         states=[status_view.state_of(report) for report in probe.reports.values()],
-        by_attention=status_view.by_attention,
-        next_commands=status_view.next_commands,
-        summary_of=status_view.summary_of,
-        facts=status_view.facts,
-        missing_logins=status_view.missing_logins,
-        state_of=status_view.state_of,
-        trust_of=status_view.trust_of,
-        users_table=status_view.users_table,
-        users_title=status_view.users_title,
+        view=status_view,
         ssh=ssh,
         words=words,
     )
