@@ -8,6 +8,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -63,12 +64,11 @@ class Back(Exception):
         self.steps = steps
 
 
+@dataclass
 class PlainPrompter:
     """One line per question and numbered choices, for dumb terminals and screen readers."""
 
-    def __init__(self, *, goes_back: bool = False) -> None:
-        """Prepare. goes_back: whether ``<`` raises Back."""
-        self.goes_back = goes_back
+    goes_back: bool
 
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
         """Ask until the answer is valid."""
@@ -136,12 +136,11 @@ class PlainPrompter:
         return typed
 
 
+@dataclass
 class ArrowPrompter:
     """Prompts with arrow keys, line editing and validation while typing."""
 
-    def __init__(self, *, goes_back: bool = False) -> None:
-        """Prepare. goes_back: whether Esc and ``<`` raise Back."""
-        self.goes_back = goes_back
+    goes_back: bool
 
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
         """Ask until the answer is valid. Enter takes the default, Tab puts it into the line."""
@@ -242,10 +241,10 @@ def _faint(default: str) -> object:
 
 
 def prompter(*, plain: bool, goes_back: bool = False) -> Prompter:
-    """Return the prompter for this terminal. goes_back: whether it may raise Back."""
+    """Return the prompter for this terminal. goes_back: whether ``<`` and Esc raise Back."""
     if plain or os.environ.get("TERM", "dumb") == "dumb":
-        return PlainPrompter(goes_back=goes_back)
-    return ArrowPrompter(goes_back=goes_back)
+        return PlainPrompter(goes_back)
+    return ArrowPrompter(goes_back)
 
 
 def _show(text: str) -> None:

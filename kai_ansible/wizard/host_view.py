@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,32 +35,22 @@ class Unseen(CommandError):
     """The host cannot be probed."""
 
 
+@dataclass
 class HostView:
-    """Probes a host through Ansible, as rarely as possible."""
+    """Probes a host through Ansible, as rarely as possible.
 
-    def __init__(
-        self,
-        contract: Contract,
-        inventory: Inventory,
-        host: str,
-        password: VaultPassword | None,
-        screen: Screen,
-        *,
-        enabled: bool = True,
-        become_password: str | None = None,
-    ) -> None:
-        """Prepare to probe; with ``enabled`` false every probe returns None.
+    enabled: without it every probe returns None. become_password: for sudo on the host, None
+    without one. seen: each request for a probe so far, with its result.
+    """
 
-        become_password: for sudo on the host, None without one.
-        """
-        self.contract = contract
-        self.inventory = inventory
-        self.host = host
-        self.password = password
-        self.screen = screen
-        self.enabled = enabled
-        self.become_password = become_password
-        self.seen: list[tuple[ProbeRequest, Probe | None]] = []
+    contract: Contract
+    inventory: Inventory
+    host: str
+    password: VaultPassword | None
+    screen: Screen
+    enabled: bool = True
+    become_password: str | None = field(default=None, repr=False)
+    seen: list[tuple[ProbeRequest, Probe | None]] = field(default_factory=list)
 
     def look(self, configuration: Configuration) -> Probe | None:
         """Return the result of kai_probe for a configuration, None if the host is unreachable.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
+@dataclass
 class Journal:
     """A prompter that records the answers, and gives them again after a step back.
 
@@ -19,14 +21,12 @@ class Journal:
     printed before, and stays silent.
     """
 
-    def __init__(self, prompter: Prompter, screen: Screen) -> None:
-        """Record the answers to this prompter."""
-        self.prompter = prompter
-        self.screen = screen
-        self.answers: list[object] = []
-        self.given = 0
+    prompter: Prompter
+    screen: Screen
+    answers: list[object] = field(default_factory=list)
+    given: int = 0
 
-    def step_back(self, steps: int = 1) -> bool:
+    def step_back(self, steps: int) -> bool:
         """Forget the last answers and start again; return False if there are none."""
         self.given = 0
         if not self.answers:
