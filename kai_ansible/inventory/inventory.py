@@ -18,6 +18,7 @@ from kai_ansible.files import is_there, private_directory, uninterrupted, write_
 from kai_ansible.host.files import MOST_BYTES, Damaged, look
 from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.inventory.yaml_edit import (
+    NotUnderstood,
     Template,
     fault_in_yaml,
     lines_of,
@@ -483,13 +484,13 @@ class EditedFile:
     def set(self, name: str, value: Any) -> None:
         """Give a variable a value."""
         self.content[name] = value
-        self._become(with_variable(self._begun, name, value))
+        self._edit(with_variable, self._begun, name, value)
 
     def remove(self, name: str) -> None:
         """Remove a variable."""
         if name in self.content:
             del self.content[name]
-            self._become(without_variable(self.text, name))
+            self._edit(without_variable, self.text, name)
 
     def rename(self, name: str, other: str) -> None:
         """Give a variable another name, unless that one has the same value already."""
@@ -497,12 +498,12 @@ class EditedFile:
             self.remove(name)
             return
         self.content[other] = self.content.pop(name)
-        self._become(with_name(self.text, name, other))
+        self._edit(with_name, self.text, name, other)
 
     def take_over(self, other: EditedFile, name: str) -> None:
         """Copy a variable as another file has it."""
         self.content[name] = other.content[name]
-        self._become(with_lines(self._begun, lines_of(other.text, name)))
+        self._edit(with_lines, self._begun, lines_of(other.text, name))
 
     def checked(self) -> str:
         """Return the text. Raises CommandError if it does not have the expected meaning."""
@@ -518,10 +519,11 @@ class EditedFile:
     def _begun(self) -> str:
         return self.text or "---\n" + "".join(f"# {line}\n" for line in self.header.splitlines())
 
-    def _become(self, text: str | None) -> None:
-        if text is None:
-            raise self._refusal()
-        self.text = text
+    def _edit(self, edit: Callable[..., str], *arguments: Any) -> None:
+        try:
+            self.text = edit(*arguments)
+        except NotUnderstood as error:
+            raise self._refusal() from error
 
     def _refusal(self) -> CommandError:
         return usage_error(

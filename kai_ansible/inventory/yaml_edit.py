@@ -1,7 +1,7 @@
 """Editing variables in YAML text: every character that is not theirs stays.
 
-Each function returns the new text, or None for a text whose structure it does not understand. Read
-the result back with ``meaning`` before you trust it, because anchors are not
+Each function returns the new text, or raises NotUnderstood for a text with another structure than
+it edits. Read the result back with ``meaning`` before you trust it, because anchors are not
 understood.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -21,6 +22,10 @@ ENDLESS = 2**20
 # text that Ansible evaluates; after such a first line, templates may begin with anything
 TEMPLATE = re.compile(r"\{[{%#]|\A#jinja2:")
 UNSAFE = "!unsafe"
+
+
+class NotUnderstood(Exception):
+    """A text has a structure that is not edited here."""
 
 
 class Template(str):
@@ -110,7 +115,7 @@ def literally(variables: Mapping[str, Any]) -> str:
     return "".join(_block(name, value) for name, value in variables.items())
 
 
-def with_variable(text: str, name: str, value: Any) -> str | None:
+def with_variable(text: str, name: str, value: Any) -> str:
     """Return the text with another value of a variable at the top, or with a new variable."""
     pair = _variable(text, name)
     if pair is None:
@@ -119,23 +124,21 @@ def with_variable(text: str, name: str, value: Any) -> str | None:
     before = meaning(text)[name]
     if same(before, value):
         return text
-    edited = None
-    if isinstance(before, list) and isinstance(value, list) and value:
-        edited = _with_list(text, name, before, value)
-    elif isinstance(before, dict) and isinstance(value, dict) and before and value:
-        edited = _with_mapping(text, name, before, value)
-    if edited is not None:
-        return edited
+    with suppress(NotUnderstood):
+        if isinstance(before, list) and isinstance(value, list) and value:
+            return _with_list(text, name, before, value)
+        if isinstance(before, dict) and isinstance(value, dict) and before and value:
+            return _with_mapping(text, name, before, value)
     start = _line_start(text, key.start_mark.index)
     return text[:start] + _block(name, value).rstrip("\n") + text[_end(text, node) :]
 
 
-def with_lines(text: str, lines: str) -> str | None:
+def with_lines(text: str, lines: str) -> str:
     """Return the text with whole variables, as they are written, behind the others."""
     root = _root(text)
     nothing = root is None or (isinstance(root, ScalarNode) and not root.value)
     if not nothing and (not isinstance(root, MappingNode) or _in_braces(root)):
-        return None
+        raise NotUnderstood
     return text + ("\n" if text and not text.endswith("\n") else "") + lines
 
 
@@ -148,16 +151,16 @@ def lines_of(text: str, name: str) -> str:
     return text[start : _line_end(text, _end(text, pair[1]))] + "\n"
 
 
-def with_name(text: str, name: str, other: str) -> str | None:
+def with_name(text: str, name: str, other: str) -> str:
     """Return the text with another name of a variable and the same text of its value."""
     pair = _variable(text, name)
     if pair is None:
-        return None
+        raise NotUnderstood
     key = pair[0]
     return text[: key.start_mark.index] + other + text[key.end_mark.index :]
 
 
-def without_variable(text: str, name: str) -> str | None:
+def without_variable(text: str, name: str) -> str:
     """Return the text without the lines of a variable; comments above and below them stay."""
     pair = _variable(text, name)
     if pair is None:
@@ -167,42 +170,35 @@ def without_variable(text: str, name: str) -> str | None:
     return text[:start] + text[_line_end(text, _end(text, node)) + 1 :]
 
 
-def _with_list(text: str, name: str, before: list[Any], value: list[Any]) -> str | None:
-    entries = [*before, *value]
-    if not all(isinstance(entry, dict) for entry in entries):
-        return None
+def _with_list(text: str, name: str, before: list[Any], value: list[Any]) -> str:
+    if not all(isinstance(entry, dict) for entry in [*before, *value]):
+        raise NotUnderstood
     old_words, new_words = ([repr(_sorted(entry)) for entry in part] for part in (before, value))
     steps = SequenceMatcher(None, old_words, new_words, autojunk=False).get_opcodes()
-    edited: str | None = text
     for kind, start, end, other_start, other_end in reversed(steps):
         if kind == "equal":
             continue
         # an entry in the place of another is that entry, changed
         both = min(end - start, other_end - other_start)
         if end < len(before) and other_end - other_start > both:
-            return None
+            raise NotUnderstood
         for entry in value[other_start + both : other_end]:
-            edited = with_entry(edited, name, entry) if edited else None
+            text = with_entry(text, name, entry)
         for index in reversed(range(start + both, end)):
-            edited = without_entry(edited, name, index) if edited else None
+            text = without_entry(text, name, index)
         for index in range(both):
             old, new = before[start + index], value[other_start + index]
-            edited = (
-                with_fields(edited, name, start + index, _changes(old, new)) if edited else None
-            )
-    return edited
+            text = with_fields(text, name, start + index, _changes(old, new))
+    return text
 
 
-def _with_mapping(
-    text: str, name: str, before: dict[Any, Any], value: dict[Any, Any]
-) -> str | None:
-    edited: str | None = text
+def _with_mapping(text: str, name: str, before: dict[Any, Any], value: dict[Any, Any]) -> str:
     for field, item in _changes(before, value).items():
-        pair = _variable(edited, name) if edited else None
-        if edited is None or pair is None or not isinstance(pair[1], MappingNode):
-            return None
-        edited = _with_field(edited, pair[1], field, item)
-    return edited
+        pair = _variable(text, name)
+        if pair is None or not isinstance(pair[1], MappingNode):
+            raise NotUnderstood
+        text = _with_field(text, pair[1], field, item)
+    return text
 
 
 def _changes(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -229,11 +225,9 @@ def _variable(text: str, name: str) -> tuple[Node, Node] | None:
     return next(((key, value) for key, value in root.value if key.value == name), None)
 
 
-def with_entry(text: str, name: str, entry: Mapping[str, Any]) -> str | None:
+def with_entry(text: str, name: str, entry: Mapping[str, Any]) -> str:
     """Return the text with an entry added behind the last one of the list ``name``."""
     found = _list(text, name)
-    if found is None:
-        return None
     last = found.value[-1]
     fields = [f"{_key(field)}: {_written(value)}" for field, value in entry.items()]
     margin = " " * found.start_mark.column
@@ -244,29 +238,24 @@ def with_entry(text: str, name: str, entry: Mapping[str, Any]) -> str | None:
     return text[:at] + added + text[at:]
 
 
-def without_entry(text: str, name: str, index: int) -> str | None:
+def without_entry(text: str, name: str, index: int) -> str:
     """Return the text without the lines of an entry; comments above and below them stay."""
-    found = _list(text, name)
-    if found is None:
-        return None
-    entry = found.value[index]
+    entry = _list(text, name).value[index]
     dash = text.rfind("-", 0, entry.start_mark.index)
     return text[: _line_start(text, dash)] + text[_line_end(text, _end(text, entry)) + 1 :]
 
 
-def with_fields(text: str, name: str, index: int, fields: Mapping[str, Any]) -> str | None:
+def with_fields(text: str, name: str, index: int, fields: Mapping[str, Any]) -> str:
     """Return the text with other values in an entry; None as a value takes the field out."""
-    edited: str | None = text
     for field, value in fields.items():
-        found = _list(edited, name) if edited is not None else None
-        entry = found.value[index] if found else None
-        if edited is None or not isinstance(entry, MappingNode):
-            return None
-        edited = _with_field(edited, entry, field, value)
-    return edited
+        entry = _list(text, name).value[index]
+        if not isinstance(entry, MappingNode):
+            raise NotUnderstood
+        text = _with_field(text, entry, field, value)
+    return text
 
 
-def _with_field(text: str, entry: MappingNode, field: str, value: Any) -> str | None:
+def _with_field(text: str, entry: MappingNode, field: str, value: Any) -> str:
     keys = [key.value for key, _ in entry.value]
     position = keys.index(field) if field in keys else None
     if position is not None and value is not None:
@@ -284,11 +273,11 @@ def _with_field(text: str, entry: MappingNode, field: str, value: Any) -> str | 
     return f"{text[:at]}\n{margin}{_key(field)}: {_written(value)}{text[at:]}"
 
 
-def _without_field(text: str, entry: MappingNode, position: int) -> str | None:
+def _without_field(text: str, entry: MappingNode, position: int) -> str:
     key, node = entry.value[position]
     is_last = position == len(entry.value) - 1
     if position == 0 and is_last:
-        return None
+        raise NotUnderstood
     if not is_last and (position == 0 or _in_braces(entry)):
         following = entry.value[position + 1][0]
         return text[: key.start_mark.index] + text[following.start_mark.index :]
@@ -298,11 +287,11 @@ def _without_field(text: str, entry: MappingNode, position: int) -> str | None:
     return text[: _line_start(text, key.start_mark.index)] + text[_line_end(text, end) + 1 :]
 
 
-def _list(text: str, name: str) -> SequenceNode | None:
-    pair = _variable(text, name)
-    if pair is None or not isinstance(pair[1], SequenceNode) or not pair[1].value:
-        return None
-    return None if _in_braces(pair[1]) else pair[1]
+def _list(text: str, name: str) -> SequenceNode:
+    _, node = _variable(text, name) or (None, None)
+    if not isinstance(node, SequenceNode) or not node.value or _in_braces(node):
+        raise NotUnderstood
+    return node
 
 
 def _end(text: str, node: Node) -> int:

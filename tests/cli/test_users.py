@@ -12,7 +12,12 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from kai_ansible.ansible.collection import contract
-from kai_ansible.inventory.yaml_edit import with_entry, with_fields, without_entry
+from kai_ansible.inventory.yaml_edit import (
+    NotUnderstood,
+    with_entry,
+    with_fields,
+    without_entry,
+)
 from kai_ansible.secrets.vault_password import VaultPassword, read_password_file
 from tests.cli.desk import Desk, exit_code
 from tests.read_in_process import variables as read_in_process
@@ -417,8 +422,7 @@ PEOPLE = [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Ben", "tags": ["a"]}]
 def test_edited_text_means_what_was_asked(text: str) -> None:
     """Every edit of both entries, checked against the same edit of the data."""
 
-    def people(edited: str | None) -> Any:
-        assert edited is not None
+    def people(edited: str) -> Any:
         loaded = yaml.safe_load(edited)
         comments = [line.partition("#")[2] for line in text.splitlines() if "#" in line]
         assert {key: loaded[key] for key in loaded if key != "u"} == {
@@ -446,6 +450,9 @@ def test_edited_text_means_what_was_asked(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "u: []", "u: [{id: 1}]", "u: 5", "- u", "u: {", "x: 1\n"])
 def test_text_of_another_shape_is_left_to_others(text: str) -> None:
-    assert with_entry(text, "u", {"id": 1}) is None
-    assert without_entry(text, "u", 0) is None
-    assert with_fields(text, "u", 0, {"id": 1}) is None
+    with pytest.raises(NotUnderstood):
+        with_entry(text, "u", {"id": 1})
+    with pytest.raises(NotUnderstood):
+        without_entry(text, "u", 0)
+    with pytest.raises(NotUnderstood):
+        with_fields(text, "u", 0, {"id": 1})
