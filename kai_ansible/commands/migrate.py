@@ -12,6 +12,7 @@ from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of, lines
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.target import opened
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.host_vars import configuration_of, services_of, variable_is_secret
 from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host_vars
@@ -72,10 +73,7 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     """
     asks = not (options.check or options.yes)
     target = _target(options)
-    inventory = Inventory(options.inventory)
-    password = inventory.read(
-        options.host, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
-    )
+    inventory, password = opened(options)
     versions = {host: _migration(inventory, host) for host in inventory.hosts}
     accounts = _accounts(options, versions, ask=asks and not screen.as_json and at_terminal())
     moved = {
@@ -235,8 +233,7 @@ def _texts(
         places |= inventory.places(host)
     texts = {} if problems else files.texts()
     if options.to is not None and changes_beyond(texts, inventory):
-        every = Inventory(options.inventory)
-        every.read("all", options.vault_password_file, options.vault_ids, may_ask=at_terminal())
+        every, _ = opened(replace(options, host="all"))
         problems += files.shared(every)
     if problems:
         raise CommandError("Nothing was changed.", problems=problems, places=places)

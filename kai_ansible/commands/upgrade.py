@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.applying import InstallOptions, apply_host_vars
+from kai_ansible.commands.target import opened
 from kai_ansible.errors import usage_error
-from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.sources import is_git_url, without_password
@@ -38,10 +38,7 @@ def upgrade_kai(options: UpgradeOptions, screen: Screen) -> None:
 
     At a terminal, ask for the ref if no option names anything new. Raises as ``install`` does.
     """
-    inventory = Inventory(options.inventory)
-    inventory.read(
-        options.host, options.vault_password_file, options.vault_ids, may_ask=at_terminal()
-    )
+    inventory, _ = opened(options)
     before = [inventory.variables(host) for host in inventory.hosts]
     source = _absolute(options.source) if options.source else None
     ref = options.ref
