@@ -6,10 +6,11 @@ import getpass
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from kai_ansible.terminal.tables import INDENT, wrap
 
 if TYPE_CHECKING:
     from questionary import Question as Asked
@@ -20,7 +21,6 @@ BACK = "<"
 HINT = " (? for help)"
 NO_CHOICE = "(choose one)"
 _LONG_LIST = 12
-_INDENT = "  "
 
 Validator = Callable[[str], str | None]
 """Takes typed text and returns what is wrong with it, None if it is valid."""
@@ -249,13 +249,6 @@ def prompter(*, plain: bool, goes_back: bool = False) -> Prompter:
 
 def _show(text: str) -> None:
     """Print an explanation, wrapped between words."""
-    width = shutil.get_terminal_size().columns
-    for line in textwrap.wrap(
-        text,
-        width - len(_INDENT),
-        initial_indent=_INDENT,
-        subsequent_indent=_INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ):
+    width = shutil.get_terminal_size().columns - len(INDENT)
+    for line in wrap(text, width, INDENT, INDENT):
         sys.stdout.write(f"{line}\n")

@@ -18,6 +18,18 @@ _COMMAND = re.compile(r" *(?:fix: +)?(?:\S*kai-ansible|make|sudo|ssh|systemctl|j
 Row = Sequence[str]
 
 
+def wrap(text: str, width: int, first: str, following: str) -> list[str]:
+    """Return the lines of a paragraph, broken between words; first, following: how lines begin."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=following,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def wrapped(text: str, width: int | None) -> list[str]:
     """Return the lines of a text, wrapped between words; a command stays whole, to be copied."""
     lines: list[str] = []
@@ -27,14 +39,7 @@ def wrapped(text: str, width: int | None) -> list[str]:
             continue
         found = _HANGING.match(line)
         hang = found.end() if found else 0
-        lines += textwrap.wrap(
-            line[hang:],
-            max(width, hang + _NARROWEST),
-            initial_indent=line[:hang],
-            subsequent_indent=" " * hang,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        lines += wrap(line[hang:], max(width, hang + _NARROWEST), line[:hang], " " * hang)
     return lines
 
 
@@ -100,14 +105,7 @@ def _fitted(text: str, width: int) -> list[str]:
         return [text]
     # a row of a section is indented, and stays so
     margin = text[: len(text) - len(text.lstrip())]
-    return textwrap.wrap(
-        text.strip(),
-        max(width, 1),
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ) or [text]
+    return wrap(text.strip(), max(width, 1), margin, margin) or [text]
 
 
 def _block(columns: Row, row: Row, width: int) -> Iterator[str]:
@@ -118,11 +116,4 @@ def _block(columns: Row, row: Row, width: int) -> Iterator[str]:
         if not cell.strip():
             continue
         start = f"{margin}{column.ljust(size)}  "
-        yield from textwrap.wrap(
-            cell,
-            max(width, len(start) + _NARROWEST),
-            initial_indent=start,
-            subsequent_indent=" " * len(start),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        yield from wrap(cell, max(width, len(start) + _NARROWEST), start, " " * len(start))
