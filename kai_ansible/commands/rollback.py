@@ -98,10 +98,7 @@ def _ask(
 
 def _probed(target: Target, screen: Screen) -> StatusProbe:
     with screen.waiting(f"Reading the installs of {listed(target.hosts)}"):
-        probe = probe_status(target)
-    if probe.interrupted:
-        raise KeyboardInterrupt
-    return probe
+        return probe_status(target)
 
 
 def _newest_first(report: StatusReport) -> list[InstallRecord]:

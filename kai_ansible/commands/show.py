@@ -52,8 +52,6 @@ def show_report(options: HostOptions, screen: Screen) -> None:
     else:
         with screen.waiting(f"Probing {listed(target.hosts)}"):
             probe = probe_status(target)
-        if probe.interrupted:
-            raise KeyboardInterrupt
         hosts = {host: _described(host, target, probe) for host in target.hosts}
     document = {
         "controller": {

@@ -66,8 +66,6 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
         return
     with screen.waiting(f"Probing {listed(target.hosts)}"):
         probe = probe_status(target)
-    if probe.interrupted:
-        raise KeyboardInterrupt
     show(probe, options, screen, target.inventory.ssh_commands)
     if probe.code == ExitCode.FAILED:
         raise CommandError("Some hosts could not be probed.", code=probe.code)
@@ -79,8 +77,6 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
 def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:
     while True:
         probe = probe_status(target)
-        if probe.interrupted:
-            return
         screen.clear()
         show(probe, options, screen, target.inventory.ssh_commands)
         screen.say(

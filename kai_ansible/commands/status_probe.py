@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def probe_status(target: Target) -> StatusProbe:
-    """Return the status of every host; a host without root access is probed without it."""
+    """Return the status of every host; a host without root access is probed without it.
+
+    Raises KeyboardInterrupt if a run was interrupted.
+    """
     password = target.become_password
     plain = [] if password is not None or may_become_root() else _local(target)
     rooted = [host for host in target.hosts if host not in plain]
@@ -30,6 +33,8 @@ def probe_status(target: Target) -> StatusProbe:
     ]
     if plain or refused:
         outcomes.append(_run(target, [*plain, *refused], None, become=False))
+    if any(outcome.interrupted for outcome in outcomes):
+        raise KeyboardInterrupt
     return StatusProbe(
         datetime.now(UTC),
         {
@@ -45,7 +50,6 @@ def probe_status(target: Target) -> StatusProbe:
             # the second run replaces the first
             if failure.host not in refused or outcome is outcomes[-1]
         ],
-        any(outcome.interrupted for outcome in outcomes),
     )
 
 

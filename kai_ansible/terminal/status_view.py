@@ -38,7 +38,6 @@ class StatusProbe:
     taken: datetime
     reports: Mapping[str, StatusReport]
     failures: Sequence[FailedTask]
-    interrupted: bool
 
     @property
     def code(self) -> ExitCode:

@@ -96,5 +96,4 @@ PROBE = StatusProbe(
         HOSTILE: report(healthy=False, unknown=[{**FINDING, "where": "/etc/kai/env"}]),
     },
     [],
-    False,
 )

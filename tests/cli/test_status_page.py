@@ -83,7 +83,7 @@ def test_what_needs_attention_comes_first_with_the_commands_to_copy() -> None:
         problems=[{**FINDING, "where": "kai.service"}],
         login_notice=["Log in:", "  sudo -iu alice codex login"],
     )
-    text = render(StatusProbe(TAKEN, fleet, [], interrupted=False), {}, WORDS)
+    text = render(StatusProbe(TAKEN, fleet, []), {}, WORDS)
     order = re.findall(r'<h2 id="name-\d+">(\w+)</h2>', text)
     assert len(order) == 100
     assert order[:3] == ["bot70", "bot50", "bot0"]

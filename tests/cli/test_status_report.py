@@ -53,9 +53,9 @@ def test_after_a_rollback_it_says_to_what_and_whether_host_vars_differ(
         ([], "Rollback rolled back to install 1\n"),
     ):
         host = report(healthy=not drift, last_install=last, installs=installs, drift=drift)
-        show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True), {})
+        show(StatusProbe(TAKEN, {"bot1": host}, []), OPTIONS, Screen(plain=True), {})
         assert said in capsys.readouterr().out
-    show(StatusProbe(TAKEN, {"bot1": report()}, [], False), OPTIONS, Screen(plain=True), {})
+    show(StatusProbe(TAKEN, {"bot1": report()}, []), OPTIONS, Screen(plain=True), {})
     assert "Rollback" not in capsys.readouterr().out
 
 
@@ -64,7 +64,7 @@ def test_without_root_one_command_answers_all_that_is_unknown(
 ) -> None:
     unknown = [{**FINDING, "where": f"/etc/kai/{number}"} for number in range(23)]
     host = report(healthy=False, as_root=False, unknown=unknown)
-    show(StatusProbe(TAKEN, {"bot1": host}, [], False), OPTIONS, Screen(plain=True), {})
+    show(StatusProbe(TAKEN, {"bot1": host}, []), OPTIONS, Screen(plain=True), {})
     said = capsys.readouterr().out
     assert "23 facts are only for root." in said
     assert "  kai-ansible status bot1 --ask-become-pass\n" in said
@@ -75,7 +75,7 @@ def test_a_login_on_another_host_is_a_command_for_this_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     host = report(healthy=False, login_notice=["Log in:", "  sudo -iu alice codex login"])
-    probe, ssh = StatusProbe(TAKEN, {"bot1": host}, [], False), {"bot1": ["ssh", "bot1.example"]}
+    probe, ssh = StatusProbe(TAKEN, {"bot1": host}, []), {"bot1": ["ssh", "bot1.example"]}
     command = "ssh -t bot1.example 'sudo -iu alice codex login'"
     show(probe, OPTIONS, Screen(plain=True), ssh)
     assert f"\n  {command}\n" in capsys.readouterr().out
@@ -84,13 +84,13 @@ def test_a_login_on_another_host_is_a_command_for_this_one(
 
 def test_a_pending_change_is_not_shown_as_deployed(capsys: pytest.CaptureFixture[str]) -> None:
     line = "Alice: agent claude instead of codex"
-    probe = StatusProbe(TAKEN, {"bot1": report(pending=[line])}, [], False)
+    probe = StatusProbe(TAKEN, {"bot1": report(pending=[line])}, [])
     show(probe, OPTIONS, Screen(plain=True), {})
     out = capsys.readouterr().out
     assert f"bot1: pending in host_vars, until the next install:\n  {line}\n" in out
     assert f"<li>{line}</li>" in render(probe, {}, OPTIONS.words)
     unread = report(people_from="host_vars")
-    show(StatusProbe(TAKEN, {"bot1": unread}, [], False), OPTIONS, Screen(plain=True), {})
+    show(StatusProbe(TAKEN, {"bot1": unread}, []), OPTIONS, Screen(plain=True), {})
     assert (
         "bot1: users of host_vars, as those of the host are not known:" in capsys.readouterr().out
     )
@@ -136,7 +136,7 @@ def test_only_known_facts_are_called_healthy_or_unhealthy(
 ) -> None:
     assert state_of(host) == state
     code = ExitCode.DONE if state == "healthy" else ExitCode.NOT_READY
-    assert StatusProbe(TAKEN, {"bot": host}, [], interrupted=False).code == code
+    assert StatusProbe(TAKEN, {"bot": host}, []).code == code
 
 
 @pytest.mark.parametrize(
