@@ -30,7 +30,7 @@ _SAME = ("os_user", "backend", "model", *SHARED_FIELDS)
 def deployed_registry(contract: Contract, text: str, path: str) -> Registry:
     """Return the backends of a host. Raises CommandError for a file that Kai does not accept."""
     try:
-        return read_registry(_data(text, path), list(contract.backends))
+        return read_registry(deployed_yaml(text, path), list(contract.backends))
     except BadRegistry as error:
         raise usage_error(f"{path}: {error.where}", error.found, error.expected, _FIX) from error
 
@@ -47,7 +47,7 @@ def users_as_in_profiles(
     text: of the profiles. defaults: what a user without a field of their own has, by field.
     Raises CommandError for profiles that Kai does not accept.
     """
-    document = _data(text, path)
+    document = deployed_yaml(text, path)
     try:
         read_policy(document, known_policies(contract), None)
     except BadPolicy as error:
@@ -71,11 +71,15 @@ def users_as_in_profiles(
     return found, notes
 
 
-def _data(text: str, path: str) -> Any:
+def deployed_yaml(text: str, path: str) -> Any:
+    """Parse a file of a host. Raises CommandError with the line and the reason."""
     try:
         return read_tree(yaml.safe_load, text, yaml.YAMLError)
     except (yaml.YAMLError, NotATree) as error:
-        raise usage_error(path, f"not valid YAML: {error}", "valid YAML", "fix it there") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else path
+        found = f"not valid YAML: {getattr(error, 'problem', None) or error}"
+        raise usage_error(place, found, "valid YAML", "fix it there") from error
 
 
 def _profile_of(document: Mapping[str, Any], user: Any) -> str | None:

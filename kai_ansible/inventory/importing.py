@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-import yaml
-
 from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.inventory.deployed_policy import deployed_registry, users_as_in_profiles
+from kai_ansible.inventory.deployed_policy import (
+    deployed_registry,
+    deployed_yaml,
+    users_as_in_profiles,
+)
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.contract import Contract
@@ -351,15 +353,7 @@ def _looks_secret(key: str, text: str) -> bool:
 
 
 def _take_users(contract: Contract, text: str, path: str, imported: Imported) -> None:
-    try:
-        parsed = read_tree(yaml.safe_load, text, yaml.YAMLError)
-    except (yaml.YAMLError, NotATree) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else path
-        reason = getattr(error, "problem", None) or error
-        raise usage_error(
-            place, f"not valid YAML: {reason}", "valid YAML", "fix it there"
-        ) from error
+    parsed = deployed_yaml(text, path)
     entries = parsed.get("users") if isinstance(parsed, dict) else None
     if not isinstance(entries, list):
         raise usage_error(
