@@ -28,6 +28,14 @@ from kai_ansible.rules.problems import Problem, nearest
 from kai_ansible.rules.values import UnacceptableValue, describe, read_value
 from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.terminal.login_view import login_lines
+from kai_ansible.terminal.prompts import prompter
+from kai_ansible.wizard.questions import (
+    ESSENTIAL,
+    fault_of_answer,
+    help_of,
+    typed_value,
+    user_question,
+)
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -279,9 +287,7 @@ def _values(contract: Contract, given: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, typed in given.items():
         spec = contract.user_fields[name]
-        raw: Any = typed
-        if spec.type == "list":
-            raw = [part.strip() for part in typed.split(",") if part.strip()]
+        raw = typed_value(spec, typed)
         try:
             values[name] = read_value(contract, spec, raw) if typed else None
         except UnacceptableValue:
@@ -298,9 +304,6 @@ def _missing(contract: Contract, name: str) -> Problem:
 
 def _ask(current: HostUsers, given: Mapping[str, Any], options: UsersOptions) -> dict[str, Any]:
     """Ask for the essential fields that are missing, and return the answers."""
-    from kai_ansible.terminal.prompts import prompter
-    from kai_ansible.wizard.questions import ESSENTIAL, fault_of_answer, help_of, user_question
-
     asker = prompter(plain=options.plain)
     contract = current.contract
     holders = {str(user.get("telegram_id")): user for user in current.configuration.users}
@@ -366,8 +369,6 @@ def _confirm_without_admin(
             "at least one user with the role admin",
             "add --yes to go on without an admin",
         )
-    from kai_ansible.terminal.prompts import prompter
-
     question = "No admin would be left, so no user could manage the bot. Go on?"
     if not prompter(plain=options.plain).confirm(question, default=False):
         raise CommandError("Nothing was written.", code=ExitCode.FAILED)
