@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
-from kai_ansible.commands.target import Target, checked_target
+from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import ExitCode, usage_error
 from kai_ansible.host.system import log_command
 from kai_ansible.rules.redact import masked
@@ -59,9 +59,7 @@ def print_log(options: LogsOptions, screen: Screen) -> None:
 
 
 def _follow(target: Target, options: LogsOptions, screen: Screen) -> None:
-    if len(target.hosts) != 1:
-        raise usage_error("--follow", "several hosts", "one host", "name one host")
-    [host] = target.hosts
+    host = only_host(options, target.inventory)
     password = target.become_passwords.get(host) or target.become_password
     command = _command(target, host, options.lines, has_password=password is not None)
     with subprocess.Popen(

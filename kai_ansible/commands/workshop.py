@@ -9,8 +9,8 @@ from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
-from kai_ansible.commands.target import Target, checked_target
-from kai_ansible.errors import CommandError, usage_error
+from kai_ansible.commands.target import Target, checked_target, only_host
+from kai_ansible.errors import CommandError
 from kai_ansible.files import private_directory
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.enrolment import chosen_user, enrolment_plan, no_workshop
@@ -37,11 +37,7 @@ def enrol_user(options: EnrolOptions, who: str, screen: Screen) -> None:
     and a run that fails.
     """
     target = checked_target(options)
-    if len(target.hosts) > 1:
-        raise usage_error(
-            "HOST", f"{len(target.hosts)} hosts", "one host", "name one of them after the user"
-        )
-    [host] = target.hosts
+    host = only_host(options, target.inventory)
     name = _name_of(target, host, who)
     if not (options.check or options.yes):
         require_terminal("workshop enrol", screen)
