@@ -76,7 +76,6 @@ def _follow(target: Target, options: LogsOptions, screen: Screen) -> None:
             for line in process.stdout or ():
                 screen.literal(masked(line.rstrip("\n"), target.secrets))
         except KeyboardInterrupt:
-            process.terminate()
             screen.say()
             return
         finally:
