@@ -56,24 +56,24 @@ class Asker:
     prompter: Prompter
     screen: Screen
 
-    def ask(self, question: Question, remarks: Mapping[str, str] | None = None) -> None:
-        """Ask for a setting. Enter leaves it unchanged, even if it has no value of its own.
-
-        remarks: text beside a choice, by choice.
-        """
+    def ask(self, question: Question) -> None:
+        """Ask for a setting. Enter leaves it unchanged, even if it has no value of its own."""
         if question.is_secret:
             self._ask_secret(question)
             return
         current = self.draft.get(question.variable)
-        answer = self._answer(question, current, self._label(question), remarks)
+        answer = self._answer(question, current)
         if current is not None or answer != question.spec.default:
             self.draft.set(question.variable, answer)
 
     def choose(
         self, question: Question, default: str | None, remarks: Mapping[str, str] | None = None
     ) -> None:
-        """Ask for a required choice, and set it even if it is Kai's own default."""
-        answer = self._answer(question, default, self._label(question), remarks, or_default=False)
+        """Ask for a required choice, and set it even if it is Kai's own default.
+
+        remarks: text beside a choice, by choice.
+        """
+        answer = self._choice(question, default, remarks, or_default=False)
         self.draft.set(question.variable, answer)
 
     def path(self, question: Question, suggestion: str) -> str:
@@ -142,7 +142,8 @@ class Asker:
         for name in fields:
             question = user_question(self.draft.contract, name)
             described = self.draft.contract.user_fields[name]
-            taken = {str(other.get(name)): other.get("name") for other in others}
+            holders = others if described.unique else ()
+            taken = {str(other.get(name)): other.get("name") for other in holders}
             if question.spec.type == "model":
                 answer = self._model_of(question, asked)
             elif described.role_models:
@@ -150,13 +151,7 @@ class Asker:
             elif question.key == provider and not self._names_provider(asked):
                 continue
             else:
-                answer = self._answer(
-                    question,
-                    user.get(name),
-                    question.spec.prompt,
-                    taken=taken if described.unique else {},
-                    suggests=not others,
-                )
+                answer = self._answer(question, user.get(name), taken=taken, suggests=not others)
             if answer in (None, [], ""):
                 asked.pop(name, None)
             elif name in user or answer != question.spec.default:
@@ -174,7 +169,7 @@ class Asker:
         surface = surface_of(self.draft.contract, person.backend, person.provider)
         current = user.get(question.key)
         if surface is None or not surface.models:
-            return self._answer(question, current, question.spec.prompt)
+            return self._answer(question, current)
         offered = [INHERITED, *surface.models]
         if current is not None:
             model = normalised_model(self.draft.contract, str(current))
@@ -217,21 +212,18 @@ class Asker:
         self,
         question: Question,
         current: Any,
-        label: str,
-        remarks: Mapping[str, str] | None = None,
         *,
         taken: Mapping[str, Any] | None = None,
         suggests: bool = True,
-        or_default: bool = True,
     ) -> Any:
         spec = question.spec
         shown = spec.default if current is None else current
         if shown is None and suggests:
             shown = spec.suggestion
         if spec.type in ("choice", "boolean"):
-            return self._choice(question, current, label, remarks, or_default=or_default)
+            return self._choice(question, current)
         answer = self.prompter.text(
-            label,
+            self._label(question),
             "" if shown is None else env_text(shown),
             lambda typed: (
                 f"{taken[typed]} has it."
@@ -250,10 +242,9 @@ class Asker:
         self,
         question: Question,
         current: Any,
-        label: str,
-        remarks: Mapping[str, str] | None,
+        remarks: Mapping[str, str] | None = None,
         *,
-        or_default: bool,
+        or_default: bool = True,
     ) -> Any:
         spec = question.spec
         contract = self.draft.contract
@@ -272,7 +263,9 @@ class Asker:
             except UnacceptableValue:
                 self.screen.say(f"{question.key} {shown!r} is not one of {listed(offered)}.")
                 marked = None
-        answer = self.prompter.choice(label, choices, marked, self._help(question), remarks)
+        answer = self.prompter.choice(
+            self._label(question), choices, marked, self._help(question), remarks
+        )
         return None if answer == nothing else read_value(contract, spec, answer)
 
     def _fault(self, question: Question, typed: str) -> str | None:
