@@ -60,9 +60,9 @@ def lay_out(directory: Path, playbook: str) -> Path:
 def environment(directory: Path) -> dict[str, str]:
     """Return the environment of a process of Ansible. directory: a private one, for its files."""
     found = dict(os.environ)
-    if not _is_usable_locale():
-        # Ansible starts in none that the system lacks, nor in one that is not UTF-8
-        found["LC_ALL"] = next(filter(_exists, _LOCALES), _LOCALES[0])
+    if _encoding_of("") not in ("utf-8", "utf8"):
+        # Ansible starts in no locale that the system lacks, nor in one that is not UTF-8
+        found["LC_ALL"] = next(filter(_encoding_of, _LOCALES), _LOCALES[0])
     found.setdefault("ANSIBLE_LOCALHOST_WARNING", "False")
     found.update(
         ANSIBLE_LOCAL_TEMP=str(directory / "tmp"),
@@ -78,24 +78,13 @@ def environment(directory: Path) -> dict[str, str]:
     return found
 
 
-def _is_usable_locale() -> bool:
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        locale.setlocale(locale.LC_ALL, "")
-        encoding = locale.getlocale()[1]
-    except (locale.Error, ValueError):
-        return False
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
-    return (encoding or "").lower() in ("utf-8", "utf8")
-
-
-def _exists(name: str) -> bool:
+def _encoding_of(name: str) -> str:
+    """Return the encoding of a locale, empty if the system lacks it; without a name, of ours."""
     before = locale.setlocale(locale.LC_ALL)
     try:
         locale.setlocale(locale.LC_ALL, name)
-    except locale.Error:
-        return False
+        return (locale.getlocale()[1] or "").lower()
+    except (locale.Error, ValueError):
+        return ""
     finally:
         locale.setlocale(locale.LC_ALL, before)
-    return True
