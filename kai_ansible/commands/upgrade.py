@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.applying import InstallOptions, apply_host_vars
@@ -13,6 +12,7 @@ from kai_ansible.operator import at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.sources import is_git_url, without_password
 from kai_ansible.terminal.prompts import prompter
+from kai_ansible.wizard.source_tree import absolute_source
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -40,7 +40,7 @@ def upgrade_kai(options: UpgradeOptions, screen: Screen) -> None:
     """
     inventory, _ = opened(options)
     before = [inventory.variables(host) for host in inventory.hosts]
-    source = _absolute(options.source) if options.source else None
+    source = absolute_source(options.source) if options.source else None
     ref = options.ref
     present = {str(variables.get(SOURCE, "")) for variables in before}
     sources = {source} if source else present
@@ -83,10 +83,6 @@ def upgrade_kai(options: UpgradeOptions, screen: Screen) -> None:
     )
     given = [f"{key}={value}" for key, value in wanted.items() if value is not None]
     apply_host_vars(replace(options, assignments=[*options.assignments, *given]), screen)
-
-
-def _absolute(source: str) -> str:
-    return source if is_git_url(source) else str(Path(source).expanduser().absolute())
 
 
 def _shown(source: str, ref: object) -> str:

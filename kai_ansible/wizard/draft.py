@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from kai_ansible.inventory.host_vars import configuration_of, variable_is_secret
 from kai_ansible.inventory.inventory import REMOVED, Removed
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.contract import Contract, Value
-from kai_ansible.rules.sources import is_git_url
 from kai_ansible.rules.values import UnacceptableValue, read_value
+from kai_ansible.wizard.source_tree import absolute_source
 
 SOURCE = variable("source")
 USERS = variable("users")
@@ -71,9 +70,8 @@ class Draft:
             self.origins.pop(name, None)
             if origin:
                 self.origins[name] = origin
-        if name == SOURCE and isinstance(value, str) and value and not is_git_url(value):
-            # the operator typed a path of the machine that runs this command
-            value = str(Path(value).expanduser().absolute())
+        if name == SOURCE and isinstance(value, str) and value:
+            value = absolute_source(value)
         if value in (None, ""):
             self.changes[name] = REMOVED
         elif name in self.before and self.before[name] == value:

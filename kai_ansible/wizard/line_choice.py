@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import contract as contract_of_line
@@ -11,12 +10,11 @@ from kai_ansible.errors import usage_error
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.line_migration import RELEASE, Given, moved_to_line
 from kai_ansible.rules.problems import listed
-from kai_ansible.rules.sources import is_git_url
 from kai_ansible.secrets.made import made_secret
 from kai_ansible.terminal.prompts import Back
 from kai_ansible.wizard.draft import SOURCE
 from kai_ansible.wizard.questions import NEEDED, Question, help_of
-from kai_ansible.wizard.source_tree import problem_of_local_source
+from kai_ansible.wizard.source_tree import absolute_source, problem_of_local_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +33,8 @@ _NAMED = 3
 def deciding(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables that decide on the line, a path of this machine absolute."""
     found = {name: variables[name] for name in DECIDING if variables.get(name) not in (None, "")}
-    source = found.get(SOURCE)
-    if isinstance(source, str) and not is_git_url(source):
-        found[SOURCE] = str(Path(source).expanduser().absolute())
+    if isinstance(found.get(SOURCE), str):
+        found[SOURCE] = absolute_source(found[SOURCE])
     return found
 
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from kai_ansible.rules.release_line import Found
 
 
+def absolute_source(source: str) -> str:
+    """Return a source with a path of this machine absolute; a git URL stays."""
+    return source if is_git_url(source) else str(Path(source).expanduser().absolute())
+
+
 def problem_of_local_source(
     contract: Contract | None, source: str, files: list[str] | None = None
 ) -> Problem | None:
