@@ -115,7 +115,13 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
     example: how the command is used, after ``kai-ansible``.
     without: the names of shared options that this command does not have.
     """
-    shared = [_parameter(name) for name in SHARED if name not in without]
+    shared = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[name], annotation=SHARED[name]
+        )
+        for name in SHARED
+        if name not in without
+    ]
 
     def register(function: Verb) -> Verb:
         name = function.__name__.rstrip("_").replace("_", "-")
@@ -157,12 +163,3 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
 def _is_argument(parameter: inspect.Parameter) -> bool:
     described = getattr(parameter.annotation, "__metadata__", ())
     return any(isinstance(one, ArgumentInfo) for one in described)
-
-
-def _parameter(name: str) -> inspect.Parameter:
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=_DEFAULTS[name],
-        annotation=SHARED[name],
-    )
