@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kai_ansible.rules.problems import listed
@@ -54,12 +54,9 @@ def merged_option(
     # the newest first, since what is new stands before: then an older line's sentence comes first
     for sentence in in_order(reversed(list(sentences.values()))):
         lines = [line for line in options if sentence in sentences[line]]
-        description.append(sentence if len(lines) == len(options) else _of(titles, lines, sentence))
+        of_some = f"{listed(titles[line] for line in lines)}: {sentence}"
+        description.append(sentence if len(lines) == len(options) else of_some)
     kinds = [{k: v for k, v in one.items() if k != "description"} for one in options.values()]
     if any(kind != kinds[0] for kind in kinds):
         raise ValueError(f"the lines disagree on an argument: {kinds}")
     return {"description": description, **kinds[0]}
-
-
-def _of(titles: Mapping[str, str], lines: Sequence[str], sentence: str) -> str:
-    return f"{listed(titles[line] for line in lines)}: {sentence}"

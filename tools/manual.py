@@ -65,11 +65,6 @@ def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from commands(child, f"{name} {part}")
 
 
-def option_rows(command: Any) -> dict[str, str]:
-    """Return the options of a command and what each does."""
-    return {term(parameter): meaning(parameter) for parameter in command.params}
-
-
 def meaning(parameter: Any) -> str:
     """Return what an option or an argument is for."""
     default = parameter.default
@@ -93,7 +88,7 @@ def page() -> str:
     for name, command in commands(tree, "kai-ansible"):
         lines.append(f'.SS "{escaped(name)}"')
         lines.append("\n.P\n".join(map(escaped, command.help.split("\n\n"))))
-        lines += entries(option_rows(command))
+        lines += entries({term(given): meaning(given) for given in command.params})
         lines += [".P", escaped(command.epilog)]
     lines += [".SH EXIT STATUS", *entries({str(int(c)): EXIT_STATUS[c] for c in ExitCode})]
     lines += [".SH ENVIRONMENT", *entries(ENVIRONMENT), ".SH FILES", *entries(FILES)]
