@@ -14,21 +14,16 @@ from kai_ansible.cli.help import CONTEXT, Group
 from kai_ansible.cli.options import (
     ROOT,
     TELEGRAM_API,
-    BatchesOption,
-    CheckOption,
-    DiffOption,
-    ForksOption,
     NoInputOption,
     OnlineOption,
     SetOption,
     TelegramApiOption,
-    YesOption,
     verb,
 )
 from kai_ansible.cli.users import users_app
 from kai_ansible.cli.vault import vault_app
 from kai_ansible.cli.workshop import workshop_app
-from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.options import ChangeOptions, HostOptions
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -128,32 +123,14 @@ def doctor(
 
 
 @verb(app, "install --check")
-def install(
-    hosts: HostOptions,
-    screen: "Screen",
-    check: CheckOption = False,
-    yes: YesOption = False,
-    assignments: SetOption = None,
-    diff: DiffOption = False,
-    batches: BatchesOption = None,
-    forks: ForksOption = None,
-) -> None:
+def install(changes: ChangeOptions, screen: "Screen", assignments: SetOption = None) -> None:
     """Configure the host as host_vars say, and verify that the bot works.
 
     At a terminal, show the changes first and ask for confirmation.
     """
     from kai_ansible.commands.install import InstallOptions, install_kai
 
-    options = InstallOptions(
-        **vars(hosts),
-        check=check,
-        yes=yes,
-        assignments=assignments or (),
-        diff=diff,
-        batches=batches,
-        forks=forks,
-    )
-    install_kai(options, screen)
+    install_kai(InstallOptions(**vars(changes), assignments=assignments or ()), screen)
 
 
 @verb(app, "backup --output bot.kai")
@@ -171,9 +148,9 @@ def backup(
     back_up(BackupOptions(**vars(hosts), output=output), screen)
 
 
-@verb(app, "restore backups/bot-20260102T030405Z.kai")
+@verb(app, "restore backups/bot-20260102T030405Z.kai", without=["batches", "forks"])
 def restore(
-    hosts: HostOptions,
+    changes: ChangeOptions,
     screen: "Screen",
     archive: Annotated[
         Path, typer.Argument(metavar="ARCHIVE", help="File that kai-ansible backup wrote.")
@@ -181,16 +158,11 @@ def restore(
     no_backup: Annotated[
         bool, typer.Option("--no-backup", help="Do not back up the present data first.")
     ] = False,
-    check: CheckOption = False,
-    yes: YesOption = False,
-    diff: DiffOption = False,
 ) -> None:
     """Install from host_vars with the data of a backup, and verify that the bot works."""
     from kai_ansible.commands.restore import RestoreOptions, restore_backup
 
-    options = RestoreOptions(
-        **vars(hosts), archive=archive, check=check, yes=yes, diff=diff, backup=not no_backup
-    )
+    options = RestoreOptions(**vars(changes), archive=archive, backup=not no_backup)
     restore_backup(options, screen)
 
 
@@ -225,9 +197,9 @@ def logs(
     print_log(LogsOptions(**vars(hosts), lines=lines, follow=follow), screen)
 
 
-@verb(app, "migrate all --check", without=["ask_become_pass"])
+@verb(app, "migrate all --check", without=["diff", "batches", "forks", "ask_become_pass"])
 def migrate(
-    hosts: HostOptions,
+    changes: ChangeOptions,
     screen: "Screen",
     to: Annotated[
         str | None,
@@ -245,37 +217,25 @@ def migrate(
             help="With --to, the OS user of a user who has none. Repeatable.",
         ),
     ] = None,
-    check: CheckOption = False,
-    yes: YesOption = False,
 ) -> None:
     """Update host_vars to the current contract, or to another release line; keep comments."""
     from kai_ansible.commands.migrate import MigrateOptions, migrate_host_vars
 
-    options = MigrateOptions(
-        **vars(hosts), check=check, yes=yes, to=to, os_users=tuple(os_users or ())
-    )
+    options = MigrateOptions(**vars(changes), to=to, os_users=tuple(os_users or ()))
     migrate_host_vars(options, screen)
 
 
-@verb(app, "restart bot1")
-def restart(
-    hosts: HostOptions,
-    screen: "Screen",
-    check: CheckOption = False,
-    batches: BatchesOption = None,
-    forks: ForksOption = None,
-) -> None:
+@verb(app, "restart bot1", without=["yes", "diff"])
+def restart(changes: ChangeOptions, screen: "Screen") -> None:
     """Restart the bot, and wait until it answers."""
-    from kai_ansible.commands.options import ChangeOptions
     from kai_ansible.commands.restart import restart_bot
 
-    options = ChangeOptions(**vars(hosts), check=check, batches=batches, forks=forks)
-    restart_bot(options, screen)
+    restart_bot(changes, screen)
 
 
 @verb(app, "rollback --to 3")
 def rollback(
-    hosts: HostOptions,
+    changes: ChangeOptions,
     screen: "Screen",
     to: Annotated[
         str | None,
@@ -289,25 +249,12 @@ def rollback(
     with_database: Annotated[
         bool, typer.Option("--with-database", help="Restore the database of that install too.")
     ] = False,
-    check: CheckOption = False,
-    yes: YesOption = False,
-    diff: DiffOption = False,
-    batches: BatchesOption = None,
-    forks: ForksOption = None,
 ) -> None:
     """Restore an earlier install, code and configuration together, and verify it."""
     from kai_ansible.commands.rollback import RollbackOptions, roll_back
 
     options = RollbackOptions(
-        **vars(hosts),
-        to=to,
-        with_database=with_database,
-        only_list=only_list,
-        diff=diff,
-        check=check,
-        yes=yes,
-        batches=batches,
-        forks=forks,
+        **vars(changes), to=to, with_database=with_database, only_list=only_list
     )
     roll_back(options, screen)
 
@@ -376,9 +323,9 @@ def sudo_password(
     keep_sudo_password(hosts, screen, forget=forget)
 
 
-@verb(app, "uninstall --check")
+@verb(app, "uninstall --check", without=["diff", "batches", "forks"])
 def uninstall(
-    hosts: HostOptions,
+    changes: ChangeOptions,
     screen: "Screen",
     purge: Annotated[
         bool, typer.Option("--purge", help="Also remove the data, after a last backup.")
@@ -386,21 +333,16 @@ def uninstall(
     no_backup: Annotated[
         bool, typer.Option("--no-backup", help="With --purge, skip the last backup.")
     ] = False,
-    check: CheckOption = False,
-    yes: YesOption = False,
 ) -> None:
     """Remove what installs created; keep the data, the accounts and everything else."""
     from kai_ansible.commands.uninstall import UninstallOptions, uninstall_kai
 
-    options = UninstallOptions(
-        **vars(hosts), purge=purge, backup=not no_backup, check=check, yes=yes
-    )
-    uninstall_kai(options, screen)
+    uninstall_kai(UninstallOptions(**vars(changes), purge=purge, backup=not no_backup), screen)
 
 
 @verb(app, "upgrade --ref v1.5.0")
 def upgrade(
-    hosts: HostOptions,
+    changes: ChangeOptions,
     screen: "Screen",
     source: Annotated[
         str | None,
@@ -409,25 +351,10 @@ def upgrade(
     ref: Annotated[
         str | None, typer.Option(metavar="REF", help="Tag, branch or commit of a git URL.")
     ] = None,
-    check: CheckOption = False,
-    yes: YesOption = False,
     assignments: SetOption = None,
-    diff: DiffOption = False,
-    batches: BatchesOption = None,
-    forks: ForksOption = None,
 ) -> None:
     """Install another version of Kai: show what changes, switch, and verify the bot."""
     from kai_ansible.commands.upgrade import UpgradeOptions, upgrade_kai
 
-    options = UpgradeOptions(
-        **vars(hosts),
-        source=source,
-        ref=ref,
-        check=check,
-        yes=yes,
-        assignments=assignments or (),
-        diff=diff,
-        batches=batches,
-        forks=forks,
-    )
+    options = UpgradeOptions(**vars(changes), source=source, ref=ref, assignments=assignments or ())
     upgrade_kai(options, screen)

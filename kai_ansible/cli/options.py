@@ -12,13 +12,7 @@ from typer.models import ArgumentInfo
 
 from kai_ansible.cli import completion
 from kai_ansible.cli.help import Command
-from kai_ansible.commands.options import HostOptions
 
-CheckOption = Annotated[
-    bool, typer.Option("--check", "--dry-run", help="Show what would change; change nothing.")
-]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed file, key by key.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -27,18 +21,6 @@ SetOption = Annotated[
         autocompletion=completion.assignments,
         help="Set a setting by its name in Kai. Repeatable.",
     ),
-]
-BatchesOption = Annotated[
-    str | None,
-    typer.Option(
-        "--batches",
-        metavar="SIZES",
-        help="Batch sizes for several hosts, for example 1,25%,100%.",
-    ),
-]
-ForksOption = Annotated[
-    int | None,
-    typer.Option("--forks", min=1, metavar="N", help="How many hosts to work on in parallel."),
 ]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
 OnlineOption = Annotated[
@@ -53,7 +35,7 @@ TelegramApiOption = Annotated[
 ROOT = "kai-ansible"
 TELEGRAM_API = "https://api.telegram.org"
 
-# what every command has unless it says otherwise; the defaults are those of HostOptions
+# the fields of HostOptions and ChangeOptions, with their defaults there, and those of the screen
 SHARED: dict[str, Any] = {
     "host": Annotated[
         str | None,
@@ -66,6 +48,23 @@ SHARED: dict[str, Any] = {
     "inventory": Annotated[
         Path,
         typer.Option("--inventory", "-i", metavar="PATH", help="Inventory directory or file."),
+    ],
+    "check": Annotated[
+        bool, typer.Option("--check", "--dry-run", help="Show what would change; change nothing.")
+    ],
+    "yes": Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")],
+    "diff": Annotated[bool, typer.Option("--diff", help="Show every changed file, key by key.")],
+    "batches": Annotated[
+        str | None,
+        typer.Option(
+            "--batches",
+            metavar="SIZES",
+            help="Batch sizes for several hosts, for example 1,25%,100%.",
+        ),
+    ],
+    "forks": Annotated[
+        int | None,
+        typer.Option("--forks", min=1, metavar="N", help="How many hosts to work on in parallel."),
     ],
     "ask_become_pass": Annotated[
         bool, typer.Option("--ask-become-pass", "-K", help="Ask for the sudo password first.")
@@ -95,11 +94,7 @@ SHARED: dict[str, Any] = {
         bool, typer.Option("--plain", help="No colors, frames or arrow keys; numbered choices.")
     ],
 }
-_DEFAULTS = {field.name: field.default for field in fields(HostOptions)} | {
-    "as_json": False,
-    "progress": False,
-    "verbose": False,
-}
+_OF_SCREEN = {"as_json": False, "progress": False, "verbose": False}
 _BEFORE_OWN = ("host", "inventory")
 
 Verb = Callable[..., None]
@@ -108,23 +103,25 @@ Verb = Callable[..., None]
 def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Callable[[Verb], Verb]:
     """Return a decorator that makes a function a command with the shared options.
 
-    The function takes a ``HostOptions`` and a ``Screen``, and then what the command has of its own;
-    it is named as the command, with ``_`` at the end where Python has the name. Its docstring is
-    the help. The errors that it raises are printed.
+    The function takes a ``HostOptions`` or a ``ChangeOptions``, a ``Screen``, and then what the
+    command has of its own; it is named as the command, with ``_`` at the end where Python has the
+    name. Its docstring is the help. The errors that it raises are printed.
 
     example: how the command is used, after ``kai-ansible``.
     without: the names of shared options that this command does not have.
     """
-    shared = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[name], annotation=SHARED[name]
-        )
-        for name in SHARED
-        if name not in without
-    ]
 
     def register(function: Verb) -> Verb:
         name = function.__name__.rstrip("_").replace("_", "-")
+        first, _, *own = inspect.signature(function).parameters.values()
+        defaults = {field.name: field.default for field in fields(first.annotation)} | _OF_SCREEN
+        shared = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind
+            )
+            for name, kind in SHARED.items()
+            if name in defaults and name not in without
+        ]
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
@@ -141,9 +138,8 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
             )
             values["vault_ids"] = tuple(values.get("vault_ids", ()))
             with screen.report_errors():
-                function(HostOptions(**values), screen, **given)
+                function(first.annotation(**values), screen, **given)
 
-        _, _, *own = inspect.signature(function).parameters.values()
         parameters = [
             *filter(_is_argument, own),
             *(parameter for parameter in shared if parameter.name in _BEFORE_OWN),

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from kai_ansible.cli.help import Group
-from kai_ansible.cli.options import CheckOption, YesOption, verb
+from kai_ansible.cli.options import verb
 from kai_ansible.cli.users import WhoArgument
-from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.options import ChangeOptions
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -22,18 +22,12 @@ workshop_app = typer.Typer(
 )
 
 
-@verb(workshop_app, "workshop enrol Alice")
-def enrol(
-    hosts: HostOptions,
-    screen: "Screen",
-    who: WhoArgument,
-    check: CheckOption = False,
-    yes: YesOption = False,
-) -> None:
+@verb(workshop_app, "workshop enrol Alice", without=["diff", "batches", "forks"])
+def enrol(changes: ChangeOptions, screen: "Screen", who: WhoArgument) -> None:
     """Stop the bot, issue an enrolment for a user, start the bot, and print the token once."""
-    from kai_ansible.commands.workshop import EnrolOptions, enrol_user
+    from kai_ansible.commands.workshop import enrol_user
 
-    enrol_user(EnrolOptions(**vars(hosts), check=check, yes=yes), who, screen)
+    enrol_user(changes, who, screen)
 
 
 @workshop_app.callback()

@@ -31,13 +31,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InstallOptions(ChangeOptions):
-    """Options of ``install``.
-
-    assignments: the KEY=VALUE words of ``--set``. diff: print every changed file, key by key.
-    """
+    """Options of ``install``. assignments: the KEY=VALUE words of ``--set``."""
 
     assignments: Sequence[str] = ()
-    diff: bool = False
 
 
 def apply_host_vars(options: InstallOptions, screen: Screen) -> None:

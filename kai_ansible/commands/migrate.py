@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of, lines
 from kai_ansible.commands.confirmation import confirm, require_terminal
-from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.target import opened
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.host_vars import configuration_of, services_of, variable_is_secret
@@ -39,14 +39,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MigrateOptions(HostOptions):
-    """Options of ``migrate``. check: write nothing. yes: do not ask for confirmation.
+class MigrateOptions(ChangeOptions):
+    """Options of ``migrate``.
 
     to: a later release line of Kai. os_users: USER=ACCOUNT for users who have no OS user.
     """
 
-    check: bool = False
-    yes: bool = False
     to: str | None = None
     os_users: tuple[str, ...] = ()
 

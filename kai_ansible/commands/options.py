@@ -53,8 +53,10 @@ class RunOptions(HostOptions):
 class ChangeOptions(RunOptions):
     """Options of a command that changes hosts.
 
-    yes: do not ask for confirmation. batches: batch sizes, as ``read_sizes`` takes them.
+    yes: do not ask for confirmation. diff: print every changed file, key by key.
+    batches: batch sizes, as ``read_sizes`` takes them.
     """
 
     yes: bool = False
+    diff: bool = False
     batches: str | None = None

@@ -40,15 +40,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RestoreOptions(ChangeOptions):
-    """Options of ``restore``.
-
-    archive: the backup file. backup: back up the present data first.
-    diff: print every changed file, key by key.
-    """
+    """Options of ``restore``. archive: the backup file. backup: back up the present data first."""
 
     archive: Path = Path()
     backup: bool = True
-    diff: bool = False
 
 
 def restore_backup(options: RestoreOptions, screen: Screen) -> None:

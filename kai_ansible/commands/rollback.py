@@ -40,13 +40,12 @@ class RollbackOptions(ChangeOptions):
     """Options of ``rollback``.
 
     to: number of an install, or a release; None for the previous install.
-    only_list: list the installs, and change nothing. diff: print every changed file, key by key.
+    only_list: list the installs, and change nothing.
     """
 
     to: str | None = None
     with_database: bool = False
     only_list: bool = False
-    diff: bool = False
 
 
 def roll_back(options: RollbackOptions, screen: Screen) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.confirmation import confirm, require_terminal
-from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import CommandError
@@ -19,17 +17,11 @@ from kai_ansible.rules.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kai_ansible.commands.options import ChangeOptions
     from kai_ansible.terminal.screen import Screen
 
 
-@dataclass(frozen=True)
-class EnrolOptions(RunOptions):
-    """Options of ``workshop enrol``. yes: do not ask for confirmation."""
-
-    yes: bool = False
-
-
-def enrol_user(options: EnrolOptions, who: str, screen: Screen) -> None:
+def enrol_user(options: ChangeOptions, who: str, screen: Screen) -> None:
     """Stop the bot, issue an enrolment for a user, start the bot, and print the token once.
 
     who: name or Telegram ID of a user in host_vars. The token is in no log and in no file that

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from kai_ansible.cli.help import CONTEXT, Group
 from kai_ansible.cli.options import SHARED, verb
-from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.options import ChangeOptions, HostOptions
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.terminal.screen import SCHEMA_VERSION, Screen
 
@@ -37,6 +37,12 @@ def feed_(
 def rest(hosts: HostOptions, screen: Screen) -> None:
     """Rest."""
     got.append((hosts, screen, "", False))
+
+
+@verb(app, "change", without=["diff"])
+def change(changes: ChangeOptions, screen: Screen) -> None:
+    """Change."""
+    got.append((changes, screen, "", False))
 
 
 @verb(app, "look")
@@ -76,7 +82,18 @@ def test_shared_options_and_own_ones_reach_the_command() -> None:
 
 
 def test_every_field_of_the_options_can_be_given() -> None:
-    assert vars(HostOptions()).keys() == WORDS == SHARED.keys() - OF_THE_SCREEN
+    assert vars(HostOptions()).keys() == WORDS
+    assert vars(ChangeOptions()).keys() == SHARED.keys() - OF_THE_SCREEN
+
+
+def test_a_command_that_changes_hosts_has_more_options() -> None:
+    words = ["--check", "-y", "--batches", "1,50%", "--forks", "7", "-i", "there"]
+    for refused in (["feed", "cat", "--check"], ["change", "--diff"]):
+        assert CliRunner().invoke(app, refused).exit_code == 2
+    assert CliRunner().invoke(app, ["change", *words]).exit_code == 0
+    assert got[0][0] == ChangeOptions(
+        inventory=Path("there"), check=True, yes=True, batches="1,50%", forks=7
+    )
 
 
 def test_a_command_without_an_option_refuses_it_and_gets_its_default() -> None:
