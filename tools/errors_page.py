@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from kai_ansible.ansible import advice
 from kai_ansible.ansible.collection import contract
+from tools.generate import table
 from tools.stale import write_or_check
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
@@ -37,24 +37,9 @@ make doctor
 """
 
 
-def cell(text: str) -> str:
-    """Return text as a cell of a table."""
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
 def code(text: str) -> str:
     """Return text as code in a cell of a table."""
-    return f"`{' '.join(text.split()).replace('|', chr(92) + '|')}`"
-
-
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    """Return the lines of a table."""
-    names = list(columns)
-    return [
-        f"| {' | '.join(names)} |",
-        f"| {' | '.join('---' for _ in names)} |",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
+    return f"`{' '.join(text.split())}`"
 
 
 def readable(pattern: str) -> list[str]:
@@ -67,11 +52,11 @@ def readable(pattern: str) -> list[str]:
 
 def known() -> list[tuple[str, str]]:
     """Return the messages of kai_ansible/ansible/advice.py with their fixes."""
-    tables = (advice.OF_LOGIN, advice.OF_START, advice.OF_HOST, advice.OF_CONTROLLER)
+    kinds = (advice.OF_LOGIN, advice.OF_START, advice.OF_HOST, advice.OF_CONTROLLER)
     return [
         (message, fix.format(**PLACEHOLDERS))
-        for table in tables
-        for pattern, fix in table
+        for kind in kinds
+        for pattern, fix in kind
         for message in readable(pattern)
     ]
 
@@ -83,20 +68,14 @@ def page() -> str:
         HEADER,
         "## In the log of the bot",
         "",
-        *table(
+        table(
             ("The log says", "Cause", "Fix"),
-            (
-                ("<br>".join(map(code, one.examples)), cell(one.cause), cell(one.fix))
-                for one in symptoms
-            ),
+            [("<br>".join(map(code, one.examples)), one.cause, one.fix) for one in symptoms],
         ),
         "",
         "## Of ssh, sudo and Ansible",
         "",
-        *table(
-            ("The message contains", "Fix"),
-            ((code(text), cell(fix)) for text, fix in known()),
-        ),
+        table(("The message contains", "Fix"), [(code(text), fix) for text, fix in known()]),
     ]
     return "\n".join(lines) + "\n"
 

@@ -250,7 +250,7 @@ def _by_line(contracts: Contracts, rows_of: Callable[[Contract], Iterable[Row]])
 
 
 def _line_table(contracts: Contracts, columns: Row, rows: Iterable[Row]) -> str:
-    return _table((columns[0], *contracts, *columns[1:]), rows)
+    return table((columns[0], *contracts, *columns[1:]), rows)
 
 
 def answers_schema(contracts: Contracts) -> dict[str, Any]:
@@ -666,7 +666,8 @@ def _model_rows(contract: Contract) -> list[tuple[str, ...]]:
     return rows
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
