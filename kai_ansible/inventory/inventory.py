@@ -66,11 +66,8 @@ KAI_HEADER = (
 VAULT_TEXT_HEADER = "Secrets of this host's Kai bot. Edit with 'ansible-vault edit'."
 
 
-class Removed:
-    """The value of a variable to remove."""
-
-
-REMOVED = Removed()
+# the value of a variable to remove
+REMOVED = object()
 
 
 @dataclass(frozen=True)
@@ -449,7 +446,7 @@ def edited_texts(
     for name, value in changes.items():
         target, other = (vault, settings) if is_secret(name) else (settings, vault)
         other.remove(name)
-        if isinstance(value, Removed):
+        if value is REMOVED:
             target.remove(name)
         else:
             target.set(name, value)

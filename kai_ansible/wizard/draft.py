@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kai_ansible.inventory.host_vars import configuration_of, variable_is_secret
-from kai_ansible.inventory.inventory import REMOVED, Removed
+from kai_ansible.inventory.inventory import REMOVED
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.contract import Contract, Value
 from kai_ansible.rules.values import UnacceptableValue, read_value
@@ -83,7 +83,7 @@ class Draft:
     def get(self, name: str) -> Any:
         """Return a variable's present value, None if it has none."""
         value = self.changes.get(name, self.before.get(name))
-        return None if isinstance(value, Removed) else value
+        return None if value is REMOVED else value
 
     def origin(self, name: str) -> str:
         """Return the origin of a variable's value, empty if it has none."""
@@ -105,7 +105,7 @@ class Draft:
     def variables(self) -> dict[str, Any]:
         """Every variable with its new value."""
         merged = {**self.before, **self.changes}
-        return {name: value for name, value in merged.items() if not isinstance(value, Removed)}
+        return {name: value for name, value in merged.items() if value is not REMOVED}
 
     @property
     def changes_in_order(self) -> dict[str, Any]:

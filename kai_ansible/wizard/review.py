@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.inventory.inventory import HostVars, Removed, read_text
+from kai_ansible.inventory.inventory import REMOVED, HostVars, read_text
 from kai_ansible.rules.binaries import agent_account
 from kai_ansible.rules.configuration import PREFIX, Configuration
 from kai_ansible.rules.redact import fingerprint
@@ -32,7 +32,7 @@ _LOGIN = {True: "logged in", False: "has to log in", None: ""}
 
 def masked(draft: Draft, name: str, value: Any) -> str:
     """Return a value for the screen: a secret by its fingerprint."""
-    if value is None or isinstance(value, Removed):
+    if value is None or value is REMOVED:
         return ""
     if draft.is_secret(name):
         return f"fingerprint {fingerprint(str(value))}"
