@@ -93,10 +93,7 @@ def read_assignments(contract: Contract, assignments: Iterable[str]) -> Given:
 
 
 def _setting_keys(contract: Contract) -> list[str]:
-    keys = list(contract.settings)
-    for spec in contract.settings.values():
-        keys += spec.old_names
-    return keys
+    return [name for key, spec in contract.settings.items() for name in (key, *spec.old_names)]
 
 
 def _unknown(contract: Contract, path: Path, name: str, known: Iterable[str]) -> Problem:
