@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 MEASURED = ROOT / ".cache" / "bench" / "measured.json"
 SCALED = ROOT / ".cache" / "bench" / "scaled.json"
+FIGURES = ("wall", "cpu", "memory")
 STEP_RELEASE = "Build the release"
 
 Runs = Sequence[Mapping[str, Any]]
@@ -152,25 +153,18 @@ def seconds_of_tasks(runs: Runs) -> dict[str, float]:
     return {name: statistics.median(seconds) for name, seconds in found.items()}
 
 
+def median_of(cases: Cases, case: Mapping[str, Any], name: str) -> float:
+    """Return the median of a figure over the runs of a case."""
+    return float(statistics.median(run[name] for run in cases[case["name"]]))
+
+
 def scale(cases: Cases, asked: Sequence[Mapping[str, Any]]) -> str:
     """Return the lines of the growing number of hosts."""
     lines = []
     for case in asked:
-        figures = {
-            name: statistics.median(run[name] for run in cases[case["name"]])
-            for name in ("wall", "cpu", "memory")
-        }
-        lines.append(
-            line(
-                [
-                    str(case["hosts"]),
-                    str(case["forks"]),
-                    f"{figures['wall']:.1f}",
-                    f"{figures['cpu']:.1f} s",
-                    f"{figures['memory']:.0f} MB",
-                ]
-            )
-        )
+        wall, cpu, memory = (median_of(cases, case, name) for name in FIGURES)
+        figures = [f"{wall:.1f}", f"{cpu:.1f} s", f"{memory:.0f} MB"]
+        lines.append(line([str(case["hosts"]), str(case["forks"]), *figures]))
     return "".join(lines)
 
 
@@ -179,8 +173,8 @@ def fitted(cases: Cases, asked: Sequence[Mapping[str, Any]], forks: int) -> dict
     chosen = [case for case in asked if case["forks"] == forks]
     counts = [case["hosts"] for case in chosen]
     found = {}
-    for name in ("wall", "cpu", "memory"):
-        values = [statistics.median(run[name] for run in cases[case["name"]]) for case in chosen]
+    for name in FIGURES:
+        values = [median_of(cases, case, name) for case in chosen]
         fit = statistics.linear_regression(counts, values)
         found[name] = [fit.intercept, fit.slope]
     return found
