@@ -83,28 +83,17 @@ def about_token(token: Any, api: str) -> list[Finding]:
     if not isinstance(token, str) or not token:
         return []
     answer = ask(api, token)
-    where = variable(SETTING)
     if answer.refused:
-        return [
-            Finding(
-                "telegram",
-                where,
-                f"Telegram rejects the token ({answer.refused})",
-                "the token is mistyped, or @BotFather has issued a new one",
-                "kai-ansible config --section telegram, then kai-ansible install",
-            )
-        ]
-    if answer.silence:
-        return [
-            Finding(
-                "telegram",
-                where,
-                f"Telegram could not be reached from here: {answer.silence}",
-                "no network, a proxy or a firewall",
-                f"check whether the host reaches it: curl --head {api}",
-            )
-        ]
-    return []
+        evidence = f"Telegram rejects the token ({answer.refused})"
+        cause = "the token is mistyped, or @BotFather has issued a new one"
+        fix = "kai-ansible config --section telegram, then kai-ansible install"
+    elif answer.silence:
+        evidence = f"Telegram could not be reached from here: {answer.silence}"
+        cause = "no network, a proxy or a firewall"
+        fix = f"check whether the host reaches it: curl --head {api}"
+    else:
+        return []
+    return [Finding("telegram", variable(SETTING), evidence, cause, fix)]
 
 
 def _report(
