@@ -135,12 +135,7 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
         raise
     problems += configuration.problems
     if options.probe and not problems:
-        found = problem_of_remote_source(
-            contract,
-            configuration.host["source"],
-            configuration.host.get("version"),
-            configuration.host.get("environment"),
-        )
+        found = problem_of_remote_source(contract, configuration.host)
         if isinstance(found, str):
             screen.notes([found])
         elif found:

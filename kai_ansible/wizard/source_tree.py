@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import lines
 from kai_ansible.controller.source_line import UNREADABLE, found_line
@@ -44,20 +44,18 @@ def problem_of_local_source(
     return _problem_of_line(contract, found, source)
 
 
-def problem_of_remote_source(
-    contract: Contract,
-    source: str,
-    version: str | None,
-    environment: Mapping[str, str] | None = None,
-) -> Problem | str | None:
+def problem_of_remote_source(contract: Contract, host: Mapping[str, Any]) -> Problem | str | None:
     """Return the problem of a git URL, or a note if it does not answer now.
 
-    environment: variables of the network for git.
+    host: the settings of the installation, with the variables of the network for git.
     """
+    source = host["source"]
     if not is_git_url(source):
         return None
     try:
-        found = found_line(lines(), source, version, environment=environment)
+        found = found_line(
+            lines(), source, host.get("version"), environment=host.get("environment")
+        )
     except UNREADABLE as error:
         return f"The line of Kai at {source} is unknown: {error}"
     return _problem_of_line(contract, found, source)
