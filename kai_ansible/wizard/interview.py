@@ -212,11 +212,8 @@ class Interview:
         """Ask for the user who manages the bot; offer to create an account that the host lacks."""
         self.screen.say("The first user, who manages the bot:")
         asked = asker.person({}, FIRST_FIELDS)
-        user = {
-            name: {**asked, "name": name_of(asked), "role": ADMIN}[name]
-            for name in self.contract.user_fields
-            if name in {*asked, "name", "role"}
-        }
+        given = {**asked, "name": name_of(asked), "role": ADMIN}
+        user = {name: given[name] for name in self.contract.user_fields if name in given}
         self.draft.set(USERS, [user])
         account = str(user.get("os_user") or "")
         if not account or self.draft.get(CREATE) or self.draft.get(variable(self.backend)):
@@ -371,6 +368,5 @@ class Interview:
             fault = self.view.fault_of(configuration, backend, path)
             if fault:
                 candidate: Candidate = {"path": path, "source": "host_vars", "fault": fault}
-                self.problems += choose_binary(self.contract, configuration, backend, [candidate])[
-                    1
-                ]
+                _, problems = choose_binary(self.contract, configuration, backend, [candidate])
+                self.problems += problems
