@@ -71,27 +71,23 @@ class Telegram:
 
         Print the bot of the token, or why Telegram could not be reached.
         """
-        if token in self.answers:
-            return _problem_of(self.answers[token])
-        answer = self.answers[token] = ask(self.api, token)
-        if answer.bot:
-            self.screen.good(f"Telegram bot of this token: {answer.bot}")
-        if answer.silence:
-            self.screen.notes(
-                [f"Could not reach Telegram, so the token was not checked: {answer.silence}."]
-            )
-        return _problem_of(answer)
-
-
-def _problem_of(answer: Answer) -> Problem | None:
-    if not answer.refused:
-        return None
-    return Problem(
-        variable(SETTING),
-        f"a token that Telegram rejects ({answer.refused})",
-        "the token of an existing bot",
-        "copy it again from @BotFather, or leave out --online",
-    )
+        if token not in self.answers:
+            answer = self.answers[token] = ask(self.api, token)
+            if answer.bot:
+                self.screen.good(f"Telegram bot of this token: {answer.bot}")
+            if answer.silence:
+                self.screen.notes(
+                    [f"Could not reach Telegram, so the token was not checked: {answer.silence}."]
+                )
+        refused = self.answers[token].refused
+        if not refused:
+            return None
+        return Problem(
+            variable(SETTING),
+            f"a token that Telegram rejects ({refused})",
+            "the token of an existing bot",
+            "copy it again from @BotFather, or leave out --online",
+        )
 
 
 def _named(bot: Any) -> str:
