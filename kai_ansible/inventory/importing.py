@@ -131,7 +131,8 @@ class Imported:
 def host_paths(contract: Contract) -> list[str]:
     """Return the paths on a host that ``from_host`` understands, the environment file first."""
     protected = contract.protected_files
-    names = ["env", "users", *_own_files(contract), *filter(None, _policies(contract))]
+    policies = filter(None, (contract.registry, contract.profiles))
+    names = ["env", "users", *_own_files(contract), *policies]
     return [
         *(protected[name].path for name in names),
         contract.sudoers.path,
@@ -146,10 +147,6 @@ def _own_files(contract: Contract) -> list[str]:
     return [
         name for name, one in protected.items() if name != "users" and one.from_ in contract.host
     ]
-
-
-def _policies(contract: Contract) -> tuple[str | None, str | None]:
-    return contract.registry, contract.profiles
 
 
 def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
@@ -414,7 +411,8 @@ def _service(
 def _take_policies(contract: Contract, files: Mapping[str, str], imported: Imported) -> None:
     """Take agents and profiles from the files that only some lines have; host_vars win there."""
     registry, profiles = (
-        name and contract.protected_files[name].path for name in _policies(contract)
+        name and contract.protected_files[name].path
+        for name in (contract.registry, contract.profiles)
     )
     choice = contract.agent_choice.backend
     if registry and registry in files:

@@ -239,7 +239,6 @@ def rollback_in_words(report: StatusReport) -> str | None:
     if not (last and installs and last["outcome"] == "rolled back"):
         return None
     text = f"rolled back to install {installs[-1]['rolled_back_to']}"
-
     return f"{text}; host_vars differ" if report["drift"] else text
 
 
