@@ -75,7 +75,7 @@ def at_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def ask_sudo_password(login: str = "", ssh: Sequence[str] | None = None) -> str:
+def ask_sudo_password(login: str, ssh: Sequence[str] | None) -> str:
     """Ask for the sudo password without echo, again if sudo rejects it.
 
     login: user@host, for the prompt. ssh: the command that logs in there, None for this machine.
@@ -88,7 +88,6 @@ def ask_sudo_password(login: str = "", ssh: Sequence[str] | None = None) -> str:
             "a terminal, or sudo without a password",
             "run the command as root or at a terminal",
         )
-    login = login or f"{getpass.getuser()}@localhost"
     for _ in range(_TRIES):
         password = getpass.getpass(f"[sudo] password for {login}: ")
         if sudo_accepts(password, ssh) is not False:
@@ -102,7 +101,7 @@ def ask_sudo_password(login: str = "", ssh: Sequence[str] | None = None) -> str:
     )
 
 
-def sudo_accepts(password: str, ssh: Sequence[str] | None = None) -> bool | None:
+def sudo_accepts(password: str, ssh: Sequence[str] | None) -> bool | None:
     """Return whether sudo takes a password, None if that is unknown.
 
     ssh: the command that logs in on the host, None for this machine.

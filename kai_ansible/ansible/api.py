@@ -127,7 +127,7 @@ def configured_vault_sources() -> list[tuple[str, str]]:
     return found
 
 
-def password_of(path: Path, label: str | None = None) -> bytes:
+def password_of(path: Path, label: str | None) -> bytes:
     """Return the password that a file holds or a script prints. Raises AnsibleRefused.
 
     label: the vault id to ask a script for, if its name shows that it takes one.

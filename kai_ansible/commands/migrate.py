@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +54,8 @@ class _Moved:
     """What happens to one host. line: None without ``--to``."""
 
     version: Migration
-    line: LineMigration | None = None
-    edits: list[Edits] = field(default_factory=list)
+    line: LineMigration | None
+    edits: list[Edits]
 
     @property
     def problems(self) -> list[Problem]:

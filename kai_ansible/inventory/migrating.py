@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ class Edits:
     users: the fields that change in each entry of the users, None for one that is removed.
     """
 
-    names: Mapping[str, str | None] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str | None]
+    values: Mapping[str, Any]
     users: Sequence[Mapping[str, Any]] = ()
 
 

@@ -83,8 +83,8 @@ def keyring_entry(inventory: Path) -> str:
 class VaultSources:
     """The vault passwords that the command line names: a file or script, and vault ids."""
 
-    named: Path | None = None
-    ids: Sequence[str] = ()
+    named: Path | None
+    ids: Sequence[str]
 
     def arguments(self, own: VaultPassword | None, directory: Path) -> list[str]:
         """Return arguments of Ansible, with the own password in a file of a private directory."""
