@@ -286,7 +286,7 @@ class Inventory:
 
     def _refuse_endless_files(self) -> None:
         """Raise CommandError for a file on which Ansible would wait, or fill the memory."""
-        for path in self._files_of_variables():
+        for path in self.files_of_variables():
             try:
                 status = path.stat()
             except OSError:
@@ -301,7 +301,8 @@ class Inventory:
             expected = f"a file of at most {MOST_BYTES >> 20} MiB, or nothing"
             raise usage_error(str(path), found, expected, f"inspect it: ls -l {path}")
 
-    def _files_of_variables(self) -> list[Path]:
+    def files_of_variables(self) -> list[Path]:
+        """Return what may be a file of variables by its place and name, directories included."""
         places = [self.directory / name for name in ("host_vars", "group_vars")]
         found = sorted(file for place in places for file in place.rglob("*"))
         return [file for file in found if file.suffix in (*VARIABLE_SUFFIXES, "")]
@@ -340,7 +341,7 @@ class Inventory:
                 "a terminal, or the name of a file",
                 "run this at a terminal, or name the file with --vault-password-file",
             )
-        locked = [path for path in self._files_of_variables() if is_locked(path)]
+        locked = [path for path in self.files_of_variables() if is_locked(path)]
         if "Decryption failed" in str(error) and locked:
             return usage_error(
                 listed(map(str, locked)),
@@ -363,7 +364,7 @@ class Inventory:
 
     def _check_files(self, password: VaultPassword | None) -> None:
         """Raise CommandError for the first file of variables that cannot be read."""
-        for path in filter(Path.is_file, self._files_of_variables()):
+        for path in filter(Path.is_file, self.files_of_variables()):
             text = read_text(path)
             if not text.startswith(VAULT_HEADER):
                 content_of(text, path)
