@@ -71,6 +71,10 @@ class Desk:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.inventory = directory / "inventory"
+        self.install = [
+            *(str(BIN / "kai-ansible"), "install", "--yes"),
+            *("--inventory", str(self.inventory)),
+        ]
         self.password_file = directory / ".config" / "kai-ansible" / "vault-password"
         self.environment = {
             "HOME": str(directory),
@@ -271,11 +275,10 @@ def over_ssh(desk: Desk, *, quick: bool) -> list[Case]:
     books = CHECKOUT / "benchmarks"
     one = [*options, "--limit", "bot1"]
     usual = [*one, "--extra-vars", f"@{desk.directory / 'usual.yml'}"]
-    command = [str(BIN / "kai-ansible"), "install", "--yes", "--inventory", str(desk.inventory)]
     found = [
         {"name": "ssh ping", **playbook(BIN, one, str(books / "ping.yml"))},
         {"name": "ssh play", **playbook(BIN, one, "kai.bot.install"), **phased()},
-        {"name": "ssh command", "argv": [*command, "bot1"]},
+        {"name": "ssh command", "argv": [*desk.install, "bot1"]},
         {"name": "ssh usual", **playbook(BIN, usual, str(books / "usual" / "install.yml"))},
     ]
     if not quick:
@@ -287,18 +290,6 @@ def over_ssh(desk: Desk, *, quick: bool) -> list[Case]:
             {"name": "ssh eight", **playbook(BIN, [*eight, *AT_ONCE], "kai.bot.install")},
         ]
     return found
-
-
-def memory(desk: Desk) -> list[Case]:
-    """Return the case whose memory is added up."""
-    argv = [str(BIN / "kai-ansible"), "install", "eight", "--yes"]
-    return [
-        {
-            "name": "memory",
-            "argv": [*argv, "--inventory", str(desk.inventory)],
-            "memory": True,
-        }
-    ]
 
 
 def scale(desk: Desk, hosts: int) -> list[Case]:
@@ -337,9 +328,8 @@ def write_inventory(desk: Desk, bots: Sequence[Machine], many: Machine | None) -
 def prepare(desk: Desk, bots: Sequence[Machine], many: Machine | None) -> None:
     """Configure and install every host that is reached over ssh."""
     write_inventory(desk, bots, many)
-    for machine in bots:
+    for number, machine in enumerate(bots, start=1):
         machine.run(["sh", "-c", LOGINS, "sh", *PEOPLE])
-    for number, _machine in enumerate(bots, start=1):
         desk.configure(f"bot{number}", PEOPLE)
     crowd = {f"person{number}": "codex" for number in range(1, MANY + 1)}
     if many:
@@ -349,9 +339,8 @@ def prepare(desk: Desk, bots: Sequence[Machine], many: Machine | None) -> None:
     desk.write("usual.yml", usual_variables(PEOPLE, str(STAND_IN)))
     known = desk.directory / ".ssh"
     known.mkdir(mode=0o700, exist_ok=True)
-    desk.run("kai-ansible", "install", "eight", "--yes", "--inventory", str(desk.inventory))
-    if many:
-        desk.run("kai-ansible", "install", "many", "--yes", "--inventory", str(desk.inventory))
+    for name in ["eight", *(["many"] if many else [])]:
+        desk.run(*desk.install, name)
 
 
 def described() -> dict[str, Any]:
@@ -410,7 +399,8 @@ def main() -> int:
         prepare(desk, bots, many)
         found = desk.measure(options.rounds, over_ssh(desk, quick=options.quick))
         if not options.quick:
-            found |= desk.measure(1, memory(desk))
+            argv = [*desk.install, "eight"]
+            found |= desk.measure(1, [{"name": "memory", "argv": argv, "memory": True}])
         local = Local(boot("local"))
         local.machine.run(["sh", "-c", LOGINS, "sh", *PEOPLE])
         local.prepare(directory)
