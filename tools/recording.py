@@ -12,6 +12,7 @@ questions, the seconds of each command and the load. The picture shortens long w
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import subprocess
@@ -103,12 +104,8 @@ class Recording:
         for number, (at, text) in enumerate(self.chunks):
             stream.feed(text)
             # the next chunk may come at once, as a program prints its lines
-            following = self.chunks[number + 1][0] if number + 1 < len(self.chunks) else None
-            if (
-                following is not None
-                and following - at < SHORTEST_FRAME
-                and (at - shown_at < LONGEST_WAIT)
-            ):
+            following = self.chunks[number + 1][0] if number + 1 < len(self.chunks) else math.inf
+            if following - at < SHORTEST_FRAME and at - shown_at < LONGEST_WAIT:
                 continue
             words = [_SIGN_OF_LIFE.sub("", line) for line in screen.display]
             if words == last:
