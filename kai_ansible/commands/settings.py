@@ -66,12 +66,12 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
             raise nothing_known(host, inventory.host_vars(host))
         own = contract_of(str(variables.get(variable("release"), "1")))
         found[host] = _settings_of(own, variables, inventory.places(host))
-    if key:
-        _print_one(canonical_key(contract, key), found, screen)
+    wanted = canonical_key(contract, key) if key else None
+    if wanted:
+        _print_one(wanted, found, screen)
     else:
         for host, settings in found.items():
             _print_all(host, settings, screen, everything=options.everything)
-    wanted = canonical_key(contract, key) if key else None
     screen.document(
         {
             "hosts": {
@@ -84,7 +84,7 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
             }
         }
     )
-    if key and all(
+    if wanted and all(
         settings[wanted]["value"] is None for settings in found.values() if wanted in settings
     ):
         raise CommandError(f"{wanted} is not set.", code=ExitCode.FAILED)

@@ -87,6 +87,7 @@ def report_changes(
             what = f"{change.path}: {change.key}" if change.key else change.path
             screen.say(f"  {what}: {change.before or NOTHING} -> {change.after or NOTHING}")
         return
-    screen.table(title, COLUMNS, full_rows(changes) if full else summary_rows(changes))
-    if not full and len(changes) > len(summary_rows(changes)):
+    rows = full_rows(changes) if full else summary_rows(changes)
+    screen.table(title, COLUMNS, rows)
+    if not full and len(changes) > len(rows):
         screen.say("  --diff shows every changed file, key by key.")
