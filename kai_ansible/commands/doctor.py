@@ -16,7 +16,7 @@ from kai_ansible.telegram import SETTING, ask, checked_api
 from kai_ansible.terminal.login_view import on_host
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.terminal.screen import Screen
@@ -71,11 +71,10 @@ def _findings(host: str, target: Target, outcome: Outcome, api: str | None) -> l
 
 def _token(host: str, target: Target) -> Any:
     try:
-        variables: Mapping[str, Any] = target.inventory.variables(host)
+        return target.inventory.variables(host).get(variable(SETTING))
     except CommandError:
         # the run reports a vault that cannot be opened
         return None
-    return variables.get(variable(SETTING))
 
 
 def about_token(token: Any, api: str) -> list[Finding]:

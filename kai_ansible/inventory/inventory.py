@@ -341,7 +341,8 @@ class Inventory:
                 "a terminal, or the name of a file",
                 "run this at a terminal, or name the file with --vault-password-file",
             )
-        locked = [path for path in self.files_of_variables() if is_locked(path)]
+        files = filter(Path.is_file, self.files_of_variables())
+        locked = [path for path in files if read_text(path).startswith(VAULT_HEADER)]
         if "Decryption failed" in str(error) and locked:
             return usage_error(
                 listed(map(str, locked)),
@@ -399,11 +400,6 @@ def read_text(path: Path) -> str:
             f"ls -l {path}",
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def is_locked(path: Path) -> bool:
-    """Return whether a path is a file that ansible-vault has encrypted as a whole."""
-    return path.is_file() and read_text(path).startswith(VAULT_HEADER)
 
 
 def _content(path: Path) -> bytes:
