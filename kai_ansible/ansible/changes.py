@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import PurePath
 from typing import Any
@@ -36,10 +36,6 @@ class Change:
     key: str
     before: str
     after: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the fields by name."""
-        return asdict(self)
 
 
 def changes_by_host(events: Iterable[Event]) -> dict[str, list[Change]]:

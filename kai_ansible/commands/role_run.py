@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import batches_of
@@ -85,7 +85,7 @@ def end(options: RunOptions, outcome: Outcome, screen: Screen) -> None:
 
 def _reported(host: str, outcome: Outcome) -> dict[str, Any]:
     report = {name: value for name, value in outcome.reports[host].items() if name != "plan"}
-    return {**report, "changes": [change.as_dict() for change in outcome.changes.get(host, ())]}
+    return {**report, "changes": [asdict(change) for change in outcome.changes.get(host, ())]}
 
 
 def raise_for_preflight(target: Target, outcome: Outcome) -> None:

@@ -1,5 +1,6 @@
 """What the events of a run say about what it changes."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -120,7 +121,7 @@ def test_an_account_is_reported_by_its_name() -> None:
     made = event("item_on_ok", changed=True, item="bob")
     made["event_data"]["task_action"] = "ansible.builtin.user"
     [change] = changes_by_host([made])["bot"]
-    assert change.as_dict() == {
+    assert asdict(change) == {
         "path": "account bob",
         "key": "",
         "before": "",
