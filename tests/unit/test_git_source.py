@@ -9,9 +9,12 @@ import http.server
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +23,7 @@ import pytest
 
 from plugins.module_utils.controller import git_source, source_limits
 from plugins.module_utils.controller.source_packing import Refused, read_source
+from tests.conftest import ROOT
 from tests.unit.test_kai_source import asked, git
 
 TREE = ["pyproject.toml", "src/kai/__init__.py", ".gitattributes", "docs/page.md"]
@@ -428,20 +432,66 @@ def test_the_operators_credential_helper_is_asked_and_nobody_else(
 # ---- bounds
 
 
-def test_a_program_of_the_operators_that_never_ends_is_ended_with_what_it_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def hanging_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which the operator's ssh, which never ends, writes the numbers of its processes.
+
+    The last one is git's.
+    """
     ssh, pids = tmp_path / "ssh", tmp_path / "pids"
-    ssh.write_text(f"#!/bin/sh\nsleep 600 &\necho $$ $! >{pids}\nwait\n")
+    ssh.write_text(
+        f"#!/bin/sh\nsleep 600 &\necho $$ $! $PPID >{pids}.new\nmv {pids}.new {pids}\nwait\n"
+    )
     ssh.chmod(0o755)
     monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    return pids
+
+
+def assert_ended(pid: int) -> None:
+    # a kill takes effect after it was sent
+    with suppress(ProcessLookupError):
+        assert select.select([os.pidfd_open(pid)], [], [], 30)[0], pid
+
+
+def test_a_program_of_the_operators_that_never_ends_is_ended_with_what_it_started(
+    hanging_ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(git_source, "FETCH_SECONDS", 3)
     with pytest.raises(Refused, match="git fetch did not end within 3 s"):
         read_source(asked("ssh://git.example/kai"))
-    for pid in map(int, pids.read_text().split()):
-        # a kill takes effect after it was sent
-        with suppress(ProcessLookupError):
-            assert select.select([os.pidfd_open(pid)], [], [], 30)[0], pid
+    for pid in map(int, hanging_ssh.read_text().split()):
+        assert_ended(pid)
+
+
+WORKER = """
+import os, signal, sys
+from plugins.module_utils.controller.git_source import fetched
+
+for number in (signal.SIGINT, signal.SIGTERM):
+    # as a worker of Ansible
+    signal.signal(number, lambda _number, _frame: os._exit(1))
+with fetched("ssh://git.example/kai", "HEAD", {}):
+    pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_git_ends_with_a_worker_that_a_signal_ends(
+    number: signal.Signals, hanging_ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with subprocess.Popen([sys.executable, "-c", WORKER]) as worker:
+        try:
+            deadline = time.monotonic() + 30
+            while not hanging_ssh.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            worker.send_signal(number)
+            assert worker.wait(30) == 1
+            for pid in map(int, hanging_ssh.read_text().split()):
+                assert_ended(pid)
+        finally:
+            worker.kill()
 
 
 def test_what_holds_the_output_of_git_that_has_ended_is_not_waited_for(

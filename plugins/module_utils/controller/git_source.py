@@ -17,6 +17,7 @@ import selectors
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,7 @@ from .source_limits import MOST_UNPACKED, Allowance, too_much
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import FrameType
 
 READ_SECONDS = 120
 FETCH_SECONDS = 600
@@ -54,6 +56,7 @@ _OPTIONS = {
     "maintenance.auto": "false",
 }
 _DIRECTORY = "git"
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Checkout(NamedTuple):
@@ -156,7 +159,7 @@ class Git:
             raise Refused(
                 "git is not installed on the machine that runs Ansible. Fix: install it"
             ) from error
-        with process:
+        with process, _ended_on_signals(process.pid):
             try:
                 said, words = self._said(process, time.monotonic() + seconds)
             except BaseException as error:
@@ -213,6 +216,31 @@ class Git:
                     return bytes(held[process.stdout]), words
                 if now > deadline:
                     raise TimeoutError
+
+
+@contextlib.contextmanager
+def _ended_on_signals(group: int) -> Iterator[None]:
+    """End a group of processes before a signal ends us: a worker of Ansible then exits at once.
+
+    Git would go on, and would not end what it has started itself.
+    """
+    # Python takes signals in the main thread alone
+    is_main = threading.current_thread() is threading.main_thread()
+    found = {number: signal.getsignal(number) for number in _ENDS if is_main}
+    former = {int(number): handler for number, handler in found.items() if callable(handler)}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        former[number](number, frame)
+
+    try:
+        for number in former:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def size_of(directory: str) -> int:
