@@ -10,6 +10,7 @@ import locale
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from kai_ansible.ansible.collection import collection_root
@@ -42,6 +43,22 @@ def end_with(parent: int) -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def end(process: int) -> None:
+    """End a process of Ansible and what it has started, such as scripts of the operator.
+
+    Elsewhere than on Linux only the process itself: no other system lists its children in a file.
+    """
+    # a process that is not ours to signal is not ours to end
+    with suppress(OSError):
+        # what is stopped starts no other
+        os.kill(process, signal.SIGSTOP)
+        for path in Path(f"/proc/{process}/task").glob("*/children"):
+            for child in path.read_text().split():
+                end(int(child))
+        os.kill(process, signal.SIGTERM)
+        os.kill(process, signal.SIGCONT)
 
 
 def lay_out(directory: Path, playbook: str) -> Path:

@@ -10,7 +10,6 @@ import json
 import os
 import pickle
 import re
-import signal
 import subprocess
 import sys
 import termios
@@ -21,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
+from kai_ansible.ansible.children import PROGRAM, UNASKED, end, end_with, environment, lay_out
 from kai_ansible.files import private_directory
 
 DIRECTORY = "KAI_ANSIBLE_READING"
@@ -167,9 +166,7 @@ def _done(
         try:
             output, errors = process.communicate()
         except BaseException:
-            # with the scripts of the operator that it runs, which at a terminal share our group
-            end = process.kill if at_terminal else partial(os.killpg, process.pid, signal.SIGKILL)
-            end()
+            end(process.pid)
             raise
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 

@@ -113,7 +113,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
             kill_at = time.monotonic() + _END_SECONDS
             # a full disk has no room for the file, and a process may have ended
             with suppress(OSError, ValueError):
-                os.kill(int(pid_file.read_text()), signal.SIGTERM)
+                os.killpg(int(pid_file.read_text()), signal.SIGTERM)
         return time.monotonic() >= kill_at
 
     def keep_off_disk(event: Event) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pickle
 import secrets
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from kai_ansible.ansible.api import host_reading
+from kai_ansible.ansible.children import end_with
 from kai_ansible.ansible.reading import DIRECTORY
 
 
@@ -20,6 +22,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Write the reading of the host to a private file."""
         super().run(tmp, task_vars)
+        # a lost terminal ends Ansible, but not its workers, and a lookup may take its time
+        ansible = parent_process()
+        if ansible and ansible.pid:
+            end_with(ansible.pid)
         known = task_vars or {}
         path = Path(os.environ[DIRECTORY], secrets.token_hex(8))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
