@@ -48,6 +48,17 @@ def wait(event, arguments):
             time.sleep(0.01)
 sys.addaudithook(wait)
 """
+# a host that could be installed, for the command alone and not for Ansible
+PLANNED = """
+import os, sys
+if os.path.basename(sys.orig_argv[1]) == "kai-ansible":
+    from kai_ansible.ansible.changes import Change
+    from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.commands import applying
+    reports = {"localhost": {"plan": {}, "notes": []}}
+    changes = {"localhost": [Change("/etc/kai/env", "WEBHOOK_PORT", "1", "2")]}
+    applying.run_role = lambda *_: Outcome(True, False, reports, [], changes, None)
+"""
 # the end of a sentence that a command prints, by what it was doing
 NOTHING = "Interrupted; nothing was written."
 FINISH = "Interrupted. Run the same command again to finish or fix what it began."
@@ -74,6 +85,7 @@ PHASES = {
     "a prompt for the vault password": Phase(["status"], "Vault password"),
     "a prompt for the sudo password": Phase(["status", "--ask-become-pass"], "sudo.*password"),
     "the question before a change": Phase(["users", "remove", "Ada"], r"\[no\]: "),
+    "the question of an install": Phase(["install"], r"Apply\? .*\[no\]: "),
     "reading the variables": Phase(["status"]),
     "a run": Phase(["status"]),
     "a run that reads the inventory": Phase(["status"]),
@@ -137,12 +149,17 @@ class Command:
             entry = {"all": {"hosts": {"localhost": {"ansible_host": "far"}}}}
             desk.write("inventory/hosts.yml", entry)
             self.variables["ANSIBLE_SSH_EXECUTABLE"] = str(script)
+        elif phase == "the question of an install":
+            self._hook(PLANNED)
         elif phase == "writing host_vars":
-            hook = self.notes / "sitecustomize.py"
-            hook.write_text(RENAMES.format(str(self.here), str(self.notes / "go")))
-            self.variables["PYTHONPATH"] = str(self.notes)
+            self._hook(RENAMES.format(str(self.here), str(self.notes / "go")))
             settings = {"DEFAULT_MODEL": "opus", "WEBHOOK_SECRET": NEW_SECRET}
             desk.write("new.yml", {"settings": settings})
+
+    def _hook(self, text: str) -> None:
+        """Let Python run a text when it starts."""
+        (self.notes / "sitecustomize.py").write_text(text, encoding="utf-8")
+        self.variables["PYTHONPATH"] = str(self.notes)
 
     def files(self) -> dict[str, tuple[int, bytes]]:
         ours = (self.notes.name, self.scratch.name)
