@@ -82,16 +82,30 @@ _NOT_BEGUN = "Module result deserialization failed"
 OF_HOST = (
     (r"The module interpreter '", _OTHER_PYTHON),
     (
+        r"could not find matching plugin: '(community\.general\.)?doas'",
+        "install the collection that has doas, on the machine that runs Ansible: ansible-galaxy "
+        "collection install community.general; or remove ansible_become_method of {host}",
+    ),
+    (
+        r"doas: Operation not permitted|doas is not enabled",
+        "let that account become root on {host} with a rule in /etc/doas.conf, or set ansible_user "
+        "of {host} to one that may",
+    ),
+    (
         r"Invalid become method specified",
         "remove ansible_become_method of {host}, or set it to one that this lists: "
         "ansible-doc -t become -l",
     ),
     (
-        r"Duplicate become password prompt|Incorrect \w+ password|su: Authentication failure"
-        r"|Sorry, try again",
+        r"Duplicate become password prompt|Incorrect (community\.general\.)?\w+ password"
+        r"|su: Authentication failure|doas: Authentication failed|Sorry, try again",
         _ANOTHER_TIME,
     ),
-    (r"Missing \w+ password|sudo: a password is required", _ASKED_FOR),
+    (
+        r"Missing (community\.general\.)?\w+ password|sudo: a password is required"
+        r"|doas: Authentication required",
+        _ASKED_FOR,
+    ),
     (
         r"waiting for privilege escalation prompt|while waiting for password prompt"
         r"|sudo: a terminal is required|su: must be run from a terminal",

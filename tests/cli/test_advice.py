@@ -48,6 +48,7 @@ FAULTS = (
     ({"ANSIBLE_CONFIG": "many.cfg"}, "ansible-config dump"),
     ({"HOME": "/proc/none"}, "ANSIBLE_HOME"),
     ({"ANSIBLE_BECOME_METHOD": "nosuch"}, "ansible-doc -t become -l"),
+    ({"ANSIBLE_BECOME_METHOD": "doas"}, "ansible-galaxy collection install community.general"),
     ({"LC_ALL": "xx_XX.UTF-8"}, "LC_ALL=C.UTF-8"),
     ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, "LC_ALL=C.UTF-8"),
 )

@@ -1,4 +1,4 @@
-"""What sudo, sudo-rs and su say through each supported ansible-core has an advice that helps."""
+"""What sudo, sudo-rs, su and doas say through each ansible-core has an advice that helps."""
 
 import json
 import os
@@ -21,14 +21,35 @@ PLAY = """
   become: true
   tasks: [ansible.builtin.command: id]
 """
+# as doas of community.general, which asks for no password that is not given
+DOAS = '''
+DOCUMENTATION = """
+name: doas
+short_description: doas
+description: doas
+version_added: "1.0"
+author: kai
+options: {become_pass: {description: none}}
+"""
+import shlex
+from ansible.plugins.become import BecomeBase
+
+class BecomeModule(BecomeBase):
+    name = "doas"
+
+    def build_become_command(self, command, shell):
+        super().build_become_command(command, shell)
+        return f"doas -n /bin/sh -c {shlex.quote(self._build_success_command(command, shell))}"
+'''
 # carol may become root with the password "right", bob may not
 PREPARE = """
 set -e
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -qq sudo-rs >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -qq sudo-rs opendoas >/dev/null
 printf 'carol:right\\nbob:right\\nroot:other\\n' | chpasswd
 echo 'carol ALL=(ALL:ALL) ALL' >/etc/sudoers.d/carol
 chmod 0440 /etc/sudoers.d/carol
+echo 'permit carol' >/etc/doas.conf
 for name in bob carol; do
     install -d -o $name -g $name -m 0700 /home/$name/.ssh
     install -o $name -g $name -m 0600 ~operator/.ssh/authorized_keys /home/$name/.ssh/
@@ -37,6 +58,7 @@ done
 RIGHT, WRONG = ({"ansible_become_password": word} for word in ("right", "wrong"))
 BOB = {"ansible_user": "bob"}
 SU = {"ansible_become_method": "ansible.builtin.su"}
+WITH_DOAS = {"ansible_become_method": "doas"}
 RS = {"ansible_become_exe": "/usr/bin/sudo-rs"}
 # Ansible waits that long for a question
 SOON = {"ansible_ssh_timeout": 8}
@@ -52,6 +74,8 @@ FAULTS = {
     "sudo-rs, right": ({**RS, **RIGHT, **SOON}, "ansible_become_exe of bot to another sudo"),
     "sudo-rs, none": (RS, "--ask-become-pass if none was given"),
     "sudo-rs, not allowed": ({**RS, **BOB}, "/etc/sudoers.d"),
+    "doas, none": (WITH_DOAS, "--ask-become-pass, or keep"),
+    "doas, not allowed": ({**WITH_DOAS, **BOB}, "/etc/doas.conf"),
     "absent": (ABSENT, "install /usr/bin/absent on bot"),
     "unknown method": ({"ansible_become_method": "nosuch"}, "ansible-doc -t become -l"),
     "unwritable": (NO_HOME, "ansible_remote_tmp of bot"),
@@ -105,6 +129,8 @@ def test_what_the_programs_say_has_an_advice(
     inventory = {"all": {"hosts": {"bot": {"ansible_pipelining": True, **host, **variables}}}}
     (tmp_path / "hosts.json").write_text(json.dumps(inventory))
     (tmp_path / "play.yml").write_text(PLAY)
+    (tmp_path / "become_plugins").mkdir()
+    (tmp_path / "become_plugins" / "doas.py").write_text(DOAS)
     done = subprocess.run(
         [str(playbook), "-i", "hosts.json", "play.yml"],
         cwd=tmp_path,
