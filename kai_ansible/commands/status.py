@@ -185,6 +185,7 @@ def report_host(
     )
     screen.table(f"{host}: {users_title(report)}", *users_table(report["people"]))
     screen.lines(f"{host}: pending in host_vars, until the next install", report["pending"])
+    screen.lines(f"{host}: your own limits of the service", report["limits"])
     screen.table(
         f"{host}: releases",
         ("Release", "State", "Verified installs"),

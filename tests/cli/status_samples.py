@@ -80,6 +80,7 @@ def report(**more: Any) -> dict[str, Any]:
         ],
         "people_from": "host",
         "pending": [],
+        "limits": [],
         "login_notice": [],
         "room": [{"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}],
         **more,

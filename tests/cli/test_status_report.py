@@ -82,6 +82,16 @@ def test_a_login_on_another_host_is_a_command_for_this_one(
     assert (command, "Log in once.") in next_commands(host, [], ssh["bot1"])
 
 
+def test_a_limit_of_the_operator_is_shown_and_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "/etc/systemd/system/kai.service.d/limit.conf: MemoryMax=2G"
+    probe = StatusProbe(TAKEN, {"bot1": report(limits=[line])}, [], False)
+    show(probe, OPTIONS, Screen(plain=True), {})
+    out = capsys.readouterr().out
+    assert "bot1: healthy" in out
+    assert f"bot1: your own limits of the service:\n  {line}\n" in out
+    assert f"<li>{line}</li>" in render(probe, {}, OPTIONS.words)
+
+
 def test_a_pending_change_is_not_shown_as_deployed(capsys: pytest.CaptureFixture[str]) -> None:
     line = "Alice: agent claude instead of codex"
     probe = StatusProbe(TAKEN, {"bot1": report(pending=[line])}, [])

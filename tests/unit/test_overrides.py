@@ -16,10 +16,11 @@ from kai_ansible.host.records import Installs
 from kai_ansible.host.system import ServiceState
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.overrides import MANAGER
+from kai_ansible.rules.overrides import MANAGER, is_limit
 from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.run_plan import Subject, install_plan
 from kai_ansible.rules.unit import assignments_of
+from tests.conftest import ROOT
 
 SETTINGS = {"DEFAULT_MODEL": True, "WEBHOOK_PORT": True, "TELEGRAM_BOT_TOKEN": False, "PATH": True}
 UNIT = """[Unit]
@@ -273,7 +274,8 @@ def override(key: str, value: str | None, name: str = "Environment", **more: Any
             "a value,",
             "kai_install_extra_env.HTTPS_PROXY",
         ),
-        (override("", "1M", "MemoryMax"), "override.conf: MemoryMax", "MemoryMax=1M", "edit /etc"),
+        (override("", "no", "Restart"), "override.conf: Restart", "Restart=no", "edit /etc"),
+        (override("", "1", "LimitCORE"), "override.conf: LimitCORE", "LimitCORE=1", "edit /etc"),
         (override("", "", "mask"), "mask", "masked", "systemctl unmask kai.service"),
         (override("PATH", "/x", effective=False), "PATH", "from the next start on", "remove it"),
     ],
@@ -287,6 +289,25 @@ def test_status_names_it_with_its_file(
     assert found in drift["found"]
     assert fix in drift["fix"]
     assert not report["healthy"]
+
+
+LIMITS = ["MemoryMax", "MemoryHigh", "CPUQuota", "TasksMax", "IOReadIOPSMax", "LimitNOFILE"]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_of_the_operator_is_shown_and_is_no_drift(contract: Contract, name: str) -> None:
+    entry = override("", "100", name, effective=False)
+    line = f"{entry['file']}: {name}=100, from the next start on"
+    report = status(contract, overrides=[entry])
+    assert (report["limits"], report["drift"], report["healthy"]) == ([line], [], True)
+    assert line in planned(contract, entry)["report"]["notes"]
+
+
+def test_what_the_unit_of_an_install_sets_is_no_limit_of_the_operator() -> None:
+    text = (ROOT / "roles/kai_install/templates/kai.service.j2").read_text(encoding="utf-8")
+    names = {name for name, _value in assignments_of(text)}
+    assert {"ExecStart", "LimitCORE"} <= names
+    assert not [name for name in names if is_limit(name)]
 
 
 def test_status_shows_the_model_that_the_bot_uses(contract: Contract) -> None:

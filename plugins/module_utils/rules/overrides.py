@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .configuration import canonical_key, variable
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 MASK = "mask"
 MANAGER = "the environment of systemd"
+# what only takes from a service (systemd.resource-control(5), systemd.exec(5)); the unit of an
+# install sets the limit of core files itself
+_LIMIT = re.compile(
+    r"Memory(Max|High|SwapMax|ZSwapMax)|CPUQuota|TasksMax|IO(Read|Write)(Bandwidth|IOPS)Max"
+    r"|Limit(?!CORE)[A-Z]+"
+)
 
 
 def override_problems(
@@ -27,7 +34,8 @@ def override_problems(
     """Return a problem for everything that changes the service besides its own file.
 
     The place begins with the file. Variables that have the value of host_vars change nothing, and
-    neither do those of systemd that the unit of an install sets.
+    neither do those of systemd that the unit of an install sets. Limits of the operator are not
+    among them.
     """
     installed = probe["installed"]
     given: Mapping[str, str] = {}
@@ -40,6 +48,21 @@ def override_problems(
         for entry in installed.get("overrides", [])
         if entry["value"] is None or given.get(entry["key"]) != entry["value"]
         if not (entry["file"] == MANAGER and entry["key"] in own)
+        if not is_limit(entry["name"])
+    ]
+
+
+def is_limit(directive: str) -> bool:
+    """Return whether a directive limits what a service may use, and no install sets it."""
+    return bool(_LIMIT.fullmatch(directive))
+
+
+def limits(probe: InstalledProbe) -> list[str]:
+    """Return the operator's own limits of the service, a line for each, with its file."""
+    return [
+        f"{entry['file']}: {entry['name']}={entry['value']}{_when(entry)}"
+        for entry in probe["installed"].get("overrides", [])
+        if is_limit(entry["name"])
     ]
 
 
@@ -67,6 +90,10 @@ def effective_values(probe: InstalledProbe) -> dict[str, str]:
     }
 
 
+def _when(entry: Override) -> str:
+    return "" if entry["effective"] else ", from the next start on"
+
+
 def _problem(contract: Contract, entry: Override, unit: str) -> Problem:
     file, key = entry["file"], entry["key"]
     if entry["name"] == MASK:
@@ -84,7 +111,7 @@ def _problem(contract: Contract, entry: Override, unit: str) -> Problem:
             f"move it away: mv {file} {file}.old; systemctl daemon-reload; "
             f"systemctl restart {unit}",
         )
-    when = "" if entry["effective"] else ", from the next start on"
+    when = _when(entry)
     if not key:
         value = "..." if entry["value"] is None else entry["value"]
         return Problem(

@@ -25,7 +25,7 @@ from .installs import choose
 from .interpreters import choose_interpreter
 from .line_status import deployed_source
 from .network_environment import as_words
-from .overrides import masks, override_problems, unseen_overrides
+from .overrides import limits, masks, override_problems, unseen_overrides
 from .people import os_users
 from .plan import desired_state, installed_request, probe_request
 from .privilege import without_privilege
@@ -390,6 +390,7 @@ def install_plan(
                 *identity_notes,
                 *map(str, override_problems(contract, probe, desired)),
                 *map(str, unseen_overrides(probe)),
+                *limits(probe),
                 *_unconstrained(subject, source),
             ],
             "binaries": desired["binaries"],

@@ -24,7 +24,7 @@ from .drift import (
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
 from .line_status import UNKNOWN, deployed_profiles, profile_of, tree_of, unknown_workshop
 from .logins import login_notice, logins
-from .overrides import effective_values, override_problems, unseen_overrides
+from .overrides import effective_values, limits, override_problems, unseen_overrides
 from .preflight import missing_models, unseen_models
 from .privilege import without_privilege
 from .problems import Problem
@@ -138,6 +138,7 @@ def host_status(
         "people": people,
         "people_from": "host_vars" if deployed is None else "host",
         "pending": changes,
+        "limits": limits(probe),
         "login_notice": notice,
         "room": installed["room"],
     }

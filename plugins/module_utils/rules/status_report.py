@@ -70,7 +70,8 @@ class StatusReport(TypedDict):
 
     people and backends: those that the host has; where people_from is "host_vars", those of
     host_vars, because nothing is deployed or it could not be read. pending: what the next install
-    changes about the users, a line for each of them.
+    changes about the users, a line for each of them. limits: the operator's own limits of the
+    service, in drop-ins of its unit.
     """
 
     healthy: bool
@@ -90,5 +91,6 @@ class StatusReport(TypedDict):
     people: list[PersonStatus]
     people_from: str
     pending: list[str]
+    limits: list[str]
     login_notice: list[str]
     room: list[Room]
