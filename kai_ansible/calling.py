@@ -7,6 +7,8 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kai_ansible.rules.configuration import PREFIX
@@ -14,14 +16,45 @@ from kai_ansible.rules.configuration import PREFIX
 PROGRAM = "kai-ansible"
 # the Makefile sets it
 BY_MAKE = "KAI_ANSIBLE_BY_MAKE"
-# the verbs that have a target of the same name, and no argument of their own
+# the verbs that have a target of the same name
 _TARGETS = (
     *("config", "install", "upgrade", "status", "doctor", "show", "logins", "logs", "restart"),
     *("rollback", "backup", "uninstall", "migrate", "settings"),
 )
-_COMMAND = re.compile(rf"(?<![\w/.-]){PROGRAM} (?P<verb>[a-z][a-z-]*)(?P<rest>[^\n]*)")
-# what follows a command that has no argument: the end, or other words of a sentence
-_ALONE = re.compile(r"\Z|[.,;:)'\"]| (?:and|again|or|then|first|with|makes|lists|while|in|to|is)\b")
+# the verbs whose first argument is the host
+_OF_HOST = (
+    *(verb for verb in _TARGETS if verb != "settings"),
+    *("sudo-password", "users list", "users add"),
+)
+_OTHERS = (
+    *("settings", "restore", "users edit", "users remove", "workshop enrol"),
+    *("vault rekey", "vault password"),
+)
+# a word after the verb is the host, if after that there is an option, a punctuation mark or the end
+_COMMAND = re.compile(
+    rf"(?<![\w/.-]){PROGRAM} (?:"
+    rf"(?P<of_host>{'|'.join(_OF_HOST)})(?![\w-])"
+    r"(?: (?P<host>\w\S*?)(?= --|[.,;:)'\"]*$|[.,;:)'\"]+ ))?"
+    rf"|(?P<other>{'|'.join(_OTHERS)})(?![\w-])"
+    r")(?P<option> --?\w)?",
+    re.MULTILINE,
+)
+
+
+@dataclass
+class _Given:
+    """What this command was given: the host, and the options that name inventory and vaults."""
+
+    host: str | None = None
+    options: Sequence[str] = ()
+
+
+_given = _Given()
+
+
+def remember(host: str | None, options: Sequence[str]) -> None:
+    """Let printed commands name the host and have the options that this command was given."""
+    _given.host, _given.options = host, tuple(options)
 
 
 def program() -> str:
@@ -46,23 +79,22 @@ def given_at(variable: str) -> Path:
 def as_called(text: str) -> str:
     """Return a text with its commands as the operator would type them.
 
-    Through make, a command without arguments is a target of make; anywhere else the program has the
-    name by which it was called, such as .venv/bin/kai-ansible.
+    They have the options that this command was given. Through make, a command without options of
+    its own is a target of make; anywhere else the program has the name by which it was called, such
+    as .venv/bin/kai-ansible.
     """
-    if PROGRAM not in text:
-        return text
-    name = program()
-    by_make = bool(os.environ.get(BY_MAKE))
+    return _COMMAND.sub(_replaced, text)
 
-    def replaced(found: re.Match[str]) -> str:
-        verb, rest = found["verb"], found["rest"]
-        # a sentence may hold another command
-        after = as_called(rest) if PROGRAM in rest else rest
-        if by_make and verb in _TARGETS and _ALONE.match(rest):
-            return f"make {verb}{after}"
-        return f"{name} {verb}{after}"
 
-    return _COMMAND.sub(replaced, text)
+def _replaced(found: re.Match[str]) -> str:
+    verb, option = found["of_host"] or found["other"], found["option"] or ""
+    host = (found["host"] or _given.host) if found["of_host"] else None
+    # the verbs of vaults have options of their own
+    options = _given.options if not verb.startswith("vault ") else ()
+    words = [*([host] if host else ()), *options]
+    if verb in _TARGETS and not option:
+        return command_line([PROGRAM, verb, *words])
+    return " ".join([program(), verb, *map(shlex.quote, words)]) + option
 
 
 def command_line(words: list[str]) -> str:

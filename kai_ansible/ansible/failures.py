@@ -36,7 +36,7 @@ class FailedTask:
         if not fix and ("Fix: " in self.message or not self.host):
             fix = "do what the message says, then run the same command again"
         elif not fix:
-            fix = f"kai-ansible doctor {self.host} looks for the cause"
+            fix = f"look for the cause with: kai-ansible doctor {self.host}"
         expected = f"the task {self.task!r} to succeed"
         return Problem(self.host or "Ansible", self.message, expected, fix)
 

@@ -153,7 +153,7 @@ def restore(
     changes: ChangeOptions,
     screen: "Screen",
     archive: Annotated[
-        Path, typer.Argument(metavar="ARCHIVE", help="File that kai-ansible backup wrote.")
+        Path, typer.Argument(metavar="ARCHIVE", help="File written by kai-ansible backup.")
     ],
     no_backup: Annotated[
         bool, typer.Option("--no-backup", help="Do not back up the present data first.")

@@ -3,13 +3,14 @@
 import functools
 import inspect
 from collections.abc import Callable, Collection
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.models import ArgumentInfo
 
+from kai_ansible.calling import remember
 from kai_ansible.cli import completion
 from kai_ansible.cli.help import Command
 
@@ -138,7 +139,9 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
             )
             values["vault_ids"] = tuple(values.get("vault_ids", ()))
             with screen.report_errors():
-                function(first.annotation(**values), screen, **given)
+                options = first.annotation(**values)
+                remember(options.host, replace(options, host=None).words(""))
+                function(options, screen, **given)
 
         parameters = [
             *filter(_is_argument, own),

@@ -39,7 +39,7 @@ def test_a_failed_task_is_reported_in_the_form_of_every_error() -> None:
         "   found:    refused",
         "             the end of its log",
         "   expected: the task 'Start the bot' to succeed",
-        "   fix:      kai-ansible doctor bot looks for the cause",
+        "   fix:      look for the cause with: kai-ansible doctor bot",
         "Failed.",
     ]
 

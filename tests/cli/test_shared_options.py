@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from kai_ansible import calling
 from kai_ansible.cli.help import CONTEXT, Group
 from kai_ansible.cli.options import SHARED, verb
 from kai_ansible.commands.options import ChangeOptions, HostOptions
@@ -54,8 +55,10 @@ def look(hosts: HostOptions, screen: Screen) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_yet() -> None:
+def _nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     got.clear()
+    # the commands here run in the process of the tests
+    monkeypatch.setattr(calling, "_given", calling._Given())
 
 
 def test_what_is_not_given_is_what_the_options_say() -> None:

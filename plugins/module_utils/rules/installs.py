@@ -137,7 +137,7 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
             "the install to go back to",
             repr(to) if to else f"no verified install before the live one; known: {known}",
             f"one of {known}" if to else "an earlier verified install",
-            "choose one that kai-ansible status lists"
+            "choose one from the list of kai-ansible status"
             if records
             else "apply host_vars: kai-ansible install",
         )
@@ -239,7 +239,7 @@ def _judged(status: Installed) -> Iterator[Problem]:
             "the last install",
             f"release {status['unfinished']['release']}, neither verified nor reverted",
             "a verified state",
-            "run kai-ansible install again, or take it back: kai-ansible rollback",
+            "finish it: kai-ansible install; or take it back: kai-ansible rollback",
         )
     # it is unknown whether a unit runs that systemd does not report
     is_known = service.get("state") != UNKNOWN_STATE
