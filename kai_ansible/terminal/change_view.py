@@ -19,6 +19,8 @@ _PROGRAM = re.compile(r"/\S*/(?P<name>[^/\s,]+)")
 _RECORD = re.compile(r"/installs/\d+$")
 _SIGNALS = ("kill", "cat", "ls", "test", "pkill")
 _MOST_NAMED = 4
+# what the modules tell of a new directory, and of a new release
+_DIRECTORY = ("made", "built")
 Row = tuple[str, str, str]
 
 
@@ -51,7 +53,8 @@ def summary_rows(changes: Sequence[Change]) -> list[Row]:
         if not path.startswith("/") or any(change.before for change in found):
             others.append(path)
         elif len(found) == 1 and not found[0].key:
-            new_directories.append(path)
+            # what is kept of a database, or where a link points, is no directory
+            (new_directories if found[0].after in _DIRECTORY else others).append(path)
         else:
             new_files.append(path)
     rows = [
@@ -81,7 +84,7 @@ def _of_one(path: str, changes: Sequence[Change]) -> Iterator[Row]:
         yield from _sudo_rows(changes) or [(path, "", "other options of the same rules")]
         return
     if path.endswith(".service") and path.startswith("/"):
-        yield PurePath(path).name, "", "another definition"
+        yield PurePath(path).name, "", "another unit file"
         return
     for change in changes:
         what = f"{path}: {change.key}" if change.key else path

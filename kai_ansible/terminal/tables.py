@@ -12,7 +12,9 @@ INDENT = "  "
 _NARROWEST = 12
 
 # how a line begins whose continuation stands below its text, and one that is a command
-_HANGING = re.compile(r" *(?:(?:found|expected|fix|evidence|cause|Note): +|\d+\. )?")
+_HANGING = re.compile(
+    r" *(?:(?:found|expected|fix|evidence|cause|Note): +|(?:Service|Release|Rollback|Disk) +|\d+\. )?"
+)
 _COMMAND = re.compile(r" *(?:fix: +)?(?:\S*kai-ansible|make|sudo|ssh|systemctl|journalctl) ")
 
 Row = Sequence[str]
@@ -50,7 +52,8 @@ def table_lines(columns: Row, rows: Sequence[Row], width: int | None) -> list[st
     width: of the terminal; None puts each row on one line, however long.
     """
     fitting = [row for row in rows if width is None or _fits(row, width)]
-    widths = _widths(columns, fitting, width)
+    while (widths := _widths(columns, fitting, width)) is None and fitting:
+        fitting.remove(max(fitting, key=_least_width))
     if widths is None or not fitting:
         return [line for row in rows for line in _block(columns, row, width or 0)]
     lines = []
@@ -86,6 +89,10 @@ def _widths(columns: Row, rows: Sequence[Row], width: int | None) -> list[int] |
     # the widest columns give way first: each gets its share of what is left
     missing = sum(wanted) - sum(least)
     return [low + (want - low) * spare // missing for low, want in zip(least, wanted, strict=True)]
+
+
+def _least_width(row: Row) -> int:
+    return sum(map(_longest_word, row))
 
 
 def _longest_word(cell: str) -> int:

@@ -77,6 +77,26 @@ def test_the_record_of_an_install_is_no_news() -> None:
     assert summary_rows([data, record]) == [(data.path, data.before, data.after)]
 
 
+def test_only_a_directory_is_counted_as_one() -> None:
+    database = Change("/var/lib/kai/kai.db", "", "", "a copy is kept")
+    release = Change("/opt/kai/releases/06b4842531c8", "", "", "built")
+    assert summary_rows([release, database]) == [
+        ("directories", "-", f"1 new: {release.path}"),
+        (database.path, "-", database.after),
+    ]
+
+
+def test_a_row_that_does_not_fit_leaves_the_others_in_columns() -> None:
+    rows = [
+        ("directories", "-", "1 new: /opt/kai/releases/06b4842531c8"),
+        ("/etc/kai/kai-ansible.json: kai_install_source", "/home/operator/kai", "/srv/kai"),
+        ("kai.service", "runs", "restarted"),
+    ]
+    lines = table_lines(("What", "From", "To"), rows, 80)
+    assert lines[-1].split() == ["kai.service", "runs", "restarted"]
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_a_changed_rule_is_one_row_per_user_with_the_agents() -> None:
     rule = "kai ALL=({}) NOPASSWD: /usr/local/bin/{}"
     changes = [
