@@ -23,12 +23,13 @@ from kai_ansible.rules.problems import listed
 from kai_ansible.terminal.outcome_view import report_outcome, report_plan
 
 if TYPE_CHECKING:
+    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.probe import InstallRecord
     from kai_ansible.rules.status_report import StatusReport
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.terminal.status_view import StatusProbe
 
-UNKNOWN = "unknown"
+GOOD = "good"
 _DATABASE = {
     RESTORED: ", with its database, and set the present one aside",
     NONE: ", without a database, and set the present one aside",
@@ -61,23 +62,31 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
         require_terminal("rollback", screen)
     target = checked_target(options, valid=False)
     if options.only_list:
-        _list(_probed(target, screen), screen)
+        _list(_probed(target, screen), options, screen)
         return
     variables: dict[str, Any] = {"kai_install_rollback_database": options.with_database}
     if options.to:
         variables["kai_install_rollback_to"] = options.to
-    if asks:
-        _ask(target, options, variables, screen)
+    plan = _ask(target, options, variables, screen) if asks else None
     outcome = run_role(target, "rollback", options, screen, variables, sizes=sizes, again=asks)
     raise_for_preflight(target, outcome)
-    report_outcome(screen, outcome, options.words, check=options.check, full=options.diff)
+    report_outcome(
+        screen, outcome, options.words, check=options.check, agreed=plan, full=options.diff
+    )
+    if not options.check:
+        for host in outcome.reports:
+            command = ("kai-ansible", "config", *options.words(host))
+            screen.command(f"{host}: change host_vars to match before the next install", *command)
     end(options, outcome, screen)
 
 
 def _ask(
     target: Target, options: RollbackOptions, variables: Mapping[str, Any], screen: Screen
-) -> None:
-    """Show which install comes back on each host. Raises CommandError if the answer is no."""
+) -> Outcome:
+    """Show which install comes back on each host, and return the check of it.
+
+    Raises CommandError if the answer is no.
+    """
     plan = run_role(target, "rollback", replace(options, check=True), screen, variables)
     raise_for_preflight(target, plan)
     raise_unless_succeeded(plan)
@@ -93,6 +102,7 @@ def _ask(
     data = next((words for outcome, words in _DATABASE.items() if outcome in outcomes), "")
     to = listed(dict.fromkeys(aims.values()))
     confirm(f"Roll {', '.join(target.hosts)} back to {to}{data}?", plain=options.plain)
+    return plan
 
 
 def _probed(target: Target, screen: Screen) -> StatusProbe:
@@ -118,7 +128,7 @@ def _live(installs: Sequence[InstallRecord]) -> str:
     return _described(installs, installs[0]["number"]) if installs else "an unfinished install"
 
 
-def _list(probe: StatusProbe, screen: Screen) -> None:
+def _list(probe: StatusProbe, options: RollbackOptions, screen: Screen) -> None:
     """Print the installs of each host. Raises CommandError for a host that gives no answer."""
     found = {host: _newest_first(report) for host, report in probe.reports.items()}
     for host, installs in found.items():
@@ -138,6 +148,11 @@ def _list(probe: StatusProbe, screen: Screen) -> None:
                 for position, one in enumerate(installs)
             ],
         )
+        good = [one for one in installs[1:] if states.get(one["release"]) == GOOD]
+        if good:
+            number = str(good[0]["number"])
+            command = ("kai-ansible", "rollback", *options.words(host), "--to", number)
+            screen.command(f"Go back to one of them, such as install {number}", *command)
     screen.document(
         {
             "hosts": {host: {"installs": installs} for host, installs in found.items()},
@@ -147,13 +162,12 @@ def _list(probe: StatusProbe, screen: Screen) -> None:
     if probe.failures:
         problems = [failure.problem for failure in probe.failures]
         raise CommandError("Some hosts could not be probed.", problems=problems, code=probe.code)
-    screen.say("Go back to one with: kai-ansible rollback --to NUMBER")
 
 
 def _state(install: InstallRecord, states: Mapping[str, str], *, is_last: bool) -> str:
     again = install["rolled_back_to"]
-    origin = "" if again is None else f", a rollback to {again}"
+    origin = "" if again is None else f" (a rollback to {again})"
     if is_last:
         return f"deployed{origin}"
     state = states.get(install["release"], "gone")
-    return ("can be restored" if state == "good" else f"its release is {state}") + origin
+    return ("can be restored" if state == GOOD else f"its release is {state}") + origin
