@@ -36,7 +36,7 @@ def report_logins(options: LoginsOptions, screen: Screen) -> None:
     outcome = run_role(target, "logins", options, screen, asked)
     for host, report in outcome.reports.items():
         if options.ask:
-            screen.table(f"{host}: logins", ("Account", "Agent", "Logged in"), _rows(report))
+            screen.table(f"{host}: logins", ("OS user", "Agent", "Logged in"), _rows(report))
         ssh = target.inventory.ssh_commands.get(host)
         lines = [*login_lines(report["login_notice"], ssh)] or ["All users are logged in."]
         for line in [f"{host}:", *lines] if len(outcome.reports) > 1 else lines:

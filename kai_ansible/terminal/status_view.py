@@ -181,7 +181,7 @@ def _file_of(finding: ProblemData) -> str:
 def users_table(people: Sequence[PersonStatus]) -> tuple[list[str], list[list[str]]]:
     """Return the columns and rows of the users; those of profiles only where there are any."""
     of_line = any(person["profile"] for person in people)
-    columns = ["Name", "Account", "Agent", "Model", "Logged in"]
+    columns = ["Name", "OS user", "Agent", "Model", "Logged in"]
     rows = [
         [one["name"], one["account"], one["backend"], one["model"] or "", one["logged_in"]]
         for one in people
@@ -238,7 +238,7 @@ def rollback_in_words(report: StatusReport) -> str | None:
     last, installs = report["last_install"], report["installs"]
     if not (last and installs and last["outcome"] == "rolled back"):
         return None
-    text = f"rolled back to install {installs[-1]['rolled_back_to']}"
+    text = f"to install {installs[-1]['rolled_back_to']}"
     return f"{text}; host_vars differ" if report["drift"] else text
 
 

@@ -49,8 +49,8 @@ def test_after_a_rollback_it_says_to_what_and_whether_host_vars_differ(
         for number, to in ((1, None), (2, None), (3, 1))
     ]
     for drift, said in (
-        ([FINDING], "Rollback rolled back to install 1; host_vars differ\n"),
-        ([], "Rollback rolled back to install 1\n"),
+        ([FINDING], "Rollback to install 1; host_vars differ\n"),
+        ([], "Rollback to install 1\n"),
     ):
         host = report(healthy=not drift, last_install=last, installs=installs, drift=drift)
         show(StatusProbe(TAKEN, {"bot1": host}, []), OPTIONS, Screen(plain=True), {})
