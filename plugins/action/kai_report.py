@@ -38,7 +38,8 @@ class ActionModule(ActionBase):
             message = run_report.failure_report(
                 given["failure"], given["install_dir"], results, check=check
             )
-            return {"failed": True, "msg": message}
+            is_back = run_report.is_restored(results, check=check)
+            return {"failed": True, "msg": message, "restored": is_back}
         report: Mapping[str, Any]
         if run == "rollback":
             report = run_report.rollback_report(given["number"], results)

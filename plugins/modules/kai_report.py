@@ -103,4 +103,8 @@ lines:
   returned: success
   type: list
   elements: str
+restored:
+  description: Whether the host is as before the run that failed, its bot included.
+  returned: with O(run=failure)
+  type: bool
 """

@@ -164,6 +164,11 @@ def test_what_failed_or_was_cut_short_has_no_tick() -> None:
         "✗ Probing the host: failed",
         "✓ Restoring the previous state",
     ]
+    # the failure is reported at the end of the phase that restored the host
+    for restored, shown in ((True, "✓ Restoring the previous state"), (False, "failed")):
+        report = ended("bot", "failed")
+        report["event_data"]["res"] = {"restored": restored}
+        assert phases(False, *failed, report).splitlines()[1].endswith(shown)
     assert phases(False, started("switch", "A"), cut=True).splitlines() == [
         "– Switching and verifying: interrupted"
     ]

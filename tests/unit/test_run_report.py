@@ -8,6 +8,7 @@ from kai_ansible.rules.run_report import (
     Results,
     failure_report,
     install_report,
+    is_restored,
     restore_report,
     rollback_report,
     uninstall_report,
@@ -142,6 +143,7 @@ def test_a_failure_says_why_and_how_the_host_is_left(
     assert text.startswith("Build the release: disk full\n")
     assert words in text
     assert text.endswith("then run the same command again.")
+    assert is_restored(results, check=check) == ("does not answer" not in text)
 
 
 def test_a_failure_names_what_stays() -> None:

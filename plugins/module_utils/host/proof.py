@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..rules.run_results import Proved
 
 POLL_SECONDS = 0.25
-LOG_LINES = 30
+LOG_LINES = 20
 MOST_RESTARTS = 2
 MOST_ENDED = 5
 OWN_FAULT = (

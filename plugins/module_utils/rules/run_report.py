@@ -189,6 +189,13 @@ def failure_report(failure: str, install_dir: str, results: Results, *, check: b
     return "\n".join([*lines, "Fix the error above, then run the same command again."])
 
 
+def is_restored(results: Results, *, check: bool) -> bool:
+    """Return whether the host is as before a run that failed, its bot included."""
+    reverted = results.reverted
+    touched = not check and reverted["changed"] and reverted["starts"]
+    return not touched or "pid" in results.verified
+
+
 def _state_after(results: Results, *, check: bool) -> list[str]:
     reverted, bot = results.reverted, results.verified
     if check:
