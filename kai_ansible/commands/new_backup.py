@@ -127,5 +127,5 @@ def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str
         path = backup.path
         size = path.stat().st_size
         made[host] = {"file": str(path), "bytes": size, "members": summary.members}
-        screen.good(f"{host}: {path} ({in_units(size)}, read back; the vault password opens it)")
+        screen.good(f"{host}: {path} ({in_units(size)}, verified; the vault password opens it)")
     return made

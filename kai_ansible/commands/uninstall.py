@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from kai_ansible.commands.new_backup import FinishedBackup
     from kai_ansible.rules.run_report import UninstallReport
     from kai_ansible.terminal.screen import Screen
+
+# /var/lib/kai, after the empty part before the first slash
+_DEPTH = 4
+_MOST_OF_A_PLACE = 3
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,33 @@ def _run(
 
 
 def _report(screen: Screen, host: str, report: UninstallReport, *, check: bool) -> None:
-    title = f"{host}: would be removed" if check else f"{host}: removed"
-    screen.lines(title, report["changes"] or ["nothing"])
+    title = f"{host}: would change" if check else f"{host}: changed"
+    changes = report["changes"]
+    shown = changes if screen.verbose else in_short(changes)
+    screen.lines(title, shown or ["nothing"])
+    if len(shown) < len(changes):
+        screen.say("  -v lists every file and directory.")
     screen.lines(f"{host}: kept", report["left"])
     screen.lines(f"{host}: not in the backup", report["backup_left"])
+
+
+def in_short(changes: Sequence[str]) -> list[str]:
+    """Return the changes of a removal, with what is removed from one place counted."""
+    places = Counter(map(_place, changes))
+    lines = [
+        change
+        if places[place] <= _MOST_OF_A_PLACE
+        else f"{place}: {places[place]} files and directories removed"
+        for change in changes
+        for place in [_place(change)]
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _place(change: str) -> str:
+    """Return the directory of Kai that a removed path is below, the change itself for any other."""
+    path = change.removesuffix(": removed")
+    return change if path == change else "/".join(path.split("/")[:_DEPTH])
 
 
 def _confirm(hosts: Sequence[str], options: UninstallOptions) -> None:
@@ -135,5 +163,10 @@ def _end(
             "log": str(outcome.log) if outcome.log else None,
         }
     )
-    if not options.check:
-        screen.good("Done.")
+    if options.check:
+        return
+    for host, report in outcome.reports.items():
+        if report["left"] and not options.purge:
+            command = ("kai-ansible", "uninstall", *options.words(host), "--purge")
+            screen.command(f"{host}: remove what is kept as well, after a backup, with", *command)
+    screen.good("Done.")

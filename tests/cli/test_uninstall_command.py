@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.commands import confirmation, uninstall
-from kai_ansible.commands.uninstall import UninstallOptions, uninstall_kai
+from kai_ansible.commands.uninstall import UninstallOptions, in_short, uninstall_kai
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.terminal.screen import Screen
 from tests.cli.desk import Desk
@@ -72,8 +72,26 @@ def test_each_host_is_removed_by_its_name_after_what_goes_was_shown(
         f"Type {name} to remove Kai and its data from it" for name in ("bot", "other")
     ]
     shown = capsys.readouterr().out
-    assert shown.index("bot: would be removed") < shown.index("bot: removed")
+    assert shown.index("bot: would change") < shown.index("bot: changed")
     assert "/var/lib/kai: it holds data" in shown
+
+
+def test_what_goes_from_one_place_is_counted() -> None:
+    below = [f"/var/lib/kai/{number}: removed" for number in range(4)]
+    others = ["the bot stopped", "/etc/kai/env: as before the first install", "/etc/kai: removed"]
+    assert in_short([*others, *below]) == [
+        *others,
+        "/var/lib/kai: 4 files and directories removed",
+    ]
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_the_end_names_the_command_that_removes_the_rest(
+    purge: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Runs(monkeypatch, [])
+    remove(tmp_path, purge=purge, backup=False, yes=True)
+    assert ("uninstall bot --inventory" in capsys.readouterr().out) is not purge
 
 
 def test_a_name_that_is_not_typed_removes_nothing(
