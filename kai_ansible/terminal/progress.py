@@ -180,7 +180,7 @@ class Progress:
             self.ends.add(event["event"])
         if host in self.states and event["event"] in _ENDS and not data.get("ignore_errors"):
             self.states[host] = _ENDS[event["event"]]
-            # the task that reports an earlier failure fails as well, after its phase has done its work
+            # the task that reports an earlier failure fails as well, after the host was restored
             if self.states[host] == FAILED and not data.get("res", {}).get("restored"):
                 self.phase_end = BROKEN
         if event["event"] == "playbook_on_play_start":

@@ -13,7 +13,8 @@ _NARROWEST = 12
 
 # how a line begins whose continuation stands below its text, and one that is a command
 _HANGING = re.compile(
-    r" *(?:(?:found|expected|fix|evidence|cause|Note): +|(?:Service|Release|Rollback|Disk) +|\d+\. )?"
+    r" *(?:(?:found|expected|fix|evidence|cause|Note): +"
+    r"|(?:Service|Release|Rollback|Disk) +|\d+\. )?"
 )
 _COMMAND = re.compile(r" *(?:fix: +)?(?:\S*kai-ansible|make|sudo|ssh|systemctl|journalctl) ")
 

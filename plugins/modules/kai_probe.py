@@ -225,6 +225,27 @@ options:
         type: list
         elements: str
         default: []
+  deployed_logins:
+    description:
+      - The agents whose logins are checked for O(service_user) and for each account that the
+        deployed drop-in lets run them, also where O(binaries) does not have them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      backend:
+        description: The backend of the agent.
+        type: str
+        required: true
+      name:
+        description: The name of its binary.
+        type: str
+        required: true
+      login_files:
+        description: The files that keep a login, relative to the account's home.
+        type: list
+        elements: str
+        required: true
   versions:
     description:
       - Whether to start the best candidate of each binary, as the accounts that run it and with
@@ -539,7 +560,7 @@ def probe(host: Host) -> AnyProbe:
         "env_keys": sorted(releases.verified_env(host, env)),
         "sudoers_sha256": "" if drop_in is None else hashlib.sha256(drop_in).hexdigest(),
         "binaries": binaries,
-        "logins": agents.probe_logins(host, binaries),
+        "logins": agents.probe_logins(host, binaries, rules or ""),
         "damaged": damaged,
         "installed": releases.probe_installed(
             host, damaged, state, workshop["id"] if workshop else None
@@ -681,6 +702,16 @@ def main() -> None:
                     "directories": {"type": "list", "elements": "dict", "required": True},
                     "seeds": {"type": "list", "elements": "dict", "required": True},
                     "room": {"type": "list", "elements": "path", "required": True},
+                },
+            },
+            "deployed_logins": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "backend": {"type": "str", "required": True},
+                    "name": {"type": "str", "required": True},
+                    "login_files": {"type": "list", "elements": "str", "required": True},
                 },
             },
             "turns": {"type": "path"},

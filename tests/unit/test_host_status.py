@@ -67,6 +67,7 @@ def status(
     privileged: bool = True,
     settings: dict[str, Any] | None = None,
     models: dict[str, str] | None = None,
+    logins: list[dict[str, Any]] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     read = read_configuration(
@@ -78,7 +79,7 @@ def status(
         models=models or {},
         programs=dict.fromkeys([*probe()["programs"], "ffmpeg", "whisper-cli"], "/bin/x"),
         binaries={"claude": [binary or BINARY]},
-        logins=[{"account": "alice", "backend": "claude", "logged_in": logged_in}],
+        logins=logins or [{"account": "alice", "backend": "claude", "logged_in": logged_in}],
     )
     desired = None if read.problems else desired_state(contract, read, seen)
     return host_status(contract, read, seen, desired, [], lambda text: {})
@@ -213,8 +214,22 @@ def test_the_users_and_agents_of_the_host_are_shown_and_those_of_host_vars_are_p
         "Ada: agent claude instead of codex, model sonnet instead of gpt-5.5",
         "Bob: removed",
     ]
-    assert report["login_notice"] == report["unknown"] == []
+    assert report["login_notice"] == []
+    assert [one["where"] for one in report["unknown"]] == ["the login of alice", "the login of bob"]
     assert not report["healthy"]
+
+
+def test_the_login_of_an_agent_that_only_the_host_names_is_what_the_host_answers(
+    contract: Contract,
+) -> None:
+    logins = [
+        {"account": "alice", "backend": "codex", "logged_in": False},
+        {"account": "bob", "backend": "claude", "logged_in": True},
+    ]
+    report = status(contract, files=deployed(), logins=logins)
+    assert [one["logged_in"] for one in report["people"]] == ["no", "yes"]
+    assert report["login_notice"][1:] == ["  sudo -iu alice /opt/codex login"]
+    assert report["unknown"] == []
 
 
 def test_a_variable_of_the_process_is_deployed_as_well(contract: Contract) -> None:

@@ -242,6 +242,7 @@ def host(contract: Contract, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             "programs": [],
             "versions": False,
             "ask_logins": False,
+            "deployed_logins": [],
             "trust_user_binaries": False,
             "env_file": str(tmp_path / "env"),
             "sudoers_file": str(tmp_path / "sudoers"),
@@ -435,6 +436,20 @@ def test_probe_a_login_that_cannot_be_probed_for(
         agents.any_file("/home/x", ["auth.json"])
     monkeypatch.setattr(agents, "ask_each", lambda _asked: [answer])
     assert agents.keep_logins(probed, [("nobody", {"login_files": ["x"]})]) == [None]
+
+
+def test_probe_the_login_of_an_account_that_only_the_deployed_rules_name(
+    host: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = {"backend": "codex", "name": "codex", "login_files": [".codex/auth.json"]}
+    probed = host(binaries=[], deployed_logins=[login])
+    monkeypatch.setattr(agents, "keep_logins", lambda _host, wanted: [False] * len(wanted))
+    rules = "kai ALL=(daemon) NOPASSWD: /opt/codex\nkai ALL=(games) NOPASSWD: /opt/claude\n"
+    found = agents.probe_logins(probed, {}, rules)
+    assert [(one["account"], one["logged_in"]) for one in found] == [
+        ("nobody", False),
+        ("daemon", False),
+    ]
 
 
 def test_probe_a_pipe_in_place_of_a_file_is_read_by_nobody(host: Make, tmp_path: Path) -> None:

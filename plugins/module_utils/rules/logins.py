@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .contract import Contract
     from .contract import Login as LoginOfBackend
     from .desired import KeyNeeded, LoginData
+    from .module_arguments import LoginRequest
     from .probe import LoginSeen
 
 
@@ -67,6 +68,16 @@ def login_files(contract: Contract, configuration: Configuration, backend: str) 
     """
     entry = login_of(contract, configuration, backend)
     return list(entry.kept_in) if entry and entry.kept_in else None
+
+
+def deployed_logins(contract: Contract) -> list[LoginRequest]:
+    """Return the option ``deployed_logins`` of kai_probe: every agent that keeps a login."""
+    found: list[LoginRequest] = []
+    for name, backend in contract.backends.items():
+        files = [file for login in backend.login.values() for file in login.kept_in]
+        if files:
+            found.append({"backend": name, "name": backend.binary.name, "login_files": files})
+    return found
 
 
 def login_check(contract: Contract, configuration: Configuration, backend: str) -> list[str]:

@@ -65,6 +65,14 @@ class BinaryRequest(TypedDict):
     login_check: list[str]
 
 
+class LoginRequest(TypedDict):
+    """The program of a backend that the deployed rules may name, and the files of its login."""
+
+    backend: str
+    name: str
+    login_files: list[str]
+
+
 class FileRequest(TypedDict):
     """A deployed file. content: how much a probe returns of it: env, shown or sealed."""
 
@@ -133,6 +141,7 @@ class ProbeRequest(TypedDict, total=False):
     sudoers_file: str
     platforms: dict[str, Any]
     binaries: list[BinaryRequest]
+    deployed_logins: list[LoginRequest]
     installed: InstalledRequest | None
 
 

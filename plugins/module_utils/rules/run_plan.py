@@ -24,6 +24,7 @@ from .identities import identities_request, identity_findings
 from .installs import choose
 from .interpreters import choose_interpreter
 from .line_status import deployed_source
+from .logins import deployed_logins
 from .network_environment import as_words
 from .overrides import limits, masks, override_problems, unseen_overrides
 from .people import os_users
@@ -197,6 +198,7 @@ def _status_probe(contract: Contract, configuration: Configuration) -> ProbeRequ
     return {
         **probe_request(contract, configuration),
         "versions": True,
+        "deployed_logins": deployed_logins(contract),
         "installed": installed_request(contract, configuration),
     }
 

@@ -94,7 +94,7 @@ def host_status(
         needed = logins(contract, deployed, paths, probe["logins"])
         changes = pending(configuration, deployed) if desired is not None else []
         known = {(login.account, login.backend): LOGGED_IN[login.logged_in] for login in needed}
-        # the host was asked for the logins of host_vars alone
+        # what nobody asked for is not missing
         asked = {(login["account"], login["backend"]) for login in probe["logins"]}
         notice = login_notice(one for one in needed if (one.account, one.backend) in asked)
     people = _people(contract, deployed or configuration, known, probe, configuration)
@@ -102,12 +102,14 @@ def host_status(
         Problem(
             f"the login of {person['account']}",
             f"whether {person['account']} is logged in to {person['backend']} is unknown",
-            "a probe as root",
-            "kai-ansible status --ask-become-pass, or through sudo",
+            *(
+                ("an answer of the host", "kai-ansible logins --check")
+                if probe["privileged"]
+                else ("a probe as root", "kai-ansible status --ask-become-pass, or through sudo")
+            ),
         )
         for person in people
-        # a pending change and a problem of host_vars are reported themselves
-        if person["logged_in"] == "unknown" and not (changes or configuration.problems)
+        if person["logged_in"] == "unknown"
     ]
     # drift may be the install that was just rolled back; problems of host_vars are not
     drift = _without_repeating(installed, drift)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pwd
     from collections.abc import Mapping, Sequence
 
-    from ...rules.module_arguments import BinaryRequest
+    from ...rules.module_arguments import BinaryRequest, LoginRequest
     from ...rules.probe import Candidate, LoginSeen
     from .host import Host
 
@@ -147,8 +147,11 @@ def to_start(host: Host, request: BinaryRequest, binaries: Candidates) -> Candid
     return None
 
 
-def probe_logins(host: Host, binaries: Candidates) -> list[LoginSeen]:
-    """Return per account and backend whether it is logged in, None where that cannot be seen."""
+def probe_logins(host: Host, binaries: Candidates, rules: str) -> list[LoginSeen]:
+    """Return per account and backend whether it is logged in, None where that cannot be seen.
+
+    rules: the deployed drop-in, which may name others than host_vars.
+    """
     wanted = [
         (account, request)
         for request in host.parameters["binaries"]
@@ -160,13 +163,33 @@ def probe_logins(host: Host, binaries: Candidates) -> list[LoginSeen]:
             found = list(pool.map(partial(reports_login, host, binaries), wanted))
     else:
         found = keep_logins(host, wanted)
+    asked = {(account, request["backend"]) for account, request in wanted}
+    others = [
+        (account, login)
+        for login in host.parameters["deployed_logins"]
+        for account in deployed_accounts(host, login, rules)
+        if (account, login["backend"]) not in asked
+    ]
+    found += keep_logins(host, others)
     return [
         {"account": account, "backend": request["backend"], "logged_in": logged_in}
-        for (account, request), logged_in in zip(wanted, found)
+        for (account, request), logged_in in zip([*wanted, *others], found)
     ]
 
 
-def keep_logins(host: Host, wanted: Sequence[tuple[str, BinaryRequest]]) -> list[bool | None]:
+def deployed_accounts(host: Host, login: LoginRequest, rules: str) -> list[str]:
+    """Return the accounts that may run an agent on the host: the bot's, and those of its rules."""
+    named = [
+        account
+        for account, command in commands_by_account(rules)
+        if os.path.basename(command) == login["name"]
+    ]
+    return list(dict.fromkeys([host.parameters["service_user"], *named]))
+
+
+def keep_logins(
+    host: Host, wanted: Sequence[tuple[str, BinaryRequest | LoginRequest]]
+) -> list[bool | None]:
     """Return whether each account has a file of a login, None where that cannot be seen."""
     asked = [(account_of(name), request["login_files"]) for name, request in wanted]
     answers = iter(
