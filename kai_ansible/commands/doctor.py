@@ -42,7 +42,7 @@ def diagnose(options: DoctorOptions, screen: Screen) -> None:
     outcome = run_role(target, "doctor", options, screen)
     found = {host: _findings(host, target, outcome, api) for host in outcome.reports}
     for host, findings in found.items():
-        _report(screen, host, findings, target.inventory.ssh_commands.get(host))
+        report_findings(screen, host, findings, target.inventory.ssh_commands.get(host))
     screen.document(
         {
             "hosts": {
@@ -95,17 +95,23 @@ def about_token(token: Any, api: str) -> list[Finding]:
     return [Finding("telegram", variable(SETTING), evidence, cause, fix)]
 
 
-def _report(
+def report_findings(
     screen: Screen, host: str, findings: Sequence[Finding], ssh: Sequence[str] | None
 ) -> None:
+    """Print the findings on a host. ssh: the command that logs in there, None for this machine."""
     if not findings:
         screen.say(f"{host}: no faults found")
         return
     several = len(findings) > 1
     count = f"{len(findings)} faults; the first ones may cause the others" if several else "1 fault"
     screen.bad(f"{host}: {count}")
+    numbers: dict[tuple[str, str], int] = {}
     for number, finding in enumerate(findings, start=1):
         screen.say(f"{number}. {finding.where}")
         screen.say(f"   evidence: {finding.evidence}")
+        first = numbers.setdefault((finding.cause, finding.fix), number)
+        if first < number:
+            screen.say(f"   cause:    as for {first}, and so is the fix")
+            continue
         screen.say(f"   cause:    {finding.cause}")
         screen.say(f"   fix:      {on_host(finding.fix, ssh)}")

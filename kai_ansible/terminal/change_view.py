@@ -48,7 +48,8 @@ def summary_rows(changes: Sequence[Change]) -> list[Row]:
         # that an install is recorded is no news
         if not _RECORD.search(path)
     }
-    new_directories, new_files, others = [], [], []
+    new_directories: list[str] = []
+    new_files, others = [], []
     for path, found in by_path.items():
         if not path.startswith("/") or any(change.before for change in found):
             others.append(path)

@@ -50,6 +50,7 @@ def test_any_other_program_is_named_as_it_was_called(monkeypatch: pytest.MonkeyP
         ("kai-ansible wrote this", "kai-ansible wrote this"),
         ("find out: kai-ansible doctor bot", "find out: make doctor host=bot"),
         ("kai-ansible config bot, or nothing", "make config host=bot, or nothing"),
+        ("kai-ansible install restores the state", "make install restores the state"),
         ("see kai-ansible status", "see make status"),
         ("take it back: kai-ansible rollback.", "take it back: make rollback."),
         ("kai-ansible config --section agents", "kai-ansible config --section agents"),

@@ -43,7 +43,7 @@ STAGES = (
     "logins",
     "telegram",
 )
-MOST_PARTS = 6
+MOST_PARTS = 3
 LAST_WORDS = 3
 _CAUSES = {
     "host_vars": "host_vars are invalid, so no install can apply them",
