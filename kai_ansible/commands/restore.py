@@ -103,7 +103,11 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     )
     for path in made:
         words = ("kai-ansible", "restore", path, *options.words(hosts[0]))
-        screen.command(f"{hosts[0]}: undo this restore with", *words)
+        # a restore that failed has brought the former data back itself
+        what = (
+            "undo this restore with" if outcome.succeeded else "if data is missing, restore it with"
+        )
+        screen.command(f"{hosts[0]}: {what}", *words)
     end(options, outcome, screen)
 
 

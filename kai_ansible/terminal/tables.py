@@ -14,7 +14,7 @@ _NARROWEST = 12
 # how a line begins whose continuation stands below its text, and one that is a command
 _HANGING = re.compile(
     r" *(?:(?:found|expected|fix|evidence|cause|Note): +"
-    r"|(?:Service|Release|Rollback|Disk) +|\d+\. )?"
+    r"|(?:Service|Release|Disk) {2,}|\d+\. )?"
 )
 _COMMAND = re.compile(r" *(?:fix: +)?(?:\S*kai-ansible|make|sudo|ssh|systemctl|journalctl) ")
 

@@ -90,6 +90,15 @@ def test_the_present_data_is_backed_up_first_and_that_backup_is_the_undo(
     assert "rollback" not in said
 
 
+def test_a_failed_restore_has_no_undo(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.failing.append("restore")
+    run()
+    said = capsys.readouterr().out
+    assert (
+        f"bot1: if data is missing, restore it with:\n  kai-ansible restore {MADE} bot1\n" in said
+    )
+
+
 def test_without_a_backup_nothing_is_restored(host: Host) -> None:
     host.failing.append("backup")
     with pytest.raises(CommandError):
