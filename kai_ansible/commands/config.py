@@ -162,7 +162,10 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
             show_changes(screen, draft, configuration)
         password.keep()
         if password.made:
-            screen.say(f"New vault password: {password.path}. Keep a copy of it.")
+            screen.say(
+                f"A new vault password encrypts the secrets: it is in {password.path}. "
+                "Keep a copy of it."
+            )
     written = write_host_vars(inventory, texts)
     notice = interview.login_notice(configuration)
     for path in written:

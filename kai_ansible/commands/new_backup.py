@@ -35,7 +35,8 @@ def with_lasting_password(target: Target, screen: Screen) -> Target:
     if not target.password.made:
         return target
     target.password.keep()
-    screen.say(f"New vault password: {target.password.place}. Keep a copy of it.")
+    place = target.password.place
+    screen.say(f"A new vault password encrypts the backup: it is in {place}. Keep a copy of it.")
     return replace(target, password=replace(target.password, made=False))
 
 

@@ -93,7 +93,15 @@ def label_of(question: Question, configuration: Configuration) -> str:
     spec = question.spec
     condition = spec.applies if isinstance(spec, Setting) else "always"
     people = ", ".join(person.name for person in concerned(condition, configuration))
-    return f"{spec.prompt} (for {people})" if people else spec.prompt
+    # a key that only some configurations need
+    may_be_left = (
+        isinstance(spec, Setting) and spec.required and not is_needed(question, configuration)
+    )
+    concerns = [
+        *([f"for {people}"] if people else []),
+        *(["may stay empty"] if may_be_left else []),
+    ]
+    return f"{spec.prompt} ({', '.join(concerns)})" if concerns else spec.prompt
 
 
 def help_of(contract: Contract, question: Question, origin: str = "") -> str:
