@@ -92,7 +92,7 @@ class ActionModule(ActionBase):
                 plain(arguments["source"]),
                 check=bool(self._task.check_mode),
                 agreed=plain(arguments["agreed"]),
-                workshop=arguments["workshop"],
+                workshop=plain(arguments["workshop"]),
                 with_data=arguments["with_data"],
             )
         if purpose == "logins":

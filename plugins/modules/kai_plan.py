@@ -38,9 +38,8 @@ options:
     type: dict
     default: {}
   workshop:
-    description: The id of the workshop that the first start of the bot has made.
-    type: str
-    default: ""
+    description: What the database says after the first start, as M(kai.bot.kai_workshop) returns it.
+    type: dict
   with_data:
     description: Whether the data of a backup goes live, and with it another workshop.
     type: bool

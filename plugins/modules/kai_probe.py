@@ -80,7 +80,7 @@ options:
   workshop:
     description:
       - The database of a bot with a workshop, read as the service user and never written.
-      - The id of the workshop replaces the marks of users in the paths of O(installed).
+      - The ids in it replace the marks of users in the paths of O(installed).
     type: dict
     suboptions:
       database:
@@ -96,7 +96,7 @@ options:
         type: str
         required: true
       owners:
-        description: The query for the owner of each of these, as profile and principal.
+        description: The query for the user of each of these, as profile, principal and channel.
         type: str
         required: true
   release:
@@ -562,9 +562,7 @@ def probe(host: Host) -> AnyProbe:
         "binaries": binaries,
         "logins": agents.probe_logins(host, binaries, rules or ""),
         "damaged": damaged,
-        "installed": releases.probe_installed(
-            host, damaged, state, workshop["id"] if workshop else None
-        ),
+        "installed": releases.probe_installed(host, damaged, state, workshop),
         "former_install": probe_former_install(host, release, rules),
         "file_sizes": storage.probe_file_sizes(host),
         "texts": storage.probe_texts(host),

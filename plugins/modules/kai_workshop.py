@@ -2,18 +2,18 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wait until the bot is ready, and read the id of the workshop that its first start made."""
+"""Wait until the bot is ready, and read the ids that its first start made."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_workshop
-short_description: Wait for the first start of Kai and read the id of its workshop
+short_description: Wait for the first start of Kai and read the ids of its users
 version_added: 0.2.0
 description:
-  - Waits until the unit's own process answers and says that it is ready, and reads the id of its
-    workshop from its database, as the service user and without writing to it.
-  - The directories of the users follow from that id.
+  - Waits until the unit's own process answers and says that it is ready, and reads the ids of its
+    workshop and its users from its database, as the service user and without writing to it.
+  - The directories of the users are named by them.
 options:
   unit:
     description: Name of the unit without its suffix.
@@ -83,14 +83,14 @@ EXAMPLES = r"""
       database: /var/lib/kai/kai.db
       workshop: SELECT id FROM workshops
       assigned: SELECT runtime_profile_id FROM channel_agent_runtime_assignments
-      owners: SELECT runtime_profile_id, principal_id FROM assignments
+      owners: SELECT runtime_profile_id, principal_id, channel_id FROM assignments
 """
 
 RETURN = r"""
 workshop:
-  description: The id of the workshop.
+  description: What the database says, as M(kai.bot.kai_probe) returns it.
   returned: success
-  type: str
+  type: dict
 pid:
   description: The unit's process that answered.
   returned: success
@@ -149,7 +149,7 @@ def main() -> None:
             "read the log of the bot: kai-ansible logs",
         )
         module.fail_json(msg=str(problem))
-    module.exit_json(changed=False, workshop=seen["id"], pid=pid)
+    module.exit_json(changed=False, workshop=seen, pid=pid)
 
 
 if __name__ == "__main__":

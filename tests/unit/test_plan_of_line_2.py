@@ -80,7 +80,7 @@ def subject(contract: Contract, variables: dict[str, Any]) -> Subject:
 def seen(workshop: str | None = None, text: str | None = None, **more: Any) -> dict[str, Any]:
     """Return what a probe finds."""
     assigned: list[str] = more.pop("assigned", [])
-    owners: dict[str, str] = more.pop("owners", {})
+    owners: dict[str, Any] = more.pop("owners", {})
     programs = dict.fromkeys(("setfacl", "gh", "python3", *probe()["programs"]), "/bin/x")
     return {
         "installed": INSTALLED,
@@ -94,6 +94,8 @@ def planned(
     contract: Contract, found: dict[str, Any], variables: dict[str, Any], **more: Any
 ) -> Any:
     source = {**SOURCE, **more.pop("source", {})}
+    if isinstance(more.get("workshop"), str):
+        more["workshop"] = seen(more["workshop"])["workshop"]
     return install_plan(subject(contract, variables), found, source, **more)  # type: ignore[arg-type]
 
 
@@ -120,6 +122,47 @@ def test_users_whom_kai_2_1_cannot_tell_apart_are_named(line_2: Contract) -> Non
 
 
 HELPERS = {"features": ["helpers"]}
+MODELS_OF_2_1 = {"features": ["claude_models"]}
+
+
+@pytest.mark.parametrize(
+    ("variables", "where", "model"),
+    [
+        (given({**ADA, "model": "opus[1m]"}), "users[0].model", "opus[1m]"),
+        (given({**ADA, "models": {"pr_review": "best"}}), "users[0].models.pr_review", "sonnet"),
+        (given(ADA, default_model="opusplan"), "default_model", "opusplan"),
+    ],
+)
+def test_a_model_of_2_1_is_refused_only_for_a_source_before_it(
+    line_2: Contract, variables: dict[str, Any], where: str, model: str
+) -> None:
+    [problem] = planned(line_2, seen(), variables)["problems"]
+    assert problem["where"] == f"kai_install_{where}"
+    assert "kai_install_source" in problem["fix"]
+    plan = planned(line_2, seen(), variables, source=MODELS_OF_2_1)
+    assert plan["problems"] == []
+    profile = yaml.safe_load(text_of(plan, PROFILES))["runtime_profiles"][profile_of_telegram(1)]
+    assert profile["model"] == model
+
+
+def test_2_0_has_no_model_of_2_1() -> None:
+    refused = wheres(contract_of_line("2.0"), {**ADA, "model": "opus[1m]"})
+    assert refused == ["kai_install_users[0].model"]
+
+
+def test_a_field_that_the_source_does_not_read_is_refused(line_2: Contract) -> None:
+    linked = {**ADA, "runtime_profile_id": "rtp_" + "a" * 32}
+    [problem] = planned(line_2, seen(), given(linked))["problems"]
+    assert problem["where"] == "kai_install_users[0].runtime_profile_id"
+    assert planned(line_2, seen(), given(linked), source=HELPERS)["problems"] == []
+
+
+def test_the_name_on_github_is_in_the_profile_that_2_1_reads(line_2: Contract) -> None:
+    named = given({**ADA, "github": "ada"})
+    for source, login in ((HELPERS, "ada"), ({}, None)):
+        text = text_of(planned(line_2, seen(), named, source=source), PROFILES)
+        profile = yaml.safe_load(text)["runtime_profiles"][profile_of_telegram(1)]
+        assert profile.get("github_login") == login
 
 
 def test_a_source_with_helpers_gets_them_and_their_rules(line_2: Contract) -> None:
@@ -205,7 +248,8 @@ def test_helpers_know_who_came_by_the_workshop_alone(line_2: Contract) -> None:
     del profiles[cyd]["compatibility_runtime_config_id"]
     profiles[dan] = {**profiles[cyd], "display_name": "Dan", "home_workspace": "/srv/dan"}
     # nobody is taken for a user of host_vars
-    owners = {cyd: of_cyd, dan: of_dan, "rtp_" + "e" * 32: ada}
+    of = {cyd: of_cyd, dan: of_dan, "rtp_" + "e" * 32: ada}
+    owners = {one: {"principal": who, "channel": "chn_" + "0" * 32} for one, who in of.items()}
     text = yaml.safe_dump(document)
     found = seen(W, text, assigned=[cyd, dan], owners=owners)
     program = text_of(planned(line_2, found, given(), source=HELPERS), path)
@@ -216,6 +260,54 @@ def test_helpers_know_who_came_by_the_workshop_alone(line_2: Contract) -> None:
     assert known[of_cyd]["principal_policy"] == f"/var/lib/kai/home/{of_cyd}/AGENTS.md"
     assert known[of_dan]["principal_policy"] == "/srv/dan/AGENTS.md"
     assert known[ada]["os_user"] == "alice"
+
+
+def test_who_came_by_the_workshop_alone_gets_directories(line_2: Contract) -> None:
+    document = yaml.safe_load(text_of(planned(line_2, seen(), given()), PROFILES))
+    profiles, cyd = document["runtime_profiles"], "rtp_" + "c" * 32
+    profiles[cyd] = {**profiles[profile_of_telegram(2)], "display_name": "Cyd", "os_user": "carol"}
+    del profiles[cyd]["compatibility_runtime_config_id"]
+    text, own = (
+        yaml.safe_dump(document),
+        {"principal": "prn_" + "c" * 32, "channel": "chn_" + "d" * 32},
+    )
+    # of a profile whose user is not known there is nothing
+    for owners, expected in (({cyd: own}, True), ({}, False)):
+        plan = planned(
+            line_2, seen(W, text, assigned=[cyd], owners=owners), given(), source=HELPERS
+        )
+        paths = {one["path"]: one for one in plan["directories"]}
+        home = f"/var/lib/kai/home/{own['principal']}"
+        assert (home in paths) == expected
+        assert plan["awaits_workshop"] is not expected
+        assert ("/var/lib/kai/tmp/carol" in paths) is True
+        if expected:
+            assert (paths[home]["owner"], paths[home]["mode"]) == ("carol", "0700")
+            assert "former" not in paths[home]
+            history = paths[f"/var/lib/kai/history/{own['channel']}"]
+            assert (history["reader"], history["listed"]) == ("carol", True)
+            assert paths[f"/var/lib/kai/files/{own['principal']}/outbox"]["owner"] == "carol"
+            private = {one["path"]: one["account"] for one in plan["private_directories"]}
+            assert private[home] == "carol"
+            seeds = {one["path"]: one["owner"] for one in plan["seeds"]}
+            assert seeds[f"{home}/AGENTS.md"] == "carol"
+            # codex reads no file of claude
+            assert f"{home}/.claude/CLAUDE.md" not in seeds
+
+
+def test_a_user_with_a_profile_of_the_workshop_has_the_directories_of_then(
+    line_2: Contract,
+) -> None:
+    """Kai links the Telegram ID to whom it knows, and makes nobody new."""
+    cyd = "rtp_" + "c" * 32
+    own = {"principal": "prn_" + "c" * 32, "channel": "chn_" + "d" * 32}
+    found = seen(W, assigned=[cyd], owners={cyd: own})
+    plan = planned(line_2, found, given({**ADA, "runtime_profile_id": cyd}), source=HELPERS)
+    homes = [one["path"] for one in plan["directories"] if "/home/" in one["path"]]
+    assert homes[0] == f"/var/lib/kai/home/{own['principal']}"
+    assert not [one for one in homes if principal_of_telegram(W, 1) in one]
+    [agent] = plan["proof"]["agents"]
+    assert homes[0] in agent["argv"]
 
 
 def test_without_other_accounts_no_helper_of_agents_is_given(line_2: Contract) -> None:

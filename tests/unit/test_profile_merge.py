@@ -228,6 +228,19 @@ def test_a_user_without_telegram_has_the_profile_of_the_plan() -> None:
     assert "legacy_runtime_archive" not in found.document
 
 
+def test_a_user_whom_the_workshop_knew_first_keeps_the_number_of_then() -> None:
+    """Kai refuses a database whose number of a profile is another one than that of the file."""
+    profile = "rtp_" + "1" * 32
+    linked = wanted(7, profile_id=profile)
+    without = entry()
+    del without["compatibility_runtime_config_id"]
+    first = {"version": 1, "runtime_profiles": {profile: without}}
+    assert "compatibility_runtime_config_id" not in profiles(merged(first, [linked]))[profile]
+    found = merged({**first, "version": 2}, [linked])
+    assert found.document is not None
+    assert found.document.get("legacy_runtime_archive") is None
+
+
 def test_a_profile_is_found_by_its_number_before_its_name() -> None:
     other = "rtp_" + "b" * 32
     deployed = {"version": 1, "runtime_profiles": {other: entry(**GRANTS)}}

@@ -55,13 +55,15 @@ def test_a_tree_is_of_one_line_or_of_none(
 def test_what_2_1_adds_is_seen() -> None:
     names = [*TWO, *HELPERS]
     texts = {
-        "src/kai/config.py": ADAPTERS["src/kai/config.py"] + MODE,
+        "src/kai/config.py": ADAPTERS["src/kai/config.py"]
+        + MODE
+        + "CLAUDE_MODELS: dict[str, str] = {\n",
         "pyproject.toml": '[project.optional-dependencies]\ntelegram = ["python-telegram-bot"]\n',
     }
     found = line_of(LINES, names, texts)
     assert found.line == "2"
     assert found.features == {
-        *("helpers", "bootstrap", "handles", "deployment_mode", "telegram_extra")
+        *("helpers", "bootstrap", "handles", "claude_models", "deployment_mode", "telegram_extra")
     }
     assert found.mode_variable == "KAI_SOME_MODE"
 

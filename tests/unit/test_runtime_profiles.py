@@ -142,6 +142,9 @@ def test_an_archive_that_kai_refuses(archive: dict[str, Any]) -> None:
         {"allowed_triage_projects": ["*"]},
         {"allowed_triage_projects": {}},
         {"pr_review": "yes"},
+        {"maximum_timeout_seconds": 119},
+        {"maximum_timeout_seconds": "600"},
+        {"maximum_timeout_seconds": True},
         {"issue_triage": 1},
     ],
 )

@@ -1,4 +1,6 @@
-"""Paths with identifiers that follow from the workshop."""
+"""Paths with identifiers that only the database of the bot tells."""
+
+from typing import Any
 
 import pytest
 
@@ -6,20 +8,34 @@ from kai_ansible.rules.principal_ids import channel_of_telegram, principal_of_te
 from kai_ansible.rules.user_places import is_marked, known_places, marks, placed
 
 W = "wsp_" + "0123456789abcdef" * 2
+CYD = "rtp_" + "c" * 32
+
+
+def seen(workshop: str | None, owners: dict[str, Any] | None = None) -> Any:
+    return {"id": workshop, "assigned": [], "owners": owners or {}, "fault": None}
 
 
 def test_a_mark_is_replaced_once_the_workshop_is_known() -> None:
     path = "/data/home/{principal}/{channel}".format(**marks(7))
     assert is_marked(path)
     expected = f"/data/home/{principal_of_telegram(W, 7)}/{channel_of_telegram(W, 7)}"
-    assert placed(path, W) == expected
+    assert placed(path, seen(W)) == expected
     assert not is_marked(expected)
 
 
 @pytest.mark.parametrize("workshop", [None, "", "wsp_1", "/etc", W.upper()])
 def test_without_a_workshop_a_path_is_not_known(workshop: str | None) -> None:
     entries = [{"path": "/a", "mode": "0700"}, {"path": "/b/{principal:1}", "mode": "0700"}]
-    assert known_places(entries, workshop) == entries[:1]
+    assert known_places(entries, seen(workshop)) == entries[:1]
+    assert known_places(entries, None) == entries[:1]
+
+
+def test_a_user_without_telegram_is_found_by_the_profile() -> None:
+    path = "/data/home/{principal}/{channel}".format(**marks(CYD))
+    ids = {"principal": "prn_1", "channel": "chn_1"}
+    assert placed(path, seen(W, {CYD: ids})) == "/data/home/prn_1/chn_1"
+    for nothing in (None, seen(None), seen(W), seen(W, {"rtp_" + "d" * 32: ids})):
+        assert placed(path, nothing) is None
 
 
 def test_other_braces_stay() -> None:

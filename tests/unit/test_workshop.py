@@ -19,7 +19,7 @@ ME = pwd.getpwuid(os.geteuid())
 QUERIES = {
     "workshop": "SELECT id FROM workshops",
     "assigned": "SELECT runtime_profile_id FROM channel_agent_runtime_assignments",
-    "owners": "SELECT profile, principal FROM owners",
+    "owners": "SELECT profile, principal, channel FROM owners",
 }
 
 
@@ -100,14 +100,17 @@ def test_an_id_that_is_none_is_not_used(database: Path, workshops: list[str]) ->
 
 def test_each_profile_with_one_owner_has_it(database: Path) -> None:
     ada, ben = (f"prn_{digit * 32}" for digit in "12")
+    first, second = (f"chn_{digit * 32}" for digit in "12")
     other = "rtp_" + "2" * 32
     with made(database, [W], [PROFILE]) as connection:
-        connection.execute("CREATE TABLE owners (profile TEXT, principal TEXT)")
+        connection.execute("CREATE TABLE owners (profile TEXT, principal TEXT, channel TEXT)")
         rows = [
-            *((PROFILE, ada), (PROFILE, ada)),
-            *((other, ada), (other, ben)),
-            *(("rtp_x", ada), ("rtp_" + "3" * 32, "../x")),
+            *((PROFILE, ada, first), (PROFILE, ada, second)),
+            *((other, ada, first), (other, ben, first)),
+            *(("rtp_x", ada, first), ("rtp_" + "3" * 32, "../x", first)),
+            ("rtp_" + "4" * 32, ben, "../x"),
         ]
-        connection.executemany("INSERT INTO owners VALUES (?, ?)", rows)
+        connection.executemany("INSERT INTO owners VALUES (?, ?, ?)", rows)
     connection.close()
-    assert seen(database)["owners"] == {PROFILE: ada}
+    # the first channel has the history
+    assert seen(database)["owners"] == {PROFILE: {"principal": ada, "channel": first}}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..rules.module_arguments import WorkshopRequest
-    from ..rules.probe import WorkshopSeen
+    from ..rules.probe import Owner, WorkshopSeen
 
 # more than any bot has users
 MOST_ROWS = 10000
@@ -53,12 +53,12 @@ def workshop_seen(request: WorkshopRequest, account: pwd.struct_passwd | None) -
     if len(found) != len(ids) or len(found) > 1:
         return _unknown(f"{path}: not one workshop")
     profiles = [str(one) for (one,) in assigned if is_id("rtp", one)]
-    counts = Counter(profile for profile, _owner in set(map(tuple, owned)))
-    owners = {
-        str(profile): str(owner)
-        for profile, owner in owned
-        if is_id("rtp", profile) and is_id("prn", owner) and counts[profile] == 1
-    }
+    counts = Counter(profile for profile, _who in {(row[0], row[1]) for row in owned})
+    owners: dict[str, Owner] = {}
+    for profile, principal, channel in owned:
+        kinds = (("rtp", profile), ("prn", principal), ("chn", channel))
+        if counts[profile] == 1 and all(is_id(*one) for one in kinds):
+            owners.setdefault(profile, {"principal": principal, "channel": channel})
     return {
         "id": found[0] if found else None,
         "assigned": profiles,

@@ -255,9 +255,13 @@ class Provider:
 
 @dataclass(frozen=True)
 class Surface:
-    """The models that a backend takes of a provider, as ``model_policy`` says, and its default."""
+    """The models that a backend takes of a provider, as ``model_policy`` says, and its default.
+
+    only_with: models that only a source with a feature knows, by the feature.
+    """
 
     models: tuple[str, ...] = ()
+    only_with: Mapping[str, tuple[str, ...]] = text(".+", keys=_NAME, default={})
     default: str | None = None
     open_ended: bool = False
     prefixes: tuple[str, ...] = ()
@@ -273,9 +277,14 @@ class Surface:
             _expect(is_there, f"the default {self.default}, which is none of its models")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The models that some source of the line knows by name."""
+        return (*self.models, *(one for more in self.only_with.values() for one in more))
+
+    @property
     def takes(self) -> Models:
         """What Kai takes as a model here."""
-        return Models(self.models, self.prefixes, self.open_ended, self.form, self.aliases)
+        return Models(self.names, self.prefixes, self.open_ended, self.form, self.aliases)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from .typed_data import named, needed, text
 _ENV_KEY = "[A-Z][A-Z0-9_]*"
 _NAME = "[a-z][a-z0-9_]*"
 _ABSOLUTE = "/.*"
-Feature = Literal["helpers", "bootstrap", "deployment_mode", "telegram_extra", None]
+Feature = Literal[
+    "helpers", "bootstrap", "claude_models", "deployment_mode", "telegram_extra", None
+]
 Tier = Literal["agent", "balanced", "cheap"]
 
 

@@ -66,8 +66,8 @@ def _file(seen: Mapping[str, FileSeen], path: str) -> FileSeen:
 
 def pending(configuration: Configuration, deployed: Configuration) -> list[str]:
     """Return what the next install will change about the users, a line for each of them."""
-    wanted = {person.telegram_id: person for person in configuration.people}
-    there = {person.telegram_id: person for person in deployed.people}
+    wanted = {person.key: person for person in configuration.people}
+    there = {person.key: person for person in deployed.people}
     lines = [
         f"{person.name}: {', '.join(found)}"
         for number, person in wanted.items()

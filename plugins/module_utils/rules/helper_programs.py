@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .binaries import agent_account
-from .principal_ids import principal_of_telegram
+from .user_places import marks, placed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .desired import HelperProgram
     from .probe import WorkshopSeen
     from .proof_arguments import Command
+    from .user_places import UserKey
 
 FEATURE = "helpers"
 # root runs no Python that another account may have installed, and none reads an environment
@@ -41,25 +42,27 @@ def known_users(
     contract: Contract,
     configuration: Configuration,
     places: Mapping[str, str],
-    homes: Mapping[int, str | None],
+    homes: Mapping[UserKey, str | None],
     workshop: WorkshopSeen | None,
     kept: Mapping[str, Mapping[str, Any]],
 ) -> list[User]:
     """Return the users of host_vars and those that only the Workshop has; before it is, nobody.
 
-    homes: where the agents of a user start, by Telegram ID, None where that is not known yet. kept:
-    the deployed profiles of nobody in host_vars, by their id.
+    homes: where the agents of a user start, by the key of the user, None where that is not known
+    yet. kept: the deployed profiles of nobody in host_vars, by their id.
     """
     if workshop is None or workshop["id"] is None:
         return []
     found = {}
     for person in configuration.people:
-        principal = principal_of_telegram(workshop["id"], person.telegram_id)
+        principal = placed(marks(person.key)["principal"], workshop)
+        if principal is None:
+            continue
         account = agent_account(contract, configuration, person)
-        found[principal] = User(principal, account, homes[person.telegram_id] or "")
+        found[principal] = User(principal, account, homes[person.key] or "")
     for profile, entry in kept.items():
-        principal = workshop["owners"].get(profile, "")
-        if not principal or principal in found:
+        principal = placed(marks(profile)["principal"], workshop)
+        if principal is None or principal in found:
             continue
         home = contract.default_home.format(principal=principal, **places)
         found[principal] = User(principal, entry["os_user"], entry.get("home_workspace") or home)

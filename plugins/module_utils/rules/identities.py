@@ -52,6 +52,9 @@ def identities(contract: Contract, configuration: Configuration) -> list[Identit
     data_dir = configuration.host.get("data_dir", "")
     for user, person in zip(configuration.users, configuration.people):
         own = user.get("home_workspace")
+        if person.profile_id and not own:
+            # no earlier line had this user
+            continue
         for entry in contract.user_directories:
             for former, new in entry.renames.items():
                 home = own or (entry.former or "").format(

@@ -15,7 +15,7 @@ from .profiles_of_host import VERSIONS
 from .runtime_profiles import PROFILES
 from .sudoers import commands_by_account
 from .unit import service_of
-from .user_places import is_marked, marks, placed
+from .user_places import marks, placed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,14 +96,13 @@ def tree_of(
 
     Without a whole tree Kai 2 accepts what a user sends and never answers.
     """
-    known, seen = marks(person.telegram_id), probe.get("workshop")
-    workshop = seen["id"] if seen else None
+    known, seen = marks(person.key), probe.get("workshop")
     paths = [entry.path for entry in contract.user_directories]
     ids = {str(person.telegram_id)} if any("{telegram_id}" in path for path in paths) else set()
     for name, mark in known.items():
         if any(f"{{{name}}}" in path for path in paths):
-            place = placed(mark, workshop)
-            if place is None or is_marked(place):
+            place = placed(mark, seen)
+            if place is None:
                 return UNKNOWN if seen is None or seen["fault"] else INCOMPLETE
             ids.add(place)
     home = user.get("home_workspace")

@@ -9,8 +9,8 @@ offers no model at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Mapping
 
 from .problems import listed
 
@@ -24,7 +24,8 @@ class Surface:
     """The models of a backend on a provider.
 
     models: the names Kai knows; empty where other names do. default: the model without a choice,
-    None if a choice is required. takes: every name that Kai takes.
+    None if a choice is required. takes: every name that Kai takes. only_with: the feature without
+    which a source does not know a model.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Surface:
     default: str | None
     open_ended: bool
     takes: Models
+    only_with: Mapping[str, str] = field(default_factory=dict)
 
     def accepts(self, model: str, provider: str | None = None) -> bool:
         """Return whether Kai starts with ``model`` here."""
@@ -77,13 +79,14 @@ def surface_of(contract: Contract, backend: str, provider: str | None) -> Surfac
 def named_surface(contract: Contract, name: str) -> Surface:
     """Return a surface by its name in the contract."""
     entry = contract.surfaces[name]
-    return Surface(name, entry.models, entry.default, entry.open_ended, entry.takes)
+    features = {one: feature for feature, names in entry.only_with.items() for one in names}
+    return Surface(name, entry.names, entry.default, entry.open_ended, entry.takes, features)
 
 
 def normalised_model(contract: Contract, model: str) -> str:
     """Return the model as Kai compares it: known names in lower case, any other as typed."""
     text = model.strip()
-    known = {name for entry in contract.surfaces.values() for name in entry.models}
+    known = {name for entry in contract.surfaces.values() for name in entry.names}
     return text.lower() if text.lower() in known else text
 
 
@@ -92,4 +95,4 @@ def belongs_elsewhere(contract: Contract, surface: Surface, model: str) -> bool:
 
     Kai accepts it there, and the provider then has no such model (Kai 1.x installer, section 2.5).
     """
-    return surface.open_ended and any(model in entry.models for entry in contract.surfaces.values())
+    return surface.open_ended and any(model in entry.names for entry in contract.surfaces.values())

@@ -347,7 +347,7 @@ def _judge_services(judging: _Judging, configuration: Configuration) -> None:
 
 def _judge_workspaces(judging: _Judging, configuration: Configuration) -> None:
     contract = judging.contract
-    known = {name for entry in contract.surfaces.values() for name in entry.models}
+    known = {name for entry in contract.surfaces.values() for name in entry.names}
     seen: dict[str, str] = {}
     for keys, entry in _entries(judging, "workspaces_file", "path"):
         found = judging.judge_fields(keys, entry, contract.workspace_fields)

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .contract import Contract
+    from .user_places import UserKey
 
 
 @dataclass(frozen=True)
 class Person:
     """One entry of users.yaml with everything inherited filled in.
 
-    os_user: the account that the agents run as; None means the service user itself.
-    model_from: own, global or default, the last where the inherited model does not fit the backend.
+    telegram_id: 0 for a user without Telegram. os_user: the account that the agents run as; None
+    means the service user itself. model_from: own, global or default, the last where the inherited
+    model does not fit the backend. profile_id: the runtime profile of a user whom the Workshop
+    knows besides.
     """
 
     telegram_id: int
@@ -31,6 +34,12 @@ class Person:
     provider: str | None
     model: str | None
     model_from: str
+    profile_id: str | None = None
+
+    @property
+    def key(self) -> UserKey:
+        """How the user is known in host_vars."""
+        return self.profile_id or self.telegram_id
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name."""
@@ -60,6 +69,7 @@ def effective_person(
         provider=provider,
         model=model,
         model_from=model_from,
+        profile_id=user.get("runtime_profile_id"),
     )
 
 

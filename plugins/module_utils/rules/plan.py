@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import posixpath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .adoption import adoption_notes, lost_rules
 from .agent_starts import late_starts, start_faults, starts_elsewhere
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .plans import SourceFacts
     from .probe import Probe
     from .proof_arguments import PrivateDirectory
+    from .user_places import UserKey
 
 
 def probe_request(
@@ -160,6 +161,7 @@ def installed_request(
     valid = not configuration.problems
     # only the host knows that home
     places = {**host, "service_home": "{service_home}"}
+    tenants = _tenants(contract, configuration, places) if valid else []
     protected = contract.protected_files
     env, shown = ("env", "shown") if detailed else ("sealed", "sealed")
     names = ["users", *filter(None, (contract.registry, contract.profiles))]
@@ -184,8 +186,8 @@ def installed_request(
             **dict.fromkeys(contract.open_variables, True),
         },
         "files": files,
-        "directories": _directories(contract, configuration, places) if valid else [],
-        "seeds": _seeds(contract, configuration, places) if valid else [],
+        "directories": _directories(contract, configuration, places, tenants) if valid else [],
+        "seeds": _seeds(contract, configuration, places, tenants) if valid else [],
         "room": [host[name] for name in ("install_dir", "data_dir") if name in host],
     }
 
@@ -274,13 +276,13 @@ def desired_state(
         problems += handle_problems(
             [(f"{users}[{index}]", one.name) for index, one in enumerate(configuration.people)]
         )
-    workshop = seen["id"] if seen else None
-    directories = _directories(contract, configuration, places, features)
-    seeds = _seeds(contract, configuration, places)
-    homes = {
-        user["telegram_id"]: placed(_home_of(contract, user, places)[0], workshop)
-        for user in configuration.users
-    }
+    tenants = [
+        *_tenants(contract, configuration, places),
+        *_tenants_of_the_workshop(contract, places, profiles.entries),
+    ]
+    directories = _directories(contract, configuration, places, tenants, features)
+    seeds = _seeds(contract, configuration, places, tenants)
+    homes = {tenant.key: placed(tenant.home, seen) for tenant in tenants}
     known = known_users(contract, configuration, places, homes, seen, profiles.entries)
     helpers = helper_programs(contract, configuration, places, known, features)
     given = [helper["path"] for helper in helpers if helper["given"]]
@@ -324,9 +326,9 @@ def desired_state(
                 **_mode_of_deployment(contract, source),
             },
         },
-        "awaits_workshop": len(known_places(directories, workshop)) < len(directories),
-        "directories": known_places(directories, workshop),
-        "seeds": known_places(seeds, workshop),
+        "awaits_workshop": len(known_places(directories, seen)) < len(directories),
+        "directories": known_places(directories, seen),
+        "seeds": known_places(seeds, seen),
         "proofs": [
             *file_proofs(contract),
             *kill_proofs(sudo["kill_accounts"], kill),
@@ -334,12 +336,12 @@ def desired_state(
         ],
         "agent_proofs": agent_proofs(
             *(contract, configuration, paths),
-            {person: home for person, home in homes.items() if home is not None},
+            {key: home for key, home in homes.items() if home is not None},
             places,
             kill,
         ),
         "private_directories": _private_directories(
-            contract, configuration, places, known_places(directories, workshop)
+            contract, configuration, places, known_places(directories, seen)
         ),
         "logins": [login.as_dict() for login in needed],
         "login_notice": login_notice(needed),
@@ -425,7 +427,7 @@ def _users(
             entry[contract.agent_choice.provider.field] = person.provider
         # the bot opens its own home, which no entry names, to every account
         if agent_account(contract, configuration, person) == configuration.host["service_user"]:
-            entry["home_workspace"] = _home_of(contract, user, places)[0]
+            entry["home_workspace"] = _home_of(contract, user, person, places)
         filled.append(entry)
     return filled
 
@@ -566,23 +568,73 @@ def _owned(
     return {**found, "listed": True} if granted and reader != owner else found
 
 
+class Tenant(NamedTuple):
+    """A user who has directories. names: by which the paths of the contract name the user.
+
+    has_former: whether directories of an earlier line may be the user's.
+    """
+
+    key: UserKey
+    names: Mapping[str, Any]
+    account: str
+    backend: str
+    home: str
+    has_former: bool
+
+    def has(self, path: str, places: Mapping[str, str]) -> bool:
+        """Return whether a path is the user's: a home elsewhere is the operator's own."""
+        return "{home}" not in path or self.home.startswith(places["data_dir"] + "/")
+
+
+def _tenants(
+    contract: Contract, configuration: Configuration, places: Mapping[str, str]
+) -> list[Tenant]:
+    return [
+        Tenant(
+            *(person.key, _names(person)),
+            account=agent_account(contract, configuration, person),
+            backend=person.backend,
+            home=_home_of(contract, user, person, places),
+            has_former=person.profile_id is None,
+        )
+        for user, person in zip(configuration.users, configuration.people)
+    ]
+
+
+def _tenants_of_the_workshop(
+    contract: Contract, places: Mapping[str, str], kept: Mapping[str, Mapping[str, Any]]
+) -> list[Tenant]:
+    """Return the users whom the database alone knows. kept: their profiles by id."""
+    return [
+        Tenant(
+            *(profile, marks(profile)),
+            account=entry["os_user"],
+            backend=entry["backend"],
+            home=entry.get("home_workspace")
+            or contract.default_home.format(**marks(profile), **places),
+            has_former=False,
+        )
+        for profile, entry in kept.items()
+        if entry.get("os_user")
+    ]
+
+
 def _names(person: Person) -> dict[str, int | str]:
-    return {"telegram_id": person.telegram_id, **marks(person.telegram_id)}
+    return {"telegram_id": person.telegram_id, **marks(person.key)}
 
 
 def _home_of(
-    contract: Contract, user: Mapping[str, Any], places: Mapping[str, str]
-) -> tuple[str, bool]:
-    number = user["telegram_id"]
-    default = contract.default_home.format(telegram_id=number, **marks(number), **places)
-    home = user.get("home_workspace", default)
-    return home, home.startswith(places["data_dir"] + "/")
+    contract: Contract, user: Mapping[str, Any], person: Person, places: Mapping[str, str]
+) -> str:
+    default = contract.default_home.format(**_names(person), **places)
+    return str(user.get("home_workspace", default))
 
 
 def _directories(
     contract: Contract,
     configuration: Configuration,
     places: Mapping[str, str],
+    tenants: Sequence[Tenant],
     features: Collection[str] = (),
 ) -> list[DirectoryData]:
     service_user = configuration.host["service_user"]
@@ -594,22 +646,19 @@ def _directories(
     if base:
         owned = _owned(Directory(base, "service", ""), base, service_user, service_user)
         found.append({**owned, "mode": None})
-    for user, person in zip(configuration.users, configuration.people):
-        home, managed = _home_of(contract, user, places)
+    for tenant in tenants:
         for entry in contract.user_directories:
-            if (not managed and "{home}" in entry.path) or (
-                entry.feature and entry.feature not in features
-            ):
+            if entry.feature not in (None, *features) or not tenant.has(entry.path, places):
                 continue
-            path = entry.path.format(home=home, **_names(person), **places)
-            agent = agent_account(contract, configuration, person)
-            owned = _owned(entry, path, agent, service_user)
+            path = entry.path.format(home=tenant.home, **tenant.names, **places)
+            owned = _owned(entry, path, tenant.account, service_user)
             # a home that host_vars name is the same in every line
-            if entry.former and is_marked(path):
-                owned["former"] = entry.former.format(**_names(person), **places)
+            if entry.former and is_marked(path) and tenant.has_former:
+                owned["former"] = entry.former.format(**tenant.names, **places)
                 owned["renames"] = dict(entry.renames)
             found.append(owned)
-    for account in os_users(configuration.people):
+    others = [one.account for one in tenants if one.account != service_user]
+    for account in dict.fromkeys([*os_users(configuration.people), *others]):
         for entry in contract.os_user_directories:
             path = entry.path.format(os_user=account, **places)
             found.append(_owned(entry, path, account, service_user))
@@ -617,7 +666,10 @@ def _directories(
 
 
 def _seeds(
-    contract: Contract, configuration: Configuration, places: Mapping[str, str]
+    contract: Contract,
+    configuration: Configuration,
+    places: Mapping[str, str],
+    tenants: Sequence[Tenant],
 ) -> list[SeedData]:
     service_user = configuration.host["service_user"]
     found: list[SeedData] = []
@@ -635,16 +687,12 @@ def _seeds(
             }
         )
 
-    for user, person in zip(configuration.users, configuration.people):
-        home, managed = _home_of(contract, user, places)
+    for tenant in tenants:
         for entry in contract.user_seeds:
-            if (not managed and "{home}" in entry.path) or (
-                entry.backend and entry.backend != person.backend
-            ):
+            if entry.backend not in (None, tenant.backend) or not tenant.has(entry.path, places):
                 continue
-            agent = agent_account(contract, configuration, person)
-            path = entry.path.format(home=home, **_names(person), **places)
-            owner = service_user if entry.owner == "service" else agent
+            path = entry.path.format(home=tenant.home, **tenant.names, **places)
+            owner = service_user if entry.owner == "service" else tenant.account
             add(entry, path, owner, entry.mode or "0640", narrow=False)
     for one in contract.service_seeds:
         add(one, one.path.format(**places), service_user, one.mode, narrow=True)

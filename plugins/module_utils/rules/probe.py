@@ -352,6 +352,13 @@ class Installed(InstallsSeen, ServiceSeen):
     room: list[Room]
 
 
+class Owner(TypedDict):
+    """The ids of the user whom a runtime profile belongs to, and of the user's direct channel."""
+
+    principal: str
+    channel: str
+
+
 class WorkshopSeen(TypedDict):
     """The workshop of the bot. id: None before the first start, and where it is unknown.
 
@@ -361,7 +368,7 @@ class WorkshopSeen(TypedDict):
 
     id: str | None
     assigned: list[str] | None
-    owners: dict[str, str]
+    owners: dict[str, Owner]
     fault: str | None
 
 

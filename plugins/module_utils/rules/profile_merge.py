@@ -29,7 +29,10 @@ _DEFAULTS: Mapping[str, Any] = {
     "allowed_workspaces": [],
 }
 # what Kai 2.1 reads there, and a Kai before it in users.yaml
-_OPTIONS = ("models", "github_repos", "pr_review", "issue_triage", "allowed_triage_projects")
+_OPTIONS = (
+    *("models", "github_login", "github_repos", "pr_review", "issue_triage"),
+    "allowed_triage_projects",
+)
 _ALWAYS = ("display_name", "os_user", "backend", "provider", "model", "timeout_seconds")
 _LEAST_MAXIMUM = 600
 
@@ -55,7 +58,15 @@ class Wanted:
     @property
     def identity(self) -> object:
         """What stays the same of a user when everything else changes."""
-        return self.telegram_id or self.profile_id
+        return self.profile_id or self.telegram_id
+
+    @property
+    def state_key(self) -> int | None:
+        """The number under which Kai keeps the state of the profile.
+
+        None for a user whom the Workshop knew first: Kai refuses another number than the first one.
+        """
+        return self.telegram_id if self.profile_id is None else None
 
 
 @dataclass
@@ -176,8 +187,8 @@ class _Merge:
         for key in (*_DEFAULTS, *_OPTIONS):
             self.bring(key, entry, one)
         if self.document["version"] == 1:
-            if one.telegram_id is not None:
-                entry[KEY] = one.telegram_id
+            if one.state_key is not None:
+                entry[KEY] = one.state_key
         else:
             self.fit_version_2(name, entry, one, is_new=is_new)
         if not is_new and pair != (one.backend, one.provider):
@@ -205,8 +216,8 @@ class _Merge:
 
     def fit_version_2(self, name: str, entry: dict[str, Any], one: Wanted, *, is_new: bool) -> None:
         """Give a profile of version 2 its number, and room for its own backend and timeout."""
-        if one.telegram_id is not None and self.keys.get(name) != one.telegram_id:
-            self.set_key(name, one.telegram_id)
+        if one.state_key is not None and self.keys.get(name) != one.state_key:
+            self.set_key(name, one.state_key)
         if is_new:
             entry["maximum_timeout_seconds"] = max(_LEAST_MAXIMUM, one.timeout_seconds)
             entry["allowed_backends"] = [one.backend]

@@ -29,6 +29,8 @@ SHARED_FIELDS = (
     *("models", "github_repos", "pr_review", "issue_triage", "allowed_triage_projects"),
 )
 TIMEOUT = "DEFAULT_TIMEOUT"
+# what users.yaml calls otherwise, as install.py of September 2026 reads it
+_RENAMED = {"github_login": "github"}
 # the versions of profiles, and the feature of lines.yml without which a source does not read one
 VERSIONS: Mapping[int, str | None] = {1: None, 2: "helpers"}
 
@@ -86,8 +88,8 @@ def profiles_of_host(
         except (UnreadableYaml, BadPolicy) as error:
             found.problems.append(_unreadable(path, error))
             return found
-    wanted = _wanted(contract, configuration)
-    before = _before(former_users)
+    wanted = _wanted(contract, configuration, versions)
+    before = _before(former_users, versions)
     merged = merge(
         *(document, wanted), path=path, assigned=assigned, newest=max(versions), before=before
     )
@@ -106,24 +108,34 @@ def profiles_of_host(
     return found
 
 
-def _wanted(contract: Contract, configuration: Configuration) -> list[Wanted]:
+def _wanted(
+    contract: Contract, configuration: Configuration, versions: Collection[int]
+) -> list[Wanted]:
     return [
         Wanted(
-            telegram_id=person.telegram_id,
+            telegram_id=person.telegram_id or None,
             display_name=person.name,
             os_user=person.os_user or "",
             backend=person.backend,
             provider=person.provider or "",
             model=_canonical(contract, person.backend, person.provider, person.model or ""),
             timeout_seconds=int(user.get("timeout") or configuration.settings[TIMEOUT]),
-            stated={name: user[name] for name in SHARED_FIELDS if name in user},
+            stated=_stated(user, versions),
             profile_id=user.get("runtime_profile_id"),
         )
         for user, person in zip(configuration.users, configuration.people)
     ]
 
 
-def _before(text: str | None) -> list[Wanted]:
+def _stated(user: Mapping[str, Any], versions: Collection[int]) -> dict[str, Any]:
+    """Return what the entry of a user says of the profile."""
+    found = {name: user[name] for name in SHARED_FIELDS if name in user}
+    if 2 in versions:
+        found.update({name: user[one] for name, one in _RENAMED.items() if one in user})
+    return found
+
+
+def _before(text: str | None, versions: Collection[int]) -> list[Wanted]:
     """Return what the users of a deployed users.yaml state; of the rest nothing is asked."""
     try:
         data = parse(text).data if text else None
@@ -133,7 +145,7 @@ def _before(text: str | None) -> list[Wanted]:
     return [
         Wanted(
             *(user.get("telegram_id"), "", "", "", "", "", 0),
-            {name: user[name] for name in SHARED_FIELDS if name in user},
+            _stated(user, versions),
             user.get("runtime_profile_id"),
         )
         for user in (users if isinstance(users, list) else ())

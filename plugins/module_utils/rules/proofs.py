@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .contract import Contract
     from .people import Person
     from .proof_arguments import AgentProof, Command
+    from .user_places import UserKey
 
 # no process of Linux has so high a number
 NO_GROUP = "-4194305"
@@ -55,22 +56,22 @@ def agent_proofs(
     contract: Contract,
     configuration: Configuration,
     paths: Mapping[str, str],
-    homes: Mapping[int, str],
+    homes: Mapping[UserKey, str],
     places: Mapping[str, str],
     kill: str,
 ) -> list[AgentProof]:
     """Return how the bot starts a conversation with each agent as each account, and ends it.
 
     One for each account and backend, as the first person who uses both has it. paths: the binary
-    of each backend. homes: where the agents of a person start, by Telegram ID. kill: what the rule
-    for ending agents names. Kai runtime contract, section 4.1.
+    of each backend. homes: where the agents of a person start, by the key of the person. kill: what
+    the rule for ending agents names. Kai runtime contract, section 4.1.
     """
     service_user = configuration.host["service_user"]
     found: dict[tuple[str, str], AgentProof] = {}
     for user, person in zip(configuration.users, configuration.people):
         account = agent_account(contract, configuration, person)
         pair = (person.backend, account)
-        home = homes.get(person.telegram_id)
+        home = homes.get(person.key)
         if person.backend not in paths or pair in found or home is None:
             continue
         chat = contract.backends[person.backend].spawn["chat"]

@@ -32,6 +32,7 @@ from .plan import desired_state, installed_request, probe_request
 from .privilege import without_privilege
 from .problems import Problem
 from .releases import modules_of_extras
+from .source_features import feature_problems
 from .typed_data import as_data
 
 if TYPE_CHECKING:
@@ -294,15 +295,15 @@ def install_plan(
     *,
     check: bool = False,
     agreed: Agreed | None = None,
-    workshop: str = "",
+    workshop: WorkshopSeen | None = None,
     with_data: bool = False,
 ) -> InstallPlan:
     """Return the plan of an install, and its preflight problems.
 
     probe, source: what kai_probe and kai_source returned. check: whether the run only reports.
-    agreed: the plan that an earlier check has shown, None without one. workshop: the id that the
-    first start has made, empty before it. with_data: whether the data of a backup goes live, and
-    with it another workshop.
+    agreed: the plan that an earlier check has shown, None without one. workshop: what the database
+    says after the first start, None before it. with_data: whether the data of a backup goes live,
+    and with it another workshop.
     Returns problems alone where the run is not root, or the operating system is not supported.
     """
     contract, configuration = subject.contract, subject.configuration
@@ -314,8 +315,7 @@ def install_plan(
         unknown: WorkshopSeen = {"id": None, "assigned": None, "owners": {}, "fault": None}
         probe = {**probe, "workshop": unknown}
     if workshop:
-        started: WorkshopSeen = {"id": workshop, "assigned": [], "owners": {}, "fault": None}
-        probe = {**probe, "workshop": started}
+        probe = {**probe, "workshop": workshop}
     desired = desired_state(contract, configuration, probe, source)
     if "env" not in desired:
         return {"problems": desired["problems"]}
@@ -331,6 +331,7 @@ def install_plan(
     shown: Agreed = {"release": release, "files": digest}
     faults = [] if is_built else faults
     faults += masks(contract, probe)
+    faults += feature_problems(contract, configuration, source["features"])
     faults += _changed_since_check(agreed, shown, host["source"])
     identity_faults, identity_notes = (
         identity_findings(contract, configuration, probe)

@@ -195,6 +195,10 @@ class _Reader:
 
     def judge_options(self, entry: Mapping[str, Any], backend: str, provider: str) -> None:
         """Judge what Kai 2.1 reads besides; grants of backends are its own tool's."""
+        timeout = entry["timeout_seconds"]
+        most = entry.get("maximum_timeout_seconds", timeout)
+        if isinstance(most, bool) or not isinstance(most, int) or most < timeout:
+            self.fault("maximum_timeout_seconds", most, "an integer, timeout_seconds at the least")
         models = entry.get("models", {})
         if not isinstance(models, dict):
             self.fault("models", models, "a mapping of roles to models")

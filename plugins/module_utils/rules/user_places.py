@@ -1,16 +1,17 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Paths that a user's identifiers are part of, which follow from the random id of the workshop.
+"""Paths that a user's identifiers are part of, which only the database of the bot tells.
 
-Until that is known such a path has a mark in its place. The host reads the id from the database of
-the bot, so marks are replaced there as well as on the controller.
+Those of a Telegram user follow from the random id of the workshop. Those of any other user are
+found there by the runtime profile. Until they are known such a path has a mark in their place. The
+host reads the database, so marks are replaced there as well as on the controller.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Mapping, Union
 
 from .principal_ids import channel_of_telegram, is_id, principal_of_telegram
 
@@ -18,14 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .module_arguments import Place
+    from .probe import WorkshopSeen
 
-_MARK = re.compile(r"\{(principal|channel):([0-9]+)\}")
-_IDS = {"principal": principal_of_telegram, "channel": channel_of_telegram}
+# how a user is known before the database is: the Telegram ID, or the runtime profile
+UserKey = Union[int, str]
+_MARK = re.compile(r"\{(?P<name>principal|channel):(?P<key>[0-9]+|rtp_[0-9a-f]{32})\}")
+_OF_TELEGRAM = {"principal": principal_of_telegram, "channel": channel_of_telegram}
 
 
-def marks(telegram_id: int) -> dict[str, str]:
+def marks(key: UserKey) -> dict[str, str]:
     """Return the marks of a user, by the name that a contract has in braces."""
-    return {name: f"{{{name}:{telegram_id}}}" for name in _IDS}
+    return {name: f"{{{name}:{key}}}" for name in _OF_TELEGRAM}
 
 
 def is_marked(path: str) -> bool:
@@ -33,16 +37,29 @@ def is_marked(path: str) -> bool:
     return _MARK.search(path) is not None
 
 
-def placed(path: str, workshop: str | None) -> str | None:
-    """Return a path without marks, None where its workshop is not known."""
-    if not is_marked(path):
-        return path
-    if not is_id("wsp", workshop):
-        return None
-    return _MARK.sub(lambda mark: _IDS[mark[1]](str(workshop), int(mark[2])), path)
+def placed(path: str, seen: WorkshopSeen | None) -> str | None:
+    """Return a path without marks, None where what the marks stand for is not known.
+
+    seen: what the database says.
+    """
+    found = {mark[0]: _id_of(mark, seen) for mark in _MARK.finditer(path)}
+    for mark, known in found.items():
+        if known is None:
+            return None
+        path = path.replace(mark, known)
+    return path
 
 
-def known_places(entries: Iterable[Place], workshop: str | None) -> list[Place]:
+def _id_of(mark: re.Match[str], seen: WorkshopSeen | None) -> str | None:
+    name, key = mark["name"], mark["key"]
+    if not key.isdigit():
+        owner: Mapping[str, Any] = (seen["owners"].get(key) if seen else None) or {}
+        return owner.get(name)
+    workshop = seen["id"] if seen else None
+    return _OF_TELEGRAM[name](str(workshop), int(key)) if is_id("wsp", workshop) else None
+
+
+def known_places(entries: Iterable[Place], seen: WorkshopSeen | None) -> list[Place]:
     """Return the entries whose path is known, without marks."""
-    found = [(entry, placed(entry["path"], workshop)) for entry in entries]
+    found = [(entry, placed(entry["path"], seen)) for entry in entries]
     return [{**entry, "path": path} for entry, path in found if path is not None]

@@ -77,6 +77,8 @@ def test_the_owner_of_a_profile(kai_2: Path) -> None:
     assert workshop
     profile, owner, guest = (f"{kind}_{'1' * 32}" for kind in ("rtp", "prn", "gst"))
     rows = {
+        "principals": [[owner, "human", "Ada", "now"], [guest, "agent", "Kai", "now"]],
+        "channels": [["c1", "w1", "direct", "Direct", "now"]],
         "channel_memberships": [
             ["m1", "c1", owner, "owner", "now"],
             ["m2", "c1", guest, "participant", "now"],
@@ -85,7 +87,7 @@ def test_the_owner_of_a_profile(kai_2: Path) -> None:
     }
     queries = [workshop.workshop, workshop.assigned_profiles, workshop.owners]
     [verdict] = asked(kai_2, [{"ask": "database", "rows": rows, "queries": queries}])
-    assert verdict["answer"] == [[], [[profile]], [[profile, owner]]]
+    assert verdict["answer"] == [[], [[profile]], [[profile, owner, "c1"]]]
 
 
 PROJECTS = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...rules.module_arguments import Place
-    from ...rules.probe import DamagedRecord, Installed, ReleaseSeen
+    from ...rules.probe import DamagedRecord, Installed, ReleaseSeen, WorkshopSeen
     from ..system import ServiceState
     from .host import Host
 
@@ -80,11 +80,11 @@ def probe_installed(
     host: Host,
     damaged: Sequence[DamagedRecord],
     state: ServiceState | None,
-    workshop: str | None = None,
+    workshop: WorkshopSeen | None = None,
 ) -> Installed | None:
     """Return the installation and how it runs, None where ``installed`` is not asked.
 
-    workshop: its id, without which some paths of users are not known.
+    workshop: what its database says, without which some paths of users are not known.
     """
     request = host.parameters["installed"]
     if request is None:
