@@ -26,6 +26,7 @@ from kai_ansible.rules.contract import (
     Contract,
     HostSetting,
     Setting,
+    UserField,
     Value,
     When,
 )
@@ -294,7 +295,11 @@ def _answers_of(contract: Contract) -> dict[str, dict[str, Any]]:
 
 def _answers_file(contract: Contract, parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     person = _mapping(parts["users"])
-    person["required"] = [name for name, spec in contract.user_fields.items() if spec.required]
+    person["required"] = [
+        name
+        for name, spec in contract.user_fields.items()
+        if spec.required and not spec.alternative
+    ]
     # an unknown field goes to users.yaml unchanged
     del person["additionalProperties"]
     return {
@@ -449,9 +454,17 @@ def _setting_option(contract: Contract, key: str, spec: Setting) -> dict[str, An
     return option
 
 
+def _required(spec: UserField) -> str:
+    """Return whether an entry must have a field, behind what the field may be."""
+    other = spec.alternative
+    if other:
+        return f"; required unless {in_words(other.when)} and there is {other.field}"
+    return "; required" if spec.required else ""
+
+
 def _people_options(contract: Contract) -> dict[str, dict[str, Any]]:
     fields = [
-        f"{name} - {_type_and_range(contract, spec)}{'; required' if spec.required else ''}."
+        f"{name} - {_type_and_range(contract, spec)}{_required(spec)}."
         for name, spec in contract.user_fields.items()
     ]
     # Declared sub-options would make Ansible refuse a field that the contract does not know.
@@ -629,7 +642,7 @@ def _user_rows(contract: Contract) -> list[tuple[str, ...]]:
         (
             f"`{name}`",
             _type_and_range(contract, spec) + ("; unique" if spec.unique else ""),
-            "always" if spec.required else _NONE,
+            _required(spec).partition("; required ")[2] or ("always" if spec.required else _NONE),
             f"`{env_text(spec.default)}`" if spec.default is not None else _NONE,
             _NONE if spec.kai_on_violation == "none" else spec.kai_on_violation,
         )

@@ -67,6 +67,7 @@ PERSON = record(
     provider=OR_NULL,
     model=OR_NULL,
     model_from=TEXT,
+    profile_id={"description": "The profile of a user whom the Workshop knew first.", **OR_NULL},
 )
 VERIFIED: dict[str, Schema] = {
     "changes": several(CHANGE),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.controller.contracts import VARIABLE, contract_of_line, lines_of
-from kai_ansible.controller.source_line import contract_for
+from kai_ansible.controller.source_line import UNREADABLE, contract_for, found_of
 from kai_ansible.errors import CommandError
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem, Refused
@@ -63,6 +63,17 @@ def contract_of(variables: Mapping[str, Any]) -> Contract:
     """
     release = str(variables.get(VARIABLE) or AUTO)
     return contract(release) if release != AUTO else _found_by_source(variables)[0] or contract()
+
+
+def features_of(variables: Mapping[str, Any]) -> frozenset[str]:
+    """Return what the source of a host has that not every source has; nothing if it is unreadable.
+
+    A git source is fetched for it.
+    """
+    try:
+        return found_of(lines(), variables).features
+    except UNREADABLE:
+        return frozenset()
 
 
 def judged_contract(variables: Mapping[str, Any]) -> tuple[Contract | None, list[Problem]]:

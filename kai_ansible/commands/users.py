@@ -29,6 +29,7 @@ from kai_ansible.rules.values import UnacceptableValue, describe, read_value
 from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.terminal.login_view import login_lines
 from kai_ansible.terminal.prompts import prompter
+from kai_ansible.wizard.asking import name_with_id
 from kai_ansible.wizard.questions import (
     ESSENTIAL,
     fault_of_answer,
@@ -99,7 +100,7 @@ def list_users(options: UsersOptions, screen: Screen) -> None:
             [
                 (
                     person.name,
-                    str(person.telegram_id),
+                    str(person.telegram_id or "-"),
                     role,
                     person.os_user or f"{service_user} (the service user)",
                     person.backend,
@@ -251,7 +252,7 @@ def _index_of(current: HostUsers, who: str) -> int:
 
 
 def _named(users: Iterable[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{user.get('name')} ({user.get('telegram_id')})" for user in users)
+    return ", ".join(map(name_with_id, users))
 
 
 def _role(contract: Contract, user: Mapping[str, Any]) -> str:

@@ -42,6 +42,11 @@ ABOUT_FIELDS = "Choose a field to change it alone; every other field stays as it
 ABOUT_PEOPLE = "The users who may talk to the bot, with their OS user, backend and model."
 
 
+def name_with_id(user: Mapping[str, Any]) -> str:
+    """Return what tells a user from others: the name, and the Telegram ID if there is one."""
+    return f"{user.get('name')} ({user.get('telegram_id') or 'no Telegram'})"
+
+
 def _in_words(value: Any) -> str:
     if value in (None, "", []):
         return NOT_SET
@@ -90,7 +95,7 @@ class Asker:
         users = [dict(user) for user in self.draft.users]
         fields = list(self.draft.contract.user_fields)
         while True:
-            named = [f"{user.get('name')} ({user.get('telegram_id')})" for user in users]
+            named = [name_with_id(user) for user in users]
             changes = [f"Change {name}" for name in named]
             removals = [f"Remove {name}" for name in named]
             chosen = self.prompter.choice(

@@ -14,6 +14,11 @@ from kai_ansible.telegram import SETTING as TOKEN_KEY
 from kai_ansible.terminal.prompts import Back
 from kai_ansible.wizard.asking import MADE, Asker
 from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
+from kai_ansible.wizard.first_of_workshop import (
+    TELEGRAM,
+    is_first_of_workshop,
+    settle_first_user,
+)
 from kai_ansible.wizard.first_run import (
     ADMIN,
     advice_to_install,
@@ -211,7 +216,8 @@ class Interview:
     def _ask_first_user(self, asker: Asker) -> None:
         """Ask for the user who manages the bot; offer to create an account that the host lacks."""
         self.screen.say("The first user, who manages the bot:")
-        asked = asker.person({}, FIRST_FIELDS)
+        without = [TELEGRAM] if is_first_of_workshop(self.draft) else []
+        asked = asker.person({}, [name for name in FIRST_FIELDS if name not in without])
         given = {**asked, "name": name_of(asked), "role": ADMIN}
         user = {name: given[name] for name in self.contract.user_fields if name in given}
         self.draft.set(USERS, [user])
@@ -310,6 +316,7 @@ class Interview:
 
     def _settle(self, asker: Asker | None = None) -> None:
         """Set or ask for values that the answers require, and replace models that no longer fit."""
+        settle_first_user(self.draft)
         for name in self.contract.sections:
             for question in everything_in(self.contract, name):
                 if question.kind != "setting" or not self._is_open(question):

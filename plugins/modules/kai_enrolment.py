@@ -18,11 +18,11 @@ description:
     else, so that no result and no log has the token.
 options:
   user:
-    description: Name or Telegram ID of the user.
+    description: Name, Telegram ID or runtime profile of the user.
     type: str
     required: true
   users:
-    description: The users of the bot, each with C(name) and C(telegram_id).
+    description: The users of the bot, each with C(name) and C(key), the Telegram ID or profile.
     type: list
     elements: dict
     required: true
@@ -39,10 +39,19 @@ options:
     type: str
     required: true
   argv:
-    description: The command, in which V({telegram_id}) stands for the user.
+    description: The command.
     type: list
     elements: str
     required: true
+  argv_of:
+    description:
+      - How the command goes on, for a user of C(telegram) and of the C(workshop) alone.
+      - V({telegram_id}), V({principal}) and V({channel}) stand for the user.
+    type: dict
+    required: true
+  database:
+    description: The database and what is asked of it, as O(kai.bot.kai_probe#module:workshop).
+    type: dict
   environment:
     description: Environment of the command, besides C(HOME).
     type: dict
@@ -61,7 +70,7 @@ EXAMPLES = r"""
 - name: Let Alice into the Workshop
   kai.bot.kai_enrolment:
     user: Alice
-    users: [{name: Alice, telegram_id: 123456789}]
+    users: [{name: Alice, key: 123456789}]
     dest: /run/user/1000/token
     unit: kai
     service_user: kai
@@ -72,8 +81,8 @@ EXAMPLES = r"""
       - workshop
       - client-access
       - issue-enrollment
-      - --telegram-user-id
-      - "{telegram_id}"
+    argv_of:
+      telegram: [--telegram-user-id, "{telegram_id}"]
     environment:
       PATH: /usr/bin:/bin
       KAI_INSTALL_DIR: /opt/kai/current
@@ -99,6 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.enrolment import enrol
 from ..module_utils.host.system import account_of
+from ..module_utils.host.workshop import workshop_seen
 from ..module_utils.rules.enrolment import argv_for, chosen_user
 from ..module_utils.rules.problems import Problem, Refused, reason_of
 
@@ -113,6 +123,8 @@ def main() -> None:
             "unit": {"type": "str", "required": True},
             "service_user": {"type": "str", "required": True},
             "argv": {"type": "list", "elements": "str", "required": True},
+            "argv_of": {"type": "dict", "required": True},
+            "database": {"type": "dict"},
             "environment": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
@@ -131,7 +143,9 @@ def main() -> None:
         return
     environment = {"HOME": account.pw_dir, **given["environment"]}
     try:
-        found, restarted = enrol(given["unit"], account, argv_for(given["argv"], user), environment)
+        seen = workshop_seen(given["database"], account) if given["database"] else None
+        argv = argv_for(given["argv"], given["argv_of"], user, seen)
+        found, restarted = enrol(given["unit"], account, argv, environment)
     except (OSError, Refused) as error:
         module.fail_json(msg=reason_of(error, given["argv"][0]))
     module.exit_json(

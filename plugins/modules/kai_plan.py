@@ -38,7 +38,7 @@ options:
     type: dict
     default: {}
   workshop:
-    description: What the database says after the first start, as M(kai.bot.kai_workshop) returns it.
+    description: What the database says after the first start, from M(kai.bot.kai_workshop).
     type: dict
   with_data:
     description: Whether the data of a backup goes live, and with it another workshop.

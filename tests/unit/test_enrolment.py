@@ -41,9 +41,9 @@ Token: {TOKEN}
 The token is shown once; Kai stores only its hash.
 """
 USERS: Any = [
-    {"name": "Ada", "telegram_id": 1},
-    {"name": "Ben", "telegram_id": 2},
-    {"name": "Ben", "telegram_id": 3},
+    {"name": "Ada", "key": 1},
+    {"name": "Ben", "key": 2},
+    {"name": "Ben", "key": 3},
 ]
 
 
@@ -98,8 +98,8 @@ def test_where_nothing_was_installed_or_there_is_no_workshop_there_is_no_hint(
 def test_the_command_is_the_one_of_the_live_release() -> None:
     plan = enrolment_plan(contract_of_line("2"), configuration())
     assert plan is not None
-    assert plan["users"] == [{"name": "Ada", "telegram_id": 1}]
-    assert argv_for(plan["argv"], plan["users"][0]) == [
+    assert plan["users"] == [{"name": "Ada", "key": 1}]
+    assert argv_for(plan["argv"], plan["argv_of"], plan["users"][0], None) == [
         *("/opt/kai/current/venv/bin/python", "-m", "kai", "workshop", "client-access"),
         *("issue-enrollment", "--telegram-user-id", "1"),
     ]
@@ -108,6 +108,31 @@ def test_the_command_is_the_one_of_the_live_release() -> None:
         "KAI_INSTALL_DIR": "/opt/kai/current",
         "KAI_DATA_DIR": "/var/lib/kai",
     }
+
+
+def test_a_user_without_telegram_is_named_by_the_ids_of_the_database() -> None:
+    read = configuration()
+    profile = "rtp_" + "a" * 32
+    read.people = [replace(read.people[0], telegram_id=0, profile_id=profile)]
+    plan = enrolment_plan(contract_of_line("2"), read)
+    assert plan is not None
+    assert plan["database"] is not None
+    assert plan["database"]["database"] == "/var/lib/kai/kai.db"
+    user = chosen_user(plan["users"], "Ada")
+    assert not isinstance(user, Problem)
+    assert chosen_user(plan["users"], profile) == user
+    owner: Any = {profile: {"principal": "prn_1", "channel": "chn_1"}}
+    seen: Any = {"id": "wsp_1", "assigned": [profile], "owners": owner, "fault": None}
+    argv = argv_for(plan["argv"], plan["argv_of"], user, seen)
+    assert argv[-4:] == ["--principal-id", "prn_1", "--channel-id", "chn_1"]
+    for unknown in (
+        None,
+        {**seen, "owners": {}},
+        {**seen, "owners": {}, "fault": "kai.db: locked"},
+    ):
+        with pytest.raises(Refused, match=profile) as refused:
+            argv_for(plan["argv"], plan["argv_of"], user, unknown)
+        assert str((unknown or {}).get("fault") or "") in str(refused.value)
 
 
 def test_pages_are_those_that_the_bot_answers() -> None:
@@ -138,7 +163,7 @@ def test_a_bot_without_a_workshop_is_refused(
 def test_a_user_is_named_or_given_by_the_telegram_id(who: str, telegram_id: int) -> None:
     found = chosen_user(USERS, who)
     assert not isinstance(found, Problem)
-    assert found["telegram_id"] == telegram_id
+    assert found["key"] == telegram_id
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,13 +11,16 @@ import yaml
 from samples import TOKEN, probe, user
 
 from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.rules.bootstrap_plan import BootstrapPlan, encode
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.line_status import deployed_source
 from kai_ansible.rules.operator_files import read_with_files
 from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.principal_ids import (
     channel_of_telegram,
+    principal_of_key,
     principal_of_telegram,
+    profile_of_key,
     profile_of_telegram,
 )
 from kai_ansible.rules.run_plan import (
@@ -88,6 +92,12 @@ def seen(workshop: str | None = None, text: str | None = None, **more: Any) -> d
         "texts": {PROFILES: text},
         "workshop": {"id": workshop, "assigned": assigned, "owners": owners, "fault": None},
     }
+
+
+def unread() -> dict[str, Any]:
+    """Return what a probe finds that could not read the database."""
+    nothing = {"id": None, "assigned": None, "owners": {}, "fault": "kai.db: locked"}
+    return {**seen(), "workshop": nothing}
 
 
 def planned(
@@ -321,6 +331,95 @@ def test_without_other_accounts_no_helper_of_agents_is_given(line_2: Contract) -
 def test_what_is_no_first_user_of_the_workshop_is_refused(line_2: Contract) -> None:
     settings = {"KAI_ENABLED_ADAPTERS": "workshop", "KAI_WORKSHOP_BOOTSTRAP": "v1.e30"}
     assert "kai_install_kai_workshop_bootstrap" in wheres(line_2, ADA, **settings)
+
+
+OF_2_1 = {"features": ["bootstrap", "handles", "helpers"]}
+ALONE = {"kai_enabled_adapters": "workshop", "telegram_bot_token": None}
+PLAN = BootstrapPlan(W, "Ada", profile_of_key(W, "initial-admin"), "initial-admin", "admin")
+FIRST = {"name": "Ada", "role": "admin", "os_user": "alice"}
+FIRST["runtime_profile_id"] = PLAN.runtime_profile_id
+
+
+def test_the_first_user_of_the_workshop_is_made_by_the_plan(line_2: Contract) -> None:
+    variables = given(FIRST, **ALONE, kai_workshop_bootstrap=encode(PLAN))
+    before = planned(line_2, seen(), variables, source=OF_2_1)
+    assert before["problems"] == []
+    assert f'"{encode(PLAN)}"' in before["secret_contents"]["/etc/kai/env"]
+    [(name, profile)] = yaml.safe_load(text_of(before, PROFILES))["runtime_profiles"].items()
+    assert (name, profile["os_user"]) == (PLAN.runtime_profile_id, "alice")
+    assert "compatibility_runtime_config_id" not in profile
+    # the ids are read once Kai has made the user
+    assert before["awaits_workshop"]
+    assert before["report"]["enrol"] == ["Ada"]
+    own = {"principal": principal_of_key(W, "initial-admin"), "channel": "chn_" + "d" * 32}
+    started = seen(W, assigned=[name], owners={name: own})["workshop"]
+    after = planned(line_2, seen(), variables, source=OF_2_1, workshop=started)
+    assert after["problems"] == []
+    paths = {one["path"]: one["owner"] for one in after["directories"]}
+    assert paths[f"/var/lib/kai/home/{own['principal']}"] == "alice"
+    assert paths[f"/var/lib/kai/history/{own['channel']}"] == "kai"
+    [reader] = [one for one in after["files_of_users"] if one["path"].endswith("-document")]
+    assert own["principal"] in reader["content"]
+    [agent] = after["proof"]["agents"]
+    assert agent["account"] == "alice"
+
+
+@pytest.mark.parametrize(
+    ("users", "settings", "found", "wheres"),
+    [
+        # nobody would be made
+        ([ADA], {}, seen(), ["kai_install_users[0]"]),
+        # who is not the first one
+        ([FIRST, BOB], {"bootstrap": PLAN}, seen(), ["kai_install_users[1]"]),
+        # a database of before, with whom a Kai before 2.1 made
+        ([ADA], {}, seen(W, assigned=[profile_of_telegram(1)]), []),
+        ([FIRST], {"bootstrap": PLAN}, seen(W, assigned=[PLAN.runtime_profile_id]), []),
+        (
+            [FIRST],
+            {"bootstrap": replace(PLAN, workshop_id="wsp_" + "9" * 32)},
+            seen(W, assigned=[PLAN.runtime_profile_id]),
+            ["kai_install_kai_workshop_bootstrap"],
+        ),
+        # what cannot be read says nothing
+        ([ADA], {}, unread(), []),
+    ],
+)
+def test_whom_a_kai_2_1_without_telegram_does_not_make_is_refused(
+    line_2: Contract,
+    users: list[dict[str, Any]],
+    settings: dict[str, Any],
+    found: dict[str, Any],
+    wheres: list[str],
+) -> None:
+    chosen = {f"kai_workshop_{name}": encode(one) for name, one in settings.items()}
+    variables = given(*users, **ALONE, **chosen)
+    problems = planned(line_2, found, variables, source=OF_2_1)["problems"]
+    assert [one["where"] for one in problems] == wheres
+    # with Telegram it makes everybody of users.yaml
+    if users == [ADA]:
+        assert planned(line_2, found, given(ADA), source=OF_2_1)["problems"] == []
+
+
+def test_a_user_without_telegram_needs_a_profile_and_a_bot_without_telegram(
+    line_2: Contract,
+) -> None:
+    nobody = {name: value for name, value in FIRST.items() if name != "runtime_profile_id"}
+    assert wheres(line_2, FIRST, **ALONE) == []
+    for users, settings in ((nobody, ALONE), (FIRST, {}), ({**FIRST, "telegram_id": 0}, {})):
+        assert wheres(line_2, users, **settings) == ["kai_install_users[0].telegram_id"]
+    [problem] = read_with_files(line_2, given(nobody, **ALONE), {}).problems
+    assert "kai-ansible config" in problem.fix
+    [problem] = read_with_files(line_2, given(nobody), {}).problems
+    assert "kai-ansible config" not in problem.fix
+
+
+def test_a_source_before_2_1_refuses_a_user_without_telegram(line_2: Contract) -> None:
+    variables = given(FIRST, **ALONE, kai_workshop_bootstrap=encode(PLAN))
+    problems = planned(line_2, seen(), variables)["problems"]
+    assert [one["where"] for one in problems] == [
+        "kai_install_kai_workshop_bootstrap",
+        "kai_install_users[0].runtime_profile_id",
+    ]
 
 
 def test_the_registry_names_every_agent_in_use(line_2: Contract) -> None:

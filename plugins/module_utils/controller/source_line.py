@@ -154,20 +154,26 @@ def unreadable(source: str, fault: str) -> Problem:
     )
 
 
-def _found_once(lines: Lines, given: Mapping[str, Any], source: str, cache: str | None) -> Found:
+def found_of(lines: Lines, given: Mapping[str, Any]) -> Found:
+    """Return what the source that variables name is. Raises one of UNREADABLE."""
     version, patterns = given.get("kai_install_version"), given.get("kai_install_source_files")
-    asked = [source, version, patterns]
     environment, _fault = read_environment(given.get("kai_install_environment") or {})
     patterns = [one for one in patterns if isinstance(one, str)] if patterns else []
+    source = str(given.get("kai_install_source") or "")
+    return found_line(lines, source, version, patterns, environment)
+
+
+def _found_once(lines: Lines, given: Mapping[str, Any], source: str, cache: str | None) -> Found:
+    asked = [source, given.get("kai_install_version"), given.get("kai_install_source_files")]
     if cache is None:
-        return found_line(lines, source, version, patterns, environment)
+        return found_of(lines, given)
     key = hashlib.sha256(json.dumps(asked, default=str).encode(errors="surrogateescape"))
     path = os.path.join(cache, f"kai-line-{key.hexdigest()[:16]}.json")
     try:
         with open(path, encoding="utf-8") as handle:
             line, reason = json.load(handle)
     except (OSError, ValueError):
-        found = found_line(lines, source, version, patterns, environment)
+        found = found_of(lines, given)
         line, reason = found.line, found.reason
         with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as note:
             json.dump([line, reason], note)

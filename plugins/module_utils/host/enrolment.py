@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,10 @@ def enrol(
                 restart_service(unit, service_state(unit))
     found = read_enrolment(done.stdout)
     if done.returncode != 0 or found is None:
+        *_program, verb = itertools.takewhile(lambda word: not word.startswith("--"), argv)
         said = printable(without_token(f"{done.stderr}{done.stdout}".strip()))
         raise Refused(
-            f"{argv[-3]} ended with exit code {done.returncode}: {said}. Fix: correct what it "
+            f"{verb} ended with exit code {done.returncode}: {said}. Fix: correct what it "
             f"says; kai-ansible doctor looks at the rest"
         )
     return found, was_active

@@ -437,10 +437,8 @@ def _read_user(
                 continue
         if raw in (None, ""):
             user.pop(name, None)
-            if spec.required:
-                configuration.add_problem(
-                    where, "nothing", describe(contract, spec), f"add {name} to {place}"
-                )
+            if spec.required and not _has_alternative(spec, user, configuration):
+                configuration.problems.append(_missing_field(contract, name, place, configuration))
             continue
         try:
             user[name] = read_value(contract, spec, raw)
@@ -457,6 +455,25 @@ def _read_user(
                 f"{nearest(str(name), contract.user_fields)}."
             )
     return user
+
+
+def _has_alternative(
+    spec: UserField, user: Mapping[str, Any], configuration: Configuration
+) -> bool:
+    """Return whether another field of a user does for one."""
+    chosen = Circumstances(configuration.chosen, frozenset())
+    other = spec.alternative
+    return bool(other and holds(other.when, chosen) and (not user or user.get(other.field)))
+
+
+def _missing_field(
+    contract: Contract, name: str, place: str, configuration: Configuration
+) -> Problem:
+    spec = contract.user_fields[name]
+    fix = f"add {name} to {place}"
+    if _has_alternative(spec, {}, configuration):
+        fix = f"run kai-ansible config, which makes the first user of a Kai 2.1, or {fix}"
+    return Problem(f"{place}.{name}", "nothing", describe(contract, spec), fix)
 
 
 def _take_old_names(

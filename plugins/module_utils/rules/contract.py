@@ -208,13 +208,25 @@ class Setting(Value):
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A field that does for a required one, where a condition holds."""
+
+    field: str = text(_NAME)
+    when: When = needed()
+
+
+@dataclass(frozen=True)
 class UserField(Value):
-    """A field of an entry of users.yaml. The last four are as for a Setting."""
+    """A field of an entry of users.yaml. The last four are as for a Setting.
+
+    alternative: what does for a required one that is missing.
+    """
 
     kai_on_violation: Literal[
         "entry skipped", "start refused", "ignored", "item dropped", "none"
     ] = needed()
     required: bool = False
+    alternative: Alternative | None = None
     unique: bool = False
     unset_in_file: tuple[Literal["", None], ...] = (None,)
     old_names: tuple[str, ...] = text(_NAME, default=())

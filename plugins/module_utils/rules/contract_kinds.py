@@ -69,13 +69,15 @@ class DeploymentMode:
 class Workshop:
     """What is known of the database, which is read while the bot runs and never written then.
 
-    enrolment: the command that lets a user in, with the bot stopped.
+    enrolment: the command that lets a user in, with the bot stopped. enrolment_of: how it names the
+    user, by what knows the user.
     """
 
     workshop: str
     assigned_profiles: str
     owners: str
     enrolment: tuple[str, ...]
+    enrolment_of: Mapping[Literal["telegram", "workshop"], tuple[str, ...]]
     enrolment_minutes: int
     page: str
 

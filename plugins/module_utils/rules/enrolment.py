@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from .configuration import variable
-from .problems import Problem, listed, nearest
+from .problems import Problem, Refused, listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .configuration import Configuration
     from .contract import Contract
+    from .module_arguments import WorkshopRequest
+    from .probe import WorkshopSeen
+    from .user_places import UserKey
 
 SETTING = "kai_install_workshop_user"
 _LINE = re.compile(r"^(?P<name>[A-Z][a-z]+): *(?P<value>\S+) *$", re.MULTILINE)
@@ -27,19 +30,22 @@ _TOKEN = re.compile(r"kai_ws_enroll_v[0-9]+\.[A-Za-z0-9_.-]+")
 
 
 class KnownUser(TypedDict):
-    """A user who may be let in."""
+    """A user who may be let in. key: how host_vars know the user."""
 
     name: str
-    telegram_id: int
+    key: UserKey
 
 
 class EnrolmentPlan(TypedDict):
-    """How a user is let in. argv: the command, in which {telegram_id} stands for the user.
+    """How a user is let in. argv: the command. argv_of: how it goes on, by what knows the user.
 
-    minutes: how long the token is good for. pages: where it is entered.
+    database: what is asked of the database, for the ids of users without Telegram. minutes: how
+    long the token is good for. pages: where it is entered.
     """
 
     argv: list[str]
+    argv_of: dict[str, list[str]]
+    database: WorkshopRequest | None
     environment: dict[str, str]
     users: list[KnownUser]
     minutes: int
@@ -54,6 +60,18 @@ class Enrolment:
     expires: str
 
 
+def workshop_request(contract: Contract, configuration: Configuration) -> WorkshopRequest | None:
+    """Return the option ``workshop`` of kai_probe, None where a line has none."""
+    if contract.workshop is None or "data_dir" not in configuration.host:
+        return None
+    return {
+        "database": contract.service.database.format(data_dir=configuration.host["data_dir"]),
+        "workshop": contract.workshop.workshop,
+        "assigned": contract.workshop.assigned_profiles,
+        "owners": contract.workshop.owners,
+    }
+
+
 def enrolment_plan(contract: Contract, configuration: Configuration) -> EnrolmentPlan | None:
     """Return how users of this configuration are let in, None for a line without a Workshop."""
     workshop = contract.workshop
@@ -64,16 +82,15 @@ def enrolment_plan(contract: Contract, configuration: Configuration) -> Enrolmen
     # the homes of the service user in it are of no use to the command
     search = [one for one in contract.platforms["linux"].search_path if one.startswith("/")]
     places["search_path"] = ":".join(search)
-    argv = [
-        word if word == "{telegram_id}" else word.format(**places) for word in workshop.enrolment
-    ]
     return {
-        "argv": argv,
+        "argv": [word.format(**places) for word in workshop.enrolment],
+        "argv_of": {name: list(words) for name, words in workshop.enrolment_of.items()},
+        "database": workshop_request(contract, configuration),
         "environment": {
             key: value.format(**places) for key, value in contract.process_environment.items()
         },
         "users": [
-            {"name": one.name, "telegram_id": one.telegram_id}
+            {"name": one.name, "key": one.key}
             for one in configuration.people
             if isinstance(one.telegram_id, int)
         ],
@@ -99,8 +116,7 @@ def who_may_enrol(contract: Contract, configuration: Configuration) -> list[str]
         return []
     names = [one["name"] for one in plan["users"]]
     return [
-        one["name"] if names.count(one["name"]) == 1 else str(one["telegram_id"])
-        for one in plan["users"]
+        one["name"] if names.count(one["name"]) == 1 else str(one["key"]) for one in plan["users"]
     ]
 
 
@@ -117,14 +133,14 @@ def enrol_hint(report: Mapping[str, Any]) -> str | None:
 
 
 def chosen_user(users: Sequence[KnownUser], who: str) -> KnownUser | Problem:
-    """Return the user with a name or a Telegram ID, or the problem of there being not one."""
-    found = [one for one in users if who in (one["name"], str(one["telegram_id"]))]
+    """Return the user with a name, a Telegram ID or a profile, or why there is not one."""
+    found = [one for one in users if who in (one["name"], str(one["key"]))]
     names = [one["name"] for one in users]
     if len(found) == 1:
         return found[0]
     fix = "kai-ansible users list shows the users"
     if found:
-        ids = listed(str(one["telegram_id"]) for one in found)
+        ids = listed(str(one["key"]) for one in found)
         return Problem(SETTING, f"{who!r}, the name of several users", f"one of {ids}", fix)
     return Problem(SETTING, f"{who!r}{nearest(who, names)}", f"one of {listed(names)}", fix)
 
@@ -155,7 +171,24 @@ def without_token(output: str) -> str:
     return _TOKEN.sub("<token>", output)
 
 
-def argv_for(argv: Sequence[str], user: KnownUser) -> list[str]:
-    """Return the command that lets one user in. argv: as EnrolmentPlan has it."""
-    telegram_id = str(user["telegram_id"])
-    return [telegram_id if word == "{telegram_id}" else word for word in argv]
+def argv_for(
+    argv: Sequence[str],
+    argv_of: Mapping[str, Sequence[str]],
+    user: KnownUser,
+    seen: WorkshopSeen | None,
+) -> list[str]:
+    """Return the command that lets one user in. argv, argv_of: as EnrolmentPlan has them.
+
+    seen: what the database says. Raises Refused for a user whom it does not know.
+    """
+    key = user["key"]
+    if str(key).isdigit():
+        return [*argv, *(word.format(telegram_id=key) for word in argv_of["telegram"])]
+    owner = seen["owners"].get(str(key)) if seen else None
+    if owner is None:
+        why = seen["fault"] if seen else None
+        raise Refused(
+            f"the database of the bot does not know {user['name']} by the profile {key}"
+            f"{f': {why}' if why else ''}. Fix: kai-ansible doctor"
+        )
+    return [*argv, *(word.format(**owner) for word in argv_of["workshop"])]

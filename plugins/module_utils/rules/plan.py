@@ -24,6 +24,7 @@ from .binaries import (
 )
 from .configuration import applies, canonical_key, env_of, variable
 from .contract import Directory, Seed
+from .enrolment import workshop_request
 from .helper_programs import helper_programs, helper_proofs, known_users
 from .human_handles import handle_problems
 from .logins import login_check, login_files, login_notice, login_of, logins, logins_by_key
@@ -41,6 +42,7 @@ from .preflight import (
 from .problems import Problem
 from .profiles_of_host import ProfilesOfHost, profiles_of_host, registry_text
 from .proofs import agent_proofs, file_proofs, kill_proofs
+from .source_features import unmade_users
 from .sudoers import kill_arguments
 from .typed_data import as_data
 from .user_places import is_marked, known_places, marks, placed
@@ -64,7 +66,6 @@ if TYPE_CHECKING:
         InstalledRequest,
         ProbeRequest,
         SeedData,
-        WorkshopRequest,
     )
     from .people import Person
     from .plans import SourceFacts
@@ -132,18 +133,6 @@ def probe_request(
             _binary_request(contract, configuration, backend)
             for backend in backends_in_use(configuration)
         ],
-    }
-
-
-def workshop_request(contract: Contract, configuration: Configuration) -> WorkshopRequest | None:
-    """Return the option ``workshop`` of kai_probe, None where a line has none."""
-    if contract.workshop is None or "data_dir" not in configuration.host:
-        return None
-    return {
-        "database": contract.service.database.format(data_dir=configuration.host["data_dir"]),
-        "workshop": contract.workshop.workshop,
-        "assigned": contract.workshop.assigned_profiles,
-        "owners": contract.workshop.owners,
     }
 
 
@@ -270,6 +259,7 @@ def desired_state(
         assigned = seen["assigned"] if seen else []
         profiles = profiles_of_host(contract, configuration, deployed, assigned, features, former)
         problems += profiles.problems
+        problems += unmade_users(configuration, features, profiles.ids, seen)
         notes += profiles.notes
     if "handles" in features:
         users = variable("users_file" if configuration.users_file else "users")

@@ -39,11 +39,13 @@ VERSIONS: Mapping[int, str | None] = {1: None, 2: "helpers"}
 class ProfilesOfHost:
     """The text of the profiles. None where there is a problem.
 
-    entries: the profiles of nobody in host_vars by their id.
+    entries: the profiles of nobody in host_vars by their id. ids: the profile of each user of
+    host_vars, in their order.
     """
 
     text: str | None = None
     entries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    ids: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -101,6 +103,7 @@ def profiles_of_host(
     except BadPolicy as error:
         found.problems.append(_unreadable(path, error))
         return found
+    found.ids = [merged.profiles[one.identity] for one in wanted]
     entries = merged.document[PROFILES]
     found.entries = {name: entries[name] for name in merged.kept}
     # what operators wrote beside the data stays where nothing changes

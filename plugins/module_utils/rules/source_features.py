@@ -1,24 +1,30 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge what a configuration asks of a source that not every source of its line has."""
+"""Judge what a configuration asks of a source that not every source of its line has.
+
+Kai 2.1 is known from single files of September 2026: config.py, main.py and install.py.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .bootstrap_plan import decode
 from .configuration import applies, variable
 from .models import surface_of
 from .people import effective_person
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
     from .contract import Contract
     from .people import Person
+    from .probe import WorkshopSeen
 
+PLAN, ADAPTERS = "KAI_WORKSHOP_BOOTSTRAP", "KAI_ENABLED_ADAPTERS"
 _NEWER = "name a newer source in kai_install_source"
 
 
@@ -51,6 +57,56 @@ def feature_problems(
             fix = f"set {place} to another model, or {_NEWER}"
             found.append(Problem(place, f"{model!r}, which it does not know", expected, fix))
     return found
+
+
+def makes_first_user(configuration: Configuration, features: Collection[str]) -> bool:
+    """Return whether Kai makes its first user by a plan, and no user of users.yaml.
+
+    So does Kai 2.1 without Telegram.
+    """
+    return "bootstrap" in features and configuration.settings.get(ADAPTERS) == "workshop"
+
+
+def unmade_users(
+    configuration: Configuration,
+    features: Collection[str],
+    profiles: Sequence[str],
+    seen: WorkshopSeen | None,
+) -> list[Problem]:
+    """Return the users whom Kai does not make, so that it would not start with their profiles.
+
+    profiles: of the users of host_vars, in their order. seen: what the database says.
+    """
+    unknown = seen is not None and seen["assigned"] is None
+    if unknown or not makes_first_user(configuration, features):
+        return []
+    plan = decode(configuration.chosen[PLAN]) if PLAN in configuration.chosen else None
+    workshop = seen["id"] if seen else None
+    if plan and workshop not in (None, plan.workshop_id):
+        found = f"the workshop {plan.workshop_id}, and the database has {workshop}"
+        fix = f"remove {variable(PLAN)}: a bot that has its users needs none"
+        return [Problem(variable(PLAN), found, "the workshop of the database", fix)]
+    made = {
+        *((seen["assigned"] or ()) if seen else ()),
+        *([plan.runtime_profile_id] if plan else ()),
+    }
+    users = variable("users_file" if configuration.users_file else "users")
+    fix = (
+        "enable Telegram: kai-ansible config --section clients; or remove the user"
+        if made
+        else f"remove telegram_id from {users}[0] and run kai-ansible config, which makes that the "
+        "first user of the Workshop"
+    )
+    return [
+        Problem(
+            f"{users}[{index}]",
+            f"{person.name}, whom a Kai 2.1 without Telegram does not make",
+            "its first user, or one whom its database knows",
+            fix,
+        )
+        for index, (person, profile) in enumerate(zip(configuration.people, profiles))
+        if profile not in made
+    ]
 
 
 def _unread(place: str, kind: str) -> Problem:
