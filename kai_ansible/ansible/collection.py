@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.controller.contracts import VARIABLE, contract_of_line, lines_of
-from kai_ansible.controller.source_line import UNREADABLE, contract_for, found_of
+from kai_ansible.controller.source_line import UNREADABLE, contract_for, fitting, found_of
 from kai_ansible.errors import CommandError
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.problems import Problem, Refused
+from kai_ansible.rules.problems import Problem, Refused, listed
 from kai_ansible.rules.release_line import AUTO, Lines
+from kai_ansible.rules.sources import is_git_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # of what no host's variables are needed for, or where they do not tell
 DEFAULT_RELEASE = "1"
+SOURCE = "kai_install_source"
 # of each source that was looked at
 _found: dict[str, tuple[Contract | None, list[Problem]]] = {}
 
@@ -54,15 +57,52 @@ def contract(release: str = DEFAULT_RELEASE) -> Contract:
         ) from error
 
 
-def contract_of(variables: Mapping[str, Any]) -> Contract:
+def contract_of(
+    variables: Mapping[str, Any], report: Callable[[str], object] | None = None
+) -> Contract:
     """Return the contract of the line that the variables of a host choose.
 
     The source decides if they choose none. A source of no line leaves that open: then it is the
     contract of DEFAULT_RELEASE, whose variables the others know as well; an install refuses such a
-    source. Raises CommandError for an unknown line.
+    source. Of a source that cannot be read it is a guess: the line that the variables fit best.
+    report: takes the sentence that says so. Raises CommandError for an unknown line.
     """
     release = str(variables.get(VARIABLE) or AUTO)
-    return contract(release) if release != AUTO else _found_by_source(variables)[0] or contract()
+    if release != AUTO:
+        return contract(release)
+    found = _found_by_source(variables)[0] or contract()
+    problem = unread_source(variables)
+    if problem and report:
+        report(
+            f"{problem.where}: {problem.found}. It is taken for {found.title}, whose settings "
+            f"host_vars have. To be sure, {problem.fix}."
+        )
+    return found
+
+
+def certain_contract(variables: Mapping[str, Any], report: Callable[[str], object]) -> Contract:
+    """Return the contract of a host whose variables are about to change.
+
+    report: as for ``contract_of``. Raises CommandError where the source cannot be read and the
+    variables fit several lines, because the names of settings differ between these.
+    """
+    problem = unread_source(variables)
+    if problem and len(fitting(str(vars_directory()), variables)) > 1:
+        named = listed(one.line for one in lines().lines)
+        fix = f"correct it, or name the line, one of {named}: kai-ansible config --set release=LINE"
+        raise CommandError("Nothing was written.", problems=[replace(problem, fix=fix)])
+    return contract_of(variables, report)
+
+
+def unread_source(variables: Mapping[str, Any]) -> Problem | None:
+    """Return why the source of a host leaves its line unknown, None if the line is known.
+
+    A path of this machine that does not exist is reported by whoever asks for it.
+    """
+    if str(variables.get(VARIABLE) or AUTO) != AUTO or not is_git_url(str(variables.get(SOURCE))):
+        return None
+    found, problems = _found_by_source(variables)
+    return problems[0] if found and problems else None
 
 
 def features_of(variables: Mapping[str, Any]) -> frozenset[str]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kai_ansible.ansible.collection import certain_contract
 from kai_ansible.ansible.collection import contract as contract_of_line
-from kai_ansible.ansible.collection import contract_of
 from kai_ansible.calling import given_at
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.target import only_host, opened
@@ -89,7 +89,7 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
     if asker:
         screen.say(KEYS)
     source, was_asked = _source(options, before, asker, screen)
-    contract = contract_of({**before, **source})
+    contract = certain_contract({**before, **source}, lambda said: screen.notes([said]))
     sections = contract.sections
     if options.section and options.section not in sections:
         raise usage_error(

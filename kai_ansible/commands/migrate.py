@@ -72,7 +72,7 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
     asks = not (options.check or options.yes)
     target = _target(options)
     inventory, password = opened(options)
-    versions = {host: _migration(inventory, host) for host in inventory.hosts}
+    versions = {host: _migration(inventory, host, screen) for host in inventory.hosts}
     accounts = _accounts(options, versions, ask=asks and not screen.as_json and at_terminal())
     moved = {
         host: _moved(inventory, host, version, target, accounts)
@@ -200,11 +200,11 @@ def _write(
         screen.good(f"Written: {path}")
 
 
-def _migration(inventory: Inventory, host: str) -> Migration:
+def _migration(inventory: Inventory, host: str, screen: Screen) -> Migration:
     variables = inventory.variables(host)
     if not variables:
         raise nothing_known(host, inventory.host_vars(host))
-    return migrated(contract_of(variables), variables)
+    return migrated(contract_of(variables, lambda said: screen.notes([said])), variables)
 
 
 def _texts(

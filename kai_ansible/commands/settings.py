@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from kai_ansible.ansible.collection import contract as contract_of
+from kai_ansible.ansible.collection import contract as contract_of_line
+from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.operator import at_terminal
-from kai_ansible.rules.configuration import canonical_key, variable
+from kai_ansible.rules.configuration import canonical_key
 from kai_ansible.rules.problems import nearest
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import env_text
@@ -46,7 +47,7 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
     """
     inventory = Inventory(options.inventory)
     key, pattern = options.key, options.host
-    contract = contract_of()
+    contract = contract_of_line()
     known = [*contract.host, *contract.settings]
     if key and canonical_key(contract, key) not in known:
         if pattern is None and key in ("all", *inventory.every_host()):
@@ -64,7 +65,7 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
         variables = inventory.variables(host)
         if not variables:
             raise nothing_known(host, inventory.host_vars(host))
-        own = contract_of(str(variables.get(variable("release"), "1")))
+        own = contract_of(variables, lambda said: screen.notes([said]))
         found[host] = _settings_of(own, variables, inventory.places(host))
     wanted = canonical_key(contract, key) if key else None
     if wanted:

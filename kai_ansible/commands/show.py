@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible import own_version
 from kai_ansible.ansible.collection import contract as contract_of_release
-from kai_ansible.ansible.collection import contract_of
+from kai_ansible.ansible.collection import contract_of, unread_source
 from kai_ansible.ansible.run_logs import latest
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
@@ -89,7 +89,8 @@ def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
     users = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in people or ())
     lines = [
         *_lines_of_look(described),
-        f"contract: {contract_of_release(described['contract']).title}",
+        f"contract: {contract_of_release(described['contract']).title}"
+        f"{', a guess: the source cannot be read here' if described['is_guess'] else ''}",
         f"users: {'unknown' if people is None else users}",
     ]
     if described["unreadable"]:
@@ -125,11 +126,12 @@ def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
 def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
     contract = contract_of_release()
     variables: Mapping[str, Any] = {}
-    unreadable, people = None, None
+    unreadable, people, is_guess = None, None, False
     accounts: list[str] = []
     try:
         variables = target.inventory.variables(host)
         contract = contract_of(variables)
+        is_guess = unread_source(variables) is not None
         configuration = configuration_of(contract, variables)
         people = _kinds_of_people(configuration)
         accounts = os_users(configuration.people)
@@ -139,6 +141,7 @@ def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
     shown, hidden = split_variables(contract, variables)
     described = {
         "contract": contract.release,
+        "is_guess": is_guess,
         "people": people,
         "unreadable": unreadable,
         "variables": shown,

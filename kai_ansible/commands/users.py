@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.ansible.collection import contract_of
+from kai_ansible.ansible.collection import certain_contract, contract_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.target import only_host, opened
 from kai_ansible.errors import CommandError, ExitCode, usage_error
@@ -86,7 +86,7 @@ class HostUsers:
 def list_users(options: UsersOptions, screen: Screen) -> None:
     """List the users of each host with their effective settings."""
     hosts = {}
-    for current in _read(options):
+    for current in _read(options, screen, contract_of):
         configuration = current.configuration
         host = current.files.host
         service_user = configuration.host.get("service_user")
@@ -128,7 +128,7 @@ def add_user(
     given: fields by name. assignments: FIELD=VALUE words.
     Raises CommandError with every problem before anything is written.
     """
-    current = _read_one(options)
+    current = _read_one(options, screen)
     contract = current.contract
     fields, problems = _read_fields(contract, assignments)
     fields = {**_values(contract, given), **fields}
@@ -157,7 +157,7 @@ def add_user(
 
 def edit_user(options: UsersOptions, who: str, assignments: Sequence[str], screen: Screen) -> None:
     """Set fields of a user; an empty value clears a field. Raises as ``add_user`` does."""
-    current = _read_one(options)
+    current = _read_one(options, screen)
     index = _index_of(current, who)
     fields, problems = _read_fields(current.contract, assignments)
     if not assignments:
@@ -175,7 +175,7 @@ def edit_user(options: UsersOptions, who: str, assignments: Sequence[str], scree
 
 def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:
     """Remove a user, but never the last one. Raises as ``add_user`` does."""
-    current = _read_one(options)
+    current = _read_one(options, screen)
     index = _index_of(current, who)
     if len(current.users) == 1:
         raise usage_error(
@@ -191,7 +191,11 @@ def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:
     _report_next(options, current, changed, None, screen)
 
 
-def _read(options: UsersOptions) -> list[HostUsers]:
+def _read(
+    options: UsersOptions,
+    screen: Screen,
+    contract_for: Callable[[Mapping[str, Any], Callable[[str], object]], Contract],
+) -> list[HostUsers]:
     inventory, password = opened(options, may_ask=options.may_ask)
     found = []
     for host in inventory.hosts:
@@ -199,15 +203,15 @@ def _read(options: UsersOptions) -> list[HostUsers]:
         files = inventory.host_vars(host)
         if not variables:
             raise nothing_known(host, files)
-        contract = contract_of(variables)
+        contract = contract_for(variables, lambda said: screen.notes([said]))
         configuration = configuration_of(contract, variables)
         found.append(HostUsers(inventory, files, password, contract, variables, configuration))
     return found
 
 
-def _read_one(options: UsersOptions) -> HostUsers:
+def _read_one(options: UsersOptions, screen: Screen) -> HostUsers:
     """Return the users of the only host of a command that changes them."""
-    current, *_others = _read(options)
+    current, *_others = _read(options, screen, certain_contract)
     only_host(options, current.inventory)
     path = current.variables.get(USERS_FILE)
     if path:

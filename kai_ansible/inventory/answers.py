@@ -72,7 +72,8 @@ def read_assignments(contract: Contract, assignments: Iterable[str]) -> Given:
     """
     problems = []
     found: dict[str, Any] = {}
-    known = [*contract.host, *_setting_keys(contract)]
+    # where the source cannot be read, only the operator knows the line
+    known = [*contract.host, "release", *_setting_keys(contract)]
     for word in assignments:
         key, separator, value = word.partition("=")
         key = canonical_key(contract, key.strip())

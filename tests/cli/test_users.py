@@ -125,6 +125,7 @@ def test_everybody_is_listed_with_what_they_get(team: Desk) -> None:
         "provider": "openai",
         "model": "gpt-5.5",
         "model_from": "default",
+        "profile_id": None,
     }
 
 

@@ -106,7 +106,7 @@ def contract_for(
         try:
             found = _found_once(lines, given, source, cache)
         except UNREADABLE as error:
-            return _fitting(directory, lines, given), [unreadable(source, str(error))]
+            return fitting(directory, given)[0], [unreadable(source, str(error))]
         problem = problem_of_release(lines, found, AUTO, source)
         if problem or found.line is None:
             return None, [problem] if problem else []
@@ -123,10 +123,13 @@ def contract_for(
         return None, [error.problem]
 
 
-def _fitting(directory: str, lines: Lines, given: Mapping[str, Any]) -> Contract:
-    """Return the contract of the line that lacks the fewest of the variables, the oldest such."""
-    contracts = [contract_of_line(directory, one.line) for one in reversed(lines.lines)]
-    return min(contracts, key=lambda contract: len(contract.elsewhere.keys() & given.keys()))
+def fitting(directory: str, given: Mapping[str, Any]) -> list[Contract]:
+    """Return the contracts of the lines that lack the fewest of the variables, the oldest first."""
+    lines = reversed(lines_of(directory).lines)
+    lacking: dict[int, list[Contract]] = {}
+    for contract in (contract_of_line(directory, one.line) for one in lines):
+        lacking.setdefault(len(contract.elsewhere.keys() & given.keys()), []).append(contract)
+    return lacking[min(lacking)]
 
 
 def _contradiction(
