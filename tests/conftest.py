@@ -60,25 +60,27 @@ BACKENDS = tuple(CONTRACT.backends)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")
 
 
-# each starts many whole processes; the loop keeps the wizard with arrow keys and what needs none
+# make test-fast leaves these out: each starts many whole processes, or takes seconds of CPU
 SLOW = [
-    TESTS / "cli" / f"test_{name}.py"
-    for name in (
-        *(
-            "damaged_files",
-            "import_file",
-            "migrate",
-            "rollback_command",
-            "runner_leaves_nothing",
-            "show",
-            "telegram",
-            "users",
-            "vault",
-            "vault_ids",
+    TESTS / f"{directory}/test_{name}.py"
+    for directory, names in {
+        "cli": (
+            *("advice", "damaged_files", "group_vars", "import_file", "migrate"),
+            *("rollback_command", "runner_leaves_nothing", "settings_command", "show"),
+            *("source_line", "sudo_prompt", "telegram", "users", "vault", "vault_ids"),
+            *("wizard_arrow_keys", "wizard_hostile_answers", "wizard_of_kai_2"),
+            *("wizard_questions", "wizard_terminal", "without_terminal"),
         ),
-        *("wizard_hostile_answers", "wizard_questions", "wizard_terminal", "without_terminal"),
-    )
-] + [TESTS / "tools" / "test_tiers.py"]
+        "contract": ("generated_files", "json_schemas"),
+        "hostile": ("corpus_in_rules", "fuzz"),
+        "tools": ("tiers",),
+        "unit": (
+            *("agent_start", "audit", "contract_choice", "git_source", "kai_plan", "kai_source"),
+            *("removal", "stand_in_bot", "stand_in_bot_2", "subprocesses"),
+        ),
+    }.items()
+    for name in names
+]
 
 # what takes longest comes first, so that at the end no worker is left alone with it
 FIRST = [TESTS / name for name in ("molecule", "collection", "machine", "issue_486")]

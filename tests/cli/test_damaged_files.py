@@ -148,6 +148,7 @@ def test_a_file_of_users(desk: Desk, kind: str) -> None:
     assert "users.yaml" in output or "kai_install_users_file" in output, output
 
 
+@pytest.mark.sample(2, "the same way with another thing in it")
 @pytest.mark.parametrize("plant", ["a file", "a named pipe", "a link to nothing", "a log"])
 def test_what_is_in_the_way_of_a_log_is_no_reason_to_fail(desk: Desk, plant: str) -> None:
     logs = desk.home / ".local/state/kai-ansible/runs"

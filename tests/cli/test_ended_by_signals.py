@@ -13,7 +13,10 @@ import pytest
 from tests.cli.desk import KAI_ANSIBLE, Desk
 
 # each case starts Ansible; the run that is ended has no terminal, and its host no Python
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.later("test_every_way_out.py sends the same signals at every phase", apart=True),
+]
 
 SECONDS = 60
 # as ssh it answers what the command itself asks, and waits for the host in a run

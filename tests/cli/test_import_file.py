@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.desk import REVIEW, TOKEN, Desk
 
+pytestmark = pytest.mark.later("tests/unit/test_importing.py judges what is read", apart=True)
+
 SECRET = "planted-webhook-secret-of-ada"
 KEY = "planted-key-of-a-service"
 

@@ -15,6 +15,11 @@ from tests.cli.desk import Desk
 from tests.conftest import ROOT
 from tests.later_contract import CHANGED, NEW_NAME, REMOVED, RENAMED, later, later_data
 
+pytestmark = pytest.mark.later(
+    "host_vars follow a contract once; tests/unit/test_contract_changes.py judges the rules",
+    apart=True,
+)
+
 OLD = f"""\
 kai_install_source: "/src/kai"   # ours
 kai_install_users:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.desk import Desk, exit_code
 
+pytestmark = pytest.mark.later("tests/machine/test_rollback.py rolls a host back", apart=True)
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:

@@ -11,6 +11,8 @@ from kai_ansible.commands.show import lines_of, split_variables
 from tests.cli.desk import TOKEN, Desk
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.later("a report of what test_status_report.py reads as well", apart=True)
+
 # a test names a host that is not there
 WARNED_OF = ("Could not match supplied host pattern",)
 

@@ -8,6 +8,8 @@ import pytest
 from tests.cli.bot_api import serving
 from tests.cli.desk import REVIEW, TOKEN, Desk
 
+pytestmark = pytest.mark.later("Telegram is asked with --online alone", apart=True)
+
 UNKNOWN = TOKEN.swapcase()
 
 

@@ -14,6 +14,8 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.terminal.screen import Screen
 from tests.cli.desk import Desk
 
+pytestmark = pytest.mark.later("tests/machine/test_uninstall.py uninstalls a host", apart=True)
+
 
 class Runs:
     """Stands for the hosts: notes each run, and types an answer for a person."""

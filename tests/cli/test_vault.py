@@ -15,6 +15,10 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from tests.cli.desk import TOKEN, Desk, exit_code
 from tests.conftest import TESTS
 
+pytestmark = pytest.mark.later(
+    "passwords of vaults, made, moved and changed; test_one_reader.py opens vaults", apart=True
+)
+
 
 @pytest.fixture
 def ready(desk: Desk) -> Desk:

@@ -10,6 +10,10 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from kai_ansible.inventory.inventory import Inventory
 from tests.cli.desk import TOKEN, Desk
 
+pytestmark = pytest.mark.later(
+    "vaults with several passwords; test_one_reader.py opens vaults", apart=True
+)
+
 PASSWORDS = {"prod": "one password", "dev": "another password"}
 
 

@@ -142,6 +142,7 @@ def failing_rollback(site: Site) -> str:
     return done.failure
 
 
+@pytest.mark.later("a switch that fails; test_switch.py has an upgrade that fails")
 def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
     before, database = site.state(), rows(site, DATABASE)
     failure = failing_rollback(site)

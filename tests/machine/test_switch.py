@@ -181,6 +181,7 @@ NO_AGENTS = {
 }
 
 
+@pytest.mark.sample(1, "the same way with another fault of sudo or of the agent")
 @pytest.mark.parametrize(("plant", "says"), NO_AGENTS.values(), ids=NO_AGENTS)
 def test_an_agent_that_the_bot_cannot_use_is_no_success(
     site: Site, run_module: Callable[..., dict[str, Any]], plant: str, says: str
