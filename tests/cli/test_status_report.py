@@ -84,7 +84,7 @@ def test_a_login_on_another_host_is_a_command_for_this_one(
 
 def test_a_limit_of_the_operator_is_shown_and_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
     line = "/etc/systemd/system/kai.service.d/limit.conf: MemoryMax=2G"
-    probe = StatusProbe(TAKEN, {"bot1": report(limits=[line])}, [], False)
+    probe = StatusProbe(TAKEN, {"bot1": report(limits=[line])}, [])
     show(probe, OPTIONS, Screen(plain=True), {})
     out = capsys.readouterr().out
     assert "bot1: healthy" in out

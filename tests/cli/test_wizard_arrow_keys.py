@@ -127,7 +127,7 @@ def test_a_question_mark_explains_a_choice_and_a_text(desk: Desk) -> None:
     screen = Screen(desk)
     first_prompts(screen, until="source")
     screen.child.send("?")
-    screen.wait_for_line("a git URL of Kai's code")
+    screen.wait_for_line("by its absolute path, or a git URL")
     # it is not in the line
     screen.answer("source", "kai")
     screen.wait_for(LABELS["TELEGRAM_BOT_TOKEN"])

@@ -145,7 +145,7 @@ def test_leaving_writes_nothing(desk: Desk) -> None:
 def test_a_question_mark_explains_and_asks_again(desk: Desk) -> None:
     wizard = desk.wizard()
     for prompt, told in (
-        ("source", "a git URL of Kai's code"),
+        ("source", "or a git URL"),
         ("TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN: "),
         ("telegram_id", "Send a message to @userinfobot"),
         ("AGENT_BACKEND", f"one of {AGENTS}. Kai's default: claude."),
