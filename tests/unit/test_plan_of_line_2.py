@@ -305,6 +305,66 @@ def test_who_came_by_the_workshop_alone_gets_directories(line_2: Contract) -> No
             assert f"{home}/.claude/CLAUDE.md" not in seeds
 
 
+CYD = "rtp_" + "c" * 32
+OF_CYD = {"principal": "prn_" + "c" * 32, "channel": "chn_" + "c" * 32}
+
+
+def with_cyd(line_2: Contract, owner: Mapping[str, str] = OF_CYD, **fields: Any) -> Any:
+    """Return the plan for a host whose profiles and database have a user of the Workshop alone."""
+    document = yaml.safe_load(text_of(planned(line_2, seen(), given()), PROFILES))
+    profiles = document["runtime_profiles"]
+    profiles[CYD] = {**profiles[profile_of_telegram(2)], "display_name": "Cyd", "os_user": "carol"}
+    del profiles[CYD]["compatibility_runtime_config_id"]
+    profiles[CYD].update(fields)
+    found = seen(W, yaml.safe_dump(document), assigned=[CYD], owners={CYD: dict(owner)})
+    return planned(line_2, found, given(), source=HELPERS)
+
+
+@pytest.mark.parametrize(
+    ("os_user", "found"),
+    [
+        ("root", "root for Cyd"),
+        ("kai", "the service user kai for Cyd"),
+        ("alice", "alice for Cyd, Ada"),
+        (None, "none for Cyd"),
+        ("", "none for Cyd"),
+    ],
+)
+def test_an_account_of_a_deployed_profile_is_judged_as_one_of_host_vars(
+    line_2: Contract, os_user: str | None, found: str
+) -> None:
+    [problem] = with_cyd(line_2, os_user=os_user)["problems"]
+    assert problem["where"].startswith(f"{PROFILES}: rtp_")
+    assert problem["found"] == found
+    assert f"sudoedit {PROFILES}" in problem["fix"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "home"),
+    [
+        ({"home_workspace": "/var/lib/kai/../../../etc"}, None),
+        ({"home_workspace": "/var/lib/kai/x/../home/cyd"}, "/var/lib/kai/home/cyd"),
+        ({"home_workspace": " //var/lib/kai/home/cyd "}, "/var/lib/kai/home/cyd"),
+        ({"os_user": " carol ", "backend": " Codex "}, f"/var/lib/kai/home/{OF_CYD['principal']}"),
+    ],
+)
+def test_a_deployed_profile_is_taken_as_kai_reads_it(
+    line_2: Contract, fields: dict[str, Any], home: str | None
+) -> None:
+    plan = with_cyd(line_2, **fields)
+    assert plan["problems"] == []
+    own = {
+        one["path"]: one["owner"]
+        for one in plan["directories"]
+        if one["owner"] not in ("root", "kai", "alice", "bob")
+    }
+    assert set(own.values()) == {"carol"}
+    assert all(path.startswith("/var/lib/kai/") and ".." not in path for path in own)
+    assert home is None or home in own
+    rules = json.loads(text_of(plan, "/etc/sudoers.d/kai").partition(" ")[2])["sudo"]
+    assert ("carol", "codex") in [(one["account"], one["backend"]) for one in rules["agents"]]
+
+
 def test_a_user_with_a_profile_of_the_workshop_has_the_directories_of_then(
     line_2: Contract,
 ) -> None:

@@ -10,7 +10,7 @@ them: install.py, principal_documents.py and principal_policies.py of September 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .binaries import agent_account
 from .user_places import marks, placed
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .desired import HelperProgram
     from .probe import WorkshopSeen
     from .proof_arguments import Command
+    from .runtime_profiles import Profile
     from .user_places import UserKey
 
 FEATURE = "helpers"
@@ -44,7 +45,7 @@ def known_users(
     places: Mapping[str, str],
     homes: Mapping[UserKey, str | None],
     workshop: WorkshopSeen | None,
-    kept: Mapping[str, Mapping[str, Any]],
+    kept: Mapping[str, Profile],
 ) -> list[User]:
     """Return the users of host_vars and those that only the Workshop has; before it is, nobody.
 
@@ -65,7 +66,7 @@ def known_users(
         if principal is None or principal in found:
             continue
         home = contract.default_home.format(principal=principal, **places)
-        found[principal] = User(principal, entry["os_user"], entry.get("home_workspace") or home)
+        found[principal] = User(principal, entry.os_user or "", entry.home_workspace or home)
     return list(found.values())
 
 

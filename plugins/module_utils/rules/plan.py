@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from .plans import SourceFacts
     from .probe import Probe
     from .proof_arguments import PrivateDirectory
+    from .runtime_profiles import Profile
     from .user_places import UserKey
 
 
@@ -592,20 +593,19 @@ def _tenants(
 
 
 def _tenants_of_the_workshop(
-    contract: Contract, places: Mapping[str, str], kept: Mapping[str, Mapping[str, Any]]
+    contract: Contract, places: Mapping[str, str], kept: Mapping[str, Profile]
 ) -> list[Tenant]:
     """Return the users whom the database alone knows. kept: their profiles by id."""
     return [
         Tenant(
             *(profile, marks(profile)),
-            account=entry["os_user"],
-            backend=entry["backend"],
-            home=entry.get("home_workspace")
-            or contract.default_home.format(**marks(profile), **places),
+            account=entry.os_user,
+            backend=entry.backend,
+            home=entry.home_workspace or contract.default_home.format(**marks(profile), **places),
             has_former=False,
         )
         for profile, entry in kept.items()
-        if entry.get("os_user")
+        if entry.os_user
     ]
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .backend_registry import Installed, Registry, written_registry
@@ -13,7 +13,8 @@ from .models import surface_of
 from .operator_files import UnreadableYaml, parse
 from .problems import Problem
 from .profile_merge import Wanted, merge
-from .runtime_profiles import PROFILES, BadPolicy, Kai, read_policy
+from .runtime_profiles import BadPolicy, Kai, read_policy
+from .user_isolation import Assigned, isolation_problems
 from .yaml_text import yaml_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Contract
+    from .runtime_profiles import Policy, Profile
 
 _HEADER = "# Managed by kai-ansible: a change here is lost at the next install.\n"
 # fields of users.yaml that a profile has as well
@@ -44,7 +46,7 @@ class ProfilesOfHost:
     """
 
     text: str | None = None
-    entries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    entries: dict[str, Profile] = field(default_factory=dict)
     ids: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -52,7 +54,7 @@ class ProfilesOfHost:
     @property
     def kept(self) -> list[tuple[str, str]]:
         """Account and backend of each of these profiles, which needs its rules."""
-        return [(one["os_user"], one["backend"]) for one in self.entries.values()]
+        return [(one.os_user, one.backend) for one in self.entries.values() if one.os_user]
 
 
 def registry_text(configuration: Configuration, paths: Mapping[str, str]) -> str:
@@ -99,13 +101,13 @@ def profiles_of_host(
     if merged.document is None:
         return found
     try:
-        read_policy(merged.document, kai, None)
+        policy = read_policy(merged.document, kai, None)
     except BadPolicy as error:
         found.problems.append(_unreadable(path, error))
         return found
+    found.problems += _accounts(path, policy, configuration.host["service_user"])
     found.ids = [merged.profiles[one.identity] for one in wanted]
-    entries = merged.document[PROFILES]
-    found.entries = {name: entries[name] for name in merged.kept}
+    found.entries = {name: policy.profiles[name] for name in merged.kept}
     # what operators wrote beside the data stays where nothing changes
     found.text = deployed if deployed and not merged.changed else yaml_text(merged.document)
     return found
@@ -173,8 +175,27 @@ def _canonical(contract: Contract, backend: str, provider: str | None, model: st
     return surface.takes.canonical(model) if surface else model
 
 
+def _accounts(path: str, policy: Policy, service_user: str) -> list[Problem]:
+    """Return the accounts of profiles with which Kai does not start, and root."""
+    given = [
+        Assigned(f"{path}: {name}", profile.display_name, profile.os_user)
+        for name, profile in policy.profiles.items()
+    ]
+    found = isolation_problems(given, service_user)
+    found += [
+        Problem(f"{one.where}.os_user", f"root for {one.name}", "an account without privilege", "")
+        for one in given
+        if one.os_user == "root"
+    ]
+    return [replace(one, fix=_correct(path)) for one in found]
+
+
+def _correct(path: str) -> str:
+    return f"correct it on the host: sudoedit {path}; a former one is in a backup"
+
+
 def _unreadable(path: str, error: UnreadableYaml | BadPolicy) -> Problem:
-    fix = f"correct it on the host: sudoedit {path}; a former one is in a backup"
+    fix = _correct(path)
     if isinstance(error, BadPolicy):
         return Problem(f"{path}: {error.where}", error.found, error.expected, fix)
     line = f" in line {error.line}" if error.line else ""
