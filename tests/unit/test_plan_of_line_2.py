@@ -365,6 +365,21 @@ def test_a_deployed_profile_is_taken_as_kai_reads_it(
     assert ("carol", "codex") in [(one["account"], one["backend"]) for one in rules["agents"]]
 
 
+@pytest.mark.parametrize(
+    "of_ada",
+    [{"principal": principal_of_telegram(W, 1)}, {"channel": channel_of_telegram(W, 1)}],
+)
+def test_the_database_gives_no_user_the_directories_of_another(
+    line_2: Contract, of_ada: dict[str, str]
+) -> None:
+    plan = with_cyd(line_2, {**OF_CYD, **of_ada})
+    paths = [one["path"] for one in plan["directories"]]
+    assert len(set(paths)) == len(paths)
+    for one in plan["directories"]:
+        assert "carol" not in (one["owner"], one["reader"])
+    assert any(f"Cyd, of the profile {CYD}, gets no" in note for note in plan["report"]["notes"])
+
+
 def test_a_user_with_a_profile_of_the_workshop_has_the_directories_of_then(
     line_2: Contract,
 ) -> None:

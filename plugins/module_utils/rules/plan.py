@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     )
     from .people import Person
     from .plans import SourceFacts
-    from .probe import Probe
+    from .probe import Probe, WorkshopSeen
     from .proof_arguments import PrivateDirectory
     from .runtime_profiles import Profile
     from .user_places import UserKey
@@ -267,9 +267,13 @@ def desired_state(
         problems += handle_problems(
             [(f"{users}[{index}]", one.name) for index, one in enumerate(configuration.people)]
         )
-    tenants = [
-        *_tenants(contract, configuration, places),
-        *_tenants_of_the_workshop(contract, places, profiles.entries),
+    tenants = _tenants(contract, configuration, places)
+    others = _tenants_of_the_workshop(contract, places, profiles.entries)
+    tenants, shared = _apart(tenants, others, seen)
+    notes += [
+        f"{profiles.entries[name].display_name}, of the profile {name}, gets no directories: the "
+        "database gives that profile what belongs to another user."
+        for name in shared
     ]
     directories = _directories(contract, configuration, places, tenants, features)
     seeds = _seeds(contract, configuration, places, tenants)
@@ -607,6 +611,31 @@ def _tenants_of_the_workshop(
         for profile, entry in kept.items()
         if entry.os_user
     ]
+
+
+def _apart(
+    tenants: Sequence[Tenant], others: Sequence[Tenant], seen: WorkshopSeen | None
+) -> tuple[list[Tenant], list[str]]:
+    """Return the tenants, and others whose directories are theirs alone; and the keys of the rest.
+
+    The service user writes the database, and root gives directories by it.
+    """
+
+    def ids_of(tenant: Tenant) -> set[str]:
+        found = (placed(mark, seen) for mark in marks(tenant.key).values())
+        return {one for one in found if one is not None}
+
+    found = list(tenants)
+    shared: list[str] = []
+    taken = {one for tenant in tenants for one in ids_of(tenant)}
+    for other in others:
+        ids = ids_of(other)
+        if taken.isdisjoint(ids):
+            found.append(other)
+            taken |= ids
+        else:
+            shared.append(str(other.key))
+    return found, shared
 
 
 def _names(person: Person) -> dict[str, int | str]:
