@@ -303,6 +303,14 @@ def test_a_limit_of_the_operator_is_shown_and_is_no_drift(contract: Contract, na
     assert line in planned(contract, entry)["report"]["notes"]
 
 
+@pytest.mark.parametrize("state", [{"health": None}, {"service": {**SERVICE, "active": False}}])
+def test_a_limit_may_be_why_a_bot_does_not_answer(contract: Contract, state: Any) -> None:
+    entry = override("", "10M", "MemoryMax")
+    [problem] = status(contract, overrides=[entry], **state)["drift"]
+    assert problem["where"] == f"{entry['file']}: MemoryMax"
+    assert "remove it if it is not wanted" in problem["fix"]
+
+
 def test_what_the_unit_of_an_install_sets_is_no_limit_of_the_operator() -> None:
     text = (ROOT / "roles/kai_install/templates/kai.service.j2").read_text(encoding="utf-8")
     names = {name for name, _value in assignments_of(text)}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .probe import InstalledProbe, Override
 
 MASK = "mask"
+_OK = 200
 MANAGER = "the environment of systemd"
 # what only takes from a service (systemd.resource-control(5), systemd.exec(5)); the unit of an
 # install sets the limit of core files itself
@@ -34,8 +35,8 @@ def override_problems(
     """Return a problem for everything that changes the service besides its own file.
 
     The place begins with the file. Variables that have the value of host_vars change nothing, and
-    neither do those of systemd that the unit of an install sets. Limits of the operator are not
-    among them.
+    neither do those of systemd that the unit of an install sets. Limits of the operator are
+    among them only if the bot does not answer, since they may be why.
     """
     installed = probe["installed"]
     given: Mapping[str, str] = {}
@@ -43,12 +44,13 @@ def override_problems(
     if desired and "env" in desired:
         own = desired["unit"]["environment"]
         given = {**desired["env"], **own}
+    answers = installed["service"]["active"] and installed["health"] == _OK
     return [
         _problem(contract, entry, f"{installed['service']['unit']}.service")
         for entry in installed.get("overrides", [])
         if entry["value"] is None or given.get(entry["key"]) != entry["value"]
         if not (entry["file"] == MANAGER and entry["key"] in own)
-        if not is_limit(entry["name"])
+        if not (answers and is_limit(entry["name"]))
     ]
 
 
