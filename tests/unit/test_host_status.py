@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
@@ -247,6 +248,16 @@ def test_users_of_a_file_that_cannot_be_read_are_those_of_host_vars(
     report = status(contract, files=files)
     assert [one["backend"] for one in report["people"]] == ["claude"]
     assert (report["people_from"], report["pending"]) == ("host_vars", [])
+
+
+def test_a_deployed_user_with_a_damaged_profile_is_known_by_the_telegram_id(
+    contract: Contract,
+) -> None:
+    files = deployed()
+    text = yaml.safe_load(USERS_YAML)
+    text["users"][-1]["runtime_profile_id"] = {"a": 1}
+    files["/etc/kai/users.yaml"]["text"] = yaml.safe_dump(text)
+    assert "Bob: removed" in status(contract, files=files)["pending"]
 
 
 def test_what_only_root_sees_is_unknown_and_never_healthy(contract: Contract) -> None:

@@ -550,6 +550,13 @@ def test_what_host_vars_no_longer_say_leaves_the_profile(line_2: Contract) -> No
         assert ("models" in entry) == bool(services)
 
 
+@pytest.mark.parametrize("damaged", [{"telegram_id": [1]}, {"runtime_profile_id": {"a": 1}}])
+def test_a_damaged_users_file_states_nothing(line_2: Contract, damaged: dict[str, Any]) -> None:
+    found = seen()
+    found["texts"]["/etc/kai/users.yaml"] = yaml.safe_dump({"users": [{**ADA, **damaged}]})
+    assert planned(line_2, found, given())["problems"] == []
+
+
 def test_a_profile_that_the_database_assigns_keeps_its_rules(line_2: Contract) -> None:
     text = text_of(planned(line_2, seen(), given()), PROFILES)
     bob = profile_of_telegram(2)

@@ -9,12 +9,19 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .models import effective_provider, names_provider, surface_of
+from .principal_ids import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .contract import Contract
     from .user_places import UserKey
+
+
+def profile_id_of(user: Mapping[str, Any]) -> str | None:
+    """Return the runtime profile of an entry of users.yaml, None where it has no valid one."""
+    given = user.get("runtime_profile_id")
+    return given if is_id("rtp", given) else None
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def effective_person(
         provider=provider,
         model=model,
         model_from=model_from,
-        profile_id=user.get("runtime_profile_id"),
+        profile_id=profile_id_of(user),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .backend_registry import Installed, Registry, written_registry
 from .models import surface_of
 from .operator_files import UnreadableYaml, parse
+from .people import profile_id_of
 from .problems import Problem
 from .profile_merge import Wanted, merge
 from .runtime_profiles import BadPolicy, Kai, read_policy
@@ -149,12 +150,13 @@ def _before(text: str | None, versions: Collection[int]) -> list[Wanted]:
     users = data.get("users") if isinstance(data, dict) else None
     return [
         Wanted(
-            *(user.get("telegram_id"), "", "", "", "", "", 0),
+            *(number if isinstance(number, int) else None, "", "", "", "", "", 0),
             _stated(user, versions),
-            user.get("runtime_profile_id"),
+            profile_id_of(user),
         )
         for user in (users if isinstance(users, list) else ())
         if isinstance(user, dict)
+        for number in [user.get("telegram_id")]
     ]
 
 
