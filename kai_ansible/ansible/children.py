@@ -55,8 +55,10 @@ def end(process: int) -> None:
         # what is stopped starts no other
         os.kill(process, signal.SIGSTOP)
         for path in Path(f"/proc/{process}/task").glob("*/children"):
-            for child in path.read_text().split():
-                end(int(child))
+            # a thread may have ended, and what is stopped has to go on to end
+            with suppress(OSError):
+                for child in path.read_text().split():
+                    end(int(child))
         os.kill(process, signal.SIGTERM)
         os.kill(process, signal.SIGCONT)
 

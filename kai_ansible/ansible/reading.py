@@ -166,7 +166,9 @@ def _done(
         try:
             output, errors = process.communicate()
         except BaseException:
-            end(process.pid)
+            # Popen waits a moment after Ctrl-C, and the number of an ended process is free again
+            if process.returncode is None:
+                end(process.pid)
             raise
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 

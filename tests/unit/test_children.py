@@ -1,0 +1,41 @@
+"""Processes of Ansible end with what they have started, and no other process does."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai_ansible.ansible import reading
+from kai_ansible.ansible.children import end
+
+SECONDS = 30
+
+
+def test_a_process_whose_children_cannot_be_read_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_path: Path) -> str:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(Path, "read_text", read)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            end(process.pid)
+            assert process.wait(SECONDS) < 0
+        finally:
+            process.kill()
+
+
+def test_a_process_that_has_ended_is_not_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+
+    def interrupted(process: subprocess.Popen[str], *_given: Any) -> Sequence[str]:
+        process.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    monkeypatch.setattr(reading, "end", ended.append)
+    with pytest.raises(KeyboardInterrupt):
+        reading._done([sys.executable, "-c", ""], {}, at_terminal=False)
+    assert ended == []
