@@ -12,7 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.rules import run_report
-from ..module_utils.rules.enrolment import enrol_hint
+from ..module_utils.rules.enrolment import enrol_lines
 from ..module_utils.rules.option_specs import documented
 from ..module_utils.rules.plain import plain
 from ..modules import kai_report
@@ -52,12 +52,14 @@ class ActionModule(ActionBase):
         else:
             report = run_report.install_report(given["planned"], results)
         report = {**report, "check": check}
-        hint = enrol_hint(report)
-        enrol = [f"To {hint}: kai-ansible workshop enrol {report['enrol'][0]}"] if hint else []
         return {
             "changed": False,
             "report": report,
-            "lines": [*report.get("notes", ()), *report.get("login_notice", ()), *enrol],
+            "lines": [
+                *report.get("notes", ()),
+                *report.get("login_notice", ()),
+                *enrol_lines(report),
+            ],
             "ansible_stats": {
                 "data": {"kai_install_reports": {(task_vars or {})["inventory_hostname"]: report}},
                 "aggregate": True,

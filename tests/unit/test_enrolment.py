@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shlex
 import signal
 import subprocess
 from dataclasses import replace
@@ -20,6 +21,7 @@ from kai_ansible.rules.enrolment import (
     argv_for,
     chosen_user,
     enrol_hint,
+    enrol_lines,
     enrolment_plan,
     no_workshop,
     pages,
@@ -85,11 +87,17 @@ def test_after_an_install_the_hint_says_how_to_let_a_user_in(
     assert command == "  kai-ansible workshop enrol Ada bot1 --inventory place"
 
 
+def test_a_playbook_prints_a_command_that_a_shell_takes() -> None:
+    [line] = enrol_lines(report(enrol=["Ada O'Neil"]))
+    assert shlex.split(line.partition(": ")[2])[-1] == "Ada O'Neil"
+
+
 @pytest.mark.parametrize("changes", [{"install": None}, {"enrol": []}])
 def test_where_nothing_was_installed_or_there_is_no_workshop_there_is_no_hint(
     capsys: pytest.CaptureFixture[str], changes: dict[str, Any]
 ) -> None:
     assert enrol_hint(report(**changes)) is None
+    assert enrol_lines(report(**changes)) == []
     outcome = Outcome(True, False, {"bot1": report(**changes)}, [], {}, None)
     report_outcome(Screen(plain=True), outcome, HostOptions().words, check=False)
     assert "Workshop" not in capsys.readouterr().out

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -130,6 +131,13 @@ def enrol_hint(report: Mapping[str, Any]) -> str | None:
         return None
     others = f"; for {listed(users[1:])} likewise" if users[1:] else ""
     return f"let {users[0]} into the Workshop, which stops the bot for a moment{others}"
+
+
+def enrol_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the hint of a report with its command, for a playbook; nothing without a hint."""
+    hint = enrol_hint(report)
+    who = shlex.quote(report["enrol"][0]) if hint else ""
+    return [f"To {hint}: kai-ansible workshop enrol {who}"] if hint else []
 
 
 def chosen_user(users: Sequence[KnownUser], who: str) -> KnownUser | Problem:
