@@ -41,7 +41,7 @@ _DEEPEST = 300
 def identity(owner: str, group_of: str | None) -> tuple[int, int]:
     """Return UID and GID for an owner and the account whose primary group is used."""
     try:
-        return pwd.getpwnam(owner).pw_uid, pwd.getpwnam(group_of or owner).pw_gid
+        uid, gid = pwd.getpwnam(owner).pw_uid, pwd.getpwnam(group_of or owner).pw_gid
     except KeyError as error:
         raise Refused(
             Problem(
@@ -51,6 +51,17 @@ def identity(owner: str, group_of: str | None) -> tuple[int, int]:
                 f"create it on the host {system.advice_to_create()}, and run this again",
             )
         ) from error
+    if uid == 0 and owner != "root":
+        # the preflight knows the numbers of the accounts in host_vars alone
+        raise Refused(
+            Problem(
+                f"the account {owner}",
+                "the UID 0, which is root's",
+                "an account without privilege",
+                "give the user another OS user",
+            )
+        )
+    return uid, gid
 
 
 @functools.lru_cache(maxsize=None)
