@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -169,6 +170,10 @@ def _done(
             # Popen waits a moment after Ctrl-C, and the number of an ended process is free again
             if process.returncode is None:
                 end(process.pid)
+                if not at_terminal:
+                    # a script may ignore the first signal, and nobody would see it go on
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
             raise
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
