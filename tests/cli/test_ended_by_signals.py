@@ -93,6 +93,24 @@ def test_nothing_private_is_left(
     assert not [*scratch.glob("kai-ansible-*")]
 
 
+def test_a_script_that_ignores_the_signal_ends_as_well(desk: Desk, waiting: Path) -> None:
+    waiting_in(desk, "reading", waiting)
+    script = Path(desk.variables["ANSIBLE_VAULT_PASSWORD_FILE"])
+    script.write_text(script.read_text().replace("echo", "trap '' TERM; echo"))
+    with subprocess.Popen(
+        [KAI_ANSIBLE, "status", "--json"],
+        cwd=desk.work,
+        env=desk.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as command:
+        until(waiting.exists)
+        command.terminate()
+        assert command.wait(timeout=SECONDS) == 130
+    until(lambda: not programs_at(desk.work))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it to Ansible")
 @pytest.mark.parametrize("phase", ["reading", "run"])
 def test_what_a_killed_command_started_ends_with_it(desk: Desk, waiting: Path, phase: str) -> None:
