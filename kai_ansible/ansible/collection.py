@@ -97,7 +97,7 @@ def certain_contract(variables: Mapping[str, Any], report: Callable[[str], objec
 def unread_source(variables: Mapping[str, Any]) -> Problem | None:
     """Return why the source of a host leaves its line unknown, None if the line is known.
 
-    A path of this machine that does not exist is reported by whoever asks for it.
+    The checks of ``kai_install_source`` report a path that does not exist.
     """
     if str(variables.get(VARIABLE) or AUTO) != AUTO or not is_git_url(str(variables.get(SOURCE))):
         return None

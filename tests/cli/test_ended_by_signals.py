@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -97,15 +98,7 @@ def test_a_script_that_ignores_the_signal_ends_as_well(desk: Desk, waiting: Path
     waiting_in(desk, "reading", waiting)
     script = Path(desk.variables["ANSIBLE_VAULT_PASSWORD_FILE"])
     script.write_text(script.read_text().replace("echo", "trap '' TERM; echo"))
-    with subprocess.Popen(
-        [KAI_ANSIBLE, "status", "--json"],
-        cwd=desk.work,
-        env=desk.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as command:
-        until(waiting.exists)
+    with status_that_waits(desk, waiting) as command:
         command.terminate()
         assert command.wait(timeout=SECONDS) == 130
     until(lambda: not programs_at(desk.work))
@@ -115,6 +108,15 @@ def test_a_script_that_ignores_the_signal_ends_as_well(desk: Desk, waiting: Path
 @pytest.mark.parametrize("phase", ["reading", "run"])
 def test_what_a_killed_command_started_ends_with_it(desk: Desk, waiting: Path, phase: str) -> None:
     waiting_in(desk, phase, waiting)
+    with status_that_waits(desk, waiting) as command:
+        command.kill()
+        command.wait()
+    until(lambda: not [one for one in programs_at(desk.work) if "ansible-playbook" in one])
+
+
+@contextmanager
+def status_that_waits(desk: Desk, waiting: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command, and go on when what it has started waits."""
     with subprocess.Popen(
         [KAI_ANSIBLE, "status", "--json"],
         cwd=desk.work,
@@ -124,9 +126,7 @@ def test_what_a_killed_command_started_ends_with_it(desk: Desk, waiting: Path, p
         stderr=subprocess.DEVNULL,
     ) as command:
         until(waiting.exists)
-        command.kill()
-        command.wait()
-    until(lambda: not [one for one in programs_at(desk.work) if "ansible-playbook" in one])
+        yield command
 
 
 def until(happens: Callable[[], bool]) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .user_places import UserKey
 
 SETTING = "kai_install_workshop_user"
+# the setting that enables the Workshop, Telegram or both
+ADAPTERS = "KAI_ENABLED_ADAPTERS"
 _LINE = re.compile(r"^(?P<name>[A-Z][a-z]+): *(?P<value>\S+) *$", re.MULTILINE)
 _TOKEN = re.compile(r"kai_ws_enroll_v[0-9]+\.[A-Za-z0-9_.-]+")
 
@@ -103,7 +105,7 @@ def enrolment_plan(contract: Contract, configuration: Configuration) -> Enrolmen
 def pages(contract: Contract, configuration: Configuration) -> list[str]:
     """Return the addresses of the Workshop, none for a line without one or with it off."""
     workshop, settings = contract.workshop, configuration.settings
-    if workshop is None or settings.get("KAI_ENABLED_ADAPTERS") == "telegram":
+    if workshop is None or settings.get(ADAPTERS) == "telegram":
         return []
     hosts = ["127.0.0.1", settings.get("WORKSHOP_LAN_HOST")]
     port = settings.get(contract.service.port_setting)
@@ -159,7 +161,7 @@ def no_workshop(contract: Contract, configuration: Configuration) -> Problem | N
         found = f"{contract.title}, which has no Workshop"
         return Problem(variable("release"), found, "a Kai with one", "install a source of Kai 2")
     if not pages(contract, configuration):
-        name = variable("KAI_ENABLED_ADAPTERS")
+        name = variable(ADAPTERS)
         fix = "kai-ansible config --section clients, then kai-ansible install"
         return Problem(name, "a bot without the Workshop", "the Workshop enabled", fix)
     return None

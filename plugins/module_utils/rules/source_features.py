@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .bootstrap_plan import decode
 from .configuration import applies, variable
+from .enrolment import ADAPTERS
 from .models import surface_of
 from .people import effective_person
 from .problems import Problem
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .people import Person
     from .probe import WorkshopSeen
 
-PLAN, ADAPTERS = "KAI_WORKSHOP_BOOTSTRAP", "KAI_ENABLED_ADAPTERS"
+PLAN = "KAI_WORKSHOP_BOOTSTRAP"
 _NEWER = "name a newer source in kai_install_source"
 
 
