@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -340,6 +341,18 @@ def heeding_signals() -> None:
 
 def _name_of(content: Mapping[str, Any]) -> str:
     return json.dumps({**content, "host": {**content["host"], "source": _SOURCE}})
+
+
+def interrupt(child: pexpect.spawn) -> None:
+    """Press Ctrl-C at a prompt until the program ends.
+
+    Python notices a signal between a prompt and its read only with the next one.
+    """
+    deadline = time.monotonic() + SECONDS
+    child.sendintr()
+    while child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=2):
+        assert time.monotonic() < deadline, f"it goes on: {child.before}"
+        child.sendintr()
 
 
 def exit_code(child: pexpect.spawn) -> int:

@@ -19,7 +19,7 @@ from kai_ansible.inventory.yaml_edit import (
     without_entry,
 )
 from kai_ansible.secrets.vault_password import VaultPassword, read_password_file
-from tests.cli.desk import Desk, exit_code
+from tests.cli.desk import Desk, exit_code, interrupt
 from tests.read_in_process import variables as read_in_process
 
 TEMPLATES = Path(__file__).parents[2] / "roles" / "kai_install" / "templates"
@@ -235,8 +235,7 @@ def test_an_abort_writes_nothing(team: Desk) -> None:
     child.expect(r"Telegram ID \(\? for help\): ")
     child.sendline("7")
     child.expect(r"Display name \(\? for help\)")
-    child.sendintr()
-    child.expect(pexpect.EOF)
+    interrupt(child)
     assert exit_code(child) == 130
     assert team.tree() == before
 
