@@ -22,7 +22,24 @@ from kai_ansible.rules.typed_data import Unfit, read
 from tests.later_contract import later, later_data
 
 VARS = Path(__file__).parents[2] / "roles" / "kai_install" / "vars"
-CONTRACT: dict[str, Any] = yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8"))
+
+
+def filled(contract: dict[str, Any]) -> dict[str, Any]:
+    """Return a contract with what is so where its file says nothing."""
+    for part in ("host", "settings", "user_fields"):
+        for name, spec in contract[part].items():
+            contract[part][name] = {"type": "string", "asked": "section", **spec}
+    for spec in contract["settings"].values():
+        spec.setdefault("written", "set")
+    for backend in contract["backends"].values():
+        backend.setdefault("role_models", {})
+        for purpose, spawn in backend["spawn"].items():
+            usual = {"as_os_user": True, "preserve_env": [], "sets": {}}
+            backend["spawn"][purpose] = {**usual, **spawn}
+    return contract
+
+
+CONTRACT = filled(yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8")))
 SETTINGS = CONTRACT["settings"]
 BACKENDS = CONTRACT["backends"]
 NO_DEFAULT = object()

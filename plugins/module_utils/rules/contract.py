@@ -121,7 +121,7 @@ class Limits:
         "list",
         "environment",
         "bootstrap_plan",
-    ]
+    ] = "string"
     choices: tuple[str, ...] = ()
     choices_from: Literal["backends", "providers", None] = None
     minimum: float | None = None
@@ -152,7 +152,7 @@ class Limits:
 class Value(Limits):
     """The valid values of a setting, and its question."""
 
-    asked: Literal["essential", "section", "never"] = needed()
+    asked: Literal["essential", "section", "never"] = "section"
     prompt: str = needed()
     help: str = needed()
     instead: str | None = None
@@ -188,7 +188,7 @@ class Setting(Value):
     """
 
     section: str = needed()
-    written: Literal["always", "set", "never"] = needed()
+    written: Literal["always", "set", "never"] = "set"
     personal: bool = False
     generate: Literal["hex64", None] = None
     required: When | None = None
@@ -325,10 +325,10 @@ class Spawn:
     own names of providers, where they differ from Kai's.
     """
 
-    as_os_user: bool
     arguments: tuple[str, ...]
-    preserve_env: tuple[str, ...]
-    sets: Mapping[str, str]
+    as_os_user: bool = True
+    preserve_env: tuple[str, ...] = ()
+    sets: Mapping[str, str] = text("", default={})
     context_arguments: tuple[str, ...] = ()
     copies: Mapping[str, str] = text(_ENV_KEY, default={})
     env_keep: tuple[str, ...] = text(_ENV_KEY, default=())
@@ -364,11 +364,11 @@ class Backend:
 
     surfaces: Mapping[str, str]
     names_provider: bool
-    role_models: Mapping[str, str]
     binary: Binary
     spawn: Mapping[str, Spawn]
-    version: tuple[str, ...]
     login: Mapping[str, Login]
+    role_models: Mapping[str, str] = text("", default={})
+    version: tuple[str, ...] = ("--version",)
     effort_setting: str | None = text(_ENV_KEY, default=None)
     auth_setting: str | None = text(_ENV_KEY, default=None)
     role_tiers: Mapping[str, Mapping[Tier, str]] = text("", default={})
