@@ -420,4 +420,4 @@ def _logins(current: HostUsers, configuration: Configuration) -> list[Login]:
         for backend, entry in current.contract.backends.items()
         if entry.binary.setting in configuration.chosen
     }
-    return logins(current.contract, configuration, paths, [])
+    return logins(configuration, paths, [])

@@ -54,8 +54,8 @@ def _name_of(target: Target, host: str, who: str) -> str:
     variables = target.inventory.variables(host)
     contract = contract_of(variables)
     configuration = configuration_of(contract, variables)
-    problem = no_workshop(contract, configuration)
-    plan = enrolment_plan(contract, configuration)
+    problem = no_workshop(configuration)
+    plan = enrolment_plan(configuration)
     user = problem or chosen_user(plan["users"] if plan else [], who)
     if isinstance(user, Problem):
         raise CommandError("Nothing was changed.", problems=[user])

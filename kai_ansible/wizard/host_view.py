@@ -68,7 +68,7 @@ class HostView:
         named = {"service_user", "install_dir"} <= configurations[0].host.keys()
         if not self.enabled or not named:
             return None
-        requests = [probe_request(self.contract, configuration) for configuration in configurations]
+        requests = [probe_request(configuration) for configuration in configurations]
         agents = {agent["backend"]: agent for request in requests for agent in request["binaries"]}
         request: ProbeRequest = {
             **requests[0],

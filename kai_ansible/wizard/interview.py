@@ -135,7 +135,7 @@ class Interview:
             if setting in configuration.chosen
         }
         found = seen["logins"] if seen else []
-        return login_notice(logins(self.contract, configuration, paths, found))
+        return login_notice(logins(configuration, paths, found))
 
     def _review(self, asker: Asker) -> Configuration:
         titles = {title: name for name, title in self.contract.sections.items()}
@@ -354,7 +354,7 @@ class Interview:
 
     def _found(self, configuration: Configuration, backend: str, seen: Probe | None) -> str | None:
         candidates = seen["binaries"].get(backend, []) if seen else []
-        chosen, _ = choose_binary(self.contract, configuration, backend, candidates)
+        chosen, _ = choose_binary(configuration, backend, candidates)
         return chosen.path if chosen else None
 
     def _settle_binaries(self) -> None:
@@ -375,5 +375,5 @@ class Interview:
             fault = self.view.fault_of(configuration, backend, path)
             if fault:
                 candidate: Candidate = {"path": path, "source": "host_vars", "fault": fault}
-                _, problems = choose_binary(self.contract, configuration, backend, [candidate])
+                _, problems = choose_binary(configuration, backend, [candidate])
                 self.problems += problems

@@ -186,7 +186,7 @@ def _on_host(draft: Draft, configuration: Configuration, person: Person, seen: P
     if person.os_user and is_missing(person.os_user, seen):
         made = configuration.host.get("create_os_users")
         return "will be created" if made else "no such account"
-    account = agent_account(draft.contract, configuration, person)
+    account = agent_account(configuration, person)
     for login in seen["logins"]:
         if (login["account"], login["backend"]) == (account, person.backend):
             return _LOGIN[login["logged_in"]]

@@ -63,10 +63,10 @@ class ActionModule(ActionBase):
             *more,
             *(problem for problem in read.problems if problem.where not in unread),
         ]
-        subject = run_plan.Subject(contract, read, given, texts, self._render)
+        subject = run_plan.Subject(read, given, texts, self._render)
         purpose = arguments["purpose"]
         if purpose in ("status", "doctor"):
-            run_plan.use_usual_places(contract, read)
+            run_plan.use_usual_places(read)
         refused = run_plan.refusals(subject, purpose)
         if refused:
             return _refused(refused)

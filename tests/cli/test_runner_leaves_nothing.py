@@ -62,7 +62,7 @@ def run(tmp_path: Path, seen: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": entry}}}), "utf-8")
     rules = contract()
-    request = probe_request(rules, read_configuration(rules, {}))
+    request = probe_request(read_configuration(rules, {}))
     return Run(
         "probe",
         inventory,

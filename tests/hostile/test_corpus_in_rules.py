@@ -110,7 +110,7 @@ def test_every_field_refuses_what_is_hostile_and_keeps_what_is_not(
                 assert value_in(read, field) == value, at
             # no other key has another value
             env, before = (
-                {key: text for key, text in env_of(contract, one).items() if key != name}
+                {key: text for key, text in env_of(one).items() if key != name}
                 for one in (read, other)
             )
             assert env == before, at

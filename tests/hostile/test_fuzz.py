@@ -164,7 +164,7 @@ def test_any_words_are_read_or_refused(contract: Contract, words: list[str]) -> 
 def test_any_variables_are_judged(contract: Contract, given_variables: dict[str, Any]) -> None:
     named = {f"kai_install_{name}": value for name, value in given_variables.items()}
     read = read_configuration(contract, {**variables(), **named})
-    for key, value in env_of(contract, read).items():
+    for key, value in env_of(read).items():
         assert env_file.fault_of_key(key) is None
         assert env_file.fault_of_value(value) is None
 

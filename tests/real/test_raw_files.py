@@ -229,7 +229,7 @@ def compare(
         if not all(Path(path).exists() for path in of_the_host(configuration, texts)):
             elsewhere += 1
             continue
-        env = env_of(contract, configuration)
+        env = env_of(configuration)
         files = {"env": "\n".join(env_line(key, value) for key, value in env.items())}
         if "users_file" not in texts:
             files["users.yaml"] = (

@@ -53,7 +53,7 @@ def pairs() -> list[dict[str, Any]]:
 
 def files_of(contract: Contract, configuration: Configuration) -> dict[str, str]:
     """Return what an install of a configuration writes for the bot."""
-    desired = desired_state(contract, configuration, probe())
+    desired = desired_state(configuration, probe())
     assert desired["problems"] == []
     lines = [env_line(key, value) for key, value in desired["env"].items()]
     return {"env": "\n".join(lines), "users.yaml": json.dumps({"users": desired["users"]})}

@@ -21,13 +21,13 @@ def seen(*texts: str, paths: tuple[str, ...] = ()) -> dict[str, Any]:
 
 def lost(contract: Contract, *texts: str, **settings: Any) -> list[str]:
     configuration = read_configuration(contract, variables(user(os_user="alice"), **settings))
-    return [problem.where for problem in lost_rules(contract, configuration, seen(*texts), ())]
+    return [problem.where for problem in lost_rules(configuration, seen(*texts), ())]
 
 
 def test_what_kais_installer_writes_is_known(contract: Contract) -> None:
     assert lost(contract, RULES) == []
     configuration = read_configuration(contract, variables(user(os_user="alice")))
-    [note] = adoption_notes(contract, configuration, seen(RULES))
+    [note] = adoption_notes(configuration, seen(RULES))
     assert "is adopted" in note
 
 
@@ -78,7 +78,7 @@ def test_no_word_of_a_drop_in_is_passed_over(text: str) -> None:
 def test_rules_for_somebody_who_left_go_and_that_is_told(contract: Contract) -> None:
     configuration = read_configuration(contract, variables(user(os_user="alice")))
     rule = "kai ALL=(carol) NOPASSWD: /bin/kill"
-    [_, note] = adoption_notes(contract, configuration, seen(rule))
+    [_, note] = adoption_notes(configuration, seen(rule))
     assert note.startswith("The rules for carol in /etc/sudoers.d/kai are removed")
 
 
@@ -86,6 +86,6 @@ def test_only_what_is_strange_is_listed(contract: Contract) -> None:
     configuration = read_configuration(contract, variables(user(os_user="alice")))
     own = ("/opt/kai/src", "/opt/kai/config", "/opt/kai/venv", "/etc/kai/env")
     looked = seen(paths=(*own, "/opt/kai/models", "/etc/kai/notes"))
-    [_, note] = adoption_notes(contract, configuration, looked)
+    [_, note] = adoption_notes(configuration, looked)
     assert note.endswith(": /opt/kai/models, /etc/kai/notes.")
-    assert adoption_notes(contract, configuration, probe()) == []
+    assert adoption_notes(configuration, probe()) == []

@@ -175,7 +175,7 @@ def lost(*rules: str, line: str = "2", helpers: Collection[str] = ()) -> list[st
     former = {"paths": [], "drop_ins": [], "rules": texts}
     read = read_configuration(contract, given)
     seen = probe(former_install=former)
-    return [one.where for one in lost_rules(contract, read, seen, helpers)]
+    return [one.where for one in lost_rules(read, seen, helpers)]
 
 
 def test_an_adoption_knows_the_rules_of_kai_2() -> None:

@@ -152,7 +152,7 @@ def plan(contract: Contract, starts: list[dict[str, Any]], live: str | None) -> 
     seen = probe()
     seen["release"]["live"] = live
     seen["binaries"]["codex"][0]["starts"] = starts
-    return desired_state(contract, configuration, seen)  # type: ignore[arg-type]
+    return desired_state(configuration, seen)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("live", [None, "a"])

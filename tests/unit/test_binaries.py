@@ -44,10 +44,10 @@ def everybody(contract: Contract) -> Configuration:
 def test_who_runs_what(contract: Contract, everybody: Configuration) -> None:
     assert everybody.problems == []
     assert backends_in_use(everybody) == ["codex", "claude", "goose"]
-    assert runners(contract, everybody, "codex") == ["alice", "bob"]
-    assert runners(contract, everybody, "claude") == ["kai"]
+    assert runners(everybody, "codex") == ["alice", "bob"]
+    assert runners(everybody, "claude") == ["kai"]
     # Kai 1.x starts goose without sudo, whatever account the person has
-    assert runners(contract, everybody, "goose") == ["kai"]
+    assert runners(everybody, "goose") == ["kai"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_first_that_works_is_used(
     path: str,
     source: str,
 ) -> None:
-    binary, problems = choose_binary(contract, everybody, "codex", candidates)
+    binary, problems = choose_binary(everybody, "codex", candidates)
     assert problems == []
     assert binary is not None
     assert (binary.backend, binary.path, binary.source) == ("codex", path, source)
@@ -99,7 +99,7 @@ def test_a_working_path_of_the_host_is_never_replaced_by_a_guess(
     """Issue 486, bug 4."""
     deployed = seen("/home/bob/.npm-global/bin/codex", "deployed")
     binary, _ = choose_binary(
-        contract, everybody, "codex", [deployed, seen("/opt/homebrew/bin/codex", "usual")]
+        everybody, "codex", [deployed, seen("/opt/homebrew/bin/codex", "usual")]
     )
     assert binary is not None
     assert binary.path == "/home/bob/.npm-global/bin/codex"
@@ -112,7 +112,7 @@ def test_a_broken_path_of_host_vars_is_a_problem(
         seen("/opt/codex", "host_vars", "bob cannot execute"),
         seen("/usr/local/bin/codex", "deployed"),
     ]
-    binary, (problem,) = choose_binary(contract, everybody, "codex", candidates)
+    binary, (problem,) = choose_binary(everybody, "codex", candidates)
     assert binary is None
     assert problem.where == "kai_install_codex_bin"
     assert problem.found == "'/opt/codex', which bob cannot execute"
@@ -134,9 +134,9 @@ def test_one_that_an_account_could_turn_against_another_comes_last(
         seen("/usr/bin/codex", "usual"),
     )
     for candidates, path in (([risky, safe], safe["path"]), ([own, safe], own["path"])):
-        chosen, problems = choose_binary(contract, everybody, "codex", candidates)
+        chosen, problems = choose_binary(everybody, "codex", candidates)
         assert (chosen and chosen.path, problems) == (path, [])
-    chosen, [problem] = choose_binary(contract, everybody, "codex", [risky])
+    chosen, [problem] = choose_binary(everybody, "codex", [risky])
     assert chosen is not None
     assert problem.where == "kai_install_codex_bin"
     assert "kai_install_trust_user_binaries: true" in problem.fix
@@ -144,14 +144,14 @@ def test_one_that_an_account_could_turn_against_another_comes_last(
         contract,
         variables(user(1, "Ada", os_user="alice"), agent_backend="codex", trust_user_binaries=True),
     )
-    assert choose_binary(contract, trusting, "codex", [risky, safe])[1] == []
+    assert choose_binary(trusting, "codex", [risky, safe])[1] == []
 
 
 def test_notes_about_who_can_change_a_program(contract: Contract, everybody: Configuration) -> None:
     def notes(candidate: dict[str, Any]) -> list[str]:
-        chosen, _ = choose_binary(contract, everybody, "codex", [candidate])
+        chosen, _ = choose_binary(everybody, "codex", [candidate])
         assert chosen
-        return notes_on_trust(contract, everybody, chosen)
+        return notes_on_trust(everybody, chosen)
 
     assert notes(seen("/usr/bin/codex", "path")) == []
     assert notes(changeable("/home/me/codex", "path", "me")) == [
@@ -163,13 +163,13 @@ def test_notes_about_who_can_change_a_program(contract: Contract, everybody: Con
 
 
 def test_none_at_all_names_what_was_tried(contract: Contract, everybody: Configuration) -> None:
-    binary, (problem,) = choose_binary(contract, everybody, "codex", [])
+    binary, (problem,) = choose_binary(everybody, "codex", [])
     assert (binary, problem.found) == (None, "no codex on the host")
     candidates = [
         seen("/home/alice/bin/codex", "path", "bob cannot execute"),
         seen("/usr/bin/codex", "usual", "does not exist"),
     ]
-    binary, (problem,) = choose_binary(contract, everybody, "codex", candidates)
+    binary, (problem,) = choose_binary(everybody, "codex", candidates)
     assert binary is None
     assert problem.found == (
         "no codex on the host (/home/alice/bin/codex bob cannot execute; "
@@ -189,12 +189,12 @@ def test_none_at_all_names_what_was_tried(contract: Contract, everybody: Configu
 def test_a_path_that_the_bot_would_not_find(
     contract: Contract, everybody: Configuration, path: str, fault: str
 ) -> None:
-    binary, (problem,) = choose_binary(contract, everybody, "claude", [seen(path, "host_vars")])
+    binary, (problem,) = choose_binary(everybody, "claude", [seen(path, "host_vars")])
     assert binary is None
     assert problem.found == f"{path!r}, which {fault}"
     # found on the host it is passed over
     usual = seen("/usr/bin/claude", "usual")
-    other, problems = choose_binary(contract, everybody, "claude", [seen(path, "path"), usual])
+    other, problems = choose_binary(everybody, "claude", [seen(path, "path"), usual])
     assert problems == []
     assert other is not None
     assert other.path == "/usr/bin/claude"
@@ -213,17 +213,17 @@ def test_with_memory_extraction_the_service_user_has_to_execute_the_binary_too(
     alice = user(1, "Ada", os_user="alice", agent_backend="codex")
     read = with_memory(contract, alice)
     assert read.problems == []
-    [request] = probe_request(contract, read)["binaries"]
+    [request] = probe_request(read)["binaries"]
     # it is nobody who runs it, so no login and no rule follows
     assert (request["accounts"], request["resolvers"]) == (["alice"], ["kai"])
     place = "/home/alice/bin/codex"
     shut = seen(place, "host_vars", "kai cannot execute, as it cannot enter /home/alice")
-    _, [problem] = choose_binary(contract, read, "codex", [shut])
+    _, [problem] = choose_binary(read, "codex", [shut])
     assert problem.where == "kai_install_codex_bin"
     assert problem.found.endswith("which kai cannot execute, as it cannot enter /home/alice")
     assert "and that kai can execute too" in problem.expected
     assert problem.fix.endswith("or set kai_install_memory_extraction_enabled to false")
-    _, [problem] = choose_binary(contract, read, "codex", [{**shut, "source": "path"}])
+    _, [problem] = choose_binary(read, "codex", [{**shut, "source": "path"}])
     assert problem.found.startswith(f"no codex on the host ({place} kai cannot execute")
     assert problem.fix.endswith("or set kai_install_memory_extraction_enabled to false")
 
@@ -231,9 +231,9 @@ def test_with_memory_extraction_the_service_user_has_to_execute_the_binary_too(
 def test_without_memory_extraction_only_those_who_run_it_have_to(contract: Contract) -> None:
     alice = user(1, "Ada", os_user="alice", agent_backend="codex")
     off = with_memory(contract, alice, memory_enabled=True, extras=["memory"])
-    assert resolvers(contract, off, "codex") == []
+    assert resolvers(off, "codex") == []
     # what the service user runs itself it is asked about once
     own = with_memory(contract, user(1, "Ada", agent_backend="codex"))
-    assert resolvers(contract, own, "codex") == []
+    assert resolvers(own, "codex") == []
     goose = user(1, "Ada", agent_backend="goose", llm_provider="ollama", model="x", os_user="alice")
-    assert resolvers(contract, with_memory(contract, goose), "goose") == []
+    assert resolvers(with_memory(contract, goose), "goose") == []

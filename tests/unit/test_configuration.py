@@ -39,7 +39,7 @@ def test_the_least_that_is_needed(contract: Contract) -> None:
     assert read.problems == []
     assert read.host["install_dir"] == "/opt/kai"
     assert read.notes == ["No model was chosen; sonnet is the default of claude."]
-    assert env_of(contract, read) == {
+    assert env_of(read) == {
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "WEBHOOK_SECRET": SECRET,
         "WEBHOOK_PORT": "8080",
@@ -58,7 +58,7 @@ def test_what_was_answered_is_what_the_bot_reads(contract: Contract, data: st.Da
         contract, variables(*EVERYBODY, **answers) | {"kai_install_extra_env": extra}
     )
     assert read.problems == []
-    lines = [env_line(key, value) for key, value in env_of(contract, read).items()]
+    lines = [env_line(key, value) for key, value in env_of(read).items()]
     assert parse_env("\n".join(lines)) == {**expected, **extra, "NUMBER": "3"}
 
 
@@ -119,7 +119,7 @@ def test_the_bot_starts_with_whatever_is_accepted(
     read = read_configuration(contract, variables(*users, **settings, **keys))
     if read.problems:
         return
-    desired = desired_state(contract, read, samples_probe)
+    desired = desired_state(read, samples_probe)
     assert desired["problems"] == []
     files = {
         "env": "\n".join(env_line(key, value) for key, value in desired["env"].items()),
@@ -373,7 +373,7 @@ def test_the_bot_and_the_contract_agree_on_who_extracts_memories(
     read = read_configuration(contract, given_variables)
     assert read.problems == []
     told = any(note.startswith("The bot extracts no memories for Ada") for note in read.notes)
-    desired = desired_state(contract, read, probe())
+    desired = desired_state(read, probe())
     files = {
         "env": "\n".join(env_line(key, value) for key, value in desired["env"].items()),
         "users.yaml": json.dumps({"users": desired["users"]}),
@@ -401,9 +401,9 @@ def test_the_bot_and_the_contract_agree_on_who_extracts_memories(
 def test_an_old_name_is_read(contract: Contract, old: str, key: str, value: Any, text: str) -> None:
     read = read_configuration(contract, variables(**{old: value}))
     assert read.problems == []
-    assert env_of(contract, read)[key] == text
+    assert env_of(read)[key] == text
     assert f"kai_install_{old} is the old name of kai_install_{key.lower()}." in read.notes
-    assert old.upper() not in env_of(contract, read)
+    assert old.upper() not in env_of(read)
 
 
 def test_two_names_with_one_value_are_no_problem(contract: Contract) -> None:
@@ -422,7 +422,7 @@ def test_what_kai_no_longer_reads_is_reported_and_not_written(contract: Contract
     for given_variables in (by_name, by_key):
         read = read_configuration(contract, given_variables)
         assert read.problems == []
-        assert "ALLOWED_USER_IDS" not in env_of(contract, read)
+        assert "ALLOWED_USER_IDS" not in env_of(read)
         assert any("users.yaml says who may talk to the bot" in note for note in read.notes)
 
 
@@ -433,7 +433,7 @@ def test_a_setting_that_does_not_apply_is_kept_and_reported(contract: Contract) 
     read = read_configuration(contract, variables(codex_bin="/opt/codex", openai_api_key="k"))
     assert read.problems == []
     assert read.chosen["CODEX_BIN"] == "/opt/codex"
-    assert not {"CODEX_BIN", "OPENAI_API_KEY"} & set(env_of(contract, read))
+    assert not {"CODEX_BIN", "OPENAI_API_KEY"} & set(env_of(read))
     assert (
         "kai_install_codex_bin is kept but does not reach the bot, because it is only used when "
         "a user with backend codex exists." in read.notes
@@ -452,7 +452,7 @@ def test_the_provider_of_the_global_backend_reaches_the_bot(contract: Contract) 
         ),
     )
     assert read.problems == []
-    assert env_of(contract, read)["LLM_PROVIDER"] == "ollama"
+    assert env_of(read)["LLM_PROVIDER"] == "ollama"
 
 
 def test_emptied_settings(contract: Contract) -> None:
@@ -467,7 +467,7 @@ def test_emptied_settings(contract: Contract) -> None:
     )
     assert read.problems == []
     assert read.cleared == {"SPEC_DIR", "MEMORY_SEARCH_FLOOR", "WEBHOOK_PORT", "GONE"}
-    env = env_of(contract, read)
+    env = env_of(read)
     assert (env["WEBHOOK_PORT"], env["EMPTY"]) == ("8080", "")
     assert not {"SPEC_DIR", "MEMORY_SEARCH_FLOOR", "GONE"} & set(env)
 
@@ -639,7 +639,7 @@ def test_what_the_bot_takes_is_not_refused(
 ) -> None:
     read = read_configuration(contract, variables(**settings))
     assert read.problems == []
-    assert env.items() <= env_of(contract, read).items()
+    assert env.items() <= env_of(read).items()
 
 
 def test_a_number_may_be_a_name(contract: Contract) -> None:

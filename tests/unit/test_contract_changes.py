@@ -108,7 +108,7 @@ def test_what_a_host_has_on_record_is_imported_by_the_names_of_today(
     contract: Contract, newest: Contract
 ) -> None:
     given = {**variables(), **OLD, CONTRACT_VERSION: 1}
-    record = recorded(contract, read_configuration(contract, given), given)
+    record = recorded(read_configuration(contract, given), given)
     assert record[CONTRACT_VERSION] == 1
     imported = from_host(newest, {newest.record.path: json.dumps(record)})
     assert imported.variables[NEW_NAME] == 5

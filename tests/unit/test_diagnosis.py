@@ -50,9 +50,9 @@ def found(
     for candidates in looked["binaries"].values():
         for candidate in candidates:
             candidate.setdefault("version", "1.0")
-    desired = None if read.problems else desired_state(contract, read, looked)
-    status = host_status(contract, read, looked, desired, [], lambda text: {})
-    return diagnosis(contract, read, looked, desired, status, {**NO_FAULTS, **(checkup or {})})
+    desired = None if read.problems else desired_state(read, looked)
+    status = host_status(read, looked, desired, [], lambda text: {})
+    return diagnosis(read, looked, desired, status, {**NO_FAULTS, **(checkup or {})})
 
 
 def log(*lines: str) -> dict[str, Any]:
@@ -319,7 +319,7 @@ def test_nothing_is_started_to_learn_what_the_bot_may_do(contract: Contract) -> 
     ]
     read = read_configuration(contract, variables(*people))
     looked = probe(installed=installed())
-    request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
+    request = checkup_request(read, looked, desired_state(read, looked))
     commands = [command["argv"] for command in request["commands"]]
     for argv in commands:
         asks = argv[:4] == ["sudo", "-n", "-l", "-u"]
@@ -332,7 +332,7 @@ def test_without_the_account_of_the_service_nothing_is_run(contract: Contract) -
     read = read_configuration(contract, variables())
     looked = probe(installed=installed())
     looked["accounts"] = {"kai": None, "alice": None}
-    request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
+    request = checkup_request(read, looked, desired_state(read, looked))
     assert request["service_user"] is None
     assert request["private_directories"] == []
 
@@ -356,8 +356,8 @@ def test_another_process_on_the_port_is_no_matter_of_the_install(contract: Contr
 def planned(contract: Contract, given: dict[str, Any]) -> Subject:
     """Return what a doctor's plan is made for."""
     read = read_configuration(contract, given)
-    use_usual_places(contract, read)
-    return Subject(contract, read, given, {}, lambda name, values: "")
+    use_usual_places(read)
+    return Subject(read, given, {}, lambda name, values: "")
 
 
 def test_only_what_is_secret_is_kept_out_of_the_log(contract: Contract) -> None:
@@ -401,7 +401,7 @@ def test_where_nothing_is_installed_nothing_else_is_tried(contract: Contract) ->
     assert (first.stage, first.where) == ("install", "the host")
     read = read_configuration(contract, variables())
     looked = probe(installed=installed(**nothing))
-    request = checkup_request(contract, read, looked, desired_state(contract, read, looked))
+    request = checkup_request(read, looked, desired_state(read, looked))
     assert request["commands"] == []
 
 

@@ -52,8 +52,9 @@ USERS: Any = [
 NAMES = [(1, "Ada"), (2, "Ben"), (3, "Ben")]
 
 
-def configuration(**settings: Any) -> Configuration:
+def configuration(line: str = "2", **settings: Any) -> Configuration:
     return Configuration(
+        contract_of_line(line),
         host={"install_dir": "/opt/kai", "data_dir": "/var/lib/kai"},
         settings={"WEBHOOK_PORT": 8090, **settings},
         people=[Person(1, "Ada", "alice", "claude", "anthropic", "sonnet", "own")],
@@ -63,11 +64,11 @@ def configuration(**settings: Any) -> Configuration:
 def test_whom_an_install_can_let_in() -> None:
     read = configuration(KAI_ENABLED_ADAPTERS="telegram,workshop")
     read.people = [replace(read.people[0], telegram_id=n, name=name) for n, name in NAMES]
-    assert who_may_enrol(contract_of_line("2"), read) == ["Ada", "2", "3"]
+    assert who_may_enrol(read) == ["Ada", "2", "3"]
     read.settings["KAI_ENABLED_ADAPTERS"] = "telegram"
-    assert who_may_enrol(contract_of_line("2"), read) == []
+    assert who_may_enrol(read) == []
     for line in ("1", "2.0"):
-        assert who_may_enrol(contract_of_line(line), configuration()) == []
+        assert who_may_enrol(configuration(line)) == []
 
 
 def report(**changes: Any) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def test_where_nothing_was_installed_or_there_is_no_workshop_there_is_no_hint(
 
 
 def test_the_command_is_the_one_of_the_live_release() -> None:
-    plan = enrolment_plan(contract_of_line("2"), configuration())
+    plan = enrolment_plan(configuration())
     assert plan is not None
     assert plan["users"] == [{"name": "Ada", "key": 1}]
     assert argv_for(plan["argv"], plan["argv_of"], plan["users"][0], None) == [
@@ -122,7 +123,7 @@ def test_a_user_without_telegram_is_named_by_the_ids_of_the_database() -> None:
     read = configuration()
     profile = "rtp_" + "a" * 32
     read.people = [replace(read.people[0], telegram_id=0, profile_id=profile)]
-    plan = enrolment_plan(contract_of_line("2"), read)
+    plan = enrolment_plan(read)
     assert plan is not None
     assert plan["database"] is not None
     assert plan["database"]["database"] == "/var/lib/kai/kai.db"
@@ -144,10 +145,9 @@ def test_a_user_without_telegram_is_named_by_the_ids_of_the_database() -> None:
 
 
 def test_pages_are_those_that_the_bot_answers() -> None:
-    contract = contract_of_line("2")
-    assert pages(contract, configuration()) == ["http://127.0.0.1:8090/workshop/"]
+    assert pages(configuration()) == ["http://127.0.0.1:8090/workshop/"]
     lan = configuration(WORKSHOP_LAN_HOST="192.168.1.5")
-    assert pages(contract, lan)[1] == "http://192.168.1.5:8090/workshop/"
+    assert pages(lan)[1] == "http://192.168.1.5:8090/workshop/"
 
 
 @pytest.mark.parametrize(
@@ -161,10 +161,10 @@ def test_pages_are_those_that_the_bot_answers() -> None:
 def test_a_bot_without_a_workshop_is_refused(
     line: str, settings: dict[str, Any], where: str
 ) -> None:
-    problem = no_workshop(contract_of_line(line), configuration(**settings))
+    problem = no_workshop(configuration(line, **settings))
     assert problem is not None
     assert problem.where == where
-    assert no_workshop(contract_of_line("2"), configuration()) is None
+    assert no_workshop(configuration()) is None
 
 
 @pytest.mark.parametrize(("who", "telegram_id"), [("Ada", 1), ("1", 1), ("3", 3)])

@@ -85,7 +85,7 @@ def rendered(render: Render, contract: Contract) -> Callable[[str], str]:
         }
     )
     configuration = read_configuration(contract, given)
-    desired = desired_state(contract, configuration, seen)
+    desired = desired_state(configuration, seen)
     assert desired["problems"] == []
 
     def render_template(name: str, values: Mapping[str, Any]) -> str:
@@ -94,7 +94,7 @@ def rendered(render: Render, contract: Contract) -> Callable[[str], str]:
         )
         return text
 
-    subject = Subject(contract, configuration, given, {}, render_template)
+    subject = Subject(configuration, given, {}, render_template)
     files, secret_contents = desired_files(subject, desired)
     texts = {**{entry["path"]: entry.get("content") for entry in files}, **secret_contents}
     by_template = {

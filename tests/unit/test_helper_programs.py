@@ -47,7 +47,7 @@ def program(name: str, places: dict[str, str], directory: Path, account: str = O
     """Write the program that an install makes for one user, Ada, and return its path."""
     read = read_configuration(CONTRACT, variables(user(os_user=account), service_user="kai"))
     users = [User(ADA, account, f"{places['data_dir']}/home/{ADA}")]
-    found = helper_programs(CONTRACT, read, places, users, ["helpers"])
+    found = helper_programs(read, places, users, ["helpers"])
     [helper] = [one for one in found if one["path"] == name]
     assert helper["given"]
     path = directory / Path(name).name
@@ -303,9 +303,9 @@ def test_the_manager_of_policies_knows_the_file_of_each_user(tmp_path: Path) -> 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20))
 def test_every_path_reaches_the_program_as_it_is(name: str) -> None:
     contract = replace(CONTRACT, helpers=CONTRACT.helpers[:2])
-    read = read_configuration(CONTRACT, variables(user(os_user=OWNER)))
+    read = read_configuration(contract, variables(user(os_user=OWNER)))
     where = {"data_dir": f"/srv/{name}", "install_dir": f"/opt/{name}"}
-    for helper in helper_programs(contract, read, where, [], ["helpers"]):
+    for helper in helper_programs(read, where, [], ["helpers"]):
         text = TEMPLATES.get_template(helper["template"]).render(plan=helper["literals"])
         assert text.isascii()
         values = dict(line.split(" = ", 1) for line in text.splitlines() if _is_value(line))

@@ -82,8 +82,8 @@ def status(
         binaries={"claude": [binary or BINARY]},
         logins=logins or [{"account": "alice", "backend": "claude", "logged_in": logged_in}],
     )
-    desired = None if read.problems else desired_state(contract, read, seen)
-    return host_status(contract, read, seen, desired, [], lambda text: {})
+    desired = None if read.problems else desired_state(read, seen)
+    return host_status(read, seen, desired, [], lambda text: {})
 
 
 def test_a_healthy_host(contract: Contract) -> None:
@@ -337,8 +337,8 @@ def test_before_an_adoption_nothing_is_called_drift(contract: Contract) -> None:
 
 def test_one_request_names_every_path_that_an_install_lays(contract: Contract) -> None:
     read = read_configuration(contract, variables(user(1, "Ada", os_user="alice")))
-    request = installed_request(contract, read)
-    desired = desired_state(contract, read, probe())
+    request = installed_request(read)
+    desired = desired_state(read, probe())
     home = "{service_home}"
     assert [
         {**entry, "path": entry["path"].replace(home, "/home/kai")}

@@ -36,11 +36,11 @@ def configured(contract: Contract, **fields: Any) -> Configuration:
 def findings(former: dict[str, str], new: dict[str, str], **fields: Any) -> tuple[str, str]:
     """Return what is refused and what is noted of Ada."""
     configuration = configured(CONTRACT, **fields)
-    [asked] = identities_request(CONTRACT, configuration)
+    [asked] = identities_request(configuration)
     old, becomes = asked["files"]
     template = file("of Kai 1")["sha256"]
     seen = {asked["home"]: {"files": {old: former, becomes: new}, "template": template}}
-    problems, notes = identity_findings(CONTRACT, configuration, probe(identities=seen))
+    problems, notes = identity_findings(configuration, probe(identities=seen))
     return "\n".join(map(str, problems)), "\n".join(notes)
 
 
@@ -92,7 +92,7 @@ def test_the_identity_of_a_home_that_host_vars_name(
 def test_lines_that_rename_nothing_ask_for_nothing() -> None:
     for line in ("1", "2.0"):
         contract = contract_of_line(line)
-        assert identities_request(contract, configured(contract)) == []
+        assert identities_request(configured(contract)) == []
 
 
 def test_a_file_of_a_home_is_read_without_its_links(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_file_of_a_home_is_read_without_its_links(tmp_path: Path) -> None:
 
 def test_an_owner_who_gives_no_answer_is_not_taken_for_one_without_an_identity() -> None:
     configuration = configured(CONTRACT)
-    [asked] = identities_request(CONTRACT, configuration)
+    [asked] = identities_request(configuration)
     seen = {asked["home"]: {"files": {}, "template": None}}
-    problems, [note] = identity_findings(CONTRACT, configuration, probe(identities=seen))
+    problems, [note] = identity_findings(configuration, probe(identities=seen))
     assert problems == []
     assert "could not be read" in note

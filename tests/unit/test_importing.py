@@ -434,10 +434,10 @@ def exported(contract: Contract, given_variables: dict[str, Any]) -> dict[str, s
         "KAI_INSTALL_DIR": f"{host['install_dir']}/current",
         "KAI_DATA_DIR": host["data_dir"],
     }
-    lines = [env_line(key, value) for key, value in env_of(contract, read).items()]
+    lines = [env_line(key, value) for key, value in env_of(read).items()]
     claude = given_variables["kai_install_claude_bin"]
     return {
-        RECORD: json.dumps(recorded(contract, read, given_variables)),
+        RECORD: json.dumps(recorded(read, given_variables)),
         ENV: "# Managed by kai-ansible\n\n" + "\n".join(sorted(lines)) + "\n",
         # in escapes, as PyYAML reads some characters otherwise; test_filters shows the role's text
         USERS: yaml.safe_dump({"users": read.users}, sort_keys=False),
@@ -490,7 +490,7 @@ def test_what_was_exported_is_imported_unchanged(contract: Contract, data: st.Da
     taken = imported.over({})
     after = read_configuration(contract, taken)
     assert after.problems == []
-    assert env_of(contract, after) == env_of(contract, before)
+    assert env_of(after) == env_of(before)
     assert after.users == before.users
     assert after.host == before.host
     assert after.chosen.items() >= before.chosen.items()
@@ -514,7 +514,7 @@ def test_what_no_file_of_the_bot_carries_is_recorded_and_no_secret(contract: Con
         llm_provider="",
         index_url="https://me:secret@pypi.example.org/simple",
     )
-    record = recorded(contract, read_configuration(contract, given_variables), given_variables)
+    record = recorded(read_configuration(contract, given_variables), given_variables)
     assert record == {
         "kai_install_create_os_users": True,
         "kai_install_goose_bin": "/opt/goose",

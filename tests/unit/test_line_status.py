@@ -86,8 +86,8 @@ def seen(
 
 def status(**more: Any) -> Any:
     read, found = configuration(), seen(**more)
-    desired = desired_state(CONTRACT, read, found, deployed_source(CONTRACT, found))
-    return host_status(CONTRACT, read, found, desired, [], lambda text: {})
+    desired = desired_state(read, found, deployed_source(CONTRACT, found))
+    return host_status(read, found, desired, [], lambda text: {})
 
 
 @pytest.mark.parametrize("document", [VERSION_1, VERSION_2])
@@ -152,9 +152,7 @@ def test_the_mode_in_the_unit_is_no_drift() -> None:
     """Its name comes from the source, which a status does not read."""
     named = '[Service]\nEnvironment="PATH=/bin"\nEnvironment="KAI_SOME_MODE=protected"\n'
     assert deployed_source(CONTRACT, seen(unit=named))["mode_variable"] == "KAI_SOME_MODE"
-    desired = desired_state(
-        CONTRACT, configuration(), seen(), deployed_source(CONTRACT, seen(unit=named))
-    )
+    desired = desired_state(configuration(), seen(), deployed_source(CONTRACT, seen(unit=named)))
     assert desired["unit"]["environment"]["KAI_SOME_MODE"] == "protected"
     other = named.replace("=protected", "=single_user")
     for unit in (other, "[Service]\n", None, named + 'Environment="B=protected"\n'):

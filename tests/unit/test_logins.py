@@ -37,7 +37,7 @@ def configured(contract: Contract, **settings: Any) -> Configuration:
 
 def test_one_login_for_each_account_and_backend(contract: Contract) -> None:
     """Issue 486, bug 3."""
-    found = logins(contract, configured(contract), BINARIES, [])
+    found = logins(configured(contract), BINARIES, [])
     assert [(login.account, login.backend, login.shared) for login in found] == [
         ("alice", "codex", False),
         ("bob", "codex", False),
@@ -55,7 +55,7 @@ def test_one_login_for_each_account_and_backend(contract: Contract) -> None:
 
 
 def test_without_a_binary_the_name_stands(contract: Contract) -> None:
-    found = logins(contract, configured(contract), {}, [])
+    found = logins(configured(contract), {}, [])
     assert found[0].line == "sudo -iu alice codex login"
     assert found[0].as_dict()["command"] == ["codex", "login"]
 
@@ -67,7 +67,7 @@ def test_who_is_logged_in_is_not_asked_again(contract: Contract) -> None:
         {"account": "alice", "backend": "claude", "logged_in": None},
         {"account": "kai", "backend": "claude", "logged_in": True},
     ]
-    found = logins(contract, configured(contract), BINARIES, seen)
+    found = logins(configured(contract), BINARIES, seen)
     assert [login.logged_in for login in found] == [True, False, None, True]
     assert login_notice(found) == [
         "Log in once as each OS user, with these commands:",
@@ -75,12 +75,12 @@ def test_who_is_logged_in_is_not_asked_again(contract: Contract) -> None:
         "  sudo -iu alice /usr/local/bin/claude auth login",
     ]
     everybody = [{**entry, "logged_in": True} for entry in seen]
-    assert login_notice(logins(contract, configured(contract), BINARIES, everybody)) == []
+    assert login_notice(logins(configured(contract), BINARIES, everybody)) == []
 
 
 def test_with_a_key_nobody_logs_in_to_codex(contract: Contract) -> None:
     by_key = configured(contract, codex_auth_mode="api_key", openai_api_key="k")
-    assert {login.backend for login in logins(contract, by_key, BINARIES, [])} == {"claude"}
+    assert {login.backend for login in logins(by_key, BINARIES, [])} == {"claude"}
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_with_a_key_nobody_logs_in_to_codex(contract: Contract) -> None:
 def test_where_a_login_is_kept(
     contract: Contract, settings: dict[str, Any], backend: str, files: list[str] | None
 ) -> None:
-    assert login_files(contract, configured(contract, **settings), backend) == files
+    assert login_files(configured(contract, **settings), backend) == files

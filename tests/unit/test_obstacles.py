@@ -21,7 +21,7 @@ from kai_ansible.rules.problems import Problem
 def problems(contract: Contract, seen: dict[str, Any], **settings: Any) -> list[Problem]:
     read = read_configuration(contract, variables(user(os_user="alice"), **settings))
     assert read.problems == []
-    return host_problems(contract, read, seen)
+    return host_problems(read, seen)
 
 
 def target(
@@ -193,13 +193,13 @@ def test_a_program_of_a_feature_is_missed_only_with_the_feature(
     read = read_configuration(contract, variables(voice_enabled=voice))
     programs = {**probe()["programs"], "ffmpeg": None, "whisper-cli": None}
     seen = probe(programs=programs)
-    assert host_problems(contract, read, seen) == []
-    notes = missing_programs(contract, read, seen)
+    assert host_problems(read, seen) == []
+    notes = missing_programs(read, seen)
     assert [note.partition(":")[0] for note in notes] == (
         ["The host has no ffmpeg", "The host has no whisper-cli"] if voice else []
     )
     with_one = probe(programs={**programs, "ffmpeg": "/bin/ffmpeg", "whisper-cli": "/bin/w"})
-    assert missing_programs(contract, read, with_one) == []
+    assert missing_programs(read, with_one) == []
 
 
 MODELS = (
@@ -221,13 +221,13 @@ def test_the_models_of_a_feature_are_asked_for_and_missed(
 ) -> None:
     read = read_configuration(contract, variables(**settings, install_dir="/srv/kai"))
     paths = [f"/srv/kai/models/{name}" for name in needed]
-    assert list(models_in_use(contract, read)) == paths
+    assert list(models_in_use(read)) == paths
     for state, fix in (("absent", "curl --fail --location --output"), ("unreadable", "chmod a+rX")):
-        found = missing_models(contract, read, probe(models=dict.fromkeys(paths, state)))
+        found = missing_models(read, probe(models=dict.fromkeys(paths, state)))
         assert [problem.where for problem in found] == paths
         assert all(f"{fix} " in problem.fix for problem in found)
-    assert missing_models(contract, read, probe(models=dict.fromkeys(paths, "readable"))) == []
-    assert missing_models(contract, read, probe(models=dict.fromkeys(paths, "unseen"))) == []
+    assert missing_models(read, probe(models=dict.fromkeys(paths, "readable"))) == []
+    assert missing_models(read, probe(models=dict.fromkeys(paths, "unseen"))) == []
 
 
 def test_an_install_reports_the_commands_that_fetch_a_model(contract: Contract) -> None:
@@ -240,7 +240,7 @@ def test_an_install_reports_the_commands_that_fetch_a_model(contract: Contract) 
     )
     programs = {**probe()["programs"], "ffmpeg": "/bin/ffmpeg", "whisper-cli": "/bin/w"}
     seen = probe(models={path: "absent"}, programs=programs)
-    [note] = [n for n in desired_state(contract, read, seen)["notes"] if command in n]
+    [note] = [n for n in desired_state(read, seen)["notes"] if command in n]
     assert note.startswith(f"{path}: found no such file")
 
 
@@ -254,8 +254,8 @@ def test_another_system_is_not_asked_for_the_programs_of_this_one(contract: Cont
 def test_what_agents_and_workspaces_need_is_missed(contract: Contract) -> None:
     read = read_configuration(contract, variables(pr_review_enabled=True))
     seen = probe(programs={**probe()["programs"], "curl": None, "git": None, "gh": None})
-    assert host_problems(contract, read, seen) == []
-    assert [note.partition(":")[0] for note in missing_programs(contract, read, seen)] == [
+    assert host_problems(read, seen) == []
+    assert [note.partition(":")[0] for note in missing_programs(read, seen)] == [
         *("The host has no curl", "The host has no git", "The host has no gh"),
     ]
 

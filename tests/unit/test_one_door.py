@@ -127,7 +127,7 @@ def test_a_foreign_system_is_refused_by_name_and_for_nothing_else(
     seen: dict[str, Any], foreign: str, contract: Contract
 ) -> None:
     configuration = read_configuration(contract, samples.variables())
-    plan = desired_state(contract, configuration, seen)
+    plan = desired_state(configuration, seen)
     [problem] = plan["problems"]
     assert foreign in problem["found"]
     assert "not supported" in problem["found"]

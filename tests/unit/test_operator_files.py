@@ -280,14 +280,12 @@ def test_a_name_is_told_as_kai_has_it(contract: Contract) -> None:
 def test_what_a_workspace_needs_on_the_host_is_looked_for(contract: Contract) -> None:
     text = "workspaces: [{path: /srv/a, claude: {env_file: /srv/a.env}}, {path: ~/b}]"
     found = judged(contract, workspaces_file=text)
-    request = probe_request(contract, found)
+    request = probe_request(found)
     assert request["directories"] == ["/srv/a", "/srv/a.env"]
     assert {"path": "/srv/a", "account": "kai", "write": False} in request["access"]
-    assert (
-        desired_state(contract, found, probe(directories={"/srv/a.env": "file"}))["problems"] == []
-    )
+    assert desired_state(found, probe(directories={"/srv/a.env": "file"}))["problems"] == []
     kinds = {"/srv/a": "directory", "/srv/a.env": "directory"}
-    [problem] = desired_state(contract, found, probe(directories=kinds))["problems"]
+    [problem] = desired_state(found, probe(directories=kinds))["problems"]
     assert (problem["where"], problem["expected"]) == (
         "a file that the configuration names",
         "an existing file",

@@ -333,7 +333,7 @@ def test_what_has_the_value_of_host_vars_changes_nothing(contract: Contract) -> 
 
 def planned(contract: Contract, entry: dict[str, Any]) -> Any:
     read = read_configuration(contract, variables(user(os_user="alice")))
-    subject = Subject(contract, read, {}, {}, lambda *_: "")
+    subject = Subject(read, {}, {}, lambda *_: "")
     seen: Any = probe(installed={**installed(), "overrides": [entry], "hangs": False})
     seen["accounts"]["alice"] = None
     source: Any = {"release": "a", "requires_python": "", "constrained": True}

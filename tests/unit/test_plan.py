@@ -28,7 +28,7 @@ def plan(
 ) -> dict[str, Any]:
     read = read_configuration(contract, variables(*users, **settings))
     assert read.problems == []
-    return desired_state(contract, read, seen or probe())
+    return desired_state(read, seen or probe())
 
 
 def places(desired: dict[str, Any]) -> list[tuple[str, str]]:
@@ -47,7 +47,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             wheelhouse="/srv/wheels",
         ),
     )
-    request = probe_request(contract, read, "0a1b2c")
+    request = probe_request(read, "0a1b2c")
     assert request.pop("platforms") == as_data(contract.platforms)
     binaries = request.pop("binaries")
     access = request.pop("access")
@@ -128,7 +128,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
 
 def test_a_probe_of_the_wizard_needs_no_valid_data_directory(contract: Contract) -> None:
     read = read_configuration(contract, variables(ADA, data_dir="not absolute"))
-    request = probe_request(contract, read)
+    request = probe_request(read)
     assert (request["data_dir"], request["turns"]) == (None, None)
 
 

@@ -78,7 +78,7 @@ def render(name: str, values: Mapping[str, Any]) -> str:
 
 
 def subject(contract: Contract, variables: dict[str, Any]) -> Subject:
-    return Subject(contract, read_with_files(contract, variables, {}), variables, {}, render)
+    return Subject(read_with_files(contract, variables, {}), variables, {}, render)
 
 
 def seen(workshop: str | None = None, text: str | None = None, **more: Any) -> dict[str, Any]:
@@ -235,7 +235,7 @@ def test_helpers_of_unknown_users_are_not_compared(line_2: Contract) -> None:
     for workshop, compared in ((W, names_users), (None, set())):
         found, ours = with_rules(line_2, workshop), subject(line_2, given())
         source = deployed_source(line_2, found)
-        desired = desired_state(line_2, ours.configuration, found, source)
+        desired = desired_state(ours.configuration, found, source)
         files = files_to_compare(ours, desired, found)
         assert {file.path for file in files} & names_users == compared
 

@@ -34,7 +34,7 @@ BLIND: dict[str, Any] = {
 @pytest.fixture
 def subject(contract: Contract) -> Subject:
     read = read_configuration(contract, variables(user(os_user="alice")))
-    return Subject(contract, read, {}, {}, lambda *_: "")
+    return Subject(read, {}, {}, lambda *_: "")
 
 
 def test_install_says_so_alone(subject: Subject) -> None:
@@ -62,11 +62,11 @@ def test_doctor_says_so_alone_and_tries_nothing(contract: Contract, subject: Sub
     report: Any = status(contract, privileged=False, strangers=None)
     seen: Any = probe(**BLIND)
     checkup: Any = {**NO_FAULTS, "policy": "cannot be read", "trespasses": ["alice sees all"]}
-    [finding] = diagnosis(contract, subject.configuration, seen, None, report, checkup)
+    [finding] = diagnosis(subject.configuration, seen, None, report, checkup)
     assert finding.fix == NOT_ROOT.fix
-    wanted = desired_state(contract, subject.configuration, probe())  # type: ignore[arg-type]
+    wanted = desired_state(subject.configuration, probe())  # type: ignore[arg-type]
     seen["installed"] = {"live": "a"}
-    request = checkup_request(contract, subject.configuration, seen, wanted)
+    request = checkup_request(subject.configuration, seen, wanted)
     assert (request["service_user"], request["visudo"]) == (None, None)
     assert request["commands"] == request["private_directories"] == []
 

@@ -71,7 +71,7 @@ def subject(
     """Return what a plan is made for; a template is its name and its values, as JSON."""
     given = variables() if given is None else given
     read = read_with_files(contract, given, texts)
-    return Subject(contract, read, given, texts, render)
+    return Subject(read, given, texts, render)
 
 
 def render(name: str, values: Mapping[str, Any]) -> str:
@@ -120,7 +120,7 @@ def test_an_install_is_refused_with_all_problems_and_a_rollback_only_with_its_ow
 
 def test_a_status_of_a_place_that_is_refused_looks_at_the_usual_one(contract: Contract) -> None:
     bad = subject(contract, variables(install_dir="not absolute"))
-    use_usual_places(contract, bad.configuration)
+    use_usual_places(bad.configuration)
     assert refusals(bad, "status") == []
     assert host_plan(bad, "status")["probe"]["install_dir"] == "/opt/kai"
 
@@ -322,7 +322,7 @@ def test_who_has_to_log_in_is_reported(contract: Contract) -> None:
 
 def test_a_status_reports_an_invalid_configuration_and_goes_on(contract: Contract) -> None:
     bad = subject(contract, variables(webhook_port=0, secret_extra_env=["no mapping"]))
-    use_usual_places(contract, bad.configuration)
+    use_usual_places(bad.configuration)
     plan = status_plan(bad, {**probe(), "installed": INSTALLED}, fields_of_users)
     assert plan["status"]["healthy"] is False
     assert any(line.startswith("kai_install_webhook_port: ") for line in plan["lines"])

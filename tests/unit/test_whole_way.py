@@ -62,7 +62,7 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
             "changers": [],
         }
         seen["binaries"]["codex"] = [works]
-    desired = desired_state(contract, read_configuration(contract, plain(variables)), seen)
+    desired = desired_state(read_configuration(contract, plain(variables)), seen)
     assert desired["problems"] == []
     text = render(TEMPLATE, path=str(ENV), plan=desired)
     # what nobody named is found on the host

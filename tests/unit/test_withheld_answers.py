@@ -181,9 +181,9 @@ def test_an_agent_of_which_nobody_knows_who_changes_it_is_refused(
         variables(user(1, "Ada", os_user="alice"), trust_user_binaries=trusts),
     )
     candidate = {"path": "/opt/claude", "source": "host_vars", "fault": None, "changers": [UNSEEN]}
-    chosen, problems = binaries.choose_binary(contract, read, "claude", [candidate])
+    chosen, problems = binaries.choose_binary(read, "claude", [candidate])
     assert chosen is not None
-    [note] = binaries.notes_on_trust(contract, read, chosen)
+    [note] = binaries.notes_on_trust(read, chosen)
     assert "unknown accounts (through /p: why not)" in note
     if trusts:
         assert problems == []
@@ -197,10 +197,10 @@ def test_an_agent_of_which_nobody_knows_who_changes_it_is_refused(
 def test_without_privilege_it_is_unknown_and_no_fault(contract: Contract) -> None:
     read = read_configuration(contract, variables(user(1, "Ada", os_user="alice")))
     candidate = {"path": "/opt/claude", "source": "host_vars", "fault": None, "changers": None}
-    chosen, problems = binaries.choose_binary(contract, read, "claude", [candidate])
+    chosen, problems = binaries.choose_binary(read, "claude", [candidate])
     assert chosen is not None
     assert problems == []
-    assert "is unknown" in binaries.notes_on_trust(contract, read, chosen)[0]
+    assert "is unknown" in binaries.notes_on_trust(read, chosen)[0]
 
 
 # ---- kai_probe

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from .configuration import Configuration
-    from .contract import Contract
     from .probe import Probe
 
 _RULE = re.compile(
@@ -28,11 +27,12 @@ _RULE = re.compile(
 )
 
 
-def adoption_notes(contract: Contract, configuration: Configuration, probe: Probe) -> list[str]:
+def adoption_notes(configuration: Configuration, probe: Probe) -> list[str]:
     """Return the notes of an adoption, none without one.
 
     probe: the result of kai_probe.
     """
+    contract = configuration.contract
     former = probe["former_install"]
     if former is None:
         return []
@@ -63,7 +63,7 @@ def adoption_notes(contract: Contract, configuration: Configuration, probe: Prob
 
 
 def lost_rules(
-    contract: Contract, configuration: Configuration, probe: Probe, helpers: Collection[str]
+    configuration: Configuration, probe: Probe, helpers: Collection[str]
 ) -> Iterator[Problem]:
     """Yield a problem for each statement of the drop-in that Kai's own installer did not write.
 
@@ -71,9 +71,9 @@ def lost_rules(
     Source: Kai 1.x installer, section 6; Kai 2 installer facts, section 5. The drop-in is replaced
     as a whole.
     """
-    path, former = contract.sudoers.path, probe["former_install"]
+    path, former = configuration.contract.sudoers.path, probe["former_install"]
     for number, text in former["rules"] if former else ():
-        if not _is_of_the_installer(contract, configuration, text, helpers):
+        if not _is_of_the_installer(configuration, text, helpers):
             yield Problem(
                 f"{path}:{number}",
                 f"{text!r}, which this install does not write",
@@ -83,9 +83,8 @@ def lost_rules(
             )
 
 
-def _is_of_the_installer(
-    contract: Contract, configuration: Configuration, text: str, helpers: Collection[str]
-) -> bool:
+def _is_of_the_installer(configuration: Configuration, text: str, helpers: Collection[str]) -> bool:
+    contract = configuration.contract
     match = _RULE.fullmatch(text)
     if not match or match["user"] != configuration.host["service_user"]:
         return False

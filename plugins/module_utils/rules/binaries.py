@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Binary as Program
-    from .contract import Contract
     from .people import Person
     from .probe import Candidate, Changer
 
@@ -52,28 +51,28 @@ def backends_in_use(configuration: Configuration) -> list[str]:
     return list(dict.fromkeys(person.backend for person in configuration.people))
 
 
-def agent_account(contract: Contract, configuration: Configuration, person: Person) -> str:
+def agent_account(configuration: Configuration, person: Person) -> str:
     """Return the account that really runs a user's agents.
 
     The service user's own for people without one, and for every backend that the bot does not wrap
     in sudo (Kai runtime contract, section 4.1).
     """
-    wrapped = contract.backends[person.backend].spawn["chat"].as_os_user
+    wrapped = configuration.contract.backends[person.backend].spawn["chat"].as_os_user
     service_user: str = configuration.host["service_user"]
     return person.os_user if person.os_user and wrapped else service_user
 
 
-def runners(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
+def runners(configuration: Configuration, backend: str) -> list[str]:
     """Return each account that starts a backend's binary, in the order of the users."""
     accounts = [
-        agent_account(contract, configuration, person)
+        agent_account(configuration, person)
         for person in configuration.people
         if person.backend == backend
     ]
     return list(dict.fromkeys(accounts))
 
 
-def resolvers(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
+def resolvers(configuration: Configuration, backend: str) -> list[str]:
     """Return who has to be able to execute a backend's binary without running it.
 
     With memory extraction the bot itself looks up the binary, although an OS user runs it: before
@@ -82,20 +81,17 @@ def resolvers(contract: Contract, configuration: Configuration, backend: str) ->
     extracts = (
         configuration.settings.get("MEMORY_ENABLED")
         and configuration.settings.get(EXTRACTION)
-        and backend in contract.memory_extraction_backends
+        and backend in configuration.contract.memory_extraction_backends
     )
     # one that was refused is not there
     service_user = configuration.host.get("service_user")
     if not (extracts and service_user):
         return []
-    return [service_user] if service_user not in runners(contract, configuration, backend) else []
+    return [service_user] if service_user not in runners(configuration, backend) else []
 
 
 def choose_binary(
-    contract: Contract,
-    configuration: Configuration,
-    backend: str,
-    candidates: Sequence[Candidate],
+    configuration: Configuration, backend: str, candidates: Sequence[Candidate]
 ) -> tuple[Binary | None, list[Problem]]:
     """Return the binary to use for a backend in use, and the problem with it or with finding one.
 
@@ -103,11 +99,11 @@ def choose_binary(
     every runner and resolver can execute it, else the reason in words) and, without a fault,
     changers. One through which an account gains power over another comes last.
     """
-    binary = contract.backends[backend].binary
+    binary = configuration.contract.backends[backend].binary
     setting = binary.setting
     where = variable(setting)
     people = names_of(configuration.people, backend)
-    also = resolvers(contract, configuration, backend)
+    also = resolvers(configuration, backend)
     and_also, or_without = "", ""
     if also:
         and_also = (
@@ -120,7 +116,7 @@ def choose_binary(
         fault = candidate["fault"] or _fault_of_place(binary, candidate["path"])
         if fault is None:
             chosen = Binary(backend, candidate["path"], candidate["source"], candidate["changers"])
-            danger = _danger(contract, configuration, chosen)
+            danger = _danger(configuration, chosen)
             if danger is None:
                 return chosen, []
             risky = risky or (chosen, [danger])
@@ -151,9 +147,9 @@ def choose_binary(
     )
 
 
-def notes_on_trust(contract: Contract, configuration: Configuration, binary: Binary) -> list[str]:
+def notes_on_trust(configuration: Configuration, binary: Binary) -> list[str]:
     """Return the notes about the accounts that can change a binary."""
-    runs = listed(runners(contract, configuration, binary.backend))
+    runs = listed(runners(configuration, binary.backend))
     if binary.changers is None:
         return [f"Which accounts can change {binary.path}, which runs as {runs}, is unknown."]
     if not binary.changers:
@@ -161,11 +157,11 @@ def notes_on_trust(contract: Contract, configuration: Configuration, binary: Bin
     return [f"{binary.path} can be changed by {in_words(*binary.changers)}; it runs as {runs}."]
 
 
-def _danger(contract: Contract, configuration: Configuration, binary: Binary) -> Problem | None:
+def _danger(configuration: Configuration, binary: Binary) -> Problem | None:
     """Return the problem that one account could act as another through a binary, if any."""
     if configuration.host["trust_user_binaries"]:
         return None
-    runs = runners(contract, configuration, binary.backend)
+    runs = runners(configuration, binary.backend)
     untrusted = [configuration.host["service_user"], *os_users(configuration.people)]
     found = harmful(binary.changers or (), runs, untrusted)
     if not found:
@@ -178,7 +174,7 @@ def _danger(contract: Contract, configuration: Configuration, binary: Binary) ->
         if entry.get("unseen")
     ]
     return Problem(
-        variable(contract.backends[binary.backend].binary.setting),
+        variable(configuration.contract.backends[binary.backend].binary.setting),
         f"{binary.path!r}, which can be changed by {in_words(*found)}",
         f"a program that only root can change, because it runs as {listed(runs)}",
         f"install {binary.backend} where only root can write, or {', or '.join(cures)}, or accept "

@@ -43,7 +43,7 @@ _OTHER_VARIABLES = (
 
 @dataclass
 class Configuration:
-    """A whole configuration.
+    """A whole configuration of a bot of the contract's release line.
 
     host: installation settings by name, defaults included.
     chosen: bot settings that the operator gave, by env key.
@@ -60,6 +60,7 @@ class Configuration:
     global_backend: that of users without one of their own.
     """
 
+    contract: Contract
     host: dict[str, Any] = field(default_factory=dict)
     chosen: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -110,29 +111,29 @@ def read_configuration(
     users_from_file: the ``users`` list of kai_install_users_file, already parsed.
     """
     migration = migrated(contract, variables)
-    configuration = Configuration(problems=migration.problems)
+    configuration = Configuration(contract, problems=migration.problems)
     # by today's names, so that other faults are reported as well
     given = {name[len(PREFIX) :]: value for name, value in migration.variables.items()}
-    _read_host(contract, given, configuration)
-    _read_settings(contract, given, configuration)
-    _read_extra_env(contract, given, configuration)
-    _report_unknown(contract, given, configuration)
-    _read_users(contract, given, users_from_file, configuration)
-    _fill_in(contract, configuration)
-    _check_pairs(contract, configuration)
-    _check_conditions(contract, configuration)
-    configuration.problems += start_problems(contract, configuration, variable)
-    _choose_packages(contract, configuration)
+    _read_host(given, configuration)
+    _read_settings(given, configuration)
+    _read_extra_env(given, configuration)
+    _report_unknown(given, configuration)
+    _read_users(given, users_from_file, configuration)
+    _fill_in(configuration)
+    _check_pairs(configuration)
+    _check_conditions(configuration)
+    configuration.problems += start_problems(configuration, variable)
+    _choose_packages(configuration)
     if migration.is_newer:
         # what a later contract has would only look wrong
         configuration.problems = migration.problems
     return configuration
 
 
-def env_of(contract: Contract, configuration: Configuration) -> dict[str, str]:
+def env_of(configuration: Configuration) -> dict[str, str]:
     """Return the content of /etc/kai/env, by key; a binary that is not named is left out."""
     env = {}
-    for key, spec in contract.settings.items():
+    for key, spec in configuration.contract.settings.items():
         chosen = key in configuration.chosen
         if spec.written == "never" or not (chosen or spec.written == "always"):
             continue
@@ -191,7 +192,8 @@ def canonical_key(contract: Contract, key: str) -> str:
     return key
 
 
-def _read_host(contract: Contract, given: Mapping[str, Any], configuration: Configuration) -> None:
+def _read_host(given: Mapping[str, Any], configuration: Configuration) -> None:
+    contract = configuration.contract
     for name, spec in contract.host.items():
         raw = given.get(name)
         if raw in (None, ""):
@@ -219,9 +221,8 @@ def _unfit(contract: Contract, key: str, name: str, raw: Any, error: Unacceptabl
     return Problem(variable(name), shown(contract, key, raw), error.expected, fix)
 
 
-def _read_settings(
-    contract: Contract, given: Mapping[str, Any], configuration: Configuration
-) -> None:
+def _read_settings(given: Mapping[str, Any], configuration: Configuration) -> None:
+    contract = configuration.contract
     for key, spec in contract.settings.items():
         found = {
             name: given[name.lower()]
@@ -264,9 +265,8 @@ def _read_settings(
         configuration.chosen[key] = value
 
 
-def _read_extra_env(
-    contract: Contract, given: Mapping[str, Any], configuration: Configuration
-) -> None:
+def _read_extra_env(given: Mapping[str, Any], configuration: Configuration) -> None:
+    contract = configuration.contract
     for name in ("extra_env", "secret_extra_env"):
         extra = given.get(name) or {}
         if not isinstance(extra, dict):
@@ -321,9 +321,8 @@ def _read_extra_env(
             configuration.extra_env[str(key)] = text
 
 
-def _report_unknown(
-    contract: Contract, given: Mapping[str, Any], configuration: Configuration
-) -> None:
+def _report_unknown(given: Mapping[str, Any], configuration: Configuration) -> None:
+    contract = configuration.contract
     retired = {key.lower(): reason for key, reason in contract.retired.items()}
     known = {key.lower() for key in contract.settings}
     for spec in contract.settings.values():
@@ -363,10 +362,7 @@ def _of_another_line(contract: Contract, name: str) -> Problem:
 
 
 def _read_users(
-    contract: Contract,
-    given: Mapping[str, Any],
-    users_from_file: list[Any] | None,
-    configuration: Configuration,
+    given: Mapping[str, Any], users_from_file: list[Any] | None, configuration: Configuration
 ) -> None:
     listed_users = given.get("users")
     if listed_users and given.get("users_file"):
@@ -395,7 +391,7 @@ def _read_users(
                 place, type(entry).__name__, "a mapping of fields", f"fix {place}"
             )
             continue
-        user = _read_user(contract, place, entry, configuration)
+        user = _read_user(place, entry, configuration)
         configuration.users.append(user)
         telegram_id = user.get("telegram_id")
         if isinstance(telegram_id, int):
@@ -412,8 +408,9 @@ def _read_users(
 
 
 def _read_user(
-    contract: Contract, place: str, entry: Mapping[str, Any], configuration: Configuration
+    place: str, entry: Mapping[str, Any], configuration: Configuration
 ) -> dict[str, Any]:
+    contract = configuration.contract
     user = {key: value for key, value in entry.items() if value is not None}
     for name, spec in contract.user_fields.items():
         where = f"{place}.{name}"
@@ -438,7 +435,7 @@ def _read_user(
         if raw in (None, ""):
             user.pop(name, None)
             if spec.required and not _has_alternative(spec, user, configuration):
-                configuration.problems.append(_missing_field(contract, name, place, configuration))
+                configuration.problems.append(_missing_field(name, place, configuration))
             continue
         try:
             user[name] = read_value(contract, spec, raw)
@@ -466,14 +463,12 @@ def _has_alternative(
     return bool(other and holds(other.when, chosen) and (not user or user.get(other.field)))
 
 
-def _missing_field(
-    contract: Contract, name: str, place: str, configuration: Configuration
-) -> Problem:
-    spec = contract.user_fields[name]
+def _missing_field(name: str, place: str, configuration: Configuration) -> Problem:
+    spec = configuration.contract.user_fields[name]
     fix = f"add {name} to {place}"
     if _has_alternative(spec, {}, configuration):
         fix = f"run kai-ansible config, which makes the first user of a Kai 2.1, or {fix}"
-    return Problem(f"{place}.{name}", "nothing", describe(contract, spec), fix)
+    return Problem(f"{place}.{name}", "nothing", describe(configuration.contract, spec), fix)
 
 
 def _take_old_names(
@@ -503,7 +498,8 @@ def _fault_in_file(contract: Contract, spec: UserField, value: Any) -> str | Non
     return None
 
 
-def _fill_in(contract: Contract, configuration: Configuration) -> None:
+def _fill_in(configuration: Configuration) -> None:
+    contract = configuration.contract
     settings = {
         key: spec.default for key, spec in contract.settings.items() if spec.default is not None
     }
@@ -523,7 +519,8 @@ def _fill_in(contract: Contract, configuration: Configuration) -> None:
     ]
 
 
-def _check_pairs(contract: Contract, configuration: Configuration) -> None:
+def _check_pairs(configuration: Configuration) -> None:
+    contract = configuration.contract
     choice = contract.agent_choice
     field_of_provider = choice.provider.field
     if configuration.rejected & {choice.backend.setting, choice.provider.setting, "DEFAULT_MODEL"}:
@@ -531,8 +528,7 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
     settings = configuration.settings
     everyone = effective_person(contract, settings, {"model": settings.get("DEFAULT_MODEL")})
     _check_pair(
-        *(contract, configuration, variable("default_model")),
-        *(variable(choice.provider.setting), everyone),
+        *(configuration, variable("default_model")), *(variable(choice.provider.setting), everyone)
     )
     service_user = configuration.host.get("service_user")
     for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
@@ -560,7 +556,7 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
         # report a wrong global value once, in its own place
         if not inherited:
             provider_place = f"{place}.{field_of_provider}"
-            _check_pair(contract, configuration, f"{place}.model", provider_place, person)
+            _check_pair(configuration, f"{place}.model", provider_place, person)
         if person.os_user and person.os_user == service_user:
             configuration.add_problem(
                 f"{place}.os_user",
@@ -595,12 +591,9 @@ def _check_pairs(contract: Contract, configuration: Configuration) -> None:
 
 
 def _check_pair(
-    contract: Contract,
-    configuration: Configuration,
-    model_place: str,
-    provider_place: str,
-    person: Person,
+    configuration: Configuration, model_place: str, provider_place: str, person: Person
 ) -> None:
+    contract = configuration.contract
     offered = providers_of(contract, person.backend)
     if person.provider is None:
         configuration.add_problem(
@@ -640,7 +633,8 @@ def _check_pair(
         )
 
 
-def _check_conditions(contract: Contract, configuration: Configuration) -> None:
+def _check_conditions(configuration: Configuration) -> None:
+    contract = configuration.contract
     circumstances = configuration.circumstances
     for key, spec in contract.settings.items():
         value = configuration.settings.get(key)
@@ -686,12 +680,12 @@ def _check_conditions(contract: Contract, configuration: Configuration) -> None:
         ]
 
 
-def _choose_packages(contract: Contract, configuration: Configuration) -> None:
+def _choose_packages(configuration: Configuration) -> None:
     host = configuration.host
     circumstances = configuration.circumstances
     if "extras" not in host:
-        host["extras"] = extras_by_feature(contract, circumstances)
-    configuration.problems += missing_extras(contract, circumstances, host["extras"])
+        host["extras"] = extras_by_feature(configuration.contract, circumstances)
+    configuration.problems += missing_extras(configuration.contract, circumstances, host["extras"])
     if "index_url" in host and "wheelhouse" in host:
         configuration.add_problem(
             variable("wheelhouse"),

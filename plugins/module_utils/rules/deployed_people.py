@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .configuration import Configuration
-    from .contract import Contract
     from .people import Person
     from .probe import FileSeen, InstalledProbe
 
@@ -24,13 +23,14 @@ _NOTHING = "none"
 
 
 def deployed_configuration(
-    contract: Contract, configuration: Configuration, probe: InstalledProbe
+    configuration: Configuration, probe: InstalledProbe
 ) -> Configuration | None:
     """Return what the deployed files give the bot, None where they could not be read.
 
     Secrets are not in it, so its problems say nothing. configuration: of host_vars, for the
     settings of the installation.
     """
+    contract = configuration.contract
     seen = probe["installed"]["files"]
     users_text = _file(seen, contract.protected_files["users"].path).get("text")
     values = _file(seen, contract.protected_files["env"].path).get("open")

@@ -121,7 +121,6 @@ def agent_checks(proofs: Iterable[AgentProof]) -> Iterator[Check]:
 
 
 def checkup_request(
-    contract: Contract,
     configuration: Configuration,
     probe: InstalledProbe,
     desired: Desired | None,
@@ -132,6 +131,7 @@ def checkup_request(
     desired: None for an invalid configuration. extra_secrets: env keys that the contract does not
     know, and whose values are secret.
     """
+    contract = configuration.contract
     service_user = configuration.host["service_user"]
     there = {name for name, account in probe["accounts"].items() if account}
     if without_privilege(probe):
@@ -159,7 +159,6 @@ def checkup_request(
 
 
 def diagnosis(
-    contract: Contract,
     configuration: Configuration,
     probe: InstalledProbe,
     desired: Desired | None,
@@ -175,11 +174,11 @@ def diagnosis(
         return [_of_problem("host", problem, _BLIND) for problem in blind]
     installed = probe["installed"]
     findings = [
-        *_problems(contract, configuration, probe, status),
+        *_problems(configuration, probe, status),
         *_drift(status, rolled_back(installed)),
-        *_checked(contract, status, checkup),
+        *_checked(configuration.contract, status, checkup),
         *_logins(desired or {"problems": [], "notes": []}, probe),
-        *shown_in(contract, checkup["log"]),
+        *shown_in(configuration.contract, checkup["log"]),
     ]
     findings += _service(installed, status["unknown"], findings, checkup["log"])
     findings = [
@@ -189,16 +188,13 @@ def diagnosis(
 
 
 def _problems(
-    contract: Contract,
-    configuration: Configuration,
-    probe: InstalledProbe,
-    status: StatusReport,
+    configuration: Configuration, probe: InstalledProbe, status: StatusReport
 ) -> Iterator[Finding]:
     about_service = service_problems(probe["installed"])
     about_agents = agent_problems(status["backends"], probe)
     for backend in backends_in_use(configuration):
         candidates = probe["binaries"].get(backend, [])
-        about_agents += choose_binary(contract, configuration, backend, candidates)[1]
+        about_agents += choose_binary(configuration, backend, candidates)[1]
     for data in status["problems"]:
         problem = Problem(**data)
         if problem in about_service:

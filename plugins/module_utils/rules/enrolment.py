@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import Contract
     from .module_arguments import WorkshopRequest
     from .probe import WorkshopSeen
     from .user_places import UserKey
@@ -63,8 +62,9 @@ class Enrolment:
     expires: str
 
 
-def workshop_request(contract: Contract, configuration: Configuration) -> WorkshopRequest | None:
+def workshop_request(configuration: Configuration) -> WorkshopRequest | None:
     """Return the option ``workshop`` of kai_probe, None where a line has none."""
+    contract = configuration.contract
     if contract.workshop is None or "data_dir" not in configuration.host:
         return None
     return {
@@ -75,8 +75,9 @@ def workshop_request(contract: Contract, configuration: Configuration) -> Worksh
     }
 
 
-def enrolment_plan(contract: Contract, configuration: Configuration) -> EnrolmentPlan | None:
+def enrolment_plan(configuration: Configuration) -> EnrolmentPlan | None:
     """Return how users of this configuration are let in, None for a line without a Workshop."""
+    contract = configuration.contract
     workshop = contract.workshop
     if workshop is None:
         return None
@@ -88,7 +89,7 @@ def enrolment_plan(contract: Contract, configuration: Configuration) -> Enrolmen
     return {
         "argv": [word.format(**places) for word in workshop.enrolment],
         "argv_of": {name: list(words) for name, words in workshop.enrolment_of.items()},
-        "database": workshop_request(contract, configuration),
+        "database": workshop_request(configuration),
         "environment": {
             key: value.format(**places) for key, value in contract.process_environment.items()
         },
@@ -98,23 +99,23 @@ def enrolment_plan(contract: Contract, configuration: Configuration) -> Enrolmen
             if isinstance(one.telegram_id, int)
         ],
         "minutes": workshop.enrolment_minutes,
-        "pages": pages(contract, configuration),
+        "pages": pages(configuration),
     }
 
 
-def pages(contract: Contract, configuration: Configuration) -> list[str]:
+def pages(configuration: Configuration) -> list[str]:
     """Return the addresses of the Workshop, none for a line without one or with it off."""
-    workshop, settings = contract.workshop, configuration.settings
+    workshop, settings = configuration.contract.workshop, configuration.settings
     if workshop is None or settings.get(ADAPTERS) == "telegram":
         return []
     hosts = ["127.0.0.1", settings.get("WORKSHOP_LAN_HOST")]
-    port = settings.get(contract.service.port_setting)
+    port = settings.get(configuration.contract.service.port_setting)
     return [f"http://{host}:{port}{workshop.page}" for host in hosts if host]
 
 
-def who_may_enrol(contract: Contract, configuration: Configuration) -> list[str]:
+def who_may_enrol(configuration: Configuration) -> list[str]:
     """Return what ``workshop enrol`` calls each user, nobody where the Workshop is off."""
-    plan = enrolment_plan(contract, configuration)
+    plan = enrolment_plan(configuration)
     if plan is None or not plan["pages"]:
         return []
     names = [one["name"] for one in plan["users"]]
@@ -155,12 +156,12 @@ def chosen_user(users: Sequence[KnownUser], who: str) -> KnownUser | Problem:
     return Problem(SETTING, f"{who!r}{nearest(who, names)}", f"one of {listed(names)}", fix)
 
 
-def no_workshop(contract: Contract, configuration: Configuration) -> Problem | None:
+def no_workshop(configuration: Configuration) -> Problem | None:
     """Return why nobody can be let into the Workshop of this configuration, None if they can."""
-    if contract.workshop is None:
-        found = f"{contract.title}, which has no Workshop"
+    if configuration.contract.workshop is None:
+        found = f"{configuration.contract.title}, which has no Workshop"
         return Problem(variable("release"), found, "a Kai with one", "install a source of Kai 2")
-    if not pages(contract, configuration):
+    if not pages(configuration):
         name = variable(ADAPTERS)
         fix = "kai-ansible config --section clients, then kai-ansible install"
         return Problem(name, "a bot without the Workshop", "the Workshop enabled", fix)

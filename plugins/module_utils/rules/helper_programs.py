@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import Contract
     from .desired import HelperProgram
     from .probe import WorkshopSeen
     from .proof_arguments import Command
@@ -40,7 +39,6 @@ class User(NamedTuple):
 
 
 def known_users(
-    contract: Contract,
     configuration: Configuration,
     places: Mapping[str, str],
     homes: Mapping[UserKey, str | None],
@@ -59,19 +57,18 @@ def known_users(
         principal = placed(marks(person.key)["principal"], workshop)
         if principal is None:
             continue
-        account = agent_account(contract, configuration, person)
+        account = agent_account(configuration, person)
         found[principal] = User(principal, account, homes[person.key] or "")
     for profile, entry in kept.items():
         principal = placed(marks(profile)["principal"], workshop)
         if principal is None or principal in found:
             continue
-        home = contract.default_home.format(principal=principal, **places)
+        home = configuration.contract.default_home.format(principal=principal, **places)
         found[principal] = User(principal, entry.os_user or "", entry.home_workspace or home)
     return list(found.values())
 
 
 def helper_programs(
-    contract: Contract,
     configuration: Configuration,
     places: Mapping[str, str],
     users: Sequence[User],
@@ -83,10 +80,10 @@ def helper_programs(
     the source has. A program that no source or user asks for is not given.
     """
     service_user = configuration.host["service_user"]
-    accounts = {agent_account(contract, configuration, one) for one in configuration.people}
+    accounts = {agent_account(configuration, one) for one in configuration.people}
     asked = {"storage": bool(accounts), "agents": bool(accounts - {service_user})}
     found: list[HelperProgram] = []
-    for helper in contract.helpers:
+    for helper in configuration.contract.helpers:
         documents = {
             user.principal: {
                 "os_user": user.account,

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 SERVICE_USER = "service_user"
 
 
-def recorded(
-    contract: Contract, configuration: Configuration, given: Mapping[str, Any]
-) -> dict[str, Any]:
+def recorded(configuration: Configuration, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables that no file of the bot carries, by name, as they were given.
 
     given: every variable whose name begins with ``kai_install_``. Secrets are never among them: one
     that does not reach the bot has no business on the host.
     """
+    contract = configuration.contract
     names = [variable("release"), CONTRACT_VERSION]
     names += [
         variable(name)

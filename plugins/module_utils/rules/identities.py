@@ -46,7 +46,7 @@ class Identity:
     carried: bool
 
 
-def identities(contract: Contract, configuration: Configuration) -> list[Identity]:
+def identities(configuration: Configuration) -> list[Identity]:
     """Return the identities that get another name in this release line."""
     found = []
     data_dir = configuration.host.get("data_dir", "")
@@ -55,12 +55,12 @@ def identities(contract: Contract, configuration: Configuration) -> list[Identit
         if person.profile_id and not own:
             # no earlier line had this user
             continue
-        for entry in contract.user_directories:
+        for entry in configuration.contract.user_directories:
             for former, new in entry.renames.items():
                 home = own or (entry.former or "").format(
                     data_dir=data_dir, telegram_id=person.telegram_id
                 )
-                account = agent_account(contract, configuration, person)
+                account = agent_account(configuration, person)
                 found.append(
                     Identity(
                         *(person.name, account, home, former, new, entry.template or former),
@@ -70,18 +70,19 @@ def identities(contract: Contract, configuration: Configuration) -> list[Identit
     return found
 
 
-def identities_request(contract: Contract, configuration: Configuration) -> list[IdentityRequest]:
+def identities_request(configuration: Configuration) -> list[IdentityRequest]:
     """Return the option ``identities`` of kai_probe."""
     return [
         {"home": one.home, "files": [one.former, one.new], "template": one.template}
-        for one in identities(contract, configuration)
+        for one in identities(configuration)
     ]
 
 
 def identity_findings(
-    contract: Contract, configuration: Configuration, probe: Probe
+    configuration: Configuration, probe: Probe
 ) -> tuple[list[Problem], list[str]]:
     """Return the problems and the notes of identities before the first start of this line."""
+    contract = configuration.contract
     problems: list[Problem] = []
     notes: list[str] = []
     adapters = {
@@ -89,7 +90,7 @@ def identity_findings(
         for seed in contract.user_seeds
         if seed.backend and seed.fallback
     }
-    for one in identities(contract, configuration):
+    for one in identities(configuration):
         seen = probe["identities"].get(one.home)
         if seen is None:
             continue

@@ -61,12 +61,12 @@ class Login:
         }
 
 
-def login_files(contract: Contract, configuration: Configuration, backend: str) -> list[str] | None:
+def login_files(configuration: Configuration, backend: str) -> list[str] | None:
     """Return where a backend keeps its login under the account's home; None if it needs none.
 
     Kai runtime contract, section 1.5.
     """
-    entry = login_of(contract, configuration, backend)
+    entry = login_of(configuration, backend)
     return list(entry.kept_in) if entry and entry.kept_in else None
 
 
@@ -80,30 +80,28 @@ def deployed_logins(contract: Contract) -> list[LoginRequest]:
     return found
 
 
-def login_check(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
+def login_check(configuration: Configuration, backend: str) -> list[str]:
     """Return the arguments with which a backend's program reports whether it is logged in.
 
     Exit code 0 means yes and 1 no. Empty when there is no such question.
     """
-    entry = login_of(contract, configuration, backend)
+    entry = login_of(configuration, backend)
     return list(entry.check[1:]) if entry else []
 
 
-def logins_by_key(
-    contract: Contract, configuration: Configuration, env_keys: Iterable[str] | None
-) -> list[KeyNeeded]:
+def logins_by_key(configuration: Configuration, env_keys: Iterable[str] | None) -> list[KeyNeeded]:
     """Return the accounts that need a key instead of a login: account, backend, key, presence.
 
     env_keys: those of the deployed environment file, None when it could not be read.
     """
     found: dict[tuple[str, str, str], bool | None] = {}
     for person in configuration.people:
-        entry = login_of(contract, configuration, person.backend)
+        entry = login_of(configuration, person.backend)
         if entry and entry.command:
             continue
-        key_of_provider = contract.providers[person.provider or ""].key
+        key_of_provider = configuration.contract.providers[person.provider or ""].key
         keys = (entry and entry.env_keep) or (key_of_provider,)
-        account = agent_account(contract, configuration, person)
+        account = agent_account(configuration, person)
         for key in filter(None, keys):
             is_there = None if env_keys is None else key in env_keys
             found[account, person.backend, key] = is_there
@@ -114,10 +112,7 @@ def logins_by_key(
 
 
 def logins(
-    contract: Contract,
-    configuration: Configuration,
-    binaries: Mapping[str, str],
-    seen: Iterable[LoginSeen],
+    configuration: Configuration, binaries: Mapping[str, str], seen: Iterable[LoginSeen]
 ) -> list[Login]:
     """Return one login per (account, backend) in use that logs in at all.
 
@@ -126,11 +121,11 @@ def logins(
     known = {(entry["account"], entry["backend"]): entry["logged_in"] for entry in seen}
     found = []
     for backend in backends_in_use(configuration):
-        entry = login_of(contract, configuration, backend)
+        entry = login_of(configuration, backend)
         if not entry or not entry.command:
             continue
         name, *rest = entry.command
-        for account in runners(contract, configuration, backend):
+        for account in runners(configuration, backend):
             found.append(
                 Login(
                     account=account,
@@ -161,9 +156,7 @@ def login_notice(needed: Iterable[Login]) -> list[str]:
     return lines
 
 
-def login_of(
-    contract: Contract, configuration: Configuration, backend: str
-) -> LoginOfBackend | None:
+def login_of(configuration: Configuration, backend: str) -> LoginOfBackend | None:
     """Return how users authenticate to a backend, None if the provider's key does it."""
-    entry = contract.backends[backend]
+    entry = configuration.contract.backends[backend]
     return entry.login.get(configuration.settings.get(entry.auth_setting or "", SUBSCRIPTION))

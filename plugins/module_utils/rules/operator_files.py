@@ -304,7 +304,7 @@ class _Judging:
 def _judge_services(judging: _Judging, configuration: Configuration) -> None:
     services = _expect(judging, *_READ["services_file"])
     spec = judging.contract.service_fields
-    env = env_of(judging.contract, configuration)
+    env = env_of(configuration)
     for name, entry in (services or {}).items():
         keys = ("services", name)
         if not isinstance(name, str) or not re.fullmatch(r"[^\s/]+", name):

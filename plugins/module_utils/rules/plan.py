@@ -75,13 +75,12 @@ if TYPE_CHECKING:
     from .user_places import UserKey
 
 
-def probe_request(
-    contract: Contract, configuration: Configuration, release: str = ""
-) -> ProbeRequest:
+def probe_request(configuration: Configuration, release: str = "") -> ProbeRequest:
     """Return the arguments with which kai_probe collects every fact for a decision.
 
     release: the one that is wanted, empty when nothing is to be installed.
     """
+    contract = configuration.contract
     host = configuration.host
     people = configuration.people
     # the wizard probes before every answer is valid
@@ -107,8 +106,8 @@ def probe_request(
         "python": host.get("python", ""),
         "trust_user_binaries": host.get("trust_user_binaries", False),
         "directories": list(dict.fromkeys(directories)),
-        "access": wanted_access(contract, configuration),
-        "targets": written_places(contract, configuration),
+        "access": wanted_access(configuration),
+        "targets": written_places(configuration),
         "files": [
             *(entry.path for entry in contract.protected_files.values()),
             *(helper.path for helper in contract.helpers),
@@ -119,39 +118,35 @@ def probe_request(
             contract.protected_files[name].path
             for name in ([contract.profiles, "users"] if contract.profiles else [])
         ],
-        "workshop": workshop_request(contract, configuration),
+        "workshop": workshop_request(configuration),
         "release": release,
         "turns": contract.service.turns.format(data_dir=data_dir) if data_dir else None,
         "port": configuration.settings.get("WEBHOOK_PORT"),
-        "programs": [
-            name for program in programs_in_use(contract, configuration) for name in program.names
-        ],
-        "models": list(models_in_use(contract, configuration)),
+        "programs": [name for program in programs_in_use(configuration) for name in program.names],
+        "models": list(models_in_use(configuration)),
         "env_file": contract.protected_files["env"].path,
         "sudoers_file": contract.sudoers.path,
         "platforms": as_data(contract.platforms),
         "binaries": [
-            _binary_request(contract, configuration, backend)
-            for backend in backends_in_use(configuration)
+            _binary_request(configuration, backend) for backend in backends_in_use(configuration)
         ],
     }
 
 
-def installed_request(
-    contract: Contract, configuration: Configuration, *, detailed: bool = True
-) -> InstalledRequest:
+def installed_request(configuration: Configuration, *, detailed: bool = True) -> InstalledRequest:
     """Return the option ``installed`` of kai_probe: what is compared with what should be.
 
     configuration: one with problems is compared with nothing, so only the service is asked for.
     detailed: whether the differences are reported, and not only whether there are any.
     """
+    contract = configuration.contract
     service, platform = contract.service, contract.platforms["linux"]
     port_key = service.port_setting
     host = configuration.host
     valid = not configuration.problems
     # only the host knows that home
     places = {**host, "service_home": "{service_home}"}
-    tenants = _tenants(contract, configuration, places) if valid else []
+    tenants = _tenants(configuration, places) if valid else []
     protected = contract.protected_files
     env, shown = ("env", "shown") if detailed else ("sealed", "sealed")
     names = ["users", *filter(None, (contract.registry, contract.profiles))]
@@ -176,35 +171,30 @@ def installed_request(
             **dict.fromkeys(contract.open_variables, True),
         },
         "files": files,
-        "directories": _directories(contract, configuration, places, tenants) if valid else [],
-        "seeds": _seeds(contract, configuration, places, tenants) if valid else [],
+        "directories": _directories(configuration, places, tenants) if valid else [],
+        "seeds": _seeds(configuration, places, tenants) if valid else [],
         "room": [host[name] for name in ("install_dir", "data_dir") if name in host],
     }
 
 
-def _binary_request(
-    contract: Contract, configuration: Configuration, backend: str
-) -> BinaryRequest:
-    binary = contract.backends[backend].binary
+def _binary_request(configuration: Configuration, backend: str) -> BinaryRequest:
+    binary = configuration.contract.backends[backend].binary
     return {
         "backend": backend,
         "name": binary.name,
         "env_key": binary.setting if binary.started_by == "setting" else "",
         "wanted": configuration.chosen.get(binary.setting, ""),
         "usual_places": as_data(binary.usual_places),
-        "version": list(contract.backends[backend].version),
-        "accounts": runners(contract, configuration, backend),
-        "resolvers": resolvers(contract, configuration, backend),
-        "login_files": login_files(contract, configuration, backend) or [],
-        "login_check": login_check(contract, configuration, backend),
+        "version": list(configuration.contract.backends[backend].version),
+        "accounts": runners(configuration, backend),
+        "resolvers": resolvers(configuration, backend),
+        "login_files": login_files(configuration, backend) or [],
+        "login_check": login_check(configuration, backend),
     }
 
 
 def desired_state(
-    contract: Contract,
-    configuration: Configuration,
-    probe: Probe,
-    source: SourceFacts | None = None,
+    configuration: Configuration, probe: Probe, source: SourceFacts | None = None
 ) -> Desired:
     """Return the desired state, and the preflight problems.
 
@@ -213,16 +203,15 @@ def desired_state(
     Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,
     login_notice and logins_by_key.
     """
+    contract = configuration.contract
     platform = contract.platforms.get(probe["platform"])
-    problems = host_problems(contract, configuration, probe)
+    problems = host_problems(configuration, probe)
     if platform is None:
         return {"problems": [problem.as_dict() for problem in problems], "notes": []}
     binaries: dict[str, Binary] = {}
     notes = []
     for backend in backends_in_use(configuration):
-        chosen, faults = choose_binary(
-            contract, configuration, backend, probe["binaries"].get(backend, [])
-        )
+        chosen, faults = choose_binary(configuration, backend, probe["binaries"].get(backend, []))
         problems += faults
         if chosen:
             binaries[backend] = chosen
@@ -231,7 +220,7 @@ def desired_state(
                     f"{backend} is taken from {chosen.path}, a guess: nothing on the host or in "
                     f"host_vars names it."
                 )
-            notes += notes_on_trust(contract, configuration, chosen)
+            notes += notes_on_trust(configuration, chosen)
             candidate = next(
                 one for one in probe["binaries"][backend] if one["path"] == chosen.path
             )
@@ -248,9 +237,9 @@ def desired_state(
     }
     usual = [directory.format(**places) for directory in platform.search_path]
     places["search_path"] = ":".join(dict.fromkeys([*_started_by_name(contract, paths), *usual]))
-    notes += missing_programs(contract, configuration, probe)
+    notes += missing_programs(configuration, probe)
     notes += slow_sudo(probe)
-    notes += [str(problem) for problem in missing_models(contract, configuration, probe)]
+    notes += [str(problem) for problem in missing_models(configuration, probe)]
     features = source["features"] if source else []
     profiles = ProfilesOfHost()
     seen = probe.get("workshop")
@@ -258,7 +247,7 @@ def desired_state(
         deployed = probe["texts"].get(contract.protected_files[contract.profiles].path)
         former = probe["texts"].get(contract.protected_files["users"].path)
         assigned = seen["assigned"] if seen else []
-        profiles = profiles_of_host(contract, configuration, deployed, assigned, features, former)
+        profiles = profiles_of_host(configuration, deployed, assigned, features, former)
         problems += profiles.problems
         problems += unmade_users(configuration, features, profiles.ids, seen)
         notes += profiles.notes
@@ -267,7 +256,7 @@ def desired_state(
         problems += handle_problems(
             [(f"{users}[{index}]", one.name) for index, one in enumerate(configuration.people)]
         )
-    tenants = _tenants(contract, configuration, places)
+    tenants = _tenants(configuration, places)
     others = _tenants_of_the_workshop(contract, places, profiles.entries)
     tenants, shared = _apart(tenants, others, seen)
     notes += [
@@ -275,18 +264,18 @@ def desired_state(
         "database gives that profile what belongs to another user."
         for name in shared
     ]
-    directories = _directories(contract, configuration, places, tenants, features)
-    seeds = _seeds(contract, configuration, places, tenants)
+    directories = _directories(configuration, places, tenants, features)
+    seeds = _seeds(configuration, places, tenants)
     homes = {tenant.key: placed(tenant.home, seen) for tenant in tenants}
-    known = known_users(contract, configuration, places, homes, seen, profiles.entries)
-    helpers = helper_programs(contract, configuration, places, known, features)
+    known = known_users(configuration, places, homes, seen, profiles.entries)
+    helpers = helper_programs(configuration, places, known, features)
     given = [helper["path"] for helper in helpers if helper["given"]]
-    sudo = _sudo(contract, configuration, probe, paths, profiles.kept, given)
+    sudo = _sudo(configuration, probe, paths, profiles.kept, given)
     kill = probe["tools"].get("kill", "")
-    needed = logins(contract, configuration, paths, probe["logins"])
-    problems += _lost_keys(contract, configuration, probe)
-    problems += lost_rules(contract, configuration, probe, given)
-    notes += adoption_notes(contract, configuration, probe)
+    needed = logins(configuration, paths, probe["logins"])
+    problems += _lost_keys(configuration, probe)
+    problems += lost_rules(configuration, probe, given)
+    notes += adoption_notes(configuration, probe)
     notes += [str(Problem(**one["problem"])) for one in probe["damaged"] if not one["needed"]]
     env_file = contract.protected_files["env"].path
     notes += [
@@ -301,9 +290,9 @@ def desired_state(
             name: {"path": one.path, "source": one.source, "changers": one.changers}
             for name, one in binaries.items()
         },
-        "env": _env(contract, configuration, paths),
-        "users": _users(contract, configuration, places),
-        "documents": _documents(contract, configuration, paths, profiles.text),
+        "env": _env(configuration, paths),
+        "users": _users(configuration, places),
+        "documents": _documents(configuration, paths, profiles.text),
         "helpers": helpers,
         "missing_accounts": [
             name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
@@ -330,29 +319,27 @@ def desired_state(
             *helper_proofs(helpers),
         ],
         "agent_proofs": agent_proofs(
-            *(contract, configuration, paths),
+            *(configuration, paths),
             {key: home for key, home in homes.items() if home is not None},
             places,
             kill,
         ),
         "private_directories": _private_directories(
-            contract, configuration, places, known_places(directories, seen)
+            configuration, places, known_places(directories, seen)
         ),
         "logins": [login.as_dict() for login in needed],
         "login_notice": login_notice(needed),
         "logins_by_key": logins_by_key(
-            contract, configuration, probe["env_keys"] if probe["privileged"] else None
+            configuration, probe["env_keys"] if probe["privileged"] else None
         ),
     }
 
 
 def _documents(
-    contract: Contract,
-    configuration: Configuration,
-    paths: Mapping[str, str],
-    profiles: str | None,
+    configuration: Configuration, paths: Mapping[str, str], profiles: str | None
 ) -> dict[str, str]:
     """Return the texts of the files that only some lines have, by name."""
+    contract = configuration.contract
     found = {}
     if contract.registry:
         found[contract.registry] = registry_text(configuration, paths)
@@ -366,7 +353,8 @@ def _mode_of_deployment(contract: Contract, source: SourceFacts | None) -> dict[
     return {variable_of_mode: mode.value} if mode and variable_of_mode else {}
 
 
-def _lost_keys(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+def _lost_keys(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+    contract = configuration.contract
     kept = set(configuration.extra_env) | configuration.cleared | set(configuration.chosen)
     for key in probe["env_keys"]:
         known = canonical_key(contract, key)
@@ -398,10 +386,9 @@ def _started_by_name(contract: Contract, paths: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _env(
-    contract: Contract, configuration: Configuration, paths: Mapping[str, str]
-) -> dict[str, str]:
-    env = env_of(contract, configuration)
+def _env(configuration: Configuration, paths: Mapping[str, str]) -> dict[str, str]:
+    contract = configuration.contract
+    env = env_of(configuration)
     for backend, path in paths.items():
         binary = contract.backends[backend].binary
         is_written = contract.settings[binary.setting].written != "never"
@@ -410,9 +397,8 @@ def _env(
     return dict(sorted(env.items()))
 
 
-def _users(
-    contract: Contract, configuration: Configuration, places: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _users(configuration: Configuration, places: Mapping[str, str]) -> list[dict[str, Any]]:
+    contract = configuration.contract
     filled = []
     for user, person in zip(configuration.users, configuration.people):
         entry = dict(user)
@@ -421,33 +407,33 @@ def _users(
         if inherits_provider(contract, configuration.settings, user, person):
             entry[contract.agent_choice.provider.field] = person.provider
         # the bot opens its own home, which no entry names, to every account
-        if agent_account(contract, configuration, person) == configuration.host["service_user"]:
+        if agent_account(configuration, person) == configuration.host["service_user"]:
             entry["home_workspace"] = _home_of(contract, user, person, places)
         filled.append(entry)
     return filled
 
 
 def _sudo(
-    contract: Contract,
     configuration: Configuration,
     probe: Probe,
     paths: Mapping[str, str],
     kept: Sequence[tuple[str, str]],
     helpers: list[str],
 ) -> SudoRules:
+    contract = configuration.contract
     service_user = configuration.host["service_user"]
     reads = [entry.path for entry in contract.protected_files.values()]
     writes = [entry.path for entry in contract.protected_files.values() if "write" in entry.access]
     agents: list[SudoAgent] = [
         {"account": account, "command": path, "backend": backend}
         for backend, path in paths.items()
-        for account in runners(contract, configuration, backend)
+        for account in runners(configuration, backend)
         if account != service_user
     ]
     agents += [
         {"account": account, "command": paths[backend], "backend": backend}
         for account, backend in dict.fromkeys(kept)
-        if backend in paths and account not in runners(contract, configuration, backend)
+        if backend in paths and account not in runners(configuration, backend)
     ]
     behind_sudo = {agent["backend"]: agent["command"] for agent in agents}
     # sudo gives this PATH to the agents too, so nothing of the service user's own belongs there
@@ -460,12 +446,10 @@ def _sudo(
         "secure_path": list(dict.fromkeys([*_started_by_name(contract, behind_sudo), *usual])),
         "env_keep": list(
             dict.fromkeys(
-                key
-                for backend in behind_sudo
-                for key in _preserved(contract, configuration, backend)
+                key for backend in behind_sudo for key in _preserved(configuration, backend)
             )
         ),
-        "environments": _environments(contract, configuration, behind_sudo),
+        "environments": _environments(configuration, behind_sudo),
         "reads": reads,
         "writes": writes,
         "helpers": helpers,
@@ -477,24 +461,22 @@ def _sudo(
     }
 
 
-def _preserved(contract: Contract, configuration: Configuration, backend: str) -> list[str]:
-    chat = contract.backends[backend].spawn["chat"]
+def _preserved(configuration: Configuration, backend: str) -> list[str]:
+    chat = configuration.contract.backends[backend].spawn["chat"]
     providers = [person.provider for person in configuration.people if person.backend == backend]
     more = [key for one in providers for key in chat.provider_env.get(one or "", ())]
     return [*chat.preserve_env, *more]
 
 
-def _environments(
-    contract: Contract, configuration: Configuration, paths: Mapping[str, str]
-) -> list[SudoEnvironment]:
+def _environments(configuration: Configuration, paths: Mapping[str, str]) -> list[SudoEnvironment]:
     """Return which variables pass sudo only in certain calls: alias, command, arguments, env_keep.
 
     arguments: how those of such a call begin, empty when every call is meant.
     """
     found: list[SudoEnvironment] = []
     for backend, path in paths.items():
-        entry = contract.backends[backend]
-        login, chat = login_of(contract, configuration, backend), entry.spawn["chat"]
+        entry = configuration.contract.backends[backend]
+        login, chat = login_of(configuration, backend), entry.spawn["chat"]
         calls: dict[str, tuple[list[str], list[str]]] = {
             "login": ([], list(login.env_keep) if login else []),
             "chat": ([], list(chat.env_keep)),
@@ -516,17 +498,14 @@ def _environments(
 
 
 def _private_directories(
-    contract: Contract,
-    configuration: Configuration,
-    places: Mapping[str, str],
-    directories: Sequence[DirectoryData],
+    configuration: Configuration, places: Mapping[str, str], directories: Sequence[DirectoryData]
 ) -> list[PrivateDirectory]:
     """Return each directory of a user or an OS user, and the account that owns it.
 
     None is the service user alone. Nothing where all agents run as it, which sees everything.
     """
     service_user = configuration.host["service_user"]
-    shared = {entry.path.format(**places) for entry in contract.directories}
+    shared = {entry.path.format(**places) for entry in configuration.contract.directories}
     # what the bot itself reads of an agent is that agent's
     readers = [
         entry["reader"] if entry["reader"] != service_user else None for entry in directories
@@ -581,15 +560,13 @@ class Tenant(NamedTuple):
         return "{home}" not in path or self.home.startswith(places["data_dir"] + "/")
 
 
-def _tenants(
-    contract: Contract, configuration: Configuration, places: Mapping[str, str]
-) -> list[Tenant]:
+def _tenants(configuration: Configuration, places: Mapping[str, str]) -> list[Tenant]:
     return [
         Tenant(
             *(person.key, _names(person)),
-            account=agent_account(contract, configuration, person),
+            account=agent_account(configuration, person),
             backend=person.backend,
-            home=_home_of(contract, user, person, places),
+            home=_home_of(configuration.contract, user, person, places),
             has_former=person.profile_id is None,
         )
         for user, person in zip(configuration.users, configuration.people)
@@ -650,12 +627,12 @@ def _home_of(
 
 
 def _directories(
-    contract: Contract,
     configuration: Configuration,
     places: Mapping[str, str],
     tenants: Sequence[Tenant],
     features: Collection[str] = (),
 ) -> list[DirectoryData]:
+    contract = configuration.contract
     service_user = configuration.host["service_user"]
     whole: list[Directory | ConfigDirectory] = [contract.config_dir, *contract.directories]
     found = [
@@ -685,11 +662,9 @@ def _directories(
 
 
 def _seeds(
-    contract: Contract,
-    configuration: Configuration,
-    places: Mapping[str, str],
-    tenants: Sequence[Tenant],
+    configuration: Configuration, places: Mapping[str, str], tenants: Sequence[Tenant]
 ) -> list[SeedData]:
+    contract = configuration.contract
     service_user = configuration.host["service_user"]
     found: list[SeedData] = []
 

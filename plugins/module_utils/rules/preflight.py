@@ -26,7 +26,7 @@ SLOW_SECONDS = 5
 TEMPORARY = "/tmp"  # noqa: S108 # read, not written
 
 
-def wanted_access(contract: Contract, configuration: Configuration) -> list[AccessRequest]:
+def wanted_access(configuration: Configuration) -> list[AccessRequest]:
     """Return the directories that an account must enter (path, account) and write to (write).
 
     The bot changes into a workspace before sudo makes it the agent's account, so both have to enter
@@ -35,9 +35,7 @@ def wanted_access(contract: Contract, configuration: Configuration) -> list[Acce
     service_user = configuration.host["service_user"]
     # the wizard probes before every answer is valid
     data_dir = configuration.host.get("data_dir", "/")
-    agents = list(
-        dict.fromkeys(agent_account(contract, configuration, one) for one in configuration.people)
-    )
+    agents = list(dict.fromkeys(agent_account(configuration, one) for one in configuration.people))
     everybody = list(dict.fromkeys([service_user, *agents]))
     wanted: dict[tuple[str, str], bool] = {}
 
@@ -57,7 +55,7 @@ def wanted_access(contract: Contract, configuration: Configuration) -> list[Acce
         if kind == "directory":
             add(path, [service_user])
     for user, person in zip(configuration.users, configuration.people):
-        agent = agent_account(contract, configuration, person)
+        agent = agent_account(configuration, person)
         pair = [service_user, agent]
         home = user.get("home_workspace")
         if home and not home.startswith(data_dir + "/"):
@@ -73,20 +71,22 @@ def wanted_access(contract: Contract, configuration: Configuration) -> list[Acce
     ]
 
 
-def written_places(contract: Contract, configuration: Configuration) -> list[str]:
+def written_places(configuration: Configuration) -> list[str]:
     """Return the directories to which an installation writes on any operating system."""
     return [
         configuration.host["install_dir"],
         configuration.host.get("data_dir", "/"),
-        contract.config_dir.path,
-        posixpath.dirname(contract.sudoers.path),
+        configuration.contract.config_dir.path,
+        posixpath.dirname(configuration.contract.sudoers.path),
         TEMPORARY,
     ]
 
 
-def programs_in_use(contract: Contract, configuration: Configuration) -> list[Program]:
+def programs_in_use(configuration: Configuration) -> list[Program]:
     """Return the programs of the contract that this configuration needs."""
-    return [program for program in contract.programs if applies(program, configuration)]
+    return [
+        program for program in configuration.contract.programs if applies(program, configuration)
+    ]
 
 
 def slow_sudo(probe: Probe) -> list[str]:
@@ -101,18 +101,19 @@ def slow_sudo(probe: Probe) -> list[str]:
     ]
 
 
-def missing_programs(contract: Contract, configuration: Configuration, probe: Probe) -> list[str]:
+def missing_programs(configuration: Configuration, probe: Probe) -> list[str]:
     """Return a note for each missing program without which a chosen feature does not work."""
     return [
         f"The host has no {' or '.join(program.names)}: {program.use}. "
         f"Install {program.package} there."
-        for program in _missing(contract, configuration, probe)
+        for program in _missing(configuration, probe)
         if program.optional
     ]
 
 
-def models_in_use(contract: Contract, configuration: Configuration) -> dict[str, Model]:
+def models_in_use(configuration: Configuration) -> dict[str, Model]:
     """Return the large files that this configuration needs, by path on the host."""
+    contract = configuration.contract
     directory = contract.models_dir.format(install_dir=configuration.host["install_dir"])
     return {
         posixpath.join(directory, model.file): model
@@ -121,10 +122,10 @@ def models_in_use(contract: Contract, configuration: Configuration) -> dict[str,
     }
 
 
-def missing_models(contract: Contract, configuration: Configuration, probe: Probe) -> list[Problem]:
+def missing_models(configuration: Configuration, probe: Probe) -> list[Problem]:
     """Return a problem for each large file without which a chosen feature does not work."""
     problems = []
-    for path, model in models_in_use(contract, configuration).items():
+    for path, model in models_in_use(configuration).items():
         state = probe["models"].get(path, "unseen")
         if state == "absent":
             directory, file = shlex.quote(posixpath.dirname(path)), shlex.quote(path)
@@ -150,19 +151,19 @@ def missing_models(contract: Contract, configuration: Configuration, probe: Prob
     return problems
 
 
-def unseen_models(contract: Contract, configuration: Configuration, probe: Probe) -> list[str]:
+def unseen_models(configuration: Configuration, probe: Probe) -> list[str]:
     """Return the large files that a chosen feature needs and the probe could not see."""
-    wanted = models_in_use(contract, configuration)
+    wanted = models_in_use(configuration)
     return [path for path in wanted if probe["models"].get(path, "unseen") == "unseen"]
 
 
-def host_problems(contract: Contract, configuration: Configuration, probe: Probe) -> list[Problem]:
+def host_problems(configuration: Configuration, probe: Probe) -> list[Problem]:
     """Return everything about a host that keeps an installation from working.
 
     probe: the result of kai_probe. Binaries of agents and keys of the deployed file are judged by
     those who choose them.
     """
-    if probe["platform"] not in contract.platforms:
+    if probe["platform"] not in configuration.contract.platforms:
         # nothing else was probed
         return [Problem(**fault) for fault in probe["faults"]]
     return [
@@ -170,14 +171,14 @@ def host_problems(contract: Contract, configuration: Configuration, probe: Probe
         *(Problem(**entry["problem"]) for entry in probe["damaged"] if entry["needed"]),
         *(Problem(**problem) for problem in probe["lock"]["problems"]),
         *(Problem(**problem) for problem in probe["places"]),
-        *_halves(contract, probe),
+        *_halves(configuration.contract, probe),
         *_accounts(configuration, probe),
         *_directories(configuration, probe),
         *_access(probe),
-        *_space(contract, configuration, probe),
+        *_space(configuration, probe),
         *_port(configuration, probe),
-        *_programs(contract, configuration, probe),
-        *_sudo(contract, configuration, probe),
+        *_programs(configuration, probe),
+        *_sudo(configuration, probe),
     ]
 
 
@@ -268,7 +269,8 @@ UNITS: tuple[Literal["MB", "inodes"], ...] = ("MB", "inodes")
 _DF = {"MB": "-h", "inodes": "-i"}
 
 
-def _space(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+def _space(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+    contract = configuration.contract
     release = probe["release"]
     by_device: dict[int, list[str]] = {}
     for path, target in probe["targets"].items():
@@ -318,17 +320,17 @@ def _port(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
         )
 
 
-def _missing(contract: Contract, configuration: Configuration, probe: Probe) -> list[Program]:
+def _missing(configuration: Configuration, probe: Probe) -> list[Program]:
     return [
         program
-        for program in programs_in_use(contract, configuration)
+        for program in programs_in_use(configuration)
         if probe["platform"] in (program.platforms or [probe["platform"]])
         and not any(probe["programs"][name] for name in program.names)
     ]
 
 
-def _programs(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
-    for program in _missing(contract, configuration, probe):
+def _programs(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+    for program in _missing(configuration, probe):
         if not program.optional:
             yield Problem(
                 "the host",
@@ -336,7 +338,7 @@ def _programs(contract: Contract, configuration: Configuration, probe: Probe) ->
                 f"{program.names[0]}: {program.use}",
                 f"install {program.package} on the host",
             )
-    platform = contract.platforms[probe["platform"]]
+    platform = configuration.contract.platforms[probe["platform"]]
     version, minimum = probe["manager_version"], platform.minimum_manager_version
     if version is not None and minimum is not None and version < minimum:
         yield Problem(
@@ -347,8 +349,8 @@ def _programs(contract: Contract, configuration: Configuration, probe: Probe) ->
         )
 
 
-def _sudo(contract: Contract, configuration: Configuration, probe: Probe) -> Iterator[Problem]:
-    rules, sudo = contract.sudoers, probe["sudo"]
+def _sudo(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+    rules, sudo = configuration.contract.sudoers, probe["sudo"]
     minimum = rules.minimum_version
     if sudo["version"] and (sudo_version(sudo["version"]) or (0,)) < tuple(
         map(int, minimum.split("."))

@@ -67,7 +67,6 @@ def registry_text(configuration: Configuration, paths: Mapping[str, str]) -> str
 
 
 def profiles_of_host(
-    contract: Contract,
     configuration: Configuration,
     deployed: str | None,
     assigned: Collection[str] | None,
@@ -80,6 +79,7 @@ def profiles_of_host(
     database assigns, None where it could not be read. features: what the source has. former_users:
     the deployed users.yaml, which says what the last install wanted.
     """
+    contract = configuration.contract
     found = ProfilesOfHost()
     path = contract.protected_files[contract.profiles or ""].path
     versions = [one for one, needed in VERSIONS.items() if needed is None or needed in features]
@@ -93,7 +93,7 @@ def profiles_of_host(
         except (UnreadableYaml, BadPolicy) as error:
             found.problems.append(_unreadable(path, error))
             return found
-    wanted = _wanted(contract, configuration, versions)
+    wanted = _wanted(configuration, versions)
     before = _before(former_users, versions)
     merged = merge(
         *(document, wanted), path=path, assigned=assigned, newest=max(versions), before=before
@@ -114,9 +114,7 @@ def profiles_of_host(
     return found
 
 
-def _wanted(
-    contract: Contract, configuration: Configuration, versions: Collection[int]
-) -> list[Wanted]:
+def _wanted(configuration: Configuration, versions: Collection[int]) -> list[Wanted]:
     return [
         Wanted(
             telegram_id=person.telegram_id or None,
@@ -124,7 +122,9 @@ def _wanted(
             os_user=person.os_user or "",
             backend=person.backend,
             provider=person.provider or "",
-            model=_canonical(contract, person.backend, person.provider, person.model or ""),
+            model=_canonical(
+                configuration.contract, person.backend, person.provider, person.model or ""
+            ),
             timeout_seconds=int(user.get("timeout") or configuration.settings[TIMEOUT]),
             stated=_stated(user, versions),
             profile_id=user.get("runtime_profile_id"),

@@ -53,7 +53,6 @@ def kill_proofs(accounts: Sequence[str], kill: str) -> list[Command]:
 
 
 def agent_proofs(
-    contract: Contract,
     configuration: Configuration,
     paths: Mapping[str, str],
     homes: Mapping[UserKey, str],
@@ -66,17 +65,18 @@ def agent_proofs(
     of each backend. homes: where the agents of a person start, by the key of the person. kill: what
     the rule for ending agents names. Kai runtime contract, section 4.1.
     """
+    contract = configuration.contract
     service_user = configuration.host["service_user"]
     found: dict[tuple[str, str], AgentProof] = {}
     for user, person in zip(configuration.users, configuration.people):
-        account = agent_account(contract, configuration, person)
+        account = agent_account(configuration, person)
         pair = (person.backend, account)
         home = homes.get(person.key)
         if person.backend not in paths or pair in found or home is None:
             continue
         chat = contract.backends[person.backend].spawn["chat"]
         wrapped = account != service_user
-        words = _words(contract, configuration, user, person)
+        words = _words(configuration, user, person)
         words.update(places, **({"os_user": account} if wrapped else {}))
         words["provider"] = chat.provider_names.get(person.provider or "", person.provider)
         keys = [*chat.preserve_env, *chat.provider_env.get(person.provider or "", ())]
@@ -111,14 +111,9 @@ def agent_proofs(
     return list(found.values())
 
 
-def _words(
-    contract: Contract,
-    configuration: Configuration,
-    user: Mapping[str, Any],
-    person: Person,
-) -> dict[str, Any]:
+def _words(configuration: Configuration, user: Mapping[str, Any], person: Person) -> dict[str, Any]:
     settings = configuration.settings
-    effort = contract.backends[person.backend].effort_setting
+    effort = configuration.contract.backends[person.backend].effort_setting
     return {
         "model": person.model,
         "provider": person.provider,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from .checkup import Checkup
     from .configuration import Configuration
-    from .contract import Contract, ProtectedFile, Record, Sudoers, Unit
+    from .contract import ProtectedFile, Record, Sudoers, Unit
     from .desired import Desired
     from .drift import Parts
     from .module_arguments import FileData, ProbeRequest
@@ -74,16 +74,15 @@ class Subject:
     that is not given has none. render: returns the text of a template of the role.
     """
 
-    contract: Contract
     configuration: Configuration
     given: Mapping[str, Any]
     texts: Mapping[str, str | None]
     render: Callable[[str, Mapping[str, Any]], str]
 
 
-def use_usual_places(contract: Contract, configuration: Configuration) -> None:
+def use_usual_places(configuration: Configuration) -> None:
     """Replace refused places by the usual ones, because these may hold a bot."""
-    settings = contract.host.items()
+    settings = configuration.contract.host.items()
     usual = {name: spec.default for name, spec in settings if spec.default is not None}
     configuration.host = {**usual, **configuration.host}
 
@@ -104,14 +103,14 @@ def refusals(subject: Subject, purpose: str) -> list[Problem]:
 
 def host_plan(subject: Subject, purpose: str) -> HostPlan:
     """Return what is known before the host is probed, and the arguments for that as ``probe``."""
-    contract, configuration = subject.contract, subject.configuration
+    contract, configuration = subject.configuration.contract, subject.configuration
     host, service = configuration.host, contract.service
     linux, protected = contract.platforms["linux"], contract.protected_files
     port_key = service.port_setting
     config_files = [entry.path for entry in protected.values()]
-    closed = no_workshop(contract, configuration)
+    closed = no_workshop(configuration)
     return {
-        "probe": PROBES[purpose](contract, configuration),
+        "probe": PROBES[purpose](configuration),
         "host": host,
         "accounts": [host["service_user"], *os_users(configuration.people)],
         "modules": modules_of_extras(contract, host.get("extras", [])),
@@ -154,17 +153,20 @@ def host_plan(subject: Subject, purpose: str) -> HostPlan:
         "extra_features": dict(contract.extra_features),
         "workshop": {
             "problem": closed.as_dict() if closed else None,
-            "plan": enrolment_plan(contract, configuration),
+            "plan": enrolment_plan(configuration),
         },
     }
 
 
 def _turns_directory(subject: Subject) -> str:
-    return subject.contract.service.turns.format(data_dir=subject.configuration.host["data_dir"])
+    return subject.configuration.contract.service.turns.format(
+        data_dir=subject.configuration.host["data_dir"]
+    )
 
 
-def _least_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
+def _least_probe(configuration: Configuration) -> ProbeRequest:
     """Return the arguments of kai_probe for a run that only checks for other runs."""
+    contract = configuration.contract
     host = configuration.host
     return {
         "service_user": host["service_user"],
@@ -176,31 +178,31 @@ def _least_probe(contract: Contract, configuration: Configuration) -> ProbeReque
     }
 
 
-def _rollback_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
-    installed = installed_request(contract, configuration, detailed=False)
-    least = _least_probe(contract, configuration)
+def _rollback_probe(configuration: Configuration) -> ProbeRequest:
+    installed = installed_request(configuration, detailed=False)
+    least = _least_probe(configuration)
     return {
         **least,
         "installed": {**installed, "files": [], "directories": [], "seeds": [], "room": []},
     }
 
 
-def _install_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
+def _install_probe(configuration: Configuration) -> ProbeRequest:
     return {
-        **probe_request(contract, configuration),
-        "identities": identities_request(contract, configuration),
+        **probe_request(configuration),
+        "identities": identities_request(configuration),
         # an agent that does not start is reported before anything is built
         "versions": True,
-        "installed": installed_request(contract, configuration, detailed=False),
+        "installed": installed_request(configuration, detailed=False),
     }
 
 
-def _status_probe(contract: Contract, configuration: Configuration) -> ProbeRequest:
+def _status_probe(configuration: Configuration) -> ProbeRequest:
     return {
-        **probe_request(contract, configuration),
+        **probe_request(configuration),
         "versions": True,
-        "deployed_logins": deployed_logins(contract),
-        "installed": installed_request(contract, configuration),
+        "deployed_logins": deployed_logins(configuration.contract),
+        "installed": installed_request(configuration),
     }
 
 
@@ -238,7 +240,7 @@ def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], d
 
     desired: what ``desired_state`` returned.
     """
-    contract, texts = subject.contract, subject.texts
+    contract, texts = subject.configuration.contract, subject.texts
     protected, unit = contract.protected_files, contract.platforms["linux"].unit
     host = subject.configuration.host
     values = {
@@ -253,7 +255,7 @@ def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], d
     users = texts.get("users_file")
     if users is None:
         users = subject.render("users.yaml.j2", values)
-    record = recorded(contract, subject.configuration, subject.given)
+    record = recorded(subject.configuration, subject.given)
     files: list[FileData] = [
         {"path": protected["env"].path, "mode": protected["env"].mode},
         _file(protected["users"], users),
@@ -306,7 +308,7 @@ def install_plan(
     and with it another workshop.
     Returns problems alone where the run is not root, or the operating system is not supported.
     """
-    contract, configuration = subject.contract, subject.configuration
+    contract, configuration = subject.configuration.contract, subject.configuration
     host, release = configuration.host, source["release"]
     blind = without_privilege(probe)
     if blind:
@@ -316,7 +318,7 @@ def install_plan(
         probe = {**probe, "workshop": unknown}
     if workshop:
         probe = {**probe, "workshop": workshop}
-    desired = desired_state(contract, configuration, probe, source)
+    desired = desired_state(configuration, probe, source)
     if "env" not in desired:
         return {"problems": desired["problems"]}
     files, secret_contents = desired_files(subject, desired)
@@ -331,10 +333,10 @@ def install_plan(
     shown: Agreed = {"release": release, "files": digest}
     faults = [] if is_built else faults
     faults += masks(contract, probe)
-    faults += feature_problems(contract, configuration, source["features"])
+    faults += feature_problems(configuration, source["features"])
     faults += _changed_since_check(agreed, shown, host["source"])
     identity_faults, identity_notes = (
-        identity_findings(contract, configuration, probe)
+        identity_findings(configuration, probe)
         if workshop or (desired["awaits_workshop"] and not with_data)
         else ([], [])
     )
@@ -399,7 +401,7 @@ def install_plan(
             "binaries": desired["binaries"],
             "logins": desired["logins"],
             "login_notice": desired["login_notice"],
-            "enrol": who_may_enrol(contract, configuration),
+            "enrol": who_may_enrol(configuration),
             "turns": _turns_directory(subject),
             "source": host["source"],
         },
@@ -408,7 +410,7 @@ def install_plan(
 
 def _readiness(subject: Subject) -> list[str]:
     """Return the places of the health page that must be true; nothing where 200 says enough."""
-    readiness = subject.contract.service.readiness
+    readiness = subject.configuration.contract.service.readiness
     if readiness is None:
         return []
     enabled = str(subject.configuration.settings.get(readiness.adapters_setting, "")).split(",")
@@ -418,7 +420,7 @@ def _readiness(subject: Subject) -> list[str]:
 
 def _secret_keys(subject: Subject) -> list[str]:
     """Return the keys of the environment file whose values are secrets."""
-    contract, configuration = subject.contract, subject.configuration
+    contract, configuration = subject.configuration.contract, subject.configuration
     extra = subject.given.get(variable("secret_extra_env"))
     chosen = {key for key in configuration.chosen if is_secret(contract, key)}
     return sorted(chosen | (set(extra or ()) & set(configuration.extra_env)))
@@ -466,7 +468,7 @@ def _running_turns(subject: Subject, probe: InstalledProbe) -> list[str]:
         return [unknown_turns(_turns_directory(subject))]
     if not count:
         return []
-    limit = subject.contract.service.stop_seconds
+    limit = subject.configuration.contract.service.stop_seconds
     return [
         f"{count} running turn(s): the bot has {limit} s to finish them when it stops; later ones "
         "are cut off."
@@ -476,10 +478,10 @@ def _running_turns(subject: Subject, probe: InstalledProbe) -> list[str]:
 def _unconstrained(subject: Subject, source: Source) -> list[str]:
     if source["constrained"]:
         return []
+    read = subject.configuration
     return [
-        f"{subject.configuration.host['source']} has no "
-        f"{subject.contract.package.constraints}, so two builds may not install the same "
-        f"packages; {variable('constraints')} can name a file."
+        f"{read.host['source']} has no {read.contract.package.constraints}, so two builds may not "
+        f"install the same packages; {variable('constraints')} can name a file."
     ]
 
 
@@ -488,7 +490,7 @@ def logins_plan(subject: Subject, probe: Probe) -> LoginsPlan:
 
     Returns problems alone where the operating system of the host is not supported.
     """
-    desired = desired_state(subject.contract, subject.configuration, probe)
+    desired = desired_state(subject.configuration, probe)
     if "logins" not in desired:
         return {"problems": desired["problems"]}
     return {
@@ -515,15 +517,15 @@ def _status(
     subject: Subject, probe: InstalledProbe, fields_of_users: Callable[[str], Parts]
 ) -> tuple[Desired | None, StatusReport]:
     """Return the desired state, None for an invalid configuration, and the status of the host."""
-    contract, configuration = subject.contract, subject.configuration
+    contract, configuration = subject.configuration.contract, subject.configuration
     desired: Desired | None = None
     files: list[FileState] = []
     if not configuration.problems:
         source = deployed_source(contract, probe)
-        desired = desired_state(contract, configuration, probe, source)
+        desired = desired_state(configuration, probe, source)
         if status.is_comparable(configuration, probe):
             files = files_to_compare(subject, desired, probe)
-    found = status.host_status(contract, configuration, probe, desired, files, fields_of_users)
+    found = status.host_status(configuration, probe, desired, files, fields_of_users)
     return desired, found
 
 
@@ -542,14 +544,14 @@ def status_plan(
 
 def checkup_plan(subject: Subject, probe: InstalledProbe) -> CheckupPlan:
     """Return the arguments of kai_checkup."""
-    contract, configuration = subject.contract, subject.configuration
+    contract, configuration = subject.configuration.contract, subject.configuration
     source = deployed_source(contract, probe)
     valid = not configuration.problems
-    desired = desired_state(contract, configuration, probe, source) if valid else None
+    desired = desired_state(configuration, probe, source) if valid else None
     # a value that is no mapping is among the problems
     extra = subject.given.get(variable("secret_extra_env"))
     secrets = extra if isinstance(extra, dict) else ()
-    request = diagnosis.checkup_request(contract, configuration, probe, desired, secrets)
+    request = diagnosis.checkup_request(configuration, probe, desired, secrets)
     return {"checkup": request}
 
 
@@ -563,9 +565,8 @@ def findings_plan(
 
     checkup: what kai_checkup returned. fields_of_users: as for ``status_plan``.
     """
-    contract, configuration = subject.contract, subject.configuration
     desired, found = _status(subject, probe, fields_of_users)
-    findings = diagnosis.diagnosis(contract, configuration, probe, desired, found, checkup)
+    findings = diagnosis.diagnosis(subject.configuration, probe, desired, found, checkup)
     return {
         "findings": [finding.as_dict() for finding in findings],
         "lines": diagnosis.in_lines(findings),

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import Contract
     from .people import Person
     from .probe import WorkshopSeen
 
@@ -29,13 +28,12 @@ PLAN = "KAI_WORKSHOP_BOOTSTRAP"
 _NEWER = "name a newer source in kai_install_source"
 
 
-def feature_problems(
-    contract: Contract, configuration: Configuration, features: Collection[str]
-) -> list[Problem]:
+def feature_problems(configuration: Configuration, features: Collection[str]) -> list[Problem]:
     """Return the settings, fields of users and models that a source does not know.
 
     features: what the source has, as lines.yml names it.
     """
+    contract = configuration.contract
     found = [
         _unread(variable(key), "setting")
         for key, spec in contract.settings.items()
@@ -50,7 +48,7 @@ def feature_problems(
             for name, spec in contract.user_fields.items()
             if spec.feature not in (None, *features) and name in user
         ]
-    for place, person, model in _models(contract, configuration, users):
+    for place, person, model in _models(configuration, users):
         surface = surface_of(contract, person.backend, person.provider)
         missing = surface.only_with.get(model) if surface else None
         if missing not in (None, *features):
@@ -115,15 +113,13 @@ def _unread(place: str, kind: str) -> Problem:
     return Problem(place, found, "a source that does", f"{_NEWER}, or remove {place}")
 
 
-def _models(
-    contract: Contract, configuration: Configuration, users: str
-) -> Iterator[tuple[str, Person, str]]:
+def _models(configuration: Configuration, users: str) -> Iterator[tuple[str, Person, str]]:
     """Yield each model that an operator named: its place, for whom it is, and its name."""
     settings = configuration.settings
     if "DEFAULT_MODEL" in configuration.chosen:
-        everyone = effective_person(contract, settings, {})
+        everyone = effective_person(configuration.contract, settings, {})
         yield variable("DEFAULT_MODEL"), everyone, str(settings["DEFAULT_MODEL"])
-    fields = [name for name, spec in contract.user_fields.items() if spec.role_models]
+    fields = [name for name, spec in configuration.contract.user_fields.items() if spec.role_models]
     for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
         if person.model_from == "own":
             yield f"{users}[{index}].model", person, str(person.model)

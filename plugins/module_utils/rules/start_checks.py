@@ -17,29 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import Contract
 
 
-def start_problems(
-    contract: Contract, configuration: Configuration, variable: Callable[[str], str]
-) -> list[Problem]:
+def start_problems(configuration: Configuration, variable: Callable[[str], str]) -> list[Problem]:
     """Return every reason in the configuration as a whole for which Kai does not start.
 
     variable: returns the Ansible variable of a key.
     """
     users = variable("users_file" if configuration.users_file else "users")
     return [
-        *_shared_accounts(contract, configuration, users),
-        *_models_of_tasks(contract, configuration, users, variable),
-        *_equal_secrets(contract, configuration, variable),
-        *_default_backend(contract, configuration, variable),
+        *_shared_accounts(configuration, users),
+        *_models_of_tasks(configuration, users, variable),
+        *_equal_secrets(configuration, variable),
+        *_default_backend(configuration, variable),
     ]
 
 
-def _shared_accounts(
-    contract: Contract, configuration: Configuration, users: str
-) -> Iterator[Problem]:
-    spec = contract.user_fields["os_user"]
+def _shared_accounts(configuration: Configuration, users: str) -> Iterator[Problem]:
+    spec = configuration.contract.user_fields["os_user"]
     if not (spec.required and spec.unique):
         return
     service = str(configuration.host.get("service_user", ""))
@@ -53,11 +48,9 @@ def _shared_accounts(
 
 
 def _models_of_tasks(
-    contract: Contract,
-    configuration: Configuration,
-    users: str,
-    variable: Callable[[str], str],
+    configuration: Configuration, users: str, variable: Callable[[str], str]
 ) -> Iterator[Problem]:
+    contract = configuration.contract
     roles = list(contract.role_tiers)
     for key, spec in contract.settings.items():
         if spec.role_models and key in configuration.chosen:
@@ -78,8 +71,9 @@ def _models_of_tasks(
 
 
 def _equal_secrets(
-    contract: Contract, configuration: Configuration, variable: Callable[[str], str]
+    configuration: Configuration, variable: Callable[[str], str]
 ) -> Iterator[Problem]:
+    contract = configuration.contract
     values = {name: configuration.chosen.get(name) for name in contract.distinct_secrets}
     for one, other in equal_secrets(values, contract.distinct_secrets):
         yield Problem(
@@ -91,8 +85,9 @@ def _equal_secrets(
 
 
 def _default_backend(
-    contract: Contract, configuration: Configuration, variable: Callable[[str], str]
+    configuration: Configuration, variable: Callable[[str], str]
 ) -> Iterator[Problem]:
+    contract = configuration.contract
     backend, setting = configuration.global_backend, contract.agent_choice.backend.setting
     used = sorted({person.backend for person in configuration.people})
     if contract.registry and setting in configuration.chosen and used and backend not in used:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import Contract
     from .desired import ChosenBinary, Desired
     from .drift import Parts
     from .file_state import FileState
@@ -45,7 +44,6 @@ LOGGED_IN = {True: "yes", False: "no", None: "unknown"}
 
 
 def host_status(
-    contract: Contract,
     configuration: Configuration,
     probe: InstalledProbe,
     desired: Desired | None,
@@ -57,6 +55,7 @@ def host_status(
     probe: the result of kai_probe with ``installed``. desired: None for a configuration that is not
     valid. files: as an install wants them. people_of: the parts of a users.yaml.
     """
+    contract = configuration.contract
     installed = probe["installed"]
     places = _without_repeating(installed, _places(probe))
     problems = [*configuration.problems, *places, *service_problems(installed)]
@@ -66,22 +65,20 @@ def host_status(
         problems += [Problem(**problem) for problem in desired["problems"]]
         # before an installation, and before an adoption, nothing is as it should be
         if is_comparable(configuration, probe):
-            drift, unseen_parts = _drift(
-                contract, configuration, installed, desired, files, people_of
-            )
+            drift, unseen_parts = _drift(configuration, installed, desired, files, people_of)
             unknown += unseen_parts
             drift += override_problems(contract, probe, desired)
             unknown += unseen_overrides(probe)
-        problems += missing_models(contract, configuration, probe)
-        unknown += map(unseen, unseen_models(contract, configuration, probe))
+        problems += missing_models(configuration, probe)
+        unknown += map(unseen, unseen_models(configuration, probe))
     wanted: Desired = desired or {"problems": [], "notes": []}
-    backends = _backends(contract, configuration, probe, wanted.get("binaries", {}))
+    backends = _backends(configuration, probe, wanted.get("binaries", {}))
     problems += agent_problems(backends, probe)
     for backend in backends:
         seen = _candidate(probe, backend["backend"], backend["path"])
         unknown += late_starts(seen) if seen else []
     unknown += unknown_workshop(contract, probe)
-    deployed = deployed_configuration(contract, configuration, probe)
+    deployed = deployed_configuration(configuration, probe)
     notice = wanted.get("login_notice", [])
     known = {
         (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]]
@@ -89,15 +86,15 @@ def host_status(
     }
     changes: list[str] = []
     if deployed is not None:
-        backends = _deployed_backends(contract, deployed, probe, backends)
+        backends = _deployed_backends(deployed, probe, backends)
         paths = {entry["backend"]: entry["path"] for entry in backends if entry["path"]}
-        needed = logins(contract, deployed, paths, probe["logins"])
+        needed = logins(deployed, paths, probe["logins"])
         changes = pending(configuration, deployed) if desired is not None else []
         known = {(login.account, login.backend): LOGGED_IN[login.logged_in] for login in needed}
         # what nobody asked for is not missing
         asked = {(login["account"], login["backend"]) for login in probe["logins"]}
         notice = login_notice(one for one in needed if (one.account, one.backend) in asked)
-    people = _people(contract, deployed or configuration, known, probe, configuration)
+    people = _people(deployed or configuration, known, probe, configuration)
     unknown += [
         Problem(
             f"the login of {person['account']}",
@@ -237,13 +234,13 @@ def _unknown(installed: Installed, probe: InstalledProbe) -> Iterator[Problem]:
 
 
 def _drift(
-    contract: Contract,
     configuration: Configuration,
     installed: Installed,
     desired: Desired,
     files: Sequence[FileState],
     people_of: Callable[[str], Parts],
 ) -> tuple[list[Problem], list[Problem]]:
+    contract = configuration.contract
     protected = contract.protected_files
     drift = [
         Problem(f"the account {name}", "no account", "an account of the host", REPAIR)
@@ -310,10 +307,7 @@ def _last_install(installed: Installed) -> LastInstall | None:
 
 
 def _backends(
-    contract: Contract,
-    configuration: Configuration,
-    probe: InstalledProbe,
-    chosen: Mapping[str, ChosenBinary],
+    configuration: Configuration, probe: InstalledProbe, chosen: Mapping[str, ChosenBinary]
 ) -> list[BackendStatus]:
     found: list[BackendStatus] = []
     for backend in backends_in_use(configuration):
@@ -326,7 +320,7 @@ def _backends(
                 "path": path,
                 "source": binary["source"] if binary else None,
                 "version": (seen.get("version") if seen else None) or None,
-                "accounts": runners(contract, configuration, backend),
+                "accounts": runners(configuration, backend),
                 "changed_by": _changed_by(binary),
                 # what was deployed and no longer works
                 "faults": [
@@ -340,17 +334,14 @@ def _backends(
 
 
 def _deployed_backends(
-    contract: Contract,
-    deployed: Configuration,
-    probe: InstalledProbe,
-    wanted: Sequence[BackendStatus],
+    deployed: Configuration, probe: InstalledProbe, wanted: Sequence[BackendStatus]
 ) -> list[BackendStatus]:
     """Return the agents that the bot of a host starts. wanted: those of host_vars."""
     of_host_vars = {entry["backend"]: entry for entry in wanted}
     found: list[BackendStatus] = []
     for backend in backends_in_use(deployed):
-        path = deployed.chosen.get(contract.backends[backend].binary.setting)
-        accounts = runners(contract, deployed, backend)
+        path = deployed.chosen.get(deployed.contract.backends[backend].binary.setting)
+        accounts = runners(deployed, backend)
         same = of_host_vars.get(backend)
         if same and path in (None, same["path"]):
             found.append({**same, "accounts": accounts})
@@ -412,7 +403,6 @@ def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> 
 
 
 def _people(
-    contract: Contract,
     shown: Configuration,
     known: Mapping[tuple[str, str], str],
     probe: InstalledProbe,
@@ -422,11 +412,12 @@ def _people(
 
     configuration: of host_vars, with which the host was compared.
     """
+    contract = shown.contract
     effective = effective_values(probe)
     profiles, is_known = deployed_profiles(contract, probe), is_comparable(configuration, probe)
     found: list[PersonStatus] = []
     for user, person in zip(shown.users, shown.people):
-        account = agent_account(contract, shown, person)
+        account = agent_account(shown, person)
         found.append(
             {
                 "name": person.name,
