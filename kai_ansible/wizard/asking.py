@@ -173,9 +173,9 @@ class Asker:
         person = effective_person(self.draft.contract, settings, user)
         surface = surface_of(self.draft.contract, person.backend, person.provider)
         current = user.get(question.key)
-        if surface is None or not surface.models:
+        if surface is None or not surface.names:
             return self._answer(question, current)
-        offered = [INHERITED, *surface.models]
+        offered = [INHERITED, *surface.names]
         if current is not None:
             model = normalised_model(self.draft.contract, str(current))
             fits = surface.accepts(model, person.provider)

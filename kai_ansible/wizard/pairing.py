@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kai_ansible.rules.configuration import Configuration, variable
-from kai_ansible.rules.models import Surface, effective_provider, normalised_model, surface_of
+from kai_ansible.rules.models import effective_provider, normalised_model, surface_of
 from kai_ansible.rules.people import global_backend
 from kai_ansible.rules.problems import Problem
 from kai_ansible.wizard.draft import USERS
 from kai_ansible.wizard.questions import NEEDED
 
 if TYPE_CHECKING:
+    from kai_ansible.rules.contract import Surface
     from kai_ansible.terminal.prompts import Prompter
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
@@ -127,7 +128,7 @@ class Pairing:
                     )
                 )
             return default
-        if not surface.models:
+        if not surface.names:
             return self.prompter.text(
                 f"{label} ({surface.name})",
                 default or "",
@@ -135,8 +136,8 @@ class Pairing:
                 f"Any model that {surface.name} offers.",
             )
         # one that the surface takes and has no list of
-        others = [default] if default and default not in surface.models else []
-        offered = [*surface.models, *others]
+        others = [default] if default and default not in surface.names else []
+        offered = [*surface.names, *others]
         return self.prompter.choice(
             label, offered, default, f"The models that Kai knows for {surface.name}."
         )

@@ -157,11 +157,11 @@ def test_every_pair_has_its_models(line: dict[str, Any]) -> None:
         assert contract.settings[backend.binary.setting].written == "never"
         for provider, surface in backend.surfaces.items():
             assert provider in contract.providers
-            models = contract.surfaces[surface].takes
-            assert models.accept(str(contract.surfaces[surface].default), provider)
+            models = contract.surfaces[surface]
+            assert models.accepts(str(models.default), provider)
             assert backend.role_tiers[provider].keys() == tiers
             for model in backend.role_tiers[provider].values():
-                assert models.accept(model, provider), (name, provider, model)
+                assert models.accepts(model, provider), (name, provider, model)
     assert {one for backend in contract.backends.values() for one in backend.surfaces.values()} == (
         set(contract.surfaces)
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from kai_ansible.rules.model_policy import Models
+from kai_ansible.rules.contract import Surface
 from kai_ansible.rules.principal_ids import profile_of_telegram
 from kai_ansible.rules.runtime_profiles import Kai
 
@@ -24,18 +24,20 @@ CURATED = {
 }
 PROVIDERS = ("anthropic", "deepseek", "google", "ollama", "openai", "openrouter")
 OF_PI = (*PROVIDERS, "github-copilot", "openai-codex")
-ANTHROPIC = Models(names=CLAUDE, prefixes=("claude-",))
+ANTHROPIC = Surface(models=CLAUDE, prefixes=("claude-",), default="opus")
 MODELS = {
     "claude": {"anthropic": ANTHROPIC},
-    "codex": {"openai": Models(names=CODEX, aliases={"gpt-5.6": "gpt-5.6-sol"})},
+    "codex": {
+        "openai": Surface(models=CODEX, aliases={"gpt-5.6": "gpt-5.6-sol"}, default=CODEX[0])
+    },
     "goose": {
         "anthropic": ANTHROPIC,
-        **{name: Models(names=models) for name, models in CURATED.items()},
-        "ollama": Models(open_ended=True),
-        "openrouter": Models(open_ended=True),
+        **{name: Surface(models=models, default=models[0]) for name, models in CURATED.items()},
+        "ollama": Surface(open_ended=True),
+        "openrouter": Surface(open_ended=True),
     },
-    "opencode": {name: Models(form="path") for name in PROVIDERS},
-    "pi": {name: Models(form="own path") for name in OF_PI},
+    "opencode": {name: Surface(form="path", default=f"{name}/x") for name in PROVIDERS},
+    "pi": {name: Surface(form="own path", default=f"{name}/x") for name in OF_PI},
 }
 KAI = Kai(MODELS, ROLES)
 KAI_2_1 = Kai(MODELS, ROLES, (1, 2))

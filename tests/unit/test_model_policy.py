@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kai_2 import MODELS
 
-from kai_ansible.rules.model_policy import Models, is_allowed
+from kai_ansible.rules.contract import Surface
+from kai_ansible.rules.runtime_profiles import is_allowed
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ from kai_ansible.rules.model_policy import Models, is_allowed
         ("claude", "anthropic", "gpt-5.5", False),
         ("claude", "anthropic", "opus[1m]", False),
         ("codex", "openai", "gpt-5.6-sol", True),
-        ("codex", "openai", "gpt-5.6", False),
+        ("codex", "openai", "gpt-5.6", True),
         ("codex", "openai", "gpt-5.4-nano", False),
         ("codex", "openai", "claude-opus-4-7", False),
         ("goose", "anthropic", "claude-x", True),
@@ -39,13 +40,12 @@ from kai_ansible.rules.model_policy import Models, is_allowed
     ],
 )
 def test_a_model(backend: str, provider: str, model: str, taken: bool) -> None:
-    assert MODELS[backend][provider].accept(model, provider) is taken
+    assert MODELS[backend][provider].accepts(model, provider) is taken
 
 
 def test_an_alias_is_another_name() -> None:
     codex = MODELS["codex"]["openai"]
     assert codex.canonical("gpt-5.6") == "gpt-5.6-sol"
-    assert codex.accept(codex.canonical("gpt-5.6"), "openai")
     assert codex.canonical("gpt-5.5") == "gpt-5.5"
 
 
@@ -69,5 +69,6 @@ def test_a_ceiling(backend: str, model: str, ceiling: tuple[str, ...], allowed: 
 
 @given(st.text(), st.sampled_from(["x", None]))
 def test_nothing_blank_is_a_model(text: str, provider: str | None) -> None:
-    for models in (Models(open_ended=True), Models(form="path"), Models(form="own path")):
-        assert not models.accept(" " * len(text), provider)
+    forms: list[Surface] = [Surface(open_ended=True), MODELS["opencode"]["openai"]]
+    for models in (*forms, MODELS["pi"]["openai"]):
+        assert not models.accepts(" " * len(text), provider)

@@ -17,7 +17,6 @@ from .contract_changes import COMMAND, migrated
 from .env_file import fault_of_key, fault_of_value
 from .models import (
     belongs_elsewhere,
-    named_surface,
     normalised_model,
     providers_of,
     surface_of,
@@ -252,12 +251,12 @@ def _read_settings(given: Mapping[str, Any], configuration: Configuration) -> No
         if spec.type == "model":
             value = normalised_model(contract, value)
         if spec.surface:
-            surface = named_surface(contract, spec.surface)
+            surface = contract.surfaces[spec.surface]
             if not surface.accepts(value):
                 configuration.add_problem(
                     variable(name),
                     f"{value!r}, which {surface.name} does not have",
-                    "one of " + listed(surface.models),
+                    "one of " + listed(surface.names),
                     f"set {variable(key)} to one of them, or remove it",
                 )
                 configuration.rejected.add(key)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Mapping, Union, cast, get_args
 
 from .contract_kinds import DeploymentMode, Feature, Helper, Migration, Readiness, Tier, Workshop
-from .model_policy import Models
 from .problems import Problem, Refused, listed
 from .typed_data import Unfit, in_words, line_of, named, needed, read, text
 
@@ -267,11 +266,16 @@ class Provider:
 
 @dataclass(frozen=True)
 class Surface:
-    """The models that a backend takes of a provider, as ``model_policy`` says, and its default.
+    """The models that a backend takes of a provider, and the one without a choice.
 
-    only_with: models that only a source with a feature knows, by the feature.
+    Some are names that Kai knows, others have a form alone: the agent knows what there is.
+    models: those that every source of the line knows. only_with: those that only a source with a
+    feature knows, by the feature. prefixes: what any other name may begin with. open_ended: any
+    name. form: "path" for provider/model, "own path" for the same with the effective provider, or
+    one name alone. aliases: names that Kai reads as another one. name: the contract sets it.
     """
 
+    name: str = ""
     models: tuple[str, ...] = ()
     only_with: Mapping[str, tuple[str, ...]] = text(".+", keys=_NAME, default={})
     default: str | None = None
@@ -285,7 +289,7 @@ class Surface:
         _expect(kinds == 1, "neither a list of models, nor a form, nor an open end alone")
         _expect(self.open_ended or self.default is not None, "no default")
         if self.default is not None:
-            is_there = self.takes.accept(self.default, self.default.split("/")[0])
+            is_there = self.accepts(self.default, self.default.split("/")[0])
             _expect(is_there, f"the default {self.default}, which is none of its models")
 
     @property
@@ -294,9 +298,30 @@ class Surface:
         return (*self.models, *(one for more in self.only_with.values() for one in more))
 
     @property
-    def takes(self) -> Models:
-        """What Kai takes as a model here."""
-        return Models(self.names, self.prefixes, self.open_ended, self.form, self.aliases)
+    def in_words(self) -> str:
+        """The models that Kai takes, for the expectation of a problem."""
+        if self.open_ended:
+            return f"any model of {self.name}"
+        if self.form:
+            return f"provider/model, like {self.default}"
+        others = "".join(f", or one that begins with {one}" for one in self.prefixes)
+        return f"one of {listed(self.names)}{others}"
+
+    def canonical(self, model: str) -> str:
+        """Return the name that Kai uses for a model."""
+        return self.aliases.get(model, model)
+
+    def accepts(self, model: str, provider: str | None = None) -> bool:
+        """Return whether Kai starts with a model here. provider: the effective one."""
+        name = self.canonical(model)
+        parts = name.split("/")
+        if not name.strip():
+            return False
+        if self.form == "path":
+            return len(parts) > 1 and all(parts)
+        if self.form == "own path":
+            return len(parts) == 1 or (all(parts) and parts[0] == provider)
+        return self.open_ended or name in self.names or name.startswith(self.prefixes)
 
 
 @dataclass(frozen=True)
@@ -707,6 +732,8 @@ class Contract:
             for one in self.symptoms
         ]
         object.__setattr__(self, "symptoms", tuple(symptoms))
+        surfaces = {name: replace(one, name=name) for name, one in self.surfaces.items()}
+        object.__setattr__(self, "surfaces", surfaces)
         for name, backend in self.backends.items():
             choices = {SUBSCRIPTION}
             if backend.auth_setting:

@@ -9,45 +9,10 @@ offers no model at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Mapping
-
-from .problems import listed
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .contract import Contract
-    from .model_policy import Models
-
-
-@dataclass(frozen=True)
-class Surface:
-    """The models of a backend on a provider.
-
-    models: the names Kai knows; empty where other names do. default: the model without a choice,
-    None if a choice is required. takes: every name that Kai takes. only_with: the feature without
-    which a source does not know a model.
-    """
-
-    name: str
-    models: tuple[str, ...]
-    default: str | None
-    open_ended: bool
-    takes: Models
-    only_with: Mapping[str, str] = field(default_factory=dict)
-
-    def accepts(self, model: str, provider: str | None = None) -> bool:
-        """Return whether Kai starts with ``model`` here."""
-        return self.takes.accept(self.takes.canonical(model), provider)
-
-    @property
-    def in_words(self) -> str:
-        """The models that Kai takes, for the expectation of a problem."""
-        if self.open_ended:
-            return f"any model of {self.name}"
-        if self.takes.form:
-            return f"provider/model, like {self.default}"
-        others = "".join(f", or one that begins with {one}" for one in self.takes.prefixes)
-        return f"one of {listed(self.models)}{others}"
+    from .contract import Contract, Surface
 
 
 def providers_of(contract: Contract, backend: str) -> tuple[str, ...]:
@@ -73,14 +38,7 @@ def surface_of(contract: Contract, backend: str, provider: str | None) -> Surfac
     """Return the surface of (backend, provider), or None when Kai has no such pair."""
     entry = contract.backends.get(backend)
     name = entry.surfaces.get(provider or "") if entry else None
-    return named_surface(contract, name) if name else None
-
-
-def named_surface(contract: Contract, name: str) -> Surface:
-    """Return a surface by its name in the contract."""
-    entry = contract.surfaces[name]
-    features = {one: feature for feature, names in entry.only_with.items() for one in names}
-    return Surface(name, entry.names, entry.default, entry.open_ended, entry.takes, features)
+    return contract.surfaces[name] if name else None
 
 
 def normalised_model(contract: Contract, model: str) -> str:

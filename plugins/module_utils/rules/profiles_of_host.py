@@ -164,8 +164,7 @@ def known_policies(contract: Contract, versions: Collection[int] = tuple(VERSION
     """Return what Kai accepts as profiles, of any version or of these."""
     models = {
         name: {
-            provider: contract.surfaces[surface].takes
-            for provider, surface in backend.surfaces.items()
+            provider: contract.surfaces[surface] for provider, surface in backend.surfaces.items()
         }
         for name, backend in contract.backends.items()
     }
@@ -174,7 +173,7 @@ def known_policies(contract: Contract, versions: Collection[int] = tuple(VERSION
 
 def _canonical(contract: Contract, backend: str, provider: str | None, model: str) -> str:
     surface = surface_of(contract, backend, provider)
-    return surface.takes.canonical(model) if surface else model
+    return surface.canonical(model) if surface else model
 
 
 def _accounts(path: str, policy: Policy, service_user: str) -> list[Problem]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Mapping
 
-from .model_policy import Models
 from .problems import Problem, listed, nearest, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from .contract import Surface
 
 
 class BadRoles(ValueError):
@@ -45,7 +46,7 @@ def role_problems(
     where: str,
     value: Any,
     roles: Collection[str],
-    models: Models,
+    models: Surface,
     pair: tuple[str, str | None],
 ) -> list[Problem]:
     """Return why Kai does not start with the models of one user.
@@ -66,7 +67,7 @@ def role_problems(
             problems.append(Problem(place, f"an unknown role{hint}", expected, "correct its name"))
         elif not model:
             problems.append(Problem(place, "no model", "a model", "name one, or remove the role"))
-        elif not models.accept(model, provider):
+        elif not models.accepts(model, provider):
             expected = f"a model of {backend}" + (f" and {provider}" if provider else "")
             problems.append(Problem(place, repr(model), expected, "name another model"))
     return problems

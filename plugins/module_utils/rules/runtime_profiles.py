@@ -9,12 +9,12 @@ that file is older than grants of backends, which are kept and not judged.
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Mapping, NoReturn
 
-from .model_policy import Models, is_allowed
 from .principal_ids import is_id, key_of_profile
 from .problems import BadDocument, listed, shortened
 
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from .backend_registry import Registry
+    from .contract import Surface
 
 PROFILES = "runtime_profiles"
 ARCHIVE = "legacy_runtime_archive"
 KEY = "compatibility_runtime_config_id"
 GATE = "canonical_runtime_state_v1"
+# what Kai 1 wrote down as the ceiling of claude; Kai 2 reads it as if claude-* stood there as well
+_FORMER_CEILING = frozenset({"haiku", "opus", "sonnet"})
 _ACCOUNT = re.compile(r"[a-zA-Z0-9._-]+")
 
 
@@ -67,7 +70,7 @@ class Policy:
 class Kai:
     """What a Kai takes: its models by backend and provider, the roles of models, and versions."""
 
-    models: Mapping[str, Mapping[str, Models]]
+    models: Mapping[str, Mapping[str, Surface]]
     roles: Collection[str]
     versions: Collection[int] = (1,)
 
@@ -189,7 +192,7 @@ class _Reader:
         models = self.kai.models[backend][provider]
         model = models.canonical(str(value or "").strip())
         ceiling = self.registry.installed[backend].models if self.registry else ()
-        if not models.accept(model, provider) or not is_allowed(backend, model, ceiling):
+        if not models.accepts(model, provider) or not is_allowed(backend, model, ceiling):
             self.fault(name, value, f"a model of {backend} and {provider} that is allowed")
         return model
 
@@ -255,6 +258,14 @@ class _Reader:
                 self.fault("allowed_workspaces", one, "an absolute path, once")
             found.append(path)
         return tuple(found)
+
+
+def is_allowed(backend: str, model: str, ceiling: Collection[str]) -> bool:
+    """Return whether an installed backend allows a model; an empty ceiling allows every one."""
+    if not ceiling or any(fnmatch.fnmatchcase(model, pattern) for pattern in ceiling):
+        return True
+    is_whole_name = backend == "claude" and model.startswith("claude-")
+    return is_whole_name and frozenset(ceiling) == _FORMER_CEILING
 
 
 def _key(name: str, value: Any) -> int:

@@ -50,8 +50,8 @@ def feature_problems(configuration: Configuration, features: Collection[str]) ->
         ]
     for place, person, model in _models(configuration, users):
         surface = surface_of(contract, person.backend, person.provider)
-        missing = surface.only_with.get(model) if surface else None
-        if missing not in (None, *features):
+        with_features = surface.only_with.items() if surface else ()
+        if any(model in names and one not in features for one, names in with_features):
             expected = f"a model that this source of Kai knows for {person.backend}"
             fix = f"set {place} to another model, or {_NEWER}"
             found.append(Problem(place, f"{model!r}, which it does not know", expected, fix))

@@ -67,7 +67,7 @@ def _models_of_tasks(
             if value is not None and surface:
                 pair = (person.backend, person.provider)
                 place = f"{users}[{index}].{name}"
-                yield from role_problems(place, value, roles, surface.takes, pair)
+                yield from role_problems(place, value, roles, surface, pair)
 
 
 def _equal_secrets(

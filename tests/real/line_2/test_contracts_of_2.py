@@ -90,7 +90,12 @@ def test_the_samples_of_unit_tests_are_those_of_the_contract(contract: Contract)
     assert {
         # the samples are those of every source
         name: {
-            provider: replace(contract.surfaces[one], only_with={}).takes
+            provider: replace(
+                contract.surfaces[one],
+                name="",
+                only_with={},
+                default=samples.MODELS[name][provider].default,
+            )
             for provider, one in backend.surfaces.items()
         }
         for name, backend in contract.backends.items()

@@ -11,10 +11,9 @@ from kai_ansible.rules import principal_ids as ids
 from kai_ansible.rules.backend_registry import BadRegistry, Registry, read_registry
 from kai_ansible.rules.bootstrap_plan import BadPlan, decode, encode
 from kai_ansible.rules.human_handles import handle_of
-from kai_ansible.rules.model_policy import is_allowed
 from kai_ansible.rules.operator_files import parse, read_with_files
 from kai_ansible.rules.profile_merge import Wanted, merge
-from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, read_policy
+from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, is_allowed, read_policy
 from kai_ansible.rules.user_isolation import Assigned, isolation_problems
 from tests.real.line_2.conftest import asked
 from tests.real.line_2.generated import (
@@ -196,7 +195,7 @@ def test_models(kai_2_0: Path, counts: list[str]) -> None:
     ):
         models = samples.MODELS[backend][provider]
         name = models.canonical(model)
-        accepted = models.accept(name, provider) and is_allowed(backend, name, ceiling)
+        accepted = models.accepts(name, provider) and is_allowed(backend, name, ceiling)
         refused += not verdict["answer"][1]
         if verdict["answer"] != [name, accepted]:
             differ.append(f"{backend} {provider} {model!r} {ceiling}: {verdict} and {accepted}")
