@@ -10,7 +10,7 @@ from kai_ansible.ansible.collection import features_of
 from kai_ansible.rules.bootstrap_plan import BadPlan, BootstrapPlan, decode, encode
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.principal_ids import profile_of_key
-from kai_ansible.rules.source_features import PLAN, makes_first_user
+from kai_ansible.rules.source_features import first_user_setting
 from kai_ansible.wizard.asking import MADE
 from kai_ansible.wizard.draft import USERS
 from kai_ansible.wizard.first_run import ADMIN
@@ -27,13 +27,9 @@ TELEGRAM, PROFILE = "telegram_id", "runtime_profile_id"
 
 def is_first_of_workshop(draft: Draft) -> bool:
     """Return whether the source makes its first user by a plan; a git source is fetched for it."""
-    if PLAN not in draft.contract.settings:
-        return False
-    configuration = draft.configuration()
+    name = first_user_setting(draft.contract, draft.configuration())
     # the clients alone say no for nearly everybody
-    return makes_first_user(configuration, {"bootstrap"}) and makes_first_user(
-        configuration, features_of(draft.variables)
-    )
+    return bool(name) and draft.contract.settings[name].feature in features_of(draft.variables)
 
 
 def settle_first_user(draft: Draft) -> None:
@@ -41,7 +37,9 @@ def settle_first_user(draft: Draft) -> None:
 
     A plan that is not of this run stays: Kai does not start with another one than the first.
     """
-    name, users = variable(PLAN), draft.users
+    if draft.contract.workshop is None:
+        return
+    name, users = variable(draft.contract.workshop.first_user_setting), draft.users
     text = draft.get(name)
     index = next((at for at, one in enumerate(users) if _is_unknown(one)), None)
     if index is not None and is_first_of_workshop(draft):

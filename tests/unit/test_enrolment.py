@@ -56,7 +56,11 @@ def configuration(line: str = "2", **settings: Any) -> Configuration:
     return Configuration(
         contract_of_line(line),
         host={"install_dir": "/opt/kai", "data_dir": "/var/lib/kai"},
-        settings={"WEBHOOK_PORT": 8090, **settings},
+        settings={
+            "KAI_ENABLED_ADAPTERS": "telegram,workshop",
+            "WEBHOOK_PORT": 8090,
+            **settings,
+        },
         people=[Person(1, "Ada", "alice", "claude", "anthropic", "sonnet", "own")],
     )
 
@@ -148,6 +152,22 @@ def test_pages_are_those_that_the_bot_answers() -> None:
     assert pages(configuration()) == ["http://127.0.0.1:8090/workshop/"]
     lan = configuration(WORKSHOP_LAN_HOST="192.168.1.5")
     assert pages(lan)[1] == "http://192.168.1.5:8090/workshop/"
+
+
+def test_the_contract_names_the_settings_of_the_workshop() -> None:
+    contract = contract_of_line("2")
+    assert contract.workshop is not None
+    renamed = replace(
+        contract.workshop, adapters_setting="CLIENTS", adapter="web", lan_setting="WEBHOOK_PORT"
+    )
+    contract = replace(contract, workshop=renamed, settings={"CLIENTS": None, **contract.settings})
+    assert (
+        pages(replace(configuration(CLIENTS="web"), contract=contract))[1]
+        == "http://8090:8090/workshop/"
+    )
+    closed = no_workshop(replace(configuration(CLIENTS="telegram"), contract=contract))
+    assert closed is not None
+    assert closed.where == "kai_install_clients"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""KAI_WORKSHOP_BOOTSTRAP: the first user of a Kai 2 without Telegram.
+"""The first user of a Kai 2 without Telegram, as the setting for the plan holds it.
 
 Only Kai 2.1 reads it, of which no whole tree was at hand: this was held to its own module for it.
 """

@@ -745,6 +745,10 @@ class Contract:
         for choice in (self.agent_choice.backend, self.agent_choice.provider):
             _expect(choice.setting in self.settings, f"no setting {choice.setting}")
             _expect(choice.field in self.user_fields, f"no field {choice.field} of a user")
+        if self.workshop:
+            for key in ("adapters_setting", "lan_setting", "first_user_setting"):
+                setting = getattr(self.workshop, key)
+                _expect(setting in self.settings, f"no setting {setting}, its {key}")
         for kind in (self.registry, self.profiles):
             _expect(kind is None or kind in self.protected_files, f"no protected file {kind}")
         missing = {*get_args(System)} - {*self.platforms}

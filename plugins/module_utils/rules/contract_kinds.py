@@ -69,17 +69,23 @@ class DeploymentMode:
 class Workshop:
     """What is known of the database, which is read while the bot runs and never written then.
 
+    adapters_setting: it names the adapters, of which ``adapter`` is this one. lan_setting: an
+    address besides the host's own. first_user_setting: the plan of the first user without Telegram.
     enrolment: the command that lets a user in, with the bot stopped. enrolment_of: how it names the
     user, by what knows the user.
     """
 
-    workshop: str
-    assigned_profiles: str
-    owners: str
-    enrolment: tuple[str, ...]
-    enrolment_of: Mapping[Literal["telegram", "workshop"], tuple[str, ...]]
-    enrolment_minutes: int
-    page: str
+    adapters_setting: str = text(_ENV_KEY)
+    adapter: str = text(_NAME)
+    lan_setting: str = text(_ENV_KEY)
+    first_user_setting: str = text(_ENV_KEY)
+    workshop: str = needed()
+    assigned_profiles: str = needed()
+    owners: str = needed()
+    enrolment: tuple[str, ...] = needed()
+    enrolment_of: Mapping[Literal["telegram", "workshop"], tuple[str, ...]] = needed()
+    enrolment_minutes: int = needed()
+    page: str = needed()
 
 
 @dataclass(frozen=True)

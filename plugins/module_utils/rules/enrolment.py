@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from .user_places import UserKey
 
 SETTING = "kai_install_workshop_user"
-# the setting that enables the Workshop, Telegram or both
-ADAPTERS = "KAI_ENABLED_ADAPTERS"
 _LINE = re.compile(r"^(?P<name>[A-Z][a-z]+): *(?P<value>\S+) *$", re.MULTILINE)
 _TOKEN = re.compile(r"kai_ws_enroll_v[0-9]+\.[A-Za-z0-9_.-]+")
 
@@ -106,9 +104,11 @@ def enrolment_plan(configuration: Configuration) -> EnrolmentPlan | None:
 def pages(configuration: Configuration) -> list[str]:
     """Return the addresses of the Workshop, none for a line without one or with it off."""
     workshop, settings = configuration.contract.workshop, configuration.settings
-    if workshop is None or settings.get(ADAPTERS) == "telegram":
+    if workshop is None:
         return []
-    hosts = ["127.0.0.1", settings.get("WORKSHOP_LAN_HOST")]
+    if workshop.adapter not in str(settings.get(workshop.adapters_setting)).split(","):
+        return []
+    hosts = ["127.0.0.1", settings.get(workshop.lan_setting)]
     port = settings.get(configuration.contract.service.port_setting)
     return [f"http://{host}:{port}{workshop.page}" for host in hosts if host]
 
@@ -162,7 +162,7 @@ def no_workshop(configuration: Configuration) -> Problem | None:
         found = f"{configuration.contract.title}, which has no Workshop"
         return Problem(variable("release"), found, "a Kai with one", "install a source of Kai 2")
     if not pages(configuration):
-        name = variable(ADAPTERS)
+        name = variable(configuration.contract.workshop.adapters_setting)
         fix = "kai-ansible config --section clients, then kai-ansible install"
         return Problem(name, "a bot without the Workshop", "the Workshop enabled", fix)
     return None

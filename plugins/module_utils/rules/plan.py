@@ -249,7 +249,7 @@ def desired_state(
         assigned = seen["assigned"] if seen else []
         profiles = profiles_of_host(configuration, deployed, assigned, features, former)
         problems += profiles.problems
-        problems += unmade_users(configuration, features, profiles.ids, seen)
+        problems += unmade_users(contract, configuration, features, profiles.ids, seen)
         notes += profiles.notes
     if "handles" in features:
         users = variable("users_file" if configuration.users_file else "users")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from .bootstrap_plan import decode
 from .configuration import applies, variable
-from .enrolment import ADAPTERS
 from .models import surface_of
 from .people import effective_person
 from .problems import Problem
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from .people import Person
     from .probe import WorkshopSeen
 
-PLAN = "KAI_WORKSHOP_BOOTSTRAP"
 _NEWER = "name a newer source in kai_install_source"
 
 
@@ -58,15 +56,17 @@ def feature_problems(configuration: Configuration, features: Collection[str]) ->
     return found
 
 
-def makes_first_user(configuration: Configuration, features: Collection[str]) -> bool:
-    """Return whether Kai makes its first user by a plan, and no user of users.yaml.
+def first_user_setting(contract: Contract, configuration: Configuration) -> str | None:
+    """Return the setting with the plan of the first user, None where the clients need none.
 
-    So does Kai 2.1 without Telegram.
+    With it Kai makes that user, and none of users.yaml. So does Kai 2.1 without Telegram.
     """
-    return "bootstrap" in features and configuration.settings.get(ADAPTERS) == "workshop"
+    name = contract.workshop.first_user_setting if contract.workshop else None
+    return name if name and applies(contract.settings[name], configuration) else None
 
 
 def unmade_users(
+    contract: Contract,
     configuration: Configuration,
     features: Collection[str],
     profiles: Sequence[str],
@@ -77,14 +77,15 @@ def unmade_users(
     profiles: of the users of host_vars, in their order. seen: what the database says.
     """
     unknown = seen is not None and seen["assigned"] is None
-    if unknown or not makes_first_user(configuration, features):
+    setting = first_user_setting(contract, configuration)
+    if unknown or setting is None or contract.settings[setting].feature not in features:
         return []
-    plan = decode(configuration.chosen[PLAN]) if PLAN in configuration.chosen else None
+    plan = decode(configuration.chosen[setting]) if setting in configuration.chosen else None
     workshop = seen["id"] if seen else None
     if plan and workshop not in (None, plan.workshop_id):
         found = f"the workshop {plan.workshop_id}, and the database has {workshop}"
-        fix = f"remove {variable(PLAN)}: a bot that has its users needs none"
-        return [Problem(variable(PLAN), found, "the workshop of the database", fix)]
+        fix = f"remove {variable(setting)}: a bot that has its users needs none"
+        return [Problem(variable(setting), found, "the workshop of the database", fix)]
     made = {
         *((seen["assigned"] or ()) if seen else ()),
         *([plan.runtime_profile_id] if plan else ()),
