@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from kai_ansible.rules.source_features import first_user_setting
 from kai_ansible.wizard.asking import MADE
 from kai_ansible.wizard.draft import USERS
 from kai_ansible.wizard.first_run import ADMIN
+from kai_ansible.wizard.line_choice import deciding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,24 +27,37 @@ _KEY = "initial-admin"
 TELEGRAM, PROFILE = "telegram_id", "runtime_profile_id"
 
 
-def is_first_of_workshop(draft: Draft) -> bool:
-    """Return whether the source makes its first user by a plan; a git source is fetched for it."""
+# what each source that was read has, by the variables that name it
+Features = dict[str, frozenset[str]]
+
+
+def is_first_of_workshop(draft: Draft, read: Features) -> bool:
+    """Return whether the source makes its first user by a plan.
+
+    read: the sources that were read; one that is not among them is read, and added.
+    """
     name = first_user_setting(draft.contract, draft.configuration())
-    # the clients alone say no for nearly everybody
-    return bool(name) and draft.contract.settings[name].feature in features_of(draft.variables)
+    if name is None:
+        # nearly everybody: a git source is not fetched
+        return False
+    source = json.dumps(deciding(draft.variables), default=str)
+    if source not in read:
+        read[source] = features_of(draft.variables)
+    return draft.contract.settings[name].feature in read[source]
 
 
-def settle_first_user(draft: Draft) -> None:
+def settle_first_user(draft: Draft, read: Features) -> None:
     """Give the first user without Telegram the plan, and the plan the name of that user.
 
     A plan that is not of this run stays: Kai does not start with another one than the first.
+    read: as for ``is_first_of_workshop``.
     """
     if draft.contract.workshop is None:
         return
     name, users = variable(draft.contract.workshop.first_user_setting), draft.users
     text = draft.get(name)
     index = next((at for at, one in enumerate(users) if _is_unknown(one)), None)
-    if index is not None and is_first_of_workshop(draft):
+    if index is not None and is_first_of_workshop(draft, read):
         plan = _plan_of(text) or _made(users[index])
         if plan and all(one.get(PROFILE) != plan.runtime_profile_id for one in users):
             users[index] = {**users[index], PROFILE: plan.runtime_profile_id}

@@ -16,6 +16,7 @@ from kai_ansible.wizard.asking import MADE, Asker
 from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
 from kai_ansible.wizard.first_of_workshop import (
     TELEGRAM,
+    Features,
     is_first_of_workshop,
     settle_first_user,
 )
@@ -71,7 +72,8 @@ class Interview:
     """One run through the questions. Without a prompter it only fills in derived values.
 
     telegram: checks the token with Telegram; None skips that. follows_a_question: whether a way
-    back from the first question leads to one before, which the caller asks again.
+    back from the first question leads to one before, which the caller asks again. features: of each
+    source that was read.
     """
 
     draft: Draft
@@ -81,6 +83,7 @@ class Interview:
     telegram: Telegram | None = None
     follows_a_question: bool = False
     problems: list[Problem] = field(default_factory=list)
+    features: Features = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.contract = self.draft.contract
@@ -216,7 +219,7 @@ class Interview:
     def _ask_first_user(self, asker: Asker) -> None:
         """Ask for the user who manages the bot; offer to create an account that the host lacks."""
         self.screen.say("The first user, who manages the bot:")
-        without = [TELEGRAM] if is_first_of_workshop(self.draft) else []
+        without = [TELEGRAM] if is_first_of_workshop(self.draft, self.features) else []
         asked = asker.person({}, [name for name in FIRST_FIELDS if name not in without])
         given = {**asked, "name": name_of(asked), "role": ADMIN}
         user = {name: given[name] for name in self.contract.user_fields if name in given}
@@ -316,7 +319,7 @@ class Interview:
 
     def _settle(self, asker: Asker | None = None) -> None:
         """Set or ask for values that the answers require, and replace models that no longer fit."""
-        settle_first_user(self.draft)
+        settle_first_user(self.draft, self.features)
         for name in self.contract.sections:
             for question in everything_in(self.contract, name):
                 if question.kind != "setting" or not self._is_open(question):
