@@ -36,7 +36,7 @@ def is_first_of_workshop(draft: Draft, read: Features) -> bool:
 
     read: the sources that were read; one that is not among them is read, and added.
     """
-    name = first_user_setting(draft.contract, draft.configuration())
+    name = first_user_setting(draft.configuration())
     if name is None:
         # nearly everybody: a git source is not fetched
         return False

@@ -70,10 +70,11 @@ class ActionModule(ActionBase):
         refused = run_plan.refusals(subject, purpose)
         if refused:
             return _refused(refused)
+        probe, source = plain(arguments["probe"]), plain(arguments["source"])
         plan: dict[str, object] = {
             "changed": False,
             "problems": [],
-            **run_plan.host_plan(subject, purpose),
+            **run_plan.host_plan(subject, purpose, probe, source),
             "code_signs": code_signs(lines_of(directory)),
         }
         if arguments["probe"] is not None:

@@ -259,6 +259,14 @@ def test_settings_that_cannot_be_right(
         ([user(pr_review="maybe")], ["users[0].pr_review"], "true or false"),
         ([user(context_window=49999)], ["users[0].context_window"], "or 0"),
         ([user(home_workspace="~/x")], ["users[0].home_workspace"], "begins with ~"),
+        ([user(home_workspace="/srv/{a}")], ["users[0].home_workspace"], "shell character"),
+        ([user(home_workspace="/var/lib/kai")], ["users[0].home_workspace"], "of the bot"),
+        ([user(home_workspace="/opt/kai/releases")], ["users[0].home_workspace"], "releases of"),
+        (
+            [user(home_workspace="/srv/a"), user(2, os_user="ben", home_workspace="/srv/a/b")],
+            ["users[1].home_workspace"],
+            "below /srv/a, the home of Ada",
+        ),
         ([user(github_repos=["kai"])], ["users[0].github_repos"], "owner/repository"),
         (
             [user(7), user("7", name="Ben")],
@@ -676,3 +684,11 @@ def test_one_base_for_everybody_is_advised_against(contract: Contract) -> None:
     notes = read_configuration(contract, variables(**settings)).notes
     for name in settings:
         assert any(note.startswith(f"kai_install_{name} applies to all users") for note in notes)
+
+
+@pytest.mark.parametrize("home", ["/srv/ada", "/var/lib/kai/home/ada", "/var/lib/kai/ada"])
+def test_a_home_may_be_anywhere_else(contract: Contract, home: str) -> None:
+    own = {"os_user": "ada", "home_workspace": home}
+    # agents of one account see each other in any case
+    users = [user(1, **own), user(2, **own), user(3, os_user="ben")]
+    assert read_configuration(contract, variables(users=users)).problems == []

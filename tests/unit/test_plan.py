@@ -47,7 +47,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             wheelhouse="/srv/wheels",
         ),
     )
-    request = probe_request(read, "0a1b2c")
+    request = probe_request(read, release="0a1b2c")
     assert request.pop("platforms") == as_data(contract.platforms)
     binaries = request.pop("binaries")
     access = request.pop("access")

@@ -30,6 +30,7 @@ from kai_ansible.rules.run_plan import (
     host_plan,
     install_plan,
 )
+from kai_ansible.rules.user_places import placed
 
 W = "wsp_" + "0123456789abcdef" * 2
 PROFILES = "/etc/kai/runtime-profiles.yaml"
@@ -309,15 +310,106 @@ CYD = "rtp_" + "c" * 32
 OF_CYD = {"principal": "prn_" + "c" * 32, "channel": "chn_" + "c" * 32}
 
 
-def with_cyd(line_2: Contract, owner: Mapping[str, str] = OF_CYD, **fields: Any) -> Any:
-    """Return the plan for a host whose profiles and database have a user of the Workshop alone."""
+def seen_with_cyd(
+    line_2: Contract, owner: Mapping[str, str] = OF_CYD, **fields: Any
+) -> dict[str, Any]:
+    """Return what a probe finds where profiles and database have a user of the Workshop alone."""
     document = yaml.safe_load(text_of(planned(line_2, seen(), given()), PROFILES))
     profiles = document["runtime_profiles"]
     profiles[CYD] = {**profiles[profile_of_telegram(2)], "display_name": "Cyd", "os_user": "carol"}
     del profiles[CYD]["compatibility_runtime_config_id"]
     profiles[CYD].update(fields)
-    found = seen(W, yaml.safe_dump(document), assigned=[CYD], owners={CYD: dict(owner)})
-    return planned(line_2, found, given(), source=HELPERS)
+    return seen(W, yaml.safe_dump(document), assigned=[CYD], owners={CYD: dict(owner)})
+
+
+def with_cyd(line_2: Contract, owner: Mapping[str, str] = OF_CYD, **fields: Any) -> Any:
+    """Return the plan for such a host."""
+    return planned(line_2, seen_with_cyd(line_2, owner, **fields), given(), source=HELPERS)
+
+
+def test_users_of_the_workshop_alone_are_probed_as_those_of_host_vars(line_2: Contract) -> None:
+    ours, found = subject(line_2, given()), seen_with_cyd(line_2)
+    source: Any = {**SOURCE, **HELPERS}
+    for purpose in ("install", "status", "doctor"):
+        before = host_plan(ours, purpose, seen(W), source)  # type: ignore[arg-type]
+        assert not before["probes_others"]
+        assert not host_plan(ours, purpose)["probes_others"]
+        after = host_plan(ours, purpose, found, source)  # type: ignore[arg-type]
+        assert after["probes_others"]
+        assert after["probe"]["os_users"] == [*before["probe"]["os_users"], "carol"]
+        more = [one["path"] for one in after["probe"]["installed"]["directories"]]
+        for one in before["probe"]["installed"]["directories"]:
+            more.remove(one["path"])
+        assert placed(f"/var/lib/kai/memory/{{principal:{CYD}}}", found["workshop"]) in [
+            placed(path, found["workshop"]) for path in more
+        ]
+        assert "/var/lib/kai/tmp/carol" in more
+
+
+@pytest.mark.parametrize(
+    ("accounts", "found"),
+    [
+        ({"carol": None}, "'carol', which is no account on the host"),
+        ({"carol": {"uid": 0}}, "'carol', which has the same UID as root"),
+        ({"carol": {"uid": 7}, "kai": {"uid": 7}}, "'carol', which has the same UID as kai"),
+        ({"carol": {"uid": 7}, "bob": {"uid": 7}}, "'carol', which has the same UID as bob"),
+        ({"carol": {"uid": 7}, "bob": {"uid": 8}}, None),
+        # a probe that did not ask for it
+        ({}, None),
+    ],
+)
+def test_the_account_of_a_deployed_profile_is_known_before_the_build(
+    line_2: Contract, accounts: dict[str, Any], found: str | None
+) -> None:
+    seen_there = seen_with_cyd(line_2)
+    seen_there["accounts"] = {**seen_there["accounts"], **accounts}
+    problems = planned(line_2, seen_there, given(create_os_users=True))["problems"]
+    if found is None:
+        assert problems == []
+        return
+    [problem] = problems
+    assert (problem["where"], problem["found"]) == (f"{PROFILES}: {CYD}.os_user", found)
+    assert f"sudoedit {PROFILES}" in problem["fix"]
+
+
+HOME_OF_ADA = f"/var/lib/kai/home/{principal_of_telegram(W, 1)}"
+
+
+@pytest.mark.parametrize(
+    ("home", "found"),
+    [
+        ("/var/lib/kai", "/var/lib/kai, a directory of the bot"),
+        ("/", "'/', which is the root directory"),
+        ("/var", "/var, which contains /var/lib/kai, a directory of the bot"),
+        ("/etc", "/etc, which contains /etc/kai, the configuration of Kai"),
+        ("/etc/kai/x", "/etc/kai/x, below /etc/kai, the configuration of Kai"),
+        ("/etc/sudoers.d", "/etc/sudoers.d, the rules of sudo"),
+        ("/opt/kai/releases/a1", "/opt/kai/releases/a1, below /opt/kai, the releases of Kai"),
+        ("/var/lib/kai/home", "/var/lib/kai/home, a directory of the bot"),
+        ("/var/lib/kai/history/x", "/var/lib/kai/history/x, below /var/lib/kai/history, a"),
+        (HOME_OF_ADA, f"{HOME_OF_ADA}, the home of Ada"),
+        (f"{HOME_OF_ADA}/x", f"{HOME_OF_ADA}/x, below {HOME_OF_ADA}, the home of Ada"),
+        ("/var/lib/kai/home/{principal:5}", "'/var/lib/kai/home/{principal:5}', which has a"),
+        ("~/x", "'~/x', which begins with ~"),
+    ],
+)
+def test_a_home_of_a_deployed_profile_is_the_users_alone(
+    line_2: Contract, home: str, found: str
+) -> None:
+    [problem] = with_cyd(line_2, home_workspace=home)["problems"]
+    assert problem["where"] == f"{PROFILES}: {CYD}.home_workspace"
+    assert problem["found"].startswith(found)
+    assert problem["expected"].endswith("Cyd's alone")
+
+
+def test_a_home_that_a_profile_alone_names_is_judged_for_users_of_host_vars_too(
+    line_2: Contract,
+) -> None:
+    document = yaml.safe_load(text_of(planned(line_2, seen(), given()), PROFILES))
+    bob = profile_of_telegram(2)
+    document["runtime_profiles"][bob]["home_workspace"] = HOME_OF_ADA
+    [problem] = planned(line_2, seen(W, yaml.safe_dump(document)), given())["problems"]
+    assert problem["where"] == f"{PROFILES}: {bob}.home_workspace"
 
 
 @pytest.mark.parametrize(
@@ -342,7 +434,7 @@ def test_an_account_of_a_deployed_profile_is_judged_as_one_of_host_vars(
 @pytest.mark.parametrize(
     ("fields", "home"),
     [
-        ({"home_workspace": "/var/lib/kai/../../../etc"}, None),
+        ({"home_workspace": "/var/lib/kai/../../../srv"}, None),
         ({"home_workspace": "/var/lib/kai/x/../home/cyd"}, "/var/lib/kai/home/cyd"),
         ({"home_workspace": " //var/lib/kai/home/cyd "}, "/var/lib/kai/home/cyd"),
         ({"os_user": " carol ", "backend": " Codex "}, f"/var/lib/kai/home/{OF_CYD['principal']}"),

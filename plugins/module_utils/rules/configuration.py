@@ -15,6 +15,7 @@ from .conditions import Circumstances, holds, in_words
 from .contract import Setting
 from .contract_changes import COMMAND, migrated
 from .env_file import fault_of_key, fault_of_value
+from .homes import Home, home_problems
 from .models import (
     belongs_elsewhere,
     normalised_model,
@@ -120,6 +121,7 @@ def read_configuration(
     _read_users(given, users_from_file, configuration)
     _fill_in(configuration)
     _check_pairs(configuration)
+    _check_homes(configuration)
     _check_conditions(configuration)
     configuration.problems += start_problems(configuration, variable)
     _choose_packages(configuration)
@@ -587,6 +589,26 @@ def _check_pairs(configuration: Configuration) -> None:
                 f"{person.name} uses {person.backend}, which has no model "
                 f"{settings.get('DEFAULT_MODEL')!r}: users.yaml gets its default {person.model}."
             )
+
+
+def _check_homes(configuration: Configuration) -> None:
+    contract, host = configuration.contract, configuration.host
+    if {"install_dir", "data_dir"} <= host.keys():
+        configuration.problems += home_problems(contract, host, named_homes(configuration))
+
+
+def named_homes(configuration: Configuration) -> list[Home]:
+    """Return the homes that the users of a configuration name."""
+    users = variable("users_file" if configuration.users_file else "users")
+    return [
+        Home(
+            *(f"{users}[{index}].home_workspace", person.name),
+            *(person.os_user or "", user["home_workspace"]),
+            f"name another directory in {users}[{index}], or remove home_workspace from it",
+        )
+        for index, (user, person) in enumerate(zip(configuration.users, configuration.people))
+        if "home_workspace" in user
+    ]
 
 
 def _check_pair(

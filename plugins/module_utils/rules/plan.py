@@ -22,14 +22,16 @@ from .binaries import (
     resolvers,
     runners,
 )
-from .configuration import applies, canonical_key, env_of, variable
+from .configuration import applies, canonical_key, env_of, named_homes, variable
 from .contract import Directory, Seed
 from .enrolment import workshop_request
 from .helper_programs import helper_programs, helper_proofs, known_users
+from .homes import Home, home_problems
 from .human_handles import handle_problems
 from .logins import login_check, login_files, login_notice, login_of, logins, logins_by_key
 from .people import inherits_provider, os_users
 from .preflight import (
+    account_problems,
     host_problems,
     missing_models,
     missing_programs,
@@ -40,7 +42,7 @@ from .preflight import (
     written_places,
 )
 from .problems import Problem
-from .profiles_of_host import ProfilesOfHost, profiles_of_host, registry_text
+from .profiles_of_host import ProfilesOfHost, correct, profiles_of_host, registry_text
 from .proofs import agent_proofs, file_proofs, kill_proofs
 from .source_features import unmade_users
 from .sudoers import kill_arguments
@@ -75,14 +77,17 @@ if TYPE_CHECKING:
     from .user_places import UserKey
 
 
-def probe_request(configuration: Configuration, release: str = "") -> ProbeRequest:
+def probe_request(
+    configuration: Configuration, others: Sequence[Tenant] = (), release: str = ""
+) -> ProbeRequest:
     """Return the arguments with which kai_probe collects every fact for a decision.
 
-    release: the one that is wanted, empty when nothing is to be installed.
+    others: users whom only the host knows, as a former probe found them. release: the one that is
+    wanted, empty when nothing is to be installed.
     """
     contract = configuration.contract
     host = configuration.host
-    people = configuration.people
+    accounts = [*os_users(configuration.people), *(one.account for one in others)]
     # the wizard probes before every answer is valid
     data_dir = host.get("data_dir")
     directories = [
@@ -99,7 +104,7 @@ def probe_request(configuration: Configuration, release: str = "") -> ProbeReque
         directories.append(host["wheelhouse"])
     return {
         "service_user": host["service_user"],
-        "os_users": os_users(people),
+        "os_users": list(dict.fromkeys(accounts)),
         "install_dir": host["install_dir"],
         "data_dir": data_dir,
         "wheelhouse": host.get("wheelhouse"),
@@ -133,11 +138,14 @@ def probe_request(configuration: Configuration, release: str = "") -> ProbeReque
     }
 
 
-def installed_request(configuration: Configuration, *, detailed: bool = True) -> InstalledRequest:
+def installed_request(
+    configuration: Configuration, others: Sequence[Tenant] = (), *, detailed: bool = True
+) -> InstalledRequest:
     """Return the option ``installed`` of kai_probe: what is compared with what should be.
 
     configuration: one with problems is compared with nothing, so only the service is asked for.
-    detailed: whether the differences are reported, and not only whether there are any.
+    others: users whom only the host knows. detailed: whether the differences are reported, and not
+    only whether there are any.
     """
     contract = configuration.contract
     service, platform = contract.service, contract.platforms["linux"]
@@ -146,7 +154,7 @@ def installed_request(configuration: Configuration, *, detailed: bool = True) ->
     valid = not configuration.problems
     # only the host knows that home
     places = {**host, "service_home": "{service_home}"}
-    tenants = _tenants(configuration, places) if valid else []
+    tenants = [*_tenants(configuration, places), *others] if valid else []
     protected = contract.protected_files
     env, shown = ("env", "shown") if detailed else ("sealed", "sealed")
     names = ["users", *filter(None, (contract.registry, contract.profiles))]
@@ -244,12 +252,9 @@ def desired_state(
     profiles = ProfilesOfHost()
     seen = probe.get("workshop")
     if contract.profiles and not configuration.problems:
-        deployed = probe["texts"].get(contract.protected_files[contract.profiles].path)
-        former = probe["texts"].get(contract.protected_files["users"].path)
-        assigned = seen["assigned"] if seen else []
-        profiles = profiles_of_host(configuration, deployed, assigned, features, former)
+        profiles = _profiles(configuration, probe, features)
         problems += profiles.problems
-        problems += unmade_users(contract, configuration, features, profiles.ids, seen)
+        problems += unmade_users(configuration, features, profiles.ids, seen)
         notes += profiles.notes
     if "handles" in features:
         users = variable("users_file" if configuration.users_file else "users")
@@ -258,6 +263,20 @@ def desired_state(
         )
     tenants = _tenants(configuration, places)
     others = _tenants_of_the_workshop(contract, places, profiles.entries)
+    problems += _accounts_of_others(configuration, probe, profiles.entries)
+    owners = [
+        *((one.name, one.os_user) for one in configuration.people),
+        *((one.display_name, one.os_user) for one in profiles.entries.values() if one.os_user),
+    ]
+    problems += home_problems(
+        *(contract, places, [*named_homes(configuration), *profiles.homes]),
+        [
+            Home("", name, account or "", home, "")
+            for (name, account), one in zip(owners, (*tenants, *others))
+            for home in [placed(one.home, seen)]
+            if home is not None
+        ],
+    )
     tenants, shared = _apart(tenants, others, seen)
     notes += [
         f"{profiles.entries[name].display_name}, of the profile {name}, gets no directories: the "
@@ -333,6 +352,52 @@ def desired_state(
             configuration, probe["env_keys"] if probe["privileged"] else None
         ),
     }
+
+
+def others_of_host(
+    configuration: Configuration, probe: Probe, features: Collection[str]
+) -> list[Tenant]:
+    """Return the users whom only the deployed profiles and the database know.
+
+    features: what the source has.
+    """
+    contract = configuration.contract
+    if not contract.profiles or configuration.problems:
+        return []
+    places = {**configuration.host, "service_home": probe["service_home"]}
+    found = _profiles(configuration, probe, features)
+    tenants = _tenants(configuration, places)
+    others = _tenants_of_the_workshop(contract, places, found.entries)
+    return _apart(tenants, others, probe.get("workshop"))[0][len(tenants) :]
+
+
+def _profiles(
+    configuration: Configuration, probe: Probe, features: Collection[str]
+) -> ProfilesOfHost:
+    contract, texts, seen = configuration.contract, probe["texts"], probe.get("workshop")
+    return profiles_of_host(
+        configuration,
+        texts.get(contract.protected_files[contract.profiles or ""].path),
+        seen["assigned"] if seen else [],
+        features,
+        texts.get(contract.protected_files["users"].path),
+    )
+
+
+def _accounts_of_others(
+    configuration: Configuration, probe: Probe, kept: Mapping[str, Profile]
+) -> Iterator[Problem]:
+    """Yield the problems of accounts of users whom only the host knows, as far as it was asked."""
+    contract = configuration.contract
+    before = [configuration.host["service_user"], *os_users(configuration.people)]
+    for name, entry in kept.items():
+        account, path = entry.os_user, contract.protected_files[contract.profiles or ""].path
+        # one by the name of another user has its own problem
+        if account in (None, "root", *before) or account not in probe["accounts"]:
+            continue
+        where, fix = f"{path}: {name}.os_user", correct(path)
+        yield from account_problems(probe, where, str(account), before, f"or {fix}", fix)
+        before.append(str(account))
 
 
 def _documents(

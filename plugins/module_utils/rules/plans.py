@@ -40,9 +40,13 @@ class WorkshopPlan(TypedDict):
 
 
 class HostPlan(TypedDict):
-    """What is known before the host is probed. host: the settings of the installation."""
+    """What is known before the host is probed. host: the settings of the installation.
+
+    probes_others: whether a probe found users whom only the host knows, for whom ``probe`` asks.
+    """
 
     probe: ProbeRequest
+    probes_others: bool
     host: dict[str, Any]
     accounts: list[str]
     modules: list[str]

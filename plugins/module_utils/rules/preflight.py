@@ -16,7 +16,7 @@ from .problems import Problem, listed
 from .sudoers import sudo_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .configuration import Configuration
     from .contract import Contract, Model, Program
@@ -198,41 +198,53 @@ def _halves(contract: Contract, probe: Probe) -> Iterator[Problem]:
 
 
 def _accounts(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
-    uids: dict[int, str] = {}
     service_user = configuration.host["service_user"]
     service_account = probe["accounts"].get(service_user)
-    if service_account:
-        uids[service_account["uid"]] = service_user
-        if service_account["uid"] == 0:
-            yield Problem(
-                variable("service_user"),
-                f"{service_user!r}, whose UID is 0",
-                "an account without privilege",
-                f"set {variable('service_user')} to another account",
-            )
+    if service_account and service_account["uid"] == 0:
+        yield Problem(
+            variable("service_user"),
+            f"{service_user!r}, whose UID is 0",
+            "an account without privilege",
+            f"set {variable('service_user')} to another account",
+        )
+    where, create = f"{variable('users')}: os_user", configuration.host["create_os_users"]
+    fix = f"set {variable('create_os_users')} to true, or fix os_user"
+    before = [service_user]
     for name in os_users(configuration.people):
-        account = probe["accounts"].get(name)
-        where = f"{variable('users')}: os_user"
-        if account is None:
-            if configuration.host["create_os_users"]:
-                continue
-            yield Problem(
-                where,
-                f"{name!r}, which is no account on the host",
-                "an existing account",
-                f"create it on the host (useradd --create-home {name}), set "
-                f"{variable('create_os_users')} to true, or fix os_user",
-            )
-        elif account["uid"] == 0 or account["uid"] in uids:
-            other = uids.get(account["uid"], "root")
-            yield Problem(
-                where,
-                f"{name!r}, which has the same UID as {other}",
-                "an account of its own",
-                "name another account",
-            )
-        else:
-            uids[account["uid"]] = name
+        if probe["accounts"].get(name) or not create:
+            yield from account_problems(probe, where, name, before, fix, "name another account")
+        before.append(name)
+
+
+def account_problems(
+    probe: Probe, where: str, name: str, others: Sequence[str], create: str, fix: str
+) -> Iterator[Problem]:
+    """Yield why an account is not a user's own.
+
+    where: its place in the configuration. others: accounts of the bot and of other users. create:
+    what else helps than creating a missing one. fix: of one that is not the user's own.
+    """
+    account = probe["accounts"].get(name)
+    if account is None:
+        yield Problem(
+            where,
+            f"{name!r}, which is no account on the host",
+            "an existing account",
+            f"create it on the host (useradd --create-home {name}), {create}",
+        )
+        return
+    uids = {0: "root"}
+    for other in others:
+        seen = probe["accounts"].get(other)
+        if seen:
+            uids.setdefault(seen["uid"], other)
+    if account["uid"] in uids:
+        yield Problem(
+            where,
+            f"{name!r}, which has the same UID as {uids[account['uid']]}",
+            "an account of its own",
+            fix,
+        )
 
 
 def _directories(configuration: Configuration, probe: Probe) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .backend_registry import Installed, Registry, written_registry
+from .homes import Home
 from .models import surface_of
 from .operator_files import UnreadableYaml, parse
 from .people import profile_id_of
@@ -43,12 +44,13 @@ class ProfilesOfHost:
     """The text of the profiles. None where there is a problem.
 
     entries: the profiles of nobody in host_vars by their id. ids: the profile of each user of
-    host_vars, in their order.
+    host_vars, in their order. homes: those that the deployed file names, and host_vars do not.
     """
 
     text: str | None = None
     entries: dict[str, Profile] = field(default_factory=dict)
     ids: list[str] = field(default_factory=list)
+    homes: list[Home] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -109,6 +111,15 @@ def profiles_of_host(
     found.problems += _accounts(path, policy, configuration.host["service_user"])
     found.ids = [merged.profiles[one.identity] for one in wanted]
     found.entries = {name: policy.profiles[name] for name in merged.kept}
+    stated = {merged.profiles[one.identity] for one in wanted if "home_workspace" in one.stated}
+    found.homes = [
+        Home(
+            *(f"{path}: {name}.home_workspace", one.display_name),
+            *(one.os_user or "", one.home_workspace, correct(path)),
+        )
+        for name, one in policy.profiles.items()
+        if one.home_workspace is not None and name not in stated
+    ]
     # what operators wrote beside the data stays where nothing changes
     found.text = deployed if deployed and not merged.changed else yaml_text(merged.document)
     return found
@@ -188,15 +199,16 @@ def _accounts(path: str, policy: Policy, service_user: str) -> list[Problem]:
         for one in given
         if one.os_user == "root"
     ]
-    return [replace(one, fix=_correct(path)) for one in found]
+    return [replace(one, fix=correct(path)) for one in found]
 
 
-def _correct(path: str) -> str:
+def correct(path: str) -> str:
+    """Return the fix of what only the deployed file says."""
     return f"correct it on the host: sudoedit {path}; a former one is in a backup"
 
 
 def _unreadable(path: str, error: UnreadableYaml | BadPolicy) -> Problem:
-    fix = _correct(path)
+    fix = correct(path)
     if isinstance(error, BadPolicy):
         return Problem(f"{path}: {error.where}", error.found, error.expected, fix)
     line = f" in line {error.line}" if error.line else ""

@@ -28,7 +28,7 @@ from .logins import deployed_logins
 from .network_environment import as_words
 from .overrides import limits, masks, override_problems, unseen_overrides
 from .people import os_users
-from .plan import desired_state, installed_request, probe_request
+from .plan import Tenant, desired_state, installed_request, others_of_host, probe_request
 from .privilege import without_privilege
 from .problems import Problem
 from .releases import modules_of_extras
@@ -36,7 +36,7 @@ from .source_features import feature_problems
 from .typed_data import as_data
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .checkup import Checkup
     from .configuration import Configuration
@@ -101,16 +101,27 @@ def refusals(subject: Subject, purpose: str) -> list[Problem]:
     return named or (configuration.problems if refused else [])
 
 
-def host_plan(subject: Subject, purpose: str) -> HostPlan:
-    """Return what is known before the host is probed, and the arguments for that as ``probe``."""
+def host_plan(
+    subject: Subject,
+    purpose: str,
+    probe: InstalledProbe | None = None,
+    source: Source | None = None,
+) -> HostPlan:
+    """Return what is known before the host is probed, and the arguments for that as ``probe``.
+
+    probe, source: what kai_probe and kai_source returned, None before that. With users whom only
+    the host knows it is to be probed again, for their accounts and directories.
+    """
     contract, configuration = subject.configuration.contract, subject.configuration
+    others = _others(subject, purpose, probe, source) if probe else []
     host, service = configuration.host, contract.service
     linux, protected = contract.platforms["linux"], contract.protected_files
     port_key = service.port_setting
     config_files = [entry.path for entry in protected.values()]
     closed = no_workshop(configuration)
     return {
-        "probe": PROBES[purpose](configuration),
+        "probe": PROBES[purpose](configuration, others),
+        "probes_others": bool(others),
         "host": host,
         "accounts": [host["service_user"], *os_users(configuration.people)],
         "modules": modules_of_extras(contract, host.get("extras", [])),
@@ -164,7 +175,17 @@ def _turns_directory(subject: Subject) -> str:
     )
 
 
-def _least_probe(configuration: Configuration) -> ProbeRequest:
+def _others(
+    subject: Subject, purpose: str, probe: InstalledProbe, source: Source | None
+) -> list[Tenant]:
+    """Return the users whom only the host knows, for a run that compares what they have."""
+    if purpose not in ("install", "status", "doctor"):
+        return []
+    features = source or deployed_source(subject.configuration.contract, probe)
+    return others_of_host(subject.configuration, probe, features["features"])
+
+
+def _least_probe(configuration: Configuration, _others: Sequence[Tenant] = ()) -> ProbeRequest:
     """Return the arguments of kai_probe for a run that only checks for other runs."""
     contract = configuration.contract
     host = configuration.host
@@ -178,7 +199,7 @@ def _least_probe(configuration: Configuration) -> ProbeRequest:
     }
 
 
-def _rollback_probe(configuration: Configuration) -> ProbeRequest:
+def _rollback_probe(configuration: Configuration, _others: Sequence[Tenant] = ()) -> ProbeRequest:
     installed = installed_request(configuration, detailed=False)
     least = _least_probe(configuration)
     return {
@@ -187,22 +208,22 @@ def _rollback_probe(configuration: Configuration) -> ProbeRequest:
     }
 
 
-def _install_probe(configuration: Configuration) -> ProbeRequest:
+def _install_probe(configuration: Configuration, others: Sequence[Tenant] = ()) -> ProbeRequest:
     return {
-        **probe_request(configuration),
+        **probe_request(configuration, others),
         "identities": identities_request(configuration),
         # an agent that does not start is reported before anything is built
         "versions": True,
-        "installed": installed_request(configuration, detailed=False),
+        "installed": installed_request(configuration, others, detailed=False),
     }
 
 
-def _status_probe(configuration: Configuration) -> ProbeRequest:
+def _status_probe(configuration: Configuration, others: Sequence[Tenant] = ()) -> ProbeRequest:
     return {
-        **probe_request(configuration),
+        **probe_request(configuration, others),
         "versions": True,
         "deployed_logins": deployed_logins(configuration.contract),
-        "installed": installed_request(configuration),
+        "installed": installed_request(configuration, others),
     }
 
 

@@ -56,17 +56,17 @@ def feature_problems(configuration: Configuration, features: Collection[str]) ->
     return found
 
 
-def first_user_setting(contract: Contract, configuration: Configuration) -> str | None:
+def first_user_setting(configuration: Configuration) -> str | None:
     """Return the setting with the plan of the first user, None where the clients need none.
 
     With it Kai makes that user, and none of users.yaml. So does Kai 2.1 without Telegram.
     """
+    contract = configuration.contract
     name = contract.workshop.first_user_setting if contract.workshop else None
     return name if name and applies(contract.settings[name], configuration) else None
 
 
 def unmade_users(
-    contract: Contract,
     configuration: Configuration,
     features: Collection[str],
     profiles: Sequence[str],
@@ -77,8 +77,12 @@ def unmade_users(
     profiles: of the users of host_vars, in their order. seen: what the database says.
     """
     unknown = seen is not None and seen["assigned"] is None
-    setting = first_user_setting(contract, configuration)
-    if unknown or setting is None or contract.settings[setting].feature not in features:
+    setting = first_user_setting(configuration)
+    if (
+        unknown
+        or setting is None
+        or configuration.contract.settings[setting].feature not in features
+    ):
         return []
     plan = decode(configuration.chosen[setting]) if setting in configuration.chosen else None
     workshop = seen["id"] if seen else None
