@@ -99,6 +99,10 @@ options:
         description: The query for the user of each of these, as profile, principal and channel.
         type: str
         required: true
+      archived:
+        description: The query for the channels that are in use no more.
+        type: str
+        required: true
   release:
     description:
       - The release to install. When it is not built, the size of the live one is measured.
@@ -655,6 +659,7 @@ def main() -> None:
                     "workshop": {"type": "str", "required": True},
                     "assigned": {"type": "str", "required": True},
                     "owners": {"type": "str", "required": True},
+                    "archived": {"type": "str", "required": True},
                 },
             },
             "release": {"type": "str", "default": ""},

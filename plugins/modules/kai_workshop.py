@@ -84,6 +84,7 @@ EXAMPLES = r"""
       workshop: SELECT id FROM workshops
       assigned: SELECT runtime_profile_id FROM channel_agent_runtime_assignments
       owners: SELECT runtime_profile_id, principal_id, channel_id FROM assignments
+      archived: SELECT id FROM channels WHERE archived_at IS NOT NULL
 """
 
 RETURN = r"""

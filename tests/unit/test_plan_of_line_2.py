@@ -85,7 +85,10 @@ def subject(contract: Contract, variables: dict[str, Any]) -> Subject:
 def seen(workshop: str | None = None, text: str | None = None, **more: Any) -> dict[str, Any]:
     """Return what a probe finds."""
     assigned: list[str] = more.pop("assigned", [])
-    owners: dict[str, Any] = more.pop("owners", {})
+    owners: dict[str, Any] = {
+        profile: {"channels": [one["channel"]], **one}
+        for profile, one in more.pop("owners", {}).items()
+    }
     programs = dict.fromkeys(("setfacl", "gh", "python3", *probe()["programs"]), "/bin/x")
     return {
         "installed": INSTALLED,
@@ -370,6 +373,29 @@ def test_the_account_of_a_deployed_profile_is_known_before_the_build(
     [problem] = problems
     assert (problem["where"], problem["found"]) == (f"{PROFILES}: {CYD}.os_user", found)
     assert f"sudoedit {PROFILES}" in problem["fix"]
+
+
+def test_an_agent_reads_the_history_of_every_channel_of_its_user(line_2: Contract) -> None:
+    own, more = channel_of_telegram(W, 1), "chn_" + "7" * 32
+    owner: dict[str, Any] = {"principal": principal_of_telegram(W, 1), "channel": own}
+    owner["channels"] = [own, more]
+    found = seen(W, assigned=[profile_of_telegram(1)], owners={profile_of_telegram(1): owner})
+    plan = planned(line_2, found, given())
+    readers = {
+        one["path"].rpartition("/")[2]: (one["owner"], one["reader"], one["listed"])
+        for one in plan["directories"]
+        if one["path"].startswith("/var/lib/kai/history/chn_")
+    }
+    granted = ("kai", "alice", True)
+    assert readers == {own: granted, more: granted, channel_of_telegram(W, 2): ("kai", "bob", True)}
+    private = {one["path"]: one["only_reads"] for one in plan["private_directories"]}
+    assert private[f"/var/lib/kai/history/{more}"]
+    assert not plan["awaits_workshop"]
+    owner["channels"] = [f"chn_{number:032x}" for number in range(20)]
+    half = seen(W, owners={profile_of_telegram(1): owner})
+    waiting = planned(line_2, half, given(ADA, {**BOB, "runtime_profile_id": CYD}), source=HELPERS)
+    # more directories of one user do not make up for that of another
+    assert waiting["awaits_workshop"]
 
 
 HOME_OF_ADA = f"/var/lib/kai/home/{principal_of_telegram(W, 1)}"

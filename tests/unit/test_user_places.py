@@ -32,7 +32,7 @@ def test_without_a_workshop_a_path_is_not_known(workshop: str | None) -> None:
 
 def test_a_user_without_telegram_is_found_by_the_profile() -> None:
     path = "/data/home/{principal}/{channel}".format(**marks(CYD))
-    ids = {"principal": "prn_1", "channel": "chn_1"}
+    ids = {"principal": "prn_1", "channel": "chn_1", "channels": ["chn_1"]}
     assert placed(path, seen(W, {CYD: ids})) == "/data/home/prn_1/chn_1"
     for nothing in (None, seen(None), seen(W), seen(W, {"rtp_" + "d" * 32: ids})):
         assert placed(path, nothing) is None
@@ -41,3 +41,25 @@ def test_a_user_without_telegram_is_found_by_the_profile() -> None:
 def test_other_braces_stay() -> None:
     for path in ("{service_home}/x", "/a/{principal}", "/a/{principal:x}"):
         assert placed(path, None) == path
+
+
+def test_each_channel_of_a_user_has_a_place() -> None:
+    of_cyd = {"principal": "prn_1", "channel": "chn_1", "channels": ["chn_1", "chn_2"]}
+    of_ada = {"principal": principal_of_telegram(W, 7), "channel": "chn_3"}
+    of_ada["channels"] = [channel_of_telegram(W, 7), "chn_3", "chn_1"]
+    entries = [
+        {"path": place.format(**marks(key)), "owner": str(key)}
+        for key in (7, CYD)
+        for place in ("/history/{channel}", "/home/{principal}")
+    ]
+    found = known_places(entries, seen(W, {CYD: of_cyd, "rtp_" + "a" * 32: of_ada}))
+    assert {one["path"]: one["owner"] for one in found} == {
+        f"/history/{channel_of_telegram(W, 7)}": "7",
+        "/history/chn_3": "7",
+        f"/home/{principal_of_telegram(W, 7)}": "7",
+        # the database gives nobody what is the first channel of another user
+        "/history/chn_1": CYD,
+        "/history/chn_2": CYD,
+        "/home/prn_1": CYD,
+    }
+    assert len(found) == len({one["path"] for one in found})

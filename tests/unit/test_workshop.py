@@ -1,5 +1,6 @@
 """The workshop of a bot is read while it runs, and its database is never written."""
 
+import contextlib
 import hashlib
 import os
 import pwd
@@ -20,6 +21,7 @@ QUERIES = {
     "workshop": "SELECT id FROM workshops",
     "assigned": "SELECT runtime_profile_id FROM channel_agent_runtime_assignments",
     "owners": "SELECT profile, principal, channel FROM owners",
+    "archived": "SELECT id FROM channels WHERE archived_at IS NOT NULL",
 }
 
 
@@ -38,6 +40,11 @@ def made(path: Path, workshops: list[str], profiles: list[str]) -> sqlite3.Conne
     connection.executemany("INSERT INTO channel_agent_runtime_assignments VALUES (?)", rows)
     connection.commit()
     return connection
+
+
+def change(path: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
 
 
 def seen(path: Path, account: pwd.struct_passwd | None = ME) -> Any:
@@ -112,5 +119,16 @@ def test_each_profile_with_one_owner_has_it(database: Path) -> None:
         ]
         connection.executemany("INSERT INTO owners VALUES (?, ?, ?)", rows)
     connection.close()
-    # the first channel has the history
-    assert seen(database)["owners"] == {PROFILE: {"principal": ada, "channel": first}}
+    # the first channel is the user's own
+    of_ada: dict[str, Any] = {"principal": ada, "channel": first, "channels": [first, second]}
+    assert seen(database)["owners"] == {PROFILE: of_ada}
+    known = {"id": W, "assigned": [PROFILE], "owners": {PROFILE: of_ada}, "fault": None}
+    # before September there is no such column
+    change(database, "CREATE TABLE channels (id TEXT)")
+    change(database, f"INSERT INTO channels VALUES ('{first}')")
+    assert seen(database) == known
+    change(database, "ALTER TABLE channels ADD COLUMN archived_at TEXT")
+    assert seen(database) == known
+    change(database, "UPDATE channels SET archived_at = 'now'")
+    left = {"principal": ada, "channel": second, "channels": [second]}
+    assert seen(database)["owners"] == {PROFILE: left}

@@ -42,11 +42,11 @@ def workshop_seen(request: WorkshopRequest, account: pwd.struct_passwd | None) -
         return {"id": None, "assigned": [], "owners": {}, "fault": None}
     if account is None:
         return _unknown(f"{path} cannot be read by this account")
-    queries = [request["workshop"], request["assigned"], request["owners"]]
+    queries = [request[name] for name in ("workshop", "assigned", "owners", "archived")]
     [answer] = ask_as(account, [lambda: _read(path, queries)])
     if isinstance(answer, NoAnswer):
         return _unknown(f"{path}: {answer}")
-    (ids, assigned, owned), fault = answer
+    (ids, assigned, owned, archived), fault = answer
     if fault:
         return _unknown(f"{path}: {fault}")
     found = [one for (one,) in ids if is_id("wsp", one)]
@@ -54,11 +54,14 @@ def workshop_seen(request: WorkshopRequest, account: pwd.struct_passwd | None) -
         return _unknown(f"{path}: not one workshop")
     profiles = [str(one) for (one,) in assigned if is_id("rtp", one)]
     counts = Counter(profile for profile, _who in {(row[0], row[1]) for row in owned})
+    unused = {one for (one,) in archived if is_id("chn", one)}
     owners: dict[str, Owner] = {}
     for profile, principal, channel in owned:
         kinds = (("rtp", profile), ("prn", principal), ("chn", channel))
-        if counts[profile] == 1 and all(is_id(*one) for one in kinds):
-            owners.setdefault(profile, {"principal": principal, "channel": channel})
+        if counts[profile] != 1 or not all(is_id(*one) for one in kinds) or channel in unused:
+            continue
+        new: Owner = {"principal": principal, "channel": channel, "channels": []}
+        owners.setdefault(profile, new)["channels"].append(channel)
     return {
         "id": found[0] if found else None,
         "assigned": profiles,
@@ -85,18 +88,21 @@ def _read(path: str, queries: Sequence[str]) -> tuple[list[list[Any]], str]:
         uri = f"file:{quote(path)}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)
         try:
-            return [_rows(connection, query) for query in queries], ""
+            *asked, archived = queries
+            found = [_rows(connection, query, ()) for query in asked]
+            # a bot of an earlier source archives nothing
+            return [*found, _rows(connection, archived, ("no such column",))], ""
         finally:
             connection.close()
     except sqlite3.Error as error:
         return nothing, str(error)
 
 
-def _rows(connection: sqlite3.Connection, query: str) -> list[Any]:
+def _rows(connection: sqlite3.Connection, query: str, missing: Sequence[str]) -> list[Any]:
     try:
         return connection.execute(query).fetchmany(MOST_ROWS)
     except sqlite3.OperationalError as error:
         # a bot of another line has no such tables
-        if str(error).startswith("no such table"):
+        if str(error).startswith(("no such table", *missing)):
             return []
         raise

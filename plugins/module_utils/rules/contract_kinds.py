@@ -82,6 +82,7 @@ class Workshop:
     workshop: str = needed()
     assigned_profiles: str = needed()
     owners: str = needed()
+    archived_channels: str = needed()
     enrolment: tuple[str, ...] = needed()
     enrolment_of: Mapping[Literal["telegram", "workshop"], tuple[str, ...]] = needed()
     enrolment_minutes: int = needed()

@@ -70,6 +70,7 @@ def workshop_request(configuration: Configuration) -> WorkshopRequest | None:
         "workshop": contract.workshop.workshop,
         "assigned": contract.workshop.assigned_profiles,
         "owners": contract.workshop.owners,
+        "archived": contract.workshop.archived_channels,
     }
 
 

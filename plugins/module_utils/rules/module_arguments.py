@@ -104,6 +104,7 @@ class WorkshopRequest(TypedDict):
     workshop: str
     assigned: str
     owners: str
+    archived: str
 
 
 class IdentityRequest(TypedDict):

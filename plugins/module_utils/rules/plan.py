@@ -329,7 +329,7 @@ def desired_state(
                 **_mode_of_deployment(contract, source),
             },
         },
-        "awaits_workshop": len(known_places(directories, seen)) < len(directories),
+        "awaits_workshop": any(placed(one["path"], seen) is None for one in directories),
         "directories": known_places(directories, seen),
         "seeds": known_places(seeds, seen),
         "proofs": [

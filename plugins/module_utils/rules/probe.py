@@ -353,10 +353,14 @@ class Installed(InstallsSeen, ServiceSeen):
 
 
 class Owner(TypedDict):
-    """The ids of the user whom a runtime profile belongs to, and of the user's direct channel."""
+    """The ids of the user whom a runtime profile belongs to, and of the user's direct channel.
+
+    channels: every direct channel with the profile, one for each agent of the user.
+    """
 
     principal: str
     channel: str
+    channels: list[str]
 
 
 class WorkshopSeen(TypedDict):

@@ -60,6 +60,36 @@ def _id_of(mark: re.Match[str], seen: WorkshopSeen | None) -> str | None:
 
 
 def known_places(entries: Iterable[Place], seen: WorkshopSeen | None) -> list[Place]:
-    """Return the entries whose path is known, without marks."""
-    found = [(entry, placed(entry["path"], seen)) for entry in entries]
-    return [{**entry, "path": path} for entry, path in found if path is not None]
+    """Return the entries whose path is known, without marks.
+
+    A path with a channel is one for each channel of the user, unless it is another user's as well.
+    """
+    asked = [(entry, placed(entry["path"], seen)) for entry in entries]
+    taken = {path for _entry, path in asked}
+    found: list[Place] = []
+    for entry, path in asked:
+        more = _of_other_channels(entry["path"], seen)
+        others: list[str] = [one for one in more if one not in taken]
+        taken.update(others)
+        found += [_at(entry, one) for one in (path, *others) if one is not None]
+    return found
+
+
+def _at(entry: Place, path: str) -> Place:
+    return {**entry, "path": path}
+
+
+def _of_other_channels(path: str, seen: WorkshopSeen | None) -> list[str]:
+    """Return what a path with a channel is for every channel of the user that the database has."""
+    mark = next((one for one in _MARK.finditer(path) if one["name"] == "channel"), None)
+    if mark is None or seen is None:
+        return []
+    principal = placed(f"{{principal:{mark['key']}}}", seen)
+    channels = [
+        channel
+        for owner in seen["owners"].values()
+        if owner["principal"] == principal
+        for channel in owner["channels"]
+    ]
+    found = [placed(path.replace(mark[0], channel), seen) for channel in channels]
+    return [one for one in found if one is not None]

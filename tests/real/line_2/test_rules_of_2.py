@@ -84,6 +84,7 @@ def test_the_owner_of_a_profile(kai_2: Path) -> None:
         ],
         "channel_agent_runtime_assignments": [["a1", "c1", "agent", profile, "now", 1]],
     }
+    # the tree of August archives no channel
     queries = [workshop.workshop, workshop.assigned_profiles, workshop.owners]
     [verdict] = asked(kai_2, [{"ask": "database", "rows": rows, "queries": queries}])
     assert verdict["answer"] == [[], [[profile]], [[profile, owner, "c1"]]]
