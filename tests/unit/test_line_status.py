@@ -144,8 +144,9 @@ def test_before_the_first_start_there_is_no_tree_and_unread_is_unknown() -> None
 def test_a_profile_that_the_database_assigns_and_nobody_has_is_a_problem() -> None:
     other = profile_of_telegram(2)
     found = status(workshop={"id": WORKSHOP, "assigned": [OWN, other], "owners": {}, "fault": None})
-    [problem] = [one for one in found["problems"] if one["where"] == PROFILES]
-    assert other in problem["found"]
+    [problem] = [one for one in found["problems"] if one["where"] == f"{PROFILES}: {other}"]
+    assert "no such profile" in problem["found"]
+    assert not found["healthy"]
 
 
 def test_the_mode_in_the_unit_is_no_drift() -> None:

@@ -398,6 +398,19 @@ def test_an_agent_reads_the_history_of_every_channel_of_its_user(line_2: Contrac
     assert waiting["awaits_workshop"]
 
 
+def test_a_profile_that_the_service_user_made_up_keeps_no_install_away(line_2: Contract) -> None:
+    found = seen(W, assigned=[CYD], owners={CYD: OF_CYD})
+    plan = planned(line_2, found, given())
+    assert plan["problems"] == []
+    [note] = [one for one in plan["report"]["notes"] if CYD in one]
+    assert note.startswith(f"{PROFILES}: {CYD}: found no such profile")
+    assert f"the user {OF_CYD['principal']}" in note
+    assert "kai-ansible users add" in note
+    # of a profile without an owner as well
+    unknown = planned(line_2, seen(W, assigned=[CYD]), given())
+    assert any(CYD in one for one in unknown["report"]["notes"])
+
+
 HOME_OF_ADA = f"/var/lib/kai/home/{principal_of_telegram(W, 1)}"
 
 

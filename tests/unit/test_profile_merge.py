@@ -195,11 +195,14 @@ def test_a_database_that_was_not_read_drops_nothing() -> None:
     assert "was not read" in found.notes[0]
 
 
-def test_an_assigned_profile_that_is_gone_is_a_problem() -> None:
+def test_an_assigned_profile_that_is_gone_keeps_no_other_user_waiting() -> None:
     for deployed in (None, policy(entry())):
         found = merged(deployed, [wanted()], assigned={ONE, TWO})
-        assert found.document is None
-        assert TWO in found.problems[0].found
+        assert found.problems == []
+        assert found.missing == [TWO]
+        assert set(profiles(found)) == {ONE}
+    assert merged(policy(entry()), [wanted()], assigned={ONE}).missing == []
+    assert merged(policy(entry()), [wanted()], assigned=None).missing == []
 
 
 def test_a_version_that_the_source_does_not_read_is_a_problem() -> None:

@@ -113,8 +113,12 @@ class Unsupported(TypedDict):
 
 
 class Desired(Unsupported, total=False):
-    """Everything that the role brings about; on an unsupported system only what that one has."""
+    """Everything that the role brings about; on an unsupported system only what that one has.
 
+    without_profile: problems of single users, which keep nothing from being installed.
+    """
+
+    without_profile: list[ProblemData]
     binaries: dict[str, ChosenBinary]
     env: dict[str, str]
     users: list[dict[str, Any]]

@@ -256,6 +256,8 @@ def desired_state(
         problems += profiles.problems
         problems += unmade_users(configuration, features, profiles.ids, seen)
         notes += profiles.notes
+    without_profile = list(_without_profile(contract, profiles.missing, seen))
+    notes += map(str, without_profile)
     if "handles" in features:
         users = variable("users_file" if configuration.users_file else "users")
         problems += handle_problems(
@@ -305,6 +307,7 @@ def desired_state(
     return {
         "problems": [problem.as_dict() for problem in problems],
         "notes": notes,
+        "without_profile": [problem.as_dict() for problem in without_profile],
         "binaries": {
             name: {"path": one.path, "source": one.source, "changers": one.changers}
             for name, one in binaries.items()
@@ -382,6 +385,26 @@ def _profiles(
         features,
         texts.get(contract.protected_files["users"].path),
     )
+
+
+def _without_profile(
+    contract: Contract, missing: Sequence[str], seen: WorkshopSeen | None
+) -> Iterator[Problem]:
+    """Yield the problem of each user whose profile is gone, whom the bot alone does not answer.
+
+    The service user writes the database, so this must not keep an install from the other users.
+    """
+    for profile in missing:
+        path = contract.protected_files[contract.profiles or ""].path
+        owner = seen["owners"].get(profile) if seen else None
+        who = f"the user {owner['principal']}" if owner else "somebody"
+        yield Problem(
+            f"{path}: {profile}",
+            f"no such profile, which the database assigns to {who}: the bot does not answer there",
+            "every profile that the database assigns",
+            "name that user in kai_install_users again (kai-ansible users add), or bring the "
+            f"profile back from a backup (sudoedit {path}), then kai-ansible install",
+        )
 
 
 def _accounts_of_others(

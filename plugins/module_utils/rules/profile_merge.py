@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Mapping
 
 from .principal_ids import profile_of_telegram
-from .problems import Problem, listed
+from .problems import Problem
 from .runtime_profiles import ARCHIVE, GATE, KEY, PROFILES
 
 if TYPE_CHECKING:
@@ -75,13 +75,15 @@ class Merged:
 
     document: None where there is a problem. changed: whether it differs from what is deployed.
     profiles: the id of each wanted user's profile, by identity. kept: ids of profiles of nobody in
-    host_vars, which need their account and its rules all the same.
+    host_vars, which need their account and its rules all the same. missing: ids that the database
+    assigns, and of which there is no profile.
     """
 
     document: dict[str, Any] | None = None
     changed: bool = False
     profiles: dict[object, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -264,12 +266,7 @@ class _Merge:
                 f"{self.path}: the profile of {who} is kept, since {why}; a client that is "
                 f"enrolled in the Workshop as {who} still reaches the bot."
             )
-        missing = sorted(set(assigned or ()) - self.profiles.keys())
-        if missing:
-            self.problem(
-                f"no profile {listed(missing)}, which the database assigns",
-                "every profile that the database assigns",
-                "name its user in kai_install_users again, or bring back the profile from a backup",
-            )
+        # the bot starts, and this user alone has no answer
+        self.found.missing = sorted(set(assigned or ()) - self.profiles.keys())
         if not self.profiles:
             self.problem("no profile", "one at the least", "name a user in kai_install_users")

@@ -45,12 +45,14 @@ class ProfilesOfHost:
 
     entries: the profiles of nobody in host_vars by their id. ids: the profile of each user of
     host_vars, in their order. homes: those that the deployed file names, and host_vars do not.
+    missing: ids that the database assigns, and of which there is no profile.
     """
 
     text: str | None = None
     entries: dict[str, Profile] = field(default_factory=dict)
     ids: list[str] = field(default_factory=list)
     homes: list[Home] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -100,7 +102,7 @@ def profiles_of_host(
     merged = merge(
         *(document, wanted), path=path, assigned=assigned, newest=max(versions), before=before
     )
-    found.notes, found.problems = merged.notes, merged.problems
+    found.notes, found.problems, found.missing = merged.notes, merged.problems, merged.missing
     if merged.document is None:
         return found
     try:

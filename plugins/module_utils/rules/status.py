@@ -63,6 +63,7 @@ def host_status(
     drift: list[Problem] = []
     if desired is not None:
         problems += [Problem(**problem) for problem in desired["problems"]]
+        problems += [Problem(**problem) for problem in desired.get("without_profile", [])]
         # before an installation, and before an adoption, nothing is as it should be
         if is_comparable(configuration, probe):
             drift, unseen_parts = _drift(configuration, installed, desired, files, people_of)
