@@ -8,8 +8,6 @@ from typing import Any
 import pexpect
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.inventory.yaml_edit import (
@@ -18,6 +16,7 @@ from kai_ansible.inventory.yaml_edit import (
     with_fields,
     without_entry,
 )
+from kai_ansible.rules.yaml_text import yaml_text
 from kai_ansible.secrets.vault_password import VaultPassword, read_password_file
 from tests.cli.desk import Desk, exit_code, interrupt
 from tests.read_in_process import variables as read_in_process
@@ -386,7 +385,6 @@ def test_one_host_at_a_time(team: Desk) -> None:
 
 @pytest.mark.sample(2, "the same way with another text")
 @pytest.mark.parametrize("word", ["0123", "yes", "null", "1e3", "~", "1:30", "0x1f", "ł 🦉"])
-@pytest.mark.usefixtures("collection_plugins")
 def test_text_stays_text(team: Desk, word: str) -> None:
     """Through kai.yml, Ansible's loader and users.yaml (pain U1)."""
     is_account = word in ("yes", "null", "1e3", "0x1f")
@@ -394,10 +392,7 @@ def test_text_stays_text(team: Desk, word: str) -> None:
     done(team, "add", "--telegram-id", "2", "--name", word, "--os-user", account)
     users = people_of(team)
     assert (users[1]["name"], users[1]["os_user"]) == (word, account)
-    template = (TEMPLATES / "users.yaml.j2").read_text(encoding="utf-8")
-    values = {"plan": {"users": users}}
-    rendered = Templar(loader=DataLoader(), variables=values).template(trust_as_template(template))
-    assert yaml.safe_load(rendered) == {"users": users}
+    assert yaml.safe_load(yaml_text({"users": users})) == {"users": users}
     # a name of that look is found again
     done(team, "edit", word, "--set", f"github={word}")
     assert team.settings()[USERS][1]["github"] == word

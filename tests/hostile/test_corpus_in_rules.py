@@ -5,7 +5,7 @@ YAML and Ansible.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from kai_ansible.rules.configuration import Configuration, env_of, read_configur
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line, fault_of_value
 from kai_ansible.rules.sudoers import secure_path, sudoers_command
+from kai_ansible.rules.yaml_text import yaml_text
 from kai_ansible.secrets.vault_password import VaultPassword
 from tests.hostile.corpus import entries
 from tests.read_in_process import variables as read_in_process
@@ -142,13 +143,12 @@ def test_the_bot_reads_what_was_given() -> None:
 
 
 @pytest.mark.parametrize("where", ["users", "unknown"])
-def test_users_yaml_says_what_was_given(render: Callable[..., Any], where: str) -> None:
+def test_users_yaml_says_what_was_given(where: str) -> None:
     users = [
         {"telegram_id": n, "name": value if where == "users" else "x", "note": {"a": [value]}}
         for n, value in enumerate(accepted(), start=1)
     ]
-    text = render("users | kai.bot.users_yaml", users=users)
-    assert yaml.safe_load(text) == {"users": users}
+    assert yaml.safe_load(yaml_text({"users": users})) == {"users": users}
 
 
 def test_paths_reach_sudoers_or_are_refused_there_too() -> None:

@@ -75,9 +75,7 @@ def subject(
 
 
 def render(name: str, values: Mapping[str, Any]) -> str:
-    # only one template has the environment
-    shown = {key: value for key, value in values.items() if (key == "env") == (name == "env.j2")}
-    return f"{name} {json.dumps(shown)}"
+    return f"{name} {json.dumps(values)}"
 
 
 def planned(contract: Contract, seen: Mapping[str, Any] | None = None, **more: Any) -> Any:

@@ -1,9 +1,5 @@
 """From an answers file through host_vars and the role to the bot that reads /etc/kai/env."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import hypothesis
 import pytest
 import yaml
@@ -18,21 +14,18 @@ from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.plain import plain
 from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.run_plan import Subject, desired_files
 from kai_ansible.secrets.vault_password import VaultPassword, random_secret
 from kai_ansible.wizard.draft import Draft
 from tests.read_in_process import variables as read_in_process
 
 pytestmark = pytest.mark.slow
 
-ENV = Path(__file__).parents[2] / "roles" / "kai_install" / "templates" / "env.j2"
-TEMPLATE = "lookup('ansible.builtin.template', path)"
-
 
 @hypothesis.settings(max_examples=10)
 @hypothesis.given(st.data())
 def test_every_answer_arrives_at_the_bot_as_it_was_given(
     contract: Contract,
-    render: Callable[..., Any],
     tmp_path_factory: pytest.TempPathFactory,
     data: st.DataObject,
 ) -> None:
@@ -62,9 +55,11 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
             "changers": [],
         }
         seen["binaries"]["codex"] = [works]
-    desired = desired_state(read_configuration(contract, plain(variables)), seen)
+    configuration = read_configuration(contract, plain(variables))
+    desired = desired_state(configuration, seen)
     assert desired["problems"] == []
-    text = render(TEMPLATE, path=str(ENV), plan=desired)
+    subject = Subject(configuration, plain(variables), {}, lambda *_template: "")
+    [text] = desired_files(subject, desired)[1].values()
     # what nobody named is found on the host
     expected.setdefault("CODEX_BIN", "/usr/local/bin/codex")
     assert bot.read_environment({}, lambda name: text).file_values == expected

@@ -40,6 +40,16 @@ def test_profiles_read_back_in_their_order() -> None:
     assert text.startswith("version: 1\n")
 
 
+@pytest.mark.parametrize(
+    "text", ["yes", "0123", "Jos\u00e9", "a\u0085b", "a\u2028b", " a\n b ", "{{ x }}"]
+)
+def test_users_read_back_as_they_were(text: str) -> None:
+    document = {"users": [{"telegram_id": 7, "name": text, "note": [text, {"x": text}]}]}
+    written = yaml_text(document)
+    assert yaml.safe_load(written) == document
+    assert ("Jos\u00e9" in written) is (text == "Jos\u00e9")
+
+
 def test_what_yaml_cannot_hold_is_refused() -> None:
     for document in ({"a": object()}, {"a": float("nan")}):
         with pytest.raises(UnwritableData):

@@ -17,7 +17,7 @@ from .problems import Problem
 from .profile_merge import Wanted, merge
 from .runtime_profiles import BadPolicy, Kai, read_policy
 from .user_isolation import Assigned, isolation_problems
-from .yaml_text import yaml_text
+from .yaml_text import MANAGED, yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .contract import Contract
     from .runtime_profiles import Policy, Profile
 
-_HEADER = "# Managed by kai-ansible: a change here is lost at the next install.\n"
 # fields of users.yaml that a profile has as well
 SHARED_FIELDS = (
     *("allowed_services", "home_workspace", "workspace_base", "allowed_workspaces"),
@@ -67,7 +66,7 @@ def registry_text(configuration: Configuration, paths: Mapping[str, str]) -> str
     installed = {backend: Installed(path) for backend, path in paths.items()}
     default = configuration.global_backend
     registry = Registry(installed, default if default in installed else None)
-    return _HEADER + yaml_text(written_registry(registry))
+    return MANAGED + yaml_text(written_registry(registry))
 
 
 def profiles_of_host(

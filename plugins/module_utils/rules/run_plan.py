@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import diagnosis, drift, status
 from .configuration import is_secret, variable
 from .enrolment import enrolment_plan, no_workshop, who_may_enrol
+from .env_file import env_line
 from .file_state import FileState, wanted_states
 from .host_record import recorded
 from .identities import identities_request, identity_findings
@@ -33,7 +34,10 @@ from .privilege import without_privilege
 from .problems import Problem
 from .releases import modules_of_extras
 from .source_features import feature_problems
+from .sudoers import written_rules
 from .typed_data import as_data
+from .unit import unit_argument, unit_path, unit_word
+from .yaml_text import MANAGED, yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
 
 # an account that an install made and did not finish is known again by its comment
 SERVICE_COMMENT, AGENT_COMMENT = "Kai bot", "Agents of Kai bot"
+_HOW_KAI_READS = "# Kai reads each line as it stands: no escapes, no comments behind a value.\n"
 # what every run has to know, whether or not the rest of the configuration is valid
 PLACES = ("service_user", "install_dir", "data_dir", "keep_releases", "health_timeout")
 
@@ -264,26 +269,29 @@ def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], d
     contract, texts = subject.configuration.contract, subject.texts
     protected, unit = contract.protected_files, contract.platforms["linux"].unit
     host = subject.configuration.host
-    values = {
-        "env": desired["env"],
-        "users": desired["users"],
-        "sudo": desired["sudo"],
-        "unit": desired["unit"],
+    service_user, current = host["service_user"], f"{host['install_dir']}/current"
+    rules = {"sudo": written_rules(desired["sudo"]), "service_user": service_user}
+    definition = {
         "service": as_data(contract.service),
-        "service_user": host["service_user"],
-        "current": f"{host['install_dir']}/current",
+        "service_user": service_user,
+        "directory": unit_path(current),
+        "program": unit_argument(f"{current}/venv/bin/python"),
+        "environment": [
+            unit_word(f"{key}={value}") for key, value in desired["unit"]["environment"].items()
+        ],
     }
     users = texts.get("users_file")
     if users is None:
-        users = subject.render("users.yaml.j2", values)
+        users = MANAGED + yaml_text({"users": desired["users"]})
+    env = "".join(f"{env_line(key, value)}\n" for key, value in desired["env"].items())
     record = recorded(subject.configuration, subject.given)
     files: list[FileData] = [
         {"path": protected["env"].path, "mode": protected["env"].mode},
         _file(protected["users"], users),
         *(_file(protected[name], content) for name, content in desired["documents"].items()),
         *helper_files(subject, desired),
-        _file(contract.sudoers, subject.render("sudoers.j2", values)),
-        _file(unit, subject.render("kai.service.j2", values)),
+        _file(contract.sudoers, subject.render("sudoers.j2", rules)),
+        _file(unit, subject.render("kai.service.j2", definition)),
         _file(contract.record, json.dumps(record, indent=4, sort_keys=True) + "\n"),
     ]
     # the operator's own files, deployed byte for byte where they are given
@@ -291,7 +299,7 @@ def desired_files(subject: Subject, desired: Desired) -> tuple[list[FileData], d
         if entry.from_ in contract.host:
             text = texts.get(entry.from_)
             files.append({**_file(entry, text or ""), "given": text is not None})
-    return files, {protected["env"].path: subject.render("env.j2", values)}
+    return files, {protected["env"].path: f"{MANAGED}{_HOW_KAI_READS}\n{env}"}
 
 
 def helper_files(subject: Subject, desired: Desired) -> list[FileData]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .paths import fault_of_path, fault_of_search_directory
 from .problems import Problem
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from .contract import KillArguments
+    from .desired import SudoRules
 
 MAIN_POLICY = "/etc/sudoers"
 
@@ -94,6 +95,20 @@ def secure_path(directories: Iterable[str]) -> str:
         if fault:
             raise ValueError(f"{directory!r} {fault}")
     return '"' + ":".join(listed) + '"'
+
+
+def written_rules(rules: SudoRules) -> dict[str, Any]:
+    """Return what a drop-in allows as its template writes it. Raises ValueError."""
+    return {
+        **rules,
+        "secure_path": secure_path(rules["secure_path"]),
+        "tools": {name: sudoers_command(path) for name, path in rules["tools"].items()},
+        "helpers": [sudoers_command(path) for path in rules["helpers"]],
+        **{
+            kind: [{**call, "command": sudoers_command(call["command"])} for call in rules[kind]]
+            for kind in ("agents", "environments")
+        },
+    }
 
 
 def commands_by_account(text: str) -> list[tuple[str, str]]:

@@ -13,6 +13,10 @@ except ImportError:  # every controller has it; what runs on a host never import
     yaml = None  # type: ignore[assignment, unused-ignore]
 
 
+# the first line of a file that every install writes anew
+MANAGED = "# Managed by kai-ansible: a change here is lost at the next install.\n"
+
+
 class UnwritableData(ValueError):
     """Data that no YAML file can hold."""
 
@@ -31,8 +35,8 @@ def yaml_text(document: Any) -> str:
             text: str = yaml.dump(
                 document, Dumper=dumper, sort_keys=False, allow_unicode=allow_unicode, width=2**16
             )
-        except yaml.YAMLError as error:
-            raise UnwritableData(str(error)) from error
+        except (yaml.YAMLError, UnicodeError) as error:
+            raise UnwritableData("YAML cannot hold these data") from error
         if yaml.load(text, Loader=loader) == document:
             return text
-    raise UnwritableData("it does not read back the same")
+    raise UnwritableData("YAML cannot hold these data so that they read back the same")
