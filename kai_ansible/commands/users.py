@@ -22,7 +22,8 @@ from kai_ansible.inventory.inventory import (
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.contract import Contract, UserField
-from kai_ansible.rules.logins import Login, login_notice, logins
+from kai_ansible.rules.desired import LoginData
+from kai_ansible.rules.logins import login_notice, logins
 from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, nearest
 from kai_ansible.rules.values import UnacceptableValue, describe, read_value
@@ -390,12 +391,12 @@ def _report_next(
     notice = []
     if person:
         before = {
-            (login.account, login.backend) for login in _logins(current, current.configuration)
+            (one["account"], one["backend"]) for one in _logins(current, current.configuration)
         }
         notice = login_notice(
-            login
-            for login in _logins(current, replace(changed, people=[person]))
-            if (login.account, login.backend) not in before
+            one
+            for one in _logins(current, replace(changed, people=[person]))
+            if (one["account"], one["backend"]) not in before
         )
     host = current.files.host
     for line in login_lines(notice, current.inventory.ssh_commands.get(host)):
@@ -414,7 +415,7 @@ def _report_next(
     )
 
 
-def _logins(current: HostUsers, configuration: Configuration) -> list[Login]:
+def _logins(current: HostUsers, configuration: Configuration) -> list[LoginData]:
     paths = {
         backend: configuration.chosen[entry.binary.setting]
         for backend, entry in current.contract.backends.items()

@@ -358,7 +358,7 @@ class Interview:
     def _found(self, configuration: Configuration, backend: str, seen: Probe | None) -> str | None:
         candidates = seen["binaries"].get(backend, []) if seen else []
         chosen, _ = choose_binary(configuration, backend, candidates)
-        return chosen.path if chosen else None
+        return chosen["path"] if chosen else None
 
     def _settle_binaries(self) -> None:
         """Search for unnamed binaries; the install reports those that are not there yet."""

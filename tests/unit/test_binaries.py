@@ -90,7 +90,7 @@ def test_the_first_that_works_is_used(
     binary, problems = choose_binary(everybody, "codex", candidates)
     assert problems == []
     assert binary is not None
-    assert (binary.backend, binary.path, binary.source) == ("codex", path, source)
+    assert (binary["path"], binary["source"]) == (path, source)
 
 
 def test_a_working_path_of_the_host_is_never_replaced_by_a_guess(
@@ -102,7 +102,7 @@ def test_a_working_path_of_the_host_is_never_replaced_by_a_guess(
         everybody, "codex", [deployed, seen("/opt/homebrew/bin/codex", "usual")]
     )
     assert binary is not None
-    assert binary.path == "/home/bob/.npm-global/bin/codex"
+    assert binary["path"] == "/home/bob/.npm-global/bin/codex"
 
 
 def test_a_broken_path_of_host_vars_is_a_problem(
@@ -135,7 +135,7 @@ def test_one_that_an_account_could_turn_against_another_comes_last(
     )
     for candidates, path in (([risky, safe], safe["path"]), ([own, safe], own["path"])):
         chosen, problems = choose_binary(everybody, "codex", candidates)
-        assert (chosen and chosen.path, problems) == (path, [])
+        assert (chosen and chosen["path"], problems) == (path, [])
     chosen, [problem] = choose_binary(everybody, "codex", [risky])
     assert chosen is not None
     assert problem.where == "kai_install_codex_bin"
@@ -151,7 +151,7 @@ def test_notes_about_who_can_change_a_program(contract: Contract, everybody: Con
     def notes(candidate: dict[str, Any]) -> list[str]:
         chosen, _ = choose_binary(everybody, "codex", [candidate])
         assert chosen
-        return notes_on_trust(everybody, chosen)
+        return notes_on_trust(everybody, "codex", chosen)
 
     assert notes(seen("/usr/bin/codex", "path")) == []
     assert notes(changeable("/home/me/codex", "path", "me")) == [
@@ -197,7 +197,7 @@ def test_a_path_that_the_bot_would_not_find(
     other, problems = choose_binary(everybody, "claude", [seen(path, "path"), usual])
     assert problems == []
     assert other is not None
-    assert other.path == "/usr/bin/claude"
+    assert other["path"] == "/usr/bin/claude"
 
 
 EXTRACTING = {"memory_enabled": True, "memory_extraction_enabled": True, "extras": ["memory"]}

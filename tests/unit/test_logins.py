@@ -38,7 +38,7 @@ def configured(contract: Contract, **settings: Any) -> Configuration:
 def test_one_login_for_each_account_and_backend(contract: Contract) -> None:
     """Issue 486, bug 3."""
     found = logins(configured(contract), BINARIES, [])
-    assert [(login.account, login.backend, login.shared) for login in found] == [
+    assert [(login["account"], login["backend"], login["shared"]) for login in found] == [
         ("alice", "codex", False),
         ("bob", "codex", False),
         ("alice", "claude", False),
@@ -56,8 +56,8 @@ def test_one_login_for_each_account_and_backend(contract: Contract) -> None:
 
 def test_without_a_binary_the_name_stands(contract: Contract) -> None:
     found = logins(configured(contract), {}, [])
-    assert found[0].line == "sudo -iu alice codex login"
-    assert found[0].as_dict()["command"] == ["codex", "login"]
+    assert found[0]["line"] == "sudo -iu alice codex login"
+    assert found[0]["command"] == ["codex", "login"]
 
 
 def test_who_is_logged_in_is_not_asked_again(contract: Contract) -> None:
@@ -68,7 +68,7 @@ def test_who_is_logged_in_is_not_asked_again(contract: Contract) -> None:
         {"account": "kai", "backend": "claude", "logged_in": True},
     ]
     found = logins(configured(contract), BINARIES, seen)
-    assert [login.logged_in for login in found] == [True, False, None, True]
+    assert [login["logged_in"] for login in found] == [True, False, None, True]
     assert login_notice(found) == [
         "Log in once as each OS user, with these commands:",
         "  sudo -iu bob '/opt/my tools/codex' login",
@@ -80,7 +80,7 @@ def test_who_is_logged_in_is_not_asked_again(contract: Contract) -> None:
 
 def test_with_a_key_nobody_logs_in_to_codex(contract: Contract) -> None:
     by_key = configured(contract, codex_auth_mode="api_key", openai_api_key="k")
-    assert {login.backend for login in logins(by_key, BINARIES, [])} == {"claude"}
+    assert {login["backend"] for login in logins(by_key, BINARIES, [])} == {"claude"}
 
 
 @pytest.mark.parametrize(

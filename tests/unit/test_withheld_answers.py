@@ -183,7 +183,7 @@ def test_an_agent_of_which_nobody_knows_who_changes_it_is_refused(
     candidate = {"path": "/opt/claude", "source": "host_vars", "fault": None, "changers": [UNSEEN]}
     chosen, problems = binaries.choose_binary(read, "claude", [candidate])
     assert chosen is not None
-    [note] = binaries.notes_on_trust(read, chosen)
+    [note] = binaries.notes_on_trust(read, "claude", chosen)
     assert "unknown accounts (through /p: why not)" in note
     if trusts:
         assert problems == []
@@ -200,7 +200,7 @@ def test_without_privilege_it_is_unknown_and_no_fault(contract: Contract) -> Non
     chosen, problems = binaries.choose_binary(read, "claude", [candidate])
     assert chosen is not None
     assert problems == []
-    assert "is unknown" in binaries.notes_on_trust(read, chosen)[0]
+    assert "is unknown" in binaries.notes_on_trust(read, "claude", chosen)[0]
 
 
 # ---- kai_probe

@@ -10,7 +10,6 @@ their PATH, the platform's usual places. The last is a guess and only serves a f
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .configuration import variable
@@ -23,27 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .configuration import Configuration
-    from .contract import Binary as Program
+    from .contract import Binary
     from .people import Person
-    from .probe import Candidate, Changer
+    from .probe import Candidate
 
 EXTRACTION = "MEMORY_EXTRACTION_ENABLED"
 SOURCES = ("host_vars", "deployed", "path", "usual")
-
-
-@dataclass(frozen=True)
-class Binary:
-    """The chosen binary of a backend.
-
-    source: one of SOURCES.
-    changers: who besides root may change it, as the probe tells; None where it had no privilege to
-        see that, and so nothing is installed from what it tells.
-    """
-
-    backend: str
-    path: str
-    source: str
-    changers: list[Changer] | None
 
 
 def backends_in_use(configuration: Configuration) -> list[str]:
@@ -92,7 +76,7 @@ def resolvers(configuration: Configuration, backend: str) -> list[str]:
 
 def choose_binary(
     configuration: Configuration, backend: str, candidates: Sequence[Candidate]
-) -> tuple[Binary | None, list[Problem]]:
+) -> tuple[Candidate | None, list[Problem]]:
     """Return the binary to use for a backend in use, and the problem with it or with finding one.
 
     candidates: what the probe saw, best first: path, source (one of SOURCES), fault (None when
@@ -111,15 +95,14 @@ def choose_binary(
         )
         or_without = f", or set {variable(EXTRACTION)} to false"
     tried = []
-    risky: tuple[Binary, list[Problem]] | None = None
+    risky: tuple[Candidate, list[Problem]] | None = None
     for candidate in candidates:
         fault = candidate["fault"] or _fault_of_place(binary, candidate["path"])
         if fault is None:
-            chosen = Binary(backend, candidate["path"], candidate["source"], candidate["changers"])
-            danger = _danger(configuration, chosen)
+            danger = _danger(configuration, backend, candidate)
             if danger is None:
-                return chosen, []
-            risky = risky or (chosen, [danger])
+                return candidate, []
+            risky = risky or (candidate, [danger])
             continue
         tried.append(f"{candidate['path']} {fault}")
         if candidate["source"] == "host_vars":
@@ -147,23 +130,24 @@ def choose_binary(
     )
 
 
-def notes_on_trust(configuration: Configuration, binary: Binary) -> list[str]:
-    """Return the notes about the accounts that can change a binary."""
-    runs = listed(runners(configuration, binary.backend))
-    if binary.changers is None:
-        return [f"Which accounts can change {binary.path}, which runs as {runs}, is unknown."]
-    if not binary.changers:
+def notes_on_trust(configuration: Configuration, backend: str, chosen: Candidate) -> list[str]:
+    """Return the notes about the accounts that can change the binary of a backend."""
+    path, changers = chosen["path"], chosen["changers"]
+    runs = listed(runners(configuration, backend))
+    if changers is None:
+        return [f"Which accounts can change {path}, which runs as {runs}, is unknown."]
+    if not changers:
         return []
-    return [f"{binary.path} can be changed by {in_words(*binary.changers)}; it runs as {runs}."]
+    return [f"{path} can be changed by {in_words(*changers)}; it runs as {runs}."]
 
 
-def _danger(configuration: Configuration, binary: Binary) -> Problem | None:
+def _danger(configuration: Configuration, backend: str, chosen: Candidate) -> Problem | None:
     """Return the problem that one account could act as another through a binary, if any."""
     if configuration.host["trust_user_binaries"]:
         return None
-    runs = runners(configuration, binary.backend)
+    runs = runners(configuration, backend)
     untrusted = [configuration.host["service_user"], *os_users(configuration.people)]
-    found = harmful(binary.changers or (), runs, untrusted)
+    found = harmful(chosen["changers"] or (), runs, untrusted)
     if not found:
         return None
     paths = " ".join(entry["path"] for entry in found if not entry.get("unseen"))
@@ -174,15 +158,15 @@ def _danger(configuration: Configuration, binary: Binary) -> Problem | None:
         if entry.get("unseen")
     ]
     return Problem(
-        variable(configuration.contract.backends[binary.backend].binary.setting),
-        f"{binary.path!r}, which can be changed by {in_words(*found)}",
+        variable(configuration.contract.backends[backend].binary.setting),
+        f"{chosen['path']!r}, which can be changed by {in_words(*found)}",
         f"a program that only root can change, because it runs as {listed(runs)}",
-        f"install {binary.backend} where only root can write, or {', or '.join(cures)}, or accept "
+        f"install {backend} where only root can write, or {', or '.join(cures)}, or accept "
         f"it with {variable('trust_user_binaries')}: true",
     )
 
 
-def _fault_of_place(binary: Program, path: str) -> str | None:
+def _fault_of_place(binary: Binary, path: str) -> str | None:
     # a bot that starts a backend by its bare name finds it only through its directory
     by_name = binary.started_by == "name"
     if by_name and posixpath.basename(path) != binary.name:

@@ -22,7 +22,12 @@ class ChosenBinary(TypedDict):
 
 
 class LoginData(TypedDict):
-    """A login that an account needs. line: how the account types the command."""
+    """A login that an account needs for a backend.
+
+    command: to be run by the account itself. shared: whether the account is the service user's,
+    which has no login shell. logged_in: None if it is unknown. line: the command that logs in on
+    the host, ready to paste.
+    """
 
     account: str
     backend: str

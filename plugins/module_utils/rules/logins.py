@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .binaries import agent_account, backends_in_use, runners
@@ -16,49 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .configuration import Configuration
-    from .contract import Contract
-    from .contract import Login as LoginOfBackend
+    from .contract import Contract, Login
     from .desired import KeyNeeded, LoginData
     from .module_arguments import LoginRequest
     from .probe import LoginSeen
-
-
-@dataclass(frozen=True)
-class Login:
-    """A login that an account needs for a backend.
-
-    command: argv to be run by the account itself.
-    shared: whether the account is the service user's, which has no login shell.
-    logged_in: None if it is unknown.
-    """
-
-    account: str
-    backend: str
-    command: tuple[str, ...]
-    shared: bool
-    logged_in: bool | None
-
-    @property
-    def line(self) -> str:
-        """The command that logs in on the host, ready to paste.
-
-        An account that an install made has no password, so sudo starts its login shell.
-        """
-        typed = " ".join(shlex.quote(word) for word in self.command)
-        # the service user has no login shell
-        option = "-H -u" if self.shared else "-iu"
-        return f"sudo {option} {self.account} {typed}"
-
-    def as_dict(self) -> LoginData:
-        """Return the fields by name, and the line."""
-        return {
-            "account": self.account,
-            "backend": self.backend,
-            "command": list(self.command),
-            "shared": self.shared,
-            "logged_in": self.logged_in,
-            "line": self.line,
-        }
 
 
 def login_files(configuration: Configuration, backend: str) -> list[str] | None:
@@ -113,50 +73,56 @@ def logins_by_key(configuration: Configuration, env_keys: Iterable[str] | None) 
 
 def logins(
     configuration: Configuration, binaries: Mapping[str, str], seen: Iterable[LoginSeen]
-) -> list[Login]:
+) -> list[LoginData]:
     """Return one login per (account, backend) in use that logs in at all.
 
     binaries: path of each backend's binary. seen: the probe's account, backend and logged_in.
     """
     known = {(entry["account"], entry["backend"]): entry["logged_in"] for entry in seen}
-    found = []
+    found: list[LoginData] = []
     for backend in backends_in_use(configuration):
         entry = login_of(configuration, backend)
         if not entry or not entry.command:
             continue
         name, *rest = entry.command
+        command = [binaries.get(backend, name), *rest]
         for account in runners(configuration, backend):
+            shared = account == configuration.host["service_user"]
+            # an account that an install made has no password, so sudo starts its login shell; the
+            # service user has none
+            option = "-H -u" if shared else "-iu"
             found.append(
-                Login(
-                    account=account,
-                    backend=backend,
-                    command=(binaries.get(backend, name), *rest),
-                    shared=account == configuration.host["service_user"],
-                    logged_in=known.get((account, backend)),
-                )
+                {
+                    "account": account,
+                    "backend": backend,
+                    "command": command,
+                    "shared": shared,
+                    "logged_in": known.get((account, backend)),
+                    "line": f"sudo {option} {account} {shlex.join(command)}",
+                }
             )
     return found
 
 
-def login_notice(needed: Iterable[Login]) -> list[str]:
+def login_notice(needed: Iterable[LoginData]) -> list[str]:
     """Return the text that lists the missing logins, nothing without any.
 
     The same lines end the wizard, an install and ``kai-ansible logins``.
     """
-    missing = [login for login in needed if not login.logged_in]
+    missing = [login for login in needed if not login["logged_in"]]
     if not missing:
         return []
     lines = ["Log in once as each OS user, with these commands:"]
-    lines += [f"  {login.line}" for login in missing]
+    lines += [f"  {login['line']}" for login in missing]
     lines += [
-        f"  {login.account} is the service user: users without an os_user share its login."
+        f"  {login['account']} is the service user: users without an os_user share its login."
         for login in missing
-        if login.shared
+        if login["shared"]
     ]
     return lines
 
 
-def login_of(configuration: Configuration, backend: str) -> LoginOfBackend | None:
+def login_of(configuration: Configuration, backend: str) -> Login | None:
     """Return how users authenticate to a backend, None if the provider's key does it."""
     entry = configuration.contract.backends[backend]
     return entry.login.get(configuration.settings.get(entry.auth_setting or "", SUBSCRIPTION))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .adoption import adoption_notes, lost_rules
 from .agent_starts import late_starts, start_faults, starts_elsewhere
 from .binaries import (
-    Binary,
     agent_account,
     backends_in_use,
     choose_binary,
@@ -71,7 +70,7 @@ if TYPE_CHECKING:
     )
     from .people import Person
     from .plans import SourceFacts
-    from .probe import Probe, WorkshopSeen
+    from .probe import Candidate, Probe, WorkshopSeen
     from .proof_arguments import PrivateDirectory
     from .runtime_profiles import Profile
     from .user_places import UserKey
@@ -216,28 +215,25 @@ def desired_state(
     problems = host_problems(configuration, probe)
     if platform is None:
         return {"problems": [problem.as_dict() for problem in problems], "notes": []}
-    binaries: dict[str, Binary] = {}
+    binaries: dict[str, Candidate] = {}
     notes = []
     for backend in backends_in_use(configuration):
         chosen, faults = choose_binary(configuration, backend, probe["binaries"].get(backend, []))
         problems += faults
         if chosen:
             binaries[backend] = chosen
-            if chosen.source == "usual":
+            if chosen["source"] == "usual":
                 notes.append(
-                    f"{backend} is taken from {chosen.path}, a guess: nothing on the host or in "
+                    f"{backend} is taken from {chosen['path']}, a guess: nothing on the host or in "
                     f"host_vars names it."
                 )
-            notes += notes_on_trust(configuration, chosen)
-            candidate = next(
-                one for one in probe["binaries"][backend] if one["path"] == chosen.path
-            )
-            notes += map(str, late_starts(candidate))
-            if starts_elsewhere(candidate) and probe["release"]["live"] is not None:
-                notes += map(str, start_faults(candidate))
+            notes += notes_on_trust(configuration, backend, chosen)
+            notes += map(str, late_starts(chosen))
+            if starts_elsewhere(chosen) and probe["release"]["live"] is not None:
+                notes += map(str, start_faults(chosen))
             else:
-                problems += start_faults(candidate)
-    paths = {backend: binary.path for backend, binary in binaries.items()}
+                problems += start_faults(chosen)
+    paths = {backend: binary["path"] for backend, binary in binaries.items()}
     places = {
         "install_dir": configuration.host["install_dir"],
         "data_dir": configuration.host["data_dir"],
@@ -309,7 +305,7 @@ def desired_state(
         "notes": notes,
         "without_profile": [problem.as_dict() for problem in without_profile],
         "binaries": {
-            name: {"path": one.path, "source": one.source, "changers": one.changers}
+            name: {"path": one["path"], "source": one["source"], "changers": one["changers"]}
             for name, one in binaries.items()
         },
         "env": _env(configuration, paths),
@@ -349,7 +345,7 @@ def desired_state(
         "private_directories": _private_directories(
             configuration, places, known_places(directories, seen)
         ),
-        "logins": [login.as_dict() for login in needed],
+        "logins": needed,
         "login_notice": login_notice(needed),
         "logins_by_key": logins_by_key(
             configuration, probe["env_keys"] if probe["privileged"] else None

@@ -81,20 +81,17 @@ def host_status(
     unknown += unknown_workshop(contract, probe)
     deployed = deployed_configuration(configuration, probe)
     notice = wanted.get("login_notice", [])
-    known = {
-        (login["account"], login["backend"]): LOGGED_IN[login["logged_in"]]
-        for login in wanted.get("logins", [])
-    }
+    needed = wanted.get("logins", [])
     changes: list[str] = []
     if deployed is not None:
         backends = _deployed_backends(deployed, probe, backends)
         paths = {entry["backend"]: entry["path"] for entry in backends if entry["path"]}
         needed = logins(deployed, paths, probe["logins"])
         changes = pending(configuration, deployed) if desired is not None else []
-        known = {(login.account, login.backend): LOGGED_IN[login.logged_in] for login in needed}
         # what nobody asked for is not missing
         asked = {(login["account"], login["backend"]) for login in probe["logins"]}
-        notice = login_notice(one for one in needed if (one.account, one.backend) in asked)
+        notice = login_notice(one for one in needed if (one["account"], one["backend"]) in asked)
+    known = {(one["account"], one["backend"]): LOGGED_IN[one["logged_in"]] for one in needed}
     people = _people(deployed or configuration, known, probe, configuration)
     unknown += [
         Problem(
