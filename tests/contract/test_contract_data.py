@@ -729,7 +729,7 @@ def test_protected_files() -> None:
 
 def test_programs_that_kai_starts_by_name() -> None:
     """Kai runtime contract, sections 4.1 and 7."""
-    needed = {name: "applies" in entry for entry in CONTRACT["programs"] for name in entry["names"]}
+    needed = {name: "applies" in entry for name, entry in CONTRACT["programs"].items()}
     assert {name: needed[name] for name in ("sudo", "pgrep", "ffmpeg", "whisper-cli")} == {
         "sudo": False,
         "pgrep": False,

@@ -75,9 +75,8 @@ def seen(
     known = {"id": WORKSHOP, "assigned": [OWN], "owners": {}, "fault": None}
     files = {UNIT: {"kind": "file", "text": unit}} if unit is not None else {}
     nothing: dict[str, Any] = {"changes": [], "unseen": [], "refused": []}
-    programs = [name for program in CONTRACT.programs for name in program.names]
     return probe(
-        programs=dict.fromkeys(programs, "/bin/x"),
+        programs=dict.fromkeys(CONTRACT.programs, "/bin/x"),
         installed=installed(files=files, layout=layout or nothing, service=SERVICE),
         texts={PROFILES: yaml_text(document) if document else None},
         workshop=workshop or known,

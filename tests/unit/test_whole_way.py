@@ -45,8 +45,7 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
     write_host_vars(inventory, texts)
 
     variables = read_in_process(inventory.path, "localhost", password)
-    names = [name for program in contract.programs for name in program.names]
-    seen = probe(programs={name: f"/usr/bin/{name}" for name in names})
+    seen = probe(programs={name: f"/usr/bin/{name}" for name in contract.programs})
     if "CODEX_BIN" in expected:
         works = {
             "path": expected["CODEX_BIN"],

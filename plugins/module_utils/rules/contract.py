@@ -555,10 +555,9 @@ class OwnInstaller:
 
 @dataclass(frozen=True)
 class Program:
-    """A program that the preflight searches for by name."""
+    """A program that the preflight searches for. package: of the same name where it is not said."""
 
-    names: tuple[str, ...] = text("[a-z][a-z0-9-]*")
-    package: str = needed()
+    package: str | None = None
     use: str = needed()
     applies: When = "always"
     platforms: tuple[System, ...] = ()
@@ -696,7 +695,7 @@ class Contract:
     source: Source = needed()
     package: Package = needed()
     own_installer: OwnInstaller = needed()
-    programs: tuple[Program, ...] = needed()
+    programs: Mapping[str, Program] = text("", keys="[a-z][a-z0-9-]*")
     models_dir: Literal["{install_dir}/models"] = needed()
     models: tuple[Model, ...] = needed()
     space: Space = needed()

@@ -126,7 +126,7 @@ def probe_request(
         "release": release,
         "turns": contract.service.turns.format(data_dir=data_dir) if data_dir else None,
         "port": configuration.settings.get("WEBHOOK_PORT"),
-        "programs": [name for program in programs_in_use(configuration) for name in program.names],
+        "programs": list(programs_in_use(configuration)),
         "models": list(models_in_use(configuration)),
         "env_file": contract.protected_files["env"].path,
         "sudoers_file": contract.sudoers.path,

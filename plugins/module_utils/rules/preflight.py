@@ -82,11 +82,10 @@ def written_places(configuration: Configuration) -> list[str]:
     ]
 
 
-def programs_in_use(configuration: Configuration) -> list[Program]:
+def programs_in_use(configuration: Configuration) -> dict[str, Program]:
     """Return the programs of the contract that this configuration needs."""
-    return [
-        program for program in configuration.contract.programs if applies(program, configuration)
-    ]
+    known = configuration.contract.programs.items()
+    return {name: program for name, program in known if applies(program, configuration)}
 
 
 def slow_sudo(probe: Probe) -> list[str]:
@@ -104,9 +103,8 @@ def slow_sudo(probe: Probe) -> list[str]:
 def missing_programs(configuration: Configuration, probe: Probe) -> list[str]:
     """Return a note for each missing program without which a chosen feature does not work."""
     return [
-        f"The host has no {' or '.join(program.names)}: {program.use}. "
-        f"Install {program.package} there."
-        for program in _missing(configuration, probe)
+        f"The host has no {name}: {program.use}. Install {program.package or name} there."
+        for name, program in _missing(configuration, probe)
         if program.optional
     ]
 
@@ -332,24 +330,20 @@ def _port(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
         )
 
 
-def _missing(configuration: Configuration, probe: Probe) -> list[Program]:
+def _missing(configuration: Configuration, probe: Probe) -> list[tuple[str, Program]]:
     return [
-        program
-        for program in programs_in_use(configuration)
+        (name, program)
+        for name, program in programs_in_use(configuration).items()
         if probe["platform"] in (program.platforms or [probe["platform"]])
-        and not any(probe["programs"][name] for name in program.names)
+        and not probe["programs"][name]
     ]
 
 
 def _programs(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
-    for program in _missing(configuration, probe):
+    for name, program in _missing(configuration, probe):
         if not program.optional:
-            yield Problem(
-                "the host",
-                f"no {' or '.join(program.names)}",
-                f"{program.names[0]}: {program.use}",
-                f"install {program.package} on the host",
-            )
+            fix = f"install {program.package or name} on the host"
+            yield Problem("the host", f"no {name}", f"{name}: {program.use}", fix)
     platform = configuration.contract.platforms[probe["platform"]]
     version, minimum = probe["manager_version"], platform.minimum_manager_version
     if version is not None and minimum is not None and version < minimum:
