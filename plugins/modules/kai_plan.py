@@ -101,6 +101,11 @@ probe:
   description: The arguments of M(kai.bot.kai_probe).
   returned: without problems of the configuration
   type: dict
+probes_others:
+  description: Whether the probe found users whom only the host knows, so that it is worth a second
+    one with the arguments above.
+  returned: without problems of the configuration
+  type: bool
 changes:
   description: Whether an install has anything to change on the host.
   returned: for V(install) with O(probe)

@@ -1,6 +1,7 @@
 """A site with Kai 2: its desk, what a client of the Workshop does, and what one answers."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.machine.site import PATIENT, TOKEN, Site
 from tests.testbed.machines import Machine
 
 STAND_IN_2 = ROOT / "tests" / "fixtures" / "kai_2"
+OF_2_1 = ROOT / "tests" / "fixtures" / "kai_2_1" / "src"
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 BEN = {"telegram_id": 2, "name": "Ben", "role": "user", "os_user": "bob"}
 # an agent that answers the greeting of a proof as both codex and claude would, and ends cleanly
@@ -67,6 +69,11 @@ while time.monotonic() < end:
     time.sleep(0.5)
 print(json.dumps(run))
 """
+
+
+def become_kai_2_1(source: Path) -> None:
+    """Give a copy of the stand-in for Kai 2 what Kai 2.1 adds."""
+    shutil.copytree(OF_2_1, source / "src", dirs_exist_ok=True)
 
 
 class Site2(Site):

@@ -12,16 +12,13 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.rules.principal_ids import principal_of_telegram
-from tests.machine.site_2 import ADA, BEN, Site2
+from tests.machine.site_2 import ADA, BEN, OF_2_1, Site2, become_kai_2_1
 from tests.testbed.machines import Machine
 
 pytestmark = pytest.mark.later(
     "only a source of Kai 2.1 has these programs; tests/unit runs each as a real account"
 )
 
-PARTS = ("preferences", "principal_policies", "sponsored_workspaces", "workspace_provisioning")
-PART = '"""A stand-in for tests, not of the real Kai."""\nimport json, os, sys\n'
-PART += "print(json.dumps([sys.argv[1:], os.getuid()]))\n"
 READER, MEMORY = "/etc/kai/read-principal-document", "/etc/kai/read-principal-memory"
 POLICIES = "/etc/kai/manage-principal-policy"
 HELPERS = (
@@ -35,16 +32,9 @@ def site(machine: Machine) -> Iterator[Site2]:
     # ssh's socket below this home has to have a short path
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site2(machine, Path(directory))
-        write_parts(site)
+        become_kai_2_1(site.desk.source)
         site.install()
         yield site
-
-
-def write_parts(site: Site2) -> None:
-    """Make the source one of Kai 2.1."""
-    for name in PARTS:
-        path = site.desk.source / "src" / "kai" / "workshop" / f"{name}.py"
-        path.write_text(PART, encoding="utf-8")
 
 
 def principal(site: Site2, telegram_id: int) -> str:
@@ -110,8 +100,8 @@ def test_a_second_run_changes_nothing_and_what_is_lost_comes_back(site: Site2) -
 
 
 def test_a_rollback_to_a_source_without_them_takes_them_away(site: Site2) -> None:
-    for name in PARTS:
-        (site.desk.source / "src" / "kai" / "workshop" / f"{name}.py").unlink()
+    for path in OF_2_1.rglob("*.py"):
+        (site.desk.source / "src" / path.relative_to(OF_2_1)).unlink()
     site.install()
     rules = site.machine.run(["cat", "/etc/sudoers.d/kai"]).stdout
     for path in HELPERS:
@@ -140,7 +130,7 @@ def test_an_agent_that_stops_what_reads_as_it_keeps_no_install_away(site: Site2)
 
 
 def test_after_a_restore_they_know_the_users_of_the_backup(site: Site2) -> None:
-    write_parts(site)
+    become_kai_2_1(site.desk.source)
     before = principal(site, 1)
     done = site.run("backup")
     assert done.code == 0, done.text

@@ -17,14 +17,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kai_ansible.ansible.collection import contract
 from kai_ansible.rules import principal_ids as ids
+from kai_ansible.rules.bootstrap_plan import BootstrapPlan, encode
 
 SOURCE = Path(__file__).parents[1] / "fixtures" / "kai_2" / "src"
+OF_2_1 = Path(__file__).parents[1] / "fixtures" / "kai_2_1" / "src"
+W = "wsp_" + "1" * 32
+PLAN = BootstrapPlan(W, "Ada", "rtp_" + "2" * 32, "initial-admin", "admin")
 ADA = 11
 DEADLINE = 30
 
@@ -63,7 +69,8 @@ print(json.dumps([sys.argv[1:], os.getcwd(), sorted(os.environ), sys.stdin.read(
 class Bot:
     """A stand-in that runs, and what is known of it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, source: Path = SOURCE) -> None:
+        self.source = source
         self.etc, self.data, self.bin = (directory / name for name in ("etc", "data", "bin"))
         for path in (self.etc, self.data, self.bin):
             path.mkdir()
@@ -109,7 +116,7 @@ class Bot:
             (self.etc / name).chmod(0o644)
 
     def command(self, *arguments: str) -> subprocess.Popen[str]:
-        script = BOT.format(source=str(SOURCE), etc=str(self.etc))
+        script = BOT.format(source=str(self.source), etc=str(self.etc))
         return subprocess.Popen(
             [sys.executable, "-c", script, *arguments],
             env={
@@ -156,12 +163,15 @@ class Bot:
         except urllib.error.URLError:
             return 0, None
 
-    def workshop(self) -> str:
+    def rows(self, query: str) -> list[Any]:
         database = sqlite3.connect(f"file:{self.data}/kai.db?mode=ro", uri=True)
         try:
-            return str(database.execute("SELECT id FROM workshops").fetchone()[0])
+            return database.execute(query).fetchall()
         finally:
             database.close()
+
+    def workshop(self) -> str:
+        return str(self.rows("SELECT id FROM workshops")[0][0])
 
 
 def until(holds: Callable[[], Any]) -> None:
@@ -173,7 +183,33 @@ def until(holds: Callable[[], Any]) -> None:
 
 @pytest.fixture
 def bot(tmp_path: Path) -> Iterator[Bot]:
-    found = Bot(tmp_path)
+    yield from running(Bot(tmp_path))
+
+
+@pytest.fixture
+def bot_2_1(tmp_path: Path) -> Iterator[Bot]:
+    """A stand-in with what Kai 2.1 adds, and a user without Telegram, whom only its plan names."""
+    source = tmp_path / "src"
+    for tree in (SOURCE, OF_2_1):
+        shutil.copytree(tree, source, dirs_exist_ok=True)
+    found = Bot(tmp_path, source)
+    (found.etc / "users.yaml").unlink()
+    profiles = found.etc / "runtime-profiles.yaml"
+    document = json.loads(profiles.read_text())
+    [entry] = document["runtime_profiles"].values()
+    del entry["compatibility_runtime_config_id"]
+    document["runtime_profiles"] = {PLAN.runtime_profile_id: entry}
+    profiles.write_text(json.dumps(document))
+    (found.etc / "env").write_text(with_plan(found, PLAN))
+    yield from running(found)
+
+
+def with_plan(bot: Bot, plan: BootstrapPlan) -> str:
+    kept = [line for line in (bot.etc / "env").read_text().split("\n") if "BOOTSTRAP" not in line]
+    return "\n".join([*kept, f"KAI_WORKSHOP_BOOTSTRAP={encode(plan)}"])
+
+
+def running(found: Bot) -> Iterator[Bot]:
     yield found
     if found.process is not None:
         found.process.kill()
@@ -194,6 +230,44 @@ def test_a_start_and_an_end(bot: Bot) -> None:
     bot.start()
     assert bot.workshop() == workshop
     assert bot.ask("GET", "/health")[1]["starts"] == 2
+
+
+def test_a_plan_makes_the_first_user_of_the_workshop_once(bot_2_1: Bot) -> None:
+    for _start in range(2):
+        bot_2_1.start()
+        assert bot_2_1.ask("GET", "/health")[1]["core"]["ready"]
+        assert bot_2_1.stop() == 0
+    assert bot_2_1.workshop() == W
+    humans = bot_2_1.rows("SELECT id, display_name FROM principals WHERE kind = 'human'")
+    assert humans == [(ids.principal_of_key(W, PLAN.provisioning_key), "Ada")]
+    workshop = contract("2").workshop
+    assert workshop is not None
+    [(profile, principal, channel)] = bot_2_1.rows(workshop.owners)
+    assert (profile, principal) == (PLAN.runtime_profile_id, humans[0][0])
+    enrol = ("workshop", "client-access", "issue-enrollment", "--principal-id", principal)
+    code, out = bot_2_1.run(*enrol, "--channel-id", channel)
+    assert code == 0, out
+    assert "Token: kai_ws_enroll_v1." in out
+    assert bot_2_1.run(*enrol, "--channel-id", "chn_" + "0" * 32)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"workshop_id": "wsp_" + "9" * 32}, "conflicts with existing canonical state"),
+        ({"display_name": "Bob"}, "different human or channel semantics"),
+        ({"runtime_profile_id": "rtp_" + "9" * 32}, "Unknown protected runtime profile"),
+    ],
+)
+def test_another_plan_than_the_first_keeps_it_from_starting(
+    bot_2_1: Bot, change: dict[str, str], reason: str
+) -> None:
+    bot_2_1.start()
+    bot_2_1.stop()
+    (bot_2_1.etc / "env").write_text(with_plan(bot_2_1, replace(PLAN, **change)))
+    code, errors = bot_2_1.run()
+    assert code == 1
+    assert reason in errors
 
 
 def test_sigterm_ends_it_where_it_stands(bot: Bot) -> None:

@@ -227,6 +227,18 @@ class Judge:
             *(found.runtime_profile_id, found.to_json()),
         ]
 
+    def ask_plan(self, value: str) -> Any:
+        """Return the first user of whom a start is told, None for nobody."""
+        module = kai("workshop.initial_provisioning")
+        read = getattr(module, "parse", None) or module.parse_initial_provisioning
+        found = read(value)
+        if found is None:
+            return None
+        return [
+            *map(str, (found.workshop_id, found.runtime_profile_id, found.provisioning_key)),
+            *(found.display_name.strip(), found.role),
+        ]
+
     def ask_create(self, name: str) -> Any:
         """Return the setting of a new plan."""
         module = kai("workshop.initial_provisioning")

@@ -1,8 +1,10 @@
 """The stand-in for Kai 2, held to the modules and the loader of a real one."""
 
+import base64
 import json
 import random
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -226,6 +228,48 @@ def test_the_profiles(kai_2: Path, counts: list[str]) -> None:
     real, stand_in = (verdicts_only(questions, tree) for tree in (kai_2, STAND_IN_2))
     counts.append(f"stand-in, runtime-profiles.yaml: {len(questions)} cases")
     assert real == stand_in
+
+
+def test_the_plan_of_the_first_user(kai_2: Path, counts: list[str], tmp_path: Path) -> None:
+    if "bootstrap" not in found_in(kai_2).features:
+        pytest.skip("this Kai makes nobody by a plan; 2.1 does")
+    of_2_1 = tmp_path / "kai"
+    for tree in (STAND_IN_2, STAND_IN_2.with_name("kai_2_1")):
+        shutil.copytree(tree, of_2_1, dirs_exist_ok=True)
+    chance = random.Random(10)
+    questions = [{"ask": "plan", "value": value} for value in plans(chance)]
+    real, stand_in = (verdicts_only(questions, tree) for tree in (kai_2, of_2_1))
+    counts.append(f"stand-in, plans of the first user: {len(questions)} cases")
+    assert real == stand_in
+    assert "refused" in real
+    assert any(isinstance(one, list) for one in real)
+
+
+def plans(chance: random.Random) -> Iterator[str]:
+    """Yield plans of every kind: as Kai writes them, with other values, and damaged."""
+    right: dict[str, Any] = {
+        "version": 1,
+        "workshop_id": "wsp_" + "1" * 32,
+        "runtime_profile_id": "rtp_" + "2" * 32,
+        "display_name": "Ada",
+        "role": "admin",
+        "provisioning_key": "initial-admin",
+    }
+    for key in right:
+        for value in (*ODD, "x", " Ada ", "x" * 201, "member", 2, 1.0, "a_1-", "wsp_" + "A" * 32):
+            yield encoded({**right, key: value})
+        yield encoded({name: value for name, value in right.items() if name != key})
+    yield encoded({**right, "more": 1})
+    plan = encoded(right)
+    yield from ("", " ", "v1.", "v2." + plan[3:], plan[3:], f" {plan} ", plan + "=", encoded([1]))
+    for _ in range(MANY):
+        place = chance.randrange(len(plan))
+        yield plan[:place] + chance.choice("Av1.=_-x") + plan[place + 1 :]
+
+
+def encoded(document: Any) -> str:
+    content = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    return "v1." + base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def test_owner_and_mode(kai_2: Path) -> None:
