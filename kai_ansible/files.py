@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from io import FileIO
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PRIVATE = "kai-ansible-run-"
+# the file in which the runner notes the process of Ansible
+RUN_PID = "pid"
 _POLL_SECONDS = 0.2
 _REMOVE_SECONDS = 10
 
@@ -46,16 +50,53 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def private_directory() -> Iterator[Path]:
-    """Create a directory for secrets, 0700, and remove it with everything in it at the end."""
+    """Create a directory for secrets, 0700, and remove it with everything in it at the end.
+
+    The directories of commands that were killed go first. One is in use while its lock is held,
+    which ends with the command, or while the Ansible that it started runs.
+    """
     directory: Path | None = None
+    lock: int | None = None
     try:
         with uninterrupted():
-            directory = Path(tempfile.mkdtemp(prefix="kai-ansible-"))
+            _remove_left()
+            # it has the name to look for once it is locked
+            made = Path(tempfile.mkdtemp(prefix=f".{_PRIVATE}"))
+            directory = made
+            lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+            # a file system without locks, such as NFS, has none for the other side either
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            directory = made.rename(made.with_name(made.name.removeprefix(".")))
         yield directory
     finally:
-        if directory:
-            with uninterrupted():
+        with uninterrupted():
+            if directory:
                 _remove(directory)
+            if lock is not None:
+                os.close(lock)
+
+
+def _remove_left() -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{_PRIVATE}*"):
+        # another user's, or gone by now
+        with suppress(OSError):
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(lock).st_uid == os.geteuid() and not _runs_alone(path):
+                    shutil.rmtree(path)
+            finally:
+                os.close(lock)
+
+
+def _runs_alone(directory: Path) -> bool:
+    """Return whether Ansible still uses a directory: only Linux ends it with the command."""
+    try:
+        os.kill(int((directory / RUN_PID).read_text(encoding="ascii")), 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _remove(directory: Path) -> None:

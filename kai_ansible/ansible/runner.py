@@ -20,7 +20,7 @@ from kai_ansible.ansible.failures import FailedTask, failed_tasks
 from kai_ansible.ansible.reading import vault_arguments
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
-from kai_ansible.files import private_directory, write_private
+from kai_ansible.files import RUN_PID, private_directory, write_private
 from kai_ansible.inventory.yaml_edit import literally
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
     events: queue.Queue[Event] = queue.Queue()
     seen: list[Event] = []
     cancelled = False
-    pid_file = directory / "pid"
+    pid_file = directory / RUN_PID
     kill_at: float | None = None
 
     def is_to_be_killed() -> bool:

@@ -6,6 +6,8 @@ import resource
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,56 @@ def test_a_second_signal_does_not_end_the_removal_of_a_private_directory(
         (directory / "secret").touch()
         raise KeyboardInterrupt
     assert [*tmp_path.iterdir()] == []
+
+
+KILLED = """
+import os, signal
+from kai_ansible.files import private_directory
+with private_directory() as directory:
+    (directory / "secret").write_text("s3cret")
+    {then}
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed_in(place: Path, then: str = "pass") -> Path:
+    """Let a command be killed with a private directory in a place; return the directory."""
+    variables = {**os.environ, "TMPDIR": str(place)}
+    program = [sys.executable, "-c", KILLED.format(then=then)]
+    assert subprocess.run(program, env=variables, check=False).returncode == -signal.SIGKILL
+    (left,) = place.iterdir()
+    return left
+
+
+def test_the_directory_of_a_killed_command_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = killed_in(tmp_path)
+    assert (left / "secret").read_text() == "s3cret"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with private_directory() as directory:
+        assert [*tmp_path.iterdir()] == [directory]
+
+
+def test_a_directory_in_use_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ansible goes on without the command
+    left = killed_in(tmp_path, f'(directory / "pid").write_text("{os.getpid()}")')
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with private_directory() as first, private_directory() as second:
+        assert {*tmp_path.iterdir()} == {left, first, second}
+    assert [*tmp_path.iterdir()] == [left]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory away")
+def test_what_another_user_made_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "kai-ansible-run-theirs"
+    theirs.mkdir()
+    os.chown(theirs, 65534, 65534)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (tmp_path / "kai-ansible-run-link").symlink_to(kept)
+    before = {*tmp_path.iterdir()}
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with private_directory() as directory:
+        assert {*tmp_path.iterdir()} == {*before, directory}
+    assert {*tmp_path.iterdir()} == before
