@@ -77,7 +77,7 @@ OF_START = (
         "ansible_become_exe of {host}",
     ),
 )
-_NOT_BEGUN = "Module result deserialization failed"
+NOT_BEGUN = "Module result deserialization failed"
 # of becoming root, and of a module that is brought to a host
 OF_HOST = (
     (r"The module interpreter '", _OTHER_PYTHON),
@@ -142,7 +142,7 @@ def advice_for(
     if unreachable:
         known += OF_LOGIN
     if not reached:
-        known += [*(OF_START if _NOT_BEGUN in message else ()), *OF_HOST]
+        known += [*(OF_START if NOT_BEGUN in message else ()), *OF_HOST]
     for pattern, advice in known:
         found = re.search(pattern, message)
         if found:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from kai_ansible.ansible.advice import advice_for
+from kai_ansible.ansible.advice import NOT_BEGUN, advice_for
 from kai_ansible.ansible.events import Event, EventData, Result
 from kai_ansible.rules.problems import Problem
 
 CENSORED = "censored"
 LAST_LINES = 20
+# of ssh, when it had a terminal
+_GOODBYE = re.compile(r"^(Shared c|C)onnection to \S+ closed\.\r?\n?", re.M)
 
 
 @dataclass(frozen=True)
@@ -105,5 +108,9 @@ def message_of(result: Result) -> str:
     failed = [item for item in items if item.get("failed") or item.get("unreachable")]
     if failed:
         return "\n".join(dict.fromkeys(message_of(item) for item in failed))
-    parts = [str(result[key]) for key in ("msg", "module_stderr", "stderr") if result.get(key)]
+    keys = ["msg", "module_stderr", "stderr"]
+    if NOT_BEGUN in result.get("msg", ""):
+        # at a terminal of ssh, programs have no output for errors
+        keys.insert(1, "module_stdout")
+    parts = [_GOODBYE.sub("", str(result[key])) for key in keys if result.get(key)]
     return "\n".join(dict.fromkeys(parts)).strip() or "no message"

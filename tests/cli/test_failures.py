@@ -27,6 +27,23 @@ def test_what_a_program_said_belongs_to_the_message_but_is_said_once() -> None:
     assert failure.message == "pip failed\nno wheel"
 
 
+def test_what_a_program_said_at_a_terminal_of_ssh_belongs_to_the_message() -> None:
+    result = {
+        "msg": "Module result deserialization failed: No start of json char found",
+        "module_stdout": "doas: Operation not permitted\r\n",
+        "module_stderr": "Shared connection to 192.0.2.7 closed.\r\n",
+    }
+    (failure,) = failed_tasks([event(res=result)], "")
+    assert failure.message == f"{result['msg']}\ndoas: Operation not permitted"
+    assert "/etc/doas.conf" in failure.fix
+
+
+def test_the_output_of_a_module_that_began_is_no_message() -> None:
+    result = {"msg": "MODULE FAILURE", "module_stdout": "half of a result", "module_stderr": "why"}
+    (failure,) = failed_tasks([event(res=result)], "")
+    assert failure.message == "MODULE FAILURE\nwhy"
+
+
 def test_a_failure_without_a_message_is_reported_as_one() -> None:
     (failure,) = failed_tasks([event(res={})], "")
     assert failure.message == "no message"

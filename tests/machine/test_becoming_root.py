@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +22,8 @@ PLAY = """
   become: true
   tasks: [ansible.builtin.command: id]
 """
-# as doas of community.general, which asks for no password that is not given
-DOAS = '''
-DOCUMENTATION = """
-name: doas
-short_description: doas
-description: doas
-version_added: "1.0"
-author: kai
-options: {become_pass: {description: none}}
-"""
-import shlex
-from ansible.plugins.become import BecomeBase
-
-class BecomeModule(BecomeBase):
-    name = "doas"
-
-    def build_become_command(self, command, shell):
-        super().build_become_command(command, shell)
-        return f"doas -n /bin/sh -c {shlex.quote(self._build_success_command(command, shell))}"
-'''
+# the bundle that brings community.general for each ansible-core
+BUNDLES = {"2.19": 12, "2.20": 13, "2.21": 14}
 # carol may become root with the password "right", bob may not
 PREPARE = """
 set -e
@@ -65,6 +48,8 @@ SOON = {"ansible_ssh_timeout": 8}
 ABSENT = {"ansible_become_exe": "/usr/bin/absent"}
 PYTHON = {"ansible_python_interpreter": "/usr/bin/python9"}
 NO_HOME = {"ansible_remote_tmp": "/proc/none", "ansible_become": False, "ansible_pipelining": False}
+# as ansible.cfg has it by default: ssh gives the programs a terminal
+PLAIN = {"ansible_pipelining": False}
 FAULTS = {
     "sudo, wrong": (WRONG, "--ask-become-pass and the right password"),
     "sudo, none": ({}, "--ask-become-pass, or keep"),
@@ -75,7 +60,16 @@ FAULTS = {
     "sudo-rs, none": (RS, "--ask-become-pass if none was given"),
     "sudo-rs, not allowed": ({**RS, **BOB}, "/etc/sudoers.d"),
     "doas, none": (WITH_DOAS, "--ask-become-pass, or keep"),
+    "doas, wrong": ({**WITH_DOAS, **WRONG}, "--ask-become-pass and the right password"),
     "doas, not allowed": ({**WITH_DOAS, **BOB}, "/etc/doas.conf"),
+    "plain, sudo, wrong": ({**PLAIN, **WRONG}, "--ask-become-pass and the right password"),
+    "plain, sudo, none": (PLAIN, "--ask-become-pass, or keep"),
+    "plain, sudo, not allowed": ({**PLAIN, **BOB, **RIGHT}, "/etc/sudoers.d"),
+    "plain, su, wrong": ({**PLAIN, **SU, **WRONG}, "--ask-become-pass and the right password"),
+    "plain, su, none": ({**PLAIN, **SU, **SOON}, "--ask-become-pass if none was given"),
+    "plain, sudo-rs, none": ({**PLAIN, **RS}, "--ask-become-pass if none was given"),
+    "plain, sudo-rs, not allowed": ({**PLAIN, **RS, **BOB}, "/etc/sudoers.d"),
+    "plain, absent": ({**PLAIN, **ABSENT}, "install /usr/bin/absent on bot"),
     "absent": (ABSENT, "install /usr/bin/absent on bot"),
     "unknown method": ({"ansible_become_method": "nosuch"}, "ansible-doc -t become -l"),
     "unwritable": (NO_HOME, "ansible_remote_tmp of bot"),
@@ -93,18 +87,26 @@ def host(machine: Machine) -> dict[str, Any]:
     return dict(machine.inventory_entry("carol"))
 
 
-@pytest.fixture(scope="module", params=["2.19", "2.20", "2.21"])
+@pytest.fixture(scope="module", params=BUNDLES)
 def playbook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ansible-playbook of a release."""
+    """The ansible-playbook of a release, with the collection that has doas."""
     fitting = [python for python in pythons() if request.param in releases(python)]
     if not fitting:
         pytest.skip(f"no Python here runs ansible-core {request.param}")
     place = tmp_path_factory.mktemp("core")
+    pip = [str(place / "bin/pip"), "--quiet"]
+    bundle = f"ansible=={BUNDLES[request.param]}.*"
     for command in (
         [str(fitting[0]), "-m", "venv", str(place)],
-        [str(place / "bin/pip"), "install", "--quiet", f"ansible-core=={request.param}.*"],
+        [*pip, "install", f"ansible-core=={request.param}.*"],
+        [*pip, "download", "--no-deps", "--dest", str(place), bundle],
     ):
         subprocess.run(command, check=True, timeout=300)
+    [wheel] = place.glob("ansible-*.whl")
+    [packages] = place.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as bundled:
+        names = [name for name in bundled.namelist() if "/community/general/" in name]
+        bundled.extractall(packages, names)
     return place / "bin" / "ansible-playbook"
 
 
@@ -121,19 +123,14 @@ def events(output: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_what_the_programs_say_has_an_advice(
-    playbook: Path, host: dict[str, Any], tmp_path: Path, fault: str
-) -> None:
-    variables, expected = FAULTS[fault]
+def advice(playbook: Path, host: dict[str, Any], variables: dict[str, Any], place: Path) -> str:
+    """Return the advice for a run that fails, with some variables of its host."""
     inventory = {"all": {"hosts": {"bot": {"ansible_pipelining": True, **host, **variables}}}}
-    (tmp_path / "hosts.json").write_text(json.dumps(inventory))
-    (tmp_path / "play.yml").write_text(PLAY)
-    (tmp_path / "become_plugins").mkdir()
-    (tmp_path / "become_plugins" / "doas.py").write_text(DOAS)
+    (place / "hosts.json").write_text(json.dumps(inventory))
+    (place / "play.yml").write_text(PLAY)
     done = subprocess.run(
         [str(playbook), "-i", "hosts.json", "play.yml"],
-        cwd=tmp_path,
+        cwd=place,
         env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -144,4 +141,24 @@ def test_what_the_programs_say_has_an_advice(
     )
     assert done.returncode != 0, done.stdout
     [failure] = failed_tasks(events(done.stdout), done.stdout)
-    assert expected in failure.fix, done.stdout
+    return f"{failure.fix}\n\n{done.stdout}"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_the_programs_say_has_an_advice(
+    playbook: Path, host: dict[str, Any], tmp_path: Path, fault: str
+) -> None:
+    variables, expected = FAULTS[fault]
+    said = advice(playbook, host, variables, tmp_path)
+    assert expected in said.partition("\n\n")[0], said
+
+
+def test_doas_without_rules_has_an_advice(
+    playbook: Path, host: dict[str, Any], machine: Machine, tmp_path: Path
+) -> None:
+    machine.run(["mv", "/etc/doas.conf", "/etc/doas.conf.away"])
+    try:
+        said = advice(playbook, host, WITH_DOAS, tmp_path)
+    finally:
+        machine.run(["mv", "/etc/doas.conf.away", "/etc/doas.conf"])
+    assert "a rule in /etc/doas.conf" in said.partition("\n\n")[0], said
