@@ -45,11 +45,13 @@ def end_with(parent: int) -> None:
             os._exit(1)
 
 
-def end(process: int) -> None:
+def end(process: int) -> list[int]:
     """End a process of Ansible and what it has started, such as scripts of the operator.
 
     Elsewhere than on Linux only the process itself: no other system lists its children in a file.
+    Return the processes that got the signal.
     """
+    ended = [process]
     # a process that is not ours to signal is not ours to end
     with suppress(OSError):
         # what is stopped starts no other
@@ -58,9 +60,10 @@ def end(process: int) -> None:
             # a thread may have ended, and what is stopped has to go on to end
             with suppress(OSError):
                 for child in path.read_text().split():
-                    end(int(child))
+                    ended += end(int(child))
         os.kill(process, signal.SIGTERM)
         os.kill(process, signal.SIGCONT)
+    return ended
 
 
 def lay_out(directory: Path, playbook: str) -> Path:

@@ -169,9 +169,11 @@ def _done(
         except BaseException:
             # Popen waits a moment after Ctrl-C, and the number of an ended process is free again
             if process.returncode is None:
-                end(process.pid)
+                # a script may ignore the first signal, and nobody would see it go on
+                for one in end(process.pid):
+                    with suppress(ProcessLookupError):
+                        os.kill(one, signal.SIGKILL)
                 if not at_terminal:
-                    # a script may ignore the first signal, and nobody would see it go on
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
             raise

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pexpect
 import pytest
 
-from tests.cli.desk import KAI_ANSIBLE, Desk
+from tests.cli.desk import KAI_ANSIBLE, Desk, exit_code
 
 # each case starts Ansible; the run that is ended has no terminal, and its host no Python
 pytestmark = [
@@ -94,13 +95,29 @@ def test_nothing_private_is_left(
     assert not [*scratch.glob("kai-ansible-*")]
 
 
-def test_a_script_that_ignores_the_signal_ends_as_well(desk: Desk, waiting: Path) -> None:
+@pytest.fixture
+def ignoring(desk: Desk, waiting: Path) -> Path:
+    """The file of a script for the vault password that ignores the signals which end a command."""
     waiting_in(desk, "reading", waiting)
     script = Path(desk.variables["ANSIBLE_VAULT_PASSWORD_FILE"])
-    script.write_text(script.read_text().replace("echo", "trap '' TERM; echo"))
-    with status_that_waits(desk, waiting) as command:
+    script.write_text(script.read_text().replace("echo", "trap '' HUP TERM; echo"))
+    return waiting
+
+
+def test_a_script_that_ignores_the_signal_ends_as_well(desk: Desk, ignoring: Path) -> None:
+    with status_that_waits(desk, ignoring) as command:
         command.terminate()
         assert command.wait(timeout=SECONDS) == 130
+    until(lambda: not programs_at(desk.work))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists children")
+def test_a_script_that_ignores_the_signal_ends_at_a_terminal(desk: Desk, ignoring: Path) -> None:
+    command = desk.spawn("status")
+    until(ignoring.exists)
+    os.kill(command.pid, signal.SIGTERM)
+    command.expect(pexpect.EOF)
+    assert exit_code(command) == 130
     until(lambda: not programs_at(desk.work))
 
 
