@@ -64,13 +64,14 @@ def main() -> None:
 
 def _report(failure: CommandError) -> None:
     """Print why the command ended, if anybody still reads that."""
-    from kai_ansible.calling import as_called
+    from kai_ansible.calling import GLUE, as_called
     from kai_ansible.terminal.tables import wrapped
 
     try:
         sys.stdout.flush()
         width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-        for line in wrapped(as_called(printable(str(failure), MOST_ON_A_SCREEN)), width):
+        text = as_called(printable(str(failure), MOST_ON_A_SCREEN), GLUE)
+        for line in wrapped(text, width):
             sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
     except OSError:

@@ -16,35 +16,54 @@ from kai_ansible.rules.configuration import PREFIX
 PROGRAM = "kai-ansible"
 # the Makefile sets it
 BY_MAKE = "KAI_ANSIBLE_BY_MAKE"
-# the verbs that have a target of the same name
-_TARGETS = (
-    *("config", "install", "upgrade", "status", "doctor", "show", "logins", "logs", "restart"),
-    *("rollback", "backup", "uninstall", "migrate", "settings"),
-)
+# the verbs that have a target of the same name, with the variables of make for their arguments;
+# what follows ``users`` is in args
+_TARGETS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("config", "install", "upgrade", "status", "doctor", "show"), ("host",)),
+    **dict.fromkeys(("logins", "logs", "restart", "rollback", "backup"), ("host",)),
+    **dict.fromkeys(("uninstall", "migrate"), ("host",)),
+    "restore": ("from", "host"),
+    "settings": ("key", "host"),
+    "users": (),
+}
 # the verbs whose first argument is the host
 _OF_HOST = (
-    *(verb for verb in _TARGETS if verb != "settings"),
-    *("sudo-password", "users list", "users add"),
+    *("config", "install", "upgrade", "status", "doctor", "show", "logins", "logs", "restart"),
+    *("rollback", "backup", "uninstall", "migrate", "sudo-password", "users list", "users add"),
 )
 _OTHERS = (
     *("settings", "restore", "users edit", "users remove", "workshop enrol"),
     *("vault rekey", "vault password"),
 )
+_WITH_VALUE = (
+    *("--answers", "--set", "--section", "--telegram-api", "--import", "--output", "--lines"),
+    *("--to", "--os-user", "--source", "--ref", "--interval", "--html", "--inventory"),
+    *("--batches", "--forks", "--vault-password-file", "--vault-id", "--telegram-id", "--name"),
+    *("--role", "--new-vault-password-file"),
+)
+_OPTION = rf"(?:(?:{'|'.join(_WITH_VALUE)}) [^\s-]\S*(?<![.,;:)'\"])|--?[A-Za-z][\w-]*)"
 # a word after the verb is the host, if after that there is an option, a punctuation mark or the end
 _COMMAND = re.compile(
     rf"(?<![\w/.-]){PROGRAM} (?:"
     rf"(?P<of_host>{'|'.join(_OF_HOST)})(?![\w-])"
     r"(?: (?P<host>\w\S*?)(?= --|[.,;:)'\"]*$|[.,;:)'\"]+ ))?"
     rf"|(?P<other>{'|'.join(_OTHERS)})(?![\w-])"
-    r")(?P<option> --?\w)?",
+    rf")(?P<options>(?: {_OPTION})*)",
     re.MULTILINE,
 )
+# the words with which a sentence advises an option
+_ADVISED = re.compile(
+    rf"(?P<before>\b(?:[Aa]dd|with|give|use) )(?P<options>{_OPTION}(?: {_OPTION})*)"
+)
+# joins the words of a command that a line may not break
+GLUE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass
 class _Given:
-    """What this command was given: the host, and the options that name inventory and vaults."""
+    """What this command was given: its verb, the host, and the options of inventory and vaults."""
 
+    verb: str = ""
     host: str | None = None
     options: Sequence[str] = ()
 
@@ -52,9 +71,9 @@ class _Given:
 _given = _Given()
 
 
-def remember(host: str | None, options: Sequence[str]) -> None:
+def remember(verb: str, host: str | None, options: Sequence[str]) -> None:
     """Let printed commands name the host and have the options that this command was given."""
-    _given.host, _given.options = host, tuple(options)
+    _given.verb, _given.host, _given.options = verb, host, tuple(options)
 
 
 def program() -> str:
@@ -76,25 +95,27 @@ def given_at(variable: str) -> Path:
     return Path("--set")
 
 
-def as_called(text: str) -> str:
-    """Return a text with its commands as the operator would type them.
+def as_called(text: str, glue: str = " ") -> str:
+    """Return a text with its commands and advised options as the operator would type them.
 
-    They have the options that this command was given. Through make, a command without options of
-    its own is a target of make; anywhere else the program has the name by which it was called, such
-    as .venv/bin/kai-ansible.
+    Commands have the options that this command was given. Through make, a command is its target,
+    and an option belongs to args; anywhere else the program has the name by which it was called,
+    such as .venv/bin/kai-ansible.
+
+    glue: what joins the words of a command, such as GLUE for a text that is still to be wrapped.
     """
-    return _COMMAND.sub(_replaced, text)
+    if os.environ.get(BY_MAKE) and _TARGETS.get(_given.verb):
+        text = _ADVISED.sub(lambda found: found["before"] + _args(found["options"].split()), text)
+    return _COMMAND.sub(lambda found: _replaced(found).replace(" ", glue), text)
 
 
 def _replaced(found: re.Match[str]) -> str:
-    verb, option = found["of_host"] or found["other"], found["option"] or ""
+    verb = found["of_host"] or found["other"]
     host = (found["host"] or _given.host) if found["of_host"] else None
     # the verbs of vaults have options of their own
     options = _given.options if not verb.startswith("vault ") else ()
-    words = [*([host] if host else ()), *options]
-    if verb in _TARGETS and not option:
-        return command_line([PROGRAM, verb, *words])
-    return " ".join([program(), verb, *map(shlex.quote, words)]) + option
+    words = [*([host] if host else ()), *options, *found["options"].split()]
+    return command_line([PROGRAM, *verb.split(), *words])
 
 
 def command_line(words: list[str]) -> str:
@@ -104,16 +125,20 @@ def command_line(words: list[str]) -> str:
     """
     if words[:1] != [PROGRAM]:
         return shlex.join(words)
-    verb, *given = words[1:]
+    verb, *rest = words[1:]
     if not os.environ.get(BY_MAKE) or verb not in _TARGETS:
-        return " ".join([program(), shlex.join([verb, *given])])
+        return " ".join([program(), shlex.join([verb, *rest])])
     line = ["make", verb]
-    rest = list(given)
-    if rest and not rest[0].startswith("-"):
-        line.append(f"host={shlex.quote(rest.pop(0))}")
+    for name in _TARGETS[verb]:
+        if rest and not rest[0].startswith("-"):
+            line.append(f"{name}={shlex.quote(rest.pop(0))}")
     if rest[:1] == ["--inventory"] and len(rest) > 1:
         line.append(f"inventory={shlex.quote(rest[1])}")
         del rest[:2]
     if rest:
-        line.append(f"args={shlex.quote(shlex.join(rest))}")
+        line.append(_args(rest))
     return " ".join(line)
+
+
+def _args(words: Sequence[str]) -> str:
+    return f"args={shlex.quote(shlex.join(words))}"

@@ -30,7 +30,7 @@ def read_sizes(text: str | None) -> list[str]:
                 "--batches",
                 repr(size),
                 "a number of hosts, or a percentage of all of them, for each batch",
-                "give for example --batches 1,25%,100%",
+                "for example, add --batches 1,25%,100%",
             )
     return sizes
 

@@ -114,6 +114,7 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
 
     def register(function: Verb) -> Verb:
         name = function.__name__.rstrip("_").replace("_", "-")
+        group = None if app.info.name == ROOT else str(app.info.name)
         first, _, *own = inspect.signature(function).parameters.values()
         defaults = {field.name: field.default for field in fields(first.annotation)} | _OF_SCREEN
         shared = [
@@ -133,14 +134,15 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
             screen = Screen(
                 as_json=values.pop("as_json"),
                 progress=values.pop("progress"),
-                command=name if app.info.name == ROOT else f"{app.info.name} {name}",
+                command=name if group is None else f"{group} {name}",
                 plain=values["plain"],
                 verbose=values.pop("verbose"),
             )
             values["vault_ids"] = tuple(values.get("vault_ids", ()))
             with screen.report_errors():
                 options = first.annotation(**values)
-                remember(options.host, replace(options, host=None).words(""))
+                words = replace(options, host=None).words("")
+                remember(name if group is None else group, options.host, words)
                 function(options, screen, **given)
 
         parameters = [

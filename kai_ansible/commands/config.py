@@ -79,7 +79,7 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
             "config",
             "no terminal to ask questions",
             "a terminal, or all answers as options",
-            "add --no-input, with --answers FILE or --set KEY=VALUE",
+            "add --no-input --answers FILE, or add --no-input --set KEY=VALUE",
         )
     inventory, password = opened(options, make_localhost=True, may_ask=not options.no_input)
     host = only_host(options, inventory)

@@ -19,7 +19,7 @@ def require_terminal(command: str, screen: Screen) -> None:
             command,
             "no terminal to ask for confirmation",
             "a terminal without --json, or --yes",
-            "add --yes to go on, or --check to see what would change",
+            "add --yes to go on, or add --check to see what would change",
         )
 
 

@@ -115,7 +115,7 @@ def _value_of(
     value = variables.get(question.variable)
     if value is None:
         default = question.spec.default
-        return (None, None) if default is None else (env_text(default), KAI)
+        return (None, None) if default in (None, "") else (env_text(default), KAI)
     place = str(places.get(question.variable, "the inventory"))
     return f"fingerprint {fingerprint(str(value))}" if question.is_secret else _text(value), place
 
@@ -142,4 +142,4 @@ def _print_all(
     screen.table(f"Settings of {host}", ("Setting", "Value", "From"), rows)
     if not everything:
         rest = sum(one["from"] in (None, KAI) for one in settings.values())
-        screen.say(f"{rest} more have Kai's default or no value: --all lists them.")
+        screen.say(f"{rest} more have Kai's default or no value: add --all to list them.")

@@ -162,7 +162,7 @@ def report_host(
         shown, left = (findings, {}) if screen.verbose else few_of_each(findings)
         _report_findings(screen, f"{host}: {title}", [Problem(**finding) for finding in shown])
         for path, count in left.items():
-            screen.say(f"   and {count} more in {path}; -v lists them")
+            screen.say(f"   and {count} more in {path}; add -v to list them")
     if report["unknown"] and not (report["as_root"] or screen.verbose):
         screen.command(
             f"{len(report['unknown'])} facts are only for root. To read them too",

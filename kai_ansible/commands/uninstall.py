@@ -104,7 +104,7 @@ def _report(screen: Screen, host: str, report: UninstallReport, *, check: bool) 
     shown = changes if screen.verbose else in_short(changes)
     screen.lines(title, shown or ["nothing"])
     if len(shown) < len(changes):
-        screen.say("  -v lists every file and directory.")
+        screen.say("  Add -v to list every file and directory.")
     screen.lines(f"{host}: kept", report["left"])
     screen.lines(f"{host}: not in the backup", report["backup_left"])
 

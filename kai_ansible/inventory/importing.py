@@ -205,7 +205,7 @@ def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
     unknown = [key for key in conf if key not in INSTALL_CONF_KEYS]
     if unknown:
         imported.notes.append(f"{path}: {listed(unknown)} means nothing here and is left out.")
-    imported.notes.append(f"{path} names no users; --import host imports those of the host.")
+    imported.notes.append(f"{path} names no users; add --import host to import those of the host.")
     return imported
 
 

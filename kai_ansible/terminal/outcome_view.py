@@ -90,4 +90,4 @@ def report_changes(
     rows = full_rows(changes) if full else summary_rows(changes)
     screen.table(title, COLUMNS, rows)
     if not full and len(changes) > len(rows):
-        screen.say("  --diff shows every changed file, key by key.")
+        screen.say("  Add --diff to see every changed file, key by key.")

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from kai_ansible.calling import as_called, command_line
+from kai_ansible.calling import GLUE, as_called, command_line
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 from kai_ansible.terminal.tables import table_lines, wrapped
@@ -78,7 +78,7 @@ class Screen:
 
     def _print(self, text: str, style: str = "") -> None:
         width = None if self.plain else self.console.width
-        for line in wrapped(as_called(text), width):
+        for line in wrapped(as_called(text, GLUE), width):
             body = shown(line)
             self.console.print(f"[{style}]{body}[/{style}]" if style else body)
 

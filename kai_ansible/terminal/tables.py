@@ -6,6 +6,8 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from kai_ansible.calling import GLUE
+
 GAP = 2
 INDENT = "  "
 # a column that is narrower than this makes a tower of words
@@ -16,7 +18,7 @@ _HANGING = re.compile(
     r" *(?:(?:found|expected|fix|evidence|cause|Note): +"
     r"|(?:Service|Release|Disk) {2,}|\d+\. )?"
 )
-_COMMAND = re.compile(r" *(?:fix: +)?(?:\S*kai-ansible|make|sudo|ssh|systemctl|journalctl) ")
+_COMMAND = re.compile(r" *(?:fix: +)?(?:sudo|ssh|systemctl|journalctl) ")
 
 Row = Sequence[str]
 
@@ -34,7 +36,10 @@ def wrap(text: str, width: int, first: str, following: str) -> list[str]:
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
-    """Return the lines of a text, wrapped between words; a command stays whole, to be copied."""
+    """Return the lines of a text, wrapped between words; a command stays whole, to be copied.
+
+    The words of a command of this program have to be joined by GLUE.
+    """
     lines: list[str] = []
     for line in text.split("\n"):
         if width is None or len(line) <= width or _COMMAND.match(line):
@@ -43,7 +48,7 @@ def wrapped(text: str, width: int | None) -> list[str]:
         found = _HANGING.match(line)
         hang = found.end() if found else 0
         lines += wrap(line[hang:], max(width, hang + _NARROWEST), line[:hang], " " * hang)
-    return lines
+    return [line.replace(GLUE, " ") for line in lines]
 
 
 def table_lines(columns: Row, rows: Sequence[Row], width: int | None) -> list[str]:

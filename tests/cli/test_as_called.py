@@ -1,17 +1,20 @@
 """A printed command is one that the operator can paste: as it was called, or a target of make."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
 
 from kai_ansible import calling
-from kai_ansible.calling import BY_MAKE, as_called, command_line, remember
+from kai_ansible.calling import BY_MAKE, GLUE, as_called, command_line, remember
 from kai_ansible.cli.app import app as cli
 from kai_ansible.commands.options import HostOptions
+from kai_ansible.terminal.tables import wrapped
 from tests.cli.desk import KAI_ANSIBLE, Desk
 from tests.conftest import ROOT
 from tools import manual
@@ -53,8 +56,12 @@ def test_any_other_program_is_named_as_it_was_called(monkeypatch: pytest.MonkeyP
         ("kai-ansible install restores the state", "make install restores the state"),
         ("see kai-ansible status", "see make status"),
         ("take it back: kai-ansible rollback.", "take it back: make rollback."),
-        ("kai-ansible config --section agents", "kai-ansible config --section agents"),
-        ("kai-ansible users add", "kai-ansible users add"),
+        ("kai-ansible config --section agents", "make config args='--section agents'"),
+        ("kai-ansible config --section agents, or", "make config args='--section agents', or"),
+        ("kai-ansible logins --check lists them", "make logins args=--check lists them"),
+        ("kai-ansible migrate bot --to 2", "make migrate host=bot args='--to 2'"),
+        ("kai-ansible users add", "make users args=add"),
+        ("kai-ansible vault rekey", "kai-ansible vault rekey"),
         ("pipx install kai-ansible", "pipx install kai-ansible"),
     ],
 )
@@ -66,11 +73,44 @@ def test_through_make_a_command_is_a_target(
 
 
 @pytest.mark.usefixtures("_on_path")
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("add --yes to go on, or add --check", "add args=--yes to go on, or add args=--check"),
+        ("Add -v to list all.", "Add args=-v to list all."),
+        (
+            "add --no-input --answers FILE, or not",
+            "add args='--no-input --answers FILE', or not",
+        ),
+        ("give one with --set DEFAULT_MODEL=, or", "give one with args='--set DEFAULT_MODEL=', or"),
+        ("name it with --vault-id dev@FILE.", "name it with args='--vault-id dev@FILE'."),
+        ("leave out --online", "leave out --online"),
+        ("check it: visudo --check", "check it: visudo --check"),
+    ],
+)
+def test_through_make_an_advised_option_is_one_of_args(
+    text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calling, "_given", calling._Given("install"))
+    assert as_called(text) == text
+    monkeypatch.setenv(BY_MAKE, "1")
+    assert as_called(text) == shown
+    # these have no args of their own, or all of it
+    for verb in ("users", "vault"):
+        monkeypatch.setattr(calling, "_given", calling._Given(verb))
+        assert as_called(text) == text
+
+
+@pytest.mark.usefixtures("_on_path")
 def test_through_make_a_whole_command_keeps_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BY_MAKE, "1")
     assert command_line(NEXT) == "make install host=bot args=--yes"
     other = ["kai-ansible", "install", "bot", "--inventory", "my hosts"]
     assert command_line(other) == "make install host=bot inventory='my hosts'"
+    restore = ["kai-ansible", "restore", "b.kai", "bot", "--yes"]
+    assert command_line(restore) == "make restore from=b.kai host=bot args=--yes"
+    users = ["kai-ansible", "users", "list", "bot"]
+    assert command_line(users) == "make users args='list bot'"
 
 
 def test_a_command_to_paste_names_what_the_operator_named() -> None:
@@ -108,7 +148,7 @@ def test_a_command_in_a_sentence_has_the_options_that_were_given(
     text: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calling, "_given", calling._Given())
-    remember("all", ["-i", "prod"])
+    remember("install", "all", ["-i", "prod"])
     assert as_called(text) == shown
 
 
@@ -131,12 +171,51 @@ def test_no_word_of_a_sentence_is_taken_for_a_host() -> None:
     assert {match["host"] for match in found if match["host"]} <= examples
 
 
-def test_every_verb_is_known_with_the_options_that_it_gets() -> None:
-    verbs = {
+def verbs_of_the_command() -> dict[str, Any]:
+    """Return every command by its name after the program's."""
+    return {
         name.removeprefix("kai-ansible "): command
         for name, command in manual.commands(get_command(cli), "kai-ansible")
         if not hasattr(command, "commands")
     }
+
+
+def test_every_option_with_a_value_is_known() -> None:
+    options = [
+        one
+        for command in verbs_of_the_command().values()
+        for one in command.params
+        if one.param_type_name == "option"
+    ]
+    with_value = {word for one in options if not one.is_flag for word in one.opts}
+    assert {word for word in with_value if word.startswith("--")} == {*calling._WITH_VALUE}
+
+
+def test_a_target_of_make_takes_the_variables_that_are_printed() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    common = re.search(r"^TARGET = (.*)", makefile, re.MULTILINE)
+    assert common
+    for verb, names in calling._TARGETS.items():
+        recipe = re.search(rf"^{verb}: .*\n\t@\$\(KAI\) {verb} (.*)", makefile, re.MULTILINE)
+        assert recipe, verb
+        found = recipe[1].replace("$(TARGET)", common[1])
+        assert all(f"$({name})" in found for name in (*names, "args")), verb
+        in_order = sorted(names, key=lambda name: found.index(f"$({name})"))
+        assert [*names] == in_order, verb
+
+
+def test_a_command_stays_whole_where_its_sentence_is_wrapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calling, "_given", calling._Given())
+    text = "   fix:      look for the cause with: kai-ansible doctor a-host-with-a-long-name"
+    command = as_called("kai-ansible doctor a-host-with-a-long-name")
+    lines = wrapped(as_called(text, GLUE), 60)
+    assert lines[1:] == [f"             {command}"]
+
+
+def test_every_verb_is_known_with_the_options_that_it_gets() -> None:
+    verbs = verbs_of_the_command()
     assert verbs.keys() == {*calling._OF_HOST, *calling._OTHERS}
     for name, command in verbs.items():
         arguments = [one.name for one in command.params if one.param_type_name == "argument"]
