@@ -20,6 +20,8 @@ from kai_ansible.rules.diff import ABSENT
 _FILE = re.compile(rf"(?P<path>.+) \((?P<state>{ABSENT}|\d+:\d+ [0-7]{{4}})\)")
 _ENTRY = re.compile(r"(?P<key>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
 _USER_MODULE = "ansible.builtin.user"
+# the key of a change; a new file has none before
+OWNER_AND_MODE = "owner and mode"
 _DATA = (".json", ".yaml", ".yml")
 _RESULTS = ("runner_on_ok", "runner_item_on_ok")
 
@@ -84,7 +86,7 @@ def _changes_in(difference: Mapping[str, str]) -> Iterator[Change]:
         return
     path = new["path"]
     states = ["" if found["state"] == ABSENT else found["state"] for found in (old, new)]
-    found = [] if states[0] == states[1] else [Change(path, "owner and mode", *states)]
+    found = [] if states[0] == states[1] else [Change(path, OWNER_AND_MODE, *states)]
     found += _inside(path, before, after)
     # list every change, even one of whitespace
     yield from found or [Change(path, "", "other whitespace or comments", "rewritten")]

@@ -103,10 +103,12 @@ def _checked(target: Target, options: InstallOptions, screen: Screen, *, asks: b
         screen.say(f"Order of the hosts: {order}. If a host fails, later batches stay unchanged.")
     if not asks:
         return outcome
-    report_plan(screen, outcome, full=options.diff)
     if any(outcome.changes.values()):
+        report_plan(screen, outcome, full=options.diff)
         confirm("Apply?", plain=options.plain)
     else:
+        for report in outcome.reports.values():
+            screen.notes(report["notes"])
         screen.good("Nothing to change. Verifying the running bot.")
     return outcome
 

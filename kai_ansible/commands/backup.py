@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kai_ansible.commands.new_backup import (
     backup_variables,
     finish_backups,
+    name_restores,
     new_backups,
     with_lasting_password,
 )
@@ -53,6 +54,7 @@ def back_up(options: BackupOptions, screen: Screen) -> None:
             "log": str(outcome.log) if outcome.log else None,
         }
     )
+    name_restores(made, options.words, screen)
     raise_unless_succeeded(outcome)
     _raise_for_missing(target.hosts, made)
 

@@ -57,7 +57,6 @@ def diagnose(options: DoctorOptions, screen: Screen) -> None:
     faulty = [host for host, findings in found.items() if findings]
     if faulty:
         raise attention_error(faulty)
-    screen.good("No faults found.")
 
 
 def _findings(host: str, target: Target, outcome: Outcome, api: str | None) -> list[Finding]:
@@ -100,7 +99,7 @@ def report_findings(
 ) -> None:
     """Print the findings on a host. ssh: the command that logs in there, None for this machine."""
     if not findings:
-        screen.say(f"{host}: no faults found")
+        screen.good(f"{host}: no faults found")
         return
     several = len(findings) > 1
     count = f"{len(findings)} faults; the first ones may cause the others" if several else "1 fault"

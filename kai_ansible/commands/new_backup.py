@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -130,3 +130,12 @@ def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str
         made[host] = {"file": str(path), "bytes": size, "members": summary.members}
         screen.good(f"{host}: {path} ({in_units(size)}, verified; the vault password opens it)")
     return made
+
+
+def name_restores(
+    made: Mapping[str, FinishedBackup], words: Callable[[str], Sequence[str]], screen: Screen
+) -> None:
+    """Print the command that restores each backup. words: what names a host in a command."""
+    for host, backup in made.items():
+        command = ("kai-ansible", "restore", backup["file"], *words(host))
+        screen.command(f"{host}: restore this backup with", *command)

@@ -12,6 +12,7 @@ from kai_ansible.commands.confirmation import require_terminal
 from kai_ansible.commands.new_backup import (
     backup_variables,
     finish_backups,
+    name_restores,
     new_backups,
     with_lasting_password,
 )
@@ -20,6 +21,7 @@ from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succ
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.files import private_directory, write_private
+from kai_ansible.rules.installs import HOLDS_DATA, OWNS_DATA
 from kai_ansible.terminal.prompts import prompter
 
 if TYPE_CHECKING:
@@ -166,7 +168,9 @@ def _end(
     if options.check:
         return
     for host, report in outcome.reports.items():
-        if report["left"] and not options.purge:
+        holds_data = any(line.endswith((HOLDS_DATA, OWNS_DATA)) for line in report["left"])
+        if holds_data and not options.purge:
             command = ("kai-ansible", "uninstall", *options.words(host), "--purge")
-            screen.command(f"{host}: remove what is kept as well, after a backup, with", *command)
+            screen.command(f"{host}: remove the data as well, after a backup, with", *command)
+    name_restores(backups or {}, options.words, screen)
     screen.good("Done.")

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kai_ansible.ansible.changes import Change
+from kai_ansible.ansible.changes import OWNER_AND_MODE, Change
 
 NOTHING = "-"
 COLUMNS = ("What", "From", "To")
 ACCOUNT = "account "
 _RULE = re.compile(r"\S+ ALL=\((?P<user>[^)]+)\) NOPASSWD: (?P<commands>.+)")
 _PROGRAM = re.compile(r"/\S*/(?P<name>[^/\s,]+)")
+# of an entry of users.yaml, which has an ID from its first to its last day
+_USER_ID = re.compile(r"users\[(?P<user>.+)\]\.telegram_id")
 _RECORD = re.compile(r"/installs/\d+$")
 _SIGNALS = ("kill", "cat", "ls", "test", "pkill")
 _MOST_NAMED = 4
@@ -51,13 +51,13 @@ def summary_rows(changes: Sequence[Change]) -> list[Row]:
     new_directories: list[str] = []
     new_files, others = [], []
     for path, found in by_path.items():
-        if not path.startswith("/") or any(change.before for change in found):
-            others.append(path)
-        elif len(found) == 1 and not found[0].key:
-            # what is kept of a database, or where a link points, is no directory
-            (new_directories if found[0].after in _DIRECTORY else others).append(path)
-        else:
+        if any(change.key == OWNER_AND_MODE and not change.before for change in found):
             new_files.append(path)
+        # what is kept of a database, or where a link points, is no directory
+        elif path.startswith("/") and len(found) == 1 and found[0].after in _DIRECTORY:
+            new_directories.append(path)
+        else:
+            others.append(path)
     rows = [
         *_new("OS users", accounts),
         *_new("directories", new_directories),
@@ -87,9 +87,18 @@ def _of_one(path: str, changes: Sequence[Change]) -> Iterator[Row]:
     if path.endswith(".service") and path.startswith("/"):
         yield PurePath(path).name, "", "another unit file"
         return
+    users = {
+        found["user"]: "new" if change.after else "removed"
+        for change in changes
+        if (found := _USER_ID.match(change.key)) and not (change.before and change.after)
+    }
+    for user, what in users.items():
+        yield f"user {user}", NOTHING, what
+    parts = tuple(f"users[{user}]." for user in users)
     for change in changes:
-        what = f"{path}: {change.key}" if change.key else path
-        yield what, change.before or NOTHING, change.after or NOTHING
+        if not change.key.startswith(parts):
+            what = f"{path}: {change.key}" if change.key else path
+            yield what, change.before or NOTHING, change.after or NOTHING
 
 
 def _sudo_rows(changes: Iterable[Change]) -> list[Row]:

@@ -24,7 +24,10 @@ def report_plan(screen: Screen, outcome: Outcome, *, full: bool = False) -> None
     """Print the changes and notes of a check mode run. full: every file, key by key."""
     for host, report in outcome.reports.items():
         changes = outcome.changes.get(host, ())
-        report_changes(screen, f"{host}: would change", changes, full=full)
+        if changes:
+            report_changes(screen, f"{host}: would change", changes, full=full)
+        else:
+            screen.say(f"{host}: nothing to change")
         screen.notes(report["notes"])
 
 
@@ -51,10 +54,14 @@ def report_outcome(
         return
     for host, report in outcome.reports.items():
         changes = outcome.changes.get(host, [])
-        if agreed and changes == agreed.changes.get(host, []):
-            screen.say(f"{host}: changed as shown" if changes else f"{host}: unchanged")
+        as_shown = agreed is not None and changes == agreed.changes.get(host, [])
+        if not changes:
+            screen.say(f"{host}: unchanged")
+        elif as_shown:
+            screen.say(f"{host}: changed as shown")
         else:
             report_changes(screen, f"{host}: changed", changes, full=full)
+        if not as_shown:
             screen.notes(report["notes"])
         screen.lines(f"{host}: verified", report["verified"])
         if report["seconds_without"] is not None:
@@ -77,9 +84,6 @@ def report_changes(
 
     full: every file, key by key; otherwise what is new of each kind is counted.
     """
-    if not changes:
-        screen.say(f"{title}: nothing")
-        return
     full = full or screen.verbose
     if screen.plain and full:
         screen.say(f"{title}:")

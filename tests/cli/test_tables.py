@@ -22,6 +22,7 @@ CHANGES = [
 FIRST = [
     *(Change(f"account {name}", "", "", "made") for name in ("kai", "alice")),
     *(Change(f"/var/lib/kai/{number}", "", "", "made") for number in range(22)),
+    Change("/etc/kai/env", "owner and mode", "", "0:0 0640"),
     *(Change("/etc/kai/env", f"KEY_{number}", "", "1") for number in range(60)),
     Change("/etc/sudoers.d/kai", "owner and mode", "", "0:0 0440"),
     Change("/etc/sudoers.d/kai", "", "", "kai ALL=(alice) NOPASSWD: /usr/local/bin/codex"),
@@ -71,6 +72,32 @@ def test_a_first_install_is_a_summary() -> None:
     ]
 
 
+def test_a_key_that_is_new_makes_no_new_file() -> None:
+    changes = [
+        Change("/etc/kai/env", "A_KEY", "", "1"),
+        Change("/etc/kai/users.yaml", "users[Ada 1].model", "", "opus"),
+    ]
+    assert summary_rows(changes) == [
+        ("/etc/kai/env: A_KEY", "-", "1"),
+        ("/etc/kai/users.yaml: users[Ada 1].model", "-", "opus"),
+    ]
+
+
+def test_a_user_who_comes_or_goes_is_one_row() -> None:
+    def of(user: str, *, gone: bool = False) -> list[Change]:
+        fields = {"telegram_id": user.rpartition(" ")[2], "name": user, "os_user": "bob"}
+        return [
+            Change("/etc/kai/users.yaml", f"users[{user}].{name}", *values)
+            for name, value in fields.items()
+            for values in [(value, "") if gone else ("", value)]
+        ]
+
+    assert summary_rows([*of("Bob 2"), *of("Eve 3", gone=True)]) == [
+        ("user Bob 2", "-", "new"),
+        ("user Eve 3", "-", "removed"),
+    ]
+
+
 def test_the_record_of_an_install_is_no_news() -> None:
     data = Change("/var/lib/kai", "", "the present data", "the data of the backup")
     record = Change("/opt/kai/installs/2", "", "", "kept")
@@ -112,14 +139,12 @@ def test_a_changed_rule_is_one_row_per_user_with_the_agents() -> None:
 
 def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     report_changes(Screen(plain=True), "bot: changed", CHANGES, full=True)
-    report_changes(Screen(plain=True), "bot: would change", [])
     assert capsys.readouterr().out.splitlines() == [
         "bot: changed:",
         f"  {PATH}: - -> made",
         "  /etc/kai/env: A_KEY: [1] -> [bold]",
         "  /etc/kai/env: ANOTHER: - -> x\\x1b[2J",
         f"  /etc/sudoers.d/kai: {OLD} -> {NEW}",
-        "bot: would change: nothing",
     ]
 
 

@@ -26,6 +26,7 @@ class Runs:
         self.asked: list[str] = []
         self.variables: dict[str, Any] = {}
         self.changes = ["release a: removed"]
+        self.left = ["/var/lib/kai: it holds data"]
         monkeypatch.setattr(uninstall, "run_role", self.run)
         monkeypatch.setattr(confirmation, "at_terminal", lambda: True)
         monkeypatch.setattr(uninstall, "prompter", lambda **_: self)
@@ -33,8 +34,7 @@ class Runs:
     def run(self, target: Any, _name: str, options: Any, _screen: Any, variables: Any) -> Any:
         self.variables = variables
         self.made.append((options.check, variables["kai_install_purge"]))
-        left = ["/var/lib/kai: it holds data"]
-        report = {"changes": self.changes, "left": left, "backup_left": []}
+        report = {"changes": self.changes, "left": self.left, "backup_left": []}
         return SimpleNamespace(
             reports=dict.fromkeys(target.hosts, report),
             failures=[],
@@ -87,13 +87,36 @@ def test_what_goes_from_one_place_is_counted() -> None:
     ]
 
 
-@pytest.mark.parametrize("purge", [False, True])
-def test_the_end_names_the_command_that_removes_the_rest(
-    purge: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("left", "purge", "offered"),
+    [
+        ("/var/lib/kai: it holds data", False, True),
+        ("/var/lib/kai: it holds data", True, False),
+        ("account kai: it owns the data", False, True),
+        ("/opt/kai: no install made its content (mine)", False, False),
+    ],
+)
+def test_the_end_names_the_command_that_removes_the_data(
+    left: str,
+    purge: bool,
+    offered: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Runs(monkeypatch, [])
+    Runs(monkeypatch, []).left = [left]
     remove(tmp_path, purge=purge, backup=False, yes=True)
-    assert ("uninstall bot --inventory" in capsys.readouterr().out) is not purge
+    assert ("uninstall bot --inventory" in capsys.readouterr().out) is offered
+
+
+def test_a_last_backup_comes_with_the_command_that_restores_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Runs(monkeypatch, []).left = []
+    made = {"bot": {"file": "b.kai", "bytes": 1, "members": 1}}
+    monkeypatch.setattr(uninstall, "finish_backups", lambda *_: made)
+    remove(tmp_path, yes=True, purge=True)
+    assert "kai-ansible restore b.kai bot --inventory" in capsys.readouterr().out
 
 
 def test_a_name_that_is_not_typed_removes_nothing(

@@ -31,7 +31,7 @@ def test_bug_2_a_path_given_once_stays(checkout: Checkout) -> None:
         assert checkout.bot.env()["CODEX_BIN"] == OTHER_CODEX
         assert checkout.bot.agent_rules() == [rule(OTHER_CODEX)]
         assert checkout.settings()["kai_install_codex_bin"] == OTHER_CODEX
-    assert "changed: nothing" in done.stdout
+    assert ": unchanged" in done.stdout
     assert checkout.owned_by_root() == []
 
 

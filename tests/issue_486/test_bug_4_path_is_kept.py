@@ -26,13 +26,13 @@ def forget_the_path(desk: Desk) -> None:
 def test_bug_4_a_working_path_outlives_its_line_in_host_vars(installed: Desk, bot: Bot) -> None:
     # the other codex is in everybody's PATH and at a usual place, and yet does not win
     forget_the_path(installed)
-    assert "changed: nothing" in installed.install()
+    assert ": unchanged" in installed.install()
     assert bot.env()["CODEX_BIN"] == OTHER_CODEX
     assert bot.agent_rules() == [f"kai ALL=(alice) NOPASSWD: {OTHER_CODEX}"]
 
     # nor when no codex is left in PATH
     bot.machine.run(["rm", CODEX])
-    assert "changed: nothing" in installed.install()
+    assert ": unchanged" in installed.install()
 
     # and the wizard finds it again
     assert installed.run("config", "--no-input").returncode == 0

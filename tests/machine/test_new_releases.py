@@ -65,7 +65,7 @@ def test_f6_the_service_user_runs_what_a_shell_with_umask_077_built(desk: Desk, 
 
 def test_g1_g2_g4_the_bot_runs_what_the_source_has(desk: Desk, bot: Bot, source: Path) -> None:
     first = bot.health()
-    assert "changed: nothing" in desk.install()
+    assert ": unchanged" in desk.install()
     assert bot.health()["pid"] == first["pid"]
     assert imports(bot, "kai.removed")
     with (source / TEMPLATE).open("a") as template:
@@ -104,4 +104,4 @@ def test_g5_a_release_whose_interpreter_is_gone_is_replaced_by_one_that_runs(
     after = bot.health()
     assert after["release"] == f"{before['release']}-2"
     assert imports(bot, "kai")
-    assert "changed: nothing" in desk.install()
+    assert ": unchanged" in desk.install()

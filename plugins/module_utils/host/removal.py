@@ -19,6 +19,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from ..rules.data_limits import DEEPEST, REMOVE_SECONDS
+from ..rules.installs import HOLDS_DATA, OWNS_DATA
 from ..rules.problems import Problem, Refused
 from ..rules.sanitize import printable_path
 from . import system
@@ -90,7 +91,7 @@ class Removal(LayoutUndo):
             # the data is reported once
             below = f"{self.data_dir}/"
             others = [line for line in self.left if not line.startswith(below)]
-            data = [f"{self.data_dir}: it holds data"] if len(others) < len(self.left) else []
+            data = [f"{self.data_dir}: {HOLDS_DATA}"] if len(others) < len(self.left) else []
             self.left = sorted({*others, *data})
 
     def finish_former(self) -> None:
@@ -154,7 +155,7 @@ class Removal(LayoutUndo):
         elif self.purge:
             super().undo(entry)
         else:
-            self.left.append(f"account {name}: it owns the data")
+            self.left.append(f"account {name}: {OWNS_DATA}")
 
     def remove_copy(self, parent: int, name: str, entry: Entry) -> None:
         """Keep a copy of a user's directory, which is data."""
@@ -165,7 +166,7 @@ class Removal(LayoutUndo):
         """Note that a directory stays, and its content."""
         if uid != 0:
             self.owners.add(uid)
-            self.left.append(f"{path}: it holds data")
+            self.left.append(f"{path}: {HOLDS_DATA}")
         else:
             more = ["..."] if len(names) > _SHOWN else []
             shown = ", ".join([*names[:_SHOWN], *more])

@@ -34,6 +34,8 @@ FLAT = "flat"
 MODELS = "models"
 # what a switch does with the database: leaves it, replaces it by a snapshot, moves it aside
 KEPT, RESTORED, NONE = "kept", "restored", "none"
+# why an uninstall keeps a thing that --purge removes
+HOLDS_DATA, OWNS_DATA = "it holds data", "it owns the data"
 # where systemd gives no answer
 UNKNOWN_STATE = "unknown"
 INSTALL = "kai-ansible install"
