@@ -14,6 +14,7 @@ CENSORED = "censored"
 LAST_LINES = 20
 # of ssh, when it had a terminal
 _GOODBYE = re.compile(r"^(Shared c|C)onnection to \S+ closed\.\r?\n?", re.M)
+AGAIN = "then run the same command again"
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,21 @@ class FailedTask:
         """This failure as a problem."""
         fix = self.fix
         if not fix and ("Fix: " in self.message or not self.host):
-            fix = "do what the message says, then run the same command again"
+            fix = f"do what the message says, {AGAIN}"
         elif not fix:
             fix = f"look for the cause with: kai-ansible doctor {self.host}"
         expected = f"the task {self.task!r} to succeed"
         return Problem(self.host or "Ansible", self.message, expected, fix)
 
-    def with_what_follows(self, message: str) -> FailedTask:
-        """Return this failure with the text that a later message adds after repeating it."""
+    def with_what_follows(self, message: str, *, restored: bool) -> FailedTask:
+        """Return this failure with the text that a later message adds after repeating it.
+
+        restored: whether the host is as before, so that nothing is to be found there.
+        """
         more = message.rpartition(self.message)[2].strip()
-        return replace(self, message=f"{self.message}\n{more}".strip())
+        text = f"{self.message}\n{more}".strip()
+        fix = f"correct what the message names, {AGAIN}" if restored else ""
+        return replace(self, message=text, fix=self.fix or ("" if "Fix: " in text else fix))
 
 
 def failed_tasks(
@@ -80,7 +86,9 @@ def failed_tasks(
         failure = FailedTask(host, _task(data), message, fix)
         again = [known for known in failures if known.host == host and known.message in message]
         if again:
-            failures[failures.index(again[0])] = again[0].with_what_follows(message)
+            failures[failures.index(again[0])] = again[0].with_what_follows(
+                message, restored=bool(data.get("res", {}).get("restored"))
+            )
         else:
             failures.append(failure)
     if failures:

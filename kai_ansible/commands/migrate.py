@@ -88,6 +88,10 @@ def migrate_host_vars(options: MigrateOptions, screen: Screen) -> None:
         confirm("Change these files?", plain=options.plain)
     if not options.check:
         _write(inventory, texts, screen, password)
+        if texts:
+            once = f", once {variable('source')} is of {target.title}" if target else ""
+            words = options.words(options.host or "")
+            screen.command(f"Next{once}", "kai-ansible", "install", *words)
     if not texts:
         screen.good("Nothing to write: host_vars are up to date.")
     screen.document(

@@ -26,7 +26,7 @@ from kai_ansible.rules.desired import LoginData
 from kai_ansible.rules.logins import login_notice, logins
 from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, nearest
-from kai_ansible.rules.values import UnacceptableValue, describe, read_value
+from kai_ansible.rules.values import UnacceptableValue, describe, env_text, read_value
 from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.terminal.login_view import login_lines
 from kai_ansible.terminal.prompts import prompter
@@ -171,7 +171,15 @@ def edit_user(options: UsersOptions, who: str, assignments: Sequence[str], scree
     changed = _changed(current, users)
     changed.problems = [*problems, *changed.problems]
     _write(options, current, users, changed, screen)
+    rows = [(name, _shown(before.get(name)), _shown(entry.get(name))) for name in fields]
+    if rows:
+        title = f"{changed.people[index].name}: changed in host_vars"
+        screen.table(title, ("Field", "From", "To"), rows)
     _report_next(options, current, changed, changed.people[index], screen)
+
+
+def _shown(value: Any) -> str:
+    return "(not set)" if value is None else env_text(value)
 
 
 def remove_user(options: UsersOptions, who: str, screen: Screen) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.confirmation import confirm, require_terminal
@@ -15,10 +16,12 @@ from kai_ansible.rules.enrolment import chosen_user, enrolment_plan, no_workshop
 from kai_ansible.rules.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kai_ansible.commands.options import ChangeOptions
     from kai_ansible.terminal.screen import Screen
+
+_LOOPBACK = "127.0.0.1"
 
 
 def enrol_user(options: ChangeOptions, who: str, screen: Screen) -> None:
@@ -46,7 +49,7 @@ def enrol_user(options: ChangeOptions, who: str, screen: Screen) -> None:
         raise_unless_succeeded(outcome)
         token = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     report = outcome.reports.get(host, {})
-    _show(name, report, token, screen)
+    _show(name, report, token, target.inventory.ssh_commands.get(host), screen)
     screen.document({"hosts": {host: {**report, "token": token or None}}, "check": options.check})
 
 
@@ -62,12 +65,22 @@ def _name_of(target: Target, host: str, who: str) -> str:
     return user["name"]
 
 
-def _show(name: str, report: Mapping[str, Any], token: str, screen: Screen) -> None:
+def _show(
+    name: str, report: Mapping[str, Any], token: str, ssh: Sequence[str] | None, screen: Screen
+) -> None:
+    """Print how to enter. ssh: the command that logs in on the host, None for this machine."""
     if not token:
         screen.good(f"Would stop the bot, issue an enrolment for {name}, and start the bot again.")
         return
     screen.good(f"{name} can enter the Workshop.")
     pages = " or ".join(report["pages"])
+    port = urlsplit(report["pages"][0]).port
+    if ssh and all(_LOOPBACK in page for page in report["pages"]):
+        forward = f"{port}:{_LOOPBACK}:{port}"
+        screen.command(
+            "That address is of the host itself. Forward it to this machine while you use it",
+            *(ssh[0], "-N", "-L", forward, *ssh[1:]),
+        )
     screen.command(
         f"Within {report['minutes']} minutes, open {pages} in a browser and enter this token. It "
         f"is a secret, is shown only now, and lets in one browser",

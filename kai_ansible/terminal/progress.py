@@ -39,6 +39,7 @@ PHASES = {
     "again": "Checking that the host is still as shown",
     "restart": "Restarting the bot",
     "logs": "Reading the log",
+    "enrol": "Issuing the enrolment",
 }
 
 # what a check does in the phases that would change the host

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.controller.contracts import contract_of_line
 from ..module_utils.rules import run_report
+from ..module_utils.rules.diagnosis import causes_in
 from ..module_utils.rules.enrolment import enrol_lines
 from ..module_utils.rules.option_specs import documented
 from ..module_utils.rules.plain import plain
@@ -35,8 +38,10 @@ class ActionModule(ActionBase):
         )
         check, run = bool(self._task.check_mode), given["run"]
         if run == "failure":
+            contract = contract_of_line(os.path.join(given["role_path"], "vars"), given["line"])
+            causes = causes_in(contract, given["failure"])
             message = run_report.failure_report(
-                given["failure"], given["install_dir"], results, check=check
+                *(given["failure"], causes, given["install_dir"], results), check=check
             )
             is_back = run_report.is_restored(results, check=check)
             return {"failed": True, "msg": message, "restored": is_back}

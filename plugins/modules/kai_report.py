@@ -73,6 +73,14 @@ options:
     description: Where releases live.
     type: str
     default: ""
+  role_path:
+    description: The directory of the role; with O(run=failure).
+    type: str
+    default: ""
+  line:
+    description: The release line of Kai; with O(run=failure).
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full

@@ -108,6 +108,7 @@ from ..module_utils.host.system import account_of
 from ..module_utils.host.workshop import workshop_seen
 from ..module_utils.rules.option_specs import WAIT
 from ..module_utils.rules.problems import Problem, Refused, reason_of
+from ..module_utils.rules.readiness import LOG_OF_START
 from ..module_utils.rules.sanitize import printable
 
 MOST_ASKED = 5
@@ -128,7 +129,7 @@ def main() -> None:
         pid, reason = wait.for_answer()
         if pid is None:
             log = printable(wait.last_log())
-            said = f"\nThe last lines of the bot's log since this start:\n{log}" if log else ""
+            said = f"\n{LOG_OF_START}\n{log}" if log else ""
             module.fail_json(
                 msg=f"{parameters['unit']} is not ready: {reason}. "
                 f"Fix: kai-ansible doctor finds out why{said}"

@@ -113,6 +113,23 @@ def test_a_rescue_that_reports_the_cause_again_adds_only_what_is_new() -> None:
     assert failure.message == "refused\nThe host is as it was before this run."
 
 
+@pytest.mark.parametrize(
+    ("said", "restored", "fix"),
+    [
+        ("refused", True, "correct what the message names, then run the same command again"),
+        ("refused", False, "look for the cause with: kai-ansible doctor bot"),
+        ("refused. Fix: a", True, "do what the message says, then run the same command again"),
+    ],
+)
+def test_where_the_former_bot_runs_again_nothing_is_to_be_found(
+    said: str, restored: bool, fix: str
+) -> None:
+    report = {"msg": f"{said}\nThe host is as before.", "restored": restored}
+    events = [event(res={"msg": said}), event(task="Report the failure", res=report)]
+    (failure,) = failed_tasks(events, "")
+    assert failure.problem.fix == fix
+
+
 def test_a_rescue_that_failed_itself_is_reported_too() -> None:
     events = [
         event(task="The bot answers", res={"msg": "refused"}),

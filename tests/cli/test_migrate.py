@@ -148,6 +148,7 @@ def test_migrating_changes_what_it_shows_and_nothing_else(old: Desk) -> None:
     done = old.run("migrate", "--yes")
     assert done.returncode == 0, done.stderr
     assert "Written: inventory/host_vars/localhost/kai.yml" in done.stdout
+    assert done.stdout.endswith("Next:\n  kai-ansible install\n")
     assert kai_yml(old) == NEW
     assert (old.host_vars() / "vault.yml").read_bytes() == vault
 

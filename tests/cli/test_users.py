@@ -252,6 +252,13 @@ def test_edit_touches_the_lines_of_its_field_only(crowd: Desk) -> None:
     ).replace("      lines\n", "      lines\n    timeout: 60\n")
 
 
+def test_edit_shows_what_it_changed(crowd: Desk) -> None:
+    shown = done(crowd, "edit", "Ben", "--set", "github=", "--set", "timeout=60")
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["github", "ben-hub", "(not", "set)"] in rows
+    assert ["timeout", "(not", "set)", "60"] in rows
+
+
 def test_edit_in_braces_and_over_a_list(crowd: Desk) -> None:
     done(crowd, "edit", "1", "--set", "model=opus", "--set", "os_user=")
     done(crowd, "edit", "Carol", "--set", "allowed_workspaces=/srv/c")

@@ -14,6 +14,7 @@ from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.diagnosis import (
     STAGES,
     Finding,
+    causes_in,
     checkup_request,
     diagnosis,
     owner_of,
@@ -21,6 +22,7 @@ from kai_ansible.rules.diagnosis import (
 )
 from kai_ansible.rules.operator_files import fields_of_users
 from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.readiness import LOG_OF_START
 from kai_ansible.rules.run_plan import Subject, checkup_plan, findings_plan, use_usual_places
 from kai_ansible.rules.status import host_status
 from tests.cli.bot_api import serving
@@ -451,3 +453,12 @@ def test_what_telegram_says_about_a_token() -> None:
     assert "could not be reached" in silent.evidence
     assert TOKEN not in refused.evidence + silent.evidence
     assert about_token(None, "http://127.0.0.1:1") == []
+
+
+def test_a_failed_install_explains_the_log_that_it_prints(contract: Contract) -> None:
+    refused = "telegram.error.InvalidToken: The token was rejected by the server."
+    failure = f"kai is not healthy: nothing listens\n{LOG_OF_START}\nTraceback:\n{refused}\nmore"
+    [cause] = causes_in(contract, failure)
+    assert f"{refused} Likely cause: Telegram does not know the token. Fix: " in cause
+    # the words of another program mean something else
+    assert causes_in(contract, f"pip: {refused}") == []

@@ -15,6 +15,7 @@ import pytest
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.workshop import _show
 from kai_ansible.host import enrolment as host_enrolment
 from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.enrolment import (
@@ -90,6 +91,23 @@ def test_after_an_install_the_hint_says_how_to_let_a_user_in(
     assert title.startswith("bot1: let Ada into the Workshop, which stops the bot for a moment")
     assert "for Ben likewise" in title
     assert command == "  kai-ansible workshop enrol Ada bot1 --inventory place"
+
+
+@pytest.mark.parametrize(
+    ("pages", "ssh", "forwarded"),
+    [
+        (["http://127.0.0.1:8080/workshop/"], ["ssh", "-p", "22", "bot1"], True),
+        (["http://127.0.0.1:8080/workshop/"], None, False),
+        (["http://127.0.0.1:8080/workshop/", "http://10.0.0.2:8080/workshop/"], ["ssh"], False),
+    ],
+)
+def test_a_page_of_another_host_comes_with_the_command_that_forwards_it(
+    pages: list[str], ssh: list[str] | None, forwarded: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _show("Ada", {"minutes": 10, "pages": pages}, "a-token", ssh, Screen(plain=True))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "  a-token"
+    assert ("  ssh -N -L 8080:127.0.0.1:8080 -p 22 bot1" in lines) is forwarded
 
 
 def test_a_playbook_prints_a_command_that_a_shell_takes() -> None:

@@ -139,7 +139,7 @@ def test_a_failure_says_why_and_how_the_host_is_left(
     reverted: dict[str, Any], bot: dict[str, Any], check: bool, words: str
 ) -> None:
     results = Results(reverted={**REVERTED, **reverted}, verified=bot)
-    text = failure_report("Build the release: disk full", "/opt/kai", results, check=check)
+    text = failure_report("Build the release: disk full", [], "/opt/kai", results, check=check)
     assert text.startswith("Build the release: disk full\n")
     assert words in text
     assert text.endswith("then run the same command again.")
@@ -152,7 +152,8 @@ def test_a_failure_names_what_stays() -> None:
         removed={"left": ["/home/bob"]},
         verified={"pid": 7},
     )
-    text = failure_report("x", "/opt/kai", results, check=False)
+    text = failure_report("x", ["y. Fix: z"], "/opt/kai", results, check=False)
+    assert text.startswith("x\ny. Fix: z\n")
     assert "This stays: /home/bob, /data." in text
     # the release of Kai's own installer was not built by an install
     assert "stays in" not in text

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..rules.problems import Refused
-from ..rules.readiness import unready_parts
+from ..rules.readiness import LOG_OF_START, unready_parts
 from ..rules.redact import masked
 from ..rules.sanitize import printable
 from .access_lists import lists_of
@@ -282,7 +282,7 @@ def prove(parameters: ProofArguments) -> Proved:
     rest = len(parameters["agents"]) - len(agents) if pid is not None else 0
     log = wait.last_log() if pid is None else ""
     if log:
-        failures.append(f"The last lines of the bot's log since this start:\n{log}")
+        failures.append(f"{LOG_OF_START}\n{log}")
     stopped = parameters["stopped_at"]
     return {
         "failures": [printable(masked(failure, secrets)) for failure in failures],

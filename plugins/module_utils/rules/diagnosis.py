@@ -17,6 +17,7 @@ from .drift import REPAIR
 from .installs import not_enabled, rolled_back, without_repeating
 from .privilege import without_privilege
 from .problems import Problem
+from .readiness import LOG_OF_START
 from .status import agent_problems, foreign_listener, outdated, service_problems
 
 if TYPE_CHECKING:
@@ -361,6 +362,12 @@ def shown_in(contract: Contract, log: Sequence[str]) -> Iterator[Finding]:
         yield replace(finding, evidence=f"{lines[-1]}{times}")
 
 
+def causes_in(contract: Contract, failure: str) -> list[str]:
+    """Return what the log of the bot shows that a failure ends with, as lines."""
+    log = failure.partition(LOG_OF_START)[2]
+    return in_lines(list(shown_in(contract, log.splitlines())))
+
+
 def owner_of(line: str) -> str:
     """Return whose words a line of the log of a unit has: the bot's, sudo's, PAM's, systemd's."""
     found = _PROGRAM.match(line)
@@ -414,6 +421,7 @@ def _variable(contract: Contract, key: str) -> str:
 def in_lines(findings: Sequence[Finding]) -> list[str]:
     """Return findings as lines for the output of Ansible."""
     return [
-        f"{finding.where}: {finding.evidence}. Likely cause: {finding.cause}. Fix: {finding.fix}"
+        f"{finding.where}: {finding.evidence.rstrip('.')}. Likely cause: {finding.cause}. "
+        f"Fix: {finding.fix}"
         for finding in findings
     ]

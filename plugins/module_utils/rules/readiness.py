@@ -13,6 +13,9 @@ from .sanitize import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# what comes before the log of a bot that does not answer
+LOG_OF_START = "The last lines of the bot's log since this start:"
+
 
 def unready_parts(page: bytes, places: Sequence[str]) -> list[str]:
     """Return the places of a health page at which it does not say true.

@@ -13,6 +13,8 @@ from .run_plan import unknown_turns
 from .run_results import BackedUp, Checked, LaidOut, Proved, Recorded, Reverted, Switched
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .desired import ChosenBinary, LoginData
     from .module_arguments import CheckedSummary
     from .plans import Agreed, ReportPlan
@@ -170,13 +172,16 @@ def uninstall_report(results: Results) -> UninstallReport:
     }
 
 
-def failure_report(failure: str, install_dir: str, results: Results, *, check: bool) -> str:
+def failure_report(
+    failure: str, causes: Sequence[str], install_dir: str, results: Results, *, check: bool
+) -> str:
     """Return why a run failed and how it left the host.
 
-    failure: the task and its message. results: of the tasks that brought the former state back.
+    failure: the task and its message. causes: what its log shows. results: of the tasks that
+    brought the former state back.
     """
     reverted = results.reverted
-    lines = [failure, *_state_after(results, check=check)]
+    lines = [failure, *causes, *_state_after(results, check=check)]
     failed = reverted["former_release"]
     if failed not in (reverted["release"], FLAT):
         lines.append(
