@@ -204,6 +204,11 @@ changed_paths:
   returned: always
   type: list
   elements: str
+removed_paths:
+  description: Those of them that the former state does not have.
+  returned: with O(state=restored) and O(state=original), if there is a former state
+  type: list
+  elements: str
 former_release:
   description: The release that was live before, null when none was.
   returned: always

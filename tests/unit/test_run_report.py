@@ -114,12 +114,20 @@ def test_an_uninstall_reports_what_it_changed_and_left(
     original: dict[str, Any], first: str
 ) -> None:
     results = Results(
-        reverted={**original, "changed_paths": ["/etc/kai/env"]},
+        reverted={
+            **original,
+            "changed_paths": ["/etc/kai/env", "/etc/kai/new"],
+            "removed_paths": ["/etc/kai/new"],
+        },
         removed={"changes": ["/opt/kai: gone"], "left": ["/home/alice"]},
     )
     report = uninstall_report(results)
     assert report["changes"][0] == first
-    assert report["changes"][-2:] == ["/etc/kai/env: as before the first install", "/opt/kai: gone"]
+    assert report["changes"][-3:] == [
+        "/etc/kai/env: as before the first install",
+        "/etc/kai/new: removed",
+        "/opt/kai: gone",
+    ]
     assert (report["left"], report["backup_left"]) == (["/home/alice"], [])
 
 

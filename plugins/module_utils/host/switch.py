@@ -529,6 +529,8 @@ class Switch:
         present = [look(state.path) for state in former.files]
         changed = [(now, state) for now, state in zip(present, former.files) if now != state]
         result["changed_paths"] = [state.path for _now, state in changed]
+        removed = [state.path for _now, state in changed if state.content is None]
+        result["removed_paths"] = removed
         if self.diff:
             result["diff"] = [
                 *self.differences(changed, result),

@@ -159,12 +159,16 @@ def uninstall_report(results: Results) -> UninstallReport:
     """Return the report of an uninstall."""
     original, removed = results.reverted, results.removed
     stopped = "the bot stopped"
+    gone = original.get("removed_paths", ())
     if original["starts"]:
         stopped += ", and the former one started"
     return {
         "changes": [
             *([stopped] if original["was_active"] else []),
-            *(f"{path}: as before the first install" for path in original["changed_paths"]),
+            *(
+                f"{path}: {'removed' if path in gone else 'as before the first install'}"
+                for path in original["changed_paths"]
+            ),
             *removed["changes"],
         ],
         "left": removed["left"],

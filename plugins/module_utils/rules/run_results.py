@@ -40,9 +40,13 @@ class _AnySwitch(TypedDict, total=False):
 
 
 class Reverted(_AnySwitch, total=False):
-    """The result of kai_switch that brings a former state back."""
+    """The result of kai_switch that brings a former state back.
+
+    removed_paths: those of the changed files that the former state does not have.
+    """
 
     release: str | None
+    removed_paths: list[str]
 
 
 class Switched(_AnySwitch, total=False):
