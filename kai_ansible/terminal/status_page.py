@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from kai_ansible.calling import as_called
 from kai_ansible.terminal import status_view
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def render(
         probe=probe,
         states=[status_view.state_of(report) for report in probe.reports.values()],
         view=status_view,
+        as_called=as_called,
         ssh=ssh,
         words=words,
     )

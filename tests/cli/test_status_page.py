@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kai_ansible.calling import BY_MAKE
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.terminal.status_page import render
 from kai_ansible.terminal.status_view import StatusProbe
@@ -50,6 +51,12 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.opened.pop() == tag
+
+
+def test_a_fix_names_the_command_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "<p>Fix: make install." not in render(PROBE, {}, WORDS)
+    monkeypatch.setenv(BY_MAKE, "1")
+    assert "<p>Fix: make install." in render(PROBE, {}, WORDS)
 
 
 def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None:
