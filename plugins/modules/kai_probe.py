@@ -707,16 +707,11 @@ def main() -> None:
                     "room": {"type": "list", "elements": "path", "required": True},
                 },
             },
-            "deployed_logins": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "backend": {"type": "str", "required": True},
-                    "name": {"type": "str", "required": True},
-                    "login_files": {"type": "list", "elements": "str", "required": True},
-                },
-            },
+            "deployed_logins": entries(
+                backend={"type": "str", "required": True},
+                name={"type": "str", "required": True},
+                login_files={"type": "list", "elements": "str", "required": True},
+            ),
             "turns": {"type": "path"},
             "env_file": {"type": "path", "required": True},
             "sudoers_file": {"type": "path", "required": True},
