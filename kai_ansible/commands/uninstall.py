@@ -117,7 +117,7 @@ def in_short(changes: Sequence[str]) -> list[str]:
     lines = [
         change
         if places[place] <= _MOST_OF_A_PLACE
-        else f"{place}: {places[place]} files and directories removed"
+        else f"{place}: removed {places[place]} files and directories that installs made"
         for change in changes
         for place in [_place(change)]
     ]

@@ -83,7 +83,7 @@ def test_what_goes_from_one_place_is_counted() -> None:
     others = ["the bot stopped", "/etc/kai/env: as before the first install", "/etc/kai: removed"]
     assert in_short([*others, *below]) == [
         *others,
-        "/var/lib/kai: 4 files and directories removed",
+        "/var/lib/kai: removed 4 files and directories that installs made",
     ]
 
 
