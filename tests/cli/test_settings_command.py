@@ -25,6 +25,9 @@ def test_settings_are_listed_with_their_origin_and_secrets_by_fingerprint(config
     every = configured.run("settings", "--all").stdout
     assert "TELEGRAM_TRANSPORT" in every
     assert "Kai's default" in every
+    # its default is the empty text
+    [empty] = [line.split() for line in every.splitlines() if "GITHUB_REPO" in line]
+    assert empty == ["GITHUB_REPO", "not", "set"]
 
 
 @pytest.mark.parametrize(
