@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import yaml
 
 from kai_ansible.ansible.api import batch_size
-from kai_ansible.ansible.collection import collection_root
+from kai_ansible.ansible.place import collection_root
 from kai_ansible.errors import usage_error
 
 _SIZE = re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%")

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from kai_ansible.ansible.collection import collection_root
+from kai_ansible.ansible.place import collection_root
 from kai_ansible.files import write_private
 
 PLAYBOOK = "kai.yml"

@@ -1,13 +1,13 @@
-"""Find the collection kai.bot and read its contract."""
+"""Read the contract of the collection kai.bot."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.ansible.place import collection_root
 from kai_ansible.controller.contracts import VARIABLE, contract_of_line, lines_of
 from kai_ansible.controller.source_line import UNREADABLE, contract_for, fitting, found_of
 from kai_ansible.errors import CommandError
@@ -18,19 +18,13 @@ from kai_ansible.rules.sources import is_git_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 # of what no host's variables are needed for, or where they do not tell
 DEFAULT_RELEASE = "1"
 SOURCE = "kai_install_source"
 # of each source that was looked at
 _found: dict[str, tuple[Contract | None, list[Problem]]] = {}
-
-
-def collection_root() -> Path:
-    """Return the collection's directory: inside the wheel, or the checkout itself."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "collection"
-    return shipped if shipped.is_dir() else package.parent
 
 
 def vars_directory() -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from samples import variables
 
-from kai_ansible.ansible.collection import collection_root
+from kai_ansible.ansible.place import collection_root
 from kai_ansible.controller import git_source
 from kai_ansible.host.build import Build
 from kai_ansible.inventory.host_vars import secret_texts

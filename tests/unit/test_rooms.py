@@ -187,6 +187,15 @@ def test_no_import_leads_back_to_where_it_began() -> None:
     assert [circle([name]) for name in sorted(modules()) if circle([name])] == []
 
 
+def test_a_reading_loads_no_contract_into_ansible() -> None:
+    # it takes a tenth of a second, before each command
+    loaded = {"kai_ansible.ansible.action_plugins.kai_read"}
+    while more := {used for user, used in arrows(types=False) if user in loaded} - loaded:
+        loaded |= more
+    assert "kai_ansible.ansible.api" in loaded
+    assert "rules.contract" not in loaded
+
+
 def test_no_rule_imports_what_does_io() -> None:
     wrong = [
         f"{name} imports {target}"
