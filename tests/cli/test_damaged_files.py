@@ -1,8 +1,6 @@
 """Every file that a command reads here, damaged in every way: named, and without a traceback."""
 
 import os
-import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,7 @@ from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE, in_place_of
 
 # of a file that is not UTF-8, which is refused afterwards
 WARNED_OF = ("This file must be UTF-8 encoded",)
-# each command takes a while, and all of them read by the same function, which meets every damage
-HANGS_SECONDS = 240
+# all commands read by the same function, which meets every damage
 SAMPLE = ("a named pipe", "a device", "huge", "NUL within", "Latin-1", "nested mappings")
 HOST_VARS = "inventory/host_vars/localhost"
 NO_WIZARD = ("config", "--no-input", "--no-probe", "--plain")
@@ -30,37 +27,13 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def kai_ansible(desk: Desk, *arguments: str) -> tuple[int, str]:
-    """Run a command in a process of its own, which need not import all anew.
-
-    Return its exit code and what it said, which is no traceback.
-    """
-    said, environment = desk.directory / "said", desk.environment()
-    child = os.fork()
-    if child == 0:
-        # what hangs ends by it
-        signal.alarm(HANGS_SECONDS)
-        os.chdir(desk.work)
-        os.environ.clear()
-        os.environ.update(environment, COLUMNS="2000")
-        out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (out, 2)):
-            os.dup2(descriptor, target)
-        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "w" if n else "r") for n in range(3))
-        sys.argv = ["kai-ansible", *arguments]
-        code = 70
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    output = " ".join(said.read_text(encoding="utf-8").split())
+    """Run a command; return its exit code and what it said, which is no traceback."""
+    desk.variables["COLUMNS"] = "2000"
+    done = desk.fork(main, *arguments)
+    output = " ".join((done.stdout + done.stderr).split())
     assert "a bug:" not in output, output
-    assert code in (0, 2), output
-    return code, output
+    assert done.returncode in (0, 2), output
+    return done.returncode, output
 
 
 @pytest.mark.parametrize("kind", DAMAGES)

@@ -22,7 +22,7 @@ def test_settings_are_listed_with_their_origin_and_secrets_by_fingerprint(config
     assert f"fingerprint {fingerprint(TOKEN)}" in done.stdout
     assert TOKEN not in done.stdout
     assert "TELEGRAM_TRANSPORT" not in done.stdout
-    every = configured.run("settings", "--all").stdout
+    every = configured.call("settings", "--all").stdout
     assert "TELEGRAM_TRANSPORT" in every
     assert "Kai's default" in every
     # its default is the empty text
@@ -42,24 +42,24 @@ def test_settings_are_listed_with_their_origin_and_secrets_by_fingerprint(config
 def test_one_setting_is_its_value_alone(
     configured: Desk, words: list[str], code: int, said: str
 ) -> None:
-    done = configured.run("settings", *words)
+    done = configured.call("settings", *words)
     assert (done.returncode, done.stdout) == (code, said)
 
 
 def test_a_setting_that_is_mistyped_is_refused_with_the_right_one(configured: Desk) -> None:
-    done = configured.run("settings", "AGENT_BAKEND")
+    done = configured.call("settings", "AGENT_BAKEND")
     assert done.returncode == 2
     assert "did you mean AGENT_BACKEND?" in done.stderr
 
 
 def test_a_host_in_the_place_of_a_setting_is_the_host(configured: Desk) -> None:
-    assert "AGENT_BACKEND" in configured.run("settings", "localhost").stdout
+    assert "AGENT_BACKEND" in configured.call("settings", "localhost").stdout
 
 
 def test_an_upgrade_says_from_what_to_what_and_refuses_a_ref_of_a_directory(
     configured: Desk,
 ) -> None:
-    done = configured.run("upgrade", "--ref", "v1.5.0", "--yes")
+    done = configured.call("upgrade", "--ref", "v1.5.0", "--yes")
     assert done.returncode == 2
     assert "which is no git URL" in done.stderr
     done = configured.run("upgrade", "--source", "nowhere", "--dry-run")
@@ -70,6 +70,6 @@ def test_an_upgrade_says_from_what_to_what_and_refuses_a_ref_of_a_directory(
 
 @pytest.mark.parametrize("words", [["--follow", "--json"]])
 def test_a_log_that_goes_on_is_no_document(configured: Desk, words: list[str]) -> None:
-    done = configured.run("logs", *words)
+    done = configured.call("logs", *words)
     assert done.returncode == 2
     assert "one of the two" in done.stderr

@@ -25,7 +25,7 @@ def test_config_refuses_a_tree_of_another_line(desk: Desk, later: Path) -> None:
     answers = desk.answers()
     answers["host"]["source"] = str(later)
     path = desk.write("answers.yml", answers)
-    done = desk.run("config", "--no-input", "--answers", str(path), "--no-probe")
+    done = desk.call("config", "--no-input", "--answers", str(path), "--no-probe")
     assert done.returncode == 2
     for words in (
         "kai_install_source",
@@ -41,7 +41,7 @@ def test_config_refuses_what_is_no_code_of_kai(desk: Desk, tmp_path: Path) -> No
     answers = desk.answers()
     answers["host"]["source"] = str(tmp_path)
     path = desk.write("answers.yml", answers)
-    done = desk.run("config", "--no-input", "--answers", str(path), "--no-probe")
+    done = desk.call("config", "--no-input", "--answers", str(path), "--no-probe")
     assert (done.returncode, "no src/kai/__main__.py at" in done.stderr) == (2, True)
 
 
@@ -64,13 +64,13 @@ def test_no_questions_are_asked_of_a_line_that_is_a_guess(desk: Desk) -> None:
     answers["host"]["source"] = GONE
     path = desk.write("answers.yml", answers)
     command = ("config", "--no-input", "--no-probe", "--answers", str(path))
-    done = desk.run(*command)
+    done = desk.call(*command)
     assert done.returncode == 2, done.stderr
     assert "whose release line is unknown" in done.stderr
     assert "config --set release=LINE" in done.stderr
     assert not desk.host_vars().exists()
     # who says the line is believed
-    done = desk.run(*command, "--set", "release=1")
+    done = desk.call(*command, "--set", "release=1")
     assert done.returncode == 0, done.stderr
     assert desk.settings()["kai_install_release"] == "1"
 
@@ -88,7 +88,7 @@ def test_host_vars_that_fit_several_lines_are_not_changed(unreached: Desk) -> No
         ("config", "--no-input", "--no-probe"),
         ("users", "add", "--telegram-id", "2", "--name", "Ben"),
     ):
-        done = unreached.run(*command)
+        done = unreached.call(*command)
         assert done.returncode == 2, done.stdout + done.stderr
         assert "whose release line is unknown" in done.stderr
     assert path.read_text(encoding="utf-8") == ours
@@ -106,7 +106,7 @@ def test_host_vars_that_fit_several_lines_are_not_changed(unreached: Desk) -> No
 def test_a_guess_that_host_vars_decide_is_reported(
     unreached: Desk, command: tuple[str, ...]
 ) -> None:
-    done = unreached.run(*command)
+    done = unreached.call(*command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{GONE}, whose release line is unknown" in done.stdout
     assert "It is taken for Kai 1.x" in done.stdout

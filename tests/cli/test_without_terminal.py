@@ -67,7 +67,7 @@ def test_the_same_answers_give_the_same_files_as_the_prompts(tmp_path: Any) -> N
 def test_print_writes_nothing_and_shows_no_secret(desk: Desk) -> None:
     path = desk.write("answers.yml", desk.answers(WEBHOOK_SECRET=SECRET))
     before = desk.tree()
-    done = desk.run(*QUIETLY, "--print", "--answers", str(path))
+    done = desk.call(*QUIETLY, "--print", "--answers", str(path))
     assert done.returncode == 0, done.stderr
     assert desk.tree() == before
     assert 'kai_install_source: "' in done.stdout
@@ -94,15 +94,15 @@ def test_json_is_one_document(desk: Desk) -> None:
 
 def test_an_assignment_changes_one_setting_and_an_empty_one_clears_it(desk: Desk) -> None:
     desk.given(desk.answers(CODEX_BIN="/usr/bin/codex"))
-    assert desk.run(*QUIETLY, "--set", "CLAUDE_TIMEOUT_SECONDS=240").returncode == 0
+    assert desk.call(*QUIETLY, "--set", "CLAUDE_TIMEOUT_SECONDS=240").returncode == 0
     assert desk.settings()["kai_install_agent_timeout_seconds"] == 240
-    assert desk.run(*QUIETLY, "--set", "CODEX_BIN=").returncode == 0
+    assert desk.call(*QUIETLY, "--set", "CODEX_BIN=").returncode == 0
     assert "kai_install_codex_bin" not in desk.settings()
 
 
 def test_the_default_of_the_new_backend_is_taken_and_reported(desk: Desk) -> None:
     desk.given(desk.answers(AGENT_BACKEND="claude", DEFAULT_MODEL="opus"))
-    done = desk.run(*QUIETLY, "--set", "AGENT_BACKEND=codex")
+    done = desk.call(*QUIETLY, "--set", "AGENT_BACKEND=codex")
     assert done.returncode == 0
     assert "DEFAULT_MODEL 'opus' does not fit codex; its default is gpt-5.5" in done.stdout
     assert desk.settings()["kai_install_default_model"] == "gpt-5.5"
@@ -112,7 +112,7 @@ def test_a_key_that_is_not_used_now_is_kept(desk: Desk) -> None:
     goose = {"AGENT_BACKEND": "goose", "LLM_PROVIDER": "google", "GOOGLE_API_KEY": "g-of-ada"}
     desk.given(desk.answers(**goose))
     for assignment in ("AGENT_BACKEND=claude", "AGENT_BACKEND=goose"):
-        assert desk.run(*QUIETLY, "--set", assignment).returncode == 0
+        assert desk.call(*QUIETLY, "--set", assignment).returncode == 0
         assert desk.secrets()["kai_install_google_api_key"] == "g-of-ada"
     assert desk.settings()["kai_install_default_model"] == "gemini-3-flash"
 

@@ -15,7 +15,7 @@ class Screen:
 
     def __init__(self, desk: Desk, *arguments: str, rows: int = ROWS, columns: int = COLUMNS):
         command = ["config", "--no-probe", *arguments]
-        self.child = desk.spawn(*command, term="xterm", dimensions=(rows, columns))
+        self.child = desk.dialog(*command, term="xterm", dimensions=(rows, columns))
         self.display = pyte.Screen(columns, rows)
         self.stream = pyte.Stream(self.display)
         self.everything = ""

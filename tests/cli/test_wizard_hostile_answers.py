@@ -83,7 +83,7 @@ def test_hostile_words_on_the_command_line_are_refused_by_name(desk: Desk, value
         ["config", "--no-input", "--no-probe", f"--set=service_user={value}"],
         ["config", "--no-input", "--no-probe", f"--set=CODEX_BIN=/opt/{value}\x7f"],
     ):
-        done = desk.run(*command, "--json")
+        done = desk.call(*command, "--json")
         assert done.returncode == 2, done.stdout + done.stderr
         said = done.stdout + done.stderr
         assert "os_user" in said or "service_user" in said or "codex_bin" in said

@@ -58,7 +58,7 @@ def test_a_user_without_an_os_user_is_refused(of_kai_2: Desk) -> None:
     del answers["users"][0]["os_user"]
     path = of_kai_2.write("answers.yml", answers)
     command = ("config", "--no-input", "--no-probe", "--json", "--answers", str(path))
-    done = of_kai_2.run(*command)
+    done = of_kai_2.call(*command)
     assert done.returncode == 2, done.stdout + done.stderr
     wheres = [problem["where"] for problem in json.loads(done.stdout)["problems"]]
     assert wheres[0] == "kai_install_users[0].os_user"
@@ -87,9 +87,9 @@ def test_a_workshop_without_telegram_gets_its_first_user_once(desk: Desk) -> Non
     assert user["runtime_profile_id"] == plan.runtime_profile_id
     assert plan.runtime_profile_id == profile_of_key(plan.workshop_id, plan.provisioning_key)
     # Kai does not start with another plan than the first, whatever the user is called later
-    done = desk.run("users", "edit", user["name"], "--set", "name=Adele", "--yes")
+    done = desk.call("users", "edit", user["name"], "--set", "name=Adele", "--yes")
     assert done.returncode == 0, done.stderr
-    again = desk.run("config", "--no-input", "--no-probe")
+    again = desk.call("config", "--no-input", "--no-probe")
     assert again.returncode == 0, again.stderr
     assert decode(desk.secrets()[PLAN]) == plan
 
@@ -97,7 +97,7 @@ def test_a_workshop_without_telegram_gets_its_first_user_once(desk: Desk) -> Non
 def test_before_2_1_a_user_needs_a_telegram_id(of_kai_2: Desk) -> None:
     path = of_kai_2.write("answers.yml", without_telegram(of_kai_2))
     command = ("config", "--no-input", "--no-probe", "--json", "--answers", str(path))
-    done = of_kai_2.run(*command)
+    done = of_kai_2.call(*command)
     assert done.returncode == 2, done.stdout + done.stderr
     [problem] = json.loads(done.stdout)["problems"]
     assert problem["where"] == "kai_install_users[0].telegram_id"
@@ -124,11 +124,11 @@ def test_host_vars_of_kai_1_are_migrated_first(desk: Desk) -> None:
     become_kai_2(desk.source)
     (desk.source / "src/kai/oneshot_binary.py").unlink(missing_ok=True)
     before = desk.tree()
-    done = desk.run("config", "--no-input", "--no-probe", "--json")
+    done = desk.call("config", "--no-input", "--no-probe", "--json")
     [problem] = json.loads(done.stdout)["problems"]
     assert problem["fix"] == "kai-ansible migrate localhost --to 2"
     assert "kai_install_agent_backend" in problem["found"]
     assert desk.tree() == before
-    assert desk.run("migrate", "localhost", "--to", "2", "--yes").returncode == 0
-    again = desk.run("config", "--no-input", "--no-probe")
+    assert desk.call("migrate", "localhost", "--to", "2", "--yes").returncode == 0
+    again = desk.call("config", "--no-input", "--no-probe")
     assert again.returncode == 0, again.stderr

@@ -92,21 +92,24 @@ CASES: dict[str, dict[str, str]] = {
 def walks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Desk, Walk]]:
     """Every case, walked once from what its answers file leaves open."""
 
-    # pytest makes directories from one thread alone
-    desks = {case: Desk(tmp_path_factory.mktemp("desk") / "desk") for case in CASES}
+    def started(case: str) -> tuple[Desk, Wizard]:
+        desk = Desk(tmp_path_factory.mktemp("desk") / "desk")
+        configured(desk, **{"AGENT_BACKEND": "goose", **CASES[case]})
+        return desk, desk.wizard()
+
+    # directories and processes are made from one thread alone
+    wizards = {case: started(case) for case in CASES}
 
     def take(case: str) -> tuple[Desk, Walk]:
-        settings = {"AGENT_BACKEND": "goose", **CASES[case]}
-        desk = desks[case]
-        configured(desk, **settings)
+        desk, wizard = wizards[case]
         replies = {
             **EVERYTHING_ON,
             "telegram_id": "2",
             "name": "Bob",
             "os_user": "bob",
-            "model": settings.get("DEFAULT_MODEL", ""),
+            "model": CASES[case].get("DEFAULT_MODEL", ""),
         }
-        return desk, walk(desk.wizard(), replies)
+        return desk, walk(wizard, replies)
 
     # they wait more than they work
     with ThreadPoolExecutor(len(CASES)) as pool:
@@ -281,7 +284,7 @@ def test_what_the_agent_cannot_do_is_said_when_it_is_switched_on(desk: Desk) -> 
     assert wizard.end() == 0
     assert wizard.transcript.count(NO_MEMORIES) == 1
     # a run without a terminal reports it too
-    assert NO_MEMORIES in desk.run("config", "--no-probe", "--no-input").stdout
+    assert NO_MEMORIES in desk.call("config", "--no-probe", "--no-input").stdout
 
 
 def test_what_the_new_agent_cannot_do_is_said_before_it_is_written(desk: Desk) -> None:

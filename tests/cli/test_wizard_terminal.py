@@ -55,7 +55,7 @@ def mode(path: Any) -> int:
 
 
 def test_a_first_run_writes_private_files(desk: Desk) -> None:
-    wizard = desk.wizard()
+    wizard = Wizard(desk.spawn("config", "--no-probe"))
     assert wizard.go_on(FIRST_RUN) == 0
 
     written = [desk.inventory / "hosts.yml", *sorted(desk.host_vars().iterdir())]
@@ -445,13 +445,14 @@ def test_without_a_password_file_the_vault_password_is_asked_unseen(desk: Desk) 
     password = desk.password_file.read_text().strip()
     desk.password_file.unlink()
     before = desk.tree()
-    wizard = desk.wizard()
+    # it is Ansible that asks
+    wizard = Wizard(desk.spawn("config", "--no-probe"))
     wizard.go_to("Vault password")
     wizard.child.sendline("a wrong one")
     assert wizard.end() == 2
     assert "does not open" in wizard.transcript
     assert "--vault-password-file" in wizard.transcript
-    wizard = desk.wizard("--no-probe", "--section", "server")
+    wizard = Wizard(desk.spawn("config", "--no-probe", "--section", "server"))
     assert wizard.go_on({"Vault password": password, "WEBHOOK_PORT": "8181"}) == 0
     assert password not in wizard.transcript
     assert not desk.password_file.exists()
