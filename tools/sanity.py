@@ -68,10 +68,13 @@ def releases(python: Path) -> list[str]:
     return [".".join(map(str, minor)) for minor in sorted(minors) if minor >= OLDEST]
 
 
-def objections(archive: Path, binaries: Path, python: str, directory: Path) -> list[str]:
+def objections(
+    archive: Path, binaries: Path, python: str, directory: Path, options: Iterable[str] = ()
+) -> list[str]:
     """Return what ansible-test has against the collection of an archive, nothing when it passes.
 
     binaries: where ansible-test is. python: its version, as 3.11. directory: a scratch place.
+    options: which of its tests run, by default every one.
     """
     environment = bare_environment(directory, binaries)
     collections = directory / "collections"
@@ -89,7 +92,7 @@ def objections(archive: Path, binaries: Path, python: str, directory: Path) -> l
     cache.mkdir(parents=True)
     (cache / _pip_installer_name(binaries)).write_text(_PIP_WITHOUT_DOWNLOAD, encoding="utf-8")
     run = subprocess.run(
-        ["ansible-test", "sanity", "--local", "--python", python, "--color", "no"],
+        ["ansible-test", "sanity", "--local", "--python", python, "--color", "no", *options],
         check=False,
         capture_output=True,
         text=True,

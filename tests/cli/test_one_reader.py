@@ -61,12 +61,10 @@ def add(desk: Desk, **variables: Any) -> None:
 
 
 def port_of(desk: Desk, *arguments: str) -> str:
-    """Return the port of the bot's webhook as ``show`` has it, from a variable that config sets."""
-    done = desk.run("show", "bot", "--json", *arguments)
+    """Return the port of the bot's webhook, from a variable that config sets."""
+    done = desk.run("settings", "WEBHOOK_PORT", "bot", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
-    [host] = json.loads(done.stdout)["hosts"].values()
-    assert not host["unreadable"], host["unreadable"]
-    return str(host["variables"]["kai_install_webhook_port"])
+    return done.stdout.rstrip("\n")
 
 
 def test_the_environment_reaches_lookups(fleet: Desk) -> None:
@@ -105,6 +103,7 @@ def test_the_environment_reaches_a_password_script(fleet: Desk, named_in: str) -
     assert "decrypt" not in done.stdout + done.stderr
 
 
+@pytest.mark.sample(1, "the same way with another place of it")
 @pytest.mark.parametrize("place", ["host_vars/bot/inline.yml", "group_vars/all.yml"])
 def test_a_value_that_is_locked_by_itself(fleet: Desk, place: str) -> None:
     inline = lock("8125").replace("\n", "\n  ")
@@ -133,6 +132,7 @@ def test_plugins_by_their_full_names(fleet: Desk) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.sample(1, "the same way with another place of it")
 @pytest.mark.parametrize("found_by", ["directory", "relative ANSIBLE_CONFIG"])
 def test_the_operators_ansible_cfg_holds_for_reading_and_for_the_run(
     fleet: Desk, found_by: str
@@ -204,6 +204,7 @@ def test_what_ansible_would_ask_is_asked_once_or_ends(fleet: Desk, setting: str)
     exit_code(child)
 
 
+@pytest.mark.sample(1, "the same way with another setting that starts it")
 @pytest.mark.parametrize(
     "text", ["[defaults]\nenable_task_debugger = True\n", "[defaults]\nstrategy = debug\n"]
 )
@@ -278,6 +279,7 @@ def test_an_inactive_python_of_a_version_manager_is_named(fleet: Desk) -> None:
     assert "set ansible_python_interpreter of bot" in done.stdout + done.stderr
 
 
+@pytest.mark.sample(1, "the same way with a value that is encrypted by itself")
 @pytest.mark.parametrize("inline", [False, True])
 def test_config_leaves_a_secret_where_the_operator_refers_to_it(fleet: Desk, inline: bool) -> None:
     (fleet.host_vars("bot") / "token.yml").unlink()

@@ -82,6 +82,7 @@ def first_prompts(screen: Screen, *, until: str) -> None:
 SIZES = pytest.mark.parametrize(("rows", "columns"), [(ROWS, COLUMNS), (24, 80)])
 
 
+@pytest.mark.sample(1, "the same way on another screen")
 @SIZES
 def test_a_first_run_with_arrow_keys(desk: Desk, rows: int, columns: int) -> None:
     screen = Screen(desk, rows=rows, columns=columns)
@@ -228,6 +229,7 @@ def test_an_abort_leaves_everything_as_it_was(desk: Desk, prompt: str, key: str)
 ESC = "\x1b"
 
 
+@pytest.mark.sample(1, "the same way with another key")
 @pytest.mark.parametrize("key", [ESC, "<"])
 def test_a_key_goes_back_to_the_question_before(desk: Desk, key: str) -> None:
     screen = Screen(desk)

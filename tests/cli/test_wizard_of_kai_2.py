@@ -129,6 +129,6 @@ def test_host_vars_of_kai_1_are_migrated_first(desk: Desk) -> None:
     assert problem["fix"] == "kai-ansible migrate localhost --to 2"
     assert "kai_install_agent_backend" in problem["found"]
     assert desk.tree() == before
-    assert desk.call("migrate", "localhost", "--to", "2", "--yes").returncode == 0
+    assert desk.run("migrate", "localhost", "--to", "2", "--yes").returncode == 0
     again = desk.call("config", "--no-input", "--no-probe")
     assert again.returncode == 0, again.stderr

@@ -28,6 +28,7 @@ PLAYED = set(
 )
 
 pytestmark = pytest.mark.slow
+PYLINT = pytest.mark.later("ruff has most of its rules; make sanity-all runs it too", apart=True)
 PACKAGES = pytest.mark.later("two builds and the tools of others; make release-check runs them too")
 
 
@@ -162,10 +163,19 @@ def test_ansible_builder_makes_an_execution_environment_of_it(
     assert "git [" in needed
 
 
-def test_ansible_test_sanity_passes_without_an_ignore_file(archive: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("--skip-test", "pylint"), id="all but pylint"),
+        pytest.param(("--test", "pylint"), id="pylint", marks=PYLINT),
+    ],
+)
+def test_ansible_test_sanity_passes_without_an_ignore_file(
+    archive: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     with tarfile.open(archive) as packed:
         assert not [name for name in packed.getnames() if "ignore" in name]
-    assert not sanity.objections(archive, BIN, VERSION, tmp_path)
+    assert not sanity.objections(archive, BIN, VERSION, tmp_path, options)
 
 
 @pytest.mark.later("the ansible-core and the Python of development judge every change")

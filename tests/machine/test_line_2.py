@@ -12,6 +12,7 @@ from tests.machine.site_2 import ADA, BEN, Site2
 from tests.testbed.machines import Machine
 from tests.testbed.podman import TestbedError
 
+FAILURE = pytest.mark.later("a failure on the way of line 2; that of line 1 is in every run")
 PROFILES = "/etc/kai/runtime-profiles.yaml"
 DEPLOYED_PROJECTS = "/etc/kai/memory-projects.yaml"
 PROJECTS = """\
@@ -37,7 +38,7 @@ def owner_and_mode(site: Site2, path: str) -> str:
 # these tests build on each other and run in this order
 
 
-@pytest.mark.later("a failure on the way of line 2; that of line 1 is in every run")
+@FAILURE
 def test_a_first_install_that_fails_behind_the_first_start_leaves_nothing(site: Site2) -> None:
     before = site.everything()
     site.fault(NOT_READY="telegram")
@@ -140,6 +141,7 @@ def test_another_backend_reaches_the_profile_and_grants_stay(site: Site2) -> Non
     assert site.turn(1)["status"] == "completed"
 
 
+@FAILURE
 def test_a_failed_switch_brings_the_former_bot_back(site: Site2) -> None:
     before, live = site.state(), site.health()["release"]
     site.new_release("b")

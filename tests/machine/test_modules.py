@@ -458,6 +458,7 @@ def test_files_are_in_place_and_can_be_brought_back(
     assert run_module("kai_switch", restored)["changed"] is False
 
 
+@pytest.mark.sample(3, "the same way with another fault")
 @pytest.mark.parametrize(
     ("entries", "reason"),
     [

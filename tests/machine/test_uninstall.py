@@ -92,6 +92,7 @@ def test_what_installs_made_goes_and_data_stays(site: Story) -> None:
         assert text in told
 
 
+@pytest.mark.later("a purge; an uninstall is in every run, and tests/unit/test_removal.py has both")
 def test_a_purge_ends_what_was_killed_and_leaves_no_trace(site: Story) -> None:
     site.install()
     assert site.health()["release"]
