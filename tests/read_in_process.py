@@ -57,9 +57,9 @@ def reading(
             "ansible_play_hosts_all": names,
             "hostvars": SimpleNamespace(_inventory=manager),
         }
-        # as much of a task as the reading of its host needs
+        # as much of a task as the reading of its host needs; its connection has no such option
         connection = SimpleNamespace(
-            transport="local", become=None, get_option_and_origin=lambda _option: (False, "default")
+            transport="local", become=None, get_option_and_origin={}.__getitem__
         )
         task = SimpleNamespace(
             _connection=connection,

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from kai_ansible.ansible.reading import read
+from tests import read_in_process
 from tests.cli.desk import TOKEN, Desk, exit_code
 from tests.conftest import ROOT
 
@@ -65,6 +67,19 @@ def port_of(desk: Desk, *arguments: str) -> str:
     done = desk.run("settings", "WEBHOOK_PORT", "bot", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.rstrip("\n")
+
+
+def test_what_the_tests_read_in_a_fork_is_what_ansible_reads(fleet: Desk) -> None:
+    fleet.write(
+        "inventory/group_vars/all.yml", {"bot_port": 8122, "kai_install_memory_enabled": "yes"}
+    )
+    add(fleet, kai_install_webhook_port="{{ bot_port }}", kai_install_sentry_dsn="{{ nowhere }}")
+    fleet.write("inventory/host_vars/bot/vault.yml", lock("kai_install_data_dir: /srv/kai\n"))
+    password = fleet.write("password", PASSWORD)
+    given = (fleet.inventory, None, ["--vault-id", f"default@{password}"])
+    found = read_in_process.reading(*given)
+    assert found == read(*given)
+    assert found.hosts["bot"].variables["kai_install_data_dir"] == "/srv/kai"
 
 
 def test_the_environment_reaches_lookups(fleet: Desk) -> None:
