@@ -117,7 +117,7 @@ def message_of(result: Result) -> str:
     if failed:
         return "\n".join(dict.fromkeys(message_of(item) for item in failed))
     keys = ["msg", "module_stderr", "stderr"]
-    if NOT_BEGUN in result.get("msg", ""):
+    if NOT_BEGUN in str(result.get("msg")):
         # at a terminal of ssh, programs have no output for errors
         keys.insert(1, "module_stdout")
     parts = [_GOODBYE.sub("", str(result[key])) for key in keys if result.get(key)]

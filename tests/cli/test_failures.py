@@ -49,6 +49,12 @@ def test_a_failure_without_a_message_is_reported_as_one() -> None:
     assert failure.message == "no message"
 
 
+@pytest.mark.parametrize("said", [None, 0, 5, ["a"], {"a": 1}])
+def test_a_message_need_not_be_text(said: Any) -> None:
+    (failure,) = failed_tasks([event(res={"msg": said})], "")
+    assert failure.message == (str(said) if said else "no message")
+
+
 def test_a_censored_result_is_called_hidden() -> None:
     censored = {"censored": "the output has been hidden", "msg": "sk-secret", "stderr": "sk-secret"}
     (failure,) = failed_tasks([event(res=censored)], "")
