@@ -51,11 +51,12 @@ def end(process: int) -> list[int]:
     Elsewhere than on Linux only the process itself: no other system lists its children in a file.
     Return the processes that got the signal.
     """
-    ended = [process]
+    ended: list[int] = []
     # a process that is not ours to signal is not ours to end
     with suppress(OSError):
         # what is stopped starts no other
         os.kill(process, signal.SIGSTOP)
+        ended.append(process)
         for path in Path(f"/proc/{process}/task").glob("*/children"):
             # a thread may have ended, and what is stopped has to go on to end
             with suppress(OSError):

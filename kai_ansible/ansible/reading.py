@@ -171,7 +171,8 @@ def _done(
             if process.returncode is None:
                 # a script may ignore the first signal, and nobody would see it go on
                 for one in end(process.pid):
-                    with suppress(ProcessLookupError):
+                    # it may have become another user's, such as by sudo
+                    with suppress(OSError):
                         os.kill(one, signal.SIGKILL)
                 if not at_terminal:
                     with suppress(ProcessLookupError):

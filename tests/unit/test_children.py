@@ -1,5 +1,6 @@
 """Processes of Ansible end with what they have started, and no other process does."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,26 @@ def test_a_process_whose_children_cannot_be_read_ends(monkeypatch: pytest.Monkey
             assert process.wait(SECONDS) < 0
         finally:
             process.kill()
+
+
+def test_the_process_of_another_user_ends_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    kill, refused = os.kill, []
+
+    def kill_ours(process: int, number: int) -> None:
+        if process in refused:
+            raise PermissionError
+        kill(process, number)
+
+    def interrupted(process: subprocess.Popen[str], *_given: Any) -> Sequence[str]:
+        assert process.stdout
+        refused.append(int(process.stdout.readline()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "kill", kill_ours)
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reading._done(["sh", "-c", "sleep 60 & echo $!; wait"], {}, at_terminal=False)
+    assert end(refused[0]) == []
 
 
 def test_a_process_that_has_ended_is_not_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
