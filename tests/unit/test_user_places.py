@@ -63,3 +63,18 @@ def test_each_channel_of_a_user_has_a_place() -> None:
         "/home/prn_1": CYD,
     }
     assert len(found) == len({one["path"] for one in found})
+
+
+def test_a_channel_of_two_users_is_nobodys() -> None:
+    keys = [f"rtp_{letter * 32}" for letter in "ab"]
+    owners = {
+        key: {
+            "principal": f"prn_{key}",
+            "channel": f"chn_{key}",
+            "channels": [f"chn_{key}", "chn_x"],
+        }
+        for key in keys
+    }
+    entries = [{"path": "/history/{channel}".format(**marks(key)), "owner": key} for key in keys]
+    found = known_places(entries, seen(W, owners))
+    assert [one["path"] for one in found] == [f"/history/chn_{key}" for key in keys]

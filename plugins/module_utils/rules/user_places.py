@@ -80,16 +80,21 @@ def _at(entry: Place, path: str) -> Place:
 
 
 def _of_other_channels(path: str, seen: WorkshopSeen | None) -> list[str]:
-    """Return what a path with a channel is for every channel of the user that the database has."""
+    """Return what a path with a channel is for every channel that is the user's alone."""
     mark = next((one for one in _MARK.finditer(path) if one["name"] == "channel"), None)
     if mark is None or seen is None:
         return []
     principal = placed(f"{{principal:{mark['key']}}}", seen)
+    owners = seen["owners"].values()
+    foreign = {
+        one for owner in owners if owner["principal"] != principal for one in owner["channels"]
+    }
     channels = [
         channel
-        for owner in seen["owners"].values()
+        for owner in owners
         if owner["principal"] == principal
         for channel in owner["channels"]
+        if channel not in foreign
     ]
     found = [placed(path.replace(mark[0], channel), seen) for channel in channels]
     return [one for one in found if one is not None]
