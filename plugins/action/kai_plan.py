@@ -71,10 +71,11 @@ class ActionModule(ActionBase):
         if refused:
             return _refused(refused)
         probe, source = plain(arguments["probe"]), plain(arguments["source"])
+        with_data = arguments["with_data"]
         plan: dict[str, object] = {
             "changed": False,
             "problems": [],
-            **run_plan.host_plan(subject, purpose, probe, source),
+            **run_plan.host_plan(subject, purpose, probe, source, with_data=with_data),
             "code_signs": code_signs(lines_of(directory)),
         }
         if arguments["probe"] is not None:

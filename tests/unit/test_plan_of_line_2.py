@@ -375,6 +375,31 @@ def test_the_account_of_a_deployed_profile_is_known_before_the_build(
     assert f"sudoedit {PROFILES}" in problem["fix"]
 
 
+def test_a_database_that_lies_hides_no_account_from_the_probe(line_2: Contract) -> None:
+    of_ada = {**OF_CYD, "principal": principal_of_telegram(W, 1)}
+    ours, found = subject(line_2, given()), seen_with_cyd(line_2, of_ada)
+    source: Any = {**SOURCE, **HELPERS}
+    again = host_plan(ours, "install", found, source)  # type: ignore[arg-type]
+    assert again["probes_others"]
+    assert "carol" in again["probe"]["os_users"]
+    # it gets no directories, so none are compared
+    paths = [one["path"] for one in again["probe"]["installed"]["directories"]]
+    assert not [path for path in paths if CYD in path or "carol" in path]
+    found["accounts"] = {**found["accounts"], "carol": {"uid": 0}}
+    [problem] = planned(line_2, found, given(), source=HELPERS)["problems"]
+    assert problem["found"] == "'carol', which has the same UID as root"
+
+
+def test_before_a_restore_the_account_of_every_profile_is_probed(line_2: Contract) -> None:
+    ours, found = subject(line_2, given()), seen_with_cyd(line_2)
+    # the database of the backup may assign it, whatever that of the host says
+    found["workshop"] = {**found["workshop"], "assigned": [], "owners": {}}
+    source: Any = {**SOURCE, **HELPERS}
+    for with_data, asked in ((False, []), (True, ["carol"])):
+        plan = host_plan(ours, "install", found, source, with_data=with_data)  # type: ignore[arg-type]
+        assert plan["probe"]["os_users"] == ["alice", "bob", *asked]
+
+
 def test_an_agent_reads_the_history_of_every_channel_of_its_user(line_2: Contract) -> None:
     own, more = channel_of_telegram(W, 1), "chn_" + "7" * 32
     owner: dict[str, Any] = {"principal": principal_of_telegram(W, 1), "channel": own}
@@ -406,6 +431,10 @@ def test_a_profile_that_the_service_user_made_up_keeps_no_install_away(line_2: C
     assert note.startswith(f"{PROFILES}: {CYD}: found no such profile")
     assert f"the user {OF_CYD['principal']}" in note
     assert "kai-ansible users add" in note
+    # any number of them bury no other note
+    many = planned(line_2, seen(W, assigned=[f"rtp_{n:032x}" for n in range(500)]), given())
+    assert len(many["report"]["notes"]) < 20
+    assert any("490 more profiles missing" in one for one in many["report"]["notes"])
     # of a profile without an owner as well
     unknown = planned(line_2, seen(W, assigned=[CYD]), given())
     assert any(CYD in one for one in unknown["report"]["notes"])

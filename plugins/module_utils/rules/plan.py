@@ -75,9 +75,12 @@ if TYPE_CHECKING:
     from .runtime_profiles import Profile
     from .user_places import UserKey
 
+# the database may assign any number
+_MOST_NAMED = 10
+
 
 def probe_request(
-    configuration: Configuration, others: Sequence[Tenant] = (), release: str = ""
+    configuration: Configuration, others: Sequence[Other] = (), release: str = ""
 ) -> ProbeRequest:
     """Return the arguments with which kai_probe collects every fact for a decision.
 
@@ -86,7 +89,7 @@ def probe_request(
     """
     contract = configuration.contract
     host = configuration.host
-    accounts = [*os_users(configuration.people), *(one.account for one in others)]
+    accounts = [*os_users(configuration.people), *(one.tenant.account for one in others)]
     # the wizard probes before every answer is valid
     data_dir = host.get("data_dir")
     directories = [
@@ -138,7 +141,7 @@ def probe_request(
 
 
 def installed_request(
-    configuration: Configuration, others: Sequence[Tenant] = (), *, detailed: bool = True
+    configuration: Configuration, others: Sequence[Other] = (), *, detailed: bool = True
 ) -> InstalledRequest:
     """Return the option ``installed`` of kai_probe: what is compared with what should be.
 
@@ -153,7 +156,8 @@ def installed_request(
     valid = not configuration.problems
     # only the host knows that home
     places = {**host, "service_home": "{service_home}"}
-    tenants = [*_tenants(configuration, places), *others] if valid else []
+    apart = [one.tenant for one in others if one.is_apart]
+    tenants = [*_tenants(configuration, places), *apart] if valid else []
     protected = contract.protected_files
     env, shown = ("env", "shown") if detailed else ("sealed", "sealed")
     names = ["users", *filter(None, (contract.registry, contract.profiles))]
@@ -355,7 +359,7 @@ def desired_state(
 
 def others_of_host(
     configuration: Configuration, probe: Probe, features: Collection[str]
-) -> list[Tenant]:
+) -> list[Other]:
     """Return the users whom only the deployed profiles and the database know.
 
     features: what the source has.
@@ -367,7 +371,8 @@ def others_of_host(
     found = _profiles(configuration, probe, features)
     tenants = _tenants(configuration, places)
     others = _tenants_of_the_workshop(contract, places, found.entries)
-    return _apart(tenants, others, probe.get("workshop"))[0][len(tenants) :]
+    shared = _apart(tenants, others, probe.get("workshop"))[1]
+    return [Other(one, is_apart=one.key not in shared) for one in others]
 
 
 def _profiles(
@@ -388,19 +393,27 @@ def _without_profile(
 ) -> Iterator[Problem]:
     """Yield the problem of each user whose profile is gone, whom the bot alone does not answer.
 
-    The service user writes the database, so this must not keep an install from the other users.
+    The service user writes the database, so this must not keep an install from the other users, nor
+    bury other notes.
     """
-    for profile in missing:
-        path = contract.protected_files[contract.profiles or ""].path
+    if not missing:
+        return
+    path = contract.protected_files[contract.profiles or ""].path
+    expected = "every profile that the database assigns"
+    for profile in missing[:_MOST_NAMED]:
         owner = seen["owners"].get(profile) if seen else None
         who = f"the user {owner['principal']}" if owner else "somebody"
         yield Problem(
             f"{path}: {profile}",
             f"no such profile, which the database assigns to {who}: the bot does not answer there",
-            "every profile that the database assigns",
+            expected,
             "name that user in kai_install_users again (kai-ansible users add), or bring the "
             f"profile back from a backup (sudoedit {path}), then kai-ansible install",
         )
+    more = len(missing) - _MOST_NAMED
+    if more > 0:
+        fix = "bring back those profiles first, then kai-ansible status names others"
+        yield Problem(path, f"{more} more profiles missing", expected, fix)
 
 
 def _accounts_of_others(
@@ -642,6 +655,13 @@ class Tenant(NamedTuple):
     def has(self, path: str, places: Mapping[str, str]) -> bool:
         """Return whether a path is the user's: a home elsewhere is the operator's own."""
         return "{home}" not in path or self.home.startswith(places["data_dir"] + "/")
+
+
+class Other(NamedTuple):
+    """A user whom only the host knows. is_apart: whether the directories are the user's alone."""
+
+    tenant: Tenant
+    is_apart: bool
 
 
 def _tenants(configuration: Configuration, places: Mapping[str, str]) -> list[Tenant]:

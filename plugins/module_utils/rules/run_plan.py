@@ -29,7 +29,7 @@ from .logins import deployed_logins
 from .network_environment import as_words
 from .overrides import limits, masks, override_problems, unseen_overrides
 from .people import os_users
-from .plan import Tenant, desired_state, installed_request, others_of_host, probe_request
+from .plan import Other, desired_state, installed_request, others_of_host, probe_request
 from .privilege import without_privilege
 from .problems import Problem
 from .releases import modules_of_extras
@@ -111,14 +111,18 @@ def host_plan(
     purpose: str,
     probe: InstalledProbe | None = None,
     source: Source | None = None,
+    *,
+    with_data: bool = False,
 ) -> HostPlan:
     """Return what is known before the host is probed, and the arguments for that as ``probe``.
 
     probe, source: what kai_probe and kai_source returned, None before that. With users whom only
-    the host knows it is to be probed again, for their accounts and directories.
+    the host knows it is to be probed again, for their accounts and directories. with_data: as for
+    ``install_plan``.
     """
     contract, configuration = subject.configuration.contract, subject.configuration
-    others = _others(subject, purpose, probe, source) if probe else []
+    found = _before_restore(probe) if probe and with_data else probe
+    others = _others(subject, purpose, found, source) if found else []
     host, service = configuration.host, contract.service
     linux, protected = contract.platforms["linux"], contract.protected_files
     port_key = service.port_setting
@@ -182,7 +186,7 @@ def _turns_directory(subject: Subject) -> str:
 
 def _others(
     subject: Subject, purpose: str, probe: InstalledProbe, source: Source | None
-) -> list[Tenant]:
+) -> list[Other]:
     """Return the users whom only the host knows, for a run that compares what they have."""
     if purpose not in ("install", "status", "doctor"):
         return []
@@ -190,7 +194,15 @@ def _others(
     return others_of_host(subject.configuration, probe, features["features"])
 
 
-def _least_probe(configuration: Configuration, _others: Sequence[Tenant] = ()) -> ProbeRequest:
+def _before_restore(probe: InstalledProbe) -> InstalledProbe:
+    """Return a probe that knows no workshop: the data of a backup bring another one."""
+    if not probe.get("workshop"):
+        return probe
+    unknown: WorkshopSeen = {"id": None, "assigned": None, "owners": {}, "fault": None}
+    return {**probe, "workshop": unknown}
+
+
+def _least_probe(configuration: Configuration, _others: Sequence[Other] = ()) -> ProbeRequest:
     """Return the arguments of kai_probe for a run that only checks for other runs."""
     contract = configuration.contract
     host = configuration.host
@@ -204,7 +216,7 @@ def _least_probe(configuration: Configuration, _others: Sequence[Tenant] = ()) -
     }
 
 
-def _rollback_probe(configuration: Configuration, _others: Sequence[Tenant] = ()) -> ProbeRequest:
+def _rollback_probe(configuration: Configuration, _others: Sequence[Other] = ()) -> ProbeRequest:
     installed = installed_request(configuration, detailed=False)
     least = _least_probe(configuration)
     return {
@@ -213,7 +225,7 @@ def _rollback_probe(configuration: Configuration, _others: Sequence[Tenant] = ()
     }
 
 
-def _install_probe(configuration: Configuration, others: Sequence[Tenant] = ()) -> ProbeRequest:
+def _install_probe(configuration: Configuration, others: Sequence[Other] = ()) -> ProbeRequest:
     return {
         **probe_request(configuration, others),
         "identities": identities_request(configuration),
@@ -223,7 +235,7 @@ def _install_probe(configuration: Configuration, others: Sequence[Tenant] = ()) 
     }
 
 
-def _status_probe(configuration: Configuration, others: Sequence[Tenant] = ()) -> ProbeRequest:
+def _status_probe(configuration: Configuration, others: Sequence[Other] = ()) -> ProbeRequest:
     return {
         **probe_request(configuration, others),
         "versions": True,
@@ -342,9 +354,8 @@ def install_plan(
     blind = without_privilege(probe)
     if blind:
         return {"problems": [problem.as_dict() for problem in blind]}
-    if with_data and probe.get("workshop"):
-        unknown: WorkshopSeen = {"id": None, "assigned": None, "owners": {}, "fault": None}
-        probe = {**probe, "workshop": unknown}
+    if with_data:
+        probe = _before_restore(probe)
     if workshop:
         probe = {**probe, "workshop": workshop}
     desired = desired_state(configuration, probe, source)
