@@ -105,7 +105,9 @@ def as_called(text: str, glue: str = " ") -> str:
     glue: what joins the words of a command, such as GLUE for a text that is still to be wrapped.
     """
     if os.environ.get(BY_MAKE) and _TARGETS.get(_given.verb):
-        text = _ADVISED.sub(lambda found: found["before"] + _args(found["options"].split()), text)
+        text = _ADVISED.sub(
+            lambda found: found["before"] + _variable("args", found["options"].split()), text
+        )
     return _COMMAND.sub(lambda found: _replaced(found).replace(" ", glue), text)
 
 
@@ -131,14 +133,15 @@ def command_line(words: list[str]) -> str:
     line = ["make", verb]
     for name in _TARGETS[verb]:
         if rest and not rest[0].startswith("-"):
-            line.append(f"{name}={shlex.quote(rest.pop(0))}")
+            line.append(_variable(name, [rest.pop(0)]))
     if rest[:1] == ["--inventory"] and len(rest) > 1:
-        line.append(f"inventory={shlex.quote(rest[1])}")
+        line.append(_variable("inventory", [rest[1]]))
         del rest[:2]
     if rest:
-        line.append(_args(rest))
+        line.append(_variable("args", rest))
     return " ".join(line)
 
 
-def _args(words: Sequence[str]) -> str:
-    return f"args={shlex.quote(shlex.join(words))}"
+def _variable(name: str, words: Sequence[str]) -> str:
+    """Return the assignment that gives make these words, which a shell of its own reads again."""
+    return f"{name}={shlex.quote(shlex.join(words).replace('$', '$$'))}"

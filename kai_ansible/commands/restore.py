@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kai_ansible.calling import command_line
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.new_backup import (
     backup_variables,
@@ -66,7 +67,8 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
             options.host or str(options.inventory),
             f"{len(hosts)} hosts",
             "one host to restore to",
-            f"name the host: kai-ansible restore {options.archive} HOST",
+            "name the host: "
+            + command_line(["kai-ansible", "restore", str(options.archive), "HOST"]),
         )
     backup = open_backup(options.archive, password)
     agreed = None
