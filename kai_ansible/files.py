@@ -78,7 +78,11 @@ def private_directory() -> Iterator[Path]:
 
 
 def _remove_left() -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{_PRIVATE}*"):
+    place = Path(tempfile.gettempdir())
+    # who owns it may give any directory of ours such a name
+    if place.stat().st_uid not in (0, os.geteuid()):
+        return
+    for path in place.glob(f"{_PRIVATE}*"):
         # another user's, or gone by now
         with suppress(OSError):
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

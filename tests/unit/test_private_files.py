@@ -184,3 +184,18 @@ def test_what_another_user_made_stays(tmp_path: Path, monkeypatch: pytest.Monkey
     with private_directory() as directory:
         assert {*tmp_path.iterdir()} == {*before, directory}
     assert {*tmp_path.iterdir()} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory away")
+def test_in_a_directory_of_another_user_nothing_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    os.chown(tmp_path, 65534, 65534)
+    # as its owner may do
+    named = ours.rename(tmp_path / "kai-ansible-run-ours")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with private_directory():
+        pass
+    assert [*tmp_path.iterdir()] == [named]
