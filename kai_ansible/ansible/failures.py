@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from kai_ansible.ansible.advice import NOT_BEGUN, advice_for
 from kai_ansible.ansible.events import Event, EventData, Result
 from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.redact import masked
 
 CENSORED = "censored"
 LAST_LINES = 20
@@ -59,11 +60,13 @@ def failed_tasks(
     events: Iterable[Event],
     output: str,
     ssh_commands: Mapping[str, Sequence[str]] | None = None,
+    secrets: Collection[str] = (),
 ) -> list[FailedTask]:
     """Return the tasks that ended a run, the cause first on each host.
 
     events: job events of ansible-runner. output: the output of Ansible, which is all there is if
-    it never started a task. ssh_commands: how to log in, by host.
+    it never started a task. ssh_commands: how to log in, by host. secrets: texts that messages must
+    not contain.
     A rescue that only repeats the cause adds nothing; one that failed
     itself does.
     """
@@ -92,10 +95,10 @@ def failed_tasks(
         else:
             failures.append(failure)
     if failures:
-        return failures
+        return [replace(one, message=masked(one.message, secrets)) for one in failures]
     lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]
     said = "\n".join(lines) or "Ansible ended without a word"
-    return [FailedTask("", "Start Ansible", said, advice_for(said))]
+    return [FailedTask("", "Start Ansible", masked(said, secrets), advice_for(said))]
 
 
 def _ran(result: Result) -> bool:

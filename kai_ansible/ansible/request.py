@@ -42,7 +42,7 @@ class Run:
 
     @property
     def secrets(self) -> set[str]:
-        """Every text that the log of the run must not contain."""
+        """Every text that the log of the run and its failures must not contain."""
         locks = self.vault_password.secrets if self.vault_password else []
         vault = {secret.decode(errors="replace") for _, secret in locks}
         typed = {self.become_password or "", self.session.connection_password or ""}

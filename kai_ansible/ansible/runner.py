@@ -177,11 +177,14 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
     data = stats.get("event_data", {})
     published = data.get("artifact_data", {})
     succeeded = runner.rc == 0 and not cancelled
+    failures = (
+        [] if succeeded or cancelled else failed_tasks(seen, output, run.ssh_commands, run.secrets)
+    )
     return Outcome(
         succeeded=succeeded,
         interrupted=cancelled,
         reports=published.get("kai_install_reports", {}),
-        failures=[] if succeeded or cancelled else failed_tasks(seen, output, run.ssh_commands),
+        failures=failures,
         changes=changes_by_host(seen),
         log=log.path,
         obstacles=published.get("kai_install_obstacles", {}),

@@ -38,6 +38,16 @@ def test_what_a_program_said_at_a_terminal_of_ssh_belongs_to_the_message() -> No
     assert "/etc/doas.conf" in failure.fix
 
 
+def test_a_terminal_that_repeats_a_password_gives_nothing_away() -> None:
+    # as behind a program for becoming root that asks with the echo on
+    said = "Module result deserialization failed: No start of json char found"
+    result = {"msg": said, "module_stdout": "password: s3cret\r\nSorry\r\n"}
+    (failure,) = failed_tasks([event(res=result)], "", secrets=["s3cret"])
+    assert failure.message == f"{said}\npassword: ********\r\nSorry"
+    (unstarted,) = failed_tasks([], "ERROR: s3cret is no option", secrets=["s3cret"])
+    assert "s3cret" not in unstarted.message
+
+
 def test_the_output_of_a_module_that_began_is_no_message() -> None:
     result = {"msg": "MODULE FAILURE", "module_stdout": "half of a result", "module_stderr": "why"}
     (failure,) = failed_tasks([event(res=result)], "")

@@ -18,6 +18,7 @@ from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.plan import probe_request
+from kai_ansible.rules.redact import MASK
 from kai_ansible.secrets.vault_password import VaultPassword
 
 # the runner starts processes from a thread
@@ -123,14 +124,19 @@ def test_a_run_leaves_nothing_and_sees_what_the_operator_has(run: Run, seen: Pat
 
 
 def test_a_failed_run_leaves_nothing_and_reports_why(run: Run) -> None:
-    request = {**run.variables["kai_probe_request"], "port": "none"}
+    request = {**run.variables["kai_probe_request"], "port": "s3cret"}
     variables: Mapping[str, Any] = {"kai_become": False, "kai_probe_request": request}
-    broken = Run(run.playbook, run.inventory, run.hosts, variables=variables)
+    secrets = ["s3cret"]
+    broken = Run(
+        *(run.playbook, run.inventory, run.hosts), variables=variables, known_secrets=secrets
+    )
     outcome = run_playbook(broken, lambda event: None)
     assert not outcome.succeeded
     (failure,) = outcome.failures
     assert failure.task == "Probe the host"
     assert "argument 'port'" in failure.message
+    assert MASK in failure.message
+    assert "s3cret" not in failure.message
     assert left_behind(run) == []
 
 
