@@ -43,10 +43,11 @@ _WITH_VALUE = (
 )
 _OPTION = rf"(?:(?:{'|'.join(_WITH_VALUE)}) [^\s-]\S*(?<![.,;:)'\"])|--?[A-Za-z][\w-]*)"
 # a word after the verb is the host, if after that there is an option, a punctuation mark or the end
+# (no longer than a name can be: what a host said may be of any length)
 _COMMAND = re.compile(
     rf"(?<![\w/.-]){PROGRAM} (?:"
     rf"(?P<of_host>{'|'.join(_OF_HOST)})(?![\w-])"
-    r"(?: (?P<host>\w\S*?)(?= --|[.,;:)'\"]*$|[.,;:)'\"]+ ))?"
+    r"(?: (?P<host>\w\S{0,252}?)(?= --|[.,;:)'\"]*$|[.,;:)'\"]+ ))?"
     rf"|(?P<other>{'|'.join(_OTHERS)})(?![\w-])"
     rf")(?P<options>(?: {_OPTION})*)",
     re.MULTILINE,

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,13 @@ def test_make_takes_every_word_as_it_is(odd: str, monkeypatch: pytest.MonkeyPatc
     done = subprocess.run(["sh", "-c", judged], capture_output=True, text=True, check=True)
     said = [line for line in done.stdout.splitlines() if not line.startswith("make")]
     assert said == ["restore", *words]
+
+
+def test_a_long_word_of_a_host_does_not_take_long() -> None:
+    text = f"kai-ansible status x{'.' * 100_000}y"
+    before = time.process_time()
+    as_called(text)
+    assert time.process_time() - before < 5
 
 
 def test_a_command_to_paste_names_what_the_operator_named() -> None:
