@@ -131,7 +131,7 @@ class RunLog:
         }
         # a full disk fails the run itself, which reports it better
         with suppress(OSError):
-            self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
 
 

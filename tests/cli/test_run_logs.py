@@ -68,6 +68,15 @@ def test_a_log_has_one_event_a_line_and_no_secret(state: Path) -> None:
     assert {entry["run"] for entry in found} == {log.path.stem}
 
 
+def test_nothing_in_a_log_steers_the_terminal_that_shows_it(state: Path) -> None:
+    log = RunLog(run())
+    log.event(event("runner_on_ok", msg="M\u00fcller\x1b[31m\x9b2J\u202e"))
+    log.end("succeeded")
+    assert log.path
+    assert log.path.read_bytes().replace(b"\n", b"").isascii()
+    assert entries(log)[1]["message"] == "M\u00fcller\x1b[31m\x9b2J\u202e"
+
+
 def test_a_log_that_is_cut_short_is_whole_up_to_there() -> None:
     log = RunLog(run())
     log.event(event("runner_on_unreachable", msg="no route"))
