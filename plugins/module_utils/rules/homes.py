@@ -33,7 +33,7 @@ def home_problems(
     named: Sequence[Home],
     others: Sequence[Home] = (),
 ) -> list[Problem]:
-    """Return the problems of homes that somebody has named.
+    """Return the problems of the homes that users name.
 
     places: the directories of the host by name. others: homes that users have by default. Two users
     with one account may share a home, which the agents of both can enter in any case.

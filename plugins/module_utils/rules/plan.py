@@ -402,7 +402,7 @@ def _without_profile(
     expected = "every profile that the database assigns"
     for profile in missing[:_MOST_NAMED]:
         owner = seen["owners"].get(profile) if seen else None
-        who = f"the user {owner['principal']}" if owner else "somebody"
+        who = f"the user {owner['principal']}" if owner else "an unknown user"
         yield Problem(
             f"{path}: {profile}",
             f"no such profile, which the database assigns to {who}: the bot does not answer there",

@@ -228,7 +228,7 @@ class Judge:
         ]
 
     def ask_plan(self, value: str) -> Any:
-        """Return the first user of whom a start is told, None for nobody."""
+        """Return the first user that the plan names, None without a plan."""
         module = kai("workshop.initial_provisioning")
         read = getattr(module, "parse", None) or module.parse_initial_provisioning
         found = read(value)
