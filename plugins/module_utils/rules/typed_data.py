@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Place = tuple[Union[str, int], ...]
 
 _NEEDED: Any = object()
+_NONE = type(None)
 _KINDS = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}
 
 
@@ -113,7 +114,7 @@ class _Reader:
                 known = listed(str(one) for one in arguments if one is not None)
                 self.fault(place, _shown(data), f"one of {known}")
             return data
-        if type(None) in arguments or origin is Union:
+        if _NONE in arguments or origin is Union:
             return self.one_of(arguments, data, place, texts)
         if origin is tuple:
             return self.items(arguments[0], data, place, texts)
@@ -125,9 +126,9 @@ class _Reader:
         self, kinds: tuple[Any, ...], data: Any, place: Place, texts: Mapping[str, str]
     ) -> Any:
         """Return data as the first kind that it fits; its faults are those of the last."""
-        if data is None and type(None) in kinds:
+        if data is None and _NONE in kinds:
             return None
-        rest = [kind for kind in kinds if kind is not type(None)]
+        rest = [kind for kind in kinds if kind is not _NONE]
         for number, kind in enumerate(rest, start=1):
             before = len(self.faults)
             found = self.read(kind, data, place, texts)
