@@ -22,38 +22,10 @@ options:
   service_user:
     description: The account that runs the bot; needed for O(commands) and O(agents).
     type: str
-  unit:
-    description: Name of the systemd unit without its suffix.
-    type: str
-    required: true
-  host:
-    description: Address on which the bot answers.
-    type: str
-    default: 127.0.0.1
-  env_file:
-    description: The bot's environment file, which gives it its port and its secrets.
-    type: path
-    required: true
   data_dir:
     description: The directory of the bot's data; a full file system there is reported when the bot
       does not answer.
     type: path
-  port_key:
-    description: The key of the environment file that gives the bot its port.
-    type: str
-    required: true
-  default_port:
-    description: The port without that key.
-    type: int
-    required: true
-  health_path:
-    description: Path of the health route.
-    type: str
-    default: /health
-  timeout:
-    description: How many seconds the bot may take to answer.
-    type: int
-    default: 120
   stopped_at:
     description: When the bot was stopped for this, on the host's monotonic clock, in seconds.
     type: float
@@ -146,12 +118,6 @@ options:
     description: Whether to verify everything, regardless of O(known).
     type: bool
     default: false
-  accounts:
-    description: Accounts whose processes are ended when they hold the port of the bot; its own and
-      the accounts of its agents.
-    type: list
-    elements: str
-    default: []
   lenient:
     description:
       - Whether faults that an account can cause by itself are notes instead of failures, so that
@@ -162,13 +128,6 @@ options:
     default: false
   search_path:
     description: Where sudo and scripts find programs.
-    type: list
-    elements: str
-    default: []
-  readiness:
-    description:
-      - Places of the health page that must be true, keys joined by dots; C(*) stands for every key.
-      - Without any, an answer of 200 says enough.
     type: list
     elements: str
     default: []
@@ -189,6 +148,7 @@ options:
         description: Whether that account only reads there.
         type: bool
         default: false
+extends_documentation_fragment: [kai.bot.wait]
 attributes:
   check_mode:
     support: full

@@ -15,44 +15,6 @@ description:
     workshop and its users from its database, as the service user and without writing to it.
   - The directories of the users are named by them.
 options:
-  unit:
-    description: Name of the unit without its suffix.
-    type: str
-    required: true
-  host:
-    description: Address on which the bot answers.
-    type: str
-    default: 127.0.0.1
-  health_path:
-    description: Path of the health route.
-    type: str
-    default: /health
-  port_key:
-    description: The key of the environment file that gives the bot its port.
-    type: str
-    required: true
-  default_port:
-    description: The port without that key.
-    type: int
-    required: true
-  env_file:
-    description: The environment file of the bot.
-    type: path
-    required: true
-  readiness:
-    description: Places of the health page that must be true, as in M(kai.bot.kai_proof).
-    type: list
-    elements: str
-    default: []
-  timeout:
-    description: How many seconds the bot may take.
-    type: int
-    default: 120
-  accounts:
-    description: Accounts whose processes are ended when they hold the port of the bot.
-    type: list
-    elements: str
-    default: []
   service_user:
     description: The account of the bot.
     type: str
@@ -61,6 +23,7 @@ options:
     description: The database and what is asked of it, as in M(kai.bot.kai_probe).
     type: dict
     required: true
+extends_documentation_fragment: [kai.bot.wait]
 attributes:
   check_mode:
     support: none

@@ -394,3 +394,15 @@ def test_afterwards_nothing_is_left_to_say_but_what_telegram_says(site: Site) ->
     assert finding["stage"] == "telegram"
     assert "rejects the token (401" in finding["evidence"]
     assert asked == [f"/bot{TOKEN}/getMe"]
+
+
+def test_an_install_whose_token_is_refused_ends_without_waiting(site: Site) -> None:
+    refused = "telegram.error.InvalidToken: The token was rejected by the server."
+    site.fault(LAST_WORDS=refused)
+    site.set(kai_install_health_timeout=3600)
+    done = site.run("install")
+    site.fault()
+    assert done.code == 1
+    assert "nothing listens on port 8080, and by its log, waiting does not help" in done.failure
+    assert "Telegram does not know the token" in done.failure
+    assert findings(site, 3) == []

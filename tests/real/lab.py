@@ -20,6 +20,9 @@ CA = "/opt/lab/tls/ca.pem"
 DATA = "/var/lib/kai"
 SECONDS = 120
 
+# of a bot that the Telegram of the machine does not know
+ANOTHER_TOKEN = "987654321:ZZbbCCddEEffGGhhIIjjKKllMMnnOOpp_-q"
+
 ADA, BOB, EVE, FINN, DORA, GUS = 1001, 1002, 1003, 1004, 1005, 1006
 # eve and finn have one primary group between them, dora and gus no account of their own
 USERS: list[dict[str, Any]] = [

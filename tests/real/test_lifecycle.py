@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.real.lab import ADA, BOB, DORA, EVE, FINN, GUS, Lab
+from tests.cli.desk import TOKEN
+from tests.real.lab import ADA, ANOTHER_TOKEN, BOB, DORA, EVE, FINN, GUS, SECONDS, Lab
 
 EVERYBODY = (ADA, BOB, EVE, FINN, DORA, GUS)
 
@@ -61,3 +62,14 @@ def test_a_rollback_brings_the_earlier_release_back(lab: Lab) -> None:
     assert lab.turn(BOB, "before") == "echo: before"
     lab.set(kai_install_source=lab.source.given, kai_install_version=lab.source.version)
     lab.install()
+
+
+def test_a_token_that_telegram_refuses_is_told_without_waiting(lab: Lab) -> None:
+    lab.set(kai_install_telegram_bot_token=ANOTHER_TOKEN, kai_install_health_timeout=3600)
+    done = lab.run("install")
+    lab.set(kai_install_telegram_bot_token=TOKEN, kai_install_health_timeout=SECONDS)
+    assert done.code == 1
+    assert "by its log, waiting does not help" in done.failure
+    assert "Telegram does not know the token" in done.failure
+    assert ANOTHER_TOKEN not in done.text
+    assert lab.turn(BOB, "still") == "echo: still"

@@ -12,12 +12,20 @@ from tests.conftest import ROOT
 
 
 def options_of(module: str) -> dict[str, Any]:
-    source = (ROOT / f"plugins/modules/{module}.py").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
+    found = documentation(f"modules/{module}.py")
+    options: dict[str, Any] = dict(found["options"])
+    for name in found.get("extends_documentation_fragment", ()):
+        options |= documentation(f"doc_fragments/{name.rpartition('.')[2]}.py")["options"]
+    return options
+
+
+def documentation(path: str) -> dict[str, Any]:
+    source = (ROOT / "plugins" / path).read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION":
-            found: dict[str, Any] = yaml.safe_load(ast.literal_eval(node.value))["options"]
+            found: dict[str, Any] = yaml.safe_load(ast.literal_eval(node.value))
             return found
-    raise AssertionError(f"{module} has no documentation")
+    raise AssertionError(f"{path} has no documentation")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import os
 import pwd
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ..rules.run_results import Proved
 
 POLL_SECONDS = 0.25
+LOG_SECONDS = 2
 LOG_LINES = 20
 MOST_RESTARTS = 2
 MOST_ENDED = 5
@@ -62,6 +64,8 @@ class Wait:
         self.starts: set[str] = set()
         self.ended: list[str] = []
         self.accounts = set(parameters["accounts"])
+        self.final = [re.compile(line) for line in parameters["final_lines"]]
+        self.log_due = 0.0
 
     def port_of(self, env: Mapping[str, str]) -> int:
         """Return the port that an environment gives the bot."""
@@ -106,8 +110,19 @@ class Wait:
                 reason = f"nothing listens on port {self.port}"
             except OSError as error:
                 reason = str(error)
+            if self.gave_up():
+                return None, f"{reason}, and by its log, waiting does not help"
             time.sleep(POLL_SECONDS)
         return None, f"{reason} for {limit} s"
+
+    def gave_up(self) -> bool:
+        """Return whether the log of this start has a line after which no answer comes."""
+        now = time.monotonic()
+        if not self.final or now < self.log_due:
+            return False
+        self.log_due = now + LOG_SECONDS
+        log = self.last_log()
+        return any(line.search(log) for line in self.final)
 
     def end(self, listeners: list[Listener]) -> bool:
         """End the processes that hold the port; return whether all are of the bot's accounts."""

@@ -615,7 +615,8 @@ class Service:
 class Symptom:
     """A line of the log of a bot that does not do its work, its cause and its fix.
 
-    examples: such lines, one at least for each alternative in the pattern.
+    examples: such lines, one at least for each alternative in the pattern. final: whether a bot
+    that logs one at its start will never be ready.
     """
 
     name: str = text("[a-z][a-z_]*")
@@ -625,6 +626,7 @@ class Symptom:
     cause: str = needed()
     fix: str = needed()
     where: str | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,7 @@ class WaitArguments(TypedDict, total=False):
     default_port: int
     env_file: str
     readiness: list[str]
+    final_lines: list[str]
     timeout: int
     accounts: list[str]
 

@@ -33,6 +33,7 @@ WAIT: dict[str, dict[str, Any]] = {
     "default_port": {"type": "int", "required": True},
     "env_file": {"type": "path", "required": True},
     "readiness": {"type": "list", "elements": "str", "default": []},
+    "final_lines": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 120},
     "accounts": {"type": "list", "elements": "str", "default": []},
 }

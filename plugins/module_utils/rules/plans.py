@@ -24,12 +24,13 @@ class UnitPlace(TypedDict):
 
 
 class HealthRequest(TypedDict):
-    """Where the bot answers."""
+    """Where the bot answers. final_lines: patterns of its log after which it never will."""
 
     host: str
     path: str
     port_key: str
     default_port: int
+    final_lines: list[str]
 
 
 class WorkshopPlan(TypedDict):

@@ -141,6 +141,7 @@ def host_plan(
             "path": service.health_path,
             "port_key": port_key,
             "default_port": contract.settings[port_key].default,
+            "final_lines": [one.pattern for one in contract.symptoms if one.final],
         },
         "env_file": protected["env"].path,
         "opaque_files": [one.path for one in protected.values() if one.from_ in contract.host],

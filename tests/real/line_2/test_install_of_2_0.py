@@ -9,7 +9,7 @@ import pytest
 
 from tests.machine.site import TOKEN
 from tests.machine.site_2 import ADA, BEN, Site2
-from tests.real.lab import CA, answer_of_telegram, prepare
+from tests.real.lab import ANOTHER_TOKEN, CA, answer_of_telegram, prepare
 from tests.testbed import machines
 
 SECONDS = 180
@@ -58,3 +58,13 @@ def test_a_run_after_turns_changes_nothing(site: Site2) -> None:
     site.install()
     assert (site.state(), site.data()) == before
     assert site.run("status").report["drift"] == []
+
+
+def test_a_token_that_telegram_refuses_is_told_without_waiting(site: Site2) -> None:
+    site.set(kai_install_telegram_bot_token=ANOTHER_TOKEN, kai_install_health_timeout=3600)
+    done = site.run("install")
+    site.set(kai_install_telegram_bot_token=TOKEN, kai_install_health_timeout=SECONDS)
+    assert done.code == 1
+    assert "by its log, waiting does not help" in done.failure
+    assert "Telegram does not know the token" in done.failure
+    assert site.run("status").report["problems"] == []

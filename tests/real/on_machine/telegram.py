@@ -132,6 +132,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if parts[1] == "file":
             self.answer((STATE / parts[-1]).read_bytes())
             return
+        if parts[1] != "lab" and not parts[1].startswith(f"bot{BOT['id']}:"):
+            # https://core.telegram.org/bots/api#making-requests, as it answers a token of nobody
+            refused = {"ok": False, "error_code": 401, "description": "Unauthorized"}
+            self.answer(refused, code=401)
+            return
         with CHATS.lock:
             if parts[1] != "lab":
                 self.answer({"ok": True, "result": CHATS.call(parts[-1], given)})
@@ -159,10 +164,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found[name] = f"{file}: {content[:80]!r}" if file else content.decode()
         return found
 
-    def answer(self, value: Any) -> None:
+    def answer(self, value: Any, code: int = 200) -> None:
         """Send bytes as they are, anything else as JSON."""
         data = value if isinstance(value, bytes) else json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
