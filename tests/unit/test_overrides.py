@@ -16,10 +16,10 @@ from kai_ansible.host.records import Installs
 from kai_ansible.host.system import ServiceState
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.overrides import MANAGER, is_limit
+from kai_ansible.rules.overrides import is_limit
 from kai_ansible.rules.problems import Problem
 from kai_ansible.rules.run_plan import Subject, install_plan
-from kai_ansible.rules.unit import assignments_of
+from kai_ansible.rules.unit import MANAGER, assignments_of
 from tests.conftest import ROOT
 
 SETTINGS = {"DEFAULT_MODEL": True, "WEBHOOK_PORT": True, "TELEGRAM_BOT_TOKEN": False, "PATH": True}

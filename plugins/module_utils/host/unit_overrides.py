@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..rules.documents import legible
 from ..rules.env_file import read_env
-from ..rules.overrides import MANAGER, MASK
 from ..rules.problems import Problem, Refused
-from ..rules.unit import assignments_of, service_of, variables_in
+from ..rules.unit import MANAGER, MASK, assignments_of, service_of, variables_in
 from . import system
 from .files import look
 

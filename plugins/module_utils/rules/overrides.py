@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .configuration import canonical_key, variable
 from .problems import Problem
+from .unit import MANAGER, MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from .desired import Desired
     from .probe import InstalledProbe, Override
 
-MASK = "mask"
 _OK = 200
-MANAGER = "the environment of systemd"
 # what only takes from a service (systemd.resource-control(5), systemd.exec(5)); the unit of an
 # install sets the limit of core files itself
 _LIMIT = re.compile(

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import shlex
 
+# how else than by a file of its directory a unit is changed
+MASK = "mask"
+MANAGER = "the environment of systemd"
+
 
 def unit_path(path: str) -> str:
     """Return a path for a directive that takes the rest of its line, such as WorkingDirectory."""
