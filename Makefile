@@ -86,7 +86,7 @@ demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
 
 test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machines: twenty minutes
 	@$(MAKE) --no-print-directory --jobs=2 lint testbed
-	@$(PYTEST) $$(($(PROCESSORS) + 1)) -m "not later" --durations=10 $(args)
+	@$(PYTEST) $$((2 * $(PROCESSORS))) -m "not later" --durations=10 $(args)
 
 test-fast: $(VENV)/.ready-dev ## The loop: no containers, two minutes
 	@$(PYTEST) $$((2 * $(PROCESSORS))) -m "not machine and not slow and not later" $(args)

@@ -15,6 +15,9 @@ from tests.conftest import ROOT
 from tests.machine.site import Site
 from tests.testbed.machines import Machine
 
+PHASES_ALONE = pytest.mark.later(
+    "the phases one by one; the whole is in every run, in two steps", apart=True
+)
 PHASES = ["validate", "preflight", "release", "configure", "service"]
 # an install's record has its time, as compiled Python that of its source; the rest is written by
 # the bot and its agents
@@ -78,6 +81,7 @@ def laptop(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
     return Laptop(site, tmp_path_factory.mktemp("laptop") / "venv")
 
 
+@PHASES_ALONE
 def test_a_phase_has_the_tasks_of_those_before_it(laptop: Laptop) -> None:
     whole = laptop.tasks()
     tasks = {phase: laptop.tasks(f"--tags=kai_install_{phase}") for phase in PHASES}
@@ -89,6 +93,7 @@ def test_a_phase_has_the_tasks_of_those_before_it(laptop: Laptop) -> None:
     assert len(laptop.tasks("--tags=another")) == 1
 
 
+@PHASES_ALONE
 def test_no_phase_can_be_left_out_for_a_later_one(laptop: Laptop) -> None:
     left_out = ",".join(f"kai_install_{phase}" for phase in PHASES[:3])
     refused = laptop.play(f"--skip-tags={left_out}", code=2)
@@ -98,6 +103,7 @@ def test_no_phase_can_be_left_out_for_a_later_one(laptop: Laptop) -> None:
     assert "ok=0" in refused
 
 
+@PHASES_ALONE
 def test_the_first_phases_change_nothing(laptop: Laptop, site: Site) -> None:
     before = site.everything()
     for phase in PHASES[:2]:

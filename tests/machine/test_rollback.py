@@ -14,6 +14,10 @@ from tests.conftest import ROOT
 from tests.machine.site import IMPATIENT, PATIENT, Site, Snapshot
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "rollbacks of line 1 and its database; test_line_2.py rolls a host back in every run"
+)
+
 DATABASE = "/var/lib/kai/kai.db"
 # a bot that is always busy: one row after the other, each in two tables
 _WRITER = """
@@ -123,7 +127,6 @@ def test_a_rollback_brings_back_code_and_configuration_there_and_forth(site: Sit
     assert (site.data(), rows(site, DATABASE)) == (data, told)
 
 
-@pytest.mark.later("another way back, and forth; the one without a name is in every run")
 def test_a_release_can_be_gone_back_to_and_host_vars_bring_back_the_other(site: Site) -> None:
     [first, second] = dict.fromkeys(entry["release"] for entry in installs(site))
     data, told = site.data(), rows(site, DATABASE)
@@ -148,7 +151,6 @@ def failing_rollback(site: Site) -> str:
     return done.failure
 
 
-@pytest.mark.later("a switch that fails; test_switch.py has an upgrade that fails")
 def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
     before, database = site.state(), rows(site, DATABASE)
     failure = failing_rollback(site)
@@ -161,7 +163,6 @@ def test_a_rollback_that_fails_leaves_what_was_live(site: Site) -> None:
     assert "before-rollback" not in site.machine.run(["ls", "/var/lib/kai"]).stdout
 
 
-@pytest.mark.later("a rollback that fails, once more")
 def test_a_rollback_that_fails_leaves_no_database_where_none_was(site: Site) -> None:
     # a bot that runs makes a database
     site.machine.run(["systemctl", "stop", "kai"])
@@ -206,7 +207,6 @@ def test_the_database_of_then_comes_back_when_asked_for(site: Site) -> None:
     assert [rows(site, f"/var/lib/kai/{name}") for name in aside] == [now]
 
 
-@pytest.mark.later("the playbook that kai-ansible plays; test_ansible_alone.py has an install")
 def test_ansible_alone_rolls_back(site: Site, ansible_environment: dict[str, str]) -> None:
     extra = "--extra-vars=kai_install_rollback_to=2"
     done = subprocess.run(
@@ -223,7 +223,6 @@ def test_ansible_alone_rolls_back(site: Site, ansible_environment: dict[str, str
     assert running(site)[1] == "200"
 
 
-@pytest.mark.later("further installs and failures; a way back and a failed one are in every run")
 def test_F1_data_stays_as_it_is_through_every_install(site: Site) -> None:
     data, told = site.data(), rows(site, DATABASE)
     for seconds in (201, 202):
@@ -238,7 +237,6 @@ def test_F1_data_stays_as_it_is_through_every_install(site: Site) -> None:
     assert owner == "kai 600\n"
 
 
-@pytest.mark.later("further installs and failures; a way back and a failed one are in every run")
 def test_a_database_that_is_no_database_stops_the_install(site: Site) -> None:
     before = site.state()
     site.new_release("c")
@@ -268,7 +266,6 @@ def test_a_database_that_is_no_database_stops_the_install(site: Site) -> None:
     machine.run(["mv", f"{DATABASE}.real", DATABASE])
 
 
-@pytest.mark.later("further installs and failures; a way back and a failed one are in every run")
 def test_only_the_last_good_releases_are_kept_and_never_a_failed_one(site: Site) -> None:
     site.set(kai_install_keep_releases=2)
     [first, second] = dict.fromkeys(entry["release"] for entry in installs(site))
@@ -284,7 +281,6 @@ def test_only_the_last_good_releases_are_kept_and_never_a_failed_one(site: Site)
     assert site.run("rollback", "--yes", "--to", live).code == 0
 
 
-@pytest.mark.later("tests/unit/test_host_status.py judges what status says")
 def test_status_reports_every_problem(site: Site) -> None:
     # after a rollback host_vars say something else
     assert site.run("status").report["problems"] == []

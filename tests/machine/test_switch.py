@@ -18,6 +18,9 @@ from tests.machine.site import IMPATIENT, TOKEN, Site, mortal_python
 from tests.testbed.machines import Machine
 
 WAIT_SECONDS = 90
+MORE = pytest.mark.later(
+    "more of switches; a first install and an upgrade that fail are in every run"
+)
 ADA = {"telegram_id": 1, "name": "Ada", "role": "admin", "os_user": "alice"}
 DAVE = {"telegram_id": 4, "name": "Dave", "os_user": "dave"}
 BOB = {"telegram_id": 2, "name": "Bob", "os_user": "bob"}
@@ -113,6 +116,7 @@ def test_L8_an_upgrade_that_fails_leaves_the_host_as_it_was(site: Site) -> None:
     assert sorted(entry["state"] for entry in status.report["releases"]) == ["failed", "good"]
 
 
+@MORE
 def test_L7_drift_of_owner_and_mode_is_repaired_and_reported(site: Site) -> None:
     site.new_release("b")
     site.fault()
@@ -129,6 +133,7 @@ def test_L7_drift_of_owner_and_mode_is_repaired_and_reported(site: Site) -> None
     }
 
 
+@MORE
 def test_an_unchanged_install_neither_restarts_nor_records(site: Site) -> None:
     before = site.state(), site.health()["pid"]
     report = site.install()
@@ -136,6 +141,7 @@ def test_an_unchanged_install_neither_restarts_nor_records(site: Site) -> None:
     assert (site.state(), site.health()["pid"]) == before
 
 
+@MORE
 def test_a_change_of_rules_alone_does_not_stop_the_bot(site: Site) -> None:
     pid = site.health()["pid"]
     site.machine.run(["sed", "-i", "1i # by hand", "/etc/sudoers.d/kai"])
@@ -146,7 +152,7 @@ def test_a_change_of_rules_alone_does_not_stop_the_bot(site: Site) -> None:
     assert site.health()["pid"] == pid
 
 
-@pytest.mark.later("tests/machine/test_privacy.py shows it as well")
+@MORE
 def test_F7_everybody_works_in_their_own_directories_and_nobody_in_anothers(site: Site) -> None:
     site.set(kai_install_users=[ADA, BOB])
     assert (
@@ -181,7 +187,7 @@ NO_AGENTS = {
 }
 
 
-@pytest.mark.sample(1, "the same way with another fault of sudo or of the agent")
+@MORE
 @pytest.mark.parametrize(("plant", "says"), NO_AGENTS.values(), ids=NO_AGENTS)
 def test_an_agent_that_the_bot_cannot_use_is_no_success(
     site: Site, run_module: Callable[..., dict[str, Any]], plant: str, says: str
@@ -205,7 +211,7 @@ def test_an_agent_that_the_bot_cannot_use_is_no_success(
     assert left.stdout == ""
 
 
-@pytest.mark.later("tests/unit/test_interrupted_switch.py is killed before every step")
+@MORE
 def test_L8_a_killed_ansible_and_a_reboot_can_be_taken_back(
     site: Site, ansible_environment: dict[str, str]
 ) -> None:
@@ -234,6 +240,7 @@ def test_L8_a_killed_ansible_and_a_reboot_can_be_taken_back(
     assert site.run("status").report["problems"] == []
 
 
+@MORE
 def test_L4_health_counts_only_from_the_process_of_the_unit(
     site: Site, run_module: Callable[..., dict[str, Any]]
 ) -> None:

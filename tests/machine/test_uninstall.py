@@ -11,6 +11,10 @@ from tests.machine.site import Site, mortal_python
 from tests.testbed import kai_1_install
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "line 1, a purge and an adoption; test_line_2.py uninstalls a host in every run"
+)
+
 OWN = {"/etc/kai/notes.txt": "ask Ada\n", "/opt/kai/NOTES": "mine\n"}
 
 
@@ -92,7 +96,6 @@ def test_what_installs_made_goes_and_data_stays(site: Story) -> None:
         assert text in told
 
 
-@pytest.mark.later("a purge; an uninstall is in every run, and tests/unit/test_removal.py has both")
 def test_a_purge_ends_what_was_killed_and_leaves_no_trace(site: Story) -> None:
     site.install()
     assert site.health()["release"]
@@ -109,7 +112,6 @@ def test_a_purge_ends_what_was_killed_and_leaves_no_trace(site: Story) -> None:
     site.machine.run(["rm", "-r", "/opt/kai", "/etc/kai"])
 
 
-@pytest.mark.later("an adoption, a way to a first install that the whole way does not take")
 def test_a_bot_of_kais_own_installer_runs_as_before(site: Story) -> None:
     kai_1_install.lay_out(site.machine)
     source = f"source={site.desk.source}"

@@ -13,10 +13,11 @@ from tests.cli.desk import TOKEN, exit_code
 from tests.machine.site import Site, Snapshot
 from tests.testbed.machines import Machine
 
-pytestmark = pytest.mark.machine
+pytestmark = pytest.mark.later(
+    "restart, log and upgrade on a host; tests/cli judges what these commands make of their options"
+)
 
 INSTALLED = True
-WIDE = pytest.mark.later("another width; tests/cli shows the same screens at both")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_an_upgrade_keeps_the_new_source_and_can_be_undone(site: Site) -> None:
     assert "can be restored" in table
 
 
-@pytest.mark.parametrize("columns", [80, pytest.param(120, marks=WIDE)])
+@pytest.mark.parametrize("columns", [80, 120])
 def test_a_rollback_shows_what_it_goes_back_to_and_what_that_changes(
     site: Site, columns: int
 ) -> None:

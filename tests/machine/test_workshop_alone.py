@@ -16,6 +16,10 @@ from tests.machine.site import PATIENT
 from tests.machine.site_2 import AGENTS, Site2, become_kai_2_1
 from tests.testbed.machines import Machine
 
+pytestmark = pytest.mark.later(
+    "line 2 without Telegram; test_line_2.py walks the same way with it in every run"
+)
+
 PLAN = "kai_install_kai_workshop_bootstrap"
 PROFILES = "/etc/kai/runtime-profiles.yaml"
 CYD, OF_CYD = "rtp_" + "c" * 32, "prn_" + "c" * 32
