@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tests.testbed.machines import Machine
 
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("loop", deadline=None, max_examples=10)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=150, derandomize=True)
 CONTRACT = read_contract((VARS / "kai_1.yml").read_text(encoding="utf-8"), "kai_1.yml")
 BACKENDS = tuple(CONTRACT.backends)

@@ -3,11 +3,10 @@
 import copy
 from typing import Any, cast
 
-import yaml
-
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.typed_data import read
 from tests.conftest import VARS
+from tests.contract_files import data_of
 
 RENAMED, NEW_NAME = "kai_install_keep_releases", "kai_install_kept_releases"
 REMOVED = "kai_install_ollama_host"
@@ -25,7 +24,7 @@ CHANGES: list[dict[str, Any]] = [
 
 def later_data() -> dict[str, Any]:
     """Return the data of the contract as version 3 of it would be."""
-    changed: dict[str, Any] = yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8"))
+    changed: dict[str, Any] = data_of(VARS / "kai_1.yml")
     changed.update(version=3, changes=copy.deepcopy(CHANGES))
     changed["host"]["kept_releases"] = changed["host"].pop("keep_releases")
     del changed["settings"]["OLLAMA_HOST"]

@@ -45,8 +45,9 @@ def pythons() -> list[Path]:
 
 
 def _works(python: Path) -> bool:
-    command = [str(python), "-c", "import ensurepip, venv"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    """Return whether a Python can make environments; distributions package that apart."""
+    library = python.resolve().parents[1] / "lib" / python.name
+    return all((library / name / "__init__.py").is_file() for name in ("ensurepip", "venv"))
 
 
 def releases(python: Path) -> list[str]:

@@ -185,6 +185,7 @@ def texts() -> Iterator[str]:
         yield path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_no_word_of_a_sentence_is_taken_for_a_host() -> None:
     """An f-string has its host in a part of its own."""
     found = [match for text in texts() for match in calling._COMMAND.finditer(text)]

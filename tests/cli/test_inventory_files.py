@@ -78,6 +78,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Files]:
     yield Files(tmp_path_factory.mktemp("inventory"))
 
 
+@pytest.mark.slow
 @given(value=VALUES, in_vault=st.booleans())
 @example(value=list(YAML_1_1_WORDS), in_vault=False)
 @example(value=list(JINJA), in_vault=False)
@@ -99,6 +100,7 @@ def test_any_value_comes_back_identical_through_ansible(
     assert files.edit(*secrets, **{NAME: value}) == []
 
 
+@pytest.mark.slow
 @given(before=VALUES, after=VALUES)
 @example(before=["Ada", 1, True], after=["Ada", True, 1])
 @example(before={"a": "{{ b }}"}, after={"a": "{{ b }}", "c": "d"})

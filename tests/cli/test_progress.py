@@ -34,6 +34,7 @@ def ended(host: str, kind: str = "ok") -> dict[str, Any]:
     return {"event": f"runner_on_{kind}", "event_data": {"host": host}}
 
 
+@pytest.mark.slow
 def test_a_long_wait_says_what_for_how_long_and_how_long_at_the_most(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

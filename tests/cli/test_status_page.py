@@ -103,6 +103,7 @@ def test_what_needs_attention_comes_first_with_the_commands_to_copy() -> None:
     assert commands[:2] == ["kai-ansible doctor bot70", "sudo -iu alice codex login"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium-headless-shell: tests/testbed/prepare")
 @pytest.mark.parametrize(
     ("width", "scheme", "background"),

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 
 from kai_ansible.inventory.yaml_edit import meaning
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.typed_data import Unfit, read
+from tests.contract_files import data_of
 from tests.later_contract import later, later_data
 
 VARS = Path(__file__).parents[2] / "roles" / "kai_install" / "vars"
@@ -39,7 +39,7 @@ def filled(contract: dict[str, Any]) -> dict[str, Any]:
     return contract
 
 
-CONTRACT = filled(yaml.safe_load((VARS / "kai_1.yml").read_text(encoding="utf-8")))
+CONTRACT = filled(data_of(VARS / "kai_1.yml"))
 SETTINGS = CONTRACT["settings"]
 BACKENDS = CONTRACT["backends"]
 NO_DEFAULT = object()

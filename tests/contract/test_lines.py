@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,12 +14,13 @@ from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.line_composition import BadDifference, composed
 from kai_ansible.rules.release_line import read_lines
 from kai_ansible.rules.typed_data import Unfit, read
+from tests.contract_files import data_of
 
 VARS = Path(__file__).parents[2] / "roles" / "kai_install" / "vars"
 
 
 def loaded(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((VARS / name).read_text(encoding="utf-8"))
+    document: dict[str, Any] = data_of(VARS / name)
     return document
 
 
@@ -265,6 +265,7 @@ def test_a_line_that_leads_nowhere_is_refused() -> None:
             composed("2", documents)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(NEW), st.data())
 def test_a_key_that_nothing_reads_is_refused(line: str, data: st.DataObject) -> None:
     whole = copy.deepcopy(WHOLE[line])

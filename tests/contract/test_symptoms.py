@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.line_composition import composed
 from kai_ansible.rules.typed_data import read
+from tests.contract_files import data_of
 
 VARS = Path(__file__).parents[2] / "roles" / "kai_install" / "vars"
 FILES = {"1": "kai_1.yml", "2": "lines/2.yml", "2.0": "lines/2.0.yml"}
-DOCUMENTS: dict[str, dict[str, Any]] = {
-    line: yaml.safe_load((VARS / path).read_text(encoding="utf-8")) for line, path in FILES.items()
-}
+DOCUMENTS: dict[str, dict[str, Any]] = {line: data_of(VARS / path) for line, path in FILES.items()}
 CONTRACTS: dict[str, Contract] = {line: read(Contract, composed(line, DOCUMENTS)) for line in FILES}
 # what a regular expression is read by: an escape, a set of characters, the ends of a group, a bar
 TOKEN = re.compile(

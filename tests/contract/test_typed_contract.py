@@ -7,7 +7,6 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,11 +14,12 @@ from kai_ansible.rules.contract import Condition, Contract, read_contract
 from kai_ansible.rules.problems import Refused
 from kai_ansible.rules.typed_data import Unfit, as_data, in_words, read
 from tests.conftest import VARS
+from tests.contract_files import data_of
 
 Place = tuple[str | int, ...]
 PATH = VARS / "kai_1.yml"
 TEXT = PATH.read_text(encoding="utf-8")
-DATA: dict[str, Any] = yaml.safe_load(TEXT)
+DATA: dict[str, Any] = data_of(PATH)
 
 
 def places(data: Any, place: Place = ()) -> Iterator[tuple[str | int, ...]]:
@@ -94,6 +94,7 @@ def test_what_is_no_yaml_is_refused() -> None:
 KEYS = [place for place in places(DATA) if isinstance(parent_of(DATA, place), dict)]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(KEYS))
 def test_a_key_that_nothing_reads_is_refused_wherever_it_stands(place: Place) -> None:
     data = deepcopy(DATA)
@@ -109,6 +110,7 @@ def test_a_key_that_nothing_reads_is_refused_wherever_it_stands(place: Place) ->
         assert "NOT_A_KEY" in read_it
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(sorted(places(DATA), key=str)), st.sampled_from([None, 1.5, [], {}, [{}], b"x"])
 )

@@ -76,6 +76,7 @@ def test_every_row_has_an_answer(answers: list[tuple[str, str]]) -> None:
             assert "open" not in answer, name
 
 
+@pytest.mark.slow
 def test_every_test_that_a_row_names_exists(answers: list[tuple[str, str]]) -> None:
     named = {node for _, answer in answers for node in NODE.findall(answer)}
     assert len(named) > 100

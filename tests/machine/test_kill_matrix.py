@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 
 from tests.conftest import ROOT
+from tests.contract_files import data_of
 from tests.machine.fault_list import (
     KILLED,
     KILLED_RESTORING,
@@ -69,7 +69,7 @@ def named(file: str, tasks: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def read(file: str) -> list[dict[str, Any]]:
     """Return the tasks of a file of the role."""
-    return list(yaml.safe_load((TASKS / file).read_text(encoding="utf-8")))
+    return list(data_of(TASKS / file))
 
 
 def steps() -> list[Step]:

@@ -59,6 +59,7 @@ def test_what_is_no_answer(said: bytes) -> None:
         health("127.0.0.1", port, "/health")
 
 
+@pytest.mark.slow
 def test_a_bot_that_says_one_letter_after_the_other_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -50,6 +50,7 @@ def test_the_least_that_is_needed(contract: Contract) -> None:
     }
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_what_was_answered_is_what_the_bot_reads(contract: Contract, data: st.DataObject) -> None:
     answers, expected = data.draw(answers_to_everything(contract))

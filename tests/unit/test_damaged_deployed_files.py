@@ -23,6 +23,8 @@ from kai_ansible.rules.operator_files import fields_of_users, read_with_files
 from kai_ansible.rules.typed_data import as_data
 from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE
 
+pytestmark = pytest.mark.slow
+
 KINDS: dict[str, Callable[[Path], object]] = {
     **DAMAGES,
     "an alias of itself": lambda path: path.write_text("users: &a [*a]\n"),

@@ -28,6 +28,8 @@ from tests.conftest import PRIVATE, ROOT
 from tests.unit.samples import user, variables
 
 CONTRACT = contract_of_line("2")
+pytestmark = pytest.mark.slow
+
 W = "wsp_" + "0123456789abcdef" * 2
 ADA = principal_of_telegram(W, 1)
 # an account of every system

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from kai_ansible.rules.readiness import LOG_OF_START
 from tests.conftest import ROOT
 
@@ -19,6 +21,7 @@ REVERTED = {
 }
 
 
+@pytest.mark.slow
 def test_a_failure_names_the_cause_that_the_log_shows(
     tmp_path: Path, ansible_environment: dict[str, str]
 ) -> None:

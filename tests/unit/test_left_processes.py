@@ -19,7 +19,10 @@ from kai_ansible.host.left_processes import end_listener, end_processes
 from kai_ansible.host.system import Listener, strangers
 from tests.conftest import PRIVATE
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has accounts to work as")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root has accounts to work as"),
+]
 
 OWNER, OTHER = 1, 2
 # every account can run it

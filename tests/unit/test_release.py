@@ -22,6 +22,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_place_with_another_version_is_named_at_once(checkout: Path) -> None:
     assert list(release.stated_elsewhere(checkout)) == []
     galaxy = checkout / "galaxy.yml"

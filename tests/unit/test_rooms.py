@@ -78,6 +78,12 @@ def modules() -> dict[str, Path]:
     return {name_of(path): path for path in sorted(paths)}
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(tree: ast.AST, *, types: bool) -> Iterator[ast.Import | ast.ImportFrom]:
     """Yield the imports below a node, those inside functions too; types: also of type checkers."""
     for node in ast.iter_child_nodes(tree):
@@ -94,7 +100,7 @@ def imported(name: str, *, types: bool) -> Iterator[str]:
     """Yield the names of the modules that a module imports, its own package's first."""
     path = modules()[name]
     package = [*path.relative_to(ROOT).parent.parts]
-    for node in imports(ast.parse(path.read_text(encoding="utf-8")), types=types):
+    for node in imports(parsed(path), types=types):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
             continue

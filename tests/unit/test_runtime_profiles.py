@@ -185,6 +185,7 @@ plain = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 names = st.sampled_from([*entry(), "version", "runtime_profiles", ONE, "models", "runtime_keys"])
 
 
+@pytest.mark.slow
 @given(st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(names, inner)))
 def test_any_data_is_read_or_refused(data: Any) -> None:
     for whole in (data, policy(entry(models=data, home_workspace=data)), {**archived(), "x": data}):

@@ -56,6 +56,7 @@ def in_order(place: Path) -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     shape=st.recursive(

@@ -17,6 +17,7 @@ plain = st.none() | st.booleans() | st.integers() | texts
 documents = st.recursive(plain, lambda one: st.lists(one) | st.dictionaries(texts, one))
 
 
+@pytest.mark.slow
 @given(documents)
 def test_data_reads_back(document: Any) -> None:
     try:
