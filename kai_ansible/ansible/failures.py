@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from kai_ansible.ansible.advice import NOT_BEGUN, advice_for
 from kai_ansible.ansible.events import Event, EventData, Result
 from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.readiness import LIKELY_CAUSE, LOG_OF_START
 from kai_ansible.rules.redact import masked
 
 CENSORED = "censored"
 LAST_LINES = 20
+LAST_WORDS = 3
 # of ssh, when it had a terminal
 _GOODBYE = re.compile(r"^(Shared c|C)onnection to \S+ closed\.\r?\n?", re.M)
 AGAIN = "then run the same command again"
@@ -48,10 +50,12 @@ class FailedTask:
     def with_what_follows(self, message: str, *, restored: bool) -> FailedTask:
         """Return this failure with the text that a later message adds after repeating it.
 
+        A log whose cause that text names is cut to its end.
         restored: whether the host is as before, so that nothing is to be found there.
         """
         more = message.rpartition(self.message)[2].strip()
-        text = f"{self.message}\n{more}".strip()
+        said = _with_last_words(self.message) if LIKELY_CAUSE in more else self.message
+        text = f"{said}\n{more}".strip()
         fix = f"correct what the message names, {AGAIN}" if restored else ""
         return replace(self, message=text, fix=self.fix or ("" if "Fix: " in text else fix))
 
@@ -99,6 +103,11 @@ def failed_tasks(
     lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]
     said = "\n".join(lines) or "Ansible ended without a word"
     return [FailedTask("", "Start Ansible", masked(said, secrets), advice_for(said))]
+
+
+def _with_last_words(message: str) -> str:
+    before, mark, log = message.partition(LOG_OF_START)
+    return "\n".join([f"{before}{mark}", *log.splitlines()[1:][-LAST_WORDS:]])
 
 
 def _ran(result: Result) -> bool:

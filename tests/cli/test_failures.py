@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
+from kai_ansible.rules.readiness import LIKELY_CAUSE, LOG_OF_START
 
 
 def event(kind: str = "failed", host: str = "bot", task: str = "Stage", **data: Any) -> dict:
@@ -144,6 +145,16 @@ def test_where_the_former_bot_runs_again_nothing_is_to_be_found(
     events = [event(res={"msg": said}), event(task="Report the failure", res=report)]
     (failure,) = failed_tasks(events, "")
     assert failure.problem.fix == fix
+
+
+def test_a_log_whose_cause_is_named_is_cut_to_its_end() -> None:
+    log = [f"line {number}" for number in range(20)]
+    said = "\n".join(["no answer", LOG_OF_START, *log])
+    found = f"the log of the bot: line 3. {LIKELY_CAUSE}a wrong token. Fix: another one"
+    for more, shown in (("The host is as before.", log), (found, log[-3:])):
+        events = [event(res={"msg": said}), event(res={"msg": f"Verify: {said}\n{more}"})]
+        (failure,) = failed_tasks(events, "")
+        assert failure.message.splitlines() == ["no answer", LOG_OF_START, *shown, more]
 
 
 def test_a_rescue_that_failed_itself_is_reported_too() -> None:

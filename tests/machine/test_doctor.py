@@ -93,11 +93,6 @@ LOOKS = [
             *(RULES, "the bot may start /usr/local/bin/codex as alice", "a rule for it", INSTALL),
         ),
         Case(
-            ("S8",),
-            f"sed -i '/NOPASSWD: .*kill/d' {RULES}",
-            *(RULES, "the bot may end processes of alice", "a rule for it", INSTALL),
-        ),
-        Case(
             ("L5",),
             "systemctl disable kai.service",
             *("kai.service", "not enabled", "after a boot", "systemctl enable kai.service"),
@@ -117,6 +112,13 @@ LOOKS = [
                 "never logged in",
                 "codex login",
             ),
+        ),
+    ],
+    [
+        Case(
+            ("S8",),
+            f"sed -i '/NOPASSWD: .*kill/d' {RULES}",
+            *(RULES, "the bot may end processes of alice", "a rule for it", INSTALL),
         ),
     ],
     [
@@ -402,7 +404,8 @@ def test_an_install_whose_token_is_refused_ends_without_waiting(site: Site) -> N
     site.set(kai_install_health_timeout=3600)
     done = site.run("install")
     site.fault()
+    site.set(kai_install_health_timeout=60)
     assert done.code == 1
     assert "nothing listens on port 8080, and by its log, waiting does not help" in done.failure
     assert "Telegram does not know the token" in done.failure
-    assert findings(site, 3) == []
+    assert findings(site, 0) == []

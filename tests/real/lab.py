@@ -79,9 +79,9 @@ class Lab:
         self.desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
         self.configure()
 
-    def configure(self) -> None:
-        """Write the host_vars of the machine."""
-        self.desk.given({"host": {}, "users": USERS, "settings": SETTINGS})
+    def configure(self, **settings: str) -> None:
+        """Write the host_vars of the machine. settings: besides or instead of the usual ones."""
+        self.desk.given({"host": {}, "users": USERS, "settings": {**SETTINGS, **settings}})
         self.set(
             kai_install_source=self.source.given,
             kai_install_extra_env={"SSL_CERT_FILE": CA},

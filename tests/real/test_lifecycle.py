@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from tests.cli.desk import TOKEN
 from tests.real.lab import ADA, ANOTHER_TOKEN, BOB, DORA, EVE, FINN, GUS, SECONDS, Lab
 
 EVERYBODY = (ADA, BOB, EVE, FINN, DORA, GUS)
@@ -65,9 +64,11 @@ def test_a_rollback_brings_the_earlier_release_back(lab: Lab) -> None:
 
 
 def test_a_token_that_telegram_refuses_is_told_without_waiting(lab: Lab) -> None:
-    lab.set(kai_install_telegram_bot_token=ANOTHER_TOKEN, kai_install_health_timeout=3600)
+    lab.configure(TELEGRAM_BOT_TOKEN=ANOTHER_TOKEN)
+    lab.set(kai_install_health_timeout=3600)
     done = lab.run("install")
-    lab.set(kai_install_telegram_bot_token=TOKEN, kai_install_health_timeout=SECONDS)
+    lab.configure()
+    lab.set(kai_install_health_timeout=SECONDS)
     assert done.code == 1
     assert "by its log, waiting does not help" in done.failure
     assert "Telegram does not know the token" in done.failure

@@ -17,7 +17,7 @@ from .drift import REPAIR
 from .installs import not_enabled, rolled_back, without_repeating
 from .privilege import without_privilege
 from .problems import Problem
-from .readiness import LOG_OF_START
+from .readiness import LIKELY_CAUSE, LOG_OF_START
 from .status import agent_problems, foreign_listener, outdated, service_problems
 
 if TYPE_CHECKING:
@@ -421,7 +421,7 @@ def _variable(contract: Contract, key: str) -> str:
 def in_lines(findings: Sequence[Finding]) -> list[str]:
     """Return findings as lines for the output of Ansible."""
     return [
-        f"{finding.where}: {finding.evidence.rstrip('.')}. Likely cause: {finding.cause}. "
+        f"{finding.where}: {finding.evidence.rstrip('.')}. {LIKELY_CAUSE}{finding.cause}. "
         f"Fix: {finding.fix}"
         for finding in findings
     ]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # what comes before the log of a bot that does not answer
 LOG_OF_START = "The last lines of the bot's log since this start:"
+# what comes before the cause that this log shows
+LIKELY_CAUSE = "Likely cause: "
 
 
 def unready_parts(page: bytes, places: Sequence[str]) -> list[str]:
