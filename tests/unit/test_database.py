@@ -98,10 +98,13 @@ def test_a_damaged_database_is_refused(tmp_path: Path, damage: Callable[[Path], 
 def test_an_empty_file_is_no_database_yet(tmp_path: Path) -> None:
     path = tmp_path / "kai.db"
     assert not database.has_content(str(path))
+    assert database.is_none(str(path))
     path.touch()
     assert not database.has_content(str(path))
+    assert database.is_none(str(path))
     make(path)
     assert database.has_content(str(path))
+    assert not database.is_none(str(path))
     with pytest.raises(Refused, match="not a regular file"):
         database.has_content(str(tmp_path))
 
@@ -218,6 +221,8 @@ def test_X3_a_link_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "kai.db").symlink_to("/etc/passwd")
     with pytest.raises(Refused, match="not a regular file"):
         database.has_content(str(tmp_path / "kai.db"))
+    # nor a sign that there was none
+    assert not database.is_none(str(tmp_path / "kai.db"))
 
 
 def test_a_copy_that_its_owner_makes_longer_is_read_as_far_as_it_was_seen(

@@ -70,6 +70,18 @@ def has_content(path: str) -> bool:
     return status.st_size > 0
 
 
+def is_none(path: str) -> bool:
+    """Return whether there is no database: nothing, or an empty file.
+
+    Anything else that lies there, such as a link, is no sign that the bot had none.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
+
+
 def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     """Write a consistent and checked copy of a database, which may be in use, 0600 for root.
 

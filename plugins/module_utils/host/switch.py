@@ -348,7 +348,7 @@ class Switch:
                 result["release"],
                 managed,
                 former_line=former_line,
-                without_database=bool(path) and not database.has_content(path),
+                without_database=bool(path) and database.is_none(path),
             )
         journal.release, journal.line = result["release"], result["line"]
         journal.managed = {**journal.managed, **managed}
