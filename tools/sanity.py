@@ -46,8 +46,13 @@ def pythons() -> list[Path]:
 
 def _works(python: Path) -> bool:
     """Return whether a Python can make environments; distributions package that apart."""
-    library = python.resolve().parents[1] / "lib" / python.name
-    return all((library / name / "__init__.py").is_file() for name in ("ensurepip", "venv"))
+    prefix = python.resolve().parents[1]
+    # Fedora's 64-bit builds have theirs in lib64
+    libraries = [prefix / directory / python.name for directory in ("lib", "lib64")]
+    return any(
+        all((library / name / "__init__.py").is_file() for name in ("ensurepip", "venv"))
+        for library in libraries
+    )
 
 
 def releases(python: Path) -> list[str]:

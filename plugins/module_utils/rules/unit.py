@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-# how else than by a file of its directory a unit is changed
+# two sources of an override that are no file of the unit: a mask, and the manager's own environment
 MASK = "mask"
 MANAGER = "the environment of systemd"
 
