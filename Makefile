@@ -11,7 +11,7 @@ export $(BINARIES)
 # a checkout, or a git URL with KAI_VERSION
 export KAI_SOURCE KAI_VERSION
 
-# at a terminal, what these commands find is an answer, and an error of make below it is none
+# exit code 3 is a finding: at a terminal, do not let make print an error for it
 FOUND = || { code=$$?; [ $$code = 3 ] && [ -t 1 ] || exit $$code; }
 
 # through sudo, create files in the operator's tree as the operator
@@ -23,7 +23,7 @@ endif
 # CI sets it to fail where a host cannot run machines
 MACHINES_OR_NOT = || [ -z "$$KAI_TESTBED_REQUIRED" ]
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
-# which the loop need not even read
+# directories that need machines; the loop does not even collect them
 OF_MACHINES = collection demo issue_486 machine molecule real
 # pytest keeps the tests that it has rewritten, or each of its workers rewrites all of them
 PYTEST = $(if $(SUDO_USER),,env -u PYTHONDONTWRITEBYTECODE) $(VENV)/bin/python -m pytest --dist loadfile --numprocesses
@@ -39,7 +39,7 @@ config: $(VENV)/.ready ## Ask for the configuration and write host_vars
 install: $(VENV)/.ready ## Configure the host as host_vars say, and verify the bot
 	@$(KAI) install $(if $(DRY_RUN),--check) $(TARGET) $(GIVEN)
 
-upgrade: $(VENV)/.ready ## Install another version of Kai: make upgrade ref=v1.5.0
+upgrade: $(VENV)/.ready ## Install another version of Kai: make upgrade ref=v2.0.0
 	@$(KAI) upgrade $(if $(source),--source $(source)) $(if $(ref),--ref $(ref)) $(if $(DRY_RUN),--check) $(TARGET)
 
 check: $(VENV)/.ready ## Show what install would change

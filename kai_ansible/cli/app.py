@@ -340,7 +340,7 @@ def uninstall(
     uninstall_kai(UninstallOptions(**vars(changes), purge=purge, backup=not no_backup), screen)
 
 
-@verb(app, "upgrade --ref v1.5.0")
+@verb(app, "upgrade --ref v2.0.0")
 def upgrade(
     changes: ChangeOptions,
     screen: "Screen",

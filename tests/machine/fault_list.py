@@ -94,13 +94,13 @@ FAULTS = [
         **full("/var/lib/kai"),
     ),
     Fault(
-        "a person's account vanishes before its directories are made",
+        "an OS user is removed before its directories are made",
         NOT_TOUCHED,
         "{person}",
         LAY_OUT,
         **_LEAVES,
     ),
-    Fault("a person's account vanishes before the switch", BACK, "{person}", SWITCH, **_LEAVES),
+    Fault("an OS user is removed before the switch", BACK, "{person}", SWITCH, **_LEAVES),
     Fault(
         "visudo refuses the policy",
         NOT_TOUCHED,
@@ -170,10 +170,10 @@ FAULTS = [
 CONNECTION_LOST = "the ssh connection is lost in the middle of the switch"
 TWO_FROM_ONE = "two installs at once from one machine"
 TWO_FROM_TWO = "two installs at once from two machines"
-REBOOT = "the host is booted again between switch and proof"
+REBOOT = "the host reboots between switch and proof"
 KILLED = "Ansible is killed before one of the tasks of an upgrade"
 KILLED_RESTORING = "Ansible is killed before one of the tasks that bring the former install back"
-SWITCH_KILLED = "the switch is killed in its middle, and the host is booted again"
+SWITCH_KILLED = "the switch is killed in its middle, and the host reboots"
 
 TITLES = [
     *(fault.title for fault in FAULTS),

@@ -1,7 +1,7 @@
 """An install that is killed, wherever that happens, leaves a healthy bot.
 
 Ansible is killed before every single task that an upgrade, or the failure of one, comes to; the
-switch is killed before every step of its own that others could see, and the host is booted again.
+switch is killed before every step of its own that others could see, and the host reboots.
 The next install succeeds. One case of each phase, and all of the switch, belong to `make test`;
 `make test-all` runs the whole.
 """
