@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-# of what no host's variables are needed for, or where they do not tell
+# the line to assume when no host is involved, or its variables do not determine one
 DEFAULT_RELEASE = "1"
 SOURCE = "kai_install_source"
 # of each source that was looked at

@@ -37,8 +37,8 @@ _CANCEL_SECONDS = 0.5
 _END_SECONDS = 5
 
 
-# set in the thread that starts Ansible: the process of which that is a part, and where the process
-# of Ansible notes its number
+# set in the thread that starts Ansible: the PID of this process, and the file in which the
+# process of Ansible notes its own PID
 _STARTS = threading.local()
 
 
