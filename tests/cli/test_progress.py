@@ -101,7 +101,7 @@ def test_many_hosts_have_a_line_each_that_fits(columns: int) -> None:
     assert first.endswith("narrow terminal" if columns == 200 else "…")
     assert hosts == ["  one: done, waiting for the others", "  two: failed", "  three: working"]
     # what failed stays so, and the others go on
-    progress(started("report", "Show what is left to do"))
+    progress(started("report", "Show the next steps"))
     assert list(progress.states.values()) == ["working", "failed", "working"]
 
 

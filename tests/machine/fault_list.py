@@ -12,7 +12,7 @@ from tests.machine.site import IMPATIENT
 OUTCOMES = Path(__file__).parents[2] / ".cache" / "faults"
 
 BUILD = "Build the release"
-LAY_OUT = "Lay out directories and first files"
+LAY_OUT = "Create directories and first files"
 SWITCH = "Switch the files, the release and the service"
 SWITCH_BACK = "Switch back the files, the release and the service"
 PROOF = "Verify that the bot and its agents work"

@@ -13,7 +13,7 @@ TASKS = sorted((ROOT / "roles" / "kai_install" / "tasks").glob("*.yml"))
 LOOPS = [
     "Create the service account",
     "Create the missing OS users",
-    "Close their homes to other accounts",
+    "Make the new homes private",
 ]
 
 
@@ -38,7 +38,7 @@ def test_only_what_happens_once_on_a_host_loops() -> None:
     found = {path.name: loops_of(path) for path in TASKS}
     assert {name: loops for name, loops in found.items() if loops} == {
         "layout.yml": LOOPS,
-        "first_start.yml": ["Write the programs that name users"],
+        "first_start.yml": ["Write the helper programs"],
     }
 
 
