@@ -9,11 +9,6 @@ if TYPE_CHECKING:
     from kai_ansible.rules.probe import Probe
 
 ADMIN = "admin"
-# how each vendor says to install its agent for every account of a host
-INSTALL_COMMANDS: Mapping[str, str] = {
-    "claude": "sudo npm install --global @anthropic-ai/claude-code",
-    "codex": "sudo npm install --global @openai/codex",
-}
 
 
 def name_of(user: Mapping[str, Any]) -> str:
@@ -28,9 +23,8 @@ def is_missing(account: str, seen: Probe | None) -> bool:
     return account in accounts and accounts[account] is None
 
 
-def advice_to_install(backend: str, host: str) -> list[str]:
-    """Return how to install an agent that a host lacks, nothing if no command is known."""
-    command = INSTALL_COMMANDS.get(backend)
+def advice_to_install(backend: str, command: str | None, host: str) -> list[str]:
+    """Return how to install an agent that a host lacks, by its ``install_command``."""
     return [f"{backend} is not on {host} yet. Install it there, before you install the bot:"] + (
         [f"  {command}"] if command else []
     )

@@ -275,7 +275,8 @@ class Interview:
         asker.choose(question, None, remarks)
         chosen = str(self.draft.get(question.variable))
         if chosen not in found:
-            for line in advice_to_install(chosen, self.view.host):
+            command = self.contract.backends[chosen].binary.install_command
+            for line in advice_to_install(chosen, command, self.view.host):
                 self.screen.say(line)
 
     def _installed(self) -> dict[str, str] | None:

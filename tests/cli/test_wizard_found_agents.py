@@ -117,8 +117,12 @@ def test_no_agent_is_offered_first_where_it_is_not_the_only_one(
     assert remarks == {
         name: f"/usr/bin/{name} 9.9" if name in agents else NOT_FOUND for name in CONTRACT.backends
     }
+    said = capsys.readouterr().out
     none = "No agent was found on the host; install one before kai-ansible install."
-    assert (none in capsys.readouterr().out) is (agents == [])
+    command = CONTRACT.backends["claude"].binary.install_command
+    assert command == "sudo npm install --global @anthropic-ai/claude-code"
+    # claude is what this operator chooses
+    assert (none in said, command in said) == ((True, True) if agents == [] else (False, False))
 
 
 @pytest.mark.parametrize("agents", [["codex"], ["codex", "goose"]])

@@ -165,6 +165,7 @@ def test_notes_about_who_can_change_a_program(contract: Contract, everybody: Con
 def test_none_at_all_names_what_was_tried(contract: Contract, everybody: Configuration) -> None:
     binary, (problem,) = choose_binary(everybody, "codex", [])
     assert (binary, problem.found) == (None, "no codex on the host")
+    assert "can execute it (sudo npm install --global @openai/codex), or run" in problem.fix
     candidates = [
         seen("/home/alice/bin/codex", "path", "bob cannot execute"),
         seen("/usr/bin/codex", "usual", "does not exist"),

@@ -50,6 +50,14 @@ FORBIDDEN = [
         for room in ("terminal", "ansible", "inventory", "secrets")
         for user in ("commands", "wizard")
     ),
+    # what every room of the command uses, and which uses none of them
+    *(
+        (f"kai_ansible.{shared}", f"kai_ansible.{room}")
+        for shared in ("calling", "errors", "files", "operator")
+        for room in ("cli", "commands", "wizard", "terminal", "ansible", "inventory", "secrets")
+    ),
+    # which shows on a screen what Telegram answers
+    *(("kai_ansible.telegram", f"kai_ansible.{room}") for room in ("cli", "commands", "wizard")),
     ("kai_ansible.wizard", "kai_ansible.commands"),
     ("kai_ansible.ansible", "kai_ansible.terminal"),
     ("kai_ansible.inventory", "kai_ansible.terminal"),

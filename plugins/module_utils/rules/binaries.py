@@ -94,6 +94,7 @@ def choose_binary(
             f", and that {listed(also)} can execute too, because Kai uses it for memory extraction"
         )
         or_without = f", or set {variable(EXTRACTION)} to false"
+    by_command = f" ({binary.install_command})" if binary.install_command else ""
     tried = []
     risky: tuple[Candidate, list[Problem]] | None = None
     for candidate in candidates:
@@ -123,7 +124,7 @@ def choose_binary(
                 where,
                 f"no {backend} on the host" + (f" ({'; '.join(tried)})" if tried else ""),
                 f"{backend} installed for {people}{and_also}",
-                f"install {backend} where all of them can execute it, or run "
+                f"install {backend} where all of them can execute it{by_command}, or run "
                 f"make install {setting}=/absolute/path{or_without}",
             )
         ],

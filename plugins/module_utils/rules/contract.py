@@ -326,12 +326,16 @@ class Surface:
 
 @dataclass(frozen=True)
 class Binary:
-    """The program of an agent. usual_places: its paths on a system if nothing else names one."""
+    """The program of an agent. usual_places: its paths on a system if nothing else names one.
+
+    install_command: of its vendor, for every account of a host; None where that is no one command.
+    """
 
     setting: str = text(_ENV_KEY)
     name: str = needed()
     started_by: Literal["name", "setting"] = needed()
     usual_places: Mapping[System, tuple[str, ...]] = text(_PATH)
+    install_command: str | None = None
 
 
 @dataclass(frozen=True)

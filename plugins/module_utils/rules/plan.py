@@ -128,7 +128,7 @@ def probe_request(
         "workshop": workshop_request(configuration),
         "release": release,
         "turns": contract.service.turns.format(data_dir=data_dir) if data_dir else None,
-        "port": configuration.settings.get("WEBHOOK_PORT"),
+        "port": configuration.settings.get(contract.service.port_setting),
         "programs": list(programs_in_use(configuration)),
         "models": list(models_in_use(configuration)),
         "env_file": contract.protected_files["env"].path,

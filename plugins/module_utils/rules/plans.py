@@ -50,7 +50,6 @@ class HostPlan(TypedDict):
     probes_others: bool
     host: dict[str, Any]
     accounts: list[str]
-    modules: list[str]
     module: str
     unit: UnitPlace
     health: HealthRequest

@@ -321,12 +321,13 @@ def _space(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
 
 
 def _port(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+    setting = configuration.contract.service.port_setting
     for holder in probe["port"]:
         yield Problem(
-            variable("WEBHOOK_PORT"),
-            f"port {configuration.settings['WEBHOOK_PORT']} held by {holder}",
+            variable(setting),
+            f"port {configuration.settings[setting]} held by {holder}",
             "a port that only the bot listens on",
-            f"stop it on the host, or set {variable('WEBHOOK_PORT')} to another port",
+            f"stop it on the host, or set {variable(setting)} to another port",
         )
 
 

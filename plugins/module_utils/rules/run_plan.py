@@ -133,7 +133,6 @@ def host_plan(
         "probes_others": bool(others),
         "host": host,
         "accounts": [host["service_user"], *os_users(configuration.people)],
-        "modules": modules_of_extras(contract, host.get("extras", [])),
         "module": service.module,
         "unit": {"name": linux.unit.name, "path": linux.unit.path},
         "health": {
