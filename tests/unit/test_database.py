@@ -89,10 +89,26 @@ def test_a_damaged_database_is_refused(tmp_path: Path, damage: Callable[[Path], 
     path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
     make(path, *("words" * 200 for _ in range(50)))
     damage(path)
-    with pytest.raises(Refused, match="cannot be copied"):
+    with pytest.raises(Refused, match=r"(?s)cannot be copied .* move it away: the bot"):
         database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
     assert not copy.exists()
     assert not (tmp_path / ".snapshot").exists()
+
+
+def test_a_locked_database_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0)
+    path, copy = tmp_path / "kai.db", tmp_path / "copy.db"
+    make(path, "one")
+    with closing(sqlite3.connect(path)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(
+            database.Held, match=r"end the process that holds it \(fuser -v"
+        ) as held:
+            database.save(str(path), str(copy), ACCOUNT, str(tmp_path))
+    assert "move it away" not in str(held.value)
+    assert said(path) == ["one"]
 
 
 def test_an_empty_file_is_no_database_yet(tmp_path: Path) -> None:

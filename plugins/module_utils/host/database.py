@@ -104,9 +104,13 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
         if fault == _NO_ROOM:
             raise _no_room(path, scratch_parent)
         if fault:
-            raise (Held if fault in (_LOCKED, _STOPPED) else NotKept)(
-                f"{path} cannot be copied ({fault}), so nothing was switched. Fix: repair it, or "
-                f"move it away so that the bot creates a new one, and run this again",
+            said = f"{path} cannot be copied ({fault}), so nothing was switched. Fix: "
+            if fault in (_LOCKED, _STOPPED):
+                end = f"end the process that holds it (fuser -v {path}), and run this again"
+                raise Held(said + end, fault)
+            raise NotKept(
+                f"{said}repair it, or, if you can do without its data, move it away: the bot then "
+                f"creates a new one. Then run this again",
                 fault,
             )
         # the account may have put something else there in the meantime
