@@ -94,15 +94,15 @@ class Bounded(io.RawIOBase):
         return self.file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position in the file."""
         return self.file.tell()
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True: archive readers ask for this."""
         return True
 
     def seekable(self) -> bool:
-        """Return that places can be gone to."""
+        """Return True: archive readers need to seek."""
         return True
 
     def close(self) -> None:

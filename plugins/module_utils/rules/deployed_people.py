@@ -59,7 +59,7 @@ def deployed_configuration(
 
 
 def _file(seen: Mapping[str, FileSeen], path: str) -> FileSeen:
-    """Return a deployed file; one of no kind where none could be read."""
+    """Return a deployed file; its kind is empty if it could not be read."""
     found = seen.get(path)
     return found if found and found["kind"] == "file" else {"kind": ""}
 

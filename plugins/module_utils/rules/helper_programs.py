@@ -45,7 +45,7 @@ def known_users(
     workshop: WorkshopSeen | None,
     kept: Mapping[str, Profile],
 ) -> list[User]:
-    """Return the users of host_vars and those that only the Workshop has; before it is, nobody.
+    """Return the users of host_vars and those that only the Workshop has; none without a Workshop.
 
     homes: where the agents of a user start, by the key of the user, None where that is not known
     yet. kept: the deployed profiles of nobody in host_vars, by their id.

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare contents without revealing them.
+"""Compare file contents without revealing them.
 
-A key is made for each look, so the same content has another seal the next time.
+Each probe uses a new key, so the digest of the same content differs from probe to probe.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def seal(content: bytes, key: str) -> bytes:
 
 
 def sealed(state: FileState, key: str) -> FileState:
-    """Return the state of a file with its content sealed; equal states stay equal, and no others.
+    """Return the state of a file with a keyed digest in place of its content.
 
-    So what tells whether an install has to write a file, ``==``, tells it from afar as well.
+    Two states are equal if and only if the originals are, so the controller can compare them.
     """
     return state if state.content is None else replace(state, content=seal(state.content, key))

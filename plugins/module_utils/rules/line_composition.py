@@ -1,14 +1,12 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contract of a line that says only in what it differs from another one.
+"""Compose the contract of a release line from its difference to another line.
 
-A difference has: based_on, the line that it starts from; renamed, former and new names by part,
-which take what stands there along and become old names of it; without, places that are no more;
-changes, values by place, where a mapping is gone into unless it is empty or a condition, and
-anything else takes the place of what was there; after, behind which entry of a part a new one
-stands, null for the front; adds, entries behind those of a list. A place is written with dots, or
-as a list of its steps; an entry of a list is called by its name or its path.
+docs/contract.md, "Another release line", explains based_on, renamed, without, changes, after and
+adds. A mapping in ``changes`` is merged, unless it is empty or a condition; any other value
+replaces the former one. A place is written with dots, or as a list of its steps; the name or the
+path of an entry identifies it in a list.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ _CONDITIONS = ("required", "applies", "asked_when", "conflicts", "feature")
 
 
 class BadDifference(ValueError):
-    """A difference that does not fit the line that it is of."""
+    """A difference that does not fit the line that it is based on."""
 
 
 def composed(line: str, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -234,7 +234,7 @@ class _Reader:
         return tuple(found)
 
     def directory(self, name: str, value: Any) -> str | None:
-        """Return a directory; Kai follows links in it besides, and asks for nobody's home."""
+        """Return a directory. Unlike Kai, follow no links in it, and expand no ~."""
         if value is None:
             return None
         if not isinstance(value, str) or "\0" in value:
