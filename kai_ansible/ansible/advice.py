@@ -10,14 +10,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 _OTHER_WAY = (
-    "give the password with --ask-become-pass if none was given. If one was, the program that "
-    "makes Ansible root asks in a way that it does not know (sudo-rs, doas): set "
+    "if no password was given, run the same command with --ask-become-pass. If one was given, "
+    "{host} asks for it in a form that Ansible does not recognize (sudo-rs, doas): set "
     "ansible_become_exe of {host} to another sudo (on Debian and Ubuntu /usr/bin/sudo.ws), or let "
-    "that account become root without a password"
+    "the account that logs in become root without a password"
 )
 _ANOTHER_TIME = (
-    "run the same command with --ask-become-pass and the right password; one in the keyring is "
-    "replaced by kai-ansible sudo-password {host}"
+    "run the same command with --ask-become-pass and the right password; to replace the "
+    "one in the keyring: kai-ansible sudo-password {host}"
 )
 _ASKED_FOR = (
     "run the same command with --ask-become-pass, or keep the password in the keyring: "
@@ -50,12 +50,12 @@ OF_LOGIN = (
     ),
     (
         r"Host key verification failed",
-        "accept the host's key once: {accept}: compare the fingerprint that it shows with the "
-        "output of ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the machine, and say yes",
+        "compare the fingerprint that ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub prints on "
+        "the machine with the one that this command shows, and accept it once: {accept}",
     ),
     (
         r"Permission denied",
-        "check that you can log in: {ssh} (ansible_user of {host} is who logs in)",
+        "check that you can log in: {ssh} (ansible_user of {host} sets the login name)",
     ),
     (r"Could not resolve hostname", "fix ansible_host of {host} in the inventory"),
     (r"Connection refused", "check that {host} is up and its ssh port is right"),
@@ -67,8 +67,8 @@ OF_START = (
     (r"pyenv: |No version is set for command", _OTHER_PYTHON),
     (
         r"is not in the sudoers file|is not allowed to execute|I'm afraid I can't do that",
-        "let that account become root on {host} with a rule in /etc/sudoers.d, or set ansible_user "
-        "of {host} to one that may",
+        "let the account that logs in become root on {host} with a rule in /etc/sudoers.d, or set "
+        "ansible_user of {host} to an account that may",
     ),
     (r"interactive authentication is required", _OTHER_WAY),
     (
@@ -88,8 +88,8 @@ OF_HOST = (
     ),
     (
         r"doas: Operation not permitted|doas is not enabled",
-        "let that account become root on {host} with a rule in /etc/doas.conf, or set ansible_user "
-        "of {host} to one that may",
+        "let the account that logs in become root on {host} with a rule in /etc/doas.conf, or set "
+        "ansible_user of {host} to an account that may",
     ),
     (
         r"Invalid become method specified",

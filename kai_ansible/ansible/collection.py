@@ -68,8 +68,8 @@ def contract_of(
     problem = unread_source(variables)
     if problem and report:
         report(
-            f"{problem.where}: {problem.found}. It is taken for {found.title}, whose settings "
-            f"host_vars have. To be sure, {problem.fix}."
+            f"{problem.where}: {problem.found}. Assuming {found.title}, because host_vars have its "
+            f"settings. To be sure, {problem.fix}."
         )
     return found
 
@@ -110,7 +110,7 @@ def features_of(variables: Mapping[str, Any]) -> frozenset[str]:
         return frozenset()
 
 
-def judged_contract(variables: Mapping[str, Any]) -> tuple[Contract | None, list[Problem]]:
+def checked_contract(variables: Mapping[str, Any]) -> tuple[Contract | None, list[Problem]]:
     """Return the contract of the line of a host's source, and what is wrong with line or source.
 
     The contract is None where by it half of the variables would look wrong.

@@ -101,7 +101,7 @@ def failed_tasks(
     if failures:
         return [replace(one, message=masked(one.message, secrets)) for one in failures]
     lines = [line for line in output.splitlines() if line.strip()][-LAST_LINES:]
-    said = "\n".join(lines) or "Ansible ended without a word"
+    said = "\n".join(lines) or "Ansible ended without any output"
     return [FailedTask("", "Start Ansible", masked(said, secrets), advice_for(said))]
 
 

@@ -206,7 +206,7 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
         for line in _MARK.sub("", done.stderr).splitlines()
         if line.strip() and not line.startswith(_ASIDE)
     ]
-    return "\n".join(lines or ["Ansible ended without a word"])
+    return "\n".join(lines or ["Ansible ended without any output"])
 
 
 def _failures(output: str) -> dict[str, str]:

@@ -220,14 +220,14 @@ def _offer_to_keep(
     if not any(draft.origin(name) == "you" for name in draft.changes):
         return
     screen.say()
-    question = "Keep what you have answered, and go on another time?"
+    question = "Save your answers and continue later?"
     if not prompter(plain=options.plain).confirm(question, default=False):
         return
     texts, _ = host_vars_texts(draft.contract, files, draft.changes_in_order, password)
     password.keep()
     for path in write_host_vars(inventory, texts):
         screen.good(f"Written: {path}")
-    screen.command("Go on with", "kai-ansible", "config", *options.words(files.host))
+    screen.command("Continue with", "kai-ansible", "config", *options.words(files.host))
     raise CommandError("Interrupted; your answers are kept.", code=ExitCode.INTERRUPTED)
 
 

@@ -131,7 +131,7 @@ def _accounts(
     for given in options.os_users:
         name, _, account = given.partition("=")
         if name not in names:
-            found = f"{name!r}, who is no user without an OS user"
+            found = f"{name!r}, which is not a user without an OS user"
             expected = f"one of {listed(str(user.get('name')) for user in without.values())}"
             fix = "correct the name; kai-ansible users list shows the users"
             raise usage_error("--os-user", found, expected, fix)
@@ -152,7 +152,9 @@ def _accounts(
 
 
 def _fault_of_typed(account: str) -> str | None:
-    fault = fault_of_account(account) if account else "is needed; Kai 2 runs nobody without one"
+    if not account:
+        return "It is empty; Kai 2 starts only if every user has an OS user."
+    fault = fault_of_account(account)
     return f"It {fault}." if fault else None
 
 
@@ -251,7 +253,8 @@ def _show(host: str, moved: _Moved, target: Contract | None, screen: Screen) -> 
         return
     screen.lines(f"{host}: to {target.title}", [change.message for change in line.changes])
     source = f"{target.source.is_}, for example {target.source.ref}"
-    screen.notes([*line.notes, f"{variable('source')} has to be {source}, when you install."])
+    before = f"Before you install, set {variable('source')} to a source of Kai: {source}."
+    screen.notes([*line.notes, before])
 
 
 def _described(moved: _Moved) -> dict[str, Any]:

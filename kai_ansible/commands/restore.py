@@ -124,11 +124,11 @@ def show_plan(
         f"{made}, release {meta.release or 'none'}, would replace the present data"
     )
     report_outcome(screen, plan, options.words, check=True, full=options.diff)
-    since = f"What {host} has received since then"
+    since = f"Data that {host} has received since then"
     screen.notes(
-        [f"{since} goes; a backup of it is made first, which undoes the restore."]
+        [f"{since} is removed. kai-ansible backs it up first; restoring that backup undoes this."]
         if options.backup
-        else [f"{since} is lost, as --no-backup was given."]
+        else [f"{since} is lost, because --no-backup was given."]
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kai_ansible.ansible.collection import checked_contract
 from kai_ansible.ansible.collection import contract as contract_of_release
-from kai_ansible.ansible.collection import judged_contract
 from kai_ansible.calling import given_at
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, usage_error
@@ -110,7 +110,7 @@ def checked_target(
             raise nothing_known(host, files)
         found = inventory.places(host) | {name: given_at(name) for name in overrides}
         places.update(found)
-        own, faults = judged_contract(variables)
+        own, faults = checked_contract(variables)
         if own:
             configuration = configuration_of(own, variables)
             unread = {fault.where for fault in faults}

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SOURCE, VERSION = variable("source"), variable("version")
 NOTHING = "-"
 ABOUT_REF = (
-    "A tag, a branch or a commit of Kai. Enter reads the present one again, which changes "
-    "something only if it is a branch that has moved."
+    "A tag, a branch or a commit of Kai. Enter keeps the present ref; that changes something only "
+    "if it is a branch with new commits."
 )
 
 
@@ -68,7 +68,7 @@ def upgrade_kai(options: UpgradeOptions, screen: Screen) -> None:
     }
     screen.table(
         "Upgrade",
-        ("Host", "Now", "Then"),
+        ("Host", "Present", "New"),
         [
             (
                 host,

@@ -78,11 +78,12 @@ def _show(
     if ssh and all(_LOOPBACK in page for page in report["pages"]):
         forward = f"{port}:{_LOOPBACK}:{port}"
         screen.command(
-            "That address is of the host itself. Forward it to this machine while you use it",
+            "This address works only on the host itself. While you use it, forward it to this "
+            "machine with",
             *(ssh[0], "-N", "-L", forward, *ssh[1:]),
         )
     screen.command(
         f"Within {report['minutes']} minutes, open {pages} in a browser and enter this token. It "
-        f"is a secret, is shown only now, and lets in one browser",
+        f"is a secret, is shown only once, and enrols one browser",
         token,
     )

@@ -204,7 +204,10 @@ def from_install_conf(contract: Contract, text: str, path: str) -> Imported:
         )
     unknown = [key for key in conf if key not in INSTALL_CONF_KEYS]
     if unknown:
-        imported.notes.append(f"{path}: {listed(unknown)} means nothing here and is left out.")
+        imported.notes.append(
+            f"{path}: the import leaves out {listed(unknown)}, for which kai-ansible has no "
+            f"variable."
+        )
     imported.notes.append(f"{path} names no users; add --import host to import those of the host.")
     return imported
 
@@ -254,7 +257,9 @@ def _take_record(contract: Contract, text: str, imported: Imported) -> None:
         if name.startswith(variable("")):
             variables[name] = value
         else:
-            imported.notes.append(f"{path}: {name} means nothing here and is left out.")
+            imported.notes.append(
+                f"{path}: the import leaves out {name}, which is not a variable of kai-ansible."
+            )
     migration = migrated(contract, variables)
     for name, value in migration.variables.items():
         # the wizard writes today's version

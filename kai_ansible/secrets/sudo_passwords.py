@@ -21,7 +21,8 @@ class UnknownLogin(CommandError):
     """ssh does not report how it would log in."""
 
     def __init__(self, command: Sequence[str], found: str) -> None:
-        words, fix = shlex.join(command), "fix the settings of ssh that it names"
+        words = shlex.join(command)
+        fix = "run that command yourself, and fix the ssh setting that it reports"
         problem = Problem(words, found, "how ssh would log in", fix)
         super().__init__("Nothing was changed.", problems=[problem])
 

@@ -110,7 +110,7 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
         if draft.get(name) != draft.before.get(name)
     ]
     if rows:
-        screen.table("Changes to write", ("Setting", "Now", "Then"), rows)
+        screen.table("Changes to write", ("Setting", "Present", "New"), rows)
     columns, people = _people(draft, configuration)
     screen.table("Users", columns, people)
 

@@ -491,7 +491,7 @@ LABELS = {
 REVIEW = "What next?"
 WHICH = "Which section?"
 FIELDS = "Fields of Ada"
-KEEP = "Keep what you have answered, and go on another time"
+KEEP = "Save your answers and continue later"
 MENUS = (REVIEW, WHICH, "Users", FIELDS)
 # the section that asks for a key, by the title that the review offers
 SECTIONS = {

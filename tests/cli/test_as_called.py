@@ -57,7 +57,7 @@ def test_any_other_program_is_named_as_it_was_called(monkeypatch: pytest.MonkeyP
         ("kai-ansible config bot, or nothing", "make config host=bot, or nothing"),
         ("kai-ansible install restores the state", "make install restores the state"),
         ("see kai-ansible status", "see make status"),
-        ("take it back: kai-ansible rollback.", "take it back: make rollback."),
+        ("revert it: kai-ansible rollback.", "revert it: make rollback."),
         ("kai-ansible config --section agents", "make config args='--section agents'"),
         ("kai-ansible config --section agents, or", "make config args='--section agents', or"),
         ("kai-ansible logins --check lists them", "make logins args=--check lists them"),

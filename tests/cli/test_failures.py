@@ -179,4 +179,4 @@ def test_when_nothing_ran_the_last_lines_of_ansible_are_reported() -> None:
     assert (failure.host, failure.task) == ("", "Start Ansible")
     assert "line 19" in failure.message
     assert "a line of the beginning" not in failure.message
-    assert failed_tasks([], "")[0].message == "Ansible ended without a word"
+    assert failed_tasks([], "")[0].message == "Ansible ended without any output"

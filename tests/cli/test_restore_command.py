@@ -136,4 +136,4 @@ def test_the_preview_says_first_what_replaces_what(capsys: pytest.CaptureFixture
     assert first.endswith(" ago, release r, would replace the present data")
     row = "/var/lib/kai the present data the data of the backup"
     assert row in [" ".join(line.split()) for line in others]
-    assert others[-1].endswith("a backup of it is made first, which undoes the restore.")
+    assert others[-1].endswith("restoring that backup undoes this.")

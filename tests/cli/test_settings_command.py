@@ -63,7 +63,7 @@ def test_an_upgrade_says_from_what_to_what_and_refuses_a_ref_of_a_directory(
     assert done.returncode == 2
     assert "which is no git URL" in done.stderr
     done = configured.run("upgrade", "--source", "nowhere", "--dry-run")
-    assert "Host       Now" in done.stdout
+    assert "Host       Present" in done.stdout
     assert str(configured.work / "nowhere") in done.stdout
     assert done.returncode != 0
 

@@ -109,7 +109,7 @@ def test_a_guess_that_host_vars_decide_is_reported(
     done = unreached.call(*command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{GONE}, whose release line is unknown" in done.stdout
-    assert "It is taken for Kai 1.x" in done.stdout
+    assert "Assuming Kai 1.x, because host_vars" in done.stdout
 
 
 def test_show_marks_a_guess(unreached: Desk) -> None:

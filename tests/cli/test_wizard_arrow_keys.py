@@ -143,7 +143,7 @@ def test_a_question_mark_explains_a_choice_and_a_text(desk: Desk) -> None:
     screen.answer("AGENT_BACKEND", DOWN, shown="» codex")
     screen.wait_for(REVIEW)
     screen.child.send(CTRL_C)
-    screen.wait_for("Keep what you have answered")
+    screen.wait_for("Save your answers")
     screen.child.send(CTRL_C)
     assert screen.end() == 130
 
@@ -198,7 +198,7 @@ def test_an_answer_is_judged_before_it_is_taken(desk: Desk) -> None:
     screen.child.send(f"{CTRL_U}kai{ENTER}")
     screen.wait_for(LABELS["install_dir"])
     screen.child.send(CTRL_C)
-    screen.wait_for("Keep what you have answered")
+    screen.wait_for("Save your answers")
     screen.child.send("n")
     assert screen.end() == 130
 
@@ -220,7 +220,7 @@ def test_an_abort_leaves_everything_as_it_was(desk: Desk, prompt: str, key: str)
     first_prompts(screen, until=prompt)
     screen.child.send(key)
     if prompt != "source" and key == CTRL_C:
-        screen.wait_for("Keep what you have answered")
+        screen.wait_for("Save your answers")
         screen.child.send("n")
     assert screen.end() == 130, screen.everything
     assert desk.tree() == before
@@ -262,7 +262,7 @@ def test_a_default_is_no_text_that_is_appended_to(desk: Desk) -> None:
     screen.child.send("\t2")
     screen.wait_for("/opt/kai2")
     screen.child.send(CTRL_C)
-    screen.wait_for("Keep what you have answered")
+    screen.wait_for("Save your answers")
     screen.child.send("y")
     assert screen.end() == 130
     assert desk.settings()["kai_install_service_user"] == "bot2"

@@ -524,10 +524,10 @@ def test_answers_are_kept_on_ctrl_c_if_the_operator_wants_that(desk: Desk) -> No
     wizard = desk.wizard()
     wizard.go_to("os_user", **FIRST_RUN)
     wizard.child.send("\x03\r")
-    wizard.child.expect("Keep what you have answered")
+    wizard.child.expect("Save your answers")
     wizard.child.sendline("yes")
     assert wizard.end() == 130
-    assert "Go on with:\r\n  kai-ansible config\r\n" in wizard.transcript
+    assert "Continue with:\r\n  kai-ansible config\r\n" in wizard.transcript
     assert desk.secrets()["kai_install_telegram_bot_token"] == TOKEN
     again = desk.wizard()
     again.go_to(REVIEW)

@@ -48,5 +48,5 @@ def test_bug_4_a_guess_serves_a_first_install_and_is_called_one(desk: Desk, bot:
     desk.given(desk.answers(AGENT_BACKEND="codex"))
     assert "kai_install_codex_bin" not in desk.settings("bot")
     output = desk.install()
-    assert f"codex is taken from {CODEX}, a guess" in output
+    assert f"Using {CODEX} for codex, found in a usual place" in output
     assert bot.env()["CODEX_BIN"] == CODEX

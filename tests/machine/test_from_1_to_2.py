@@ -167,7 +167,7 @@ def test_a_second_run_changes_nothing(site: BothLines) -> None:
 
 def test_the_question_of_a_rollback_says_that_the_database_goes_back(site: BothLines) -> None:
     child = site.desk.spawn("rollback")
-    child.expect("The database is that of install 1 again. What the bot has stored since", 300)
+    child.expect("The rollback restores the database of install 1. Everything that the bot", 300)
     child.expect("back to install 1, with its database, and set the present one aside")
     child.sendline("no")
     child.wait()

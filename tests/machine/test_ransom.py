@@ -148,7 +148,7 @@ def test_what_she_opens_again_and_again_stops_nothing(site: Held) -> None:
         site.change()
         site.succeeds("install")
         # which does not lay anything out
-        assert "bob can look into" in str(site.succeeds("rollback", "--yes")["notes"])
+        assert "bob can access" in str(site.succeeds("rollback", "--yes")["notes"])
     site.succeeds("install")
     assert site.machine.run(["sh", "-c", CLOSED]).stdout == ""
 
@@ -160,7 +160,7 @@ def test_what_is_not_hers_to_open_is_refused_before_the_bot_is_touched(site: Hel
     refused = site.run("install")
     site.machine.run(["gpasswd", "--delete", "bob", "kai"])
     assert refused.code == 1
-    assert f"bob can look into {HOME}, which belongs to alice" in refused.failure
+    assert f"bob can access {HOME}, which belongs to alice" in refused.failure
     assert "Nothing had been switched: the bot was not touched." in refused.failure
     assert site.health()["pid"] == pid
 

@@ -167,7 +167,7 @@ def test_F7_everybody_works_in_their_own_directories_and_nobody_in_anothers(site
     done = site.run("install")
     site.machine.run(["gpasswd", "--delete", "bob", "kai"])
     assert done.code == 1
-    assert f"bob can look into {home}, which belongs to alice" in done.failure
+    assert f"bob can access {home}, which belongs to alice" in done.failure
     site.set(kai_install_users=[ADA])
     site.install()
 

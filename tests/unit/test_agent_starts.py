@@ -185,6 +185,8 @@ def test_status_reports_a_late_start_as_unknown_and_a_failed_one_as_a_problem(
     late = {**BINARY, "version": None, "starts": [{**FAULT, "fault": "", "late": True}]}
     report = status(contract, binary=late)
     assert report["problems"] == []
-    assert ["no end in time" in one["found"] for one in report["unknown"]] == [True]
+    assert ["no result within the time limit" in one["found"] for one in report["unknown"]] == [
+        True
+    ]
     report = status(contract, binary={**BINARY, "version": "", "starts": [FAULT]})
     assert ["does not start as alice" in one["found"] for one in report["problems"]] == [True]

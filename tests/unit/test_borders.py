@@ -13,7 +13,7 @@ from kai_ansible.host.isolation import close, trespasses
 from kai_ansible.host.proof import Remembered
 from kai_ansible.host.run_as import UNANSWERED
 
-FAULT = "bob can look into it"
+FAULT = "bob can access it"
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_holder_that_cannot_be_asked_is_unknown_and_one_that_ended_is_reported
     monkeypatch.setattr(isolation, "ask_as", lambda *_: [UNANSWERED])
     assert trespasses(directories, ["root"]) == (
         [],
-        ["root cannot be asked about directories: no answer in time"],
+        ["could not check the directories as root: no answer in time"],
     )
     assert trespasses(directories, ["no such"]) == (["there is no account no such"], [])
 
@@ -101,7 +101,7 @@ def test_who_only_reads_needs_no_more_and_a_directory_of_the_bot_is_nobodys(tmp_
     assert trespasses([entry], ["nobody"]) == ([], [])
     own = f"nobody cannot work in {tmp_path}, its own directory"
     assert trespasses([{**entry, "only_reads": False}], ["nobody"]) == ([own], [])
-    bots = f"nobody can look into {tmp_path}, which is for the bot alone"
+    bots = f"nobody can access {tmp_path}, which is for the bot alone"
     assert trespasses([{**entry, "account": None}], ["nobody"]) == ([bots], [])
     tmp_path.chmod(0o700)
     closed = f"nobody cannot read {tmp_path}, its own directory"

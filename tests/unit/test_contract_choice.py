@@ -126,11 +126,11 @@ def test_a_command_takes_the_contract_of_the_source() -> None:
 
 def test_a_command_refuses_a_line_that_the_source_contradicts() -> None:
     source = {"kai_install_source": str(OF_LINE["2"])}
-    contract, [problem] = collection.judged_contract({**source, "kai_install_release": "1"})
+    contract, [problem] = collection.checked_contract({**source, "kai_install_release": "1"})
     assert contract is None
     assert problem.where == "kai_install_release"
     for release in ("2", "auto", None):
-        contract, problems = collection.judged_contract({**source, "kai_install_release": release})
+        contract, problems = collection.checked_contract({**source, "kai_install_release": release})
         assert contract is not None
         assert (contract.release, problems) == ("2", [])
 

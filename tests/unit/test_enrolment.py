@@ -89,7 +89,7 @@ def test_after_an_install_the_hint_says_how_to_let_a_user_in(
     report_outcome(Screen(plain=True), outcome, options.words, check=False)
     title, command = capsys.readouterr().out.splitlines()[-2:]
     assert title.startswith("bot1: let Ada into the Workshop, which stops the bot for a moment")
-    assert "for Ben likewise" in title
+    assert "(repeat this for Ben)" in title
     assert command == "  kai-ansible workshop enrol Ada bot1 --inventory place"
 
 

@@ -526,9 +526,10 @@ def test_a_record_of_a_hostile_host_sets_nothing_but_what_is_of_kai(contract: Co
     record = {"kai_install_keep_releases": 5, "ansible_ssh_common_args": "-o ProxyCommand=id"}
     imported = from_host(contract, {RECORD: json.dumps(record)})
     assert imported.variables == {"kai_install_keep_releases": 5}
-    assert f"{RECORD}: ansible_ssh_common_args means nothing here and is left out." in (
-        imported.notes
+    left_out = (
+        "the import leaves out ansible_ssh_common_args, which is not a variable of kai-ansible."
     )
+    assert f"{RECORD}: {left_out}" in imported.notes
 
 
 def test_a_broken_record_is_named(contract: Contract) -> None:

@@ -183,7 +183,7 @@ def test_a_healthy_host_is_reported_healthy() -> None:
         ({"live": "gone"}, "nothing"),
         (
             {"releases": [{"id": "a", "state": "incomplete", "live": True}]},
-            "one that is not whole, or whose Python does not run",
+            "an incomplete release, or one whose Python does not run",
         ),
         ({"health": None}, "no answer"),
         ({"health": 500}, "the answer 500"),

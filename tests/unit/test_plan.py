@@ -246,8 +246,8 @@ def test_a_binary_that_is_started_by_its_name_is_found_first(contract: Contract)
     }
     assert desired["unit"]["path"] == "/etc/systemd/system/kai.service"
     assert desired["notes"] == [
-        "codex is taken from /opt/codex/codex, a guess: nothing on the host or in host_vars names "
-        "it."
+        "Using /opt/codex/codex for codex, found in a usual place: host_vars, the deployed files "
+        "and the users' PATH have none."
     ]
     assert desired["binaries"]["codex"] == {
         "path": "/opt/codex/codex",

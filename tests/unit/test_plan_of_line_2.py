@@ -486,8 +486,8 @@ def test_a_home_that_a_profile_alone_names_is_judged_for_users_of_host_vars_too(
         ("root", "root for Cyd"),
         ("kai", "the service user kai for Cyd"),
         ("alice", "alice for Cyd, Ada"),
-        (None, "none for Cyd"),
-        ("", "none for Cyd"),
+        (None, "no OS user for Cyd"),
+        ("", "no OS user for Cyd"),
     ],
 )
 def test_an_account_of_a_deployed_profile_is_judged_as_one_of_host_vars(
@@ -537,7 +537,9 @@ def test_the_database_gives_no_user_the_directories_of_another(
     assert len(set(paths)) == len(paths)
     for one in plan["directories"]:
         assert "carol" not in (one["owner"], one["reader"])
-    assert any(f"Cyd, of the profile {CYD}, gets no" in note for note in plan["report"]["notes"])
+    assert any(
+        f"No directories for Cyd (profile {CYD})" in note for note in plan["report"]["notes"]
+    )
 
 
 def test_a_user_with_a_profile_of_the_workshop_has_the_directories_of_then(
@@ -724,7 +726,7 @@ def test_a_profile_that_the_database_assigns_keeps_its_rules(line_2: Contract) -
     cara = user(3, "Cara", os_user="carol", backend="codex")
     plan = planned(line_2, found, given(ADA, cara))
     assert bob in yaml.safe_load(text_of(plan, PROFILES))["runtime_profiles"]
-    assert any("Bob is kept" in note for note in plan["report"]["notes"])
+    assert any("keeps the profile of Bob" in note for note in plan["report"]["notes"])
     rules = json.loads(text_of(plan, "/etc/sudoers.d/kai").partition(" ")[2])["sudo"]
     assert ("bob", "/usr/local/bin/codex") in [
         (agent["account"], agent["command"]) for agent in rules["agents"]

@@ -162,7 +162,7 @@ def test_what_host_vars_no_longer_say_is_taken_back() -> None:
     deployed["runtime_profiles"][ONE]["allowed_services"] = ["weather"]
     found = merged(deployed, [wanted()], before=[before])
     assert profiles(found)[ONE]["allowed_services"] == ["weather"]
-    assert "allowed_services of Ada is kept" in found.notes[0]
+    assert "allowed_services of Ada stays as it is" in found.notes[0]
 
 
 def test_a_profile_that_the_database_assigns_is_never_dropped() -> None:
@@ -170,9 +170,9 @@ def test_a_profile_that_the_database_assigns_is_never_dropped() -> None:
     found = merged(deployed, [wanted()], assigned={ONE, TWO})
     assert set(profiles(found)) == {ONE, TWO}
     assert found.kept == [TWO]
-    assert "the profile of Bob is kept, since the database assigns it" in found.notes[0]
+    assert "keeps the profile of Bob, because the database assigns it" in found.notes[0]
     # a real Kai answers such a user, whom users.yaml does not name any more
-    assert "still reaches the bot" in found.notes[0]
+    assert "still reach the bot" in found.notes[0]
 
 
 def test_a_profile_of_nobody_is_removed_since_kai_would_not_start() -> None:

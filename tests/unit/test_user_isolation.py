@@ -23,9 +23,9 @@ def test_users_apart_are_no_problem() -> None:
 @pytest.mark.parametrize(
     ("accounts", "found"),
     [
-        ((None,), "none for U0"),
-        (("",), "none for U0"),
-        (("  ",), "none for U0"),
+        ((None,), "no OS user for U0"),
+        (("",), "no OS user for U0"),
+        (("  ",), "no OS user for U0"),
         (("a b",), "'a b'"),
         (("kai",), "the service user kai for U0"),
         (("alice", "alice"), "alice for U0, U1"),

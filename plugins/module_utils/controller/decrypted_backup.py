@@ -76,7 +76,7 @@ def decrypted(
     try:
         known = pyrage.x25519.Identity.from_str(identity.strip())
     except pyrage.IdentityError as error:
-        raise BadArchive("its key is none") from error
+        raise BadArchive("its key is not a valid age identity") from error
     broken: list[Exception] = []
     reading, writing = os.pipe()
 
@@ -99,16 +99,16 @@ def decrypted(
         except BadArchive as error:
             # report a backup that was cut off as that
             if broken:
-                raise _told(broken[0]) from error
+                raise _decryption_error(broken[0]) from error
             raise
         finally:
             end.close()
             thread.join()
     if broken:
-        raise _told(broken[0])
+        raise _decryption_error(broken[0])
 
 
-def _told(error: Exception) -> BadArchive:
+def _decryption_error(error: Exception) -> BadArchive:
     return BadArchive(
-        f"it cannot be decrypted: it was cut off or changed, or is another's ({error})"
+        f"it cannot be decrypted: it was cut off, changed, or encrypted to another key ({error})"
     )

@@ -44,7 +44,7 @@ def trespasses(
 
         [faults] = ask_as(account, [question])
         if isinstance(faults, NoAnswer):
-            unknown.append(f"{name} cannot be asked about directories: {faults}")
+            unknown.append(f"could not check the directories as {name}: {faults}")
         else:
             found += faults
     return found, unknown
@@ -92,4 +92,4 @@ def fault_of_border(directory: PrivateDirectory, name: str) -> list[str]:
         return [] if may else [f"{name} cannot {does} {path}, its own directory"]
     may = any(os.access(path, mode) for mode in (os.R_OK, os.W_OK, os.X_OK))
     whose = f"which belongs to {account}" if account else "which is for the bot alone"
-    return [f"{name} can look into {path}, {whose}"] if may else []
+    return [f"{name} can access {path}, {whose}"] if may else []

@@ -291,7 +291,7 @@ class Switch:
         if result.get("snapshot"):
             found.append(difference(self.parameters["database"], "", "a copy is kept"))
         if result["database"] != KEPT:
-            now = "the one of then" if result["database"] == RESTORED else "moved aside"
+            now = "restored" if result["database"] == RESTORED else "moved aside"
             found.append(difference(self.parameters["database"], "", now))
         if result["starts"]:
             states = ("runs", "restarted") if result["was_active"] else ("", "started")
@@ -423,8 +423,8 @@ class Switch:
         journal = self.installs.journal()
         if journal is None:
             raise Refused(
-                f"{self.installs.pending} has no journal, because another run ended this one. Fix: "
-                f"run it again"
+                f"{self.installs.pending} has no journal: another run has finished or reverted "
+                f"this switch. Fix: run the same command again"
             )
         return journal
 

@@ -25,10 +25,9 @@ def start_faults(candidate: Candidate) -> list[Problem]:
 
 
 def starts_elsewhere(candidate: Candidate) -> bool:
-    """Return whether a program starts as some account, so that its faults are those of others.
+    """Return whether the program starts as some account; failures are then those of the others.
 
-    They are notes where a bot is replaced, as kai_proof has it: no account may keep the others from
-    an upgrade.
+    If a bot is replaced, these are notes, as in kai_proof: one account must not block an upgrade.
     """
     return any(not (start["fault"] or start["late"]) for start in candidate.get("starts", []))
 
@@ -38,8 +37,9 @@ def late_starts(candidate: Candidate) -> list[Problem]:
     return [
         Problem(
             candidate["path"],
-            f"no end in time when {start['account']} started it, so whether it works is unknown",
-            "an answer; a busy host may be the cause",
+            f"no result within the time limit when started as {start['account']}, so whether it "
+            "works is unknown",
+            "a program that starts in time (a busy host may be the cause)",
             f"try it on the host: {_command(start)}",
         )
         for start in candidate.get("starts", [])

@@ -351,7 +351,7 @@ class _Reading:
         if self.document(member)[0] != wanted:
             raise BadArchive("its members do not match its manifest")
         if self.tar.next() is not None:
-            raise BadArchive(f"there is something behind its {MANIFEST}")
+            raise BadArchive(f"it has data after its {MANIFEST}")
         if not self.has_data or self.awaits_far:
             raise BadArchive("it holds no data directory")
         return Summary(
@@ -372,19 +372,19 @@ class _Reading:
         self.format = data.get("format", 0)
         if self.format not in _FORMATS or isinstance(self.format, bool):
             known = " and ".join(map(str, _FORMATS))
-            raise BadArchive(f"its format is {self.format!r}, and this knows {known}")
+            raise BadArchive(f"its format is {self.format!r}; this kai-ansible reads {known}")
         try:
             meta = Meta(**data)
         except TypeError as error:
-            raise BadArchive(f"its {META} is another one") from error
+            raise BadArchive(f"its {META} has unknown, missing or invalid fields") from error
         texts = [meta.host, meta.created, meta.data_dir, meta.release or ""]
         if not isinstance(meta.host_vars, dict):
-            raise BadArchive(f"its {META} is another one")
+            raise BadArchive(f"its {META} has unknown, missing or invalid fields")
         texts += [*meta.host_vars, *meta.host_vars.values()]
         if not all(isinstance(text, str) for text in texts):
-            raise BadArchive(f"its {META} is another one")
+            raise BadArchive(f"its {META} has unknown, missing or invalid fields")
         if any("/" in name or name in ("", ".", "..") for name in meta.host_vars):
-            raise BadArchive("its variables have names that lead elsewhere")
+            raise BadArchive("a variable file in it has an invalid name")
         self.count(member, digest)
         return meta
 
@@ -445,7 +445,7 @@ class _Reading:
             raise BadArchive(f"{shown(member.name)} has holes in an unknown format")
         size = records.get(sparse_map.SIZE, "")
         if not size.isdigit() or int(size) >= 2**63:
-            raise BadArchive(f"{shown(member.name)} has an odd size")
+            raise BadArchive(f"{shown(member.name)} has an invalid size")
         return sparse_map.read_map(partial(exactly, content), int(size), member.size)
 
     def fault(self, member: tarfile.TarInfo) -> str | None:
@@ -454,18 +454,18 @@ class _Reading:
         parts = name.split("/")
         roots = (CONFIG, DATA) if self.format == 1 else (CONFIG, DATA, LINKS, FAR)
         if parts[0] not in roots or {"", ".", ".."} & set(parts) or "\0" in name:
-            return "has a name that leads elsewhere"
+            return "has a name outside the directories of a backup"
         owner = f"{member.uname}{member.gname}"
         in_range = all(0 <= n < 2**32 - 1 for n in (member.uid, member.gid))
         odd = "\0" in owner or "\n" in owner or "\0" in member.linkname
         if odd or not in_range or time_of(member) is None:
-            return "has an odd owner, time or target"
+            return "has an invalid owner, time or link target"
         if member.isreg() != (member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)):
             return "is neither a file nor a directory nor a link by name"
         if not 0 <= member.mode <= (_DIRECTORY_MODE if member.isdir() else _FILE_MODE):
-            return "has an odd mode"
+            return "has an invalid mode"
         if not 0 <= member.size < 2**63 or (member.size and not member.isreg()):
-            return "has an odd size"
+            return "has an invalid size"
         return self.fault_of_place(member, parts)
 
     def fault_of_place(self, member: tarfile.TarInfo, parts: list[str]) -> str | None:
@@ -474,7 +474,7 @@ class _Reading:
         if self.awaits_far:
             self.awaits_far = False
             if name != f"{FAR}/{self.far}" or not member.isdir():
-                return "is in the place of an announced directory"
+                return "is not the directory that the link before it announced"
             self.open.append(_Open(name))
             return None
         if parts[0] == CONFIG:
@@ -488,7 +488,7 @@ class _Reading:
         if parts[0] == LINKS:
             self.linked += 1
             right = name == f"{LINKS}/{self.linked}" and member.isreg()
-            return None if right else "is not the next file with several names"
+            return None if right else "is no file, or out of order among the hard-linked files"
         if name == DATA:
             if self.has_data or not member.isdir():
                 return "is there twice, or no directory"
@@ -519,7 +519,8 @@ class _Reading:
         if member.issym() and PLACE in member.pax_headers and self.format > 1:
             self.far += 1
             self.awaits_far = True
-            return None if member.pax_headers[PLACE] == str(self.far) else "is not the next one"
+            right = member.pax_headers[PLACE] == str(self.far)
+            return None if right else "is out of order among the directories with long paths"
         if member.islnk() and self.format > 1:
             return None if self.is_linked(member.linkname) else "leads to no file of the backup"
         if member.issym() or member.isreg():

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The first user of a Kai 2 without Telegram, as the setting for the plan holds it.
 
-Only Kai 2.1 reads it, of which no whole tree was at hand: this was held to its own module for it.
+Only Kai 2.1 reads it. No complete tree of Kai 2.1 was available, so this was compared only with
+Kai's own module for the plan.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def fault_of_plan(value: str) -> str | None:
     try:
         decode(value)
     except BadPlan as error:
-        return f"is none: {error}"
+        return f"is not valid: {error}"
     return None
 
 

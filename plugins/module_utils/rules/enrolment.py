@@ -133,7 +133,7 @@ def enrol_hint(report: Mapping[str, Any]) -> str | None:
     users = report.get("enrol") or []
     if not users or not report.get("install"):
         return None
-    others = f"; for {listed(users[1:])} likewise" if users[1:] else ""
+    others = f" (repeat this for {listed(users[1:])})" if users[1:] else ""
     return f"let {users[0]} into the Workshop, which stops the bot for a moment{others}"
 
 
@@ -161,7 +161,12 @@ def no_workshop(configuration: Configuration) -> Problem | None:
     """Return why nobody can be let into the Workshop of this configuration, None if they can."""
     if configuration.contract.workshop is None:
         found = f"{configuration.contract.title}, which has no Workshop"
-        return Problem(variable("release"), found, "a Kai with one", "install a source of Kai 2")
+        return Problem(
+            variable("release"),
+            found,
+            "a release line of Kai with the Workshop",
+            "install a source of Kai 2",
+        )
     if not pages(configuration):
         name = variable(configuration.contract.workshop.adapters_setting)
         fix = "kai-ansible config --section clients, then kai-ansible install"

@@ -128,8 +128,8 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
             return _refused(
                 "the rollback with the database",
                 "an install that was neither verified nor reverted",
-                "a finished one",
-                "roll back without the database first; that takes the unfinished install back",
+                "a finished install",
+                "first revert the unfinished install, without the database: kai-ansible rollback",
             )
         return Choice()
     record = _wanted(records, status["live"], to)
@@ -148,7 +148,7 @@ def choose(status: KnownInstalls, to: str, *, with_database: bool) -> Choice:
         return _refused(
             f"release {record['release']}",
             states.get(record["release"], "nothing"),
-            "a release that is whole",
+            "a complete release",
             "choose another one; see kai-ansible status",
         )
     crosses = _line(record) != _line(records[-1])
@@ -241,7 +241,7 @@ def _judged(status: Installed) -> Iterator[Problem]:
             "the last install",
             f"release {status['unfinished']['release']}, neither verified nor reverted",
             "a verified state",
-            "finish it: kai-ansible install; or take it back: kai-ansible rollback",
+            "finish it: kai-ansible install; or revert it: kai-ansible rollback",
         )
     # it is unknown whether a unit runs that systemd does not report
     is_known = service.get("state") != UNKNOWN_STATE
@@ -262,7 +262,7 @@ def _judged(status: Installed) -> Iterator[Problem]:
     states = {release["id"]: release["state"] for release in status["releases"] or ()}
     state = states.get(status["live"], "nothing")
     if status["releases"] is not None and state in ("nothing", "incomplete"):
-        found = {"incomplete": "one that is not whole, or whose Python does not run"}
+        found = {"incomplete": "an incomplete release, or one whose Python does not run"}
         yield Problem(
             f"release {status['live']}",
             found.get(state, state),

@@ -56,7 +56,7 @@ class LineChange:
 
     @property
     def message(self) -> str:
-        """What happens, and why."""
+        """The change and its reason, as a line for the operator."""
         does = "is removed" if self.becomes is None else f"becomes {self.becomes}"
         if self.becomes == self.given:
             does = "is set"
@@ -308,7 +308,7 @@ class _Move:
         for name, value in self.for_each_user.items():
             if entry.get(name) is None:
                 fields[name] = value
-                note(name, f"{where}.{name}", f"{_yaml(value)}, as for everybody until now")
+                note(name, f"{where}.{name}", f"{_yaml(value)}, the former value for all users")
         return fields
 
     @property
@@ -350,7 +350,7 @@ class _Move:
                 while secret in {*taken, former}:
                     secret = self.given.new_secret()
                 taken = {*taken, secret}
-                self.set(variable(other), secret, f"a new secret, which is not that of {key}")
+                self.set(variable(other), secret, f"a new secret that differs from {key}")
                 if other in self.way.outside:
                     outside = self.way.outside[other]
                     self.found.notes.append(f"{variable(other)} is new: {outside}.")

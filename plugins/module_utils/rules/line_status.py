@@ -127,8 +127,8 @@ def unknown_workshop(contract: Contract, probe: Probe) -> list[Problem]:
     return [
         Problem(
             "the database of the bot",
-            f"nothing, as it cannot be read: {seen['fault']}",
-            "the workshop, and the profiles that are assigned",
+            f"unknown: it cannot be read: {seen['fault']}",
+            "a readable database with the workshop and its assigned profiles",
             "kai-ansible status --ask-become-pass, or through sudo",
         )
     ]

@@ -329,8 +329,8 @@ def _judge_services(judging: _Judging, configuration: Configuration) -> None:
             if given in (None, ""):
                 judging.add(
                     (*keys, "auth"),
-                    f"no {field_name}, without which Kai sends no key",
-                    f"{field_name} beside type: {kind}",
+                    f"no {field_name}, so Kai would call the service without its key",
+                    f"{field_name}, because type is {kind}",
                     f"add {field_name}",
                 )
         key = auth.get("env")
@@ -338,8 +338,8 @@ def _judge_services(judging: _Judging, configuration: Configuration) -> None:
             judging.add(
                 (*keys, "auth", "env"),
                 # what does not look like a name may be the key itself
-                f"{key if key.isupper() else 'a name'}, which the bot's environment does not have, "
-                f"so that Kai leaves {name} out",
+                f"{key if key.isupper() else 'a name'}, which is not in the bot's environment, so "
+                f"Kai drops {name}",
                 "the name of a variable with a value",
                 f"set it in {variable('secret_extra_env')}, or 'optional: true' below auth",
             )

@@ -228,8 +228,8 @@ def desired_state(
             binaries[backend] = chosen
             if chosen["source"] == "usual":
                 notes.append(
-                    f"{backend} is taken from {chosen['path']}, a guess: nothing on the host or in "
-                    f"host_vars names it."
+                    f"Using {chosen['path']} for {backend}, found in a usual place: host_vars, the "
+                    f"deployed files and the users' PATH have none."
                 )
             notes += notes_on_trust(configuration, backend, chosen)
             notes += map(str, late_starts(chosen))
@@ -281,8 +281,8 @@ def desired_state(
     )
     tenants, shared = _apart(tenants, others, seen)
     notes += [
-        f"{profiles.entries[name].display_name}, of the profile {name}, gets no directories: the "
-        "database gives that profile what belongs to another user."
+        f"No directories for {profiles.entries[name].display_name} (profile {name}): the database "
+        "assigns that profile the data of another user."
         for name in shared
     ]
     directories = _directories(configuration, places, tenants, features)
@@ -399,20 +399,21 @@ def _without_profile(
     if not missing:
         return
     path = contract.protected_files[contract.profiles or ""].path
-    expected = "every profile that the database assigns"
+    expected = "an entry for every profile that the database assigns"
     for profile in missing[:_MOST_NAMED]:
         owner = seen["owners"].get(profile) if seen else None
         who = f"the user {owner['principal']}" if owner else "an unknown user"
         yield Problem(
             f"{path}: {profile}",
-            f"no such profile, which the database assigns to {who}: the bot does not answer there",
+            f"no such profile, but the database assigns it to {who}, whom the bot therefore does "
+            "not answer",
             expected,
-            "name that user in kai_install_users again (kai-ansible users add), or bring the "
-            f"profile back from a backup (sudoedit {path}), then kai-ansible install",
+            "add that user to kai_install_users again (kai-ansible users add), or restore the "
+            f"profile from a backup (sudoedit {path}); then run kai-ansible install",
         )
     more = len(missing) - _MOST_NAMED
     if more > 0:
-        fix = "bring back those profiles first, then kai-ansible status names others"
+        fix = "restore the profiles listed above; kai-ansible status then lists the others"
         yield Problem(path, f"{more} more profiles missing", expected, fix)
 
 

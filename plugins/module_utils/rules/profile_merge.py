@@ -210,8 +210,8 @@ class _Merge:
         elif key in entry:
             if key in _DEFAULTS and entry[key] != _DEFAULTS[key]:
                 self.found.notes.append(
-                    f"{self.path}: {key} of {one.display_name} is kept as it stands there, since "
-                    f"host_vars do not say it."
+                    f"{self.path}: {key} of {one.display_name} stays as it is, because host_vars "
+                    f"do not set it."
                 )
         elif key in _DEFAULTS:
             entry[key] = copy.copy(_DEFAULTS[key])
@@ -240,8 +240,8 @@ class _Merge:
         if "models" not in one.stated and entry.get("models"):
             del entry["models"]
             self.found.notes.append(
-                f"{self.path}: models of {one.display_name} were for another backend and are "
-                f"removed; say new ones in kai_install_users if they are wanted."
+                f"{self.path}: the install removes the models of {one.display_name}, which are for "
+                f"another backend; set new ones in kai_install_users if you want them."
             )
 
     def decide_on_others(self, assigned: Collection[str] | None) -> None:
@@ -257,16 +257,17 @@ class _Merge:
                 if name in self.keys:
                     del self.document[ARCHIVE]["runtime_keys"][name]
                 self.found.notes.append(
-                    f"{self.path}: the profile of {who}, of nobody, is removed."
+                    f"{self.path}: the install removes the profile of {who}, which belongs to no "
+                    f"user."
                 )
                 continue
             self.found.kept.append(name)
             why = "the database assigns it" if assigned is not None else "the database was not read"
             self.found.notes.append(
-                f"{self.path}: the profile of {who} is kept, since {why}; a client that is "
-                f"enrolled in the Workshop as {who} still reaches the bot."
+                f"{self.path}: the install keeps the profile of {who}, because {why}; browsers "
+                f"that are enrolled as {who} still reach the bot."
             )
         # the bot starts, and this user alone has no answer
         self.found.missing = sorted(set(assigned or ()) - self.profiles.keys())
         if not self.profiles:
-            self.problem("no profile", "one at the least", "name a user in kai_install_users")
+            self.problem("no profile", "at least one profile", "add a user to kai_install_users")

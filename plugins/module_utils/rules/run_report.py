@@ -214,11 +214,10 @@ def _state_after(results: Results, *, check: bool) -> list[str]:
     if not reverted["starts"]:
         return ["The host is as it was before this run; the bot did not run then either."]
     if "pid" not in bot:
-        return [
-            "The files, the release and the service are as before this run, but the bot does not "
-            "answer:",
-            bot.get("msg") or "it was not asked",
-        ]
+        restored = "The files, the release and the service are as before this run"
+        if not bot.get("msg"):
+            return [f"{restored}. Whether the bot answers was not checked; run kai-ansible status."]
+        return [f"{restored}, but the bot does not answer:", bot["msg"]]
     seconds = bot.get("seconds_without")
     after = "" if seconds is None else f" after {seconds} s"
     return [f"The host is as it was before this run, and the bot answers again{after}."]
@@ -237,14 +236,19 @@ def _cut_turns(turns: str, results: Results) -> list[str]:
 
 
 def _database(number: int | None, outcome: str) -> list[str]:
-    """Return what a rollback means for what the bot has stored since."""
+    """Return what a rollback does with the database, and where the newer data is."""
     if outcome == KEPT:
         return []
-    whose = "the state before the unfinished install" if number is None else f"install {number}"
-    then = f"is that of {whose} again" if outcome == RESTORED else f"is none, as {whose} had none"
+    state = "the state before the unfinished install" if number is None else f"install {number}"
+    # a preview says it as well, before anything is done
+    does = (
+        f"The rollback restores the database of {state}."
+        if outcome == RESTORED
+        else f"The bot then starts without a database, because {state} had none."
+    )
     return [
-        f"The database {then}. What the bot has stored since then, messages and jobs included, is "
-        "only in the present one, which stays beside it as kai.db.before-rollback-<time>."
+        f"{does} Everything that the bot has stored since, messages and jobs included, is then "
+        "only in the former database: kai.db.before-rollback-<time>, in the same directory."
     ]
 
 

@@ -52,7 +52,9 @@ def feature_problems(configuration: Configuration, features: Collection[str]) ->
         if any(model in names and one not in features for one, names in with_features):
             expected = f"a model that this source of Kai knows for {person.backend}"
             fix = f"set {place} to another model, or {_NEWER}"
-            found.append(Problem(place, f"{model!r}, which it does not know", expected, fix))
+            found.append(
+                Problem(place, f"{model!r}, which this source of Kai does not know", expected, fix)
+            )
     return found
 
 
@@ -104,8 +106,8 @@ def unmade_users(
     return [
         Problem(
             f"{users}[{index}]",
-            f"{person.name}, whom a Kai 2.1 without Telegram does not make",
-            "its first user, or one whom its database knows",
+            f"{person.name}, a user that Kai 2.1 without Telegram does not create",
+            "the first user of the Workshop, or a user in the bot's database",
             fix,
         )
         for index, (person, profile) in enumerate(zip(configuration.people, profiles))
@@ -115,7 +117,9 @@ def unmade_users(
 
 def _unread(place: str, kind: str) -> Problem:
     found = f"a {kind} that this source of Kai does not read"
-    return Problem(place, found, "a source that does", f"{_NEWER}, or remove {place}")
+    return Problem(
+        place, found, f"a source of Kai that reads this {kind}", f"{_NEWER}, or remove {place}"
+    )
 
 
 def _models(configuration: Configuration, users: str) -> Iterator[tuple[str, Person, str]]:

@@ -214,8 +214,8 @@ def _unknown(installed: Installed, probe: InstalledProbe) -> Iterator[Problem]:
     if service["state"] == UNKNOWN_STATE:
         yield Problem(
             f"{service['unit']}.service",
-            "nothing, as systemd gives no answer",
-            "its state",
+            "unknown: systemd does not answer",
+            "the state of the unit",
             f"systemctl status {service['unit']}.service",
         )
     if probe["privileged"] and installed["strangers"] is None:

@@ -47,9 +47,12 @@ def _problem_of_one(user: Assigned, os_user: str, service: str) -> Problem | Non
     where, of = f"{user.where}.os_user", f"for {user.name}"
     own = "an OS user of their own, with which Kai 2 keeps users apart"
     if not os_user:
-        return Problem(where, f"none {of}", own, f"name the OS user {of}; config can create it")
+        return Problem(
+            where, f"no OS user {of}", own, f"name an OS user {of}; config can create it"
+        )
     if _ACCOUNT.fullmatch(os_user) is None:
-        return Problem(where, repr(os_user), "letters, digits, . _ and -", "correct it")
+        expected = "an account name of letters, digits, '.', '_' and '-'"
+        return Problem(where, repr(os_user), expected, f"correct {where}")
     if os_user == service:
         return Problem(where, f"the service user {os_user} {of}", own, "name another OS user")
     return None

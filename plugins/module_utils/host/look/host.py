@@ -160,7 +160,7 @@ class Host:
         asked = {name: account for name, account in wanted.items() if self.may_ask(account)}
         unasked = [name for name in wanted if name not in asked]
         if unasked and self.privileged:
-            return f"{unasked[0]} cannot be asked about, as nothing is run as UID 0"
+            return f"could not be checked as {unasked[0]}: nothing runs as an account with UID 0"
         faults = ask_each(
             [
                 (None, lambda: fault_of_file(path)),
@@ -171,7 +171,7 @@ class Host:
             if fault is UNANSWERED:
                 return f"is {HANGING}"
             if isinstance(fault, NoAnswer):
-                return f"{name or 'root'} cannot be asked about ({fault})"
+                return f"could not be checked as {name or 'root'} ({fault})"
             if fault:
                 return f"{name} {fault}" if name else str(fault)
         return None
