@@ -72,8 +72,11 @@ class Desk:
         self.directory = directory
         self.inventory = directory / "inventory"
         self.install = [
-            *(str(BIN / "kai-ansible"), "install", "--yes"),
-            *("--inventory", str(self.inventory)),
+            str(BIN / "kai-ansible"),
+            "install",
+            "--yes",
+            "--inventory",
+            str(self.inventory),
         ]
         self.password_file = directory / ".config" / "kai-ansible" / "vault-password"
         self.environment = {
@@ -171,8 +174,10 @@ class Local:
         self.machine = machine
         self.inventory = f"{PLACE}/inventory"
         self.options = [
-            *("--inventory", self.inventory),
-            *("--vault-password-file", "/root/.config/kai-ansible/vault-password"),
+            "--inventory",
+            self.inventory,
+            "--vault-password-file",
+            "/root/.config/kai-ansible/vault-password",
         ]
         self.environment = {
             "HOME": "/root",

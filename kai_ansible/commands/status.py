@@ -166,7 +166,10 @@ def report_host(
     if report["unknown"] and not (report["as_root"] or screen.verbose):
         screen.command(
             f"{len(report['unknown'])} facts are only for root. To read them too",
-            *("kai-ansible", "status", *words, "--ask-become-pass"),
+            "kai-ansible",
+            "status",
+            *words,
+            "--ask-become-pass",
         )
     for line in login_lines(report["login_notice"], ssh):
         screen.say(line)

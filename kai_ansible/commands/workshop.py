@@ -80,7 +80,11 @@ def _show(
         screen.command(
             "This address works only on the host itself. While you use it, forward it to this "
             "machine with",
-            *(ssh[0], "-N", "-L", forward, *ssh[1:]),
+            ssh[0],
+            "-N",
+            "-L",
+            forward,
+            *ssh[1:],
         )
     screen.command(
         f"Within {report['minutes']} minutes, open {pages} in a browser and enter this token. It "

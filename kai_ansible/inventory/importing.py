@@ -30,7 +30,12 @@ from kai_ansible.rules.values import UnacceptableValue, read_value
 
 INSTALL_CONF_VERSION = 1
 INSTALL_CONF_KEYS = (
-    *("version", "install_dir", "data_dir", "service_user", "platform", "env"),
+    "version",
+    "install_dir",
+    "data_dir",
+    "service_user",
+    "platform",
+    "env",
     # of Kai 2
     "deployment_mode",
 )

@@ -82,7 +82,7 @@ def _fits(row: Row, width: int) -> bool:
 
 def _widths(columns: Row, rows: Sequence[Row], width: int | None) -> list[int] | None:
     """Return the width of each column, None if they have no place beside one another."""
-    cells = list(zip(*(columns, *rows), strict=True))
+    cells = list(zip(columns, *rows, strict=True))
     wanted = [max(map(len, column)) for column in cells]
     room = (width or 0) - len(INDENT) - GAP * (len(columns) - 1)
     if width is None or sum(wanted) <= room:

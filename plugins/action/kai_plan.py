@@ -46,7 +46,9 @@ class ActionModule(ActionBase):
         given, problems = self._given()
         directory = os.path.join(self.role_path, "vars")
         contract, more = contract_for(
-            *(directory, given, constants.DEFAULT_LOCAL_TMP),
+            directory,
+            given,
+            constants.DEFAULT_LOCAL_TMP,
             is_judged=arguments["purpose"] in ("install", "logins"),
         )
         if contract is None:

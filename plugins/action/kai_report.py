@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
             contract = contract_of_line(os.path.join(given["role_path"], "vars"), given["line"])
             causes = causes_in(contract, given["failure"])
             message = run_report.failure_report(
-                *(given["failure"], causes, given["install_dir"], results), check=check
+                given["failure"], causes, given["install_dir"], results, check=check
             )
             is_back = run_report.is_restored(results, check=check)
             return {"failed": True, "msg": message, "restored": is_back}

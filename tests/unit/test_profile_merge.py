@@ -48,7 +48,8 @@ def merged(
     newest: int = 2,
     before: Iterable[Wanted] = (),
 ) -> Merged:
-    return merge(deployed, list(users), path=PATH, assigned=assigned, newest=newest, before=before)
+    stated = {one.identity: one.stated for one in before}
+    return merge(deployed, list(users), path=PATH, assigned=assigned, newest=newest, before=stated)
 
 
 def profiles(found: Merged) -> dict[str, Any]:

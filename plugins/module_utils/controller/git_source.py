@@ -326,7 +326,8 @@ def tracked(path: str) -> list[str] | None:
             if name.startswith("sharedindex."):
                 os.symlink(os.path.join(checkout.git, name), os.path.join(git.directory, name))
         names = git.run(
-            *("ls-files", "-z"),
+            "ls-files",
+            "-z",
             cwd=path,
             GIT_WORK_TREE=checkout.top,
             GIT_INDEX_FILE=os.path.join(checkout.git, "index"),

@@ -175,8 +175,11 @@ def pack(files: Files) -> bytes:
 def packed_once(parameters: SourceArguments) -> PackedSource:
     """Return the metadata of a source and its archive; the first call reads the source."""
     asked = [
-        *(parameters["source"], parameters["version"], parameters["checksum"]),
-        *(parameters["files"], parameters["constraints"]),
+        parameters["source"],
+        parameters["version"],
+        parameters["checksum"],
+        parameters["files"],
+        parameters["constraints"],
     ]
     key = hashlib.sha256(json.dumps(asked).encode(errors="surrogateescape")).hexdigest()[:16]
     archive = os.path.join(parameters["cache"], f"kai-source-{key}.tar.gz")

@@ -318,7 +318,8 @@ def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
     if dated:
         options = ["--output=short-iso", "--no-hostname", "--quiet", "--since=-1day"]
     return _journal(
-        *(f"--lines={lines}", *options),
+        f"--lines={lines}",
+        *options,
         *(f"_SYSTEMD_INVOCATION_ID={one}" for one in ids),
         "+",
         *(f"INVOCATION_ID={one}" for one in ids),
@@ -328,8 +329,13 @@ def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
 def log_command(unit: str, lines: int, *, follow: bool = False) -> list[str]:
     """Return the command that prints the end of a service's log, and goes on if ``follow``."""
     return [
-        *("journalctl", "--no-pager", "--quiet", f"--unit={unit}.service", f"--lines={lines}"),
-        *("--output=short-iso", "--no-hostname"),
+        "journalctl",
+        "--no-pager",
+        "--quiet",
+        f"--unit={unit}.service",
+        f"--lines={lines}",
+        "--output=short-iso",
+        "--no-hostname",
         *(["--follow"] if follow else []),
     ]
 

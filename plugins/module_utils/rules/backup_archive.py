@@ -67,8 +67,12 @@ _SECONDS = 2**63
 _EXACT = decimal.Context(prec=60)
 
 _DAMAGE = (
-    *(gzip.BadGzipFile, zlib.error, tarfile.TarError),
-    *(EOFError, ValueError, LookupError),
+    gzip.BadGzipFile,
+    zlib.error,
+    tarfile.TarError,
+    EOFError,
+    ValueError,
+    LookupError,
 )
 
 
@@ -179,9 +183,18 @@ class _Digest:
             item for item in member.pax_headers.items() if item[0].startswith(_COUNTED)
         )
         data = [
-            *(member.name, member.type.decode("latin-1"), member.mode, member.linkname),
-            *(member.uid, member.gid, member.uname, member.gname),
-            *(member.size, _time_text(member), counted, content),
+            member.name,
+            member.type.decode("latin-1"),
+            member.mode,
+            member.linkname,
+            member.uid,
+            member.gid,
+            member.uname,
+            member.gname,
+            member.size,
+            _time_text(member),
+            counted,
+            content,
         ]
         self._digest.update(json.dumps(data).encode())
         self.members += 1

@@ -36,8 +36,12 @@ if TYPE_CHECKING:
 
 PREFIX = "kai_install_"
 _OTHER_VARIABLES = (
-    *("release", "contract_version"),
-    *("users", "users_file", "extra_env", "secret_extra_env"),
+    "release",
+    "contract_version",
+    "users",
+    "users_file",
+    "extra_env",
+    "secret_extra_env",
 )
 
 
@@ -529,7 +533,7 @@ def _check_pairs(configuration: Configuration) -> None:
     settings = configuration.settings
     everyone = effective_person(contract, settings, {"model": settings.get("DEFAULT_MODEL")})
     _check_pair(
-        *(configuration, variable("default_model")), *(variable(choice.provider.setting), everyone)
+        configuration, variable("default_model"), variable(choice.provider.setting), everyone
     )
     service_user = configuration.host.get("service_user")
     for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
@@ -602,9 +606,11 @@ def named_homes(configuration: Configuration) -> list[Home]:
     users = variable("users_file" if configuration.users_file else "users")
     return [
         Home(
-            *(f"{users}[{index}].home_workspace", person.name),
-            *(person.os_user or "", user["home_workspace"]),
-            f"name another directory in {users}[{index}], or remove home_workspace from it",
+            where=f"{users}[{index}].home_workspace",
+            name=person.name,
+            account=person.os_user or "",
+            path=user["home_workspace"],
+            fix=f"name another directory in {users}[{index}], or remove home_workspace from it",
         )
         for index, (user, person) in enumerate(zip(configuration.users, configuration.people))
         if "home_workspace" in user

@@ -93,8 +93,13 @@ class Condition:
 
 
 _QUESTIONS = (
-    *({"backend"}, {"backend", "provider"}, {"global_backend"}, {"setting", "equals"}),
-    *({"any"}, {"all"}, {"not_"}),
+    {"backend"},
+    {"backend", "provider"},
+    {"global_backend"},
+    {"setting", "equals"},
+    {"any"},
+    {"all"},
+    {"not_"},
 )
 
 When = Union[Literal["always"], Condition]

@@ -63,7 +63,12 @@ def identities(configuration: Configuration) -> list[Identity]:
                 account = agent_account(configuration, person)
                 found.append(
                     Identity(
-                        *(person.name, account, home, former, new, entry.template or former),
+                        person.name,
+                        account,
+                        home,
+                        former,
+                        new,
+                        entry.template or former,
                         carried=not own,
                     )
                 )

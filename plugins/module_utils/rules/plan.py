@@ -271,9 +271,11 @@ def desired_state(
         *((one.display_name, one.os_user) for one in profiles.entries.values() if one.os_user),
     ]
     problems += home_problems(
-        *(contract, places, [*named_homes(configuration), *profiles.homes]),
+        contract,
+        places,
+        [*named_homes(configuration), *profiles.homes],
         [
-            Home("", name, account or "", home, "")
+            Home(where="", name=name, account=account or "", path=home, fix="")
             for (name, account), one in zip(owners, (*tenants, *others))
             for home in [placed(one.home, seen)]
             if home is not None
@@ -341,7 +343,8 @@ def desired_state(
             *helper_proofs(helpers),
         ],
         "agent_proofs": agent_proofs(
-            *(configuration, paths),
+            configuration,
+            paths,
             {key: home for key, home in homes.items() if home is not None},
             places,
             kill,
@@ -668,7 +671,8 @@ class Other(NamedTuple):
 def _tenants(configuration: Configuration, places: Mapping[str, str]) -> list[Tenant]:
     return [
         Tenant(
-            *(person.key, _names(person)),
+            person.key,
+            _names(person),
             account=agent_account(configuration, person),
             backend=person.backend,
             home=_home_of(configuration.contract, user, person, places),
@@ -684,7 +688,8 @@ def _tenants_of_the_workshop(
     """Return the users whom the database alone knows. kept: their profiles by id."""
     return [
         Tenant(
-            *(profile, marks(profile)),
+            profile,
+            marks(profile),
             account=entry.os_user,
             backend=entry.backend,
             home=entry.home_workspace or contract.default_home.format(**marks(profile), **places),

@@ -19,7 +19,7 @@ from .problems import Problem
 from .runtime_profiles import ARCHIVE, GATE, KEY, PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
 # what Kai demands in each profile, whether host_vars say it or not
 _DEFAULTS: Mapping[str, Any] = {
@@ -30,7 +30,11 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 # what Kai 2.1 reads there, and a Kai before it in users.yaml
 _OPTIONS = (
-    *("models", "github_login", "github_repos", "pr_review", "issue_triage"),
+    "models",
+    "github_login",
+    "github_repos",
+    "pr_review",
+    "issue_triage",
     "allowed_triage_projects",
 )
 _ALWAYS = ("display_name", "os_user", "backend", "provider", "model", "timeout_seconds")
@@ -95,15 +99,15 @@ def merge(
     path: str,
     assigned: Collection[str] | None,
     newest: int,
-    before: Iterable[Wanted] = (),
+    before: Mapping[object, Mapping[str, Any]],
 ) -> Merged:
     """Return the profiles of a host with what host_vars say.
 
     deployed: the data of the file, None where there is none; Kai starts with it. path: its path.
     assigned: the profiles that the database assigns, None where it could not be read. newest: the
-    newest version that the source reads. before: what the last install wanted.
+    newest version that the source reads. before: ``stated`` of the last install, by identity.
     """
-    work = _Merge(deployed, path, {one.identity: one for one in before}, newest)
+    work = _Merge(deployed, path, before, newest)
     for one in wanted:
         work.add(one)
     work.decide_on_others(assigned)
@@ -131,7 +135,7 @@ class _Merge:
         self,
         deployed: Mapping[str, Any] | None,
         path: str,
-        before: Mapping[object, Wanted],
+        before: Mapping[object, Mapping[str, Any]],
         newest: int,
     ) -> None:
         self.path, self.before, self.found = path, before, Merged()
@@ -198,10 +202,10 @@ class _Merge:
 
     def bring(self, key: str, entry: dict[str, Any], one: Wanted) -> None:
         """Bring a field into a profile that host_vars may have or not."""
-        former = self.before.get(one.identity)
+        former = self.before.get(one.identity, {})
         if key in one.stated:
             entry[key] = one.stated[key]
-        elif former is not None and key in former.stated and entry.get(key) == former.stated[key]:
+        elif key in former and entry.get(key) == former[key]:
             # host_vars said it, and no longer do
             if key in _DEFAULTS:
                 entry[key] = copy.copy(_DEFAULTS[key])

@@ -28,8 +28,15 @@ if TYPE_CHECKING:
 
 # fields of users.yaml that a profile has as well
 SHARED_FIELDS = (
-    *("allowed_services", "home_workspace", "workspace_base", "allowed_workspaces"),
-    *("models", "github_repos", "pr_review", "issue_triage", "allowed_triage_projects"),
+    "allowed_services",
+    "home_workspace",
+    "workspace_base",
+    "allowed_workspaces",
+    "models",
+    "github_repos",
+    "pr_review",
+    "issue_triage",
+    "allowed_triage_projects",
 )
 TIMEOUT = "DEFAULT_TIMEOUT"
 # what users.yaml calls otherwise, as install.py of September 2026 reads it
@@ -99,7 +106,7 @@ def profiles_of_host(
     wanted = _wanted(configuration, versions)
     before = _before(former_users, versions)
     merged = merge(
-        *(document, wanted), path=path, assigned=assigned, newest=max(versions), before=before
+        document, wanted, path=path, assigned=assigned, newest=max(versions), before=before
     )
     found.notes, found.problems, found.missing = merged.notes, merged.problems, merged.missing
     if merged.document is None:
@@ -115,8 +122,11 @@ def profiles_of_host(
     stated = {merged.profiles[one.identity] for one in wanted if "home_workspace" in one.stated}
     found.homes = [
         Home(
-            *(f"{path}: {name}.home_workspace", one.display_name),
-            *(one.os_user or "", one.home_workspace, correct(path)),
+            where=f"{path}: {name}.home_workspace",
+            name=one.display_name,
+            account=one.os_user or "",
+            path=one.home_workspace,
+            fix=correct(path),
         )
         for name, one in policy.profiles.items()
         if one.home_workspace is not None and name not in stated
@@ -153,23 +163,21 @@ def _stated(user: Mapping[str, Any], versions: Collection[int]) -> dict[str, Any
     return found
 
 
-def _before(text: str | None, versions: Collection[int]) -> list[Wanted]:
-    """Return what the users of a deployed users.yaml state; of the rest nothing is asked."""
+def _before(text: str | None, versions: Collection[int]) -> dict[object, dict[str, Any]]:
+    """Return what the users of a deployed users.yaml state of their profiles, by their identity."""
     try:
         data = parse(text).data if text else None
     except UnreadableYaml:
-        return []
+        return {}
     users = data.get("users") if isinstance(data, dict) else None
-    return [
-        Wanted(
-            *(number if isinstance(number, int) else None, "", "", "", "", "", 0),
-            _stated(user, versions),
-            profile_id_of(user),
+    return {
+        profile_id_of(user) or (number if isinstance(number, int) else None): _stated(
+            user, versions
         )
         for user in (users if isinstance(users, list) else ())
         if isinstance(user, dict)
         for number in [user.get("telegram_id")]
-    ]
+    }
 
 
 def known_policies(contract: Contract, versions: Collection[int] = tuple(VERSIONS)) -> Kai:

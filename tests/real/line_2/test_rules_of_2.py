@@ -286,7 +286,7 @@ def test_what_is_merged_starts_the_bot(kai_2: Path, counts: list[str]) -> None:
     given: list[tuple[list[Wanted], Any]] = []
     for _ in range(MANY):
         first, then = some_wanted(chance), some_wanted(chance)
-        deployed = merge(None, first, path="p", assigned=None, newest=1).document
+        deployed = merge(None, first, path="p", assigned=None, newest=1, before={}).document
         assert deployed is not None
         damaged(chance, deployed)
         assigned = [name for name in deployed["runtime_profiles"] if chance.random() < 0.5]
@@ -296,7 +296,7 @@ def test_what_is_merged_starts_the_bot(kai_2: Path, counts: list[str]) -> None:
             path="p",
             assigned=chance.choice([assigned, None]),
             newest=1,
-            before=chance.choice([first, []]),
+            before=chance.choice([{one.identity: one.stated for one in first}, {}]),
         )
         assert found.problems == []
         given.append((then, found.document))
