@@ -390,7 +390,8 @@ probe:
       description: Whether the module ran as root.
       type: bool
     accounts:
-      description: UID, GID and home of each account asked for, null where there is none.
+      description: UID, GID and home of each account asked for, and the kind of the home; null where
+        there is no account.
       type: dict
     service_home:
       description: The service user's home, or where it will be.
@@ -508,7 +509,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.host import system
 from ..module_utils.host.look import agent_starts, agents, releases, service, storage
 from ..module_utils.host.look.former_install import probe_former_install
-from ..module_utils.host.look.host import Host, accounts_seen
+from ..module_utils.host.look.host import Host
 from ..module_utils.host.look.identities import probe_identities
 from ..module_utils.host.look.lock import probe_lock
 from ..module_utils.host.look.python import probe_interpreters, probe_live_python
@@ -628,7 +629,7 @@ def about_host(host: Host) -> About:
         "system": system.system_facts(),
         "is_controller": bool(controller) and controller == list(processes_here()),
         "privileged": host.privileged,
-        "accounts": accounts_seen(host),
+        "accounts": storage.accounts_seen(host),
         "service_home": host.service_home,
     }
 

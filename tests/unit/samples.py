@@ -30,7 +30,7 @@ def variables(*users: dict[str, Any], **settings: Any) -> dict[str, Any]:
 def probe(**seen: Any) -> dict[str, Any]:
     """Return what kai_probe sees on a host on which everything is in order."""
     accounts = {
-        name: {"uid": uid, "gid": uid, "home": f"/home/{name}"}
+        name: {"uid": uid, "gid": uid, "home": f"/home/{name}", "home_kind": "directory"}
         for uid, name in enumerate(("kai", "alice", "bob", "carol"), start=1000)
     }
     return {

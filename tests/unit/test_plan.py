@@ -478,7 +478,7 @@ def test_what_kai_no_longer_reads_is_reported_when_found(contract: Contract) -> 
 
 
 def account(uid: int) -> dict[str, Any]:
-    return {"uid": uid, "gid": uid, "home": "/x"}
+    return {"uid": uid, "gid": uid, "home": "/x", "home_kind": "directory"}
 
 
 @pytest.mark.parametrize(
@@ -511,6 +511,26 @@ def test_accounts_of_the_host(
     contract: Contract, accounts: dict[str, Any], found: list[tuple[str, str]]
 ) -> None:
     assert places(plan(contract, ADA, BEN, seen=probe(accounts=accounts))) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "fix"),
+    [
+        ("absent", "sudo install -d -m 0700 -o alice -g 6 '/home/with space'"),
+        ("file", "ls -ld '/home/with space'"),
+        ("on a file system that does not answer", "ls -ld '/home/with space'"),
+    ],
+)
+def test_a_home_in_which_no_agent_can_work_is_named_before_anything_is_changed(
+    contract: Contract, kind: str, fix: str
+) -> None:
+    alice = {**account(6), "home": "/home/with space", "home_kind": kind}
+    seen = probe(accounts={"kai": account(5), "alice": alice})
+    desired = plan(contract, ADA, seen=seen)
+    assert places(desired) == [("the home of alice", f"/home/with space, which is {kind}")]
+    assert desired["problems"][0]["fix"].endswith(fix)
+    unseen = probe(accounts={"kai": account(5), "alice": {**alice, "home_kind": "unseen"}})
+    assert places(plan(contract, ADA, seen=unseen)) == []
 
 
 def test_missing_accounts_are_made_when_the_operator_says_so(contract: Contract) -> None:

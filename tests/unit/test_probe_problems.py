@@ -2,12 +2,13 @@
 
 import errno
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kai_ansible.host.look import agents, lock
+from kai_ansible.host.look import agents, lock, storage
 from kai_ansible.host.look.host import Host
 from kai_ansible.host.run_lock import run_of_process
 
@@ -52,6 +53,23 @@ def test_what_lies_in_place_of_a_file_is_neither_read_nor_waited_for(
     assert host.deployed(str(path)) is None
     [problem] = host.faults
     assert problem.fix == f"move it away on the host: mv {path} {path}.old"
+
+
+def test_the_home_of_an_account_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    kinds = {"": "directory", "file": "file", "none": "absent", "file/below": "absent"}
+    host = object.__new__(Host)
+    entry = pwd.getpwnam("nobody")
+    host.accounts = {"gone": None}
+    for name in kinds:
+        fields = [*entry]
+        fields[5] = str(tmp_path / name)
+        host.accounts[f"of {name}"] = pwd.struct_passwd(fields)
+    seen = storage.accounts_seen(host)
+    assert seen.pop("gone") is None
+    assert {name: found and found["home_kind"] for name, found in seen.items()} == {
+        f"of {name}": kind for name, kind in kinds.items()
+    }
 
 
 def test_a_binary_is_tried_by_who_runs_it_and_by_who_looks_it_up(

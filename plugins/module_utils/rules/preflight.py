@@ -243,6 +243,17 @@ def account_problems(
             "an account of its own",
             fix,
         )
+    if account["home_kind"] not in ("directory", "unseen"):
+        home = shlex.quote(account["home"])
+        owner = f"-o {shlex.quote(name)} -g {account['gid']}"
+        yield Problem(
+            f"the home of {name}",
+            f"{account['home']}, which is {account['home_kind']}",
+            f"a directory for the logins and files of the agents of {name}",
+            f"create it on the host: sudo install -d -m 0700 {owner} {home}"
+            if account["home_kind"] == "absent"
+            else f"check it on the host: ls -ld {home}",
+        )
 
 
 def _directories(configuration: Configuration, probe: Probe) -> Iterator[Problem]:

@@ -14,11 +14,12 @@ from .problems import ProblemData
 
 
 class Account(TypedDict):
-    """An account that exists."""
+    """An account that exists. home_kind: directory, absent, unseen or another kind of its home."""
 
     uid: int
     gid: int
     home: str
+    home_kind: str
 
 
 class _Changer(TypedDict):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...rules.module_arguments import ProbeArguments
-    from ...rules.probe import Account, Changer
+    from ...rules.probe import Changer
 
 ASK_SECONDS = 60
 HANGING = "on a file system that does not answer"
@@ -175,16 +175,6 @@ class Host:
             if fault:
                 return f"{name} {fault}" if name else str(fault)
         return None
-
-
-def accounts_seen(host: Host) -> dict[str, Account | None]:
-    """Return UID, GID and home of each account asked for, None where there is none."""
-    return {
-        name: {"uid": account.pw_uid, "gid": account.pw_gid, "home": account.pw_dir}
-        if account
-        else None
-        for name, account in host.accounts.items()
-    }
 
 
 def read_text(path: str) -> str | None:

@@ -20,16 +20,35 @@ from .host import HANGING, unreadable
 
 if TYPE_CHECKING:
     import pwd
+    from collections.abc import Sequence
 
-    from ...rules.probe import Access, AccessRequest, Size, Target, WorkshopSeen
+    from ...rules.probe import Access, AccessRequest, Account, Size, Target, WorkshopSeen
     from .host import Host
 
 MB = 1 << 20
 
 
+def accounts_seen(host: Host) -> dict[str, Account | None]:
+    """Return UID, GID and home of each account asked for, None where there is none."""
+    there = {name: account for name, account in host.accounts.items() if account}
+    homes = _kinds([account.pw_dir for account in there.values()])
+    seen: dict[str, Account | None] = dict.fromkeys(host.accounts)
+    for name, account in there.items():
+        seen[name] = {
+            "uid": account.pw_uid,
+            "gid": account.pw_gid,
+            "home": account.pw_dir,
+            "home_kind": homes[account.pw_dir],
+        }
+    return seen
+
+
 def probe_directories(host: Host) -> dict[str, str]:
     """Return the kind of each requested directory."""
-    paths = host.parameters["directories"]
+    return _kinds(host.parameters["directories"])
+
+
+def _kinds(paths: Sequence[str]) -> dict[str, str]:
     kinds = ask_as(None, [partial(kind_of, path) for path in paths])
     words = {UNANSWERED: HANGING}
     return {
@@ -134,7 +153,7 @@ def kind_of(path: str) -> str:
     """Return the kind of a path: directory, file, absent, unseen or something else."""
     try:
         mode = os.stat(path).st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "absent"
     except OSError:
         return "unseen"
