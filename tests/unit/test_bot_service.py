@@ -86,21 +86,81 @@ def test_a_start_that_has_only_just_begun_is_not_all_that_is_looked_at(
     monkeypatch: pytest.MonkeyPatch, restarts: str, wanted: list[str]
 ) -> None:
     # newest first; systemd itself tells the id in a field of its own
-    lines = [
-        {"INVOCATION_ID": "now", "MESSAGE": "Started"},
-        {"MESSAGE": "of nobody's"},
-        {"_SYSTEMD_INVOCATION_ID": "before", "INVOCATION_ID": None},
-        {"_SYSTEMD_INVOCATION_ID": "long ago"},
+    entries = [
+        {**OF_MANAGER, "INVOCATION_ID": "now", "MESSAGE": "Started"},
+        {**OF_MANAGER, "MESSAGE": "of nobody's"},
+        # a process of the bot that forges an id, and accounts beside it
+        {**OF_BOT, "INVOCATION_ID": "forged"},
+        {"_UID": "1002", "_PID": "9", "UNIT": "kai.service", "INVOCATION_ID": "forged"},
+        {"_UID": "0", "_PID": "9", "COREDUMP_UNIT": "kai.service", **of_start("of the dump")},
+        {**OF_BOT, **of_start("before"), "INVOCATION_ID": "forged"},
+        {**OF_BOT, **of_start("long ago")},
     ]
-    said = "".join(json.dumps(line) + "\n" for line in lines)
     state = f"ActiveState=active\nInvocationID=now\nNRestarts={restarts}\n"
-
-    def run(program: str, *_: str) -> subprocess.CompletedProcess[str]:
-        text = said if program == "journalctl" else state
-        return subprocess.CompletedProcess([], 0, text, "")
-
-    monkeypatch.setattr(system, "_run", run)
+    monkeypatch.setattr(system, "_run", journal_of(entries, state))
     assert system.last_starts("kai") == wanted
+
+
+OF_MANAGER = {"_PID": "1", "_UID": "0", "UNIT": "kai.service", "_SYSTEMD_UNIT": "init.scope"}
+OF_BOT = {"_PID": "7", "_UID": "1001", "_SYSTEMD_UNIT": "kai.service"}
+
+
+def of_start(start: str) -> dict[str, str]:
+    return {"_SYSTEMD_INVOCATION_ID": start}
+
+
+def journal_of(
+    entries: list[dict[str, str]], state: str = ""
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run programs on a host whose journal has these entries.
+
+    journalctl(1): fields of one name are alternatives, those of different names are all required,
+    and a + is between whole alternatives. --unit has alternatives that other accounts do not reach.
+    """
+
+    def matches(entry: dict[str, str], terms: list[str]) -> bool:
+        wanted: dict[str, set[str]] = {}
+        for term in terms:
+            name, _equals, value = term.partition("=")
+            wanted.setdefault(name, set()).add(value)
+        return all(entry.get(name) in values for name, values in wanted.items())
+
+    def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        if program != "journalctl":
+            return subprocess.CompletedProcess([], 0, state, "")
+        alternatives: list[list[str]] = [[]]
+        for argument in arguments:
+            if argument == "+":
+                alternatives.append([])
+            elif not argument.startswith("--"):
+                alternatives[-1].append(argument)
+        found = [entry for entry in entries if any(matches(entry, one) for one in alternatives)]
+        is_json = "--output=json" in arguments
+        lines = [json.dumps(entry) if is_json else entry["MESSAGE"] for entry in found]
+        return subprocess.CompletedProcess([], 0, "".join(f"{line}\n" for line in lines), "")
+
+    return run
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_no_other_account_writes_into_the_log_of_a_start(
+    monkeypatch: pytest.MonkeyPatch, dated: bool
+) -> None:
+    forged = {"INVOCATION_ID": "now", "UNIT": "kai.service", "MESSAGE": "forged"}
+    entries = [
+        {**OF_MANAGER, "INVOCATION_ID": "now", "MESSAGE": "Started"},
+        {**OF_BOT, **of_start("now"), "MESSAGE": "of the bot"},
+        {**OF_MANAGER, "INVOCATION_ID": "before", "MESSAGE": "failed before"},
+        {**OF_BOT, **of_start("before"), "MESSAGE": "of the bot before"},
+        {**forged, "_PID": "9", "_UID": "1002"},
+        {**forged, "_PID": "9", "_UID": "0"},
+        {**forged, "_PID": "1", "_UID": "1002"},
+        {**forged, **OF_BOT, **of_start("other")},
+    ]
+    monkeypatch.setattr(system, "_run", journal_of(entries))
+    assert system.log_of(["now"], 9, dated=dated).splitlines() == ["Started", "of the bot"]
+    both = system.log_of(["now", "before"], 9, dated=dated).splitlines()
+    assert both == ["Started", "of the bot", "failed before", "of the bot before"]
 
 
 def test_a_journal_that_fails_is_no_empty_log(monkeypatch: pytest.MonkeyPatch) -> None:

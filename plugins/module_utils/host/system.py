@@ -305,6 +305,11 @@ def _kill_what_stays(process: subprocess.Popen[str], unit: str) -> None:
             _systemctl("kill", "--signal=KILL", unit)
 
 
+# every account may write the fields whose names begin with no underscore (systemd.journal-fields(7)):
+# only the messages of systemd itself are believed to be about the unit that they name
+_OF_MANAGER = ("_PID=1", "_UID=0")
+
+
 def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
     """Return the end of the log of a service, and of systemd about it, since some starts.
 
@@ -323,6 +328,7 @@ def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
         *(f"_SYSTEMD_INVOCATION_ID={one}" for one in ids),
         "+",
         *(f"INVOCATION_ID={one}" for one in ids),
+        *_OF_MANAGER,
     ).strip()
 
 
@@ -367,11 +373,16 @@ def last_starts(unit: str) -> list[str]:
     found = [state.start_id] if state.start_id else []
     if not state.restarts:
         return found
-    fields = "--output-fields=INVOCATION_ID,_SYSTEMD_INVOCATION_ID"
+    fields = "--output-fields=INVOCATION_ID,_SYSTEMD_INVOCATION_ID,_SYSTEMD_UNIT"
     options = ["--reverse", "--lines=200", "--output=json", fields]
-    for line in _journal(f"--unit={unit}.service", *options).splitlines():
+    # --unit also finds the messages of other services about this one, with ids of their own
+    name = f"{unit}.service"
+    matches = [f"_SYSTEMD_UNIT={name}", "+", f"UNIT={name}", *_OF_MANAGER]
+    for line in _journal(*options, *matches).splitlines():
         entry = json.loads(line)
-        one = entry.get("_SYSTEMD_INVOCATION_ID") or entry.get("INVOCATION_ID")
+        # a process of the unit may give an INVOCATION_ID of its own choice
+        is_own = entry.get("_SYSTEMD_UNIT") == name
+        one = entry.get("_SYSTEMD_INVOCATION_ID" if is_own else "INVOCATION_ID")
         if one and one not in found:
             return [*found, str(one)]
     return found
