@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.env_file import read_env
 from ..rules.problems import Problem, Refused
+from ..rules.unit import shown_paths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -190,7 +191,8 @@ def service_state(unit: str) -> ServiceState:
     Raises OSError when the service manager gives no answer: the service may be running.
     """
     shown = _run(*state_command(unit), "--property=" + ",".join(_PROPERTIES))
-    found = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+    # splitlines also splits at characters that a name may have
+    found = dict(line.split("=", 1) for line in shown.stdout.split("\n") if "=" in line)
     if shown.returncode != 0 or "ActiveState" not in found:
         said = shown.stderr.strip() or shown.stdout.strip() or "no ActiveState"
         raise OSError(
@@ -206,7 +208,7 @@ def service_state(unit: str) -> ServiceState:
         group=found.get("ControlGroup", ""),
         stale=found.get("NeedDaemonReload") == "yes",
         file=found.get("FragmentPath", ""),
-        drop_ins=tuple(found.get("DropInPaths", "").split()),
+        drop_ins=tuple(shown_paths(found.get("DropInPaths", ""))),
         masked=found.get("LoadState") == "masked",
     )
 

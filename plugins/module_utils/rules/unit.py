@@ -5,11 +5,25 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 # two sources of an override that are no file of the unit: a mask, and the manager's own environment
 MASK = "mask"
 MANAGER = "the environment of systemd"
+
+_SHOWN = re.compile(r'"((?:\\.|[^"\\])*)"(?= |$)|(/.*?)(?= ["/]|$)|([^ ]+)', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
+_LETTERS = {
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+    b"s": b" ",
+}
 
 
 def unit_path(path: str) -> str:
@@ -28,6 +42,28 @@ def unit_word(text: str) -> str:
 def unit_argument(text: str) -> str:
     """Return ``text`` as one word of ExecStart, in which ``$`` would begin a variable too."""
     return unit_word(text).replace("$", "$$")
+
+
+def shown_paths(value: str) -> list[str]:
+    """Return the paths of a property with several, as ``systemctl show`` prints it.
+
+    A path with a blank or another special character is in double quotes and C-escaped, byte by
+    byte. Older versions quote nothing: what follows a blank and begins no path is part of a name.
+    """
+    return [
+        _ESCAPED.sub(_unescaped, match[1].encode(errors="surrogateescape")).decode(
+            errors="surrogateescape"
+        )
+        if match[1] is not None
+        else match[0]
+        for match in _SHOWN.finditer(value)
+    ]
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    if match[3] is not None:
+        return _LETTERS.get(match[3], match[3])
+    return bytes([int(match[1], 16) if match[1] else int(match[2], 8) & 0xFF])
 
 
 def assignments_of(text: str) -> list[tuple[str, str]]:
