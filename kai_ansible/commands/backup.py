@@ -37,7 +37,7 @@ def back_up(options: BackupOptions, screen: Screen) -> None:
     """Back up each host while the bots run. Raises CommandError if a backup fails."""
     target = with_lasting_password(checked_target(options, valid=False), screen)
     with new_backups(target, options.output) as backups:
-        outcome = run_role(target, "backup", options, screen, backup_variables(target, backups))
+        outcome = run_role(target, "backup", options, screen, backup_variables(backups))
         made = finish_backups(backups, screen)
     raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():

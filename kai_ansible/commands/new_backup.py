@@ -77,7 +77,9 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
                 )
             try:
                 with uninterrupted():
-                    backups[host] = NewBackup(path.absolute(), target.password)
+                    backups[host] = NewBackup(
+                        path.absolute(), target.password, _texts(target, host)
+                    )
             except OSError as error:
                 full = full_disk_error(error, "Nothing was changed.")
                 raise full or usage_error(
@@ -93,13 +95,13 @@ def new_backups(target: Target, output: Path | None) -> Iterator[dict[str, NewBa
                 place.rmdir()
 
 
-def backup_variables(target: Target, backups: Mapping[str, NewBackup]) -> dict[str, Any]:
+def backup_variables(backups: Mapping[str, NewBackup]) -> dict[str, Any]:
     """Return the extra variables of a run that makes backups."""
     recipients = {host: backup.recipient for host, backup in backups.items()}
     return {
         "kai_backup_files": {host: str(backup.beside) for host, backup in backups.items()},
         "kai_backup_recipients": recipients,
-        "kai_backup_host_vars": {host: _texts(target, host) for host in target.hosts},
+        "kai_backup_host_vars": {host: backup.host_vars for host, backup in backups.items()},
     }
 
 
@@ -129,6 +131,12 @@ def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str
         size = path.stat().st_size
         made[host] = {"file": str(path), "bytes": size, "members": summary.members}
         screen.good(f"{host}: {path} ({in_units(size)}, verified; the vault password opens it)")
+        if not backup.has_our_host_vars(summary.meta):
+            # the data is what counts, so the backup stays; a restore refuses its host_vars
+            screen.bad(
+                f"{host}: the host changed the host_vars in this backup, so a restore does not use "
+                f"them. Keep a copy of host_vars/{host}, and find out who is root on {host}."
+            )
     return made
 
 

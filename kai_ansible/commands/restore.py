@@ -28,11 +28,13 @@ from kai_ansible.errors import usage_error
 from kai_ansible.files import private_directory, write_private
 from kai_ansible.inventory.inventory import Inventory, read_text, write_host_vars
 from kai_ansible.operator import at_terminal
-from kai_ansible.secrets.vault_password import needed_password
+from kai_ansible.secrets.vault_password import VAULT_HEADER, needed_password
 from kai_ansible.terminal.outcome_view import report_outcome
 from kai_ansible.terminal.status_view import age
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.backup_archive import Meta
     from kai_ansible.secrets.sealed_backup import Backup
@@ -74,7 +76,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     agreed = None
     meta = backup.meta()
     screen.say(f"Reading {options.archive}: a backup of {meta.host} of {meta.created}")
-    _provide_host_vars(inventory, hosts[0], meta, options, screen)
+    _provide_host_vars(inventory, hosts[0], backup, options, screen)
     with private_directory() as directory:
         variables = _variables(backup, directory / "identity")
         target = checked_target(options)
@@ -141,7 +143,7 @@ def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> lis
         return []
     lasting = with_lasting_password(target, screen)
     with new_backups(lasting, None) as backups:
-        outcome = run_role(lasting, "backup", options, screen, backup_variables(lasting, backups))
+        outcome = run_role(lasting, "backup", options, screen, backup_variables(backups))
         made = finish_backups(backups, screen)
     raise_for_preflight(lasting, outcome)
     raise_unless_succeeded(outcome)
@@ -159,27 +161,68 @@ def _variables(backup: Backup, identity: Path) -> dict[str, str | int | None]:
 
 
 def _provide_host_vars(
-    inventory: Inventory, host: str, meta: Meta, options: RestoreOptions, screen: Screen
+    inventory: Inventory, host: str, backup: Backup, options: RestoreOptions, screen: Screen
 ) -> None:
-    """Write the host_vars of the backup if the host has none; otherwise report the difference."""
+    """Write the host_vars of the backup if the host has none; otherwise report the difference.
+
+    host_vars are code to Ansible here, and the backup went through the host. So write only those
+    that are known to be the controller's own, or that the operator has read.
+    """
     files = inventory.host_vars(host)
+    host_vars, origin = backup.meta().host_vars, backup.origin_of_host_vars
     there = {path.name: read_text(path) for path in (files.settings, files.vault) if path.is_file()}
     if there:
-        others = sorted(name for name in there if there[name] != meta.host_vars.get(name))
+        others = sorted(name for name in there if there[name] != host_vars.get(name))
         if others:
             places = ", ".join(str(files.directory / name) for name in others)
             screen.notes([f"{places} differs from the backup; the existing file is used."])
         return
+    fix = f"kai-ansible config {host}, or copy them to {files.directory} from elsewhere"
     if options.check:
         raise usage_error(
             str(files.directory),
             f"no settings for {host}",
             "settings to compare with",
-            f"kai-ansible config {host}, or restore without --check to use those of the backup",
+            f"{fix}, or restore without --check to use those of the backup",
         )
+    if origin == "changed":
+        raise usage_error(
+            str(backup.path),
+            "host_vars that root on the host changed while the backup was made",
+            "those that kai-ansible gave to the backup",
+            fix,
+        )
+    if origin == "unknown" and options.yes:
+        raise usage_error(
+            str(backup.path),
+            "a backup of an earlier version, so root on the host may have changed its host_vars",
+            "that you read them before they are used",
+            f"{fix}, or restore without --yes to read them",
+        )
+    question = f"{host} has no settings yet. Use those of the backup?"
+    if origin == "unknown":
+        _show_host_vars(files.directory, host_vars, screen)
+        question = f"{host} has no settings yet. Use these, after you have read them?"
     if not options.yes:
-        question = f"{host} has no settings yet. Use those of the backup?"
-        confirm(question, plain=options.plain, default=True)
-    texts = {files.directory / name: text for name, text in meta.host_vars.items()}
+        confirm(question, plain=options.plain, default=origin == "controller")
+    texts = {files.directory / name: text for name, text in host_vars.items()}
     for path in write_host_vars(inventory, texts):
         screen.good(f"From the backup: {path}")
+
+
+def _show_host_vars(directory: Path, host_vars: Mapping[str, str], screen: Screen) -> None:
+    """Print the variable files of a backup of an earlier version. Of a vault, print its name."""
+    screen.notes(
+        [
+            "The backup is of an earlier version: its host_vars come from the host's copy, and "
+            "root there may have changed them. Ansible runs the templates in them on this machine."
+        ]
+    )
+    for name, text in host_vars.items():
+        screen.heading(str(directory / name))
+        # nobody without the vault password can write a vault that it opens
+        lines = (
+            ["encrypted by ansible-vault"] if text.startswith(VAULT_HEADER) else text.split("\n")
+        )
+        for line in lines:
+            screen.literal(f"  {line}")

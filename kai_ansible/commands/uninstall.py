@@ -73,7 +73,7 @@ def uninstall_kai(options: UninstallOptions, screen: Screen) -> None:
         identities = {host: directory / str(n) for n, host in enumerate(backups)}
         write_private({identities[host]: backup.identity for host, backup in backups.items()})
         variables = {
-            **backup_variables(target, backups),
+            **backup_variables(backups),
             "kai_backup_identity_files": {host: str(path) for host, path in identities.items()},
         }
         try:

@@ -2,19 +2,25 @@
 
 ``key`` is an age identity of this one backup. ``data.tar.gz.age`` is the archive of
 rules/backup_archive, encrypted to it. Standard tools can open both.
+
+The archive is made on the host, so root there decides on all of it, the host_vars too. A comment in
+the key, which the host never gets, holds the digest of those that the controller gave.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pyrage
 
@@ -32,23 +38,35 @@ KEY = "key"
 DATA = "data.tar.gz.age"
 _BLOCK = 512
 _LONGEST_KEY = 1 << 16
+# age takes such a line for a comment
+_SEAL = "# SHA-256 of the host_vars: "
+
+Origin = Literal["controller", "changed", "unknown"]
+
+
+def digest_of(host_vars: Mapping[str, str]) -> str:
+    """Return the digest of the texts of variable files, by name."""
+    return hashlib.sha256(json.dumps(host_vars, sort_keys=True).encode()).hexdigest()
 
 
 class NewBackup:
     """A backup during its making: the run appends to ``beside``, which becomes ``path`` at the end.
 
+    host_vars: the texts of the host's variable files by name, as the controller has them.
     Raises OSError if the file cannot be created.
     """
 
-    def __init__(self, path: Path, password: VaultPassword) -> None:
+    def __init__(self, path: Path, password: VaultPassword, host_vars: Mapping[str, str]) -> None:
         self.path = path
+        self.host_vars = dict(host_vars)
         self._whole = False
         self._identity = pyrage.x25519.Identity.generate()
         make_private_directory(path.parent)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         self.beside = Path(name)
         try:
-            key = lock(str(self._identity), password).encode()
+            text = f"{_SEAL}{digest_of(self.host_vars)}\n{self._identity}"
+            key = lock(text, password).encode()
             with named(path), os.fdopen(descriptor, "wb") as handle:
                 handle.write(_header(KEY, len(key)) + key + bytes(-len(key) % _BLOCK))
                 self._at = handle.tell()
@@ -67,6 +85,10 @@ class NewBackup:
     def identity(self) -> str:
         """The identity that opens the backup."""
         return str(self._identity)
+
+    def has_our_host_vars(self, meta: Meta) -> bool:
+        """Return whether the host returned the host_vars that it was given."""
+        return meta.host_vars == self.host_vars
 
     def finish(self) -> Summary | None:
         """Read back the data that the run has added, and give the file its name.
@@ -103,18 +125,38 @@ class NewBackup:
 
 @dataclass(frozen=True)
 class Backup:
-    """An opened backup: the place of its data in the file, and the identity that opens it."""
+    """An opened backup: the place of its data in the file, and the identity that opens it.
+
+    sealed: the digest of the host_vars that the controller gave, None in a backup of an earlier
+    version.
+    """
 
     path: Path
     offset: int
     length: int
     identity: str
+    sealed: str | None = None
 
     def meta(self) -> Meta:
-        """Return the metadata of the backup. Raises CommandError."""
+        """Return the metadata of the backup, which the host wrote. Raises CommandError."""
         opened = decrypted(str(self.path), self.identity, self.offset, self.length)
         with _report_errors(self.path), opened as backup:
-            return read_meta(backup)
+            meta = read_meta(backup)
+            try:
+                datetime.strptime(meta.created, "%Y-%m-%dT%H:%M:%SZ")
+            except ValueError as error:
+                raise BadArchive("its time is none") from error
+            return meta
+
+    @property
+    def origin_of_host_vars(self) -> Origin:
+        """Who wrote the host_vars in the backup; unknown in a backup of an earlier version.
+
+        Raises CommandError.
+        """
+        if self.sealed is None:
+            return "unknown"
+        return "controller" if self.sealed == digest_of(self.meta().host_vars) else "changed"
 
 
 def open_backup(path: Path, password: VaultPassword) -> Backup:
@@ -126,7 +168,10 @@ def open_backup(path: Path, password: VaultPassword) -> Backup:
         key, data = members
         opened = tar.extractfile(key)
         text = opened.read().decode("ascii", "replace") if opened and data.isreg() else ""
-    return Backup(path, data.offset_data, data.size, unlock(text, password, path))
+    lines = unlock(text, password, path).splitlines()
+    identity = "\n".join(line for line in lines if not line.startswith("#"))
+    seals = [line.removeprefix(_SEAL) for line in lines if line.startswith(_SEAL)]
+    return Backup(path, data.offset_data, data.size, identity, seals[0] if seals else None)
 
 
 @contextmanager

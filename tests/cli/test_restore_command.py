@@ -11,11 +11,13 @@ import pytest
 
 from kai_ansible.ansible.changes import Change
 from kai_ansible.ansible.runner import Outcome
-from kai_ansible.commands import restore
+from kai_ansible.commands import confirmation, restore
 from kai_ansible.commands.new_backup import in_units
 from kai_ansible.commands.restore import RestoreOptions, restore_backup
 from kai_ansible.errors import CommandError
+from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.secrets import sealed_backup
+from kai_ansible.secrets.vault_password import VAULT_HEADER
 from kai_ansible.terminal.screen import Screen
 
 MADE = "backups/present.kai"
@@ -137,3 +139,71 @@ def test_the_preview_says_first_what_replaces_what(capsys: pytest.CaptureFixture
     row = "/var/lib/kai the present data the data of the backup"
     assert row in [" ".join(line.split()) for line in others]
     assert others[-1].endswith("restoring that backup undoes this.")
+
+
+HOSTILE = "a: \"{{ lookup('pipe', 'id > /tmp/x') }}\"\n"
+Provided = dict[str, str] | CommandError
+
+
+def provided(
+    monkeypatch: pytest.MonkeyPatch, directory: Path, *, origin: str, yes: bool, answer: bool
+) -> Provided:
+    """Return the host_vars that a host without any gets from a backup."""
+    files = {"kai.yml": HOSTILE, "vault.yml": f"{VAULT_HEADER};1.1;AES256\n00ff\n"}
+    monkeypatch.setattr(
+        confirmation, "prompter", lambda **_: SimpleNamespace(confirm=lambda *_, **__: answer)
+    )
+    backup: Any = SimpleNamespace(
+        meta=lambda: SimpleNamespace(host_vars=files),
+        origin_of_host_vars=origin,
+        path=directory / "old.kai",
+    )
+    (directory / "hosts.yml").write_text("all: {hosts: {bot1: {ansible_connection: local}}}\n")
+    inventory = Inventory(directory / "hosts.yml")
+    options = RestoreOptions(inventory=directory, host="bot1", yes=yes)
+    try:
+        restore._provide_host_vars(inventory, "bot1", backup, options, Screen(plain=True))
+    except CommandError as error:
+        assert not (directory / "host_vars").exists()
+        return error
+    place = directory / "host_vars" / "bot1"
+    return {path.name: path.read_text() for path in place.iterdir()}
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_a_fresh_host_gets_the_host_vars_that_the_controller_gave(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, yes: bool
+) -> None:
+    found = provided(monkeypatch, tmp_path, origin="controller", yes=yes, answer=True)
+    assert isinstance(found, dict)
+    assert sorted(found) == ["kai.yml", "vault.yml"]
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_host_vars_that_the_host_changed_are_never_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, yes: bool
+) -> None:
+    found = provided(monkeypatch, tmp_path, origin="changed", yes=yes, answer=True)
+    assert isinstance(found, CommandError)
+    assert "root on the host changed" in str(found)
+    assert "kai-ansible config bot1" in str(found)
+
+
+def test_host_vars_of_an_earlier_version_are_used_only_after_they_were_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = provided(monkeypatch, tmp_path, origin="unknown", yes=False, answer=True)
+    assert isinstance(found, dict)
+    assert found["kai.yml"] == HOSTILE
+    said = capsys.readouterr().out
+    assert f"  {HOSTILE}" in said
+    assert "its host_vars come from the host's copy" in " ".join(said.split())
+    assert "00ff" not in said
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_host_vars_of_an_earlier_version_are_not_used_unread(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, yes: bool
+) -> None:
+    found = provided(monkeypatch, tmp_path, origin="unknown", yes=yes, answer=yes)
+    assert isinstance(found, CommandError)
