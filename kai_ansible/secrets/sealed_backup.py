@@ -145,7 +145,7 @@ class Backup:
             try:
                 datetime.strptime(meta.created, "%Y-%m-%dT%H:%M:%SZ")
             except ValueError as error:
-                raise BadArchive("its time is none") from error
+                raise BadArchive("its time is not valid") from error
             return meta
 
     @property

@@ -93,7 +93,7 @@ def test_the_key_still_opens_the_backup_with_age_alone(tmp_path: Path) -> None:
 
 def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:
     made(tmp_path / "bot.kai", OURS, created="[red]yesterday").finish()
-    with pytest.raises(CommandError, match="its time is none"):
+    with pytest.raises(CommandError, match="its time is not valid"):
         opened(tmp_path / "bot.kai").meta()
 
 
