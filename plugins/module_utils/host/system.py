@@ -307,8 +307,8 @@ def _kill_what_stays(process: subprocess.Popen[str], unit: str) -> None:
             _systemctl("kill", "--signal=KILL", unit)
 
 
-# every account may write the fields whose names begin with no underscore (systemd.journal-fields(7)):
-# only the messages of systemd itself are believed to be about the unit that they name
+# only systemd itself is believed about the unit that a message names, as every account may write the
+# fields whose names begin with no underscore: systemd.journal-fields(7)
 _OF_MANAGER = ("_PID=1", "_UID=0")
 
 
