@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from kai_ansible.operator import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import migrated
 from kai_ansible.rules.problems import listed, nearest
+from kai_ansible.rules.sanitize import printable
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords, login_in_words
 from kai_ansible.telegram import Telegram
 from kai_ansible.terminal.login_view import login_lines
@@ -33,7 +36,7 @@ from kai_ansible.wizard.review import show_changes, show_files
 from kai_ansible.wizard.source_tree import problem_of_remote_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from kai_ansible.secrets.vault_password import VaultPassword
@@ -117,7 +120,8 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
         enabled=options.probe,
         become_password=_sudo_password(inventory, host, options),
     )
-    imported = _imported(options, draft, files, view, screen)
+    settled = {*given, *(source if SOURCE not in before else ())}
+    imported = _imported(options, draft, files, view, screen, asker, settled)
     problems += [problem for problem in imported.problems if problem.where not in given]
     if problems and not options.no_input:
         raise CommandError("Nothing was written.", problems=problems, places=imported.places)
@@ -232,9 +236,17 @@ def _offer_to_keep(
 
 
 def _imported(
-    options: ConfigOptions, draft: Draft, files: HostVars, view: HostView, screen: Screen
+    options: ConfigOptions,
+    draft: Draft,
+    files: HostVars,
+    view: HostView,
+    screen: Screen,
+    asker: Prompter | None,
+    settled: Collection[str],
 ) -> Imported:
     """Import into the draft, report what was imported, and return it.
+
+    settled: variables that the operator has given, which need no import.
 
     Without --import, import from a host that has no host_vars yet if Kai is deployed there.
     Raises CommandError if the source of the import cannot be read.
@@ -260,6 +272,9 @@ def _imported(
             return imported
         if paths[0] in deployed:
             imported = from_host(draft.contract, deployed)
+            kept = draft.before if asked is None else {}
+            decided = {*settled, *(name for name in kept if kept[name] is not None)}
+            confirm_on_controller(imported, draft.before, decided, asker)
         elif asked:
             raise usage_error(
                 f"{view.host}: {paths[0]}",
@@ -278,8 +293,36 @@ def _imported(
     draft.take(taken)
     if taken:
         screen.say(f"Imported from {imported.source}: {len(taken)} variables.")
-        screen.notes(imported.report(draft.contract))
+    screen.notes(imported.report(draft.contract))
     return imported
+
+
+def confirm_on_controller(
+    imported: Imported, before: Mapping[str, Any], decided: Collection[str], asker: Prompter | None
+) -> None:
+    """Import what leads this machine to its own files only where the operator agrees.
+
+    A host that did so could have any file of the operator's sent to it by the next install.
+    decided: variables whose value is no question.
+    """
+    for name, value in imported.on_controller.items():
+        if name in decided or before.get(name) == value:
+            continue
+        place = imported.places[name]
+        text = printable(value if isinstance(value, str) else json.dumps(value))
+        question = (
+            f"{place} on the host sets {name}, which is read on this machine: {text}. Use it?"
+        )
+        if asker and asker.confirm(question, default=False):
+            imported.set(name, value, str(place))
+            continue
+        words = value if isinstance(value, list) else [value]
+        option = printable(",".join(map(str, words)))
+        key = name.removeprefix(variable(""))
+        imported.notes.append(
+            f"{place}: the import leaves out {name}, which is read on this machine: {text}. "
+            f"If that is right, add --set {shlex.quote(f'{key}={option}')}"
+        )
 
 
 def _leave_out_broken_binaries(

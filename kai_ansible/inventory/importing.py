@@ -23,6 +23,7 @@ from kai_ansible.rules.configuration import canonical_key, is_secret, variable
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
 from kai_ansible.rules.env_file import read_env
+from kai_ansible.rules.host_record import may_be_recorded
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.sudoers import accounts_with_rules, commands_by_account
 from kai_ansible.rules.unit import service_of
@@ -61,6 +62,8 @@ class Imported:
 
     source: its origin, for a sentence.
     variables: by name; None if the source has the key with an empty value.
+    on_controller: variables that lead this machine to its own files, which a host must not do
+    unless the operator agrees; not among ``variables``.
     extra_env, secret_extra_env: env keys that the contract does not know, by key.
     renamed: today's env key by the old one. retired: the reason by the skipped env key.
     notes: further messages for the operator. problems: content that cannot be imported.
@@ -69,6 +72,7 @@ class Imported:
 
     source: str
     variables: dict[str, Any] = field(default_factory=dict)
+    on_controller: dict[str, Any] = field(default_factory=dict)
     extra_env: dict[str, str] = field(default_factory=dict)
     secret_extra_env: dict[str, str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
@@ -268,7 +272,16 @@ def _take_record(contract: Contract, text: str, imported: Imported) -> None:
     migration = migrated(contract, variables)
     for name, value in migration.variables.items():
         # the wizard writes today's version
-        if name != CONTRACT_VERSION:
+        if name == CONTRACT_VERSION:
+            continue
+        if not may_be_recorded(contract, name):
+            imported.notes.append(
+                f"{path}: the import leaves out {name}, which no install writes to that file."
+            )
+        elif name in {variable(key) for key, spec in contract.host.items() if spec.on_controller}:
+            imported.on_controller[name] = value
+            imported.places[name] = Path(path)
+        else:
             imported.set(name, value, path)
     imported.notes += [f"{path}: {step.message}." for step in migration.steps]
     imported.problems += [

@@ -467,6 +467,13 @@ def test_settings_of_the_installation() -> None:
         "keep_releases": 3,
     }
     assert [name for name, spec in host.items() if "required" in spec] == ["source"]
+    assert [name for name, spec in host.items() if spec.get("on_controller")] == [
+        "source",
+        "source_files",
+        "constraints",
+        "services_file",
+        "workspaces_file",
+    ]
 
 
 def test_retired_keys() -> None:

@@ -156,7 +156,7 @@ def test_a_host_brings_its_host_vars_back(machine: "Machine", desk: Desk) -> Non
     assert before["kai_install_secret_extra_env"] == {"KAGI_API_KEY": SERVICE_KEY}
 
     shutil.rmtree(desk.host_vars(machine.name))
-    said = run(desk, "config", "--no-input")
+    said = run(desk, "config", "--no-input", "--set", f"source={STAND_IN}")
     assert "Imported from the host" in said
     assert "does not know HAND_ADDED; it is carried over" in said
     after = seen_by_ansible(desk, machine)

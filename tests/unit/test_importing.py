@@ -1,22 +1,28 @@
 """Kai's install.conf and what is deployed on a host, read as variables."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible import template as trust
+from ansible.parsing.dataloader import DataLoader
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import SECRET, TOKEN, user, variables
 from whole_configurations import EVERYBODY, KEYS, NEEDED, SPECIAL, answers_of_type, texts
 
+from kai_ansible.commands.config import confirm_on_controller
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.importing import Imported, from_host, from_install_conf, host_paths
+from kai_ansible.inventory.yaml_edit import TEMPLATE, literally
 from kai_ansible.rules.configuration import env_of, read_configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line
 from kai_ansible.rules.host_record import recorded
+from kai_ansible.rules.operator_files import FILES
 from kai_ansible.rules.sudoers import sudoers_command
 from kai_ansible.rules.unit import unit_word
 
@@ -487,7 +493,8 @@ def test_what_was_exported_is_imported_unchanged(contract: Contract, data: st.Da
     before = read_configuration(contract, given_variables)
     imported = from_host(contract, exported(contract, given_variables))
     assert imported.problems == []
-    taken = imported.over({})
+    assert imported.on_controller == {"kai_install_source": given_variables["kai_install_source"]}
+    taken = {**imported.over({}), **imported.on_controller}
     after = read_configuration(contract, taken)
     assert after.problems == []
     assert env_of(after) == env_of(before)
@@ -530,6 +537,136 @@ def test_a_record_of_a_hostile_host_sets_nothing_but_what_is_of_kai(contract: Co
         "the import leaves out ansible_ssh_common_args, which is not a variable of kai-ansible."
     )
     assert f"{RECORD}: {left_out}" in imported.notes
+
+
+def on_controller(contract: Contract) -> list[str]:
+    """Return the variables that lead the machine that runs Ansible to its own files."""
+    specs = contract.host.items()
+    found = [
+        # "on the machine that runs Ansible", "as the machine that runs Ansible sees it"
+        name
+        for name, spec in specs
+        if "machine that runs Ansible" in spec.help or name.startswith("source_files")
+    ]
+    return [f"kai_install_{name}" for name in found]
+
+
+def test_the_contract_marks_what_is_read_on_the_controller(contract: Contract) -> None:
+    marked = [f"kai_install_{name}" for name, spec in contract.host.items() if spec.on_controller]
+    assert marked == on_controller(contract)
+    files = [name for name in FILES if name in contract.host]
+    assert {f"kai_install_{name}" for name in files} < set(marked)
+
+
+@pytest.mark.parametrize("value", ["/home/op/secret", ["/home/op/secret"], {"a": 1}, "{{ x }}"])
+def test_a_record_leads_the_controller_to_no_file(contract: Contract, value: Any) -> None:
+    record = dict.fromkeys(on_controller(contract), value)
+    imported = from_host(contract, {RECORD: json.dumps(record)})
+    assert imported.variables == {}
+    assert imported.over({}) == imported.under({}) == {}
+    assert imported.on_controller == record
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["users_file", "users", "extra_env", "secret_extra_env", "environment", "index_url", "unknown"],
+)
+def test_a_record_sets_nothing_that_no_install_records(contract: Contract, name: str) -> None:
+    imported = from_host(contract, {RECORD: json.dumps({f"kai_install_{name}": "/x"})})
+    assert (imported.variables, imported.on_controller) == ({}, {})
+    assert any(f"leaves out kai_install_{name}" in note for note in imported.notes)
+
+
+@dataclass
+class Asker:
+    """An operator who answers each question alike."""
+
+    answer: bool
+    asked: list[str] = field(default_factory=list)
+
+    def confirm(self, label: str, *, default: bool = True) -> bool:
+        assert not default
+        self.asked.append(label)
+        return self.answer
+
+
+def confirmed(asker: Any, value: Any = "/home/op/secret", **before: Any) -> Imported:
+    imported = Imported("the host", on_controller={"kai_install_constraints": value})
+    imported.places["kai_install_constraints"] = Path(RECORD)
+    confirm_on_controller(imported, before, set(), asker)
+    return imported
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_path_on_the_controller_is_taken_only_where_the_operator_agrees(answer: bool) -> None:
+    asker = Asker(answer)
+    imported = confirmed(asker)
+    (question,) = asker.asked
+    assert RECORD in question
+    assert "kai_install_constraints" in question
+    assert "/home/op/secret" in question
+    assert ("kai_install_constraints" in imported.variables) == answer
+
+
+@pytest.mark.parametrize(
+    ("value", "option"),
+    [
+        ("/home/op/secret", "--set constraints=/home/op/secret"),
+        (["a", "b"], "--set constraints=a,b"),
+        ("$(id)", "--set 'constraints=$(id)'"),
+        ("/x\x1b[31m", "--set 'constraints=/x\\x1b[31m'"),
+        ({"a": 1}, "--set"),
+    ],
+)
+def test_without_a_question_it_is_left_out_and_the_option_is_named(value: Any, option: str) -> None:
+    imported = confirmed(None, value)
+    assert imported.variables == {}
+    (note,) = imported.notes
+    assert note.startswith(f"{RECORD}: the import leaves out kai_install_constraints, ")
+    assert option in note
+
+
+def test_what_host_vars_have_already_is_no_question() -> None:
+    imported = confirmed(None, kai_install_constraints="/home/op/secret")
+    assert (imported.variables, imported.notes) == ({}, [])
+
+
+hostile_texts = st.sampled_from(
+    ["{{ lookup('pipe', 'id') }}", "{% x %}", "{# x #}", "#jinja2: a:'b'\n{{ c }}", "!unsafe {{ a"]
+)
+trees = st.recursive(
+    hostile_texts | st.integers() | st.booleans() | texts,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(hostile_texts | texts, inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(trees)
+def test_ansible_evaluates_nothing_that_a_host_gave(contract: Contract, value: Any) -> None:
+    record = {"kai_install_keep_releases": value}
+    users_of_host = yaml.safe_dump({"users": [{"name": value}]})
+    imported = from_host(contract, {RECORD: json.dumps(record), USERS: users_of_host})
+    text = literally(imported.over({}))
+    found = DataLoader().load(trust.trust_as_template(text))
+    assert templates_in(found) == []
+
+
+def test_a_template_that_ansible_evaluates_is_found() -> None:
+    assert templates_in(DataLoader().load(trust.trust_as_template("{a: [{b: '{{ c }}'}]}"))) == [
+        "{{ c }}"
+    ]
+
+
+def templates_in(value: Any) -> list[str]:
+    """Return the texts in a tree that Ansible would evaluate."""
+    if isinstance(value, dict):
+        return [one for pair in value.items() for part in pair for one in templates_in(part)]
+    if isinstance(value, list):
+        return [one for part in value for one in templates_in(part)]
+    is_trusted = isinstance(value, str) and trust.is_trusted_as_template(value)
+    return [value] if is_trusted and TEMPLATE.search(value) else []
 
 
 def test_a_broken_record_is_named(contract: Contract) -> None:

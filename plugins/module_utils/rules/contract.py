@@ -177,10 +177,15 @@ class Value(Limits):
 
 @dataclass(frozen=True)
 class HostSetting(Value):
-    """A setting of the installation itself, which Kai never reads."""
+    """A setting of the installation itself, which Kai never reads.
+
+    on_controller: it leads the machine that runs Ansible to files there, or to what its operator
+    can reach.
+    """
 
     section: str = needed()
     required: Literal["always", None] = None
+    on_controller: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,17 +28,24 @@ def recorded(configuration: Configuration, given: Mapping[str, Any]) -> dict[str
     contract = configuration.contract
     names = [variable("release"), CONTRACT_VERSION]
     names += [
-        variable(name)
-        for name in contract.host
-        if not _is_told_by_the_service(contract, name) and not is_secret(contract, name)
+        variable(name) for name in contract.host if not _is_told_by_the_service(contract, name)
     ]
     names += [
         variable(key)
         for key, spec in contract.settings.items()
-        if not is_secret(contract, key)
-        and (spec.written == "never" or not applies(spec, configuration))
+        if spec.written == "never" or not applies(spec, configuration)
     ]
-    return {name: given[name] for name in sorted(names) if given.get(name) not in (None, "")}
+    return {
+        name: given[name]
+        for name in sorted(names)
+        if may_be_recorded(contract, name) and given.get(name) not in (None, "")
+    }
+
+
+def may_be_recorded(contract: Contract, name: str) -> bool:
+    """Return whether a record may have a variable; root on the host can write any other too."""
+    keys = [key for key in (*contract.host, *contract.settings) if not is_secret(contract, key)]
+    return name in (variable("release"), CONTRACT_VERSION, *map(variable, keys))
 
 
 def _is_told_by_the_service(contract: Contract, name: str) -> bool:
