@@ -307,8 +307,8 @@ def _kill_what_stays(process: subprocess.Popen[str], unit: str) -> None:
             _systemctl("kill", "--signal=KILL", unit)
 
 
-# only systemd itself is believed about the unit that a message names, as every account may write the
-# fields whose names begin with no underscore: systemd.journal-fields(7)
+# every account may write fields without a leading underscore (systemd.journal-fields(7)), so only
+# systemd itself is believed about the unit that a message names
 _OF_MANAGER = ("_PID=1", "_UID=0")
 
 
