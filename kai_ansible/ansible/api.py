@@ -6,7 +6,7 @@ tests/collection/test_every_core.py tries it with each supported release; pyproj
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,20 @@ def configured_vault_sources() -> list[tuple[str, str]]:
     if constants.DEFAULT_VAULT_PASSWORD_FILE:
         found.append(("default", str(constants.DEFAULT_VAULT_PASSWORD_FILE)))
     return found
+
+
+def ignored_in_inventories() -> Callable[[str], bool]:
+    """Return whether Ansible passes over a name in a directory that is an inventory."""
+    from ansible.inventory.manager import IGNORED
+
+    return lambda name: IGNORED.search(os.fsencode(name)) is not None
+
+
+def endings_of_variables() -> list[str]:
+    """Return the endings of files of variables, which the operator may have set."""
+    from ansible import constants
+
+    return list(map(str, constants.YAML_FILENAME_EXTENSIONS))
 
 
 def password_of(path: Path, label: str | None) -> bytes:

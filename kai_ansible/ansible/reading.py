@@ -40,6 +40,7 @@ _MARK = re.compile(r"^\[?(?:ERROR|WARNING)\]?!?:? *", re.MULTILINE)
 _ASIDE = ("[DEPRECATION WARNING]", "Deprecation warnings can be disabled")
 _NO_HOSTS = "leaves us with no hosts"
 _LOCKED = "no vault secrets found"
+_CLOSED = "Decryption failed"
 
 
 class NotRead(Exception):
@@ -49,6 +50,11 @@ class NotRead(Exception):
     def is_locked(self) -> bool:
         """Whether a vault is encrypted and there is no password."""
         return _LOCKED in str(self)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a vault is encrypted with another password."""
+        return _CLOSED in str(self)
 
 
 @dataclass(frozen=True)
@@ -127,9 +133,12 @@ def read(
         found = dict(pickle.loads(path.read_bytes()) for path in readings.iterdir())  # noqa: S301 # our own child wrote it where nobody else can
     failures = _failures(done.stdout)
     if not found and not failures and done.returncode:
-        if _NO_HOSTS in done.stderr:
+        refused = NotRead(_said(done))
+        # the host may be in a part of the inventory that is a vault
+        is_whole = not (refused.is_locked or refused.is_closed)
+        if _NO_HOSTS in done.stderr and is_whole:
             return Reading({}, Session())
-        raise NotRead(_said(done))
+        raise refused
     every = next((one["hosts"] for one in found.values()), list(failures))
     return Reading({host: _host(host, found, failures) for host in every}, _session(found))
 

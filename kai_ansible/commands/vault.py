@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.errors import usage_error
 from kai_ansible.files import write_kept
-from kai_ansible.inventory.inventory import VARIABLE_SUFFIXES, Inventory, read_text
+from kai_ansible.inventory.inventory import Inventory, read_text
 from kai_ansible.operator import at_terminal, through_sudo
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_of_keyring
@@ -132,15 +132,11 @@ def _vaults(inventory: Inventory) -> dict[Path, str]:
     """Return the text of every vault file. Raises CommandError for values encrypted inline."""
     found = {}
     inline = []
-    files = inventory.files_of_variables()
-    files += inventory.path.glob("*") if inventory.path.is_dir() else [inventory.path]
-    for file in sorted(files):
-        if file.suffix not in ("", *VARIABLE_SUFFIXES) or not file.is_file():
-            continue
+    for file in inventory.files_with_vaults():
         text = read_text(file)
         if text.startswith(VAULT_HEADER):
             found[file] = text
-        elif VAULT_HEADER in text:
+        else:
             inline.append(file)
     if inline:
         raise usage_error(

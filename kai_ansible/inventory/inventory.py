@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kai_ansible.ansible.advice import advice_for
+from kai_ansible.ansible.api import endings_of_variables
 from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
 from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
 from kai_ansible.files import is_there, private_directory, uninterrupted, write_kept, write_private
 from kai_ansible.host.files import MOST_BYTES, Damaged, look
 from kai_ansible.host.symlink_guard import kind_of
+from kai_ansible.inventory.variable_files import (
+    VARIABLE_SUFFIXES,
+    each_once,
+    inventory_files,
+    variable_files,
+)
 from kai_ansible.inventory.yaml_edit import (
     NotUnderstood,
     Template,
@@ -40,6 +47,7 @@ from kai_ansible.secrets.vault_password import (
     chosen_password,
     lock,
     no_password,
+    opens,
     own_password,
     unlock,
 )
@@ -49,7 +57,6 @@ if TYPE_CHECKING:
 
 
 LOCALHOST = "localhost"
-VARIABLE_SUFFIXES = (".yml", ".yaml", ".json")
 LOCALHOST_INVENTORY = """\
 ---
 # Hosts that run a Kai bot. Their settings are in host_vars/<host>/.
@@ -292,9 +299,11 @@ class Inventory:
             except OSError:
                 # Ansible says what is wrong with it
                 continue
-            if stat.S_ISREG(status.st_mode) and status.st_size > MOST_BYTES:
+            # any other ending makes it a file of a host or group with a dot in its name, if of any
+            is_plain = path.suffix in ("", *VARIABLE_SUFFIXES)
+            if stat.S_ISREG(status.st_mode) and status.st_size > MOST_BYTES and is_plain:
                 found = f"a file of {status.st_size} bytes"
-            elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            elif stat.S_ISREG(status.st_mode):
                 continue
             else:
                 found = kind_of(status)
@@ -302,10 +311,26 @@ class Inventory:
             raise usage_error(str(path), found, expected, f"inspect it: ls -l {path}")
 
     def files_of_variables(self) -> list[Path]:
-        """Return what may be a file of variables by its place and name, directories included."""
-        places = [self.directory / name for name in ("host_vars", "group_vars")]
-        found = sorted(file for place in places for file in place.rglob("*"))
-        return [file for file in found if file.suffix in (*VARIABLE_SUFFIXES, "")]
+        """Return what may be a file of variables by its place and name, links followed."""
+        return [file for place in self._places for file in variable_files(place)]
+
+    def files_with_vaults(self) -> list[Path]:
+        """Return each file of variables or of the inventory that is a vault or contains one.
+
+        Raises CommandError for a file or directory that cannot be read.
+        """
+
+        def refuse(error: OSError) -> None:
+            raise _cannot_be_read(Path(str(error.filename)), error) from error
+
+        files = inventory_files(self.path, refuse)
+        for place in self._places:
+            files += variable_files(place, refuse, endings_of_variables())
+        return [file for file in each_once(files) if file.is_file() and _has_vault(file)]
+
+    @property
+    def _places(self) -> list[Path]:
+        return [self.directory / name for name in ("group_vars", "host_vars")]
 
     def _refuse_no_hosts(self, pattern: str | None) -> None:
         every = self.every_host()
@@ -328,8 +353,9 @@ class Inventory:
         own: VaultPassword | None,
     ) -> CommandError:
         """Return why Ansible cannot read the inventory, with the file, which it does not name."""
+        known = None if error.is_locked else sources.all_that_need_no_answer(own)
         try:
-            self._check_files(None if error.is_locked else sources.all_that_need_no_answer(own))
+            locked = self._check_files(known)
         except CommandError as refused:
             return refused
         if error.is_locked:
@@ -341,9 +367,14 @@ class Inventory:
                 "a terminal, or the name of a file",
                 "run this at a terminal, or name the file with --vault-password-file",
             )
-        files = filter(Path.is_file, self.files_of_variables())
-        locked = [path for path in files if read_text(path).startswith(VAULT_HEADER)]
-        if "Decryption failed" in str(error) and locked:
+        if error.is_closed and locked:
+            # where an operator types a password, none of the others needs to open a vault
+            if known and not sources.asks:
+                path, text = next(iter(locked.items()))
+                try:
+                    unlock(text, known, path)
+                except CommandError as refused:
+                    return refused
             return usage_error(
                 listed(map(str, locked)),
                 "a vault that the password does not open",
@@ -363,14 +394,48 @@ class Inventory:
             f"fix that place; ansible-inventory -i {self.path} --list reads it again",
         )
 
-    def _check_files(self, password: VaultPassword | None) -> None:
-        """Raise CommandError for the first file of variables that cannot be read."""
+    def _check_files(self, password: VaultPassword | None) -> dict[Path, str]:
+        """Return the text of each vault that a password does not open.
+
+        Raises CommandError for the first file of variables that cannot be read.
+        """
+        locked = {}
         for path in filter(Path.is_file, self.files_of_variables()):
+            # Ansible reads a file with any other ending only if a host or group has that name
+            if path.suffix not in ("", *VARIABLE_SUFFIXES) and not _has_vault(path):
+                continue
             text = read_text(path)
             if not text.startswith(VAULT_HEADER):
                 content_of(text, path)
-            elif password:
+            elif password and opens(text, password):
                 content_of(unlock(text, password, path), path)
+            else:
+                locked[path] = text
+        for path in inventory_files(self.path):
+            if _has_vault(path):
+                text = read_text(path)
+                if text.startswith(VAULT_HEADER) and not (password and opens(text, password)):
+                    locked[path] = text
+        return locked
+
+
+def _has_vault(path: Path) -> bool:
+    """Return whether a file is a vault or contains one: as bytes, for it may be no text at all."""
+    try:
+        with path.open("rb") as handle:
+            return VAULT_HEADER.encode() in handle.read(MOST_BYTES)
+    except OSError as error:
+        raise _cannot_be_read(path, error) from error
+
+
+def _cannot_be_read(path: Path, error: OSError) -> CommandError:
+    is_directory = os.path.isdir(path)  # noqa: PTH112 - pathlib raises where it cannot tell
+    return usage_error(
+        str(path),
+        f"a {'directory' if is_directory else 'file'} that cannot be read: {error.strerror}",
+        "a directory that you can list" if is_directory else "UTF-8 text that you can read",
+        f"ls -ld {path}" if is_directory else f"ls -l {path}",
+    )
 
 
 def _shown(file: str) -> Path:
@@ -393,12 +458,7 @@ def read_text(path: Path) -> str:
         place = f"{path}{error.place}"
         raise usage_error(place, error.found, error.expected, "fix that place") from error
     except OSError as error:
-        raise usage_error(
-            str(path),
-            f"a file that cannot be read: {error.strerror}",
-            "UTF-8 text that you can read",
-            f"ls -l {path}",
-        ) from error
+        raise _cannot_be_read(path, error) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -94,6 +94,15 @@ class VaultSources:
         passwords = own.secrets if own else []
         return found + vault_arguments(passwords, directory)
 
+    @property
+    def asks(self) -> bool:
+        """Whether Ansible asks for one of the passwords, which is then known to it alone."""
+        sources = [given.rpartition("@")[2] for given in self.ids]
+        return any(
+            source.startswith("prompt")
+            for source in [*sources, *(source for _, source in _configured())]
+        )
+
     def all_that_need_no_answer(self, own: VaultPassword | None) -> VaultPassword | None:
         """Return every password that needs no prompt, to name a vault that none of them opens."""
         sources = [("default", str(self.named))] if self.named else []
@@ -240,6 +249,15 @@ def _no_password_in(path: Path, reason: str) -> CommandError:
 def lock(text: str, password: VaultPassword, former: str = "") -> str:
     """Encrypt text by ansible-vault, with the vault id and password of a former text."""
     return encrypt(text, password.secrets, former if former.startswith(VAULT_HEADER) else "")
+
+
+def opens(text: str, password: VaultPassword) -> bool:
+    """Return whether a password opens the text of a vault file."""
+    try:
+        decrypt(text, password.secrets)
+    except AnsibleRefused:
+        return False
+    return True
 
 
 def unlock(text: str, password: VaultPassword, path: Path) -> str:

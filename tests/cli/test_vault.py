@@ -5,6 +5,7 @@ The keyring is a stand-in: a backend of the keyring library that keeps everythin
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from tests.conftest import TESTS
 pytestmark = pytest.mark.later(
     "passwords of vaults, made, moved and changed; test_one_reader.py opens vaults", apart=True
 )
+
+# a group named as a host is: its file of variables has a dot in its name
+WARNED_OF = ("Invalid characters were found in group names",)
 
 
 @pytest.fixture
@@ -267,3 +271,69 @@ def test_the_keyring_keeps_the_password_of_sudo_for_a_login(desk: Desk) -> None:
     assert kept(desk) == {"sudo operator@192.0.2.1:2222": "correct horse"}
     done(desk, "sudo-password", "bot", "--forget")
     assert json.loads(file.read_text()) == {}
+
+
+def locked_with(password: str) -> str:
+    """Return a vault of one variable, locked with a password."""
+    secret = VaultSecret(password.strip().encode())
+    return str(VaultLib([]).encrypt("a: 1\n", secret=secret).decode())
+
+
+@pytest.fixture
+def scattered(ready: Desk) -> Desk:
+    """A desk whose vaults are wherever Ansible reads one."""
+    hosts = {"bot": {"ansible_connection": "local"}}
+    groups = {name: {"hosts": {"bot": {}}} for name in ("prod", "prod.example.com")}
+    ready.write("inventory/hosts.yml", {"all": {"hosts": hosts, "children": groups}})
+    password = ready.password_file.read_text(encoding="utf-8")
+    shutil.rmtree(ready.host_vars())
+    ready.write("shared/vault.yml", locked_with(password))
+    (ready.inventory / "host_vars").mkdir(exist_ok=True)
+    (ready.inventory / "host_vars" / "bot").symlink_to(ready.work / "shared")
+    for name in ("group_vars/prod.yml", "group_vars/prod.example.com", "site/hosts.ini"):
+        ready.write(f"inventory/{name}", locked_with(password))
+    # what Ansible passes over may be locked with anything, or be no text
+    ready.write("inventory/group_vars/prod.yml~", locked_with("another one"))
+    (ready.inventory / "group_vars" / "logo.png").write_bytes(b"\x89PNG\r\n\xff")
+    return ready
+
+
+def test_rekey_finds_every_vault_that_ansible_reads(scattered: Desk) -> None:
+    scattered.write("inventory/site/hosts.ini", "[prod]\nbot\n")
+    said = done(scattered, "vault", "rekey")
+    new = VaultSecret(scattered.password_file.read_text(encoding="utf-8").strip().encode())
+    places = ("host_vars/bot/vault.yml", "group_vars/prod.yml", "group_vars/prod.example.com")
+    for name in places:
+        VaultLib([("default", new)]).decrypt((scattered.inventory / name).read_bytes())
+        assert f"inventory/{name}" in said
+    assert (scattered.inventory / "host_vars" / "bot").is_symlink()
+    assert "a bug" not in scattered.run("settings", "bot").stderr
+
+
+def test_rekey_reads_a_vault_that_is_an_inventory(scattered: Desk) -> None:
+    assert "inventory/site/hosts.ini" in done(scattered, "vault", "rekey")
+
+
+@pytest.mark.parametrize(
+    ("command", "closed"),
+    [
+        (("vault", "rekey"), "site/hosts.ini"),
+        (("vault", "rekey"), "group_vars/prod.example.com"),
+        (("settings", "bot"), "group_vars/prod.example.com"),
+        (("settings", "bot"), "host_vars/bot/vault.yml"),
+    ],
+)
+def test_the_error_names_the_vault_that_does_not_open(
+    scattered: Desk, command: tuple[str, ...], closed: str
+) -> None:
+    if closed != "site/hosts.ini":
+        scattered.write("inventory/site/hosts.ini", "[prod]\nbot\n")
+    scattered.write(f"inventory/{closed}", locked_with("another one"))
+    assert f"1. inventory/{closed}\n" in refused(scattered, *command)
+
+
+def test_the_password_moves_only_if_it_opens_every_vault(scattered: Desk) -> None:
+    use_keyring(scattered)
+    scattered.write("inventory/group_vars/prod.example.com", locked_with("another one"))
+    told = refused(scattered, "vault", "password", "--to-keyring")
+    assert "1. inventory/group_vars/prod.example.com\n" in told
