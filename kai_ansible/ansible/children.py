@@ -26,6 +26,22 @@ UNASKED = {
     "ANSIBLE_BECOME_ASK_PASS": "False",
     "ANSIBLE_ENABLE_TASK_DEBUGGER": "False",
 }
+# what decides which of our tasks run, and how their results and their output are written: these
+# are read here and by no user, whatever the operator prefers to see of other playbooks
+_READ_HERE = {
+    # the role marks its own secrets, and a hidden result would look as if nothing had changed
+    "ANSIBLE_NO_LOG": "False",
+    "ANSIBLE_RUN_TAGS": "all",
+    "ANSIBLE_SKIP_TAGS": "",
+    "ANSIBLE_STDOUT_CALLBACK": "default",
+    "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+    "ANSIBLE_CALLBACK_FORMAT_PRETTY": "False",
+    "ANSIBLE_FORCE_COLOR": "False",
+    "ANSIBLE_NOCOLOR": "True",
+    "ANSIBLE_DISPLAY_TRACEBACK": "never",
+    # a host that the inventory lacks is reported by the command
+    "ANSIBLE_HOST_PATTERN_MISMATCH": "warning",
+}
 
 
 _PR_SET_PDEATHSIG = 1
@@ -97,6 +113,7 @@ def environment(directory: Path) -> dict[str, str]:
         # verbose Ansible prints the results of modules, such as a fetched file
         ANSIBLE_VERBOSITY="0",
         ANSIBLE_DEBUG="False",
+        **_READ_HERE,
     )
     return found
 

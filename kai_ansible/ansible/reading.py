@@ -121,8 +121,14 @@ def read(
         (directory / "action_plugins").symlink_to(Path(__file__).with_name("action_plugins"))
         readings = directory / "readings"
         readings.mkdir(mode=0o700)
-        # its output is for us: a callback of the operator's may leave the reason out
-        ours = {DIRECTORY: str(readings), "ANSIBLE_STDOUT_CALLBACK": "minimal"}
+        ours = {
+            DIRECTORY: str(readings),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
+            # another strategy may stop at the first host, or open a debugger
+            "ANSIBLE_STRATEGY": "ansible.builtin.linear",
+            "ANSIBLE_ANY_ERRORS_FATAL": "False",
+            "ANSIBLE_ENABLE_TASK_DEBUGGER": "False",
+        }
         command = [PROGRAM, "--inventory", str(inventory.resolve()), str(playbook), *arguments]
         if pattern is not None:
             command += ["--limit", pattern]

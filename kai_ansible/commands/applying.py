@@ -103,7 +103,8 @@ def _checked(target: Target, options: InstallOptions, screen: Screen, *, asks: b
         screen.say(f"Order of the hosts: {order}. If a host fails, later batches stay unchanged.")
     if not asks:
         return outcome
-    if any(outcome.changes.values()):
+    # a task whose result is hidden has no changes to show, so the plan decides as well
+    if any(outcome.changes.values()) or any(one["changes"] for one in outcome.reports.values()):
         report_plan(screen, outcome, full=options.diff)
         confirm("Apply?", plain=options.plain)
     else:

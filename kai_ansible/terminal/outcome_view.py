@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.terminal.screen import Screen
 
+# the role says that it changes the host, and no result of a task says what
+_HIDDEN = ", but the results of the tasks are hidden, so the changes cannot be shown"
+
 
 def report_plan(screen: Screen, outcome: Outcome, *, full: bool = False) -> None:
     """Print the changes and notes of a check mode run. full: every file, key by key."""
@@ -26,6 +29,8 @@ def report_plan(screen: Screen, outcome: Outcome, *, full: bool = False) -> None
         changes = outcome.changes.get(host, ())
         if changes:
             report_changes(screen, f"{host}: would change", changes, full=full)
+        elif report.get("changes"):
+            screen.say(f"{host}: would change{_HIDDEN}")
         else:
             screen.say(f"{host}: nothing to change")
         screen.notes(report["notes"])
@@ -55,7 +60,9 @@ def report_outcome(
     for host, report in outcome.reports.items():
         changes = outcome.changes.get(host, [])
         as_shown = agreed is not None and changes == agreed.changes.get(host, [])
-        if not changes:
+        if not changes and report.get("install") is not None:
+            screen.say(f"{host}: changed{_HIDDEN}")
+        elif not changes:
             screen.say(f"{host}: unchanged")
         elif as_shown:
             screen.say(f"{host}: changed as shown")

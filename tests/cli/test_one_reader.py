@@ -6,6 +6,7 @@ Each case is a kind of set-up from public bug reports, driven through the real c
 import json
 import os
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow
 
 # of an interpreter that nobody names, and of a prompt where nobody can answer
-WARNED_OF = ("discovered Python interpreter", "EOFError (ctrl-d) on prompt")
+WARNED_OF = (
+    "discovered Python interpreter",
+    "EOFError (ctrl-d) on prompt",
+    "Could not match supplied host pattern",
+)
 PASSWORD = "correct horse"
 SCRIPT = """\
 #!{python}
@@ -34,6 +39,21 @@ print(json.dumps({{
     "all": {{"hosts": ["bot"]}},
 }}))
 """
+# section and key in ansible.cfg, value, and name in the environment
+UNREAD = [
+    "defaults no_log True ANSIBLE_NO_LOG",
+    "defaults force_color True ANSIBLE_FORCE_COLOR",
+    "defaults stdout_callback oneline ANSIBLE_STDOUT_CALLBACK",
+    "defaults callback_result_format yaml ANSIBLE_CALLBACK_RESULT_FORMAT",
+    "defaults callback_format_pretty True ANSIBLE_CALLBACK_FORMAT_PRETTY",
+    "defaults display_traceback always ANSIBLE_DISPLAY_TRACEBACK",
+    "defaults strategy debug ANSIBLE_STRATEGY",
+    "defaults any_errors_fatal True ANSIBLE_ANY_ERRORS_FATAL",
+    "defaults enable_task_debugger True ANSIBLE_ENABLE_TASK_DEBUGGER",
+    "inventory host_pattern_mismatch error ANSIBLE_HOST_PATTERN_MISMATCH",
+    "tags run deploy ANSIBLE_RUN_TAGS",
+    "tags skip always,all ANSIBLE_SKIP_TAGS",
+]
 
 
 @pytest.fixture
@@ -168,6 +188,28 @@ def test_the_operators_ansible_cfg_holds_for_reading_and_for_the_run(
     fleet.write("inventory/hosts.yml", {"all": {"hosts": {"bot": {"ansible_host": "192.0.2.1"}}}})
     fleet.run("status", "bot")
     assert 'User="nobody-of-ours"' in seen.read_text(encoding="utf-8")
+
+
+@pytest.mark.sample(1, "the same way with another place of it")
+@pytest.mark.parametrize("place", ["ansible.cfg", "environment"])
+def test_settings_for_output_and_tags_change_nothing_that_is_read(fleet: Desk, place: str) -> None:
+    settings = [line.split() for line in UNREAD]
+    if place == "environment":
+        fleet.variables.update({variable: value for *_, value, variable in settings})
+    else:
+        parser = ConfigParser()
+        for section, key, value, _ in settings:
+            parser.read_dict({section: {key: value}})
+        with (fleet.work / "ansible.cfg").open("w", encoding="utf-8") as file:
+            parser.write(file)
+    add(fleet, kai_install_webhook_port=8128)
+    assert port_of(fleet) == "8128"
+    done = fleet.run("settings", "WEBHOOK_PORT", "nowhere")
+    assert "no host 'nowhere'" in done.stderr, done.stderr
+    fleet.write("inventory/host_vars/bot/connection.yml", {"ansible_connection": "{{ lost }}"})
+    done = fleet.run("settings", "WEBHOOK_PORT", "bot")
+    assert done.returncode == 2
+    assert "'lost' is undefined" in done.stderr, done.stderr
 
 
 def test_ssh_args_of_ansible_cfg_are_the_operators_business(fleet: Desk) -> None:

@@ -1,11 +1,13 @@
 """What the end of a run says of a host, and what a check says."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kai_ansible.ansible.changes import Change
 from kai_ansible.ansible.runner import Outcome
+from kai_ansible.commands import applying
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.terminal.outcome_view import report_outcome
 from kai_ansible.terminal.screen import Screen
@@ -41,3 +43,33 @@ def test_one_line_says_what_became_of_a_host(
         Screen(plain=True), outcome(changes), words, check=check, agreed=agreed, full=False
     )
     assert capsys.readouterr().out.splitlines() == said
+
+
+@pytest.mark.parametrize(("check", "said"), [(True, "bot: would change"), (False, "bot: changed")])
+def test_a_change_whose_results_are_hidden_is_a_change(
+    check: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hidden = outcome([])
+    hidden.reports["bot"].update(changes=True, install=7)
+    report_outcome(
+        Screen(plain=True), hidden, HostOptions().words, check=check, agreed=None, full=False
+    )
+    assert capsys.readouterr().out.startswith(f"{said}, but the results of the tasks are hidden")
+
+
+def test_an_install_asks_before_a_change_whose_results_are_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hidden = outcome([])
+    hidden.reports["bot"].update(changes=True)
+    asked: list[str] = []
+    monkeypatch.setattr(applying, "run_role", lambda *_: hidden)
+    monkeypatch.setattr(applying, "confirm", lambda question, **_: asked.append(question))
+    target: Any = SimpleNamespace(hosts=["bot"])
+    options, screen = applying.InstallOptions(), Screen(plain=True)
+    assert applying._checked(target, options, screen, asks=True) is hidden
+    assert asked == ["Apply?"]
+    hidden.reports["bot"].update(changes=False)
+    applying._checked(target, options, screen, asks=True)
+    assert asked == ["Apply?"]
+    assert "Nothing to change." in capsys.readouterr().out

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from kai_ansible.ansible.collection import contract
+from kai_ansible.ansible.events import Event
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
 from kai_ansible.rules.configuration import read_configuration
@@ -33,6 +34,22 @@ cat "$TMPDIR"/kai-ansible-*/become-passwords.yml >{seen}/become
 grep -rl 'nobody may see this' "$TMPDIR" >{seen}/leaks
 ps axww >{seen}/processes
 exec {python} "$@"
+"""
+# what hides results, selects tasks or changes the output
+UNREAD = """\
+[defaults]
+no_log = True
+force_color = True
+stdout_callback = oneline
+callback_result_format = yaml
+display_traceback = always
+strategy = free
+any_errors_fatal = True
+[inventory]
+host_pattern_mismatch = error
+[tags]
+run = deploy
+skip = always,all
 """
 
 
@@ -121,6 +138,22 @@ def test_a_run_leaves_nothing_and_sees_what_the_operator_has(run: Run, seen: Pat
     assert environment["ANSIBLE_TIMEOUT"] == "7"
     assert "ANSIBLE_HOST_KEY_CHECKING" not in environment
     assert dict(os.environ) == before
+
+
+def test_settings_of_the_operator_hide_no_result_and_skip_no_task(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = run.inventory.parent / "ansible.cfg"
+    configuration.write_text(UNREAD, encoding="utf-8")
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(configuration))
+    monkeypatch.delenv("ANSIBLE_STDOUT_CALLBACK", raising=False)
+    events: list[Event] = []
+    outcome = run_playbook(run, events.append)
+    assert outcome.succeeded, outcome.failures
+    assert outcome.reports["localhost"]["platform"] in ("", "linux")
+    results = [event["event_data"]["res"] for event in events if event["event"] == "runner_on_ok"]
+    assert results
+    assert not [result for result in results if "censored" in result]
 
 
 def test_a_failed_run_leaves_nothing_and_reports_why(run: Run) -> None:

@@ -229,6 +229,7 @@ def test_a_system_that_is_not_supported_is_all_that_is_reported(contract: Contra
 
 def test_what_was_agreed_to_is_done_and_nothing_else(contract: Contract) -> None:
     shown = planned(contract, check=True)["report"]["plan"]
+    assert planned(contract, check=True)["report"]["changes"]
     assert planned(contract, agreed=shown)["problems"] == []
     [problem] = planned(contract, agreed={**shown, "files": "another"})["problems"]
     assert problem["where"] == "host_vars"

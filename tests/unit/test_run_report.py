@@ -17,6 +17,7 @@ from kai_ansible.rules.run_report import (
 PLANNED: dict[str, Any] = {
     "release": "a1",
     "plan": None,
+    "changes": False,
     "notes": ["planned"],
     "binaries": {},
     "logins": [],
@@ -41,6 +42,7 @@ def test_an_unchanged_install_reports_its_proof_alone() -> None:
     assert install_report(PLANNED, results) == {
         "release": "a1",
         "plan": None,
+        "changes": False,
         "install": None,
         "notes": ["planned", "bob is late"],
         "binaries": {},

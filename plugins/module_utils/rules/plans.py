@@ -126,10 +126,14 @@ class NewAccounts(TypedDict):
 
 
 class ReportPlan(TypedDict):
-    """What the report of an install has of its plan. enrol: users whom the Workshop can let in."""
+    """What the report of an install has of its plan.
+
+    changes: whether anything changes. enrol: users whom the Workshop can let in.
+    """
 
     release: str
     plan: Agreed | None
+    changes: bool
     notes: list[str]
     binaries: dict[str, ChosenBinary]
     logins: list[LoginData]

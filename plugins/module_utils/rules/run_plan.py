@@ -428,6 +428,7 @@ def install_plan(
         "report": {
             "release": release,
             "plan": shown if check else None,
+            "changes": changes or with_data,
             "notes": [
                 *(_running_turns(subject, probe) if check and changes else ()),
                 *configuration.notes,

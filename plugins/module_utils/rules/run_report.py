@@ -29,10 +29,14 @@ class ProofReport(TypedDict):
 
 
 class InstallReport(ProofReport):
-    """The report of an install. install: its number, None where nothing changed."""
+    """The report of an install.
+
+    changes: whether the plan changes anything. install: its number, None where nothing changed.
+    """
 
     release: str
     plan: Agreed | None
+    changes: bool
     install: int | None
     notes: list[str]
     binaries: dict[str, ChosenBinary]
@@ -97,6 +101,7 @@ def install_report(planned: ReportPlan, results: Results) -> InstallReport:
     return {
         "release": planned["release"],
         "plan": planned["plan"],
+        "changes": planned["changes"],
         "install": results.recorded.get("number"),
         "notes": [
             *planned["notes"],
