@@ -22,7 +22,7 @@ _SSH_OPTIONS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
 
 
 class AnsibleRefused(Exception):
-    """Ansible refuses a password file, a vault or its configuration; ``str`` is the reason."""
+    """Ansible refuses a password file, a vault or its settings; ``str`` is the reason."""
 
 
 def host_reading(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,11 +79,21 @@ def _ssh(connection: Any) -> list[str] | None:
     argv = [option("ssh_executable") or "ssh"]
     for name in _SSH_OPTIONS:
         if _is_set(connection, name):
-            argv += shlex.split(option(name))
+            try:
+                argv += shlex.split(option(name))
+            except ValueError as error:
+                raise AnsibleRefused(_unsplit(connection, name, error)) from error
     for flag, name in (("-i", "private_key_file"), ("-p", "port"), ("-l", "remote_user")):
         if option(name):
             argv += [flag, option(name)]
     return [*map(str, argv), option("host")]
+
+
+def _unsplit(connection: Any, name: str, error: ValueError) -> str:
+    value, origin = connection.get_option_and_origin(name)
+    # such as "var: ansible_ssh_extra_args", "env: ANSIBLE_SSH_ARGS" or the path of ansible.cfg
+    where = str(origin).partition(": ")[2] or f"{name} in {origin}"
+    return f"{where}: {str(value)!r} cannot be split into words ({error}). Fix: close its quotes"
 
 
 def _variable_files(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -25,6 +25,8 @@ from kai_ansible.ansible.children import PROGRAM, UNASKED, end, end_with, enviro
 from kai_ansible.files import private_directory
 
 DIRECTORY = "KAI_ANSIBLE_READING"
+# of the file of a reading until it is whole
+UNFINISHED = ".unfinished"
 _PLAY = """\
 - name: Read the variables
   hosts: all
@@ -136,7 +138,8 @@ def read(
             command += ["--ask-vault-pass"]
         done = _done(command, {**environment(directory), **ours}, at_terminal=at_terminal)
         _raise_if_full(done, directory)
-        found = dict(pickle.loads(path.read_bytes()) for path in readings.iterdir())  # noqa: S301 # our own child wrote it where nobody else can
+        whole = (path for path in readings.iterdir() if path.suffix != UNFINISHED)
+        found = dict(pickle.loads(path.read_bytes()) for path in whole)  # noqa: S301 # our own child wrote it where nobody else can
     failures = _failures(done.stdout)
     if not found and not failures and done.returncode:
         refused = NotRead(_said(done))

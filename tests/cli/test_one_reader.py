@@ -54,6 +54,7 @@ UNREAD = [
     "tags run deploy ANSIBLE_RUN_TAGS",
     "tags skip always,all ANSIBLE_SKIP_TAGS",
 ]
+UNSPLIT = "-o ProxyCommand='ssh -W"
 
 
 @pytest.fixture
@@ -210,6 +211,25 @@ def test_settings_for_output_and_tags_change_nothing_that_is_read(fleet: Desk, p
     done = fleet.run("settings", "WEBHOOK_PORT", "bot")
     assert done.returncode == 2
     assert "'lost' is undefined" in done.stderr, done.stderr
+
+
+@pytest.mark.sample(1, "the same way with another place of it")
+@pytest.mark.parametrize(
+    ("variables", "environment", "where"),
+    [
+        ({"ansible_ssh_extra_args": UNSPLIT}, {}, "ansible_ssh_extra_args"),
+        ({}, {"ANSIBLE_SSH_ARGS": UNSPLIT}, "ANSIBLE_SSH_ARGS"),
+    ],
+)
+def test_ssh_arguments_with_an_open_quote_are_named(
+    fleet: Desk, variables: dict[str, str], environment: dict[str, str], where: str
+) -> None:
+    fleet.variables.update(environment)
+    hosts = {"bot": {"ansible_host": "192.0.2.1", **variables}, "other": None}
+    fleet.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
+    done = fleet.run("settings", "WEBHOOK_PORT", "bot")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"{where}: {UNSPLIT!r} cannot be split" in done.stderr, done.stderr
 
 
 def test_ssh_args_of_ansible_cfg_are_the_operators_business(fleet: Desk) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from kai_ansible.ansible.api import host_reading
+from kai_ansible.ansible.api import AnsibleRefused, host_reading
 from kai_ansible.ansible.children import end_with
-from kai_ansible.ansible.reading import DIRECTORY
+from kai_ansible.ansible.reading import DIRECTORY, UNFINISHED
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -27,9 +27,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if ansible and ansible.pid:
             end_with(ansible.pid)
         known = task_vars or {}
-        path = Path(os.environ[DIRECTORY], secrets.token_hex(8))
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as handle:
+        # all of it is read before anything is written: a file that is there is whole
+        try:
             reading = host_reading(self, known)
-            pickle.dump((str(known["inventory_hostname"]), reading), handle)
+        except AnsibleRefused as error:
+            return {"failed": True, "msg": str(error)}
+        content = pickle.dumps((str(known["inventory_hostname"]), reading))
+        path = Path(os.environ[DIRECTORY], secrets.token_hex(8))
+        unfinished = path.with_suffix(UNFINISHED)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+        unfinished.rename(path)
         return {"changed": False}
