@@ -87,6 +87,7 @@ class Session:
     encrypt_with: the label of the one that encrypts, None without such a setting.
     connection_password, become_password: the typed passwords, None without a prompt.
     sets_pipelining: whether the operator sets pipelining.
+    inventory_plugins: the enabled ones, empty if unknown.
     """
 
     vault: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
@@ -94,6 +95,7 @@ class Session:
     connection_password: str | None = field(default=None, repr=False)
     become_password: str | None = field(default=None, repr=False)
     sets_pipelining: bool = False
+    inventory_plugins: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

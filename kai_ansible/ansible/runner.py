@@ -212,14 +212,22 @@ def _undo_settings_of_runner(variables: dict[str, str], directory: Path) -> None
 def _inventory(run: Run, directory: Path) -> list[str]:
     sources = [run.inventory.resolve()]
     if run.become_passwords:
-        # after the operator's own, so that each host belongs to that inventory
-        sources.append(directory / "become-passwords.yml")
+        # after the operator's own, so that each host belongs to that inventory; without an
+        # extension, because those of YAML are a setting
+        sources.append(directory / "become-passwords")
         hosts = {
             host: {"ansible_become_password": password}
             for host, password in run.become_passwords.items()
         }
         write_private({sources[1]: literally({"all": {"hosts": hosts}})})
     return [str(source) for source in sources]
+
+
+def _with_yaml(plugins: Sequence[str]) -> list[str]:
+    """Return inventory plugins that read ours, which is YAML: by yaml, and before ini tries it."""
+    names = [name.removeprefix("ansible.builtin.") for name in plugins]
+    before_ini = names[: names.index("ini")] if "ini" in names else names
+    return [*plugins] if "yaml" in before_ini else ["ansible.builtin.yaml", *plugins]
 
 
 def _command_line(run: Run, directory: Path) -> str:
@@ -259,6 +267,8 @@ def _environment(run: Run, directory: Path) -> dict[str, str]:
         found.update(
             ANSIBLE_VAULT_IDENTITY_LIST=f"{label}@{path}", ANSIBLE_VAULT_PASSWORD_FILE=path
         )
+    if run.become_passwords and run.session.inventory_plugins:
+        found["ANSIBLE_INVENTORY_ENABLED"] = ",".join(_with_yaml(run.session.inventory_plugins))
     if not run.session.sets_pipelining:
         found.setdefault("ANSIBLE_PIPELINING", "True")
     return found

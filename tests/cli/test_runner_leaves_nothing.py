@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.ansible.events import Event
+from kai_ansible.ansible.reading import read
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
 from kai_ansible.rules.configuration import read_configuration
@@ -30,7 +32,7 @@ SPY = """\
 env >{seen}/environment
 ls -ld "$TMPDIR"/kai-ansible-* >{seen}/directory
 cat "$TMPDIR"/kai-ansible-*/vault-password-0 >{seen}/password
-cat "$TMPDIR"/kai-ansible-*/become-passwords.yml >{seen}/become
+cat "$TMPDIR"/kai-ansible-*/become-passwords >{seen}/become
 grep -rl 'nobody may see this' "$TMPDIR" >{seen}/leaks
 ps axww >{seen}/processes
 exec {python} "$@"
@@ -154,6 +156,27 @@ def test_settings_of_the_operator_hide_no_result_and_skip_no_task(
     results = [event["event_data"]["res"] for event in events if event["event"] == "runner_on_ok"]
     assert results
     assert not [result for result in results if "censored" in result]
+
+
+@pytest.mark.parametrize("plugins", ["host_list,ini", "ini,ansible.builtin.yaml"])
+def test_the_sudo_password_of_a_host_needs_no_plugin_of_the_operator(
+    run: Run, plugins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_INVENTORY_ENABLED", plugins)
+    # which no file of ours has
+    monkeypatch.setenv("ANSIBLE_INVENTORY_PLUGIN_EXTS", ".inventory")
+    home = run.inventory.parent
+    hosts = home / "hosts.ini"
+    # the run finds no interpreter without the password
+    interpreter = f"{home}/{{{{ ansible_become_password }}}}"
+    hosts.write_text(
+        f"localhost ansible_connection=local ansible_python_interpreter='{interpreter}'\n",
+        encoding="utf-8",
+    )
+    session = read(hosts, None).session
+    given = {"inventory": hosts, "become_passwords": {"localhost": "python"}, "session": session}
+    outcome = run_playbook(replace(run, **given), lambda event: None)
+    assert outcome.succeeded, outcome.failures
 
 
 def test_a_failed_run_leaves_nothing_and_reports_why(run: Run) -> None:
