@@ -104,10 +104,15 @@ def _variable_files(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[st
     host = task_vars["hostvars"]._inventory.get_host(task_vars["inventory_hostname"])
     places = [("group_vars", group.name) for group in sort_groups(host.get_groups())]
     files: dict[str, list[str]] = {}
-    # of a script or a plugin there may be none
-    directory = str(task_vars.get("inventory_dir") or "")
-    for kind, name in [*places, ("host_vars", host.name)] if directory else ():
-        for found in action._loader.find_vars_files(str(Path(directory, kind)), name):
+    # beside what was given to --inventory, and not beside the file of a directory that has the host
+    sources = map(Path, task_vars["hostvars"]._inventory._sources)
+    directories = [path if path.is_dir() else path.parent for path in sources if path.exists()]
+    for kind, name, directory in (
+        (*place, directory)
+        for place in [*places, ("host_vars", host.name)]
+        for directory in directories
+    ):
+        for found in action._loader.find_vars_files(str(directory / kind), name):
             path = os.fsdecode(found)
             content = action._loader.load_from_file(path)
             files[str(path)] = [str(key) for key in content] if isinstance(content, dict) else []

@@ -232,6 +232,20 @@ def test_ssh_arguments_with_an_open_quote_are_named(
     assert f"{where}: {UNSPLIT!r} cannot be split" in done.stderr, done.stderr
 
 
+def test_the_files_of_a_host_in_a_subdirectory_of_the_inventory(fleet: Desk) -> None:
+    (fleet.inventory / "prod").mkdir()
+    (fleet.inventory / "hosts.yml").rename(fleet.inventory / "prod" / "hosts.yml")
+    add(fleet, kai_install_webhook_port=8129)
+    # Ansible reads none beside the files of a directory
+    fleet.write("inventory/prod/host_vars/bot.yml", {"kai_install_webhook_port": 8130})
+    fleet.write("inventory/group_vars/all.yml", {"kai_install_sentry_dsn": ""})
+    found = read(fleet.inventory, None).hosts["bot"]
+    assert found.variables["kai_install_webhook_port"] == 8129
+    places = {str(Path(path).relative_to(fleet.inventory)) for path in found.files}
+    of_host = {f"host_vars/bot/{name}.yml" for name in ("kai", "more", "token")}
+    assert places == {"group_vars/all.yml", *of_host}
+
+
 def test_ssh_args_of_ansible_cfg_are_the_operators_business(fleet: Desk) -> None:
     fleet.write(
         "ansible.cfg",
