@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.network_environment import read_environment, secrets_of
 from kai_ansible.rules.operator_files import FILES, UnreadableYaml, parse, read_with_files
+from kai_ansible.rules.problems import Problem
 from kai_ansible.secrets.vault_password import VaultPassword
 
+# enough to recognize a path by
+_MOST_SHOWN = 100
 SECRET_EXTRA = variable("secret_extra_env")
 
 
@@ -27,12 +31,41 @@ def configuration_of(contract: Contract, variables: Mapping[str, Any]) -> Config
     Raises CommandError if one of these files cannot be read.
     """
     texts: dict[str, str | None] = {}
+    problems = []
     for name in FILES:
         path = variables.get(variable(name))
+        if not path:
+            continue
+        fault = _fault_of_name(str(path))
+        if fault:
+            problems.append(_unusable(variable(name), str(path), fault))
         # Ansible searches more places for a relative path, and the role checks that file
-        if path and (name == "users_file" or Path(str(path)).is_file() or str(path)[0] == "/"):
+        elif name == "users_file" or Path(str(path)).is_file() or str(path)[0] == "/":
             texts[name] = read_text(Path(str(path)))
-    return read_with_files(contract, variables, texts)
+    configuration = read_with_files(contract, variables, texts)
+    # a value that is no text of a setting has its problem already
+    named = {problem.where for problem in configuration.problems}
+    configuration.problems += [problem for problem in problems if problem.where not in named]
+    return configuration
+
+
+def _fault_of_name(path: str) -> str | None:
+    """Return why no file can have a path, None if one can: the file itself may be missing."""
+    try:
+        Path(path).stat()
+    except ValueError:
+        # NUL, or half a character
+        return "has a character that no path can have"
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return "is longer than a path can be"
+    return None
+
+
+def _unusable(name: str, path: str, fault: str) -> Problem:
+    found = repr(path) if len(path) <= _MOST_SHOWN else f"{path[:_MOST_SHOWN]!r}..."
+    expected = f"the path of a file; this one {fault}"
+    return Problem(name, found, expected, f"set {name} to the path of a file")
 
 
 def services_of(variables: Mapping[str, Any]) -> list[str] | None:
@@ -41,7 +74,8 @@ def services_of(variables: Mapping[str, Any]) -> list[str] | None:
     Raises CommandError if the file cannot be read.
     """
     path = variables.get(variable("services_file"))
-    if not path:
+    if not path or _fault_of_name(str(path)):
+        # the check of the configuration reports the fault
         return None
     try:
         data = parse(read_text(Path(str(path)))).data
