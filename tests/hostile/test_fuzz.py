@@ -66,8 +66,9 @@ def test_what_reads_system_files_reads_any_text(text: str) -> None:
     ):
         read(text)
     sudoers.includes(text, "/etc", "host")
-    sudoers.reads_directory("/etc/sudoers", "/etc/sudoers.d", lambda path: text, str)
-    sudoers.policy_with_candidate(text, "/etc/sudoers.d", ["kai", text], "kai", "/run/kai", str)
+    files = sudoers.PolicyFiles(lambda path: text, lambda path: ["kai"], str)
+    sudoers.reads_directory("/etc/sudoers.d", files)
+    sudoers.policy_with_candidate("/etc/sudoers.d/kai", text, files, "/run/kai")
     accounts.has_expired(text, 1)
 
 

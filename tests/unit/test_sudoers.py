@@ -3,14 +3,16 @@
 import fnmatch
 import posixpath
 import re
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.paths import fault_of_path
 from kai_ansible.rules.sudoers import (
+    PolicyFiles,
     commands_by_account,
     flags_in_force,
     includes,
@@ -161,6 +163,8 @@ def test_secure_path() -> None:
         ("# includedir /etc/sudoers.d\n", False),
         ("@includedir /etc/sudoers.d.old\n", False),
         ("@include /etc/sudoers.d\n", False),
+        ("@includedir site\n", True),
+        ("@includedir other\n", False),
         ("", False),
     ],
 )
@@ -172,8 +176,11 @@ def test_whether_drop_ins_are_read(policy: str, is_read: bool) -> None:
         "/etc/sub/nested": "@includedir ../sudoers.d",
         "/etc/with blanks": "@includedir /etc/sudoers.d",
         "/etc/loop": "@include loop",
+        "/etc/site/10": "@includedir ../sudoers.d",
+        "/etc/other/10.conf": "@includedir /etc/sudoers.d",
+        "/etc/other/10~": "@includedir /etc/sudoers.d",
     }
-    assert reads_directory("/etc/sudoers", "/etc/sudoers.d", files.get, str, "bot") is is_read
+    assert reads_directory("/etc/sudoers.d", policy_of(files)) is is_read
 
 
 def test_a_file_that_includes_itself_many_times_is_read_once() -> None:
@@ -183,15 +190,25 @@ def test_a_file_that_includes_itself_many_times_is_read_once() -> None:
         asked.append(path)
         return "@include sudoers\n@include other\n" * 3
 
-    assert not reads_directory("/etc/sudoers", "/etc/sudoers.d", read, str)
+    assert not reads_directory("/etc/sudoers.d", PolicyFiles(read, lambda _path: [], str))
     assert asked == ["/etc/sudoers", "/etc/other"]
+
+
+def policy_of(files: dict[str, str], real: Callable[[str], str] = str) -> PolicyFiles:
+    """Return the policy of a host that has these files, and is called bot."""
+
+    def names(directory: str) -> list[str]:
+        return [posixpath.basename(path) for path in files if posixpath.dirname(path) == directory]
+
+    return PolicyFiles(files.get, names, real, "bot")
 
 
 @pytest.mark.parametrize(("files", "is_read"), [(128, True), (129, False)])
 def test_no_more_files_follow_each_other_than_sudo_reads(files: int, is_read: bool) -> None:
-    chain = {f"/{number}": f"@include {number + 1}" for number in range(files)}
-    chain[f"/{files}"] = "@includedir /etc/sudoers.d"
-    assert reads_directory("/0", "/etc/sudoers.d", chain.get, str) is is_read
+    chain = {f"/etc/{number}": f"@include {number + 1}" for number in range(1, files)}
+    chain["/etc/sudoers"] = "@include 1"
+    chain[f"/etc/{files}"] = "@includedir /etc/sudoers.d"
+    assert reads_directory("/etc/sudoers.d", policy_of(chain)) is is_read
 
 
 def linked(path: str) -> str:
@@ -202,12 +219,17 @@ def linked(path: str) -> str:
 @pytest.mark.parametrize("named", ["/etc/sudoers.d", "/private/etc/sudoers.d"])
 def test_two_paths_of_one_directory_are_one(named: str) -> None:
     policy = f"root ALL=(ALL) ALL\n#includedir {named}\n"
-    read = {"/etc/sudoers": policy}.get
-    assert reads_directory("/etc/sudoers", "/etc/sudoers.d", read, linked)
-    assert not reads_directory("/etc/sudoers", "/etc/sudoers.old", read, linked)
+    files = {"/etc/sudoers": policy, f"{named}/kai": "deployed"}
+    found = policy_of(files, real=linked)
+    assert reads_directory("/etc/sudoers.d", found)
+    assert not reads_directory("/etc/sudoers.old", found)
     # the deployed drop-in must not be read beside the candidate
-    found = policy_with_candidate(policy, "/etc/sudoers.d", ["kai"], "kai", "/tmp/kai", linked)
-    assert found == "root ALL=(ALL) ALL\n#include /tmp/kai\n"
+    copies = policy_with_candidate("/etc/sudoers.d/kai", "new", found, "/s")
+    assert list(copies.values()) == [
+        ("/etc/sudoers", "root ALL=(ALL) ALL\n#includedir /s/1\n"),
+        (named, None),
+        (f"{named}/kai", "new"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -240,52 +262,103 @@ def test_the_flags_that_are_in_force() -> None:
     assert flags_in_force("User nobody is not allowed to run sudo on bot.\n") == set()
 
 
+def read_back(copies: dict[str, tuple[str, str | None]], main: str = "/s/0") -> list[str]:
+    """Return the lines of a policy in copies in the order in which sudo reads them."""
+    found: list[str] = []
+    text = copies[main][1]
+    if text is None:
+        return [f"nothing at {copies[main][0]}"]
+    included = includes(text, "/s", "expanded")
+    for number, line in enumerate(text.split("\n")):
+        if number not in included:
+            found += [line] if line else []
+            continue
+        is_directory, path = included[number]
+        inner = sorted(copy for copy in copies if posixpath.dirname(copy) == path)
+        for copy in inner if is_directory else [path]:
+            found += read_back(copies, copy)
+    return found
+
+
+def candidate_in(files: dict[str, str], target: str = "/etc/sudoers.d/kai") -> list[str]:
+    return read_back(policy_with_candidate(target, "new", policy_of(files), "/s"))
+
+
 def test_the_policy_with_the_candidate() -> None:
     policy = "Defaults env_reset\nroot ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n# end\n"
     names = ["zz", "README", "operator", "kai.dpkg-old", ".hidden", "backup~", "10-first"]
-    assert policy_with_candidate(policy, "/etc/sudoers.d", names, "kai", "/tmp/s/kai", str) == (
-        "Defaults env_reset\n"
-        "root ALL=(ALL) ALL\n"
-        "#include /etc/sudoers.d/10-first\n"
-        "#include /etc/sudoers.d/README\n"
-        "#include /tmp/s/kai\n"
-        "#include /etc/sudoers.d/operator\n"
-        "#include /etc/sudoers.d/zz\n"
-        "# end\n"
-    )
+    files = {"/etc/sudoers": policy, **{f"/etc/sudoers.d/{name}": name for name in names}}
+    begin = ["Defaults env_reset", "root ALL=(ALL) ALL"]
+    wanted = [*begin, "10-first", "README", "new", "operator", "zz", "# end"]
+    assert candidate_in(files) == wanted
+    # the candidate stands for the drop-in of its name
+    assert candidate_in({**files, "/etc/sudoers.d/kai": "old"}) == wanted
 
 
-def test_the_candidate_stands_for_the_drop_in_of_its_name() -> None:
-    found = policy_with_candidate(
-        "#includedir /d\n", "/d", ["kai", "other"], "kai", "/tmp/kai", str
-    )
-    assert found == "#include /tmp/kai\n#include /d/other\n"
-
-
-def test_the_candidate_is_part_of_a_policy_that_reads_it_by_another_file() -> None:
-    policy = '@includedir /e\n@include "local rules"\nroot ALL=(ALL) ALL\n#include /x/%h\n'
-    found = policy_with_candidate(policy, "/etc/sudoers.d", ["kai"], "kai", "/tmp/kai", str)
-    assert found == (
-        "#includedir /e\n"
-        "#include /etc/local\\ rules\n"
-        "root ALL=(ALL) ALL\n"
-        "#include /x/%h\n"
-        "#include /tmp/kai\n"
-    )
-
-
-def test_blanks_in_names_of_drop_ins() -> None:
-    found = policy_with_candidate("@includedir /d\n", "/d", ["my rules"], "kai", "/tmp/kai", str)
-    assert found == "#include /tmp/kai\n#include /d/my\\ rules\n"
-
-
-@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1))
-def test_a_path_is_included_as_it_is(name: str) -> None:
-    path = "/" + name.strip("/ \t")
-    if "%h" in path or path != posixpath.normpath(path):
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "@include /etc/sudoers.local",
+        "#include sudoers.local",
+        '@include "/etc/sudoers.local"',
+        "@include sudoers.l%h",
+        "@include sub/nested",
+        "@includedir site",
+        "@include /etc/with\\ blanks",
+        '@include "with blanks"',
+        "@include sudoers.d/kai",
+        "@include loop",
+    ],
+)
+def test_the_candidate_is_part_of_a_policy_that_reads_it_by_another_file(policy: str) -> None:
+    files = {
+        "/etc/sudoers": f"first\n{policy}\nlast",
+        "/etc/sudoers.local": "@includedir /etc/sudoers.d",
+        "/etc/sudoers.lbot": "@includedir sudoers.d",
+        "/etc/sub/nested": "@include ../sudoers.local",
+        "/etc/site/10": "@includedir ../sudoers.d",
+        "/etc/with blanks": "@includedir /etc/sudoers.d",
+        "/etc/sudoers.d/kai": "old",
+    }
+    if policy.endswith("loop"):
+        # visudo is to see the loop itself
+        files["/etc/loop"] = "@include loop\n@includedir sudoers.d"
+        copies = policy_with_candidate("/etc/sudoers.d/kai", "new", policy_of(files), "/s")
+        assert copies["/s/1"] == ("/etc/loop", "#include /s/1\n#includedir /s/2")
+        assert copies["/s/2/000000"] == ("/etc/sudoers.d/kai", "new")
         return
-    text = policy_with_candidate("@includedir /d", "/d", [], "kai", path, str)
-    assert includes(text, "/etc") == {0: (False, path)}
+    assert candidate_in(files) == ["first", "new", "last"]
+
+
+def test_the_candidate_of_a_policy_that_does_not_read_it() -> None:
+    files = {"/etc/sudoers": "first\n@include gone\n@includedir /e\n# @includedir sudoers.d\nlast"}
+    wanted = ["first", "nothing at /etc/gone", "# @includedir sudoers.d", "last", "new"]
+    assert candidate_in(files) == wanted
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1),
+        max_size=5,
+    )
+)
+@example(["a%h", "my rules", 'quo"te', "back\\slash", "new\nline", "kai "])
+def test_any_name_of_a_drop_in(names: list[str]) -> None:
+    files = {f"/etc/sudoers.d/{name}": f"of {name.encode().hex()}" for name in names}
+    files = {**files, "/etc/sudoers": "@includedir sudoers.d", "/etc/sudoers.d/kai": "old"}
+    active = sorted({*names, "kai"}, key=str.encode)
+    active = [name for name in active if "." not in name and not name.endswith("~")]
+    wanted = ["new" if name == "kai" else f"of {name.encode().hex()}" for name in active]
+    assert candidate_in(files) == wanted
+
+
+def test_other_line_ends_than_newlines_are_kept() -> None:
+    text = "# a\u2028ALL ALL=(ALL) ALL\x0b\x85\r\n@includedir sudoers.d\r\n"
+    copies = policy_with_candidate(
+        "/etc/sudoers.d/kai", "new", policy_of({"/etc/sudoers": text}), "/s"
+    )
+    main = "# a\u2028ALL ALL=(ALL) ALL\x0b\x85\r\n#includedir /s/1\n"
+    assert copies["/s/0"] == ("/etc/sudoers", main)
 
 
 ENDED = [

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from typing import TYPE_CHECKING
 
 from ..rules.problems import Problem, Refused
-from ..rules.sudoers import MAIN_POLICY, policy_problem, policy_with_candidate
+from ..rules.sudoers import PolicyFiles, policy_problem, policy_with_candidate
+from .files import look
 from .system import run_program
 
 if TYPE_CHECKING:
@@ -20,8 +22,26 @@ if TYPE_CHECKING:
 
 
 def drop_ins(directory: str) -> list[str]:
-    """Return the names of the regular files of a directory; sudo ignores everything else."""
-    return [name for name in os.listdir(directory) if os.path.isfile(os.path.join(directory, name))]
+    """Return the names of the regular files of a directory; sudo ignores everything else.
+
+    One that is not there has none. Raises OSError when it cannot be read.
+    """
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [name for name in names if os.path.isfile(os.path.join(directory, name))]
+
+
+def short_host_name() -> str:
+    """Return the host name that sudo puts in the place of %h in a path."""
+    return socket.gethostname().partition(".")[0]
+
+
+def _text(path: str) -> str | None:
+    """Return a file of the policy byte for byte, None where there is none. Raises OSError."""
+    content = look(path, links=True).content
+    return None if content is None else content.decode(errors="surrogateescape")
 
 
 def check_policy(places: Sequence[str], state: FileState) -> None:
@@ -39,20 +59,20 @@ def check_policy(places: Sequence[str], state: FileState) -> None:
                 "install sudo on the host",
             )
         )
-    directory, name = os.path.split(state.path)
+    files = PolicyFiles(_text, drop_ins, os.path.realpath, short_host_name())
     with tempfile.TemporaryDirectory(prefix="kai-sudoers-") as scratch:
-        candidate = os.path.join(scratch, name)
-        combined = os.path.join(scratch, "policy")
-        with open(MAIN_POLICY, encoding="utf-8", errors="surrogateescape") as handle:
-            policy = policy_with_candidate(
-                handle.read(), directory, drop_ins(directory), name, candidate, os.path.realpath
-            )
-        with open(candidate, "wb") as drop_in:
-            drop_in.write(state.content or b"")
-        with open(combined, "w", encoding="utf-8", errors="surrogateescape") as handle:
-            handle.write(policy)
-        verdict = run_program([visudo, "-c", "-f", combined], timeout=60)
+        candidate = (state.content or b"").decode(errors="surrogateescape")
+        copies = policy_with_candidate(state.path, candidate, files, scratch)
+        for copy, (_path, text) in copies.items():
+            if text is not None:
+                os.makedirs(os.path.dirname(copy), exist_ok=True)
+                with open(copy, "wb") as handle:
+                    handle.write(text.encode(errors="surrogateescape"))
+        verdict = run_program([visudo, "-c", "-f", next(iter(copies))], timeout=60)
         if verdict.returncode != 0:
-            said = (verdict.stdout + verdict.stderr).replace(scratch, directory).strip()
+            said = (verdict.stdout + verdict.stderr).strip()
+            # the longest first: one may begin with another
+            for copy in sorted(copies, key=len, reverse=True):
+                said = said.replace(copy, copies[copy][0])
             found = f"visudo rejects the policy with the new {state.path}:\n{said}"
             raise Refused(policy_problem(state.path, found))

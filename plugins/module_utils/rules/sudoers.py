@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .paths import fault_of_path, fault_of_search_directory
@@ -34,6 +35,8 @@ _INCLUDE = re.compile(
 )
 _COMMENT = re.compile(r"#(?!include|\d)")
 _DEEPEST_INCLUDE = 128
+# through links to directories a policy has ever more paths, though sudo ends at that depth
+_MOST_FILES = 2000
 # how many digits numbers have: Linux has no process above 4194304, and group 1 is everybody's
 _DIGITS = {"signal": (1, 2), "process": (1, 7), "group": (2, 7)}
 _VERSION = re.compile(r"Sudo version (\d+)\.(\d+)(?:\.(\d+))?")
@@ -168,7 +171,8 @@ def includes(text: str, parent: str, host: str = "") -> dict[int, tuple[bool, st
     short host name, for %h.
     """
     found = {}
-    for number, line in enumerate(text.splitlines()):
+    # a line of sudo ends in a newline alone
+    for number, line in enumerate(text.split("\n")):
         match = _INCLUDE.match(line)
         if match:
             path = match["quoted"] or re.sub(r"\\(.)", r"\1", match["bare"])
@@ -177,34 +181,58 @@ def includes(text: str, parent: str, host: str = "") -> dict[int, tuple[bool, st
     return found
 
 
-def reads_directory(
-    main: str,
-    directory: str,
-    read: Callable[[str], str | None],
-    real: Callable[[str], str],
-    host: str = "",
-) -> bool:
+@dataclass(frozen=True)
+class PolicyFiles:
+    """The files of a host that its policy is made of.
+
+    read: returns the text of a file, None where there is none. names: returns the names of the
+    files of a directory, none where there is none. real: returns a path without links, as two paths
+    may lead to one directory. host: the short host name.
+    """
+
+    read: Callable[[str], str | None]
+    names: Callable[[str], Sequence[str]]
+    real: Callable[[str], str]
+    host: str = ""
+
+
+def reads_directory(directory: str, files: PolicyFiles) -> bool:
     """Return whether a policy reads the drop-ins of ``directory``.
 
-    main: path of the policy's first file. read: returns the text of a file, None where there is
-    none. real: returns a path without links, as two paths may lead to one directory. host: the
-    short host name. sudo itself goes no deeper than 128 files.
+    sudo itself goes no deeper than 128 files.
     """
     # a file may include another one, or itself, many times
     seen: set[str] = set()
-    level = [main]
+    level = [MAIN_POLICY]
     for _depth in range(_DEEPEST_INCLUDE + 1):
         found = [
             entry
             for path in level
-            for entry in includes(read(path) or "", posixpath.dirname(path), host).values()
+            for entry in includes(
+                files.read(path) or "", posixpath.dirname(path), files.host
+            ).values()
         ]
-        if any(is_directory and real(path) == real(directory) for is_directory, path in found):
+        directories = [path for is_directory, path in found if is_directory]
+        if files.real(directory) in map(files.real, directories):
             return True
         seen.update(level)
-        files = dict.fromkeys(path for is_directory, path in found if not is_directory)
-        level = [path for path in files if path not in seen]
+        included = [path for is_directory, path in found if not is_directory]
+        for path in dict.fromkeys(directories):
+            included += [posixpath.join(path, name) for name in _drop_ins(path, files)]
+        level = [path for path in dict.fromkeys(included) if path not in seen]
+        if len(seen) + len(level) > _MOST_FILES:
+            break
     return False
+
+
+def _drop_ins(directory: str, files: PolicyFiles, target: str = "") -> list[str]:
+    """Return the names of the drop-ins that sudo reads in a directory, in its order.
+
+    It passes over backups and names with a dot. target: the name of one more, if not empty.
+    """
+    names = {*files.names(directory), *filter(None, [target])}
+    active = [name for name in names if not name.endswith("~") and "." not in name]
+    return sorted(active, key=lambda name: name.encode(errors="surrogateescape"))
 
 
 def sudo_version(said: str) -> tuple[int, int, int] | None:
@@ -227,36 +255,57 @@ def flags_in_force(listing: str) -> set[str]:
 
 
 def policy_with_candidate(
-    policy: str,
-    directory: str,
-    drop_ins: Sequence[str],
-    target: str,
-    candidate: str,
-    real: Callable[[str], str],
-) -> str:
-    """Return the whole policy as it would be with ``candidate`` in the place of ``target``.
+    target: str, candidate: str, files: PolicyFiles, scratch: str
+) -> dict[str, tuple[str, str | None]]:
+    """Return the whole policy as it would be with a drop-in, in copies, the main file first.
 
-    policy: text of the main sudoers file. directory: where drop-ins live. drop_ins: names of the
-    drop-ins there now. target: the drop-in's name. candidate: path of the new text. real: returns
-    a path without links, as two paths may lead to one directory.
-    sudo reads drop-ins in sorted order and passes over names that end in ~ or contain a dot.
+    Returns path and text of the original by the path of its copy; the text is None for a directory,
+    and for a file that is not there. target: path of the drop-in. candidate: its new text. scratch:
+    the directory of the copies. All that is included is copied: the directory of the drop-in may be
+    included at any depth, and a copy has a name without %h, which sudo would expand.
     """
-    names = sorted({*drop_ins, target})
-    active = [name for name in names if not name.endswith("~") and "." not in name]
-    paths = [candidate if name == target else f"{directory}/{name}" for name in active]
-    drop_in_lines = "\n".join(map(_include_line, paths))
-    lines = policy.splitlines()
-    is_there = False
-    found = includes(policy, posixpath.dirname(MAIN_POLICY), "%h")
-    for number, (is_directory, path) in found.items():
-        if is_directory and real(path) == real(directory):
-            lines[number] = drop_in_lines
-            is_there = True
-        else:
-            # the whole is checked in another place, where no path may start
-            lines[number] = _include_line(path, "includedir" if is_directory else "include")
-    # the directory may be read by a file that the policy includes
-    return "\n".join([*lines, *([] if is_there else [_include_line(candidate)])]) + "\n"
+    directory, name = posixpath.split(target)
+    home = files.real(directory)
+    copies: dict[str, tuple[str, str | None]] = {f"{scratch}/0": (MAIN_POLICY, None)}
+    known = {(False, MAIN_POLICY): f"{scratch}/0"}
+    level = list(copies)
+    is_read = False
+    for _depth in range(_DEEPEST_INCLUDE + 1):
+        included: dict[str, str] = {}
+        for copy in level:
+            path = copies[copy][0]
+            parent, base = posixpath.split(path)
+            is_target = base == name and files.real(parent) == home
+            is_read = is_read or is_target
+            text = candidate if is_target else files.read(path)
+            if text is None:
+                continue
+            lines = text.split("\n")
+            for number, (in_directory, found) in includes(text, parent, files.host).items():
+                is_new = (in_directory, found) not in known
+                to = known.setdefault((in_directory, found), f"{scratch}/{len(known)}")
+                lines[number] = _include_line(to, "includedir" if in_directory else "include")
+                if not is_new:
+                    continue
+                copies[to] = (found, None)
+                if not in_directory:
+                    included[to] = found
+                    continue
+                more = name if files.real(found) == home else ""
+                for index, drop_in in enumerate(_drop_ins(found, files, more)):
+                    included[f"{to}/{index:06}"] = posixpath.join(found, drop_in)
+            copies[copy] = (path, "\n".join(lines))
+        copies.update((copy, (path, None)) for copy, path in included.items())
+        level = list(included)
+        if len(copies) > _MOST_FILES:
+            break
+    if not is_read:
+        # the probe reports a policy that does not read the directory
+        last = f"{scratch}/{len(known)}"
+        copies[last] = (target, candidate)
+        text = copies[f"{scratch}/0"][1] or ""
+        copies[f"{scratch}/0"] = (MAIN_POLICY, f"{text}\n{_include_line(last)}\n")
+    return copies
 
 
 def _include_line(path: str, word: str = "include") -> str:

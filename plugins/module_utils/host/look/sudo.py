@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import time
 from typing import TYPE_CHECKING
 
 from ...rules.accounts import has_expired
-from ...rules.sudoers import MAIN_POLICY, flags_in_force, reads_directory
+from ...rules.sudoers import MAIN_POLICY, PolicyFiles, flags_in_force, reads_directory
 from .. import system
+from ..sudo_policy import drop_ins, short_host_name
 from .host import read_text, unreadable
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def probe_sudo(host: Host) -> Sudo:
 
     Adds a fault for everything that keeps the service user from using sudo.
     """
-    name = socket.gethostname().partition(".")[0]
+    name = short_host_name()
     _check_policy(host, name)
     # sudo -V prints faults of the policy before its version
     began = time.monotonic()
@@ -65,7 +65,8 @@ def _check_policy(host: Host, name: str) -> None:
     """Add a fault where the policy does not read the directory of the drop-in."""
     directory = os.path.dirname(host.parameters["sudoers_file"])
     try:
-        is_read = reads_directory(MAIN_POLICY, directory, read_text, os.path.realpath, name)
+        files = PolicyFiles(read_text, drop_ins, os.path.realpath, name)
+        is_read = reads_directory(directory, files)
     except OSError as error:
         # without privilege the policy is unseen
         if host.privileged:
