@@ -111,6 +111,11 @@ HELD = {"where": "/run/l", "found": "another install", "expected": "none", "fix"
             id="sudo",
         ),
         pytest.param(
+            {"sudo": {"version": "Sudo version 1.9.16p2", "flags": ["command_timeout", "umask"]}},
+            ["Defaults command_timeout for kai"],
+            id="a limit of sudo",
+        ),
+        pytest.param(
             {"sudo": {"version": "sudo-rs 0.2.8", "flags": []}}, ["sudo-rs 0.2.8"], id="sudo-rs"
         ),
         # a missing sudo is reported as a missing program

@@ -194,6 +194,33 @@ def test_a_file_that_includes_itself_many_times_is_read_once() -> None:
     assert asked == ["/etc/sudoers", "/etc/other"]
 
 
+@pytest.mark.parametrize(
+    ("entries", "is_set"),
+    [
+        ("command_timeout=3", True),
+        ('command_timeout="1h30m"', True),
+        ("command_timeout=0", False),
+        ("command_timeout=0s", False),
+        ("command_timeout=3, !command_timeout", False),
+        ("command_timeout=0, command_timeout=10m", True),
+        ('badpass_message="no\\, command_timeout=3"', False),
+        ('passprompt="a, command_timeout=3, b"', False),
+    ],
+)
+def test_a_value_in_force(entries: str, is_set: bool) -> None:
+    listing = f"Matching Defaults entries for kai on bot:\n    env_reset, {entries}, use_pty\n\n"
+    flags = flags_in_force(listing)
+    assert ("command_timeout" in flags) is is_set
+    assert {"env_reset", "use_pty"} <= flags
+
+
+@pytest.mark.parametrize("value", ["infinity", "user", "default"])
+def test_a_limit_that_is_none(value: str) -> None:
+    listing = "Matching Defaults entries for kai on bot:\n    rlimit_cpu={}, runcwd={}\n\n"
+    assert flags_in_force(listing.format(value, "*")) == set()
+    assert flags_in_force(listing.format("10", "/srv")) == {"rlimit_cpu", "runcwd"}
+
+
 def policy_of(files: dict[str, str], real: Callable[[str], str] = str) -> PolicyFiles:
     """Return the policy of a host that has these files, and is called bot."""
 

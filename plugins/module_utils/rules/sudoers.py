@@ -39,6 +39,15 @@ _DEEPEST_INCLUDE = 128
 _MOST_FILES = 2000
 # how many digits numbers have: Linux has no process above 4194304, and group 1 is everybody's
 _DIGITS = {"signal": (1, 2), "process": (1, 7), "group": (2, 7)}
+# of a list of Defaults; a comma in a value is quoted or behind a backslash
+_ENTRY = re.compile(r'(?:"(?:\\.|[^"\\])*"|\\.|[^,\\])+', re.DOTALL)
+# a limit that is none, and leave to choose a directory, which changes none (sudoers(5))
+_NO_LIMIT = re.compile(
+    r"command_timeout=(?:0+[dhms]?)+|rlimit_\w+=(?:default|user|infinity)(?:,.*)?"
+    r"|(?:runcwd|runchroot)=\*",
+    re.IGNORECASE,
+)
+_QUOTE = '"'
 _VERSION = re.compile(r"Sudo version (\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -242,15 +251,17 @@ def sudo_version(said: str) -> tuple[int, int, int] | None:
 
 
 def flags_in_force(listing: str) -> set[str]:
-    """Return the flags of Defaults that are set for a user, from what ``sudo -l`` lists.
+    """Return the names of Defaults that are set for a user, from what ``sudo -l`` lists.
 
-    Of several settings of one flag the last counts.
+    Of several settings of one name the last counts. A value that means no limit is not set.
     """
     listed = listing.partition("Matching Defaults entries for ")[2]
-    entries = listed.partition("\n\n")[0].partition(":\n")[2].split(",")
+    entries = _ENTRY.findall(listed.partition("\n\n")[0].partition(":\n")[2])
     flags: dict[str, bool] = {}
     for entry in filter(None, map(str.strip, entries)):
-        flags[entry.lstrip("!")] = not entry.startswith("!")
+        name, _equals, value = entry.lstrip("!").partition("=")
+        no_limit = _NO_LIMIT.fullmatch(f"{name}={value.strip(_QUOTE)}")
+        flags[name.rstrip("+-")] = not entry.startswith("!") and not no_limit
     return {flag for flag, is_set in flags.items() if is_set}
 
 
