@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import termios
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from kai_ansible.errors import CommandError, Ended, ExitCode
@@ -15,8 +16,11 @@ from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import TextIO
 
 DEBUG = "KAI_ANSIBLE_DEBUG"
+# in columns or lines: the kernel has 16 bits for each
+LARGEST_SIZE = 0xFFFF
 ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -26,6 +30,8 @@ def main() -> None:
     SIGTERM and SIGHUP interrupt it as Ctrl-C does, so that private files are removed.
     With KAI_ANSIBLE_DEBUG in the environment, a bug shows its traceback.
     """
+    prepare_streams()
+    forget_useless_sizes()
     for number in ENDS:
         # nohup(1) and the like ignore one on purpose
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -42,10 +48,22 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as ending:
         # before the command began, or when it was over
         if isinstance(ending, SystemExit) and ending.code != ExitCode.INTERRUPTED:
-            raise
-        failure = CommandError("Interrupted.", code=ExitCode.INTERRUPTED)
+            # a short output is written only now
+            unwritten = _flush()
+            if unwritten is None:
+                raise
+            failure = _unwritable(unwritten)
+        else:
+            failure = CommandError("Interrupted.", code=ExitCode.INTERRUPTED)
     except Exception as error:
-        if _is_of_a_lost_terminal(error):
+        # without a buffer (PYTHONUNBUFFERED), no rest is left that would fail again: try a line
+        is_unnamed = isinstance(error, OSError) and not error.filename
+        unwritten = _flush("\n") if is_unnamed else None
+        if unwritten and not _is_of_a_lost_terminal(unwritten):
+            failure = _unwritable(
+                unwritten, "The command may have stopped half-way. Run it again to finish."
+            )
+        elif _is_of_a_lost_terminal(error):
             failure = CommandError("Interrupted: the terminal is gone.", code=ExitCode.INTERRUPTED)
         elif os.environ.get(DEBUG):
             raise
@@ -55,6 +73,10 @@ def main() -> None:
         # everything is cleaned up
         if callable(signal.getsignal(number)):
             signal.signal(number, lambda _number, _frame: os._exit(ExitCode.INTERRUPTED))
+    unwritten = _flush()
+    if unwritten and failure.code in (ExitCode.DONE, ExitCode.NOT_READY):
+        # who reads nothing but the code would believe that the output is whole
+        failure = _unwritable(unwritten)
     _report(failure)
     if failure.code == ExitCode.INTERRUPTED:
         # while Python ends, signals have their default action, and a lost terminal sends several
@@ -68,17 +90,72 @@ def _report(failure: CommandError) -> None:
     from kai_ansible.terminal.tables import wrapped
 
     try:
-        sys.stdout.flush()
         width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
         text = as_called(printable(str(failure), MOST_ON_A_SCREEN), GLUE)
-        for line in wrapped(text, width):
+        for line in wrapped(text, width) if text else ():
             sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
     except OSError:
-        # what is left to print would give Python an exit code of its own
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
+        _drop(sys.stderr)
+    if _flush():
+        _drop(sys.stdout)
+
+
+def _drop(stream: TextIO) -> None:
+    """Send the rest of a stream nowhere: it would give Python an exit code of its own."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+
+
+def _flush(last: str = "") -> OSError | None:
+    """Write the rest of standard output, and a last text; return the error if that fails."""
+    try:
+        sys.stdout.write(last)
+        sys.stdout.flush()
+    except OSError as error:
+        return error
+    return None
+
+
+def _unwritable(error: OSError, consequence: str = "") -> CommandError:
+    """Return the error of a standard output that cannot be written."""
+    if _is_of_a_lost_terminal(error):
+        return CommandError("Interrupted: the terminal is gone.", code=ExitCode.INTERRUPTED)
+    message = f"Standard output cannot be written: {error.strerror}. {consequence}".rstrip()
+    # a reader that has seen enough, such as head(1), needs no message
+    is_left = error.errno == errno.EPIPE
+    return CommandError("" if is_left else message, code=ExitCode.FAILED)
+
+
+def prepare_streams() -> None:
+    """Open a standard stream that is closed, and let no character end the command.
+
+    Without this, the next file that the command opens would take the number of a closed stream.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            # the programs that the command starts need it as well
+            os.set_inheritable(number, True)
+            mode = "w" if number else "r"
+            # it lives as long as the command
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+        if number and isinstance(stream, TextIOWrapper):
+            # an encoding such as ASCII lacks characters of a user's name
+            stream.reconfigure(errors="backslashreplace")
+
+
+def forget_useless_sizes() -> None:
+    """Remove sizes of a terminal from the environment that no terminal has."""
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "")
+        if not (size.isascii() and size.isdigit() and 0 < int(size[:6]) <= LARGEST_SIZE):
+            os.environ.pop(name, None)
 
 
 def _is_of_a_lost_terminal(error: Exception) -> bool:
