@@ -349,14 +349,18 @@ def test_users_of_the_workshop_alone_are_probed_as_those_of_host_vars(line_2: Co
         assert "/var/lib/kai/tmp/carol" in more
 
 
+def account(uid: int) -> dict[str, Any]:
+    return {"uid": uid, "gid": uid, "home": "/x", "home_kind": "directory"}
+
+
 @pytest.mark.parametrize(
     ("accounts", "found"),
     [
         ({"carol": None}, "'carol', which is no account on the host"),
-        ({"carol": {"uid": 0}}, "'carol', which has the same UID as root"),
-        ({"carol": {"uid": 7}, "kai": {"uid": 7}}, "'carol', which has the same UID as kai"),
-        ({"carol": {"uid": 7}, "bob": {"uid": 7}}, "'carol', which has the same UID as bob"),
-        ({"carol": {"uid": 7}, "bob": {"uid": 8}}, None),
+        ({"carol": account(0)}, "'carol', which has the same UID as root"),
+        ({"carol": account(7), "kai": account(7)}, "'carol', which has the same UID as kai"),
+        ({"carol": account(7), "bob": account(7)}, "'carol', which has the same UID as bob"),
+        ({"carol": account(7), "bob": account(8)}, None),
         # a probe that did not ask for it
         ({}, None),
     ],
@@ -385,7 +389,7 @@ def test_a_database_that_lies_hides_no_account_from_the_probe(line_2: Contract) 
     # it gets no directories, so none are compared
     paths = [one["path"] for one in again["probe"]["installed"]["directories"]]
     assert not [path for path in paths if CYD in path or "carol" in path]
-    found["accounts"] = {**found["accounts"], "carol": {"uid": 0}}
+    found["accounts"] = {**found["accounts"], "carol": account(0)}
     [problem] = planned(line_2, found, given(), source=HELPERS)["problems"]
     assert problem["found"] == "'carol', which has the same UID as root"
 
