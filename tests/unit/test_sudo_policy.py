@@ -39,6 +39,11 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]
     return check
 
 
+def is_a_duplicate(objection: str) -> bool:
+    """Return whether visudo names an alias twice; its versions word that differently."""
+    return '"KAI"' in objection and "defined" in objection
+
+
 @pytest.mark.parametrize(
     ("name", "include"),
     [
@@ -60,15 +65,14 @@ def test_the_deployed_drop_in_is_not_read_beside_the_new_one(
     files = {"sudoers": main, name: f"{way}\n", "sudoers.d/kai": RULES}
     assert judge(files) == ""
     # what stands elsewhere in the policy still counts
-    assert '"KAI" already defined' in judge({**files, "sudoers": RULES + main})
+    assert is_a_duplicate(judge({**files, "sudoers": RULES + main}))
 
 
 @pytest.mark.parametrize("name", ["a%h", "my rules", 'quo"te', "back\\slash", "com,ma", "#x", "é"])
 def test_a_drop_in_of_any_name_is_read(judge: Callable[..., str], name: str) -> None:
     files = {"sudoers": "@includedir ROOT/sudoers.d\n", f"sudoers.d/{name}": "User_Alias A = a\n"}
     assert judge(files) == ""
-    found = judge({**files, f"sudoers.d/{name}": RULES})
-    assert "already defined" in found
+    assert is_a_duplicate(judge({**files, f"sudoers.d/{name}": RULES}))
     assert judge({**files, f"sudoers.d/{name}": "nonsense\n"}).count(f"sudoers.d/{name}:1:") == 1
 
 
