@@ -241,3 +241,14 @@ def test_what_was_agreed_to_is_reported_once(site: Site) -> None:
     assert "undo this install with:" in asked.text
     # the only host of the inventory needs no name
     assert "  kai-ansible rollback\n" in asked.text
+
+
+def test_a_setting_that_hides_results_hides_no_change(site: Site) -> None:
+    (site.desk.work / "ansible.cfg").write_text("[defaults]\nno_log = True\n", encoding="utf-8")
+    site.set(kai_install_agent_timeout_seconds=324)
+    asked = Terminal(site, 80)
+    asked.wait("Apply?")
+    asked.child.send("n")
+    asked.end()
+    assert "AGENT_TIMEOUT_SECONDS" in asked.text
+    assert "324" in asked.text
