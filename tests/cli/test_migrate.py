@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
-from tests.cli.desk import Desk
+from tests.cli.desk import Desk, Wizard
 from tests.conftest import ROOT
 from tests.later_contract import CHANGED, NEW_NAME, REMOVED, RENAMED, later, later_data
 
@@ -101,7 +101,8 @@ def test_a_command_refuses_them_and_lists_what_changed(old: Desk, command: tuple
 
 
 def test_the_wizard_refuses_them_before_its_first_question(old: Desk) -> None:
-    wizard = old.wizard()
+    # a fork of the tests has the contract of today
+    wizard = Wizard(old.spawn("config", "--no-probe"))
     assert wizard.end() == 2
     assert wizard.asked == []
     assert f"inventory/host_vars/localhost/kai.yml: {RENAMED}" in wizard.transcript

@@ -83,7 +83,7 @@ def test_host_vars_become_those_of_kai_2(of_kai_1: Desk) -> None:
         "kai_install_claude_user is removed: Kai does not read it, without a word",
         "kai_install_users[0].max_budget is removed",
         "/webhook/github",
-        "kai_install_source has to be main of 14 August 2026",
+        "set kai_install_source to a source of Kai: main of 14 August 2026",
     ):
         assert words in " ".join(shown.stdout.split())
     assert of_kai_1.tree() == before
@@ -150,7 +150,7 @@ def test_a_person_is_asked_for_the_os_user(of_kai_1: Desk) -> None:
     child = of_kai_1.spawn("migrate", "--to", "2")
     child.expect("OS user of Ben B")
     child.sendline("")
-    child.expect("It is needed")
+    child.expect("It is empty")
     child.sendline("bob")
     child.expect("Change these files")
     child.sendline("y")
