@@ -59,7 +59,8 @@ def lines(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def users(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the users in the kai.yml of every host."""
-    from kai_ansible.inventory.inventory import Inventory, content_of, read_text
+    from kai_ansible.inventory.inventory import Inventory
+    from kai_ansible.inventory.variable_text import content_of, read_text
     from kai_ansible.rules.configuration import variable
 
     try:

@@ -18,7 +18,8 @@ from kai_ansible.files import is_there
 from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.host_vars import host_vars_texts
 from kai_ansible.inventory.importing import Imported, from_host, from_install_conf, host_paths
-from kai_ansible.inventory.inventory import HostVars, Inventory, read_text, write_host_vars
+from kai_ansible.inventory.inventory import Inventory, write_host_vars
+from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.operator import ask_sudo_password, at_terminal
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import migrated
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Any
 
+    from kai_ansible.inventory.host_vars_files import HostVars
     from kai_ansible.secrets.vault_password import VaultPassword
     from kai_ansible.terminal.prompts import Prompter
     from kai_ansible.terminal.screen import Screen

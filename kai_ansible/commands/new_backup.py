@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
 from kai_ansible.files import is_there, uninterrupted
-from kai_ansible.inventory.inventory import read_text
+from kai_ansible.inventory.variable_text import read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from kai_ansible.commands.target import Target
     from kai_ansible.rules.backup_archive import Summary
     from kai_ansible.secrets.sealed_backup import NewBackup

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.errors import usage_error
 from kai_ansible.files import write_kept
-from kai_ansible.inventory.inventory import Inventory, read_text
+from kai_ansible.inventory.inventory import Inventory
+from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.operator import at_terminal, through_sudo
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_of_keyring
@@ -28,6 +27,9 @@ from kai_ansible.secrets.vault_password import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from kai_ansible.terminal.screen import Screen
 
 _FORMER = " (former)"

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from kai_ansible.errors import usage_error
-from kai_ansible.inventory.inventory import not_yaml, read_text
+from kai_ansible.inventory.variable_text import not_yaml, read_text
 from kai_ansible.inventory.yaml_edit import data_of
 from kai_ansible.rules.bounded_yaml import NotATree
 from kai_ansible.rules.configuration import canonical_key, is_secret, variable

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kai_ansible.inventory.inventory import HostVars, edited_texts, read_text
+from kai_ansible.inventory.host_vars_files import HostVars, edited_texts
+from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.rules.configuration import (
     Configuration,
     is_secret,

@@ -1,51 +1,34 @@
-"""Read the operator's inventory and the variables of its hosts, and write host_vars."""
+"""Read the operator's inventory and the variables of its hosts, and write files to it."""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.api import endings_of_variables
 from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
 from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
 from kai_ansible.files import is_there, private_directory, uninterrupted, write_kept, write_private
-from kai_ansible.host.files import MOST_BYTES, Damaged, look
+from kai_ansible.host.files import MOST_BYTES
 from kai_ansible.host.symlink_guard import kind_of
+from kai_ansible.inventory.host_vars_files import HostVars
 from kai_ansible.inventory.variable_files import (
     VARIABLE_SUFFIXES,
     each_once,
     inventory_files,
     variable_files,
 )
-from kai_ansible.inventory.yaml_edit import (
-    NotUnderstood,
-    Template,
-    fault_in_yaml,
-    lines_of,
-    meaning,
-    same,
-    with_lines,
-    with_name,
-    with_variable,
-    without_variable,
-)
-from kai_ansible.rules.bounded_yaml import NotATree
-from kai_ansible.rules.documents import Unfit
-from kai_ansible.rules.documents import read_text as decoded
+from kai_ansible.inventory.variable_text import cannot_be_read, content_of, has_vault, read_text
 from kai_ansible.rules.problems import Problem, listed, nearest
 from kai_ansible.secrets.vault_password import (
     VAULT_HEADER,
     VaultPassword,
     VaultSources,
     chosen_password,
-    lock,
     no_password,
     opens,
     own_password,
@@ -53,7 +36,7 @@ from kai_ansible.secrets.vault_password import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 
 LOCALHOST = "localhost"
@@ -66,33 +49,6 @@ all:
       ansible_connection: local
       ansible_python_interpreter: "{{ ansible_playbook_python }}"
 """
-KAI_HEADER = (
-    "Settings of this host's Kai bot: see docs/settings.md. Secrets are in vault.yml beside this\n"
-    "file. 'make config' edits both and keeps your comments."
-)
-VAULT_TEXT_HEADER = "Secrets of this host's Kai bot. Edit with 'ansible-vault edit'."
-
-
-# the value of a variable to remove
-REMOVED = object()
-
-
-@dataclass(frozen=True)
-class HostVars:
-    """The two files of a host that ``config`` writes."""
-
-    host: str
-    directory: Path
-
-    @property
-    def settings(self) -> Path:
-        """The file of settings."""
-        return self.directory / "kai.yml"
-
-    @property
-    def vault(self) -> Path:
-        """The file of secrets."""
-        return self.directory / "vault.yml"
 
 
 class UnreadableInventory(CommandError):
@@ -321,12 +277,12 @@ class Inventory:
         """
 
         def refuse(error: OSError) -> None:
-            raise _cannot_be_read(Path(str(error.filename)), error) from error
+            raise cannot_be_read(Path(str(error.filename)), error) from error
 
         files = inventory_files(self.path, refuse)
         for place in self._places:
             files += variable_files(place, refuse, endings_of_variables())
-        return [file for file in each_once(files) if file.is_file() and _has_vault(file)]
+        return [file for file in each_once(files) if file.is_file() and has_vault(file)]
 
     @property
     def _places(self) -> list[Path]:
@@ -402,7 +358,7 @@ class Inventory:
         locked = {}
         for path in filter(Path.is_file, self.files_of_variables()):
             # Ansible reads a file with any other ending only if a host or group has that name
-            if path.suffix not in ("", *VARIABLE_SUFFIXES) and not _has_vault(path):
+            if path.suffix not in ("", *VARIABLE_SUFFIXES) and not has_vault(path):
                 continue
             text = read_text(path)
             if not text.startswith(VAULT_HEADER):
@@ -412,30 +368,11 @@ class Inventory:
             else:
                 locked[path] = text
         for path in inventory_files(self.path):
-            if _has_vault(path):
+            if has_vault(path):
                 text = read_text(path)
                 if text.startswith(VAULT_HEADER) and not (password and opens(text, password)):
                     locked[path] = text
         return locked
-
-
-def _has_vault(path: Path) -> bool:
-    """Return whether a file is a vault or contains one: as bytes, for it may be no text at all."""
-    try:
-        with path.open("rb") as handle:
-            return VAULT_HEADER.encode() in handle.read(MOST_BYTES)
-    except OSError as error:
-        raise _cannot_be_read(path, error) from error
-
-
-def _cannot_be_read(path: Path, error: OSError) -> CommandError:
-    is_directory = os.path.isdir(path)  # noqa: PTH112 - pathlib raises where it cannot tell
-    return usage_error(
-        str(path),
-        f"a {'directory' if is_directory else 'file'} that cannot be read: {error.strerror}",
-        "a directory that you can list" if is_directory else "UTF-8 text that you can read",
-        f"ls -ld {path}" if is_directory else f"ls -l {path}",
-    )
 
 
 def _shown(file: str) -> Path:
@@ -443,150 +380,6 @@ def _shown(file: str) -> Path:
     path = Path(file)
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def read_text(path: Path) -> str:
-    """Return a file's text, empty when there is no file.
-
-    Raises CommandError when it cannot be read: unreadable is not absent.
-    """
-    try:
-        text = decoded(_content(path))
-    except Damaged as error:
-        raise CommandError("Nothing was changed.", problems=[error.problem]) from error
-    except Unfit as error:
-        place = f"{path}{error.place}"
-        raise usage_error(place, error.found, error.expected, "fix that place") from error
-    except OSError as error:
-        raise _cannot_be_read(path, error) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _content(path: Path) -> bytes:
-    # a shell names the pipe of another command like this; any other pipe has no writer
-    if not str(path).startswith("/dev/"):
-        return look(str(path), f"inspect it: ls -l {path}", links=True).content or b""
-    with path.open("rb") as handle:
-        return handle.read(MOST_BYTES)
-
-
-def edited_texts(
-    files: HostVars,
-    changes: Mapping[str, Any],
-    is_secret: Callable[[str], bool],
-    password: VaultPassword,
-    along: Mapping[str, Any] | None = None,
-) -> tuple[dict[Path, str], list[str]]:
-    """Return the new text of each file of a host that changes, and the moved variables.
-
-    changes: variables by name, REMOVED to take one out. A secret always goes to the vault, and out
-    of the settings when it stood there. Every character that is not a changed value's stays.
-    along: what is set as well where anything changes at all.
-    Raises CommandError for a file that is not written in a way that can be edited.
-    """
-    vault_text = read_text(files.vault)
-    locked = vault_text.startswith(VAULT_HEADER)
-    opened = unlock(vault_text, password, files.vault) if locked else vault_text
-    settings = EditedFile(files.settings, read_text(files.settings), KAI_HEADER)
-    vault = EditedFile(files.vault, opened, VAULT_TEXT_HEADER)
-    # a template or an inline !vault value holds no secret that could be read
-    moved = [
-        name
-        for name, value in settings.content.items()
-        if is_secret(name) and not isinstance(value, Template)
-    ]
-    for name in moved:
-        # if both files have it, Ansible takes the vault's
-        if name not in vault.content:
-            vault.take_over(settings, name)
-        settings.remove(name)
-    for name, value in changes.items():
-        target, other = (vault, settings) if is_secret(name) else (settings, vault)
-        other.remove(name)
-        if value is REMOVED:
-            target.remove(name)
-        else:
-            target.set(name, value)
-    texts = {}
-    if settings.text != settings.before:
-        texts[files.settings] = settings.checked()
-    if vault.content and (vault.text != vault.before or not locked):
-        texts[files.vault] = lock(vault.checked(), password, vault_text)
-    if texts and along:
-        return edited_texts(files, {**along, **changes}, is_secret, password)
-    return texts, moved
-
-
-class EditedFile:
-    """A file of variables while it is edited.
-
-    before: what it said at first, and held: the variables that it had then.
-    text: what it says now. content: what that has to mean.
-    """
-
-    def __init__(self, path: Path, text: str, header: str) -> None:
-        """Begin with the text of a file. header: the comment that a new file begins with.
-
-        Raises CommandError when the text is no file of variables.
-        """
-        self.path = path
-        self.before = self.text = text
-        self.header = header
-        self.content = content_of(text, path)
-        self.held = frozenset(self.content)
-
-    def set(self, name: str, value: Any) -> None:
-        """Give a variable a value."""
-        self.content[name] = value
-        self._edit(with_variable, self._begun, name, value)
-
-    def remove(self, name: str) -> None:
-        """Remove a variable."""
-        if name in self.content:
-            del self.content[name]
-            self._edit(without_variable, self.text, name)
-
-    def rename(self, name: str, other: str) -> None:
-        """Give a variable another name, unless that one has the same value already."""
-        if other in self.content:
-            self.remove(name)
-            return
-        self.content[other] = self.content.pop(name)
-        self._edit(with_name, self.text, name, other)
-
-    def take_over(self, other: EditedFile, name: str) -> None:
-        """Copy a variable as another file has it."""
-        self.content[name] = other.content[name]
-        self._edit(with_lines, self._begun, lines_of(other.text, name))
-
-    def checked(self) -> str:
-        """Return the text. Raises CommandError if it does not have the expected meaning."""
-        try:
-            understood = same(meaning(self.text) or {}, self.content)
-        except yaml.YAMLError:
-            understood = False
-        if not understood:
-            raise self._refusal()
-        return self.text
-
-    @property
-    def _begun(self) -> str:
-        return self.text or "---\n" + "".join(f"# {line}\n" for line in self.header.splitlines())
-
-    def _edit(self, edit: Callable[..., str], *arguments: Any) -> None:
-        try:
-            self.text = edit(*arguments)
-        except NotUnderstood as error:
-            raise self._refusal() from error
-
-    def _refusal(self) -> CommandError:
-        return usage_error(
-            str(self.path),
-            "YAML that cannot be edited without changing more of it",
-            "one 'name: value' per line, without anchors",
-            "write it so",
-            message="Nothing was written.",
-        )
 
 
 def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Path]:
@@ -621,22 +414,6 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
     return list(everything)
 
 
-def content_of(text: str, path: Path) -> dict[str, Any]:
-    """Parse a file of variables. Raises CommandError, with the line and the cause."""
-    try:
-        content = meaning(text)
-    except (yaml.YAMLError, NotATree) as error:
-        raise not_yaml(path, error) from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        found = "a list" if isinstance(content, list) else "text"
-        raise usage_error(
-            str(path), found, "a mapping of variables", "write one 'name: value' per line"
-        )
-    return content
-
-
 def nothing_known(host: str, files: HostVars) -> CommandError:
     """Return the error of a host that was never configured."""
     return usage_error(
@@ -645,9 +422,3 @@ def nothing_known(host: str, files: HostVars) -> CommandError:
         "its settings",
         f"kai-ansible config {host}",
     )
-
-
-def not_yaml(path: Path, error: Exception) -> CommandError:
-    """Return the error of a file that is no YAML; error: as for ``fault_in_yaml``."""
-    found = f"no valid YAML: {fault_in_yaml(error)}"
-    return usage_error(str(path), found, "valid YAML", "fix it there")

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kai_ansible.inventory.inventory import (
-    KAI_HEADER,
-    VAULT_TEXT_HEADER,
-    EditedFile,
-    Inventory,
-    read_text,
-)
+from kai_ansible.inventory.host_vars_files import KAI_HEADER, VAULT_TEXT_HEADER, EditedFile
+from kai_ansible.inventory.inventory import Inventory
+from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.inventory.yaml_edit import Template
 from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem, listed

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kai_ansible.inventory.host_vars import configuration_of, variable_is_secret
-from kai_ansible.inventory.inventory import REMOVED
+from kai_ansible.inventory.host_vars_files import REMOVED
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.contract import Contract, Value
 from kai_ansible.rules.values import UnacceptableValue, read_value

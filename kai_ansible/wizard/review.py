@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.inventory.inventory import REMOVED, HostVars, read_text
+from kai_ansible.inventory.host_vars_files import REMOVED, HostVars
+from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.rules.binaries import agent_account
 from kai_ansible.rules.configuration import PREFIX, Configuration
 from kai_ansible.rules.redact import fingerprint

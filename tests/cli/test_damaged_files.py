@@ -7,7 +7,7 @@ import pytest
 
 from kai_ansible.__main__ import main
 from kai_ansible.errors import CommandError
-from kai_ansible.inventory.inventory import read_text
+from kai_ansible.inventory.variable_text import read_text
 from tests.cli.desk import Desk
 from tests.damage import DAMAGES, NOT_TEXT, UNREADABLE, in_place_of
 

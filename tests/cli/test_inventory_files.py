@@ -11,13 +11,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kai_ansible.inventory.inventory import (
-    REMOVED,
-    HostVars,
-    Inventory,
-    edited_texts,
-    write_host_vars,
-)
+from kai_ansible.inventory.host_vars_files import REMOVED, HostVars, edited_texts
+from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.secrets.vault_password import VaultPassword
 from tests.read_in_process import variables
 

@@ -10,7 +10,8 @@ import pytest
 
 from kai_ansible.errors import CommandError
 from kai_ansible.files import write_kept
-from kai_ansible.inventory.inventory import HostVars, Inventory, edited_texts, write_host_vars
+from kai_ansible.inventory.host_vars_files import HostVars, edited_texts
+from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.secrets.vault_password import VaultPassword
 
 OTHER = 12345

@@ -15,8 +15,9 @@ from kai.protected import parse_env
 
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.answers import read_answers, read_assignments
+from kai_ansible.inventory.host_vars_files import HostVars, edited_texts
 from kai_ansible.inventory.importing import from_host, from_install_conf
-from kai_ansible.inventory.inventory import HostVars, content_of, edited_texts
+from kai_ansible.inventory.variable_text import content_of
 from kai_ansible.rules.configuration import Configuration, env_of, read_configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.env_file import env_line, fault_of_value

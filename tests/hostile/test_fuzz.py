@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.answers import read_answers, read_assignments
 from kai_ansible.inventory.importing import from_host, from_install_conf, host_paths
-from kai_ansible.inventory.inventory import content_of
+from kai_ansible.inventory.variable_text import content_of
 from kai_ansible.inventory.yaml_edit import literally, meaning, same
 from kai_ansible.rules import accounts, env_file, paths, sudoers
 from kai_ansible.rules import unit as systemd_unit

@@ -9,7 +9,8 @@ from samples import probe
 from whole_configurations import EVERYBODY, answers_to_everything
 
 from kai_ansible.inventory.answers import read_answers
-from kai_ansible.inventory.inventory import Inventory, edited_texts, write_host_vars
+from kai_ansible.inventory.host_vars_files import edited_texts
+from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.plain import plain
