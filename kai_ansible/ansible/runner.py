@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 
 Listener = Callable[[Event], None]
+# the report of a playbook on one host
+Report = TypeVar("Report")
 
 # a strategy of the operator's may open it, and no user is there to answer
 _DEBUGGER = r"\(debug\)>\s*$"
@@ -53,7 +55,7 @@ os.register_at_fork(after_in_child=_end_with_parent)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[Report]):
     """How a run ended.
 
     reports: the report of each host, in the form that the playbook gives it.
@@ -66,7 +68,7 @@ class Outcome:
 
     succeeded: bool
     interrupted: bool
-    reports: Mapping[str, Any]
+    reports: Mapping[str, Report]
     failures: Sequence[FailedTask]
     changes: Mapping[str, Sequence[Change]]
     log: Path | None
@@ -75,8 +77,10 @@ class Outcome:
     not_tried: Sequence[str] = ()
 
 
-def run_playbook(run: Run, listener: Listener) -> Outcome:
+def run_playbook(run: Run, listener: Listener) -> Outcome[Any]:
     """Run a playbook and return its outcome; ``listener`` gets each event in the caller's thread.
+
+    Which report it has is for the caller to say: each playbook has a type of its own.
 
     Always summarises the failures and then removes the run's directory. Only its log stays.
     """
@@ -92,7 +96,7 @@ def run_playbook(run: Run, listener: Listener) -> Outcome:
         log.end(ended)
 
 
-def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome:
+def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[Any]:
     from ansible_runner.interface import init_runner
 
     events: queue.Queue[Event] = queue.Queue()

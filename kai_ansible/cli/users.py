@@ -7,7 +7,7 @@ import typer
 from kai_ansible.cli import completion
 from kai_ansible.cli.help import Group
 from kai_ansible.cli.options import NoInputOption, verb
-from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.options import HostOptions, UsersOptions
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -43,7 +43,7 @@ NO_SUDO = ["ask_become_pass"]
 @verb(users_app, "users list --json", NO_SUDO)
 def list_(hosts: HostOptions, screen: "Screen") -> None:
     """List the users with their effective settings."""
-    from kai_ansible.commands.users import UsersOptions, list_users
+    from kai_ansible.commands.list_users import list_users
 
     list_users(UsersOptions(**vars(hosts)), screen)
 
@@ -64,7 +64,7 @@ def add(
     no_input: NoInputOption = False,
 ) -> None:
     """Add a user; at a terminal, ask for the required fields that are missing."""
-    from kai_ansible.commands.users import UsersOptions, add_user
+    from kai_ansible.commands.add_user import add_user
 
     options = UsersOptions(**vars(hosts), no_input=no_input)
     given = {"telegram_id": telegram_id, "name": name, "os_user": os_user, "role": role}
@@ -81,7 +81,7 @@ def edit(
     no_input: NoInputOption = False,
 ) -> None:
     """Change fields of a user; an empty value clears a field."""
-    from kai_ansible.commands.users import UsersOptions, edit_user
+    from kai_ansible.commands.edit_user import edit_user
 
     options = UsersOptions(**vars(hosts), no_input=no_input, yes=yes)
     edit_user(options, who, fields or [], screen)
@@ -96,7 +96,7 @@ def remove(
     no_input: NoInputOption = False,
 ) -> None:
     """Remove a user; the user's files and account on the host stay."""
-    from kai_ansible.commands.users import UsersOptions, remove_user
+    from kai_ansible.commands.remove_user import remove_user
 
     options = UsersOptions(**vars(hosts), no_input=no_input, yes=yes)
     remove_user(options, who, screen)

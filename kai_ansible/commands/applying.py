@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.batches import batches_of, read_sizes
-from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands.confirmation import confirm
 from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import (
@@ -26,6 +23,11 @@ from kai_ansible.rules.problems import listed
 from kai_ansible.terminal.outcome_view import report_outcome, report_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.rules.run_report import InstallReport
     from kai_ansible.terminal.screen import Screen
 
 
@@ -85,7 +87,9 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
     end(options, outcome, screen)
 
 
-def _checked(target: Target, options: InstallOptions, screen: Screen, *, asks: bool) -> Outcome:
+def _checked(
+    target: Target, options: InstallOptions, screen: Screen, *, asks: bool
+) -> Outcome[InstallReport]:
     """Run check mode and return its outcome, with a report of each host that can be installed.
 
     asks: show the changes and ask for confirmation if there are any.

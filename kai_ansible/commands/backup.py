@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.new_backup import (
@@ -20,7 +19,10 @@ from kai_ansible.errors import ExitCode, usage_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
+    from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.rules.run_results import BackedUp
     from kai_ansible.terminal.screen import Screen
 
 REPORTED = ("left", "complete", "release", "members")
@@ -37,7 +39,9 @@ def back_up(options: BackupOptions, screen: Screen) -> None:
     """Back up each host while the bots run. Raises CommandError if a backup fails."""
     target = with_lasting_password(checked_target(options, valid=False), screen)
     with new_backups(target, options.output) as backups:
-        outcome = run_role(target, "backup", options, screen, backup_variables(backups))
+        outcome: Outcome[BackedUp] = run_role(
+            target, "backup", options, screen, backup_variables(backups)
+        )
         made = finish_backups(backups, screen)
     raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():

@@ -18,6 +18,7 @@ from kai_ansible.terminal.login_view import on_host
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kai_ansible.ansible.reports import DoctorReport
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.terminal.screen import Screen
 
@@ -39,7 +40,7 @@ def diagnose(options: DoctorOptions, screen: Screen) -> None:
     """
     api = checked_api(options.telegram_api) if options.telegram_api else None
     target = checked_target(options, valid=False)
-    outcome = run_role(target, "doctor", options, screen)
+    outcome: Outcome[DoctorReport] = run_role(target, "doctor", options, screen)
     found = {host: _findings(host, target, outcome, api) for host in outcome.reports}
     for host, findings in found.items():
         report_findings(screen, host, findings, target.inventory.ssh_commands.get(host))
@@ -59,7 +60,9 @@ def diagnose(options: DoctorOptions, screen: Screen) -> None:
         raise attention_error(faulty)
 
 
-def _findings(host: str, target: Target, outcome: Outcome, api: str | None) -> list[Finding]:
+def _findings(
+    host: str, target: Target, outcome: Outcome[DoctorReport], api: str | None
+) -> list[Finding]:
     findings = [
         # a log on the host may hold a secret that only host_vars still know
         Finding(**{name: masked(text, target.secrets) for name, text in finding.items()})

@@ -12,6 +12,7 @@ from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.terminal.login_view import login_lines
 
 if TYPE_CHECKING:
+    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.plans import LoginsReport
     from kai_ansible.terminal.screen import Screen
 
@@ -33,7 +34,7 @@ def report_logins(options: LoginsOptions, screen: Screen) -> None:
     """
     asked = {"kai_logins_check": options.ask}
     target = checked_target(options)
-    outcome = run_role(target, "logins", options, screen, asked)
+    outcome: Outcome[LoginsReport] = run_role(target, "logins", options, screen, asked)
     for host, report in outcome.reports.items():
         if options.ask:
             screen.table(f"{host}: logins", ("OS user", "Agent", "Logged in"), _rows(report))

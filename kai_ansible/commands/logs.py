@@ -19,6 +19,9 @@ from kai_ansible.terminal.screen import Screen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kai_ansible.ansible.reports import LogReport
+    from kai_ansible.ansible.runner import Outcome
+
 
 @dataclass(frozen=True)
 class LogsOptions(RunOptions):
@@ -42,7 +45,9 @@ def print_log(options: LogsOptions, screen: Screen) -> None:
         return
     # the log alone goes to standard output, so that it can be piped
     aside = Screen(as_json=True, plain=screen.plain, verbose=screen.verbose)
-    outcome = run_role(target, "logs", options, aside, {"kai_logs_lines": options.lines})
+    outcome: Outcome[LogReport] = run_role(
+        target, "logs", options, aside, {"kai_logs_lines": options.lines}
+    )
     raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
         mark = f"{host} | " if len(target.hosts) > 1 else ""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import contract as contract_of_line
@@ -33,6 +31,9 @@ from kai_ansible.secrets.made import made_secret
 from kai_ansible.terminal.prompts import prompter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from kai_ansible.rules.contract import Contract
     from kai_ansible.secrets.vault_password import VaultPassword
     from kai_ansible.terminal.screen import Screen

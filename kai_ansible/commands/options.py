@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kai_ansible.inventory import DEFAULT_INVENTORY
+from kai_ansible.operator import at_terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,19 @@ class ChangeOptions(RunOptions):
     yes: bool = False
     diff: bool = False
     batches: str | None = None
+
+
+@dataclass(frozen=True)
+class UsersOptions(HostOptions):
+    """Options of a command below ``users``.
+
+    no_input: ask nothing. yes: go on although no admin is left.
+    """
+
+    no_input: bool = False
+    yes: bool = False
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether the command may ask questions."""
+        return not self.no_input and at_terminal()

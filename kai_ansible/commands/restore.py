@@ -26,7 +26,8 @@ from kai_ansible.commands.role_run import (
 from kai_ansible.commands.target import Target, checked_target, opened
 from kai_ansible.errors import usage_error
 from kai_ansible.files import private_directory, write_private
-from kai_ansible.inventory.inventory import Inventory, read_text, write_host_vars
+from kai_ansible.inventory.inventory import Inventory, write_host_vars
+from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.operator import at_terminal
 from kai_ansible.secrets.vault_password import VAULT_HEADER, needed_password
 from kai_ansible.terminal.outcome_view import report_outcome
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.backup_archive import Meta
+    from kai_ansible.rules.run_report import RestoreReport
+    from kai_ansible.rules.run_results import BackedUp
     from kai_ansible.secrets.sealed_backup import Backup
     from kai_ansible.terminal.screen import Screen
 
@@ -81,7 +84,9 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
         variables = _variables(backup, directory / "identity")
         target = checked_target(options)
         if asks:
-            plan = run_role(target, "restore", replace(options, check=True), screen, variables)
+            plan: Outcome[RestoreReport] = run_role(
+                target, "restore", replace(options, check=True), screen, variables
+            )
             raise_for_preflight(target, plan)
             raise_unless_succeeded(plan)
             show_plan(plan, hosts[0], meta, options, screen)
@@ -92,7 +97,9 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
                 message="The host was not changed.",
             )
         made = _last_backup(target, options, screen)
-        outcome = run_role(target, "restore", options, screen, variables, again=asks)
+        outcome: Outcome[RestoreReport] = run_role(
+            target, "restore", options, screen, variables, again=asks
+        )
     raise_for_preflight(target, outcome)
     ssh = target.inventory.ssh_commands
     report_outcome(
@@ -116,7 +123,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
 
 
 def show_plan(
-    plan: Outcome, host: str, meta: Meta, options: RestoreOptions, screen: Screen
+    plan: Outcome[RestoreReport], host: str, meta: Meta, options: RestoreOptions, screen: Screen
 ) -> None:
     """Print what a restore replaces and by what, the data in one line first."""
     summary = plan.reports[host]["backup"]
@@ -143,7 +150,9 @@ def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> lis
         return []
     lasting = with_lasting_password(target, screen)
     with new_backups(lasting, None) as backups:
-        outcome = run_role(lasting, "backup", options, screen, backup_variables(backups))
+        outcome: Outcome[BackedUp] = run_role(
+            lasting, "backup", options, screen, backup_variables(backups)
+        )
         made = finish_backups(backups, screen)
     raise_for_preflight(lasting, outcome)
     raise_unless_succeeded(outcome)

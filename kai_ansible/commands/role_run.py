@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.terminal.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from kai_ansible.commands.options import RunOptions
     from kai_ansible.commands.target import Target
     from kai_ansible.terminal.screen import Screen
@@ -32,7 +33,7 @@ def run_role(
     *,
     sizes: Sequence[str] = ("100%",),
     again: bool = False,
-) -> Outcome:
+) -> Outcome[Any]:
     """Run a playbook of the collection on the hosts and show its progress.
 
     variables: extra variables of this run alone.
@@ -66,7 +67,7 @@ def run_role(
     return replace(outcome, reports=reports, not_tried=not_tried)
 
 
-def end(options: RunOptions, outcome: Outcome, screen: Screen) -> None:
+def end(options: RunOptions, outcome: Outcome[Any], screen: Screen) -> None:
     """Print the JSON document of a run and "Done". Raises CommandError for a run that failed."""
     screen.document(
         {
@@ -83,12 +84,12 @@ def end(options: RunOptions, outcome: Outcome, screen: Screen) -> None:
         screen.good("Done.")
 
 
-def _reported(host: str, outcome: Outcome) -> dict[str, Any]:
+def _reported(host: str, outcome: Outcome[Any]) -> dict[str, Any]:
     report = {name: value for name, value in outcome.reports[host].items() if name != "plan"}
     return {**report, "changes": [asdict(change) for change in outcome.changes.get(host, ())]}
 
 
-def raise_for_preflight(target: Target, outcome: Outcome) -> None:
+def raise_for_preflight(target: Target, outcome: Outcome[Any]) -> None:
     """Raise CommandError if preflight found problems on every host."""
     if not set(target.hosts) <= set(outcome.obstacles):
         return
@@ -107,7 +108,7 @@ def raise_for_preflight(target: Target, outcome: Outcome) -> None:
     raise CommandError("Nothing was changed.", problems=problems, places=places)
 
 
-def problems_of(outcome: Outcome) -> list[Problem]:
+def problems_of(outcome: Outcome[Any]) -> list[Problem]:
     """Return the problems of a run that failed, with the host in each place."""
     problems = [
         failure.problem for failure in outcome.failures if failure.host not in outcome.obstacles
@@ -118,7 +119,7 @@ def problems_of(outcome: Outcome) -> list[Problem]:
     return problems
 
 
-def raise_unless_succeeded(outcome: Outcome) -> None:
+def raise_unless_succeeded(outcome: Outcome[Any]) -> None:
     """Raise CommandError for a run that was interrupted or failed."""
     log = f"\nLog of this run: {outcome.log}" if outcome.log else ""
     if outcome.interrupted:
@@ -131,7 +132,7 @@ def raise_unless_succeeded(outcome: Outcome) -> None:
         raise CommandError(f"{message}{log}", problems=problems_of(outcome), code=ExitCode.FAILED)
 
 
-def _by_host(outcome: Outcome) -> str:
+def _by_host(outcome: Outcome[Any]) -> str:
     failed = dict.fromkeys(failure.host for failure in outcome.failures)
     return "\n".join(
         f"{what}: {listed(hosts)}"

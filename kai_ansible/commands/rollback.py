@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,11 @@ from kai_ansible.rules.problems import listed
 from kai_ansible.terminal.outcome_view import report_outcome, report_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.probe import InstallRecord
+    from kai_ansible.rules.run_report import RollbackReport
     from kai_ansible.rules.status_report import StatusReport
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.terminal.status_view import StatusProbe
@@ -68,7 +70,9 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     if options.to:
         variables["kai_install_rollback_to"] = options.to
     plan = _ask(target, options, variables, screen) if asks else None
-    outcome = run_role(target, "rollback", options, screen, variables, sizes=sizes, again=asks)
+    outcome: Outcome[RollbackReport] = run_role(
+        target, "rollback", options, screen, variables, sizes=sizes, again=asks
+    )
     raise_for_preflight(target, outcome)
     report_outcome(
         screen, outcome, options.words, check=options.check, agreed=plan, full=options.diff
@@ -82,12 +86,14 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
 
 def _ask(
     target: Target, options: RollbackOptions, variables: Mapping[str, Any], screen: Screen
-) -> Outcome:
+) -> Outcome[RollbackReport]:
     """Show which install comes back on each host, and return the check of it.
 
     Raises CommandError if the answer is no.
     """
-    plan = run_role(target, "rollback", replace(options, check=True), screen, variables)
+    plan: Outcome[RollbackReport] = run_role(
+        target, "rollback", replace(options, check=True), screen, variables
+    )
     raise_for_preflight(target, plan)
     raise_unless_succeeded(plan)
     probe = _probed(target, screen)

@@ -20,7 +20,6 @@ from kai_ansible.errors import CommandError
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.inventory.inventory import UnreadableInventory
 from kai_ansible.rules.configuration import is_secret, variable
-from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.people import os_users
 from kai_ansible.rules.problems import listed
@@ -30,6 +29,7 @@ from kai_ansible.terminal.status_view import rooms_in_words
 if TYPE_CHECKING:
     from kai_ansible.commands.options import HostOptions
     from kai_ansible.rules.configuration import Configuration
+    from kai_ansible.rules.contract import Contract
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.terminal.status_view import StatusProbe
 

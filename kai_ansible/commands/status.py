@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import HostOptions
@@ -32,6 +29,10 @@ from kai_ansible.terminal.status_view import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
     from kai_ansible.rules.status_report import StatusReport
     from kai_ansible.terminal.screen import Screen
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,10 @@ from kai_ansible.operator import may_become_root
 from kai_ansible.terminal.status_view import StatusProbe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kai_ansible.commands.target import Target
+    from kai_ansible.rules.status_report import StatusReport
 
 
 def probe_status(target: Target) -> StatusProbe:
@@ -58,7 +60,9 @@ def _local(target: Target) -> list[str]:
     return [host for host in local if host not in target.become_passwords]
 
 
-def _run(target: Target, hosts: Sequence[str], password: str | None, *, become: bool) -> Outcome:
+def _run(
+    target: Target, hosts: Sequence[str], password: str | None, *, become: bool
+) -> Outcome[StatusReport]:
     return run_playbook(
         Run(
             "status",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 from typing import TYPE_CHECKING
 
-from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.target import opened
 from kai_ansible.errors import usage_error
 from kai_ansible.operator import at_terminal, through_sudo
@@ -13,6 +12,7 @@ from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_o
 from kai_ansible.secrets.sudo_passwords import entry_of, login_of
 
 if TYPE_CHECKING:
+    from kai_ansible.commands.options import HostOptions
     from kai_ansible.terminal.screen import Screen
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,8 @@ from kai_ansible.rules.installs import HOLDS_DATA, OWNS_DATA
 from kai_ansible.terminal.prompts import prompter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.new_backup import FinishedBackup
     from kai_ansible.rules.run_report import UninstallReport
@@ -89,10 +90,10 @@ def _run(
     options: UninstallOptions,
     screen: Screen,
     backup: Mapping[str, Any] | None = None,
-) -> Outcome:
+) -> Outcome[UninstallReport]:
     """Run the playbook and report what it removed or, in check mode, would remove."""
     variables = {"kai_install_purge": options.purge, **(backup or {})}
-    outcome = run_role(target, "uninstall", options, screen, variables)
+    outcome: Outcome[UninstallReport] = run_role(target, "uninstall", options, screen, variables)
     raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
         _report(screen, host, report, check=options.check)
@@ -148,7 +149,7 @@ def _fault_of_name(host: str, typed: str) -> str | None:
 
 
 def _end(
-    outcome: Outcome,
+    outcome: Outcome[UninstallReport],
     options: UninstallOptions,
     screen: Screen,
     backups: Mapping[str, FinishedBackup] | None = None,

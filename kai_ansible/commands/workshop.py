@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kai_ansible.ansible.collection import contract_of
@@ -16,8 +16,10 @@ from kai_ansible.rules.enrolment import chosen_user, enrolment_plan, no_workshop
 from kai_ansible.rules.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from kai_ansible.ansible.reports import EnrolmentReport
+    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.options import ChangeOptions
     from kai_ansible.terminal.screen import Screen
 
@@ -44,13 +46,16 @@ def enrol_user(options: ChangeOptions, who: str, screen: Screen) -> None:
             "kai_install_workshop_user": who,
             "kai_install_workshop_token_file": str(path),
         }
-        outcome = run_role(target, "enrol", options, screen, variables)
+        outcome: Outcome[EnrolmentReport] = run_role(target, "enrol", options, screen, variables)
         raise_for_preflight(target, outcome)
         raise_unless_succeeded(outcome)
         token = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-    report = outcome.reports.get(host, {})
+    # a check issues nothing
+    report = outcome.reports.get(host)
     _show(name, report, token, target.inventory.ssh_commands.get(host), screen)
-    screen.document({"hosts": {host: {**report, "token": token or None}}, "check": options.check})
+    screen.document(
+        {"hosts": {host: {**(report or {}), "token": token or None}}, "check": options.check}
+    )
 
 
 def _name_of(target: Target, host: str, who: str) -> str:
@@ -66,10 +71,10 @@ def _name_of(target: Target, host: str, who: str) -> str:
 
 
 def _show(
-    name: str, report: Mapping[str, Any], token: str, ssh: Sequence[str] | None, screen: Screen
+    name: str, report: EnrolmentReport | None, token: str, ssh: Sequence[str] | None, screen: Screen
 ) -> None:
     """Print how to enter. ssh: the command that logs in on the host, None for this machine."""
-    if not token:
+    if not token or not report:
         screen.good(f"Would stop the bot, issue an enrolment for {name}, and start the bot again.")
         return
     screen.good(f"{name} can enter the Workshop.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kai_ansible.rules.enrolment import enrol_hint
 from kai_ansible.terminal.change_view import (
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HIDDEN = ", but the results of the tasks are hidden, so the changes cannot be shown"
 
 
-def report_plan(screen: Screen, outcome: Outcome, *, full: bool = False) -> None:
+def report_plan(screen: Screen, outcome: Outcome[Any], *, full: bool = False) -> None:
     """Print the changes and notes of a check mode run. full: every file, key by key."""
     for host, report in outcome.reports.items():
         changes = outcome.changes.get(host, ())
@@ -38,11 +38,11 @@ def report_plan(screen: Screen, outcome: Outcome, *, full: bool = False) -> None
 
 def report_outcome(
     screen: Screen,
-    outcome: Outcome,
+    outcome: Outcome[Any],
     words: Callable[[str], Sequence[str]],
     *,
     check: bool,
-    agreed: Outcome | None = None,
+    agreed: Outcome[Any] | None = None,
     full: bool = False,
     ssh: Mapping[str, Sequence[str]] | None = None,
     rollback: bool = True,

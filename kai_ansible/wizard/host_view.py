@@ -21,6 +21,7 @@ from kai_ansible.rules.program_trust import in_words
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kai_ansible.ansible.reports import FetchReport
     from kai_ansible.rules.configuration import Configuration
     from kai_ansible.rules.module_arguments import ProbeRequest
     from kai_ansible.rules.probe import Probe
@@ -146,7 +147,7 @@ class HostView:
         with private_directory() as scratch:
             variables = {"kai_fetch_paths": list(paths), "kai_fetch_directory": str(scratch)}
             with self.screen.waiting(f"Reading the deployed files of {self.host}"):
-                outcome = self._run("fetch", variables)
+                outcome: Outcome[FetchReport] = self._run("fetch", variables)
             report = outcome.reports.get(self.host)
             if report is None:
                 self.enabled = False
@@ -173,9 +174,9 @@ class HostView:
             return {path: _text(Path(f"{scratch}{path}"), path) for path in there}
 
     def _look(self, request: ProbeRequest) -> Probe | None:
-        outcome = self._run("probe", {"kai_probe_request": dict(request)})
+        outcome: Outcome[Probe] = self._run("probe", {"kai_probe_request": dict(request)})
         if outcome.succeeded:
-            seen: Probe = outcome.reports[self.host]
+            seen = outcome.reports[self.host]
             if seen["platform"] not in self.contract.platforms:
                 # the probe reports the system by name, and nothing else
                 raise CommandError(
@@ -188,7 +189,7 @@ class HostView:
         )
         return None
 
-    def _run(self, playbook: str, variables: Mapping[str, Any]) -> Outcome:
+    def _run(self, playbook: str, variables: Mapping[str, Any]) -> Outcome[Any]:
         """Run a playbook that only reads, as root if possible.
 
         Raises KeyboardInterrupt if the run was interrupted.
@@ -233,7 +234,7 @@ def _covers(earlier: ProbeRequest, request: ProbeRequest) -> bool:
     return same_otherwise and all(agent in earlier["binaries"] for agent in request["binaries"])
 
 
-def _reason(outcome: Outcome) -> str:
+def _reason(outcome: Outcome[Any]) -> str:
     if not outcome.failures:
         return "no reason given"
     # the first line may only say that the host's answer was unexpected

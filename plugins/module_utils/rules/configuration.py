@@ -22,7 +22,14 @@ from .models import (
     providers_of,
     surface_of,
 )
-from .people import Person, effective_person, global_backend, inherits_provider, pairs_in_use
+from .people import (
+    Person,
+    effective_person,
+    global_backend,
+    has_admin,
+    inherits_provider,
+    pairs_in_use,
+)
 from .problems import Problem, listed, nearest, shortened
 from .releases import extras_by_feature, missing_extras
 from .sources import without_password
@@ -408,7 +415,7 @@ def _read_users(
                     f"remove {place} or fix its ID",
                 )
             seen.setdefault(telegram_id, f"{user.get('name', 'another user')} ({place})")
-    if not any(user.get("role") == "admin" for user in configuration.users):
+    if not has_admin(configuration.users):
         configuration.notes.append("No user has the role admin, so no user can manage the bot.")
 
 

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from .user_places import UserKey
 
 
+# the role that Kai lets manage the bot
+ADMIN = "admin"
+
+
+def has_admin(users: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether one of the entries of users.yaml may manage the bot."""
+    return any(user.get("role") == ADMIN for user in users)
+
+
 def profile_id_of(user: Mapping[str, Any]) -> str | None:
     """Return the runtime profile of an entry of users.yaml, None where it has no valid one."""
     given = user.get("runtime_profile_id")

@@ -1,0 +1,266 @@
+"""The users of a host in host_vars: read them, change them, and report what follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from kai_ansible.ansible.collection import certain_contract
+from kai_ansible.commands.target import only_host, opened
+from kai_ansible.errors import CommandError, ExitCode, usage_error
+from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, variable_is_secret
+from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host_vars
+from kai_ansible.inventory.variable_text import content_of, read_text
+from kai_ansible.rules.configuration import Configuration, variable
+from kai_ansible.rules.logins import login_notice, logins
+from kai_ansible.rules.people import Person, has_admin
+from kai_ansible.rules.problems import Problem, nearest
+from kai_ansible.rules.values import UnacceptableValue, read_value
+from kai_ansible.terminal.login_view import login_lines
+from kai_ansible.terminal.prompts import prompter
+from kai_ansible.wizard.asking import name_with_id
+from kai_ansible.wizard.questions import typed_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from kai_ansible.commands.options import UsersOptions
+    from kai_ansible.inventory.host_vars_files import HostVars
+    from kai_ansible.rules.contract import Contract
+    from kai_ansible.rules.desired import LoginData
+    from kai_ansible.secrets.vault_password import VaultPassword
+    from kai_ansible.terminal.screen import Screen
+
+USERS = variable("users")
+USERS_FILE = variable("users_file")
+
+
+@dataclass(frozen=True)
+class HostUsers:
+    """The users of a host as host_vars set them now.
+
+    variables: the variables of the host. configuration: what they mean.
+    """
+
+    inventory: Inventory
+    files: HostVars
+    password: VaultPassword
+    contract: Contract
+    variables: Mapping[str, Any]
+    configuration: Configuration
+
+    @property
+    def users(self) -> list[Any]:
+        """The entries in host_vars."""
+        return list(self.variables.get(USERS) or [])
+
+
+def read_users(
+    options: UsersOptions,
+    screen: Screen,
+    contract_for: Callable[[Mapping[str, Any], Callable[[str], object]], Contract],
+) -> list[HostUsers]:
+    """Return the users of each host that the options name.
+
+    contract_for: returns the contract of a host's release line, from its variables; it gets what
+    takes a note for the operator.
+    Raises CommandError for a host that is not configured.
+    """
+    inventory, password = opened(options, may_ask=options.may_ask)
+    found = []
+    for host in inventory.hosts:
+        variables = inventory.variables(host)
+        files = inventory.host_vars(host)
+        if not variables:
+            raise nothing_known(host, files)
+        contract = contract_for(variables, lambda said: screen.notes([said]))
+        configuration = configuration_of(contract, variables)
+        found.append(HostUsers(inventory, files, password, contract, variables, configuration))
+    return found
+
+
+def users_to_change(options: UsersOptions, screen: Screen) -> HostUsers:
+    """Return the users of the only host of a command that changes them.
+
+    Raises CommandError where they are not a plain list in the settings of that host.
+    """
+    current, *_others = read_users(options, screen, certain_contract)
+    only_host(options, current.inventory)
+    path = current.variables.get(USERS_FILE)
+    if path:
+        raise usage_error(
+            USERS_FILE,
+            f"{path}, your own file with the users of {current.files.host}",
+            f"users in {USERS}",
+            f"edit that file, or move its entries to {USERS} and remove {USERS_FILE}",
+        )
+    settings = current.files.settings
+    written = content_of(read_text(settings), settings).get(USERS)
+    if current.users and written != current.users:
+        raise usage_error(
+            USERS,
+            "a value from another file, or a template",
+            f"a plain list in {settings}",
+            "edit it where it is set: group_vars, another file of host_vars, or a template",
+        )
+    return current
+
+
+def index_of(current: HostUsers, who: str) -> int:
+    """Return the place of a user in the list, by Telegram ID or name.
+
+    Raises CommandError for one that is not there, and for a name of several.
+    """
+    users = [(index, user) for index, user in enumerate(current.users) if isinstance(user, dict)]
+    found = [pair for pair in users if str(pair[1].get("telegram_id")) == who]
+    found = found or [pair for pair in users if pair[1].get("name") == who]
+    if len(found) == 1:
+        return found[0][0]
+    if found:
+        raise usage_error(
+            repr(who),
+            f"several users: {_named(user for _, user in found)}",
+            "one user",
+            "name the user by Telegram ID",
+        )
+    names = [str(user.get("name")) for _, user in users]
+    raise usage_error(
+        repr(who),
+        f"no such user{nearest(who, names)}",
+        f"one of {_named(user for _, user in users)}",
+        "name one of these users",
+    )
+
+
+def _named(users: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(map(name_with_id, users))
+
+
+def read_fields(
+    contract: Contract, assignments: Sequence[str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the fields of FIELD=VALUE words, None for an empty value, and the problems."""
+    known = contract.user_fields
+    given = {}
+    problems = []
+    for word in assignments:
+        name, separator, value = word.partition("=")
+        name = name.strip()
+        if not separator or name not in known:
+            problems.append(
+                Problem(
+                    f"--set {name}",
+                    f"an unknown field{nearest(name, known)}" if separator else "no value",
+                    "FIELD=VALUE, with a field that docs/settings.md lists",
+                    "fix or remove it",
+                )
+            )
+        else:
+            given[name] = value.strip()
+    return values_of(contract, given), problems
+
+
+def values_of(contract: Contract, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return typed text as values; unreadable text stays, and the rules report it."""
+    values: dict[str, Any] = {}
+    for name, typed in given.items():
+        spec = contract.user_fields[name]
+        raw = typed_value(spec, typed)
+        try:
+            values[name] = read_value(contract, spec, raw) if typed else None
+        except UnacceptableValue:
+            values[name] = raw
+    return values
+
+
+def with_users(current: HostUsers, users: list[Any]) -> Configuration:
+    """Return the configuration of the host with other users."""
+    return configuration_of(current.contract, {**current.variables, USERS: users})
+
+
+def write_users(
+    options: UsersOptions,
+    current: HostUsers,
+    users: list[Any],
+    changed: Configuration,
+    screen: Screen,
+) -> None:
+    """Write changed users to host_vars. Raises CommandError if the result is invalid."""
+    files, contract = current.files, current.contract
+    if changed.problems:
+        places = {
+            name: files.vault if variable_is_secret(contract, name) else files.settings
+            for name in [USERS, *current.variables]
+        }
+        raise CommandError("Nothing was written.", problems=changed.problems, places=places)
+    _confirm_without_admin(options, current, changed)
+    texts, _ = host_vars_texts(contract, files, {USERS: users}, current.password)
+    if files.vault in texts:
+        current.password.keep()
+    written = write_host_vars(current.inventory, texts)
+    screen.notes(note for note in changed.notes if note not in current.configuration.notes)
+    for path in written:
+        screen.good(f"Written: {path}")
+    if not written:
+        screen.good("Nothing to write: host_vars are up to date.")
+
+
+def _confirm_without_admin(
+    options: UsersOptions, current: HostUsers, changed: Configuration
+) -> None:
+    if has_admin(changed.users) or not has_admin(current.configuration.users) or options.yes:
+        return
+    if not options.may_ask:
+        raise usage_error(
+            USERS,
+            "no admin, so no user could manage the bot",
+            "at least one user with the role admin",
+            "add --yes to go on without an admin",
+        )
+    question = "No admin would be left, so no user could manage the bot. Go on?"
+    if not prompter(plain=options.plain).confirm(question, default=False):
+        raise CommandError("Nothing was written.", code=ExitCode.FAILED)
+
+
+def report_next(
+    options: UsersOptions,
+    current: HostUsers,
+    changed: Configuration,
+    person: Person | None,
+    screen: Screen,
+) -> None:
+    """Report the logins that a user needs now and did not need before, and the next command."""
+    notice = []
+    if person:
+        before = {
+            (one["account"], one["backend"]) for one in _logins(current, current.configuration)
+        }
+        notice = login_notice(
+            one
+            for one in _logins(current, replace(changed, people=[person]))
+            if (one["account"], one["backend"]) not in before
+        )
+    host = current.files.host
+    for line in login_lines(notice, current.inventory.ssh_commands.get(host)):
+        screen.say(line)
+    screen.command("Next", "kai-ansible", "install", *options.words(host))
+    screen.document(
+        {
+            "hosts": {
+                host: {
+                    "person": person.as_dict() if person else None,
+                    "people": [other.as_dict() for other in changed.people],
+                    "login_notice": notice,
+                }
+            }
+        }
+    )
+
+
+def _logins(current: HostUsers, configuration: Configuration) -> list[LoginData]:
+    paths = {
+        backend: configuration.chosen[entry.binary.setting]
+        for backend, entry in current.contract.backends.items()
+        if entry.binary.setting in configuration.chosen
+    }
+    return logins(configuration, paths, [])
