@@ -17,6 +17,7 @@ from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
 from kai_ansible.ansible.events import Event
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
+from kai_ansible.ansible.published import published
 from kai_ansible.ansible.reading import vault_arguments
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
@@ -177,9 +178,6 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
         raise broken[0]
     said = Path(directory, "artifacts").glob("*/stdout")
     output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
-    stats = next((event for event in seen if event["event"] == "playbook_on_stats"), Event())
-    data = stats.get("event_data", {})
-    published = data.get("artifact_data", {})
     succeeded = runner.rc == 0 and not cancelled
     failures = (
         [] if succeeded or cancelled else failed_tasks(seen, output, run.ssh_commands, run.secrets)
@@ -187,11 +185,11 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
     return Outcome(
         succeeded=succeeded,
         interrupted=cancelled,
-        reports=published.get("kai_install_reports", {}),
+        reports=published(seen, "kai_install_reports"),
         failures=failures,
         changes=changes_by_host(seen),
         log=log.path,
-        obstacles=published.get("kai_install_obstacles", {}),
+        obstacles=published(seen, "kai_install_obstacles"),
     )
 
 

@@ -13,6 +13,7 @@ from typing import IO, Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.controller.decrypted_backup import decrypted
+from ..module_utils.controller.host_facts import refusal_of_facts
 from ..module_utils.rules.backup_archive import BadArchive, read_archive
 
 MODULE = "kai.bot.kai_backup"
@@ -61,6 +62,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module for each step; remove the copy on the host at the end."""
         super().run(tmp, task_vars)
+        refused = refusal_of_facts(task_vars)
+        if refused:
+            return refused
         if self._task.check_mode:
             return {"skipped": True, "msg": "check mode makes no backup"}
         try:
@@ -84,24 +88,33 @@ class ActionModule(ActionBase):
             return result
 
         def fetch(offset: int, length: int) -> bytes:
-            content = base64.b64decode(ask("read", offset=offset, length=length)["content"])
-            if not content:
-                raise Failed({"failed": True, "msg": "the copy on the host became shorter"})
+            answer = ask("read", offset=offset, length=length).get("content")
+            try:
+                content = base64.b64decode(answer or "", validate=True)
+            except (TypeError, ValueError):
+                content = b""
+            # no host writes more here than there was space for
+            if not 0 < len(content) <= length:
+                found = f"{len(content)} of at most {length} bytes"
+                raise Failed({"failed": True, "msg": f"the host answered {found} of its backup"})
             return content
 
         try:
             try:
                 result = ask("made")
-                if result["size"]:
-                    pieces = Pieces(fetch, result["size"])
-                    target = Appending(os.path.expanduser(arguments["dest"]), result["size"])
+                size, sha256 = result.get("size"), result.get("sha256")
+                if not isinstance(size, int) or size < 0:
+                    raise Failed({"failed": True, "msg": "the host answered no size of its backup"})
+                if size:
+                    pieces = Pieces(fetch, size)
+                    target = Appending(os.path.expanduser(arguments["dest"]), size)
                     with target as handle:
                         pyrage.encrypt_io(pieces, handle, [recipient])
-                        if pieces.digest != result["sha256"]:
+                        if pieces.digest != sha256:
                             raise Failed({"failed": True, "msg": "the backup changed on its way"})
                         if arguments.get("identity_file"):
                             handle.flush()
-                            read_back(arguments["identity_file"], target, result["sha256"])
+                            read_back(arguments["identity_file"], target, pieces.digest)
             finally:
                 ask("absent")
         except Failed as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.controller.host_facts import refusal_of_facts
 from ..module_utils.rules.enrolment import chosen_user
 from ..module_utils.rules.problems import Problem, problem_of_error
 
@@ -22,6 +23,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Make the file first, so that no token is issued that nobody gets."""
         super().run(tmp, task_vars)
+        refused = refusal_of_facts(task_vars)
+        if refused:
+            return refused
         arguments = dict(self._task.args)
         user = chosen_user(arguments["users"], str(arguments["user"]))
         if isinstance(user, Problem):

@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
 from ..module_utils.controller.contracts import lines_of
+from ..module_utils.controller.host_facts import problems_of_facts
 from ..module_utils.controller.source_line import contract_for
 from ..module_utils.rules import run_plan
 from ..module_utils.rules.configuration import PREFIX, variable
@@ -43,7 +44,15 @@ class ActionModule(ActionBase):
             argument_spec=documented(kai_plan.DOCUMENTATION)
         )
         self.role_path: str = arguments["role_path"]
-        given, problems = self._given()
+        variables = plain(arguments["variables"])
+        if not variables:
+            from_host = problems_of_facts(self.variables)
+            if from_host:
+                return _refused(from_host)
+            given, problems = self._given()
+            variables = {"values": given, "problems": [one.as_dict() for one in problems]}
+        given = dict(variables["values"])
+        problems = [Problem(**one) for one in variables["problems"]]
         directory = os.path.join(self.role_path, "vars")
         contract, more = contract_for(
             directory,
@@ -77,6 +86,7 @@ class ActionModule(ActionBase):
         plan: dict[str, object] = {
             "changed": False,
             "problems": [],
+            "variables": variables,
             **run_plan.host_plan(subject, purpose, probe, source, with_data=with_data),
             "code_signs": code_signs(lines_of(directory)),
         }

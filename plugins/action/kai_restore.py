@@ -12,6 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.controller.decrypted_backup import Decrypted, decrypted
+from ..module_utils.controller.host_facts import refusal_of_facts
 from ..module_utils.rules.backup_archive import BadArchive, read_archive
 from ..module_utils.rules.module_arguments import CheckedSummary
 
@@ -26,6 +27,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Check the whole backup, or send it and let the module unpack it."""
         super().run(tmp, task_vars)
+        refused = refusal_of_facts(task_vars)
+        if refused:
+            return refused
         arguments = dict(self._task.args)
 
         def ask(state: str, **more: Any) -> dict[str, Any]:

@@ -136,7 +136,7 @@ from ..module_utils.host.bot_account import BotAccount
 from ..module_utils.host.isolation import concerned, trespasses
 from ..module_utils.host.service import deployed_env
 from ..module_utils.host.subprocesses import run_bounded
-from ..module_utils.host.system import last_starts, log_of
+from ..module_utils.host.system import account_of, last_starts, log_of, service_state
 from ..module_utils.rules.option_specs import entries
 from ..module_utils.rules.problems import Refused, problem_of_error
 from ..module_utils.rules.proof_arguments import COMMANDS, PRIVATE_DIRECTORIES
@@ -234,7 +234,10 @@ class Checkup:
         # an account that is not root may be refused the journal, which would end the run
         if not self.knows_secrets or os.geteuid() != 0:
             return []
-        lines = log_of(last_starts(self.parameters["unit"]), LOG_LINES, dated=True).splitlines()
+        unit = self.parameters["unit"]
+        account = account_of(service_state(unit).user)
+        uid = account.pw_uid if account else None
+        lines = log_of(last_starts(unit), LOG_LINES, uid=uid, dated=True).splitlines()
         # redacted before it is cut off: a line may end in the beginning of a secret
         return [self.shown(line) for line in lines]
 

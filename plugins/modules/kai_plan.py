@@ -30,6 +30,11 @@ options:
     description: The directory of the role, which has contracts and templates.
     type: path
     required: true
+  variables:
+    description:
+      - The result RV(variables) of an earlier plan of this run. Without it, this plan reads them.
+      - What a host has answered since then cannot change them.
+    type: dict
   probe:
     description: The result C(probe) of M(kai.bot.kai_probe).
     type: dict
@@ -80,6 +85,7 @@ EXAMPLES = r"""
   kai.bot.kai_plan:
     purpose: install
     role_path: "{{ role_path }}"
+    variables: "{{ plan.variables }}"
     probe: "{{ probed.probe }}"
     source: "{{ source }}"
   register: plan
@@ -93,6 +99,11 @@ problems:
   returned: always
   type: list
   elements: dict
+variables:
+  description: The variables C(kai_install_*) as C(values), and C(problems) of those that cannot be
+    evaluated.
+  returned: without problems of the configuration
+  type: dict
 host:
   description: The settings of the installation, with defaults.
   returned: without problems of the configuration

@@ -43,6 +43,24 @@ do i=$((i+1)); [ $i -lt 150 ]; sleep 0.2; done
 """
 
 
+AGENT = """
+import signal, syslog
+syslog.syslog("sqlite3.DatabaseError: database disk image is malformed")
+signal.pause()
+"""
+# as an agent does, alice runs in the control group of the bot, here until the journal names it
+AGENT_WRITES = """
+cat >/tmp/agent.py; chmod 644 /tmp/agent.py
+group=$(systemctl show --property=ControlGroup --value kai.service)
+top=/sys/fs/cgroup; [ ! -d $top/systemd ] || top=$top/systemd
+sh -c 'echo $$ >$0/cgroup.procs
+exec setpriv --reuid=alice --clear-groups python3 /tmp/agent.py' "$top$group" & agent=$!
+i=0; until journalctl --quiet --unit=kai.service _UID=$(id -u alice) --output=cat | grep malformed
+do i=$((i+1)); [ $i -lt 150 ]; sleep 0.2; done
+kill $agent; rm /tmp/agent.py
+"""
+
+
 @dataclass(frozen=True)
 class Case:
     """What is planted on a host, and what is said about it.
@@ -325,6 +343,11 @@ def findings(site: Site, code: int, *arguments: str) -> list[dict[str, str]]:
 
 
 def test_nothing_is_reported_of_a_healthy_host(site: Site) -> None:
+    assert findings(site, 0) == []
+
+
+def test_what_an_agent_writes_to_the_journal_is_not_the_log_of_the_bot(site: Site) -> None:
+    site.machine.run(["sh", "-ec", AGENT_WRITES], input=AGENT)
     assert findings(site, 0) == []
 
 

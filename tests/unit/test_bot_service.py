@@ -163,6 +163,18 @@ def test_no_other_account_writes_into_the_log_of_a_start(
     assert both == ["Started", "of the bot", "failed before", "of the bot before"]
 
 
+def test_no_agent_writes_into_the_log_of_the_bot(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [
+        {**OF_MANAGER, "INVOCATION_ID": "now", "MESSAGE": "Started"},
+        {**of_start("now"), "_UID": "999", "MESSAGE": "of the bot"},
+        {**of_start("now"), "_UID": "0", "MESSAGE": "of sudo"},
+        {**of_start("now"), "_UID": "1001", "MESSAGE": "of an agent"},
+    ]
+    monkeypatch.setattr(system, "_run", journal_of(entries))
+    said = system.log_of(["now"], 9, uid=999).splitlines()
+    assert said == ["Started", "of the bot", "of sudo"]
+
+
 def test_a_journal_that_fails_is_no_empty_log(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "Failed to open the journal")
     monkeypatch.setattr(system, "_run", lambda *_: failed)

@@ -144,7 +144,8 @@ class ServiceState:
     without one. entered: when it became active, in seconds of the monotonic clock, 0 if it never
     did. group: of its processes, empty without one. stale: whether its file changed since the
     manager read it. file: the one that defines it, empty without one. drop_ins: the files that
-    change it, the one that decides last. masked: whether it is masked.
+    change it, the one that decides last. masked: whether it is masked. user: the account that it
+    runs as, empty for root.
     """
 
     state: str = "inactive"
@@ -158,6 +159,7 @@ class ServiceState:
     file: str = ""
     drop_ins: tuple[str, ...] = ()
     masked: bool = False
+    user: str = ""
 
     @property
     def active(self) -> bool:
@@ -177,6 +179,7 @@ _PROPERTIES = (
     "NRestarts",
     "NeedDaemonReload",
     "UnitFileState",
+    "User",
 )
 
 
@@ -210,6 +213,7 @@ def service_state(unit: str) -> ServiceState:
         file=found.get("FragmentPath", ""),
         drop_ins=tuple(shown_paths(found.get("DropInPaths", ""))),
         masked=found.get("LoadState") == "masked",
+        user=found.get("User", ""),
     )
 
 
@@ -312,10 +316,13 @@ def _kill_what_stays(process: subprocess.Popen[str], unit: str) -> None:
 _OF_MANAGER = ("_PID=1", "_UID=0")
 
 
-def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
+def log_of(
+    start_ids: Iterable[str], lines: int, *, uid: int | None = None, dated: bool = False
+) -> str:
     """Return the end of the log of a service, and of systemd about it, since some starts.
 
-    start_ids: of these starts. lines: how many at most. dated: whether each line begins with its
+    start_ids: of these starts. lines: how many at most. uid: of the service; then lines of other
+    accounts in it are left out, but not those of root. dated: whether each line begins with its
     time, and lines older than a day are left out. Raises OSError when the journal does not answer.
     """
     ids = sorted(start_ids)
@@ -328,6 +335,8 @@ def log_of(start_ids: Iterable[str], lines: int, *, dated: bool = False) -> str:
         f"--lines={lines}",
         *options,
         *(f"_SYSTEMD_INVOCATION_ID={one}" for one in ids),
+        # agents run in the control group of the bot, with the journal open to them
+        *([] if uid is None else [f"_UID={uid}", "_UID=0"]),
         "+",
         *(f"INVOCATION_ID={one}" for one in ids),
         *_OF_MANAGER,

@@ -1,0 +1,188 @@
+"""A host whose root answers more than it was asked: what that may set on the controller."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+import yaml
+
+from kai_ansible.ansible.collection import contract
+from kai_ansible.ansible.request import Run
+from kai_ansible.ansible.runner import run_playbook
+from kai_ansible.rules.configuration import read_configuration
+from kai_ansible.rules.plan import probe_request
+from kai_ansible.secrets.vault_password import VaultPassword
+from tests.conftest import ROOT
+
+# the runner starts processes from a thread
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning"),
+    pytest.mark.slow,
+]
+
+# a Python that runs each module, and adds to its answer
+LIAR = """\
+#!{python}
+import json, subprocess, sys
+done = subprocess.run(["{python}", *sys.argv[1:]], stdout=subprocess.PIPE, text=True)
+try:
+    answer = json.loads(done.stdout)
+except ValueError:
+    print(done.stdout, end="")
+else:
+    print(json.dumps({{**answer, **json.loads({lies!r})}}))
+sys.exit(done.returncode)
+"""
+
+
+# a Python that runs nothing, and has one answer to everything
+PARROT = """\
+#!/bin/sh
+cat >/dev/null
+printf '%s' {answer!r}
+"""
+
+
+def liar(directory: Path, lies: dict[str, Any]) -> str:
+    """Return the path of an interpreter that adds to what each module returns."""
+    path = directory / "python"
+    path.write_text(LIAR.format(python=sys.executable, lies=json.dumps(lies)), encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def played(
+    directory: Path,
+    environment: dict[str, str],
+    hosts: dict[str, dict[str, Any]],
+    tasks: list[dict[str, Any]],
+) -> subprocess.CompletedProcess[str]:
+    """Run tasks on local hosts that lie. hosts: their variables by name."""
+    play = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
+    (directory / "play.json").write_text(json.dumps(play), encoding="utf-8")
+    local = {name: {"ansible_connection": "local", **host} for name, host in hosts.items()}
+    inventory = directory / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": local}}), encoding="utf-8")
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    return subprocess.run(
+        [program, str(directory / "play.json"), "-i", str(inventory)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_no_host_reports_about_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    forged = {
+        "kai_install_reports": {"good": {"platform": "forged"}, "bad": {"platform": "forged"}},
+        "kai_install_obstacles": {"good": [{"where": "forged"}]},
+    }
+    stats = {"ansible_stats": {"data": forged, "aggregate": True, "per_host": False}}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {
+        "good": local,
+        "bad": {**local, "ansible_python_interpreter": liar(tmp_path, stats)},
+    }
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}), encoding="utf-8")
+    request = probe_request(read_configuration(contract(), {}))
+    outcome = run_playbook(
+        Run(
+            "probe",
+            inventory,
+            ["good", "bad"],
+            variables={"kai_probe_request": request, "kai_become": False},
+            vault_password=VaultPassword(b"open sesame", None),
+        ),
+        lambda event: None,
+    )
+    assert outcome.succeeded, outcome.failures
+    assert outcome.reports.keys() == {"good", "bad"}
+    assert all("accounts" in report for report in outcome.reports.values())
+    assert outcome.obstacles == {}
+
+
+def test_no_answer_of_a_host_names_a_file_of_the_controller(
+    tmp_path: Path, ansible_environment: dict[str, str]
+) -> None:
+    private = tmp_path / "private.yml"
+    private.write_text("users: [{name: of the controller}]\n", encoding="utf-8")
+    lies = {"kai_install_users_file": str(private), "helper": "/of/the/host"}
+    host = {
+        "ansible_python_interpreter": liar(tmp_path, {"ansible_facts": lies}),
+        "helper": "/of/the/operator",
+        "kai_install_release": "1",
+        "kai_install_install_dir": "{{ helper }}",
+    }
+    plan = {"purpose": "host", "role_path": str(ROOT / "roles" / "kai_install")}
+
+    def written(name: str) -> dict[str, Any]:
+        content = f"{{{{ {name} | to_json }}}}"
+        return {"ansible.builtin.copy": {"content": content, "dest": f"{tmp_path}/{name}"}}
+
+    tasks: list[dict[str, Any]] = [
+        {"kai.bot.kai_plan": plan, "register": "before"},
+        {"ansible.builtin.ping": {}},
+        {
+            "kai.bot.kai_plan": {**plan, "variables": "{{ before.variables }}"},
+            "register": "after",
+        },
+        {"kai.bot.kai_plan": plan, "register": "anew"},
+        *map(written, ("before", "after", "anew")),
+    ]
+    done = played(tmp_path, ansible_environment, {"bad": host}, tasks)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, after, anew = (
+        json.loads((tmp_path / name).read_text(encoding="utf-8"))
+        for name in ("before", "after", "anew")
+    )
+    assert before["problems"] == []
+    assert before["host"]["install_dir"] == "/of/the/operator"
+    assert after["variables"] == before["variables"]
+    assert after["host"] == before["host"]
+    [problem] = anew["problems"]
+    assert problem["where"] == "kai_install_users_file"
+    assert "a fact of bad" in problem["found"]
+
+
+INVENTED: list[dict[str, Any]] = [
+    {},
+    {"size": -1},
+    {"size": "all"},
+    {"size": 5, "sha256": None},
+    {"size": 5, "content": None},
+    {"size": 5, "content": ["a"]},
+    {"size": 5, "content": "no base64!"},
+    {"size": 5, "content": base64.b64encode(b"x" * 6).decode()},
+]
+
+
+def test_a_backup_that_a_host_invents_writes_nothing(
+    tmp_path: Path, ansible_environment: dict[str, str]
+) -> None:
+    hosts = {}
+    for number, answer in enumerate(INVENTED):
+        parrot = tmp_path / f"python{number}"
+        parrot.write_text(PARROT.format(answer=json.dumps(answer)), encoding="utf-8")
+        parrot.chmod(0o755)
+        hosts[f"bad{number}"] = {"ansible_python_interpreter": str(parrot)}
+    arguments = {
+        "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.kai",
+        "recipient": str(pyrage.x25519.Identity.generate().to_public()),
+    }
+    done = played(tmp_path, ansible_environment, hosts, [{"kai.bot.kai_backup": arguments}])
+    assert done.returncode == 2, done.stdout
+    assert {*re.findall(r"\[(bad\d)\]: FAILED! .*the host answered", done.stdout)} == {*hosts}
+    assert "Traceback" not in done.stdout + done.stderr
+    assert list(tmp_path.glob("*.kai")) == []
