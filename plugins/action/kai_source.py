@@ -38,10 +38,10 @@ class ActionModule(ActionBase):
         parameters["cache"] = parameters["cache"] or constants.DEFAULT_LOCAL_TMP
         # a task has a process of its own
         os.umask(0o077)
-        source = parameters["source"]
+        source, probe = parameters["source"], parameters["probe"]
         try:
-            if parameters["distrusted"]:
-                refuse_changeable(source, parameters["files"], parameters["distrusted"])
+            if probe and probe["is_controller"] and not parameters["trust_user_binaries"]:
+                refuse_changeable(source, parameters["files"], list(probe["accounts"]))
             packed = packed_once(parameters)
         except Refused as error:
             text = str(error) if error.problem else f"kai_install_source: {error}"
@@ -58,6 +58,7 @@ class ActionModule(ActionBase):
             if parameters["extra_features"].get(name) in (None, *packed["features"])
         ]
         identifier = release_identifier(packed["digest"], extras, parameters["python"])
-        name = release_name(identifier, parameters["live"], parameters["complete"])
+        there = probe["release"] if probe else {"live": None, "complete": []}
+        name = release_name(identifier, there["live"], there["complete"])
         result = {key: value for key, value in packed.items() if key != "digest"}
         return {"changed": False, "release": name, "extras": extras, **result}

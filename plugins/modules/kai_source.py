@@ -60,22 +60,16 @@ options:
     description: The requested interpreter, which is part of a release's identity.
     type: str
     default: ""
-  live:
-    description: The name of the release that is live on the host.
-    type: str
-    default: ""
-  complete:
-    description: The names of the releases that work on the host.
-    type: list
-    elements: str
-    default: []
-  distrusted:
+  probe:
     description:
-      - Accounts of the controller that must not be able to change O(source), where the host is the
-        controller. Without any there is no check.
-    type: list
-    elements: str
-    default: []
+      - The result C(probe) of M(kai.bot.kai_probe). Without it the host has no release yet.
+      - Where the host is the controller itself, none of its accounts may be able to change
+        O(source).
+    type: dict
+  trust_user_binaries:
+    description: Whether accounts of the host may be able to change O(source).
+    type: bool
+    default: false
   cache:
     description: A directory for packed releases; the caller removes it. By default it is Ansible's
       own temporary directory of the run.
