@@ -9,12 +9,16 @@ from xdist.scheduler import LoadFileScheduling
 
 # a directory whose files have their machines in common
 _TOGETHER = "tests/issue_486/"
+# a file whose tests take a minute each, and share nothing
+_APART = "tests/unit/test_hostile_trees.py"
 
 
 class Scheduling(LoadFileScheduling):
     """Gives a file to one worker, and a directory whose files share their machines as well."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(_APART):
+            return nodeid
         return _TOGETHER if nodeid.startswith(_TOGETHER) else str(super()._split_scope(nodeid))
 
 
