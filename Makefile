@@ -87,7 +87,7 @@ users: $(VENV)/.ready ## List and change users: make users args="list"
 demo: $(VENV)/.ready ## Install the stand-in bot into a throwaway container
 	@tests/testbed/prepare && $(VENV)/bin/python -m tools.demo $(args)
 
-test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machines: twenty minutes
+test: $(VENV)/.ready-dev ## Linters and the tests of every change, on real machines: ten to twenty minutes
 	@$(MAKE) --no-print-directory --jobs=2 lint testbed
 	@$(PYTEST) $$((2 * $(PROCESSORS))) -m "not later" --durations=10 $(args)
 
