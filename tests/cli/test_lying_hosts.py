@@ -156,6 +156,33 @@ def test_no_answer_of_a_host_names_a_file_of_the_controller(
     assert "a fact of bad" in problem["found"]
 
 
+def test_no_file_of_the_controller_is_touched_for_a_fact_of_a_host(
+    tmp_path: Path, ansible_environment: dict[str, str]
+) -> None:
+    dest = tmp_path / "written"
+    arguments: dict[str, dict[str, Any]] = {
+        "kai_backup": {"dest": str(dest), "recipient": "age1"},
+        "kai_enrolment": {"dest": str(dest), "user": "Ada", "users": []},
+        "kai_restore": {"archive": str(dest), "identity_file": str(dest)},
+    }
+    fact = {"kai_backup_file": "/of/the/host"}
+    done = played(
+        tmp_path,
+        ansible_environment,
+        {name: {} for name in arguments},
+        [
+            {"ansible.builtin.set_fact": {**fact, "cacheable": True}},
+            *(
+                {f"kai.bot.{name}": given, "when": f"inventory_hostname == '{name}'"}
+                for name, given in arguments.items()
+            ),
+        ],
+    )
+    refused = r"\[(\w+)\]: FAILED! .*kai_backup_file: found a fact of \1"
+    assert {*re.findall(refused, done.stdout)} == {*arguments}, done.stdout
+    assert not dest.exists()
+
+
 INVENTED: list[dict[str, Any]] = [
     {},
     {"size": -1},

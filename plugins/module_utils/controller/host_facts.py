@@ -4,7 +4,7 @@
 """Refuse variables of this collection that come from a host.
 
 A module may return ``ansible_facts``, and facts outrank host_vars (Ansible, "Variable precedence").
-So whoever has root on a host could name files of the controller, to be read or written.
+So root on a host could name files of the controller, to be read or written.
 """
 
 from __future__ import annotations
