@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -295,6 +296,42 @@ def test_a_source_that_an_account_of_the_bot_can_change_is_refused(
         refuse_changeable(str(checkout), [], ["nobody", "not-here"])
     # an administrator may, as whoever runs Ansible does
     refuse_changeable(str(checkout), [], ["daemon"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_accounts_are_distrusted_on_the_controller_alone(
+    checkout: Path, tmp_path: Path, ansible_environment: dict[str, str]
+) -> None:
+    os.chown(checkout / "src", NOBODY.pw_uid, -1)
+    release = {"live": None, "complete": []}
+    here = {"is_controller": True, "accounts": {"nobody": {}}, "release": release}
+    asked_of = {
+        "refused": {"probe": here},
+        "trusted": {"probe": here, "trust_user_binaries": True},
+        "elsewhere": {"probe": {**here, "is_controller": False}},
+        "new": {},
+    }
+    module = {"source": str(checkout), "constraints_path": CONSTRAINTS}
+    tasks = [
+        {
+            "kai.bot.kai_source": {**module, **more},
+            "when": f"inventory_hostname == '{name}'",
+        }
+        for name, more in asked_of.items()
+    ]
+    play = {"hosts": "all", "gather_facts": False, "connection": "local", "tasks": tasks}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    done = subprocess.run(
+        [program, "-i", f"{','.join(asked_of)},", str(tmp_path / "play.yml")],
+        env={**ansible_environment, "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "can be changed by nobody" in done.stdout, done.stdout
+    ended = dict(re.findall(r"^(\w+) +: ok=(\d)", done.stdout, re.MULTILINE))
+    assert ended == {"refused": "0", "trusted": "1", "elsewhere": "1", "new": "1"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
