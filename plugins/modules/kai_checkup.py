@@ -235,8 +235,9 @@ class Checkup:
         if not self.knows_secrets or os.geteuid() != 0:
             return []
         unit = self.parameters["unit"]
-        account = account_of(service_state(unit).user)
-        uid = account.pw_uid if account else None
+        # of an account that is unknown, nothing is believed
+        account = account_of(service_state(unit).user or "root")
+        uid = account.pw_uid if account else 0
         lines = log_of(last_starts(unit), LOG_LINES, uid=uid, dated=True).splitlines()
         # redacted before it is cut off: a line may end in the beginning of a secret
         return [self.shown(line) for line in lines]
