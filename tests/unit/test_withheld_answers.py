@@ -656,7 +656,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     python.write_text("#!/bin/sh\necho /tmp\n")
     python.chmod(0o755)
     (tmp_path / "venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
-    monkeypatch.setattr(built_release, "changers_of", lambda _path: [])
+    monkeypatch.setattr(built_release, "found_by", lambda looks: {path: [] for path in looks})
     return str(tmp_path)
 
 
@@ -678,8 +678,9 @@ def test_a_release_of_which_nobody_knows_who_changes_it_is_not_run(
     release: str, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     hidden = f"{release}/{name}"
+    found = {hidden: [UNSEEN]}
     monkeypatch.setattr(
-        built_release, "changers_of", lambda path: [UNSEEN] if path == hidden else []
+        built_release, "found_by", lambda looks: {path: found.get(path, []) for path in looks}
     )
     monkeypatch.setattr(built_release, "run_program", lambda *_, **__: pytest.fail("it ran"))
     assert built_release.environment_works(release) is False

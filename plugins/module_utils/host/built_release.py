@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 
 from .system import run_program
-from .trusted_paths import changers_of
+from .trusted_paths import found_by, places_of
 
 MARKER = ".complete"
 ENVIRONMENT = "venv"
@@ -54,7 +55,8 @@ def environment_works(release: str) -> bool:
     configuration = os.path.join(environment, CONFIGURATION)
     if not (os.path.exists(python) and os.path.exists(configuration)):
         return False
-    if any(changers_of(path) for path in (python, configuration)):
+    looks = {path: partial(places_of, path) for path in (python, configuration)}
+    if any(found_by(looks).values()):
         return False
     command = [python, "-I", "-S", "-c", _WHERE_ITS_PACKAGES_ARE, environment]
     try:

@@ -22,6 +22,8 @@ _PIECE = 65536
 _POLL_SECONDS = 0.1
 # the kernel ends a killed process at once, unless it waits for a file system
 _END_SECONDS = 2.0
+# most have ended by the first look
+_FIRST_PAUSE_SECONDS = 0.0001
 _MOST_FILES = 65536
 
 
@@ -63,9 +65,13 @@ class ChildProcess:
         deadline = time.monotonic() + _END_SECONDS
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
-        while self.status is None and time.monotonic() < deadline:
+        pause = _FIRST_PAUSE_SECONDS
+        while time.monotonic() < deadline:
             self._look()
-            time.sleep(0 if self.status is not None else 0.005)
+            if self.status is not None:
+                break
+            time.sleep(pause)
+            pause = min(2 * pause, _POLL_SECONDS)
         return self.status
 
     def _look(self) -> None:

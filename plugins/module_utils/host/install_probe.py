@@ -87,7 +87,7 @@ def damages(installs: Installs) -> list[DamagedRecord]:
     numbers = installs.numbers()
     for number in numbers:
         note(installs.record, number, number=number, needed=number == numbers[-1])
-    note(installs.built)
+    note(installs.names)
     return found
 
 

@@ -197,7 +197,7 @@ def _damaged_lines(path: str, faults: Mapping[int, Unfit]) -> Damaged:
 
 
 def _entry(text: bytes) -> Entry:
-    entry: Entry = read_json(text, {str: object})
+    entry: Entry = read_json(text, dict)
     # the first key is the kind of the entry
     kind = next(iter(entry), "")
     if kind not in _FORMS:

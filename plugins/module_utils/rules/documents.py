@@ -19,10 +19,13 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Tuple, Union
 
 from .bounded_yaml import NotATree, read_tree
 from .problems import listed, shortened
+
+# of mappings and lists, from the outside in
+Keys = Tuple[Union[str, int], ...]
 
 MOST_PARTS = 1_000_000
 # Python reads no integer of more digits in reasonable time
@@ -119,53 +122,63 @@ def _integer(digits: str) -> float:
     return math.inf if len(digits) > _MOST_DIGITS else int(digits)
 
 
-def check(value: Any, form: Any, place: str = "") -> None:
-    """Raise Unfit when a value does not have a form. place: of the value, as Unfit has it."""
+def check(value: Any, form: Any, keys: Keys = ()) -> None:
+    """Raise Unfit when a value does not have a form. keys: those that lead to it in a document."""
     if isinstance(form, tuple):
         if not any(_fits(value, one) for one in form):
-            raise Unfit(place, _shown(value), " or ".join(map(_words, form)))
+            raise Unfit(_place_at(keys), _shown(value), " or ".join(map(_words, form)))
     elif isinstance(form, dict):
-        _expect(dict, value, place)
-        _check_keys(value, form, place)
+        _expect(dict, value, keys)
+        _check_keys(value, form, keys)
     elif isinstance(form, list):
-        _expect(list, value, place)
+        _expect(list, value, keys)
         if len(form) > 1 and len(value) != len(form):
-            raise Unfit(place, f"a list of {len(value)}", f"a list of {len(form)}")
+            raise Unfit(_place_at(keys), f"a list of {len(value)}", f"a list of {len(form)}")
         forms = form if len(form) > 1 else form * len(value)
         for number, (item, one) in enumerate(zip(value, forms)):
-            check(item, one, f"{place or ': '}[{number}]")
+            check(item, one, (*keys, number))
     elif form is object and isinstance(value, (dict, list)):
-        check(value, {object: object} if isinstance(value, dict) else [object], place)
+        check(value, {object: object} if isinstance(value, dict) else [object], keys)
     elif isinstance(value, str) and _UNUSABLE.search(value):
-        raise Unfit(place, "text with NUL or half of a character", "text")
+        raise Unfit(_place_at(keys), "text with NUL or half of a character", "text")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise Unfit(place, "a number without end", _words(form))
+        raise Unfit(_place_at(keys), "a number without end", _words(form))
     elif not _is(value, form):
-        raise Unfit(place, _shown(value), _words(form))
+        raise Unfit(_place_at(keys), _shown(value), _words(form))
 
 
-def _expect(kind: type, value: Any, place: str) -> None:
+def _expect(kind: type, value: Any, keys: Keys) -> None:
     if not isinstance(value, kind):
-        raise Unfit(place, _shown(value), _WORDS[kind])
+        raise Unfit(_place_at(keys), _shown(value), _WORDS[kind])
 
 
-def _check_keys(value: dict[str, Any], form: dict[Any, Any], place: str) -> None:
+def _check_keys(value: dict[str, Any], form: dict[Any, Any], keys: Keys) -> None:
     named = {name.rstrip("?"): inner for name, inner in form.items() if isinstance(name, str)}
     for name in named:
         if name in form and name not in value:
-            raise Unfit(place, f"no key {name}", f"the key {name}")
+            raise Unfit(_place_at(keys), f"no key {name}", f"the key {name}")
     other = next((name for name in form if not isinstance(name, str)), None)
     for name, inner in value.items():
-        where = f"{place}{'.' if place else ': '}{name}"
-        if not _PLAIN_KEY.fullmatch(name):
-            where = f"{place or ': '}[{shortened(json.dumps(name))}]"
+        where = (*keys, name)
         if name in named:
             check(inner, named[name], where)
         elif other is None:
-            raise Unfit(where, "a key that is not known", listed(named))
+            raise Unfit(_place_at(where), "a key that is not known", listed(named))
         else:
             check(name, other, where)
             check(inner, form[other], where)
+
+
+def _place_at(keys: Keys) -> str:
+    """Return the place that keys lead to, as Unfit has it."""
+    place = ""
+    for key in keys:
+        if isinstance(key, str) and _PLAIN_KEY.fullmatch(key):
+            place += f"{'.' if place else ': '}{key}"
+        else:
+            number = key if isinstance(key, int) else shortened(json.dumps(key))
+            place = f"{place or ': '}[{number}]"
+    return place
 
 
 def _fits(value: Any, form: Any) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ...rules.module_arguments import ProbeArguments
     from ...rules.probe import Changer
+    from ...rules.run_results import RecordedInstall
 
 ASK_SECONDS = 60
 HANGING = "on a file system that does not answer"
@@ -51,7 +52,7 @@ class Host:
         self.facts: dict[str, Any] = parameters["platforms"].get(self.system, {})
         self.privileged = os.geteuid() == 0
         self.faults: list[Problem] = []
-        self.installs = Installs(parameters["install_dir"])
+        self.installs = _UnchangedInstalls(parameters["install_dir"])
         self.accounts = {
             name: account_of(name) for name in [parameters["service_user"], *parameters["os_users"]]
         }
@@ -175,6 +176,27 @@ class Host:
             if fault:
                 return f"{name} {fault}" if name else str(fault)
         return None
+
+
+class _UnchangedInstalls(Installs):
+    """The installs of a host during a probe, which changes none: nothing is read twice."""
+
+    def __init__(self, install_dir: str) -> None:
+        super().__init__(install_dir)
+        self._built: dict[str, bool] | None = None
+        self._records: dict[int, RecordedInstall] = {}
+
+    def built(self) -> dict[str, bool]:
+        """Return as ``Installs.built`` does, which starts the Python of each release."""
+        if self._built is None:
+            self._built = super().built()
+        return self._built
+
+    def record(self, number: int) -> RecordedInstall:
+        """Return as ``Installs.record`` does."""
+        if number not in self._records:
+            self._records[number] = super().record(number)
+        return self._records[number]
 
 
 def read_text(path: str) -> str | None:
