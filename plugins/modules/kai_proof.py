@@ -57,6 +57,15 @@ options:
       only_if_exists:
         description: A path; without it the command is skipped.
         type: str
+      account:
+        description: The account for which sudo is asked about O(commands[].program). With both, a
+          check of an earlier run counts while nothing on which it depends has changed.
+        type: str
+        default: ""
+      program:
+        description: The program about which sudo is asked.
+        type: str
+        default: ""
   agents:
     description: Agents that the service user starts and ends.
     type: list

@@ -30,7 +30,10 @@ PEOPLE = [
     {"telegram_id": 3, "name": "Carol", "os_user": "carol"},
 ]
 STARTS = [f"the bot starts codex as {name}, and ends it" for name in ("alice", "bob", "carol")]
-REST = "2 more starts of agents were verified earlier and have not changed"
+KILLS = [
+    f"the bot may end all processes of a one-shot as {name}" for name in ("alice", "bob", "carol")
+]
+REST = "4 more checks succeeded earlier, and nothing on which they depend has changed"
 
 # an install fixes each of these alone
 DRIFT = """
@@ -59,7 +62,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site(machine, Path(directory), snapshot)
         site.set(kai_install_users=PEOPLE, kai_install_health_timeout=60)
-        assert set(STARTS) <= set(site.install()["verified"])
+        assert {*STARTS, *KILLS} <= set(site.install()["verified"])
         yield site
 
 
@@ -84,29 +87,36 @@ def test_an_unchanged_install_starts_two_modules_and_status_one(site: Site) -> N
     assert actions(site, "status") == ["kai.bot.kai_probe"]
 
 
-def test_of_what_is_as_it_was_each_agent_is_started_in_turn(site: Site) -> None:
+def test_of_what_is_as_it_was_each_check_has_its_turn(site: Site) -> None:
     seen = []
     for _turn in STARTS:
         verified = site.install()["verified"]
         assert REST in verified
-        seen += [start for start in STARTS if start in verified]
-    assert sorted(seen) == STARTS
+        seen += [check for check in (*STARTS, *KILLS) if check in verified]
+    assert sorted(seen) == sorted([*STARTS, *KILLS])
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "checks"),
     [
-        "echo '# another rule' >/etc/sudoers.d/other",
-        "usermod --append --groups games alice; usermod --append --groups games bob; "
-        "usermod --append --groups games carol",
-        "touch $(readlink --canonicalize /usr/local/bin/codex)",
+        ("echo '# another rule' >/etc/sudoers.d/other", [*STARTS, *KILLS]),
+        (
+            "usermod --append --groups games alice; usermod --append --groups games bob; "
+            "usermod --append --groups games carol",
+            [*STARTS, *KILLS],
+        ),
+        ("touch $(readlink --canonicalize /usr/local/bin/codex)", STARTS),
+        ("touch $(readlink --canonicalize /bin/kill)", KILLS),
     ],
+    ids=["policy", "groups", "agent", "kill"],
 )
-def test_when_what_a_start_depends_on_changes_all_are_started(site: Site, change: str) -> None:
+def test_when_what_a_check_depends_on_changes_it_is_made_again(
+    site: Site, change: str, checks: list[str]
+) -> None:
     assert REST in site.install()["verified"]
     site.machine.run(["sh", "-c", change])
     verified = site.install()["verified"]
-    assert set(STARTS) <= set(verified)
+    assert set(checks) <= set(verified)
     assert REST not in verified
 
 

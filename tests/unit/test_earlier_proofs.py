@@ -1,13 +1,22 @@
 """What was verified before counts while nothing has changed, for a while, and in turn."""
 
 import os
+import pwd
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from kai_ansible.host.proof_cache import LONGEST_SECONDS, EarlierProofs, facts_of_program
+from kai_ansible.host.proof import Remembered
+from kai_ansible.host.proof_cache import (
+    LONGEST_SECONDS,
+    EarlierProofs,
+    facts_of_account,
+    facts_of_program,
+)
 
 
 @pytest.fixture
@@ -91,3 +100,47 @@ def test_another_program_interpreter_or_mode_is_another_circumstance(tmp_path: P
     other.replace(script)
     seen.append(facts_of_program(str(script), []))
     assert all(one != two for one, two in pairwise(seen))
+
+
+def commands(path: Path, *, anew: bool = False, accounts: tuple[str, ...] = ("bin", "sys")) -> Any:
+    """Return the commands that a run verifies, of three: one reads a file, two ask sudo."""
+    kills = [
+        {"what": f"end {name}", "argv": ["sudo", name], "account": name, "program": "/bin/sh"}
+        for name in accounts
+    ]
+    reads = {"what": "read", "argv": ["cat"], "account": "", "program": ""}
+    parameters: Any = {
+        "agents": [],
+        "commands": [reads, *kills],
+        "private_directories": [],
+        "search_path": [],
+        "anew": anew,
+    }
+    bot: Any = SimpleNamespace(account=pwd.getpwnam("daemon"), environment={})
+    before = Remembered(str(path), parameters, bot)
+    due = [one["what"] for one in before.due(parameters["commands"])]
+    before.keep(due, closed=False)
+    return due
+
+
+def test_a_file_is_read_in_every_run_and_sudo_asked_about_each_account_in_turn(path: Path) -> None:
+    assert commands(path) == ["read", "end bin", "end sys"]
+    assert [commands(path)[1:] for _run in range(4)] == 2 * [["end bin"], ["end sys"]]
+    assert all("read" in commands(path) for _run in range(2))
+    assert commands(path, anew=True) == ["read", "end bin", "end sys"]
+
+
+def test_sudo_is_asked_about_an_account_that_is_new(path: Path) -> None:
+    commands(path)
+    assert commands(path, accounts=("bin", "sys", "games")) == ["read", "end games"]
+
+
+def test_sudo_is_asked_again_when_the_groups_of_an_account_changed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands(path)
+    monkeypatch.setattr(
+        "kai_ansible.host.proof.facts_of_account",
+        lambda name: [*facts_of_account(name), *([27] if name == "sys" else [])],
+    )
+    assert commands(path) == ["read", "end sys"]

@@ -35,11 +35,14 @@ from .service import deployed_env, deployed_port, health, health_page
 from .system import Listener, environment_of, log_of, service_state, strangers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import TypeVar
 
     from ..rules.module_arguments import ProofArguments, WaitArguments
-    from ..rules.proof_arguments import AgentProof
+    from ..rules.proof_arguments import AgentProof, Command
     from ..rules.run_results import Proved
+
+    Check = TypeVar("Check", AgentProof, Command)
 
 POLL_SECONDS = 0.25
 LOG_SECONDS = 2
@@ -50,7 +53,7 @@ OWN_FAULT = (
     "Its sudo rule is in force, and the program starts elsewhere, so check the home, the settings "
     "and the processes of {account}"
 )
-EARLIER = "more starts of agents were verified earlier and have not changed"
+EARLIER = "more checks succeeded earlier, and nothing on which they depend has changed"
 BORDERS = "each account works in its own directories and in no other account's"
 
 
@@ -146,30 +149,44 @@ class Wait:
 
 
 class Remembered:
-    """Which agents and directories this run must verify."""
+    """Which agents, commands and directories this run must verify."""
 
     def __init__(self, known: str, parameters: ProofArguments, bot: BotAccount) -> None:
         self.parameters, self.bot = parameters, bot
         self.earlier = EarlierProofs(known, time.time())
         self.policy = facts_of_policy()
         self.programs: dict[str, list[Any]] = {}
-        self.digests = {agent["what"]: self.digest(agent) for agent in parameters["agents"]}
+        self.bots = facts_of_account(bot.account.pw_name)
+        self.digests = {
+            **{agent["what"]: self.digest(agent) for agent in parameters["agents"]},
+            **{
+                command["what"]: self.circumstances(command, bot.environment)
+                for command in parameters["commands"]
+                if command["account"] and command["program"]
+            },
+        }
         self.borders = self.digest_of_borders()
 
     def digest(self, agent: AgentProof) -> str:
         """Return the digest of everything that the start of an agent depends on."""
-        path, name = agent["program"], agent["account"]
-        if path not in self.programs:
-            self.programs[path] = facts_of_program(path, self.parameters["search_path"])
-        return digest_of(
-            self.policy,
+        home = pwd.getpwnam(agent["account"]).pw_dir
+        return self.circumstances(
             agent,
             self.bot.environment_of(agent),
-            self.programs[path],
-            facts_of_account(name),
-            facts_of_account(self.bot.account.pw_name),
             facts_of_directory(agent["directory"]),
-            facts_of_directory(pwd.getpwnam(name).pw_dir),
+            facts_of_directory(home),
+        )
+
+    def circumstances(
+        self, check: AgentProof | Command, environment: Mapping[str, str], *more: Any
+    ) -> str:
+        """Return the digest of everything that a check depends on. more: other facts of it."""
+        path = check["program"]
+        if path not in self.programs:
+            self.programs[path] = facts_of_program(path, self.parameters["search_path"])
+        account = facts_of_account(check["account"])
+        return digest_of(
+            self.policy, check, environment, self.programs[path], account, self.bots, *more
         )
 
     def digest_of_borders(self) -> str:
@@ -181,19 +198,17 @@ class Remembered:
         ]
         return digest_of(places, [facts_of_account(name) for name in names])
 
-    def agents(self) -> list[AgentProof]:
-        """Return the agents to start."""
-        agents = self.parameters["agents"]
+    def due(self, checks: Sequence[Check]) -> list[Check]:
+        """Return the agents, or the commands, to verify."""
         if self.parameters["anew"]:
-            return agents
-        due = {
-            digest
-            for path in self.programs
-            for digest in self.earlier.due(
-                [self.digests[agent["what"]] for agent in agents if agent["program"] == path]
-            )
-        }
-        return [agent for agent in agents if self.digests[agent["what"]] in due]
+            return list(checks)
+        by_program: dict[str, list[str]] = {}
+        for check in checks:
+            if check["what"] in self.digests:
+                by_program.setdefault(check["program"], []).append(self.digests[check["what"]])
+        chosen = [self.earlier.due(digests) for digests in by_program.values()]
+        wanted = {None}.union(*chosen)
+        return [check for check in checks if self.digests.get(check["what"]) in wanted]
 
     def accounts(self, started: list[AgentProof]) -> set[str]:
         """Return the accounts that try the directories. started: the agents that are started."""
@@ -204,8 +219,8 @@ class Remembered:
         return wanted
 
     def keep(self, verified: list[str], closed: bool) -> None:
-        """Store the checks. verified: of agents. closed: whether the directories are private."""
-        digests = [self.digests[what] for what in verified]
+        """Store the checks. verified: what was. closed: whether the directories are private."""
+        digests = [self.digests[what] for what in verified if what in self.digests]
         valid = [*self.digests.values(), *([self.borders] if closed else [])]
         whole = closed and self.borders not in self.earlier.times
         self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
@@ -265,13 +280,14 @@ def prove(parameters: ProofArguments) -> Proved:
     borders = parameters["private_directories"]
     accounts = concerned(borders)
     before = None
+    count = len(commands) + len(agents)
     if commands or agents:
         bot = BotAccount(
             parameters["service_user"], parameters["environment"], parameters["secret_keys"], env
         )
         before = remembered(parameters, bot) if agents else None
         if before:
-            agents = before.agents()
+            agents, commands = before.due(agents), before.due(commands)
             accounts = before.accounts(agents)
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             # agents take longer, so they start first
@@ -290,11 +306,10 @@ def prove(parameters: ProofArguments) -> Proved:
     (notes if lenient and parameters["anew"] else failures).extend([*opened, *unknown])
     closed = not (opened or unknown)
     if before:
-        these = [agent["what"] for agent in agents if agent["what"] in verified]
         with contextlib.suppress(OSError):
             # the cache only saves time
-            before.keep(these, closed=closed)
-    rest = len(parameters["agents"]) - len(agents) if pid is not None else 0
+            before.keep(verified, closed=closed)
+    rest = count - len(commands) - len(agents)
     log = wait.last_log() if pid is None else ""
     if log:
         failures.append(f"{LOG_OF_START}\n{log}")

@@ -25,6 +25,8 @@ class Command(_Command, total=False):
     """A command of the bot that must succeed."""
 
     only_if_exists: str
+    account: str
+    program: str
 
 
 class AgentProof(_Command):
@@ -52,6 +54,8 @@ COMMANDS = entries(
     what={"type": "str", "required": True},
     argv={"type": "list", "elements": "str", "required": True},
     only_if_exists={"type": "str"},
+    account={"type": "str", "default": ""},
+    program={"type": "str", "default": ""},
 )
 AGENTS = entries(
     what={"type": "str", "required": True},

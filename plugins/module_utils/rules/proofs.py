@@ -47,6 +47,8 @@ def kill_proofs(accounts: Sequence[str], kill: str) -> list[Command]:
         {
             "what": f"the bot may end all processes of a one-shot as {account}",
             "argv": ["sudo", "-n", "-l", "-u", account, "--", kill, "-KILL", NO_GROUP],
+            "account": account,
+            "program": kill,
         }
         for account in accounts
     ]
