@@ -12,7 +12,7 @@ from kai_ansible.ansible.collection import certain_contract
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.calling import given_at
 from kai_ansible.commands.options import HostOptions
-from kai_ansible.commands.target import only_host, opened
+from kai_ansible.commands.target import only_host, read_hosts
 from kai_ansible.errors import CommandError, Ended, ExitCode, usage_error
 from kai_ansible.files import is_there
 from kai_ansible.inventory.answers import read_answers, read_assignments
@@ -86,14 +86,18 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
             "a terminal, or all answers as options",
             "add --no-input --answers FILE, or add --no-input --set KEY=VALUE",
         )
-    inventory, password = opened(options, make_localhost=True, may_ask=not options.no_input)
-    host = only_host(options, inventory)
-    files = inventory.host_vars(host)
-    before = inventory.variables(host)
+    inventory = Inventory(options.inventory, make_localhost=True)
+    inventory.refuse_host_without_inventory(options.host)
     asker = None if options.no_input else prompter(plain=options.plain, goes_back=True)
     if asker:
         screen.say(KEYS)
-    source, was_asked = _source(options, before, asker, screen)
+    # an inventory that is not there sets nothing, so the first question does not wait for Ansible
+    chosen = _source(options, {}, asker, screen) if inventory.is_new else None
+    password = read_hosts(options, inventory, may_ask=not options.no_input)
+    host = only_host(options, inventory)
+    files = inventory.host_vars(host)
+    before = inventory.variables(host)
+    source, was_asked = chosen or _source(options, before, asker, screen)
     contract = certain_contract({**before, **source}, lambda said: screen.notes([said]))
     sections = contract.sections
     if options.section and options.section not in sections:

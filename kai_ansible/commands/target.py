@@ -50,22 +50,24 @@ class Target:
     secrets: Collection[str]
 
 
-def opened(
-    options: HostOptions, *, make_localhost: bool = False, may_ask: bool | None = None
-) -> tuple[Inventory, VaultPassword]:
+def opened(options: HostOptions, *, may_ask: bool | None = None) -> tuple[Inventory, VaultPassword]:
     """Let Ansible read the hosts that the options name; return the inventory and vault password.
 
-    make_localhost: as for ``Inventory``. may_ask: whether to ask for passwords, by default at a
-    terminal. Raises CommandError.
+    may_ask: whether to ask for passwords, by default at a terminal. Raises CommandError.
     """
-    inventory = Inventory(options.inventory, make_localhost=make_localhost)
-    password = inventory.read(
-        options.host,
-        options.vault_password_file,
-        options.vault_ids,
-        may_ask=at_terminal() if may_ask is None else may_ask,
+    inventory = Inventory(options.inventory)
+    may_ask = at_terminal() if may_ask is None else may_ask
+    return inventory, read_hosts(options, inventory, may_ask=may_ask)
+
+
+def read_hosts(options: HostOptions, inventory: Inventory, *, may_ask: bool) -> VaultPassword:
+    """Let Ansible read the hosts that the options name; return the vault password.
+
+    may_ask: whether to ask for passwords. Raises CommandError.
+    """
+    return inventory.read(
+        options.host, options.vault_password_file, options.vault_ids, may_ask=may_ask
     )
-    return inventory, password
 
 
 def only_host(options: HostOptions, inventory: Inventory) -> str:

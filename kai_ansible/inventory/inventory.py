@@ -136,13 +136,7 @@ class Inventory:
         Return the vault password that encrypts new vaults and decrypts present ones.
         Raises CommandError for anything that Ansible cannot read, and when no host is named.
         """
-        if self.is_new and pattern not in (None, LOCALHOST, "all"):
-            raise usage_error(
-                str(self.path),
-                f"no inventory, so there is no host {pattern!r}",
-                "an inventory that has it",
-                f"add it to {self.path}/hosts.yml, or leave it out to install on this host",
-            )
+        self.refuse_host_without_inventory(pattern)
         found, password = self._read(pattern, VaultSources(named, ids), may_ask=may_ask)
         self.session = found.session
         self._hosts = dict(found.hosts)
@@ -156,6 +150,16 @@ class Inventory:
                 "name it after the command; 'all' is every host",
             )
         return password
+
+    def refuse_host_without_inventory(self, pattern: str | None) -> None:
+        """Raise CommandError for another host than this one where there is no inventory yet."""
+        if self.is_new and pattern not in (None, LOCALHOST, "all"):
+            raise usage_error(
+                str(self.path),
+                f"no inventory, so there is no host {pattern!r}",
+                "an inventory that has it",
+                f"add it to {self.path}/hosts.yml, or leave it out to install on this host",
+            )
 
     @property
     def hosts(self) -> list[str]:
