@@ -14,7 +14,7 @@ from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.operator import may_become_root
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.documents import Unfit, read_text
-from kai_ansible.rules.plan import probe_request
+from kai_ansible.rules.probe_requests import probe_request
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.program_trust import in_words
 

@@ -16,7 +16,7 @@ from kai_ansible.ansible.collection import contract
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
 from kai_ansible.rules.configuration import read_configuration
-from kai_ansible.rules.plan import probe_request
+from kai_ansible.rules.probe_requests import probe_request
 from kai_ansible.secrets.vault_password import VaultPassword
 from tests.conftest import ROOT
 

@@ -12,8 +12,8 @@ import pytest
 
 from kai_ansible.rules.configuration import Configuration, read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.env_file import env_line
-from kai_ansible.rules.plan import desired_state
 from tests.real.cases import GLOBAL_PAIRS, PROVIDERS, Case
 from tests.real.source import Source
 from tests.real.test_loader import MOST_TOLD, judged

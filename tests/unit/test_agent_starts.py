@@ -14,7 +14,7 @@ from kai_ansible.host.look import agent_starts
 from kai_ansible.host.look.host import Host
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.desired_state import desired_state
 
 
 def account(name: str, home: str = "/none") -> pwd.struct_passwd:

@@ -14,7 +14,7 @@ from kai_ansible.rules.binaries import (
 )
 from kai_ansible.rules.configuration import Configuration, read_configuration
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.plan import probe_request
+from kai_ansible.rules.probe_requests import probe_request
 
 
 def seen(path: str, source: str, fault: str | None = None) -> dict[str, Any]:

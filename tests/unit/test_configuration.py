@@ -16,8 +16,8 @@ from whole_configurations import EVERYBODY, KEYS, answers_to_everything, texts
 
 from kai_ansible.rules.configuration import Configuration, env_of, read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.env_file import env_line
-from kai_ansible.rules.plan import desired_state
 from tests.conftest import BACKENDS
 
 AGENTS = ", ".join(BACKENDS)

@@ -11,6 +11,7 @@ from test_host_status import BINARY, CHANGE, ROLLED_BACK, SERVICE, installed
 from kai_ansible.commands.doctor import about_token
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.diagnosis import (
     STAGES,
     Finding,
@@ -21,7 +22,6 @@ from kai_ansible.rules.diagnosis import (
     shown_in,
 )
 from kai_ansible.rules.operator_files import fields_of_users
-from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.readiness import LOG_OF_START
 from kai_ansible.rules.run_plan import Subject, checkup_plan, findings_plan, use_usual_places
 from kai_ansible.rules.status import host_status

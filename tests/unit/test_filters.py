@@ -12,7 +12,7 @@ from samples import SECRET, TOKEN, probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.run_plan import Subject, desired_files
 from kai_ansible.rules.sudoers import commands_by_account
 

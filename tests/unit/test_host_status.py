@@ -8,7 +8,8 @@ from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.plan import desired_state, installed_request
+from kai_ansible.rules.desired_state import desired_state
+from kai_ansible.rules.probe_requests import installed_request
 from kai_ansible.rules.status import host_status
 
 BINARY = {

@@ -8,8 +8,8 @@ from test_host_status import SERVICE, installed
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.rules.configuration import Configuration, read_configuration
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.line_status import deployed_source, profile_of, tree_of, unknown_workshop
-from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.principal_ids import (
     channel_of_telegram,
     principal_of_telegram,

@@ -7,7 +7,7 @@ from samples import probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.preflight import (
     host_problems,
     missing_models,

@@ -16,7 +16,7 @@ from kai_ansible.errors import CommandError
 from kai_ansible.host import system
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.plan import desired_state
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.typed_data import as_data
 from kai_ansible.wizard.host_view import HostView
 from plugins.modules import kai_probe

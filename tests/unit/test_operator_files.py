@@ -11,8 +11,9 @@ from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.configuration import Configuration, read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.operator_files import UnreadableYaml, parse, read_with_files
-from kai_ansible.rules.plan import desired_state, probe_request
+from kai_ansible.rules.probe_requests import probe_request
 from tests.unit.samples import probe, user, variables
 
 ADA = "users:\n - telegram_id: 1\n   name: Ada\n   role: admin\n   os_user: alice\n"

@@ -11,8 +11,9 @@ from samples import SECRET, TOKEN, probe, user, variables
 
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.env_file import env_line
-from kai_ansible.rules.plan import desired_state, probe_request
+from kai_ansible.rules.probe_requests import probe_request
 from kai_ansible.rules.typed_data import as_data
 
 ADA = user(1, "Ada", os_user="alice", agent_backend="codex")

@@ -13,9 +13,9 @@ from samples import TOKEN, probe, user
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.rules.bootstrap_plan import BootstrapPlan, encode
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.line_status import deployed_source
 from kai_ansible.rules.operator_files import read_with_files
-from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.principal_ids import (
     channel_of_telegram,
     principal_of_key,

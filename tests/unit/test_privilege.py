@@ -9,8 +9,8 @@ from test_host_status import status
 
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.diagnosis import checkup_request, diagnosis
-from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.privilege import NOT_ROOT
 from kai_ansible.rules.run_plan import (
     Subject,

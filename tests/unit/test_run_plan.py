@@ -268,11 +268,14 @@ def test_a_rollback_knows_what_it_goes_back_to() -> None:
         for number in (1, 2)
     ]
     seen = {**probe(), "installed": {**INSTALLED, "installs": installs}}
-    chosen = {"number": 1, "snapshot": None, "with_database": False}
+    chosen = {"number": 1}
     assert rollback_plan(seen, "", with_database=False) == {"problems": [], "rollback": chosen}
     assert rollback_plan(seen, "2", with_database=False)["rollback"]["number"] == 2
     [problem] = rollback_plan(seen, "", with_database=True)["problems"]
     assert "no snapshot" in problem["found"]
+    installs[1]["snapshot"] = True
+    chosen = {"number": 1, "database": 2}
+    assert rollback_plan(seen, "", with_database=True) == {"problems": [], "rollback": chosen}
 
 
 def test_a_rollback_reports_everything_that_prevents_it_at_once() -> None:

@@ -13,8 +13,8 @@ from kai_ansible.inventory.host_vars_files import edited_texts
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
+from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.plain import plain
-from kai_ansible.rules.plan import desired_state
 from kai_ansible.rules.run_plan import Subject, desired_files
 from kai_ansible.secrets.vault_password import VaultPassword, random_secret
 from kai_ansible.wizard.draft import Draft

@@ -203,16 +203,17 @@ class FindingsPlan(TypedDict):
     lines: list[str]
 
 
-class RollbackTarget(TypedDict):
-    """The install whose files come back, and the one whose snapshot does.
+class _RollbackTarget(TypedDict):
+    number: int | None
 
-    with_database: whether that snapshot is restored; without one, the bot starts without a
-    database.
+
+class RollbackTarget(_RollbackTarget, total=False):
+    """The install whose files come back, and the one whose database does.
+
+    database: as ``with_database`` of kai_switch; missing when the database stays.
     """
 
-    number: int | None
-    snapshot: int | None
-    with_database: bool
+    database: int
 
 
 class RollbackPlan(Refusal, total=False):

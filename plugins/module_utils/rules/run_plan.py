@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import diagnosis, drift, status
 from .configuration import is_secret, variable
+from .desired_state import desired_state, others_of_host
 from .enrolment import enrolment_plan, no_workshop, who_may_enrol
 from .env_file import env_line
 from .file_state import FileState, wanted_states
@@ -29,14 +30,15 @@ from .logins import deployed_logins
 from .network_environment import as_words
 from .overrides import limits, masks, override_problems, unseen_overrides
 from .people import os_users
-from .plan import Other, desired_state, installed_request, others_of_host, probe_request
 from .privilege import without_privilege
+from .probe_requests import installed_request, probe_request
 from .problems import Problem
 from .releases import modules_of_extras
 from .source_features import feature_problems
 from .sudoers import written_rules
 from .typed_data import as_data
 from .unit import unit_argument, unit_path, unit_word
+from .user_directories import Other
 from .yaml_text import MANAGED, yaml_text
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         LoginsPlan,
         NewAccounts,
         RollbackPlan,
+        RollbackTarget,
         Source,
         StatusPlan,
     )
@@ -627,11 +630,8 @@ def rollback_plan(probe: InstalledProbe, to: str, *, with_database: bool) -> Rol
         return {"problems": [*problems, installed["fault"]]}
     choice = choose(installed, to, with_database=with_database)
     problems += [problem.as_dict() for problem in choice.problems]
-    return {
-        "problems": problems,
-        "rollback": {
-            "number": choice.number,
-            "snapshot": choice.snapshot,
-            "with_database": choice.with_database,
-        },
-    }
+    target: RollbackTarget = {"number": choice.number}
+    if choice.with_database:
+        # an install without a snapshot had no database
+        target["database"] = choice.snapshot or 0
+    return {"problems": problems, "rollback": target}
