@@ -120,6 +120,17 @@ def test_when_what_a_check_depends_on_changes_it_is_made_again(
     assert REST not in verified
 
 
+def test_a_file_that_the_policy_includes_is_a_part_of_it(site: Site) -> None:
+    include = (
+        "install -d /etc/site-rules && echo '@includedir /etc/site-rules' >/etc/sudoers.d/site"
+    )
+    site.machine.run(["sh", "-c", include])
+    site.install()
+    assert REST in site.install()["verified"]
+    site.machine.run(["sh", "-c", "echo '# another rule' >/etc/site-rules/more"])
+    assert {*STARTS, *KILLS} <= set(site.install()["verified"])
+
+
 def lasting(site: Site) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Return everything that an install brings about, but for its own records."""
     files, service = site.state()

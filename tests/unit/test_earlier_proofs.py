@@ -15,6 +15,7 @@ from kai_ansible.host.proof_cache import (
     LONGEST_SECONDS,
     EarlierProofs,
     facts_of_account,
+    facts_of_policy,
     facts_of_program,
 )
 
@@ -99,6 +100,24 @@ def test_another_program_interpreter_or_mode_is_another_circumstance(tmp_path: P
     other.chmod(0o755)
     other.replace(script)
     seen.append(facts_of_program(str(script), []))
+    assert all(one != two for one, two in pairwise(seen))
+
+
+def test_every_file_that_the_policy_of_sudo_includes_is_a_circumstance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, included, directory = (tmp_path / name for name in ("sudoers", "rules", "more"))
+    monkeypatch.setattr("kai_ansible.rules.sudoers.MAIN_POLICY", str(main))
+    directory.mkdir()
+    main.write_text(f"@include {included}\n@includedir {directory}\n")
+    included.write_text("# one\n")
+    seen = [facts_of_policy()]
+    for path in (included, directory / "site"):
+        path.write_text("# another\n")
+        seen.append(facts_of_policy())
+    # sudo passes over a name with a dot
+    (directory / "site.bak").write_text("# another\n")
+    assert facts_of_policy() == seen[-1]
     assert all(one != two for one, two in pairwise(seen))
 
 

@@ -21,16 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..rules.documents import Unfit, read_json
 from ..rules.file_state import FileState
+from ..rules.sudoers import included_places
 from . import system
 from .files import Damaged, look, replace
+from .sudo_policy import policy_files
 from .trusted_paths import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 LONGEST_SECONDS = 7 * 86400
-# the files on which sudo and the loader of programs depend
-POLICY = ("/etc/sudoers", "/etc/sudoers.d", "/etc/pam.d", "/etc/sudo.conf", "/etc/ld.so.cache")
+# on which sudo and the loader of programs depend as well
+SYSTEM_FILES = ("/etc/pam.d", "/etc/sudo.conf", "/etc/nsswitch.conf", "/etc/ld.so.cache")
 
 
 class EarlierProofs:
@@ -78,8 +80,11 @@ def digest_of(*facts: Any) -> str:
 
 def facts_of_policy() -> list[Any]:
     """Return the state on which sudo and the loader depend. Raises OSError for unreadable files."""
-    found: list[Any] = []
-    for place in POLICY:
+    policy = policy_files()
+    files, directories = included_places(policy)
+    # a policy may name hosts
+    found: list[Any] = [policy.host, directories]
+    for place in (*files, *SYSTEM_FILES):
         if os.path.isdir(place):
             names = sorted(os.listdir(place))
             found += [[name, *_content(os.path.join(place, name))] for name in names]

@@ -44,6 +44,11 @@ def _text(path: str) -> str | None:
     return None if content is None else content.decode(errors="surrogateescape")
 
 
+def policy_files() -> PolicyFiles:
+    """Return how the policy of this host is read."""
+    return PolicyFiles(_text, drop_ins, os.path.realpath, short_host_name())
+
+
 def check_policy(places: Sequence[str], state: FileState) -> None:
     """Raise Refused when visudo rejects the whole policy with a drop-in in it.
 
@@ -59,7 +64,7 @@ def check_policy(places: Sequence[str], state: FileState) -> None:
                 "install sudo on the host",
             )
         )
-    files = PolicyFiles(_text, drop_ins, os.path.realpath, short_host_name())
+    files = policy_files()
     with tempfile.TemporaryDirectory(prefix="kai-sudoers-") as scratch:
         candidate = (state.content or b"").decode(errors="surrogateescape")
         copies = policy_with_candidate(state.path, candidate, files, scratch)

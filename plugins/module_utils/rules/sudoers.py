@@ -206,12 +206,18 @@ class PolicyFiles:
 
 
 def reads_directory(directory: str, files: PolicyFiles) -> bool:
-    """Return whether a policy reads the drop-ins of ``directory``.
+    """Return whether a policy reads the drop-ins of ``directory``."""
+    return files.real(directory) in map(files.real, included_places(files)[1])
+
+
+def included_places(files: PolicyFiles) -> tuple[list[str], list[str]]:
+    """Return the files of a policy, the main one first, and the directories of its drop-ins.
 
     sudo itself goes no deeper than 128 files.
     """
     # a file may include another one, or itself, many times
-    seen: set[str] = set()
+    seen: dict[str, None] = {}
+    directories: dict[str, None] = {}
     level = [MAIN_POLICY]
     for _depth in range(_DEEPEST_INCLUDE + 1):
         found = [
@@ -221,17 +227,16 @@ def reads_directory(directory: str, files: PolicyFiles) -> bool:
                 files.read(path) or "", posixpath.dirname(path), files.host
             ).values()
         ]
-        directories = [path for is_directory, path in found if is_directory]
-        if files.real(directory) in map(files.real, directories):
-            return True
-        seen.update(level)
+        of_level = dict.fromkeys(path for is_directory, path in found if is_directory)
+        directories.update(of_level)
+        seen.update(dict.fromkeys(level))
         included = [path for is_directory, path in found if not is_directory]
-        for path in dict.fromkeys(directories):
+        for path in of_level:
             included += [posixpath.join(path, name) for name in _drop_ins(path, files)]
         level = [path for path in dict.fromkeys(included) if path not in seen]
         if len(seen) + len(level) > _MOST_FILES:
             break
-    return False
+    return list(seen), list(directories)
 
 
 def _drop_ins(directory: str, files: PolicyFiles, target: str = "") -> list[str]:
