@@ -45,7 +45,7 @@ def usage_error(
 
 
 def full_disk_error(error: OSError, message: str) -> CommandError | None:
-    """Return the error of a disk that has no more room for a file, None for any other."""
+    """Return the error of a disk that has no more space for a file, None for any other."""
     from kai_ansible.rules.problems import problem_of_error
 
     # what Python says if it can write in no directory for temporary files

@@ -59,7 +59,7 @@ LOGIN = record(
     logged_in={"type": ["boolean", "null"]},
     line={"description": "The command, ready to paste.", **TEXT},
 )
-PERSON = record(
+USER = record(
     telegram_id=NUMBER,
     name=TEXT,
     os_user=OR_NULL,
@@ -207,8 +207,8 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
     ),
     "users list": (
         record(
-            people=several(
-                {**PERSON, "properties": {**PERSON["properties"], "role": TEXT}},
+            users=several(
+                {**USER, "properties": {**USER["properties"], "role": TEXT}},
             ),
             problems=several(PROBLEM),
         ),
@@ -217,8 +217,8 @@ COMMANDS: dict[str, tuple[Schema, dict[str, Schema]]] = {
     **{
         f"users {verb}": (
             record(
-                person={**PERSON, "type": ["object", "null"]},
-                people=several(PERSON),
+                user={**USER, "type": ["object", "null"]},
+                users=several(USER),
                 login_notice=TEXTS,
             ),
             {},

@@ -215,7 +215,7 @@ def _terminal_kept(*, at_terminal: bool) -> Iterator[None]:
 
 
 def _raise_if_full(done: subprocess.CompletedProcess[str], directory: Path) -> None:
-    """Raise OSError if Ansible had no room for a file: what it wrote may then be half of it."""
+    """Raise OSError if Ansible had no space for a file: what it wrote may then be half of it."""
     if f"[Errno {errno.ENOSPC}]" in done.stdout + done.stderr:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 

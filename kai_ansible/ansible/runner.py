@@ -116,7 +116,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
             return False
         if kill_at is None:
             kill_at = time.monotonic() + _END_SECONDS
-            # a full disk has no room for the file, and a process may have ended
+            # a full disk has no space for the file, and a process may have ended
             with suppress(OSError, ValueError):
                 os.killpg(int(pid_file.read_text()), signal.SIGTERM)
         return time.monotonic() >= kill_at

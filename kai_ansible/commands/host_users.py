@@ -248,8 +248,8 @@ def report_next(
         {
             "hosts": {
                 host: {
-                    "person": person.as_dict() if person else None,
-                    "people": [other.as_dict() for other in changed.people],
+                    "user": person.as_dict() if person else None,
+                    "users": [other.as_dict() for other in changed.people],
                     "login_notice": notice,
                 }
             }

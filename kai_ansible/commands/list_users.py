@@ -45,7 +45,7 @@ def list_users(options: UsersOptions, screen: Screen) -> None:
         problems = configuration.problems
         screen.notes(str(problem) for problem in problems)
         hosts[host] = {
-            "people": [{**person.as_dict(), "role": role} for person, role in people],
+            "users": [{**person.as_dict(), "role": role} for person, role in people],
             "problems": [problem.as_dict() for problem in problems],
         }
     screen.document({"hosts": hosts})

@@ -24,7 +24,7 @@ from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.people import os_users
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import masked
-from kai_ansible.terminal.status_view import rooms_in_words
+from kai_ansible.terminal.status_view import free_space_in_words
 
 if TYPE_CHECKING:
     from kai_ansible.commands.options import HostOptions
@@ -85,13 +85,13 @@ def lines_of(document: Mapping[str, Any]) -> list[str]:
 
 
 def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
-    people = described["people"]
-    users = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in people or ())
+    users = described["users"]
+    kinds = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in users or ())
     lines = [
         *_lines_of_look(described),
         f"contract: {contract_of_release(described['contract']).title}"
         f"{', a guess: the source cannot be read here' if described['is_guess'] else ''}",
-        f"users: {'unknown' if people is None else users}",
+        f"users: {'unknown' if users is None else kinds}",
     ]
     if described["unreadable"]:
         lines.append(f"host_vars cannot be read: {described['unreadable']}")
@@ -118,7 +118,7 @@ def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
             f"{one['path'] or 'no binary'}"
             for one in seen["backends"]
         ),
-        *(f"free space: {text}" for text in rooms_in_words(seen["room"])),
+        *(f"free space: {text}" for text in free_space_in_words(seen["free_space"])),
         f"status: {seen['drift']} drifted, {seen['problems']} problems, {seen['unknown']} unknown",
     ]
 
@@ -126,14 +126,14 @@ def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
 def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
     contract = contract_of_release()
     variables: Mapping[str, Any] = {}
-    unreadable, people, is_guess = None, None, False
+    unreadable, users, is_guess = None, None, False
     accounts: list[str] = []
     try:
         variables = target.inventory.variables(host)
         contract = contract_of(variables)
         is_guess = unread_source(variables) is not None
         configuration = configuration_of(contract, variables)
-        people = _kinds_of_people(configuration)
+        users = _kinds_of_users(configuration)
         accounts = os_users(configuration.people)
     except CommandError as error:
         # a locked vault, an unknown release line of Kai, an invalid users.yaml
@@ -142,7 +142,7 @@ def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
     described = {
         "contract": contract.release,
         "is_guess": is_guess,
-        "people": people,
+        "users": users,
         "unreadable": unreadable,
         "variables": shown,
         "hidden": hidden,
@@ -153,7 +153,7 @@ def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
     return redacted
 
 
-def _kinds_of_people(configuration: Configuration) -> list[dict[str, Any]]:
+def _kinds_of_users(configuration: Configuration) -> list[dict[str, Any]]:
     kinds = Counter(
         (str(user.get("role", "user")), person.backend)
         for user, person in zip(configuration.users, configuration.people, strict=True)
@@ -191,7 +191,7 @@ def split_variables(
 def _seen(report: Mapping[str, Any]) -> dict[str, Any]:
     last = report["last_install"]
     return {
-        **{name: report[name] for name in ("system", "live", "room")},
+        **{name: report[name] for name in ("system", "live", "free_space")},
         "service": {
             name: report["service"][name] for name in ("state", "enabled", "restarts", "health")
         },

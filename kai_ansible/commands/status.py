@@ -187,7 +187,7 @@ def report_host(
             for backend in report["backends"]
         ],
     )
-    screen.table(f"{host}: {users_title(report)}", *users_table(report["people"]))
+    screen.table(f"{host}: {users_title(report)}", *users_table(report["users"]))
     screen.lines(f"{host}: pending in host_vars, until the next install", report["pending"])
     screen.lines(f"{host}: your own limits of the service", report["limits"])
     screen.table(

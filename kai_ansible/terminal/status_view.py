@@ -14,13 +14,13 @@ from kai_ansible.errors import ExitCode
 from kai_ansible.terminal.login_view import login_lines
 
 if TYPE_CHECKING:
-    from kai_ansible.rules.probe import Room
+    from kai_ansible.rules.probe import FreeSpace
     from kai_ansible.rules.problems import ProblemData
     from kai_ansible.rules.status_report import (
         BackendStatus,
-        PersonStatus,
         ServiceHealth,
         StatusReport,
+        UserStatus,
     )
 
 # of the differences in one file, at a terminal
@@ -138,7 +138,7 @@ def missing_logins(report: StatusReport) -> list[str]:
     """Return the missing logins, as "account: agent"."""
     found = [
         f"{person['account']}: {person['backend']}"
-        for person in report["people"]
+        for person in report["users"]
         if person["logged_in"] == "no"
     ]
     return list(dict.fromkeys(found))
@@ -146,7 +146,7 @@ def missing_logins(report: StatusReport) -> list[str]:
 
 def users_title(report: StatusReport) -> str:
     """Return whose users a report lists."""
-    if report["people_from"] == "host":
+    if report["users_from"] == "host":
         return "users"
     return "users of host_vars, as those of the host are not known"
 
@@ -178,7 +178,7 @@ def _file_of(finding: ProblemData) -> str:
     return path if key else finding["where"]
 
 
-def users_table(people: Sequence[PersonStatus]) -> tuple[list[str], list[list[str]]]:
+def users_table(people: Sequence[UserStatus]) -> tuple[list[str], list[list[str]]]:
     """Return the columns and rows of the users; those of profiles only where there are any."""
     of_line = any(person["profile"] for person in people)
     columns = ["Name", "OS user", "Agent", "Model", "Logged in"]
@@ -200,7 +200,7 @@ def facts(report: StatusReport, taken: datetime) -> list[tuple[str, str]]:
         ("Service", in_words(report["service"], taken)),
         ("Release", release_in_words(report)),
         *([("Rollback", rollback)] if rollback else []),
-        *(("Disk", text) for text in rooms_in_words(report["room"])),
+        *(("Disk", text) for text in free_space_in_words(report["free_space"])),
     ]
 
 
@@ -242,14 +242,14 @@ def rollback_in_words(report: StatusReport) -> str | None:
     return f"{text}; host_vars differ" if report["drift"] else text
 
 
-def rooms_in_words(rooms: Sequence[Room]) -> list[str]:
+def free_space_in_words(places: Sequence[FreeSpace]) -> list[str]:
     """Return the free space of each file system, after the paths that lie on it."""
     by_space: dict[str, list[str]] = {}
-    for room in rooms:
-        text = f"{_in_gb(room['free_mb'])} of {_in_gb(room['size_mb'])} free"
-        if room["files"]:
-            text += f", {100 * room['free_files'] // room['files']} % of its inodes"
-        by_space.setdefault(text, []).append(room["path"])
+    for place in places:
+        text = f"{_in_gb(place['free_mb'])} of {_in_gb(place['size_mb'])} free"
+        if place["files"]:
+            text += f", {100 * place['free_files'] // place['files']} % of its inodes"
+        by_space.setdefault(text, []).append(place["path"])
     return [f"{', '.join(paths)}: {text}" for text, paths in by_space.items()]
 
 

@@ -30,7 +30,7 @@ from kai_ansible.wizard.pairing import KEY as MODEL_KEY
 from kai_ansible.wizard.pairing import Pairing
 from kai_ansible.wizard.questions import (
     ESSENTIAL,
-    PEOPLE,
+    USERS_SECTION,
     Question,
     everything_in,
     is_asked,
@@ -183,7 +183,7 @@ class Interview:
         """Return the title of the section with the wrong value, or of the first section."""
         sections = self.contract.sections
         if problem.where.startswith(USERS):
-            return sections[PEOPLE]
+            return sections[USERS_SECTION]
         for name, title in sections.items():
             for question in everything_in(self.contract, name):
                 if problem.where in (question.variable, question.key):
@@ -213,7 +213,7 @@ class Interview:
                     self._choose_backend(asker, question)
                 elif self._has_to_be_asked(question):
                     asker.ask(question)
-            if name == PEOPLE and not self.draft.users and not self.draft.get(USERS_FILE):
+            if name == USERS_SECTION and not self.draft.users and not self.draft.get(USERS_FILE):
                 self._ask_first_user(asker)
 
     def _ask_first_user(self, asker: Asker) -> None:
@@ -306,7 +306,7 @@ class Interview:
                 self._ask_binary(asker, question)
             else:
                 asker.ask(question)
-        if name == PEOPLE and USERS not in self.draft.given:
+        if name == USERS_SECTION and USERS not in self.draft.given:
             self._ask_people(asker)
 
     def _ask_people(self, asker: Asker) -> None:

@@ -11,7 +11,7 @@ from kai_ansible.rules.values import UnacceptableValue, describe, env_text, read
 
 ESSENTIAL = "essential"
 NEVER = "never"
-PEOPLE = "people"
+USERS_SECTION = "users"
 NEEDED = "A value is required."
 
 Described = HostSetting | Setting | UserField

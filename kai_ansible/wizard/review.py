@@ -14,7 +14,7 @@ from kai_ansible.rules.configuration import PREFIX, Configuration
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import env_text
 from kai_ansible.wizard.first_run import is_missing
-from kai_ansible.wizard.questions import PEOPLE, Question, everything_in, is_asked
+from kai_ansible.wizard.questions import USERS_SECTION, Question, everything_in, is_asked
 
 if TYPE_CHECKING:
     from kai_ansible.rules.people import Person
@@ -89,7 +89,7 @@ class Review:
             if not unasked and not self._rows:
                 self.screen.say(REST)
         columns, people = _people_on_host(self.draft, configuration, self.view)
-        if opened == PEOPLE or people != self._people:
+        if opened == USERS_SECTION or people != self._people:
             self.screen.table("Users", columns, people)
             seen = self.view.in_words(str(configuration.host.get("python", "")))
             if seen:

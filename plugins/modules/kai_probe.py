@@ -335,7 +335,7 @@ options:
         type: list
         elements: dict
         required: true
-      room:
+      free_space:
         description: Paths whose file systems need free space.
         type: list
         elements: path
@@ -705,7 +705,7 @@ def main() -> None:
                     },
                     "directories": {"type": "list", "elements": "dict", "required": True},
                     "seeds": {"type": "list", "elements": "dict", "required": True},
-                    "room": {"type": "list", "elements": "path", "required": True},
+                    "free_space": {"type": "list", "elements": "path", "required": True},
                 },
             },
             "deployed_logins": entries(

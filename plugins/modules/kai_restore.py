@@ -181,11 +181,11 @@ def problems_of(parameters: RestoreArguments) -> Iterator[Problem]:
             "users with kai_install_create_os_users: true",
         )
     # the backup and its data need space at the same time
-    wanted = summary["room"] + summary["bytes"]
-    if place.room() < wanted:
+    wanted = summary["disk_bytes"] + summary["bytes"]
+    if place.free_bytes() < wanted:
         yield Problem(
             place.parent,
-            f"{place.room() >> 20} MB free",
+            f"{place.free_bytes() >> 20} MB free",
             f"{wanted >> 20} MB free for the data of the backup",
             f"free some; df -h {place.parent} shows how much is free",
         )

@@ -64,7 +64,7 @@ def report(**more: Any) -> dict[str, Any]:
                 "faults": [],
             }
         ],
-        "people": [
+        "users": [
             {
                 "name": "Ada",
                 "telegram_id": 1,
@@ -78,11 +78,13 @@ def report(**more: Any) -> dict[str, Any]:
                 "logged_in": "yes",
             }
         ],
-        "people_from": "host",
+        "users_from": "host",
         "pending": [],
         "limits": [],
         "login_notice": [],
-        "room": [{"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}],
+        "free_space": [
+            {"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}
+        ],
         **more,
     }
 

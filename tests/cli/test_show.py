@@ -44,7 +44,7 @@ def test_a_host_that_is_down_is_shown_from_its_host_vars(away: Desk) -> None:
     described = document["hosts"]["localhost"]
     assert described["seen"] is None
     assert described["failure"]
-    assert described["people"] == [{"role": "admin", "backend": "claude", "number": 1}]
+    assert described["users"] == [{"role": "admin", "backend": "claude", "number": 1}]
     assert described["hidden"]["kai_install_telegram_bot_token"] is True
     assert described["hidden"]["kai_install_openai_api_key"] is False
     assert described["hidden"]["kai_install_extra_env.OF_MY_OWN"] is True

@@ -14,8 +14,8 @@ from kai_ansible.terminal.status_view import (
     StatusProbe,
     age,
     few_of_each,
+    free_space_in_words,
     next_commands,
-    rooms_in_words,
     state_of,
 )
 from tests.cli.desk import Desk
@@ -99,7 +99,7 @@ def test_a_pending_change_is_not_shown_as_deployed(capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert f"bot1: pending in host_vars, until the next install:\n  {line}\n" in out
     assert f"<li>{line}</li>" in render(probe, {}, OPTIONS.words)
-    unread = report(people_from="host_vars")
+    unread = report(users_from="host_vars")
     show(StatusProbe(TAKEN, {"bot1": unread}, []), OPTIONS, Screen(plain=True), {})
     assert (
         "bot1: users of host_vars, as those of the host are not known:" in capsys.readouterr().out
@@ -117,9 +117,9 @@ def test_the_free_space_of_one_file_system_is_said_once() -> None:
     one = {"size_mb": 4096, "free_mb": 512, "files": 10, "free_files": 9}
     rooms = [{**one, "path": path} for path in ("/opt/kai", "/var/lib/kai")]
     same = "512 MB of 4.0 GB free, 90 % of its inodes"
-    assert rooms_in_words(rooms) == [f"/opt/kai, /var/lib/kai: {same}"]
+    assert free_space_in_words(rooms) == [f"/opt/kai, /var/lib/kai: {same}"]
     other = {**rooms[1], "free_mb": 2048, "files": 0}
-    assert rooms_in_words([rooms[0], other]) == [
+    assert free_space_in_words([rooms[0], other]) == [
         f"/opt/kai: {same}",
         "/var/lib/kai: 2.0 GB of 4.0 GB free",
     ]
@@ -138,7 +138,7 @@ def test_the_samples_are_what_the_schema_says() -> None:
         (report(), "healthy"),
         (report(healthy=False, problems=[{}]), "unhealthy"),
         (report(healthy=False, unknown=[{}]), "UNKNOWN"),
-        (report(healthy=False, people=[NOT_LOGGED_IN]), "unhealthy"),
+        (report(healthy=False, users=[NOT_LOGGED_IN]), "unhealthy"),
     ],
 )
 def test_only_known_facts_are_called_healthy_or_unhealthy(

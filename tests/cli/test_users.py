@@ -115,7 +115,7 @@ def test_everybody_is_listed_with_what_they_get(team: Desk) -> None:
     )
     listed = json.loads(done(team, "list", "--json"))["hosts"]["localhost"]
     assert listed["problems"] == []
-    assert listed["people"][1] == {
+    assert listed["users"][1] == {
         "telegram_id": 2,
         "name": "Ben",
         "role": "user",

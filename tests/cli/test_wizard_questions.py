@@ -247,7 +247,7 @@ def test_a_stored_value_is_read_as_the_bot_reads_it(desk: Desk) -> None:
         assert written in text
         text = text.replace(written, stored)
     path.write_text(text + 'kai_install_claude_effort_level: "  HIGH "\n')
-    wizard = desk.wizard("--no-probe", "--section", "people")
+    wizard = desk.wizard("--no-probe", "--section", "users")
     wizard.go_to("Users")
     wizard.child.sendline("Change Ada (1)")
     offered = [name for name in CONTRACT.user_fields if name != "llm_provider"]

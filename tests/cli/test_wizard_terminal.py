@@ -400,7 +400,7 @@ def test_people_are_added_changed_and_removed(desk: Desk) -> None:
     desk.given(content)
     path = desk.host_vars() / "kai.yml"
     path.write_text(path.read_text().replace('os_user: "alice"', 'os_user: "alice"  # hers'))
-    wizard = desk.wizard("--no-probe", "--section", "people")
+    wizard = desk.wizard("--no-probe", "--section", "users")
     for choice, fields in (
         ("Add a user", {"telegram_id": "3", "name": "Cleo", "os_user": "carol"}),
         ("Change Ada (1)", {"agent_backend": "claude", "model": "opus", "timeout": "240"}),

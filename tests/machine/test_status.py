@@ -140,7 +140,7 @@ def test_what_systemd_gives_the_bot_is_named_with_its_file(site: Site) -> None:
     assert "1:hidden" not in str(report)
     [timeout] = [entry for entry in report["drift"] if entry["where"].startswith(VARIABLES)]
     assert timeout["found"] == "'77', which the bot has instead of the one of host_vars"
-    assert {person["model"] for person in report["people"]} == {"gpt-5.4"}
+    assert {person["model"] for person in report["users"]} == {"gpt-5.4"}
     check = site.run("install", "--check")
     assert all(any(where in note for note in check.report["notes"]) for where in found)
 

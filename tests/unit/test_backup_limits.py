@@ -224,7 +224,9 @@ def test_the_largest_stays_out_when_there_is_no_room(
     place = type(host.place)
     module_place = host.module.StagingArea
     assert place is not module_place
-    monkeypatch.setattr(module_place, "room", lambda self: (4 << 20) + data_limits.SPARE_BYTES)
+    monkeypatch.setattr(
+        module_place, "free_bytes", lambda self: (4 << 20) + data_limits.SPARE_BYTES
+    )
     told = host.backup()
     assert told["left"] == [f"{host.place.data_dir}/home/1: no room, and it takes 9 MB"]
     assert {"data/home/2/f", "data/home/3/f", "data/logs"} < names_in(host)
@@ -234,7 +236,9 @@ def test_a_file_that_became_too_large_since_stays_out(
     host: Host, rules: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.fill({b"a": Node("file", content=b"x" * 1000), b"b": Node("file", content=b"y" * 10)})
-    monkeypatch.setattr(host.module.StagingArea, "room", lambda self: 100 + data_limits.SPARE_BYTES)
+    monkeypatch.setattr(
+        host.module.StagingArea, "free_bytes", lambda self: 100 + data_limits.SPARE_BYTES
+    )
     monkeypatch.setattr(rules.copying, "too_large", lambda _units, _room: {})
     told = host.backup()
     assert (told["complete"], "/a: " in told["left"][0]) == (False, True)

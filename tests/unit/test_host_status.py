@@ -56,7 +56,9 @@ def installed(**more: Any) -> dict[str, Any]:
         "key": "k",
         "files": {},
         "layout": {"changes": [], "unseen": [], "refused": []},
-        "room": [{"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}],
+        "free_space": [
+            {"path": "/opt/kai", "size_mb": 900, "free_mb": 800, "files": 0, "free_files": 0}
+        ],
         **more,
     }
 
@@ -97,13 +99,13 @@ def test_a_healthy_host(contract: Contract) -> None:
         "by": "ada@laptop",
         "outcome": "verified",
     }
-    [person] = found["people"]
+    [person] = found["users"]
     assert (person["account"], person["backend"], person["logged_in"]) == ("alice", "claude", "yes")
 
 
 def test_the_line_and_the_directories_of_each_user(contract: Contract) -> None:
     found = status(contract)
-    [person] = found["people"]
+    [person] = found["users"]
     assert (found["line"], person["profile"], person["tree"]) == ("1", None, "complete")
     path = "/var/lib/kai/history/1"
     seen: dict[str, Any] = {"changes": [], "unseen": [], "refused": []}
@@ -114,10 +116,10 @@ def test_the_line_and_the_directories_of_each_user(contract: Contract) -> None:
         ({**seen, "unseen": [path]}, "unknown"),
         ({**seen, "changes": [{**change, "path": "/var/lib/kai/history/12"}]}, "complete"),
     ):
-        [person] = status(contract, layout=layout)["people"]
+        [person] = status(contract, layout=layout)["users"]
         assert person["tree"] == tree, layout
     # before the first install nothing was looked at
-    [person] = status(contract, live=None, installs=[])["people"]
+    [person] = status(contract, live=None, installs=[])["users"]
     assert person["tree"] == "unknown"
 
 
@@ -206,10 +208,10 @@ def test_the_users_and_agents_of_the_host_are_shown_and_those_of_host_vars_are_p
     contract: Contract,
 ) -> None:
     report = status(contract, files=deployed())
-    found = [(one["name"], one["backend"], one["logged_in"]) for one in report["people"]]
+    found = [(one["name"], one["backend"], one["logged_in"]) for one in report["users"]]
     # the host was asked for the logins of host_vars
     assert found == [("Ada", "codex", "unknown"), ("Bob", "claude", "unknown")]
-    assert report["people_from"] == "host"
+    assert report["users_from"] == "host"
     agents = {one["backend"]: (one["path"], one["accounts"]) for one in report["backends"]}
     assert agents == {"claude": (BINARY["path"], ["bob"]), "codex": ("/opt/codex", ["alice"])}
     assert report["pending"] == [
@@ -229,7 +231,7 @@ def test_the_login_of_an_agent_that_only_the_host_names_is_what_the_host_answers
         {"account": "bob", "backend": "claude", "logged_in": True},
     ]
     report = status(contract, files=deployed(), logins=logins)
-    assert [one["logged_in"] for one in report["people"]] == ["no", "yes"]
+    assert [one["logged_in"] for one in report["users"]] == ["no", "yes"]
     assert report["login_notice"][1:] == ["  sudo -iu alice /opt/codex login"]
     assert report["unknown"] == []
 
@@ -237,7 +239,7 @@ def test_the_login_of_an_agent_that_only_the_host_names_is_what_the_host_answers
 def test_a_variable_of_the_process_is_deployed_as_well(contract: Contract) -> None:
     entry = {"file": "/x.conf", "name": "Environment", "key": "DEFAULT_MODEL", "value": "opus"}
     report = status(contract, files=deployed(), overrides=[{**entry, "effective": True}])
-    assert [one["model"] for one in report["people"]] == ["gpt-5.5", "opus"]
+    assert [one["model"] for one in report["users"]] == ["gpt-5.5", "opus"]
 
 
 @pytest.mark.parametrize("text", [None, "users: [", "none"])
@@ -247,8 +249,8 @@ def test_users_of_a_file_that_cannot_be_read_are_those_of_host_vars(
     files = deployed()
     files["/etc/kai/users.yaml"]["text"] = text
     report = status(contract, files=files)
-    assert [one["backend"] for one in report["people"]] == ["claude"]
-    assert (report["people_from"], report["pending"]) == ("host_vars", [])
+    assert [one["backend"] for one in report["users"]] == ["claude"]
+    assert (report["users_from"], report["pending"]) == ("host_vars", [])
 
 
 def test_a_deployed_user_with_a_damaged_profile_is_known_by_the_telegram_id(

@@ -93,10 +93,10 @@ def status(**more: Any) -> Any:
 def test_each_user_has_account_backend_profile_and_directories(document: Any) -> None:
     found = status(document=document)
     assert found["line"] == "2"
-    [person] = found["people"]
+    [person] = found["users"]
     told = [person[name] for name in ("account", "backend", "profile", "tree")]
     assert told == ["alice", "claude", OWN, "complete"]
-    columns, [row] = users_table(found["people"])
+    columns, [row] = users_table(found["users"])
     assert columns[-2:] == ["Profile", "Directories"]
     assert row[-2:] == ["yes", "complete"]
     assert not any("version 2" in problem["found"] for problem in found["problems"])
@@ -104,7 +104,7 @@ def test_each_user_has_account_backend_profile_and_directories(document: Any) ->
 
 def test_a_user_without_a_profile_is_told_so() -> None:
     for document in (None, {"version": 1, "runtime_profiles": {}}, [1]):
-        [person] = status(document=document)["people"]
+        [person] = status(document=document)["users"]
         assert person["profile"] is None
     [stated] = configuration().people
     entry = {"runtime_profile_id": OWN}
@@ -119,10 +119,10 @@ def test_a_missing_directory_makes_a_tree_incomplete(name: str) -> None:
     path = f"/var/lib/kai/{name}/{part}"
     change = {"path": path, "before": "", "after": "x"}
     layout = {"changes": [change], "unseen": [], "refused": []}
-    [person] = status(layout=layout)["people"]
+    [person] = status(layout=layout)["users"]
     assert person["tree"] == "incomplete"
     change["path"] = f"/var/lib/kai/{name}/{principal_of_telegram(WORKSHOP, 2)}"
-    [person] = status(layout=layout)["people"]
+    [person] = status(layout=layout)["users"]
     assert person["tree"] == "complete"
 
 

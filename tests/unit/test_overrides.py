@@ -319,10 +319,10 @@ def test_what_the_unit_of_an_install_sets_is_no_limit_of_the_operator() -> None:
 
 
 def test_status_shows_the_model_that_the_bot_uses(contract: Contract) -> None:
-    [person] = status(contract, overrides=[override("DEFAULT_MODEL", "opus")])["people"]
+    [person] = status(contract, overrides=[override("DEFAULT_MODEL", "opus")])["users"]
     assert person["model"] == "opus"
     late = override("DEFAULT_MODEL", "opus", effective=False)
-    [person] = status(contract, overrides=[late])["people"]
+    [person] = status(contract, overrides=[late])["users"]
     assert person["model"] != "opus"
 
 
@@ -385,7 +385,7 @@ def test_the_port_of_the_process_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
         "files": [],
         "directories": [],
         "seeds": [],
-        "room": [],
+        "free_space": [],
         "settings": SETTINGS,
     }
     state = ServiceState(state="active", pid=SERVICE["pid"] or 7)

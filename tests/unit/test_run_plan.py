@@ -58,7 +58,7 @@ INSTALLED: dict[str, Any] = {
     },
     "health": 200,
     "strangers": [],
-    "room": [],
+    "free_space": [],
     "key": "k",
     "files": {},
     "layout": {"changes": [], "refused": [], "unseen": []},

@@ -156,12 +156,12 @@ class Measuring(Walk):
         """Count nothing."""
 
 
-def too_large(units: Mapping[bytes, int], room: int) -> dict[bytes, int]:
+def too_large(units: Mapping[bytes, int], free: int) -> dict[bytes, int]:
     """Return the largest units that must stay out so that there is space for the others."""
     wanted = sum(units.values())
     found = {}
     for unit, size in sorted(units.items(), key=lambda item: -item[1]):
-        if wanted <= room:
+        if wanted <= free:
             break
         found[unit] = size
         wanted -= size
@@ -206,7 +206,7 @@ class Copying(Walk):
         measuring = Measuring(self.root, self.place.data_dir)
         measuring.run()
         units = {unit: size for unit, size in measuring.units.items() if unit not in self.replaced}
-        self.large = too_large(units, self.place.room() - SPARE_BYTES)
+        self.large = too_large(units, self.place.free_bytes() - SPARE_BYTES)
 
     def run(self) -> None:
         """Add it."""
@@ -256,7 +256,7 @@ class Copying(Walk):
 
     def no_room(self) -> str:
         """Return in words how little is free."""
-        return f"{self.place.parent} has {self.place.room() >> 20} MB free"
+        return f"{self.place.parent} has {self.place.free_bytes() >> 20} MB free"
 
     def label_of(self, name: bytes) -> str:
         """Return the name in the backup of an entry of ``here``."""
@@ -347,7 +347,7 @@ class Copying(Walk):
             found = sparse.extents_of(descriptor, status.st_size)
         elif status.st_size:
             found.add(0, status.st_size)
-        if self.place.room() >= found.stored + SPARE_BYTES:
+        if self.place.free_bytes() >= found.stored + SPARE_BYTES:
             return found
         self.missing.add(
             self.path_of(name), f"{self.no_room()}, and it takes {found.stored >> 20} MB"

@@ -122,6 +122,6 @@ class StagingArea:
         """Return the mount points at or below the data directory, which a rename does not move."""
         return system.mounts_below(self.data_dir)
 
-    def room(self) -> int:
+    def free_bytes(self) -> int:
         """Return how many bytes are free on its file system."""
         return free_bytes(self.parent)

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from ..rules.probe import (
         DamagedRecord,
         FileSeen,
+        FreeSpace,
         Installed,
         InstallsSeen,
         KnownInstalls,
         LayoutSeen,
-        Room,
         ServiceSeen,
     )
     from .records import Journal
@@ -181,7 +181,7 @@ def look_at_installed(
             request["seeds"],
             installs.release_path(known["live"]) if known["live"] else None,
         ),
-        "room": [room_at(path) for path in request["room"]],
+        "free_space": [free_space_at(path) for path in request["free_space"]],
     }
 
 
@@ -397,7 +397,7 @@ def layout_seen(
     }
 
 
-def room_at(path: str) -> Room:
+def free_space_at(path: str) -> FreeSpace:
     """Return the free space of the file system of a path, in MB and in files."""
     system = os.statvfs(nearest(path))
     return {

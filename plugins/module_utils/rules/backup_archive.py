@@ -109,7 +109,7 @@ class Summary:
     """What was found in a backup: its meta, the accounts by name, and how much there is.
 
     owners, groups: names of accounts. numbers: UIDs and GIDs of owners that had no name.
-    size: bytes of the files, holes not counted. room: bytes of the blocks that they take.
+    size: bytes of the files, holes not counted. disk_bytes: those of the blocks that they take.
     """
 
     meta: Meta
@@ -118,7 +118,7 @@ class Summary:
     numbers: list[int]
     members: int
     size: int
-    room: int
+    disk_bytes: int
 
     def as_dict(self) -> SummaryData:
         """Return the fields by name, without the variables of the host."""
@@ -341,7 +341,7 @@ class _Reading:
         self.digest = _Digest()
         self.accounts = _Accounts()
         self.size = 0
-        self.room = 0
+        self.disk_bytes = 0
         self.config: set[str] = set()
         self.open: list[_Open] = []
         self.has_data = False
@@ -374,7 +374,7 @@ class _Reading:
             sorted(self.accounts.numbers),
             wanted["members"] if self.format > 1 else len(self.digests),
             self.size,
-            self.room,
+            self.disk_bytes,
         )
 
     def meta(self) -> Meta:
@@ -427,14 +427,14 @@ class _Reading:
         self.accounts.note(member)
         if not member.isreg():
             self.count(member, "")
-            self.room += _DISK_BLOCK
+            self.disk_bytes += _DISK_BLOCK
             if self.visit:
                 self.visit(member, None)
             return
         content = _Digesting(self.tar, member.size)
         extents = self.extents(member, content)
         self.size += extents.stored
-        self.room += extents.stored + -extents.stored % _DISK_BLOCK
+        self.disk_bytes += extents.stored + -extents.stored % _DISK_BLOCK
         if self.visit:
             self.visit(member, Content(content, extents))
         while content.read(PIECE):

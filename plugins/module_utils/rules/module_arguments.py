@@ -94,7 +94,7 @@ class InstalledRequest(TypedDict):
     files: list[FileRequest]
     directories: list[DirectoryData]
     seeds: list[SeedData]
-    room: list[str]
+    free_space: list[str]
 
 
 class WorkshopRequest(TypedDict):
@@ -338,7 +338,7 @@ class SummaryData(TypedDict):
     numbers: list[int]
     members: int
     size: int
-    room: int
+    disk_bytes: int
 
 
 class CheckedSummary(SummaryData):

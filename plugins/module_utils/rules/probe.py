@@ -315,7 +315,7 @@ class LayoutSeen(TypedDict):
     refused: list[ProblemData]
 
 
-class Room(TypedDict):
+class FreeSpace(TypedDict):
     """The free space of a file system; one with no files counts none."""
 
     path: str
@@ -350,7 +350,7 @@ class Installed(InstallsSeen, ServiceSeen):
     key: str
     files: dict[str, FileSeen]
     layout: LayoutSeen
-    room: list[Room]
+    free_space: list[FreeSpace]
 
 
 class Owner(TypedDict):

@@ -128,7 +128,7 @@ def installed_request(
         "files": files,
         "directories": directories_of(configuration, places, tenants) if valid else [],
         "seeds": seeds_of(configuration, places, tenants) if valid else [],
-        "room": [host[name] for name in ("install_dir", "data_dir") if name in host],
+        "free_space": [host[name] for name in ("install_dir", "data_dir") if name in host],
     }
 
 

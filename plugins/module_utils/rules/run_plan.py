@@ -224,7 +224,7 @@ def _rollback_probe(configuration: Configuration, _others: Sequence[Other] = ())
     least = _least_probe(configuration)
     return {
         **least,
-        "installed": {**installed, "files": [], "directories": [], "seeds": [], "room": []},
+        "installed": {**installed, "files": [], "directories": [], "seeds": [], "free_space": []},
     }
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .drift import Parts
     from .file_state import FileState
     from .probe import Candidate, Installed, InstalledProbe
-    from .status_report import BackendStatus, LastInstall, PersonStatus, StatusReport
+    from .status_report import BackendStatus, LastInstall, StatusReport, UserStatus
 
 LOGGED_IN = {True: "yes", False: "no", None: "unknown"}
 
@@ -48,12 +48,12 @@ def host_status(
     probe: InstalledProbe,
     desired: Desired | None,
     files: Sequence[FileState],
-    people_of: Callable[[str], Parts],
+    parts_of_users: Callable[[str], Parts],
 ) -> StatusReport:
     """Return the status of a host, as docs/status.schema.json describes it.
 
     probe: the result of kai_probe with ``installed``. desired: None for a configuration that is not
-    valid. files: as an install wants them. people_of: the parts of a users.yaml.
+    valid. files: as an install wants them. parts_of_users: the parts of a users.yaml.
     """
     contract = configuration.contract
     installed = probe["installed"]
@@ -66,7 +66,7 @@ def host_status(
         problems += [Problem(**problem) for problem in desired.get("without_profile", [])]
         # before an installation, and before an adoption, nothing is as it should be
         if is_comparable(configuration, probe):
-            drift, unseen_parts = _drift(configuration, installed, desired, files, people_of)
+            drift, unseen_parts = _drift(configuration, installed, desired, files, parts_of_users)
             unknown += unseen_parts
             drift += override_problems(contract, probe, desired)
             unknown += unseen_overrides(probe)
@@ -92,7 +92,7 @@ def host_status(
         asked = {(login["account"], login["backend"]) for login in probe["logins"]}
         notice = login_notice(one for one in needed if (one["account"], one["backend"]) in asked)
     known = {(one["account"], one["backend"]): LOGGED_IN[one["logged_in"]] for one in needed}
-    people = _people(deployed or configuration, known, probe, configuration)
+    users = _users(deployed or configuration, known, probe, configuration)
     unknown += [
         Problem(
             f"the login of {person['account']}",
@@ -103,7 +103,7 @@ def host_status(
                 else ("a probe as root", "kai-ansible status --ask-become-pass, or through sudo")
             ),
         )
-        for person in people
+        for person in users
         if person["logged_in"] == "unknown"
     ]
     # drift may be the install that was just rolled back; problems of host_vars are not
@@ -112,7 +112,7 @@ def host_status(
     problems = without_privilege(probe) or problems
     # the probe, the desired state and the service may report the same fault
     problems = list(dict.fromkeys(problems))
-    is_ready = all(person["logged_in"] in ("yes", "not needed") for person in people)
+    is_ready = all(person["logged_in"] in ("yes", "not needed") for person in users)
     return {
         "healthy": not (problems or drift or unknown) and is_ready,
         "line": contract.release,
@@ -132,12 +132,12 @@ def host_status(
         "problems": [problem.as_dict() for problem in problems],
         "unknown": [problem.as_dict() for problem in dict.fromkeys(unknown)],
         "backends": backends,
-        "people": people,
-        "people_from": "host_vars" if deployed is None else "host",
+        "users": users,
+        "users_from": "host_vars" if deployed is None else "host",
         "pending": changes,
         "limits": limits(probe),
         "login_notice": notice,
-        "room": installed["room"],
+        "free_space": installed["free_space"],
     }
 
 
@@ -236,7 +236,7 @@ def _drift(
     installed: Installed,
     desired: Desired,
     files: Sequence[FileState],
-    people_of: Callable[[str], Parts],
+    parts_of_users: Callable[[str], Parts],
 ) -> tuple[list[Problem], list[Problem]]:
     contract = configuration.contract
     protected = contract.protected_files
@@ -252,7 +252,7 @@ def _drift(
         installed["files"],
         installed["key"],
         {
-            protected["users"].path: people_of,
+            protected["users"].path: parts_of_users,
             desired["sudo"]["path"]: rules_of,
             desired["unit"]["path"]: lines_of,
             contract.record.path: variables_of,
@@ -400,12 +400,12 @@ def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> 
     return _without_repeating(probe["installed"], problems)
 
 
-def _people(
+def _users(
     shown: Configuration,
     known: Mapping[tuple[str, str], str],
     probe: InstalledProbe,
     configuration: Configuration,
-) -> list[PersonStatus]:
+) -> list[UserStatus]:
     """Return the users of a configuration. known: the state of a login, by account and backend.
 
     configuration: of host_vars, with which the host was compared.
@@ -413,7 +413,7 @@ def _people(
     contract = shown.contract
     effective = effective_values(probe)
     profiles, is_known = deployed_profiles(contract, probe), is_comparable(configuration, probe)
-    found: list[PersonStatus] = []
+    found: list[UserStatus] = []
     for user, person in zip(shown.users, shown.people):
         account = agent_account(shown, person)
         found.append(

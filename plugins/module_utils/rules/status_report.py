@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from .probe import InstalledService, InstallRecord, ReleaseState, Room, SystemFacts, Unfinished
+from .probe import FreeSpace, InstalledService, InstallRecord, ReleaseState, SystemFacts, Unfinished
 from .problems import ProblemData
 
 
@@ -46,7 +46,7 @@ class BackendStatus(TypedDict):
     faults: list[str]
 
 
-class PersonStatus(TypedDict):
+class UserStatus(TypedDict):
     """A user and the login of their agent: yes, no, unknown or not needed.
 
     profile: the deployed one, None also where the line has none. tree: whether the directories of
@@ -68,7 +68,7 @@ class PersonStatus(TypedDict):
 class StatusReport(TypedDict):
     """The status of a host.
 
-    people and backends: those that the host has; where people_from is "host_vars", those of
+    users and backends: those that the host has; where users_from is "host_vars", those of
     host_vars, because nothing is deployed or it could not be read. pending: what the next install
     changes about the users, a line for each of them. limits: the operator's own limits of the
     service, in drop-ins of its unit.
@@ -88,9 +88,9 @@ class StatusReport(TypedDict):
     problems: list[ProblemData]
     unknown: list[ProblemData]
     backends: list[BackendStatus]
-    people: list[PersonStatus]
-    people_from: str
+    users: list[UserStatus]
+    users_from: str
     pending: list[str]
     limits: list[str]
     login_notice: list[str]
-    room: list[Room]
+    free_space: list[FreeSpace]

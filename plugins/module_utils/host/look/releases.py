@@ -143,7 +143,7 @@ def installed_unseen(host: Host, problem: Problem) -> Installed | None:
         "key": "",
         "files": {},
         "layout": {"changes": [], "unseen": [], "refused": []},
-        "room": [],
+        "free_space": [],
     }
 
 
