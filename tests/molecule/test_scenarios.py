@@ -11,6 +11,8 @@ from tools import scenario
 # default is the one that walks the whole way; the others show in an inventory of their own what
 # tests/machine shows as well
 IN_EVERY_RUN = {"default"}
+# the slowest takes 6 minutes beside other tests; a question that no user answers would never end
+MOST_SECONDS = 2400
 SCENARIOS = [
     pytest.param(
         name,
@@ -30,7 +32,16 @@ SCENARIOS = [
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(name: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tools.scenario", name],
+        # it ends the whole group of processes, also Ansible below Molecule
+        [
+            "timeout",
+            "--kill-after=30",
+            str(MOST_SECONDS),
+            sys.executable,
+            "-m",
+            "tools.scenario",
+            name,
+        ],
         cwd=ROOT,
         env={**scenario.environment(name), "NO_COLOR": "1"},
         capture_output=True,
