@@ -89,15 +89,18 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
     inventory = Inventory(options.inventory, make_localhost=True)
     inventory.refuse_host_without_inventory(options.host)
     asker = None if options.no_input else prompter(plain=options.plain, goes_back=True)
-    if asker:
-        screen.say(KEYS)
-    # an inventory that is not there sets nothing, so the first question does not wait for Ansible
-    chosen = _source(options, {}, asker, screen) if inventory.is_new else None
+    chosen = None
+    if inventory.is_new and not (options.vault_password_file or options.vault_ids):
+        # nothing is set yet, so the first question does not wait for Ansible
+        chosen = _source(options, {}, asker, screen)
     password = read_hosts(options, inventory, may_ask=not options.no_input)
     host = only_host(options, inventory)
     files = inventory.host_vars(host)
     before = inventory.variables(host)
-    source, was_asked = chosen or _source(options, before, asker, screen)
+    if chosen is None or before:
+        # a plugin of the operator's may set variables without an inventory
+        chosen = _source(options, before, asker, screen)
+    source, was_asked = chosen
     contract = certain_contract({**before, **source}, lambda said: screen.notes([said]))
     sections = contract.sections
     if options.section and options.section not in sections:
@@ -206,6 +209,8 @@ def _source(
 
     The names of these settings are the same in every line.
     """
+    if asker:
+        screen.say(KEYS)
     any_line = contract_of_line()
     answers = read_answers(any_line, options.answers)[0] if options.answers else {}
     found = deciding({**answers, **read_assignments(any_line, options.assignments)[0]})

@@ -60,8 +60,7 @@ options:
         description: A path; without it the command is skipped.
         type: str
       account:
-        description: The account for which sudo is asked about O(commands[].program). With both, a
-          check of an earlier run counts while nothing on which it depends has changed.
+        description: The account for which sudo is asked about O(commands[].program).
         type: str
         default: ""
       program:

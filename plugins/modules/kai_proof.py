@@ -58,8 +58,8 @@ options:
         description: A path; without it the command is skipped.
         type: str
       account:
-        description: The account for which sudo is asked about O(commands[].program). With both, a
-          check of an earlier run counts while nothing on which it depends has changed.
+        description: The account for which sudo is asked about O(commands[].program). A command
+          without both is run in every run.
         type: str
         default: ""
       program:
@@ -119,9 +119,11 @@ options:
     description:
       - A file of root's, below a directory that is empty after a boot, that caches proofs. Agents
         that were verified before, and whose dependencies have not changed since, are not started
-        again, except one of each program, in turn. Directories that were private before and have
-        not changed are tried by the accounts of these agents alone.
-      - Without it everything is verified, and nothing is cached.
+        again, except one of each program, in turn; and so sudo is asked about O(commands[].program)
+        for one O(commands[].account). Directories that were private before and have not changed are
+        tried by the accounts of these agents alone.
+      - Without it, without O(agents), and where more than the files of sudo's policy decides on a
+        rule, such as a directory service, everything is verified, and nothing is cached.
     type: path
   anew:
     description: Whether to verify everything, regardless of O(known).

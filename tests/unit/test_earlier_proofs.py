@@ -121,6 +121,31 @@ def test_every_file_that_the_policy_of_sudo_includes_is_a_circumstance(
     assert all(one != two for one, two in pairwise(seen))
 
 
+@pytest.mark.parametrize(
+    ("rules", "services"),
+    [
+        ("ada ALL = NOTBEFORE=20990101000000Z ALL", ""),
+        ('Defaults group_plugin="group_file.so /etc/sudo-groups"', ""),
+        ("", "passwd: files\nsudoers: files sss\n"),
+        ("".join(f"@include rules{n}\n" for n in range(2001)), ""),
+    ],
+    ids=["time", "plugin", "directory service", "too many"],
+)
+def test_a_policy_on_which_more_than_its_files_decides_is_no_circumstance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str, services: str
+) -> None:
+    main, names = tmp_path / "sudoers", tmp_path / "nsswitch.conf"
+    monkeypatch.setattr("kai_ansible.rules.sudoers.MAIN_POLICY", str(main))
+    monkeypatch.setattr("kai_ansible.host.proof_cache.NAME_SERVICES", str(names))
+    main.write_text("# none\n")
+    names.write_text("sudoers: files # not sss\n")
+    assert facts_of_policy()
+    main.write_text(rules)
+    names.write_text(services)
+    with pytest.raises(OSError, match="the policy of sudo"):
+        facts_of_policy()
+
+
 def commands(path: Path, *, anew: bool = False, accounts: tuple[str, ...] = ("bin", "sys")) -> Any:
     """Return the commands that a run verifies, of three: one reads a file, two ask sudo."""
     kills = [

@@ -66,12 +66,11 @@ class ChildProcess:
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
         pause = _FIRST_PAUSE_SECONDS
-        while time.monotonic() < deadline:
-            self._look()
-            if self.status is not None:
-                break
+        self._look()
+        while self.status is None and time.monotonic() < deadline:
             time.sleep(pause)
             pause = min(2 * pause, _POLL_SECONDS)
+            self._look()
         return self.status
 
     def _look(self) -> None:

@@ -16,14 +16,16 @@ import hashlib
 import json
 import os
 import pwd
+import socket
 import stat
 from typing import TYPE_CHECKING, Any
 
-from ..rules.documents import Unfit, read_json
+from ..rules.documents import Unfit, legible, read_json
 from ..rules.file_state import FileState
-from ..rules.sudoers import included_places
+from ..rules.sudoers import PolicyTooLarge, asks_elsewhere, depends_on_more, policy_levels
 from . import system
 from .files import Damaged, look, replace
+from .run_as import NoAnswer, ask_as
 from .sudo_policy import policy_files
 from .trusted_paths import places_of
 
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 LONGEST_SECONDS = 7 * 86400
 # on which sudo and the loader of programs depend as well
-SYSTEM_FILES = ("/etc/pam.d", "/etc/sudo.conf", "/etc/nsswitch.conf", "/etc/ld.so.cache")
+SYSTEM_FILES = ("/etc/pam.d", "/etc/sudo.conf", "/etc/shells", "/etc/ld.so.cache")
+NAME_SERVICES = "/etc/nsswitch.conf"
 
 
 class EarlierProofs:
@@ -79,12 +82,30 @@ def digest_of(*facts: Any) -> str:
 
 
 def facts_of_policy() -> list[Any]:
-    """Return the state on which sudo and the loader depend. Raises OSError for unreadable files."""
-    policy = policy_files()
-    files, directories = included_places(policy)
-    # a policy may name hosts
-    found: list[Any] = [policy.host, directories]
-    for place in (*files, *SYSTEM_FILES):
+    """Return the state on which sudo and the loader depend.
+
+    Raises OSError for an unreadable file, and where more than files decides.
+    """
+    # a file may lie on a file system that does not answer
+    [found] = ask_as(None, [_facts_of_policy])
+    if isinstance(found, NoAnswer):
+        raise OSError(f"the policy of sudo: {found}")
+    facts: list[Any] = found
+    return facts
+
+
+def _facts_of_policy() -> list[Any]:
+    found: list[Any] = [socket.gethostname()]
+    try:
+        for texts, directories in policy_levels(policy_files()):
+            if any(depends_on_more(text or "") for text in texts.values()):
+                raise OSError("time or a plugin decides on a rule")
+            found += [[path, *_content(path)] for path in (*texts, *directories)]
+    except PolicyTooLarge as error:
+        raise OSError("a policy of too many files") from error
+    if asks_elsewhere(legible(look(NAME_SERVICES, links=True).content or b"")):
+        raise OSError("sudo has rules from elsewhere than its files")
+    for place in SYSTEM_FILES:
         if os.path.isdir(place):
             names = sorted(os.listdir(place))
             found += [[name, *_content(os.path.join(place, name))] for name in names]
@@ -99,7 +120,7 @@ def _content(path: str) -> list[Any]:
     except FileNotFoundError:
         return []
     if not stat.S_ISREG(status.st_mode):
-        return [status.st_mode]
+        return [status.st_mode, status.st_uid, status.st_gid]
     with open(path, "rb") as handle:
         digest = hashlib.sha256(handle.read()).hexdigest()
     return [status.st_mode, status.st_uid, status.st_gid, digest]

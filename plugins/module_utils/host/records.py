@@ -239,7 +239,7 @@ class Installs:
     def built(self) -> dict[str, bool]:
         """Return every release on the host, and whether its build is complete."""
         flat = {FLAT: environment_works(self.install_dir)} if self.has_flat() else {}
-        return flat | {name: is_complete(self.release_path(name)) for name in self.names()}
+        return {**flat, **{name: is_complete(self.release_path(name)) for name in self.names()}}
 
     def names(self) -> list[str]:
         """Return every release but that of Kai's own installer, complete or not; runs nothing."""

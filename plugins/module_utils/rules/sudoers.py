@@ -15,7 +15,7 @@ from .paths import fault_of_path, fault_of_search_directory
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .contract import KillArguments
     from .desired import SudoRules
@@ -34,6 +34,8 @@ _INCLUDE = re.compile(
     re.ASCII,
 )
 _COMMENT = re.compile(r"#(?!include|\d)")
+# sudoers(5): rules with a time, and groups that a plugin knows
+_MORE_THAN_TEXT = re.compile(r"\b(NOTBEFORE|NOTAFTER|group_plugin)\b")
 _DEEPEST_INCLUDE = 128
 # through links to directories a policy has ever more paths, though sudo ends at that depth
 _MOST_FILES = 2000
@@ -205,38 +207,62 @@ class PolicyFiles:
     host: str = ""
 
 
+class PolicyTooLarge(Exception):
+    """A policy has more files than are read here."""
+
+
 def reads_directory(directory: str, files: PolicyFiles) -> bool:
     """Return whether a policy reads the drop-ins of ``directory``."""
-    return files.real(directory) in map(files.real, included_places(files)[1])
+    wanted = files.real(directory)
+    try:
+        return any(
+            wanted in map(files.real, directories) for _texts, directories in policy_levels(files)
+        )
+    except PolicyTooLarge:
+        return False
 
 
-def included_places(files: PolicyFiles) -> tuple[list[str], list[str]]:
-    """Return the files of a policy, the main one first, and the directories of its drop-ins.
+def policy_levels(files: PolicyFiles) -> Iterator[tuple[dict[str, str | None], list[str]]]:
+    """Yield the files of a policy, the main one first, then those that it includes, and so on.
 
-    sudo itself goes no deeper than 128 files.
+    Each level has the texts by path, None where there is no file, and the directories whose
+    drop-ins the next one has. sudo itself goes no deeper than 128 files. Raises PolicyTooLarge.
     """
     # a file may include another one, or itself, many times
-    seen: dict[str, None] = {}
-    directories: dict[str, None] = {}
+    seen: set[str] = set()
     level = [MAIN_POLICY]
     for _depth in range(_DEEPEST_INCLUDE + 1):
+        if len(seen) + len(level) > _MOST_FILES:
+            raise PolicyTooLarge
+        texts = {path: files.read(path) for path in level}
         found = [
             entry
-            for path in level
-            for entry in includes(
-                files.read(path) or "", posixpath.dirname(path), files.host
-            ).values()
+            for path, text in texts.items()
+            for entry in includes(text or "", posixpath.dirname(path), files.host).values()
         ]
-        of_level = dict.fromkeys(path for is_directory, path in found if is_directory)
-        directories.update(of_level)
-        seen.update(dict.fromkeys(level))
+        directories = list(dict.fromkeys(path for is_directory, path in found if is_directory))
+        yield texts, directories
+        seen.update(level)
         included = [path for is_directory, path in found if not is_directory]
-        for path in of_level:
+        for path in directories:
             included += [posixpath.join(path, name) for name in _drop_ins(path, files)]
         level = [path for path in dict.fromkeys(included) if path not in seen]
-        if len(seen) + len(level) > _MOST_FILES:
-            break
-    return list(seen), list(directories)
+        if not level:
+            return
+
+
+def depends_on_more(text: str) -> bool:
+    """Return whether time or a plugin decides on the rules of a text, and not its words alone."""
+    return _MORE_THAN_TEXT.search(text) is not None
+
+
+def asks_elsewhere(nsswitch: str) -> bool:
+    """Return whether sudo has rules from elsewhere than its files, such as a directory service.
+
+    nsswitch: the text of /etc/nsswitch.conf (sudoers.ldap(5)).
+    """
+    found = re.findall(r"^[ \t]*sudoers[ \t]*:([^#\n]*)", nsswitch, re.MULTILINE)
+    return any(word != "files" for sources in found for word in sources.split())
 
 
 def _drop_ins(directory: str, files: PolicyFiles, target: str = "") -> list[str]:
