@@ -17,7 +17,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from kai_ansible.ansible.reading import read
 from tests import read_in_process
-from tests.cli.desk import TOKEN, Desk, exit_code
+from tests.cli.desk import TOKEN, Desk, Wizard, exit_code
 from tests.conftest import ROOT
 
 # each case starts Ansible several times
@@ -28,6 +28,7 @@ WARNED_OF = (
     "discovered Python interpreter",
     "EOFError (ctrl-d) on prompt",
     "Could not match supplied host pattern",
+    "Error getting vault password file",
 )
 PASSWORD = "correct horse"
 SCRIPT = """\
@@ -386,3 +387,10 @@ def test_config_leaves_a_secret_where_the_operator_refers_to_it(fleet: Desk, inl
     assert settings.read_text().startswith(before.rstrip("\n"))
     done = fleet.run("users", "add", "bot", "--telegram-id", "2", "--name", "Ben", "--os-user", "b")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_missing_password_file_is_reported_before_the_first_question(desk: Desk) -> None:
+    wizard = Wizard(desk.spawn("config", "--no-probe", "--vault-password-file", "missing"))
+    assert wizard.next_prompt() is None
+    assert "missing" in wizard.transcript
+    assert wizard.end() == 2
