@@ -294,14 +294,14 @@ def _answers_of(contract: Contract) -> dict[str, dict[str, Any]]:
 
 
 def _answers_file(contract: Contract, parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    person = _mapping(parts["users"])
-    person["required"] = [
+    user = _mapping(parts["users"])
+    user["required"] = [
         name
         for name, spec in contract.user_fields.items()
         if spec.required and not spec.alternative
     ]
     # an unknown field goes to users.yaml unchanged
-    del person["additionalProperties"]
+    del user["additionalProperties"]
     return {
         "title": f"Answers for {contract.title}",
         **_mapping(
@@ -310,7 +310,7 @@ def _answers_file(contract: Contract, parts: Mapping[str, dict[str, Any]]) -> di
                 "users": {
                     "description": "The users who may talk to the bot.",
                     "type": "array",
-                    "items": person,
+                    "items": user,
                 },
                 "settings": {
                     "description": "Settings by env key.",

@@ -60,7 +60,7 @@ def add_user(
         *(problem for problem in changed.problems if problem.where not in left_out),
     ]
     write_users(options, current, [*current.users, entry], changed, screen)
-    report_next(options, current, changed, changed.people[-1], screen)
+    report_next(options, current, changed, changed.users[-1], screen)
 
 
 def _missing(contract: Contract, name: str) -> Problem:
@@ -74,7 +74,7 @@ def _ask(current: HostUsers, given: Mapping[str, Any], options: UsersOptions) ->
     """Ask for the essential fields that are missing, and return the answers."""
     asker = prompter(plain=options.plain)
     contract = current.contract
-    holders = {str(user.get("telegram_id")): user for user in current.configuration.users}
+    holders = {str(user.get("telegram_id")): user for user in current.configuration.entries}
     answers = {}
     for name, spec in contract.user_fields.items():
         if given.get(name) is not None or spec.asked != ESSENTIAL:

@@ -39,9 +39,9 @@ def edit_user(options: UsersOptions, who: str, assignments: Sequence[str], scree
     write_users(options, current, users, changed, screen)
     rows = [(name, _shown(before.get(name)), _shown(entry.get(name))) for name in fields]
     if rows:
-        title = f"{changed.people[index].name}: changed in host_vars"
+        title = f"{changed.users[index].name}: changed in host_vars"
         screen.table(title, ("Field", "From", "To"), rows)
-    report_next(options, current, changed, changed.people[index], screen)
+    report_next(options, current, changed, changed.users[index], screen)
 
 
 def _shown(value: Any) -> str:

@@ -13,8 +13,8 @@ from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host
 from kai_ansible.inventory.variable_text import content_of, read_text
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.logins import login_notice, logins
-from kai_ansible.rules.people import Person, has_admin
 from kai_ansible.rules.problems import Problem, nearest
+from kai_ansible.rules.users import User, has_admin
 from kai_ansible.rules.values import UnacceptableValue, read_value
 from kai_ansible.terminal.login_view import login_lines
 from kai_ansible.terminal.prompts import prompter
@@ -208,7 +208,7 @@ def write_users(
 def _confirm_without_admin(
     options: UsersOptions, current: HostUsers, changed: Configuration
 ) -> None:
-    if has_admin(changed.users) or not has_admin(current.configuration.users) or options.yes:
+    if has_admin(changed.entries) or not has_admin(current.configuration.entries) or options.yes:
         return
     if not options.may_ask:
         raise usage_error(
@@ -226,18 +226,18 @@ def report_next(
     options: UsersOptions,
     current: HostUsers,
     changed: Configuration,
-    person: Person | None,
+    user: User | None,
     screen: Screen,
 ) -> None:
     """Report the logins that a user needs now and did not need before, and the next command."""
     notice = []
-    if person:
+    if user:
         before = {
             (one["account"], one["backend"]) for one in _logins(current, current.configuration)
         }
         notice = login_notice(
             one
-            for one in _logins(current, replace(changed, people=[person]))
+            for one in _logins(current, replace(changed, users=[user]))
             if (one["account"], one["backend"]) not in before
         )
     host = current.files.host
@@ -248,8 +248,8 @@ def report_next(
         {
             "hosts": {
                 host: {
-                    "user": person.as_dict() if person else None,
-                    "users": [other.as_dict() for other in changed.people],
+                    "user": user.as_dict() if user else None,
+                    "users": [other.as_dict() for other in changed.users],
                     "login_notice": notice,
                 }
             }

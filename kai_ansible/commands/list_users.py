@@ -21,31 +21,31 @@ def list_users(options: UsersOptions, screen: Screen) -> None:
         configuration = current.configuration
         host = current.files.host
         service_user = configuration.host.get("service_user")
-        people = [
-            (person, str(user.get("role") or current.contract.user_fields["role"].default))
-            for user, person in zip(configuration.users, configuration.people, strict=True)
+        users = [
+            (user, str(entry.get("role") or current.contract.user_fields["role"].default))
+            for entry, user in zip(configuration.entries, configuration.users, strict=True)
         ]
         screen.table(
             f"Users of {host}",
             ("Name", "Telegram ID", "Role", "OS user", "Backend", "Provider", "Model", "From"),
             [
                 (
-                    person.name,
-                    str(person.telegram_id or "-"),
+                    user.name,
+                    str(user.telegram_id or "-"),
                     role,
-                    person.os_user or f"{service_user} (the service user)",
-                    person.backend,
-                    person.provider or "",
-                    person.model or "",
-                    MODEL_FROM[person.model_from],
+                    user.os_user or f"{service_user} (the service user)",
+                    user.backend,
+                    user.provider or "",
+                    user.model or "",
+                    MODEL_FROM[user.model_from],
                 )
-                for person, role in people
+                for user, role in users
             ],
         )
         problems = configuration.problems
         screen.notes(str(problem) for problem in problems)
         hosts[host] = {
-            "users": [{**person.as_dict(), "role": role} for person, role in people],
+            "users": [{**user.as_dict(), "role": role} for user, role in users],
             "problems": [problem.as_dict() for problem in problems],
         }
     screen.document({"hosts": hosts})

@@ -21,9 +21,9 @@ from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.inventory.inventory import UnreadableInventory
 from kai_ansible.rules.configuration import is_secret, variable
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
-from kai_ansible.rules.people import os_users
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import masked
+from kai_ansible.rules.users import os_users
 from kai_ansible.terminal.status_view import free_space_in_words
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
         is_guess = unread_source(variables) is not None
         configuration = configuration_of(contract, variables)
         users = _kinds_of_users(configuration)
-        accounts = os_users(configuration.people)
+        accounts = os_users(configuration.users)
     except CommandError as error:
         # a locked vault, an unknown release line of Kai, an invalid users.yaml
         unreadable = str(error).replace("\n", " ")
@@ -155,8 +155,8 @@ def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
 
 def _kinds_of_users(configuration: Configuration) -> list[dict[str, Any]]:
     kinds = Counter(
-        (str(user.get("role", "user")), person.backend)
-        for user, person in zip(configuration.users, configuration.people, strict=True)
+        (str(entry.get("role", "user")), user.backend)
+        for entry, user in zip(configuration.entries, configuration.users, strict=True)
     )
     return [
         {"role": role, "backend": backend, "number": number}

@@ -318,8 +318,8 @@ def _line_end(text: str, index: int) -> int:
 
 def _block(name: str, value: Any) -> str:
     """Return the text of a new variable, each user on lines of their own."""
-    people = isinstance(value, list) and all(isinstance(item, dict) and item for item in value)
-    if not people or not value:
+    users = isinstance(value, list) and all(isinstance(item, dict) and item for item in value)
+    if not users or not value:
         return f"{_key(name)}: {_written(value)}\n"
     entries = [
         "\n    ".join(f"{_key(field)}: {_written(item)}" for field, item in entry.items())

@@ -1,4 +1,4 @@
-"""Say what a person cares about in the changes of a run; ``--diff`` shows all of them."""
+"""Show the changes of a run that matter to an operator; ``--diff`` shows all of them."""
 
 from __future__ import annotations
 

@@ -137,9 +137,9 @@ def _pasted(line: str) -> bool:
 def missing_logins(report: StatusReport) -> list[str]:
     """Return the missing logins, as "account: agent"."""
     found = [
-        f"{person['account']}: {person['backend']}"
-        for person in report["users"]
-        if person["logged_in"] == "no"
+        f"{user['account']}: {user['backend']}"
+        for user in report["users"]
+        if user["logged_in"] == "no"
     ]
     return list(dict.fromkeys(found))
 
@@ -178,17 +178,17 @@ def _file_of(finding: ProblemData) -> str:
     return path if key else finding["where"]
 
 
-def users_table(people: Sequence[UserStatus]) -> tuple[list[str], list[list[str]]]:
+def users_table(users: Sequence[UserStatus]) -> tuple[list[str], list[list[str]]]:
     """Return the columns and rows of the users; those of profiles only where there are any."""
-    of_line = any(person["profile"] for person in people)
+    of_line = any(user["profile"] for user in users)
     columns = ["Name", "OS user", "Agent", "Model", "Logged in"]
     rows = [
         [one["name"], one["account"], one["backend"], one["model"] or "", one["logged_in"]]
-        for one in people
+        for one in users
     ]
     if of_line:
         columns += ["Profile", "Directories"]
-        for row, one in zip(rows, people, strict=True):
+        for row, one in zip(rows, users, strict=True):
             row += ["yes" if one["profile"] else "none", one["tree"]]
     return columns, rows
 

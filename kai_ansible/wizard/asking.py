@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.rules.models import normalised_model, surface_of
-from kai_ansible.rules.people import effective_person
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.sanitize import printable
+from kai_ansible.rules.users import effective_user
 from kai_ansible.rules.values import UnacceptableValue, choices_of, env_text, read_value
 from kai_ansible.secrets.made import made_secret
 from kai_ansible.terminal.prompts import CLEAR
@@ -39,7 +39,7 @@ INHERITED = "(global value)"
 DONE = "Done"
 ADD = "Add a user"
 ABOUT_FIELDS = "Choose a field to change it alone; every other field stays as it is."
-ABOUT_PEOPLE = "The users who may talk to the bot, with their OS user, backend and model."
+ABOUT_USERS = "The users who may talk to the bot, with their OS user, backend and model."
 
 
 def name_with_id(user: Mapping[str, Any]) -> str:
@@ -90,7 +90,7 @@ class Asker:
             self._help(question),
         )
 
-    def people(self) -> list[dict[str, Any]]:
+    def users(self) -> list[dict[str, Any]]:
         """Ask which users to add, change and remove, and return all users."""
         users = [dict(user) for user in self.draft.users]
         fields = list(self.draft.contract.user_fields)
@@ -99,12 +99,12 @@ class Asker:
             changes = [f"Change {name}" for name in named]
             removals = [f"Remove {name}" for name in named]
             chosen = self.prompter.choice(
-                "Users", [DONE, ADD, *changes, *removals], DONE, ABOUT_PEOPLE
+                "Users", [DONE, ADD, *changes, *removals], DONE, ABOUT_USERS
             )
             if chosen == DONE:
                 return users
             if chosen == ADD:
-                users.append(self.person({}, fields, users))
+                users.append(self.user({}, fields, users))
             elif chosen in changes:
                 index = changes.index(chosen)
                 others = [*users[:index], *users[index + 1 :]]
@@ -130,11 +130,11 @@ class Asker:
             chosen = self.prompter.choice(title, [DONE, *offered], DONE, ABOUT_FIELDS)
             if chosen == DONE:
                 return asked
-            asked = self.person(asked, [offered[chosen]], others)
+            asked = self.user(asked, [offered[chosen]], others)
 
-    def person(
+    def user(
         self,
-        user: Mapping[str, Any],
+        entry: Mapping[str, Any],
         fields: Sequence[str],
         others: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class Asker:
 
         others: the other users, whose Telegram IDs and OS users may be in use.
         """
-        asked = dict(user)
+        asked = dict(entry)
         provider = self.draft.contract.agent_choice.provider.field
         for name in fields:
             question = user_question(self.draft.contract, name)
@@ -152,33 +152,33 @@ class Asker:
             if question.spec.type == "model":
                 answer = self._model_of(question, asked)
             elif described.role_models:
-                answer = self._role_models(question, user.get(name))
+                answer = self._role_models(question, entry.get(name))
             elif question.key == provider and not self._names_provider(asked):
                 continue
             else:
-                answer = self._answer(question, user.get(name), taken=taken, suggests=not others)
+                answer = self._answer(question, entry.get(name), taken=taken, suggests=not others)
             if answer in (None, [], ""):
                 asked.pop(name, None)
-            elif name in user or answer != question.spec.default:
+            elif name in entry or answer != question.spec.default:
                 asked[name] = answer
         return asked
 
     def _names_provider(self, user: Mapping[str, Any]) -> bool:
         settings = self.draft.configuration().settings
-        backend = effective_person(self.draft.contract, settings, user).backend
+        backend = effective_user(self.draft.contract, settings, user).backend
         return self.draft.contract.backends[backend].names_provider
 
-    def _model_of(self, question: Question, user: Mapping[str, Any]) -> Any:
+    def _model_of(self, question: Question, entry: Mapping[str, Any]) -> Any:
         settings = self.draft.configuration().settings
-        person = effective_person(self.draft.contract, settings, user)
-        surface = surface_of(self.draft.contract, person.backend, person.provider)
-        current = user.get(question.key)
+        user = effective_user(self.draft.contract, settings, entry)
+        surface = surface_of(self.draft.contract, user.backend, user.provider)
+        current = entry.get(question.key)
         if surface is None or not surface.names:
             return self._answer(question, current)
         offered = [INHERITED, *surface.names]
         if current is not None:
             model = normalised_model(self.draft.contract, str(current))
-            fits = surface.accepts(model, person.provider)
+            fits = surface.accepts(model, user.provider)
             if not fits:
                 self.screen.say(f"{current!r} is not a model of {surface.name}.")
             current = model if fits else None

@@ -220,7 +220,7 @@ class Interview:
         """Ask for the user who manages the bot; offer to create an account that the host lacks."""
         self.screen.say("The first user, who manages the bot:")
         without = [TELEGRAM] if is_first_of_workshop(self.draft, self.features) else []
-        asked = asker.person({}, [name for name in FIRST_FIELDS if name not in without])
+        asked = asker.user({}, [name for name in FIRST_FIELDS if name not in without])
         given = {**asked, "name": name_of(asked), "role": ADMIN}
         user = {name: given[name] for name in self.contract.user_fields if name in given}
         self.draft.set(USERS, [user])
@@ -307,14 +307,14 @@ class Interview:
             else:
                 asker.ask(question)
         if name == USERS_SECTION and USERS not in self.draft.given:
-            self._ask_people(asker)
+            self._ask_users(asker)
 
-    def _ask_people(self, asker: Asker) -> None:
+    def _ask_users(self, asker: Asker) -> None:
         path = self.draft.get(USERS_FILE)
         if path:
             self.screen.notes([f"The users are in {path}; edit that file."])
             return
-        users = asker.people()
+        users = asker.users()
         if users != self.draft.users:
             self.draft.set(USERS, users)
 

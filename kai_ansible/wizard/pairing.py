@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.models import effective_provider, normalised_model, surface_of
-from kai_ansible.rules.people import global_backend
 from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.users import global_backend
 from kai_ansible.wizard.draft import USERS
 from kai_ansible.wizard.questions import NEEDED
 
@@ -49,7 +49,7 @@ class Pairing:
         """Replace every model that its backend does not offer."""
         self.problems.clear()
         self._settle_default()
-        self._settle_people()
+        self._settle_users()
 
     def _settle_default(self) -> None:
         surface = self._global_surface(self.draft.configuration())
@@ -63,25 +63,25 @@ class Pairing:
             self._say_it_does_not_fit(KEY, str(current), surface)
         self._take(surface, surface.default)
 
-    def _settle_people(self) -> None:
+    def _settle_users(self) -> None:
         if USERS in self.draft.given:
             return
-        fixed = [dict(user) for user in self.draft.users]
-        people = self.draft.configuration().people
-        if len(people) != len(fixed):
+        fixed = [dict(entry) for entry in self.draft.users]
+        users = self.draft.configuration().users
+        if len(users) != len(fixed):
             return
-        for user, person in zip(fixed, people, strict=True):
-            surface = surface_of(self.draft.contract, person.backend, person.provider)
-            if not user.get("model") or surface is None:
+        for entry, user in zip(fixed, users, strict=True):
+            surface = surface_of(self.draft.contract, user.backend, user.provider)
+            if not entry.get("model") or surface is None:
                 continue
-            model = normalised_model(self.draft.contract, str(user["model"]))
-            if surface.accepts(model, person.provider):
+            model = normalised_model(self.draft.contract, str(entry["model"]))
+            if surface.accepts(model, user.provider):
                 continue
-            name = f"the model of {person.name}"
-            self._say_it_does_not_fit(name, str(user["model"]), surface)
-            chosen = self._choose(name, f"Model of {person.name}", surface, surface.default)
+            name = f"the model of {user.name}"
+            self._say_it_does_not_fit(name, str(entry["model"]), surface)
+            chosen = self._choose(name, f"Model of {user.name}", surface, surface.default)
             if chosen:
-                user["model"] = normalised_model(self.draft.contract, chosen)
+                entry["model"] = normalised_model(self.draft.contract, chosen)
         if fixed != self.draft.users:
             self.draft.set(USERS, fixed)
 

@@ -92,13 +92,13 @@ def label_of(question: Question, configuration: Configuration) -> str:
     """Return the prompt of a question, with the users whom it concerns."""
     spec = question.spec
     condition = spec.applies if isinstance(spec, Setting) else "always"
-    people = ", ".join(person.name for person in concerned(condition, configuration))
+    users = ", ".join(user.name for user in concerned(condition, configuration))
     # a key that only some configurations need
     may_be_left = (
         isinstance(spec, Setting) and spec.required and not is_needed(question, configuration)
     )
     concerns = [
-        *([f"for {people}"] if people else []),
+        *([f"for {users}"] if users else []),
         *(["may stay empty"] if may_be_left else []),
     ]
     return f"{spec.prompt} ({', '.join(concerns)})" if concerns else spec.prompt

@@ -17,8 +17,8 @@ from kai_ansible.wizard.first_run import is_missing
 from kai_ansible.wizard.questions import USERS_SECTION, Question, everything_in, is_asked
 
 if TYPE_CHECKING:
-    from kai_ansible.rules.people import Person
     from kai_ansible.rules.probe import Probe
+    from kai_ansible.rules.users import User
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
     from kai_ansible.wizard.host_view import HostView
@@ -50,7 +50,7 @@ class Review:
     draft: Draft
     view: HostView
     _rows: set[Row] = field(default_factory=set)
-    _people: list[tuple[str, ...]] = field(default_factory=list)
+    _users: list[tuple[str, ...]] = field(default_factory=list)
     _notes: set[str] = field(default_factory=set)
 
     def show_all(self, configuration: Configuration, *, unasked: bool = False) -> None:
@@ -58,7 +58,7 @@ class Review:
 
         unasked: also settings without a question.
         """
-        self._rows, self._people, self._notes = set(), [], set()
+        self._rows, self._users, self._notes = set(), [], set()
         self._show(f"Configuration of {self.view.host}", configuration, unasked=unasked)
 
     def show_news(self, configuration: Configuration, section: str | None) -> None:
@@ -88,15 +88,15 @@ class Review:
             self.screen.table(title, ("Setting", "Value", "From"), lines)
             if not unasked and not self._rows:
                 self.screen.say(REST)
-        columns, people = _people_on_host(self.draft, configuration, self.view)
-        if opened == USERS_SECTION or people != self._people:
-            self.screen.table("Users", columns, people)
+        columns, users = _users_on_host(self.draft, configuration, self.view)
+        if opened == USERS_SECTION or users != self._users:
+            self.screen.table("Users", columns, users)
             seen = self.view.in_words(str(configuration.host.get("python", "")))
             if seen:
                 self.screen.say(seen)
         self.screen.notes(note for note in configuration.notes if note not in self._notes)
         self._rows = {row for rows in held.values() for row in rows}
-        self._people, self._notes = people, set(configuration.notes)
+        self._users, self._notes = users, set(configuration.notes)
 
 
 def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> None:
@@ -112,8 +112,8 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
     ]
     if rows:
         screen.table("Changes to write", ("Setting", "Present", "New"), rows)
-    columns, people = _people(draft, configuration)
-    screen.table("Users", columns, people)
+    columns, users = _users(draft, configuration)
+    screen.table("Users", columns, users)
 
 
 def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft: Draft) -> None:
@@ -154,41 +154,41 @@ def _row(draft: Draft, question: Question, view: HostView) -> Row:
     return label, env_text(default), KAI + was
 
 
-def _people_on_host(
+def _users_on_host(
     draft: Draft, configuration: Configuration, view: HostView
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    columns, people = _people(draft, configuration)
+    columns, users = _users(draft, configuration)
     seen = view.latest
     if seen is None:
-        return columns, people
-    on_host = [_on_host(draft, configuration, person, seen) for person in configuration.people]
-    rows = [(*row, state) for row, state in zip(people, on_host, strict=True)]
+        return columns, users
+    on_host = [_on_host(draft, configuration, user, seen) for user in configuration.users]
+    rows = [(*row, state) for row, state in zip(users, on_host, strict=True)]
     return (*columns, "On the host"), rows
 
 
-def _people(
+def _users(
     draft: Draft, configuration: Configuration
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     service_user = configuration.host.get("service_user")
     rows: list[tuple[str, ...]] = [
         (
-            person.name,
-            person.os_user or f"{service_user} (the service user)",
-            person.backend,
-            person.provider or "",
-            person.model or "",
+            user.name,
+            user.os_user or f"{service_user} (the service user)",
+            user.backend,
+            user.provider or "",
+            user.model or "",
         )
-        for person in configuration.people
+        for user in configuration.users
     ]
     return ("Name", "OS user", "Backend", "Provider", "Model"), rows
 
 
-def _on_host(draft: Draft, configuration: Configuration, person: Person, seen: Probe) -> str:
-    if person.os_user and is_missing(person.os_user, seen):
+def _on_host(draft: Draft, configuration: Configuration, user: User, seen: Probe) -> str:
+    if user.os_user and is_missing(user.os_user, seen):
         made = configuration.host.get("create_os_users")
         return "will be created" if made else "no such account"
-    account = agent_account(configuration, person)
+    account = agent_account(configuration, user)
     for login in seen["logins"]:
-        if (login["account"], login["backend"]) == (account, person.backend):
+        if (login["account"], login["backend"]) == (account, user.backend):
             return _LOGIN[login["logged_in"]]
     return ""

@@ -163,7 +163,7 @@ def test_what_was_written_is_a_valid_configuration(
     variables = read_in_process(desk.inventory, "localhost", password)
     read = read_configuration(CONTRACT, variables)
     assert read.problems == []
-    assert [person.name for person in read.people] == ["Ada", "Bob"]
+    assert [person.name for person in read.users] == ["Ada", "Bob"]
     for key, value in EVERYTHING_ON.items():
         assert str(read.settings[key]).lower() == value
 

@@ -69,7 +69,7 @@ def value_in(configuration: Configuration, field: Field) -> Any:
     places: dict[str, Any] = {
         "host": configuration.host,
         "settings": configuration.chosen,
-        "users": configuration.users[0],
+        "users": configuration.entries[0],
         "extra_env": configuration.extra_env,
     }
     return places[part].get(name)

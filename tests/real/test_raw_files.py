@@ -164,8 +164,8 @@ def values_of_services_and_workspaces(contract: Contract) -> Iterator[dict[str, 
 
 def of_the_host(configuration: Configuration, texts: Mapping[str, str]) -> list[str]:
     """Return the paths that the host has to have, which a file alone cannot tell."""
-    found = [user[name] for user in configuration.users for name in PLACES if name in user]
-    for user in configuration.users:
+    found = [user[name] for user in configuration.entries for name in PLACES if name in user]
+    for user in configuration.entries:
         found += user.get("allowed_workspaces", [])
     for entry in workspaces_in(texts):
         agent = entry.get("claude") or {}
@@ -197,7 +197,7 @@ def difference(
     if verdict["workspaces"] != paths:
         return f"workspaces {verdict['workspaces']} instead of {paths}"
     for entry, kai in zip(
-        sorted(configuration.users, key=lambda one: one["telegram_id"]),
+        sorted(configuration.entries, key=lambda one: one["telegram_id"]),
         verdict["users"],
         strict=True,
     ):

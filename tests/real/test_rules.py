@@ -60,7 +60,7 @@ def files_of(contract: Contract, configuration: Configuration) -> dict[str, str]
 
 
 def told(configuration: Configuration) -> list[tuple[Any, ...]]:
-    people = sorted(configuration.people, key=lambda person: person.telegram_id)
+    people = sorted(configuration.users, key=lambda person: person.telegram_id)
     return [tuple(getattr(person, name) for name in NAMES) for person in people]
 
 

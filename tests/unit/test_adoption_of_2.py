@@ -108,7 +108,7 @@ def test_a_host_becomes_host_vars_that_an_install_accepts() -> None:
     assert variables["kai_install_claude_bin"] == "/usr/local/bin/claude"
     assert variables["kai_install_codex_bin"] == "/opt/agents/codex"
     assert variables["kai_install_default_backend"] == "claude"
-    assert [(one.backend, one.model) for one in read.people] == [
+    assert [(one.backend, one.model) for one in read.users] == [
         ("claude", "opus"),
         ("codex", "gpt-5.5"),
     ]

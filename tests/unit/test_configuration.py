@@ -138,7 +138,7 @@ def test_the_bot_starts_with_whatever_is_accepted(
             str(person.model).lower() if "model" in entry else person.model,
             person.os_user,
         )
-        for entry, person in zip(desired["users"], read.people, strict=True)
+        for entry, person in zip(desired["users"], read.users, strict=True)
     ]
 
 
@@ -542,7 +542,7 @@ def test_an_empty_file_names_itself(contract: Contract) -> None:
 def test_an_unknown_field_is_carried_over(contract: Contract) -> None:
     read = read_configuration(contract, variables(user(os_user="alice", timeot=3, shoe=44)))
     assert read.problems == []
-    assert read.users == [user(os_user="alice", timeot=3, shoe=44)]
+    assert read.entries == [user(os_user="alice", timeot=3, shoe=44)]
     assert (
         "kai_install_users[0].timeot is not a field of Kai 1.x; it is carried over (did you "
         in (everything_told(read))
@@ -554,7 +554,7 @@ def test_values_of_people_are_normalised_and_blanks_dropped(contract: Contract) 
         "7", os_user="", role="ADMIN", agent_backend=" Claude", model=None, pr_review="yes"
     )
     read = read_configuration(contract, variables(entry))
-    assert read.users == [user(7, agent_backend="claude", pr_review=True)]
+    assert read.entries == [user(7, agent_backend="claude", pr_review=True)]
 
 
 def test_what_a_person_should_know(contract: Contract) -> None:
@@ -653,7 +653,7 @@ def test_what_the_bot_takes_is_not_refused(
 
 def test_a_number_may_be_a_name(contract: Contract) -> None:
     read = read_configuration(contract, variables(user(name=7)))
-    assert (read.problems, read.users[0]["name"]) == ([], "7")
+    assert (read.problems, read.entries[0]["name"]) == ([], "7")
 
 
 @pytest.mark.parametrize("blank", [" ", "\u00a0", "\u3000"])

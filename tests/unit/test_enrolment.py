@@ -30,8 +30,8 @@ from kai_ansible.rules.enrolment import (
     who_may_enrol,
     without_token,
 )
-from kai_ansible.rules.people import Person
 from kai_ansible.rules.problems import Problem, Refused
+from kai_ansible.rules.users import User
 from kai_ansible.terminal.outcome_view import report_outcome
 from kai_ansible.terminal.screen import Screen
 
@@ -62,13 +62,13 @@ def configuration(line: str = "2", **settings: Any) -> Configuration:
             "WEBHOOK_PORT": 8090,
             **settings,
         },
-        people=[Person(1, "Ada", "alice", "claude", "anthropic", "sonnet", "own")],
+        users=[User(1, "Ada", "alice", "claude", "anthropic", "sonnet", "own")],
     )
 
 
 def test_whom_an_install_can_let_in() -> None:
     read = configuration(KAI_ENABLED_ADAPTERS="telegram,workshop")
-    read.people = [replace(read.people[0], telegram_id=n, name=name) for n, name in NAMES]
+    read.users = [replace(read.users[0], telegram_id=n, name=name) for n, name in NAMES]
     assert who_may_enrol(read) == ["Ada", "2", "3"]
     read.settings["KAI_ENABLED_ADAPTERS"] = "telegram"
     assert who_may_enrol(read) == []
@@ -144,7 +144,7 @@ def test_the_command_is_the_one_of_the_live_release() -> None:
 def test_a_user_without_telegram_is_named_by_the_ids_of_the_database() -> None:
     read = configuration()
     profile = "rtp_" + "a" * 32
-    read.people = [replace(read.people[0], telegram_id=0, profile_id=profile)]
+    read.users = [replace(read.users[0], telegram_id=0, profile_id=profile)]
     plan = enrolment_plan(read)
     assert plan is not None
     assert plan["database"] is not None

@@ -446,7 +446,7 @@ def exported(contract: Contract, given_variables: dict[str, Any]) -> dict[str, s
         RECORD: json.dumps(recorded(read, given_variables)),
         ENV: "# Managed by kai-ansible\n\n" + "\n".join(sorted(lines)) + "\n",
         # in escapes, as PyYAML reads some characters otherwise; test_filters shows the role's text
-        USERS: yaml.safe_dump({"users": read.users}, sort_keys=False),
+        USERS: yaml.safe_dump({"users": read.entries}, sort_keys=False),
         SUDOERS: (
             f"Defaults:{host['service_user']} env_keep += X\n"
             f"{host['service_user']} ALL=(root) NOPASSWD: /usr/bin/cat {ENV}\n"
@@ -498,7 +498,7 @@ def test_what_was_exported_is_imported_unchanged(contract: Contract, data: st.Da
     after = read_configuration(contract, taken)
     assert after.problems == []
     assert env_of(after) == env_of(before)
-    assert after.users == before.users
+    assert after.entries == before.entries
     assert after.host == before.host
     assert after.chosen.items() >= before.chosen.items()
     assert exported(contract, {**given_variables, **taken}) == exported(contract, given_variables)

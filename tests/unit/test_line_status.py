@@ -106,7 +106,7 @@ def test_a_user_without_a_profile_is_told_so() -> None:
     for document in (None, {"version": 1, "runtime_profiles": {}}, [1]):
         [person] = status(document=document)["users"]
         assert person["profile"] is None
-    [stated] = configuration().people
+    [stated] = configuration().users
     entry = {"runtime_profile_id": OWN}
     assert profile_of(VERSION_2, entry, stated) == OWN
     assert profile_of({"version": 1, "runtime_profiles": {}}, entry, stated) is None
@@ -127,7 +127,7 @@ def test_a_missing_directory_makes_a_tree_incomplete(name: str) -> None:
 
 
 def test_before_the_first_start_there_is_no_tree_and_unread_is_unknown() -> None:
-    [entry], [person] = configuration().users, configuration().people
+    [entry], [person] = configuration().entries, configuration().users
     new = seen(workshop={"id": None, "assigned": [], "owners": {}, "fault": None})
     assert tree_of(CONTRACT, entry, person, new) == "incomplete"
     locked = seen(workshop={"id": None, "assigned": None, "owners": {}, "fault": "kai.db: locked"})

@@ -36,7 +36,7 @@ def test_users_as_kai_takes_them_are_accepted(contract: Contract) -> None:
     text = ADA + "   github: ''\n   home_workspace: ''\n   workspace_base:\n   pr_review: no\n"
     found = judged(contract, users_file=text)
     assert found.problems == []
-    assert found.users[0]["pr_review"] is False
+    assert found.entries[0]["pr_review"] is False
 
 
 FLAGS = ("'yes'", "'true'", "1", "0", "''")
@@ -275,7 +275,7 @@ def test_the_command_judges_the_files_before_anything_runs(
 
 def test_a_name_is_told_as_kai_has_it(contract: Contract) -> None:
     found = judged(contract, users_file="users: [{telegram_id: 1, name: ' Ada '}]")
-    assert [person.name for person in found.people] == ["Ada"]
+    assert [person.name for person in found.users] == ["Ada"]
 
 
 def test_what_a_workspace_needs_on_the_host_is_looked_for(contract: Contract) -> None:

@@ -10,9 +10,9 @@ from kai.models import PROVIDERS, is_valid_model
 from kai.users import Defaults, parse_users
 
 from kai_ansible.rules.contract import Contract
-from kai_ansible.rules.people import (
-    Person,
-    effective_person,
+from kai_ansible.rules.users import (
+    User,
+    effective_user,
     inherits_provider,
     names_of,
     os_users,
@@ -53,7 +53,7 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
 def test_the_bot_sees_the_same_person(
     contract: Contract, settings: dict[str, Any], entry: dict[str, Any]
 ) -> None:
-    mine = effective_person(contract, settings, entry)
+    mine = effective_user(contract, settings, entry)
     # the bot forgets a provider that its own backend has no use for
     named = settings.get("LLM_PROVIDER", "") if settings["AGENT_BACKEND"] == "goose" else ""
     defaults = Defaults(settings["AGENT_BACKEND"], named, settings["DEFAULT_MODEL"])
@@ -119,7 +119,7 @@ def test_where_a_model_comes_from(
     model_from: str,
 ) -> None:
     backend, provider, default = settings
-    person = effective_person(
+    person = effective_user(
         contract,
         {"AGENT_BACKEND": backend, "LLM_PROVIDER": provider, "DEFAULT_MODEL": default},
         entry,
@@ -130,16 +130,16 @@ def test_where_a_model_comes_from(
 def test_nobody_has_an_account_that_their_entry_does_not_name(contract: Contract) -> None:
     settings = {"AGENT_BACKEND": "claude", "DEFAULT_MODEL": "opus", "CLAUDE_USER": "legacy"}
     for entry, account in (({}, None), ({"os_user": ""}, None), ({"os_user": "alice"}, "alice")):
-        assert effective_person(contract, settings, entry).os_user == account
+        assert effective_user(contract, settings, entry).os_user == account
 
 
 def test_lists_over_people_keep_their_order() -> None:
     people = [
-        Person(1, "Ada", "bob", "codex", "openai", "gpt-5.5", "own"),
-        Person(2, "Ben", None, "claude", "anthropic", "opus", "own"),
-        Person(3, "Cem", "alice", "codex", "openai", "gpt-5.4", "own"),
-        Person(4, "Dia", "bob", "codex", "openai", "gpt-5.2", "own"),
-        Person(5, "Eli", "bob", "goose", "google", "gemini-3-flash", "own"),
+        User(1, "Ada", "bob", "codex", "openai", "gpt-5.5", "own"),
+        User(2, "Ben", None, "claude", "anthropic", "opus", "own"),
+        User(3, "Cem", "alice", "codex", "openai", "gpt-5.4", "own"),
+        User(4, "Dia", "bob", "codex", "openai", "gpt-5.2", "own"),
+        User(5, "Eli", "bob", "goose", "google", "gemini-3-flash", "own"),
     ]
     assert os_users(people) == ["bob", "alice"]
     assert pairs_in_use(people) == {

@@ -892,7 +892,7 @@ def test_former_names_of_fields_are_read(line_2: Contract) -> None:
     former = user(2, "Bob", os_user="bob", agent_backend="codex")
     found = read_with_files(line_2, given(ADA, former), {})
     assert found.problems == []
-    assert [person.backend for person in found.people] == ["claude", "codex"]
+    assert [person.backend for person in found.users] == ["claude", "codex"]
     assert any("agent_backend is the old name of backend" in note for note in found.notes)
 
 

@@ -144,9 +144,9 @@ def is_in(module: str, room: str) -> bool:
 
 
 def test_every_part_of_the_product_is_read() -> None:
-    assert {"rules.people", "host.files", "controller.git_source"} <= modules().keys()
+    assert {"rules.users", "host.files", "controller.git_source"} <= modules().keys()
     assert ("rules.configuration", "rules.problems") in arrows()
-    assert ("kai_ansible.commands.host_users", "rules.people") in arrows()
+    assert ("kai_ansible.commands.host_users", "rules.users") in arrows()
     assert ("plugins.modules.kai_switch", "host.flock") in arrows()
     assert ("kai_ansible.cli.app", "kai_ansible.commands.install") in arrows()
     # a check that reads a module by a second name would miss what that one imports

@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from .installs import FLAT
-from .people import os_users
 from .problems import Problem, listed
+from .users import os_users
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -53,7 +53,7 @@ def adoption_notes(configuration: Configuration, probe: Probe) -> list[str]:
         notes.append(f"Kept, because it may be your own: {listed(others)}.")
     matches = (_RULE.fullmatch(text) for _line, text in former["rules"])
     accounts = {match["runas"] for match in matches if match} - {"root"}
-    unused = sorted(accounts - set(os_users(configuration.people)))
+    unused = sorted(accounts - set(os_users(configuration.users)))
     if unused:
         notes.append(
             f"The rules for {listed(unused)} in {contract.sudoers.path} are removed: no "

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which copy of an agent's binary is used.
 
-In order: what host_vars say, what is deployed and still works, what the people who run it have in
+In order: what host_vars say, what is deployed and still works, what the OS users who run it have in
 their PATH, the platform's usual places. The last is a guess and only serves a first install.
 """
 
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from .configuration import variable
 from .paths import fault_of_path, fault_of_search_directory
-from .people import names_of, os_users
 from .problems import Problem, listed
 from .program_trust import harmful, in_words
+from .users import names_of, os_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .configuration import Configuration
     from .contract import Binary
-    from .people import Person
     from .probe import Candidate
+    from .users import User
 
 EXTRACTION = "MEMORY_EXTRACTION_ENABLED"
 SOURCES = ("host_vars", "deployed", "path", "usual")
@@ -32,26 +32,26 @@ SOURCES = ("host_vars", "deployed", "path", "usual")
 
 def backends_in_use(configuration: Configuration) -> list[str]:
     """Return each backend in use, in the order of the users."""
-    return list(dict.fromkeys(person.backend for person in configuration.people))
+    return list(dict.fromkeys(user.backend for user in configuration.users))
 
 
-def agent_account(configuration: Configuration, person: Person) -> str:
+def agent_account(configuration: Configuration, user: User) -> str:
     """Return the account that really runs a user's agents.
 
-    The service user's own for people without one, and for every backend that the bot does not wrap
+    The service user for users without one, and for every backend that the bot does not wrap
     in sudo (Kai runtime contract, section 4.1).
     """
-    wrapped = configuration.contract.backends[person.backend].spawn["chat"].as_os_user
+    wrapped = configuration.contract.backends[user.backend].spawn["chat"].as_os_user
     service_user: str = configuration.host["service_user"]
-    return person.os_user if person.os_user and wrapped else service_user
+    return user.os_user if user.os_user and wrapped else service_user
 
 
 def runners(configuration: Configuration, backend: str) -> list[str]:
     """Return each account that starts a backend's binary, in the order of the users."""
     accounts = [
-        agent_account(configuration, person)
-        for person in configuration.people
-        if person.backend == backend
+        agent_account(configuration, user)
+        for user in configuration.users
+        if user.backend == backend
     ]
     return list(dict.fromkeys(accounts))
 
@@ -86,7 +86,7 @@ def choose_binary(
     binary = configuration.contract.backends[backend].binary
     setting = binary.setting
     where = variable(setting)
-    people = names_of(configuration.people, backend)
+    users = names_of(configuration.users, backend)
     also = resolvers(configuration, backend)
     and_also, or_without = "", ""
     if also:
@@ -111,7 +111,7 @@ def choose_binary(
                 Problem(
                     where,
                     f"{candidate['path']!r}, which {fault}",
-                    f"a path that every account of {backend} can execute (used by {people})"
+                    f"a path that every account of {backend} can execute (used by {users})"
                     f"{and_also}",
                     f"fix the path or its modes on the host, or run "
                     f"make install {setting}=/absolute/path{or_without}",
@@ -123,7 +123,7 @@ def choose_binary(
             Problem(
                 where,
                 f"no {backend} on the host" + (f" ({'; '.join(tried)})" if tried else ""),
-                f"{backend} installed for {people}{and_also}",
+                f"{backend} installed for {users}{and_also}",
                 f"install {backend} where all of them can execute it{by_command}, or run "
                 f"make install {setting}=/absolute/path{or_without}",
             )
@@ -147,7 +147,7 @@ def _danger(configuration: Configuration, backend: str, chosen: Candidate) -> Pr
     if configuration.host["trust_user_binaries"]:
         return None
     runs = runners(configuration, backend)
-    untrusted = [configuration.host["service_user"], *os_users(configuration.people)]
+    untrusted = [configuration.host["service_user"], *os_users(configuration.users)]
     found = harmful(chosen["changers"] or (), runs, untrusted)
     if not found:
         return None

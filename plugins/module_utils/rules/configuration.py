@@ -22,18 +22,18 @@ from .models import (
     providers_of,
     surface_of,
 )
-from .people import (
-    Person,
-    effective_person,
+from .problems import Problem, listed, nearest, shortened
+from .releases import extras_by_feature, missing_extras
+from .sources import without_password
+from .start_checks import start_problems
+from .users import (
+    User,
+    effective_user,
     global_backend,
     has_admin,
     inherits_provider,
     pairs_in_use,
 )
-from .problems import Problem, listed, nearest, shortened
-from .releases import extras_by_feature, missing_extras
-from .sources import without_password
-from .start_checks import start_problems
 from .values import UnacceptableValue, describe, env_text, fault_of_placeholder, read_value
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Configuration:
     host: installation settings by name, defaults included.
     chosen: bot settings that the operator gave, by env key.
     settings: ``chosen`` and Kai's defaults together.
-    users: entries of users.yaml, unknown fields included.
-    people: the same entries with everything inherited.
+    entries: those of users.yaml, unknown fields included.
+    users: the same with everything inherited.
     extra_env: variables for the bot that the contract does not know, by env key.
     named_paths: what the operator's workspaces.yaml needs on the host, directory or file by path.
     users_file: whether users.yaml is the operator's own file, which nothing may be filled into.
@@ -75,8 +75,8 @@ class Configuration:
     host: dict[str, Any] = field(default_factory=dict)
     chosen: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
-    users: list[dict[str, Any]] = field(default_factory=list)
-    people: list[Person] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    users: list[User] = field(default_factory=list)
     extra_env: dict[str, str] = field(default_factory=dict)
     named_paths: dict[str, str] = field(default_factory=dict)
     users_file: bool = False
@@ -89,7 +89,7 @@ class Configuration:
     @property
     def pairs(self) -> frozenset[tuple[str, str | None]]:
         """Every (backend, provider) in use."""
-        return frozenset(pairs_in_use(self.people))
+        return frozenset(pairs_in_use(self.users))
 
     @property
     def circumstances(self) -> Circumstances:
@@ -102,7 +102,7 @@ class Configuration:
 
     def uses(self, backend: str) -> bool:
         """Return whether a user has the backend."""
-        return any(person.backend == backend for person in self.people)
+        return any(user.backend == backend for user in self.users)
 
 
 def variable(name: str) -> str:
@@ -168,19 +168,19 @@ def applies(spec: Setting | Program | Model, configuration: Configuration) -> bo
     )
 
 
-def concerned(condition: When, configuration: Configuration) -> list[Person]:
+def concerned(condition: When, configuration: Configuration) -> list[User]:
     """Return the users whose backend or provider makes a condition of the contract hold.
 
     No users if it does not depend on a backend or provider in use.
     """
 
-    def with_pairs(people: list[Person]) -> Circumstances:
-        pairs = frozenset(pairs_in_use(people))
+    def with_pairs(users: list[User]) -> Circumstances:
+        pairs = frozenset(pairs_in_use(users))
         return replace(configuration.circumstances, pairs=pairs)
 
     if holds(condition, with_pairs([])):
         return []
-    return [one for one in configuration.people if holds(condition, with_pairs([one]))]
+    return [one for one in configuration.users if holds(condition, with_pairs([one]))]
 
 
 def is_secret(contract: Contract, key: str) -> bool:
@@ -404,7 +404,7 @@ def _read_users(
             )
             continue
         user = _read_user(place, entry, configuration)
-        configuration.users.append(user)
+        configuration.entries.append(user)
         telegram_id = user.get("telegram_id")
         if isinstance(telegram_id, int):
             if telegram_id in seen:
@@ -415,7 +415,7 @@ def _read_users(
                     f"remove {place} or fix its ID",
                 )
             seen.setdefault(telegram_id, f"{user.get('name', 'another user')} ({place})")
-    if not has_admin(configuration.users):
+    if not has_admin(configuration.entries):
         configuration.notes.append("No user has the role admin, so no user can manage the bot.")
 
 
@@ -518,7 +518,7 @@ def _fill_in(configuration: Configuration) -> None:
     settings.update(configuration.chosen)
     backend = configuration.global_backend = global_backend(contract, settings)
     if "DEFAULT_MODEL" not in settings:
-        provider = effective_person(contract, settings, {}).provider
+        provider = effective_user(contract, settings, {}).provider
         surface = surface_of(contract, backend, provider)
         if surface and surface.default:
             settings["DEFAULT_MODEL"] = surface.default
@@ -526,8 +526,8 @@ def _fill_in(configuration: Configuration) -> None:
                 f"No model was chosen; {surface.default} is the default of {backend}."
             )
     configuration.settings = settings
-    configuration.people = [
-        effective_person(contract, settings, user) for user in configuration.users
+    configuration.users = [
+        effective_user(contract, settings, user) for user in configuration.entries
     ]
 
 
@@ -538,67 +538,67 @@ def _check_pairs(configuration: Configuration) -> None:
     if configuration.rejected & {choice.backend.setting, choice.provider.setting, "DEFAULT_MODEL"}:
         return
     settings = configuration.settings
-    everyone = effective_person(contract, settings, {"model": settings.get("DEFAULT_MODEL")})
+    everyone = effective_user(contract, settings, {"model": settings.get("DEFAULT_MODEL")})
     _check_pair(
         configuration, variable("default_model"), variable(choice.provider.setting), everyone
     )
     service_user = configuration.host.get("service_user")
-    for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
+    for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users)):
         place = f"{variable('users_file' if configuration.users_file else 'users')}[{index}]"
         if place in configuration.rejected:
             continue
-        if configuration.users_file and inherits_provider(contract, settings, user, person):
+        if configuration.users_file and inherits_provider(contract, settings, entry, user):
             configuration.add_problem(
                 f"{place}.{field_of_provider}",
-                f"no provider for {person.backend}; in Kai no user inherits it from "
+                f"no provider for {user.backend}; in Kai no user inherits it from "
                 f"{configuration.global_backend}",
-                "one of " + listed(providers_of(contract, person.backend)),
-                f"add '{field_of_provider}: {person.provider}' to that entry of the file",
+                "one of " + listed(providers_of(contract, user.backend)),
+                f"add '{field_of_provider}: {user.provider}' to that entry of the file",
             )
-        typed = user.get("model", "").strip()
-        if typed and typed != person.model and person.model == typed.lower():
+        typed = entry.get("model", "").strip()
+        if typed and typed != user.model and user.model == typed.lower():
             configuration.notes.append(
-                f"{place}.model: Kai turns {typed!r} into {person.model!r}; only "
+                f"{place}.model: Kai turns {typed!r} into {user.model!r}; only "
                 f"{variable('default_model')}, or /model in the chat, keeps capitals."
             )
-        inherited = person.model_from != "own" and (
-            (person.backend, person.provider, person.model)
+        inherited = user.model_from != "own" and (
+            (user.backend, user.provider, user.model)
             == (everyone.backend, everyone.provider, everyone.model)
         )
         # report a wrong global value once, in its own place
         if not inherited:
             provider_place = f"{place}.{field_of_provider}"
-            _check_pair(configuration, f"{place}.model", provider_place, person)
-        if person.os_user and person.os_user == service_user:
+            _check_pair(configuration, f"{place}.model", provider_place, user)
+        if user.os_user and user.os_user == service_user:
             configuration.add_problem(
                 f"{place}.os_user",
-                f"{person.os_user!r}, which is the service user",
+                f"{user.os_user!r}, which is the service user",
                 "an OS user of the user's own",
                 "name another account, or remove os_user to run as the service user",
             )
-        backend = contract.backends.get(person.backend)
-        if person.os_user and backend and not backend.spawn["chat"].as_os_user:
+        backend = contract.backends.get(user.backend)
+        if user.os_user and backend and not backend.spawn["chat"].as_os_user:
             configuration.notes.append(
-                f"{person.name} has the os_user {person.os_user}, but {contract.title} runs "
-                f"{person.backend} as the service user {service_user}, which can read the bot's "
+                f"{user.name} has the os_user {user.os_user}, but {contract.title} runs "
+                f"{user.backend} as the service user {service_user}, which can read the bot's "
                 f"secrets."
             )
-        if person.os_user is None:
+        if user.os_user is None:
             configuration.notes.append(
-                f"{person.name} has no os_user: their agents run as the service user "
+                f"{user.name} has no os_user: their agents run as the service user "
                 f"{service_user}, which can read the bot's secrets."
             )
-        if person.model_from == "default" and person.model and configuration.users_file:
+        if user.model_from == "default" and user.model and configuration.users_file:
             configuration.add_problem(
                 f"{place}.model",
-                f"no model, so {person.backend} would get {settings.get('DEFAULT_MODEL')!r}",
-                f"a model of {person.backend}",
-                f"add 'model: {person.model}' to that entry of the file",
+                f"no model, so {user.backend} would get {settings.get('DEFAULT_MODEL')!r}",
+                f"a model of {user.backend}",
+                f"add 'model: {user.model}' to that entry of the file",
             )
-        elif person.model_from == "default" and person.model:
+        elif user.model_from == "default" and user.model:
             configuration.notes.append(
-                f"{person.name} uses {person.backend}, which has no model "
-                f"{settings.get('DEFAULT_MODEL')!r}: users.yaml gets its default {person.model}."
+                f"{user.name} uses {user.backend}, which has no model "
+                f"{settings.get('DEFAULT_MODEL')!r}: users.yaml gets its default {user.model}."
             )
 
 
@@ -614,55 +614,55 @@ def named_homes(configuration: Configuration) -> list[Home]:
     return [
         Home(
             where=f"{users}[{index}].home_workspace",
-            name=person.name,
-            account=person.os_user or "",
-            path=user["home_workspace"],
+            name=user.name,
+            account=user.os_user or "",
+            path=entry["home_workspace"],
             fix=f"name another directory in {users}[{index}], or remove home_workspace from it",
         )
-        for index, (user, person) in enumerate(zip(configuration.users, configuration.people))
-        if "home_workspace" in user
+        for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users))
+        if "home_workspace" in entry
     ]
 
 
 def _check_pair(
-    configuration: Configuration, model_place: str, provider_place: str, person: Person
+    configuration: Configuration, model_place: str, provider_place: str, user: User
 ) -> None:
     contract = configuration.contract
-    offered = providers_of(contract, person.backend)
-    if person.provider is None:
+    offered = providers_of(contract, user.backend)
+    if user.provider is None:
         configuration.add_problem(
             provider_place,
-            f"no provider for {person.backend}",
+            f"no provider for {user.backend}",
             "one of " + listed(offered),
             f"set {provider_place}",
         )
         return
-    surface = surface_of(contract, person.backend, person.provider)
+    surface = surface_of(contract, user.backend, user.provider)
     if surface is None:
         configuration.add_problem(
             provider_place,
-            f"{person.provider!r}, which {person.backend} does not have",
+            f"{user.provider!r}, which {user.backend} does not have",
             "one of " + listed(offered),
             f"set {provider_place}",
         )
         return
-    pair = person.backend if len(offered) == 1 else f"{person.backend} on {person.provider}"
+    pair = user.backend if len(offered) == 1 else f"{user.backend} on {user.provider}"
     models = surface.in_words
     advice = surface.default or f"a model that {surface.name} offers"
-    if not person.model:
+    if not user.model:
         configuration.add_problem(
             model_place, f"no model for {pair}", models, f"set {model_place} to {advice}"
         )
-    elif not surface.accepts(person.model, person.provider):
+    elif not surface.accepts(user.model, user.provider):
         configuration.add_problem(
             model_place,
-            f"{person.model!r}, which {pair} does not have",
+            f"{user.model!r}, which {pair} does not have",
             models,
             f"set {model_place} to {advice}",
         )
-    elif belongs_elsewhere(contract, surface, person.model):
+    elif belongs_elsewhere(contract, surface, user.model):
         configuration.notes.append(
-            f"{model_place} is {person.model!r}, a name of another provider: make sure that "
+            f"{model_place} is {user.model!r}, a name of another provider: make sure that "
             f"{surface.name} has it."
         )
 
@@ -679,7 +679,7 @@ def _check_conditions(configuration: Configuration) -> None:
             why = "" if required == "always" else f", because {in_words(required, circumstances)}"
             needing = concerned(required, configuration)
             if needing:
-                why += f" ({listed(person.name for person in needing)})"
+                why += f" ({listed(user.name for user in needing)})"
             configuration.add_problem(
                 variable(key),
                 f"nothing{why}",
@@ -708,9 +708,9 @@ def _check_conditions(configuration: Configuration) -> None:
             )
     if configuration.settings.get("MEMORY_EXTRACTION_ENABLED"):
         configuration.notes += [
-            f"The bot extracts no memories for {person.name}: {person.backend} does not support it."
-            for person in configuration.people
-            if person.backend not in contract.memory_extraction_backends
+            f"The bot extracts no memories for {user.name}: {user.backend} does not support it."
+            for user in configuration.users
+            if user.backend not in contract.memory_extraction_backends
         ]
 
 

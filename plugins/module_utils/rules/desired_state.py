@@ -20,7 +20,6 @@ from .helper_programs import helper_programs, helper_proofs, known_users
 from .homes import Home, home_problems
 from .human_handles import handle_problems
 from .logins import login_notice, logins, logins_by_key
-from .people import inherits_provider, os_users
 from .preflight import (
     account_problems,
     host_problems,
@@ -44,6 +43,7 @@ from .user_directories import (
     with_unshared,
 )
 from .user_places import known_places, placed
+from .users import inherits_provider, os_users
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -118,13 +118,13 @@ def desired_state(
     if "handles" in features:
         users = variable("users_file" if configuration.users_file else "users")
         problems += handle_problems(
-            [(f"{users}[{index}]", one.name) for index, one in enumerate(configuration.people)]
+            [(f"{users}[{index}]", one.name) for index, one in enumerate(configuration.users)]
         )
     tenants = tenants_of_users(configuration, places)
     others = tenants_of_the_workshop(contract, places, profiles.entries)
     problems += _accounts_of_others(configuration, probe, profiles.entries)
     owners = [
-        *((one.name, one.os_user) for one in configuration.people),
+        *((one.name, one.os_user) for one in configuration.users),
         *((one.display_name, one.os_user) for one in profiles.entries.values() if one.os_user),
     ]
     problems += home_problems(
@@ -176,7 +176,7 @@ def desired_state(
         "documents": _documents(configuration, paths, profiles.text),
         "helpers": helpers,
         "missing_accounts": [
-            name for name in os_users(configuration.people) if probe["accounts"].get(name) is None
+            name for name in os_users(configuration.users) if probe["accounts"].get(name) is None
         ],
         "sudo": sudo,
         "unit": {
@@ -282,7 +282,7 @@ def _accounts_of_others(
 ) -> Iterator[Problem]:
     """Yield the problems of accounts of users whom only the host knows, as far as it was asked."""
     contract = configuration.contract
-    before = [configuration.host["service_user"], *os_users(configuration.people)]
+    before = [configuration.host["service_user"], *os_users(configuration.users)]
     for name, entry in kept.items():
         account, path = entry.os_user, contract.protected_files[contract.profiles or ""].path
         # one by the name of another user has its own problem
@@ -349,14 +349,14 @@ def _env(configuration: Configuration, paths: Mapping[str, str]) -> dict[str, st
 def _users(configuration: Configuration, places: Mapping[str, str]) -> list[dict[str, Any]]:
     contract = configuration.contract
     filled = []
-    for user, person in zip(configuration.users, configuration.people):
-        entry = dict(user)
-        if person.model and (person.model_from == "default" or "model" in entry):
-            entry["model"] = person.model
-        if inherits_provider(contract, configuration.settings, user, person):
-            entry[contract.agent_choice.provider.field] = person.provider
+    for entry, user in zip(configuration.entries, configuration.users):
+        whole = dict(entry)
+        if user.model and (user.model_from == "default" or "model" in entry):
+            whole["model"] = user.model
+        if inherits_provider(contract, configuration.settings, entry, user):
+            whole[contract.agent_choice.provider.field] = user.provider
         # the bot opens its own home, which no entry names, to every account
-        if agent_account(configuration, person) == configuration.host["service_user"]:
-            entry["home_workspace"] = home_of(contract, user, person, places)
-        filled.append(entry)
+        if agent_account(configuration, user) == configuration.host["service_user"]:
+            whole["home_workspace"] = home_of(contract, entry, user, places)
+        filled.append(whole)
     return filled

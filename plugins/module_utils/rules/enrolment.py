@@ -94,7 +94,7 @@ def enrolment_plan(configuration: Configuration) -> EnrolmentPlan | None:
         },
         "users": [
             {"name": one.name, "key": one.key}
-            for one in configuration.people
+            for one in configuration.users
             if isinstance(one.telegram_id, int)
         ],
         "minutes": workshop.enrolment_minutes,

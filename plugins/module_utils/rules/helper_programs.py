@@ -53,12 +53,12 @@ def known_users(
     if workshop is None or workshop["id"] is None:
         return []
     found = {}
-    for person in configuration.people:
-        principal = placed(marks(person.key)["principal"], workshop)
+    for user in configuration.users:
+        principal = placed(marks(user.key)["principal"], workshop)
         if principal is None:
             continue
-        account = agent_account(configuration, person)
-        found[principal] = User(principal, account, homes[person.key] or "")
+        account = agent_account(configuration, user)
+        found[principal] = User(principal, account, homes[user.key] or "")
     for profile, entry in kept.items():
         principal = placed(marks(profile)["principal"], workshop)
         if principal is None or principal in found:
@@ -80,7 +80,7 @@ def helper_programs(
     the source has. A program that no source or user asks for is not given.
     """
     service_user = configuration.host["service_user"]
-    accounts = {agent_account(configuration, one) for one in configuration.people}
+    accounts = {agent_account(configuration, one) for one in configuration.users}
     asked = {"storage": bool(accounts), "agents": bool(accounts - {service_user})}
     found: list[HelperProgram] = []
     for helper in configuration.contract.helpers:

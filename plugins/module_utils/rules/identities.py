@@ -50,25 +50,25 @@ def identities(configuration: Configuration) -> list[Identity]:
     """Return the identities that get another name in this release line."""
     found = []
     data_dir = configuration.host.get("data_dir", "")
-    for user, person in zip(configuration.users, configuration.people):
-        own = user.get("home_workspace")
-        if person.profile_id and not own:
+    for entry, user in zip(configuration.entries, configuration.users):
+        own = entry.get("home_workspace")
+        if user.profile_id and not own:
             # no earlier line had this user
             continue
-        for entry in configuration.contract.user_directories:
-            for former, new in entry.renames.items():
-                home = own or (entry.former or "").format(
-                    data_dir=data_dir, telegram_id=person.telegram_id
+        for directory in configuration.contract.user_directories:
+            for former, new in directory.renames.items():
+                home = own or (directory.former or "").format(
+                    data_dir=data_dir, telegram_id=user.telegram_id
                 )
-                account = agent_account(configuration, person)
+                account = agent_account(configuration, user)
                 found.append(
                     Identity(
-                        person.name,
+                        user.name,
                         account,
                         home,
                         former,
                         new,
-                        entry.template or former,
+                        directory.template or former,
                         carried=not own,
                     )
                 )

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .contract import Contract
-    from .people import Person
     from .plans import SourceFacts
     from .probe import InstalledProbe, Probe
+    from .users import User
 
 COMPLETE, INCOMPLETE, UNKNOWN = "complete", "incomplete", "unknown"
 
@@ -78,34 +78,32 @@ def deployed_profiles(contract: Contract, probe: Probe) -> Mapping[str, Any] | N
 
 
 def profile_of(
-    document: Mapping[str, Any] | None, user: Mapping[str, Any], person: Person
+    document: Mapping[str, Any] | None, entry: Mapping[str, Any], user: User
 ) -> str | None:
     """Return the id of the deployed profile of a user, None without one."""
     if document is None:
         return None
-    given = user.get("runtime_profile_id")
+    given = entry.get("runtime_profile_id")
     if given is not None:
         return str(given) if given in document[PROFILES] else None
-    return profile_held(document, person.telegram_id)
+    return profile_held(document, user.telegram_id)
 
 
-def tree_of(
-    contract: Contract, user: Mapping[str, Any], person: Person, probe: InstalledProbe
-) -> str:
+def tree_of(contract: Contract, entry: Mapping[str, Any], user: User, probe: InstalledProbe) -> str:
     """Return whether the directories and first files of a user are as an install makes them.
 
     Without a whole tree Kai 2 accepts what a user sends and never answers.
     """
-    known, seen = marks(person.key), probe.get("workshop")
-    paths = [entry.path for entry in contract.user_directories]
-    ids = {str(person.telegram_id)} if any("{telegram_id}" in path for path in paths) else set()
+    known, seen = marks(user.key), probe.get("workshop")
+    paths = [directory.path for directory in contract.user_directories]
+    ids = {str(user.telegram_id)} if any("{telegram_id}" in path for path in paths) else set()
     for name, mark in known.items():
         if any(f"{{{name}}}" in path for path in paths):
             place = placed(mark, seen)
             if place is None:
                 return UNKNOWN if seen is None or seen["fault"] else INCOMPLETE
             ids.add(place)
-    home = user.get("home_workspace")
+    home = entry.get("home_workspace")
 
     def is_theirs(path: str) -> bool:
         below_home = bool(home) and f"{path}/".startswith(f"{home}/")

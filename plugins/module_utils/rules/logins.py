@@ -55,16 +55,16 @@ def logins_by_key(configuration: Configuration, env_keys: Iterable[str] | None) 
     env_keys: those of the deployed environment file, None when it could not be read.
     """
     found: dict[tuple[str, str, str], bool | None] = {}
-    for person in configuration.people:
-        entry = login_of(configuration, person.backend)
+    for user in configuration.users:
+        entry = login_of(configuration, user.backend)
         if entry and entry.command:
             continue
-        key_of_provider = configuration.contract.providers[person.provider or ""].key
+        key_of_provider = configuration.contract.providers[user.provider or ""].key
         keys = (entry and entry.env_keep) or (key_of_provider,)
-        account = agent_account(configuration, person)
+        account = agent_account(configuration, user)
         for key in filter(None, keys):
             is_there = None if env_keys is None else key in env_keys
-            found[account, person.backend, key] = is_there
+            found[account, user.backend, key] = is_there
     return [
         {"account": account, "backend": backend, "key": key, "is_there": is_there}
         for (account, backend, key), is_there in found.items()

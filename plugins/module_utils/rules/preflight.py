@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from .binaries import agent_account
 from .configuration import applies, variable
-from .people import os_users
 from .problems import Problem, listed
 from .sudoers import sudo_version
+from .users import os_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def wanted_access(configuration: Configuration) -> list[AccessRequest]:
     service_user = configuration.host["service_user"]
     # the wizard probes before every answer is valid
     data_dir = configuration.host.get("data_dir", "/")
-    agents = list(dict.fromkeys(agent_account(configuration, one) for one in configuration.people))
+    agents = list(dict.fromkeys(agent_account(configuration, one) for one in configuration.users))
     everybody = list(dict.fromkeys([service_user, *agents]))
     wanted: dict[tuple[str, str], bool] = {}
 
@@ -54,15 +54,15 @@ def wanted_access(configuration: Configuration) -> list[AccessRequest]:
     for path, kind in configuration.named_paths.items():
         if kind == "directory":
             add(path, [service_user])
-    for user, person in zip(configuration.users, configuration.people):
-        agent = agent_account(configuration, person)
+    for entry, user in zip(configuration.entries, configuration.users):
+        agent = agent_account(configuration, user)
         pair = [service_user, agent]
-        home = user.get("home_workspace")
+        home = entry.get("home_workspace")
         if home and not home.startswith(data_dir + "/"):
             add(home, pair, writer=agent)
         for path in [
-            *filter(None, [user.get("workspace_base")]),
-            *user.get("allowed_workspaces", []),
+            *filter(None, [entry.get("workspace_base")]),
+            *entry.get("allowed_workspaces", []),
         ]:
             add(path, pair)
     return [
@@ -208,7 +208,7 @@ def _accounts(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
     where, create = f"{variable('users')}: os_user", configuration.host["create_os_users"]
     fix = f"set {variable('create_os_users')} to true, or fix os_user"
     before = [service_user]
-    for name in os_users(configuration.people):
+    for name in os_users(configuration.users):
         if probe["accounts"].get(name) or not create:
             yield from account_problems(probe, where, name, before, fix, "name another account")
         before.append(name)

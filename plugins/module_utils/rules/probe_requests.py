@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from .binaries import backends_in_use, resolvers, runners
 from .enrolment import workshop_request
 from .logins import login_check, login_files
-from .people import os_users
 from .preflight import models_in_use, programs_in_use, wanted_access, written_places
 from .typed_data import as_data
 from .user_directories import directories_of, seeds_of, tenants_of_users
+from .users import os_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,17 +33,17 @@ def probe_request(
     """
     contract = configuration.contract
     host = configuration.host
-    accounts = [*os_users(configuration.people), *(one.tenant.account for one in others)]
+    accounts = [*os_users(configuration.users), *(one.tenant.account for one in others)]
     # the wizard probes before every answer is valid
     data_dir = host.get("data_dir")
     directories = [
         user[name]
-        for user in configuration.users
+        for user in configuration.entries
         for name in ("home_workspace", "workspace_base")
         if name in user
     ]
     directories += configuration.settings.get("ALLOWED_WORKSPACES", [])
-    for user in configuration.users:
+    for user in configuration.entries:
         directories += user.get("allowed_workspaces", [])
     directories += configuration.named_paths
     if "wheelhouse" in host:

@@ -12,11 +12,11 @@ from .backend_registry import Installed, Registry, written_registry
 from .homes import Home
 from .models import surface_of
 from .operator_files import UnreadableYaml, parse
-from .people import profile_id_of
 from .problems import Problem
 from .profile_merge import Wanted, merge
 from .runtime_profiles import BadPolicy, Kai, read_policy
 from .user_isolation import Assigned, isolation_problems
+from .users import profile_id_of
 from .yaml_text import MANAGED, yaml_text
 
 if TYPE_CHECKING:
@@ -139,19 +139,17 @@ def profiles_of_host(
 def _wanted(configuration: Configuration, versions: Collection[int]) -> list[Wanted]:
     return [
         Wanted(
-            telegram_id=person.telegram_id or None,
-            display_name=person.name,
-            os_user=person.os_user or "",
-            backend=person.backend,
-            provider=person.provider or "",
-            model=_canonical(
-                configuration.contract, person.backend, person.provider, person.model or ""
-            ),
-            timeout_seconds=int(user.get("timeout") or configuration.settings[TIMEOUT]),
-            stated=_stated(user, versions),
-            profile_id=user.get("runtime_profile_id"),
+            telegram_id=user.telegram_id or None,
+            display_name=user.name,
+            os_user=user.os_user or "",
+            backend=user.backend,
+            provider=user.provider or "",
+            model=_canonical(configuration.contract, user.backend, user.provider, user.model or ""),
+            timeout_seconds=int(entry.get("timeout") or configuration.settings[TIMEOUT]),
+            stated=_stated(entry, versions),
+            profile_id=entry.get("runtime_profile_id"),
         )
-        for user, person in zip(configuration.users, configuration.people)
+        for entry, user in zip(configuration.entries, configuration.users)
     ]
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Contract
-    from .people import Person
     from .proof_arguments import AgentProof, Command
     from .user_places import UserKey
+    from .users import User
 
 # no process of Linux has so high a number
 NO_GROUP = "-4194305"
@@ -63,34 +63,34 @@ def agent_proofs(
 ) -> list[AgentProof]:
     """Return how the bot starts a conversation with each agent as each account, and ends it.
 
-    One for each account and backend, as the first person who uses both has it. paths: the binary
-    of each backend. homes: where the agents of a person start, by the key of the person. kill: what
+    One for each account and backend, as the first user with both has it. paths: the binary
+    of each backend. homes: where the agents of a user start, by the key of the user. kill: what
     the rule for ending agents names. Kai runtime contract, section 4.1.
     """
     contract = configuration.contract
     service_user = configuration.host["service_user"]
     found: dict[tuple[str, str], AgentProof] = {}
-    for user, person in zip(configuration.users, configuration.people):
-        account = agent_account(configuration, person)
-        pair = (person.backend, account)
-        home = homes.get(person.key)
-        if person.backend not in paths or pair in found or home is None:
+    for entry, user in zip(configuration.entries, configuration.users):
+        account = agent_account(configuration, user)
+        pair = (user.backend, account)
+        home = homes.get(user.key)
+        if user.backend not in paths or pair in found or home is None:
             continue
-        chat = contract.backends[person.backend].spawn["chat"]
+        chat = contract.backends[user.backend].spawn["chat"]
         wrapped = account != service_user
-        words = _words(configuration, user, person)
+        words = _words(configuration, entry, user)
         words.update(places, **({"os_user": account} if wrapped else {}))
-        words["provider"] = chat.provider_names.get(person.provider or "", person.provider)
-        keys = [*chat.preserve_env, *chat.provider_env.get(person.provider or "", ())]
+        words["provider"] = chat.provider_names.get(user.provider or "", user.provider)
+        keys = [*chat.preserve_env, *chat.provider_env.get(user.provider or "", ())]
         preserved = "--preserve-env=" + ",".join(dict.fromkeys(keys))
         # sudo asks for no directory that the bot has to enter itself
         enters = ["-D", home] if chat.enters and wrapped else []
         wrap = ["sudo", "-H", *enters, "-u", account, preserved, "--"] if wrapped else []
-        names = chat.model_names.get(person.provider or "", {})
-        model = names.get(person.model or "", person.model)
+        names = chat.model_names.get(user.provider or "", {})
+        model = names.get(user.model or "", user.model)
         found[pair] = {
-            "what": f"the bot starts {person.backend} as {account}, and ends it",
-            "argv": [*wrap, *_command(contract, person.backend, paths[person.backend], words)],
+            "what": f"the bot starts {user.backend} as {account}, and ends it",
+            "argv": [*wrap, *_command(contract, user.backend, paths[user.backend], words)],
             "directory": "/" if enters else home,
             "sets": {
                 name: _filled(value, {**words, "model": model})
@@ -108,19 +108,19 @@ def agent_proofs(
             "say": json.dumps(chat.greeting.say) if chat.greeting else "",
             "hear": dict(chat.greeting.hear) if chat.greeting else {},
             "account": account,
-            "program": paths[person.backend],
+            "program": paths[user.backend],
         }
     return list(found.values())
 
 
-def _words(configuration: Configuration, user: Mapping[str, Any], person: Person) -> dict[str, Any]:
+def _words(configuration: Configuration, entry: Mapping[str, Any], user: User) -> dict[str, Any]:
     settings = configuration.settings
-    effort = configuration.contract.backends[person.backend].effort_setting
+    effort = configuration.contract.backends[user.backend].effort_setting
     return {
-        "model": person.model,
-        "provider": person.provider,
+        "model": user.model,
+        "provider": user.provider,
         "effort": settings.get(effort or ""),
-        "context_window": user.get("context_window", settings.get("CLAUDE_MAX_CONTEXT_WINDOW")),
+        "context_window": entry.get("context_window", settings.get("CLAUDE_MAX_CONTEXT_WINDOW")),
     }
 
 

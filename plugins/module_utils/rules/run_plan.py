@@ -29,7 +29,6 @@ from .line_status import deployed_source
 from .logins import deployed_logins
 from .network_environment import as_words
 from .overrides import limits, masks, override_problems, unseen_overrides
-from .people import os_users
 from .privilege import without_privilege
 from .probe_requests import installed_request, probe_request
 from .problems import Problem
@@ -39,6 +38,7 @@ from .sudoers import written_rules
 from .typed_data import as_data
 from .unit import unit_argument, unit_path, unit_word
 from .user_directories import Other
+from .users import os_users
 from .yaml_text import MANAGED, yaml_text
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def host_plan(
         "probe": PROBES[purpose](configuration, others),
         "probes_others": bool(others),
         "host": host,
-        "accounts": [host["service_user"], *os_users(configuration.people)],
+        "accounts": [host["service_user"], *os_users(configuration.users)],
         "module": service.module,
         "unit": {"name": linux.unit.name, "path": linux.unit.path},
         "health": {

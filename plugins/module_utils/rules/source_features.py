@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from .bootstrap_plan import decode
 from .configuration import applies, variable
 from .models import surface_of
-from .people import effective_person
 from .problems import Problem
+from .users import effective_user
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .configuration import Configuration
-    from .people import Person
     from .probe import WorkshopSeen
+    from .users import User
 
 _NEWER = "name a newer source in kai_install_source"
 
@@ -40,17 +40,17 @@ def feature_problems(configuration: Configuration, features: Collection[str]) ->
         and applies(spec, configuration)
     ]
     users = variable("users_file" if configuration.users_file else "users")
-    for index, user in enumerate(configuration.users):
+    for index, entry in enumerate(configuration.entries):
         found += [
             _unread(f"{users}[{index}].{name}", "field")
             for name, spec in contract.user_fields.items()
-            if spec.feature not in (None, *features) and name in user
+            if spec.feature not in (None, *features) and name in entry
         ]
-    for place, person, model in _models(configuration, users):
-        surface = surface_of(contract, person.backend, person.provider)
+    for place, user, model in _models(configuration, users):
+        surface = surface_of(contract, user.backend, user.provider)
         with_features = surface.only_with.items() if surface else ()
         if any(model in names and one not in features for one, names in with_features):
-            expected = f"a model that this source of Kai knows for {person.backend}"
+            expected = f"a model that this source of Kai knows for {user.backend}"
             fix = f"set {place} to another model, or {_NEWER}"
             found.append(
                 Problem(place, f"{model!r}, which this source of Kai does not know", expected, fix)
@@ -106,11 +106,11 @@ def unmade_users(
     return [
         Problem(
             f"{users}[{index}]",
-            f"{person.name}, a user that Kai 2.1 without Telegram does not create",
+            f"{user.name}, a user that Kai 2.1 without Telegram does not create",
             "the first user of the Workshop, or a user in the bot's database",
             fix,
         )
-        for index, (person, profile) in enumerate(zip(configuration.people, profiles))
+        for index, (user, profile) in enumerate(zip(configuration.users, profiles))
         if profile not in made
     ]
 
@@ -122,17 +122,17 @@ def _unread(place: str, kind: str) -> Problem:
     )
 
 
-def _models(configuration: Configuration, users: str) -> Iterator[tuple[str, Person, str]]:
+def _models(configuration: Configuration, users: str) -> Iterator[tuple[str, User, str]]:
     """Yield each model that an operator named: its place, for whom it is, and its name."""
     settings = configuration.settings
     if "DEFAULT_MODEL" in configuration.chosen:
-        everyone = effective_person(configuration.contract, settings, {})
+        everyone = effective_user(configuration.contract, settings, {})
         yield variable("DEFAULT_MODEL"), everyone, str(settings["DEFAULT_MODEL"])
     fields = [name for name, spec in configuration.contract.user_fields.items() if spec.role_models]
-    for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
-        if person.model_from == "own":
-            yield f"{users}[{index}].model", person, str(person.model)
+    for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users)):
+        if user.model_from == "own":
+            yield f"{users}[{index}].model", user, str(user.model)
         for field in fields:
-            roles: Mapping[str, str] = user.get(field) or {}
+            roles: Mapping[str, str] = entry.get(field) or {}
             for role, model in roles.items():
-                yield f"{users}[{index}].{field}.{role}", person, str(model).strip()
+                yield f"{users}[{index}].{field}.{role}", user, str(model).strip()

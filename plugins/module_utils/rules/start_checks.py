@@ -39,10 +39,10 @@ def _shared_accounts(configuration: Configuration, users: str) -> Iterator[Probl
         return
     service = str(configuration.host.get("service_user", ""))
     assigned = [
-        Assigned(f"{users}[{index}]", person.name, person.os_user)
-        for index, person in enumerate(configuration.people)
+        Assigned(f"{users}[{index}]", user.name, user.os_user)
+        for index, user in enumerate(configuration.users)
         # one without, and the bot's own, are refused as values
-        if person.os_user and person.os_user != service
+        if user.os_user and user.os_user != service
     ]
     yield from isolation_problems(assigned, service)
 
@@ -60,12 +60,12 @@ def _models_of_tasks(
                 expected = f"JSON that maps tasks ({listed(roles)}) to models"
                 yield Problem(variable(key), f"a value of which {error}", expected, "correct it")
     fields = [name for name, spec in contract.user_fields.items() if spec.role_models]
-    for index, (user, person) in enumerate(zip(configuration.users, configuration.people)):
-        surface = surface_of(contract, person.backend, person.provider)
+    for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users)):
+        surface = surface_of(contract, user.backend, user.provider)
         for name in fields if surface else ():
-            value: Any = user.get(name)
+            value: Any = entry.get(name)
             if value is not None and surface:
-                pair = (person.backend, person.provider)
+                pair = (user.backend, user.provider)
                 place = f"{users}[{index}].{name}"
                 yield from role_problems(place, value, roles, surface, pair)
 
@@ -89,7 +89,7 @@ def _default_backend(
 ) -> Iterator[Problem]:
     contract = configuration.contract
     backend, setting = configuration.global_backend, contract.agent_choice.backend.setting
-    used = sorted({person.backend for person in configuration.people})
+    used = sorted({user.backend for user in configuration.users})
     if contract.registry and setting in configuration.chosen and used and backend not in used:
         yield Problem(
             variable(setting),

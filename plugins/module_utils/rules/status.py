@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .agent_starts import late_starts, start_faults
 from .binaries import agent_account, backends_in_use, runners
-from .deployed_people import deployed_configuration, pending
+from .deployed_users import deployed_configuration, pending
 from .drift import (
     REPAIR,
     WantedEnv,
@@ -95,16 +95,16 @@ def host_status(
     users = _users(deployed or configuration, known, probe, configuration)
     unknown += [
         Problem(
-            f"the login of {person['account']}",
-            f"whether {person['account']} is logged in to {person['backend']} is unknown",
+            f"the login of {user['account']}",
+            f"whether {user['account']} is logged in to {user['backend']} is unknown",
             *(
                 ("an answer of the host", "kai-ansible logins --check")
                 if probe["privileged"]
                 else ("a probe as root", "kai-ansible status --ask-become-pass, or through sudo")
             ),
         )
-        for person in users
-        if person["logged_in"] == "unknown"
+        for user in users
+        if user["logged_in"] == "unknown"
     ]
     # drift may be the install that was just rolled back; problems of host_vars are not
     drift = _without_repeating(installed, drift)
@@ -112,7 +112,7 @@ def host_status(
     problems = without_privilege(probe) or problems
     # the probe, the desired state and the service may report the same fault
     problems = list(dict.fromkeys(problems))
-    is_ready = all(person["logged_in"] in ("yes", "not needed") for person in users)
+    is_ready = all(user["logged_in"] in ("yes", "not needed") for user in users)
     return {
         "healthy": not (problems or drift or unknown) and is_ready,
         "line": contract.release,
@@ -414,23 +414,23 @@ def _users(
     effective = effective_values(probe)
     profiles, is_known = deployed_profiles(contract, probe), is_comparable(configuration, probe)
     found: list[UserStatus] = []
-    for user, person in zip(shown.users, shown.people):
-        account = agent_account(shown, person)
+    for entry, user in zip(shown.entries, shown.users):
+        account = agent_account(shown, user)
         found.append(
             {
-                "name": person.name,
-                "telegram_id": person.telegram_id,
-                "os_user": person.os_user,
-                "backend": person.backend,
-                "provider": person.provider,
+                "name": user.name,
+                "telegram_id": user.telegram_id,
+                "os_user": user.os_user,
+                "backend": user.backend,
+                "provider": user.provider,
                 # a value wins where it wins
-                "model": effective.get("DEFAULT_MODEL", person.model)
-                if person.model_from == "global"
-                else person.model,
+                "model": effective.get("DEFAULT_MODEL", user.model)
+                if user.model_from == "global"
+                else user.model,
                 "account": account,
-                "profile": profile_of(profiles, user, person),
-                "tree": tree_of(contract, user, person, probe) if is_known else UNKNOWN,
-                "logged_in": known.get((account, person.backend), "not needed"),
+                "profile": profile_of(profiles, entry, user),
+                "tree": tree_of(contract, entry, user, probe) if is_known else UNKNOWN,
+                "logged_in": known.get((account, user.backend), "not needed"),
             }
         )
     return found

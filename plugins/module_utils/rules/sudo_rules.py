@@ -88,7 +88,7 @@ def started_by_name(contract: Contract, paths: Mapping[str, str]) -> list[str]:
 
 def _preserved(configuration: Configuration, backend: str) -> list[str]:
     chat = configuration.contract.backends[backend].spawn["chat"]
-    providers = [person.provider for person in configuration.people if person.backend == backend]
+    providers = [user.provider for user in configuration.users if user.backend == backend]
     more = [key for one in providers for key in chat.provider_env.get(one or "", ())]
     return [*chat.preserve_env, *more]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .binaries import agent_account, backends_in_use
 from .contract import Directory, Seed
-from .people import os_users
 from .user_places import is_marked, marks, placed
+from .users import os_users
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from .configuration import Configuration
     from .contract import ConfigDirectory, Contract, ServiceSeed
     from .module_arguments import DirectoryData, SeedData
-    from .people import Person
     from .probe import WorkshopSeen
     from .proof_arguments import PrivateDirectory
     from .runtime_profiles import Profile
     from .user_places import UserKey
+    from .users import User
 
 
 class Tenant(NamedTuple):
@@ -54,14 +54,14 @@ def tenants_of_users(configuration: Configuration, places: Mapping[str, str]) ->
     """Return the users of host_vars. places: by which the paths of the contract name the host's."""
     return [
         Tenant(
-            person.key,
-            _names(person),
-            account=agent_account(configuration, person),
-            backend=person.backend,
-            home=home_of(configuration.contract, user, person, places),
-            has_former=person.profile_id is None,
+            user.key,
+            _names(user),
+            account=agent_account(configuration, user),
+            backend=user.backend,
+            home=home_of(configuration.contract, entry, user, places),
+            has_former=user.profile_id is None,
         )
-        for user, person in zip(configuration.users, configuration.people)
+        for entry, user in zip(configuration.entries, configuration.users)
     ]
 
 
@@ -109,16 +109,16 @@ def with_unshared(
     return found, shared
 
 
-def _names(person: Person) -> dict[str, int | str]:
-    return {"telegram_id": person.telegram_id, **marks(person.key)}
+def _names(user: User) -> dict[str, int | str]:
+    return {"telegram_id": user.telegram_id, **marks(user.key)}
 
 
 def home_of(
-    contract: Contract, user: Mapping[str, Any], person: Person, places: Mapping[str, str]
+    contract: Contract, entry: Mapping[str, Any], user: User, places: Mapping[str, str]
 ) -> str:
     """Return the directory in which the agents of a user start. user: the entry in host_vars."""
-    default = contract.default_home.format(**_names(person), **places)
-    return str(user.get("home_workspace", default))
+    default = contract.default_home.format(**_names(user), **places)
+    return str(entry.get("home_workspace", default))
 
 
 def directories_of(
@@ -154,7 +154,7 @@ def directories_of(
                 owned["renames"] = dict(entry.renames)
             found.append(owned)
     others = [one.account for one in tenants if one.account != service_user]
-    for account in dict.fromkeys([*os_users(configuration.people), *others]):
+    for account in dict.fromkeys([*os_users(configuration.users), *others]):
         for entry in contract.os_user_directories:
             path = entry.path.format(os_user=account, **places)
             found.append(_owned(entry, path, account, service_user))

@@ -34,7 +34,7 @@ def profile_id_of(user: Mapping[str, Any]) -> str | None:
 
 
 @dataclass(frozen=True)
-class Person:
+class User:
     """One entry of users.yaml with everything inherited filled in.
 
     telegram_id: 0 for a user without Telegram. os_user: the account that the agents run as; None
@@ -62,9 +62,9 @@ class Person:
         return asdict(self)
 
 
-def effective_person(
+def effective_user(
     contract: Contract, settings: Mapping[str, Any], user: Mapping[str, Any]
-) -> Person:
+) -> User:
     """Return the user of a users.yaml entry under the global settings.
 
     The entry's own value wins over the global one. The global provider is meant for everybody who
@@ -76,7 +76,7 @@ def effective_person(
     named = user.get(chosen.provider.field) or settings.get(chosen.provider.setting)
     provider = effective_provider(contract, backend, named)
     model, model_from = _model(contract, settings, user, (backend, provider))
-    return Person(
+    return User(
         telegram_id=user.get("telegram_id", 0),
         # Kai strips it
         name=str(user.get("name", "")).strip(),
@@ -102,18 +102,18 @@ def global_backend(contract: Contract, settings: Mapping[str, Any]) -> str:
 def inherits_provider(
     contract: Contract,
     settings: Mapping[str, Any],
-    user: Mapping[str, Any],
-    person: Person,
+    entry: Mapping[str, Any],
+    user: User,
 ) -> bool:
     """Return whether a user should have the global provider and Kai would not give it.
 
     It forgets the provider where the global backend names none.
     """
     return bool(
-        names_provider(contract, person.backend)
+        names_provider(contract, user.backend)
         and not names_provider(contract, global_backend(contract, settings))
-        and not user.get(contract.agent_choice.provider.field)
-        and person.provider
+        and not entry.get(contract.agent_choice.provider.field)
+        and user.provider
     )
 
 
@@ -134,16 +134,16 @@ def _model(
     return (surface.default if surface else None), "default"
 
 
-def pairs_in_use(people: Iterable[Person]) -> set[tuple[str, str | None]]:
+def pairs_in_use(users: Iterable[User]) -> set[tuple[str, str | None]]:
     """Return every (backend, provider) in effective use."""
-    return {(person.backend, person.provider) for person in people}
+    return {(user.backend, user.provider) for user in users}
 
 
-def os_users(people: Iterable[Person]) -> list[str]:
+def os_users(users: Iterable[User]) -> list[str]:
     """Return each distinct account that runs agents, in the order of the users."""
-    return list(dict.fromkeys(person.os_user for person in people if person.os_user))
+    return list(dict.fromkeys(user.os_user for user in users if user.os_user))
 
 
-def names_of(people: Sequence[Person], backend: str) -> str:
+def names_of(users: Sequence[User], backend: str) -> str:
     """Return the users of a backend, for a sentence."""
-    return ", ".join(person.name for person in people if person.backend == backend) or "nobody"
+    return ", ".join(user.name for user in users if user.backend == backend) or "nobody"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .configuration import Configuration
-    from .people import Person
     from .probe import FileSeen, InstalledProbe
+    from .users import User
 
 _NOTHING = "none"
 
@@ -66,19 +66,19 @@ def _file(seen: Mapping[str, FileSeen], path: str) -> FileSeen:
 
 def pending(configuration: Configuration, deployed: Configuration) -> list[str]:
     """Return what the next install will change about the users, a line for each of them."""
-    wanted = {person.key: person for person in configuration.people}
-    there = {person.key: person for person in deployed.people}
+    wanted = {user.key: user for user in configuration.users}
+    there = {user.key: user for user in deployed.users}
     lines = [
-        f"{person.name}: {', '.join(found)}"
-        for number, person in wanted.items()
-        if number in there and (found := _differences(person, there[number]))
+        f"{user.name}: {', '.join(found)}"
+        for number, user in wanted.items()
+        if number in there and (found := _differences(user, there[number]))
     ]
     lines += [f"{one.name}: a new user" for number, one in wanted.items() if number not in there]
     lines += [f"{one.name}: removed" for number, one in there.items() if number not in wanted]
     return lines
 
 
-def _differences(wanted: Person, there: Person) -> list[str]:
+def _differences(wanted: User, there: User) -> list[str]:
     fields = [
         ("name", wanted.name, there.name),
         ("OS user", wanted.os_user, there.os_user),
