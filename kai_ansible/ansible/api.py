@@ -31,12 +31,15 @@ def host_reading(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, 
     action: an action plugin in the middle of its task. task_vars: the variables of that task.
     """
     from ansible import constants
-    from ansible.errors import AnsibleError
+    from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
     variables, faults = {}, {}
     for name in sorted(name for name in task_vars if name.startswith(PREFIX)):
         try:
             variables[str(name)] = plain(action._templar.template(task_vars[name]))
+        except AnsibleValueOmittedError:
+            # to the role it is not set either
+            pass
         except AnsibleError as error:
             faults[str(name)] = message_of(error)
     become = action._connection.become

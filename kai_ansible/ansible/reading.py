@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ _NO_TASKS = "- hosts: all\n  gather_facts: false\n"
 _FAILED = re.compile(r"^(\S.*?) \| (?:FAILED|UNREACHABLE)! => ", re.MULTILINE)
 _MARK = re.compile(r"^\[?(?:ERROR|WARNING)\]?!?:? *", re.MULTILINE)
 _ASIDE = ("[DEPRECATION WARNING]", "Deprecation warnings can be disabled")
+_POLL_SECONDS = 0.05
 _NO_HOSTS = "leaves us with no hosts"
 _LOCKED = "no vault secrets found"
 _CLOSED = "Decryption failed"
@@ -133,12 +135,13 @@ def read(
             "ANSIBLE_ANY_ERRORS_FATAL": "False",
             "ANSIBLE_ENABLE_TASK_DEBUGGER": "False",
         }
-        command = [PROGRAM, "--inventory", str(inventory.resolve()), str(playbook), *arguments]
+        command = [PROGRAM, "--inventory", str(inventory.absolute()), str(playbook), *arguments]
         if pattern is not None:
             command += ["--limit", pattern]
         if asks_vault_password:
             command += ["--ask-vault-pass"]
-        done = _done(command, {**environment(directory), **ours}, at_terminal=at_terminal)
+        variables = {**environment(directory), **ours}
+        done = _done(command, variables, directory, at_terminal=at_terminal)
         _raise_if_full(done, directory)
         whole = (path for path in readings.iterdir() if path.suffix != UNFINISHED)
         found = dict(pickle.loads(path.read_bytes()) for path in whole)  # noqa: S301 # our own child wrote it where nobody else can
@@ -154,38 +157,50 @@ def read(
     return Reading({host: _host(host, found, failures) for host in every}, _session(found))
 
 
-def hosts_of(inventory: Path) -> list[str]:
-    """Return every host of an inventory, even if their variables are invalid. Raises NotRead."""
+def hosts_of(
+    inventory: Path, pattern: str | None = None, arguments: Sequence[str] = ()
+) -> list[str]:
+    """Return the hosts of a pattern, all of them without one, even if their variables are invalid.
+
+    arguments: further ones of ansible-playbook. Raises NotRead.
+    """
     with private_directory() as directory:
         playbook = lay_out(directory, _NO_TASKS)
-        command = [PROGRAM, "--inventory", str(inventory.resolve()), str(playbook), "--list-hosts"]
+        command = [PROGRAM, "--inventory", str(inventory.absolute()), str(playbook), *arguments]
+        command += ["--list-hosts", *(["--limit", pattern] if pattern else [])]
         unasked = {**environment(directory), **UNASKED}
-        done = _done(command, unasked, at_terminal=False)
+        done = _done(command, unasked, directory, at_terminal=False)
+    if done.returncode and _NO_HOSTS in done.stderr:
+        return []
     if done.returncode:
         raise NotRead(_said(done))
     return [line.strip() for line in done.stdout.partition("hosts (")[2].splitlines()[1:] if line]
 
 
 def _done(
-    command: Sequence[str], variables: Mapping[str, str], *, at_terminal: bool
+    command: Sequence[str], variables: Mapping[str, str], directory: Path, *, at_terminal: bool
 ) -> subprocess.CompletedProcess[str]:
+    # a program that a script leaves behind may keep them open, and nothing waits for it
+    output, errors = directory / "output", directory / "errors"
     # without a terminal of its own, a program that would ask ends at once
     with (
+        output.open("wb") as to_output,
+        errors.open("wb") as to_errors,
         subprocess.Popen(
             command,
             env=variables,
             stdin=None if at_terminal else subprocess.DEVNULL,
             start_new_session=not at_terminal,
             preexec_fn=partial(end_with, os.getpid()),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
+            stdout=to_output,
+            stderr=to_errors,
         ) as process,
         _terminal_kept(at_terminal=at_terminal),
     ):
         try:
-            output, errors = process.communicate()
+            if at_terminal:
+                _show_until_end(process, errors)
+            process.wait()
         except BaseException:
             # Popen waits a moment after Ctrl-C, and the number of an ended process is free again
             if process.returncode is None:
@@ -198,7 +213,26 @@ def _done(
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
             raise
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+    said = [path.read_text(encoding="utf-8", errors="replace") for path in (output, errors)]
+    return subprocess.CompletedProcess(command, process.returncode, *said)
+
+
+def _show_until_end(process: subprocess.Popen[bytes], errors: Path) -> None:
+    """Wait for the end of Ansible, and show meanwhile what a script of the operator's asks there.
+
+    A question ends without a newline. Messages of Ansible itself are reported later.
+    """
+    shown = ""
+    with errors.open(encoding="utf-8", errors="replace") as handle:
+        while process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            new = handle.read()
+            if new and not (_MARK.search(shown + new) or _ASIDE[0] in shown + new):
+                shown += new
+                sys.stderr.write(new)
+                sys.stderr.flush()
+    if shown and not shown.endswith("\n"):
+        sys.stderr.write("\n")
 
 
 @contextmanager

@@ -212,7 +212,8 @@ def _undo_settings_of_runner(variables: dict[str, str], directory: Path) -> None
 
 
 def _inventory(run: Run, directory: Path) -> list[str]:
-    sources = [run.inventory.resolve()]
+    # a link stays one: beside it lie its own group_vars
+    sources = [run.inventory.absolute()]
     if run.become_passwords:
         # after the operator's own, so that each host belongs to that inventory; without an
         # extension, because those of YAML are a setting

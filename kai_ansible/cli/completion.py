@@ -15,7 +15,7 @@ def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
     from kai_ansible.inventory.inventory import Inventory
 
     try:
-        names = Inventory(_inventory(ctx)).every_host()
+        names = Inventory(_inventory(ctx)).hosts_named()
     except CommandError:
         return []
     return _beginning([*names, "all"], incomplete)
@@ -65,7 +65,7 @@ def users(ctx: typer.Context, incomplete: str) -> list[str]:
 
     try:
         inventory = Inventory(_inventory(ctx))
-        files = [inventory.host_vars(host).settings for host in inventory.every_host()]
+        files = [inventory.host_vars(host).settings for host in inventory.hosts_named()]
         lists = [content_of(read_text(path), path).get(variable("users")) for path in files]
     except CommandError:
         return []

@@ -50,7 +50,8 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
     contract = contract_of_line()
     known = [*contract.host, *contract.settings]
     if key and canonical_key(contract, key) not in known:
-        if pattern is None and key in ("all", *inventory.every_host()):
+        named = options.vault_password_file, options.vault_ids
+        if pattern is None and inventory.hosts_named(key, *named):
             key, pattern = None, key
         else:
             raise usage_error(

@@ -141,7 +141,7 @@ class Inventory:
         self.session = found.session
         self._hosts = dict(found.hosts)
         if not found.hosts:
-            self._refuse_no_hosts(pattern)
+            self._refuse_no_hosts(pattern, self.hosts_named(None, named, ids))
         if pattern is None and len(found.hosts) > 1:
             raise usage_error(
                 str(self.path),
@@ -171,15 +171,21 @@ class Inventory:
         """How to log in on each host that is reached by ssh."""
         return {host: known.ssh for host, known in self._hosts.items() if known.ssh}
 
-    def every_host(self) -> list[str]:
-        """Return every host of the inventory, even if their variables are invalid.
+    def hosts_named(
+        self, pattern: str | None = None, named: Path | None = None, ids: Sequence[str] = ()
+    ) -> list[str]:
+        """Return the hosts of a pattern, even if their variables are invalid; all without one.
 
-        Raises CommandError for an inventory that Ansible cannot read.
+        named, ids: as for ``read``. Raises CommandError for an inventory that Ansible cannot read.
         """
-        try:
-            return sorted(hosts_of(self.path))
-        except NotRead as error:
-            raise self._not_an_inventory(error) from error
+        sources = VaultSources(named, ids)
+        own = None if sources.named else own_password(self.path)
+        with private_directory() as scratch:
+            arguments = sources.arguments(own, scratch)
+            try:
+                return sorted(hosts_of(self.path, pattern, arguments))
+            except NotRead as error:
+                raise self._unreadable(error, pattern, sources, own) from error
 
     def known(self, host: str) -> HostReading:
         """Return everything that Ansible knows of a host that was read."""
@@ -292,8 +298,7 @@ class Inventory:
     def _places(self) -> list[Path]:
         return [self.directory / name for name in ("group_vars", "host_vars")]
 
-    def _refuse_no_hosts(self, pattern: str | None) -> None:
-        every = self.every_host()
+    def _refuse_no_hosts(self, pattern: str | None, every: Sequence[str]) -> None:
         if not every:
             raise usage_error(
                 str(self.path), "no hosts", "one at least", f"add one to {self.path}/hosts.yml"

@@ -5,6 +5,7 @@ Each case is a kind of set-up from public bug reports, driven through the real c
 
 import json
 import os
+import signal
 import sys
 from configparser import ConfigParser
 from pathlib import Path
@@ -394,3 +395,55 @@ def test_a_missing_password_file_is_reported_before_the_first_question(desk: Des
     assert wizard.next_prompt() is None
     assert "missing" in wizard.transcript
     assert wizard.end() == 2
+
+
+def test_a_question_that_a_password_script_asks_is_shown(fleet: Desk) -> None:
+    asks = "printf 'Master word? ' >&2; read answer </dev/tty; printf '%s' \"$answer\""
+    script = fleet.write("ask.sh", f"#!/bin/sh\n{asks}\n")
+    script.chmod(0o755)
+    fleet.variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(script)
+    fleet.write("inventory/host_vars/bot/vault.yml", lock("kai_install_webhook_port: 8125\n"))
+    child = fleet.spawn("settings", "WEBHOOK_PORT", "bot")
+    child.expect_exact("Master word? ")
+    child.sendline(PASSWORD)
+    child.expect_exact("8125")
+    assert exit_code(child) == 0
+
+
+def test_a_program_that_a_password_script_leaves_behind_is_not_waited_for(fleet: Desk) -> None:
+    # such as an agent that starts with its first use; it keeps the script's standard error
+    stays = "sleep 600 >/dev/null & echo $! >agent"
+    script = fleet.write("ask.sh", f"#!/bin/sh\n{stays}\nprintf '%s' '{PASSWORD}'\n")
+    script.chmod(0o755)
+    fleet.variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(script)
+    fleet.write("inventory/host_vars/bot/vault.yml", lock("kai_install_webhook_port: 8126\n"))
+    assert port_of(fleet) == "8126"
+    os.kill(int((fleet.work / "agent").read_text()), signal.SIGKILL)
+
+
+def test_a_variable_that_a_template_omits_is_not_set(fleet: Desk) -> None:
+    add(fleet, kai_install_webhook_port="{{ lookup('env', 'BOT_PORT') | default(omit, true) }}")
+    assert port_of(fleet) == "8080"
+    fleet.variables["BOT_PORT"] = "8127"
+    assert port_of(fleet) == "8127"
+
+
+def test_a_linked_inventory_is_read_where_the_link_is(fleet: Desk) -> None:
+    shared = fleet.work / "shared"
+    fleet.inventory.rename(shared)
+    fleet.inventory.mkdir()
+    (fleet.inventory / "hosts.yml").symlink_to(shared / "hosts.yml")
+    fleet.write("inventory/group_vars/all.yml", {"kai_install_webhook_port": 8128})
+    fleet.write("shared/host_vars/bot/more.yml", {"kai_install_webhook_port": 9999})
+    options = ["--inventory", str(fleet.inventory / "hosts.yml")]
+    assert fleet.run("settings", "WEBHOOK_PORT", "bot", *options).stdout == "8128\n"
+
+
+def test_an_encrypted_inventory_names_hosts_as_any_other(fleet: Desk) -> None:
+    hosts = fleet.inventory / "hosts.yml"
+    hosts.write_text(lock(hosts.read_text()))
+    password = str(fleet.write("password", PASSWORD))
+    done = fleet.run("settings", "bot", "--vault-password-file", password)
+    assert done.returncode == 0, done.stderr
+    refused = fleet.run("settings", "bto", "--vault-password-file", password)
+    assert "no setting 'bto'" in refused.stderr
