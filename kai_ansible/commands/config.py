@@ -147,6 +147,7 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
             _offer_to_keep(draft, files, inventory, password, options, screen)
         raise
     problems += configuration.problems
+    problems += inventory.overridden(host, draft.changes, contract)
     if options.probe and not problems:
         found = problem_of_remote_source(contract, configuration.host)
         if isinstance(found, str):

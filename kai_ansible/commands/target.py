@@ -123,6 +123,8 @@ def checked_target(
             faults = [*faults, *more]
             limit = configuration.host.get("health_timeout", 0)
             limits[PROOF] = max(limit, limits.get(PROOF, 0))
+        # what install is given, it writes to host_vars when it succeeds
+        faults = [*faults, *inventory.overridden(host, overrides, contract)]
         if len(hosts) > 1:
             faults = [
                 replace(fault, where=f"{_place(fault, found)}{fault.where}") for fault in faults

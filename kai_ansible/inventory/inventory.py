@@ -15,6 +15,7 @@ from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_er
 from kai_ansible.files import is_there, private_directory, uninterrupted, write_kept, write_private
 from kai_ansible.host.files import MOST_BYTES
 from kai_ansible.host.symlink_guard import kind_of
+from kai_ansible.inventory.host_vars import variable_is_secret
 from kai_ansible.inventory.host_vars_files import HostVars
 from kai_ansible.inventory.variable_files import (
     VARIABLE_SUFFIXES,
@@ -36,8 +37,9 @@ from kai_ansible.secrets.vault_password import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from kai_ansible.rules.contract import Contract
 
 LOCALHOST = "localhost"
 LOCALHOST_INVENTORY = """\
@@ -220,6 +222,33 @@ class Inventory:
     def files_of(self, host: str) -> list[Path]:
         """Return each file with variables of a host that was read, the one that decides last."""
         return list(map(_shown, self._hosts[host].files))
+
+    def overridden(self, host: str, names: Collection[str], contract: Contract) -> list[Problem]:
+        """Return a problem for each variable that a later file of the host sets as well.
+
+        Ansible reads the files of a directory by their names, so what is written into the two files
+        of ``config`` would not count.
+        """
+        files = self.host_vars(host)
+        directory = files.directory.absolute()
+        others = {
+            Path(file).relative_to(directory): set_there
+            for file, set_there in self._hosts[host].files.items()
+            if Path(file).is_relative_to(directory)
+        }
+        for path in (files.settings, files.vault):
+            others.pop(Path(path.name), None)
+        problems = []
+        for path, set_there in others.items():
+            for name in sorted(set(names).intersection(set_there)):
+                own = files.vault if variable_is_secret(contract, name) else files.settings
+                if path.parts[0] > own.name:
+                    shown = _shown(str(directory / path))
+                    found = f"{shown}, which sets it as well and is read after {own.name}"
+                    expected = f"one file that sets it, or none after {own.name}"
+                    fix = f"change it in {shown}, or remove it there and run this again"
+                    problems.append(Problem(name, found, expected, fix))
+        return problems
 
     def variable_texts(self, host: str, password: VaultPassword) -> dict[Path, str]:
         """Return the text of each file with variables of a host, the one that decides at the end.

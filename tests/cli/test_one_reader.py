@@ -447,3 +447,19 @@ def test_an_encrypted_inventory_names_hosts_as_any_other(fleet: Desk) -> None:
     assert done.returncode == 0, done.stderr
     refused = fleet.run("settings", "bto", "--vault-password-file", password)
     assert "no setting 'bto'" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["config", "install"])
+def test_a_value_that_a_later_file_replaces_is_not_written(fleet: Desk, command: str) -> None:
+    fleet.write("inventory/host_vars/bot/ports.yml", {"kai_install_webhook_port": 8200})
+    before = fleet.tree()
+    more = ["--no-input", "--no-probe"] if command == "config" else ["--check"]
+    done = fleet.run(command, "bot", *more, "--set", "WEBHOOK_PORT=8300")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "inventory/host_vars/bot/ports.yml, which sets it as well" in done.stderr
+    assert fleet.tree() == before
+    # an earlier file is replaced by ours
+    (fleet.inventory / "host_vars/bot/ports.yml").rename(fleet.inventory / "host_vars/bot/a.yml")
+    done = fleet.run("config", "bot", "--no-input", "--no-probe", "--set", "WEBHOOK_PORT=8300")
+    assert done.returncode == 0, done.stderr
+    assert port_of(fleet) == "8300"
