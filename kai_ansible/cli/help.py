@@ -9,6 +9,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from kai_ansible.calling import as_called
+from kai_ansible.errors import usage_error
 
 # -h as well, for every command below
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -23,7 +24,23 @@ OTHERS = "Others"
 
 
 class Command(TyperCommand):
-    """A command whose help names each argument and option once."""
+    """A command whose help names each argument and option once, and that takes each once."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line. Raises CommandError for an option that comes twice.
+
+        Click would take the last one: of two inventories, the first would be left out silently.
+        """
+        parser: Any = self.make_parser(ctx)
+        order = [] if ctx.resilient_parsing else parser.parse_args([*args])[2]
+        for option in order:
+            is_single = option.param_type_name == "option" and not option.multiple
+            if is_single and not option.is_flag and order.count(option) > 1:
+                name = max(option.opts, key=len)
+                raise usage_error(
+                    name, f"{order.count(option)} of them", f"one {name}", "leave out the others"
+                )
+        return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the example as the operator would type it."""

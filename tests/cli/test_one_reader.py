@@ -463,3 +463,11 @@ def test_a_value_that_a_later_file_replaces_is_not_written(fleet: Desk, command:
     done = fleet.run("config", "bot", "--no-input", "--no-probe", "--set", "WEBHOOK_PORT=8300")
     assert done.returncode == 0, done.stderr
     assert port_of(fleet) == "8300"
+
+
+def test_of_two_inventories_none_is_left_out_silently(fleet: Desk) -> None:
+    given = ["--inventory", "other", "-i", "inventory", "--vault-id", "a@b", "--vault-id", "c@d"]
+    done = fleet.run("settings", "WEBHOOK_PORT", "bot", *given)
+    assert done.returncode == 2
+    assert "--inventory" in done.stderr
+    assert "2 of them" in done.stderr
