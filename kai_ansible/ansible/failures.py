@@ -65,12 +65,13 @@ def failed_tasks(
     output: str,
     ssh_commands: Mapping[str, Sequence[str]] | None = None,
     secrets: Collection[str] = (),
+    unread: Mapping[str, str] | None = None,
 ) -> list[FailedTask]:
     """Return the tasks that ended a run, the cause first on each host.
 
     events: job events of ansible-runner. output: the output of Ansible, which is all there is if
     it never started a task. ssh_commands: how to log in, by host. secrets: texts that messages must
-    not contain.
+    not contain. unread: why Ansible could not read a host, which a hidden result does not tell.
     A rescue that only repeats the cause adds nothing; one that failed
     itself does.
     """
@@ -82,7 +83,9 @@ def failed_tasks(
         if data.get("ignore_errors"):
             continue
         host = str(data.get("host", ""))
-        message = message_of(data.get("res", {}))
+        result = data.get("res", {})
+        cause = (unread or {}).get(host) if CENSORED in result else None
+        message = cause or message_of(result)
         fix = advice_for(
             message,
             host,

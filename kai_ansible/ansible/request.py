@@ -25,6 +25,7 @@ class Run:
     session: the operator's passwords and settings, such as passwords that were typed already.
     ssh_commands: the commands that log in, by host, for error messages.
     known_secrets: those of the hosts' variables.
+    unread: why Ansible could not read a host, by host; a run hides that with the secrets.
     """
 
     playbook: str
@@ -39,6 +40,7 @@ class Run:
     known_secrets: Collection[str] = field(default=(), repr=False)
     forks: int | None = None
     ssh_commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def secrets(self) -> set[str]:

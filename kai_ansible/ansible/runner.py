@@ -180,7 +180,9 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
     output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
     succeeded = runner.rc == 0 and not cancelled
     failures = (
-        [] if succeeded or cancelled else failed_tasks(seen, output, run.ssh_commands, run.secrets)
+        []
+        if succeeded or cancelled
+        else failed_tasks(seen, output, run.ssh_commands, run.secrets, run.unread)
     )
     return Outcome(
         succeeded=succeeded,

@@ -50,6 +50,7 @@ def run_role(
         vault_password=None if target.password.made else target.password,
         session=target.inventory.session,
         ssh_commands=target.inventory.ssh_commands,
+        unread=target.inventory.unread,
         become_password=target.become_password,
         become_passwords=target.become_passwords,
         known_secrets=target.secrets,

@@ -72,6 +72,7 @@ def _run(
             vault_password=None if target.password.made else target.password,
             session=target.inventory.session,
             ssh_commands=target.inventory.ssh_commands,
+            unread=target.inventory.unread,
             become_password=password,
             become_passwords=target.become_passwords if become else {},
             known_secrets=target.secrets,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kai_ansible.files import is_there
 from kai_ansible.inventory.host_vars_files import HostVars, edited_texts
 from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.rules.configuration import (
@@ -38,13 +40,23 @@ def configuration_of(contract: Contract, variables: Mapping[str, Any]) -> Config
         if not path:
             continue
         fault = _fault_of_name(str(path))
+        file = Path(path).expanduser() if isinstance(path, str) and not fault else Path(str(path))
         if fault:
             problems.append(_unusable(variable(name), str(path), fault))
+        elif name == "users_file" and isinstance(path, str) and not file.is_absolute():
+            # Ansible would search beside the playbook, which is another one in every run
+            problems.append(_relative(variable(name), path))
+        elif name == "users_file" and not is_there(file):
+            problems.append(_missing(variable(name), path))
         # Ansible searches more places for a relative path, and the role checks that file
-        elif name == "users_file" or Path(str(path)).is_file() or str(path)[0] == "/":
-            texts[name] = read_text(Path(str(path)))
+        elif name == "users_file" or file.is_file() or file.is_absolute():
+            texts[name] = read_text(file)
     configuration = read_with_files(contract, variables, texts)
     # a value that is no text of a setting has its problem already
+    if any(problem.where == variable("users_file") for problem in problems):
+        # who its users are is not known
+        users = variable("users")
+        configuration.problems = [one for one in configuration.problems if one.where != users]
     named = {problem.where for problem in configuration.problems}
     configuration.problems += [problem for problem in problems if problem.where not in named]
     return configuration
@@ -61,6 +73,18 @@ def _fault_of_name(path: str) -> str | None:
         if error.errno == errno.ENAMETOOLONG:
             return "is longer than a path can be"
     return None
+
+
+def _relative(name: str, path: str) -> Problem:
+    fix = (
+        f'set {name} to "{{{{ inventory_dir }}}}/{path}", or move the file and give its whole path'
+    )
+    return Problem(name, f"{path!r}, a relative path", "an absolute path", fix)
+
+
+def _missing(name: str, path: Any) -> Problem:
+    expected, fix = "the path of a file there", f"check it there: ls -l {shlex.quote(str(path))}"
+    return Problem(name, f"{path}, which does not exist on the controller", expected, fix)
 
 
 def _unusable(name: str, path: str, fault: str) -> Problem:

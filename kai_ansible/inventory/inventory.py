@@ -173,6 +173,11 @@ class Inventory:
         """How to log in on each host that is reached by ssh."""
         return {host: known.ssh for host, known in self._hosts.items() if known.ssh}
 
+    @property
+    def unread(self) -> dict[str, str]:
+        """Why Ansible could not read a host, for each of which that is so."""
+        return {host: known.failure for host, known in self._hosts.items() if known.failure}
+
     def hosts_named(
         self, pattern: str | None = None, named: Path | None = None, ids: Sequence[str] = ()
     ) -> list[str]:

@@ -209,6 +209,7 @@ class HostView:
                         vault_password=self.password if not self.inventory.is_new else None,
                         session=self.inventory.session,
                         ssh_commands=self.inventory.ssh_commands,
+                        unread=self.inventory.unread,
                         become_password=self.become_password,
                     ),
                     lambda event: None,

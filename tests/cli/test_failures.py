@@ -55,6 +55,14 @@ def test_the_output_of_a_module_that_began_is_no_message() -> None:
     assert failure.message == "MODULE FAILURE\nwhy"
 
 
+def test_a_hidden_result_gets_the_cause_for_which_ansible_could_not_read_the_host() -> None:
+    events = [event(res={"censored": "hidden"}), event(host="other", res={"censored": "hidden"})]
+    unread = {"bot": "the connection plugin 'x' was not found"}
+    first, second = failed_tasks(events, "", unread=unread)
+    assert first.message == unread["bot"]
+    assert "hidden" in second.message
+
+
 def test_a_failure_without_a_message_is_reported_as_one() -> None:
     (failure,) = failed_tasks([event(res={})], "")
     assert failure.message == "no message"

@@ -30,6 +30,7 @@ WARNED_OF = (
     "EOFError (ctrl-d) on prompt",
     "Could not match supplied host pattern",
     "Error getting vault password file",
+    "Error loading plugin",
 )
 PASSWORD = "correct horse"
 SCRIPT = """\
@@ -471,3 +472,34 @@ def test_of_two_inventories_none_is_left_out_silently(fleet: Desk) -> None:
     assert done.returncode == 2
     assert "--inventory" in done.stderr
     assert "2 of them" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_a_connection_that_is_not_installed_is_named(fleet: Desk, command: str) -> None:
+    add(fleet, ansible_connection="example.site.telnet")
+    done = fleet.run(command, "bot")
+    assert done.returncode == 1
+    assert "example.site.telnet" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("~/users.yaml", ""),
+        ("{{ inventory_dir }}/../users.yaml", ""),
+        ("users.yaml", "a relative path"),
+        ("/nowhere/users.yaml", "does not exist on the controller"),
+    ],
+)
+def test_a_users_file_is_found_where_the_role_finds_it(fleet: Desk, path: str, said: str) -> None:
+    settings = yaml.safe_load((fleet.inventory / "host_vars/bot/kai.yml").read_text())
+    users = yaml.safe_dump({"users": settings.pop("kai_install_users")})
+    fleet.write("inventory/host_vars/bot/kai.yml", settings)
+    for place in (fleet.home, fleet.work):
+        (place / "users.yaml").write_text(users)
+    add(fleet, kai_install_users_file=path)
+    done = fleet.run("users", "list", "bot")
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+    assert ("Ada" in done.stdout) == (not said)
+    assert "found no users" not in done.stdout
