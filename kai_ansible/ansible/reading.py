@@ -168,7 +168,9 @@ def hosts_of(
         playbook = lay_out(directory, _NO_TASKS)
         command = [PROGRAM, "--inventory", str(inventory.absolute()), str(playbook), *arguments]
         command += ["--list-hosts", *(["--limit", pattern] if pattern else [])]
-        unasked = {**environment(directory), **UNASKED}
+        # the caller reports a pattern that names no host
+        quiet = {**UNASKED, "ANSIBLE_HOST_PATTERN_MISMATCH": "ignore"}
+        unasked = {**environment(directory), **quiet}
         done = _done(command, unasked, directory, at_terminal=False)
     if done.returncode and _NO_HOSTS in done.stderr:
         return []
