@@ -10,11 +10,11 @@ import json
 import os
 import pickle
 import re
+import select
 import signal
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -42,6 +42,10 @@ _FAILED = re.compile(r"^(\S.*?) \| (?:FAILED|UNREACHABLE)! => ", re.MULTILINE)
 _MARK = re.compile(r"^\[?(?:ERROR|WARNING)\]?!?:? *", re.MULTILINE)
 _ASIDE = ("[DEPRECATION WARNING]", "Deprecation warnings can be disabled")
 _POLL_SECONDS = 0.05
+_PIECE_BYTES = 65536
+# what stays in the pipes when Ansible has ended is less
+_MOST_LATE_PIECES = 64
+_OF_ANSIBLE = re.compile(rb"^\[(?:DEPRECATION |)(?:ERROR|WARNING)\]", re.MULTILINE)
 _NO_HOSTS = "leaves us with no hosts"
 _LOCKED = "no vault secrets found"
 _CLOSED = "Decryption failed"
@@ -141,7 +145,7 @@ def read(
         if asks_vault_password:
             command += ["--ask-vault-pass"]
         variables = {**environment(directory), **ours}
-        done = _done(command, variables, directory, at_terminal=at_terminal)
+        done = _done(command, variables, at_terminal=at_terminal)
         _raise_if_full(done, directory)
         whole = (path for path in readings.iterdir() if path.suffix != UNFINISHED)
         found = dict(pickle.loads(path.read_bytes()) for path in whole)  # noqa: S301 # our own child wrote it where nobody else can
@@ -171,7 +175,7 @@ def hosts_of(
         # the caller reports a pattern that names no host
         quiet = {**UNASKED, "ANSIBLE_HOST_PATTERN_MISMATCH": "ignore"}
         unasked = {**environment(directory), **quiet}
-        done = _done(command, unasked, directory, at_terminal=False)
+        done = _done(command, unasked, at_terminal=False)
     if done.returncode and _NO_HOSTS in done.stderr:
         return []
     if done.returncode:
@@ -180,29 +184,23 @@ def hosts_of(
 
 
 def _done(
-    command: Sequence[str], variables: Mapping[str, str], directory: Path, *, at_terminal: bool
+    command: Sequence[str], variables: Mapping[str, str], *, at_terminal: bool
 ) -> subprocess.CompletedProcess[str]:
-    # a program that a script leaves behind may keep them open, and nothing waits for it
-    output, errors = directory / "output", directory / "errors"
     # without a terminal of its own, a program that would ask ends at once
     with (
-        output.open("wb") as to_output,
-        errors.open("wb") as to_errors,
         subprocess.Popen(
             command,
             env=variables,
             stdin=None if at_terminal else subprocess.DEVNULL,
             start_new_session=not at_terminal,
             preexec_fn=partial(end_with, os.getpid()),
-            stdout=to_output,
-            stderr=to_errors,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         ) as process,
         _terminal_kept(at_terminal=at_terminal),
     ):
         try:
-            if at_terminal:
-                _show_until_end(process, errors)
-            process.wait()
+            said = _until_end(process, shows=at_terminal)
         except BaseException:
             # Popen waits a moment after Ctrl-C, and the number of an ended process is free again
             if process.returncode is None:
@@ -215,26 +213,41 @@ def _done(
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
             raise
-    said = [path.read_text(encoding="utf-8", errors="replace") for path in (output, errors)]
-    return subprocess.CompletedProcess(command, process.returncode, *said)
+    output, errors = (text.decode("utf-8", "replace") for text in said)
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
-def _show_until_end(process: subprocess.Popen[bytes], errors: Path) -> None:
-    """Wait for the end of Ansible, and show meanwhile what a script of the operator's asks there.
+def _until_end(process: subprocess.Popen[bytes], *, shows: bool) -> tuple[bytes, bytes]:
+    """Return the output and the errors of Ansible until it ends.
 
-    A question ends without a newline. Messages of Ansible itself are reported later.
+    A program that a script leaves behind may keep both open, and nothing waits for it. shows:
+    whether to show meanwhile what a script of the operator's asks on its standard error. Messages
+    of Ansible itself are reported later.
     """
-    shown = ""
-    with errors.open(encoding="utf-8", errors="replace") as handle:
-        while process.poll() is None:
-            time.sleep(_POLL_SECONDS)
-            new = handle.read()
-            if new and not (_MARK.search(shown + new) or _ASIDE[0] in shown + new):
-                shown += new
-                sys.stderr.write(new)
-                sys.stderr.flush()
-    if shown and not shown.endswith("\n"):
+    said = {pipe.fileno(): b"" for pipe in (process.stdout, process.stderr) if pipe}
+    output, errors = said
+    waiting, shown = set(said), b""
+    left = _MOST_LATE_PIECES
+    while waiting and left:
+        has_ended = process.poll() is not None
+        left -= has_ended
+        ready = select.select(waiting, [], [], 0 if has_ended else _POLL_SECONDS)[0]
+        if has_ended and not ready:
+            break
+        for pipe in ready:
+            piece = os.read(pipe, _PIECE_BYTES)
+            said[pipe] += piece
+            if not piece:
+                waiting.discard(pipe)
+        new = said[errors][len(shown) :]
+        if shows and new and not _OF_ANSIBLE.search(said[errors]):
+            shown += new
+            sys.stderr.buffer.write(new)
+            sys.stderr.flush()
+    process.wait()
+    if shown and not shown.endswith(b"\n"):
         sys.stderr.write("\n")
+    return said[output], said[errors]
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,54 +27,43 @@ def test_a_process_whose_children_cannot_be_read_ends(monkeypatch: pytest.Monkey
             process.kill()
 
 
-def test_the_process_of_another_user_ends_no_command(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    kill, wait, refused = os.kill, subprocess.Popen.wait, []
+def test_the_process_of_another_user_ends_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    kill, refused = os.kill, []
 
     def kill_ours(process: int, number: int) -> None:
         if process in refused:
             raise PermissionError
         kill(process, number)
 
-    def interrupted(process: subprocess.Popen[bytes], *given: Any) -> int:
-        if refused:
-            return wait(process, *given)
-        while not (text := (tmp_path / "output").read_text()):
-            pass
-        refused.append(int(text))
+    def interrupted(process: subprocess.Popen[bytes], **_given: bool) -> None:
+        assert process.stdout
+        refused.append(int(process.stdout.readline()))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "kill", kill_ours)
-    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
-    command = ["sh", "-c", "sleep 60 & echo $!; wait"]
+    monkeypatch.setattr(reading, "_until_end", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        reading._done(command, {}, tmp_path, at_terminal=False)
+        reading._done(["sh", "-c", "sleep 60 & echo $!; wait"], {}, at_terminal=False)
     assert end(refused[0]) == []
 
 
-def test_a_process_that_has_ended_is_not_signalled(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    wait = subprocess.Popen.wait
+def test_a_process_that_has_ended_is_not_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
 
-    def interrupted(process: subprocess.Popen[bytes], *given: Any) -> int:
-        if process.returncode is None:
-            wait(process, *given)
-            raise KeyboardInterrupt
-        return process.returncode
+    def interrupted(process: subprocess.Popen[bytes], **_given: bool) -> None:
+        process.wait()
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    monkeypatch.setattr(reading, "_until_end", interrupted)
     monkeypatch.setattr(reading, "end", ended.append)
     with pytest.raises(KeyboardInterrupt):
-        reading._done([sys.executable, "-c", ""], {}, tmp_path, at_terminal=False)
+        reading._done([sys.executable, "-c", ""], {}, at_terminal=False)
     assert ended == []
 
 
-def test_nothing_waits_for_a_program_that_a_script_leaves_behind(tmp_path: Path) -> None:
+def test_nothing_waits_for_a_program_that_a_script_leaves_behind() -> None:
     # it keeps the output open
     command = ["sh", "-c", "sleep 600 & echo $!; echo 'said' >&2"]
-    done = reading._done(command, {"PATH": os.environ["PATH"]}, tmp_path, at_terminal=False)
+    done = reading._done(command, {"PATH": os.environ["PATH"]}, at_terminal=False)
     os.kill(int(done.stdout), signal.SIGKILL)
     assert done.stderr == "said\n"
