@@ -269,6 +269,12 @@ def expect_directory(path: str, fix: str = "") -> None:
         raise damaged(path, kind_of(status), "a directory", fix)
 
 
+def remove_if_empty(directory: str) -> None:
+    """Remove a directory unless something is in it."""
+    if os.path.isdir(directory) and not os.listdir(directory):
+        os.rmdir(directory)
+
+
 def point(link: str, target: str | None) -> None:
     """Make a link point to a target in one step, or remove it when the target is None.
 

@@ -49,6 +49,7 @@ from .files import (
     point,
     read_json,
     remove_file,
+    remove_if_empty,
     remove_tree,
     sync_directory,
     write_json,
@@ -296,6 +297,8 @@ class Installs:
     def close_journal(self) -> None:
         """Forget the unfinished install; the former state is back, or nothing was changed."""
         remove_tree(self.pending)
+        # a first install that failed leaves none
+        remove_if_empty(self.directory)
 
     def original(self) -> Original | None:
         """Return the state before the first install, also if that is not verified yet.

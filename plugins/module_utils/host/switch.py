@@ -19,7 +19,7 @@ from ..rules.installs import FLAT, KEPT, MODELS, NONE, RESTORED
 from ..rules.problems import Refused, problem_of_error
 from . import database, system
 from .data_copy import StagingArea
-from .files import kept, look, replace
+from .files import kept, look, remove_if_empty, replace
 from .free_space import fault_of_space
 from .left_processes import end_processes
 from .records import Installs, Journal, Original
@@ -486,8 +486,6 @@ class Switch:
             former = Original(
                 journal.former_release, journal.active, journal.enabled, self.installs.former()
             )
-        elif not self.dry:
-            remove_if_empty(self.installs.directory)
         return self.restore_state(former, journal)
 
     def back_to_original(self) -> Reverted:
@@ -586,9 +584,3 @@ def outcome_of(copy: int | bool) -> str:
 def aside(journal: Journal) -> str:
     """Return the suffix of a database that another one replaces."""
     return f"{ASIDE}-{journal.opened.replace(':', '')}"
-
-
-def remove_if_empty(directory: str) -> None:
-    """Remove a directory unless something is in it."""
-    if os.path.isdir(directory) and not os.listdir(directory):
-        os.rmdir(directory)
