@@ -99,7 +99,7 @@ test-all: $(VENV)/.ready-dev ## Every test, with every matrix: some hours
 	@$(PYTEST) $$(($(PROCESSORS) + 1)) --durations=10 $(args)
 
 test-slice: $(VENV)/.ready-dev ## Run what make test leaves out, as time allows: until=EPOCH slice=COMMIT
-	@$(PYTEST) $$(($(PROCESSORS) + 1)) -m later --slice $(slice) --until $(until) $(args)
+	@$(PYTEST) $$(($(PROCESSORS) + 1)) --slice $(slice) --until $(until) $(args)
 
 testbed: $(VENV)/.ready-dev ## Install podman and build the image of the machines
 	@tests/testbed/prepare && $(VENV)/bin/python -m tests.testbed image >/dev/null $(MACHINES_OR_NOT)

@@ -90,12 +90,12 @@ FIRST = [TESTS / name for name in ("molecule", "collection", "machine", "issue_4
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     tiers.leave_all_but_samples(items)
     items.sort(key=lambda item: [not item.path.is_relative_to(place) for place in FIRST])
-    tiers.in_the_order_of_the_slice(config, items)
     for item in items:
         if item.path.is_relative_to(TESTS / "machine"):
             item.add_marker(pytest.mark.machine)
         if item.path in SLOW:
             item.add_marker(pytest.mark.slow)
+    tiers.take_the_slice(config, items)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,9 @@
 
 A test marked ``later`` is left to ``make test-all``, for the reason that the marker gives.
 ``make test`` takes the others; CI takes, on top, as many files of the rest as its time allows, from
-a place that the commit chooses. A file that has a machine is begun or left as a whole, because its
-tests may build on one another; ``later(reason, apart=True)`` says that they do not.
+a place that the commit chooses. A file that has a machine is begun or left as a whole, with its
+tests of every change, because a later one may build on them; ``later(reason, apart=True)`` says that
+it does not.
 """
 
 import hashlib
@@ -60,14 +61,18 @@ def rotated(things: list[T], seed: str) -> list[T]:
     return things[first:] + things[:first]
 
 
-def in_the_order_of_the_slice(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort tests so that those come first whose file the commit of a slice chooses.
+def take_the_slice(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the later tests and what they build on, from the file on that the commit chooses.
 
     Tests that stand apart begin anywhere in their file as well, or its end would never be reached.
     """
     seed = config.getoption("--slice")
     if not seed:
         return
+    stories = {item.path for item in items if reasons(item) and _is_of_a_story(item)}
+    taken = {item: bool(reasons(item)) or item.path in stories for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if not taken[item]])
+    items[:] = [item for item in items if taken[item]]
     files = rotated(sorted({item.path for item in items if reasons(item)}), seed)
     places = {path: number for number, path in enumerate(files)}
     apart = [item for item in items if stands_apart(item)]
@@ -82,9 +87,7 @@ def in_the_order_of_the_slice(config: pytest.Config, items: list[pytest.Item]) -
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what comes too late for this slice, and a machine that cannot be had."""
     until = item.config.getoption("--until")
-    # the tests of a machine may follow one another on it
-    whole = item.get_closest_marker("machine") and not stands_apart(item)
-    unit = str(item.path) if whole else item.nodeid
+    unit = str(item.path) if _is_of_a_story(item) else item.nodeid
     if until and not _begun.setdefault(unit, time.time() < until):
         pytest.skip(NO_TIME)
     if item.get_closest_marker("machine"):
@@ -127,6 +130,11 @@ def _summary(reporter: pytest.TerminalReporter) -> Iterator[str]:
             ("Left to another slice,", sorted(late - {*ran})),
         ):
             yield f"{words} {len(files)} files: {', '.join(files) or 'none'}"
+
+
+def _is_of_a_story(item: pytest.Item) -> bool:
+    """Return whether a test may follow others on the machine of its file."""
+    return item.get_closest_marker("machine") is not None and not stands_apart(item)
 
 
 def stands_apart(item: pytest.Item) -> bool:

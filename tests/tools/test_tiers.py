@@ -17,6 +17,7 @@ from tests.testbed import obstacle
 # few and quick; the second one needs a machine
 WITHOUT_MACHINE = "tests/unit/test_private_files.py"
 ON_A_MACHINE = "tests/machine/test_modules.py"
+LATER = "tests/unit/test_removal.py"
 
 
 def said(*arguments: str, **variables: str) -> tuple[int, str]:
@@ -77,12 +78,45 @@ def test_what_stands_apart_begins_anywhere_and_a_story_at_its_beginning(
     for seed in map(str, range(40)):
         config.option.slice = seed
         ordered = list(items)
-        tiers.in_the_order_of_the_slice(config, ordered)
+        tiers.take_the_slice(config, ordered)
         names = [item.nodeid for item in ordered]
         assert names[:4] == story
         assert sorted(names[4:]) == sorted(cases)
         first.add(names[4])
     assert first == set(cases)
+
+
+OF_EVERY_CHANGE = """
+import pytest
+
+{machine}
+def test_of_every_change():
+    pass
+
+{machine}
+{later}
+def test_later():
+    pass
+"""
+MACHINE = "@pytest.mark.machine"
+APART = "@pytest.mark.later('a case', apart=True)"
+
+
+@pytest.mark.parametrize(
+    ("machine", "later", "taken"),
+    [
+        (MACHINE, "@pytest.mark.later('a chapter')", ["test_of_every_change", "test_later"]),
+        (MACHINE, APART, ["test_later"]),
+        ("", "@pytest.mark.later('a case')", ["test_later"]),
+        (MACHINE, "", []),
+    ],
+)
+def test_a_later_test_of_a_machine_has_what_it_builds_on(
+    pytester: pytest.Pytester, machine: str, later: str, taken: list[str]
+) -> None:
+    items = pytester.getitems(OF_EVERY_CHANGE.format(machine=machine, later=later))
+    tiers.take_the_slice(pytester.parseconfigure("-p", "tests.tiers", "--slice=0"), items)
+    assert [item.name for item in items] == taken
 
 
 @pytest.mark.parametrize("count", [1, 3, 9])
@@ -110,17 +144,17 @@ def test_a_sample_of_all_cases_is_refused(pytester: pytest.Pytester) -> None:
 
 
 def test_a_slice_without_time_says_which_files_it_left() -> None:
-    code, text = said(WITHOUT_MACHINE, "--slice=c0ffee", "--until=1")
+    code, text = said(LATER, "--slice=c0ffee", "--until=1")
     assert code == 0
     assert "This slice ran 0 files: none" in text
-    assert f"Left to another slice, 1 files: {WITHOUT_MACHINE}" in text
+    assert f"Left to another slice, 1 files: {LATER}" in text
     assert " passed" not in text
 
 
 def test_a_slice_with_time_says_which_files_it_ran() -> None:
-    code, text = said(WITHOUT_MACHINE, "--slice=c0ffee", "--until=9999999999")
+    code, text = said(LATER, "--slice=c0ffee", "--until=9999999999")
     assert code == 0
-    assert f"This slice ran 1 files: {WITHOUT_MACHINE}" in text
+    assert f"This slice ran 1 files: {LATER}" in text
     assert "Left to another slice, 0 files: none" in text
 
 
