@@ -3,8 +3,8 @@
 A test marked ``later`` is left to ``make test-all``, for the reason that the marker gives.
 ``make test`` takes the others; CI takes, on top, as many files of the rest as its time allows, from
 a place that the commit chooses. A file that has a machine is begun or left as a whole, with its
-tests of every change, because a later one may build on them; ``later(reason, apart=True)`` says that
-it does not.
+tests of every change, because a later one may build on them; ``later(reason, apart=True)`` says
+that it does not.
 """
 
 import hashlib

@@ -14,9 +14,8 @@ import select
 import signal
 import subprocess
 import sys
-import termios
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -146,7 +145,7 @@ def read(
             command += ["--ask-vault-pass"]
         variables = {**environment(directory), **ours}
         done = _done(command, variables, at_terminal=at_terminal)
-        _raise_if_full(done, directory)
+        raise_if_full(done.stdout + done.stderr, directory)
         whole = (path for path in readings.iterdir() if path.suffix != UNFINISHED)
         found = dict(pickle.loads(path.read_bytes()) for path in whole)  # noqa: S301 # our own child wrote it where nobody else can
     failures = _failures(done.stdout)
@@ -187,18 +186,15 @@ def _done(
     command: Sequence[str], variables: Mapping[str, str], *, at_terminal: bool
 ) -> subprocess.CompletedProcess[str]:
     # without a terminal of its own, a program that would ask ends at once
-    with (
-        subprocess.Popen(
-            command,
-            env=variables,
-            stdin=None if at_terminal else subprocess.DEVNULL,
-            start_new_session=not at_terminal,
-            preexec_fn=partial(end_with, os.getpid()),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process,
-        _terminal_kept(at_terminal=at_terminal),
-    ):
+    with subprocess.Popen(
+        command,
+        env=variables,
+        stdin=None if at_terminal else subprocess.DEVNULL,
+        start_new_session=not at_terminal,
+        preexec_fn=partial(end_with, os.getpid()),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         try:
             said = _until_end(process, shows=at_terminal)
         except BaseException:
@@ -250,22 +246,12 @@ def _until_end(process: subprocess.Popen[bytes], *, shows: bool) -> tuple[bytes,
     return said[output], said[errors]
 
 
-@contextmanager
-def _terminal_kept(*, at_terminal: bool) -> Iterator[None]:
-    """Give the terminal its settings back: who is killed at a prompt leaves it without echo."""
-    before = termios.tcgetattr(sys.stdin) if at_terminal else None
-    try:
-        yield
-    finally:
-        if before:
-            # it may be lost
-            with suppress(termios.error):
-                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+def raise_if_full(said: str, directory: Path) -> None:
+    """Raise OSError if Ansible had no space for a file: what it wrote may then be half of it.
 
-
-def _raise_if_full(done: subprocess.CompletedProcess[str], directory: Path) -> None:
-    """Raise OSError if Ansible had no space for a file: what it wrote may then be half of it."""
-    if f"[Errno {errno.ENOSPC}]" in done.stdout + done.stderr:
+    said: everything that it printed. directory: the one that it writes to.
+    """
+    if f"[Errno {errno.ENOSPC}]" in said:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 

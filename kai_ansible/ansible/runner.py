@@ -18,7 +18,7 @@ from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment
 from kai_ansible.ansible.events import Event
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
 from kai_ansible.ansible.published import published
-from kai_ansible.ansible.reading import vault_arguments
+from kai_ansible.ansible.reading import raise_if_full, vault_arguments
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
 from kai_ansible.files import RUN_PID, private_directory, write_private
@@ -179,11 +179,11 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
     said = Path(directory, "artifacts").glob("*/stdout")
     output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
     succeeded = runner.rc == 0 and not cancelled
-    failures = (
-        []
-        if succeeded or cancelled
-        else failed_tasks(seen, output, run.ssh_commands, run.secrets, run.unread)
-    )
+    failures = []
+    if not succeeded and not cancelled:
+        failures = failed_tasks(seen, output, run.ssh_commands, run.secrets, run.unread)
+        if not any(one.host for one in failures):
+            raise_if_full(output, directory)
     return Outcome(
         succeeded=succeeded,
         interrupted=cancelled,

@@ -1,5 +1,6 @@
 """Every way out cleans up: signals, a lost terminal and a full disk, at each phase of a command."""
 
+import contextlib
 import os
 import select
 import shutil
@@ -59,6 +60,13 @@ if os.path.basename(sys.orig_argv[1]) == "kai-ansible":
     changes = {"localhost": [Change("/etc/kai/env", "WEBHOOK_PORT", "1", "2")]}
     applying.run_role = lambda *_: Outcome(True, False, reports, [], changes, None)
 """
+# what gives the terminal its settings back is cut off itself
+CUT_OFF = """
+import os, sys
+if os.path.basename(sys.orig_argv[1]) == "kai-ansible":
+    from prompt_toolkit.input.vt100 import raw_mode
+    raw_mode.__exit__ = lambda *_: None
+"""
 # the end of a sentence that a command prints, by what it was doing
 NOTHING = "Interrupted; nothing was written."
 FINISH = "Interrupted. Run the same command again to finish or fix what it began."
@@ -78,10 +86,12 @@ class Phase:
     term: str = "dumb"
 
 
+LEFT_RAW = "a prompt that leaves the terminal raw"
 PHASES = {
     "reading the inventory": Phase(["status"]),
     "a prompt of the wizard": Phase(["config", "--no-probe"], "Kai source"),
     "a prompt with arrow keys": Phase(["config", "--no-probe"], "Kai source", term="xterm"),
+    LEFT_RAW: Phase(["config", "--no-probe"], "Kai source", term="xterm"),
     "a prompt for the vault password": Phase(["status"], "Vault password"),
     "a prompt for the sudo password": Phase(["status", "--ask-become-pass"], "sudo.*password"),
     "the question before a change": Phase(["users", "remove", "Ada"], r"\[no\]: "),
@@ -126,6 +136,8 @@ class Command:
     def _prepare(self) -> None:
         desk, phase = self.desk, self.name
         if self.arguments[0] == "config" and self.phase.prompt:
+            if phase == LEFT_RAW:
+                self._hook(CUT_OFF)
             return
         bob = {"telegram_id": 2, "name": "Bob", "os_user": "bob"}
         content = desk.answers(WEBHOOK_SECRET=SECRET)
@@ -192,11 +204,14 @@ class Command:
         if way == "Ctrl-C":
             self.terminal.send("\x03")
         elif way == "a lost terminal":
-            # the kernel closes it, and a shell passes SIGHUP on to the job
-            os.close(self.terminal.child_fd)
-            os.killpg(os.getpgid(self.pid), signal.SIGHUP)
+            # the kernel closes it, and a shell passes SIGHUP on to the job; the shell stays
+            job = os.getpgid(self.pid)
+            self.terminal.ptyproc.fileobj.close()
+            os.killpg(job, signal.SIGHUP)
         else:
-            os.kill(self.pid, signal.Signals[way])
+            # it may end by an earlier one
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.descriptor, signal.Signals[way])
 
     def end(self, way: str) -> str:
         """End it in one way, and return what it prints."""
@@ -278,6 +293,12 @@ def test_nothing_is_left(command: Command, way: str) -> None:
     assert SECRET not in said
 
 
+@pytest.mark.parametrize("command", [LEFT_RAW], indirect=True)
+def test_the_terminal_gets_its_settings_back(command: Command) -> None:
+    command.end("SIGTERM")
+    assert (command.notes / "before").read_text() == (command.notes / "after").read_text()
+
+
 # mounts a small file system on a place for this command alone, fills it but for some pages, and
 # keeps what is there at the end, as nobody else sees it
 FULL = """
@@ -301,7 +322,8 @@ FULL_DISKS = {
     "the reading of the inventory": (("status",), "scratch", PAGE),
     "what Ansible has read": (("status",), "scratch", 2 * PAGE),
     "the files of a run": (("status",), "scratch", 4 * PAGE),
-    "a run": (("status",), "scratch", 40 * PAGE),
+    # the disk is full at another moment
+    **{f"a run with {n} pages": (("status",), "scratch", n * PAGE) for n in (11, 26, 40, 58)},
     "the first of host_vars": (NEW, "work/inventory", 0),
     "the second of host_vars": (NEW, "work/inventory", PAGE),
     "the vault password": (NEW, "home/.config", 0),
