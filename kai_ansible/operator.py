@@ -81,7 +81,8 @@ def ask_sudo_password(login: str, ssh: Sequence[str] | None) -> str:
     login: user@host, for the prompt. ssh: the command that logs in there, None for this machine.
     Raises CommandError without a terminal, and after the third wrong password.
     """
-    if not at_terminal():
+    # the prompt itself needs no standard output
+    if not sys.stdin.isatty():
         raise usage_error(
             "sudo",
             "a password is required, but there is no terminal to ask for it",

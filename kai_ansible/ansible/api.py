@@ -212,3 +212,14 @@ def batch_size(size: str, hosts: int) -> int:
     from ansible.utils.helpers import pct_to_int
 
     return int(pct_to_int(size, hosts))
+
+
+def inventories_of_settings() -> tuple[list[Path], str]:
+    """Return the inventories that the operator sets, and where; none without such a setting.
+
+    Raises AnsibleError for settings that Ansible cannot read.
+    """
+    from ansible.config.manager import ConfigManager
+
+    found, origin = ConfigManager().get_config_value_and_origin("DEFAULT_HOST_LIST")
+    return ([] if origin == "default" else list(map(Path, found))), str(origin)

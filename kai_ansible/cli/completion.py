@@ -8,6 +8,7 @@ from typing import Any
 import typer  # its annotations are evaluated
 
 from kai_ansible.errors import CommandError
+from kai_ansible.inventory.default_inventory import default_inventory
 
 
 def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -65,7 +66,8 @@ def users(ctx: typer.Context, incomplete: str) -> list[str]:
 
     try:
         inventory = Inventory(_inventory(ctx))
-        files = [inventory.host_vars(host).settings for host in inventory.hosts_named()]
+        every = inventory.hosts_named()
+        files = [inventory.host_vars(host, to_write=False).settings for host in every]
         lists = [content_of(read_text(path), path).get(variable("users")) for path in files]
     except CommandError:
         return []
@@ -75,7 +77,8 @@ def users(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _inventory(ctx: typer.Context) -> Path:
-    return Path(ctx.params.get("inventory") or "inventory")
+    given: Path | None = ctx.params.get("inventory")
+    return given or default_inventory()
 
 
 def _beginning(words: Any, incomplete: str) -> list[str]:

@@ -47,8 +47,13 @@ SHARED: dict[str, Any] = {
         ),
     ],
     "inventory": Annotated[
-        Path,
-        typer.Option("--inventory", "-i", metavar="PATH", help="Inventory directory or file."),
+        Path | None,
+        typer.Option(
+            "--inventory",
+            "-i",
+            metavar="PATH",
+            help="Inventory directory or file. Default: that of ansible.cfg, else inventory.",
+        ),
     ],
     "check": Annotated[
         bool, typer.Option("--check", "--dry-run", help="Show what would change; change nothing.")
@@ -117,6 +122,8 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
         group = None if app.info.name == ROOT else str(app.info.name)
         first, _, *own = inspect.signature(function).parameters.values()
         defaults = {field.name: field.default for field in fields(first.annotation)} | _OF_SCREEN
+        # which it is shows when the command runs
+        defaults["inventory"] = None
         shared = [
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind
@@ -139,6 +146,8 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
                 verbose=values.pop("verbose"),
             )
             values["vault_ids"] = tuple(values.get("vault_ids", ()))
+            if not values.get("inventory"):
+                values.pop("inventory", None)
             with screen.report_errors():
                 options = first.annotation(**values)
                 words = replace(options, host=None).words("")

@@ -66,11 +66,11 @@ def read_users(
     takes a note for the operator.
     Raises CommandError for a host that is not configured.
     """
-    inventory, password = opened(options, may_ask=options.may_ask)
+    inventory, password = opened(options, may_ask=not options.no_input)
     found = []
     for host in inventory.hosts:
         variables = inventory.variables(host)
-        files = inventory.host_vars(host)
+        files = inventory.host_vars(host, to_write=False)
         if not variables:
             raise nothing_known(host, files)
         contract = contract_for(variables, lambda said: screen.notes([said]))
@@ -85,7 +85,7 @@ def users_to_change(options: UsersOptions, screen: Screen) -> HostUsers:
     Raises CommandError where they are not a plain list in the settings of that host.
     """
     current, *_others = read_users(options, screen, certain_contract)
-    only_host(options, current.inventory)
+    current.inventory.host_vars(only_host(options, current.inventory))
     path = current.variables.get(USERS_FILE)
     if path:
         raise usage_error(

@@ -210,7 +210,7 @@ def _write(
 def _migration(inventory: Inventory, host: str, screen: Screen) -> Migration:
     variables = inventory.variables(host)
     if not variables:
-        raise nothing_known(host, inventory.host_vars(host))
+        raise nothing_known(host, inventory.host_vars(host, to_write=False))
     return migrated(contract_of(variables, lambda said: screen.notes([said])), variables)
 
 

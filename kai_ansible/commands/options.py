@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kai_ansible.inventory import DEFAULT_INVENTORY
+from kai_ansible.errors import usage_error
+from kai_ansible.inventory.default_inventory import default_inventory, is_default
 from kai_ansible.operator import at_terminal
 
 if TYPE_CHECKING:
@@ -21,11 +22,21 @@ class HostOptions:
     """
 
     host: str | None = None
-    inventory: Path = DEFAULT_INVENTORY
+    inventory: Path = field(default_factory=default_inventory)
     ask_become_pass: bool = False
     vault_password_file: Path | None = None
     vault_ids: tuple[str, ...] = ()
     plain: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise CommandError for a host without a name, which to Ansible would be every host."""
+        if self.host is not None and not self.host.strip(" \t\n,:"):
+            raise usage_error(
+                "HOST",
+                f"{self.host!r}",
+                "a host or a pattern",
+                "name one, or all; without the argument it is the only host of the inventory",
+            )
 
     def words(self, host: str) -> list[str]:
         """Return the words that name a host and open its secrets, for a command to paste.
@@ -33,7 +44,7 @@ class HostOptions:
         The only host of an inventory has no name where the operator gave none.
         """
         found = [] if self.host is None else [host]
-        if self.inventory != DEFAULT_INVENTORY:
+        if not is_default(self.inventory):
             found += ["--inventory", str(self.inventory)]
         if self.vault_password_file:
             found += ["--vault-password-file", str(self.vault_password_file)]

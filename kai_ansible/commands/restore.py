@@ -28,7 +28,6 @@ from kai_ansible.errors import usage_error
 from kai_ansible.files import private_directory, write_private
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.inventory.variable_text import read_text
-from kai_ansible.operator import at_terminal
 from kai_ansible.secrets.vault_password import VAULT_HEADER, needed_password
 from kai_ansible.terminal.outcome_view import report_outcome
 from kai_ansible.terminal.status_view import age
@@ -65,7 +64,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
     if asks:
         require_terminal("restore", screen)
     inventory, found = opened(options)
-    password = needed_password(found, options.inventory, may_ask=at_terminal())
+    password = needed_password(found, options.inventory)
     hosts = inventory.hosts
     if len(hosts) != 1:
         raise usage_error(

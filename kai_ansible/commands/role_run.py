@@ -98,7 +98,7 @@ def raise_for_preflight(target: Target, outcome: Outcome[Any]) -> None:
         raise CommandError("Nothing was changed.", problems=problems_of(outcome))
     [host] = target.hosts
     problems = [Problem(**problem) for problem in outcome.obstacles[host]]
-    files = target.inventory.host_vars(host)
+    files = target.inventory.host_vars(host, to_write=False)
     # the file that a variable belongs to if nothing sets it yet
     places = {
         name: files.vault if variable_is_secret(target.contract, name) else files.settings

@@ -10,7 +10,6 @@ from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.options import HostOptions
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.inventory import Inventory, nothing_known
-from kai_ansible.operator import at_terminal
 from kai_ansible.rules.configuration import canonical_key
 from kai_ansible.rules.problems import nearest
 from kai_ansible.rules.redact import fingerprint
@@ -60,12 +59,12 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
                 "a setting that docs/settings.md lists, or a host",
                 "list them with: kai-ansible settings --all",
             )
-    inventory.read(pattern, options.vault_password_file, options.vault_ids, may_ask=at_terminal())
+    inventory.read(pattern, options.vault_password_file, options.vault_ids, may_ask=True)
     found: dict[str, dict[str, Shown]] = {}
     for host in inventory.hosts:
         variables = inventory.variables(host)
         if not variables:
-            raise nothing_known(host, inventory.host_vars(host))
+            raise nothing_known(host, inventory.host_vars(host, to_write=False))
         own = contract_of(variables, lambda said: screen.notes([said]))
         found[host] = _settings_of(own, variables, inventory.places(host))
     wanted = canonical_key(contract, key) if key else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.target import opened
 from kai_ansible.errors import usage_error
-from kai_ansible.operator import at_terminal, through_sudo
+from kai_ansible.operator import through_sudo
 from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_of_keyring
 from kai_ansible.secrets.sudo_passwords import entry_of, login_of
 
@@ -51,7 +52,7 @@ def keep_sudo_password(options: HostOptions, screen: Screen, *, forget: bool) ->
 
 
 def _typed(logins: str) -> str:
-    if not at_terminal():
+    if not sys.stdin.isatty():
         raise usage_error(
             "the sudo password", "no terminal to ask for it", "a terminal", "run this at a terminal"
         )

@@ -13,7 +13,7 @@ from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.answers import read_assignments
 from kai_ansible.inventory.host_vars import configuration_of, secret_texts
 from kai_ansible.inventory.inventory import Inventory, nothing_known
-from kai_ansible.operator import ask_sudo_password, at_terminal, may_become_root
+from kai_ansible.operator import ask_sudo_password, may_become_root
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords, login_in_words
 
 if TYPE_CHECKING:
@@ -50,13 +50,12 @@ class Target:
     secrets: Collection[str]
 
 
-def opened(options: HostOptions, *, may_ask: bool | None = None) -> tuple[Inventory, VaultPassword]:
+def opened(options: HostOptions, *, may_ask: bool = True) -> tuple[Inventory, VaultPassword]:
     """Let Ansible read the hosts that the options name; return the inventory and vault password.
 
-    may_ask: whether to ask for passwords, by default at a terminal. Raises CommandError.
+    may_ask: whether to ask for passwords at a terminal. Raises CommandError.
     """
     inventory = Inventory(options.inventory)
-    may_ask = at_terminal() if may_ask is None else may_ask
     return inventory, read_hosts(options, inventory, may_ask=may_ask)
 
 
@@ -110,7 +109,7 @@ def checked_target(
         secrets |= secret_texts(contract, variables)
         if not valid:
             continue
-        files = inventory.host_vars(host)
+        files = inventory.host_vars(host, to_write=bool(overrides))
         if not variables:
             raise nothing_known(host, files)
         found = inventory.places(host) | {name: given_at(name) for name in overrides}

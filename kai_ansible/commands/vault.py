@@ -9,7 +9,7 @@ from kai_ansible.errors import usage_error
 from kai_ansible.files import write_kept
 from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.inventory.variable_text import read_text
-from kai_ansible.operator import at_terminal, through_sudo
+from kai_ansible.operator import through_sudo
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_of_keyring
 from kai_ansible.secrets.vault_password import (
@@ -56,7 +56,7 @@ def rekey_vaults(
         raise usage_error(
             str(path), "no vault", "a vault to encrypt", "create one with: kai-ansible config"
         )
-    old = needed_password(single_password(named, path), path, may_ask=at_terminal())
+    old = needed_password(single_password(named, path), path)
     opened = {vault: unlock(text, old, vault) for vault, text in vaults.items()}
     secret = read_password_file(new_file) if new_file else random_secret()
     if secret == old.secret:

@@ -1,5 +1,1 @@
 """The operator's inventory: hosts, variables and connections."""
-
-from pathlib import Path
-
-DEFAULT_INVENTORY = Path("inventory")

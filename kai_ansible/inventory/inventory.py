@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -51,6 +52,8 @@ all:
       ansible_connection: local
       ansible_python_interpreter: "{{ ansible_playbook_python }}"
 """
+# of Ansible, of its prompt for a vault password
+_ENDED_PROMPT = "EOFError (ctrl-d) on prompt"
 
 
 class UnreadableInventory(CommandError):
@@ -91,8 +94,11 @@ class Inventory:
         """The directory host_vars."""
         return self.path.parent if self.path.is_file() else self.path
 
-    def host_vars(self, host: str) -> HostVars:
-        """Return the files of a host. Raises CommandError if another file blocks their place."""
+    def host_vars(self, host: str, *, to_write: bool = True) -> HostVars:
+        """Return the files of a host. Raises CommandError for a name that no directory can have.
+
+        to_write: raise CommandError as well if another file blocks their place.
+        """
         # a file that is no inventory may contain any bytes
         if host in ("", ".", "..") or set(host) & {"/", "\0"}:
             raise usage_error(
@@ -102,25 +108,28 @@ class Inventory:
                 "name the host otherwise, and give its address as ansible_host",
             )
         directory = self.directory / "host_vars" / host
+        files = HostVars(host, directory)
+        if not to_write:
+            return files
         for ending in ("", *VARIABLE_SUFFIXES):
             other = directory.with_name(host + ending)
+            old, new = shlex.quote(str(other)), shlex.quote(str(directory))
             if other.is_dir() and ending:
                 # Ansible reads it as well, but only while there is none without the ending
                 raise usage_error(
                     str(other),
                     "a directory with an ending, which one without it would hide from Ansible",
                     "a directory named as the host",
-                    f"mv {other} {directory}",
+                    f"mv {old} {new}",
                 )
             if other.is_file():
                 raise usage_error(
                     str(other),
                     "a file",
                     "a directory, in which kai-ansible keeps the settings of the host",
-                    f"mv {other} {other}.old && mkdir {directory} && "
-                    f"mv {other}.old {directory}/main{ending or '.yml'}",
+                    f"mv {old} {old}.old && mkdir {new} && "
+                    f"mv {old}.old {new}/main{ending or '.yml'}",
                 )
-        files = HostVars(host, directory)
         for path in (files.settings, files.vault):
             # Ansible passes over it, as if nothing were set
             if is_there(path) and not path.is_file():
@@ -234,7 +243,7 @@ class Inventory:
         Ansible reads the files of a directory by their names, so what is written into the two files
         of ``config`` would not count.
         """
-        files = self.host_vars(host)
+        files = self.host_vars(host, to_write=False)
         directory = files.directory.absolute()
         others = {
             Path(file).relative_to(directory): set_there
@@ -359,6 +368,13 @@ class Inventory:
             return refused
         if error.is_locked:
             return no_password(self.path)
+        if _ENDED_PROMPT in str(error):
+            return usage_error(
+                "the vault password",
+                "no password, as Ctrl-D ended the prompt",
+                "the password of the vault",
+                "run this again and type it, or name its file with --vault-password-file",
+            )
         if "vault" in str(error).lower() and "prompt" in str(error):
             return usage_error(
                 "the vault password",

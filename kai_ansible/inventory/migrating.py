@@ -165,7 +165,7 @@ class MigratedFiles:
 
 def changes_beyond(paths: Collection[Path], inventory: Inventory) -> bool:
     """Return whether one of the files is not a read host's own."""
-    own = [inventory.host_vars(host).directory for host in inventory.hosts]
+    own = [inventory.host_vars(host, to_write=False).directory for host in inventory.hosts]
     return any(path.parent not in own for path in paths)
 
 

@@ -177,14 +177,14 @@ def made_password() -> VaultPassword:
     return VaultPassword(random_secret(), own_password_file(), made=True)
 
 
-def needed_password(found: VaultPassword, inventory: Path, *, may_ask: bool) -> VaultPassword:
+def needed_password(found: VaultPassword, inventory: Path) -> VaultPassword:
     """Return the password; if only a new one was found, ask at the terminal.
 
     Raises CommandError without a terminal.
     """
     if not found.made:
         return found
-    if may_ask and sys.stdin.isatty():
+    if sys.stdin.isatty():
         return VaultPassword(getpass.getpass("Vault password: ").encode(), None)
     raise no_password(inventory)
 

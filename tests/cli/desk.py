@@ -397,15 +397,16 @@ class Desk:
     def spawn(
         self,
         *arguments: str,
+        program: str = KAI_ANSIBLE,
         term: str = "dumb",
         dimensions: tuple[int, int] = (ROWS, COLUMNS),
     ) -> pexpect.spawn:
-        """Start kai-ansible in a pseudo-terminal."""
+        """Start kai-ansible, or another program, in a pseudo-terminal."""
         with warnings.catch_warnings():
             # a worker of pytest has threads, but the child only becomes another program
             warnings.simplefilter("ignore", DeprecationWarning)
             child = pexpect.spawn(
-                KAI_ANSIBLE,
+                program,
                 list(arguments),
                 cwd=str(self.work),
                 env=self.environment(term),

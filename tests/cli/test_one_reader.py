@@ -5,6 +5,7 @@ Each case is a kind of set-up from public bug reports, driven through the real c
 
 import json
 import os
+import shutil
 import signal
 import sys
 from configparser import ConfigParser
@@ -18,7 +19,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from kai_ansible.ansible.reading import read
 from tests import read_in_process
-from tests.cli.desk import TOKEN, Desk, Wizard, exit_code
+from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk, Wizard, exit_code
 from tests.conftest import ROOT
 
 # each case starts Ansible several times
@@ -504,3 +505,93 @@ def test_a_users_file_is_found_where_the_role_finds_it(fleet: Desk, path: str, s
     assert said in done.stdout
     assert ("Ada" in done.stdout) == (not said)
     assert "found no users" not in done.stdout
+
+
+@pytest.mark.parametrize("set_by", ["ansible.cfg", "ANSIBLE_CONFIG", "home", "ANSIBLE_INVENTORY"])
+def test_the_inventory_of_ansible_needs_no_option(fleet: Desk, set_by: str) -> None:
+    (fleet.work / "ours").mkdir()
+    fleet.inventory.rename(fleet.work / "ours/bots")
+    setting = "[defaults]\ninventory = {}\n"
+    if set_by == "ansible.cfg":
+        fleet.write("ansible.cfg", setting.format("ours/bots"))
+    elif set_by == "ANSIBLE_CONFIG":
+        # a path in the file begins where the file is
+        fleet.write("ours/mine.cfg", setting.format("bots"))
+        fleet.variables["ANSIBLE_CONFIG"] = "ours/mine.cfg"
+    elif set_by == "home":
+        (fleet.home / ".ansible.cfg").write_text(setting.format(fleet.work / "ours/bots"))
+    else:
+        fleet.write("ansible.cfg", setting.format("elsewhere"))
+        fleet.variables["ANSIBLE_INVENTORY"] = "ours/bots"
+    done = fleet.run("config", "--no-input", "--no-probe", "--set", "WEBHOOK_PORT=8129")
+    assert done.returncode == 0, done.stderr
+    assert "8129" in (fleet.work / "ours/bots/host_vars/bot/kai.yml").read_text()
+    assert not fleet.inventory.exists()
+    # what is printed to be run next needs none either
+    assert "--inventory" not in done.stdout
+    refused = fleet.run("settings", "bto", "--inventory", "ours")
+    assert "no setting 'bto'" in refused.stderr
+
+
+def test_one_of_several_inventories_has_to_be_named(fleet: Desk) -> None:
+    fleet.variables["ANSIBLE_INVENTORY"] = "inventory,others"
+    refused = fleet.run("settings", "WEBHOOK_PORT")
+    assert refused.returncode == 2
+    assert "several: inventory, others" in refused.stderr
+    assert port_of(fleet, "--inventory", "inventory") == "8080"
+
+
+@pytest.mark.parametrize("host", ["", " ", ","])
+@pytest.mark.parametrize("command", ["status", "uninstall"])
+def test_a_host_without_a_name_is_not_every_host(fleet: Desk, command: str, host: str) -> None:
+    refused = fleet.run(command, host)
+    assert refused.returncode == 2
+    assert "a host or a pattern" in refused.stderr
+
+
+def test_a_file_of_a_host_is_read_and_not_hidden(fleet: Desk) -> None:
+    directory = fleet.host_vars("bot")
+    together = "".join(path.read_text() for path in sorted(directory.iterdir()))
+    shutil.rmtree(directory)
+    fleet.write("inventory/host_vars/bot.yml", f"{together}kai_install_webhook_port: 8130\n")
+    before = fleet.tree()
+    assert port_of(fleet) == "8130"
+    listed = fleet.run("users", "list", "bot")
+    assert listed.returncode == 0, listed.stderr
+    assert "Ada" in listed.stdout
+    for changing in (
+        ["config", "bot", "--no-input", "--no-probe", "--set", "WEBHOOK_PORT=1"],
+        ["install", "bot", "--check", "--set", "WEBHOOK_PORT=1"],
+        ["users", "remove", "Ada", "bot", "--no-input", "--yes"],
+    ):
+        refused = fleet.run(*changing)
+        assert refused.returncode == 2, refused.stdout + refused.stderr
+        assert "inventory/host_vars/bot/main.yml" in refused.stderr
+    assert fleet.tree() == before
+
+
+def ask_at_the_terminal(fleet: Desk, output: str) -> pexpect.spawn:
+    """Let a command ask for a vault password, with its output in a file or not."""
+    token = fleet.host_vars("bot") / "token.yml"
+    token.write_text(lock(token.read_text()))
+    fleet.variables["ANSIBLE_ASK_VAULT_PASS"] = "True"
+    child = fleet.spawn(
+        "-c", f"exec {KAI_ANSIBLE} settings WEBHOOK_PORT bot {output}", program="/bin/sh"
+    )
+    child.expect("Vault password: ")
+    return child
+
+
+def test_a_password_is_asked_where_the_output_goes_elsewhere(fleet: Desk) -> None:
+    child = ask_at_the_terminal(fleet, ">out")
+    child.sendline(PASSWORD)
+    child.expect(pexpect.EOF)
+    assert (fleet.work / "out").read_text() == "8080\n"
+
+
+def test_ctrl_d_at_the_prompt_for_a_password_is_no_missing_terminal(fleet: Desk) -> None:
+    child = ask_at_the_terminal(fleet, "")
+    child.sendeof()
+    child.expect(pexpect.EOF)
+    assert "Ctrl-D ended the prompt" in child.before
+    assert "no terminal" not in child.before
