@@ -11,6 +11,7 @@ from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, variable_is_secret
 from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host_vars
 from kai_ansible.inventory.variable_text import content_of, read_text
+from kai_ansible.inventory.yaml_edit import Template
 from kai_ansible.rules.configuration import Configuration, variable
 from kai_ansible.rules.logins import login_notice, logins
 from kai_ansible.rules.problems import Problem, nearest
@@ -94,16 +95,49 @@ def users_to_change(options: UsersOptions, screen: Screen) -> HostUsers:
             f"users in {USERS}",
             f"edit that file, or move its entries to {USERS} and remove {USERS_FILE}",
         )
-    settings = current.files.settings
-    written = content_of(read_text(settings), settings).get(USERS)
-    if current.users and written != current.users:
+    if current.users and not stands_for(_written(current), current.users):
         raise usage_error(
             USERS,
             "a value from another file, or a template",
-            f"a plain list in {settings}",
+            f"a plain list in {current.files.settings}",
             "edit it where it is set: group_vars, another file of host_vars, or a template",
         )
     return current
+
+
+def _written(current: HostUsers) -> Any:
+    settings = current.files.settings
+    return content_of(read_text(settings), settings).get(USERS)
+
+
+def stands_for(written: Any, value: Any) -> bool:
+    """Return whether Ansible reads a value where this is written: a field may be a template."""
+    if isinstance(written, list) and isinstance(value, list):
+        return len(written) == len(value) and all(map(stands_for, written, value))
+    if isinstance(written, dict) and isinstance(value, dict):
+        return written.keys() == value.keys() and all(
+            isinstance(item, Template) or stands_for(item, value[name])
+            for name, item in written.items()
+        )
+    return bool(written == value)
+
+
+def _as_written(current: HostUsers, users: Sequence[Any]) -> list[Any]:
+    """Return users with each field as it is written where it does not change."""
+    written, before = _written(current), current.users
+    found = []
+    for index, user in enumerate(users):
+        same = [at for at, one in enumerate(before) if one is user]
+        if same:
+            found.append(written[same[0]])
+        elif len(users) == len(before):
+            # it was changed in its place
+            one, text = before[index], written[index]
+            kept = {name: text[name] for name in user if name in one and one[name] == user[name]}
+            found.append({**user, **kept})
+        else:
+            found.append(user)
+    return found
 
 
 def index_of(current: HostUsers, who: str) -> int:
@@ -194,7 +228,9 @@ def write_users(
         }
         raise CommandError("Nothing was written.", problems=changed.problems, places=places)
     _confirm_without_admin(options, current, changed)
-    texts, _ = host_vars_texts(contract, files, {USERS: users}, current.password)
+    texts, _ = host_vars_texts(
+        contract, files, {USERS: _as_written(current, users)}, current.password
+    )
     if files.vault in texts:
         current.password.keep()
     written = write_host_vars(current.inventory, texts)

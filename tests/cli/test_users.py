@@ -8,6 +8,7 @@ from typing import Any
 import pexpect
 import pytest
 import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.inventory.yaml_edit import (
@@ -458,3 +459,29 @@ def test_text_of_another_shape_is_left_to_others(text: str) -> None:
         without_entry(text, "u", 0)
     with pytest.raises(NotUnderstood):
         with_fields(text, "u", 0, {"id": 1})
+
+
+def test_what_ansible_evaluates_stays_as_it_is_written(team: Desk) -> None:
+    team.write("inventory/hosts.yml", {"all": {"hosts": {"localhost": {"of_ada": "alice"}}}})
+    secret = VaultSecret(read_password_file(team.password_file))
+    vault = VaultLib(secrets=[("default", secret)])
+    locked = vault.encrypt("ada-hub", secret=secret, vault_id="default").decode()
+    inline = "".join(f"      {line}\n" for line in locked.splitlines())
+    ada = (
+        f"  - telegram_id: 1\n    name: Ada\n    role: admin\n    os_user: '{{{{ of_ada }}}}'\n"
+        f"    github: !vault |\n{inline}"
+    )
+    settings = team.settings()
+    rest = "".join(f"{name}: {json.dumps(settings[name])}\n" for name in settings.keys() - {USERS})
+    (team.host_vars() / "kai.yml").write_text(f"{USERS}:\n{ada}{rest}", encoding="utf-8")
+    for arguments in (
+        ("add", *BEN),
+        ("edit", "Ada", "--set", "model=opus"),
+        ("remove", "Ben"),
+    ):
+        changed = team.run("users", *arguments)
+        assert changed.returncode == 0, changed.stderr
+        assert ada in kai_yml(team)
+    listed = json.loads(team.run("users", "list", "--json").stdout)["hosts"]["localhost"]
+    [user] = listed["users"]
+    assert (user["os_user"], user["model"]) == ("alice", "opus")
