@@ -54,6 +54,8 @@ all:
 """
 # of Ansible, of its prompt for a vault password
 _ENDED_PROMPT = "EOFError (ctrl-d) on prompt"
+# of Ansible, of a file of hosts
+_UNPARSED = "failed to parse inventory source"
 
 
 class UnreadableInventory(CommandError):
@@ -363,7 +365,7 @@ class Inventory:
         """Return why Ansible cannot read the inventory, with the file, which it does not name."""
         known = None if error.is_locked else sources.all_that_need_no_answer(own)
         try:
-            locked = self._check_files(known)
+            locked = self._check_files(known, self._blamed(str(error)))
         except CommandError as refused:
             return refused
         if error.is_locked:
@@ -409,10 +411,19 @@ class Inventory:
             f"fix that place; ansible-inventory -i {self.path} --list reads it again",
         )
 
-    def _check_files(self, password: VaultPassword | None) -> dict[Path, str]:
+    def _blamed(self, said: str) -> Sequence[Path]:
+        """Return the files of variables that a message of Ansible may be about."""
+        files = self.files_of_variables()
+        named = [path for path in files if str(path.absolute()) in said]
+        # that comes first, and names the source
+        return named or ([] if _UNPARSED in said else files)
+
+    def _check_files(
+        self, password: VaultPassword | None, blamed: Collection[Path]
+    ) -> dict[Path, str]:
         """Return the text of each vault that a password does not open.
 
-        Raises CommandError for the first file of variables that cannot be read.
+        Raises CommandError for the first of the blamed files that cannot be read.
         """
         locked = {}
         for path in filter(Path.is_file, self.files_of_variables()):
@@ -420,12 +431,13 @@ class Inventory:
             if path.suffix not in ("", *VARIABLE_SUFFIXES) and not has_vault(path):
                 continue
             text = read_text(path)
-            if not text.startswith(VAULT_HEADER):
+            if text.startswith(VAULT_HEADER):
+                if not (password and opens(text, password)):
+                    locked[path] = text
+                    continue
+                text = unlock(text, password, path)
+            if path in blamed:
                 content_of(text, path)
-            elif password and opens(text, password):
-                content_of(unlock(text, password, path), path)
-            else:
-                locked[path] = text
         for path in inventory_files(self.path):
             if has_vault(path):
                 text = read_text(path)

@@ -32,6 +32,7 @@ WARNED_OF = (
     "Could not match supplied host pattern",
     "Error getting vault password file",
     "Error loading plugin",
+    "Failed to parse inventory with",
 )
 PASSWORD = "correct horse"
 SCRIPT = """\
@@ -595,3 +596,13 @@ def test_ctrl_d_at_the_prompt_for_a_password_is_no_missing_terminal(fleet: Desk)
     child.expect(pexpect.EOF)
     assert "Ctrl-D ended the prompt" in child.before
     assert "no terminal" not in child.before
+
+
+def test_a_file_that_ansible_never_reads_is_not_blamed(fleet: Desk) -> None:
+    fleet.write("inventory/group_vars/nobody.yml", "a: [1\n")
+    assert port_of(fleet) == "8080"
+    fleet.write("inventory/zz.yml", "plugin: no.such.plugin\n")
+    refused = fleet.run("settings", "WEBHOOK_PORT", "bot")
+    assert refused.returncode == 2
+    assert "inventory/zz.yml" in refused.stderr
+    assert "nobody.yml" not in refused.stderr
