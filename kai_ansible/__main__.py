@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import termios
-from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,8 @@ from kai_ansible.errors import CommandError, Ended, ExitCode
 from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
-    from typing import Any, TextIO
+    from typing import TextIO
 
 DEBUG = "KAI_ANSIBLE_DEBUG"
 # in columns or lines: the kernel has 16 bits for each
@@ -44,8 +42,7 @@ def main() -> None:
         from kai_ansible.cli.app import app
 
         # Typer exits by itself, also for a wrong option
-        with terminal_kept():
-            get_command(app).main()
+        get_command(app).main()
     except CommandError as error:
         failure = error
     except (KeyboardInterrupt, SystemExit) as ending:
@@ -85,32 +82,6 @@ def main() -> None:
         # while Python ends, signals have their default action, and a lost terminal sends several
         os._exit(failure.code)
     sys.exit(failure.code)
-
-
-@contextmanager
-def terminal_kept() -> Iterator[None]:
-    """Give the terminal its settings back: what is cut off at a prompt leaves it without echo."""
-    before = _settings_of_terminal()
-    try:
-        yield
-    finally:
-        now = _settings_of_terminal()
-        if before and now and now != before:
-            # it may be lost
-            with suppress(termios.error):
-                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-
-def _settings_of_terminal() -> list[Any] | None:
-    """Return the settings of standard input, None where it is no terminal of this command.
-
-    In the background it is another program's.
-    """
-    with suppress(OSError, termios.error):
-        number = sys.stdin.fileno()
-        if os.tcgetpgrp(number) == os.getpgrp():
-            return termios.tcgetattr(number)
-    return None
 
 
 def _report(failure: CommandError) -> None:

@@ -8,6 +8,8 @@ import pwd
 import shlex
 import subprocess
 import sys
+import termios
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +18,10 @@ import platformdirs
 from kai_ansible.errors import usage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+# the place of the local modes in what tcgetattr(3) returns
+_LOCAL = 3
 _TRIES = 3
 _SECONDS = 30
 # the exit codes of ssh, and of a shell without sudo
@@ -73,6 +77,25 @@ def may_become_root() -> bool:
 def at_terminal() -> bool:
     """Return whether standard input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+@contextmanager
+def terminal_kept() -> Iterator[None]:
+    """Give the terminal its settings back when a prompt is cut off, which may leave it silent.
+
+    Where another program has it, such as a pager, nobody types at a prompt, and it stays as it is.
+    """
+    before = None
+    with suppress(OSError, ValueError, termios.error):
+        before = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    except BaseException:
+        if before and before[_LOCAL] & termios.ECHO and before[_LOCAL] & termios.ICANON:
+            # it may be lost
+            with suppress(OSError, termios.error):
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        raise
 
 
 def ask_sudo_password(login: str, ssh: Sequence[str] | None) -> str:

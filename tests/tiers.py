@@ -68,6 +68,8 @@ def take_the_slice(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     seed = config.getoption("--slice")
     if not seed:
+        if config.getoption("--until"):
+            raise pytest.UsageError("--until is the end of a slice: add --slice")
         return
     stories = {item.path for item in items if reasons(item) and _is_of_a_story(item)}
     taken = {item: bool(reasons(item)) or item.path in stories for item in items}

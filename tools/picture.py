@@ -96,7 +96,7 @@ class Terminal:
         }
         self.child = pexpect.spawn(
             KAI_ANSIBLE,
-            [*arguments, "--inventory", "inventory"],
+            list(arguments),
             dimensions=(ROWS, COLUMNS),
             encoding="utf-8",
             cwd=str(directory),
@@ -187,7 +187,7 @@ def status(directory: Path, machine: machines.Machine) -> None:
     page = directory / "status.html"
     # the host is not well, and so is its exit code
     subprocess.run(
-        [KAI_ANSIBLE, "status", "--inventory", "inventory", "--html", page.name],
+        [KAI_ANSIBLE, "status", "--html", page.name],
         cwd=directory,
         # a program of the PATH is named alone in the commands to paste
         env={**os.environ, "PATH": SEARCH_PATH, "XDG_CONFIG_HOME": str(directory / "config")},

@@ -222,4 +222,6 @@ def inventories_of_settings() -> tuple[list[Path], str]:
     from ansible.config.manager import ConfigManager
 
     found, origin = ConfigManager().get_config_value_and_origin("DEFAULT_HOST_LIST")
-    return ([] if origin == "default" else list(map(Path, found))), str(origin)
+    # such as "env: ANSIBLE_INVENTORY", or the path of ansible.cfg
+    place = str(origin).partition(": ")[2] or str(origin)
+    return ([] if origin == "default" else list(map(Path, found))), place

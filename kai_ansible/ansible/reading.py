@@ -23,6 +23,7 @@ from typing import Any
 
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end, end_with, environment, lay_out
 from kai_ansible.files import private_directory
+from kai_ansible.operator import terminal_kept
 
 DIRECTORY = "KAI_ANSIBLE_READING"
 # of the file of a reading until it is whole
@@ -186,15 +187,18 @@ def _done(
     command: Sequence[str], variables: Mapping[str, str], *, at_terminal: bool
 ) -> subprocess.CompletedProcess[str]:
     # without a terminal of its own, a program that would ask ends at once
-    with subprocess.Popen(
-        command,
-        env=variables,
-        stdin=None if at_terminal else subprocess.DEVNULL,
-        start_new_session=not at_terminal,
-        preexec_fn=partial(end_with, os.getpid()),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with (
+        terminal_kept(),
+        subprocess.Popen(
+            command,
+            env=variables,
+            stdin=None if at_terminal else subprocess.DEVNULL,
+            start_new_session=not at_terminal,
+            preexec_fn=partial(end_with, os.getpid()),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
         try:
             said = _until_end(process, shows=at_terminal)
         except BaseException:

@@ -77,7 +77,7 @@ def users(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _inventory(ctx: typer.Context) -> Path:
-    given: Path | None = ctx.params.get("inventory")
+    given: Path | None = ctx.params.get("given_inventory")
     return given or default_inventory()
 
 

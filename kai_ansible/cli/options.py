@@ -46,13 +46,13 @@ SHARED: dict[str, Any] = {
             help="Host or pattern. Default: the only host of the inventory.",
         ),
     ],
-    "inventory": Annotated[
+    "given_inventory": Annotated[
         Path | None,
         typer.Option(
             "--inventory",
             "-i",
             metavar="PATH",
-            help="Inventory directory or file. Default: that of ansible.cfg, else inventory.",
+            help="Inventory directory or file. Default: Ansible's own, else inventory.",
         ),
     ],
     "check": Annotated[
@@ -101,7 +101,7 @@ SHARED: dict[str, Any] = {
     ],
 }
 _OF_SCREEN = {"as_json": False, "progress": False, "verbose": False}
-_BEFORE_OWN = ("host", "inventory")
+_BEFORE_OWN = ("host", "given_inventory")
 
 Verb = Callable[..., None]
 
@@ -122,8 +122,6 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
         group = None if app.info.name == ROOT else str(app.info.name)
         first, _, *own = inspect.signature(function).parameters.values()
         defaults = {field.name: field.default for field in fields(first.annotation)} | _OF_SCREEN
-        # which it is shows when the command runs
-        defaults["inventory"] = None
         shared = [
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind
@@ -146,8 +144,6 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
                 verbose=values.pop("verbose"),
             )
             values["vault_ids"] = tuple(values.get("vault_ids", ()))
-            if not values.get("inventory"):
-                values.pop("inventory", None)
             with screen.report_errors():
                 options = first.annotation(**values)
                 words = replace(options, host=None).words("")

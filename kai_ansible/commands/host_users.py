@@ -40,7 +40,8 @@ USERS_FILE = variable("users_file")
 class HostUsers:
     """The users of a host as host_vars set them now.
 
-    variables: the variables of the host. configuration: what they mean.
+    variables: the variables of the host. configuration: what they mean. written: the entries as
+    they are written in the settings, for a command that changes them.
     """
 
     inventory: Inventory
@@ -49,6 +50,7 @@ class HostUsers:
     contract: Contract
     variables: Mapping[str, Any]
     configuration: Configuration
+    written: Any = None
 
     @property
     def users(self) -> list[Any]:
@@ -83,10 +85,11 @@ def read_users(
 def users_to_change(options: UsersOptions, screen: Screen) -> HostUsers:
     """Return the users of the only host of a command that changes them.
 
-    Raises CommandError where they are not a plain list in the settings of that host.
+    Raises CommandError where the settings of that host do not list them.
     """
     current, *_others = read_users(options, screen, certain_contract)
-    current.inventory.host_vars(only_host(options, current.inventory))
+    host = only_host(options, current.inventory)
+    current.inventory.host_vars(host)
     path = current.variables.get(USERS_FILE)
     if path:
         raise usage_error(
@@ -95,49 +98,89 @@ def users_to_change(options: UsersOptions, screen: Screen) -> HostUsers:
             f"users in {USERS}",
             f"edit that file, or move its entries to {USERS} and remove {USERS_FILE}",
         )
-    if current.users and not stands_for(_written(current), current.users):
+    settings = current.files.settings
+    written = content_of(read_text(settings), settings).get(USERS)
+    problems = current.inventory.overridden(host, [USERS], current.contract)
+    if problems:
+        raise CommandError("Nothing was written.", problems=problems)
+    if current.users and not stands_for(written, current.users):
         raise usage_error(
             USERS,
             "a value from another file, or a template",
-            f"a plain list in {current.files.settings}",
+            f"a list of users in {settings}",
             "edit it where it is set: group_vars, another file of host_vars, or a template",
         )
-    return current
+    return replace(current, written=written)
 
 
-def _written(current: HostUsers) -> Any:
-    settings = current.files.settings
-    return content_of(read_text(settings), settings).get(USERS)
+def stands_for(written: Any, users: Sequence[Any]) -> bool:
+    """Return whether Ansible reads these users where this is written.
+
+    What is in a field may be a template or an inline vault.
+    """
+    return (
+        isinstance(written, list)
+        and len(written) == len(users)
+        and all(
+            entry == user or (isinstance(entry, dict) and _stands_for(entry, user))
+            for entry, user in zip(written, users, strict=True)
+        )
+    )
 
 
-def stands_for(written: Any, value: Any) -> bool:
-    """Return whether Ansible reads a value where this is written: a field may be a template."""
+def _stands_for(written: Any, value: Any) -> bool:
+    if isinstance(written, Template):
+        return True
     if isinstance(written, list) and isinstance(value, list):
-        return len(written) == len(value) and all(map(stands_for, written, value))
+        return len(written) == len(value) and all(map(_stands_for, written, value))
     if isinstance(written, dict) and isinstance(value, dict):
-        return written.keys() == value.keys() and all(
-            isinstance(item, Template) or stands_for(item, value[name])
+        return value.keys() <= written.keys() and all(
+            # a template may leave its field out
+            _stands_for(item, value[name]) if name in value else isinstance(item, Template)
             for name, item in written.items()
         )
     return bool(written == value)
 
 
-def _as_written(current: HostUsers, users: Sequence[Any]) -> list[Any]:
-    """Return users with each field as it is written where it does not change."""
-    written, before = _written(current), current.users
+def as_written(current: HostUsers, users: Sequence[Any]) -> list[Any]:
+    """Return users with each field as it is written where it does not change.
+
+    users: those of ``current`` but one that is gone, with one that is new, or one that is changed.
+    Raises CommandError for a change of what is a template or an inline vault.
+    """
+    written, before = current.written or [], current.users
     found = []
     for index, user in enumerate(users):
         same = [at for at, one in enumerate(before) if one is user]
         if same:
             found.append(written[same[0]])
         elif len(users) == len(before):
-            # it was changed in its place
-            one, text = before[index], written[index]
-            kept = {name: text[name] for name in user if name in one and one[name] == user[name]}
-            found.append({**user, **kept})
+            found.append(_changed(current, index, user))
         else:
             found.append(user)
     return found
+
+
+def _changed(current: HostUsers, index: int, user: Mapping[str, Any]) -> dict[str, Any]:
+    before, written = current.users[index], current.written[index]
+    kept = {name: value for name, value in written.items() if before.get(name) == user.get(name)}
+    lost = [
+        name for name, value in written.items() if name not in kept and isinstance(value, Template)
+    ]
+    if lost:
+        raise CommandError(
+            "Nothing was written.",
+            problems=[
+                Problem(
+                    f"{USERS}[{index}].{name}",
+                    "a template or an inline vault",
+                    "a plain value, which this command can replace",
+                    f"edit it in {current.files.settings}",
+                )
+                for name in lost
+            ],
+        )
+    return {**user, **kept}
 
 
 def index_of(current: HostUsers, who: str) -> int:
@@ -229,7 +272,7 @@ def write_users(
         raise CommandError("Nothing was written.", problems=changed.problems, places=places)
     _confirm_without_admin(options, current, changed)
     texts, _ = host_vars_texts(
-        contract, files, {USERS: _as_written(current, users)}, current.password
+        contract, files, {USERS: as_written(current, users)}, current.password
     )
     if files.vault in texts:
         current.password.keep()

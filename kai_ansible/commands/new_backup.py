@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
 from kai_ansible.files import is_there, uninterrupted
+from kai_ansible.inventory.variable_files import VARIABLE_SUFFIXES
 from kai_ansible.inventory.variable_text import read_text
 
 if TYPE_CHECKING:
@@ -107,9 +108,14 @@ def backup_variables(backups: Mapping[str, NewBackup]) -> dict[str, Any]:
 
 
 def _texts(target: Target, host: str) -> dict[str, str]:
-    directory = target.inventory.host_vars(host).directory
+    directory = target.inventory.host_vars(host, to_write=False).directory
     files = [*directory.glob("*.yml"), *directory.glob("*.yaml")]
-    return {file.name: read_text(file) for file in sorted(files) if file.is_file()}
+    found = {file.name: read_text(file) for file in sorted(files) if file.is_file()}
+    for ending in () if directory.is_dir() else ("", *VARIABLE_SUFFIXES):
+        alone = directory.with_name(host + ending)
+        if alone.is_file():
+            return {"main.yml": read_text(alone)}
+    return found
 
 
 def finish_backups(backups: Mapping[str, NewBackup], screen: Screen) -> dict[str, FinishedBackup]:

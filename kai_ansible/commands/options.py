@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kai_ansible.errors import usage_error
-from kai_ansible.inventory.default_inventory import default_inventory, is_default
+from kai_ansible.inventory.default_inventory import default_inventory
 from kai_ansible.operator import at_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def require_name(host: str | None) -> None:
+    """Raise CommandError for a host without a name, which to Ansible would be every host."""
+    if host is not None and re.fullmatch(r"[\s,:]*", host):
+        raise usage_error(
+            "HOST",
+            repr(host),
+            "a host or a pattern",
+            "name one, or all; without the argument it is the only host of the inventory",
+        )
 
 
 @dataclass(frozen=True)
@@ -18,25 +30,25 @@ class HostOptions:
     """Which hosts, and how to open their secrets.
 
     host: a host or a pattern, None for the only host of the inventory.
+    given_inventory: the inventory that the operator names, if they do.
     plain: neither colors and frames nor arrow keys.
     """
 
     host: str | None = None
-    inventory: Path = field(default_factory=default_inventory)
+    given_inventory: Path | None = None
     ask_become_pass: bool = False
     vault_password_file: Path | None = None
     vault_ids: tuple[str, ...] = ()
     plain: bool = False
 
     def __post_init__(self) -> None:
-        """Raise CommandError for a host without a name, which to Ansible would be every host."""
-        if self.host is not None and not self.host.strip(" \t\n,:"):
-            raise usage_error(
-                "HOST",
-                f"{self.host!r}",
-                "a host or a pattern",
-                "name one, or all; without the argument it is the only host of the inventory",
-            )
+        """Raise CommandError for a host without a name."""
+        require_name(self.host)
+
+    @property
+    def inventory(self) -> Path:
+        """The inventory of this command. Raises as ``default_inventory`` does."""
+        return self.given_inventory or default_inventory()
 
     def words(self, host: str) -> list[str]:
         """Return the words that name a host and open its secrets, for a command to paste.
@@ -44,8 +56,8 @@ class HostOptions:
         The only host of an inventory has no name where the operator gave none.
         """
         found = [] if self.host is None else [host]
-        if not is_default(self.inventory):
-            found += ["--inventory", str(self.inventory)]
+        if self.given_inventory:
+            found += ["--inventory", str(self.given_inventory)]
         if self.vault_password_file:
             found += ["--vault-password-file", str(self.vault_password_file)]
         for name in self.vault_ids:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of
-from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.options import HostOptions, require_name
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.rules.configuration import canonical_key
@@ -49,6 +49,7 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
     contract = contract_of_line()
     known = [*contract.host, *contract.settings]
     if key and canonical_key(contract, key) not in known:
+        require_name(key)
         named = options.vault_password_file, options.vault_ids
         if pattern is None and inventory.hosts_named(key, *named):
             key, pattern = None, key

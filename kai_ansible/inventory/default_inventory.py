@@ -11,51 +11,51 @@ from pathlib import Path
 from kai_ansible.errors import usage_error
 
 _OURS = Path("inventory")
-_SETTING = re.compile(r"^inventory\s*[=:]\s*(.*?)\s*$", re.MULTILINE)
-
-
-def default_inventory() -> Path:
-    """Return the inventory of ANSIBLE_INVENTORY or ansible.cfg, else ``inventory``.
-
-    Raises CommandError for several.
-    """
-    found, origin = _found()
-    if len(found) > 1:
-        raise usage_error(
-            f"the inventory of {origin}",
-            f"several: {', '.join(map(str, found))}",
-            "one, to which the configuration is written",
-            "name the one that has the host: add --inventory",
-        )
-    return found[0]
-
-
-def is_default(path: Path) -> bool:
-    """Return whether a command has this inventory without naming it."""
-    return _found()[0] == [path]
+_SETS_OURS = re.compile(r"^inventory = inventory$(?!\n\s)", re.MULTILINE)
 
 
 @cache
-def _found() -> tuple[list[Path], str]:
+def default_inventory() -> Path:
+    """Return the inventory of ANSIBLE_INVENTORY or ansible.cfg, else ``inventory``.
+
+    Raises CommandError for several, and AnsibleError for settings that Ansible cannot read.
+    """
     # Ansible takes a while to load, and few operators set one
-    if not os.environ.get("ANSIBLE_INVENTORY") and not _may_be_set():
-        return [_OURS], ""
+    if not _may_be_set():
+        return _OURS
     from kai_ansible.ansible.api import inventories_of_settings
 
-    found, origin = inventories_of_settings()
-    here = Path.cwd()
-    paths = [path.relative_to(here) if path.is_relative_to(here) else path for path in found]
-    return paths or [_OURS], origin
+    found, place = inventories_of_settings()
+    if len(found) > 1:
+        raise usage_error(
+            place,
+            f"several inventories: {', '.join(map(str, found))}",
+            "one",
+            "name the one that has the host: add --inventory",
+        )
+    return _from_here(found[0]) if found else _OURS
 
 
 def _may_be_set() -> bool:
-    """Return whether a file that Ansible may read sets another inventory than ours."""
-    named = os.environ.get("ANSIBLE_CONFIG")
-    places = [Path(named), Path(named, "ansible.cfg")] if named else []
+    """Return whether Ansible may have another inventory than ours from the operator's settings."""
+    if os.environ.get("ANSIBLE_INVENTORY") or os.environ.get("ANSIBLE_CONFIG"):
+        return True
     here = Path("ansible.cfg")
-    for path in (*places, here, Path.home() / ".ansible.cfg", Path("/etc/ansible/ansible.cfg")):
+    for path in (
+        here,
+        Path(os.path.expanduser("~/.ansible.cfg")),  # noqa: PTH111 - pathlib needs a home
+        Path("/etc/ansible/ansible.cfg"),
+    ):
         with suppress(OSError):
             text = path.read_text(encoding="utf-8", errors="replace")
-            if any(path != here or value != str(_OURS) for value in _SETTING.findall(text)):
+            if "inventory" in (_SETS_OURS.sub("", text) if path == here else text).lower():
                 return True
     return False
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path as an operator writes it, below the directory that they are in."""
+    # that may be gone
+    with suppress(OSError, ValueError):
+        return path.relative_to(Path.cwd())
+    return path

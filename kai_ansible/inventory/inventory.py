@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 import sys
@@ -203,7 +204,8 @@ class Inventory:
             try:
                 return sorted(hosts_of(self.path, pattern, arguments))
             except NotRead as error:
-                raise self._unreadable(error, pattern, sources, own) from error
+                refused = self._unreadable(error, pattern, sources, own, at_terminal=False)
+                raise refused from error
 
     def known(self, host: str) -> HostReading:
         """Return everything that Ansible knows of a host that was read."""
@@ -298,7 +300,7 @@ class Inventory:
                         raise
                     found = read(path, pattern, asks_vault_password=True, at_terminal=True)
             except NotRead as error:
-                refused = self._unreadable(error, pattern, sources, own)
+                refused = self._unreadable(error, pattern, sources, own, at_terminal=at_terminal)
                 raise UnreadableInventory(*refused.args, problems=refused.problems) from error
         return found, chosen_password(found.session, sources, own)
 
@@ -361,6 +363,8 @@ class Inventory:
         pattern: str | None,
         sources: VaultSources,
         own: VaultPassword | None,
+        *,
+        at_terminal: bool,
     ) -> CommandError:
         """Return why Ansible cannot read the inventory, with the file, which it does not name."""
         known = None if error.is_locked else sources.all_that_need_no_answer(own)
@@ -370,7 +374,8 @@ class Inventory:
             return refused
         if error.is_locked:
             return no_password(self.path)
-        if _ENDED_PROMPT in str(error):
+        # Ansible says the same where nobody can type
+        if at_terminal and _ENDED_PROMPT in str(error):
             return usage_error(
                 "the vault password",
                 "no password, as Ctrl-D ended the prompt",
@@ -414,7 +419,7 @@ class Inventory:
     def _blamed(self, said: str) -> Sequence[Path]:
         """Return the files of variables that a message of Ansible may be about."""
         files = self.files_of_variables()
-        named = [path for path in files if str(path.absolute()) in said]
+        named = [path for path in files if _names(said, path)]
         # that comes first, and names the source
         return named or ([] if _UNPARSED in said else files)
 
@@ -423,27 +428,40 @@ class Inventory:
     ) -> dict[Path, str]:
         """Return the text of each vault that a password does not open.
 
-        Raises CommandError for the first of the blamed files that cannot be read.
+        Raises CommandError with every blamed file that cannot be read.
         """
+        faults: list[Problem] = []
         locked = {}
         for path in filter(Path.is_file, self.files_of_variables()):
             # Ansible reads a file with any other ending only if a host or group has that name
-            if path.suffix not in ("", *VARIABLE_SUFFIXES) and not has_vault(path):
+            is_plain = path.suffix in ("", *VARIABLE_SUFFIXES)
+            if not (path in blamed and is_plain) and not has_vault(path):
                 continue
-            text = read_text(path)
-            if text.startswith(VAULT_HEADER):
-                if not (password and opens(text, password)):
-                    locked[path] = text
-                    continue
-                text = unlock(text, password, path)
-            if path in blamed:
-                content_of(text, path)
+            try:
+                text = read_text(path)
+                if text.startswith(VAULT_HEADER):
+                    if not (password and opens(text, password)):
+                        locked[path] = text
+                        continue
+                    text = unlock(text, password, path)
+                if path in blamed:
+                    content_of(text, path)
+            except CommandError as fault:
+                faults += fault.problems
+        if faults:
+            raise CommandError("Nothing was changed.", problems=faults)
         for path in inventory_files(self.path):
             if has_vault(path):
                 text = read_text(path)
                 if text.startswith(VAULT_HEADER) and not (password and opens(text, password)):
                     locked[path] = text
         return locked
+
+
+def _names(said: str, path: Path) -> bool:
+    """Return whether a message has a path, and not another one that begins with it."""
+    both = "|".join(re.escape(str(one)) for one in (path.absolute(), path.resolve()))
+    return re.search(rf"(?:{both})(?![\w/-]|\.\w)", said) is not None
 
 
 def _shown(file: str) -> Path:

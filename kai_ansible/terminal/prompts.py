@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from kai_ansible.operator import terminal_kept
 from kai_ansible.terminal.tables import INDENT, wrap
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ class PlainPrompter:
 
     def _typed(self, shown: str, read: Callable[[str], str] | None = None) -> str:
         try:
-            typed = (read or input)(shown).strip()
+            with terminal_kept():
+                typed = (read or input)(shown).strip()
         except EOFError:
             raise KeyboardInterrupt from None
         if typed == BACK and self.goes_back:
@@ -196,7 +198,8 @@ class ArrowPrompter:
         """Ask for yes or no."""
         import questionary
 
-        answer: bool = questionary.confirm(label, default=default).unsafe_ask()
+        with terminal_kept():
+            answer: bool = questionary.confirm(label, default=default).unsafe_ask()
         return answer
 
     def _ask(self, asked: Asked, help_text: str, default: str = "") -> str:
@@ -230,7 +233,8 @@ class ArrowPrompter:
 
         present = asked.application.key_bindings
         asked.application.key_bindings = merge_key_bindings([present, keys] if present else [keys])
-        answer: str = asked.unsafe_ask()
+        with terminal_kept():
+            answer: str = asked.unsafe_ask()
         return answer
 
 

@@ -27,7 +27,7 @@ def test_the_end_names_the_command_that_restores_each_backup(
         ("finish_backups", made),
     ):
         monkeypatch.setattr(backup, name, lambda *_, _result=result, **__: _result)
-    options = BackupOptions(host="all", inventory=Path("place"))
+    options = BackupOptions(host="all", given_inventory=Path("place"))
     back_up(options, Screen(plain=True))
     assert "  kai-ansible restore bot2.kai bot2 --inventory place" in capsys.readouterr().out
     monkeypatch.setenv(BY_MAKE, "1")

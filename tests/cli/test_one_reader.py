@@ -285,7 +285,7 @@ def test_the_operators_vault_password_locks_what_config_writes(fleet: Desk) -> N
 
 
 @pytest.mark.sample(1, "the same way with another question")
-@pytest.mark.parametrize("setting", ["become_ask_pass", "ask_pass", "ask_vault_pass"])
+@pytest.mark.parametrize("setting", ["ask_vault_pass", "become_ask_pass", "ask_pass"])
 def test_what_ansible_would_ask_is_asked_once_or_ends(fleet: Desk, setting: str) -> None:
     section = "privilege_escalation" if setting == "become_ask_pass" else "defaults"
     (fleet.home / ".ansible.cfg").write_text(f"[{section}]\n{setting} = True\n")
@@ -508,17 +508,25 @@ def test_a_users_file_is_found_where_the_role_finds_it(fleet: Desk, path: str, s
     assert "found no users" not in done.stdout
 
 
-@pytest.mark.parametrize("set_by", ["ansible.cfg", "ANSIBLE_CONFIG", "home", "ANSIBLE_INVENTORY"])
+@pytest.mark.parametrize(
+    "set_by",
+    ["ansible.cfg", "as Ansible reads it", "ANSIBLE_CONFIG", "~", "home", "ANSIBLE_INVENTORY"],
+)
 def test_the_inventory_of_ansible_needs_no_option(fleet: Desk, set_by: str) -> None:
     (fleet.work / "ours").mkdir()
     fleet.inventory.rename(fleet.work / "ours/bots")
     setting = "[defaults]\ninventory = {}\n"
     if set_by == "ansible.cfg":
         fleet.write("ansible.cfg", setting.format("ours/bots"))
+    elif set_by == "as Ansible reads it":
+        fleet.write("ansible.cfg", "[defaults]\n  Inventory: ours/bots ; those of us\n")
     elif set_by == "ANSIBLE_CONFIG":
         # a path in the file begins where the file is
         fleet.write("ours/mine.cfg", setting.format("bots"))
         fleet.variables["ANSIBLE_CONFIG"] = "ours/mine.cfg"
+    elif set_by == "~":
+        (fleet.home / "mine.cfg").write_text(setting.format(fleet.work / "ours/bots"))
+        fleet.variables["ANSIBLE_CONFIG"] = "~/mine.cfg"
     elif set_by == "home":
         (fleet.home / ".ansible.cfg").write_text(setting.format(fleet.work / "ours/bots"))
     else:
@@ -528,24 +536,31 @@ def test_the_inventory_of_ansible_needs_no_option(fleet: Desk, set_by: str) -> N
     assert done.returncode == 0, done.stderr
     assert "8129" in (fleet.work / "ours/bots/host_vars/bot/kai.yml").read_text()
     assert not fleet.inventory.exists()
-    # what is printed to be run next needs none either
+    # what is printed to be run next needs no option either
     assert "--inventory" not in done.stdout
     refused = fleet.run("settings", "bto", "--inventory", "ours")
     assert "no setting 'bto'" in refused.stderr
 
 
-def test_one_of_several_inventories_has_to_be_named(fleet: Desk) -> None:
-    fleet.variables["ANSIBLE_INVENTORY"] = "inventory,others"
+@pytest.mark.parametrize("set_by", ["ANSIBLE_INVENTORY", "ansible.cfg"])
+def test_one_of_several_inventories_has_to_be_named(fleet: Desk, set_by: str) -> None:
+    if set_by == "ansible.cfg":
+        fleet.write("ansible.cfg", "[defaults]\ninventory = inventory\n  , others\n")
+    else:
+        fleet.variables["ANSIBLE_INVENTORY"] = "inventory,others"
     refused = fleet.run("settings", "WEBHOOK_PORT")
     assert refused.returncode == 2
-    assert "several: inventory, others" in refused.stderr
+    assert "several inventories: " in refused.stderr
+    assert set_by in refused.stderr
     assert port_of(fleet, "--inventory", "inventory") == "8080"
 
 
-@pytest.mark.parametrize("host", ["", " ", ","])
-@pytest.mark.parametrize("command", ["status", "uninstall"])
-def test_a_host_without_a_name_is_not_every_host(fleet: Desk, command: str, host: str) -> None:
-    refused = fleet.run(command, host)
+@pytest.mark.parametrize("host", ["", ",", "\r"])
+@pytest.mark.parametrize("command", [["settings", "WEBHOOK_PORT"], ["uninstall"]])
+def test_a_host_without_a_name_is_not_every_host(
+    fleet: Desk, command: list[str], host: str
+) -> None:
+    refused = fleet.run(*command, host)
     assert refused.returncode == 2
     assert "a host or a pattern" in refused.stderr
 
@@ -606,3 +621,15 @@ def test_a_file_that_ansible_never_reads_is_not_blamed(fleet: Desk) -> None:
     assert refused.returncode == 2
     assert "inventory/zz.yml" in refused.stderr
     assert "nobody.yml" not in refused.stderr
+    (fleet.inventory / "group_vars/nobody.yml").write_bytes(b"a: \xff\n")
+    assert "nobody.yml" not in fleet.run("settings", "WEBHOOK_PORT", "bot").stderr
+
+
+def test_every_file_that_may_be_the_cause_is_named(fleet: Desk) -> None:
+    # Ansible names none of them
+    fleet.write("inventory/host_vars/bot/more.yml", "a: [1\n")
+    fleet.write("inventory/group_vars/all.yml", "b: [1\n")
+    refused = fleet.run("settings", "WEBHOOK_PORT", "bot")
+    assert refused.returncode == 2
+    assert "inventory/host_vars/bot/more.yml" in refused.stderr
+    assert "inventory/group_vars/all.yml" in refused.stderr

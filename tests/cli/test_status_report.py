@@ -23,7 +23,7 @@ from tests.cli.status_samples import FINDING, PROBE, TAKEN, report
 from tests.conftest import ROOT
 
 NOT_LOGGED_IN = {"account": "alice", "backend": "codex", "logged_in": "no"}
-OPTIONS = StatusOptions(inventory=Path("inventory"), host="all")
+OPTIONS = StatusOptions(host="all")
 
 
 def test_a_fleet_has_a_line_for_each_host_and_more_for_unhealthy_ones(

@@ -59,7 +59,7 @@ def remove(tmp_path: Path, *, as_json: bool = False, **more: Any) -> None:
     hosts = {name: {"ansible_connection": "local"} for name in ("bot", "other")}
     desk.write("inventory/hosts.yml", {"all": {"hosts": hosts}})
     uninstall_kai(
-        UninstallOptions(inventory=desk.inventory, host="all", **more),
+        UninstallOptions(given_inventory=desk.inventory, host="all", **more),
         Screen(as_json=as_json, plain=True),
     )
 

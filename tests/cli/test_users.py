@@ -469,6 +469,8 @@ def test_what_ansible_evaluates_stays_as_it_is_written(team: Desk) -> None:
     inline = "".join(f"      {line}\n" for line in locked.splitlines())
     ada = (
         f"  - telegram_id: 1\n    name: Ada\n    role: admin\n    os_user: '{{{{ of_ada }}}}'\n"
+        "    notes: ['{{ of_ada }}', 'two']\n"
+        "    hat: '{{ nothing | default(omit) }}'\n"
         f"    github: !vault |\n{inline}"
     )
     settings = team.settings()
@@ -485,3 +487,21 @@ def test_what_ansible_evaluates_stays_as_it_is_written(team: Desk) -> None:
     listed = json.loads(team.run("users", "list", "--json").stdout)["hosts"]["localhost"]
     [user] = listed["users"]
     assert (user["os_user"], user["model"]) == ("alice", "opus")
+    # what is evaluated is replaced by no plain text, and no secret is shown
+    before = team.tree()
+    refused = team.run("users", "edit", "Ada", "--set", "github=other", "--set", "os_user=bob")
+    assert refused.returncode == 2
+    for name in ("github", "os_user"):
+        assert f"kai_install_users[0].{name}" in refused.stderr
+    assert "ada-hub" not in refused.stdout + refused.stderr
+    assert team.tree() == before
+
+
+def test_users_that_a_later_file_replaces_are_not_changed(team: Desk) -> None:
+    text = kai_yml(team)
+    (team.host_vars() / "zz.yml").write_text(text, encoding="utf-8")
+    before = team.tree()
+    result = team.run("users", "add", *BEN)
+    assert result.returncode == 2, result.stdout
+    assert "zz.yml, which sets it as well" in result.stderr
+    assert team.tree() == before
