@@ -21,7 +21,7 @@ PROBLEM = {"where": NAME, "found": "/nope", "expected": "a program", "fix": "nam
 def target(overrides: dict[str, Any]) -> Target:
     """Return a target whose host has the binary in its settings file."""
     inventory = SimpleNamespace(
-        host_vars=lambda host: SimpleNamespace(vault=Path("vault.yml"), settings=KEPT),
+        host_vars=lambda _host, **_: SimpleNamespace(vault=Path("vault.yml"), settings=KEPT),
         places=lambda host: {NAME: KEPT},
     )
     parts = {"inventory": inventory, "hosts": ["bot1"], "contract": contract()}

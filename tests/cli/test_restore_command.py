@@ -72,7 +72,6 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
 def run(*, check: bool = False, backup: bool = True) -> None:
     """Restore without a question."""
     options = RestoreOptions(
-        given_inventory=Path("inventory"),
         host="bot1",
         archive=Path("old.kai"),
         yes=True,
@@ -129,7 +128,7 @@ def test_the_preview_says_first_what_replaces_what(capsys: pytest.CaptureFixture
     data = Change("/var/lib/kai", "", "the present data", "the data of the backup")
     report = {"backup": {"members": 30, "size": 12300}, "notes": []}
     plan = Outcome(True, False, {"bot2": report}, [], {"bot2": [data]}, None)
-    options = RestoreOptions(given_inventory=Path("inventory"), archive=Path("old.kai"))
+    options = RestoreOptions(archive=Path("old.kai"))
     restore.show_plan(plan, "bot2", meta, options, Screen(plain=True))
     first, *others = capsys.readouterr().out.splitlines()
     assert first.startswith(
