@@ -83,7 +83,7 @@ def at_terminal() -> bool:
 def terminal_kept() -> Iterator[None]:
     """Give the terminal its settings back when a prompt is cut off, which may leave it silent.
 
-    Where another program has it, such as a pager, nobody types at a prompt, and it stays as it is.
+    What another program has set, such as a pager, does not come back.
     """
     before = None
     with suppress(OSError, ValueError, termios.error):
@@ -91,11 +91,21 @@ def terminal_kept() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if before and before[_LOCAL] & termios.ECHO and before[_LOCAL] & termios.ICANON:
+        is_usual = before and before[_LOCAL] & termios.ECHO and before[_LOCAL] & termios.ICANON
+        if before and is_usual and not _is_in_background():
             # it may be lost
             with suppress(OSError, termios.error):
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
         raise
+
+
+def _is_in_background() -> bool:
+    """Return whether a change of the terminal would stop this process, see termios(3)."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp()
+    except OSError:
+        # it has no jobs
+        return False
 
 
 def ask_sudo_password(login: str, ssh: Sequence[str] | None) -> str:

@@ -5,14 +5,17 @@ import pty
 import sys
 import termios
 import tty
+import warnings
 from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 from kai_ansible.operator import terminal_kept
+from tests.cli.desk import SECONDS
 
 
 @pytest.fixture
@@ -52,3 +55,23 @@ def test_without_a_terminal_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, "stdin", stream)
         with pytest.raises(KeyboardInterrupt), terminal_kept():
             raise KeyboardInterrupt
+
+
+IN_THE_BACKGROUND = 'set -m; "$0" -c "$1" & wait $!; echo "ended by $?"'
+CUT_OFF = (
+    "from kai_ansible.operator import terminal_kept\nwith terminal_kept(): raise SystemExit(7)"
+)
+
+
+def test_a_command_in_the_background_is_not_stopped() -> None:
+    with warnings.catch_warnings():
+        # a worker of pytest has threads, but the child only becomes another program
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = pexpect.spawn(
+            "/bin/sh",
+            ["-c", IN_THE_BACKGROUND, sys.executable, CUT_OFF],
+            encoding="utf-8",
+            timeout=SECONDS,
+        )
+    child.expect(pexpect.EOF)
+    assert str(child.before).strip() == "ended by 7"
