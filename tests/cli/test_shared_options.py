@@ -15,7 +15,7 @@ from kai_ansible.commands.options import ChangeOptions, HostOptions
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.terminal.screen import SCHEMA_VERSION, Screen
 
-WORDS = {"host", "inventory", "ask_become_pass", "vault_password_file", "vault_ids", "plain"}
+WORDS = {"host", "given_inventory", "ask_become_pass", "vault_password_file", "vault_ids", "plain"}
 OF_THE_SCREEN = {"as_json", "progress", "verbose"}
 got: list[tuple[HostOptions, Screen, str, bool]] = []
 app = typer.Typer(name="zoo", cls=Group, context_settings=CONTEXT, rich_markup_mode=None)
@@ -76,7 +76,7 @@ def test_shared_options_and_own_ones_reach_the_command() -> None:
     assert (name, twice, screen.as_json) == ("cat", True, True)
     assert hosts == HostOptions(
         host="bot1",
-        inventory=Path("there"),
+        given_inventory=Path("there"),
         ask_become_pass=True,
         vault_password_file=Path("key"),
         vault_ids=("a@b", "c@d"),
@@ -95,7 +95,7 @@ def test_a_command_that_changes_hosts_has_more_options() -> None:
         assert CliRunner().invoke(app, refused).exit_code == 2
     assert CliRunner().invoke(app, ["change", *words]).exit_code == 0
     assert got[0][0] == ChangeOptions(
-        inventory=Path("there"), check=True, yes=True, batches="1,50%", forks=7
+        given_inventory=Path("there"), check=True, yes=True, batches="1,50%", forks=7
     )
 
 
@@ -104,7 +104,7 @@ def test_a_command_without_an_option_refuses_it_and_gets_its_default() -> None:
     assert CliRunner().invoke(app, ["rest", "--vault-id", "a@b"]).exit_code == 2
     assert got == []
     assert CliRunner().invoke(app, ["rest", "-i", "there"]).exit_code == 0
-    assert got[0][0] == HostOptions(inventory=Path("there"))
+    assert got[0][0] == HostOptions(given_inventory=Path("there"))
 
 
 def test_an_error_is_printed_as_a_document_and_raised() -> None:
