@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import termios
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ DEBUG = "KAI_ANSIBLE_DEBUG"
 # in columns or lines: the kernel has 16 bits for each
 LARGEST_SIZE = 0xFFFF
 ENDS = (signal.SIGTERM, signal.SIGHUP)
+# of pathlib
+_HOMELESS = "Could not determine home directory"
 
 
 def main() -> None:
@@ -192,7 +195,13 @@ def unexpected(error: Exception) -> CommandError:
     full = full_disk_error(error, message) if isinstance(error, OSError) else None
     if full:
         return full
-    log = latest()
+    if isinstance(error, RuntimeError) and _HOMELESS in str(error):
+        fix = "HOME=/a/directory/of/yours before the command"
+        return usage_error("HOME", str(error), "a directory of yours", fix)
+    log = None
+    # they are below the home
+    with suppress(RuntimeError):
+        log = latest()
     with_log = f" with the log of the last run, {log}" if log else ""
     return usage_error(
         f"kai-ansible {own_version()}",

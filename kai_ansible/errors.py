@@ -44,12 +44,16 @@ def usage_error(
     return CommandError(message, problems=[Problem(where, found, expected, fix)], code=code)
 
 
+# a quota fills a disk for one account
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def full_disk_error(error: OSError, message: str) -> CommandError | None:
     """Return the error of a disk that has no more space for a file, None for any other."""
     from kai_ansible.rules.problems import problem_of_error
 
     # what Python says if it can write in no directory for temporary files
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No usable temporary" in str(error)
+    is_full = error.errno in FULL or "No usable temporary" in str(error)
     if not is_full:
         return None
     # the runner's errors name no file, and it writes there

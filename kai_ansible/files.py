@@ -266,6 +266,14 @@ def _rewrite(handle: FileIO, content: bytes) -> None:
     os.fsync(handle.fileno())
 
 
+def from_here(path: Path) -> Path:
+    """Return a path as an operator writes it, below the directory that they are in."""
+    # that may be gone
+    with suppress(OSError, ValueError):
+        return path.relative_to(Path.cwd())
+    return path
+
+
 def is_there(path: Path) -> bool:
     """Return whether a path exists. A path that cannot be checked counts as existing."""
     try:

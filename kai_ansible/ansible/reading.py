@@ -5,7 +5,6 @@ Ansible asks for passwords as the operator has configured; they return with ever
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pickle
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end, end_with, environment, lay_out
+from kai_ansible.errors import FULL
 from kai_ansible.files import private_directory
 from kai_ansible.operator import terminal_kept
 
@@ -46,6 +46,10 @@ _PIECE_BYTES = 65536
 # what stays in the pipes when Ansible has ended is less
 _MOST_LATE_PIECES = 64
 _OF_ANSIBLE = re.compile(rb"^\[(?:DEPRECATION |)(?:ERROR|WARNING)\]", re.MULTILINE)
+# of Python, with the file if it knows that
+_FULL = re.compile(
+    rf"\[Errno (?P<number>{'|'.join(map(str, FULL))})\] [^:\n]*(?:: b?'(?P<path>/[^'\n]*)')?"
+)
 _NO_HOSTS = "leaves us with no hosts"
 _LOCKED = "no vault secrets found"
 _CLOSED = "Decryption failed"
@@ -253,10 +257,12 @@ def _until_end(process: subprocess.Popen[bytes], *, shows: bool) -> tuple[bytes,
 def raise_if_full(said: str, directory: Path) -> None:
     """Raise OSError if Ansible had no space for a file: what it wrote may then be half of it.
 
-    said: everything that it printed. directory: the one that it writes to.
+    said: everything that it printed. directory: the one that it writes to, where that names none.
     """
-    if f"[Errno {errno.ENOSPC}]" in said:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+    found = _FULL.search(said)
+    if found:
+        number = int(found["number"])
+        raise OSError(number, os.strerror(number), found["path"] or str(directory))
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from kai_ansible.errors import usage_error
+from kai_ansible.files import from_here
 
 _OURS = Path("inventory")
 _SETS_OURS = re.compile(r"^inventory = inventory$(?!\n\s)", re.MULTILINE)
@@ -33,7 +34,7 @@ def default_inventory() -> Path:
             "one",
             "name the one that has the host: add --inventory",
         )
-    return _from_here(found[0]) if found else _OURS
+    return from_here(found[0]) if found else _OURS
 
 
 def _may_be_set() -> bool:
@@ -51,11 +52,3 @@ def _may_be_set() -> bool:
             if "inventory" in (_SETS_OURS.sub("", text) if path == here else text).lower():
                 return True
     return False
-
-
-def _from_here(path: Path) -> Path:
-    """Return a path as an operator writes it, below the directory that they are in."""
-    # that may be gone
-    with suppress(OSError, ValueError):
-        return path.relative_to(Path.cwd())
-    return path

@@ -14,7 +14,14 @@ from kai_ansible.ansible.advice import advice_for
 from kai_ansible.ansible.api import endings_of_variables
 from kai_ansible.ansible.reading import HostReading, NotRead, Reading, Session, hosts_of, read
 from kai_ansible.errors import CommandError, ExitCode, full_disk_error, usage_error
-from kai_ansible.files import is_there, private_directory, uninterrupted, write_kept, write_private
+from kai_ansible.files import (
+    from_here,
+    is_there,
+    private_directory,
+    uninterrupted,
+    write_kept,
+    write_private,
+)
 from kai_ansible.host.files import MOST_BYTES
 from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.inventory.host_vars import variable_is_secret
@@ -234,12 +241,12 @@ class Inventory:
         """Return the file that decides the value of each variable of a host that has one."""
         found: dict[str, Path] = {}
         for file, names in self._hosts[host].files.items():
-            found.update(dict.fromkeys(names, _shown(file)))
+            found.update(dict.fromkeys(names, from_here(Path(file))))
         return found
 
     def files_of(self, host: str) -> list[Path]:
         """Return each file with variables of a host that was read, the one that decides last."""
-        return list(map(_shown, self._hosts[host].files))
+        return [from_here(Path(file)) for file in self._hosts[host].files]
 
     def overridden(self, host: str, names: Collection[str], contract: Contract) -> list[Problem]:
         """Return a problem for each variable that a later file of the host sets as well.
@@ -261,7 +268,7 @@ class Inventory:
             for name in sorted(set(names).intersection(set_there)):
                 own = files.vault if variable_is_secret(contract, name) else files.settings
                 if path.parts[0] > own.name:
-                    shown = _shown(str(directory / path))
+                    shown = from_here(directory / path)
                     found = f"{shown}, which sets it as well and is read after {own.name}"
                     expected = f"one file that sets it, or none after {own.name}"
                     fix = f"change it in {shown}, or remove it there and run this again"
@@ -462,13 +469,6 @@ def _names(said: str, path: Path) -> bool:
     """Return whether a message has a path, and not another one that begins with it."""
     both = "|".join(re.escape(str(one)) for one in (path.absolute(), path.resolve()))
     return re.search(rf"(?:{both})(?![\w/-]|\.\w)", said) is not None
-
-
-def _shown(file: str) -> Path:
-    """Return a path as an operator writes it: below the directory that they are in."""
-    path = Path(file)
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Path]:

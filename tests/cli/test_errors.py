@@ -1,12 +1,14 @@
 """Every error has one form, and none is a traceback."""
 
 import ast
+import pwd
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from kai_ansible.__main__ import DEBUG, ENDS, main
+from kai_ansible.__main__ import DEBUG, ENDS, main, unexpected
 from kai_ansible.ansible.failures import FailedTask
 from kai_ansible.errors import CommandError, ExitCode
 from tests.conftest import ROOT
@@ -78,3 +80,18 @@ def test_a_fault_of_the_program_is_reported_without_a_traceback(
     monkeypatch.setenv(DEBUG, "1")
     with pytest.raises(RuntimeError):
         main()
+
+
+def test_an_account_without_a_home_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_number: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("HOME", "SUDO_USER", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RuntimeError) as homeless:
+        Path.home()
+    [problem] = unexpected(homeless.value).problems
+    assert problem.where == "HOME"
+    # another error is reported as itself
+    assert "a bug: KeyError" in unexpected(KeyError("x")).problems[0].found

@@ -1,5 +1,6 @@
 """Processes of Ansible end with what they have started, and no other process does."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from kai_ansible.ansible import reading
 from kai_ansible.ansible.children import end
+from kai_ansible.ansible.reading import raise_if_full
 
 SECONDS = 30
 
@@ -67,3 +69,13 @@ def test_nothing_waits_for_a_program_that_a_script_leaves_behind() -> None:
     done = reading._done(command, {"PATH": os.environ["PATH"]}, at_terminal=False)
     os.kill(int(done.stdout), signal.SIGKILL)
     assert done.stderr == "said\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_the_one_that_ansible_names(tmp_path: Path, number: int) -> None:
+    for path in ("/home/ada/.ansible/tmp/x", None):
+        error = OSError(number, os.strerror(number), path)
+        with pytest.raises(OSError, match=os.strerror(number)) as full:
+            raise_if_full(f"ERROR! an exception: {error}\n\nTraceback: 'line'\n", tmp_path)
+        assert full.value.filename == (path or str(tmp_path))
+    raise_if_full(str(OSError(errno.EACCES, "Permission denied", "/x")), tmp_path)

@@ -329,3 +329,15 @@ def test_other_values_are_met(records: Records, damaged: str) -> None:
     }
     assert len(kinds) > 60
     assert met(records, damaged, kinds, quickly=True) == []
+
+
+def test_a_first_install_that_fails_leaves_no_records(tmp_path: Path, modules: Any) -> None:
+    installs = modules.records.Installs(str(tmp_path))
+    installs.prepare()
+    installs.close_journal()
+    assert list(tmp_path.iterdir()) == []
+    # those of an install stay
+    (tmp_path / "installs/1").mkdir(parents=True)
+    installs.prepare()
+    installs.close_journal()
+    assert [path.name for path in (tmp_path / "installs").iterdir()] == ["1"]
