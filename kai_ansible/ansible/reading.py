@@ -204,6 +204,7 @@ def _done(
         ) as process,
     ):
         try:
+            _load_runner()
             said = _until_end(process, shows=at_terminal)
         except BaseException:
             # Popen waits a moment after Ctrl-C, and the number of an ended process is free again
@@ -219,6 +220,11 @@ def _done(
             raise
     output, errors = (text.decode("utf-8", "replace") for text in said)
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def _load_runner() -> None:
+    """Load what nearly every command needs next, which takes no time while Ansible reads."""
+    import ansible_runner  # noqa: F401
 
 
 def _until_end(process: subprocess.Popen[bytes], *, shows: bool) -> tuple[bytes, bytes]:
