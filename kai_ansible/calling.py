@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kai_ansible.rules.configuration import PREFIX
+from kai_ansible.rules.variable_names import PREFIX
 
 PROGRAM = "kai-ansible"
 # the Makefile sets it

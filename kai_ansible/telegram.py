@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.errors import usage_error
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.variable_names import variable
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen

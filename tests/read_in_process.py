@@ -6,8 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.ansible.api import PREFIX, host_reading, plain
+from kai_ansible.ansible.api import host_reading, plain
 from kai_ansible.ansible.reading import HostReading, Reading, Session
+from kai_ansible.rules.variable_names import PREFIX
 from kai_ansible.secrets.vault_password import VaultPassword
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ import yaml
 
 from kai_ansible.controller.contracts import contract_of_line, lines_of
 from kai_ansible.rules.conditions import in_words
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract import (
     Binary,
     Contract,
@@ -34,6 +33,7 @@ from kai_ansible.rules.contract_changes import CONTRACT_VERSION, FIRST
 from kai_ansible.rules.problems import Refused, listed
 from kai_ansible.rules.release_line import AUTO
 from kai_ansible.rules.values import choices_of, describe, env_text
+from kai_ansible.rules.variable_names import variable
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":

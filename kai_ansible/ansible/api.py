@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.rules.plain import plain
+from kai_ansible.rules.variable_names import PREFIX
 
 if TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
-PREFIX = "kai_install_"
 # passwords by their vault id
 Secrets = Sequence[tuple[str, bytes]]
 _SSH_OPTIONS = ("ssh_args", "ssh_common_args", "ssh_extra_args")

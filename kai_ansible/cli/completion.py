@@ -62,7 +62,7 @@ def users(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the users in the kai.yml of every host."""
     from kai_ansible.inventory.inventory import Inventory
     from kai_ansible.inventory.variable_text import content_of, read_text
-    from kai_ansible.rules.configuration import variable
+    from kai_ansible.rules.variable_names import variable
 
     try:
         inventory = Inventory(_inventory(ctx))

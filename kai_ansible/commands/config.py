@@ -21,10 +21,10 @@ from kai_ansible.inventory.importing import Imported, from_host, from_install_co
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.operator import ask_sudo_password, at_terminal
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import migrated
 from kai_ansible.rules.problems import listed, nearest
 from kai_ansible.rules.sanitize import printable
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.sudo_passwords import kept_sudo_passwords, login_in_words
 from kai_ansible.telegram import Telegram
 from kai_ansible.terminal.login_view import login_lines

@@ -9,9 +9,9 @@ from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, attention_error
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.diagnosis import Finding
 from kai_ansible.rules.redact import masked
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.telegram import SETTING, ask, checked_api
 from kai_ansible.terminal.login_view import on_host
 

@@ -12,11 +12,12 @@ from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, v
 from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host_vars
 from kai_ansible.inventory.variable_text import content_of, read_text
 from kai_ansible.inventory.yaml_edit import Template
-from kai_ansible.rules.configuration import Configuration, variable
+from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.logins import login_notice, logins
 from kai_ansible.rules.problems import Problem, nearest
 from kai_ansible.rules.users import User, has_admin
 from kai_ansible.rules.values import UnacceptableValue, read_value
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.terminal.login_view import login_lines
 from kai_ansible.terminal.prompts import prompter
 from kai_ansible.wizard.asking import name_with_id

@@ -17,7 +17,6 @@ from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host
 from kai_ansible.inventory.migrating import Edits, MigratedFiles, changes_beyond
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.accounts import fault_of_account
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, Migration, migrated
 from kai_ansible.rules.line_migration import (
     RELEASE,
@@ -27,6 +26,7 @@ from kai_ansible.rules.line_migration import (
     users_without_account,
 )
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.made import made_secret
 from kai_ansible.terminal.prompts import prompter
 

@@ -12,8 +12,8 @@ from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.calling import given_at
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.inventory.host_vars import variable_is_secret
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.terminal.progress import Progress
 
 if TYPE_CHECKING:

@@ -19,11 +19,12 @@ from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.inventory.inventory import UnreadableInventory
-from kai_ansible.rules.configuration import is_secret, variable
+from kai_ansible.rules.configuration import is_secret
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.problems import listed
 from kai_ansible.rules.redact import masked
 from kai_ansible.rules.users import os_users
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.terminal.status_view import free_space_in_words
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from kai_ansible.commands.applying import InstallOptions, apply_host_vars
 from kai_ansible.commands.target import opened
 from kai_ansible.errors import usage_error
 from kai_ansible.operator import at_terminal
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.sources import is_git_url, without_password
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.terminal.prompts import prompter
 from kai_ansible.wizard.source_tree import absolute_source
 

@@ -12,9 +12,10 @@ from kai_ansible.errors import usage_error
 from kai_ansible.inventory.variable_text import not_yaml, read_text
 from kai_ansible.inventory.yaml_edit import data_of
 from kai_ansible.rules.bounded_yaml import NotATree
-from kai_ansible.rules.configuration import canonical_key, is_secret, variable
+from kai_ansible.rules.configuration import canonical_key, is_secret
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem, listed, nearest
+from kai_ansible.rules.variable_names import variable
 
 PARTS = ("host", "users", "settings")
 

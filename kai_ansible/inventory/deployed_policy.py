@@ -14,10 +14,10 @@ import yaml
 from kai_ansible.errors import usage_error
 from kai_ansible.rules.backend_registry import BadRegistry, Registry, read_registry
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.profile_merge import profile_held
 from kai_ansible.rules.profiles_of_host import SHARED_FIELDS, known_policies
 from kai_ansible.rules.runtime_profiles import PROFILES, BadPolicy, read_policy
+from kai_ansible.rules.variable_names import variable
 
 if TYPE_CHECKING:
     from kai_ansible.rules.contract import Contract

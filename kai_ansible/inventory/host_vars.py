@@ -11,16 +11,13 @@ from typing import Any
 from kai_ansible.files import is_there
 from kai_ansible.inventory.host_vars_files import HostVars, edited_texts
 from kai_ansible.inventory.variable_text import read_text
-from kai_ansible.rules.configuration import (
-    Configuration,
-    is_secret,
-    variable,
-)
+from kai_ansible.rules.configuration import Configuration, is_secret
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION
 from kai_ansible.rules.network_environment import read_environment, secrets_of
 from kai_ansible.rules.operator_files import FILES, UnreadableYaml, parse, read_with_files
 from kai_ansible.rules.problems import Problem
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.vault_password import VaultPassword
 
 # enough to recognize a path by

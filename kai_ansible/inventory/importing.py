@@ -19,7 +19,7 @@ from kai_ansible.inventory.deployed_policy import (
     users_as_in_profiles,
 )
 from kai_ansible.rules.bounded_yaml import NotATree, read_tree
-from kai_ansible.rules.configuration import canonical_key, is_secret, variable
+from kai_ansible.rules.configuration import canonical_key, is_secret
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.contract_changes import CONTRACT_VERSION, migrated
 from kai_ansible.rules.env_file import read_env
@@ -28,6 +28,7 @@ from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.rules.sudoers import accounts_with_rules, commands_by_account
 from kai_ansible.rules.unit import service_of
 from kai_ansible.rules.values import UnacceptableValue, read_value
+from kai_ansible.rules.variable_names import variable
 
 INSTALL_CONF_VERSION = 1
 INSTALL_CONF_KEYS = (

@@ -11,8 +11,8 @@ from kai_ansible.inventory.host_vars_files import KAI_HEADER, VAULT_TEXT_HEADER,
 from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.inventory.yaml_edit import Template
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.problems import Problem, listed
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.vault_password import VAULT_HEADER, VaultPassword, lock
 
 USERS = variable("users")

@@ -8,9 +8,10 @@ from typing import Any
 
 from kai_ansible.inventory.host_vars import configuration_of, variable_is_secret
 from kai_ansible.inventory.host_vars_files import REMOVED
-from kai_ansible.rules.configuration import Configuration, variable
+from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.contract import Contract, Value
 from kai_ansible.rules.values import UnacceptableValue, read_value
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.wizard.source_tree import absolute_source
 
 SOURCE = variable("source")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import features_of
 from kai_ansible.rules.bootstrap_plan import BadPlan, BootstrapPlan, decode, encode
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.principal_ids import profile_of_key
 from kai_ansible.rules.source_features import first_user_setting
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.wizard.asking import MADE
 from kai_ansible.wizard.draft import USERS
 from kai_ansible.wizard.first_run import ADMIN

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.binaries import choose_binary
-from kai_ansible.rules.configuration import Configuration, variable
+from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.logins import login_notice, logins
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.made import made_secret
 from kai_ansible.telegram import SETTING as TOKEN_KEY
 from kai_ansible.terminal.prompts import Back

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import lines
 from kai_ansible.errors import usage_error
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.line_migration import RELEASE, Given, moved_to_line
 from kai_ansible.rules.problems import listed
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.secrets.made import made_secret
 from kai_ansible.terminal.prompts import Back
 from kai_ansible.wizard.draft import SOURCE

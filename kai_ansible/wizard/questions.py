@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kai_ansible.rules.conditions import holds
-from kai_ansible.rules.configuration import Configuration, applies, concerned, variable
+from kai_ansible.rules.configuration import Configuration, applies, concerned
 from kai_ansible.rules.contract import Contract, HostSetting, Setting, UserField, Value
 from kai_ansible.rules.values import UnacceptableValue, describe, env_text, read_value
+from kai_ansible.rules.variable_names import variable
 
 ESSENTIAL = "essential"
 NEVER = "never"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.inventory.host_vars_files import REMOVED, HostVars
 from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.rules.binaries import agent_account
-from kai_ansible.rules.configuration import PREFIX, Configuration
+from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import env_text
+from kai_ansible.rules.variable_names import PREFIX
 from kai_ansible.wizard.first_run import is_missing
 from kai_ansible.wizard.questions import USERS_SECTION, Question, everything_in, is_asked
 

@@ -22,12 +22,12 @@ from ..module_utils.controller.contracts import lines_of
 from ..module_utils.controller.host_facts import problems_of_facts
 from ..module_utils.controller.source_line import contract_for
 from ..module_utils.rules import run_plan
-from ..module_utils.rules.configuration import PREFIX, variable
 from ..module_utils.rules.operator_files import FILES, fields_of_users, read_with_files
 from ..module_utils.rules.option_specs import documented
 from ..module_utils.rules.plain import plain
 from ..module_utils.rules.problems import Problem
 from ..module_utils.rules.release_line import code_signs
+from ..module_utils.rules.variable_names import PREFIX, variable
 from ..modules import kai_plan
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kai_ansible.inventory.inventory import Inventory
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract import Contract, Value
+from kai_ansible.rules.variable_names import variable
 from tests.cli.desk import TOKEN, Desk
 
 # from the weakest on, as Ansible has it

@@ -9,7 +9,7 @@ import pytest
 from kai_ansible.ansible.collection import contract
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.inventory import Inventory
-from kai_ansible.rules.configuration import variable
+from kai_ansible.rules.variable_names import variable
 from kai_ansible.terminal.prompts import Validator
 from kai_ansible.terminal.screen import Screen
 from kai_ansible.wizard.draft import Draft

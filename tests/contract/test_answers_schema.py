@@ -11,9 +11,9 @@ import yaml
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.inventory.answers import read_answers, read_assignments
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.values import UnacceptableValue, read_value
+from kai_ansible.rules.variable_names import variable
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "answers.schema.json").read_text(encoding="utf-8"))

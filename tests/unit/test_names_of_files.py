@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kai_ansible.inventory.host_vars import configuration_of, services_of
-from kai_ansible.rules.configuration import variable
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.operator_files import FILES
+from kai_ansible.rules.variable_names import variable
 
 IMPOSSIBLE = ["/" + "a" * 300, "a" * 300, "/a" * 3000, "/tmp/a\0b", "a\0b", "/tmp/\ud800"]
 

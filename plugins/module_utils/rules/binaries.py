@@ -12,11 +12,11 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from .configuration import variable
 from .paths import fault_of_path, fault_of_search_directory
 from .problems import Problem, listed
 from .program_trust import harmful, in_words
 from .users import names_of, os_users
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,13 +35,13 @@ from .users import (
     pairs_in_use,
 )
 from .values import UnacceptableValue, describe, env_text, fault_of_placeholder, read_value
+from .variable_names import PREFIX, variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .contract import Contract, Model, Program, UserField, When
 
-PREFIX = "kai_install_"
 _OTHER_VARIABLES = (
     "release",
     "contract_version",
@@ -103,11 +103,6 @@ class Configuration:
     def uses(self, backend: str) -> bool:
         """Return whether a user has the backend."""
         return any(user.backend == backend for user in self.users)
-
-
-def variable(name: str) -> str:
-    """Return the Ansible variable of an env key or of a host setting."""
-    return PREFIX + name.lower()
 
 
 def read_configuration(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .configuration import read_configuration, variable
+from .configuration import read_configuration
 from .drift import variables_of
 from .operator_files import UnreadableYaml, parse
 from .overrides import effective_values
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

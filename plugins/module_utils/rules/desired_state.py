@@ -15,7 +15,7 @@ from .binaries import (
     choose_binary,
     notes_on_trust,
 )
-from .configuration import applies, canonical_key, env_of, named_homes, variable
+from .configuration import applies, canonical_key, env_of, named_homes
 from .helper_programs import helper_programs, helper_proofs, known_users
 from .homes import Home, home_problems
 from .human_handles import handle_problems
@@ -44,6 +44,7 @@ from .user_directories import (
 )
 from .user_places import known_places, placed
 from .users import inherits_provider, os_users
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from .agent_commands import command_of_agent, commands_of_rules
 from .binaries import backends_in_use, choose_binary
-from .configuration import variable
 from .drift import REPAIR
 from .installs import not_enabled, rolled_back, without_repeating
 from .privilege import without_privilege
 from .problems import Problem
 from .readiness import LIKELY_CAUSE, LOG_OF_START
 from .status import agent_problems, foreign_listener, outdated, service_problems
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -13,8 +13,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from .configuration import variable
 from .problems import Problem, Refused, listed, nearest
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

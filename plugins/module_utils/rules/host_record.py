@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .configuration import applies, is_secret, variable
+from .configuration import applies, is_secret
 from .contract_changes import CONTRACT_VERSION
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

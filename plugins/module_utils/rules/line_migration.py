@@ -13,10 +13,11 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Mapping
 
-from .configuration import PREFIX, canonical_key, variable
+from .configuration import canonical_key
 from .problems import Problem, shortened
 from .user_isolation import Assigned, isolation_problems
 from .values import UnacceptableValue, read_value
+from .variable_names import PREFIX, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -19,12 +19,13 @@ except ImportError:  # every controller has it; what runs on a host never import
     yaml = None  # type: ignore[assignment, unused-ignore]
 
 from .bounded_yaml import DEEPEST, NotATree, expect_shallow, read_tree
-from .configuration import Configuration, env_of, read_configuration, variable
+from .configuration import Configuration, env_of, read_configuration
 from .contract import Limits
 from .env_file import fault_of_key, fault_of_value
 from .paths import fault_of_path
 from .problems import Problem, listed, nearest
 from .values import UnacceptableValue, read_value
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

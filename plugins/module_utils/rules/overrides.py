@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .configuration import canonical_key, variable
+from .configuration import canonical_key
 from .problems import Problem
 from .unit import MANAGER, MASK
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

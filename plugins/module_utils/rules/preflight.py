@@ -10,10 +10,11 @@ import shlex
 from typing import TYPE_CHECKING, Literal
 
 from .binaries import agent_account
-from .configuration import applies, variable
+from .configuration import applies
 from .problems import Problem, listed
 from .sudoers import sudo_version
 from .users import os_users
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import diagnosis, drift, status
-from .configuration import is_secret, variable
+from .configuration import is_secret
 from .desired_state import desired_state, others_of_host
 from .enrolment import enrolment_plan, no_workshop, who_may_enrol
 from .env_file import env_line
@@ -39,6 +39,7 @@ from .typed_data import as_data
 from .unit import unit_argument, unit_path, unit_word
 from .user_directories import Other
 from .users import os_users
+from .variable_names import variable
 from .yaml_text import MANAGED, yaml_text
 
 if TYPE_CHECKING:

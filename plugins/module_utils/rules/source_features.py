@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .bootstrap_plan import decode
-from .configuration import applies, variable
+from .configuration import applies
 from .models import surface_of
 from .problems import Problem
 from .users import effective_user
+from .variable_names import variable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
