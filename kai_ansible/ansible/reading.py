@@ -37,6 +37,7 @@ _PLAY = """\
     - name: Read the variables
       kai_read:
 """
+_CALLBACK = "ansible.builtin.minimal"
 _NO_TASKS = "- hosts: all\n  gather_facts: false\n"
 _FAILED = re.compile(r"^(\S.*?) \| (?:FAILED|UNREACHABLE)! => ", re.MULTILINE)
 _MARK = re.compile(r"^\[?(?:ERROR|WARNING)\]?!?:? *", re.MULTILINE)
@@ -137,7 +138,9 @@ def read(
         readings.mkdir(mode=0o700)
         ours = {
             DIRECTORY: str(readings),
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
+            "ANSIBLE_STDOUT_CALLBACK": _CALLBACK,
+            # others report plays to people, and this is none to them; an empty list is refused
+            "ANSIBLE_CALLBACKS_ENABLED": _CALLBACK,
             # another strategy may stop at the first host, or open a debugger
             "ANSIBLE_STRATEGY": "ansible.builtin.linear",
             "ANSIBLE_ANY_ERRORS_FATAL": "False",

@@ -59,6 +59,20 @@ UNREAD = [
     "tags run deploy ANSIBLE_RUN_TAGS",
     "tags skip always,all ANSIBLE_SKIP_TAGS",
 ]
+# of the operator's, such as one that tells a chat of each play
+CALLBACK = """\
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "told"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def v2_playbook_on_start(self, playbook):
+        print('bot | FAILED! => {{"msg": "told"}}', flush=True)
+        open({path!r}, "a").close()
+"""
 UNSPLIT = "-o ProxyCommand='ssh -W"
 
 
@@ -216,6 +230,18 @@ def test_settings_for_output_and_tags_change_nothing_that_is_read(fleet: Desk, p
     done = fleet.run("settings", "WEBHOOK_PORT", "bot")
     assert done.returncode == 2
     assert "'lost' is undefined" in done.stderr, done.stderr
+
+
+def test_a_callback_of_the_operator_is_told_of_runs_alone(fleet: Desk) -> None:
+    told = fleet.work / "told-of-a-play"
+    fleet.write("callbacks/told.py", CALLBACK.format(path=str(told)))
+    fleet.write(
+        "ansible.cfg", "[defaults]\ncallback_plugins = callbacks\ncallbacks_enabled = told\n"
+    )
+    assert port_of(fleet) == "8080"
+    assert not told.exists()
+    fleet.run("status", "bot")
+    assert told.exists()
 
 
 @pytest.mark.sample(1, "the same way with another place of it")
