@@ -61,13 +61,14 @@ def interface() -> dict[str, Any]:
 def parameter(given: Any) -> tuple[str, str]:
     """Return an option or argument of a command as it is written, and what it takes."""
     names = [given.metavar] if given.param_type_name == "argument" else sorted(given.opts)
+    least = getattr(given.type, "min", None)
     takes = [
         "flag" if getattr(given, "is_flag", False) else str(given.metavar),
         *(["required"] if given.required else []),
         *(["repeatable"] if given.multiple else []),
         *([f"default {given.default}"] if given.default not in (None, False, ()) else []),
         *([f"from {given.envvar}"] if given.envvar else []),
-        *([f"at least {given.min:g}"] if given.min is not None else []),
+        *([f"at least {least:g}"] if least is not None else []),
     ]
     return " ".join(names), ", ".join(takes)
 
