@@ -155,6 +155,17 @@ def test_a_failed_switch_brings_the_former_bot_back(site: Site2) -> None:
     site.fault()
 
 
+@pytest.mark.later("the bot takes half a minute to stop")
+def test_a_bot_has_the_time_of_its_unit_to_stop(site: Site2) -> None:
+    site.fault(STOP_SECONDS="35")
+    site.install()
+    site.fault()
+    assert site.install()["seconds_without"] > 35
+    journal = site.machine.run(["journalctl", "--quiet", "--no-pager", "--unit=kai", "--lines=40"])
+    assert "killed" not in journal.stdout
+    site.install()
+
+
 def test_a_rollback_brings_the_former_backend_back(site: Site2) -> None:
     done = site.run("rollback", "--yes")
     assert done.code == 0, done.text

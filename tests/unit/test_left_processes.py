@@ -112,6 +112,15 @@ import os, signal
 os.fork()
 signal.pause()
 """
+# holds a socket that another account made, as a daemon does to which it was passed
+LISTENS_FOR_ANOTHER = f"""
+import os, signal, socket, sys
+os.seteuid({OWNER})
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+os.seteuid(0)
+print('at work', flush=True)
+signal.pause()
+"""
 # takes the port again as soon as somebody frees it
 TAKES_AGAIN = """
 import os, socket, sys, time
@@ -142,6 +151,16 @@ def test_what_holds_the_port_of_the_bot_is_ended(start: Start) -> None:
     [found] = strangers(port, 0, "")
     end_listener(found, thoroughly=False)
     wait_until(lambda: port_is_free(port))
+
+
+def test_who_was_handed_the_socket_of_another_account_is_not_ended(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    lister = start(LISTENS_FOR_ANOTHER, str(port), 0)
+    [found] = strangers(port, 0, "")
+    assert found.user == pwd.getpwuid(OWNER).pw_name
+    end_listener(found, thoroughly=True)
+    assert lister.poll() is None
 
 
 def test_an_account_that_takes_the_port_again_and_again_is_ended_whole(start: Start) -> None:

@@ -737,3 +737,33 @@ def test_no_agent_is_started_for_one_and_no_release_is_verified_as_one(
     assert "UID 0" in bot.fault_of_agent({"account": "toor"})
     with pytest.raises(PermissionError, match="UID 0"):
         build.prove()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@pytest.mark.parametrize(
+    ("found", "is_started", "is_own"),
+    [
+        ([], True, True),
+        ([{"path": "/p", "accounts": ["nobody"], "everybody": False}], True, True),
+        ([{"path": "/p", "accounts": ["alice"], "everybody": False}], False, True),
+        ([{"path": "/p", "accounts": [], "everybody": True}], False, True),
+        ([{"path": "/p", "accounts": [], "everybody": False, "unseen": "I/O"}], False, False),
+    ],
+)
+def test_the_service_user_starts_no_program_that_another_account_may_exchange(
+    monkeypatch: pytest.MonkeyPatch, found: list[Any], is_started: bool, is_own: bool
+) -> None:
+    bot, started = bot_account.BotAccount("nobody", {}, [], {}), []
+    monkeypatch.setattr(bot_account, "changers_of", lambda *_: found)
+    monkeypatch.setattr(bot_account, "fault_of_agent", lambda *_: started.append(1) or "")
+    monkeypatch.setattr(bot_account.BotAccount, "fault_of_command", lambda *_: "")
+    agent: Any = {
+        "account": "alice",
+        "program": "/p",
+        "argv": ["sudo", "-u", "alice", "--", "/p"],
+        "kill": ["/bin/kill"],
+        "sets": {},
+        "copies": {},
+    }
+    assert bot.is_own_fault(agent, []) is is_own
+    assert bool(started) is is_started

@@ -24,8 +24,8 @@ from . import access_lists, symlink_guard, system
 from .backup_copying import LISTS, NAMES, Notes, bytes_of, group_name, user_name
 from .files import keep
 from .layout import DIRECTORY, Tree
-from .removal import remove_everything
 from .sparse import PIECE
+from .tree_removal import remove_everything
 
 if TYPE_CHECKING:
     import tarfile

@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
-import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
 from ..rules.accounts import refuse_alias_of_root
 from ..rules.agent_commands import command_of_agent, commands_of_rules
+from ..rules.problems import Refused
 from .agent_start import fault_of_agent
 from .left_processes import end_processes
-from .run_as import ask_as
 from .subprocesses import run_bounded
+from .tree_removal import remove_filled
+from .trusted_paths import changers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,18 +89,22 @@ class BotAccount:
     def is_own_fault(self, agent: AgentProof, search_path: Sequence[str]) -> bool:
         """Return whether nothing but its own account keeps an agent from starting or ending.
 
-        It returns True when sudo lets the bot do both, and the program belongs to the account or
-        starts elsewhere: an account can break its settings, close its home, or stop its own
-        processes at any moment. search_path: where sudo finds programs.
+        It returns True when sudo lets the bot do both, and the program starts as the service user
+        as well: an account can break its settings, close its home, or stop its own processes at
+        any moment. A program that another account can change is not started as the service user,
+        for it may be another one by then; it counts as one that starts. search_path: where sudo
+        finds programs.
         """
         if not agent["kill"]:
             return False
         rules = commands_of_rules(agent).values()
         if any(map(self.fault_of_command, rules)):
             return False
-        path = agent["program"]
-        [owner] = ask_as(None, [lambda: os.stat(path).st_uid])
-        if owner == pwd.getpwnam(agent["account"]).pw_uid:
+        changers = changers_of(agent["program"], search_path)
+        if any(one.get("unseen") for one in changers):
+            return False
+        names = {name for one in changers for name in one["accounts"]}
+        if names - {self.account.pw_name} or any(one["everybody"] for one in changers):
             return True
         home = tempfile.mkdtemp(prefix="kai-proof-")
         try:
@@ -114,7 +120,8 @@ class BotAccount:
             return not fault_of_agent(elsewhere, self.account, environment)
         finally:
             end_processes(home)
-            shutil.rmtree(home, ignore_errors=True)
+            with contextlib.suppress(OSError, Refused):
+                remove_filled(home)
 
     def environment_of(self, agent: AgentProof) -> dict[str, str]:
         """Return the whole environment of an agent, without a secret."""

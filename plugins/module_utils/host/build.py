@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ from .left_processes import end_processes
 from .root_places import refuse_places, refuse_program
 from .subprocesses import run_bounded, run_group
 from .system import account_of
+from .tree_removal import remove_filled
 from .trusted_paths import Accounts
 
 if TYPE_CHECKING:
@@ -137,8 +139,7 @@ class Build:
 
     def run(self, archive: Any) -> list[str]:
         """Build the release and return the installed packages. Raises BuildFailed and OSError."""
-        if os.path.lexists(self.path):
-            shutil.rmtree(self.path)
+        remove_filled(self.path)
         for directory in (self.path, self.scratch):
             os.mkdir(directory, 0o755)
         for name in ("home", "tmp"):
@@ -148,7 +149,7 @@ class Build:
         self.install()
         self.prove()
         listing = self.step("listing the installed packages", [self.python, "-I", "-c", LISTING])
-        shutil.rmtree(self.scratch)
+        remove_filled(self.scratch)
         unpack(archive, self.path)
         settle(self.path)
         # a power cut must not keep the marker and lose the release
@@ -345,7 +346,8 @@ def build(parameters: BuildArguments, archive: Any, lock: int) -> Built:
     try:
         installed = work.run(archive)
     except BaseException:
-        shutil.rmtree(work.path, ignore_errors=True)
+        with contextlib.suppress(OSError, Refused):
+            remove_filled(work.path)
         raise
     return {
         "changed": True,

@@ -19,8 +19,8 @@ from .files import sync_directory
 from .free_space import free_bytes
 from .layout import DIRECTORY
 from .left_processes import end_processes
-from .removal import remove_everything
 from .root_places import refuse_places
+from .tree_removal import remove_everything
 
 _FORMER = "former"
 _TRIES = 3

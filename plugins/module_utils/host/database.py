@@ -29,6 +29,7 @@ from .files import remove_file
 from .free_space import free_bytes
 from .layout import Tree
 from .sparse import PIECE, extents_of
+from .tree_removal import remove_filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
     entry = pwd.getpwnam(account)
     # always the same name, so that the next run removes the copy of a killed run
     scratch = os.path.join(scratch_parent, ".snapshot")
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_filled(scratch)
     os.mkdir(scratch, 0o700)
     try:
         os.chown(scratch, entry.pw_uid, entry.pw_gid)
@@ -123,7 +124,8 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
         finally:
             os.close(source)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(OSError, Refused):
+            remove_filled(scratch)
 
 
 def _copy(source: int, size: int, copy: str, path: str) -> None:

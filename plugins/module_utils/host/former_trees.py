@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from ..rules.problems import Problem, Refused
 from .run_as import ask_as
-from .symlink_guard import HANDLE, handle_of
+from .tree_removal import remove_everything
+from .tree_walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,11 +49,9 @@ def copied(
     """
     staging = f".{name}.copy"
     place = os.path.join(base, staging)
-    opened = os.open(".", HANDLE, dir_fd=parent)
-    pinned = os.path.join(str(handle_of(opened)), staging)
     try:
-        shutil.rmtree(pinned, ignore_errors=True)
         account = pwd.getpwuid(former.uid)
+        _remove_copy(parent, place)
         os.mkdir(staging, 0o700, dir_fd=parent)
         copy = os.open(staging, _DIRECTORY, dir_fd=parent)
         try:
@@ -70,8 +69,12 @@ def copied(
         raise _not_copied(former.path, place, f"UID {former.uid} has no account") from error
     finally:
         # after the rename there is none
-        shutil.rmtree(pinned, ignore_errors=True)
-        os.close(opened)
+        _remove_copy(parent, place)
+
+
+def _remove_copy(parent: int, place: str) -> None:
+    with contextlib.suppress(OSError, Refused):
+        remove_everything(parent, place, os.fstat(parent).st_dev)
 
 
 def _copy(former: Former, place: str) -> str:
@@ -89,6 +92,8 @@ def _copy(former: Former, place: str) -> str:
         return f"{path}: {reason}"
     except OSError as error:
         return str(error)
+    except RecursionError:
+        return "directories in it are nested too deeply"
     return ""
 
 
@@ -108,23 +113,42 @@ def _not_copied(path: str, place: str, found: str) -> Refused:
             path,
             f"not copied to {place} ({found})",
             "a directory whose owner can read all of it",
-            f"check it on the host: ls -la {path}",
+            f"list what is in it, on the host: find {path} -ls",
         )
     )
 
 
-def written_since(directory: str, time: int) -> bool:
-    """Return whether a file below a directory changed after a time. Raises OSError if unseen.
+def written_since(root: int, path: str, time: int) -> bool:
+    """Return whether a file below an open directory changed after a time.
 
-    A file that was moved there keeps the time of its content, and gets another time of change.
+    path: that of the directory. A file that was moved there keeps the time of its content, and gets
+    another time of change. What cannot be seen may have changed.
     """
-    for base, _directories, names in os.walk(directory, onerror=_raise):
-        for name in names:
-            status = os.lstat(os.path.join(base, name))
-            if max(status.st_mtime, status.st_ctime) > time:
-                return True
-    return False
+    walk = _Written(root, path, time)
+    walk.run()
+    return walk.found
 
 
-def _raise(error: OSError) -> None:
-    raise error
+class _Written(Walk):
+    """Looking for a file that changed after a time."""
+
+    def __init__(self, root: int, path: str, time: int) -> None:
+        super().__init__(root, path, _SECONDS)
+        self.time = time
+        self.found = False
+
+    def entry(self, name: bytes) -> bool:
+        """Look at a file; return whether it is a directory."""
+        status = os.stat(name, dir_fd=self.here, follow_symlinks=False)
+        is_directory = stat.S_ISDIR(status.st_mode)
+        if not is_directory and max(status.st_mtime, status.st_ctime) > self.time:
+            self.found = True
+        return is_directory
+
+    def foreign(self, _name: bytes) -> None:
+        """Count a mount as written to."""
+        self.found = True
+
+    def fault(self, _name: bytes, _why: str) -> None:
+        """Count what cannot be seen as written to."""
+        self.found = True

@@ -284,19 +284,27 @@ class Tree:
             os.close(parent)
 
     def carry(self, parent: int, name: str, base: str, entry: DirectoryData) -> bool:
-        """Make a directory as a copy of its former one; return whether there is a former one."""
+        """Make a directory as a copy of its former one; return whether there is a former one.
+
+        Raises Refused for one of another owner than its user or the service user: its owner makes
+        the copy, and whoever put the directory there could lead that through links.
+        """
         opened = self.open_parent(entry["former"])
         if opened is None:
             return False
         above, former, place = opened
         try:
-            uid = os.stat(former, dir_fd=above, follow_symlinks=False).st_uid
+            status = os.stat(former, dir_fd=above, follow_symlinks=False)
+            keeper = os.fstat(above).st_uid
         except FileNotFoundError:
             return False
         finally:
             os.close(above)
         owner = identity(entry["owner"], entry["group_of"])
-        source = Former(os.path.join(place, former), uid, entry.get("renames") or {})
+        source = Former(os.path.join(place, former), status.st_uid, entry.get("renames") or {})
+        is_own = stat.S_ISDIR(status.st_mode) and status.st_uid in (owner[0], keeper)
+        if not is_own or status.st_uid == 0:
+            raise planted(source.path, status, f"a directory of {entry['owner']}")
         with copied(source, parent, name, base) as (staging, copy, now):
             change_owners(copy, os.path.join(base, staging), now, owner, ())
             os.fchown(copy, *owner)

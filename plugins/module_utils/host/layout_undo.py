@@ -12,7 +12,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import stat
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from .layout import DIRECTORY, change_owners
 from .layout_journal import thing_of
 from .mounts import closed_mounts, refuse_below
 from .symlink_guard import open_own_file, planted
+from .tree_removal import remove_everything
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -181,7 +181,7 @@ class LayoutUndo:
         descriptor = os.open(name, DIRECTORY, dir_fd=parent)
         try:
             status = os.fstat(descriptor)
-            written = written_since(system.path_of(descriptor), entry["at"])
+            written = written_since(descriptor, path, entry["at"])
         finally:
             os.close(descriptor)
         if written:
@@ -189,11 +189,7 @@ class LayoutUndo:
             self.left.append(f"{path}: written to since")
             return
         if not self.dry:
-            above = os.dup(parent)
-            try:
-                shutil.rmtree(os.path.join(system.path_of(above), name))
-            finally:
-                os.close(above)
+            remove_everything(parent, path, status.st_dev)
         self.note_removed(path)
 
     def remove_directory(self, parent: int, name: str, path: str) -> None:

@@ -64,8 +64,9 @@ def end_processes(data_dir: str, *, spared: str = "") -> list[str]:
 
 
 def end_listener(listener: Listener, *, thoroughly: bool) -> None:
-    """Kill the processes that hold a socket. thoroughly: and everything else that its account runs.
+    """Kill the processes of an account that hold its socket. thoroughly: and all others of it.
 
+    A process of another account may have been handed the socket (SCM_RIGHTS of unix(7)), and stays.
     An account can start a process as quickly as another one is killed, but not while the kernel
     kills all of them. An account that this very process came through is spared that.
     """
@@ -73,8 +74,9 @@ def end_listener(listener: Listener, *, thoroughly: bool) -> None:
     [seen] = ask_as(account, [lambda: holders(listener.socket)])
     pids = {*holders(listener.socket), *(seen if isinstance(seen, list) else [])}
     for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        if uid_of(pid) == account.pw_uid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     if thoroughly and account.pw_uid not in map(uid_of, ancestors(os.getpid())):
         ask_as(account, [lambda: os.kill(-1, signal.SIGKILL)])
 

@@ -39,9 +39,8 @@ WORK_LOCK = "/run/kai-ansible.work"
 VISUDO = ("/usr/sbin/visudo", "/usr/bin/visudo")
 _SECONDS = 20
 _ACT_SECONDS = 180
-# how long processes of the bot may outlive the bot, and how long the bot may take to stop
+# how long processes of the bot may outlive the bot
 _LEFT_SECONDS = 5
-_STOP_SECONDS = 25
 _REMOVE_SECONDS = 300
 
 
@@ -270,8 +269,9 @@ def reload_manager() -> None:
 def _systemctl(*arguments: str) -> None:
     """Run systemctl. Raises Refused with its output when it fails or does not end in time.
 
-    An agent that ignores SIGTERM, or a bot that hangs, is killed early: systemd would wait a minute
-    and a half, and the bot would be down that long.
+    What a bot has left when it has ended is killed: systemd may wait a minute and a half for an
+    agent that ignores SIGTERM, and the bot would be down that long. The bot itself has the time of
+    its unit to stop (TimeoutStopSec of systemd.service(5)).
     """
     command = ["systemctl", *arguments]
     # the run_command of an AnsibleModule cannot do something else meanwhile
@@ -283,16 +283,20 @@ def _systemctl(*arguments: str) -> None:
         text=True,
         errors="replace",
     ) as process:
-        if arguments[0] in ("stop", "restart"):
-            _kill_what_stays(process, arguments[-1])
-        try:
-            said = process.communicate(timeout=_ACT_SECONDS)[1]
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            raise Refused(
-                f"{' '.join(command)} did not end within {_ACT_SECONDS} s. Fix: systemctl "
-                f"list-jobs on the host shows what it waits for"
-            ) from error
+        end = time.monotonic() + _ACT_SECONDS
+        while True:
+            try:
+                said = process.communicate(timeout=_LEFT_SECONDS)[1]
+                break
+            except subprocess.TimeoutExpired as error:
+                if time.monotonic() > end:
+                    process.kill()
+                    raise Refused(
+                        f"{' '.join(command)} did not end within {_ACT_SECONDS} s. Fix: systemctl "
+                        f"list-jobs on the host shows what it waits for"
+                    ) from error
+            if arguments[0] in ("stop", "restart"):
+                _kill_leftovers(arguments[-1])
     if process.returncode != 0:
         raise Refused(
             f"{' '.join(command)} failed: {said.strip()}. Fix: read why on the host: journalctl "
@@ -300,14 +304,12 @@ def _systemctl(*arguments: str) -> None:
         )
 
 
-def _kill_what_stays(process: subprocess.Popen[str], unit: str) -> None:
-    """Kill the processes of a unit that is being stopped, once their time is up."""
-    for seconds, is_patient in ((_LEFT_SECONDS, True), (_STOP_SECONDS, False)):
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-            return
-        state = service_state(unit.rpartition(".")[0])
-        if state.state == "deactivating" and not (is_patient and state.pid):
+def _kill_leftovers(unit: str) -> None:
+    """Kill the processes of a unit that is being stopped, if its main process has ended."""
+    state = service_state(unit.rpartition(".")[0])
+    if state.state == "deactivating" and not state.pid:
+        # they may have ended meanwhile
+        with contextlib.suppress(Refused):
             _systemctl("kill", "--signal=KILL", unit)
 
 

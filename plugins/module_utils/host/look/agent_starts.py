@@ -168,6 +168,8 @@ def _strangers(host: Host, trial: Trial) -> list[Trial]:
     account = account_of(STRANGER)
     if account is None or trial.account == account or not host.may_ask(account):
         return []
+    if not host.may_start(trial.candidate["changers"], [STRANGER]):
+        return []
     environment = {**trial.environment, "HOME": "/", "USER": STRANGER, "LOGNAME": STRANGER}
     return [Trial(trial.candidate, account, STRANGER, trial.command, environment)]
 
