@@ -23,7 +23,7 @@ from .access_lists import NONE, lists_of, readable_by, set_lists
 from .former_trees import Former, copied
 from .mounts import closed_mounts, refuse_below
 from .symlink_guard import HANDLE, handle_of, open_own_file, planted
-from .trusted_paths import only_root_changes
+from .trusted_paths import only_root_changes, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -301,9 +301,9 @@ class Tree:
         finally:
             os.close(above)
         owner = identity(entry["owner"], entry["group_of"])
-        source = Former(os.path.join(place, former), status.st_uid, entry.get("renames") or {})
-        is_own = stat.S_ISDIR(status.st_mode) and status.st_uid in (owner[0], keeper)
-        if not is_own or status.st_uid == 0:
+        uid = owner_of(status)
+        source = Former(os.path.join(place, former), uid, entry.get("renames") or {})
+        if not stat.S_ISDIR(status.st_mode) or uid == 0 or uid not in (owner[0], keeper):
             raise planted(source.path, status, f"a directory of {entry['owner']}")
         with copied(source, parent, name, base) as (staging, copy, now):
             change_owners(copy, os.path.join(base, staging), now, owner, ())

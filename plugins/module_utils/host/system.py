@@ -608,6 +608,7 @@ def _descriptors(pid: int) -> Iterator[str]:
 # ---- sockets
 
 MOUNTS = "/proc/self/mounts"
+MOUNT_INFO = "/proc/self/mountinfo"
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 ESTABLISHED = "01"
 LISTENING = "0A"
@@ -844,6 +845,28 @@ def mount_points() -> list[str]:
             return sorted({unescaped(line.split(" ")[1]) for line in handle})
     except FileNotFoundError:
         return []
+
+
+def server_of(device: int) -> int | None:
+    """Return the UID that serves a file system by FUSE, None for any other and for root's.
+
+    Its server decides at any moment on every link, owner and mode that is seen in it.
+
+    device: ``st_dev`` of a file. The last field of a line is the kernel's (proc(5), mountinfo);
+    the field before it may be the user's.
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open(MOUNT_INFO, encoding="utf-8", errors="surrogateescape") as handle:
+            lines = [line.rstrip("\n").partition(" - ") for line in handle]
+    except FileNotFoundError:
+        return None
+    for mount, _dash, system in lines:
+        kind, _source, options = system.split(" ", 2)
+        if mount.split(" ")[2] == number and kind.startswith("fuse"):
+            found = re.search(r"(?:^|,)user_id=([0-9]+)", options)
+            return int(found[1]) or None if found else None
+    return None
 
 
 def mounts_below(path: str) -> list[str]:

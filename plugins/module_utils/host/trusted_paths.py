@@ -248,7 +248,7 @@ def _way_to(path: str) -> Iterator[CheckedPath]:
 
 
 def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -> CheckedPath:
-    """Return a place by its status.
+    """Return a place by its status. Its owner is who serves its file system, if another than root.
 
     descriptor: an open one of it, where its path may lead elsewhere by now.
     Raises OSError where its access list cannot be read.
@@ -262,7 +262,12 @@ def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -
         except OSError as error:
             if error.errno not in _NO_LIST:
                 raise OSError(error.errno, f"access list: {error.strerror}", path) from error
-    return CheckedPath(path, status.st_mode, status.st_uid, status.st_gid, acl)
+    return CheckedPath(path, status.st_mode, owner_of(status), status.st_gid, acl)
+
+
+def owner_of(status: os.stat_result) -> int:
+    """Return the UID that decides about a file: who serves its file system, or else its owner."""
+    return system.server_of(status.st_dev) or status.st_uid
 
 
 def _is_kind(path: str, kind: Callable[[int], bool]) -> bool:
