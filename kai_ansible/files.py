@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import stat
@@ -67,7 +68,8 @@ def private_directory() -> Iterator[Path]:
             # a file system without locks, such as NFS, has none for the other side either
             with suppress(OSError):
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            directory = made.rename(made.with_name(made.name.removeprefix(".")))
+            # a name that nobody else can take before
+            directory = made.rename(made.with_name(f"{_PRIVATE}{secrets.token_hex(4)}"))
         yield directory
     finally:
         with uninterrupted():

@@ -23,6 +23,7 @@ from kai_ansible.rules.backup_archive import (
     read_archive,
     read_meta,
 )
+from kai_ansible.rules.data_limits import MOST_CONFIG_BYTES
 
 HOST = Meta("bot", "2026-01-02T03:04:05Z", "0a1b", "/var/lib/kai", {"kai.yml": "a: 1\n"})
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
@@ -62,6 +63,13 @@ def contents(text: bytes) -> dict[str, bytes]:
 
     read_archive(io.BytesIO(text), note)
     return found
+
+
+def test_a_deployed_file_is_no_larger_than_one_that_was_backed_up() -> None:
+    name = "config/etc/kai/env"
+    assert contents(archive((member(name), bytes(MOST_CONFIG_BYTES))))
+    with pytest.raises(BadArchive, match=f"{name} has more than 16 MB"):
+        contents(archive((member(name), bytes(MOST_CONFIG_BYTES + 1))))
 
 
 @given(st.dictionaries(PARTS, st.binary(max_size=4096)), st.floats(0, 2**33))

@@ -32,7 +32,14 @@ from .proof_cache import (
     facts_of_program,
 )
 from .service import deployed_env, deployed_port, health, health_page
-from .system import Listener, environment_of, log_of, service_state, strangers
+from .system import (
+    Listener,
+    account_of,
+    environment_of,
+    log_of,
+    service_state,
+    strangers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +72,7 @@ class Wait:
         self.env = env
         self.port = self.port_of(env)
         self.starts: set[str] = set()
+        self.user = ""
         self.ended: list[str] = []
         self.accounts = set(parameters["accounts"])
         self.final = [re.compile(line) for line in parameters["final_lines"]]
@@ -86,6 +94,7 @@ class Wait:
                 reason = f"systemd does not answer: {error.strerror}"
                 time.sleep(POLL_SECONDS)
                 continue
+            self.user = state.user
             if state.start_id:
                 self.starts.add(state.start_id)
             # a bot whose port is in use ends as well
@@ -142,8 +151,9 @@ class Wait:
 
     def last_log(self) -> str:
         """Return the end of the log of the bot since this start."""
+        account = account_of(self.user)
         try:
-            return log_of(self.starts, LOG_LINES)
+            return log_of(self.starts, LOG_LINES, uid=account.pw_uid if account else None)
         except OSError as error:
             return str(error)
 

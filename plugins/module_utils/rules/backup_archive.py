@@ -35,7 +35,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, cast
 
 from . import sparse_map
-from .data_limits import DEEPEST
+from .data_limits import DEEPEST, MOST_CONFIG_BYTES
 from .sanitize import printable_path
 from .tar_stream import BLOCK, PIECE, TarStream, exactly, pieces_of
 
@@ -496,6 +496,8 @@ class _Reading:
                 return "is no file"
             if name in self.config:
                 return "is there twice"
+            if member.size > MOST_CONFIG_BYTES:
+                return f"has more than {MOST_CONFIG_BYTES >> 20} MB"
             self.config.add(name)
             return None
         if parts[0] == LINKS:
