@@ -137,13 +137,16 @@ def configured_vault_sources() -> list[tuple[str, str]]:
         from ansible import constants
     except Exception as error:
         raise AnsibleRefused(message_of(error)) from error
-    found = []
-    for given in constants.DEFAULT_VAULT_IDENTITY_LIST or []:
-        label, at, source = str(given).partition("@")
-        found.append((label, source) if at else ("default", label))
+    found = [label_and_source(str(given)) for given in constants.DEFAULT_VAULT_IDENTITY_LIST or []]
     if constants.DEFAULT_VAULT_PASSWORD_FILE:
         found.append(("default", str(constants.DEFAULT_VAULT_PASSWORD_FILE)))
     return found
+
+
+def label_and_source(vault_id: str) -> tuple[str, str]:
+    """Split a vault id as Ansible does: at the first @, and without one it is a source alone."""
+    label, at, source = vault_id.partition("@")
+    return (label, source) if at else ("default", label)
 
 
 def ignored_in_inventories() -> Callable[[str], bool]:

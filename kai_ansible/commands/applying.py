@@ -98,7 +98,7 @@ def _checked(
     outcome = run_role(target, "install", replace(options, check=True), screen)
     raise_for_preflight(target, outcome)
     if outcome.interrupted or not outcome.reports:
-        raise_unless_succeeded(outcome)
+        raise_unless_succeeded(outcome, screen)
     for problem in problems_of(outcome):
         screen.bad(f"Left out: {problem}")
     ready = [host for host in target.hosts if host in outcome.reports]

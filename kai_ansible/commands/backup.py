@@ -13,7 +13,12 @@ from kai_ansible.commands.new_backup import (
     with_lasting_password,
 )
 from kai_ansible.commands.options import RunOptions
-from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
+from kai_ansible.commands.role_run import (
+    ended,
+    raise_for_preflight,
+    raise_unless_succeeded,
+    run_role,
+)
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import ExitCode, usage_error
 
@@ -54,12 +59,11 @@ def back_up(options: BackupOptions, screen: Screen) -> None:
         {
             "succeeded": outcome.succeeded,
             "hosts": {host: {**report, **made.get(host, {})} for host, report in reported.items()},
-            "failures": [failure.as_dict() for failure in outcome.failures],
-            "log": str(outcome.log) if outcome.log else None,
+            **ended(outcome),
         }
     )
     name_restores(made, options.words, screen)
-    raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome, screen)
     _raise_for_missing(target.hosts, made)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.commands.options import RunOptions
-from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
+from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, attention_error
 from kai_ansible.rules.diagnosis import Finding
@@ -50,11 +50,10 @@ def diagnose(options: DoctorOptions, screen: Screen) -> None:
                 host: {"findings": [finding.as_dict() for finding in findings]}
                 for host, findings in found.items()
             },
-            "failures": [failure.as_dict() for failure in outcome.failures],
-            "log": str(outcome.log) if outcome.log else None,
+            **ended(outcome),
         }
     )
-    raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome, screen)
     faulty = [host for host, findings in found.items() if findings]
     if faulty:
         raise attention_error(faulty)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import RunOptions
-from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
+from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.terminal.login_view import login_lines
@@ -54,11 +54,10 @@ def report_logins(options: LoginsOptions, screen: Screen) -> None:
                 host: {name: report[name] for name in ("logins", "logins_by_key")}
                 for host, report in outcome.reports.items()
             },
-            "failures": [failure.as_dict() for failure in outcome.failures],
-            "log": str(outcome.log) if outcome.log else None,
+            **ended(outcome),
         }
     )
-    raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome, screen)
     if options.ask and not all(_is_ready(report) for report in outcome.reports.values()):
         raise CommandError("Some logins are missing.", code=ExitCode.NOT_READY)
 

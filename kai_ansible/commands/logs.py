@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import RunOptions
-from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
+from kai_ansible.commands.role_run import (
+    ended,
+    raise_for_preflight,
+    raise_unless_succeeded,
+    run_role,
+)
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import ExitCode, usage_error
 from kai_ansible.host.system import log_command
@@ -56,11 +61,10 @@ def print_log(options: LogsOptions, screen: Screen) -> None:
     screen.document(
         {
             "hosts": dict(outcome.reports),
-            "failures": [failure.as_dict() for failure in outcome.failures],
-            "log": str(outcome.log) if outcome.log else None,
+            **ended(outcome),
         }
     )
-    raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome, screen)
 
 
 def _follow(target: Target, options: LogsOptions, screen: Screen) -> None:

@@ -87,7 +87,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
                 target, "restore", replace(options, check=True), screen, variables
             )
             raise_for_preflight(target, plan)
-            raise_unless_succeeded(plan)
+            raise_unless_succeeded(plan, screen)
             show_plan(plan, hosts[0], meta, options, screen)
             agreed = plan
             confirm(
@@ -154,7 +154,7 @@ def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> lis
         )
         made = finish_backups(backups, screen)
     raise_for_preflight(lasting, outcome)
-    raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome, screen)
     return [one["file"] for one in made.values()]
 
 

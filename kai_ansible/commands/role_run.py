@@ -75,12 +75,11 @@ def end(options: RunOptions, outcome: Outcome[Any], screen: Screen) -> None:
             "succeeded": outcome.succeeded,
             "check": options.check,
             "hosts": {host: _reported(host, outcome) for host in outcome.reports},
-            "failures": [failure.as_dict() for failure in outcome.failures],
             "not_tried": list(outcome.not_tried),
-            "log": str(outcome.log) if outcome.log else None,
+            **ended(outcome),
         }
     )
-    raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome, screen)
     if not options.check:
         screen.good("Done.")
 
@@ -120,17 +119,27 @@ def problems_of(outcome: Outcome[Any]) -> list[Problem]:
     return problems
 
 
-def raise_unless_succeeded(outcome: Outcome[Any]) -> None:
+def ended(outcome: Outcome[Any]) -> dict[str, Any]:
+    """Return how a run ended, for a JSON document."""
+    return {
+        "failures": [failure.as_dict() for failure in outcome.failures],
+        "log": str(outcome.log) if outcome.log else None,
+    }
+
+
+def raise_unless_succeeded(outcome: Outcome[Any], screen: Screen) -> None:
     """Raise CommandError for a run that was interrupted or failed."""
+    if outcome.succeeded and not outcome.interrupted:
+        return
+    screen.document(ended(outcome))
     log = f"\nLog of this run: {outcome.log}" if outcome.log else ""
     if outcome.interrupted:
         raise CommandError(
             f"Interrupted. Run the same command again to finish or fix what it began.{log}",
             code=ExitCode.INTERRUPTED,
         )
-    if not outcome.succeeded:
-        message = _by_host(outcome) if outcome.reports or outcome.not_tried else "Failed."
-        raise CommandError(f"{message}{log}", problems=problems_of(outcome), code=ExitCode.FAILED)
+    message = _by_host(outcome) if outcome.reports or outcome.not_tried else "Failed."
+    raise CommandError(f"{message}{log}", problems=problems_of(outcome), code=ExitCode.FAILED)
 
 
 def _by_host(outcome: Outcome[Any]) -> str:

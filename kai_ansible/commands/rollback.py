@@ -95,7 +95,7 @@ def _ask(
         target, "rollback", replace(options, check=True), screen, variables
     )
     raise_for_preflight(target, plan)
-    raise_unless_succeeded(plan)
+    raise_unless_succeeded(plan, screen)
     probe = _probed(target, screen)
     aims = {}
     for host, report in plan.reports.items():

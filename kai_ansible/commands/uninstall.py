@@ -16,7 +16,12 @@ from kai_ansible.commands.new_backup import (
     with_lasting_password,
 )
 from kai_ansible.commands.options import ChangeOptions
-from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
+from kai_ansible.commands.role_run import (
+    ended,
+    raise_for_preflight,
+    raise_unless_succeeded,
+    run_role,
+)
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.files import private_directory, write_private
@@ -97,7 +102,7 @@ def _run(
     raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
         _report(screen, host, report, check=options.check)
-    raise_unless_succeeded(outcome)
+    raise_unless_succeeded(outcome, screen)
     return outcome
 
 
@@ -162,8 +167,7 @@ def _end(
                 host: {**report, "backup": (backups or {}).get(host)}
                 for host, report in outcome.reports.items()
             },
-            "failures": [failure.as_dict() for failure in outcome.failures],
-            "log": str(outcome.log) if outcome.log else None,
+            **ended(outcome),
         }
     )
     if options.check:

@@ -48,7 +48,7 @@ def enrol_user(options: ChangeOptions, who: str, screen: Screen) -> None:
         }
         outcome: Outcome[EnrolmentReport] = run_role(target, "enrol", options, screen, variables)
         raise_for_preflight(target, outcome)
-        raise_unless_succeeded(outcome)
+        raise_unless_succeeded(outcome, screen)
         token = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     # a check issues nothing
     report = outcome.reports.get(host)

@@ -14,6 +14,7 @@ from kai_ansible.ansible.api import (
     configured_vault_sources,
     decrypt,
     encrypt,
+    label_and_source,
     password_of,
 )
 from kai_ansible.ansible.reading import Session, vault_arguments
@@ -27,6 +28,8 @@ from kai_ansible.secrets.keyrings import passwords_in_keyring
 VAULT_HEADER = "$ANSIBLE_VAULT"
 VAULT_ID = "default"
 PASSWORD_BYTES = 32
+# the sources for which Ansible asks (ansible-playbook(1), --vault-id)
+_PROMPTS = ("prompt", "prompt_ask_vault_pass")
 
 
 @dataclass(frozen=True)
@@ -97,21 +100,14 @@ class VaultSources:
     @property
     def asks(self) -> bool:
         """Whether Ansible asks for one of the passwords, which is then known to it alone."""
-        sources = [given.rpartition("@")[2] for given in self.ids]
-        return any(
-            source.startswith("prompt")
-            for source in [*sources, *(source for _, source in _configured())]
-        )
+        return any(source in _PROMPTS for _label, source in self._labelled())
 
     def all_that_need_no_answer(self, own: VaultPassword | None) -> VaultPassword | None:
         """Return every password that needs no prompt, to name a vault that none of them opens."""
-        sources = [("default", str(self.named))] if self.named else []
-        for given in self.ids:
-            label, at, source = given.partition("@")
-            sources.append((label, source) if at else (VAULT_ID, label))
+        sources = [(VAULT_ID, str(self.named))] if self.named else []
         found: list[VaultPassword] = []
-        for label, source in [*sources, *_configured()]:
-            if not source.startswith("prompt"):
+        for label, source in [*sources, *self._labelled()]:
+            if source not in _PROMPTS:
                 path = Path(source).expanduser()
                 found.append(VaultPassword(read_password_file(path, label), path, label=label))
         found += [own] if own else []
@@ -119,6 +115,10 @@ class VaultSources:
             return None
         others = tuple((other.place, other.secret) for other in found[1:])
         return replace(found[0], others=others)
+
+    def _labelled(self) -> list[tuple[str, str]]:
+        """Return label and source of each vault id, those of Ansible's settings last."""
+        return [*map(label_and_source, self.ids), *_configured()]
 
 
 def own_password(inventory: Path) -> VaultPassword | None:

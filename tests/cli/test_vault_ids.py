@@ -92,3 +92,11 @@ def test_a_vault_that_changes_keeps_its_vault_id(fleet: Desk, monkeypatch: Any) 
     found = inventory.variables("prod1")
     assert found["kai_install_webhook_secret"] == "1" * 64
     assert found["kai_install_telegram_bot_token"] == f"0{TOKEN}"
+
+
+def test_a_file_whose_name_is_like_a_prompt_is_a_file(fleet: Desk) -> None:
+    # the vault of dev is opened by no password that needs a prompt, so its file is named
+    fleet.write("prompt-of-ours", PASSWORDS["prod"])
+    done = fleet.run("users", "list", "dev1", "--vault-id", "dev@prompt-of-ours")
+    assert done.returncode == 2
+    assert "a vault of dev that the password from the vault id dev does not open" in done.stderr
