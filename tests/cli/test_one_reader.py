@@ -337,6 +337,16 @@ def test_the_task_debugger_is_never_waited_for(fleet: Desk, text: str) -> None:
     assert fleet.run("status", "bot").returncode == 1
 
 
+def test_a_run_that_fails_is_reported_in_the_document_of_each_command(fleet: Desk) -> None:
+    python = {"ansible_python_interpreter": "/nowhere/python", "ansible_connection": "local"}
+    fleet.write("inventory/hosts.yml", {"all": {"hosts": {"bot": python}}})
+    done = fleet.run("uninstall", "bot", "--yes", "--json")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert [failure["host"] for failure in document["failures"]] == ["bot"]
+    assert Path(document["log"]).exists()
+
+
 @pytest.mark.sample(1, "the same way with another locale")
 @pytest.mark.parametrize(
     "language", [{"LANG": "xx_XX.UTF-8"}, {"LC_ALL": "C"}, {"LC_ALL": "POSIX", "LANG": ""}]
