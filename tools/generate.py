@@ -672,7 +672,7 @@ def _model_rows(contract: Contract) -> list[tuple[str, ...]]:
                     f"`{backend}` "
                     + (f"`{provider}`" if entry.names_provider else f"{provider}, implied"),
                     f"`{key}`" if key else _NONE,
-                    ", ".join(surface.models) or "any name",
+                    "any name" if surface.open_ended else surface.in_words,
                     surface.default or "none; the operator must choose",
                 )
             )

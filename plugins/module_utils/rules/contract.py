@@ -312,6 +312,8 @@ class Surface:
         """The models that Kai takes, for the expectation of a problem."""
         if self.open_ended:
             return f"any model of {self.name}"
+        if self.form == "own path":
+            return f"a name alone, or provider/model, like {self.default}"
         if self.form:
             return f"provider/model, like {self.default}"
         others = "".join(f", or one that begins with {one}" for one in self.prefixes)
