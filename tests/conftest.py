@@ -34,6 +34,7 @@ STRICT_ANSIBLE = {
     "ANSIBLE_LOG_PATH": str(ANSIBLE_LOG),
 }
 
+
 # the test bed and the stand-in bot are no installed packages
 for place in (ROOT, STAND_IN / "src"):
     if str(place) not in sys.path:
@@ -49,6 +50,7 @@ from tests.tiers import (  # noqa: E402, F401 - the import makes them hooks
 from tests.workers import pytest_xdist_make_scheduler  # noqa: E402, F401 - as above
 
 if TYPE_CHECKING:
+    from kai_ansible.rules.release_line import Line
     from tests.machine.site import Snapshot
     from tests.testbed.machines import Machine
 
@@ -57,6 +59,16 @@ hypothesis.settings.register_profile("loop", deadline=None, max_examples=10)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=150, derandomize=True)
 CONTRACT = read_contract((VARS / "kai_1.yml").read_text(encoding="utf-8"), "kai_1.yml")
 BACKENDS = tuple(CONTRACT.backends)
+
+
+def line_1() -> "Line":
+    """Return how a source of line 1 is known."""
+    from kai_ansible.ansible.collection import lines
+
+    found = lines().named("1")
+    assert found
+    return found
+
 
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "quick")
 

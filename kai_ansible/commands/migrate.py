@@ -253,8 +253,9 @@ def _show(host: str, moved: _Moved, target: Contract | None, screen: Screen) -> 
     if line is None or target is None or not line.changes:
         return
     screen.lines(f"{host}: to {target.title}", [change.message for change in line.changes])
-    source = f"{target.source.is_}, for example {target.source.ref}"
-    before = f"Before you install, set {variable('source')} to a source of Kai: {source}."
+    known = lines().named(target.release)
+    source = f": {known.is_}, for example {known.ref}" if known else ""
+    before = f"Before you install, set {variable('source')} to a source of Kai{source}."
     screen.notes([*line.notes, before])
 
 

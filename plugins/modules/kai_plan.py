@@ -22,7 +22,8 @@ options:
     description:
       - The purpose of the plan.
       - V(install) and V(logins) need a valid configuration. V(status), V(doctor), V(rollback),
-        V(uninstall) and V(host), for a backup and other tasks on an installed bot, need only to know where the installation is.
+        V(uninstall) and V(host), for a backup and the like, need only to know where the
+        installation is.
     type: str
     choices: [install, logins, status, doctor, rollback, uninstall, host]
     required: true

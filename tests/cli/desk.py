@@ -32,7 +32,7 @@ from kai_ansible.__main__ import main
 from kai_ansible.ansible.collection import contract
 from kai_ansible.inventory import inventory
 from tests import read_in_process
-from tests.conftest import STRICT_ANSIBLE
+from tests.conftest import STRICT_ANSIBLE, line_1
 from tests.json_documents import checked
 
 KAI_ANSIBLE = str(Path(sys.executable).with_name("kai-ansible"))
@@ -170,8 +170,8 @@ class Desk:
     def __post_init__(self) -> None:
         if self.kai is None:
             # as little as Kai's code is known by
-            for name in contract().source.files:
-                path = self.source / name
+            for sign in line_1().has:
+                path = self.source / sign.file
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
         self.work.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kai_ansible.ansible.collection import contract
 from tests.cli.desk import Desk
-from tests.conftest import STAND_IN
+from tests.conftest import STAND_IN, line_1
 
-REF = contract().source.ref
+REF = line_1().ref
 
 
 @pytest.fixture

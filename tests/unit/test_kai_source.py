@@ -22,6 +22,7 @@ from plugins.module_utils.controller import source_files
 from plugins.module_utils.controller.source_files import Refused, refuse_changeable
 from plugins.module_utils.controller.source_packing import packed_once, read_source
 from tests.conftest import VARS as _VARS
+from tests.conftest import line_1
 
 VARS = str(_VARS)
 CONSTRAINTS = "requirements/constraints.txt"
@@ -362,9 +363,9 @@ def test_an_archive_that_an_account_of_the_bot_can_change_is_refused(tmp_path: P
 
 @pytest.mark.parametrize("later", [None, "src/kai/backend_registry.py"])
 def test_a_source_of_another_line_is_refused_whatever_kind_it_is(
-    contract: Contract, checkout: Path, tmp_path: Path, later: str | None
+    checkout: Path, tmp_path: Path, later: str | None
 ) -> None:
-    for name in [*contract.source.files, *([later] if later else [])]:
+    for name in [*(sign.file for sign in line_1().has), *([later] if later else [])]:
         (checkout / name).touch()
     git("add", ".", cwd=checkout)
     git("commit", "--quiet", "--message=line", cwd=checkout)

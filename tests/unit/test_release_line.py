@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kai_ansible.rules.release_line import Found, line_of, problem_of_release, read_lines
 from kai_ansible.rules.typed_data import Unfit
-from tests.conftest import STAND_IN, VARS, Contract
+from tests.conftest import STAND_IN, VARS
 
 DATA = yaml.safe_load((VARS / "lines" / "lines.yml").read_text(encoding="utf-8"))
 LINES = read_lines(DATA)
@@ -92,14 +92,6 @@ def test_the_stand_in_is_of_the_line_that_it_stands_in_for() -> None:
     names = [str(path.relative_to(STAND_IN)) for path in STAND_IN.rglob("*") if path.is_file()]
     texts = {name: (STAND_IN / name).read_text(encoding="utf-8") for name in LINES.texts}
     assert line_of(LINES, names, texts) == Found("1")
-
-
-def test_line_1_is_told_by_what_its_contract_says(contract: Contract) -> None:
-    line = LINES.named(contract.release)
-    assert line is not None
-    assert line.ref == contract.source.ref
-    assert line.is_ == contract.source.is_
-    assert [sign.file for sign in line.has] == list(contract.source.files)
 
 
 @given(st.sets(st.sampled_from([*TWO, *HELPERS])), st.booleans())

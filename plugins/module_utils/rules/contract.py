@@ -538,15 +538,6 @@ class ServiceSeed:
 
 
 @dataclass(frozen=True)
-class Source:
-    """How a source of this line is known. ref: a commit of it."""
-
-    is_: str = named("is")
-    files: tuple[str, ...] = needed()
-    ref: str = text("[0-9a-f]{40}")
-
-
-@dataclass(frozen=True)
 class Extra:
     """An extra of Kai's package: the feature that needs it, and the modules that it brings."""
 
@@ -710,7 +701,6 @@ class Contract:
     user_seeds: tuple[Seed, ...] = needed()
     service_seeds: tuple[ServiceSeed, ...] = needed()
     backend_seeds: Mapping[str, tuple[Seed, ...]] = needed()
-    source: Source = needed()
     package: Package = needed()
     own_installer: OwnInstaller = needed()
     programs: Mapping[str, Program] = text("", keys="[a-z][a-z0-9-]*")

@@ -68,8 +68,8 @@ def effective_user(
     """Return the user of a users.yaml entry under the global settings.
 
     The entry's own value wins over the global one. The global provider is meant for everybody who
-    names none; Kai itself lets nobody inherit it whose backend is another one, so the entry gets it
-    (``_users`` of desired_state.py). The global model is only for the global backend on the global provider.
+    names none; Kai itself lets nobody inherit it whose backend is another one, so desired_state.py
+    gives it to the entry. The global model is only for the global backend on the global provider.
     """
     chosen = contract.agent_choice
     backend = user.get(chosen.backend.field) or global_backend(contract, settings)
