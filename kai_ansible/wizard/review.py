@@ -162,7 +162,7 @@ def _users_on_host(
     seen = view.latest
     if seen is None:
         return columns, users
-    on_host = [_on_host(draft, configuration, user, seen) for user in configuration.users]
+    on_host = [_on_host(configuration, user, seen) for user in configuration.users]
     rows = [(*row, state) for row, state in zip(users, on_host, strict=True)]
     return (*columns, "On the host"), rows
 
@@ -184,7 +184,7 @@ def _users(
     return ("Name", "OS user", "Backend", "Provider", "Model"), rows
 
 
-def _on_host(draft: Draft, configuration: Configuration, user: User, seen: Probe) -> str:
+def _on_host(configuration: Configuration, user: User, seen: Probe) -> str:
     if user.os_user and is_missing(user.os_user, seen):
         made = configuration.host.get("create_os_users")
         return "will be created" if made else "no such account"

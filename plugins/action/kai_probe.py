@@ -13,13 +13,8 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.host.run_lock import (
-    BrokenRecord,
-    is_gone,
-    processes_here,
-    run_of,
-    run_of_process,
-)
+from ..module_utils.host.run_lock import BrokenRecord, is_gone, run_of, run_of_process
+from ..module_utils.host.system import boot_and_namespace
 
 
 class ActionModule(ActionBase):
@@ -28,7 +23,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module; run it again when the holder of the lock has ended on this controller."""
         super().run(tmp, task_vars)
-        arguments = {**self._task.args, "controller": list(processes_here())}
+        arguments = {**self._task.args, "controller": list(boot_and_namespace())}
         if not boolean(arguments.get("exclusive", False)) or self._task.check_mode:
             return self._probe(arguments, task_vars)
         # a task runs in a worker, which ends with it
@@ -54,7 +49,7 @@ class ActionModule(ActionBase):
 
 def _is_gone(holder: Any) -> bool:
     try:
-        return is_gone(run_of(holder), processes_here())
+        return is_gone(run_of(holder), boot_and_namespace())
     except BrokenRecord:
         # a record that is not one ends nothing
         return False

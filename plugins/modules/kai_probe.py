@@ -514,7 +514,7 @@ from ..module_utils.host.look.identities import probe_identities
 from ..module_utils.host.look.lock import probe_lock
 from ..module_utils.host.look.python import probe_interpreters, probe_live_python
 from ..module_utils.host.look.sudo import probe_sudo
-from ..module_utils.host.run_lock import processes_here
+from ..module_utils.host.system import boot_and_namespace
 from ..module_utils.rules.documents import encodable, legible
 from ..module_utils.rules.env_file import read_env
 from ..module_utils.rules.option_specs import entries
@@ -627,7 +627,7 @@ def about_host(host: Host) -> About:
     controller = host.parameters["controller"]
     return {
         "system": system.system_facts(),
-        "is_controller": bool(controller) and controller == list(processes_here()),
+        "is_controller": bool(controller) and controller == list(boot_and_namespace()),
         "privileged": host.privileged,
         "accounts": storage.accounts_seen(host),
         "service_home": host.service_home,

@@ -48,7 +48,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
             wheelhouse="/srv/wheels",
         ),
     )
-    request = probe_request(read, release="0a1b2c")
+    request = probe_request(read)
     assert request.pop("platforms") == as_data(contract.platforms)
     binaries = request.pop("binaries")
     access = request.pop("access")
@@ -80,7 +80,6 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         ],
         "texts": [],
         "workshop": None,
-        "release": "0a1b2c",
         "port": 8080,
         "programs": ["sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"],
         "models": [],

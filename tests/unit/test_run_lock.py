@@ -25,11 +25,11 @@ from kai_ansible.host.run_lock import (
     is_over,
     problem_of_holder,
     problem_of_lock,
-    processes_here,
     run_of,
     run_of_process,
     take,
 )
+from kai_ansible.host.system import boot_and_namespace
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = ("another boot", "pid:[1]")
@@ -134,14 +134,14 @@ def test_another_controller_is_judged_by_its_connection(
     accepted, client = connection
     inode = str(os.fstat(accepted.fileno()).st_ino)
     holder = elsewhere(connection=inode)
-    assert not is_over(holder, run(), processes_here())
+    assert not is_over(holder, run(), boot_and_namespace())
     client.close()
     accepted.close()
-    assert is_over(holder, run(), processes_here())
+    assert is_over(holder, run(), boot_and_namespace())
 
 
 def test_another_controller_without_a_connection_may_be_alive() -> None:
-    assert not is_over(elsewhere(), run(), processes_here())
+    assert not is_over(elsewhere(), run(), boot_and_namespace())
 
 
 def test_on_the_host_the_process_of_ones_own_controller_is_not_judged(
@@ -151,10 +151,10 @@ def test_on_the_host_the_process_of_ones_own_controller_is_not_judged(
     process.kill()
     process.wait()
     assert not is_over(killed, mine, ELSEWHERE)
-    assert is_gone(killed, processes_here())
-    assert not is_gone(mine, processes_here())
+    assert is_gone(killed, boot_and_namespace())
+    assert not is_gone(mine, boot_and_namespace())
     # the machine that asks knows nothing of another one's processes
-    assert not is_gone(elsewhere(connection="1"), processes_here())
+    assert not is_gone(elsewhere(connection="1"), boot_and_namespace())
 
 
 def test_a_controller_that_was_booted_again_left_nothing_behind() -> None:

@@ -568,7 +568,7 @@ def test_sockets_that_nobody_shows_are_not_none(
 
 def test_a_process_that_is_hidden_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     holder = run_lock.run_of_process(os.getpid(), "ada", "bot")
-    here = run_lock.processes_here()
+    here = system.boot_and_namespace()
     assert not run_lock.is_gone(holder, here)
 
     def hidden(_pid: int) -> str:

@@ -109,7 +109,7 @@ def run_of(fields: Mapping[str, str | int]) -> Run:
 
 def run_of_process(pid: int, user: str, host: str) -> Run:
     """Return the run of a process on this machine, for a host of its inventory."""
-    boot, namespace = processes_here()
+    boot, namespace = boot_and_namespace()
     name = socket.gethostname()
     return Run(
         by=f"{user}@{name}",
@@ -120,11 +120,6 @@ def run_of_process(pid: int, user: str, host: str) -> Run:
         machine=_machine(name),
         host=host,
     )
-
-
-def processes_here() -> tuple[str, str]:
-    """Return boot and namespace of the PIDs that this process sees, as a run has them."""
-    return boot_and_namespace()
 
 
 def _machine(name: str) -> str:
@@ -152,7 +147,7 @@ def connection_here() -> str:
 def is_gone(holder: Run, here: tuple[str, str]) -> bool:
     """Return whether the process of a run has ended, False when it is none of this machine's.
 
-    here: ``processes_here``.
+    here: ``boot_and_namespace``.
     """
     if holder.processes != here:
         return False
@@ -165,8 +160,8 @@ def is_gone(holder: Run, here: tuple[str, str]) -> bool:
 def is_over(holder: Run, run: Run, here: tuple[str, str]) -> bool:
     """Return whether the run that holds the lock has ended, as far as the host knows.
 
-    run: the run that takes the lock. here: ``processes_here``. Where both are of one machine, only
-    that machine knows, by ``is_gone``.
+    run: the run that takes the lock. here: ``boot_and_namespace``. Where both are of one machine,
+    only that machine knows, by ``is_gone``.
     """
     if holder.identity == run.identity:
         return True
@@ -197,7 +192,7 @@ def take(path: str, run: Run, over: Run | None = None) -> Run | None:
     """
     with _locked(path) as lock:
         holder = _holder(lock)
-        if holder and holder != over and not is_over(holder, run, processes_here()):
+        if holder and holder != over and not is_over(holder, run, boot_and_namespace()):
             return holder
         now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
         mine = replace(run, since=now, connection=connection_here())

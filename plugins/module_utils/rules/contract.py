@@ -659,7 +659,6 @@ class Platform:
     kill: tuple[str, ...] = text(_PATH)
     visudo: tuple[str, ...] = text(_PATH)
     home_base: str = text(_PATH)
-    root_group: str = needed()
     minimum_manager_version: int | None = None
 
 

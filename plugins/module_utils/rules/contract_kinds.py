@@ -59,8 +59,6 @@ class DeploymentMode:
     """In which variable of the service definition Kai looks for how it is deployed."""
 
     value: str
-    constant: str
-    file: str
     feature: Feature
     unproven: str
 

@@ -132,7 +132,6 @@ class ProbeRequest(TypedDict, total=False):
     files: list[str]
     texts: list[str]
     workshop: WorkshopRequest | None
-    release: str
     turns: str | None
     port: int | None
     programs: list[str]
@@ -195,6 +194,7 @@ class ProbeArguments(ProbeRequest, total=False):
     """The arguments of kai_probe, with what the role and the action plugin add."""
 
     ask_logins: bool
+    release: str
     run: dict[str, str | int] | None
     ended_run: dict[str, str | int] | None
     controller: list[str]

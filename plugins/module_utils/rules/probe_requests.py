@@ -23,13 +23,10 @@ if TYPE_CHECKING:
     from .user_directories import Other
 
 
-def probe_request(
-    configuration: Configuration, others: Sequence[Other] = (), release: str = ""
-) -> ProbeRequest:
+def probe_request(configuration: Configuration, others: Sequence[Other] = ()) -> ProbeRequest:
     """Return the arguments with which kai_probe collects every fact for a decision.
 
-    others: users whom only the host knows, as a former probe found them. release: the one that is
-    wanted, empty when nothing is to be installed.
+    others: users whom only the host knows, as a former probe found them.
     """
     contract = configuration.contract
     host = configuration.host
@@ -70,7 +67,6 @@ def probe_request(
             for name in ([contract.profiles, "users"] if contract.profiles else [])
         ],
         "workshop": workshop_request(configuration),
-        "release": release,
         "turns": contract.service.turns.format(data_dir=data_dir) if data_dir else None,
         "port": configuration.settings.get(contract.service.port_setting),
         "programs": list(programs_in_use(configuration)),
