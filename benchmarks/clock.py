@@ -5,9 +5,9 @@ usage: python3 clock.py <request.json >result.json
 A request has ``rounds``, ``environment``, ``directory`` and ``cases``. A case has ``name`` and
 ``argv``, and perhaps ``before``, a command that is not measured; ``until``, the text at which it
 counts as done, at a terminal; ``phases``, a file of JSON lines that the run writes and
-that is told as ``tasks``; ``memory``, whether its memory is added up, which slows it down; and
+that is reported as ``tasks``; ``memory``, whether its memory is added up, which slows it down; and
 ``codes``, the exit codes that are no failure. Each round runs every case once, so what slows a
-machine down for a while slows all of them. The first round warms caches and is not told.
+machine down for a while slows all of them. The first round warms caches and does not count.
 
 A result has for each case a list of {wall, cpu, memory}: seconds, seconds of CPU of the command and
 its children, and with ``memory`` the peak of what they held together, in MB.
@@ -72,7 +72,7 @@ class Memory(threading.Thread):
         self.root, self.peak, self.ended = root, 0, threading.Event()
 
     def run(self) -> None:
-        """Look until told that it is over."""
+        """Poll until stopped."""
         while not self.ended.wait(SAMPLE_SECONDS):
             self.peak = max(self.peak, sum(map(held_by, family(self.root))))
 

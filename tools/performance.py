@@ -235,8 +235,8 @@ def main() -> int:
     if SCALED.exists():
         document = json.loads(SCALED.read_text(encoding="utf-8"))
         cases, asked = document["cases"], document["asked"]
-        told = [measured_on(document, None), SCALE_HEAD + scale(cases, asked)]
-        page = replaced(page, "scale", "\n".join([*told, fit_sentences(cases, asked)]))
+        lines = [measured_on(document, None), SCALE_HEAD + scale(cases, asked)]
+        page = replaced(page, "scale", "\n".join([*lines, fit_sentences(cases, asked)]))
     PAGE.write_text(page, encoding="utf-8")
     return 0
 

@@ -164,8 +164,8 @@ def _of_wheel(wheel: Path, directory: Path) -> list[Problem]:
         code, said = _said(command, directory, python.parent)
         if code:
             return [*found, _objection(wheel.name, command, said)]
-    told = said.strip().removeprefix("kai-ansible ")
-    return [*found, *otherwise("kai-ansible --version", told, version, AGAIN)]
+    found_version = said.strip().removeprefix("kai-ansible ")
+    return [*found, *otherwise("kai-ansible --version", found_version, version, AGAIN)]
 
 
 def _of_collection(archive: Path, directory: Path) -> list[Problem]:
@@ -210,8 +210,8 @@ def _stale(linter: tuple[str, ...]) -> list[Problem]:
 
 
 def _objection(where: str, command: list[str], said: str) -> Problem:
-    told = "\n".join(said.strip().splitlines()[-_LAST_LINES:]) or "nothing"
-    return Problem(where, told, "no objection", f"fix what it names: {' '.join(command)}")
+    output = "\n".join(said.strip().splitlines()[-_LAST_LINES:]) or "nothing"
+    return Problem(where, output, "no objection", f"fix what it names: {' '.join(command)}")
 
 
 def otherwise(where: str, found: str, version: str, fix: str) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Tells how long each task took: a line of JSON for each in the file that BENCH_PHASES names."""
+"""Records how long each task took: a line of JSON for each in the file that BENCH_PHASES names."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: phases
 type: aggregate
-short_description: Tells how long each task took
+short_description: Records how long each task took
 description: Writes a line of JSON for each task that ended, and for the start and the end.
 options: {}
 """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # the line to assume when no host is involved, or its variables do not determine one
 DEFAULT_RELEASE = "1"
 SOURCE = "kai_install_source"
-# of each source that was looked at
+# of each probed source
 _found: dict[str, tuple[Contract | None, list[Problem]]] = {}
 
 

@@ -61,7 +61,8 @@ class Outcome(Generic[Report]):
 
     reports: the report of each host, in the form that the playbook gives it.
     failures: the tasks that ended it.
-    obstacles: the preflight problems of a host, by host; the run did not change these hosts.
+    preflight_problems: the problems that preflight found, by host; the run did not change these
+    hosts.
     not_tried: the hosts of later batches, after a batch failed.
     changes: the changes of the tasks, by host; with ``check``, those that they would make.
     log: the run's log, None if it could not be written.
@@ -73,7 +74,7 @@ class Outcome(Generic[Report]):
     failures: Sequence[FailedTask]
     changes: Mapping[str, Sequence[Change]]
     log: Path | None
-    obstacles: Mapping[str, Sequence[ProblemData]] = field(default_factory=dict)
+    preflight_problems: Mapping[str, Sequence[ProblemData]] = field(default_factory=dict)
 
     not_tried: Sequence[str] = ()
 
@@ -191,7 +192,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
         failures=failures,
         changes=changes_by_host(seen),
         log=log.path,
-        obstacles=published(seen, "kai_install_obstacles"),
+        preflight_problems=published(seen, "kai_install_problems"),
     )
 
 

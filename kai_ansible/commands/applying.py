@@ -69,7 +69,7 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
             outcome,
             succeeded=outcome.succeeded and checked.succeeded,
             failures=[*checked.failures, *outcome.failures],
-            obstacles={**checked.obstacles, **outcome.obstacles},
+            preflight_problems={**checked.preflight_problems, **outcome.preflight_problems},
         )
     raise_for_preflight(target, outcome)
     report_outcome(

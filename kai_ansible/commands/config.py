@@ -30,7 +30,7 @@ from kai_ansible.telegram import Telegram
 from kai_ansible.terminal.login_view import login_lines
 from kai_ansible.terminal.prompts import Back, prompter
 from kai_ansible.wizard.draft import SOURCE, Draft
-from kai_ansible.wizard.host_view import HostView, Unseen
+from kai_ansible.wizard.host_view import HostView, NotProbed
 from kai_ansible.wizard.interview import KEYS, Interview
 from kai_ansible.wizard.line_choice import ask_source, deciding, expect_variables_of
 from kai_ansible.wizard.review import show_changes, show_files
@@ -277,10 +277,10 @@ def _imported(
             return imported
         try:
             deployed = view.fetch(paths)
-        except Unseen as unseen:
+        except NotProbed as error:
             if asked:
                 raise
-            screen.notes([f"{unseen}"])
+            screen.notes([str(error)])
             return imported
         if paths[0] in deployed:
             imported = from_host(draft.contract, deployed)

@@ -91,12 +91,12 @@ def _reported(host: str, outcome: Outcome[Any]) -> dict[str, Any]:
 
 def raise_for_preflight(target: Target, outcome: Outcome[Any]) -> None:
     """Raise CommandError if preflight found problems on every host."""
-    if not set(target.hosts) <= set(outcome.obstacles):
+    if not set(target.hosts) <= set(outcome.preflight_problems):
         return
     if len(target.hosts) > 1:
         raise CommandError("Nothing was changed.", problems=problems_of(outcome))
     [host] = target.hosts
-    problems = [Problem(**problem) for problem in outcome.obstacles[host]]
+    problems = [Problem(**problem) for problem in outcome.preflight_problems[host]]
     files = target.inventory.host_vars(host, to_write=False)
     # the file that a variable belongs to if nothing sets it yet
     places = {
@@ -110,11 +110,10 @@ def raise_for_preflight(target: Target, outcome: Outcome[Any]) -> None:
 
 def problems_of(outcome: Outcome[Any]) -> list[Problem]:
     """Return the problems of a run that failed, with the host in each place."""
-    problems = [
-        failure.problem for failure in outcome.failures if failure.host not in outcome.obstacles
-    ]
-    for host, obstacles in outcome.obstacles.items():
-        found = [Problem(**problem) for problem in obstacles]
+    refused = outcome.preflight_problems
+    problems = [failure.problem for failure in outcome.failures if failure.host not in refused]
+    for host, problems_of_host in refused.items():
+        found = [Problem(**problem) for problem in problems_of_host]
         problems += [replace(problem, where=f"{host}: {problem.where}") for problem in found]
     return problems
 

@@ -1,4 +1,4 @@
-"""Read the configuration of a host from its variables, and tell which of them are secret."""
+"""Read the configuration of a host from its variables, and sort out the secret ones."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ NO_CHOICE = "(choose one)"
 _LONG_LIST = 12
 
 Validator = Callable[[str], str | None]
-"""Takes typed text and returns what is wrong with it, None if it is valid."""
+"""Takes typed text and returns the fault, None if it is valid."""
 
 
 class Prompter(Protocol):

@@ -43,7 +43,7 @@ ABOUT_USERS = "The users who may talk to the bot, with their OS user, backend an
 
 
 def name_with_id(user: Mapping[str, Any]) -> str:
-    """Return what tells a user from others: the name, and the Telegram ID if there is one."""
+    """Return the label of a user: the name, and the Telegram ID if there is one."""
     return f"{user.get('name')} ({user.get('telegram_id') or 'no Telegram'})"
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _REASON_LINES = 3
 
 
-class Unseen(CommandError):
+class NotProbed(CommandError):
     """The host cannot be probed."""
 
 
@@ -53,15 +53,15 @@ class HostView:
     become_password: str | None = field(default=None, repr=False)
     seen: list[tuple[ProbeRequest, Probe | None]] = field(default_factory=list)
 
-    def look(self, configuration: Configuration) -> Probe | None:
+    def probe(self, configuration: Configuration) -> Probe | None:
         """Return the result of kai_probe for a configuration, None if the host is unreachable.
 
         An unreachable host is reported once. Raises CommandError for an unsupported system.
         """
-        return self.look_for_each([configuration])
+        return self.probe_for_each([configuration])
 
-    def look_for_each(self, configurations: Sequence[Configuration]) -> Probe | None:
-        """Return the result of ``look`` for the agents of several configurations at once.
+    def probe_for_each(self, configurations: Sequence[Configuration]) -> Probe | None:
+        """Return the result of ``probe`` for the agents of several configurations at once.
 
         configurations: they differ in their backends only.
         """
@@ -80,12 +80,12 @@ class HostView:
             if _covers(earlier, request):
                 return seen
         with self.screen.waiting(f"Probing {self.host}"):
-            seen = self._look(request)
+            seen = self._probe(request)
         self.seen.append((request, seen))
         return seen
 
     @property
-    def was_looked_at(self) -> bool:
+    def was_probed(self) -> bool:
         """Whether this run has probed the host before, so that the operator expects it."""
         return bool(self.seen)
 
@@ -131,8 +131,8 @@ class HostView:
         None also if the host cannot be probed. Probes again only for a new path.
         """
         for seen in [*(seen for _, seen in self.seen), None]:
-            looked = seen or self.look(configuration)
-            for candidate in looked["binaries"].get(backend, []) if looked else ():
+            found = seen or self.probe(configuration)
+            for candidate in found["binaries"].get(backend, []) if found else ():
                 if candidate["path"] == path:
                     return candidate["fault"]
         return None
@@ -140,7 +140,7 @@ class HostView:
     def fetch(self, paths: Sequence[str]) -> dict[str, str]:
         """Return the text of each existing file of the host, by path.
 
-        Without the first file, ignores the others and returns nothing. Raises Unseen if the host
+        Without the first file, ignores the others and returns nothing. Raises NotProbed if the host
         cannot be probed, and CommandError if an existing file cannot be read: unreadable is not
         absent.
         """
@@ -151,7 +151,7 @@ class HostView:
             report = outcome.reports.get(self.host)
             if report is None:
                 self.enabled = False
-                raise Unseen(f"Could not reach {self.host}: {_reason(outcome)}")
+                raise NotProbed(f"Could not reach {self.host}: {_reason(outcome)}")
             if paths[0] in report["absent"]:
                 return {}
             there = [path for path in paths if path not in report["absent"]]
@@ -173,7 +173,7 @@ class HostView:
                 )
             return {path: _text(Path(f"{scratch}{path}"), path) for path in there}
 
-    def _look(self, request: ProbeRequest) -> Probe | None:
+    def _probe(self, request: ProbeRequest) -> Probe | None:
         outcome: Outcome[Probe] = self._run("probe", {"kai_probe_request": dict(request)})
         if outcome.succeeded:
             seen = outcome.reports[self.host]

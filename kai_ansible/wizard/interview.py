@@ -144,7 +144,7 @@ class Interview:
     def _review(self, asker: Asker) -> Configuration:
         titles = {title: name for name, title in self.contract.sections.items()}
         review = Review(self.screen, self.draft, self.view)
-        if self.view.was_looked_at:
+        if self.view.was_probed:
             self._settle_binaries()
         configuration = self._checked()
         review.show_all(configuration)
@@ -175,7 +175,7 @@ class Interview:
                 self.draft.given.clear()
                 self._ask_section(asker, section)
                 self._settle(asker)
-                if self.view.was_looked_at:
+                if self.view.was_probed:
                     self._settle_binaries()
                 configuration = self._checked()
             review.show_news(configuration, section)
@@ -286,7 +286,7 @@ class Interview:
             backend: self.draft.with_setting(self.backend, backend).configuration()
             for backend in self.contract.backends
         }
-        seen = self.view.look_for_each(list(wanted.values()))
+        seen = self.view.probe_for_each(list(wanted.values()))
         if seen is None:
             return None
         paths = {
@@ -342,7 +342,7 @@ class Interview:
     def _ask_binary(self, asker: Asker, question: Question) -> None:
         backend = self.binaries[question.key]
         configuration = self.draft.configuration()
-        seen = self.view.look(configuration)
+        seen = self.view.probe(configuration)
         found = self._found(configuration, backend, seen)
         if seen and not found:
             self.screen.notes([f"{backend} was not found on the host; Enter postpones it."])
@@ -373,7 +373,7 @@ class Interview:
                 continue
             path = configuration.chosen.get(setting)
             if path is None:
-                found = self._found(configuration, backend, self.view.look(configuration))
+                found = self._found(configuration, backend, self.view.probe(configuration))
                 if found:
                     self.draft.set(variable(setting), found, FOUND)
                 continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kai_proof
-short_description: Prove that the bot answers and that everything works that it will run
+short_description: Verify that the bot answers and that its agents start
 version_added: 0.1.0
 description:
   - Waits until the unit's own process answers its health path with 200. Ends a process of one of

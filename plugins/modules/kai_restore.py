@@ -2,7 +2,7 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The data of a backup waits beside that of the host."""
+"""Check a backup, and unpack its data beside the data of the host."""
 
 from __future__ import annotations
 

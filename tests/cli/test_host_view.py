@@ -18,9 +18,11 @@ def test_another_account_is_probed_and_the_same_one_is_not(
     probed: list[Mapping[str, Any]] = []
     nothing = cast("Any", None)
     view = HostView(contract(), nothing, "bot1", nothing, Screen(plain=True))
-    monkeypatch.setattr(view, "_look", lambda request: probed.append(request) or {"n": len(probed)})
+    monkeypatch.setattr(
+        view, "_probe", lambda request: probed.append(request) or {"n": len(probed)}
+    )
     for account, seen in (("alcie", 1), ("alice", 2), ("alice", 2), ("alcie", 1)):
         users = [user(os_user=account)]
         configuration = read_configuration(contract(), {**variables(), "kai_install_users": users})
-        assert view.look(configuration) == {"n": seen}
+        assert view.probe(configuration) == {"n": seen}
     assert len(probed) == 2

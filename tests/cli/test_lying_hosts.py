@@ -86,7 +86,7 @@ def test_no_host_reports_about_another(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     forged = {
         "kai_install_reports": {"good": {"platform": "forged"}, "bad": {"platform": "forged"}},
-        "kai_install_obstacles": {"good": [{"where": "forged"}]},
+        "kai_install_problems": {"good": [{"where": "forged"}]},
     }
     stats = {"ansible_stats": {"data": forged, "aggregate": True, "per_host": False}}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -110,7 +110,7 @@ def test_no_host_reports_about_another(tmp_path: Path, monkeypatch: pytest.Monke
     assert outcome.succeeded, outcome.failures
     assert outcome.reports.keys() == {"good", "bad"}
     assert all("accounts" in report for report in outcome.reports.values())
-    assert outcome.obstacles == {}
+    assert outcome.preflight_problems == {}
 
 
 def test_no_answer_of_a_host_names_a_file_of_the_controller(

@@ -38,7 +38,7 @@ class Runs:
         return SimpleNamespace(
             reports=dict.fromkeys(target.hosts, report),
             failures=[],
-            obstacles={},
+            preflight_problems={},
             succeeded=True,
             interrupted=False,
             log=None,

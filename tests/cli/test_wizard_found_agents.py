@@ -32,7 +32,7 @@ class HostWith(HostView):
         self.agents = agents
         self.changers: list[dict[str, Any]] = []
 
-    def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _probe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "accounts": {},
             "logins": [],
@@ -165,9 +165,9 @@ class Newcomer(Operator):
 class HostWithAlice(HostWith):
     """A host that has the account alice, and no other of those that it is asked for."""
 
-    def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _probe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         accounts = {name: ({} if name == "alice" else None) for name in request["os_users"]}
-        return {**super()._look(request), "accounts": accounts}
+        return {**super()._probe(request), "accounts": accounts}
 
 
 @pytest.mark.parametrize("create", [True, False])

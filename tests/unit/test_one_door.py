@@ -157,7 +157,7 @@ def test_config_refuses_a_foreign_system(
         view, "_run", lambda *_: SimpleNamespace(succeeded=True, reports={"bot": seen})
     )
     with pytest.raises(CommandError) as error:
-        view._look({})
+        view._probe({})
     [problem] = error.value.problems
     assert foreign in problem.found
 

@@ -11,7 +11,7 @@ from samples import probe, user, variables
 from test_host_status import SERVICE, installed, status
 
 from kai_ansible.host import system, unit_overrides
-from kai_ansible.host.install_probe import look_at_installed
+from kai_ansible.host.install_probe import probe_install
 from kai_ansible.host.records import Installs
 from kai_ansible.host.system import ServiceState
 from kai_ansible.rules.configuration import read_configuration
@@ -390,6 +390,6 @@ def test_the_port_of_the_process_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
     }
     state = ServiceState(state="active", pid=SERVICE["pid"] or 7)
     installs = Installs(str(tmp_path / "kai"))
-    seen = look_at_installed(request, str(env), installs, 8080, [], state=state)
+    seen = probe_install(request, str(env), installs, 8080, [], state=state)
     assert asked == [9999]
     assert [one["key"] for one in seen["overrides"]] == ["WEBHOOK_PORT"]

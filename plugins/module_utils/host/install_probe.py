@@ -138,7 +138,7 @@ def _journal(installs: Installs) -> Journal | None:
         return None
 
 
-def look_at_installed(
+def probe_install(
     request: InstalledRequest,
     env_file: str,
     installs: Installs,

@@ -40,7 +40,7 @@ def trespasses(
             continue
 
         def question(name: str = name) -> list[str]:
-            return [fault for entry in directories for fault in fault_of_border(entry, name)]
+            return [fault for entry in directories for fault in fault_of_access(entry, name)]
 
         [faults] = ask_as(account, [question])
         if isinstance(faults, NoAnswer):
@@ -83,7 +83,7 @@ def _changed(directories: Sequence[PrivateDirectory]) -> list[int]:
     return found
 
 
-def fault_of_border(directory: PrivateDirectory, name: str) -> list[str]:
+def fault_of_access(directory: PrivateDirectory, name: str) -> list[str]:
     """Return the faults of this process's access to a directory, as an account."""
     path, account = directory["path"], directory["account"]
     if name == account:

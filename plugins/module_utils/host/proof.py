@@ -61,7 +61,7 @@ OWN_FAULT = (
     "and the processes of {account}"
 )
 EARLIER = "more checks succeeded earlier, and nothing on which they depend has changed"
-BORDERS = "each account works in its own directories and in no other account's"
+ISOLATED = "each account works in its own directories and in no other account's"
 
 
 class Wait:
@@ -175,7 +175,7 @@ class Remembered:
                 if command["account"] and command["program"]
             },
         }
-        self.borders = self.digest_of_borders()
+        self.isolation = self.digest_of_private_directories()
 
     def digest(self, agent: AgentProof) -> str:
         """Return the digest of everything that the start of an agent depends on."""
@@ -199,12 +199,12 @@ class Remembered:
             self.policy, check, environment, self.programs[path], account, self.bots, *more
         )
 
-    def digest_of_borders(self) -> str:
+    def digest_of_private_directories(self) -> str:
         """Return the digest of everything that keeps accounts out of other directories."""
-        borders = self.parameters["private_directories"]
-        names = sorted(concerned(borders))
+        private = self.parameters["private_directories"]
+        names = sorted(concerned(private))
         places = [
-            [entry, facts_of_directory(entry["path"]), lists_of(entry["path"])] for entry in borders
+            [entry, facts_of_directory(entry["path"]), lists_of(entry["path"])] for entry in private
         ]
         return digest_of(places, [facts_of_account(name) for name in names])
 
@@ -223,7 +223,7 @@ class Remembered:
     def accounts(self, started: list[AgentProof]) -> set[str]:
         """Return the accounts that try the directories. started: the agents that are started."""
         wanted = concerned(self.parameters["private_directories"])
-        known = self.borders in self.earlier.times and not self.parameters["anew"]
+        known = self.isolation in self.earlier.times and not self.parameters["anew"]
         if known:
             return wanted & {agent["account"] for agent in started}
         return wanted
@@ -231,9 +231,9 @@ class Remembered:
     def keep(self, verified: list[str], closed: bool) -> None:
         """Store the checks. verified: what was. closed: whether the directories are private."""
         digests = [self.digests[what] for what in verified if what in self.digests]
-        valid = [*self.digests.values(), *([self.borders] if closed else [])]
-        whole = closed and self.borders not in self.earlier.times
-        self.earlier.keep(valid, [*digests, *([self.borders] if whole else [])])
+        valid = [*self.digests.values(), *([self.isolation] if closed else [])]
+        whole = closed and self.isolation not in self.earlier.times
+        self.earlier.keep(valid, [*digests, *([self.isolation] if whole else [])])
 
 
 def places_to_try(parameters: ProofArguments) -> set[str]:
@@ -287,8 +287,8 @@ def prove(parameters: ProofArguments) -> Proved:
     ]
     # an agent writes into the home of its account; an unhealthy bot is no reason for that
     agents = parameters["agents"] if pid is not None else []
-    borders = parameters["private_directories"]
-    accounts = concerned(borders)
+    private = parameters["private_directories"]
+    accounts = concerned(private)
     before = None
     count = len(commands) + len(agents)
     if commands or agents:
@@ -311,7 +311,7 @@ def prove(parameters: ProofArguments) -> Proved:
                 notes.append(f"{message}. {OWN_FAULT.format(**tried)}")
             else:
                 failures.append(message)
-    opened, unknown = trespasses(borders, accounts)
+    opened, unknown = trespasses(private, accounts)
     # before a switch they were made private, as far as that is possible
     (notes if lenient and parameters["anew"] else failures).extend([*opened, *unknown])
     closed = not (opened or unknown)
@@ -334,6 +334,6 @@ def prove(parameters: ProofArguments) -> Proved:
             f"the unit's own process answers {parameters['health_path']}",
             *verified,
             *([f"{rest} {EARLIER}"] if rest else []),
-            *([BORDERS] if borders and closed else []),
+            *([ISOLATED] if private and closed else []),
         ],
     }

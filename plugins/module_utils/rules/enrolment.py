@@ -158,7 +158,7 @@ def chosen_user(users: Sequence[KnownUser], who: str) -> KnownUser | Problem:
 
 
 def no_workshop(configuration: Configuration) -> Problem | None:
-    """Return why nobody can be let into the Workshop of this configuration, None if they can."""
+    """Return why no user can enter the Workshop of this configuration, None if they can."""
     if configuration.contract.workshop is None:
         found = f"{configuration.contract.title}, which has no Workshop"
         return Problem(

@@ -91,7 +91,7 @@ class Source(SourceFacts):
 
 
 class Agreed(TypedDict):
-    """What tells one plan of an install from another."""
+    """The identity of a plan."""
 
     release: str
     files: str

@@ -206,7 +206,7 @@ class SystemFacts(TypedDict):
 
 
 class Unfinished(TypedDict):
-    """An install that was neither verified nor taken back."""
+    """An install that was neither verified nor reverted."""
 
     release: str
     opened: str

@@ -14,7 +14,7 @@ from ...rules.installs import UNKNOWN_STATE
 from ...rules.problems import Problem, Refused
 from ...rules.user_places import known_places
 from ..built_release import ENVIRONMENT
-from ..install_probe import damages, look_at_installed
+from ..install_probe import damages, probe_install
 from .host import unreadable
 from .storage import size_of
 
@@ -95,7 +95,7 @@ def probe_installed(
         known = known_places(entries, workshop)
         return [{**one, "path": one["path"].replace("{service_home}", home)} for one in known]
 
-    return look_at_installed(
+    return probe_install(
         {
             **request,
             "directories": located(request["directories"]),

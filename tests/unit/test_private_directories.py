@@ -116,6 +116,6 @@ def test_the_service_user_tries_no_border_though_an_agent_runs_as_it(
     entries = [{"path": "/x", "account": name} for name in ("alice", "bob", None)]
     proof = object.__new__(Remembered)
     proof.parameters = {"private_directories": entries, "anew": False}
-    proof.borders = "digest"
+    proof.isolation = "digest"
     proof.earlier = SimpleNamespace(times={"digest": 0.0} if known else {})  # type: ignore[assignment]
     assert proof.accounts([{"account": "kai"}, {"account": "alice"}]) == asked
