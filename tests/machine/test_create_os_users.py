@@ -80,7 +80,7 @@ def test_a_binary_that_a_new_account_could_not_run_is_refused(machine: Machine, 
 def test_a_check_only_says_that_accounts_would_be_made(machine: Machine, desk: Desk) -> None:
     before = state(machine)
     code, told = install(desk, "--check", "--set", CREATE)
-    assert code == 0, told
+    assert code == 0, f"{told['error']} {told['problems']}"
     paths = {change["path"] for change in told["hosts"]["bot"]["changes"]}
     assert {"account dave", "account erin"} <= paths
     assert state(machine) == before
@@ -88,7 +88,7 @@ def test_a_check_only_says_that_accounts_would_be_made(machine: Machine, desk: D
 
 def test_missing_accounts_are_made(machine: Machine, desk: Desk) -> None:
     code, told = install(desk, "--set", CREATE)
-    assert code == 0, told
+    assert code == 0, f"{told['error']} {told['problems']}"
     report = told["hosts"]["bot"]
     paths = [change["path"] for change in report["changes"]]
     made = [path for path in paths if path.startswith("account ")]
@@ -109,6 +109,6 @@ def test_missing_accounts_are_made(machine: Machine, desk: Desk) -> None:
 def test_a_second_run_changes_nothing(machine: Machine, desk: Desk) -> None:
     before = state(machine)
     code, told = install(desk)
-    assert code == 0, told
+    assert code == 0, f"{told['error']} {told['problems']}"
     assert told["hosts"]["bot"]["changes"] == []
     assert state(machine) == before
