@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -195,6 +196,16 @@ def unexpected(error: Exception) -> CommandError:
     full = full_disk_error(error, message) if isinstance(error, OSError) else None
     if full:
         return full
+    if isinstance(error, OSError) and error.filename:
+        fix = f"ls -ld {shlex.quote(str(error.filename))} shows what is there"
+        return usage_error(
+            str(error.filename),
+            str(error.strerror),
+            "a place to read or write",
+            fix,
+            message=message,
+            code=ExitCode.FAILED,
+        )
     if isinstance(error, RuntimeError) and _HOMELESS in str(error):
         fix = "HOME=/a/directory/of/yours before the command"
         return usage_error("HOME", str(error), "a directory of yours", fix)

@@ -93,6 +93,8 @@ _COMMAND = re.compile(
 _ADVISED = re.compile(
     rf"(?P<before>\b(?:[Aa]dd|with|give|use) )(?P<options>{_OPTION}(?: {_OPTION})*)"
 )
+# the options that take a setting
+_OF_UPGRADE = {"SOURCE": "--source", "VERSION": "--ref"}
 # joins the words of a command that a line may not break
 GLUE = "\N{NO-BREAK SPACE}"
 
@@ -130,6 +132,8 @@ def given_at(variable: str) -> Path:
     key = variable.removeprefix(PREFIX).upper()
     if os.environ.get(BY_MAKE) and os.environ.get(key):
         return Path(f"make {key}=")
+    if _given.verb == "upgrade" and key in _OF_UPGRADE:
+        return Path(_OF_UPGRADE[key])
     return Path("--set")
 
 

@@ -167,6 +167,8 @@ def write_kept(texts: Mapping[Path, str]) -> None:
         try:
             for path, text in texts.items():
                 target = _followed(path) if path.is_symlink() else path
+                if target.exists() and not target.is_file():
+                    raise OSError(errno.EINVAL, "not a regular file", str(path))
                 made += make_private_directory(target.parent)
                 staged.append((_staged(target, text), target, text))
             # a full disk may stop these, but no rename

@@ -148,7 +148,7 @@ def read(
         }
         command = [PROGRAM, "--inventory", str(inventory.absolute()), str(playbook), *arguments]
         if pattern is not None:
-            command += ["--limit", pattern]
+            command += [f"--limit={pattern}"]
         if asks_vault_password:
             command += ["--ask-vault-pass"]
         variables = {**environment(directory), **ours}
@@ -178,7 +178,7 @@ def hosts_of(
     with private_directory() as directory:
         playbook = lay_out(directory, _NO_TASKS)
         command = [PROGRAM, "--inventory", str(inventory.absolute()), str(playbook), *arguments]
-        command += ["--list-hosts", *(["--limit", pattern] if pattern else [])]
+        command += ["--list-hosts", *([f"--limit={pattern}"] if pattern else [])]
         # the caller reports a pattern that names no host
         quiet = {**UNASKED, "ANSIBLE_HOST_PATTERN_MISMATCH": "ignore"}
         unasked = {**environment(directory), **quiet}

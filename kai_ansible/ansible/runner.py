@@ -242,7 +242,7 @@ def _command_line(run: Run, directory: Path) -> str:
     playbook = f"- ansible.builtin.import_playbook: kai.bot.{run.playbook}\n"
     arguments = [str(lay_out(directory, playbook)), "--diff"]
     if run.hosts:
-        arguments += ["--limit", ",".join(run.hosts)]
+        arguments += [f"--limit={','.join(run.hosts)}"]
     if run.forks:
         arguments += ["--forks", str(run.forks)]
     if run.check:

@@ -77,8 +77,9 @@ def users(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _inventory(ctx: typer.Context) -> Path:
-    given: Path | None = ctx.params.get("given_inventory")
-    return given or default_inventory()
+    # a word of the command line, which nothing has converted yet
+    given = ctx.params.get("given_inventory")
+    return Path(given) if given else default_inventory()
 
 
 def _beginning(words: Any, incomplete: str) -> list[str]:

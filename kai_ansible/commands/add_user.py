@@ -38,8 +38,8 @@ def add_user(
     """
     current = users_to_change(options, screen)
     contract = current.contract
-    fields, problems = read_fields(contract, assignments)
-    fields = {**values_of(contract, given), **fields}
+    assigned, problems = read_fields(contract, assignments)
+    fields = {**values_of(contract, given), **assigned}
     if problems and options.may_ask:
         raise CommandError("Nothing was written.", problems=problems)
     missing = [
@@ -59,7 +59,11 @@ def add_user(
         *(_missing(contract, name) for name in missing),
         *(problem for problem in changed.problems if problem.where not in left_out),
     ]
-    write_users(options, current, [*current.users, entry], changed, screen)
+    typed = {name: f"--{name.replace('_', '-')}" for name in given} | {
+        name: f"--set {name}" for name in assigned
+    }
+    options_of = {f"{place}.{name}": option for name, option in typed.items()}
+    write_users(options, current, [*current.users, entry], changed, screen, options_of)
     report_next(options, current, changed, changed.users[-1], screen)
 
 

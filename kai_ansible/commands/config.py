@@ -15,7 +15,7 @@ from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.target import only_host, read_hosts
 from kai_ansible.errors import CommandError, Ended, ExitCode, usage_error
 from kai_ansible.files import is_there
-from kai_ansible.inventory.answers import read_answers, read_assignments
+from kai_ansible.inventory.answers import Answers, answers_in, read_answers, read_assignments
 from kai_ansible.inventory.host_vars import host_vars_texts
 from kai_ansible.inventory.importing import Imported, from_host, from_install_conf, host_paths
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
@@ -68,16 +68,18 @@ def configure(options: ConfigOptions, screen: Screen) -> None:
 
     Raises CommandError with every problem; then no file was changed.
     """
+    # a pipe has them only once
+    answers = answers_in(options.answers) if options.answers else None
     while True:
         try:
-            _configure(options, screen)
+            _configure(options, answers, screen)
         except Back:
             # another source may be of another line, with other questions
             continue
         return
 
 
-def _configure(options: ConfigOptions, screen: Screen) -> None:
+def _configure(options: ConfigOptions, given_answers: Answers | None, screen: Screen) -> None:
     """Do it once. Raises Back for the question about the source."""
     if not options.no_input and not at_terminal():
         raise usage_error(
@@ -92,14 +94,14 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
     chosen = None
     if inventory.is_new and not (options.vault_password_file or options.vault_ids):
         # nothing is set yet, so the first question does not wait for Ansible
-        chosen = _source(options, {}, asker, screen)
+        chosen = _source(options, given_answers, {}, asker, screen)
     password = read_hosts(options, inventory, may_ask=not options.no_input)
     host = only_host(options, inventory)
     files = inventory.host_vars(host)
     before = inventory.variables(host)
     if chosen is None or before:
         # a plugin of the operator's may set variables without an inventory
-        chosen = _source(options, before, asker, screen)
+        chosen = _source(options, given_answers, before, asker, screen)
     source, was_asked = chosen
     contract = certain_contract({**before, **source}, lambda said: screen.notes([said]))
     sections = contract.sections
@@ -116,7 +118,7 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
         raise CommandError("Nothing was written.", problems=outdated, places=inventory.places(host))
     expect_variables_of(contract, before, host)
     draft = Draft(contract, before)
-    answers, problems = read_answers(contract, options.answers) if options.answers else ({}, [])
+    answers, problems = read_answers(contract, given_answers) if given_answers else ({}, [])
     assignments, more_problems = read_assignments(contract, options.assignments)
     problems += more_problems
     given = {**answers, **assignments}
@@ -165,7 +167,7 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
         raise CommandError("Nothing was written.", problems=problems, places=places)
     texts, moved = host_vars_texts(contract, files, draft.changes_in_order, password)
     if options.only_print:
-        show_files(screen, files, texts, draft)
+        show_files(screen, files, texts, draft, inventory.places(host))
         screen.document({"hosts": {host: {"would_write": [str(path) for path in texts]}}})
         return
     if asker is None:
@@ -204,7 +206,11 @@ def _configure(options: ConfigOptions, screen: Screen) -> None:
 
 
 def _source(
-    options: ConfigOptions, before: Mapping[str, Any], asker: Prompter | None, screen: Screen
+    options: ConfigOptions,
+    answers_file: Answers | None,
+    before: Mapping[str, Any],
+    asker: Prompter | None,
+    screen: Screen,
 ) -> tuple[dict[str, Any], bool]:
     """Return what decides on the release line and is not in host_vars, and whether it was asked.
 
@@ -213,7 +219,7 @@ def _source(
     if asker:
         screen.say(KEYS)
     any_line = contract_of_line()
-    answers = read_answers(any_line, options.answers)[0] if options.answers else {}
+    answers = read_answers(any_line, answers_file)[0] if answers_file else {}
     found = deciding({**answers, **read_assignments(any_line, options.assignments)[0]})
     if asker is None or before or SOURCE in found:
         return found, False

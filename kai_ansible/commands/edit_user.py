@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.commands.host_users import (
+    USERS,
     index_of,
     read_fields,
     report_next,
@@ -36,7 +37,8 @@ def edit_user(options: UsersOptions, who: str, assignments: Sequence[str], scree
     users = [*current.users[:index], entry, *current.users[index + 1 :]]
     changed = with_users(current, users)
     changed.problems = [*problems, *changed.problems]
-    write_users(options, current, users, changed, screen)
+    options_of = {f"{USERS}[{index}].{name}": f"--set {name}" for name in fields}
+    write_users(options, current, users, changed, screen, options_of)
     rows = [(name, _shown(before.get(name)), _shown(entry.get(name))) for name in fields]
     if rows:
         title = f"{changed.users[index].name}: changed in host_vars"

@@ -262,15 +262,26 @@ def write_users(
     users: list[Any],
     changed: Configuration,
     screen: Screen,
+    options_of: Mapping[str, str] | None = None,
 ) -> None:
-    """Write changed users to host_vars. Raises CommandError if the result is invalid."""
+    """Write changed users to host_vars. Raises CommandError if the result is invalid.
+
+    options_of: the options of the command line that gave a field, by the place of the field.
+    """
     files, contract = current.files, current.contract
     if changed.problems:
+        given = options_of or {}
+        problems = [
+            replace(one, where=given[one.where], fix=f"give {given[one.where]} another value")
+            if one.where in given
+            else one
+            for one in changed.problems
+        ]
         places = {
             name: files.vault if variable_is_secret(contract, name) else files.settings
             for name in [USERS, *current.variables]
         }
-        raise CommandError("Nothing was written.", problems=changed.problems, places=places)
+        raise CommandError("Nothing was written.", problems=problems, places=places)
     _confirm_without_admin(options, current, changed)
     texts, _ = host_vars_texts(
         contract, files, {USERS: as_written(current, users)}, current.password

@@ -10,9 +10,10 @@ from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.options import HostOptions, require_name
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.inventory import Inventory, nothing_known
-from kai_ansible.rules.configuration import canonical_key
+from kai_ansible.rules.configuration import key_of
 from kai_ansible.rules.problems import nearest
 from kai_ansible.rules.redact import fingerprint
+from kai_ansible.rules.sources import without_password
 from kai_ansible.rules.values import env_text
 from kai_ansible.wizard.questions import Question, everything_in
 
@@ -45,10 +46,11 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
     that has no value on any host.
     """
     inventory = Inventory(options.inventory)
-    key, pattern = options.key, options.host
+    pattern = options.host
     contract = contract_of_line()
     known = [*contract.host, *contract.settings]
-    if key and canonical_key(contract, key) not in known:
+    key = key_of(contract, options.key) if options.key else options.key
+    if key and key not in known:
         require_name(key)
         named = options.vault_password_file, options.vault_ids
         if pattern is None and inventory.hosts_named(key, *named):
@@ -68,9 +70,8 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
             raise nothing_known(host, inventory.host_vars(host, to_write=False))
         own = contract_of(variables, lambda said: screen.notes([said]))
         found[host] = _settings_of(own, variables, inventory.places(host))
-    wanted = canonical_key(contract, key) if key else None
-    if wanted:
-        _print_one(wanted, found, screen)
+    if key:
+        _print_one(key, found, screen)
     else:
         for host, settings in found.items():
             _print_all(host, settings, screen, everything=options.everything)
@@ -78,18 +79,16 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
         {
             "hosts": {
                 host: {
-                    "settings": {
-                        name: one for name, one in settings.items() if wanted in (None, name)
-                    }
+                    "settings": {name: one for name, one in settings.items() if key in (None, name)}
                 }
                 for host, settings in found.items()
             }
         }
     )
-    if wanted and all(
-        settings[wanted]["value"] is None for settings in found.values() if wanted in settings
+    if key and all(
+        settings[key]["value"] is None for settings in found.values() if key in settings
     ):
-        raise CommandError(f"{wanted} is not set.", code=ExitCode.FAILED)
+        raise CommandError(f"{key} is not set.", code=ExitCode.FAILED)
 
 
 def _settings_of(
@@ -118,7 +117,10 @@ def _value_of(
         default = question.spec.default
         return (None, None) if default in (None, "") else (env_text(default), KAI)
     place = str(places.get(question.variable, "the inventory"))
-    return f"fingerprint {fingerprint(str(value))}" if question.is_secret else _text(value), place
+    if question.is_secret:
+        return f"fingerprint {fingerprint(str(value))}", place
+    # the URL of a source may have a password
+    return without_password(_text(value)), place
 
 
 def _text(value: Any) -> str:

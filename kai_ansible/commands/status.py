@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import HostOptions
+from kai_ansible.commands.output_file import check_output
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode, attention_error, usage_error
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from kai_ansible.rules.status_report import StatusReport
     from kai_ansible.terminal.screen import Screen
 
+# between two probes
+MOST_SECONDS = 86400
+
 
 @dataclass(frozen=True)
 class StatusOptions(HostOptions):
@@ -56,6 +60,12 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
     """
     if options.watch is not None and screen.as_json:
         raise usage_error("--watch", "--json too", "one of the two", "leave out one of them")
+    # NaN is no pause either
+    if options.watch is not None and not options.watch <= MOST_SECONDS:
+        limit = f"at most {MOST_SECONDS}"
+        raise usage_error("--interval", f"{options.watch:g}", limit, "give fewer seconds")
+    if options.page:
+        check_output(options.page, "--html")
     # without a terminal, a probe without root still shows something
     asks = at_terminal() and not screen.as_json
     target = checked_target(options, valid=False, as_root=options.ask_become_pass or asks)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from kai_ansible.errors import usage_error
 from kai_ansible.inventory.variable_text import not_yaml, read_text
 from kai_ansible.inventory.yaml_edit import data_of
 from kai_ansible.rules.bounded_yaml import NotATree
-from kai_ansible.rules.configuration import canonical_key, is_secret
+from kai_ansible.rules.configuration import canonical_key, is_secret, key_of
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.problems import Problem, listed, nearest
 from kai_ansible.rules.variable_names import variable
+from kai_ansible.secrets.vault_password import VAULT_HEADER
 
 PARTS = ("host", "users", "settings")
 
@@ -24,30 +26,43 @@ Given = tuple[dict[str, Any], list[Problem]]
 """Variables, and the problems of their source."""
 
 
-def read_answers(contract: Contract, path: Path) -> Given:
-    """Return the variables of an answers file, and a problem for every unknown key.
+@dataclass(frozen=True)
+class Answers:
+    """An answers file, read once: it may be a pipe."""
 
-    The file is YAML with up to three parts: host (name: value), settings (env key: value) and users
-    (a list of users.yaml entries). Raises CommandError if it is not such a file.
+    path: Path
+    parts: Mapping[Any, Any]
+
+
+def answers_in(path: Path) -> Answers:
+    """Read an answers file: YAML with up to three parts.
+
+    These are host (name: value), settings (env key: value) and users (a list of users.yaml
+    entries). Raises CommandError if it is not such a file.
     """
     if not path.exists():
         raise usage_error(str(path), "no file", "an answers file", "fix --answers")
+    text = read_text(path)
+    parts = f"a mapping with the parts {listed(PARTS)}"
+    if text.startswith(VAULT_HEADER):
+        fix = "decrypt it with ansible-vault, and remove it after the run"
+        raise usage_error(str(path), "an encrypted file", parts, fix)
     try:
-        answers = data_of(read_text(path))
+        answers = data_of(text)
     except (yaml.YAMLError, NotATree) as error:
         raise not_yaml(path, error) from error
-    if answers is None:
-        answers = {}
+    if not isinstance(answers, dict | None):
+        found = "a list" if isinstance(answers, list) else "a single value"
+        raise usage_error(str(path), found, parts, "write it so")
+    return Answers(path, answers or {})
+
+
+def read_answers(contract: Contract, answers: Answers) -> Given:
+    """Return the variables of answers, and a problem for every unknown key."""
+    path = answers.path
     problems = []
     found: dict[str, Any] = {}
-    if not isinstance(answers, dict):
-        raise usage_error(
-            str(path),
-            f"a {type(answers).__name__}",
-            f"a mapping with the parts {listed(PARTS)}",
-            "write it so",
-        )
-    for part, content in answers.items():
+    for part, content in answers.parts.items():
         if part not in PARTS:
             problems.append(_unknown(contract, path, str(part), PARTS))
         elif part == "users":
@@ -77,7 +92,7 @@ def read_assignments(contract: Contract, assignments: Iterable[str]) -> Given:
     known = [*contract.host, "release", *_setting_keys(contract)]
     for word in assignments:
         key, separator, value = word.partition("=")
-        key = canonical_key(contract, key.strip())
+        key = key_of(contract, key.strip())
         if not separator or key not in known:
             problems.append(_unknown(contract, Path("--set"), key or repr(word), known))
         elif is_secret(contract, key):

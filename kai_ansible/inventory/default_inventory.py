@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,12 @@ def default_inventory() -> Path:
             "name the one that has the host: add --inventory",
         )
     return from_here(found[0]) if found else _OURS
+
+
+def is_ignored_by_ansible() -> bool:
+    """Return whether ansible.cfg is here, but not for Ansible (its documentation of settings)."""
+    is_open = Path.cwd().stat().st_mode & stat.S_IWOTH
+    return bool(is_open and Path("ansible.cfg").exists() and not os.environ.get("ANSIBLE_CONFIG"))
 
 
 def _may_be_set() -> bool:

@@ -24,6 +24,7 @@ from kai_ansible.files import (
 )
 from kai_ansible.host.files import MOST_BYTES
 from kai_ansible.host.symlink_guard import kind_of
+from kai_ansible.inventory.default_inventory import is_ignored_by_ansible
 from kai_ansible.inventory.host_vars import variable_is_secret
 from kai_ansible.inventory.host_vars_files import HostVars
 from kai_ansible.inventory.variable_files import (
@@ -84,9 +85,12 @@ class Inventory:
         self.is_new = False
         if not path.exists():
             if not make_localhost:
+                found = "no inventory"
+                if is_ignored_by_ansible():
+                    found += ", and Ansible ignores ansible.cfg where every account can write"
                 raise usage_error(
                     str(path),
-                    "no inventory",
+                    found,
                     "a directory or file that names the hosts",
                     "kai-ansible config makes one; or name another with --inventory",
                 )

@@ -56,8 +56,16 @@ class VaultPassword:
 
     @property
     def text(self) -> str:
-        """The password itself."""
-        return self.secret.decode()
+        """The password itself. Raises CommandError for bytes that are no text."""
+        try:
+            return self.secret.decode()
+        except UnicodeDecodeError as error:
+            raise usage_error(
+                self.place,
+                "a password that is not UTF-8 text",
+                "text, so that it can be kept and shown",
+                "use ansible-vault rekey with this one",
+            ) from error
 
     @property
     def place(self) -> str:
@@ -90,12 +98,30 @@ class VaultSources:
     ids: Sequence[str]
 
     def arguments(self, own: VaultPassword | None, directory: Path) -> list[str]:
-        """Return arguments of Ansible, with the own password in a file of a private directory."""
+        """Return arguments of Ansible, with the own password in a file of a private directory.
+
+        Raises CommandError for a source that the command line names and that is not there, and
+        where none that the operator names is: Ansible would go on with our own password.
+        """
+        self._refuse_missing()
         found = [word for given in self.ids for word in ("--vault-id", given)]
         if self.named:
             found += ["--vault-password-file", str(self.named)]
         passwords = own.secrets if own else []
         return found + vault_arguments(passwords, directory)
+
+    def _refuse_missing(self) -> None:
+        typed = [*([str(self.named)] if self.named else [])]
+        typed += [source for _label, source in map(label_and_source, self.ids)]
+        configured = [source for _label, source in _configured()]
+        missing = [source for source in typed if _is_missing(source)]
+        if configured and not typed and all(map(_is_missing, configured)):
+            missing = configured
+        if missing:
+            raise CommandError(
+                "Nothing was changed.",
+                problems=[_no_password_in(Path(one), "no file").problems[0] for one in missing],
+            )
 
     @property
     def asks(self) -> bool:
@@ -235,6 +261,10 @@ def read_password_file(path: Path, label: str | None = None) -> bytes:
         return password_of(path, label)
     except AnsibleRefused as error:
         raise _no_password_in(path, str(error)) from error
+
+
+def _is_missing(source: str) -> bool:
+    return source not in _PROMPTS and not Path(source).expanduser().exists()
 
 
 def _no_password_in(path: Path, reason: str) -> CommandError:

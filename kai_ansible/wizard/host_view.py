@@ -151,7 +151,10 @@ class HostView:
             report = outcome.reports.get(self.host)
             if report is None:
                 self.enabled = False
-                raise NotProbed(f"Could not reach {self.host}: {_reason(outcome)}")
+                raise NotProbed(
+                    f"Could not reach {self.host}.",
+                    problems=[failure.problem for failure in outcome.failures],
+                )
             if paths[0] in report["absent"]:
                 return {}
             there = [path for path in paths if path not in report["absent"]]

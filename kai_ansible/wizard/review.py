@@ -117,13 +117,23 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
     screen.table("Users", columns, users)
 
 
-def show_files(screen: Screen, files: HostVars, texts: Mapping[Path, str], draft: Draft) -> None:
-    """Print the new settings file, and each secret by its fingerprint."""
+def show_files(
+    screen: Screen,
+    files: HostVars,
+    texts: Mapping[Path, str],
+    draft: Draft,
+    places: Mapping[str, Path],
+) -> None:
+    """Print the new settings file, and each secret of the vault by its fingerprint.
+
+    places: the file that decides each variable by now.
+    """
+    kept = {name for name, path in places.items() if path.absolute() == files.vault.absolute()}
     settings = texts.get(files.settings) or read_text(files.settings)
     screen.literal(f"# {files.settings}")
     screen.literal(settings.rstrip("\n"))
     screen.literal(f"# {files.vault}, encrypted")
-    for name in sorted(filter(draft.is_secret, draft.variables)):
+    for name in sorted(filter(draft.is_secret, kept.union(draft.changes) & draft.variables.keys())):
         screen.literal(f"{name}: {masked(draft, name, draft.get(name))}")
 
 

@@ -232,6 +232,78 @@ def test_settings_for_output_and_tags_change_nothing_that_is_read(fleet: Desk, p
     assert "'lost' is undefined" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("named_by", ["--vault-id", "ANSIBLE_VAULT_PASSWORD_FILE", "ansible.cfg"])
+def test_a_password_file_that_is_not_there_is_never_passed_over(fleet: Desk, named_by: str) -> None:
+    # with a password of ours Ansible itself would go on
+    config_dir = fleet.home / ".config" / "kai-ansible"
+    config_dir.mkdir(parents=True)
+    (config_dir / "vault-password").write_text(PASSWORD)
+    words = []
+    if named_by == "--vault-id":
+        words = ["--vault-id", "prod@nowhere"]
+    elif named_by == "ansible.cfg":
+        fleet.write("ansible.cfg", "[defaults]\nvault_password_file = nowhere\n")
+    else:
+        fleet.variables[named_by] = "nowhere"
+    before = fleet.tree()
+    done = fleet.run("config", "--no-input", "--no-probe", "--set", "WEBHOOK_PORT=1024", *words)
+    assert done.returncode == 2
+    assert "nowhere\n   found:    no vault password: no file" in done.stderr
+    assert fleet.tree() == before
+
+
+def test_a_host_that_begins_with_a_hyphen_is_no_option(fleet: Desk) -> None:
+    done = fleet.run("settings", "WEBHOOK_PORT", "--", "-bot1")
+    assert done.returncode == 2
+    assert "no host '-bot1'" in done.stderr
+
+
+def test_an_ansible_cfg_that_ansible_ignores_is_named(fleet: Desk) -> None:
+    fleet.inventory.rename(fleet.work / "bots")
+    fleet.write("ansible.cfg", "[defaults]\ninventory = bots\n")
+    fleet.work.chmod(0o777)
+    done = fleet.run("settings", "WEBHOOK_PORT")
+    assert done.returncode == 2
+    assert "Ansible ignores ansible.cfg" in done.stderr
+
+
+def test_a_page_replaces_nothing_but_a_file(fleet: Desk) -> None:
+    os.mkfifo(fleet.work / "pipe")
+    for place, found in (
+        ("pipe", "a named pipe"),
+        (".", "a directory"),
+        ("nowhere/page.html", "no directory nowhere"),
+        ("ansible.cfg/page.html", "Not a directory"),
+    ):
+        fleet.write("ansible.cfg", "")
+        done = fleet.run("status", "bot", "--html", place)
+        assert done.returncode == 2
+        assert f"--html {place}\n   found:    {found}" in done.stderr
+    assert (fleet.work / "pipe").is_fifo()
+    refused = fleet.run("status", "bot", "--watch", "--interval", "nan")
+    assert "1. --interval" in refused.stderr
+
+
+def test_a_host_that_cannot_be_reached_is_not_imported_from_with_the_reason(fleet: Desk) -> None:
+    fleet.write("inventory/hosts.yml", {"all": {"hosts": {"bot": {"ansible_host": "192.0.2.1"}}}})
+    program = fleet.write("ssh-of-ours", "#!/bin/sh\necho No route to host >&2\nexit 255\n")
+    program.chmod(0o755)
+    fleet.write("ansible.cfg", f"[ssh_connection]\nssh_executable = {program}\n")
+    done = fleet.run("config", "bot", "--import", "host", "--no-input")
+    assert done.returncode == 2
+    assert "Could not reach bot." in done.stderr
+    assert "fix:      check that bot is up" in done.stderr, done.stderr
+
+
+def test_what_config_prints_is_what_it_would_write(fleet: Desk) -> None:
+    index = "https://user:secret@pypi.example.org/simple"
+    fleet.write("inventory/group_vars/all.yml", {"kai_install_index_url": index})
+    done = fleet.run("config", "--no-input", "--no-probe", "--print", "--set", "WEBHOOK_PORT=8123")
+    assert done.returncode == 0, done.stderr
+    assert "kai_install_webhook_port: 8123" in done.stdout
+    assert "kai_install_index_url" not in done.stdout
+
+
 def test_a_callback_of_the_operator_is_told_of_runs_alone(fleet: Desk) -> None:
     told = fleet.work / "told-of-a-play"
     fleet.write("callbacks/told.py", CALLBACK.format(path=str(told)))

@@ -36,6 +36,10 @@ def test_settings_are_listed_with_their_origin_and_secrets_by_fingerprint(config
         (["WEBHOOK_PORT"], 0, "8123\n"),
         (["WEBHOOK_PORT", "localhost"], 0, "8123\n"),
         (["service_user"], 0, "kai\n"),
+        # as a variable, and in another case
+        (["kai_install_webhook_port"], 0, "8123\n"),
+        (["Webhook-Port"], 0, "8123\n"),
+        (["SERVICE_USER"], 0, "kai\n"),
         (["PERPLEXITY_API_KEY"], 1, ""),
     ],
 )
@@ -44,6 +48,15 @@ def test_one_setting_is_its_value_alone(
 ) -> None:
     done = configured.call("settings", *words)
     assert (done.returncode, done.stdout) == (code, said)
+
+
+def test_a_password_in_the_url_of_a_source_is_not_shown(configured: Desk) -> None:
+    url = "https://operator:hunter2@git.example.org/kai.git"
+    configured.write("inventory/host_vars/localhost/zz.yml", {"kai_install_source": url})
+    for words in ([], ["source"], ["source", "--json"]):
+        done = configured.call("settings", *words)
+        assert "git.example.org" in done.stdout
+        assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_a_setting_that_is_mistyped_is_refused_with_the_right_one(configured: Desk) -> None:

@@ -1,12 +1,14 @@
 """Configuring without a person: answers, assignments, and everything that is refused."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.cli.desk import TOKEN, Desk
+from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
 
 QUIETLY = ("config", "--no-probe", "--no-input")
 SECRET = "0f" * 32
@@ -74,6 +76,22 @@ def test_print_writes_nothing_and_shows_no_secret(desk: Desk) -> None:
     assert "kai_install_webhook_secret: fingerprint " in done.stdout
     for secret in (TOKEN, SECRET):
         assert secret not in done.stdout + done.stderr
+
+
+def test_answers_may_come_through_a_pipe(desk: Desk) -> None:
+    text = yaml.safe_dump(desk.answers(WEBHOOK_PORT=8123))
+    done = subprocess.run(
+        [KAI_ANSIBLE, *QUIETLY, "--answers", "/dev/stdin"],
+        cwd=desk.work,
+        env=desk.environment(),
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert desk.settings()["kai_install_webhook_port"] == 8123
+    assert desk.settings()["kai_install_users"]
 
 
 def test_json_is_one_document(desk: Desk) -> None:

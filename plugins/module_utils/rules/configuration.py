@@ -199,6 +199,16 @@ def canonical_key(contract: Contract, key: str) -> str:
     return key
 
 
+def key_of(contract: Contract, name: str) -> str:
+    """Return the key of a setting that an operator names as its variable, or in another case."""
+    wanted = name.replace("-", "_").lower().removeprefix(PREFIX)
+    old = [one for spec in contract.settings.values() for one in spec.old_names]
+    for key in (*contract.host, *contract.settings, *old):
+        if key.lower() == wanted:
+            return canonical_key(contract, key)
+    return name
+
+
 def _read_host(given: Mapping[str, Any], configuration: Configuration) -> None:
     contract = configuration.contract
     for name, spec in contract.host.items():
