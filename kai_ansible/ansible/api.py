@@ -60,6 +60,7 @@ def host_reading(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, 
         "become_password": plain(action._play_context.become_pass) or None,
         "sets_pipelining": _is_set(action._connection, "pipelining"),
         "inventory_plugins": plain(constants.INVENTORY_ENABLED),
+        "vault_sources": configured_vault_sources(),
     }
 
 

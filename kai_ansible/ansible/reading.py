@@ -98,7 +98,8 @@ class Session:
     encrypt_with: the label of the one that encrypts, None without such a setting.
     connection_password, become_password: the typed passwords, None without a prompt.
     sets_pipelining: whether the operator sets pipelining.
-    inventory_plugins: the enabled ones, empty if unknown.
+    inventory_plugins: the enabled ones, empty if unknown. vault_sources: label and source of each
+    vault id in the settings.
     """
 
     vault: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
@@ -107,6 +108,7 @@ class Session:
     become_password: str | None = field(default=None, repr=False)
     sets_pipelining: bool = False
     inventory_plugins: Sequence[str] = ()
+    vault_sources: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)

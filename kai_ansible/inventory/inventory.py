@@ -313,6 +313,7 @@ class Inventory:
             except NotRead as error:
                 refused = self._unreadable(error, pattern, sources, own, at_terminal=at_terminal)
                 raise UnreadableInventory(*refused.args, problems=refused.problems) from error
+        sources.refuse_missing_of_settings(found.session)
         return found, chosen_password(found.session, sources, own)
 
     def _refuse_endless_files(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -100,28 +101,22 @@ class VaultSources:
     def arguments(self, own: VaultPassword | None, directory: Path) -> list[str]:
         """Return arguments of Ansible, with the own password in a file of a private directory.
 
-        Raises CommandError for a source that the command line names and that is not there, and
-        where none that the operator names is: Ansible would go on with our own password.
+        Raises CommandError for a source that is not there: Ansible would go on with our own.
         """
-        self._refuse_missing()
+        typed = [*([str(self.named)] if self.named else [])]
+        typed += [source for _label, source in map(label_and_source, self.ids)]
+        _refuse(filter(_is_missing, typed))
         found = [word for given in self.ids for word in ("--vault-id", given)]
         if self.named:
             found += ["--vault-password-file", str(self.named)]
         passwords = own.secrets if own else []
         return found + vault_arguments(passwords, directory)
 
-    def _refuse_missing(self) -> None:
-        typed = [*([str(self.named)] if self.named else [])]
-        typed += [source for _label, source in map(label_and_source, self.ids)]
-        configured = [source for _label, source in _configured()]
-        missing = [source for source in typed if _is_missing(source)]
-        if configured and not typed and all(map(_is_missing, configured)):
-            missing = configured
-        if missing:
-            raise CommandError(
-                "Nothing was changed.",
-                problems=[_no_password_in(Path(one), "no file").problems[0] for one in missing],
-            )
+    def refuse_missing_of_settings(self, session: Session) -> None:
+        """Raise CommandError if the settings of Ansible name sources, and none of them is there."""
+        configured = [source for _label, source in session.vault_sources]
+        if not (self.named or self.ids) and all(map(_is_missing, configured)):
+            _refuse(configured)
 
     @property
     def asks(self) -> bool:
@@ -264,7 +259,14 @@ def read_password_file(path: Path, label: str | None = None) -> bytes:
 
 
 def _is_missing(source: str) -> bool:
-    return source not in _PROMPTS and not Path(source).expanduser().exists()
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - pathlib needs a home
+    return source not in _PROMPTS and not path.exists()
+
+
+def _refuse(missing: Iterable[str]) -> None:
+    problems = [_no_password_in(Path(one), "no file").problems[0] for one in missing]
+    if problems:
+        raise CommandError("Nothing was changed.", problems=problems)
 
 
 def _no_password_in(path: Path, reason: str) -> CommandError:

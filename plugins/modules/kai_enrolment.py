@@ -107,6 +107,7 @@ restarted:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.enrolment import enrol
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.system import account_of
 from ..module_utils.host.workshop import workshop_seen
 from ..module_utils.rules.enrolment import argv_for, chosen_user
@@ -145,7 +146,8 @@ def main() -> None:
     try:
         seen = workshop_seen(given["database"], account) if given["database"] else None
         argv = argv_for(given["argv"], given["argv_of"], user, seen)
-        found, restarted = enrol(given["unit"], account, argv, environment)
+        with only_worker():
+            found, restarted = enrol(given["unit"], account, argv, environment)
     except (OSError, Refused) as error:
         module.fail_json(msg=reason_of(error, given["argv"][0]))
     module.exit_json(

@@ -82,8 +82,8 @@ left_paths:
   type: list
   elements: str
 left_data:
-  description: Which data of before a restore could not be removed, and why. The next run removes
-    it.
+  description: Which data of before a restore, and which old release, could not be removed, and
+    why. The next run removes it.
   returned: always
   type: list
   elements: str
@@ -94,7 +94,6 @@ removed_installs:
   elements: int
 """
 
-import shutil
 from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
@@ -104,6 +103,7 @@ from ..module_utils.host.flock import only_worker
 from ..module_utils.host.layout_journal import LayoutJournal
 from ..module_utils.host.records import Installs, Journal
 from ..module_utils.host.root_places import refuse_places
+from ..module_utils.host.tree_removal import remove_filled
 from ..module_utils.rules.diff import difference
 from ..module_utils.rules.installs import FLAT, kept_releases
 from ..module_utils.rules.problems import Refused, reason_of
@@ -132,9 +132,9 @@ def too_old(
 
 
 def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> Recorded:
-    """Remove old releases and records; return them."""
+    """Remove old releases and records; return them, and what of them stays until the next run."""
     releases, numbers = too_old(installs, installs.records(), keep, live)
-    left = []
+    left, held = [], []
     # its record goes after it, so that the next run finishes a removal that is cut off
     if FLAT in releases:
         installs.remove_flat(flat_parts)
@@ -144,8 +144,16 @@ def prune(installs: Installs, keep: int, live: str, flat_parts: list[str]) -> Re
         installs.remove_record(number)
     for release in releases:
         if release != FLAT:
-            shutil.rmtree(installs.release_path(release))
-    return {"removed_releases": releases, "removed_installs": numbers, "left_paths": left}
+            try:
+                remove_filled(installs.release_path(release))
+            except Refused as stays:
+                held.append(f"{installs.release_path(release)} ({stays})")
+    return {
+        "removed_releases": releases,
+        "removed_installs": numbers,
+        "left_paths": left,
+        "left_data": held,
+    }
 
 
 def foreseen(installs: Installs, journal: Journal | None, release: str, keep: int) -> Recorded:
@@ -207,7 +215,7 @@ def keep(parameters: RecordArguments, dry: bool) -> Recorded:
     for record in installs.numbers():
         installs.forget_former(record)
     pruned = prune(installs, parameters["keep_releases"], journal.release, parameters["flat_parts"])
-    return {**result, "number": number, "left_data": left, **pruned}
+    return {**result, **pruned, "number": number, "left_data": [*left, *pruned["left_data"]]}
 
 
 def main() -> None:

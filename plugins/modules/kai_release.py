@@ -118,6 +118,7 @@ from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.host import system
 from ..module_utils.host.build import build
 from ..module_utils.host.built_release import is_complete
 from ..module_utils.host.flock import held
@@ -166,8 +167,9 @@ def main() -> None:
         with open(parameters["archive"], "rb") as archive:
             # nothing else needs it, and this process may be killed
             os.unlink(parameters["archive"])
-            releases = os.path.dirname(parameters["path"])
-            with held(releases, os.O_RDONLY | os.O_DIRECTORY, LOCK_SECONDS) as lock:
+            # every account may lock what it can read
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            with held(system.BUILD_LOCK, flags, LOCK_SECONDS) as lock:
                 result: Built = {"changed": False}
                 if not is_complete(parameters["path"]):
                     result = build(parameters, archive, lock)

@@ -79,6 +79,7 @@ from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.host.flock import only_worker
 from ..module_utils.host.service import deployed_env, turns_in
 from ..module_utils.host.system import log_of_unit, restart_service, service_state
 from ..module_utils.rules.problems import Refused
@@ -127,7 +128,8 @@ def _restart(unit: str, turns: str | None, *, check: bool) -> Switched:
         "stopped_at": time.monotonic() if state.active else None,
     }
     if not check:
-        restart_service(unit, state)
+        with only_worker():
+            restart_service(unit, state)
     return done
 
 

@@ -86,7 +86,7 @@ def test_hostile_words_on_the_command_line_are_refused_by_name(desk: Desk, value
         done = desk.call(*command, "--json")
         assert done.returncode == 2, done.stdout + done.stderr
         said = done.stdout + done.stderr
-        assert "os_user" in said or "service_user" in said or "codex_bin" in said
+        assert "--os-user" in said or "service_user" in said or "codex_bin" in said
         # nothing of it reaches the terminal as it is
         assert "\x1b[2J" not in said
     assert desk.tree() == before

@@ -7,8 +7,10 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +89,24 @@ def test_nothing_of_this_process_is_open_in_one_that_asks(tmp_path: Path) -> Non
 
 def test_a_long_answer_arrives_whole() -> None:
     assert ask_as(None, [lambda: "x" * 300_000, lambda: "y"]) == ["x" * 300_000, "y"]
+
+
+class Writer:
+    """A child that writes pieces for ever, each after a moment."""
+
+    def __init__(self, piece: bytes, seconds: float) -> None:
+        self.piece, self.seconds = piece, seconds
+
+    def read(self, seconds: float) -> bytes | None:
+        time.sleep(min(seconds, self.seconds))
+        return self.piece if seconds > self.seconds else None
+
+
+def test_an_answer_that_never_ends_is_none() -> None:
+    lines: Any = sys.modules[ask_each.__module__]._lines
+    # the limit is one for the whole answer, not for each piece of it
+    assert lines(Writer(b"x", 0.01), 1, [0.1]) == ([], False)
+    assert lines(Writer(b"x" * 65536, 0), 1, [60]) == ([], True)
 
 
 def test_what_is_not_there_is_not_closed(tmp_path: Path) -> None:

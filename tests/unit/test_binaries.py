@@ -147,6 +147,24 @@ def test_one_that_an_account_could_turn_against_another_comes_last(
     assert choose_binary(trusting, "codex", [risky, safe])[1] == []
 
 
+def test_an_own_program_that_the_bot_finds_by_name_is_a_place_for_others(
+    contract: Contract,
+) -> None:
+    ada = user(1, "Ada", os_user="alice")
+    own = changeable("/home/alice/bin/claude", "path", "alice")
+    read = read_configuration(contract, variables(ada, agent_backend="claude"))
+    # its directory is searched for sudo, and for whatever else the bot and the agents start
+    _, (problem,) = choose_binary(read, "claude", [own])
+    assert "because its directory is in the search path of kai, alice" in problem.expected
+    own = changeable("/home/alice/bin/codex", "path", "alice")
+    read = read_configuration(contract, variables(ada, agent_backend="codex"))
+    assert choose_binary(read, "codex", [own])[1] == []
+    # the service user gives itself nothing
+    own = changeable("/home/kai/bin/claude", "path", "kai")
+    read = read_configuration(contract, variables(user(1, "Ada"), agent_backend="claude"))
+    assert choose_binary(read, "claude", [own])[1] == []
+
+
 def test_notes_about_who_can_change_a_program(contract: Contract, everybody: Configuration) -> None:
     def notes(candidate: dict[str, Any]) -> list[str]:
         chosen, _ = choose_binary(everybody, "codex", [candidate])

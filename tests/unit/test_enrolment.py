@@ -266,7 +266,7 @@ def bot(monkeypatch: pytest.MonkeyPatch) -> Bot:
     monkeypatch.setattr(host_enrolment, "stop_service", bot.stop)
     monkeypatch.setattr(host_enrolment, "restart_service", bot.restart)
     monkeypatch.setattr(
-        host_enrolment, "run_program", lambda *given, **more: bot.issue(*given, **more)
+        host_enrolment, "run_group", lambda *given, **more: bot.issue(*given, **more)
     )
     return bot
 
@@ -315,7 +315,7 @@ def test_a_command_that_cannot_be_run_starts_the_bot_again(
     def missing(*_given: Any, **_more: Any) -> Any:
         raise FileNotFoundError("python")
 
-    monkeypatch.setattr(host_enrolment, "run_program", missing)
+    monkeypatch.setattr(host_enrolment, "run_group", missing)
     with pytest.raises(FileNotFoundError):
         enrol()
     assert bot.done == ["stop kai", "start kai"]

@@ -153,6 +153,18 @@ def test_what_holds_the_port_of_the_bot_is_ended(start: Start) -> None:
     wait_until(lambda: port_is_free(port))
 
 
+def test_a_link_of_the_service_user_names_no_owners(start: Start, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=PRIVATE) as directory:
+        home = Path(directory, "home")
+        home.mkdir()
+        os.chown(home, OTHER, OTHER)
+        Path(directory).chmod(0o755)
+        other = start(CWD, home, OTHER)
+        (tmp_path / "kai.db").symlink_to(home)
+        assert end_processes(str(tmp_path / "kai.db")) == []
+        assert other.poll() is None
+
+
 def test_who_was_handed_the_socket_of_another_account_is_not_ended(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

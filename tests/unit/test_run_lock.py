@@ -4,10 +4,12 @@ import errno
 import fcntl
 import json
 import os
+import pwd
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 
 from kai_ansible.host import system
 from kai_ansible.host.flock import Busy, held
+from kai_ansible.host.run_as import FAILED, ask_as
 from kai_ansible.host.run_lock import (
     BrokenRecord,
     Run,
@@ -30,9 +33,22 @@ from kai_ansible.host.run_lock import (
     take,
 )
 from kai_ansible.host.system import boot_and_namespace
+from tests.conftest import PRIVATE
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = ("another boot", "pid:[1]")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_no_other_account_holds_the_lock_of_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir=PRIVATE) as directory:
+        Path(directory).chmod(0o755)
+        place = f"{directory}/lock"
+        with held(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 1):
+            opened = ask_as(pwd.getpwuid(1), [lambda: os.close(os.open(place, os.O_RDONLY))])
+    assert opened == [FAILED]
+    release = (ROOT / "plugins/modules/kai_release.py").read_text(encoding="utf-8")
+    assert "with held(system.BUILD_LOCK, flags" in release
 
 
 @pytest.fixture

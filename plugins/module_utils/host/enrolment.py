@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 from ..rules.enrolment import Enrolment, read_enrolment, without_token
 from ..rules.problems import Refused
 from ..rules.sanitize import printable
-from .system import restart_service, run_program, service_state, start_as, stop_service
+from .subprocesses import run_group
+from .system import restart_service, service_state, start_as, stop_service
 
 if TYPE_CHECKING:
     import pwd
@@ -37,7 +39,14 @@ def enrol(
         try:
             # the last process to close the database removes the log of changes of a running bot
             stop_service(unit)
-            done = run_program(argv, _SECONDS, env=dict(environment), cwd="/", **start_as(account))
+            done = run_group(
+                argv,
+                _SECONDS,
+                env=dict(environment),
+                cwd="/",
+                stderr=subprocess.PIPE,
+                **start_as(account),
+            )
         finally:
             if was_active:
                 restart_service(unit, service_state(unit))

@@ -10,7 +10,6 @@ nothing goes that another account has put there, and no link is followed.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 from ..rules.installs import HOLDS_DATA, OWNS_DATA
@@ -20,7 +19,7 @@ from .layout_journal import thing_of
 from .layout_undo import LayoutUndo, open_parent
 from .left_processes import end_processes
 from .mounts import is_closed
-from .tree_removal import problem_of_mount, remove_everything
+from .tree_removal import problem_of_mount, remove_everything, remove_filled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,10 +218,8 @@ class Removal(LayoutUndo):
         self.gone.add(real(path))
         if self.dry:
             return
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        elif os.path.lexists(path):
-            os.unlink(path)
+        # what a build leaves when it is killed, other accounts may have filled
+        remove_filled(path)
 
 
 def real(path: str) -> str:

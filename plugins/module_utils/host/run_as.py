@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from . import system
@@ -27,6 +28,8 @@ ANSWER_SECONDS = 10.0
 # an account that stops one process, or mounts one file system that hangs, does it again
 _LESS_PATIENCE = 10
 MOST_LINKS = 40
+# of one answer
+_MOST_BYTES = 8 << 20
 
 
 class NoAnswer:
@@ -88,10 +91,12 @@ def _answers(
 
     def work(writing: int) -> None:
         privileged, now = os.geteuid() == 0, None
+        # what it reads may be hostile, and then it is never root again
+        is_one = len({account and account.pw_name for account, _question in asked}) == 1
         for account, question in asked:
             if privileged and account != now:
                 # a child for each of many accounts would cost more than all their questions
-                system.become(account)
+                system.become(account, for_good=is_one)
                 now = account
             os.write(writing, json.dumps(question()).encode() + b"\n")
 
@@ -112,14 +117,23 @@ def _run_length(names: Sequence[str | None]) -> int:
 
 
 def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[list[bytes], bool]:
-    """Return whole lines, and whether the writer ended before a wait took too long."""
-    text = b""
-    while text.count(b"\n") < most:
-        piece = child.read(limits[text.count(b"\n")])
+    """Return whole lines, and whether the writer ended before a wait took too long.
+
+    A line that has no end for too long counts as that of a writer that ended.
+    """
+    lines: list[bytes] = []
+    rest, deadline = b"", time.monotonic() + limits[0]
+    while len(lines) < most:
+        piece = child.read(max(deadline - time.monotonic(), 0))
         if not piece:
-            return text.split(b"\n")[:-1], piece is not None
-        text += piece
-    return text.split(b"\n")[:-1], True
+            return lines, piece is not None
+        *whole, rest = (rest + piece).split(b"\n")
+        lines += whole
+        if len(rest) > _MOST_BYTES:
+            return lines, True
+        if whole and len(lines) < most:
+            deadline = time.monotonic() + limits[len(lines)]
+    return lines, True
 
 
 def fault_of_entry(path: str, write: bool = False) -> tuple[str, str] | None:

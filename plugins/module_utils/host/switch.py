@@ -476,7 +476,9 @@ class Switch:
         refuse_service_as_root(self.parameters["service_user"])
         state = system.service_state(self.unit)
         if self.parameters["database"]:
-            end_processes(os.path.realpath(self.parameters["database"]), spared=state.group)
+            # the service user may have made a link of the file itself
+            directory, name = os.path.split(self.parameters["database"])
+            end_processes(os.path.join(os.path.realpath(directory), name), spared=state.group)
         system.restart_service(self.unit, state)
 
     def restore(self) -> Reverted:

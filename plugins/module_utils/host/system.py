@@ -36,12 +36,15 @@ if TYPE_CHECKING:
 
 # a directory that is empty after a boot
 WORK_LOCK = "/run/kai-ansible.work"
+BUILD_LOCK = "/run/kai-ansible.build"
 VISUDO = ("/usr/sbin/visudo", "/usr/bin/visudo")
 _SECONDS = 20
 _ACT_SECONDS = 180
 # how long processes of the bot may outlive the bot
 _LEFT_SECONDS = 5
 _REMOVE_SECONDS = 300
+# a process may let the kernel show any of its memory there (prctl(2), PR_SET_MM)
+_MOST_OF_PROCESS = 1 << 20
 
 
 def run_program(
@@ -500,7 +503,7 @@ def environment_of(pid: int) -> dict[str, str]:
     """Return the environment that a process started with, empty when it cannot be read."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as handle:
-            entries = handle.read().split(b"\0")
+            entries = handle.read(_MOST_OF_PROCESS).split(b"\0")
     except OSError:
         return {}
     pairs = (os.fsdecode(entry).partition("=") for entry in entries)
@@ -520,7 +523,7 @@ def core_limit_of(pid: int) -> str | None:
 def arguments_of(pid: int) -> list[str]:
     """Return the arguments of a process, its program first. Raises OSError."""
     with open(f"/proc/{pid}/cmdline", "rb") as handle:
-        return os.fsdecode(handle.read()).split("\0")
+        return os.fsdecode(handle.read(_MOST_OF_PROCESS)).split("\0")
 
 
 def command_of(pid: int) -> str:
@@ -548,12 +551,26 @@ def uid_of(pid: int) -> int | None:
 
 
 def belongs(pid: int, control_group: str) -> bool:
-    """Return whether a process is in a control group of systemd."""
+    """Return whether a process is in a control group of systemd.
+
+    A user may make a group of any name below their own, so the whole path counts. In a container
+    it begins with that of the container, which is above systemd's own.
+    """
+    above = {name: path.partition("/init.scope")[0] for name, path in _control_groups(1).items()}
+    return any(
+        path == above.get(name, "").rstrip("/") + control_group
+        for name, path in _control_groups(pid).items()
+    )
+
+
+def _control_groups(pid: int) -> dict[str, str]:
+    """Return the groups of a process that systemd made, by hierarchy (cgroups(7))."""
     try:
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as handle:
-            return any(line.rstrip().rpartition(":")[2].endswith(control_group) for line in handle)
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as handle:
+            entries = [line.rstrip("\n").split(":", 2)[1:] for line in handle]
     except OSError:
-        return False
+        return {}
+    return {name: path for name, path in entries if name in ("", "name=systemd")}
 
 
 def open_paths(pid: int) -> Iterator[str]:

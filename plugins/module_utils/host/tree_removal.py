@@ -49,12 +49,15 @@ def remove_everything(parent: int, place: str, device: int) -> None:
 
 
 def remove_filled(path: str) -> None:
-    """Remove a directory of root's that other accounts have filled, if it is there.
+    """Remove a file, a link or a directory of root's that other accounts have filled, if it exists.
 
     However deep it is: shutil.rmtree ends at the limit of Python's recursion. Raises Refused when
     something stays, and OSError.
     """
-    above = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        above = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
     try:
         remove_everything(above, path, os.fstat(above).st_dev)
     except FileNotFoundError:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # more than any bot has users
 MOST_ROWS = 10000
 _BUSY_SECONDS = 10
+_LONGEST_TEXT = 1 << 20
 
 
 def workshop_seen(request: WorkshopRequest, account: pwd.struct_passwd | None) -> WorkshopSeen:
@@ -88,6 +89,9 @@ def _read(path: str, queries: Sequence[str]) -> tuple[list[list[Any]], str]:
         uri = f"file:{quote(path)}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)
         try:
+            # Python 3.11 and later; an answer has a limit of its own
+            if hasattr(connection, "setlimit"):
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_TEXT)
             *asked, archived = queries
             found = [_rows(connection, query, ()) for query in asked]
             # a bot of an earlier source archives nothing

@@ -146,8 +146,10 @@ def _danger(configuration: Configuration, backend: str, chosen: Candidate) -> Pr
     """Return the problem that one account could act as another through a binary, if any."""
     if configuration.host["trust_user_binaries"]:
         return None
-    runs = runners(configuration, backend)
+    binary = configuration.contract.backends[backend].binary
     untrusted = [configuration.host["service_user"], *os_users(configuration.users)]
+    # a program that is found by name has its directory in the search path of each of them
+    runs = untrusted if binary.started_by == "name" else runners(configuration, backend)
     found = harmful(chosen["changers"] or (), runs, untrusted)
     if not found:
         return None
@@ -159,9 +161,14 @@ def _danger(configuration: Configuration, backend: str, chosen: Candidate) -> Pr
         if entry.get("unseen")
     ]
     return Problem(
-        variable(configuration.contract.backends[backend].binary.setting),
+        variable(binary.setting),
         f"{chosen['path']!r}, which can be changed by {in_words(*found)}",
-        f"a program that only root can change, because it runs as {listed(runs)}",
+        "a program that only root can change, because "
+        + (
+            f"its directory is in the search path of {listed(runs)}"
+            if binary.started_by == "name"
+            else f"it runs as {listed(runs)}"
+        ),
         f"install {backend} where only root can write, or {', or '.join(cures)}, or accept "
         f"it with {variable('trust_user_binaries')}: true",
     )

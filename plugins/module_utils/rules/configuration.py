@@ -201,7 +201,8 @@ def canonical_key(contract: Contract, key: str) -> str:
 
 def key_of(contract: Contract, name: str) -> str:
     """Return the key of a setting that an operator names as its variable, or in another case."""
-    wanted = name.replace("-", "_").lower().removeprefix(PREFIX)
+    wanted = name.replace("-", "_").lower()
+    wanted = wanted[len(PREFIX) :] if wanted.startswith(PREFIX) else wanted
     old = [one for spec in contract.settings.values() for one in spec.old_names]
     for key in (*contract.host, *contract.settings, *old):
         if key.lower() == wanted:

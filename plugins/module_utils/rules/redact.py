@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MASK = "********"
 # RFC 3986, section 3.2.1: the part between the scheme and the host of a URL
-_USERINFO = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://)[^\s/]+@", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<=://)[^\s/]+@")
 
 
 def fingerprint(secret: str) -> str:
@@ -48,4 +48,4 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     # a secret may be a part of another one
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
-    return _USERINFO.sub(rf"\g<before>{MASK}@", text)
+    return _USERINFO.sub(f"{MASK}@", text)

@@ -265,7 +265,7 @@ def _what_stays(results: Results) -> list[str]:
     left = [*recorded.get("left_data", ()), *results.switched.get("left", ())]
     if left:
         data = ", ".join(dict.fromkeys(left))
-        notes.append(f"The next run removes former data that is still in use: {data}.")
+        notes.append(f"The next run removes what is still in use: {data}.")
     return notes
 
 
