@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from typer.models import ArgumentInfo
 from kai_ansible.calling import remember
 from kai_ansible.cli import completion
 from kai_ansible.cli.help import Command
+from kai_ansible.errors import usage_error
 
 SetOption = Annotated[
     list[str] | None,
@@ -145,6 +146,7 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
             )
             values["vault_ids"] = tuple(values.get("vault_ids", ()))
             with screen.report_errors():
+                _refuse_empty(own, given)
                 options = first.annotation(**values)
                 words = replace(options, host=None).words("")
                 remember(name if group is None else group, options.host, words)
@@ -164,6 +166,20 @@ def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Calla
         return function
 
     return register
+
+
+def _refuse_empty(parameters: Sequence[inspect.Parameter], given: Mapping[str, Any]) -> None:
+    """Raise CommandError for an option with an empty value, as of a variable that is not set."""
+    for parameter in parameters:
+        if given.get(parameter.name) == "" and not _is_argument(parameter):
+            described = getattr(parameter.annotation, "__metadata__", ())
+            # Typer takes the first name for a default
+            names = [
+                word for one in described for word in (str(one.default), *(one.param_decls or ()))
+            ]
+            usual = f"--{parameter.name.replace('_', '-')}"
+            option = next((word for word in names if word.startswith("--")), usual)
+            raise usage_error(option, "nothing", "a value", "give one, or leave the option out")
 
 
 def _is_argument(parameter: inspect.Parameter) -> bool:

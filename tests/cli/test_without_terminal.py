@@ -78,6 +78,23 @@ def test_print_writes_nothing_and_shows_no_secret(desk: Desk) -> None:
         assert secret not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("config", "--no-input", "--import", ""),
+        ("config", "--no-input", "--section", ""),
+        ("upgrade", "--ref", "", "--yes"),
+        ("upgrade", "--source", "", "--yes"),
+    ],
+)
+def test_an_option_without_a_value_is_not_taken_for_none(
+    desk: Desk, words: tuple[str, ...]
+) -> None:
+    done = desk.call(*words)
+    assert done.returncode == 2
+    assert f"{words[words.index('') - 1]}\n   found:    nothing" in done.stderr
+
+
 def test_answers_may_come_through_a_pipe(desk: Desk) -> None:
     text = yaml.safe_dump(desk.answers(WEBHOOK_PORT=8123))
     done = subprocess.run(
