@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from kai_ansible.ansible.collection import contract
-from kai_ansible.inventory.answers import read_answers, read_assignments
+from kai_ansible.inventory.answers import answers_in, read_answers, read_assignments
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.values import UnacceptableValue, read_value
 from kai_ansible.rules.variable_names import variable
@@ -51,7 +51,7 @@ def test_it_takes_the_answers_of_each_line(tmp_path: Path, line: str) -> None:
     VALIDATOR.validate(answers)
     path = tmp_path / "answers.yml"
     path.write_text(yaml.safe_dump(answers), encoding="utf-8")
-    assert read_answers(contract(line), path)[1] == []
+    assert read_answers(contract(line), answers_in(path))[1] == []
 
 
 @pytest.mark.parametrize(("line", "other"), [("1", "2"), ("2", "1"), ("2.0", "1")])
@@ -64,7 +64,7 @@ def test_an_answer_of_another_line_is_refused_by_its_line(
     path = tmp_path / "answers.yml"
     path.write_text(yaml.safe_dump(answers), encoding="utf-8")
     problems = [
-        *read_answers(contract(line), path)[1],
+        *read_answers(contract(line), answers_in(path))[1],
         *read_assignments(contract(line), [f"{k}={v}" for k, v in OF_LINE[other].items()])[1],
     ]
     assert problems
@@ -78,7 +78,7 @@ def test_it_is_a_schema_and_takes_a_whole_answers_file(tmp_path: Path) -> None:
     VALIDATOR.validate(ANSWERS)
     path = tmp_path / "answers.yml"
     path.write_text(yaml.safe_dump(ANSWERS), encoding="utf-8")
-    assert read_answers(contract(), path)[1] == []
+    assert read_answers(contract(), answers_in(path))[1] == []
 
 
 @pytest.mark.parametrize(

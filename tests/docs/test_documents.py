@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.cli.app import app
-from kai_ansible.inventory.answers import read_answers
+from kai_ansible.inventory.answers import answers_in, read_answers
 from kai_ansible.rules.configuration import read_configuration
 from tests.conftest import line_1
 
@@ -84,7 +84,7 @@ def test_the_answers_of_the_readme_are_a_valid_configuration(tmp_path: Path) -> 
     [text] = blocks(ROOT / "README.md", "yaml")
     path = tmp_path / "answers.yml"
     path.write_text(text, encoding="utf-8")
-    answers, problems = read_answers(contract(), path)
+    answers, problems = read_answers(contract(), answers_in(path))
     assert problems == []
     # the wizard makes this one at random
     answers["kai_install_webhook_secret"] = "0" * 64

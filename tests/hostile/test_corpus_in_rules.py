@@ -14,7 +14,7 @@ import yaml
 from kai.protected import parse_env
 
 from kai_ansible.errors import CommandError
-from kai_ansible.inventory.answers import read_answers, read_assignments
+from kai_ansible.inventory.answers import answers_in, read_answers, read_assignments
 from kai_ansible.inventory.host_vars_files import HostVars, edited_texts
 from kai_ansible.inventory.importing import from_host, from_install_conf
 from kai_ansible.inventory.variable_text import content_of
@@ -203,7 +203,7 @@ def test_an_answers_file_says_what_was_given(tmp_path: Path, contract: Contract)
     for value in accepted():
         answers = {"settings": {"SPEC_DIR": value}, "users": [{"name": value, "x": [value]}]}
         path.write_text(yaml.safe_dump(answers))
-        found, problems = read_answers(contract, path)
+        found, problems = read_answers(contract, answers_in(path))
         assert problems == []
         assert found["kai_install_spec_dir"] == value
         assert found["kai_install_users"] == answers["users"]
@@ -227,7 +227,7 @@ def test_what_is_wrong_with_a_file_is_reported_without_its_secrets(
 ) -> None:
     path = tmp_path / "answers.yml"
     path.write_text(text)
-    for read in (lambda: read_answers(contract, path), lambda: content_of(text, path)):
+    for read in (lambda: read_answers(contract, answers_in(path)), lambda: content_of(text, path)):
         with pytest.raises(CommandError) as told:
             read()
         assert "valid YAML" in str(told.value)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kai_ansible.errors import CommandError
-from kai_ansible.inventory.answers import read_answers, read_assignments
+from kai_ansible.inventory.answers import answers_in, read_answers, read_assignments
 from kai_ansible.inventory.importing import from_host, from_install_conf, host_paths
 from kai_ansible.inventory.variable_text import content_of
 from kai_ansible.inventory.yaml_edit import literally, meaning, same
@@ -114,7 +114,7 @@ def test_what_is_nested_too_deeply_is_refused(
     answers = tmp_path / "answers.yml"
     answers.write_text(text)
     with pytest.raises(CommandError, match="answers"):
-        read_answers(contract, answers)
+        read_answers(contract, answers_in(answers))
     with pytest.raises(CommandError, match="kai"):
         content_of(text, Path("kai.yml"))
 
@@ -149,7 +149,7 @@ def test_any_answers_file_is_read_or_refused(
     raw = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
     path.write_bytes(raw)
     try:
-        found, _ = read_answers(contract, path)
+        found, _ = read_answers(contract, answers_in(path))
         read_configuration(contract, found)
     except CommandError as error:
         assert str(path) in str(error)

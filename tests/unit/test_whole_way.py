@@ -8,7 +8,7 @@ from kai import config as bot
 from samples import probe
 from whole_configurations import EVERYBODY, answers_to_everything
 
-from kai_ansible.inventory.answers import read_answers
+from kai_ansible.inventory.answers import answers_in, read_answers
 from kai_ansible.inventory.host_vars_files import edited_texts
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.rules.configuration import read_configuration
@@ -35,7 +35,7 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
     path = directory / "answers.yml"
     content = {"host": {"source": "/src/kai"}, "users": EVERYBODY, "settings": answers}
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    given, problems = read_answers(contract, path)
+    given, problems = read_answers(contract, answers_in(path))
     assert problems == []
     draft = Draft(contract, {})
     draft.give(given)

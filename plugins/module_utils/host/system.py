@@ -43,6 +43,8 @@ _ACT_SECONDS = 180
 # how long processes of the bot may outlive the bot
 _LEFT_SECONDS = 5
 _REMOVE_SECONDS = 300
+# the hierarchies of control groups that systemd makes
+_OF_SYSTEMD = ("", "name=systemd")
 # a process may let the kernel show any of its memory there (prctl(2), PR_SET_MM)
 _MOST_OF_PROCESS = 1 << 20
 
@@ -551,26 +553,16 @@ def uid_of(pid: int) -> int | None:
 
 
 def belongs(pid: int, control_group: str) -> bool:
-    """Return whether a process is in a control group of systemd.
+    """Return whether a process is in a control group of systemd (cgroups(7)).
 
-    A user may make a group of any name below their own, so the whole path counts. In a container
-    it begins with that of the container, which is above systemd's own.
+    The whole path counts, as a user may make a group of any name below their own.
     """
-    above = {name: path.partition("/init.scope")[0] for name, path in _control_groups(1).items()}
-    return any(
-        path == above.get(name, "").rstrip("/") + control_group
-        for name, path in _control_groups(pid).items()
-    )
-
-
-def _control_groups(pid: int) -> dict[str, str]:
-    """Return the groups of a process that systemd made, by hierarchy (cgroups(7))."""
     try:
         with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as handle:
-            entries = [line.rstrip("\n").split(":", 2)[1:] for line in handle]
+            groups = [line.rstrip("\n").split(":", 2)[1:] for line in handle]
     except OSError:
-        return {}
-    return {name: path for name, path in entries if name in ("", "name=systemd")}
+        return False
+    return any(path == control_group and name in _OF_SYSTEMD for name, path in groups)
 
 
 def open_paths(pid: int) -> Iterator[str]:
