@@ -129,7 +129,7 @@ class VaultSources:
         found: list[VaultPassword] = []
         for label, source in [*sources, *self._labelled()]:
             if source not in _PROMPTS:
-                path = Path(source).expanduser()
+                path = _path_of(source)
                 found.append(VaultPassword(read_password_file(path, label), path, label=label))
         found += [own] if own else []
         if not found:
@@ -187,7 +187,7 @@ def single_password(named: Path | None, inventory: Path) -> VaultPassword:
     path = named
     if path is None:
         configured = [source for label, source in _configured() if label == VAULT_ID]
-        path = Path(configured[-1]).expanduser() if configured else None
+        path = _path_of(configured[-1]) if configured else None
     if path is not None:
         return VaultPassword(read_password_file(path), path)
     return own_password(inventory) or made_password()
@@ -259,8 +259,12 @@ def read_password_file(path: Path, label: str | None = None) -> bytes:
 
 
 def _is_missing(source: str) -> bool:
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 - pathlib needs a home
-    return source not in _PROMPTS and not path.exists()
+    return source not in _PROMPTS and not _path_of(source).exists()
+
+
+def _path_of(source: str) -> Path:
+    # as Ansible finds it; pathlib needs a home
+    return Path(os.path.expandvars(os.path.expanduser(source)))  # noqa: PTH111
 
 
 def _refuse(missing: Iterable[str]) -> None:

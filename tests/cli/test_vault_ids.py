@@ -94,6 +94,12 @@ def test_a_vault_that_changes_keeps_its_vault_id(fleet: Desk, monkeypatch: Any) 
     assert found["kai_install_telegram_bot_token"] == f"0{TOKEN}"
 
 
+def test_a_source_is_found_where_ansible_finds_it(fleet: Desk) -> None:
+    fleet.variables["PLACE"] = str(fleet.work)
+    done = fleet.run("users", "list", "dev1", "--vault-id", "dev@$PLACE/dev.password")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_file_whose_name_is_like_a_prompt_is_a_file(fleet: Desk) -> None:
     # the vault of dev is opened by no password that needs a prompt, so its file is named
     fleet.write("prompt-of-ours", PASSWORDS["prod"])
