@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kai_ansible.host.system import BUILD_LOCK
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.typed_data import as_data
 from plugins.module_utils.controller import source_files, source_packing
@@ -368,7 +369,7 @@ def test_a_build_that_was_killed_is_waited_for_and_repaired(
 
     first = start("cut off", with_backend(WAITING_BACKEND))
     wait_for("test -e /run/waiting")
-    held = f":$(stat --format=%i {RELEASES})$"
+    held = f":$(stat --format=%i {BUILD_LOCK})$"
     holder = f"awk -v held={held} '$2 == \"FLOCK\" && $6 ~ held {{print $5}}' /proc/locks"
     machine.run(["sh", "-c", f"kill -KILL $({holder})"])
     first.join()
