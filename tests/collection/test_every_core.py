@@ -41,7 +41,7 @@ def test_ansible_reports_the_same_on_every_supported_core(tmp_path: Path, python
 def judge(tmp_path: Path, base: Path, core: str) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([base, "-m", "venv", tmp_path / "venv"], check=True)
-    wanted = [f"ansible-core=={core}.*", "platformdirs", "pyyaml"]
+    wanted = [f"ansible-core=={core}.*", "ansible-runner", "platformdirs", "pyyaml"]
     subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
     host_vars = tmp_path / "inventory" / "host_vars" / "bot"
     host_vars.mkdir(parents=True)
