@@ -229,7 +229,7 @@ def _done(
 
 def _load_runner() -> None:
     """Load what nearly every command needs next, which takes no time while Ansible reads."""
-    import ansible_runner  # noqa: F401
+    import ansible_runner  # noqa: F401 - runner.py uses it later
 
 
 def _until_end(process: subprocess.Popen[bytes], *, shows: bool) -> tuple[bytes, bytes]:

@@ -59,18 +59,18 @@ UNREAD = [
     "tags run deploy ANSIBLE_RUN_TAGS",
     "tags skip always,all ANSIBLE_SKIP_TAGS",
 ]
-# of the operator's, such as one that tells a chat of each play
+# of the operator's, such as one that posts each play to a chat
 CALLBACK = """\
 from ansible.plugins.callback import CallbackBase
 
 class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
-    CALLBACK_NAME = "told"
+    CALLBACK_NAME = "notify"
     CALLBACK_NEEDS_ENABLED = True
 
     def v2_playbook_on_start(self, playbook):
-        print('bot | FAILED! => {{"msg": "told"}}', flush=True)
+        print('bot | FAILED! => {{"msg": "notified"}}', flush=True)
         open({path!r}, "a").close()
 """
 UNSPLIT = "-o ProxyCommand='ssh -W"
@@ -304,16 +304,16 @@ def test_what_config_prints_is_what_it_would_write(fleet: Desk) -> None:
     assert "kai_install_index_url" not in done.stdout
 
 
-def test_a_callback_of_the_operator_is_told_of_runs_alone(fleet: Desk) -> None:
-    told = fleet.work / "told-of-a-play"
-    fleet.write("callbacks/told.py", CALLBACK.format(path=str(told)))
+def test_a_callback_of_the_operator_gets_the_events_of_runs_alone(fleet: Desk) -> None:
+    notified = fleet.work / "notified"
+    fleet.write("callbacks/notify.py", CALLBACK.format(path=str(notified)))
     fleet.write(
-        "ansible.cfg", "[defaults]\ncallback_plugins = callbacks\ncallbacks_enabled = told\n"
+        "ansible.cfg", "[defaults]\ncallback_plugins = callbacks\ncallbacks_enabled = notify\n"
     )
     assert port_of(fleet) == "8080"
-    assert not told.exists()
+    assert not notified.exists()
     fleet.run("status", "bot")
-    assert told.exists()
+    assert notified.exists()
 
 
 @pytest.mark.sample(1, "the same way with another place of it")

@@ -10,13 +10,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kai_ansible.host import data_copy
+from kai_ansible.host import data_copy, switch
 from kai_ansible.host.data_copy import StagingArea
 from kai_ansible.host.left_processes import end_listener, end_processes
-from kai_ansible.host.system import Listener, strangers
+from kai_ansible.host.system import Listener, ServiceState, strangers
 from tests.conftest import PRIVATE
 
 pytestmark = [
@@ -153,16 +154,36 @@ def test_what_holds_the_port_of_the_bot_is_ended(start: Start) -> None:
     wait_until(lambda: port_is_free(port))
 
 
-def test_a_link_of_the_service_user_names_no_owners(start: Start, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_database_ends_nobody(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switch.system, "service_state", lambda _unit: ServiceState())
+    monkeypatch.setattr(switch.system, "restart_service", lambda _unit, _state: None)
     with tempfile.TemporaryDirectory(dir=PRIVATE) as directory:
-        home = Path(directory, "home")
-        home.mkdir()
-        os.chown(home, OTHER, OTHER)
+        home, data = Path(directory, "home"), Path(directory, "data")
+        for place, uid in ((home, OTHER), (data, OWNER)):
+            place.mkdir()
+            os.chown(place, uid, uid)
         Path(directory).chmod(0o755)
         other = start(CWD, home, OTHER)
-        (tmp_path / "kai.db").symlink_to(home)
-        assert end_processes(str(tmp_path / "kai.db")) == []
+        database = data / "kai.db"
+        parameters: Any = {
+            "install_dir": directory,
+            "unit": "kai",
+            "service_user": pwd.getpwuid(OWNER).pw_name,
+            "database": str(database),
+        }
+        bot = switch.Switch(parameters, dry=False, diff=False)
+        database.symlink_to(home)
+        bot.start()
         assert other.poll() is None
+        # a process that has the database itself open may block the bot
+        database.unlink()
+        database.touch()
+        os.chown(database, OWNER, OWNER)
+        own = start("import sys\nkept = open(sys.argv[1])\n" + _WAIT, database)
+        bot.start()
+        assert own.wait(60) == -signal.SIGKILL
 
 
 def test_who_was_handed_the_socket_of_another_account_is_not_ended(start: Start) -> None:

@@ -37,6 +37,28 @@ def own_group() -> str:
     return line.rpartition(":")[2]
 
 
+def test_of_what_a_process_shows_of_itself_a_part_is_read() -> None:
+    # the kernel shows a quarter of the stack, and any memory that the process names (prctl(2))
+    long = ["x" * 100_000] * 14
+    names = {f"LONG_{number}": "x" * 100_000 for number in range(14)}
+    wait = "print(flush=True); input()"
+    for arguments, environment in ((long, {}), ([], names)):
+        with subprocess.Popen(
+            ["/usr/bin/python3", "-I", "-c", wait, *arguments],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout
+            process.stdout.readline()
+            shown = (
+                system.command_of(process.pid),
+                "".join(system.environment_of(process.pid).values()),
+            )
+            process.kill()
+        assert 1000 < max(map(len, shown)) <= 1 << 20
+
+
 def test_a_stranger_on_the_port_is_named(listener: tuple[int, int]) -> None:
     pid, port = listener
     [found] = strangers(port, 0, "")

@@ -286,8 +286,8 @@ class Tree:
     def carry(self, parent: int, name: str, base: str, entry: DirectoryData) -> bool:
         """Make a directory as a copy of its former one; return whether there is a former one.
 
-        Raises Refused for one of another owner than its user or the service user: its owner makes
-        the copy, and whoever put the directory there could lead that through links.
+        Raises Refused if neither its user nor the service user owns it: its owner makes the copy,
+        and links that another account puts on the way have the rights of that owner.
         """
         opened = self.open_parent(entry["former"])
         if opened is None:
