@@ -105,8 +105,6 @@ def environment(directory: Path) -> dict[str, str]:
     found.setdefault("ANSIBLE_LOCALHOST_WARNING", "False")
     found.update(
         ANSIBLE_LOCAL_TEMP=str(directory / "tmp"),
-        # for the sources that git fetches: a worker that is killed leaves them
-        KAI_ANSIBLE_SCRATCH=str(directory),
         # a broken inventory would be a run without hosts, which succeeds
         ANSIBLE_INVENTORY_UNPARSED_FAILED="True",
         ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True",

@@ -10,6 +10,7 @@ are read and templates are rendered.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the plan: without a probe the configuration, with a probe everything."""
         super().run(tmp, task_vars)
+        # Ansible removes it when a signal ends the run, and a task has a process of its own
+        tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
         self.variables: dict[str, Any] = task_vars or {}
         _checked, arguments = self.validate_argument_spec(
             argument_spec=documented(kai_plan.DOCUMENTATION)

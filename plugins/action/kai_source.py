@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+import tempfile
 import zipfile
 from typing import Any
 
@@ -38,6 +39,8 @@ class ActionModule(ActionBase):
         parameters["cache"] = parameters["cache"] or constants.DEFAULT_LOCAL_TMP
         # a task has a process of its own
         os.umask(0o077)
+        # for what git fetches: Ansible removes it when a signal ends the run
+        tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
         source, probe = parameters["source"], parameters["probe"]
         try:
             if probe and probe["is_controller"] and not parameters["trust_user_binaries"]:

@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -23,6 +24,7 @@ from plugins.module_utils.controller.source_files import Refused, refuse_changea
 from plugins.module_utils.controller.source_packing import packed_once, read_source
 from tests.conftest import VARS as _VARS
 from tests.conftest import line_1
+from tests.waiting import until
 
 VARS = str(_VARS)
 CONSTRAINTS = "requirements/constraints.txt"
@@ -269,6 +271,42 @@ def test_three_hosts_get_one_archive_that_is_private_and_does_not_stay(
     assert told["a"]["source"]["release"] != told["c"]["source"]["release"]
     assert {entry["mode"] for entry in told.values()} == {"0600"}
     assert list((tmp_path / "local").iterdir()) == []
+
+
+def test_nothing_stays_of_a_fetch_that_ctrl_c_ends(
+    tmp_path: Path, ansible_environment: dict[str, str]
+) -> None:
+    begun, ssh = tmp_path / "begun", tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\n>{begun}\nexec sleep 600\n")
+    ssh.chmod(0o755)
+    module = {"source": "ssh://git.example/kai", "constraints_path": CONSTRAINTS}
+    program = str(Path(sys.executable).with_name("ansible"))
+    with subprocess.Popen(
+        [
+            program,
+            "-i",
+            "a,",
+            "-c",
+            "local",
+            "a",
+            "-m",
+            "kai.bot.kai_source",
+            "-a",
+            json.dumps(module),
+        ],
+        env={
+            **ansible_environment,
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+            "GIT_SSH_COMMAND": str(ssh),
+            "TMPDIR": str(tmp_path),
+        },
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as ansible:
+        until(begun.exists)
+        os.killpg(ansible.pid, signal.SIGINT)
+    assert list((tmp_path / "local").iterdir()) == []
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["begun", "local", "ssh"]
 
 
 @pytest.fixture

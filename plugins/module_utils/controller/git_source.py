@@ -301,20 +301,12 @@ def pointed_at(path: str, begins: str) -> str | None:
     return line[len(begins) :] if line.startswith(begins) else None
 
 
-@contextlib.contextmanager
-def scratch_directory() -> Iterator[str]:
-    """A directory for git that goes again, in the one of a run of kai-ansible if there is one."""
-    place = os.environ.get("KAI_ANSIBLE_SCRATCH")
-    with tempfile.TemporaryDirectory(prefix="kai-source-", dir=place) as scratch:
-        yield scratch
-
-
 def tracked(path: str) -> list[str] | None:
     """Return the files that git tracks below a directory, None without any. Raises Refused."""
     checkout = checkout_of(path)
     if checkout is None:
         return None
-    with scratch_directory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="kai-source-") as scratch:
         git = Git(scratch, path)
         config = os.path.join(checkout.shared, "config")
         asked = ["--file", config, "--no-includes", "--default=sha1", "extensions.objectformat"]
@@ -342,7 +334,7 @@ def fetched(
     url: str, version: str | None, environment: Mapping[str, str]
 ) -> Iterator[tuple[str, list[str]]]:
     """A directory with the files of a ref of a repository, and their names. Raises Refused."""
-    with scratch_directory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="kai-source-") as scratch:
         git = Git(scratch, url)
         git.fetch(url, version or "HEAD", environment)
         listed = git.run("ls-tree", "-r", "-z", "--long", "--full-tree", "FETCH_HEAD")
