@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pexpect
 import pytest
 
 from tests.cli.desk import KAI_ANSIBLE, Desk, exit_code
+from tests.waiting import until
 
 # each case starts Ansible; the run that is ended has no terminal, and its host no Python
 pytestmark = [
@@ -78,11 +79,8 @@ def test_nothing_private_is_left(
         preexec_fn=lambda: [signal.signal(one, signal.SIG_DFL) for one in numbers],
     ) as command:
         try:
-            deadline = time.monotonic() + SECONDS
-            while not waiting.exists():
-                assert command.poll() is None, command.communicate()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: waiting.exists() or command.poll() is not None)
+            assert command.poll() is None, command.communicate()
             assert [*scratch.glob("kai-ansible-*")]
             for number in numbers:
                 command.send_signal(number)
@@ -144,13 +142,6 @@ def status_that_waits(desk: Desk, waiting: Path) -> Iterator[subprocess.Popen[by
     ) as command:
         until(waiting.exists)
         yield command
-
-
-def until(happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def programs_at(directory: Path) -> list[str]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pexpect
 import pytest
 
 from tests.cli.desk import KAI_ANSIBLE, KEEP, SECONDS, TOKEN, Desk, heeding_signals
+from tests.waiting import until
 
 # each case starts Ansible; a run that is ended has a host that never answers
 pytestmark = [
@@ -106,13 +107,6 @@ PHASES = {
     ),
 }
 WAYS = ("SIGHUP", "SIGTERM", "SIGINT", "Ctrl-C", "a lost terminal")
-
-
-def until(happens: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not happens():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.05)
 
 
 class Command:

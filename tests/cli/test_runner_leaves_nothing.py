@@ -5,8 +5,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.probe_requests import probe_request
 from kai_ansible.rules.redact import MASK
 from kai_ansible.secrets.vault_password import VaultPassword
+from tests.waiting import until
 
 # the runner starts processes from a thread
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -245,20 +245,13 @@ def processes_of(inventory: Path) -> list[str]:
     return found
 
 
-def wait_until(happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it to Ansible")
 def test_ansible_does_not_go_on_without_the_command_that_started_it(run: Run, seen: Path) -> None:
     (run.inventory.parent / "python").write_text(WAITS.format(seen=seen), encoding="utf-8")
     arguments = [str(run.inventory), json.dumps(run.variables)]
     command = subprocess.Popen([sys.executable, "-c", ALONE, *arguments])
-    wait_until((seen / "begun").exists)
+    until((seen / "begun").exists)
     assert len(processes_of(run.inventory)) > 1
     command.kill()
     command.wait()
-    wait_until(lambda: processes_of(run.inventory) == [])
+    until(lambda: processes_of(run.inventory) == [])

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.machine.site import IMPATIENT, PATIENT, Site, Snapshot
 from tests.testbed.machines import Machine
+from tests.waiting import until
 
 pytestmark = pytest.mark.later(
     "rollbacks of line 1 and its database; test_line_2.py rolls a host back in every run"
@@ -46,7 +46,6 @@ with sqlite3.connect('/var/lib/kai/kai.db', timeout=30) as database:
     for table in ('history', 'echo'):
         database.execute(f'INSERT INTO {table} (text) VALUES (?)', sys.argv[1:])
 """
-WAIT_SECONDS = 60
 
 INSTALLED = True
 
@@ -58,9 +57,8 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="desk-") as directory:
         site = Site(machine, Path(directory), snapshot)
         machine.run(["systemd-run", "--unit=writer", "--uid=kai", "python3", "-c", _WRITER])
-        deadline = time.monotonic() + WAIT_SECONDS
-        while machine.run(["test", "-s", f"{DATABASE}-wal"], check=False).returncode != 0:
-            assert time.monotonic() < deadline, "nothing was written"
+        written = ["test", "-s", f"{DATABASE}-wal"]
+        until(lambda: machine.run(written, check=False).returncode == 0, "the bot writes")
         for name in ("history/1.jsonl", "memory/1/MEMORY.md", "files/photo", "home/1/notes"):
             path = f"/var/lib/kai/{name}"
             machine.run(

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.machine.site import IMPATIENT, TOKEN, Site, mortal_python
 from tests.testbed.machines import Machine
+from tests.waiting import until
 
-WAIT_SECONDS = 90
 MORE = pytest.mark.later(
     "more of switches; a first install and an upgrade that fail are in every run"
 )
@@ -80,9 +79,7 @@ def test_L1_L5_an_install_is_done_when_the_bot_answers_and_comes_back_after_a_re
     assert report["seconds_without"] is None
     assert report["verified"]
     site.machine.restart()
-    deadline = time.monotonic() + WAIT_SECONDS
-    while site.run("status").code != 0:
-        assert time.monotonic() < deadline, "the bot did not come back"
+    until(lambda: site.run("status").code == 0, "the bot comes back")
     assert site.health()["release"] == report["release"]
 
 
@@ -226,9 +223,8 @@ def test_L8_a_killed_ansible_and_a_reboot_can_be_taken_back(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + WAIT_SECONDS
-    while "START_DELAY" not in site.machine.run(["cat", "/etc/kai/env"]).stdout:
-        assert time.monotonic() < deadline, "the files were never switched"
+    environment = ["cat", "/etc/kai/env"]
+    until(lambda: "START_DELAY" in site.machine.run(environment).stdout, "the files are switched")
     os.killpg(ansible.pid, signal.SIGKILL)
     ansible.wait()
     site.machine.restart()

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ from plugins.module_utils.controller import git_source, source_limits
 from plugins.module_utils.controller.source_packing import Refused, read_source
 from tests.conftest import ROOT
 from tests.unit.test_kai_source import asked, git
+from tests.waiting import until
 
 TREE = ["pyproject.toml", "src/kai/__init__.py", ".gitattributes", "docs/page.md"]
 HOOKS = [
@@ -482,10 +482,7 @@ def test_git_ends_with_a_worker_that_a_signal_ends(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with subprocess.Popen([sys.executable, "-c", WORKER]) as worker:
         try:
-            deadline = time.monotonic() + 30
-            while not hanging_ssh.exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(hanging_ssh.exists)
             worker.send_signal(number)
             assert worker.wait(30) == 1
             for pid in map(int, hanging_ssh.read_text().split()):

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from kai_ansible.host.data_copy import StagingArea
 from kai_ansible.host.left_processes import end_listener, end_processes
 from kai_ansible.host.system import Listener, ServiceState, strangers
 from tests.conftest import PRIVATE
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.slow,
@@ -151,7 +151,7 @@ def test_what_holds_the_port_of_the_bot_is_ended(start: Start) -> None:
     start(LISTENS, str(port))
     [found] = strangers(port, 0, "")
     end_listener(found, thoroughly=False)
-    wait_until(lambda: port_is_free(port))
+    until(lambda: port_is_free(port))
 
 
 def test_a_link_in_place_of_the_database_ends_nobody(
@@ -202,18 +202,11 @@ def test_an_account_that_takes_the_port_again_and_again_is_ended_whole(start: St
     account = pwd.getpwuid(OWNER).pw_name
     process = start(TAKES_AGAIN, str(port))
     other = start("import signal\nprint('at work', flush=True)\nsignal.pause()", "", OTHER)
-    wait_until(lambda: bool(strangers(port, 0, "")))
+    until(lambda: bool(strangers(port, 0, "")))
     end_listener(Listener(None, account, "", ""), thoroughly=True)
     assert process.wait(60) == -signal.SIGKILL
-    wait_until(lambda: port_is_free(port))
+    until(lambda: port_is_free(port))
     assert other.poll() is None
-
-
-def wait_until(happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def at_work(session: int) -> list[str]:

@@ -21,6 +21,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import until
+
 SOURCE = Path(__file__).parents[1] / "fixtures" / "kai" / "src"
 sys.path.insert(0, str(SOURCE))
 
@@ -613,10 +615,7 @@ class TestStarting:
         bot.start()
         try:
             log = bot.data / "logs" / "kai.log"
-            deadline = time.monotonic() + 60
-            while not (log.exists() and "stand-in fault" in log.read_text()):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            until(lambda: log.exists() and "stand-in fault" in log.read_text())
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", bot.port), timeout=1)
         finally:

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import pytest
 from kai_ansible.ansible.collection import contract
 from kai_ansible.rules import principal_ids as ids
 from kai_ansible.rules.bootstrap_plan import BootstrapPlan, encode
+from tests.waiting import until
 
 SOURCE = Path(__file__).parents[1] / "fixtures" / "kai_2" / "src"
 OF_2_1 = Path(__file__).parents[1] / "fixtures" / "kai_2_1" / "src"
@@ -172,13 +173,6 @@ class Bot:
 
     def workshop(self) -> str:
         return str(self.rows("SELECT id FROM workshops")[0][0])
-
-
-def until(holds: Callable[[], Any]) -> None:
-    limit = time.monotonic() + DEADLINE
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
 
 
 @pytest.fixture
