@@ -111,6 +111,11 @@ options:
   port:
     description: The TCP port of the bot.
     type: int
+  addresses:
+    description: IPv4 addresses of the host on which the bot listens.
+    type: list
+    elements: str
+    default: []
   programs:
     description: Names of programs to find in the bot's PATH.
     type: list
@@ -442,6 +447,10 @@ probe:
       description: The processes that listen on the port and are not of the unit, in words.
       type: list
       elements: str
+    foreign_addresses:
+      description: Those of C(addresses) that no interface of the host has.
+      type: list
+      elements: str
     programs:
       description: Path of each program asked for, null without one.
       type: dict
@@ -558,6 +567,7 @@ def probe(host: Host) -> AnyProbe:
         "service": service.probe_service(host, state),
         "manager_version": service.probe_manager_version(host),
         "port": service.probe_port(host, state, env, release["live"]),
+        "foreign_addresses": service.probe_addresses(host),
         "programs": service.probe_programs(host),
         "models": storage.probe_models(host),
         "identities": probe_identities(host, release["live"]),
@@ -601,6 +611,7 @@ def refuse(host: Host) -> AnyProbe:
         "access": [],
         "places": [],
         "port": [],
+        "foreign_addresses": [],
         "env_keys": [],
         "logins": [],
         "damaged": [],
@@ -665,6 +676,7 @@ def main() -> None:
             },
             "release": {"type": "str", "default": ""},
             "port": {"type": "int"},
+            "addresses": {"type": "list", "elements": "str", "default": []},
             "programs": {"type": "list", "elements": "str", "default": []},
             "models": {"type": "list", "elements": "path", "default": []},
             "identities": entries(

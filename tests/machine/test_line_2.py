@@ -186,8 +186,12 @@ def test_bad_input_is_told_before_anything_is_changed(site: Site2) -> None:
     done = site.run("install")
     assert done.code != 0
     assert "kai_install_release" in done.text
+    site.set(kai_install_release="2", kai_install_workshop_lan_host="10.1.2.3")
+    done = site.run("install")
+    assert done.code != 0
+    assert "10.1.2.3, which no interface of the host has" in done.text
     assert (site.state(), site.health()["pid"]) == before
-    site.set(kai_install_release=None)
+    site.set(kai_install_release=None, kai_install_workshop_lan_host=None)
 
 
 def test_an_uninstall_leaves_the_data_alone(site: Site2) -> None:

@@ -51,6 +51,7 @@ def probe(**seen: Any) -> dict[str, Any]:
         "access": [],
         "targets": {},
         "port": [],
+        "foreign_addresses": [],
         "programs": dict.fromkeys(
             ("sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"), "/bin/x"
         ),

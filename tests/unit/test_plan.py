@@ -81,6 +81,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         "texts": [],
         "workshop": None,
         "port": 8080,
+        "addresses": [],
         "programs": ["sudo", "pgrep", "systemctl", "journalctl", "runuser", "curl", "git"],
         "models": [],
         "env_file": "/etc/kai/env",

@@ -5,6 +5,7 @@ import importlib
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable
@@ -404,6 +405,16 @@ def test_probe_an_install_that_cannot_be_read_is_not_absent(
     probed = host()
     releases.probe_release(probed)
     assert len(probed.faults) == 1
+
+
+def test_probe_addresses_of_the_host(host: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    # one of TEST-NET-1 (RFC 5737), which no host has
+    probed = host(addresses=["127.0.0.1", "192.0.2.7"])
+    assert look_service.probe_addresses(probed) == ["192.0.2.7"]
+    assert probed.faults == []
+    monkeypatch.setattr(socket.socket, "bind", broken)
+    assert look_service.probe_addresses(probed) == []
+    assert len(probed.faults) == 2
 
 
 def test_probe_who_listens_on_the_port(host: Make, monkeypatch: pytest.MonkeyPatch) -> None:

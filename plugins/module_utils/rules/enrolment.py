@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .configuration import Configuration
+    from .contract_kinds import Workshop
     from .module_arguments import WorkshopRequest
     from .probe import WorkshopSeen
     from .user_places import UserKey
@@ -102,16 +103,28 @@ def enrolment_plan(configuration: Configuration) -> EnrolmentPlan | None:
     }
 
 
+def lan_addresses(configuration: Configuration) -> list[str]:
+    """Return the addresses of the host on which the Workshop answers besides 127.0.0.1."""
+    workshop = _workshop_in_use(configuration)
+    return [*filter(None, [workshop and configuration.settings.get(workshop.lan_setting)])]
+
+
 def pages(configuration: Configuration) -> list[str]:
-    """Return the addresses of the Workshop, none for a line without one or with it off."""
-    workshop, settings = configuration.contract.workshop, configuration.settings
+    """Return the URLs of the Workshop, none for a line without one or with it off."""
+    workshop = _workshop_in_use(configuration)
     if workshop is None:
         return []
-    if workshop.adapter not in str(settings.get(workshop.adapters_setting)).split(","):
-        return []
-    hosts = ["127.0.0.1", settings.get(workshop.lan_setting)]
-    port = settings.get(configuration.contract.service.port_setting)
-    return [f"http://{host}:{port}{workshop.page}" for host in hosts if host]
+    port = configuration.settings.get(configuration.contract.service.port_setting)
+    hosts = ["127.0.0.1", *lan_addresses(configuration)]
+    return [f"http://{host}:{port}{workshop.page}" for host in hosts]
+
+
+def _workshop_in_use(configuration: Configuration) -> Workshop | None:
+    workshop = configuration.contract.workshop
+    if workshop is None:
+        return None
+    adapters = str(configuration.settings.get(workshop.adapters_setting)).split(",")
+    return workshop if workshop.adapter in adapters else None
 
 
 def who_may_enrol(configuration: Configuration) -> list[str]:

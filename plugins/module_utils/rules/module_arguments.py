@@ -134,6 +134,7 @@ class ProbeRequest(TypedDict, total=False):
     workshop: WorkshopRequest | None
     turns: str | None
     port: int | None
+    addresses: list[str]
     programs: list[str]
     models: list[str]
     identities: list[IdentityRequest]

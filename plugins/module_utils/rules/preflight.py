@@ -176,6 +176,7 @@ def host_problems(configuration: Configuration, probe: Probe) -> list[Problem]:
         *_access(probe),
         *_space(configuration, probe),
         *_port(configuration, probe),
+        *_addresses(configuration, probe),
         *_programs(configuration, probe),
         *_sudo(configuration, probe),
     ]
@@ -340,6 +341,20 @@ def _port(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
             f"port {configuration.settings[setting]} held by {holder}",
             "a port that only the bot listens on",
             f"stop it on the host, or set {variable(setting)} to another port",
+        )
+
+
+def _addresses(configuration: Configuration, probe: Probe) -> Iterator[Problem]:
+    workshop = configuration.contract.workshop
+    if workshop is None:
+        return
+    where = variable(workshop.lan_setting)
+    for address in probe["foreign_addresses"]:
+        yield Problem(
+            where,
+            f"{address}, which no interface of the host has",
+            "an address of the host: the bot does not start without it",
+            f"set {where} to one of the addresses that the host has: ip -4 address",
         )
 
 

@@ -406,6 +406,7 @@ class Probe(About):
     service: Service
     manager_version: int | None
     port: list[str]
+    foreign_addresses: list[str]
     programs: dict[str, str | None]
     models: dict[str, str]
     identities: dict[str, IdentitySeen]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .binaries import backends_in_use, resolvers, runners
-from .enrolment import workshop_request
+from .enrolment import lan_addresses, workshop_request
 from .logins import login_check, login_files
 from .preflight import models_in_use, programs_in_use, wanted_access, written_places
 from .typed_data import as_data
@@ -69,6 +69,7 @@ def probe_request(configuration: Configuration, others: Sequence[Other] = ()) ->
         "workshop": workshop_request(configuration),
         "turns": contract.service.turns.format(data_dir=data_dir) if data_dir else None,
         "port": configuration.settings.get(contract.service.port_setting),
+        "addresses": lan_addresses(configuration),
         "programs": list(programs_in_use(configuration)),
         "models": list(models_in_use(configuration)),
         "env_file": contract.protected_files["env"].path,

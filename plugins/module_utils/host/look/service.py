@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from typing import TYPE_CHECKING
 
 from .. import system
@@ -76,6 +78,21 @@ def probe_port(
     ):
         others = [other for other in others if other.user not in host.accounts]
     return [str(other) for other in others]
+
+
+def probe_addresses(host: Host) -> list[str]:
+    """Return the addresses on which nothing of this host can listen (bind(2), EADDRNOTAVAIL)."""
+    foreign = []
+    for address in host.parameters["addresses"]:
+        with socket.socket(socket.AF_INET) as listener:
+            try:
+                listener.bind((address, 0))
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL:
+                    host.faults.append(unreadable(f"the address {address}", error))
+                else:
+                    foreign.append(address)
+    return foreign
 
 
 def probe_tools(host: Host) -> dict[str, str]:
