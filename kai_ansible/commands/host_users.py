@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import certain_contract
+from kai_ansible.commands.confirmation import confirm
 from kai_ansible.commands.target import only_host, opened
-from kai_ansible.errors import CommandError, ExitCode, usage_error
+from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.host_vars import configuration_of, host_vars_texts, variable_is_secret
 from kai_ansible.inventory.inventory import Inventory, nothing_known, write_host_vars
 from kai_ansible.inventory.variable_text import content_of, read_text
@@ -19,7 +20,6 @@ from kai_ansible.rules.users import User, has_admin
 from kai_ansible.rules.values import UnacceptableValue, read_value
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.terminal.login_view import login_lines
-from kai_ansible.terminal.prompts import prompter
 from kai_ansible.wizard.asking import name_with_id
 from kai_ansible.wizard.questions import typed_value
 
@@ -309,8 +309,7 @@ def _confirm_without_admin(
             "add --yes to go on without an admin",
         )
     question = "No admin would be left, so no user could manage the bot. Go on?"
-    if not prompter(plain=options.plain).confirm(question, default=False):
-        raise CommandError("Nothing was written.", code=ExitCode.FAILED)
+    confirm(question, plain=options.plain, message="Nothing was written.")
 
 
 def report_next(
