@@ -198,6 +198,20 @@ def test_all_keys_hooks_and_attributes_of_a_checkout_at_once_change_nothing(
     assert list(marks.iterdir()) == []
 
 
+@pytest.mark.parametrize("named", [".", "", "bin"])
+def test_a_relative_directory_of_the_search_path_is_not_that_of_the_source(
+    place: Path, tmp_path: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value, marks = planted(tmp_path, 0, "{run}")
+    for name in ("git", "bin/git"):
+        (place / name).parent.mkdir(exist_ok=True)
+        shutil.copy(value, place / name)
+    monkeypatch.setenv("PATH", f"{named}:{os.environ['PATH']}")
+    read_source(asked(place))
+    read_source(asked(f"file://{place}"))
+    assert list(marks.iterdir()) == []
+
+
 def test_git_alone_would_run_what_is_planted(place: Path, tmp_path: Path) -> None:
     for number, key in enumerate(("core.fsmonitor", "filter.mark.clean")):
         value, marks = planted(tmp_path, number, "{run}")

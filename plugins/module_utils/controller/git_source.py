@@ -72,11 +72,18 @@ class Checkout(NamedTuple):
 
 def operators_environment() -> dict[str, str]:
     """Return the operator's environment, without variables that would lead git elsewhere."""
-    return {
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("GIT_") or _OPERATORS.fullmatch(name)
     }
+    return {**kept, "PATH": _search_path()}
+
+
+def _search_path() -> str:
+    # git runs in the source, where a directory like "." would be the source itself
+    named = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(filter(os.path.isabs, named)) or os.defpath
 
 
 class Git:
@@ -96,7 +103,7 @@ class Git:
             "GIT_ATTR_NOSYSTEM": "1",
         }
         self.inert = {
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": _search_path(),
             "LC_ALL": "C",
             # git before 2.32 knows no GIT_CONFIG_GLOBAL
             "HOME": scratch,
