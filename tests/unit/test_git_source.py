@@ -17,10 +17,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from plugins.module_utils.controller import git_source, source_limits
+from plugins.module_utils.controller import git_source, source_files, source_limits
 from plugins.module_utils.controller.source_packing import Refused, read_source
 from tests.conftest import ROOT
 from tests.unit.test_kai_source import asked, git
@@ -240,6 +241,27 @@ def test_a_link_of_a_directory_leads_nowhere(place: Path, tmp_path: Path) -> Non
     for more in ([], ["src/kai/__init__.py"], ["src/**/*.py"]):
         with pytest.raises(Refused, match="is a link, a submodule or a device"):
             read_source(asked(place, files=more))
+
+
+@pytest.mark.parametrize("planted_link", ["src", "src/kai", "src/kai/__init__.py"])
+def test_a_link_that_another_account_plants_during_the_reading_leads_nowhere(
+    place: Path, tmp_path: Path, planted_link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, link = tmp_path / "own", place / planted_link
+    shutil.copytree(place / "src", own / "src")
+    (own / "src/kai/__init__.py").write_text("a file of the operator")
+    content_of = source_files.content_of
+
+    def plant_first(path: str, *more: Any) -> tuple[bytes, bool]:
+        if path.endswith("__init__.py"):
+            link.rename(tmp_path / "away")
+            link.symlink_to(own / planted_link)
+        return content_of(path, *more)
+
+    monkeypatch.setattr(source_files, "content_of", plant_first)
+    with pytest.raises(Refused, match=r"__init__\.py is a link, a submodule or a device"):
+        read_source(asked(place))
+    assert link.is_symlink()
 
 
 def test_an_index_that_git_did_not_make_leads_nowhere(place: Path, tmp_path: Path) -> None:

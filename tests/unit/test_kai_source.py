@@ -1,6 +1,7 @@
 """Kai's code, read from what an operator has and packed once for all hosts."""
 
 import hashlib
+import io
 import json
 import os
 import pwd
@@ -19,7 +20,7 @@ import pytest
 import yaml
 
 from kai_ansible.rules.contract import Contract
-from plugins.module_utils.controller import source_files
+from plugins.module_utils.controller import source_files, source_packing
 from plugins.module_utils.controller.source_files import Refused, refuse_changeable
 from plugins.module_utils.controller.source_packing import packed_once, read_source
 from tests.conftest import VARS as _VARS
@@ -211,6 +212,36 @@ def test_an_archive_with_another_checksum_is_refused(tmp_path: Path) -> None:
         archive.write(bytes(1024))
     with pytest.raises(Refused, match=f"expects {checksum}"):
         read_source(asked(path, checksum=checksum))
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip", "whl"])
+def test_an_archive_that_is_exchanged_after_its_checksum_counts_as_it_was(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = (tmp_path / f"{name}-1-py3-none-any.{kind}" for name in ("kai", "other"))
+    for place, text in ((path, "ours"), (other, "another's")):
+        files = {**TREE, "src/kai/__init__.py": text, "kai-1.dist-info/METADATA": ""}
+        if kind == "tar.gz":
+            with tarfile.open(place, "w:gz") as tar:
+                for name, content in files.items():
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content.encode()))
+        else:
+            with zipfile.ZipFile(place, "w") as packed:
+                for name, content in files.items():
+                    packed.writestr(name, content)
+    checksum = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    plain = read_source(asked(path))
+    verify = source_packing.verify
+
+    def verify_and_exchange(*arguments: Any) -> None:
+        verify(*arguments)
+        shutil.copy(other, path)
+
+    monkeypatch.setattr(source_packing, "verify", verify_and_exchange)
+    assert read_source(asked(path, checksum=checksum)) == plain
+    assert path.read_bytes() == other.read_bytes()
 
 
 def test_a_checksum_of_what_is_no_file_is_refused(checkout: Path) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import email
+import errno
 import glob
+import io
 import os
 import re
 import stat
@@ -15,7 +17,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..host.trusted_paths import Accounts, found_by, way_to
 from ..rules.problems import Refused
@@ -46,6 +48,18 @@ WHEEL_METADATA = r"[^/]+\.dist-info/METADATA\Z"
 _ZIP_DIRECTORY = 8 << 20
 # content and whether it is executable, by path inside the release
 Files = dict[str, tuple[bytes, bool]]
+
+
+class Archive(NamedTuple):
+    """An archive or a wheel in memory: another account may exchange its file meanwhile."""
+
+    path: str
+    content: bytes
+
+
+def read_archive(path: str) -> Archive:
+    """Return an archive or a wheel, read once. Raises Refused when it holds too much."""
+    return Archive(path, content_of(path, Allowance(path, MOST_UNPACKED))[0])
 
 
 def walked(path: str) -> Iterator[str]:
@@ -101,13 +115,20 @@ def files_of(path: str, names: Iterable[str], allowance: Allowance | None = None
         # tracked, but deleted in the checkout
         if name in found or not belongs_to_release(name) or not os.path.lexists(full):
             continue
+        refused = NotAFile(
+            f"{full} is a link, a submodule or a device; a release holds files only. List its "
+            f"files in kai_install_source_files"
+        )
         # a link may also be a directory above it; an index that was not made by git can lead out
         if fault_of_member(name) or os.path.realpath(full) != full or not os.path.isfile(full):
-            raise NotAFile(
-                f"{full} is a link, a submodule or a device; a release holds files only. List its "
-                f"files in kai_install_source_files"
-            )
-        found[name] = content_of(full, allowance)
+            raise refused
+        try:
+            found[name] = content_of(full, allowance, top)
+        except OSError as error:
+            # another account may have put a link there by now
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise refused from error
+            raise
     return found
 
 
@@ -159,33 +180,33 @@ def opened(path: str) -> Iterator[None]:
         ) from error
 
 
-def from_zip(path: str, allowance: Allowance, wanted: str = "") -> Files:
+def from_zip(archive: Archive, allowance: Allowance, wanted: str = "") -> Files:
     """Return the files of a zip archive whose name begins with a pattern.
 
     Raises Refused for anything but files, and when all of them are too much.
     """
     found: Files = {}
-    with open(path, "rb") as file:
-        bounded: Any = Bounded(file, path, _ZIP_DIRECTORY, sys.maxsize)
-        with zipfile.ZipFile(bounded) as packed:
-            for entry in packed.infolist():
-                allowance.take(entry.file_size)
-            for entry in packed.infolist():
-                mode = entry.external_attr >> 16
-                if entry.is_dir():
-                    continue
-                if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                    raise no_file(path, entry.filename)
-                # the others are unpacked whole, however much that is
-                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise Refused(
-                        f"{path}: {entry.filename} is compressed as {entry.compress_type}, "
-                        f"expected deflated or stored. Fix: pack it again"
-                    )
-                if re.match(wanted, entry.filename):
-                    with packed.open(entry) as handle:
-                        content = b"".join(iter(lambda: handle.read(PIECE), b""))
-                    found[entry.filename] = (content, bool(mode & 0o100))
+    path = archive.path
+    bounded: Any = Bounded(io.BytesIO(archive.content), path, _ZIP_DIRECTORY, sys.maxsize)
+    with zipfile.ZipFile(bounded) as packed:
+        for entry in packed.infolist():
+            allowance.take(entry.file_size)
+        for entry in packed.infolist():
+            mode = entry.external_attr >> 16
+            if entry.is_dir():
+                continue
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                raise no_file(path, entry.filename)
+            # the others are unpacked whole, however much that is
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Refused(
+                    f"{path}: {entry.filename} is compressed as {entry.compress_type}, "
+                    f"expected deflated or stored. Fix: pack it again"
+                )
+            if re.match(wanted, entry.filename):
+                with packed.open(entry) as handle:
+                    content = b"".join(iter(lambda: handle.read(PIECE), b""))
+                found[entry.filename] = (content, bool(mode & 0o100))
     return found
 
 
@@ -195,17 +216,17 @@ class BoundedTar(tarfile.TarFile):
     @classmethod
     def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **options: Any) -> BoundedTar:
         """Open the content behind any compression."""
-        file = open(name, "rb") if fileobj is None else fileobj  # noqa: SIM115 # it closes it
-        bounded: Any = Bounded(file, str(name), PIECE, MOST_UNPACKED)
+        bounded: Any = Bounded(fileobj, str(name), PIECE, MOST_UNPACKED)
         opened_tar: BoundedTar = super().taropen(name, mode, bounded, **options)
         return opened_tar
 
 
-def from_tar(path: str, allowance: Allowance) -> Files:
+def from_tar(archive: Archive, allowance: Allowance) -> Files:
     """Return the files of a tar archive. Raises Refused for anything but files."""
     found: Files = {}
+    path = archive.path
     try:
-        packed = BoundedTar.open(path)
+        packed = BoundedTar.open(path, fileobj=io.BytesIO(archive.content))
     except tarfile.ReadError as error:
         raise Refused(
             f"{path} is neither a directory nor a wheel, a tar or a zip archive. Fix: name a "
@@ -240,26 +261,26 @@ def checked(path: str, found: Files) -> Files:
     return found
 
 
-def from_archive(path: str) -> Files:
+def from_archive(archive: Archive) -> Files:
     """Return the files of an archive; one directory that holds everything is cut off."""
-    allowance = Allowance(path)
+    path, allowance = archive.path, Allowance(archive.path)
     with opened(path):
-        read = from_zip if zipfile.is_zipfile(path) else from_tar
-        files = without_common_directory(checked(path, read(path, allowance)))
+        read = from_zip if zipfile.is_zipfile(io.BytesIO(archive.content)) else from_tar
+        files = without_common_directory(checked(path, read(archive, allowance)))
     directories = {str(parent) for name in files for parent in PurePosixPath(name).parents} | {"."}
     for name in directories & set(files):
         raise Refused(f"{path}: {name} is a file and a directory. Fix: pack it again")
     return {name: content for name, content in files.items() if belongs_to_release(name)}
 
 
-def from_wheel(path: str) -> tuple[Files, str]:
+def from_wheel(wheel: Archive) -> tuple[Files, str]:
     """Return a wheel and its data files, at the places of a checkout, and its requirement.
 
     The requirement is a range of Python versions, empty if the wheel has none.
     """
-    allowance = Allowance(path)
+    path, allowance = wheel.path, Allowance(wheel.path)
     with opened(path):
-        held = from_zip(path, allowance, f"{WHEEL_DATA}|{WHEEL_METADATA}")
+        held = from_zip(wheel, allowance, f"{WHEEL_DATA}|{WHEEL_METADATA}")
         found = checked(
             path,
             {
@@ -274,7 +295,8 @@ def from_wheel(path: str) -> tuple[Files, str]:
                 f"{path} is not a wheel: it has no METADATA. Fix: build it with pip wheel --no-deps"
             )
         python = email.message_from_bytes(held[metadata[0]][0]).get("Requires-Python", "")
-    found[os.path.basename(path)] = content_of(path, allowance)
+    allowance.take(len(wheel.content))
+    found[os.path.basename(path)] = (wheel.content, False)
     return found, str(python)
 
 
@@ -284,7 +306,7 @@ def from_git(url: str, version: str | None, environment: Mapping[str, str]) -> F
         return files_of(tree, names, Allowance(url))
 
 
-def files_in_wheel(path: str) -> Files:
+def files_in_wheel(wheel: Archive) -> Files:
     """Return every file of a wheel by its name there. Raises Refused."""
-    with opened(path):
-        return from_zip(path, Allowance(path))
+    with opened(wheel.path):
+        return from_zip(wheel, Allowance(wheel.path))

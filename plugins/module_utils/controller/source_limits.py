@@ -24,10 +24,10 @@ PIECE = 1 << 20
 class Allowance:
     """The remaining limits of reading a source."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, most: int = MOST_BYTES) -> None:
         self.source = source
         self.files = MOST_FILES
-        self.bytes = MOST_BYTES
+        self.bytes = most
 
     def take(self, size: int) -> None:
         """Count one more file of a size. Raises Refused when that is too much."""
@@ -46,13 +46,21 @@ def too_much(source: str) -> Refused:
     )
 
 
-def content_of(path: str, allowance: Allowance) -> tuple[bytes, bool]:
+def content_of(path: str, allowance: Allowance, top: str = "") -> tuple[bytes, bool]:
     """Return the content of a file, and whether it is executable.
 
-    Raises Refused when it holds too much or is no file, and OSError.
+    top: a directory above it, from which no link may lead to it, not even for a moment.
+    Raises Refused when it holds too much or is no file, and OSError, such as ELOOP for a link.
     """
     # a named pipe in the place of a file would wait for a writer
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(top or path, flags)
+    for part in os.path.relpath(path, top).split("/") if top else ():
+        above = descriptor
+        try:
+            descriptor = os.open(part, flags | os.O_NOFOLLOW, dir_fd=above)
+        finally:
+            os.close(above)
     with open(descriptor, "rb") as handle:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

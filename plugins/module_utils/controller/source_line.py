@@ -18,7 +18,15 @@ from ..rules.release_line import AUTO, Found, Lines, line_of, problem_of_release
 from ..rules.sources import is_git_url, without_password
 from .contracts import VARIABLE, contract_of_line, lines_of
 from .git_source import fetched
-from .source_files import files_in_wheel, files_of, from_archive, from_wheel, names_below
+from .source_files import (
+    Archive,
+    files_in_wheel,
+    files_of,
+    from_archive,
+    from_wheel,
+    names_below,
+    read_archive,
+)
 from .source_limits import Allowance
 
 if TYPE_CHECKING:
@@ -58,9 +66,10 @@ def found_line(
     if os.path.isdir(source):
         names = list(names_below(source, list(patterns)))
         return line_of(lines, names, _texts(lines, source, names))
+    archive = read_archive(source)
     if source.endswith(".whl"):
-        return found_in_wheel(lines, source)
-    return found_in_files(lines, from_archive(source))
+        return found_in_wheel(lines, archive)
+    return found_in_files(lines, from_archive(archive))
 
 
 def found_in_files(lines: Lines, files: Mapping[str, tuple[bytes, bool]]) -> Found:
@@ -69,10 +78,10 @@ def found_in_files(lines: Lines, files: Mapping[str, tuple[bytes, bool]]) -> Fou
     return line_of(lines, list(files), texts)
 
 
-def found_in_wheel(lines: Lines, path: str) -> Found:
+def found_in_wheel(lines: Lines, wheel: Archive) -> Found:
     """Return what a wheel was built from: its packages are below src, its data at the top."""
-    code = {f"src/{name}": content for name, content in files_in_wheel(path).items()}
-    data, _python = from_wheel(path)
+    code = {f"src/{name}": content for name, content in files_in_wheel(wheel).items()}
+    data, _python = from_wheel(wheel)
     return found_in_files(lines, {**code, **data})
 
 

@@ -14,7 +14,6 @@ import os
 import tarfile
 from typing import TYPE_CHECKING
 
-from ..host.files import digest_of
 from ..rules.network_environment import of_words
 from ..rules.problems import Refused
 from ..rules.release_line import AUTO, Found, problem_of_release
@@ -22,6 +21,7 @@ from ..rules.releases import digest_of_files
 from ..rules.sources import is_git_url
 from .contracts import lines_of
 from .source_files import (
+    Archive,
     Files,
     NotAFile,
     files_of,
@@ -29,6 +29,7 @@ from .source_files import (
     from_git,
     from_wheel,
     names_below,
+    read_archive,
 )
 from .source_limits import Allowance, content_of
 from .source_line import found_in_files, found_in_wheel, found_line, no_source
@@ -41,19 +42,13 @@ if TYPE_CHECKING:
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def verify(path: str, checksum: str) -> None:
+def verify(archive: Archive, checksum: str) -> None:
     """Compare a file with its checksum, ``sha256:`` and digits. Raises Refused for another one."""
-    if not os.path.isfile(path):
-        raise Refused(
-            f"kai_install_source_checksum is given, but {path} is not an archive or a wheel. Fix: "
-            f"remove it; a git URL is pinned by a commit in kai_install_version"
-        )
-    with open(path, "rb") as handle:
-        found = f"sha256:{digest_of(handle)}"
+    found = f"sha256:{hashlib.sha256(archive.content).hexdigest()}"
     if found != checksum:
         raise Refused(
-            f"{path} has the checksum {found}, and kai_install_source_checksum expects {checksum}. "
-            f"Fix: get the file that was meant, or set the checksum of this one"
+            f"{archive.path} has the checksum {found}, and kai_install_source_checksum expects "
+            f"{checksum}. Fix: get the file that was meant, or set the checksum of this one"
         )
 
 
@@ -88,8 +83,11 @@ def read_source(parameters: SourceArguments) -> tuple[Files, SourceMetadata]:
             f"kai_install_source_files is given, but {source} is not a directory. Fix: remove it, "
             f"or name a checkout as kai_install_source"
         )
-    if parameters["checksum"]:
-        verify(source, parameters["checksum"])
+    if parameters["checksum"] and not os.path.isfile(source):
+        raise Refused(
+            f"kai_install_source_checksum is given, but {source} is not an archive or a wheel. "
+            f"Fix: remove it; a git URL is pinned by a commit in kai_install_version"
+        )
     wheel = os.path.basename(source) if source.endswith(".whl") else ""
     if not (is_git_url(source) or os.path.exists(source)):
         raise Refused(no_source(source))
@@ -103,10 +101,14 @@ def read_source(parameters: SourceArguments) -> tuple[Files, SourceMetadata]:
                 f"{source} is neither a directory nor a file. Fix: name a checkout of Kai, an "
                 f"archive of it, or a git URL"
             )
-        elif wheel:
-            files, python = from_wheel(source)
         else:
-            files = from_archive(source)
+            archive = read_archive(source)
+            if parameters["checksum"]:
+                verify(archive, parameters["checksum"])
+            if wheel:
+                files, python = from_wheel(archive)
+            else:
+                files = from_archive(archive)
     except NotAFile:
         # another line of Kai is the better reason than a file that no release of this one can hold
         if directory:
@@ -131,7 +133,7 @@ def read_source(parameters: SourceArguments) -> tuple[Files, SourceMetadata]:
     found = Found(None)
     if directory:
         lines = lines_of(directory)
-        found = found_in_wheel(lines, source) if wheel else found_in_files(lines, files)
+        found = found_in_wheel(lines, archive) if wheel else found_in_files(lines, files)
         refuse_other_line(parameters, found)
     if parameters["constraints"]:
         given, _executable = content_of(parameters["constraints"], Allowance(source))
