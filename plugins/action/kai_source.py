@@ -44,7 +44,12 @@ class ActionModule(ActionBase):
         source, probe = parameters["source"], parameters["probe"]
         try:
             if probe and probe["is_controller"] and not parameters["trust_user_binaries"]:
-                refuse_changeable(source, parameters["files"], list(probe["accounts"]))
+                refuse_changeable(
+                    source,
+                    parameters["files"],
+                    list(probe["accounts"]),
+                    parameters["constraints"],
+                )
             packed = packed_once(parameters)
         except Refused as error:
             text = str(error) if error.problem else f"kai_install_source: {error}"

@@ -64,10 +64,10 @@ options:
     description:
       - The result C(probe) of M(kai.bot.kai_probe). Without it the host has no release yet.
       - Where the host is the controller itself, none of its accounts may be able to change
-        O(source).
+        O(source) or O(constraints).
     type: dict
   trust_user_binaries:
-    description: Whether accounts of the host may be able to change O(source).
+    description: Whether accounts of the host may be able to change O(source) and O(constraints).
     type: bool
     default: false
   cache:

@@ -356,7 +356,7 @@ NOBODY = pwd.getpwnam("nobody")
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.usefixtures("judged")
-@pytest.mark.parametrize("name", [".", "src/kai", "src/kai/__init__.py", ".git/index"])
+@pytest.mark.parametrize("name", [".", "src/kai", "src/kai/__init__.py", ".git", ".git/index"])
 def test_a_source_that_an_account_of_the_bot_can_change_is_refused(
     checkout: Path, name: str
 ) -> None:
@@ -369,16 +369,81 @@ def test_a_source_that_an_account_of_the_bot_can_change_is_refused(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.usefixtures("judged")
+@pytest.mark.parametrize("kind", ["worktree", "below", "split"])
+def test_an_index_that_an_account_of_the_bot_can_change_is_refused_wherever_it_is(
+    checkout: Path, tmp_path: Path, kind: str
+) -> None:
+    source, name = checkout / "src", ".git/index"
+    if kind == "worktree":
+        source, name = tmp_path / "linked", ".git/worktrees/linked/index"
+        git("worktree", "add", "--quiet", str(source), cwd=checkout)
+    if kind == "split":
+        git("update-index", "--split-index", cwd=checkout)
+        source, [index] = checkout, (checkout / ".git").glob("sharedindex.*")
+        name = f".git/{index.name}"
+    refuse_changeable(str(source), [], ["nobody"])
+    os.chown(checkout / name, NOBODY.pw_uid, -1)
+    with pytest.raises(Refused, match="can be changed by nobody"):
+        refuse_changeable(str(source), [], ["nobody"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.usefixtures("judged")
+@pytest.mark.parametrize("kind", ["checkout", "worktree", "bare", "without its ending"])
+@pytest.mark.parametrize("name", ["HEAD", "refs/heads", "config"])
+def test_a_url_of_this_machine_is_judged_as_the_repository_that_git_reads(
+    checkout: Path, tmp_path: Path, kind: str, name: str
+) -> None:
+    place = repository = tmp_path / "a kai"
+    if kind == "checkout":
+        git("clone", "--quiet", str(checkout), str(place), cwd=tmp_path)
+        repository = place / ".git"
+    elif kind == "worktree":
+        git("worktree", "add", "--quiet", "--detach", str(place), cwd=checkout)
+        repository = checkout / ".git"
+    else:
+        repository = place if kind == "bare" else tmp_path / "a kai.git"
+        git("clone", "--quiet", "--bare", str(checkout), str(repository), cwd=tmp_path)
+    url = f"file://{tmp_path}/a%20kai"
+    assert "pyproject.toml" in read_source(asked(url))[0]
+    refuse_changeable(url, [], ["nobody"])
+    os.chown(repository / name, NOBODY.pw_uid, -1)
+    with pytest.raises(Refused, match="can be changed by nobody"):
+        refuse_changeable(url, [], ["nobody"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.usefixtures("judged")
+def test_constraints_that_an_account_of_the_bot_can_change_are_refused(
+    checkout: Path, tmp_path: Path
+) -> None:
+    constraints = tmp_path / "constraints.txt"
+    constraints.touch()
+    refuse_changeable(str(checkout), [], ["nobody"], str(constraints))
+    os.chown(constraints, NOBODY.pw_uid, -1)
+    found = f"kai_install_constraints: found {constraints}, which can be changed by nobody"
+    with pytest.raises(Refused, match=found):
+        refuse_changeable(str(checkout), [], ["nobody"], str(constraints))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_accounts_are_distrusted_on_the_controller_alone(
     checkout: Path, tmp_path: Path, ansible_environment: dict[str, str]
 ) -> None:
-    os.chown(checkout / "src", NOBODY.pw_uid, -1)
+    clean, constraints = shutil.copytree(checkout, tmp_path / "clean"), tmp_path / "limits"
+    constraints.touch()
+    for place in (checkout / "src", constraints):
+        os.chown(place, NOBODY.pw_uid, -1)
+    limited = {"source": str(clean), "constraints": str(constraints)}
     release = {"live": None, "complete": []}
     here = {"is_controller": True, "accounts": {"nobody": {}}, "release": release}
     asked_of = {
         "refused": {"probe": here},
         "trusted": {"probe": here, "trust_user_binaries": True},
         "elsewhere": {"probe": {**here, "is_controller": False}},
+        "limited": {"probe": here, **limited},
+        "accepted": {"probe": here, "trust_user_binaries": True, **limited},
         "new": {},
     }
     module = {"source": str(checkout), "constraints_path": CONSTRAINTS}
@@ -399,9 +464,12 @@ def test_accounts_are_distrusted_on_the_controller_alone(
         text=True,
         check=False,
     )
-    assert "can be changed by nobody" in done.stdout, done.stdout
+    for setting in ("source", "constraints"):
+        found = rf"kai_install_{setting}: found [^ ]+, which can be changed by nobody"
+        assert re.search(found, done.stdout), done.stdout
     ended = dict(re.findall(r"^(\w+) +: ok=(\d)", done.stdout, re.MULTILINE))
-    assert ended == {"refused": "0", "trusted": "1", "elsewhere": "1", "new": "1"}
+    accepted = ["trusted", "elsewhere", "accepted", "new"]
+    assert ended == {"refused": "0", "limited": "0", **dict.fromkeys(accepted, "1")}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

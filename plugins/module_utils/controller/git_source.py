@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from ..host.system import name_of
 from ..rules.network_environment import secrets_of
@@ -306,6 +307,35 @@ def pointed_at(path: str, begins: str) -> str | None:
     with open(path, "rb") as handle:
         line = os.fsdecode(handle.read(MOST_WORDS)).rstrip("\n")
     return line[len(begins) :] if line.startswith(begins) else None
+
+
+def files_of_index(path: str) -> list[str]:
+    """Return the files that determine which files git tracks below a directory. Raises Refused."""
+    checkout = checkout_of(path)
+    if checkout is None:
+        return []
+    parts = re.compile(r"index|sharedindex\..*")
+    names = filter(parts.fullmatch, os.listdir(checkout.git))
+    return [
+        os.path.join(checkout.top, ".git"),
+        *(os.path.join(checkout.git, name) for name in names),
+    ]
+
+
+def places_of_repository(url: str) -> list[str]:
+    """Return the files and directories with a repository of this machine, nothing for another URL.
+
+    Git adds ``.git`` to a path if it needs to.
+    """
+    if not url.startswith("file://"):
+        return []
+    path = f"/{unquote(url[len('file://') :])}"
+    found = []
+    for top in (path, f"{path}.git"):
+        marker = os.path.join(top, ".git")
+        checkout = repository_at(marker, top) if os.path.lexists(marker) else None
+        found += [marker, checkout.git, checkout.shared] if checkout else [top]
+    return found
 
 
 def tracked(path: str) -> list[str] | None:

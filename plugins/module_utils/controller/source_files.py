@@ -16,11 +16,12 @@ import stat
 import sys
 import tarfile
 import zipfile
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..host.trusted_paths import Accounts, found_by, way_to
-from ..rules.problems import Refused
+from ..rules.problems import Problem, Refused
 from ..rules.program_trust import harmful, in_words
 from ..rules.sources import (
     belongs_to_release,
@@ -28,7 +29,8 @@ from ..rules.sources import (
     is_git_url,
     without_common_directory,
 )
-from .git_source import fetched, tracked
+from ..rules.variable_names import variable
+from .git_source import fetched, files_of_index, places_of_repository, tracked
 from .source_limits import (
     MOST_UNPACKED,
     PIECE,
@@ -132,38 +134,63 @@ def files_of(path: str, names: Iterable[str], allowance: Allowance | None = None
     return found
 
 
-def paths_of(source: str, patterns: list[str]) -> list[str]:
-    """Return every path on the controller that a release is made from, nothing for a git URL."""
+def everything(path: str) -> Iterator[str]:
+    """Return a path and every file and directory below it, one after the other."""
+    yield path
+    for parent, directories, files in os.walk(path):
+        yield from (os.path.join(parent, name) for name in [*directories, *files])
+
+
+def paths_of(source: str, patterns: list[str]) -> Iterator[str]:
+    """Return every path on the controller that a release is made from.
+
+    Nothing for the git URL of another machine.
+    """
     if is_git_url(source):
-        return []
+        for place in places_of_repository(source):
+            yield from everything(place)
+        return
+    yield source
     if not os.path.isdir(source):
-        return [source]
+        return
+    if not patterns:
+        yield from files_of_index(source)
     names = matched(source, patterns) if patterns else tracked(source)
-    # the index determines the tracked files; in a worktree it is a file that names its place
-    index = ".git/index" if os.path.isdir(os.path.join(source, ".git")) else ".git"
-    found = walked(source) if names is None else [index, *names]
-    return [os.path.join(source, name) for name in found]
+    if names is None:
+        yield from everything(source)
+    else:
+        yield from (os.path.join(source, name) for name in names)
 
 
-def refuse_changeable(source: str, patterns: list[str], accounts: Collection[str]) -> None:
-    """Raise Refused for a source that one of some accounts of this machine can change.
+def refuse_changeable(
+    source: str, patterns: list[str], accounts: Collection[str], constraints: str | None = None
+) -> None:
+    """Raise Refused for a source or constraints that an account of this machine can change.
 
-    A build runs it as root. Administrators may change it, as it is theirs.
+    A build runs as root what they name. Administrators may change them, as they are theirs.
+    accounts: those that must not.
     """
 
     def look() -> Iterator[CheckedPath]:
-        yield from way_to(source)
         for path in paths_of(source, patterns):
             yield from way_to(path)
 
-    found = harmful(found_by({source: look}, Accounts(accounts))[source], ["root"], accounts)
-    if found:
-        raise Refused(
-            f"found {source}, which can be changed by {in_words(*found)}, expected a source that "
-            "no account of the bot or of its users can change, because root builds it. Fix: copy "
-            "it to a directory of root's or of an administrator, or accept it with "
-            "kai_install_trust_user_binaries: true"
-        )
+    settings, looks = {source: "source"}, {source: look}
+    if constraints:
+        settings[constraints], looks[constraints] = "constraints", partial(way_to, constraints)
+    for path, changers in found_by(looks, Accounts(accounts)).items():
+        found = harmful(changers, ["root"], accounts)
+        if found:
+            raise Refused(
+                Problem(
+                    variable(settings[path]),
+                    f"{path}, which can be changed by {in_words(*found)}",
+                    "a path that no account of the bot or of its users can change, because root "
+                    "builds what it names",
+                    "copy it to a directory of root's or of an administrator, or accept it with "
+                    "kai_install_trust_user_binaries: true",
+                )
+            )
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .probe import Changer
 
 _UNKNOWN = "unknown accounts"
+_MOST_PLACES = 5
 
 
 def harmful(
@@ -49,4 +50,9 @@ def in_words(*found: Changer) -> str:
             continue
         for who in ["everybody"] if entry["everybody"] else entry["accounts"]:
             places.setdefault(who, []).append(entry["path"])
-    return " and ".join(f"{who} (through {', '.join(paths)})" for who, paths in places.items())
+    return " and ".join(f"{who} (through {_list(paths)})" for who, paths in places.items())
+
+
+def _list(paths: list[str]) -> str:
+    more = [f"{len(paths) - _MOST_PLACES} more"] if len(paths) > _MOST_PLACES else []
+    return ", ".join([*paths[:_MOST_PLACES], *more])
