@@ -35,6 +35,9 @@ options:
   wheelhouse:
     description: A directory of packages; root alone must be able to change it and its files.
     type: path
+  index:
+    description: A package index on the host; root alone must be able to change it and its files.
+    type: path
   python:
     description: An interpreter to check besides those in the usual places.
     type: str
@@ -654,6 +657,7 @@ def main() -> None:
             "install_dir": {"type": "path", "required": True},
             "data_dir": {"type": "path"},
             "wheelhouse": {"type": "path"},
+            "index": {"type": "path"},
             "python": {"type": "str", "default": ""},
             "directories": {"type": "list", "elements": "path", "default": []},
             "access": entries(

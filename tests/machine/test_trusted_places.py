@@ -279,7 +279,7 @@ def test_a_data_directory_below_a_home_is_refused(site: Hunted) -> None:
         assert "a path that can be changed by kai (through /home/kai)" in done.text
 
 
-@pytest.mark.parametrize("name", ["wheels", "uv"])
+@pytest.mark.parametrize("name", ["wheels", "index", "uv"])
 def test_what_a_build_uses_is_judged_before_anything_is_changed(
     machine: Machine, site: Hunted, undone: Callable[..., None], name: str
 ) -> None:
@@ -289,9 +289,12 @@ def test_what_a_build_uses_is_judged_before_anything_is_changed(
         undone(f"ln -sfn {path} /usr/local/bin/uv", "rm -f /usr/local/bin/uv")
         where = "/usr/local/bin/uv"
     else:
-        where = "/home/alice/wheels"
+        where = f"/home/alice/{name}"
         undone(f"install -d -o alice {where}", f"rm -r {where}")
-        site.set(kai_install_wheelhouse=where)
+        named = {"kai_install_wheelhouse": where}
+        if name == "index":
+            named = {"kai_install_index_url": f"file://{where}"}
+        site.set(**named)
     done = site.run("install", "--check")
     assert done.code == 2, done.text
     assert "alice" in problem_of(done, where)["found"]

@@ -36,6 +36,21 @@ def places(desired: dict[str, Any]) -> list[tuple[str, str]]:
     return [(problem["where"], problem["found"]) for problem in desired["problems"]]
 
 
+@pytest.mark.parametrize(
+    ("url", "index"),
+    [
+        ("file:///srv/an%20index", "/srv/an index"),
+        ("file://localhost/srv/index", "/srv/index"),
+        ("file:///srv/index#simple", "/srv/index"),
+        ("https://pypi.example.org/simple", None),
+        ("https://[pypi.example.org/simple", None),
+    ],
+)
+def test_an_index_on_the_host_is_looked_at(contract: Contract, url: str, index: str | None) -> None:
+    read = read_configuration(contract, variables(index_url=url))
+    assert probe_request(read)["index"] == index
+
+
 def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
     read = read_configuration(
         contract,
@@ -69,6 +84,7 @@ def test_the_request_for_a_look_at_the_host(contract: Contract) -> None:
         "install_dir": "/opt/kai",
         "data_dir": "/var/lib/kai",
         "wheelhouse": "/srv/wheels",
+        "index": None,
         "python": "",
         "trust_user_binaries": False,
         "directories": ["/srv/ada", "/srv/ben", "/srv/a", "/srv/b", "/srv/wheels"],

@@ -233,6 +233,7 @@ def host(contract: Contract, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             "install_dir": str(tmp_path / "kai"),
             "data_dir": None,
             "wheelhouse": None,
+            "index": None,
             "python": "",
             "directories": [],
             "access": [],
@@ -257,6 +258,14 @@ def host(contract: Contract, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         return probed
 
     return make
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_probe_an_index_of_another_account(host: Make, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    index.mkdir()
+    os.chown(index, pwd.getpwnam("nobody").pw_uid, -1)
+    assert str(index) in [problem.where for problem in host(index=str(index)).loose_places()]
 
 
 def test_probe_whether_an_account_can_run_a_program(

@@ -24,7 +24,7 @@ from ..rules.accounts import refuse_alias_of_root
 from ..rules.constraints import hashed_entries, normalized, without_hashes
 from ..rules.network_environment import of_words
 from ..rules.problems import Refused
-from ..rules.sources import fault_of_member
+from ..rules.sources import fault_of_member, path_of_index
 from .built_release import ENVIRONMENT, MARKER, SYSTEM_PATH, find_uv, python_of
 from .left_processes import end_processes
 from .root_places import refuse_places, refuse_program
@@ -330,6 +330,7 @@ def refuse_to_build(parameters: BuildArguments) -> None:
     accounts = Accounts([parameters["service_user"]])
     refuse_places(
         wheelhouse=parameters["wheelhouse"] or "",
+        index=path_of_index(parameters["index_url"] or ""),
         directories=[parameters["path"]],
         accounts=accounts,
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,20 +29,23 @@ if TYPE_CHECKING:
 
     Entries = Sequence[Changer]
 
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
 
 def place_problems(
     install_dir: str = "",
     data_dir: str = "",
     *,
     wheelhouse: str = "",
+    index: str = "",
     directories: Iterable[str] = (),
     accounts: Accounts | None = None,
 ) -> list[Problem]:
     """Return a problem for each place that an account besides root can change.
 
     install_dir: with its releases and records. data_dir: what is above it; it is not root's.
-    wheelhouse: with its files. directories: more places of root's. An empty path is no place, and
-    a place need not exist yet.
+    wheelhouse: with its files. index: with everything below. directories: more places of root's.
+    An empty path is no place, and a place need not exist yet.
     """
     looks: dict[str, tuple[str, Look]] = {}
     if install_dir:
@@ -50,6 +54,8 @@ def place_problems(
         looks[data_dir] = ("kai_install_data_dir", partial(way_above, data_dir))
     if wheelhouse:
         looks[wheelhouse] = ("kai_install_wheelhouse", partial(_with_files, wheelhouse))
+    if index:
+        looks[index] = ("kai_install_index_url", partial(_with_everything, index))
     for directory in directories:
         looks[directory] = ("", partial(way_to, directory))
     found = found_by({path: look for path, (_setting, look) in looks.items()}, accounts)
@@ -115,6 +121,21 @@ def _with_files(directory: str) -> Iterator[CheckedPath]:
         return
     for name in names:
         yield from way_to(os.path.join(directory, name))
+
+
+def _with_everything(directory: str) -> Iterator[CheckedPath]:
+    yield from way_to(directory)
+
+    def fail(error: OSError) -> None:
+        if os.geteuid() == 0 and not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, directories, files in os.walk(directory, onerror=fail):
+        for name in [*directories, *files]:
+            for place in way_to(os.path.join(parent, name)):
+                # a mirror has many files, and nearly all are root's alone
+                if place.uid or place.mode & _OTHERS_WRITE or place.acl:
+                    yield place
 
 
 def _problem(path: str, setting: str, entries: Entries) -> Problem:

@@ -123,6 +123,7 @@ class ProbeRequest(TypedDict, total=False):
     install_dir: str
     data_dir: str | None
     wheelhouse: str | None
+    index: str | None
     python: str
     trust_user_binaries: bool
     versions: bool

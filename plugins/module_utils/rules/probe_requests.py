@@ -11,6 +11,7 @@ from .binaries import backends_in_use, resolvers, runners
 from .enrolment import lan_addresses, workshop_request
 from .logins import login_check, login_files
 from .preflight import models_in_use, programs_in_use, wanted_access, written_places
+from .sources import path_of_index
 from .typed_data import as_data
 from .user_directories import directories_of, seeds_of, tenants_of_users
 from .users import os_users
@@ -51,6 +52,7 @@ def probe_request(configuration: Configuration, others: Sequence[Other] = ()) ->
         "install_dir": host["install_dir"],
         "data_dir": data_dir,
         "wheelhouse": host.get("wheelhouse"),
+        "index": path_of_index(host.get("index_url") or "") or None,
         "python": host.get("python", ""),
         "trust_user_binaries": host.get("trust_user_binaries", False),
         "directories": list(dict.fromkeys(directories)),

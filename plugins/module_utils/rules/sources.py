@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,14 @@ def fault_of_source(source: str) -> str | None:
 def without_password(text: str) -> str:
     """Return text with no login of a URL that has a password or may be a token."""
     return _PASSWORD.sub("***", text)
+
+
+def path_of_index(url: str) -> str:
+    """Return the directory of a package index on the host itself, empty for another index."""
+    scheme, _slashes, rest = url.partition("://")
+    # pip and uv leave the host, a query and a fragment out
+    path = re.split("[?#]", rest)[0].partition("/")[2]
+    return f"/{unquote(path)}" if scheme == "file" else ""
 
 
 def fault_of_member(name: str) -> str | None:

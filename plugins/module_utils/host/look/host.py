@@ -88,6 +88,7 @@ class Host:
             self.parameters["install_dir"],
             self.parameters["data_dir"] or "",
             wheelhouse=self.parameters["wheelhouse"] or "",
+            index=self.parameters["index"] or "",
             directories=dict.fromkeys(map(os.path.dirname, files)),
             accounts=self.known,
         )
