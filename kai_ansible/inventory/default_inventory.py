@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from kai_ansible.errors import usage_error
-from kai_ansible.files import from_here
+from kai_ansible.files import from_here, is_there
+from kai_ansible.operator import through_sudo
 
 _OURS = Path("inventory")
 _SETS_OURS = re.compile(r"^inventory = inventory$(?!\n\s)", re.MULTILINE)
@@ -20,11 +21,12 @@ _SETS_OURS = re.compile(r"^inventory = inventory$(?!\n\s)", re.MULTILINE)
 def default_inventory() -> Path:
     """Return the inventory of ANSIBLE_INVENTORY or ansible.cfg, else ``inventory``.
 
-    Raises CommandError for several, and AnsibleError for settings that Ansible cannot read.
+    Raises CommandError for several, and for one of another account where every account can write,
+    and AnsibleError for settings that Ansible cannot read.
     """
     # Ansible takes a while to load, and few operators set one
     if not _may_be_set():
-        return _OURS
+        return _of_this_directory()
     from kai_ansible.ansible.api import inventories_of_settings
 
     found, place = inventories_of_settings()
@@ -35,13 +37,32 @@ def default_inventory() -> Path:
             "one",
             "name the one that has the host: add --inventory",
         )
-    return from_here(found[0]) if found else _OURS
+    return from_here(found[0]) if found else _of_this_directory()
+
+
+def _of_this_directory() -> Path:
+    # its templates run here, and nobody has named it
+    account = through_sudo()
+    trusted = {0, os.geteuid(), *([account.pw_uid] if account else [])}
+    if _is_open() and is_there(_OURS) and (owner := _OURS.lstat().st_uid) not in trusted:
+        raise usage_error(
+            str(_OURS.absolute()),
+            f"an inventory of UID {owner}, in a directory where every account can write",
+            "one of yours",
+            "change to the directory of your inventory, or name this one if you trust it: add "
+            f"--inventory {_OURS}",
+        )
+    return _OURS
+
+
+def _is_open() -> bool:
+    return bool(Path.cwd().stat().st_mode & stat.S_IWOTH)
 
 
 def is_ignored_by_ansible() -> bool:
     """Return whether ansible.cfg is here, but not for Ansible (its documentation of settings)."""
-    is_open = Path.cwd().stat().st_mode & stat.S_IWOTH
-    return bool(is_open and Path("ansible.cfg").exists() and not os.environ.get("ANSIBLE_CONFIG"))
+    is_set = os.environ.get("ANSIBLE_CONFIG")
+    return _is_open() and Path("ansible.cfg").exists() and not is_set
 
 
 def _may_be_set() -> bool:

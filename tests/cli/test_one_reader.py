@@ -210,6 +210,37 @@ def test_the_operators_ansible_cfg_holds_for_reading_and_for_the_run(
     assert 'User="nobody-of-ours"' in seen.read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("kind", ["directory", "link"])
+def test_an_inventory_that_another_account_has_put_into_an_open_directory_is_not_read(
+    desk: Desk, kind: str
+) -> None:
+    mark = desk.directory / "ran"
+    entry = {
+        "ansible_connection": "local",
+        "kai_install_data_dir": f"{{{{ lookup('pipe', 'touch {mark}') }}}}",
+    }
+    hosts = desk.write("inventory/hosts.yml", {"all": {"hosts": {"bot": entry}}})
+    if kind == "link":
+        hosts.parent.rename(desk.work / "elsewhere")
+        desk.inventory.symlink_to("elsewhere")
+    os.chown(desk.inventory, 65534, -1, follow_symlinks=False)
+    desk.work.chmod(0o1777)
+    for arguments in (["settings"], ["status"], ["users", "list"]):
+        done = desk.run(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert f"{desk.inventory}\n   found:    an inventory of UID 65534" in done.stderr
+        assert "add --inventory inventory" in done.stderr
+    assert not mark.exists()
+    # who names it trusts it, as who has called sudo trusts their own
+    assert desk.run("settings", "--inventory", "inventory").returncode == 0
+    assert mark.exists()
+    mark.unlink()
+    desk.variables["SUDO_USER"] = "nobody"
+    assert desk.run("settings").returncode == 0
+    assert mark.exists()
+
+
 @pytest.mark.sample(1, "the same way with another place of it")
 @pytest.mark.parametrize("place", ["ansible.cfg", "environment"])
 def test_settings_for_output_and_tags_change_nothing_that_is_read(fleet: Desk, place: str) -> None:
