@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import stat
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kai_ansible.errors import usage_error
 from kai_ansible.operator import give_to_owner_of
 
 if TYPE_CHECKING:
@@ -55,7 +57,9 @@ def private_directory() -> Iterator[Path]:
 
     The directories of commands that were killed go first. One is in use while its lock is held,
     which ends with the command, or while the Ansible that it started runs.
+    Raises CommandError where every account can exchange it for another one.
     """
+    _refuse_open(Path(tempfile.gettempdir()))
     directory: Path | None = None
     lock: int | None = None
     try:
@@ -77,6 +81,17 @@ def private_directory() -> Iterator[Path]:
                 _remove(directory)
             if lock is not None:
                 os.close(lock)
+
+
+def _refuse_open(place: Path) -> None:
+    mode = place.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise usage_error(
+            str(place),
+            "a temporary directory in which every account can rename the files of others",
+            "one with the sticky bit, or of yours",
+            f"chmod +t {shlex.quote(str(place))}, or TMPDIR=/your/directory before the command",
+        )
 
 
 def _remove_left() -> None:

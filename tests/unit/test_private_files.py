@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.errors import CommandError
 from kai_ansible.files import private_directory, write_kept, write_private
 from kai_ansible.host.files import replace
 from kai_ansible.rules.file_state import FileState
@@ -184,6 +185,27 @@ def test_what_another_user_made_stays(tmp_path: Path, monkeypatch: pytest.Monkey
     with private_directory() as directory:
         assert {*tmp_path.iterdir()} == {*before, directory}
     assert {*tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_where_every_account_can_exchange_it_no_private_directory_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    # as anybody may name a directory there
+    ours = tmp_path / "kai-ansible-run-ours"
+    ours.mkdir()
+    tmp_path.chmod(mode)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if mode & stat.S_ISVTX:
+        with private_directory() as directory:
+            assert [*tmp_path.iterdir()] == [directory]
+        return
+    with (
+        pytest.raises(CommandError, match=rf"chmod \+t {tmp_path}, or TMPDIR="),
+        private_directory(),
+    ):
+        pass
+    assert [*tmp_path.iterdir()] == [ours]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory away")
