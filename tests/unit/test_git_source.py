@@ -324,6 +324,15 @@ def test_a_checkout_of_another_account_is_read_but_not_one_that_it_put_above(
     (place / "src/pyproject.toml").write_text("")
     with pytest.raises(Refused, match=r"found .*/kai/\.git, which belongs to daemon"):
         read_source(asked(place / "src"))
+    # a link to a repository of the operator chooses the files as well
+    subprocess.run(["chown", "0", str(place / ".git")], check=True)
+    (place / ".git").rename(tmp_path / "repository")
+    (place / ".git").symlink_to(tmp_path / "repository")
+    with pytest.raises(Refused, match=r"has no pyproject\.toml"):
+        read_source(asked(place / "src"))
+    os.chown(place / ".git", 1, -1, follow_symlinks=False)
+    with pytest.raises(Refused, match=r"found .*/kai/\.git, which belongs to daemon"):
+        read_source(asked(place / "src"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")

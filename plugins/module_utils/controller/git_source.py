@@ -273,10 +273,11 @@ def checkout_of(path: str) -> Checkout | None:
         marker = os.path.join(place, ".git")
         if os.path.lexists(marker):
             found = repository_at(marker, place)
-            status = os.stat(marker)
-            if found and place != os.path.realpath(path) and status.st_uid not in accounts:
+            # a link may lead to a repository of another owner
+            owners = {os.lstat(marker).st_uid, os.stat(marker).st_uid} - accounts
+            if found and place != os.path.realpath(path) and owners:
                 raise Refused(
-                    f"{path}: found {marker}, which belongs to {name_of(status.st_uid)}, expected "
+                    f"{path}: found {marker}, which belongs to {name_of(owners.pop())}, expected "
                     f"a checkout of your own. Fix: move {path} elsewhere"
                 )
             if found:
