@@ -37,6 +37,14 @@ ANSWERS = {
 }
 
 
+def environment() -> dict[str, str]:
+    """Return the environment in which the vault password and the logs stay in the demo."""
+    own = {f"XDG_{name}_HOME": str(DEMO / name.lower()) for name in ("CONFIG", "STATE")}
+    # with it, the directories of the operator count and not these
+    others = {name: value for name, value in os.environ.items() if name != "SUDO_USER"}
+    return {**others, **own}
+
+
 def kai_ansible(*arguments: str) -> None:
     """Show a command and run it; its failure ends the demo. Raises CalledProcessError."""
     inventory = DEMO / "inventory"
@@ -49,8 +57,7 @@ def kai_ansible(*arguments: str) -> None:
             str(inventory),
         ],
         check=True,
-        # the vault password of the demo stays in the demo
-        env={**os.environ, "XDG_CONFIG_HOME": str(DEMO / "config")},
+        env=environment(),
     )
 
 
