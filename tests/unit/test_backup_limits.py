@@ -24,8 +24,10 @@ import pytest
 
 from kai_ansible.host import backup_copying, backup_laying
 from kai_ansible.host.backup_laying import Laying, lay_out_rest
+from kai_ansible.host.files import kept
 from kai_ansible.rules import data_limits
 from kai_ansible.rules.backup_archive import BadArchive, read_archive
+from kai_ansible.rules.file_state import FileState
 from tests.conftest import PRIVATE
 from tests.conftest import ROOT as CHECKOUT
 from tests.unit.hostile_trees import ROOT, Host, Node
@@ -315,6 +317,23 @@ def test_an_attribute_that_gives_rights_is_not_believed(host: Host, tmp_path: Pa
     host.place.make()
     Laying(host.place, ()).run(io.BytesIO(target.getvalue()))
     assert os.listxattr(Path(host.place.data, "ping")) == ["user.mine"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o666])
+def test_a_backup_opens_no_protected_file_to_other_accounts(host: Host, mode: int) -> None:
+    target = io.BytesIO()
+    from kai_ansible.rules.backup_archive import ArchiveWriter, Meta
+
+    writer = ArchiveWriter(target, Meta("bot", "", None, "/var/lib/kai"))
+    secret, root = tarfile.TarInfo("config/etc/kai/totp.secret"), tarfile.TarInfo("data")
+    secret.mode, secret.size, secret.uid = mode, 6, 65534
+    root.type, root.mode = tarfile.DIRTYPE, 0o755
+    writer.add(secret, io.BytesIO(b"secret"))
+    writer.add(root)
+    writer.finish()
+    host.place.make()
+    Laying(host.place, ["/etc/kai/totp.secret"]).run(io.BytesIO(target.getvalue()))
+    assert kept(host.place.config) == [FileState("/etc/kai/totp.secret", b"secret", 0o600)]
 
 
 @pytest.mark.parametrize("released", [True, False])

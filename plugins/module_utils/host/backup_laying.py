@@ -132,7 +132,8 @@ class Laying:
         if root == CONFIG:
             path = f"/{rest}"
             if path in self.wanted and content:
-                self.files.append(FileState(path, content.read_all(), member.mode))
+                # root on another host has chosen the mode; the bot reads them through sudo
+                self.files.append(FileState(path, content.read_all(), 0o600))
             return
         if root == LINKS and content:
             self.file(self.links, bytes_of(rest), member, content)
