@@ -23,7 +23,7 @@ from ..module_utils.controller.contracts import lines_of
 from ..module_utils.controller.host_facts import problems_of_facts
 from ..module_utils.controller.source_line import contract_for
 from ..module_utils.rules import run_plan
-from ..module_utils.rules.operator_files import FILES, fields_of_users, read_with_files
+from ..module_utils.rules.operator_files import FILES, read_with_files
 from ..module_utils.rules.option_specs import documented
 from ..module_utils.rules.plain import plain
 from ..module_utils.rules.problems import Problem
@@ -115,12 +115,12 @@ class ActionModule(ActionBase):
         if purpose == "logins":
             return run_plan.logins_plan(subject, probe)
         if purpose == "status":
-            return run_plan.status_plan(subject, probe, fields_of_users)
+            return run_plan.status_plan(subject, probe)
         if purpose == "doctor":
             if arguments["checkup"] is None:
                 return run_plan.checkup_plan(subject, probe)
             checkup = plain(arguments["checkup"])
-            return run_plan.findings_plan(subject, probe, fields_of_users, checkup)
+            return run_plan.findings_plan(subject, probe, checkup)
         if purpose == "rollback":
             to, with_database = arguments["rollback_to"], arguments["rollback_database"]
             return run_plan.rollback_plan(probe, to, with_database=with_database)

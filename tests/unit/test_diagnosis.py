@@ -21,7 +21,6 @@ from kai_ansible.rules.diagnosis import (
     owner_of,
     shown_in,
 )
-from kai_ansible.rules.operator_files import fields_of_users
 from kai_ansible.rules.readiness import LOG_OF_START
 from kai_ansible.rules.run_plan import Subject, checkup_plan, findings_plan, use_usual_places
 from kai_ansible.rules.status import host_status
@@ -53,7 +52,7 @@ def found(
         for candidate in candidates:
             candidate.setdefault("version", "1.0")
     desired = None if read.problems else desired_state(read, looked)
-    status = host_status(read, looked, desired, [], lambda text: {})
+    status = host_status(read, looked, desired, [])
     return diagnosis(read, looked, desired, status, {**NO_FAULTS, **(checkup or {})})
 
 
@@ -392,7 +391,7 @@ def test_an_invalid_configuration_is_reported_and_the_host_probed(
     )
     asked = checkup_plan(subject, seen)["checkup"]
     checkup = {"asked": asked, **NO_FAULTS, "log": log("sudo: a password is required")["log"]}
-    first, *others = findings_plan(subject, seen, fields_of_users, checkup)["findings"]
+    first, *others = findings_plan(subject, seen, checkup)["findings"]
     assert (first["stage"], first["where"]) == ("host_vars", f"kai_install_{next(iter(wrong))}")
     assert [finding["stage"] for finding in others] == ["sudo", "service"]
 

@@ -86,7 +86,7 @@ def status(
         logins=logins or [{"account": "alice", "backend": "claude", "logged_in": logged_in}],
     )
     desired = None if read.problems else desired_state(read, seen)
-    return host_status(read, seen, desired, [], lambda text: {})
+    return host_status(read, seen, desired, [])
 
 
 def test_a_healthy_host(contract: Contract) -> None:

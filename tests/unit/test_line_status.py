@@ -86,7 +86,7 @@ def seen(
 def status(**more: Any) -> Any:
     read, found = configuration(), seen(**more)
     desired = desired_state(read, found, deployed_source(CONTRACT, found))
-    return host_status(read, found, desired, [], lambda text: {})
+    return host_status(read, found, desired, [])
 
 
 @pytest.mark.parametrize("document", [VERSION_1, VERSION_2])

@@ -325,7 +325,7 @@ def test_who_has_to_log_in_is_reported(contract: Contract) -> None:
 def test_a_status_reports_an_invalid_configuration_and_goes_on(contract: Contract) -> None:
     bad = subject(contract, variables(webhook_port=0, secret_extra_env=["no mapping"]))
     use_usual_places(bad.configuration)
-    plan = status_plan(bad, {**probe(), "installed": INSTALLED}, fields_of_users)
+    plan = status_plan(bad, {**probe(), "installed": INSTALLED})
     assert plan["status"]["healthy"] is False
     assert any(line.startswith("kai_install_webhook_port: ") for line in plan["lines"])
     assert checkup_plan(bad, {**probe(), "installed": INSTALLED})["checkup"]["commands"] == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 DEEPEST = 50
 # an alias counts as often as it is used
@@ -40,18 +40,6 @@ def read_tree(
     if fault:
         raise NotATree(fault)
     return value
-
-
-def expect_shallow(changes: Iterable[int]) -> None:
-    """Raise NotATree when the parts of a text are nested too deeply.
-
-    A parser in C may crash on them. changes: of the depth, in the order of the text.
-    """
-    depth = 0
-    for change in changes:
-        depth += change
-        if depth > DEEPEST:
-            raise NotATree("it is nested too deeply")
 
 
 def fault_of_tree(value: Any, most_parts: int = MOST_PARTS) -> str | None:

@@ -18,7 +18,7 @@ try:
 except ImportError:  # every controller has it; what runs on a host never imports this module
     yaml = None  # type: ignore[assignment, unused-ignore]
 
-from .bounded_yaml import DEEPEST, NotATree, expect_shallow, read_tree
+from .bounded_yaml import DEEPEST, NotATree, read_tree
 from .configuration import Configuration, env_of, read_configuration
 from .contract import Limits
 from .env_file import fault_of_key, fault_of_value
@@ -186,27 +186,16 @@ def _with_line(problem: Problem, document: Document, path: str) -> Problem:
 def fields_of_users(text: str) -> dict[str, str]:
     """Return every field of every user in the text of a users.yaml, nothing for what is none."""
     try:
-        document = read_tree(_load, text, yaml.YAMLError)
-    except (yaml.YAMLError, NotATree):
+        data = parse(text).data
+    except UnreadableYaml:
         return {}
-    users = document.get("users") if isinstance(document, dict) else None
+    users = data.get("users") if isinstance(data, dict) else None
     return {
         f"{user.get('name')} ({user.get('telegram_id')}): {name}": str(value)
-        for user in users or ()
+        for user in (users if isinstance(users, list) else ())
         if isinstance(user, dict)
         for name, value in user.items()
     }
-
-
-def _load(text: str) -> Any:
-    # the parser in C takes a tenth of the time, where there is one
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    starts, ends = yaml.CollectionStartEvent, yaml.CollectionEndEvent
-    expect_shallow(
-        isinstance(event, starts) - isinstance(event, ends)
-        for event in yaml.parse(text, Loader=loader)
-    )
-    return yaml.load(text, Loader=loader)
 
 
 @dataclass

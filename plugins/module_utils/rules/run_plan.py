@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from .configuration import Configuration
     from .contract import ProtectedFile, Record, Sudoers, Unit
     from .desired import Desired
-    from .drift import Parts
     from .module_arguments import FileData, ProbeRequest
     from .plans import (
         Agreed,
@@ -558,9 +557,7 @@ def files_to_compare(subject: Subject, desired: Desired, probe: Probe) -> list[F
     return [file for file in files if file.path not in names_users]
 
 
-def _status(
-    subject: Subject, probe: InstalledProbe, fields_of_users: Callable[[str], Parts]
-) -> tuple[Desired | None, StatusReport]:
+def _status(subject: Subject, probe: InstalledProbe) -> tuple[Desired | None, StatusReport]:
     """Return the desired state, None for an invalid configuration, and the status of the host."""
     contract, configuration = subject.configuration.contract, subject.configuration
     desired: Desired | None = None
@@ -570,18 +567,13 @@ def _status(
         desired = desired_state(configuration, probe, source)
         if status.is_comparable(configuration, probe):
             files = files_to_compare(subject, desired, probe)
-    found = status.host_status(configuration, probe, desired, files, fields_of_users)
+    found = status.host_status(configuration, probe, desired, files)
     return desired, found
 
 
-def status_plan(
-    subject: Subject, probe: InstalledProbe, fields_of_users: Callable[[str], Parts]
-) -> StatusPlan:
-    """Return the status of a host, as data and in lines.
-
-    fields_of_users: returns the fields of the users in the text of a users.yaml.
-    """
-    _desired, found = _status(subject, probe, fields_of_users)
+def status_plan(subject: Subject, probe: InstalledProbe) -> StatusPlan:
+    """Return the status of a host, as data and in lines."""
+    _desired, found = _status(subject, probe)
     differing = [*found["drift"], *found["problems"], *found["unknown"]]
     lines = [*(str(Problem(**problem)) for problem in differing), *found["login_notice"]]
     return {"status": found, "lines": lines}
@@ -600,17 +592,12 @@ def checkup_plan(subject: Subject, probe: InstalledProbe) -> CheckupPlan:
     return {"checkup": request}
 
 
-def findings_plan(
-    subject: Subject,
-    probe: InstalledProbe,
-    fields_of_users: Callable[[str], Parts],
-    checkup: Checkup,
-) -> FindingsPlan:
+def findings_plan(subject: Subject, probe: InstalledProbe, checkup: Checkup) -> FindingsPlan:
     """Return the findings of doctor, as data and in lines.
 
-    checkup: what kai_checkup returned. fields_of_users: as for ``status_plan``.
+    checkup: what kai_checkup returned.
     """
-    desired, found = _status(subject, probe, fields_of_users)
+    desired, found = _status(subject, probe)
     findings = diagnosis.diagnosis(subject.configuration, probe, desired, found, checkup)
     return {
         "findings": [finding.as_dict() for finding in findings],

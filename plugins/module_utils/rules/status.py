@@ -24,6 +24,7 @@ from .drift import (
 from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
 from .line_status import UNKNOWN, deployed_profiles, profile_of, tree_of, unknown_workshop
 from .logins import login_notice, logins
+from .operator_files import fields_of_users
 from .overrides import effective_values, limits, override_problems, unseen_overrides
 from .preflight import missing_models, unseen_models
 from .privilege import without_privilege
@@ -31,11 +32,10 @@ from .problems import Problem
 from .program_trust import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .configuration import Configuration
     from .desired import ChosenBinary, Desired
-    from .drift import Parts
     from .file_state import FileState
     from .probe import Candidate, Installed, InstalledProbe
     from .status_report import BackendStatus, LastInstall, StatusReport, UserStatus
@@ -48,12 +48,11 @@ def host_status(
     probe: InstalledProbe,
     desired: Desired | None,
     files: Sequence[FileState],
-    parts_of_users: Callable[[str], Parts],
 ) -> StatusReport:
     """Return the status of a host, as docs/status.schema.json describes it.
 
     probe: the result of kai_probe with ``installed``. desired: None for a configuration that is not
-    valid. files: as an install wants them. parts_of_users: the parts of a users.yaml.
+    valid. files: as an install wants them.
     """
     contract = configuration.contract
     installed = probe["installed"]
@@ -66,7 +65,7 @@ def host_status(
         problems += [Problem(**problem) for problem in desired.get("without_profile", [])]
         # before an installation, and before an adoption, nothing is as it should be
         if is_comparable(configuration, probe):
-            drift, unseen_parts = _drift(configuration, installed, desired, files, parts_of_users)
+            drift, unseen_parts = _drift(configuration, installed, desired, files)
             unknown += unseen_parts
             drift += override_problems(contract, probe, desired)
             unknown += unseen_overrides(probe)
@@ -236,7 +235,6 @@ def _drift(
     installed: Installed,
     desired: Desired,
     files: Sequence[FileState],
-    parts_of_users: Callable[[str], Parts],
 ) -> tuple[list[Problem], list[Problem]]:
     contract = configuration.contract
     protected = contract.protected_files
@@ -252,7 +250,7 @@ def _drift(
         installed["files"],
         installed["key"],
         {
-            protected["users"].path: parts_of_users,
+            protected["users"].path: fields_of_users,
             desired["sudo"]["path"]: rules_of,
             desired["unit"]["path"]: lines_of,
             contract.record.path: variables_of,
