@@ -49,7 +49,7 @@ def users_as_in_profiles(
     """
     document = deployed_yaml(text, path)
     try:
-        read_policy(document, known_policies(contract), None)
+        read_policy(document, known_policies(contract))
     except BadPolicy as error:
         raise usage_error(f"{path}: {error.where}", error.found, error.expected, _FIX) from error
     found, notes = [], []

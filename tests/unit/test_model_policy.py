@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from kai_2 import MODELS
 
 from kai_ansible.rules.contract import Surface
-from kai_ansible.rules.runtime_profiles import is_allowed
 
 
 @pytest.mark.parametrize(
@@ -47,24 +46,6 @@ def test_an_alias_is_another_name() -> None:
     codex = MODELS["codex"]["openai"]
     assert codex.canonical("gpt-5.6") == "gpt-5.6-sol"
     assert codex.canonical("gpt-5.5") == "gpt-5.5"
-
-
-@pytest.mark.parametrize(
-    ("backend", "model", "ceiling", "allowed"),
-    [
-        ("claude", "opus", (), True),
-        ("claude", "opus", ("sonnet",), False),
-        ("claude", "claude-opus-4-7", ("claude-*",), True),
-        ("claude", "opus[1m]", ("opus[1m]",), False),
-        ("claude", "opus[1m]", ("opus[[]1m]",), True),
-        ("claude", "claude-x", ("opus", "sonnet", "haiku"), True),
-        ("claude", "claude-x", ("opus", "sonnet", "haiku", "fable"), False),
-        ("codex", "claude-x", ("opus", "sonnet", "haiku"), False),
-        ("codex", "GPT", ("gpt",), False),
-    ],
-)
-def test_a_ceiling(backend: str, model: str, ceiling: tuple[str, ...], allowed: bool) -> None:
-    assert is_allowed(backend, model, ceiling) is allowed
 
 
 @given(st.text(), st.sampled_from(["x", None]))

@@ -327,9 +327,9 @@ def test_every_merge_holds_what_is_promised(
     found = merged(deployed, then, assigned=database if reads else None, before=before)
     assert deployed == former
     kept = profiles(found)
-    policy_read = read_policy(found.document, KAI, None)
+    policy_read = read_policy(found.document, KAI)
     for one in then:
-        [profile] = [each for each in policy_read.profiles.values() if each.key == one.telegram_id]
+        [profile] = [each for each in policy_read.values() if each.key == one.telegram_id]
         for name in ("display_name", "os_user", "backend", "provider", "model", "timeout_seconds"):
             assert getattr(profile, name) == getattr(one, name)
         for name, value in one.stated.items():
@@ -354,9 +354,9 @@ def test_a_merge_into_version_2_is_one_that_kai_reads(
 ) -> None:
     keys = {profile_of_telegram(one.telegram_id or 0): one.telegram_id or 0 for one in first}
     found = merged(second(**keys), then, assigned=set(keys))
-    policy_read = read_policy(found.document, KAI_2_1, None)
+    policy_read = read_policy(found.document, KAI_2_1)
     for one in then:
-        [profile] = [each for each in policy_read.profiles.values() if each.key == one.telegram_id]
+        [profile] = [each for each in policy_read.values() if each.key == one.telegram_id]
         assert profile.model == one.model
         held = profiles(found)[profile.profile_id]
         assert one.backend in held["allowed_backends"]

@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kai_2 import FITTING, KAI, KAI_2_1, accounts, entry, pairs, paths, policy, services
 
-from kai_ansible.rules.backend_registry import Installed, Registry
 from kai_ansible.rules.principal_ids import key_of_profile, profile_of_telegram
 from kai_ansible.rules.runtime_profiles import BadPolicy, read_policy
 
 ONE, TWO = profile_of_telegram(1), profile_of_telegram(2)
-REGISTRY = Registry({"claude": Installed("/x/claude", ("sonnet", "claude-*"))})
 
 
 def archived(**keys: Any) -> dict[str, Any]:
@@ -23,9 +21,7 @@ def archived(**keys: Any) -> dict[str, Any]:
 
 
 def test_a_profile_is_read() -> None:
-    [profile] = read_policy(
-        policy(entry(provider=None, model=" sonnet ")), KAI, None
-    ).profiles.values()
+    [profile] = read_policy(policy(entry(provider=None, model=" sonnet ")), KAI).values()
     assert profile.profile_id == ONE
     assert (profile.provider, profile.model, profile.key) == ("anthropic", "sonnet", 1)
     assert profile.allowed_services == ()
@@ -37,7 +33,7 @@ def test_the_smallest_profile_is_read() -> None:
     for name in ("home_workspace", "workspace_base", "compatibility_runtime_config_id"):
         del small[name]
     data = {"version": 1, "runtime_profiles": {ONE: small}}
-    assert read_policy(data, KAI, None).profiles[ONE].key == key_of_profile(ONE)
+    assert read_policy(data, KAI)[ONE].key == key_of_profile(ONE)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +71,7 @@ def test_the_smallest_profile_is_read() -> None:
 def test_a_profile_that_kai_refuses(fields: dict[str, Any], where: str) -> None:
     data = {"version": 1, "runtime_profiles": {ONE: entry(**fields)}}
     with pytest.raises(BadPolicy) as refused:
-        read_policy(data, KAI, None)
+        read_policy(data, KAI)
     assert refused.value.where == f"runtime_profiles.{ONE}.{where}"
 
 
@@ -93,25 +89,13 @@ def test_a_profile_that_kai_refuses(fields: dict[str, Any], where: str) -> None:
 )
 def test_a_file_that_kai_refuses(data: Any) -> None:
     with pytest.raises(BadPolicy):
-        read_policy(data, KAI, None)
-
-
-def test_a_backend_has_to_be_installed_and_allow_the_model() -> None:
-    assert read_policy(policy(entry(model="claude-x")), KAI, REGISTRY)
-    for fields in (
-        {"model": "opus"},
-        {"backend": "codex", "provider": "openai", "model": "gpt-5.5"},
-    ):
-        assert read_policy(policy(entry(**fields)), KAI, None)
-        with pytest.raises(BadPolicy):
-            read_policy(policy(entry(**fields)), KAI, REGISTRY)
+        read_policy(data, KAI)
 
 
 def test_version_2_keeps_numbers_apart() -> None:
-    found = read_policy(archived(**{ONE: 1}), KAI_2_1, None)
-    assert found.version == 2
-    assert found.profiles[ONE].key == 1
-    assert read_policy({**archived(), "legacy_runtime_archive": None}, KAI_2_1, None).profiles
+    found = read_policy(archived(**{ONE: 1}), KAI_2_1)
+    assert found[ONE].key == 1
+    assert read_policy({**archived(), "legacy_runtime_archive": None}, KAI_2_1)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +112,7 @@ def test_an_archive_that_kai_refuses(archive: dict[str, Any]) -> None:
     data = archived(**{ONE: 1})
     data["legacy_runtime_archive"].update(archive)
     with pytest.raises(BadPolicy):
-        read_policy(data, KAI_2_1, None)
+        read_policy(data, KAI_2_1)
 
 
 @pytest.mark.parametrize(
@@ -150,9 +134,9 @@ def test_an_archive_that_kai_refuses(archive: dict[str, Any]) -> None:
 )
 def test_what_only_2_1_refuses(fields: dict[str, Any]) -> None:
     data = policy(entry(**fields))
-    assert read_policy(data, KAI, None)
+    assert read_policy(data, KAI)
     with pytest.raises(BadPolicy):
-        read_policy(data, KAI_2_1, None)
+        read_policy(data, KAI_2_1)
 
 
 @given(pairs, accounts, paths, st.lists(paths, unique=True), services, st.integers(1, 10**6))
@@ -175,7 +159,7 @@ def test_everything_that_fits_is_read(
         "home_workspace": home,
         "allowed_workspaces": workspaces,
     }
-    profile = read_policy(policy(entry(**fields)), KAI, None).profiles[ONE]
+    profile = read_policy(policy(entry(**fields)), KAI)[ONE]
     for name, value in fields.items():
         found = getattr(profile, name)
         assert (list(found) if isinstance(found, tuple) else found) == value
@@ -190,6 +174,6 @@ names = st.sampled_from([*entry(), "version", "runtime_profiles", ONE, "models",
 def test_any_data_is_read_or_refused(data: Any) -> None:
     for whole in (data, policy(entry(models=data, home_workspace=data)), {**archived(), "x": data}):
         try:
-            read_policy(whole, KAI_2_1, None)
+            read_policy(whole, KAI_2_1)
         except BadPolicy as error:
             assert error.where in str(error)

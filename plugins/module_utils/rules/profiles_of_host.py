@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Contract
-    from .runtime_profiles import Policy, Profile
+    from .runtime_profiles import Profile
 
 # fields of users.yaml that a profile has as well
 SHARED_FIELDS = (
@@ -99,7 +99,7 @@ def profiles_of_host(
         try:
             document = parse(deployed).data
             # a version that this Kai does not read is the better reason, which merge has
-            read_policy(document, known_policies(contract), None)
+            read_policy(document, known_policies(contract))
         except (UnreadableYaml, BadPolicy) as error:
             found.problems.append(_unreadable(path, error))
             return found
@@ -112,13 +112,13 @@ def profiles_of_host(
     if merged.document is None:
         return found
     try:
-        policy = read_policy(merged.document, kai, None)
+        profiles = read_policy(merged.document, kai)
     except BadPolicy as error:
         found.problems.append(_unreadable(path, error))
         return found
-    found.problems += _accounts(path, policy, configuration.host["service_user"])
+    found.problems += _accounts(path, profiles, configuration.host["service_user"])
     found.ids = [merged.profiles[one.identity] for one in wanted]
-    found.entries = {name: policy.profiles[name] for name in merged.kept}
+    found.entries = {name: profiles[name] for name in merged.kept}
     stated = {merged.profiles[one.identity] for one in wanted if "home_workspace" in one.stated}
     found.homes = [
         Home(
@@ -128,7 +128,7 @@ def profiles_of_host(
             path=one.home_workspace,
             fix=correct(path),
         )
-        for name, one in policy.profiles.items()
+        for name, one in profiles.items()
         if one.home_workspace is not None and name not in stated
     ]
     # what operators wrote beside the data stays where nothing changes
@@ -194,11 +194,11 @@ def _canonical(contract: Contract, backend: str, provider: str | None, model: st
     return surface.canonical(model) if surface else model
 
 
-def _accounts(path: str, policy: Policy, service_user: str) -> list[Problem]:
+def _accounts(path: str, profiles: Mapping[str, Profile], service_user: str) -> list[Problem]:
     """Return the accounts of profiles with which Kai does not start, and root."""
     given = [
         Assigned(f"{path}: {name}", profile.display_name, profile.os_user)
-        for name, profile in policy.profiles.items()
+        for name, profile in profiles.items()
     ]
     found = isolation_problems(given, service_user)
     found += [

@@ -9,10 +9,9 @@ that file is older than grants of backends, which are kept and not judged.
 
 from __future__ import annotations
 
-import fnmatch
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Mapping, NoReturn
 
 from .principal_ids import is_id, key_of_profile
@@ -21,15 +20,12 @@ from .problems import BadDocument, listed, shortened
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from .backend_registry import Registry
     from .contract import Surface
 
 PROFILES = "runtime_profiles"
 ARCHIVE = "legacy_runtime_archive"
 KEY = "compatibility_runtime_config_id"
 GATE = "canonical_runtime_state_v1"
-# what Kai 1 wrote down as the ceiling of claude; Kai 2 reads it as if claude-* stood there as well
-_FORMER_CEILING = frozenset({"haiku", "opus", "sonnet"})
 _ACCOUNT = re.compile(r"[a-zA-Z0-9._-]+")
 
 
@@ -59,14 +55,6 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Policy:
-    """Every profile of a file, by its id."""
-
-    version: int
-    profiles: Mapping[str, Profile]
-
-
-@dataclass(frozen=True)
 class Kai:
     """What a Kai takes: its models by backend and provider, the roles of models, and versions."""
 
@@ -75,11 +63,8 @@ class Kai:
     versions: Collection[int] = (1,)
 
 
-def read_policy(data: Any, kai: Kai, registry: Registry | None) -> Policy:
-    """Return the profiles that Kai reads in the data of a file. Raises BadPolicy.
-
-    registry: what is installed; None leaves that out.
-    """
+def read_policy(data: Any, kai: Kai) -> dict[str, Profile]:
+    """Return the profiles that Kai reads in the data of a file, by their id. Raises BadPolicy."""
     if not isinstance(data, dict):
         raise BadPolicy("runtime-profiles.yaml", _shown(data), "a mapping")
     version: Any = data.get("version")
@@ -88,21 +73,15 @@ def read_policy(data: Any, kai: Kai, registry: Registry | None) -> Policy:
     entries = data.get(PROFILES)
     if not isinstance(entries, dict) or not entries:
         raise BadPolicy(PROFILES, _shown(entries), "a mapping with a profile")
-    reader = _Reader(kai, registry, int(version))
-    found: dict[str, Profile] = {}
-    for name, entry in entries.items():
-        profile = reader.profile(str(name), entry)
-        found[profile.profile_id] = profile
+    reader = _Reader(kai, int(version))
+    found = {str(name): reader.profile(str(name), entry) for name, entry in entries.items()}
     keys = _archive(data, found) if version == 2 else {}
-    profiles = {
-        name: Profile(**{**vars(one), "key": keys.get(name, one.key)})
-        for name, one in found.items()
-    }
+    profiles = {name: replace(one, key=keys.get(name, one.key)) for name, one in found.items()}
     given = [one.key for one in profiles.values() if one.key is not None]
     twice = next((key for key in given if given.count(key) > 1), None)
     if twice is not None:
         raise BadPolicy(KEY, f"{twice} twice", "another number for each profile")
-    return Policy(int(version), profiles)
+    return profiles
 
 
 def _archive(data: Mapping[str, Any], profiles: Collection[str]) -> dict[str, int]:
@@ -129,8 +108,8 @@ def _archive(data: Mapping[str, Any], profiles: Collection[str]) -> dict[str, in
 class _Reader:
     """One reading of the profiles of a file."""
 
-    def __init__(self, kai: Kai, registry: Registry | None, version: int) -> None:
-        self.kai, self.registry, self.version = kai, registry, version
+    def __init__(self, kai: Kai, version: int) -> None:
+        self.kai, self.version = kai, version
         self.where = PROFILES
 
     def fault(self, name: str, found: Any, expected: str) -> NoReturn:
@@ -177,8 +156,6 @@ class _Reader:
         backend = str(entry.get("backend") or "").strip().lower()
         if backend not in self.kai.models:
             self.fault("backend", entry.get("backend"), listed(self.kai.models))
-        if self.registry is not None and backend not in self.registry.installed:
-            self.fault("backend", backend, f"an installed one: {listed(self.registry.installed)}")
         providers = self.kai.models[backend]
         provider = str(entry.get("provider") or "").strip().lower()
         if not provider and len(providers) == 1:
@@ -191,8 +168,7 @@ class _Reader:
         """Return the canonical name of a model."""
         models = self.kai.models[backend][provider]
         model = models.canonical(str(value or "").strip())
-        ceiling = self.registry.installed[backend].models if self.registry else ()
-        if not models.accepts(model, provider) or not is_allowed(backend, model, ceiling):
+        if not models.accepts(model, provider):
             self.fault(name, value, f"a model of {backend} and {provider} that is allowed")
         return model
 
@@ -258,14 +234,6 @@ class _Reader:
                 self.fault("allowed_workspaces", one, "an absolute path, once")
             found.append(path)
         return tuple(found)
-
-
-def is_allowed(backend: str, model: str, ceiling: Collection[str]) -> bool:
-    """Return whether an installed backend allows a model; an empty ceiling allows every one."""
-    if not ceiling or any(fnmatch.fnmatchcase(model, pattern) for pattern in ceiling):
-        return True
-    is_whole_name = backend == "claude" and model.startswith("claude-")
-    return is_whole_name and frozenset(ceiling) == _FORMER_CEILING
 
 
 def _key(name: str, value: Any) -> int:

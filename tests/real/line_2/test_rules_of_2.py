@@ -13,7 +13,7 @@ from kai_ansible.rules.bootstrap_plan import BadPlan, decode, encode
 from kai_ansible.rules.human_handles import handle_of
 from kai_ansible.rules.operator_files import parse, read_with_files
 from kai_ansible.rules.profile_merge import Wanted, merge
-from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, is_allowed, read_policy
+from kai_ansible.rules.runtime_profiles import BadPolicy, Kai, read_policy
 from kai_ansible.rules.user_isolation import Assigned, isolation_problems
 from tests.real.line_2.conftest import asked
 from tests.real.line_2.generated import (
@@ -173,33 +173,26 @@ def test_models(kai_2_0: Path, counts: list[str]) -> None:
         *("gpt-5.5", "gpt-5.4-nano", "gemini-2.5-pro", "deepseek-v4-pro", "a/b", "a/b/c", "/a"),
         *("a/", "a//b", "openai/x", "openai-codex/gpt:high", "google/", "llama4:8b", "opus[1m]"),
     ]
-    ceilings = [
-        *([], ["opus"], ["claude-*"], ["haiku", "opus", "sonnet"], ["*"], ["a/*"], ["opus[1m]"]),
-        *(["opus[[]1m]", "a/b"], ["gpt-5.6-sol"], ["GPT-5.5"]),
-    ]
     given = [
-        (backend, provider, model, ceiling)
+        (backend, provider, model)
         for backend, providers in samples.MODELS.items()
         for provider in providers
         for model in names
-        for ceiling in ceilings
         # Kai asks nothing that is blank
         if model.strip()
     ]
     questions = [
-        {"ask": "model", "backend": one, "provider": two, "model": three, "ceiling": four}
-        for one, two, three, four in given
+        {"ask": "model", "backend": one, "provider": two, "model": three, "ceiling": []}
+        for one, two, three in given
     ]
     differ, refused = [], 0
-    for (backend, provider, model, ceiling), verdict in zip(
-        given, asked(kai_2_0, questions), strict=True
-    ):
+    for (backend, provider, model), verdict in zip(given, asked(kai_2_0, questions), strict=True):
         models = samples.MODELS[backend][provider]
         name = models.canonical(model)
-        accepted = models.accepts(name, provider) and is_allowed(backend, name, ceiling)
+        accepted = models.accepts(name, provider)
         refused += not verdict["answer"][1]
         if verdict["answer"] != [name, accepted]:
-            differ.append(f"{backend} {provider} {model!r} {ceiling}: {verdict} and {accepted}")
+            differ.append(f"{backend} {provider} {model!r}: {verdict} and {accepted}")
     compare(counts, "models", differ, len(given), refused)
 
 
@@ -227,15 +220,14 @@ def test_isolation(kai_2_0: Path, counts: list[str]) -> None:
     compare(counts, "OS users", differ, len(given), refused)
 
 
-def our_policy(data: Any, registry: Any, kai: Any) -> Any:
-    installed = None if registry is None else read_registry(registry, KNOWN)
+def our_policy(data: Any, kai: Any) -> Any:
     return {
         name: {
             field: list(value) if isinstance(value, tuple) else value
             for field, value in vars(one).items()
             if field != "profile_id"
         }
-        for name, one in read_policy(data, kai, installed).profiles.items()
+        for name, one in read_policy(data, kai).items()
     }
 
 
@@ -248,17 +240,17 @@ def what_it_takes(tree: Path) -> Kai:
 def test_runtime_profiles(kai_2: Path, counts: list[str]) -> None:
     chance = random.Random(6)
     kai = what_it_takes(kai_2)
-    given = list(policies(chance, 2 * MANY, kai.versions))
-    questions = [{"ask": "policy", "data": data, "registry": registry} for data, registry in given]
+    given = [data for data, _registry in policies(chance, 2 * MANY, kai.versions)]
+    questions = [{"ask": "policy", "data": data, "registry": None} for data in given]
     differ, refused = [], 0
-    for (data, registry), verdict in zip(given, asked(kai_2, questions), strict=True):
+    for data, verdict in zip(given, asked(kai_2, questions), strict=True):
         try:
-            ours: Any = {"answer": our_policy(data, registry, kai)}
-        except (BadPolicy, BadRegistry) as error:
+            ours: Any = {"answer": our_policy(data, kai)}
+        except BadPolicy as error:
             ours = {"refused": str(error)}
         refused += "refused" in verdict
         if ours.keys() != verdict.keys() or ours.get("answer") != verdict.get("answer"):
-            differ.append(f"{data} {registry}: {verdict} and {ours}")
+            differ.append(f"{data}: {verdict} and {ours}")
     compare(counts, "runtime-profiles.yaml", differ, len(given), refused)
 
 
@@ -272,7 +264,7 @@ def test_every_field_of_a_profile(kai_2: Path, counts: list[str]) -> None:
     differ, refused = [], 0
     for data, verdict in zip(given, asked(kai_2, questions), strict=True):
         try:
-            ours: Any = {"answer": our_policy(data, None, what_it_takes(kai_2))}
+            ours: Any = {"answer": our_policy(data, what_it_takes(kai_2))}
         except BadPolicy as error:
             ours = {"refused": str(error)}
         refused += "refused" in verdict
