@@ -129,7 +129,7 @@ def read_configuration(
     _check_pairs(configuration)
     _check_homes(configuration)
     _check_conditions(configuration)
-    configuration.problems += start_problems(configuration, variable)
+    configuration.problems += start_problems(configuration)
     _choose_packages(configuration)
     if migration.is_newer:
         # what a later contract has would only look wrong

@@ -12,24 +12,22 @@ from .models import surface_of
 from .problems import Problem, listed
 from .role_models import BadRoles, read_default_models, role_problems
 from .user_isolation import Assigned, isolation_problems
+from .variable_names import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .configuration import Configuration
 
 
-def start_problems(configuration: Configuration, variable: Callable[[str], str]) -> list[Problem]:
-    """Return every reason in the configuration as a whole for which Kai does not start.
-
-    variable: returns the Ansible variable of a key.
-    """
+def start_problems(configuration: Configuration) -> list[Problem]:
+    """Return every reason in the configuration as a whole for which Kai does not start."""
     users = variable("users_file" if configuration.users_file else "users")
     return [
         *_shared_accounts(configuration, users),
-        *_models_of_tasks(configuration, users, variable),
-        *_equal_secrets(configuration, variable),
-        *_default_backend(configuration, variable),
+        *_models_of_tasks(configuration, users),
+        *_equal_secrets(configuration),
+        *_default_backend(configuration),
     ]
 
 
@@ -47,9 +45,7 @@ def _shared_accounts(configuration: Configuration, users: str) -> Iterator[Probl
     yield from isolation_problems(assigned, service)
 
 
-def _models_of_tasks(
-    configuration: Configuration, users: str, variable: Callable[[str], str]
-) -> Iterator[Problem]:
+def _models_of_tasks(configuration: Configuration, users: str) -> Iterator[Problem]:
     contract = configuration.contract
     roles = list(contract.role_tiers)
     for key, spec in contract.settings.items():
@@ -70,9 +66,7 @@ def _models_of_tasks(
                 yield from role_problems(place, value, roles, surface, pair)
 
 
-def _equal_secrets(
-    configuration: Configuration, variable: Callable[[str], str]
-) -> Iterator[Problem]:
+def _equal_secrets(configuration: Configuration) -> Iterator[Problem]:
     contract = configuration.contract
     values = {name: configuration.chosen.get(name) for name in contract.distinct_secrets}
     for one, other in equal_secrets(values, contract.distinct_secrets):
@@ -84,9 +78,7 @@ def _equal_secrets(
         )
 
 
-def _default_backend(
-    configuration: Configuration, variable: Callable[[str], str]
-) -> Iterator[Problem]:
+def _default_backend(configuration: Configuration) -> Iterator[Problem]:
     contract = configuration.contract
     backend, setting = configuration.global_backend, contract.agent_choice.backend.setting
     used = sorted({user.backend for user in configuration.users})
