@@ -11,7 +11,7 @@ import pexpect
 import pyte
 import pytest
 
-from kai_ansible.rules.privilege import NOT_ROOT
+from kai_ansible.rules.preflight import NOT_ROOT
 from tests.cli.desk import exit_code
 from tests.machine.site import TOKEN, Site, Snapshot
 from tests.testbed.machines import Machine

@@ -16,8 +16,7 @@ from kai_ansible.rules.drift import (
     rules_of,
     variables_of,
 )
-from kai_ansible.rules.file_state import FileState, wanted_states
-from kai_ansible.rules.keyed_digest import sealed
+from kai_ansible.rules.file_state import FileState, sealed, wanted_states
 
 KEY = "a key of this look"
 ENV, RULES, UNIT, OWN = "/etc/kai/env", "/etc/sudoers.d/kai", "/etc/kai.service", "/etc/kai/own"

@@ -11,7 +11,7 @@ from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.diagnosis import checkup_request, diagnosis
-from kai_ansible.rules.privilege import NOT_ROOT
+from kai_ansible.rules.preflight import NOT_ROOT
 from kai_ansible.rules.run_plan import (
     Subject,
     bars,

@@ -43,7 +43,7 @@ from kai_ansible.rules import binaries
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.installs import UNKNOWN_STATE
-from kai_ansible.rules.privilege import NOT_ROOT
+from kai_ansible.rules.preflight import NOT_ROOT
 from kai_ansible.rules.problems import Refused
 from kai_ansible.rules.program_trust import harmful, in_words
 from kai_ansible.rules.typed_data import as_data

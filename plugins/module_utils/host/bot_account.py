@@ -12,8 +12,8 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from ..rules.accounts import refuse_alias_of_root
-from ..rules.agent_commands import command_of_agent, commands_of_rules
 from ..rules.problems import Refused
+from ..rules.proof_arguments import command_of_agent, commands_of_rules
 from .agent_start import fault_of_agent
 from .left_processes import end_processes
 from .subprocesses import run_bounded

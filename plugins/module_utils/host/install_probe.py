@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from ..rules.documents import Unfit, legible, read_text
 from ..rules.env_file import read_env
+from ..rules.file_state import seal, sealed
 from ..rules.installs import FLAT, UNKNOWN_STATE, release_states
-from ..rules.keyed_digest import seal, sealed
 from ..rules.problems import Problem, Refused
 from . import system
 from .beside_data import going

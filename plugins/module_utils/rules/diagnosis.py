@@ -10,12 +10,12 @@ import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from .agent_commands import command_of_agent, commands_of_rules
 from .binaries import backends_in_use, choose_binary
 from .drift import REPAIR
 from .installs import not_enabled, rolled_back, without_repeating
-from .privilege import without_privilege
+from .preflight import without_privilege
 from .problems import Problem
+from .proof_arguments import command_of_agent, commands_of_rules
 from .readiness import LIKELY_CAUSE, LOG_OF_START
 from .status import agent_problems, foreign_listener, outdated, service_problems
 from .variable_names import variable

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .documents import Unfit, read_json
-from .file_state import FileState
-from .keyed_digest import seal, sealed
+from .file_state import FileState, seal, sealed
 from .problems import Problem
 from .sudoers import statements
 

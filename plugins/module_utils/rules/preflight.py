@@ -21,10 +21,26 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Contract, Model, Program
-    from .probe import AccessRequest, Probe
+    from .probe import About, AccessRequest, Probe
 
 SLOW_SECONDS = 5
 TEMPORARY = "/tmp"  # noqa: S108 # read, not written
+# a run that is not root sees almost nothing else, so that is its only problem
+NOT_ROOT = Problem(
+    "the privilege of Ansible on the host",
+    "an account that is not root",
+    "root: only root sees and changes an installation",
+    "remove ansible_become: false and ansible_become_user from the inventory, as these playbooks "
+    "become root by themselves; where sudo wants a password, add --ask-become-pass (-K)",
+)
+
+
+def without_privilege(probe: About) -> list[Problem]:
+    """Return the problem of a run that is not root; nothing where the host is not supported.
+
+    probe: the result of kai_probe.
+    """
+    return [NOT_ROOT] if probe.get("platform") and not probe["privileged"] else []
 
 
 def wanted_access(configuration: Configuration) -> list[AccessRequest]:

@@ -106,3 +106,22 @@ PROOF = {
     "search_path?": [str],
     "readiness?": ([str], []),
 }
+
+
+def commands_of_rules(agent: AgentProof) -> dict[str, list[str]]:
+    """Return the commands by which the bot learns whether sudo lets it start and end an agent.
+
+    agent: one that runs as another account. sudo reports by its exit code (sudo(8), --list).
+    """
+    argv = agent["argv"]
+    ask = ["sudo", "-n", "-l", "-u", argv[argv.index("-u") + 1], "--"]
+    return {
+        "start": [*ask, *command_of_agent(agent)],
+        "end": [*ask, agent["kill"][-1], "-15", "1"],
+    }
+
+
+def command_of_agent(agent: AgentProof) -> list[str]:
+    """Return what an agent is started with, without the sudo before it."""
+    argv = agent["argv"]
+    return list(argv[argv.index("--") + 1 :])

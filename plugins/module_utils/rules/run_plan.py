@@ -29,7 +29,7 @@ from .line_status import deployed_source
 from .logins import deployed_logins
 from .network_environment import as_words
 from .overrides import limits, masks, override_problems, unseen_overrides
-from .privilege import without_privilege
+from .preflight import without_privilege
 from .probe_requests import installed_request, probe_request
 from .problems import Problem
 from .releases import modules_of_extras

@@ -26,8 +26,7 @@ from .line_status import UNKNOWN, deployed_profiles, profile_of, tree_of, unknow
 from .logins import login_notice, logins
 from .operator_files import fields_of_users
 from .overrides import effective_values, limits, override_problems, unseen_overrides
-from .preflight import missing_models, unseen_models
-from .privilege import without_privilege
+from .preflight import missing_models, unseen_models, without_privilege
 from .problems import Problem
 from .program_trust import in_words
 
