@@ -149,6 +149,7 @@ from ..module_utils.host.files import digest_of
 from ..module_utils.host.flock import only_worker
 from ..module_utils.host.records import Installs, now
 from ..module_utils.host.root_places import refuse_places
+from ..module_utils.host.system import opened
 from ..module_utils.host.tree_walk import DIRECTORY
 from ..module_utils.rules.backup_archive import CONFIG, ArchiveWriter, BadArchive, Meta
 from ..module_utils.rules.problems import Refused, problem_of_error
@@ -223,8 +224,7 @@ def copy(parameters: BackupArguments, place: StagingArea, writer: ArchiveWriter)
     name = os.path.basename(parameters["database"])
     main = os.path.join(place.data_dir, name)
     snapshot = os.path.join(place.path, SNAPSHOT)
-    root = os.open(place.data_dir, DIRECTORY)
-    try:
+    with opened(place.data_dir, DIRECTORY) as root:
         copying = Copying(writer, root, place)
         for path in parameters["config_files"]:
             add_config(copying, CONFIG + path, path)
@@ -244,8 +244,6 @@ def copy(parameters: BackupArguments, place: StagingArea, writer: ArchiveWriter)
             pass
         copying.measure()
         copying.run()
-    finally:
-        os.close(root)
     return copying
 
 

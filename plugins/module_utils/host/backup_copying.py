@@ -315,15 +315,12 @@ class Copying(Walk):
             if time.monotonic() > self.leases:
                 raise
         # it may be a pipe by now, and opening one must not wait
-        path_only = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=self.here)
-        try:
+        with system.opened(name, os.O_PATH | os.O_NOFOLLOW, self.here) as path_only:
             status = os.fstat(path_only)
             if not stat.S_ISREG(status.st_mode) or status.st_dev != self.device:
                 raise FileNotFoundError
             # the kernel ends a lease after its lease-break-time
             return os.open(system.path_of(path_only), os.O_RDONLY)
-        finally:
-            os.close(path_only)
 
     def number_of(self, status: os.stat_result) -> int:
         """Return the number in LINKS of a file that was there, 0 when it was not."""
@@ -457,8 +454,7 @@ def add_snapshot(copying: Copying, snapshot: str, like: str) -> None:
         # it may have become something else
         status = os.fstat(copying.root)
         with contextlib.suppress(OSError):
-            descriptor = os.open(like, symlink_guard.READ)
-            stack.callback(os.close, descriptor)
+            descriptor = stack.enter_context(system.opened(like, symlink_guard.READ))
             status = os.fstat(descriptor)
         member = member_of(f"{DATA}/{os.path.basename(like)}", status)
         if stat.S_ISREG(status.st_mode):

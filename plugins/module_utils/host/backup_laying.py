@@ -25,7 +25,7 @@ from .backup_copying import LISTS, NAMES, Notes, bytes_of, group_name, user_name
 from .files import keep
 from .layout import DIRECTORY, Tree
 from .sparse import PIECE
-from .tree_removal import remove_everything
+from .tree_removal import remove_filled
 
 if TYPE_CHECKING:
     import tarfile
@@ -101,9 +101,9 @@ class Laying:
             os.close(self.here)
             os.close(self.links)
         if self.proof:
-            discard(self.base)
+            remove_filled(self.base)
         else:
-            discard(links)
+            remove_filled(links)
             keep(self.place.config, self.files)
         return summary
 
@@ -178,16 +178,13 @@ class Laying:
     def file(self, parent: int, name: bytes, member: tarfile.TarInfo, content: Content) -> None:
         """Make a file in an open directory."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        descriptor = os.open(name, flags, 0o600, dir_fd=parent)
-        try:
+        with system.opened(name, flags, parent) as descriptor:
             os.ftruncate(descriptor, content.extents.size)
             if not self.proof:
                 for start, end in content.extents:
                     write_extent(descriptor, content, start, end)
             self.attributes(descriptor, member)
             self.settle(descriptor, member)
-        finally:
-            os.close(descriptor)
         if self.proof:
             os.unlink(name, dir_fd=parent)
 
@@ -273,15 +270,6 @@ def _id_of(kind: str, name: str) -> int:
         raise Refused(
             f"the host has no {kind} {name!r}. Fix: create it there, then restore again"
         ) from error
-
-
-def discard(directory: str) -> None:
-    """Remove a directory in a place of root's own."""
-    parent = os.open(os.path.dirname(directory), DIRECTORY)
-    try:
-        remove_everything(parent, directory, os.fstat(parent).st_dev)
-    finally:
-        os.close(parent)
 
 
 def clear_way(place: StagingArea, path: str, file: bool) -> str | None:

@@ -84,16 +84,14 @@ class StagingArea:
         for _attempt in range(_TRIES):
             for name in os.listdir(path):
                 end_processes(os.path.join(path, name))
-            parent = os.open(self.parent, DIRECTORY)
-            try:
-                remove_everything(parent, path, os.lstat(path).st_dev)
-                return ""
-            except Refused as error:
-                fault = str(error)
-            except OSError as error:
-                fault = error.strerror or type(error).__name__
-            finally:
-                os.close(parent)
+            with system.opened(self.parent, DIRECTORY) as parent:
+                try:
+                    remove_everything(parent, path, os.lstat(path).st_dev)
+                    return ""
+                except Refused as error:
+                    fault = str(error)
+                except OSError as error:
+                    fault = error.strerror or type(error).__name__
         return fault
 
     def exchange(self) -> None:

@@ -115,14 +115,11 @@ def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
                 fault,
             )
         # the account may have put something else there in the meantime
-        source = os.open(made, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
+        with system.opened(made, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK) as source:
             status = os.fstat(source)
             if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
                 raise NotKept(f"{made} is not the copy that was made", "its copy was exchanged")
             _copy(source, status.st_size, copy, path)
-        finally:
-            os.close(source)
     finally:
         with contextlib.suppress(OSError, Refused):
             remove_filled(scratch)

@@ -21,6 +21,7 @@ from ..rules.documents import read_json as read_document
 from ..rules.file_state import FileState
 from ..rules.problems import Problem, Refused
 from .symlink_guard import kind_of
+from .system import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,12 +61,9 @@ def look(path: str, fix: str = "", *, links: bool = False) -> FileState:
     """
     try:
         flags = os.O_RDONLY | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
-        descriptor = os.open(path, flags)
-        try:
+        with opened(path, flags) as descriptor:
             status = os.fstat(descriptor)
             content = _content(descriptor) if stat.S_ISREG(status.st_mode) else None
-        finally:
-            os.close(descriptor)
     except FileNotFoundError:
         return FileState(path, None)
     except OSError as error:
@@ -319,11 +317,8 @@ def finish_removal(directory: str) -> None:
 
 def sync_directory(directory: str) -> None:
     """Write renames within a directory through to the disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with opened(directory, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_file(path: str) -> None:

@@ -38,8 +38,7 @@ def held(path: str, flags: int, seconds: float) -> Iterator[int]:
     flags: how it is opened, as for ``os.open``. seconds: how long to wait.
     Raises Busy when it stays held, OSError when it cannot be opened.
     """
-    lock = os.open(path, flags, 0o600)
-    try:
+    with system.opened(path, flags) as lock:
         deadline = time.monotonic() + seconds
         while not _taken(lock):
             if time.monotonic() > deadline:
@@ -54,8 +53,6 @@ def held(path: str, flags: int, seconds: float) -> Iterator[int]:
                 )
             time.sleep(POLL_SECONDS)
         yield lock
-    finally:
-        os.close(lock)
 
 
 def _in_words(path: str) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..rules.problems import Problem, Refused
 from .run_as import ask_as
+from .system import opened
 from .tree_removal import remove_everything
 from .tree_walk import Walk
 
@@ -53,8 +54,7 @@ def copied(
         account = pwd.getpwuid(former.uid)
         _remove_copy(parent, place)
         os.mkdir(staging, 0o700, dir_fd=parent)
-        copy = os.open(staging, _DIRECTORY, dir_fd=parent)
-        try:
+        with opened(staging, _DIRECTORY, parent) as copy:
             if os.fstat(copy).st_uid != os.geteuid():
                 # the owner of the parent put another directory there
                 raise _not_copied(former.path, place, "the copy was exchanged")
@@ -63,8 +63,6 @@ def copied(
             if fault:
                 raise _not_copied(former.path, place, str(fault))
             yield staging, copy, (account.pw_uid, account.pw_gid)
-        finally:
-            os.close(copy)
     except KeyError as error:
         raise _not_copied(former.path, place, f"UID {former.uid} has no account") from error
     finally:

@@ -120,8 +120,7 @@ def _give(
     parent: int, name: str, device: int, former: tuple[int, int], owner: tuple[int, int]
 ) -> os.stat_result | None:
     """Give one thing of a former owner to another; return what it is, None for nothing of ours."""
-    descriptor = os.open(name, HANDLE, dir_fd=parent)
-    try:
+    with system.opened(name, HANDLE, parent) as descriptor:
         status = os.fstat(descriptor)
         if status.st_dev != device or stat.S_ISLNK(status.st_mode):
             return None
@@ -134,8 +133,6 @@ def _give(
             if stat.S_ISDIR(status.st_mode):
                 os.chmod(handle_of(descriptor), mode)
         return status
-    finally:
-        os.close(descriptor)
 
 
 def make_directory(name: str, mode: int, parent: int) -> None:

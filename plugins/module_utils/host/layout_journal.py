@@ -40,6 +40,7 @@ from .files import (
     replace,
     sync_directory,
 )
+from .system import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,22 +116,20 @@ class LayoutJournal:
             sync_directory(os.path.dirname(place))
         new = not os.path.lexists(self.path)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        descriptor = os.open(self.path, flags, 0o600)
+        above: list[Entry] = [{"directory": place} for place in reversed(made)]
+        text = "".join(f"{json.dumps(line)}\n" for line in (*above, entry))
         try:
-            size = os.fstat(descriptor).st_size
-            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            above: list[Entry] = [{"directory": place} for place in reversed(made)]
-            text = "".join(f"{json.dumps(line)}\n" for line in (*above, entry))
-            # a disk that fills up takes a part of it, and then fails
-            with open(descriptor, "ab", closefd=False) as handle:
-                handle.write((b"\n" if torn else b"") + text.encode())
-            os.fsync(descriptor)
+            with opened(self.path, flags) as descriptor:
+                size = os.fstat(descriptor).st_size
+                torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+                # a disk that fills up takes a part of it, and then fails
+                with open(descriptor, "ab", closefd=False) as handle:
+                    handle.write((b"\n" if torn else b"") + text.encode())
+                os.fsync(descriptor)
         except OSError as error:
             # the error names the path that is about to change, and not the journal
             error.filename = self.path
             raise
-        finally:
-            os.close(descriptor)
         if new:
             sync_directory(self.directory)
 

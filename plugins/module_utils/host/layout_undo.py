@@ -178,12 +178,9 @@ class LayoutUndo:
     def remove_copy(self, parent: int, name: str, entry: Entry) -> None:
         """Remove a copy of a directory, unless an account has written to a file in it."""
         path = entry["copied"]
-        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
-        try:
+        with system.opened(name, DIRECTORY, parent) as descriptor:
             status = os.fstat(descriptor)
             written = written_since(descriptor, path, entry["at"])
-        finally:
-            os.close(descriptor)
         if written:
             self.owners.add(status.st_uid)
             self.left.append(f"{path}: written to since")
@@ -194,12 +191,9 @@ class LayoutUndo:
 
     def remove_directory(self, parent: int, name: str, path: str) -> None:
         """Remove a directory that is empty by now."""
-        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
-        try:
+        with system.opened(name, DIRECTORY, parent) as descriptor:
             status = os.fstat(descriptor)
             names = sorted(os.listdir(descriptor))
-        finally:
-            os.close(descriptor)
         others = [other for other in names if os.path.join(path, other) not in self.gone]
         if others:
             self.keep_directory(path, status.st_uid, others)

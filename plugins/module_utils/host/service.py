@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..rules.documents import legible
 from ..rules.env_file import read_env
 from .files import look
+from .system import opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,19 +32,14 @@ def turns_in(directory: str) -> int | None:
     The bot can put anything in the place of its directory, so this follows no link and stops at
     MOST_TURNS.
     """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
-        opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        with opened(directory, flags) as descriptor, os.scandir(descriptor) as entries:
+            return sum(1 for _entry in itertools.islice(entries, MOST_TURNS))
     except FileNotFoundError:
         return 0
     except OSError:
         return None
-    try:
-        with os.scandir(opened) as entries:
-            return sum(1 for _entry in itertools.islice(entries, MOST_TURNS))
-    except OSError:
-        return None
-    finally:
-        os.close(opened)
 
 
 def deployed_env(path: str) -> dict[str, str]:

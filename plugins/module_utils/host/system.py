@@ -830,6 +830,19 @@ def advice_to_create(*, groups: bool = False) -> str:
 # ---- files
 
 
+@contextlib.contextmanager
+def opened(path: str | bytes, flags: int, parent: int | None = None) -> Iterator[int]:
+    """Open a file or directory, below an open directory if one is given; yield its descriptor.
+
+    A file that this makes is of its owner alone.
+    """
+    descriptor = os.open(path, flags, 0o600, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def path_of(descriptor: int) -> str:
     """Return a path of this process alone that leads to the file of a descriptor."""
     return f"/proc/self/fd/{descriptor}"

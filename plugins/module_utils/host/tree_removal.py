@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..rules.data_limits import DEEPEST, REMOVE_SECONDS
 from ..rules.problems import Problem, Refused
 from ..rules.sanitize import printable_path
+from .system import opened
 from .tree_walk import DIRECTORY, Walk
 
 if TYPE_CHECKING:
@@ -54,16 +55,9 @@ def remove_filled(path: str) -> None:
     However deep it is: shutil.rmtree ends at the limit of Python's recursion. Raises Refused when
     something stays, and OSError.
     """
-    try:
-        above = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
+    flags = os.O_RDONLY | os.O_DIRECTORY
+    with contextlib.suppress(FileNotFoundError), opened(os.path.dirname(path), flags) as above:
         remove_everything(above, path, os.fstat(above).st_dev)
-    except FileNotFoundError:
-        pass
-    finally:
-        os.close(above)
 
 
 class _Removing(Walk):

@@ -283,12 +283,9 @@ def _interpreters(path: str, search_path: Sequence[str]) -> list[str]:
     if not stat.S_ISREG(os.lstat(path).st_mode):
         return []
     # an owner can hold a lease on a file, and root would wait for it
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
+    with system.opened(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW) as descriptor:
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         line = os.read(descriptor, _LONGEST_FIRST_LINE).split(b"\n")[0] if is_file else b""
-    finally:
-        os.close(descriptor)
     words = os.fsdecode(line[2:]).split() if line.startswith(b"#!") else []
     named = [word for word in words[:1] if word.startswith("/")]
     if named and posixpath.basename(named[0]) == "env":
