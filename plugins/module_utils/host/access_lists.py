@@ -94,8 +94,6 @@ def readable_by(uid: int) -> Lists:
 
 def lists_of(opened: int | str) -> Lists:
     """Return the lists of a file or directory: a descriptor or a path. Raises OSError."""
-    if not hasattr(os, "listxattr"):
-        return NONE
     try:
         names = os.listxattr(opened)
     except OSError as error:

@@ -22,7 +22,7 @@ from . import system
 from .access_lists import NONE, lists_of, readable_by, set_lists
 from .former_trees import Former, copied
 from .mounts import closed_mounts, refuse_below
-from .symlink_guard import HANDLE, handle_of, open_own_file, planted
+from .symlink_guard import HANDLE, open_own_file, planted
 from .trusted_paths import only_root_changes, owner_of
 
 if TYPE_CHECKING:
@@ -128,10 +128,10 @@ def _give(
         gid = owner[1] if status.st_gid == former[1] else -1
         if (uid, gid) != (-1, -1):
             mode = stat.S_IMODE(status.st_mode)
-            os.chown(handle_of(descriptor), uid, gid)
+            os.chown(system.path_of(descriptor), uid, gid)
             # the kernel takes some bits away, that of the group of what is made in a directory too
             if stat.S_ISDIR(status.st_mode):
-                os.chmod(handle_of(descriptor), mode)
+                os.chmod(system.path_of(descriptor), mode)
         return status
 
 
@@ -394,18 +394,18 @@ class Tree:
         try:
             before = stat.S_IMODE(status.st_mode)
             after = before & int(entry["mode"], 8)
-            lists = any(lists_of(handle_of(descriptor)))
+            lists = any(lists_of(system.path_of(descriptor)))
             if before != after or lists:
                 was = f"{before:04o}" + " with an access list" * lists
                 self.found[entry["path"]] = (was, f"{after:04o}")
                 if not self.dry:
-                    set_lists(handle_of(descriptor), NONE)
+                    set_lists(system.path_of(descriptor), NONE)
                     owner = (status.st_uid, status.st_gid)
                     place = os.path.join(base, name)
                     if before != after and not lists:
                         was_mode, new_mode = (*owner, before), (*owner, after)
                         self.note({"mended": place, "before": was_mode, "after": new_mode})
-                    os.chmod(handle_of(descriptor), after)
+                    os.chmod(system.path_of(descriptor), after)
         finally:
             os.close(descriptor)
 

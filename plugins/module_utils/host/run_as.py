@@ -84,10 +84,6 @@ def _answers(
     asked: Sequence[tuple[pwd.struct_passwd | None, Question]], limits: Sequence[float]
 ) -> list[Any]:
     """Return the answers up to the first question that has none, that one included."""
-    if not system.can_switch_back():
-        # a process that has become an account stays it
-        names = [account and account.pw_name for account, _question in asked]
-        asked = asked[: _run_length(names)]
 
     def work(writing: int) -> None:
         privileged, now = os.geteuid() == 0, None
@@ -109,11 +105,6 @@ def _answers(
     if len(answers) == len(asked):
         return answers
     return [*answers, FAILED if in_time else UNANSWERED]
-
-
-def _run_length(names: Sequence[str | None]) -> int:
-    """Return how many names at the beginning are the same."""
-    return next((n for n, name in enumerate(names) if name != names[0]), len(names))
 
 
 def _lines(child: ChildProcess, most: int, limits: Sequence[float]) -> tuple[list[bytes], bool]:

@@ -12,10 +12,10 @@ import shlex
 import stat
 
 from ..rules.problems import Problem, Refused
-from . import system
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-# the owner of a file may hold a lease on it, which blocks every other reader for a while
+# the owner of a file may hold a lease on it, which blocks every other reader for a while; a Mac, on
+# which the command may run, has no O_PATH
 HANDLE = os.O_NOFOLLOW | getattr(os, "O_PATH", READ)
 
 
@@ -50,11 +50,6 @@ def planted(path: str, status: os.stat_result, expected: str) -> Refused:
             f"mv {shlex.quote(path)} {shlex.quote(path + '.planted')}",
         )
     )
-
-
-def handle_of(descriptor: int) -> int | str:
-    """Return the path for changing the owner and mode of a file opened with ``HANDLE``."""
-    return system.path_of(descriptor) if hasattr(os, "O_PATH") else descriptor
 
 
 def open_own_file(

@@ -750,21 +750,15 @@ def groups_of(account: pwd.struct_passwd) -> list[int]:
     return os.getgrouplist(account.pw_name, account.pw_gid)
 
 
-def can_switch_back() -> bool:
-    """Return whether ``become`` can be undone on this system."""
-    return hasattr(os, "setresuid")
-
-
 def become(account: pwd.struct_passwd | None, *, for_good: bool = False) -> None:
     """Let this process, a child that root has forked, act as an account, or as root again.
 
-    for_good: whether it can never become root again. Where the system has no saved UID it never
-    can. Raises OSError for an account that is root under another name.
+    for_good: whether it can never become root again. Raises OSError for an account that is root
+    under another name.
     """
     if account is not None:
         refuse_alias_of_root(account)
-    is_reversible = can_switch_back() and not for_good
-    if is_reversible:
+    if not for_good:
         # the saved UID stays root's, and the kernel checks neither that one nor, as the other two
         # are not root's, a capability
         os.setresuid(0, 0, 0)
@@ -776,12 +770,12 @@ def become(account: pwd.struct_passwd | None, *, for_good: bool = False) -> None
     except ValueError:
         # an account may have more groups than setgroups(2) takes on this system
         os.initgroups(account.pw_name if account else "root", gid)
-    if is_reversible:
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, 0)
-    else:
+    if for_good:
         os.setgid(gid)
         os.setuid(uid)
+    else:
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, 0)
 
 
 def start_as(account: pwd.struct_passwd) -> dict[str, Any]:

@@ -254,14 +254,12 @@ def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -
     Raises OSError where its access list cannot be read.
     """
     acl = ""
-    # no other system has the attribute under this name
-    if hasattr(os, "getxattr"):
-        at, follows = (path, False) if descriptor is None else (descriptor, True)
-        try:
-            acl = os.getxattr(at, access_lists.ACCESS, follow_symlinks=follows).hex()
-        except OSError as error:
-            if error.errno not in _NO_LIST:
-                raise OSError(error.errno, f"access list: {error.strerror}", path) from error
+    at, follows = (path, False) if descriptor is None else (descriptor, True)
+    try:
+        acl = os.getxattr(at, access_lists.ACCESS, follow_symlinks=follows).hex()
+    except OSError as error:
+        if error.errno not in _NO_LIST:
+            raise OSError(error.errno, f"access list: {error.strerror}", path) from error
     return CheckedPath(path, status.st_mode, owner_of(status), status.st_gid, acl)
 
 
