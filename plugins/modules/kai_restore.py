@@ -134,7 +134,7 @@ from ..module_utils.host.files import digest_of
 from ..module_utils.host.flock import only_worker
 from ..module_utils.host.records import Installs
 from ..module_utils.host.root_places import place_problems, refuse_places
-from ..module_utils.host.system import advice_to_create
+from ..module_utils.host.system import advice_to_create, mounts_below
 from ..module_utils.rules.backup_archive import BadArchive
 from ..module_utils.rules.diff import difference
 from ..module_utils.rules.problems import Problem, Refused, listed, problem_of_error
@@ -160,7 +160,8 @@ def problems_of(parameters: RestoreArguments) -> Iterator[Problem]:
     """Yield what keeps the backup from being unpacked on the host."""
     place, summary = StagingArea(parameters["data_dir"]), parameters["summary"]
     yield from place_problems(parameters["install_dir"], parameters["data_dir"])
-    mounts = place.mounts()
+    # a rename does not move them
+    mounts = mounts_below(place.data_dir)
     if mounts:
         yield Problem(
             "kai_install_data_dir",
@@ -169,9 +170,7 @@ def problems_of(parameters: RestoreArguments) -> Iterator[Problem]:
             "mount it one level higher, or unmount it on the host, and run this again: "
             f"umount {shlex.join(mounts)}",
         )
-    lacking = missing_accounts(
-        summary["owners"], summary["groups"], summary["numbers"], parameters["accounts"]
-    )
+    lacking = missing_accounts(summary, parameters["accounts"])
     if lacking:
         yield Problem(
             "the host",

@@ -276,8 +276,9 @@ def checkout_of(path: str) -> Checkout | None:
             # a link may lead to a repository of another owner
             owners = {os.lstat(marker).st_uid, os.stat(marker).st_uid} - accounts
             if found and place != os.path.realpath(path) and owners:
+                uid = owners.pop()
                 raise Refused(
-                    f"{path}: found {marker}, which belongs to {name_of(owners.pop())}, expected "
+                    f"{path}: found {marker}, which belongs to {name_of(uid) or uid}, expected "
                     f"a checkout of your own. Fix: move {path} elsewhere"
                 )
             if found:

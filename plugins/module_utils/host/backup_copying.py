@@ -15,7 +15,6 @@ import errno
 import functools
 import grp
 import os
-import pwd
 import stat
 import tarfile
 import time
@@ -59,6 +58,8 @@ if TYPE_CHECKING:
     from .tree_walk import Level
 
 NAMES = 4096
+# most files have one of few owners
+user_name = functools.lru_cache(NAMES)(system.name_of)
 LISTS = {access_lists.ACCESS: ACCESS, access_lists.DEFAULT: DEFAULT}
 # a keyword ends with its sign
 _KEYWORD = bytes(range(33, 127)).replace(b"%", b"").replace(b"=", b"").decode()
@@ -82,15 +83,6 @@ def member_of(name: str, status: os.stat_result) -> tarfile.TarInfo:
         member.mode &= 0o777
         member.size = status.st_size
     return member
-
-
-@functools.lru_cache(NAMES)
-def user_name(uid: int) -> str:
-    """Return the name of a UID, empty when it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return ""
 
 
 @functools.lru_cache(NAMES)

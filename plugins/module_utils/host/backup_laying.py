@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ..rules.backup_archive import Content, Source, Summary
-    from ..rules.module_arguments import DirectoryData, Place, SeedData
+    from ..rules.module_arguments import DirectoryData, Place, SeedData, SummaryData
     from .data_copy import StagingArea
 
 _STAND_IN = b"stand-in"
@@ -334,26 +334,20 @@ def lay_out_rest(
     return [line for line in moved if line]
 
 
-def missing_accounts(
-    owners: Collection[str],
-    groups: Collection[str],
-    numbers: Collection[int],
-    made: Collection[str],
-) -> list[str]:
+def missing_accounts(summary: SummaryData, made: Collection[str]) -> list[str]:
     """Return the accounts of a backup that a host lacks, in words.
 
-    owners, groups, numbers: as a Summary has them. made: accounts that will be made, each with a
-    group of its name.
+    made: accounts that will be made, each with a group of its name.
     """
-    wanted = sorted({*owners} - {*made})
+    wanted = sorted({*summary["owners"]} - {*made})
     found = [f"account {owner}" for owner in wanted if system.account_of(owner) is None]
-    for group in sorted({*groups} - {*made}):
+    for group in sorted({*summary["groups"]} - {*made}):
         try:
             grp.getgrnam(group)
         except KeyError:
             found.append(f"group {group}")
     # a file without an owner on the host must not get one
-    found += [f"free number {n}" for n in numbers if user_name(n) or group_name(n)]
+    found += [f"free number {n}" for n in summary["numbers"] if user_name(n) or group_name(n)]
     return found
 
 

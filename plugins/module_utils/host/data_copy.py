@@ -116,10 +116,6 @@ class StagingArea:
         sync_directory(self.path)
         sync_directory(self.parent)
 
-    def mounts(self) -> list[str]:
-        """Return the mount points at or below the data directory, which a rename does not move."""
-        return system.mounts_below(self.data_dir)
-
     def free_bytes(self) -> int:
         """Return how many bytes are free on its file system."""
         return free_bytes(self.parent)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import shlex
 import stat
 
 from ..rules.problems import Problem, Refused
+from .system import name_of
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 # the owner of a file may hold a lease on it, which blocks every other reader for a while; a Mac, on
@@ -29,10 +29,7 @@ def kind_of(status: os.stat_result) -> str:
         stat.S_IFCHR: "a device",
         stat.S_IFDIR: "a directory",
     }
-    try:
-        owner = pwd.getpwuid(status.st_uid).pw_name
-    except KeyError:
-        owner = f"UID {status.st_uid}"
+    owner = name_of(status.st_uid) or f"UID {status.st_uid}"
     return f"{kinds.get(stat.S_IFMT(status.st_mode), 'a file')} of {owner}"
 
 

@@ -715,9 +715,11 @@ def strangers(
         for name in held:
             uid = wanted.pop(name)
             if not (control_group and belongs(pid, control_group)):
-                found.append(Listener(pid, name_of(uid), command_of(pid), name))
+                found.append(Listener(pid, name_of(uid) or str(uid), command_of(pid), name))
     return found + [
-        Listener(None, name_of(uid), "", name) for name, uid in wanted.items() if uid != own
+        Listener(None, name_of(uid) or str(uid), "", name)
+        for name, uid in wanted.items()
+        if uid != own
     ]
 
 
@@ -727,11 +729,11 @@ def holders(socket_name: str) -> list[int]:
 
 
 def name_of(uid: int) -> str:
-    """Return the name of an account, or its number when it has none."""
+    """Return the name of a UID, empty when it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(uid)
+        return ""
 
 
 # ---- accounts

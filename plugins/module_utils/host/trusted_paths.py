@@ -168,10 +168,7 @@ class Accounts:
 
     def name_of(self, uid: int) -> str:
         """Return the name of a UID, or the number where it has none."""
-        try:
-            return pwd.getpwuid(uid).pw_name
-        except KeyError:
-            return f"#{uid}"
+        return system.name_of(uid) or f"#{uid}"
 
     def members_of(self, gid: int) -> list[str]:
         """Return the accounts of a group, as far as the host lists them."""

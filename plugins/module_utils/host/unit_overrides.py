@@ -44,7 +44,8 @@ def overrides_of(
         found.append(_override(state.file, "FragmentPath", value=state.file))
     environment = system.environment_of(state.pid) if state.pid else {}
     # the comparison of files reports one that cannot be read
-    own = dict(assignments_of(_text(own_file, [])))
+    own_text = _text(own_file, [])
+    own = dict(assignments_of(own_text))
     for path in state.drop_ins:
         # a drop-in for every service is the system's: its variables count, and what it replaces
         is_own = os.path.basename(os.path.dirname(path)) == f"{unit}.service.d"
@@ -64,14 +65,15 @@ def overrides_of(
             found.append(_override(process, "LimitCORE", value=core))
     named = {entry["key"] for entry in found}
     try:
-        found += _unexplained(own_file, environment, settings, named, state.pid)
+        own_variables = service_of(own_text)[1]
+        found += _unexplained(own_variables, environment, settings, named, state.pid)
     except OSError as error:
         unseen.append(_unseen(MANAGER, f"not readable: {error}"))
     return found, unseen
 
 
 def _unexplained(
-    own_file: str,
+    own: Mapping[str, str],
     environment: Mapping[str, str],
     settings: Mapping[str, bool],
     named: set[str],
@@ -82,8 +84,6 @@ def _unexplained(
     A container without CAP_SYS_PTRACE hides the environment of a process from root (proc(5)). Then
     those that systemd gives every service count. Raises OSError when it does not answer.
     """
-    # the comparison of files reports one that cannot be read
-    own = service_of(_text(own_file, []))[1]
     manager = system.manager_environment()
     # a unit's own variable wins over the manager's
     given = environment or {key: value for key, value in manager.items() if key not in own}

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .users import User
 
 EXTRACTION = "MEMORY_EXTRACTION_ENABLED"
-SOURCES = ("host_vars", "deployed", "path", "usual")
 
 
 def backends_in_use(configuration: Configuration) -> list[str]:
@@ -79,7 +78,7 @@ def choose_binary(
 ) -> tuple[Candidate | None, list[Problem]]:
     """Return the binary to use for a backend in use, and the problem with it or with finding one.
 
-    candidates: what the probe saw, best first: path, source (one of SOURCES), fault (None when
+    candidates: what the probe saw, best first: path, source (in that order), fault (None when
     every runner and resolver can execute it, else the reason in words) and, without a fault,
     changers. One through which an account gains power over another comes last.
     """

@@ -219,14 +219,13 @@ def not_enabled(service: InstalledService) -> Problem:
     return Problem(name, "not enabled", "a unit that starts at boot", f"systemctl enable {name}")
 
 
-def judged(status: Installed) -> list[Problem]:
-    """Return the problems of a host. status: ``installed`` of kai_probe."""
-    return [
-        replace(problem, fix=without_repeating(status, problem.fix)) for problem in _judged(status)
-    ]
+def advised(status: KnownInstalls, problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems with fixes ``without_repeating`` the install that was just rolled back."""
+    return [replace(problem, fix=without_repeating(status, problem.fix)) for problem in problems]
 
 
-def _judged(status: Installed) -> Iterator[Problem]:
+def judged(status: Installed) -> Iterator[Problem]:
+    """Yield the problems of a host. status: ``installed`` of kai_probe."""
     for entry in status["damaged"]:
         yield Problem(**entry["problem"])
     service = status["service"]

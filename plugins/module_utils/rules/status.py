@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .agent_starts import late_starts, start_faults
@@ -21,7 +20,7 @@ from .drift import (
     unseen,
     variables_of,
 )
-from .installs import FLAT, UNKNOWN_STATE, judged, without_repeating
+from .installs import FLAT, UNKNOWN_STATE, advised, judged
 from .line_status import UNKNOWN, deployed_profiles, profile_of, tree_of, unknown_workshop
 from .logins import login_notice, logins
 from .operator_files import fields_of_users
@@ -55,7 +54,7 @@ def host_status(
     """
     contract = configuration.contract
     installed = probe["installed"]
-    places = _without_repeating(installed, _places(probe))
+    places = advised(installed, _places(probe))
     problems = [*configuration.problems, *places, *service_problems(installed)]
     unknown = [*_unknown(installed, probe)]
     drift: list[Problem] = []
@@ -105,7 +104,7 @@ def host_status(
         if user["logged_in"] == "unknown"
     ]
     # drift may be the install that was just rolled back; problems of host_vars are not
-    drift = _without_repeating(installed, drift)
+    drift = advised(installed, drift)
     # an account that is not root takes for broken what it cannot see
     problems = without_privilege(probe) or problems
     # the probe, the desired state and the service may report the same fault
@@ -139,10 +138,6 @@ def host_status(
     }
 
 
-def _without_repeating(installed: Installed, problems: Sequence[Problem]) -> list[Problem]:
-    return [replace(problem, fix=without_repeating(installed, problem.fix)) for problem in problems]
-
-
 def _places(probe: InstalledProbe) -> list[Problem]:
     """Return the places of root and the programs of the bot that others can change."""
     problems = [Problem(**problem) for problem in probe["places"]]
@@ -174,7 +169,7 @@ def service_problems(installed: Installed) -> list[Problem]:
     if installed["live"] is None and installed["installs"] is None:
         # nothing was seen, so nothing is missing
         return []
-    problems = judged(installed)
+    problems = advised(installed, judged(installed))
     service = installed["service"]
     others = installed["strangers"]
     if service["active"] and others:
@@ -394,7 +389,7 @@ def agent_problems(backends: Sequence[BackendStatus], probe: InstalledProbe) -> 
                     f"reinstall {backend['backend']} on the host",
                 )
             )
-    return _without_repeating(probe["installed"], problems)
+    return advised(probe["installed"], problems)
 
 
 def _users(
