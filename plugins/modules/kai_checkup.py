@@ -67,26 +67,10 @@ options:
         description: The program about which sudo is asked.
         type: str
         default: ""
-  private_directories:
-    description: Directories that only their own account may enter.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: The directory.
-        type: path
-        required: true
-      account:
-        description: The account of the directory; none for the service user alone.
-        type: str
-      only_reads:
-        description: Whether that account only reads there.
-        type: bool
-        default: false
   visudo:
     description: Path of visudo. Without it the policy is not checked.
     type: str
+extends_documentation_fragment: [kai.bot.options.private_directories]
 attributes:
   check_mode:
     support: full

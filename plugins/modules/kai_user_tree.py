@@ -116,27 +116,13 @@ options:
         default: false
   private_directories:
     description:
-      - Directories that only their own account may enter. A directory that an account opens again
-        is closed again a few times, and then noted. One that is open although every owner and mode
-        is right is refused.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: The directory, which O(directories) has as well.
-        type: path
-        required: true
-      account:
-        description: The account of the directory; none for the service user alone.
-        type: str
-      only_reads:
-        description: Whether that account only reads there.
-        type: bool
-        default: false
+      - Those of O(directories) that only their own account may enter. A directory that an account
+        opens again is closed again a few times, and then noted. One that is open although every
+        owner and mode is right is refused.
   release:
     description: The release that has the content of seeds.
     type: path
+extends_documentation_fragment: [kai.bot.options.private_directories]
 attributes:
   check_mode:
     support: full

@@ -23,7 +23,7 @@ options:
     description: The database and what is asked of it, as in M(kai.bot.kai_probe).
     type: dict
     required: true
-extends_documentation_fragment: [kai.bot.wait]
+extends_documentation_fragment: [kai.bot.options.wait]
 attributes:
   check_mode:
     support: none

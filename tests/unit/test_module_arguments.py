@@ -15,14 +15,15 @@ def options_of(module: str) -> dict[str, Any]:
     found = documentation(f"modules/{module}.py")
     options: dict[str, Any] = dict(found["options"])
     for name in found.get("extends_documentation_fragment", ()):
-        options |= documentation(f"doc_fragments/{name.rpartition('.')[2]}.py")["options"]
+        file, fragment = name.split(".")[2:]
+        options |= documentation(f"doc_fragments/{file}.py", fragment.upper())["options"]
     return options
 
 
-def documentation(path: str) -> dict[str, Any]:
+def documentation(path: str, name: str = "DOCUMENTATION") -> dict[str, Any]:
     source = (ROOT / "plugins" / path).read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             found: dict[str, Any] = yaml.safe_load(ast.literal_eval(node.value))
             return found
     raise AssertionError(f"{path} has no documentation")

@@ -78,9 +78,9 @@ def choose_binary(
 ) -> tuple[Candidate | None, list[Problem]]:
     """Return the binary to use for a backend in use, and the problem with it or with finding one.
 
-    candidates: what the probe saw, best first: path, source (in that order), fault (None when
-    every runner and resolver can execute it, else the reason in words) and, without a fault,
-    changers. One through which an account gains power over another comes last.
+    candidates: what the probe saw, best first: path, source (host_vars, deployed, path or usual),
+    fault (None when every runner and resolver can execute it, else the reason in words) and,
+    without a fault, changers. One through which an account gains power over another comes last.
     """
     binary = configuration.contract.backends[backend].binary
     setting = binary.setting

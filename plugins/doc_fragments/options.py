@@ -1,15 +1,15 @@
 # Copyright (c) 2026, the kai-ansible authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of modules that wait for the bot."""
+"""Options that several modules have; module_utils/rules has them as AnsibleModule takes them."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of a wait; module_utils/rules/option_specs.py has them as WAIT."""
+    """WAIT as option_specs.py has it, PRIVATE_DIRECTORIES as proof_arguments.py has it."""
 
-    DOCUMENTATION = r"""
+    WAIT = r"""
 options:
   unit:
     description: Name of the systemd unit without its suffix.
@@ -58,4 +58,25 @@ options:
     type: list
     elements: str
     default: []
+"""
+
+    PRIVATE_DIRECTORIES = r"""
+options:
+  private_directories:
+    description: Directories that only their own account may enter.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The directory.
+        type: path
+        required: true
+      account:
+        description: The account of the directory; none for the service user alone.
+        type: str
+      only_reads:
+        description: Whether that account only reads there.
+        type: bool
+        default: false
 """
