@@ -435,15 +435,6 @@ class AgentChoice:
 
 
 @dataclass(frozen=True)
-class ConfigDirectory:
-    """Where the protected files lie."""
-
-    path: str = text(_PATH)
-    owner: Literal["root"] = needed()
-    mode: str = text(_MODE)
-
-
-@dataclass(frozen=True)
 class Record:
     """The file of kai-ansible itself."""
 
@@ -525,16 +516,6 @@ class Seed:
     def __post_init__(self) -> None:
         is_made = self.source is not None or self.fallback is not None
         _expect(is_made, "neither a source nor a fallback")
-
-
-@dataclass(frozen=True)
-class ServiceSeed:
-    """A file of the bot that is made once."""
-
-    path: str = text(_PATH)
-    fallback: str = text("(?s).*")
-    owner: Literal["service"] = needed()
-    mode: str = text(_SEED_MODE)
 
 
 @dataclass(frozen=True)
@@ -689,7 +670,7 @@ class Contract:
     agent_choice: AgentChoice = needed()
     service_fields: Mapping[str, FileField] = text("", keys=_NAME)
     workspace_fields: Mapping[str, FileField] = text("", keys=_NAME)
-    config_dir: ConfigDirectory = needed()
+    config_dir: Directory = needed()
     record: Record = needed()
     protected_files: Mapping[str, ProtectedFile] = text("", keys=_NAME)
     sudoers: Sudoers = needed()
@@ -698,7 +679,7 @@ class Contract:
     os_user_directories: tuple[Directory, ...] = needed()
     default_home: str = text(_PATH)
     user_seeds: tuple[Seed, ...] = needed()
-    service_seeds: tuple[ServiceSeed, ...] = needed()
+    service_seeds: tuple[Seed, ...] = needed()
     backend_seeds: Mapping[str, tuple[Seed, ...]] = needed()
     package: Package = needed()
     own_installer: OwnInstaller = needed()

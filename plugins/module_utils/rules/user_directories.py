@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .binaries import agent_account, backends_in_use
-from .contract import Directory, Seed
+from .contract import Directory
 from .user_places import is_marked, marks, placed
 from .users import os_users
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from .configuration import Configuration
-    from .contract import ConfigDirectory, Contract, ServiceSeed
+    from .contract import Contract, Seed
     from .module_arguments import DirectoryData, SeedData
     from .probe import WorkshopSeen
     from .proof_arguments import PrivateDirectory
@@ -134,9 +134,9 @@ def directories_of(
     """
     contract = configuration.contract
     service_user = configuration.host["service_user"]
-    whole: list[Directory | ConfigDirectory] = [contract.config_dir, *contract.directories]
     found = [
-        _owned(entry, entry.path.format(**places), service_user, service_user) for entry in whole
+        _owned(entry, entry.path.format(**places), service_user, service_user)
+        for entry in (contract.config_dir, *contract.directories)
     ]
     base = configuration.settings.get("WORKSPACE_BASE")
     if base:
@@ -161,12 +161,9 @@ def directories_of(
     return found
 
 
-def _owned(
-    entry: Directory | ConfigDirectory, path: str, agent: str, service_user: str
-) -> DirectoryData:
+def _owned(entry: Directory, path: str, agent: str, service_user: str) -> DirectoryData:
     names = {"root": "root", "service": service_user, "agent": agent}
-    granted = getattr(entry, "grants", None)
-    owner, reader = names[entry.owner], names.get(granted or getattr(entry, "reader", None) or "")
+    owner, reader = names[entry.owner], names.get(entry.grants or entry.reader or "")
     found: DirectoryData = {
         "path": path,
         "owner": owner,
@@ -174,7 +171,7 @@ def _owned(
         "mode": entry.mode,
         "reader": None if reader == owner else reader,
     }
-    return {**found, "listed": True} if granted and reader != owner else found
+    return {**found, "listed": True} if entry.grants and reader != owner else found
 
 
 def seeds_of(
@@ -185,11 +182,11 @@ def seeds_of(
     service_user = configuration.host["service_user"]
     found: list[SeedData] = []
 
-    def add(entry: Seed | ServiceSeed, path: str, owner: str, mode: str, *, narrow: bool) -> None:
+    def add(entry: Seed, path: str, owner: str, mode: str, *, narrow: bool) -> None:
         found.append(
             {
                 "path": path,
-                "source": entry.source if isinstance(entry, Seed) else None,
+                "source": entry.source,
                 "fallback": entry.fallback,
                 "owner": owner,
                 "group_of": service_user,
@@ -205,8 +202,9 @@ def seeds_of(
             path = entry.path.format(home=tenant.home, **tenant.names, **places)
             owner = service_user if entry.owner == "service" else tenant.account
             add(entry, path, owner, entry.mode or "0640", narrow=False)
-    for one in contract.service_seeds:
-        add(one, one.path.format(**places), service_user, one.mode, narrow=True)
+    for entry in contract.service_seeds:
+        path = entry.path.format(**places)
+        add(entry, path, service_user, entry.mode or "0600", narrow=True)
     for backend in backends_in_use(configuration):
         for entry in contract.backend_seeds.get(backend, ()):
             add(entry, entry.path.format(**places), service_user, "0644", narrow=False)
