@@ -137,7 +137,7 @@ from ..module_utils.host.root_places import place_problems, refuse_places
 from ..module_utils.host.system import advice_to_create, mounts_below
 from ..module_utils.rules.backup_archive import BadArchive
 from ..module_utils.rules.diff import difference
-from ..module_utils.rules.problems import Problem, Refused, listed, problem_of_error
+from ..module_utils.rules.problems import Problem, Refused, listed, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -272,10 +272,8 @@ def main() -> None:
             refuse_places(module.params["install_dir"], module.params["data_dir"])
         with only_worker(dry=state == "checked"):
             result = {"checked": check, "received": receive, "laid": lay}[state](module.params)
-    except (Refused, BadArchive) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=str(problem_of_error(error, "a file")))
+    except (OSError, Refused, BadArchive) as error:
+        module.fail_json(msg=reason_of(error, "a file"))
     module.exit_json(**result)
 
 

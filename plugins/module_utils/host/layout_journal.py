@@ -37,6 +37,7 @@ from .files import (
     look,
     move_away,
     remove_file,
+    remove_if_empty,
     replace,
     sync_directory,
 )
@@ -177,8 +178,7 @@ class LayoutJournal:
     def discard(self) -> None:
         """Remove the journal, and its directory when it is empty."""
         remove_file(self.path)
-        if os.path.isdir(self.directory) and not os.listdir(self.directory):
-            os.rmdir(self.directory)
+        remove_if_empty(self.directory)
 
 
 def _damaged_lines(path: str, faults: Mapping[int, Unfit]) -> Damaged:

@@ -507,8 +507,8 @@ class Installs:
                 shutil.rmtree(path)
             else:
                 remove_file(path)
-            if nested and os.path.isdir(parent) and not os.listdir(parent):
-                os.rmdir(parent)
+            if nested:
+                remove_if_empty(parent)
 
     def others(self) -> list[str]:
         """Return the files in ``install_dir`` besides releases, records and models."""

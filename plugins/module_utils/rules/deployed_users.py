@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .configuration import read_configuration
 from .drift import variables_of
-from .operator_files import UnreadableYaml, parse
+from .operator_files import users_in
 from .overrides import effective_values
 from .variable_names import variable
 
@@ -37,12 +37,8 @@ def deployed_configuration(
     values = _file(seen, contract.protected_files["env"].path).get("open")
     if users_text is None or values is None:
         return None
-    try:
-        data = parse(users_text).data
-    except UnreadableYaml:
-        return None
-    users = data.get("users") if isinstance(data, dict) else None
-    if not isinstance(users, list):
+    users = users_in(users_text)
+    if users is None:
         return None
     # what the bot reads wins over the record of the choices that no file of the bot has
     recorded = _file(seen, contract.record.path).get("text") or ""

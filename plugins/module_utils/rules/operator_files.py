@@ -183,16 +183,21 @@ def _with_line(problem: Problem, document: Document, path: str) -> Problem:
     return replace(problem, where=f"{problem.where} ({path}:{line})") if line and path else problem
 
 
-def fields_of_users(text: str) -> dict[str, str]:
-    """Return every field of every user in the text of a users.yaml, nothing for what is none."""
+def users_in(text: str) -> list[Any] | None:
+    """Return the users in the text of a users.yaml, None where it has no list of them."""
     try:
         data = parse(text).data
     except UnreadableYaml:
-        return {}
+        return None
     users = data.get("users") if isinstance(data, dict) else None
+    return users if isinstance(users, list) else None
+
+
+def fields_of_users(text: str) -> dict[str, str]:
+    """Return every field of every user in the text of a users.yaml, nothing for what is none."""
     return {
         f"{user.get('name')} ({user.get('telegram_id')}): {name}": str(value)
-        for user in (users if isinstance(users, list) else ())
+        for user in users_in(text) or ()
         if isinstance(user, dict)
         for name, value in user.items()
     }

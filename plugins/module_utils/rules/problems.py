@@ -103,7 +103,7 @@ def problem_of_error(error: OSError, path: str) -> Problem:
     return Problem(place, error.strerror or str(error), expected, fix.format(*paths))
 
 
-def reason_of(error: Refused | OSError, path: str) -> str:
+def reason_of(error: Exception, path: str) -> str:
     """Return why a change was not made. path: the one that is meant where an error names none."""
     return str(problem_of_error(error, path) if isinstance(error, OSError) else error)
 

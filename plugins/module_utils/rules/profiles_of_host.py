@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .backend_registry import Installed, Registry, written_registry
 from .homes import Home
 from .models import surface_of
-from .operator_files import UnreadableYaml, parse
+from .operator_files import UnreadableYaml, parse, users_in
 from .problems import Problem
 from .profile_merge import Wanted, merge
 from .runtime_profiles import BadPolicy, Kai, read_policy
@@ -163,16 +163,11 @@ def _stated(user: Mapping[str, Any], versions: Collection[int]) -> dict[str, Any
 
 def _before(text: str | None, versions: Collection[int]) -> dict[object, dict[str, Any]]:
     """Return what the users of a deployed users.yaml state of their profiles, by their identity."""
-    try:
-        data = parse(text).data if text else None
-    except UnreadableYaml:
-        return {}
-    users = data.get("users") if isinstance(data, dict) else None
     return {
         profile_id_of(user) or (number if isinstance(number, int) else None): _stated(
             user, versions
         )
-        for user in (users if isinstance(users, list) else ())
+        for user in users_in(text or "") or ()
         if isinstance(user, dict)
         for number in [user.get("telegram_id")]
     }
