@@ -211,11 +211,6 @@ options:
         description: The usual paths of the binary, per operating system.
         type: dict
         required: true
-      version:
-        description: The arguments with which it prints its version.
-        type: list
-        elements: str
-        default: []
       accounts:
         description: The accounts that run it.
         type: list
@@ -739,7 +734,6 @@ def main() -> None:
                 env_key={"type": "str", "default": "", "no_log": False},
                 wanted={"type": "str", "default": ""},
                 usual_places={"type": "dict", "required": True},
-                version={"type": "list", "elements": "str", "default": []},
                 accounts={"type": "list", "elements": "str", "required": True},
                 resolvers={"type": "list", "elements": "str", "default": []},
                 login_files={"type": "list", "elements": "str", "default": []},

@@ -282,7 +282,7 @@ def test_what_others_wrote_gets_so_much_time_and_steers_nothing(
     def request(name: str, **more: Any) -> dict[str, Any]:
         wanted = f"/home/alice/tools/{name}"
         entry = {"backend": name, "name": name, "usual_places": {"linux": []}, "wanted": wanted}
-        return {**entry, "version": ["--version"], "accounts": ["alice"], **more}
+        return {**entry, "accounts": ["alice"], **more}
 
     found = run_module(
         "kai_probe",

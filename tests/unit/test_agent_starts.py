@@ -39,7 +39,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         candidate["changers"] = []
         host = object.__new__(Host)
         host.facts = {"search_path": ["{service_home}/bin", str(tmp_path), "/usr/bin", "/bin"]}
-        request = {"backend": "codex", "accounts": names or ("alice",), "version": ["--version"]}
+        request = {"backend": "codex", "accounts": names or ("alice",)}
         host.parameters = {
             "binaries": [{**request, "env_key": "" if named else "CODEX_BIN"}],
             "versions": True,

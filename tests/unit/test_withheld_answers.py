@@ -284,7 +284,7 @@ def test_probe_a_program_of_an_account_that_is_root(
         monkeypatch.setattr(module, "account_of", lambda _name: TOOR)
     probed = host()
     assert "UID 0" in str(probed.fault_of("/bin/sh", ["toor"]))
-    request: dict[str, Any] = {"accounts": ["toor"], "name": "sh", "version": []}
+    request: dict[str, Any] = {"accounts": ["toor"], "name": "sh"}
     assert agents.in_path_of(probed, request) == ([], [])
 
 

@@ -409,7 +409,6 @@ class Backend:
     spawn: Mapping[str, Spawn]
     login: Mapping[str, Login]
     role_models: Mapping[str, str] = text("", default={})
-    version: tuple[str, ...] = ("--version",)
     effort_setting: str | None = text(_ENV_KEY, default=None)
     auth_setting: str | None = text(_ENV_KEY, default=None)
     role_tiers: Mapping[str, Mapping[Tier, str]] = text("", default={})

@@ -58,7 +58,6 @@ class BinaryRequest(TypedDict):
     env_key: str
     wanted: str
     usual_places: dict[str, list[str]]
-    version: list[str]
     accounts: list[str]
     resolvers: list[str]
     login_files: list[str]

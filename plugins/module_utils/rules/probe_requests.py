@@ -139,7 +139,6 @@ def _binary_request(configuration: Configuration, backend: str) -> BinaryRequest
         "env_key": binary.setting if binary.started_by == "setting" else "",
         "wanted": configuration.chosen.get(binary.setting, ""),
         "usual_places": as_data(binary.usual_places),
-        "version": list(configuration.contract.backends[backend].version),
         "accounts": runners(configuration, backend),
         "resolvers": resolvers(configuration, backend),
         "login_files": login_files(configuration, backend) or [],

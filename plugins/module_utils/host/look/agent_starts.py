@@ -161,7 +161,7 @@ def _trial(host: Host, request: BinaryRequest, best: Candidate, name: str) -> li
         best.setdefault("version", None)
         return []
     environment = environment_of(host, request, best["path"], account)
-    return [Trial(best, account, name, [best["path"], *request["version"]], environment)]
+    return [Trial(best, account, name, [best["path"], "--version"], environment)]
 
 
 def _strangers(host: Host, trial: Trial) -> list[Trial]:
