@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kai_2 import MODELS, ROLES
 
-from kai_ansible.rules.role_models import (
+from kai_ansible.rules.start_checks import (
     BadRoles,
     read_default_models,
     role_problems,

@@ -6,18 +6,23 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, Mapping
 
 from .models import surface_of
-from .problems import Problem, listed
-from .role_models import BadRoles, read_default_models, role_problems
+from .problems import Problem, listed, nearest, shortened
 from .user_isolation import Assigned, isolation_problems
 from .variable_names import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from .configuration import Configuration
+    from .contract import Surface
+
+
+class BadRoles(ValueError):
+    """A mapping with which Kai does not start; the message says why."""
 
 
 def start_problems(configuration: Configuration) -> list[Problem]:
@@ -106,3 +111,56 @@ def equal_secrets(
         for (one, value), (other, same) in itertools.combinations(given, 2)
         if value and value == same
     ]
+
+
+def read_default_models(text: str, roles: Collection[str]) -> dict[str, str]:
+    """Return what DEFAULT_MODELS_JSON holds. Raises BadRoles.
+
+    Kai does not judge the models in it before it uses them.
+    """
+    try:
+        data = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise BadRoles("it is not JSON") from error
+    if not isinstance(data, dict):
+        raise BadRoles("it is not a mapping of roles to models")
+    found: dict[str, str] = {}
+    for key, value in data.items():
+        role = str(key).strip().lower()
+        if role not in roles:
+            raise BadRoles(f"{shortened(repr(role))} is none of {listed(roles)}")
+        if not str(value).strip():
+            raise BadRoles(f"{role} has no model")
+        found[role] = str(value).strip()
+    return found
+
+
+def role_problems(
+    where: str,
+    value: Any,
+    roles: Collection[str],
+    models: Surface,
+    pair: tuple[str, str | None],
+) -> list[Problem]:
+    """Return why Kai does not start with the models of one user.
+
+    models: what Kai takes of the pair, the user's backend and provider.
+    """
+    if not isinstance(value, Mapping):
+        found = shortened(repr(value))
+        return [Problem(where, found, "a mapping of roles to models", "write role: model")]
+    problems = []
+    backend, provider = pair
+    for key, named in value.items():
+        role, place = str(key).strip().lower(), f"{where}.{key}"
+        model = models.canonical(str(named).strip())
+        if role not in roles:
+            hint = nearest(role, roles)
+            expected = f"one of {listed(roles)}"
+            problems.append(Problem(place, f"an unknown role{hint}", expected, "correct its name"))
+        elif not model:
+            problems.append(Problem(place, "no model", "a model", "name one, or remove the role"))
+        elif not models.accepts(model, provider):
+            expected = f"a model of {backend}" + (f" and {provider}" if provider else "")
+            problems.append(Problem(place, repr(model), expected, "name another model"))
+    return problems
