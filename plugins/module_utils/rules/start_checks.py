@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from .contract import Surface
 
 
-class BadRoles(ValueError):
-    """A mapping with which Kai does not start; the message says why."""
-
-
 def start_problems(configuration: Configuration) -> list[Problem]:
     """Return every reason in the configuration as a whole for which Kai does not start."""
     users = variable("users_file" if configuration.users_file else "users")
@@ -55,11 +51,10 @@ def _models_of_tasks(configuration: Configuration, users: str) -> Iterator[Probl
     roles = list(contract.role_tiers)
     for key, spec in contract.settings.items():
         if spec.role_models and key in configuration.chosen:
-            try:
-                read_default_models(str(configuration.chosen[key]), roles)
-            except BadRoles as error:
+            fault = fault_of_default_models(str(configuration.chosen[key]), roles)
+            if fault:
                 expected = f"JSON that maps tasks ({listed(roles)}) to models"
-                yield Problem(variable(key), f"a value of which {error}", expected, "correct it")
+                yield Problem(variable(key), f"a value of which {fault}", expected, "correct it")
     fields = [name for name, spec in contract.user_fields.items() if spec.role_models]
     for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users)):
         surface = surface_of(contract, user.backend, user.provider)
@@ -113,26 +108,24 @@ def equal_secrets(
     ]
 
 
-def read_default_models(text: str, roles: Collection[str]) -> dict[str, str]:
-    """Return what DEFAULT_MODELS_JSON holds. Raises BadRoles.
+def fault_of_default_models(text: str, roles: Collection[str]) -> str | None:
+    """Return why Kai does not start with a value of DEFAULT_MODELS_JSON, None when it does.
 
     Kai does not judge the models in it before it uses them.
     """
     try:
         data = json.loads(text) if text.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise BadRoles("it is not JSON") from error
+    except (ValueError, RecursionError):
+        return "it is not JSON"
     if not isinstance(data, dict):
-        raise BadRoles("it is not a mapping of roles to models")
-    found: dict[str, str] = {}
+        return "it is not a mapping of roles to models"
     for key, value in data.items():
         role = str(key).strip().lower()
         if role not in roles:
-            raise BadRoles(f"{shortened(repr(role))} is none of {listed(roles)}")
+            return f"{shortened(repr(role))} is none of {listed(roles)}"
         if not str(value).strip():
-            raise BadRoles(f"{role} has no model")
-        found[role] = str(value).strip()
-    return found
+            return f"{role} has no model"
+    return None
 
 
 def role_problems(
