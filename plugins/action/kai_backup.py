@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from typing import IO, Any
 
@@ -15,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.controller.decrypted_backup import decrypted
 from ..module_utils.controller.host_facts import refusal_of_facts
 from ..module_utils.rules.backup_archive import BadArchive, read_archive
+from ..module_utils.rules.tar_stream import Digesting
 
 MODULE = "kai.bot.kai_backup"
 # a piece is in memory several times; a module run takes as long as some MB
@@ -30,19 +30,13 @@ class Failed(Exception):
 
 
 class Pieces:
-    """The backup on the host, as a file to read; ``digest`` is of the bytes read so far."""
+    """The backup on the host, as a file to read."""
 
     def __init__(self, fetch: Any, size: int) -> None:
         self._fetch = fetch
         self._left = size
         self._offset = 0
         self._rest = b""
-        self._digest = hashlib.sha256()
-
-    @property
-    def digest(self) -> str:
-        """The digest of the bytes read so far."""
-        return self._digest.hexdigest()
 
     def read(self, size: int = -1) -> bytes:
         """Return up to so many bytes, none at the end."""
@@ -50,7 +44,6 @@ class Pieces:
             self._rest = self._fetch(self._offset, min(PIECE, self._left))
             self._offset += len(self._rest)
             self._left -= len(self._rest)
-            self._digest.update(self._rest)
         piece = self._rest if size < 0 else self._rest[:size]
         self._rest = self._rest[len(piece) :]
         return piece
@@ -106,7 +99,7 @@ class ActionModule(ActionBase):
                 if not isinstance(size, int) or size < 0:
                     raise Failed({"failed": True, "msg": "the host answered no size of its backup"})
                 if size:
-                    pieces = Pieces(fetch, size)
+                    pieces = Digesting(Pieces(fetch, size))
                     target = Appending(os.path.expanduser(arguments["dest"]), size)
                     with target as handle:
                         pyrage.encrypt_io(pieces, handle, [recipient])

@@ -11,10 +11,11 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.controller.decrypted_backup import Decrypted, decrypted
+from ..module_utils.controller.decrypted_backup import decrypted
 from ..module_utils.controller.host_facts import refusal_of_facts
 from ..module_utils.rules.backup_archive import BadArchive, read_archive
 from ..module_utils.rules.module_arguments import CheckedSummary
+from ..module_utils.rules.tar_stream import Digesting
 
 MODULE = "kai.bot.kai_restore"
 # a piece is in memory several times; a module run takes as long as some MB
@@ -70,7 +71,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": f"{archive}: {error}"}
         return failed or ask("laid")
 
-    def _send(self, backup: Decrypted, ask: Any) -> dict[str, Any] | None:
+    def _send(self, backup: Digesting, ask: Any) -> dict[str, Any] | None:
         """Send a backup; return the result of the module when it failed."""
         offset = 0
         while True:

@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from ..rules.backup_archive import BadArchive
+from ..rules.tar_stream import Digesting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_PIECE = 1 << 20
 
 
 class _Part:
@@ -35,37 +33,11 @@ class _Part:
         return piece
 
 
-class Decrypted:
-    """The content of a backup, for a reader; ``digest`` and ``size`` are of the part read."""
-
-    def __init__(self, handle: IO[bytes]) -> None:
-        self._handle = handle
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the part read so far."""
-        return self._digest.hexdigest()
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to so many bytes, none at the end."""
-        piece = self._handle.read(size)
-        self._digest.update(piece)
-        self.size += len(piece)
-        return piece
-
-    def finish(self) -> None:
-        """Read the rest, which authenticates the whole content."""
-        while self.read(_PIECE):
-            pass
-
-
 @contextmanager
 def decrypted(
     path: str, identity: str, offset: int = 0, length: int | None = None
-) -> Iterator[Decrypted]:
-    """Open a backup, or the part of a file that is one.
+) -> Iterator[Digesting]:
+    """Open a backup, or the part of a file that is one; its end authenticates the whole content.
 
     identity: the age identity that opens it, as text.
     Raises BadArchive when it cannot be decrypted to where it was read, ImportError without pyrage,
@@ -95,7 +67,7 @@ def decrypted(
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         try:
-            yield Decrypted(end)
+            yield Digesting(end)
         except BadArchive as error:
             # report a backup that was cut off as that
             if broken:

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Optional
 
-    from ..rules.backup_archive import ArchiveWriter, Source
+    from ..rules.backup_archive import ArchiveWriter
+    from ..rules.tar_stream import Source
     from .data_copy import StagingArea
     from .tree_walk import Level
 

@@ -20,6 +20,7 @@ from ..rules.backup_archive import ATTRIBUTE, CONFIG, LINKS, PLACE, read_archive
 from ..rules.file_state import FileState
 from ..rules.problems import Refused, problem_of_error
 from ..rules.sanitize import printable_path
+from ..rules.tar_stream import pieces_of
 from . import access_lists, symlink_guard, system
 from .backup_copying import LISTS, NAMES, Notes, bytes_of, group_name, user_name
 from .files import keep
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import Optional
 
-    from ..rules.backup_archive import Content, Source, Summary
+    from ..rules.backup_archive import Content, Summary
     from ..rules.module_arguments import DirectoryData, Place, SeedData, SummaryData
+    from ..rules.tar_stream import Source
     from .data_copy import StagingArea
 
 _STAND_IN = b"stand-in"
@@ -133,7 +135,7 @@ class Laying:
             path = f"/{rest}"
             if path in self.wanted and content:
                 # root on another host has chosen the mode; the bot reads them through sudo
-                self.files.append(FileState(path, content.read_all(), 0o600))
+                self.files.append(FileState(path, b"".join(pieces_of(content)), 0o600))
             return
         if root == LINKS and content:
             self.file(self.links, bytes_of(rest), member, content)

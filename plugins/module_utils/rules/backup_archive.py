@@ -32,17 +32,18 @@ import tarfile
 import zlib
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Optional, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Optional, cast
 
 from . import sparse_map
 from .data_limits import DEEPEST, MOST_CONFIG_BYTES
 from .sanitize import printable_path
-from .tar_stream import BLOCK, PIECE, TarStream, exactly, pieces_of
+from .tar_stream import BLOCK, PIECE, Digesting, TarStream, exactly, pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from .module_arguments import SummaryData
+    from .tar_stream import Source
 
 FORMAT = 2
 _FORMATS = (1, FORMAT)
@@ -78,13 +79,6 @@ _DAMAGE = (
 
 class BadArchive(Exception):
     """A file that is no backup, or one that must not be restored; the message is the reason."""
-
-
-class Source(Protocol):
-    """A source that can be read in pieces."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to so many bytes, none at the end."""
 
 
 @dataclass
@@ -236,7 +230,7 @@ class ArchiveWriter:
         if content is None:
             self._digest.add(member, "")
             return
-        reader = _Digesting(content, member.size)
+        reader = Digesting(_Padded(content, member.size))
         for piece in pieces_of(reader):
             self._zip.write(piece)
         self._zip.write(bytes(-member.size % BLOCK))
@@ -253,42 +247,41 @@ class ArchiveWriter:
         self._zip.close()
 
 
-class _Digesting:
-    """Exactly ``size`` bytes of a source, with their digest."""
+class _Padded:
+    """Exactly ``size`` bytes of a source."""
 
     def __init__(self, source: Source, size: int) -> None:
         self._source = source
         self._left = size
-        self._digest = hashlib.sha256()
-
-    @property
-    def digest(self) -> str:
-        return self._digest.hexdigest()
 
     def read(self, size: int = -1) -> bytes:
         wanted = min(PIECE if size < 0 else size, self._left)
         found = (self._source.read(wanted) if wanted else b"") or bytes(wanted)
         self._left -= len(found)
-        self._digest.update(found)
         return found
 
 
-class Content:
-    """The content of a file in a backup: ``read`` returns the data of its extents, one after the
-    other.
-    """
+class Content(Digesting):
+    """The content of a file in a backup: the data of its extents, one after the other."""
 
-    def __init__(self, source: Source, extents: sparse_map.Extents) -> None:
-        self._source = source
-        self.extents = extents
+    def __init__(self, source: Source, member: tarfile.TarInfo) -> None:
+        super().__init__(source)
+        self.extents = _extents_of(member, self)
 
-    def read(self, size: int = -1) -> bytes:
-        """Return up to so many bytes, none at the end."""
-        return self._source.read(size)
 
-    def read_all(self) -> bytes:
-        """Return all that is left."""
-        return b"".join(pieces_of(self))
+def _extents_of(member: tarfile.TarInfo, content: Source) -> sparse_map.Extents:
+    records = member.pax_headers
+    if not {sparse_map.MAJOR, sparse_map.MINOR, sparse_map.SIZE} & set(records):
+        found = sparse_map.Extents(member.size)
+        if member.size:
+            found.add(0, member.size)
+        return found
+    if (records.get(sparse_map.MAJOR), records.get(sparse_map.MINOR)) != ("1", "0"):
+        raise BadArchive(f"{shown(member.name)} has holes in an unknown format")
+    size = records.get(sparse_map.SIZE, "")
+    if not size.isdigit() or int(size) >= 2**63:
+        raise BadArchive(f"{shown(member.name)} has an invalid size")
+    return sparse_map.read_map(partial(exactly, content), int(size), member.size)
 
 
 Visit = Optional["Callable[[tarfile.TarInfo, Content | None], None]"]
@@ -431,14 +424,13 @@ class _Reading:
             if self.visit:
                 self.visit(member, None)
             return
-        content = _Digesting(self.tar, member.size)
-        extents = self.extents(member, content)
-        self.size += extents.stored
-        self.disk_bytes += extents.stored + -extents.stored % _DISK_BLOCK
+        content = Content(self.tar, member)
+        stored = content.extents.stored
+        self.size += stored
+        self.disk_bytes += stored + -stored % _DISK_BLOCK
         if self.visit:
-            self.visit(member, Content(content, extents))
-        while content.read(PIECE):
-            pass
+            self.visit(member, content)
+        content.finish()
         self.count(member, content.digest)
 
     def count(self, member: tarfile.TarInfo, content: str) -> None:
@@ -446,20 +438,6 @@ class _Reading:
             self.digests[member.name] = content
         else:
             self.digest.add(member, content)
-
-    def extents(self, member: tarfile.TarInfo, content: _Digesting) -> sparse_map.Extents:
-        records = member.pax_headers
-        if not {sparse_map.MAJOR, sparse_map.MINOR, sparse_map.SIZE} & set(records):
-            found = sparse_map.Extents(member.size)
-            if member.size:
-                found.add(0, member.size)
-            return found
-        if (records.get(sparse_map.MAJOR), records.get(sparse_map.MINOR)) != ("1", "0"):
-            raise BadArchive(f"{shown(member.name)} has holes in an unknown format")
-        size = records.get(sparse_map.SIZE, "")
-        if not size.isdigit() or int(size) >= 2**63:
-            raise BadArchive(f"{shown(member.name)} has an invalid size")
-        return sparse_map.read_map(partial(exactly, content), int(size), member.size)
 
     def fault(self, member: tarfile.TarInfo) -> str | None:
         """Return why nothing may be made of a member, None when something may."""

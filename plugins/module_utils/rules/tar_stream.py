@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Optional
-
-    from .backup_archive import Source
 
 BLOCK = 512
 # a path in the first format, attributes, and two access lists
@@ -20,6 +19,39 @@ _LONGEST_HEADER = 1 << 20
 PIECE = 1 << 20
 _NUMBERS = ("uid", "gid", "size")
 _DIGITS = 20
+
+
+class Source(Protocol):
+    """A source that can be read in pieces."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to so many bytes, none at the end."""
+
+
+class Digesting:
+    """The content of a source; ``digest`` and ``size`` are of the part read."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the part read so far."""
+        return self._digest.hexdigest()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to so many bytes, none at the end."""
+        piece = self._source.read(size)
+        self._digest.update(piece)
+        self.size += len(piece)
+        return piece
+
+    def finish(self) -> None:
+        """Read the rest."""
+        while self.read(PIECE):
+            pass
 
 
 class TarStream:
