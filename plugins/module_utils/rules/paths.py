@@ -23,12 +23,12 @@ def fault_of_path(path: object) -> str | None:
         return "begins with ~, which means another directory for every account"
     if not path.startswith("/"):
         return "is not absolute"
-    if path != "/" and path.endswith("/"):
-        return "ends in /"
-    if any(part in ("", ".", "..") for part in path.split("/")[1:]) and path != "/":
-        return "has an empty, . or .. part"
     if path == "/":
         return "is the root directory"
+    if path.endswith("/"):
+        return "ends in /"
+    if any(part in ("", ".", "..") for part in path.split("/")[1:]):
+        return "has an empty, . or .. part"
     if _UNSAFE.search(path):
         return "has a control character, quote, backslash, glob or shell character"
     try:
