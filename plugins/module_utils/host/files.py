@@ -62,8 +62,10 @@ def look(path: str, fix: str = "", *, links: bool = False) -> FileState:
     try:
         flags = os.O_RDONLY | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
         with opened(path, flags) as descriptor:
-            status = os.fstat(descriptor)
-            content = _content(descriptor) if stat.S_ISREG(status.st_mode) else None
+            status, content = os.fstat(descriptor), None
+            if stat.S_ISREG(status.st_mode):
+                with open(descriptor, "rb", closefd=False) as handle:
+                    content = handle.read(MOST_BYTES + 1)
     except FileNotFoundError:
         return FileState(path, None)
     except OSError as error:
@@ -80,18 +82,6 @@ def look(path: str, fix: str = "", *, links: bool = False) -> FileState:
     if len(content) > MOST_BYTES:
         raise damaged(path, f"a file of {max(status.st_size, len(content))} bytes", fix=fix)
     return FileState(path, content, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
-
-
-def _content(descriptor: int) -> bytes:
-    """Return the content of a file, cut off shortly after its limit."""
-    pieces, size = [], 0
-    while size <= MOST_BYTES:
-        piece = os.read(descriptor, _PIECE)
-        if not piece:
-            break
-        pieces.append(piece)
-        size += len(piece)
-    return b"".join(pieces)
 
 
 def damaged(path: str, found: str, expected: str = "", fix: str = "") -> Damaged:
