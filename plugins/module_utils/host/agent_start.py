@@ -62,7 +62,7 @@ def fault_of_agent(
             fault = _fault_of_life(process, agent, seconds)
             if not fault and agent["say"]:
                 fault = _fault_of_end(process, agent["kill"], options)
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             fault = str(error)
         finally:
             if process:

@@ -67,11 +67,11 @@ def start_program(command: Sequence[str], **options: Any) -> subprocess.Popen[by
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
                 command, start_new_session=True, **options
             )
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             found.append(error)
             return
-        except ValueError as error:
-            # an account has more groups than the system gives a process
+        except (ValueError, subprocess.SubprocessError) as error:
+            # such as an account with more groups than the system gives a process
             found.append(OSError(errno.EINVAL, str(error), command[0]))
             return
         found.append(process)
@@ -130,7 +130,7 @@ class Started:
                 env=dict(environment),
                 **(system.start_as(account) if account else {}),
             )
-        except (OSError, subprocess.SubprocessError):
+        except OSError:
             os.close(self.reading)
             raise
         finally:

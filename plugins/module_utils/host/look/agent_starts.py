@@ -11,7 +11,6 @@ import pwd
 import re
 import shlex
 import signal
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,8 +53,6 @@ class Trial:
             )
         except OSError as error:
             self.process = error
-        except subprocess.SubprocessError as error:
-            self.process = OSError(str(error))
 
     def finish(self) -> AgentStart:
         """Wait for its end, and return how it started."""
@@ -87,7 +84,7 @@ class Trial:
             said = run_bounded(
                 self.command, self.environment, VERSION_SECONDS, errors=True, account=self.account
             )[1]
-        except (OSError, subprocess.SubprocessError):
+        except OSError:
             return ""
         lines = [line for line in said.splitlines() if line.strip()]
         return ": " + " / ".join(lines[:SHOWN_LINES]) if lines else ""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-import subprocess
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -221,7 +220,7 @@ def reports_login(
     command = [best["path"], *request["login_check"]]
     try:
         code = run_bounded(command, environment, LOGIN_CHECK_SECONDS, account=account)[0]
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return None
     return {0: True, 1: False}.get(code) if code is not None else None
 
