@@ -10,7 +10,8 @@ import pytest
 import yaml
 from testinfra.host import Host
 
-VARIABLES = Path(__file__).parents[1] / "inventory/group_vars/all"
+SCENARIO = Path(__file__).parents[1]
+INVENTORIES = (SCENARIO.parent / "shared/inventory/hosts.yml", SCENARIO / "inventory/hosts.yml")
 SERVICE_USER = "kai"
 
 HTTP_CLIENT = """
@@ -30,8 +31,8 @@ Run = Callable[..., tuple[int, str]]
 def chosen() -> dict[str, Any]:
     """Return the variables as the operator wrote them, Jinja not rendered."""
     found: dict[str, Any] = {}
-    for path in VARIABLES.glob("*.yml"):
-        found |= yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in INVENTORIES:
+        found |= yaml.safe_load(path.read_text(encoding="utf-8"))["all"]["vars"]
     return found
 
 
