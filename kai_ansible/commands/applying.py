@@ -64,6 +64,7 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
             {"kai_agreed_plans": plans},
             sizes=sizes,
             again=asks,
+            refuses=False,
         )
         outcome = replace(
             outcome,
@@ -71,7 +72,7 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
             failures=[*checked.failures, *outcome.failures],
             preflight_problems={**checked.preflight_problems, **outcome.preflight_problems},
         )
-    raise_for_preflight(target, outcome)
+        raise_for_preflight(target, outcome)
     report_outcome(
         screen,
         outcome,
@@ -96,7 +97,6 @@ def _checked(
     Raises CommandError if the answer is no, and if no host can be installed.
     """
     outcome = run_role(target, "install", replace(options, check=True), screen)
-    raise_for_preflight(target, outcome)
     if outcome.interrupted or not outcome.reports:
         raise_unless_succeeded(outcome, screen)
     for problem in problems_of(outcome):

@@ -13,12 +13,7 @@ from kai_ansible.commands.new_backup import (
     with_lasting_password,
 )
 from kai_ansible.commands.options import RunOptions
-from kai_ansible.commands.role_run import (
-    ended,
-    raise_for_preflight,
-    raise_unless_succeeded,
-    run_role,
-)
+from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import ExitCode, usage_error
 
@@ -48,7 +43,6 @@ def back_up(options: BackupOptions, screen: Screen) -> None:
             target, "backup", options, screen, backup_variables(backups)
         )
         made = finish_backups(backups, screen)
-    raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
         screen.lines(f"{host}: not in the backup", report.get("left", []))
     reported = {

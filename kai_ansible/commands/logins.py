@@ -34,7 +34,9 @@ def report_logins(options: LoginsOptions, screen: Screen) -> None:
     """
     asked = {"kai_logins_check": options.ask}
     target = checked_target(options)
-    outcome: Outcome[LoginsReport] = run_role(target, "logins", options, screen, asked)
+    outcome: Outcome[LoginsReport] = run_role(
+        target, "logins", options, screen, asked, refuses=False
+    )
     for host, report in outcome.reports.items():
         if options.ask:
             screen.table(f"{host}: logins", ("OS user", "Agent", "Logged in"), _rows(report))

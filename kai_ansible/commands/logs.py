@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import RunOptions
-from kai_ansible.commands.role_run import (
-    ended,
-    raise_for_preflight,
-    raise_unless_succeeded,
-    run_role,
-)
+from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import ExitCode, usage_error
 from kai_ansible.host.system import log_command
@@ -53,7 +48,6 @@ def print_log(options: LogsOptions, screen: Screen) -> None:
     outcome: Outcome[LogReport] = run_role(
         target, "logs", options, aside, {"kai_logs_lines": options.lines}
     )
-    raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
         mark = f"{host} | " if len(target.hosts) > 1 else ""
         for line in report["lines"]:

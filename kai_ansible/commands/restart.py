@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.batches import read_sizes
-from kai_ansible.commands.role_run import end, raise_for_preflight, run_role
+from kai_ansible.commands.role_run import end, run_role
 from kai_ansible.commands.target import checked_target
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ def restart_bot(options: ChangeOptions, screen: Screen) -> None:
     target = checked_target(options, valid=False)
     sizes = read_sizes(options.batches)
     outcome: Outcome[RestartReport] = run_role(target, "restart", options, screen, sizes=sizes)
-    raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
         if options.check:
             screen.say(f"{host}: would restart the bot{_cut(report['turns'])}")

@@ -17,12 +17,7 @@ from kai_ansible.commands.new_backup import (
     with_lasting_password,
 )
 from kai_ansible.commands.options import ChangeOptions
-from kai_ansible.commands.role_run import (
-    end,
-    raise_for_preflight,
-    raise_unless_succeeded,
-    run_role,
-)
+from kai_ansible.commands.role_run import end, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, opened
 from kai_ansible.errors import usage_error
 from kai_ansible.files import private_directory, write_private
@@ -86,7 +81,6 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
             plan: Outcome[RestoreReport] = run_role(
                 target, "restore", replace(options, check=True), screen, variables
             )
-            raise_for_preflight(target, plan)
             raise_unless_succeeded(plan, screen)
             show_plan(plan, hosts[0], meta, options, screen)
             agreed = plan
@@ -99,7 +93,6 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
         outcome: Outcome[RestoreReport] = run_role(
             target, "restore", options, screen, variables, again=asks
         )
-    raise_for_preflight(target, outcome)
     ssh = target.inventory.ssh_commands
     report_outcome(
         screen,
@@ -153,7 +146,6 @@ def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> lis
             lasting, "backup", options, screen, backup_variables(backups)
         )
         made = finish_backups(backups, screen)
-    raise_for_preflight(lasting, outcome)
     raise_unless_succeeded(outcome, screen)
     return [one["file"] for one in made.values()]
 

@@ -33,11 +33,13 @@ def run_role(
     *,
     sizes: Sequence[str] = ("100%",),
     again: bool = False,
+    refuses: bool = True,
 ) -> Outcome[Any]:
     """Run a playbook of the collection on the hosts and show its progress.
 
     variables: extra variables of this run alone.
     sizes: batch sizes, as ``batches_of`` takes them. again: whether a check was shown before.
+    refuses: raise CommandError as ``raise_for_preflight`` does.
     """
     batches = [target.hosts] if options.check else batches_of(target.hosts, sizes)
     order = {"kai_hosts": list(target.hosts), "kai_batches": [len(batch) for batch in batches]}
@@ -65,7 +67,10 @@ def run_role(
     tried = {*outcome.reports, *(failed if failed != {""} else target.hosts)}
     not_tried = [] if outcome.interrupted else [h for h in target.hosts if h not in tried]
     reports = {host: outcome.reports[host] for host in target.hosts if host in outcome.reports}
-    return replace(outcome, reports=reports, not_tried=not_tried)
+    outcome = replace(outcome, reports=reports, not_tried=not_tried)
+    if refuses:
+        raise_for_preflight(target, outcome)
+    return outcome
 
 
 def end(options: RunOptions, outcome: Outcome[Any], screen: Screen) -> None:

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.ansible.batches import read_sizes
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import ChangeOptions
-from kai_ansible.commands.role_run import (
-    end,
-    raise_for_preflight,
-    raise_unless_succeeded,
-    run_role,
-)
+from kai_ansible.commands.role_run import end, raise_unless_succeeded, run_role
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError
@@ -73,7 +68,6 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     outcome: Outcome[RollbackReport] = run_role(
         target, "rollback", options, screen, variables, sizes=sizes, again=asks
     )
-    raise_for_preflight(target, outcome)
     report_outcome(
         screen, outcome, options.words, check=options.check, agreed=plan, full=options.diff
     )
@@ -94,7 +88,6 @@ def _ask(
     plan: Outcome[RollbackReport] = run_role(
         target, "rollback", replace(options, check=True), screen, variables
     )
-    raise_for_preflight(target, plan)
     raise_unless_succeeded(plan, screen)
     probe = _probed(target, screen)
     aims = {}

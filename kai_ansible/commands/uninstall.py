@@ -16,12 +16,7 @@ from kai_ansible.commands.new_backup import (
     with_lasting_password,
 )
 from kai_ansible.commands.options import ChangeOptions
-from kai_ansible.commands.role_run import (
-    ended,
-    raise_for_preflight,
-    raise_unless_succeeded,
-    run_role,
-)
+from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.files import private_directory, write_private
@@ -99,7 +94,6 @@ def _run(
     """Run the playbook and report what it removed or, in check mode, would remove."""
     variables = {"kai_install_purge": options.purge, **(backup or {})}
     outcome: Outcome[UninstallReport] = run_role(target, "uninstall", options, screen, variables)
-    raise_for_preflight(target, outcome)
     for host, report in outcome.reports.items():
         _report(screen, host, report, check=options.check)
     raise_unless_succeeded(outcome, screen)

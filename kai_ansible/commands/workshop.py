@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from kai_ansible.ansible.collection import contract_of
 from kai_ansible.commands.confirmation import confirm, require_terminal
-from kai_ansible.commands.role_run import raise_for_preflight, raise_unless_succeeded, run_role
+from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import CommandError
 from kai_ansible.files import private_directory
@@ -47,7 +47,6 @@ def enrol_user(options: ChangeOptions, who: str, screen: Screen) -> None:
             "kai_install_workshop_token_file": str(path),
         }
         outcome: Outcome[EnrolmentReport] = run_role(target, "enrol", options, screen, variables)
-        raise_for_preflight(target, outcome)
         raise_unless_succeeded(outcome, screen)
         token = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     # a check issues nothing
