@@ -64,6 +64,7 @@ _ANSIBLE_TYPES: Mapping[str, dict[str, Any]] = {
     "directory_list": {"type": "list", "elements": "str"},
     "environment": {"type": "dict"},
 }
+_SAID_BY_TYPE = ("text", "true or false")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,12 +151,8 @@ def argument_specs(contracts: Contracts) -> dict[str, Any]:
         "options": options,
     }
     others = yaml.safe_load(_ENTRY_POINTS.read_text(encoding="utf-8"))
-    others["main"] = {**main, **others["main"]}
-    return {
-        "argument_specs": {
-            name: {"author": ["the kai-ansible authors"], **entry} for name, entry in others.items()
-        }
-    }
+    others["main"] = {"author": ["the kai-ansible authors"], **main, **others["main"]}
+    return {"argument_specs": others}
 
 
 def _options(contracts: Contracts, line: str) -> dict[str, dict[str, Any]]:
@@ -326,9 +323,8 @@ def _mapping(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer(contract: Contract, spec: Value) -> dict[str, Any]:
-    words = f"{spec.help} {_expectation(contract, spec)}"
     return {
-        "description": words,
+        "description": " ".join([spec.help, *_expectation(contract, spec)]),
         **({"default": spec.default} if spec.default is not None else {}),
         "anyOf": [_value(contract, spec), {"type": "null"}],
     }
@@ -425,7 +421,7 @@ def _contract_options(contracts: Contracts, line: str) -> dict[str, dict[str, An
 
 
 def _host_option(contract: Contract, spec: HostSetting) -> dict[str, Any]:
-    sentences = [spec.help, _expectation(contract, spec)]
+    sentences = [spec.help, *_expectation(contract, spec)]
     if spec.required is not None:
         sentences.append("Must have a value.")
     option = {"description": sentences, **_ansible_type(spec)}
@@ -437,7 +433,7 @@ def _host_option(contract: Contract, spec: HostSetting) -> dict[str, Any]:
 
 
 def _setting_option(contract: Contract, key: str, spec: Setting) -> dict[str, Any]:
-    sentences = [spec.help, _expectation(contract, spec)]
+    sentences = [spec.help, *_expectation(contract, spec)]
     default = _default_in_words(contract, key, spec)
     if default:
         sentences.append(f"Without a value, {default}.")
@@ -517,8 +513,10 @@ def _type_and_range(contract: Contract, spec: Value) -> str:
     return f"{text}: {spec.pattern_help}" if spec.pattern_help is not None else text
 
 
-def _expectation(contract: Contract, spec: Value) -> str:
-    return f"Expects {_type_and_range(contract, spec)}".rstrip(".") + "."
+def _expectation(contract: Contract, spec: Value) -> list[str]:
+    """Return the sentence on what a value may be, none where its type says all of it."""
+    text = _type_and_range(contract, spec)
+    return [] if text in _SAID_BY_TYPE else [f"Expects {text}".rstrip(".") + "."]
 
 
 def _default_in_words(contract: Contract, key: str, spec: Setting) -> str:
