@@ -122,7 +122,7 @@ release-check: $(VENV)/.ready-dev ## Check the release; args="--output dist" kee
 	@$(VENV)/bin/python -m tools.release $(args)
 
 generate: $(VENV)/.ready-dev ## Write the files generated from the contract and the commands
-	@$(VENV)/bin/python tools/generate.py
+	@$(VENV)/bin/python -m tools.generate
 	@$(VENV)/bin/python -m tools.manual
 	@$(VENV)/bin/python -m tools.later
 	@$(VENV)/bin/python -m tools.schemas

@@ -1,6 +1,3 @@
-# Copyright (c) 2026, the kai-ansible authors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
 """Merge what the contracts of several release lines say, so that what they share stands once."""
 
 from __future__ import annotations

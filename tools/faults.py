@@ -8,7 +8,6 @@ tests/machine/test_kill_matrix.py, all of them, have to have passed before.
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.machine.fault_list import OUTCOMES, TITLES
+from tools.generate import table
+from tools.stale import replaced
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
-HEAD = """| Fault | Cases | Outcome | Seconds without the bot |
-| --- | --- | --- | --- |
-"""
+MARK = "faults"
+COLUMNS = ("Fault", "Cases", "Outcome", "Seconds without the bot")
 
 
-def table(cases: Sequence[Mapping[str, Any]]) -> str:
+def table_of(cases: Sequence[Mapping[str, Any]]) -> str:
     """Return the table of these outcomes: title, outcome and seconds of each case.
 
     Raises KeyError with the title of a fault that no test has met.
@@ -36,34 +36,28 @@ def table(cases: Sequence[Mapping[str, Any]]) -> str:
         outcomes = ", or ".join(sorted({case["outcome"] for case in found}))
         seconds = max(case["seconds"] for case in found)
         least = "" if len(found) == 1 or not seconds else "up to "
-        rows.append(f"| {title[0].upper()}{title[1:]} | {len(found)} | {outcomes} |")
-        rows[-1] += f" {least}{seconds:.1f} |\n"
-    return HEAD + "".join(rows)
+        name = title[0].upper() + title[1:]
+        rows.append((name, str(len(found)), outcomes, f"{least}{seconds:.1f}"))
+    return table(COLUMNS, rows) + "\n"
 
 
 def titles(page: str) -> list[str]:
     """Return the faults that the table of a page names."""
-    _before, rows, _after = parts(page)
-    return [row.split(" | ")[0].removeprefix("| ") for row in rows.splitlines()]
-
-
-def parts(page: str) -> tuple[str, str, str]:
-    """Return what a page has before the rows of the table, the rows, and what it has after."""
-    before, head, rest = page.partition(HEAD)
-    rows = "".join(itertools.takewhile(lambda line: line[0] == "|", rest.splitlines(True)))
-    return before + head, rows, rest[len(rows) :]
+    found = page.partition(f"<!-- {MARK} -->")[2].partition("<!--")[0]
+    rows = [line for line in found.splitlines() if line]
+    return [row.split(" | ")[0].removeprefix("| ") for row in rows[2:]]
 
 
 def main() -> int:
     """Write the table; return the exit code."""
     cases = [json.loads(path.read_text(encoding="utf-8")) for path in OUTCOMES.glob("*.json")]
-    before, _rows, after = parts(PAGE.read_text(encoding="utf-8"))
     try:
-        rows = table(cases).removeprefix(HEAD)
+        rows = table_of(cases)
     except KeyError as error:
         print(f"no outcome of {error}; run: make test-all", file=sys.stderr)
         return 1
-    PAGE.write_text(before + rows + after, encoding="utf-8")
+    page = replaced(PAGE.read_text(encoding="utf-8"), MARK, rows)
+    PAGE.write_text(page, encoding="utf-8")
     return 0
 
 

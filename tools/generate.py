@@ -1,7 +1,6 @@
-# Copyright (c) 2026, the kai-ansible authors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
 """Write the files that are generated from the contract: specs, settings page, answers schema.
+
+usage: python -m tools.generate [--check] [--root TREE]
 
 ``--check`` writes nothing and exits with 1 if a file does not match the contract.
 """
@@ -34,22 +33,17 @@ from kai_ansible.rules.problems import Refused, listed
 from kai_ansible.rules.release_line import AUTO
 from kai_ansible.rules.values import choices_of, describe, env_text
 from kai_ansible.rules.variable_names import variable
+from tools.by_line import grouped, in_order, merged_option
+from tools.stale import write_or_check
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-if __name__ == "__main__":
-    # as a script, tools is no package yet
-    sys.path.insert(0, str(CHECKOUT))
-
-from tools.by_line import grouped, in_order, merged_option  # noqa: E402 - the path above finds it
-
 VARS = "roles/kai_install/vars"
 VARIABLES = f"{VARS}/lines/variables.yml"
 ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
-COMMAND = "python tools/generate.py"
 _ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
-NOTICE = f"Generated from the contracts in {VARS} by: {COMMAND}"
+NOTICE = f"Generated from the contracts in {VARS} by: make generate"
 
 Contracts = dict[str, Contract]
 """The contract of each release line, the oldest first."""
@@ -67,7 +61,7 @@ _ANSIBLE_TYPES: Mapping[str, dict[str, Any]] = {
 _SAID_BY_TYPE = ("text", "true or false")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Generate or check the files; return the exit code.
 
     Ends with exit code 2 when the arguments are wrong or the contract cannot be read.
@@ -75,24 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing, fail when stale")
     parser.add_argument("--root", type=Path, default=CHECKOUT, help="tree to read and write")
-    options = parser.parse_args(arguments)
+    root: Path = parser.parse_args().root
     try:
-        contracts = contracts_in(options.root / VARS)
+        contracts = contracts_in(root / VARS)
     except (OSError, Refused) as error:
         parser.error(f"cannot read the contract: {error}")
-    stale = False
-    for name, text in generated_files(contracts).items():
-        path: Path = options.root / name
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        if options.check:
-            print(f"{name} is stale; refresh it with: {COMMAND}", file=sys.stderr)
-            stale = True
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {name}")
-    return 1 if stale else 0
+    return write_or_check({root / name: text for name, text in generated_files(contracts).items()})
 
 
 def contracts_in(directory: Path) -> dict[str, Contract]:

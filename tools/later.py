@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests import tiers
-from tools.stale import write_or_check
+from tools.generate import table
+from tools.stale import replaced, write_or_check
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "testing.md"
-BEGINNING = "<!-- written by make generate -->\n"
-END = "<!-- until here -->\n"
+COLUMNS = ("Left to `make test-all`", "How much", "Why")
 
 
 class Collected:
@@ -32,8 +32,8 @@ class Collected:
         self.items = list(session.items)
 
 
-def rows(items: Iterable[pytest.Item]) -> list[str]:
-    """Return the lines of the table: a file or a test, what of it is left, and the reason."""
+def rows(items: Iterable[pytest.Item]) -> list[tuple[str, str, str]]:
+    """Return the rows of the table: a file or a test, what of it is left, and the reason."""
     files: dict[str, dict[str, list[list[str]]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
         name = item.name.partition("[")[0]
@@ -42,24 +42,14 @@ def rows(items: Iterable[pytest.Item]) -> list[str]:
     for file, tests in sorted(files.items()):
         cases = [case for reasons in tests.values() for case in reasons]
         if all(cases) and len({tuple(case) for case in cases}) == 1:
-            found.append(f"| `{file}` | all | {cases[0][0]} |")
+            found.append((f"`{file}`", "all", cases[0][0]))
             continue
         for name, reasons in tests.items():
             left = [case for case in reasons if case]
             share = "all" if len(left) == len(reasons) else "some of its cases"
             for reason in dict.fromkeys(case[0] for case in left):
-                found.append(f"| `{file}::{name}` | {share} | {reason} |")
+                found.append((f"`{file}::{name}`", share, reason))
     return found
-
-
-def written(text: str, lines: Iterable[str]) -> str:
-    """Return the text of the document with a table of these lines."""
-    head, _, rest = text.partition(BEGINNING)
-    tail = rest.partition(END)[2]
-    table = "\n".join(
-        ["| Left to `make test-all` | How much | Why |", "| --- | --- | --- |", *lines]
-    )
-    return f"{head}{BEGINNING}\n{table}\n\n{END}{tail}"
 
 
 def main() -> int:
@@ -72,7 +62,8 @@ def main() -> int:
         print("the tests cannot be collected; run pytest --collect-only", file=sys.stderr)
         return int(code)
     text = DOCUMENT.read_text(encoding="utf-8")
-    return write_or_check({DOCUMENT: written(text, rows(collected.items))})
+    lines = table(COLUMNS, rows(collected.items)) + "\n"
+    return write_or_check({DOCUMENT: replaced(text, "tests of make test-all", lines)})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tools.audit import NO_ANSWER
 BIN = Path(sys.executable).parent
 DOCUMENTS = (
     ("antsibull-changelog", "lint"),
-    ("python", "tools/generate.py", "--check"),
+    ("python", "-m", "tools.generate", "--check"),
     ("python", "-m", "tools.manual", "--check"),
     ("python", "-m", "tools.later", "--check"),
     ("python", "-m", "tools.schemas", "--check"),

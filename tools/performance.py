@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools.stale import replaced
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 MEASURED = ROOT / ".cache" / "bench" / "measured.json"
@@ -202,16 +204,6 @@ def measured_on(document: Mapping[str, Any], rounds: int | None) -> str:
         f"{machine['memory']}, {machine['system']}, Python {machine['python']}, "
         f"ansible-core {machine['ansible']}; load {machine['load']} when it ended.{runs}\n"
     )
-
-
-def replaced(page: str, name: str, text: str) -> str:
-    """Return a page with other text between the marks of a name. Raises ValueError without them."""
-    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    before, found, rest = page.partition(begin)
-    _old, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"{PAGE} has no place for {name}")
-    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Write generated files, or say which of them are stale."""
+"""Write generated files and parts of pages, or say which of them are stale."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def write_or_check(texts: Mapping[Path, str]) -> int:
         else:
             path.write_text(texts[path], encoding="utf-8")
     return int(check and bool(stale))
+
+
+def replaced(page: str, name: str, text: str) -> str:
+    """Return a page with other text between the marks of a name. Raises ValueError without them."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, found, rest = page.partition(begin)
+    _old, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no place for {name}")
+    return f"{before}{begin}\n{text}\n{end}{after}"

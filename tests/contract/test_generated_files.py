@@ -15,7 +15,6 @@ from kai_ansible.controller.contracts import contract_of_line
 from kai_ansible.rules.configuration import read_configuration
 
 ROOT = Path(__file__).parents[2]
-GENERATOR = ROOT / "tools" / "generate.py"
 VARS = "roles/kai_install/vars"
 CONTRACT = f"{VARS}/kai_1.yml"
 VARIABLES = f"{VARS}/lines/variables.yml"
@@ -23,12 +22,14 @@ LINES = ("1", "2.0", "2")
 ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
-REFRESH = "refresh it with: python tools/generate.py"
+REFRESH = "run: make generate"
 
 
 def generate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(GENERATOR), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-m", "tools.generate", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_change_of_the_contract_makes_files_stale(
 
     checked = generate("--check", "--root", tree)
     assert checked.returncode == 1
-    assert checked.stderr.splitlines() == [f"{name} is stale; {REFRESH}" for name in stale]
+    assert checked.stderr.splitlines() == [f"{tree / name} is stale; {REFRESH}" for name in stale]
     assert (tree / SETTINGS_PAGE).read_text(encoding="utf-8") == before
 
     assert generate("--root", tree).returncode == 0
@@ -118,7 +119,7 @@ def test_a_change_of_a_later_line_makes_files_stale(tree: Path) -> None:
     contract.write_text(change(contract.read_text(encoding="utf-8")), encoding="utf-8")
     result = generate("--check", "--root", tree)
     stale = [ARGUMENT_SPECS, SETTINGS_PAGE, ANSWERS_SCHEMA]
-    assert result.stderr.splitlines() == [f"{name} is stale; {REFRESH}" for name in stale]
+    assert result.stderr.splitlines() == [f"{tree / name} is stale; {REFRESH}" for name in stale]
 
 
 def test_an_edited_file_is_stale(tree: Path) -> None:
@@ -126,7 +127,7 @@ def test_an_edited_file_is_stale(tree: Path) -> None:
     page.write_text(page.read_text(encoding="utf-8") + "An afterthought.\n", encoding="utf-8")
     result = generate("--check", "--root", tree)
     assert result.returncode == 1
-    assert result.stderr == f"{SETTINGS_PAGE} is stale; {REFRESH}\n"
+    assert result.stderr == f"{page} is stale; {REFRESH}\n"
 
 
 def test_a_missing_file_is_stale(tree: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_missing_contract_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [ARGUMENT_SPECS, SETTINGS_PAGE])
 def test_the_first_line_names_the_command(name: str) -> None:
     first = (ROOT / name).read_text(encoding="utf-8").partition("\n")[0]
-    assert "python tools/generate.py" in first
+    assert "make generate" in first
 
 
 def faults(options: dict[str, Any], **values: Any) -> list[str]:

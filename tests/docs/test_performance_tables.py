@@ -10,10 +10,10 @@ from tools.performance import (
     STEP_RELEASE,
     fitted,
     phases,
-    replaced,
     scale,
     table,
 )
+from tools.stale import replaced
 
 CASES: dict[str, list[dict[str, Any]]] = {
     name: [
