@@ -28,22 +28,8 @@ _TARGETS: dict[str, tuple[str, ...]] = {
 }
 # the verbs whose first argument is the host
 _OF_HOST = (
-    "config",
-    "install",
-    "upgrade",
-    "status",
-    "doctor",
-    "show",
-    "logins",
-    "logs",
-    "restart",
-    "rollback",
-    "backup",
-    "uninstall",
-    "migrate",
-    "sudo-password",
-    "users list",
-    "users add",
+    *(verb for verb, arguments in _TARGETS.items() if arguments == ("host",)),
+    *("sudo-password", "users list", "users add"),
 )
 _OTHERS = (
     "settings",

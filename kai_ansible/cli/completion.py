@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer  # its annotations are evaluated
 
 from kai_ansible.errors import CommandError
 from kai_ansible.inventory.default_inventory import default_inventory
+
+if TYPE_CHECKING:
+    from kai_ansible.rules.contract import Contract
 
 
 def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -24,31 +27,23 @@ def hosts(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def assignments(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the keys that --set takes; secrets are left out."""
-    from kai_ansible.ansible.collection import contract
-
-    settings = contract().settings.items()
+    settings = _contract().settings.items()
     return _beginning([f"{key}=" for key, spec in settings if not spec.secret], incomplete)
 
 
 def settings(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the settings of Kai and of the install."""
-    from kai_ansible.ansible.collection import contract
-
-    return _beginning([*contract().settings, *contract().host], incomplete)
+    return _beginning([*_contract().settings, *_contract().host], incomplete)
 
 
 def fields(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the fields of a user."""
-    from kai_ansible.ansible.collection import contract
-
-    return _beginning([f"{name}=" for name in contract().user_fields], incomplete)
+    return _beginning([f"{name}=" for name in _contract().user_fields], incomplete)
 
 
 def sections(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the sections of the wizard."""
-    from kai_ansible.ansible.collection import contract
-
-    return _beginning(contract().sections, incomplete)
+    return _beginning(_contract().sections, incomplete)
 
 
 def lines(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -74,6 +69,12 @@ def users(ctx: typer.Context, incomplete: str) -> list[str]:
     known = [user for of_host in lists if isinstance(of_host, list) for user in of_host]
     names = [str(user["name"]) for user in known if isinstance(user, dict) and "name" in user]
     return _beginning(dict.fromkeys(names), incomplete)
+
+
+def _contract() -> Contract:
+    from kai_ansible.ansible.collection import contract
+
+    return contract()
 
 
 def _inventory(ctx: typer.Context) -> Path:

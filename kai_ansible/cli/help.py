@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kai_ansible.calling import as_called
@@ -74,6 +75,18 @@ class Group(TyperGroup):
                         ]
                     )
         _write_parameters(self.get_params(ctx), formatter)
+
+
+def group(name: str, about: str, example: str) -> typer.Typer:
+    """Return an empty group of commands. about: its help. example: after ``kai-ansible``."""
+    return typer.Typer(
+        name=name,
+        cls=Group,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        help=about,
+        epilog=f"Example: kai-ansible {example}",
+    )
 
 
 def _write_parameters(parameters: Sequence[Any], formatter: Any) -> None:

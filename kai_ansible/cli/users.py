@@ -5,22 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kai_ansible.cli import completion
-from kai_ansible.cli.help import Group
+from kai_ansible.cli.help import group
 from kai_ansible.cli.options import NoInputOption, verb
 from kai_ansible.commands.options import HostOptions, UsersOptions
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
-users_app = typer.Typer(
-    name="users",
-    cls=Group,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="List, add, edit and remove the users of the bot.",
-    epilog="Example: kai-ansible users list",
-)
-
+users_app = group("users", "List, add, edit and remove the users of the bot.", "users list")
 WhoArgument = Annotated[
     str,
     typer.Argument(

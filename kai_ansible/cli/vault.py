@@ -5,20 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kai_ansible.cli.help import Group
+from kai_ansible.cli.help import group
 from kai_ansible.cli.options import verb
 from kai_ansible.commands.options import HostOptions
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
-vault_app = typer.Typer(
-    name="vault",
-    cls=Group,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Change the vault password, or move it to the keyring.",
-    epilog="Example: kai-ansible vault password",
+vault_app = group(
+    "vault", "Change the vault password, or move it to the keyring.", "vault password"
 )
 # a vault password belongs to an inventory, not to a host
 NO_HOST = ["host", "ask_become_pass", "vault_ids"]

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from kai_ansible.cli.help import Group
+from kai_ansible.cli.help import group
 from kai_ansible.cli.options import verb
 from kai_ansible.cli.users import WhoArgument
 from kai_ansible.commands.options import ChangeOptions
@@ -12,14 +10,8 @@ from kai_ansible.commands.options import ChangeOptions
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
 
-workshop_app = typer.Typer(
-    name="workshop",
-    cls=Group,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Let users into the Workshop, the page of Kai 2 in a browser.",
-    epilog="Example: kai-ansible workshop enrol Alice",
-)
+ABOUT = "Let users into the Workshop, the page of Kai 2 in a browser."
+workshop_app = group("workshop", ABOUT, "workshop enrol Alice")
 
 
 @verb(workshop_app, "workshop enrol Alice", without=["diff", "batches", "forks"])
@@ -30,6 +22,6 @@ def enrol(changes: ChangeOptions, screen: "Screen", who: WhoArgument) -> None:
     enrol_user(changes, who, screen)
 
 
-@workshop_app.callback()
+@workshop_app.callback(help=ABOUT)
 def workshop() -> None:
-    """Let users into the Workshop, the page of Kai 2 in a browser."""
+    """Make Typer take the only command for one of a group."""
