@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.options import HostOptions
-from kai_ansible.commands.output_file import check_output
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode, attention_error, usage_error
 from kai_ansible.files import write_kept
+from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import Problem, listed
 from kai_ansible.terminal.login_view import login_lines
@@ -65,7 +67,7 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
         limit = f"at most {MOST_SECONDS}"
         raise usage_error("--interval", f"{options.watch:g}", limit, "give fewer seconds")
     if options.page:
-        check_output(options.page, "--html")
+        _check_page(options.page)
     # without a terminal, a probe without root still shows something
     asks = at_terminal() and not screen.as_json
     target = checked_target(options, valid=False, as_root=options.ask_become_pass or asks)
@@ -83,6 +85,32 @@ def report_status(options: StatusOptions, screen: Screen) -> None:
     if probe.code == ExitCode.NOT_READY:
         named = [host for host, report in probe.reports.items() if not report["healthy"]]
         raise attention_error(named)
+
+
+def _check_page(path: Path) -> None:
+    """Raise CommandError unless a path leads to a file, or to a directory for a new one.
+
+    A device would be replaced by a file as well.
+    """
+    found = None
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            found = kind_of(status)
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            found = f"no directory {path.parent}"
+        elif not os.access(path.parent, os.W_OK | os.X_OK):
+            found = f"a directory {path.parent} that you cannot write to"
+    except OSError as error:
+        found = str(error.strerror)
+    if found:
+        raise usage_error(
+            f"--html {path}",
+            found,
+            "a file, or a name in a directory that you can write to",
+            "name another place",
+        )
 
 
 def _watch(target: Target, options: StatusOptions, screen: Screen) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.ansible.failures import FailedTask
 from kai_ansible.calling import command_line
 from kai_ansible.errors import ExitCode
-from kai_ansible.terminal.login_view import login_lines
+from kai_ansible.terminal.login_view import on_host
 
 if TYPE_CHECKING:
     from kai_ansible.rules.probe import FreeSpace
@@ -120,18 +120,14 @@ def next_commands(
         command = named("install")
         found.append((command, "Apply host_vars to what differs; it shows the changes first."))
     found += [
-        (next(login_lines([line], ssh)).strip(), "Log in once.")
+        (on_host(line.strip(), ssh), "Log in once.")
         for line in report["login_notice"]
-        if _pasted(line)
+        if line.startswith("  sudo ")
     ]
     if report["unknown"] and not report["as_root"]:
         command = named("status", "--ask-become-pass")
         found.append((command, "Read what only root can read."))
     return found
-
-
-def _pasted(line: str) -> bool:
-    return line.startswith("  sudo ")
 
 
 def missing_logins(report: StatusReport) -> list[str]:

@@ -25,10 +25,7 @@ NO_RULE_IMPORTS = {"os", "subprocess", "socket", "pwd", "grp", "shutil", "tempfi
 # the command may use what runs on a host only here; each with its reason
 HOST_FROM_COMMAND = {
     ("kai_ansible.commands.logs", "host.system"): "follows the log with the command of the host",
-    (
-        "kai_ansible.commands.output_file",
-        "host.symlink_guard",
-    ): "names the kind of a file in errors",
+    ("kai_ansible.commands.status", "host.symlink_guard"): "names the kind of a file in errors",
     ("kai_ansible.inventory.inventory", "host.files"): "knows the size that a file may have",
     ("kai_ansible.inventory.inventory", "host.symlink_guard"): "names the kind of a file in errors",
     ("kai_ansible.inventory.variable_text", "host.files"): "reads files as a host does: bounded",
