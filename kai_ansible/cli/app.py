@@ -23,7 +23,7 @@ from kai_ansible.cli.options import (
 from kai_ansible.cli.users import users_app
 from kai_ansible.cli.vault import vault_app
 from kai_ansible.cli.workshop import workshop_app
-from kai_ansible.commands.options import ChangeOptions, HostOptions
+from kai_ansible.commands.options import ChangeOptions, HostOptions, RunOptions
 
 if TYPE_CHECKING:
     from kai_ansible.terminal.screen import Screen
@@ -38,6 +38,8 @@ app = typer.Typer(
     help="Install, configure and run a Kai bot.",
     epilog="Begin with: kai-ansible config",
 )
+# of a run that changes nothing
+READS = ["check", "forks"]
 app.add_typer(users_app, name="users")
 app.add_typer(vault_app, name="vault")
 app.add_typer(workshop_app, name="workshop")
@@ -108,18 +110,17 @@ def config(
     configure(options, screen)
 
 
-@verb(app, "doctor bot1 --online")
+@verb(app, "doctor bot1 --online", without=READS)
 def doctor(
-    hosts: HostOptions,
+    hosts: RunOptions,
     screen: "Screen",
     online: OnlineOption = False,
     telegram_api: TelegramApiOption = TELEGRAM_API,
 ) -> None:
     """Find out why a bot is silent: evidence, likely cause and fix of each fault."""
-    from kai_ansible.commands.doctor import DoctorOptions, diagnose
+    from kai_ansible.commands.doctor import diagnose
 
-    api = telegram_api if online else None
-    diagnose(DoctorOptions(**vars(hosts), telegram_api=api), screen)
+    diagnose(hosts, screen, telegram_api if online else None)
 
 
 @verb(app, "install --check")
@@ -133,9 +134,9 @@ def install(changes: ChangeOptions, screen: "Screen", assignments: SetOption = N
     install_kai(InstallOptions(**vars(changes), assignments=assignments or ()), screen)
 
 
-@verb(app, "backup --output bot.kai")
+@verb(app, "backup --output bot.kai", without=READS)
 def backup(
-    hosts: HostOptions,
+    hosts: RunOptions,
     screen: "Screen",
     output: Annotated[
         Path | None,
@@ -143,9 +144,9 @@ def backup(
     ] = None,
 ) -> None:
     """Write configuration, users, database and data of a host to one encrypted file."""
-    from kai_ansible.commands.backup import BackupOptions, back_up
+    from kai_ansible.commands.backup import back_up
 
-    back_up(BackupOptions(**vars(hosts), output=output), screen)
+    back_up(hosts, screen, output)
 
 
 @verb(app, "restore backups/bot-20260102T030405Z.kai", without=["batches", "forks"])
@@ -166,23 +167,23 @@ def restore(
     restore_backup(options, screen)
 
 
-@verb(app, "logins --check")
+@verb(app, "logins --check", without=READS)
 def logins(
-    hosts: HostOptions,
+    hosts: RunOptions,
     screen: "Screen",
     check: Annotated[
         bool, typer.Option("--check", help="Ask each agent, as the OS user who runs it.")
     ] = False,
 ) -> None:
     """List the agent logins that are missing, and how to log in."""
-    from kai_ansible.commands.logins import LoginsOptions, report_logins
+    from kai_ansible.commands.logins import report_logins
 
-    report_logins(LoginsOptions(**vars(hosts), ask=check), screen)
+    report_logins(hosts, screen, ask=check)
 
 
-@verb(app, "logs bot1 --follow")
+@verb(app, "logs bot1 --follow", without=READS)
 def logs(
-    hosts: HostOptions,
+    hosts: RunOptions,
     screen: "Screen",
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")
@@ -192,9 +193,9 @@ def logs(
     ] = 100,
 ) -> None:
     """Print the end of the bot's log, without secrets."""
-    from kai_ansible.commands.logs import LogsOptions, print_log
+    from kai_ansible.commands.logs import print_log
 
-    print_log(LogsOptions(**vars(hosts), lines=lines, follow=follow), screen)
+    print_log(hosts, screen, lines, follow=follow)
 
 
 @verb(app, "migrate all --check", without=["diff", "batches", "forks", "ask_become_pass"])
@@ -276,9 +277,9 @@ def settings(
     ] = False,
 ) -> None:
     """Print the settings of a host with their origin, or the value of one."""
-    from kai_ansible.commands.settings import SettingsOptions, print_settings
+    from kai_ansible.commands.settings import print_settings
 
-    print_settings(SettingsOptions(**vars(hosts), key=key, everything=everything), screen)
+    print_settings(hosts, screen, key, everything=everything)
 
 
 @verb(app, "show bot1")

@@ -110,9 +110,10 @@ Verb = Callable[..., None]
 def verb(app: typer.Typer, example: str, without: Collection[str] = ()) -> Callable[[Verb], Verb]:
     """Return a decorator that makes a function a command with the shared options.
 
-    The function takes a ``HostOptions`` or a ``ChangeOptions``, a ``Screen``, and then what the
-    command has of its own; it is named as the command, with ``_`` at the end where Python has the
-    name. Its docstring is the help. The errors that it raises are printed.
+    The function takes a ``HostOptions``, or a ``RunOptions`` or ``ChangeOptions``, then a
+    ``Screen``, and then what the command has of its own; it is named as the command, with ``_`` at
+    the end where Python has the name. Its docstring is the help. The errors that it raises are
+    printed.
 
     example: how the command is used, after ``kai-ansible``.
     without: the names of shared options that this command does not have.

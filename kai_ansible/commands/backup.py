@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kai_ansible.commands.new_backup import (
@@ -12,7 +11,6 @@ from kai_ansible.commands.new_backup import (
     new_backups,
     with_lasting_password,
 )
-from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import ExitCode, usage_error
@@ -22,23 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.commands.options import RunOptions
     from kai_ansible.rules.run_results import BackedUp
     from kai_ansible.terminal.screen import Screen
 
 REPORTED = ("left", "complete", "release", "members")
 
 
-@dataclass(frozen=True)
-class BackupOptions(RunOptions):
-    """Options of ``backup``. output: the file for the only host."""
+def back_up(options: RunOptions, screen: Screen, output: Path | None) -> None:
+    """Back up each host while the bots run. Raises CommandError if a backup fails.
 
-    output: Path | None = None
-
-
-def back_up(options: BackupOptions, screen: Screen) -> None:
-    """Back up each host while the bots run. Raises CommandError if a backup fails."""
+    output: the file for the only host, None for one file per host.
+    """
     target = with_lasting_password(checked_target(options, valid=False), screen)
-    with new_backups(target, options.output) as backups:
+    with new_backups(target, output) as backups:
         outcome: Outcome[BackedUp] = run_role(
             target, "backup", options, screen, backup_variables(backups)
         )

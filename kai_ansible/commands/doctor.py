@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, attention_error
@@ -20,25 +18,17 @@ if TYPE_CHECKING:
 
     from kai_ansible.ansible.reports import DoctorReport
     from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.commands.options import RunOptions
     from kai_ansible.terminal.screen import Screen
 
 
-@dataclass(frozen=True)
-class DoctorOptions(RunOptions):
-    """Options of ``doctor``.
-
-    telegram_api: base URL of the Bot API to check tokens with, None to skip the check.
-    """
-
-    telegram_api: str | None = None
-
-
-def diagnose(options: DoctorOptions, screen: Screen) -> None:
+def diagnose(options: RunOptions, screen: Screen, telegram_api: str | None) -> None:
     """Report the faults of each host's bot, the most basic first.
 
+    telegram_api: base URL of the Bot API to check tokens with, None to skip the check.
     Raises CommandError for any fault, and for a host that could not be probed.
     """
-    api = checked_api(options.telegram_api) if options.telegram_api else None
+    api = checked_api(telegram_api) if telegram_api else None
     target = checked_target(options, valid=False)
     outcome: Outcome[DoctorReport] = run_role(target, "doctor", options, screen)
     found = {host: _findings(host, target, outcome, api) for host in outcome.reports}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import CommandError, ExitCode
@@ -13,32 +11,26 @@ from kai_ansible.terminal.login_view import login_lines
 
 if TYPE_CHECKING:
     from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.commands.options import RunOptions
     from kai_ansible.rules.plans import LoginsReport
     from kai_ansible.terminal.screen import Screen
 
 ANSWERS = {True: "yes", False: "no", None: "unknown"}
 
 
-@dataclass(frozen=True)
-class LoginsOptions(RunOptions):
-    """Options of ``logins``. ask: ask the agents themselves."""
-
-    ask: bool = False
-
-
-def report_logins(options: LoginsOptions, screen: Screen) -> None:
-    """Report the missing logins and keys of each host.
+def report_logins(options: RunOptions, screen: Screen, *, ask: bool) -> None:
+    """Report the missing logins and keys of each host. ask: ask the agents themselves.
 
     Raises CommandError for an invalid configuration, for a run that fails and, with ``ask``, for a
     login that is missing or unknown.
     """
-    asked = {"kai_logins_check": options.ask}
+    asked = {"kai_logins_check": ask}
     target = checked_target(options)
     outcome: Outcome[LoginsReport] = run_role(
         target, "logins", options, screen, asked, refuses=False
     )
     for host, report in outcome.reports.items():
-        if options.ask:
+        if ask:
             screen.table(f"{host}: logins", ("OS user", "Agent", "Logged in"), _rows(report))
         ssh = target.inventory.ssh_commands.get(host)
         lines = [*login_lines(report["login_notice"], ssh)] or ["All users are logged in."]
@@ -60,7 +52,7 @@ def report_logins(options: LoginsOptions, screen: Screen) -> None:
         }
     )
     raise_unless_succeeded(outcome, screen)
-    if options.ask and not all(_is_ready(report) for report in outcome.reports.values()):
+    if ask and not all(_is_ready(report) for report in outcome.reports.values()):
         raise CommandError("Some logins are missing.", code=ExitCode.NOT_READY)
 
 

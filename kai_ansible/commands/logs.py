@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kai_ansible.commands.options import RunOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import ExitCode, usage_error
@@ -21,50 +19,37 @@ if TYPE_CHECKING:
 
     from kai_ansible.ansible.reports import LogReport
     from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.commands.options import RunOptions
 
 
-@dataclass(frozen=True)
-class LogsOptions(RunOptions):
-    """Options of ``logs``. lines: how many at most. follow: go on until Ctrl-C."""
-
-    lines: int = 100
-    follow: bool = False
-
-
-def print_log(options: LogsOptions, screen: Screen) -> None:
+def print_log(options: RunOptions, screen: Screen, lines: int, *, follow: bool) -> None:
     """Print the end of the bot's log on each host, without secrets.
 
-    With ``follow``, go on until Ctrl-C, which then is a normal end.
+    lines: how many at most. follow: go on until Ctrl-C, which then is a normal end.
     Raises CommandError for a log that cannot be read.
     """
-    if options.follow and screen.as_json:
+    if follow and screen.as_json:
         raise usage_error("--follow", "--json too", "one of the two", "leave out one of them")
     target = checked_target(options, valid=False)
-    if options.follow:
-        _follow(target, options, screen)
+    if follow:
+        _follow(target, only_host(options, target.inventory), lines, screen)
         return
     # the log alone goes to standard output, so that it can be piped
     aside = Screen(as_json=True, plain=screen.plain, verbose=screen.verbose)
     outcome: Outcome[LogReport] = run_role(
-        target, "logs", options, aside, {"kai_logs_lines": options.lines}
+        target, "logs", options, aside, {"kai_logs_lines": lines}
     )
     for host, report in outcome.reports.items():
         mark = f"{host} | " if len(target.hosts) > 1 else ""
         for line in report["lines"]:
             screen.literal(mark + masked(line, target.secrets))
-    screen.document(
-        {
-            "hosts": dict(outcome.reports),
-            **ended(outcome),
-        }
-    )
+    screen.document({"hosts": dict(outcome.reports), **ended(outcome)})
     raise_unless_succeeded(outcome, screen)
 
 
-def _follow(target: Target, options: LogsOptions, screen: Screen) -> None:
-    host = only_host(options, target.inventory)
+def _follow(target: Target, host: str, lines: int, screen: Screen) -> None:
     password = target.become_passwords.get(host) or target.become_password
-    command = _command(target, host, options.lines, has_password=password is not None)
+    command = _command(target, host, lines, has_password=password is not None)
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL if password is None else subprocess.PIPE,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of
-from kai_ansible.commands.options import HostOptions, require_name
+from kai_ansible.commands.options import require_name
 from kai_ansible.errors import CommandError, ExitCode, usage_error
 from kai_ansible.inventory.inventory import Inventory, nothing_known
 from kai_ansible.rules.configuration import key_of
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from kai_ansible.commands.options import HostOptions
     from kai_ansible.rules.contract import Contract
     from kai_ansible.terminal.screen import Screen
 
@@ -31,17 +31,12 @@ Shown = TypedDict(
 )
 
 
-@dataclass(frozen=True)
-class SettingsOptions(HostOptions):
-    """Options of ``settings``. key: one setting. everything: also those without a value."""
-
-    key: str | None = None
-    everything: bool = False
-
-
-def print_settings(options: SettingsOptions, screen: Screen) -> None:
+def print_settings(
+    options: HostOptions, screen: Screen, given: str | None, *, everything: bool
+) -> None:
     """Print each setting with its value and its origin; of one setting, the value alone.
 
+    given: one setting, None for all. everything: also those without a value.
     A secret is shown by its fingerprint. Raises CommandError for an unknown setting, and for one
     that has no value on any host.
     """
@@ -49,7 +44,7 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
     pattern = options.host
     contract = contract_of_line()
     known = [*contract.host, *contract.settings]
-    key = key_of(contract, options.key) if options.key else options.key
+    key = key_of(contract, given) if given else given
     if key and key not in known:
         require_name(key)
         named = options.vault_password_file, options.vault_ids
@@ -74,7 +69,7 @@ def print_settings(options: SettingsOptions, screen: Screen) -> None:
         _print_one(key, found, screen)
     else:
         for host, settings in found.items():
-            _print_all(host, settings, screen, everything=options.everything)
+            _print_all(host, settings, screen, everything=everything)
     screen.document(
         {
             "hosts": {

@@ -10,8 +10,9 @@ import pytest
 from kai_ansible.ansible.runner import Outcome
 from kai_ansible.calling import BY_MAKE
 from kai_ansible.commands import backup
-from kai_ansible.commands.backup import BackupOptions, back_up
+from kai_ansible.commands.backup import back_up
 from kai_ansible.commands.new_backup import backup_variables, new_backups
+from kai_ansible.commands.options import RunOptions
 from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.terminal.screen import Screen
@@ -34,11 +35,11 @@ def test_the_end_names_the_command_that_restores_each_backup(
         ("finish_backups", made),
     ):
         monkeypatch.setattr(backup, name, lambda *_, _result=result, **__: _result)
-    options = BackupOptions(host="all", given_inventory=Path("place"))
-    back_up(options, Screen(plain=True))
+    options = RunOptions(host="all", given_inventory=Path("place"))
+    back_up(options, Screen(plain=True), None)
     assert "  kai-ansible restore bot2.kai bot2 --inventory place" in capsys.readouterr().out
     monkeypatch.setenv(BY_MAKE, "1")
-    back_up(options, Screen(plain=True))
+    back_up(options, Screen(plain=True), None)
     assert "  make restore from=bot2.kai host=bot2 inventory=place" in capsys.readouterr().out
 
 
