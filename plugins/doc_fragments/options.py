@@ -11,50 +11,55 @@ class ModuleDocFragment:
 
     WAIT = r"""
 options:
-  unit:
-    description: Name of the systemd unit without its suffix.
-    type: str
+  wait:
+    description: How the bot answers, and how long to wait for that.
+    type: dict
     required: true
-  host:
-    description: Address on which the bot answers.
-    type: str
-    default: 127.0.0.1
-  health_path:
-    description: Path of the health route.
-    type: str
-    default: /health
-  port_key:
-    description: The key of the environment file that gives the bot its port.
-    type: str
-    required: true
-  default_port:
-    description: The port without that key.
-    type: int
-    required: true
-  env_file:
-    description: The bot's environment file, which gives it its port and its secrets.
-    type: path
-    required: true
+    suboptions:
+      unit:
+        description: Name of the systemd unit without its suffix.
+        type: str
+        required: true
+      host:
+        description: Address on which the bot answers.
+        type: str
+        default: 127.0.0.1
+      health_path:
+        description: Path of the health route.
+        type: str
+        default: /health
+      port_key:
+        description: The key of the environment file that gives the bot its port.
+        type: str
+        required: true
+      default_port:
+        description: The port without that key.
+        type: int
+        required: true
+      env_file:
+        description: The bot's environment file, which gives it its port and its secrets.
+        type: path
+        required: true
+      final_lines:
+        description: Regular expressions of lines in the log of a start after which the bot will
+          never be ready, so that the wait ends.
+        type: list
+        elements: str
+        default: []
+      timeout:
+        description: How many seconds the bot may take to answer.
+        type: int
+        default: 120
+      accounts:
+        description: Accounts whose processes are ended when they hold the port of the bot; its own
+          and the accounts of its agents.
+        type: list
+        elements: str
+        default: []
   readiness:
     description:
       - Places of the health page that must be true, keys joined by dots; C(*) stands for every key.
       - Without any, an answer of 200 says enough.
-    type: list
-    elements: str
-    default: []
-  final_lines:
-    description: Regular expressions of lines in the log of a start after which the bot will never
-      be ready, so that the wait ends.
-    type: list
-    elements: str
-    default: []
-  timeout:
-    description: How many seconds the bot may take to answer.
-    type: int
-    default: 120
-  accounts:
-    description: Accounts whose processes are ended when they hold the port of the bot; its own and
-      the accounts of its agents.
     type: list
     elements: str
     default: []

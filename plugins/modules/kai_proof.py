@@ -12,7 +12,7 @@ short_description: Verify that the bot answers and that its agents start
 version_added: 0.1.0
 description:
   - Waits until the unit's own process answers its health path with 200. Ends a process of one of
-    O(accounts) that holds the port.
+    O(wait.accounts) that holds the port.
   - Reads each protected file as the service user through its sudo rule.
   - Starts each agent as the bot does, waits for its answer, and ends it as the bot does. No model
     is asked, and no login is needed. An agent writes the files that it writes at every start.
@@ -157,10 +157,7 @@ EXAMPLES = r"""
 - name: Prove that the bot answers and its agents start
   kai.bot.kai_proof:
     service_user: kai
-    unit: kai
-    env_file: /etc/kai/env
-    port_key: WEBHOOK_PORT
-    default_port: 8080
+    wait: {unit: kai, env_file: /etc/kai/env, port_key: WEBHOOK_PORT, default_port: 8080}
     commands:
       - what: the bot can read /etc/kai/env
         argv: [sudo, -n, cat, /etc/kai/env]
@@ -228,6 +225,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    module.params.update(module.params["wait"])
     needing = module.params["commands"] or module.params["agents"]
     if needing and not module.params["service_user"]:
         module.fail_json(msg="commands and agents need a service_user")

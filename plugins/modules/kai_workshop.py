@@ -37,10 +37,7 @@ author: the kai-ansible authors (@kai-ansible)
 EXAMPLES = r"""
 - name: Wait for the first start
   kai.bot.kai_workshop:
-    unit: kai
-    env_file: /etc/kai/env
-    port_key: WEBHOOK_PORT
-    default_port: 8080
+    wait: {unit: kai, env_file: /etc/kai/env, port_key: WEBHOOK_PORT, default_port: 8080}
     service_user: kai
     workshop:
       database: /var/lib/kai/kai.db
@@ -86,6 +83,7 @@ def main() -> None:
             "workshop": {"type": "dict", "required": True},
         }
     )
+    module.params.update(module.params["wait"])
     parameters = module.params
     try:
         wait = Wait(parameters, deployed_env(parameters["env_file"]))

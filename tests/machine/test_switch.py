@@ -17,6 +17,12 @@ from tests.machine.site import IMPATIENT, TOKEN, Site, mortal_python
 from tests.testbed.machines import Machine
 from tests.waiting import until
 
+WAIT = {
+    "unit": "kai",
+    "env_file": "/etc/kai/env",
+    "port_key": "WEBHOOK_PORT",
+    "default_port": 8080,
+}
 MORE = pytest.mark.later(
     "more of switches; a first install and an upgrade that fail are in every run"
 )
@@ -191,8 +197,8 @@ def test_an_agent_that_the_bot_cannot_use_is_no_success(
 ) -> None:
     record = f"/opt/kai/installs/{len(site.run('status').report['installs'])}/record.json"
     recorded = json.loads(site.machine.run(["cat", record]).stdout)["proof"]
-    files = {"env_file": "/etc/kai/env", "port_key": "WEBHOOK_PORT", "default_port": 8080}
-    proof = {**recorded, **files, "unit": "kai"}
+    wait = {**WAIT, "timeout": recorded.pop("timeout")}
+    proof = {**recorded, "wait": wait}
     what = "the bot starts codex as alice, and ends it"
     assert what in run_module("kai_proof", proof)["verified"]
     site.machine.run(["sh", "-c", plant])
@@ -243,10 +249,9 @@ def test_L4_health_counts_only_from_the_process_of_the_unit(
     site.machine.run(["systemctl", "stop", "kai.service"])
     server = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "8080"]
     site.machine.run(["systemd-run", "--unit=foreign", *server])
-    proof = {"unit": "kai", "env_file": "/etc/kai/env", "port_key": "WEBHOOK_PORT"}
     # the unit itself is up, but another one has the port
     site.machine.run(["systemctl", "start", "--no-block", "kai.service"])
-    failed = run_module("kai_proof", {**proof, "default_port": 8080, "timeout": 20})
+    failed = run_module("kai_proof", {"wait": {**WAIT, "timeout": 20}})
     assert failed["failed"] is True
     assert "kai is not healthy: port 8080 is held by process" in failed["msg"]
     assert "http.server" in failed["msg"]

@@ -17,7 +17,8 @@ def options_of(module: str) -> dict[str, Any]:
     for name in found.get("extends_documentation_fragment", ()):
         file, fragment = name.split(".")[2:]
         options |= documentation(f"doc_fragments/{file}.py", fragment.upper())["options"]
-    return options
+    # modules take the parts of a wait for arguments of their own
+    return {**options, **options.get("wait", {}).get("suboptions", {})}
 
 
 def documentation(path: str, name: str = "DOCUMENTATION") -> dict[str, Any]:

@@ -230,7 +230,10 @@ class SwitchArguments(TypedDict, total=False):
 
 
 class WaitArguments(TypedDict, total=False):
-    """What kai_proof and kai_workshop need to wait for the bot."""
+    """What kai_proof and kai_workshop need to wait for the bot.
+
+    final_lines: patterns of its log after which it never answers.
+    """
 
     unit: str
     host: str

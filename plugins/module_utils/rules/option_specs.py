@@ -26,14 +26,20 @@ def documented(documentation: str) -> dict[str, dict[str, Any]]:
 
 # what waiting for the bot takes
 WAIT: dict[str, dict[str, Any]] = {
-    "unit": {"type": "str", "required": True},
-    "host": {"type": "str", "default": "127.0.0.1"},
-    "health_path": {"type": "str", "default": "/health"},
-    "port_key": {"type": "str", "required": True, "no_log": False},
-    "default_port": {"type": "int", "required": True},
-    "env_file": {"type": "path", "required": True},
+    "wait": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "unit": {"type": "str", "required": True},
+            "host": {"type": "str", "default": "127.0.0.1"},
+            "health_path": {"type": "str", "default": "/health"},
+            "port_key": {"type": "str", "required": True, "no_log": False},
+            "default_port": {"type": "int", "required": True},
+            "env_file": {"type": "path", "required": True},
+            "final_lines": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 120},
+            "accounts": {"type": "list", "elements": "str", "default": []},
+        },
+    },
     "readiness": {"type": "list", "elements": "str", "default": []},
-    "final_lines": {"type": "list", "elements": "str", "default": []},
-    "timeout": {"type": "int", "default": 120},
-    "accounts": {"type": "list", "elements": "str", "default": []},
 }

@@ -10,7 +10,15 @@ from typing import Any, TypedDict
 from .checkup import CheckupRequest
 from .desired import ChosenBinary, KeyNeeded, LoginData
 from .enrolment import EnrolmentPlan
-from .module_arguments import DirectoryData, FileData, NewAccount, ProbeRequest, ProofPlan, SeedData
+from .module_arguments import (
+    DirectoryData,
+    FileData,
+    NewAccount,
+    ProbeRequest,
+    ProofPlan,
+    SeedData,
+    WaitArguments,
+)
 from .problems import ProblemData
 from .proof_arguments import PrivateDirectory
 from .status_report import StatusReport
@@ -21,16 +29,6 @@ class UnitPlace(TypedDict):
 
     name: str
     path: str
-
-
-class HealthRequest(TypedDict):
-    """Where the bot answers. final_lines: patterns of its log after which it never will."""
-
-    host: str
-    path: str
-    port_key: str
-    default_port: int
-    final_lines: list[str]
 
 
 class WorkshopPlan(TypedDict):
@@ -49,10 +47,9 @@ class HostPlan(TypedDict):
     probe: ProbeRequest
     probes_others: bool
     host: dict[str, Any]
-    accounts: list[str]
     module: str
     unit: UnitPlace
-    health: HealthRequest
+    wait: WaitArguments
     env_file: str
     opaque_files: list[str]
     config_files: list[str]

@@ -135,15 +135,19 @@ def host_plan(
         "probe": PROBES[purpose](configuration, others),
         "probes_others": bool(others),
         "host": host,
-        "accounts": [host["service_user"], *os_users(configuration.users)],
         "module": service.module,
         "unit": {"name": linux.unit.name, "path": linux.unit.path},
-        "health": {
+        "wait": {
+            "unit": linux.unit.name,
             "host": service.health_host,
-            "path": service.health_path,
+            "health_path": service.health_path,
             "port_key": port_key,
             "default_port": contract.settings[port_key].default,
+            "env_file": protected["env"].path,
             "final_lines": [one.pattern for one in contract.symptoms if one.final],
+            # today's, also for the proof of an earlier install
+            "timeout": host["health_timeout"],
+            "accounts": [host["service_user"], *os_users(configuration.users)],
         },
         "env_file": protected["env"].path,
         "opaque_files": [one.path for one in protected.values() if one.from_ in contract.host],
