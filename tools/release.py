@@ -3,8 +3,8 @@
 usage: python -m tools.release [--output DIRECTORY]
 
 Collection and package are built twice, once from a copy of the checkout, installed where nothing of
-ours is, and shown to the tools that judge them. ``--output`` keeps what was built when nothing is
-in the way.
+ours is, and checked by Galaxy's importer and antsibull-docs. ``--output`` keeps what was built when
+nothing is in the way.
 """
 
 from __future__ import annotations

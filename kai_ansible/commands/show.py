@@ -89,7 +89,7 @@ def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
     users = described["users"]
     kinds = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in users or ())
     lines = [
-        *_lines_of_look(described),
+        *_lines_of_probe(described),
         f"contract: {contract_of_release(described['contract']).title}"
         f"{', a guess: the source cannot be read here' if described['is_guess'] else ''}",
         f"users: {'unknown' if users is None else kinds}",
@@ -102,7 +102,7 @@ def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _lines_of_look(described: Mapping[str, Any]) -> list[str]:
+def _lines_of_probe(described: Mapping[str, Any]) -> list[str]:
     seen = described["seen"]
     if seen is None:
         return [f"could not be probed: {described['failure']}"]

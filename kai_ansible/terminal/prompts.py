@@ -148,11 +148,11 @@ class ArrowPrompter:
         """Ask until the answer is valid. Enter takes the default, Tab puts it into the line."""
         import questionary
 
-        def judge(typed: str) -> str | bool:
+        def checked(typed: str) -> str | bool:
             answer = typed.strip()
             return validate("" if answer == CLEAR else answer or default) or True
 
-        asked = questionary.text(f"{label}{HINT}", validate=judge, placeholder=_faint(default))
+        asked = questionary.text(f"{label}{HINT}", validate=checked, placeholder=_faint(default))
         answer = self._ask(asked, help_text, default).strip()
         return "" if answer == CLEAR else answer or default
 

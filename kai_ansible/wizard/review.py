@@ -32,7 +32,7 @@ Row = tuple[str, str, str]
 _LOGIN = {True: "logged in", False: "has to log in", None: ""}
 
 
-def masked(draft: Draft, name: str, value: Any) -> str:
+def redacted(draft: Draft, name: str, value: Any) -> str:
     """Return a value for the screen: a secret by its fingerprint."""
     if value is None or value is REMOVED:
         return ""
@@ -105,8 +105,8 @@ def show_changes(screen: Screen, draft: Draft, configuration: Configuration) -> 
     rows = [
         (
             name.removeprefix(PREFIX),
-            masked(draft, name, draft.before.get(name)),
-            masked(draft, name, value),
+            redacted(draft, name, draft.before.get(name)),
+            redacted(draft, name, value),
         )
         for name, value in draft.changes.items()
         if draft.get(name) != draft.before.get(name)
@@ -134,7 +134,7 @@ def show_files(
     screen.literal(settings.rstrip("\n"))
     screen.literal(f"# {files.vault}, encrypted")
     for name in sorted(filter(draft.is_secret, kept.union(draft.changes) & draft.variables.keys())):
-        screen.literal(f"{name}: {masked(draft, name, draft.get(name))}")
+        screen.literal(f"{name}: {redacted(draft, name, draft.get(name))}")
 
 
 def _rows_of(
@@ -154,9 +154,9 @@ def _rows_of(
 def _row(draft: Draft, question: Question, view: HostView) -> Row:
     name, label = question.variable, f"  {question.key}"
     value, before = draft.get(name), draft.before.get(name)
-    was = f", was {masked(draft, name, before)}" if before is not None and before != value else ""
+    was = f", was {redacted(draft, name, before)}" if before is not None and before != value else ""
     if value is not None:
-        shown = masked(draft, name, value)
+        shown = redacted(draft, name, value)
         remark = view.remark_on(value) if isinstance(value, str) else ""
         return label, f"{shown} ({remark})" if remark else shown, draft.origin(name) + was
     default = question.spec.default

@@ -1,4 +1,4 @@
-"""The rooms of the house: which part of the code may import which, read from the imports.
+"""Which part of the code may import which, read from the imports.
 
 CONTRIBUTING.md draws the same map in words.
 """
@@ -31,7 +31,7 @@ HOST_FROM_COMMAND = {
     ("kai_ansible.inventory.variable_text", "host.files"): "reads files as a host does: bounded",
     ("kai_ansible.secrets.vault_password", "host.files"): "reads files as a host does: bounded",
 }
-# from a room to a room below it, and never back
+# a package imports those below it, and never those above
 FORBIDDEN = [
     ("rules", "host"),
     ("rules", "controller"),
@@ -44,22 +44,25 @@ FORBIDDEN = [
     ("controller", "plugins"),
     ("plugins", "kai_ansible"),
     *(
-        (f"kai_ansible.{room}", "kai_ansible.cli")
-        for room in ("commands", "wizard", "terminal", "ansible", "inventory", "secrets")
+        (f"kai_ansible.{package}", "kai_ansible.cli")
+        for package in ("commands", "wizard", "terminal", "ansible", "inventory", "secrets")
     ),
     *(
-        (f"kai_ansible.{room}", f"kai_ansible.{user}")
-        for room in ("terminal", "ansible", "inventory", "secrets")
+        (f"kai_ansible.{package}", f"kai_ansible.{user}")
+        for package in ("terminal", "ansible", "inventory", "secrets")
         for user in ("commands", "wizard")
     ),
-    # what every room of the command uses, and which uses none of them
+    # what every package of the command uses, and which uses none of them
     *(
-        (f"kai_ansible.{shared}", f"kai_ansible.{room}")
+        (f"kai_ansible.{shared}", f"kai_ansible.{package}")
         for shared in ("calling", "errors", "files", "operator")
-        for room in ("cli", "commands", "wizard", "terminal", "ansible", "inventory", "secrets")
+        for package in ("cli", "commands", "wizard", "terminal", "ansible", "inventory", "secrets")
     ),
     # which shows on a screen what Telegram answers
-    *(("kai_ansible.telegram", f"kai_ansible.{room}") for room in ("cli", "commands", "wizard")),
+    *(
+        ("kai_ansible.telegram", f"kai_ansible.{package}")
+        for package in ("cli", "commands", "wizard")
+    ),
     ("kai_ansible.wizard", "kai_ansible.commands"),
     ("kai_ansible.ansible", "kai_ansible.terminal"),
     ("kai_ansible.inventory", "kai_ansible.terminal"),
@@ -140,8 +143,8 @@ def arrows(*, types: bool = True) -> frozenset[Arrow]:
     )
 
 
-def is_in(module: str, room: str) -> bool:
-    return module == room or module.startswith(f"{room}.")
+def is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
 def test_every_part_of_the_product_is_read() -> None:
@@ -154,8 +157,8 @@ def test_every_part_of_the_product_is_read() -> None:
     assert not [name for name in modules() if ".module_utils" in name]
 
 
-@pytest.mark.parametrize(("source", "target"), FORBIDDEN, ids=lambda room: room)
-def test_no_arrow_goes_up(source: str, target: str) -> None:
+@pytest.mark.parametrize(("source", "target"), FORBIDDEN, ids=str)
+def test_no_package_imports_one_above_it(source: str, target: str) -> None:
     wrong = [
         f"{user} imports {used}"
         for user, used in arrows()
@@ -164,7 +167,7 @@ def test_no_arrow_goes_up(source: str, target: str) -> None:
     assert wrong == []
 
 
-def test_no_verb_imports_a_verb() -> None:
+def test_no_command_imports_another() -> None:
     # the command line imports a verb to run it; the other modules there are what verbs share
     verbs = {used for user, used in arrows() if is_in(user, "kai_ansible.cli")} & {
         name for name in modules() if is_in(name, "kai_ansible.commands")
