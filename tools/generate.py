@@ -42,7 +42,8 @@ VARIABLES = f"{VARS}/lines/variables.yml"
 ARGUMENT_SPECS = "roles/kai_install/meta/argument_specs.yml"
 SETTINGS_PAGE = "docs/settings.md"
 ANSWERS_SCHEMA = "docs/answers.schema.json"
-_ENTRY_POINTS = CHECKOUT / "tools" / "entry_points.yml"
+# what stands below this line in the argument specs stays
+_BY_HAND = "  # The other entry points are written by hand.\n"
 NOTICE = f"Generated from the contracts in {VARS} by: make generate"
 
 Contracts = dict[str, Contract]
@@ -74,7 +75,9 @@ def main() -> int:
         contracts = contracts_in(root / VARS)
     except (OSError, Refused) as error:
         parser.error(f"cannot read the contract: {error}")
-    return write_or_check({root / name: text for name, text in generated_files(contracts).items()})
+    return write_or_check(
+        {root / name: text for name, text in generated_files(contracts, root).items()}
+    )
 
 
 def contracts_in(directory: Path) -> dict[str, Contract]:
@@ -83,11 +86,13 @@ def contracts_in(directory: Path) -> dict[str, Contract]:
     return {one.line: contract_of_line(str(directory), one.line) for one in oldest_first}
 
 
-def generated_files(contracts: Contracts) -> dict[str, str]:
+def generated_files(contracts: Contracts, root: Path) -> dict[str, str]:
     """Return the text of every generated file by its path below the root."""
+    present = (root / ARGUMENT_SPECS).read_text(encoding="utf-8")
+    by_hand = present.partition(_BY_HAND)[2]
     return {
         VARIABLES: variables_of_lines(contracts),
-        ARGUMENT_SPECS: argument_specs_text(argument_specs(contracts)),
+        ARGUMENT_SPECS: argument_specs_text(main_entry(contracts)) + _BY_HAND + by_hand,
         SETTINGS_PAGE: settings_page(contracts),
         ANSWERS_SCHEMA: json.dumps(answers_schema(contracts), indent=2) + "\n",
     }
@@ -112,8 +117,8 @@ def _variables(contract: Contract) -> list[str]:
     return [variable(name) for name in [*contract.host, *contract.settings, *former]]
 
 
-def argument_specs(contracts: Contracts) -> dict[str, Any]:
-    """Return the role's argument specs as data, which hold for every line."""
+def main_entry(contracts: Contracts) -> dict[str, Any]:
+    """Return the argument specs of the role's main entry point, which hold for every line."""
     titles = {line: contract.title for line, contract in contracts.items()}
     by_line = {line: _options(contracts, line) for line in contracts}
     options = {
@@ -122,7 +127,8 @@ def argument_specs(contracts: Contracts) -> dict[str, Any]:
         )
         for name in in_order(by_line.values())
     }
-    main = {
+    return {
+        "author": ["the kai-ansible authors"],
         "short_description": "Install and configure a Kai bot",
         "description": [
             f"Installs {listed(titles.values())} as a service with the configuration of the "
@@ -131,10 +137,8 @@ def argument_specs(contracts: Contracts) -> dict[str, Any]:
             "The role checks them before any change and reports every problem at once.",
         ],
         "options": options,
+        "examples": _EXAMPLE,
     }
-    others = yaml.safe_load(_ENTRY_POINTS.read_text(encoding="utf-8"))
-    others["main"] = {"author": ["the kai-ansible authors"], **main, **others["main"]}
-    return {"argument_specs": others}
 
 
 def _options(contracts: Contracts, line: str) -> dict[str, dict[str, Any]]:
@@ -147,8 +151,9 @@ def _options(contracts: Contracts, line: str) -> dict[str, dict[str, Any]]:
     return {**options, **_people_options(contract), **_extra_options(contract)}
 
 
-def argument_specs_text(specs: Mapping[str, Any]) -> str:
-    """Return argument specs as YAML."""
+def argument_specs_text(main: Mapping[str, Any]) -> str:
+    """Return the argument specs with their main entry point as YAML."""
+    specs = {"argument_specs": {"main": main}}
     body = yaml.dump(specs, Dumper=IndentedDumper, sort_keys=False, width=96, allow_unicode=True)
     return f"# {NOTICE}\n---\n{body}"
 
@@ -336,6 +341,24 @@ def _value(contract: Contract, spec: Value) -> dict[str, Any]:
         value["not"] = {"const": 0}
     return {"anyOf": [value, {"const": 0}]} if spec.or_zero else value
 
+
+_EXAMPLE = """\
+- name: Install Kai
+  hosts: bots
+  gather_facts: false
+  become: true
+  roles:
+    - role: kai.bot.kai_install
+      kai_install_source: https://github.com/dcellison/kai.git
+      kai_install_version: 898630aca32a489e9278f60b7db5c688800de156 # Kai 1.4.0 has no tag
+      kai_install_agent_backend: codex
+      kai_install_telegram_bot_token: "{{ vault_token }}"
+      kai_install_users:
+        - telegram_id: 123456789
+          name: Alice
+          role: admin
+          os_user: alice
+"""
 
 _INTRODUCTION = """\
 Every variable of the role. The columns of the release lines say which of them a row is for:

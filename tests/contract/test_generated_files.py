@@ -131,11 +131,11 @@ def test_an_edited_file_is_stale(tree: Path) -> None:
 
 
 def test_a_missing_file_is_stale(tree: Path) -> None:
-    (tree / ARGUMENT_SPECS).unlink()
+    (tree / ANSWERS_SCHEMA).unlink()
     result = generate("--check", "--root", tree)
     assert result.returncode == 1
-    assert ARGUMENT_SPECS in result.stderr
-    assert not (tree / ARGUMENT_SPECS).exists()
+    assert ANSWERS_SCHEMA in result.stderr
+    assert not (tree / ANSWERS_SCHEMA).exists()
 
 
 def test_a_missing_contract_is_reported(tmp_path: Path) -> None:
