@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -197,13 +196,9 @@ def _expect_later(host: str, variables: Mapping[str, Any], target: Contract) -> 
 def _write(
     inventory: Inventory, texts: Mapping[Path, str], screen: Screen, password: VaultPassword
 ) -> None:
-    modes = {path: path.stat().st_mode for path in texts if path.exists()}
     if any(path.name == "vault.yml" for path in texts):
         password.keep()
     for path in write_host_vars(inventory, texts):
-        if path in modes:
-            # other users may share the file of a group
-            path.chmod(stat.S_IMODE(modes[path]))
         screen.good(f"Written: {path}")
 
 
