@@ -1,4 +1,4 @@
-"""Write private files atomically, and keep private directories, whatever signal arrives."""
+"""Write files atomically, and keep private directories, whatever signal arrives."""
 
 from __future__ import annotations
 
@@ -152,30 +152,12 @@ def _unmade_on_error() -> Iterator[list[Path]]:
         raise
 
 
-def write_private(texts: Mapping[Path, str]) -> None:
-    """Write all texts, each 0600 and by rename. Raises OSError; then no file is written."""
-    staged: list[tuple[Path, Path]] = []
-    with uninterrupted(), _unmade_on_error() as made:
-        try:
-            for path, text in texts.items():
-                made += make_private_directory(path.parent)
-                descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-                staged.append((Path(name), path))
-                _fill(descriptor, text, path)
-                give_to_owner_of(path.parent, Path(name))
-            for temporary, path in staged:
-                temporary.replace(path)
-        finally:
-            for temporary, _ in staged:
-                temporary.unlink(missing_ok=True)
+def write_files(texts: Mapping[Path, str]) -> None:
+    """Write files. A new one is 0600; of one that is there, a link stays one, owner and mode stay.
 
-
-def write_kept(texts: Mapping[Path, str]) -> None:
-    """Write files of the operator, which may be there: a link stays one, owner and mode stay.
-
-    A new file is 0600. A file that cannot be replaced with its owner and in its directory, such as
-    one that a group shares, is written over in place. Raises OSError; a file that was not begun is
-    then as it was. A signal waits until all are written.
+    A file that cannot be replaced with its owner and in its directory, such as one that a group
+    shares, is written over in place. Raises OSError; a file that was not begun is then as it was.
+    A signal waits until all are written.
     """
     staged: list[tuple[Path | None, Path, str]] = []
     with uninterrupted(), _unmade_on_error() as made:

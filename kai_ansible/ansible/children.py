@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kai_ansible.ansible.place import collection_root
-from kai_ansible.files import write_private
+from kai_ansible.files import write_files
 
 PLAYBOOK = "kai.yml"
 PROGRAM = str(Path(sys.executable).with_name("ansible-playbook"))
@@ -92,7 +92,7 @@ def lay_out(directory: Path, playbook: str) -> Path:
     links.mkdir(parents=True)
     (links / "bot").symlink_to(collection_root())
     path = directory / PLAYBOOK
-    write_private({path: playbook})
+    write_files({path: playbook})
     return path
 
 

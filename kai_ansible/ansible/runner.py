@@ -20,7 +20,7 @@ from kai_ansible.ansible.failures import FailedTask, failed_tasks
 from kai_ansible.ansible.reading import raise_if_full, vault_arguments
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
-from kai_ansible.files import RUN_PID, private_directory, write_private
+from kai_ansible.files import RUN_PID, private_directory, write_files
 from kai_ansible.inventory.yaml_edit import literally
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _inventory(run: Run, directory: Path) -> list[str]:
             host: {"ansible_become_password": password}
             for host, password in run.become_passwords.items()
         }
-        write_private({sources[1]: literally({"all": {"hosts": hosts}})})
+        write_files({sources[1]: literally({"all": {"hosts": hosts}})})
     return [str(source) for source in sources]
 
 
@@ -269,11 +269,11 @@ def _command_line(run: Run, directory: Path) -> str:
     ):
         if typed is not None:
             path = directory / f"{option}-password"
-            write_private({path: typed})
+            write_files({path: typed})
             arguments += [f"--{option}-password-file", str(path)]
     if run.variables:
         path = directory / "variables.yml"
-        write_private({path: literally(run.variables)})
+        write_files({path: literally(run.variables)})
         arguments += ["--extra-vars", f"@{path}"]
     return shlex.join(arguments)
 

@@ -20,7 +20,7 @@ from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import end, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, opened
 from kai_ansible.errors import usage_error
-from kai_ansible.files import private_directory, write_private
+from kai_ansible.files import private_directory, write_files
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.secrets.vault_password import VAULT_HEADER, needed_password
@@ -151,7 +151,7 @@ def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> lis
 
 
 def _variables(backup: Backup, identity: Path) -> dict[str, str | int | None]:
-    write_private({identity: backup.identity})
+    write_files({identity: backup.identity})
     return {
         "kai_restore_archive": str(backup.path.absolute()),
         "kai_restore_offset": backup.offset,

@@ -12,7 +12,7 @@ from kai_ansible.commands.options import HostOptions
 from kai_ansible.commands.status_probe import probe_status
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode, attention_error, usage_error
-from kai_ansible.files import write_kept
+from kai_ansible.files import write_files
 from kai_ansible.host.symlink_guard import kind_of
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import Problem, listed
@@ -150,7 +150,7 @@ def show(
     if options.page:
         from kai_ansible.terminal.status_page import render
 
-        write_kept({options.page: render(probe, ssh, options.words)})
+        write_files({options.page: render(probe, ssh, options.words)})
         screen.say(f"Written: {options.page}")
     screen.document(probe.as_dict())
 

@@ -19,7 +19,7 @@ from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, ExitCode
-from kai_ansible.files import private_directory, write_private
+from kai_ansible.files import private_directory, write_files
 from kai_ansible.rules.installs import HOLDS_DATA, OWNS_DATA
 from kai_ansible.terminal.prompts import prompter
 
@@ -72,7 +72,7 @@ def uninstall_kai(options: UninstallOptions, screen: Screen) -> None:
     ):
         # the host reads the backup back before it removes the data
         identities = {host: directory / str(n) for n, host in enumerate(backups)}
-        write_private({identities[host]: backup.identity for host, backup in backups.items()})
+        write_files({identities[host]: backup.identity for host, backup in backups.items()})
         variables = {
             **backup_variables(backups),
             "kai_backup_identity_files": {host: str(path) for host, path in identities.items()},

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kai_ansible.errors import usage_error
-from kai_ansible.files import write_kept
+from kai_ansible.files import write_files
 from kai_ansible.inventory.inventory import Inventory
 from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.operator import through_sudo
@@ -185,7 +185,7 @@ def _write(texts: Mapping[Path, str], old: VaultPassword, new: VaultPassword) ->
         _put(entry, new)
     failure = None
     try:
-        write_kept(texts)
+        write_files(texts)
     except OSError as error:
         failure = error
         if entry and replaces:

@@ -19,8 +19,7 @@ from kai_ansible.files import (
     is_there,
     private_directory,
     uninterrupted,
-    write_kept,
-    write_private,
+    write_files,
 )
 from kai_ansible.host.files import MOST_BYTES
 from kai_ansible.host.symlink_guard import kind_of
@@ -299,7 +298,7 @@ class Inventory:
             path = self.path
             if self.is_new:
                 path = scratch / "hosts.yml"
-                write_private({path: LOCALHOST_INVENTORY})
+                write_files({path: LOCALHOST_INVENTORY})
             own = None if sources.named else own_password(self.path)
             arguments = sources.arguments(own, scratch)
             at_terminal = may_ask and sys.stdin.isatty()
@@ -488,7 +487,7 @@ def write_host_vars(inventory: Inventory, texts: Mapping[Path, str]) -> list[Pat
     is_written = False
     try:
         with uninterrupted():
-            write_kept(everything)
+            write_files(everything)
             is_written = True
     except KeyboardInterrupt:
         if not is_written:

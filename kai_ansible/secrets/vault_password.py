@@ -20,7 +20,7 @@ from kai_ansible.ansible.api import (
 )
 from kai_ansible.ansible.reading import Session, vault_arguments
 from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.files import write_private
+from kai_ansible.files import write_files
 from kai_ansible.host.files import Damaged, look
 from kai_ansible.operator import config_dir, through_sudo
 from kai_ansible.rules.documents import Unfit, read_text
@@ -78,7 +78,7 @@ class VaultPassword:
     def keep(self) -> None:
         """Write a password that this run made to its file, with mode 0600."""
         if self.made and self.path:
-            write_private({self.path: self.text + "\n"})
+            write_files({self.path: self.text + "\n"})
 
 
 def own_password_file() -> Path:

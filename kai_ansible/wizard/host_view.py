@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.files import private_directory, write_private
+from kai_ansible.files import private_directory, write_files
 from kai_ansible.inventory.inventory import LOCALHOST_INVENTORY, Inventory
 from kai_ansible.operator import may_become_root
 from kai_ansible.rules.contract import Contract
@@ -201,7 +201,7 @@ class HostView:
             path = self.inventory.path
             if self.inventory.is_new:
                 path = scratch / "hosts.yml"
-                write_private({path: LOCALHOST_INVENTORY})
+                write_files({path: LOCALHOST_INVENTORY})
             for become in self._privileges():
                 outcome = run_playbook(
                     Run(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.errors import CommandError
-from kai_ansible.files import write_kept
+from kai_ansible.files import write_files
 from kai_ansible.inventory.host_vars_files import HostVars, edited_texts
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.secrets.vault_password import VaultPassword
@@ -31,7 +31,7 @@ def test_a_link_stays_one_and_what_it_names_is_written(path: Path, tmp_path: Pat
     shared = tmp_path / "shared.yml"
     path.replace(shared)
     path.symlink_to("../../shared.yml")
-    write_kept({path: "a: 2\n"})
+    write_files({path: "a: 2\n"})
     assert path.is_symlink()
     assert shared.read_text() == "a: 2\n"
 
@@ -42,7 +42,7 @@ def test_a_link_to_a_link_and_one_to_a_directory_stay(path: Path, tmp_path: Path
     (tmp_path / "real" / "kai.yml").rename(tmp_path / "real" / "first.yml")
     (tmp_path / "real" / "second.yml").symlink_to("first.yml")
     path.symlink_to("second.yml")
-    write_kept({path: "a: 2\n"})
+    write_files({path: "a: 2\n"})
     assert path.is_symlink()
     assert path.parent.is_symlink()
     assert (tmp_path / "real" / "second.yml").is_symlink()
@@ -66,20 +66,20 @@ def test_root_follows_no_link_that_another_account_may_turn(path: Path, tmp_path
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o664])
 def test_a_mode_stays(path: Path, mode: int) -> None:
     path.chmod(mode)
-    write_kept({path: "a: 2\n"})
+    write_files({path: "a: 2\n"})
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 def test_a_new_file_is_private(path: Path) -> None:
     new = path.with_name("vault.yml")
-    write_kept({new: "x"})
+    write_files({new: "x"})
     assert stat.S_IMODE(new.stat().st_mode) == 0o600
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_owner_and_group_stay(path: Path) -> None:
     os.chown(path, OTHER, OTHER + 1)
-    write_kept({path: "a: 2\n"})
+    write_files({path: "a: 2\n"})
     assert (path.stat().st_uid, path.stat().st_gid) == (OTHER, OTHER + 1)
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_given_away_is_written_over(
     path.parent.rename(path.parent.with_name("real"))
     path.parent.symlink_to("real")
     before = path.stat().st_ino
-    write_kept({path: "a: 2\n"})
+    write_files({path: "a: 2\n"})
     assert path.read_text() == "a: 2\n"
     assert path.stat().st_ino == before
     assert [entry.name for entry in path.parent.iterdir()] == ["kai.yml"]
@@ -108,7 +108,7 @@ def test_an_access_list_stays(path: Path) -> None:
         subprocess.run(set_list, check=True, capture_output=True)
     except (FileNotFoundError, subprocess.CalledProcessError):
         pytest.skip("no access lists here")
-    write_kept({path: "a: 2\n"})
+    write_files({path: "a: 2\n"})
     said = subprocess.run(["getfacl", "-n", path], check=True, capture_output=True, text=True)
     assert "user:12345:rw-" in said.stdout
 

@@ -8,14 +8,14 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kai_ansible.errors import CommandError
-from kai_ansible.files import private_directory, write_kept, write_private
+from kai_ansible.files import private_directory, write_files
 from kai_ansible.host.files import replace
 from kai_ansible.rules.file_state import FileState
 
@@ -29,7 +29,7 @@ def of_the_role(path: Path, text: str) -> None:
 
 def of_the_command(path: Path, text: str) -> None:
     """Write as the command writes host_vars and the vault password."""
-    write_private({path: text})
+    write_files({path: text})
 
 
 @pytest.mark.parametrize("write", [of_the_role, of_the_command])
@@ -58,16 +58,6 @@ def test_a_file_with_a_secret_is_private_before_it_holds_anything(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-Write = Callable[[Mapping[Path, str]], None]
-
-
-@pytest.fixture(params=[write_private, write_kept], ids=["private", "kept"])
-def write(request: pytest.FixtureRequest) -> Write:
-    """Each of the two that write files."""
-    function: Write = request.param
-    return function
-
-
 def interrupting(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that gets a signal before it does its work."""
 
@@ -79,7 +69,7 @@ def interrupting(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_a_signal_waits_until_every_file_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = {tmp_path / "new" / name: name for name in ("first", "second")}
     monkeypatch.setattr(os, "fsync", interrupting(os.fsync))
@@ -87,21 +77,21 @@ def test_a_signal_waits_until_every_file_is_written(
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            write(texts)
+            write_files(texts)
     finally:
         signal.signal(signal.SIGINT, former)
     assert {path: path.read_text() for path in (tmp_path / "new").iterdir()} == texts
 
 
 def test_a_full_disk_leaves_no_file_and_no_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left") as error:
-        write({tmp_path / "new" / "first": "text"})
+        write_files({tmp_path / "new" / "first": "text"})
     assert error.value.filename == str(tmp_path / "new" / "first")
     assert [*tmp_path.iterdir()] == []
 
@@ -117,7 +107,7 @@ def test_a_file_that_is_written_over_keeps_its_content_on_a_full_disk(
     resource.setrlimit(resource.RLIMIT_FSIZE, (len("former\n"), limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            write_kept({path: "the new content, which is longer\n"})
+            write_files({path: "the new content, which is longer\n"})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_text() == "former\n"
