@@ -96,7 +96,7 @@ def _settings_of(
             value, origin = _value_of(question, variables, places)
             found[question.key] = {
                 "section": section,
-                "secret": question.is_secret,
+                "secret": question.spec.secret,
                 "value": value,
                 "from": origin,
             }
@@ -112,7 +112,7 @@ def _value_of(
         default = question.spec.default
         return (None, None) if default in (None, "") else (env_text(default), KAI)
     place = str(places.get(question.variable, "the inventory"))
-    if question.is_secret:
+    if question.spec.secret:
         return f"fingerprint {fingerprint(str(value))}", place
     # the URL of a source may have a password
     return without_password(_text(value)), place

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible import own_version
-from kai_ansible.ansible.collection import contract as contract_of_release
+from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.ansible.collection import contract_of, unread_source
 from kai_ansible.ansible.run_logs import latest
 from kai_ansible.commands.status_probe import probe_status
@@ -90,7 +90,7 @@ def _lines_of_host(described: Mapping[str, Any]) -> list[str]:
     kinds = listed(f"{one['number']} {one['role']} on {one['backend']}" for one in users or ())
     lines = [
         *_lines_of_probe(described),
-        f"contract: {contract_of_release(described['contract']).title}"
+        f"contract: {contract_of_line(described['contract']).title}"
         f"{', a guess: the source cannot be read here' if described['is_guess'] else ''}",
         f"users: {'unknown' if users is None else kinds}",
     ]
@@ -125,7 +125,7 @@ def _lines_of_probe(described: Mapping[str, Any]) -> list[str]:
 
 
 def _described(host: str, target: Target, probe: StatusProbe) -> dict[str, Any]:
-    contract = contract_of_release()
+    contract = contract_of_line()
     variables: Mapping[str, Any] = {}
     unreadable, users, is_guess = None, None, False
     accounts: list[str] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.collection import checked_contract
-from kai_ansible.ansible.collection import contract as contract_of_release
+from kai_ansible.ansible.collection import contract as contract_of_line
 from kai_ansible.calling import given_at
 from kai_ansible.errors import CommandError, usage_error
 from kai_ansible.inventory.answers import read_assignments
@@ -94,7 +94,7 @@ def checked_target(
     """
     inventory, password = opened(options)
     hosts = inventory.hosts
-    contract = contract_of_release()
+    contract = contract_of_line()
     overrides, problems = read_assignments(contract, assignments)
     places: dict[str, Path] = {}
     limits: dict[str, int] = {}

@@ -12,6 +12,7 @@ from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.operator import through_sudo
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.secrets.keyrings import NoKeyring, put_into_keyring, take_out_of_keyring
+from kai_ansible.secrets.made import made_secret
 from kai_ansible.secrets.vault_password import (
     VAULT_HEADER,
     VaultPassword,
@@ -20,7 +21,6 @@ from kai_ansible.secrets.vault_password import (
     needed_password,
     no_password,
     own_password_file,
-    random_secret,
     read_password_file,
     single_password,
     unlock,
@@ -58,7 +58,7 @@ def rekey_vaults(
         )
     old = needed_password(single_password(named, path), path)
     opened = {vault: unlock(text, old, vault) for vault, text in vaults.items()}
-    secret = read_password_file(new_file) if new_file else random_secret()
+    secret = read_password_file(new_file) if new_file else made_secret().encode()
     if secret == old.secret:
         raise usage_error(
             str(new_file), "the current password", "a new password", "write a new one to the file"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,10 +24,10 @@ from kai_ansible.host.files import Damaged, look
 from kai_ansible.operator import config_dir, through_sudo
 from kai_ansible.rules.documents import Unfit, read_text
 from kai_ansible.secrets.keyrings import passwords_in_keyring
+from kai_ansible.secrets.made import made_secret
 
 VAULT_HEADER = "$ANSIBLE_VAULT"
 VAULT_ID = "default"
-PASSWORD_BYTES = 32
 # the sources for which Ansible asks (ansible-playbook(1), --vault-id)
 _PROMPTS = ("prompt", "prompt_ask_vault_pass")
 
@@ -195,7 +194,7 @@ def single_password(named: Path | None, inventory: Path) -> VaultPassword:
 
 def made_password() -> VaultPassword:
     """Return a new password for kai-ansible's own file."""
-    return VaultPassword(random_secret(), own_password_file(), made=True)
+    return VaultPassword(made_secret().encode(), own_password_file(), made=True)
 
 
 def needed_password(found: VaultPassword, inventory: Path) -> VaultPassword:
@@ -230,11 +229,6 @@ def _configured() -> list[tuple[str, str]]:
             "one that Ansible can read",
             "fix it; ansible-config dump reads it again",
         ) from error
-
-
-def random_secret() -> bytes:
-    """Return a new password."""
-    return secrets.token_urlsafe(PASSWORD_BYTES).encode()
 
 
 def read_password_file(path: Path, label: str | None = None) -> bytes:

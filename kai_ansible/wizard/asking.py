@@ -63,7 +63,7 @@ class Asker:
 
     def ask(self, question: Question) -> None:
         """Ask for a setting. Enter leaves it unchanged, even if it has no value of its own."""
-        if question.is_secret:
+        if question.spec.secret:
             self._ask_secret(question)
             return
         current = self.draft.get(question.variable)

@@ -37,11 +37,6 @@ class Question:
         return variable(self.key)
 
     @property
-    def is_secret(self) -> bool:
-        """Whether the answer must be kept out of sight."""
-        return self.spec.secret
-
-    @property
     def is_made(self) -> bool:
         """Whether an answer is made where nobody gives one."""
         return isinstance(self.spec, Setting) and self.spec.generate is not None

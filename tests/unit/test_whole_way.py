@@ -16,7 +16,8 @@ from kai_ansible.rules.contract import Contract
 from kai_ansible.rules.desired_state import desired_state
 from kai_ansible.rules.plain import plain
 from kai_ansible.rules.run_plan import Subject, desired_files
-from kai_ansible.secrets.vault_password import VaultPassword, random_secret
+from kai_ansible.secrets.made import made_secret
+from kai_ansible.secrets.vault_password import VaultPassword
 from kai_ansible.wizard.draft import Draft
 from tests.read_in_process import variables as read_in_process
 
@@ -41,7 +42,7 @@ def test_every_answer_arrives_at_the_bot_as_it_was_given(
     draft.give(given)
     inventory = Inventory(directory / "inventory", make_localhost=True)
     files = inventory.host_vars("localhost")
-    password = VaultPassword(random_secret(), None)
+    password = VaultPassword(made_secret().encode(), None)
     texts, _ = edited_texts(files, draft.changes_in_order, draft.is_secret, password)
     write_host_vars(inventory, texts)
 
