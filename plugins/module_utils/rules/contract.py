@@ -609,7 +609,7 @@ class Symptom:
     name: str = text("[a-z][a-z_]*")
     pattern: str = needed()
     examples: tuple[str, ...] = needed()
-    stage: Literal["host", "service", "files", "sudo", "agents", "logins", "telegram"] = needed()
+    stage: Literal["host", "service", "files", "sudo", "agents", "logins", "telegram"] = "files"
     cause: str = needed()
     fix: str = needed()
     where: str | None = None
