@@ -120,10 +120,6 @@ class Draft:
         """Return the configuration that the variables define."""
         return configuration_of(self.contract, self.variables)
 
-    def configuration_before(self) -> Configuration:
-        """Return the configuration from before this run."""
-        return configuration_of(self.contract, dict(self.before))
-
     def is_secret(self, name: str) -> bool:
         """Return whether a variable belongs in the vault."""
         return variable_is_secret(self.contract, name)

@@ -14,7 +14,6 @@ from kai_ansible.rules.source_features import first_user_setting
 from kai_ansible.rules.variable_names import variable
 from kai_ansible.wizard.asking import MADE
 from kai_ansible.wizard.draft import USERS
-from kai_ansible.wizard.first_run import ADMIN
 from kai_ansible.wizard.line_choice import deciding
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 # as Kai's own wizard calls the user
 _KEY = "initial-admin"
+ADMIN = "admin"
 TELEGRAM, PROFILE = "telegram_id", "runtime_profile_id"
 
 

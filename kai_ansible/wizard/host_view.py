@@ -232,6 +232,12 @@ class HostView:
         return [True, False]
 
 
+def is_missing(account: str, seen: Probe | None) -> bool:
+    """Return whether a host is known to lack an account; an account that was not probed is not."""
+    accounts = seen["accounts"] if seen else {}
+    return account in accounts and accounts[account] is None
+
+
 def _covers(earlier: ProbeRequest, request: ProbeRequest) -> bool:
     """Return whether an earlier request covers everything that a request asks for."""
     same_otherwise = {**earlier, "binaries": request["binaries"]} == request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.rules.binaries import choose_binary
@@ -16,17 +16,13 @@ from kai_ansible.terminal.prompts import Back
 from kai_ansible.wizard.asking import MADE, Asker
 from kai_ansible.wizard.draft import IMPORTED, SOURCE, USERS, USERS_FILE
 from kai_ansible.wizard.first_of_workshop import (
+    ADMIN,
     TELEGRAM,
     Features,
     is_first_of_workshop,
     settle_first_user,
 )
-from kai_ansible.wizard.first_run import (
-    ADMIN,
-    advice_to_install,
-    is_missing,
-    name_of,
-)
+from kai_ansible.wizard.host_view import HostView, is_missing
 from kai_ansible.wizard.pairing import KEY as MODEL_KEY
 from kai_ansible.wizard.pairing import Pairing
 from kai_ansible.wizard.questions import (
@@ -43,13 +39,14 @@ from kai_ansible.wizard.source_tree import problem_of_local_source
 from kai_ansible.wizard.way_back import Journal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kai_ansible.rules.probe import Candidate, Probe
     from kai_ansible.rules.problems import Problem
     from kai_ansible.telegram import Telegram
     from kai_ansible.terminal.prompts import Prompter
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
-    from kai_ansible.wizard.host_view import HostView
 
 FIRST_FIELDS = ("telegram_id", "os_user")
 CREATE = variable("create_os_users")
@@ -66,6 +63,12 @@ ABOUT_NEXT = (
     "question, which --set KEY=VALUE changes. Nothing is written before you choose so here."
 )
 ABOUT_SECTIONS = "Enter at a question of the section keeps its value."
+
+
+def _name_of(user: Mapping[str, Any]) -> str:
+    """Return the name of a first user who has none yet."""
+    account = str(user.get("os_user") or "")
+    return account[:1].upper() + account[1:] or ADMIN
 
 
 @dataclass
@@ -222,7 +225,7 @@ class Interview:
         self.screen.say("The first user, who manages the bot:")
         without = [TELEGRAM] if is_first_of_workshop(self.draft, self.features) else []
         asked = asker.user({}, [name for name in FIRST_FIELDS if name not in without])
-        given = {**asked, "name": name_of(asked), "role": ADMIN}
+        given = {**asked, "name": _name_of(asked), "role": ADMIN}
         user = {name: given[name] for name in self.contract.user_fields if name in given}
         self.draft.set(USERS, [user])
         account = str(user.get("os_user") or "")
@@ -277,8 +280,12 @@ class Interview:
         chosen = str(self.draft.get(question.variable))
         if chosen not in found:
             command = self.contract.backends[chosen].binary.install_command
-            for line in advice_to_install(chosen, command, self.view.host):
-                self.screen.say(line)
+            place = self.view.host
+            self.screen.say(
+                f"{chosen} is not on {place} yet. Install it there, before you install the bot:"
+            )
+            if command:
+                self.screen.say(f"  {command}")
 
     def _installed(self) -> dict[str, str] | None:
         """Return the path of each backend that its users could run, None without a probe."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kai_ansible.inventory.host_vars import configuration_of
 from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.models import effective_provider, normalised_model, surface_of
 from kai_ansible.rules.problems import Problem
@@ -104,7 +105,7 @@ class Pairing:
         if MODEL in self.draft.given or MODEL in self.draft.changes or not self.draft.before:
             return current
         # a name that fits one provider may be wrong for another that takes any name
-        before = self._global_surface(self.draft.configuration_before())
+        before = self._global_surface(configuration_of(self.draft.contract, self.draft.before))
         return None if surface.open_ended and before != surface else current
 
     def _take(self, surface: Surface, default: str | None) -> None:

@@ -14,7 +14,7 @@ from kai_ansible.rules.configuration import Configuration
 from kai_ansible.rules.redact import fingerprint
 from kai_ansible.rules.values import env_text
 from kai_ansible.rules.variable_names import PREFIX
-from kai_ansible.wizard.first_run import is_missing
+from kai_ansible.wizard.host_view import HostView, is_missing
 from kai_ansible.wizard.questions import USERS_SECTION, Question, everything_in, is_asked
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from kai_ansible.rules.users import User
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.wizard.draft import Draft
-    from kai_ansible.wizard.host_view import HostView
 
 KAI = "Kai's default"
 NOBODY = "not set"
