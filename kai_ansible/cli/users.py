@@ -35,7 +35,7 @@ NO_SUDO = ["ask_become_pass"]
 @verb(users_app, "users list --json", NO_SUDO)
 def list_(hosts: HostOptions, screen: "Screen") -> None:
     """List the users with their effective settings."""
-    from kai_ansible.commands.list_users import list_users
+    from kai_ansible.commands.users import list_users
 
     list_users(UsersOptions(**vars(hosts)), screen)
 
@@ -56,7 +56,7 @@ def add(
     no_input: NoInputOption = False,
 ) -> None:
     """Add a user; at a terminal, ask for the required fields that are missing."""
-    from kai_ansible.commands.add_user import add_user
+    from kai_ansible.commands.users import add_user
 
     options = UsersOptions(**vars(hosts), no_input=no_input)
     given = {"telegram_id": telegram_id, "name": name, "os_user": os_user, "role": role}
@@ -73,7 +73,7 @@ def edit(
     no_input: NoInputOption = False,
 ) -> None:
     """Change fields of a user; an empty value clears a field."""
-    from kai_ansible.commands.edit_user import edit_user
+    from kai_ansible.commands.users import edit_user
 
     options = UsersOptions(**vars(hosts), no_input=no_input, yes=yes)
     edit_user(options, who, fields or [], screen)
@@ -88,7 +88,7 @@ def remove(
     no_input: NoInputOption = False,
 ) -> None:
     """Remove a user; the user's files and account on the host stay."""
-    from kai_ansible.commands.remove_user import remove_user
+    from kai_ansible.commands.users import remove_user
 
     options = UsersOptions(**vars(hosts), no_input=no_input, yes=yes)
     remove_user(options, who, screen)

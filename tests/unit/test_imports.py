@@ -172,7 +172,7 @@ def test_no_command_imports_another() -> None:
     verbs = {used for user, used in arrows() if is_in(user, "kai_ansible.cli")} & {
         name for name in modules() if is_in(name, "kai_ansible.commands")
     } - {"kai_ansible.commands.options"}
-    assert {f"kai_ansible.commands.{verb}" for verb in ("install", "add_user", "vault")} <= verbs
+    assert {f"kai_ansible.commands.{verb}" for verb in ("install", "users", "vault")} <= verbs
     assert "kai_ansible.commands.target" not in verbs
     wrong = [
         f"{user} imports {used}"
