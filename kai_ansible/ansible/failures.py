@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from kai_ansible.ansible.advice import NOT_BEGUN, advice_for
 from kai_ansible.ansible.events import Event, EventData, Result
@@ -31,10 +31,6 @@ class FailedTask:
     task: str
     message: str
     fix: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the fields by name."""
-        return asdict(self)
 
     @property
     def problem(self) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import read_sizes
@@ -155,7 +155,7 @@ def _list(probe: StatusProbe, options: RollbackOptions, screen: Screen) -> None:
     screen.document(
         {
             "hosts": {host: {"installs": installs} for host, installs in found.items()},
-            "failures": [failure.as_dict() for failure in probe.failures],
+            "failures": [asdict(failure) for failure in probe.failures],
         }
     )
     if probe.failures:

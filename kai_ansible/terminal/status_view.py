@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ class StatusProbe:
         return {
             "taken": f"{self.taken:%Y-%m-%dT%H:%M:%SZ}",
             "hosts": dict(self.reports),
-            "failures": [failure.as_dict() for failure in self.failures],
+            "failures": [asdict(failure) for failure in self.failures],
         }
 
 

@@ -19,7 +19,7 @@ def test_the_failed_task_is_reported_with_its_message() -> None:
     ]
     (failure,) = failed_tasks(events, "ignored")
     assert failure == FailedTask("bot", "Build the release", "No space left", "")
-    assert failure.as_dict()["task"] == "Build the release"
+    assert failure.task == "Build the release"
 
 
 def test_what_a_program_said_belongs_to_the_message_but_is_said_once() -> None:
