@@ -105,6 +105,9 @@ def environment(directory: Path) -> dict[str, str]:
     found.setdefault("ANSIBLE_LOCALHOST_WARNING", "False")
     found.update(
         ANSIBLE_LOCAL_TEMP=str(directory / "tmp"),
+        # a host may return any facts, and as variables they outrank the operator's: they could name
+        # the program here that copies files, or switch the check of host keys off
+        ANSIBLE_INJECT_FACT_VARS="False",
         # a broken inventory would be a run without hosts, which succeeds
         ANSIBLE_INVENTORY_UNPARSED_FAILED="True",
         ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="True",

@@ -183,6 +183,64 @@ def test_no_file_of_the_controller_is_touched_for_a_fact_of_a_host(
     assert not dest.exists()
 
 
+# a program that notes that it ran, for the one that copies files over ssh
+NOTES = """\
+#!/bin/sh
+cat >/dev/null
+echo {name} >>{log}
+"""
+# ssh to the machine itself
+NO_NETWORK = """\
+#!/bin/sh
+for last; do :; done
+exec sh -c "$last"
+"""
+
+
+def program(directory: Path, name: str, text: str) -> str:
+    """Return the path of a script."""
+    path = directory / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_no_fact_of_a_host_chooses_a_program_of_the_controller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    # the checkout has an ansible.cfg that refuses it as well
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "ran"
+    ours, theirs = (
+        program(tmp_path, name, NOTES.format(name=name, log=log)) for name in ("ours", "theirs")
+    )
+    host = {
+        "ansible_host": "192.0.2.1",
+        "ansible_ssh_executable": program(tmp_path, "ssh", NO_NETWORK),
+        "ansible_ssh_transfer_method": "sftp",
+        "ansible_sftp_executable": ours,
+        "ansible_python_interpreter": liar(
+            tmp_path, {"ansible_facts": {"ansible_sftp_executable": theirs}}
+        ),
+    }
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"bad": host}}}), encoding="utf-8")
+    fetched = {"kai_fetch_paths": [str(inventory)], "kai_fetch_directory": str(tmp_path / "here")}
+    run_playbook(
+        Run(
+            "fetch",
+            inventory,
+            ["bad"],
+            variables={**fetched, "kai_become": False},
+            vault_password=VaultPassword(b"open sesame", None),
+        ),
+        lambda event: None,
+    )
+    assert {*log.read_text(encoding="utf-8").split()} == {"ours"}
+
+
 INVENTED: list[dict[str, Any]] = [
     {},
     {"size": -1},
