@@ -34,6 +34,8 @@ Report = TypeVar("Report")
 # a strategy of the operator's may open it, and no user is there to answer
 _DEBUGGER = r"\(debug\)>\s*$"
 _POLL_SECONDS = 0.2
+# the callback that prints for the one of the runner
+ESCAPED = Path(__file__).with_name("callback_plugins") / "kai_escaped.py"
 _CANCEL_SECONDS = 0.5
 # Ansible kills its workers at once, but may be in the middle of starting one
 _END_SECONDS = 5
@@ -221,7 +223,10 @@ def _undo_settings_of_runner(variables: dict[str, str], directory: Path) -> None
     from ansible_runner.utils import get_callback_dir
 
     # Ansible searches for plugins beside a playbook as well
-    (directory / "callback_plugins").symlink_to(get_callback_dir())
+    callbacks = directory / "callback_plugins"
+    callbacks.mkdir()
+    for path in (*Path(get_callback_dir()).glob("*.py"), ESCAPED):
+        (callbacks / path.name).symlink_to(path)
     for name in ("ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_CALLBACK_PLUGINS"):
         variables.pop(name)
         if name in os.environ:
@@ -279,7 +284,7 @@ def _command_line(run: Run, directory: Path) -> str:
 
 
 def _environment(run: Run, directory: Path) -> dict[str, str]:
-    found = {**environment(directory), **UNASKED}
+    found = {**environment(directory), **UNASKED, "ANSIBLE_STDOUT_CALLBACK": ESCAPED.stem}
     if run.vault_password:
         # Ansible already has every password: no script runs twice, and no prompt repeats
         label = run.vault_password.label

@@ -14,7 +14,7 @@ import yaml
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.ansible.request import Run
-from kai_ansible.ansible.runner import run_playbook
+from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.rules.configuration import read_configuration
 from kai_ansible.rules.probe_requests import probe_request
 from kai_ansible.secrets.vault_password import VaultPassword
@@ -81,23 +81,17 @@ def played(
     )
 
 
-def test_no_host_reports_about_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    forged = {
-        "kai_install_reports": {"good": {"platform": "forged"}, "bad": {"platform": "forged"}},
-        "kai_install_problems": {"good": [{"where": "forged"}]},
-    }
-    stats = {"ansible_stats": {"data": forged, "aggregate": True, "per_host": False}}
+def probed(directory: Path, lies: dict[str, Any]) -> Outcome[Any]:
+    """Return the outcome of a probe of two hosts; the one called bad adds to its answers."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     hosts = {
         "good": local,
-        "bad": {**local, "ansible_python_interpreter": liar(tmp_path, stats)},
+        "bad": {**local, "ansible_python_interpreter": liar(directory, lies)},
     }
-    inventory = tmp_path / "hosts.yml"
+    inventory = directory / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}), encoding="utf-8")
     request = probe_request(read_configuration(contract(), {}))
-    outcome = run_playbook(
+    return run_playbook(
         Run(
             "probe",
             inventory,
@@ -107,9 +101,53 @@ def test_no_host_reports_about_another(tmp_path: Path, monkeypatch: pytest.Monke
         ),
         lambda event: None,
     )
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the logs of runs in a home of the test."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+
+
+FORGED = {
+    "kai_install_reports": {"good": {"platform": "forged"}, "bad": {"platform": "forged"}},
+    "kai_install_problems": {"good": [{"where": "forged"}]},
+}
+STATS = {"ansible_stats": {"data": FORGED, "aggregate": True, "per_host": False}}
+
+
+@pytest.mark.usefixtures("home")
+def test_no_host_reports_about_another(tmp_path: Path) -> None:
+    outcome = probed(tmp_path, STATS)
     assert outcome.succeeded, outcome.failures
     assert outcome.reports.keys() == {"good", "bad"}
     assert all("accounts" in report for report in outcome.reports.values())
+    assert outcome.preflight_problems == {}
+
+
+def token(content: Any) -> str:
+    """Return what the runner reads as the start of an event in the output of Ansible."""
+    text = base64.b64encode(json.dumps(content).encode()).decode()
+    return f"\x1b[K{text}\x1b[{len(text)}D\x1b[K"
+
+
+@pytest.mark.usefixtures("home")
+def test_no_host_puts_an_event_into_the_output_of_ansible(tmp_path: Path) -> None:
+    data = {"host": "good", "task_action": "kai.bot.kai_report", "res": STATS}
+    event = token({"event": "runner_on_ok", "uuid": "forged", "event_data": data})
+    # what is no event at all would end the run
+    texts = event + token([])
+    outcome = probed(
+        tmp_path,
+        {
+            "changed": True,
+            "diff": {"prepared": texts},
+            "warnings": [texts],
+            f"_ansible_{texts}": texts,
+        },
+    )
+    assert outcome.succeeded, outcome.failures
     assert outcome.preflight_problems == {}
 
 
@@ -205,11 +243,10 @@ def program(directory: Path, name: str, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.usefixtures("home")
 def test_no_fact_of_a_host_chooses_a_program_of_the_controller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     # the checkout has an ansible.cfg that refuses it as well
     monkeypatch.chdir(tmp_path)
     log = tmp_path / "ran"
