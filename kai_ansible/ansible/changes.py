@@ -24,6 +24,9 @@ _USER_MODULE = "ansible.builtin.user"
 OWNER_AND_MODE = "owner and mode"
 _DATA = (".json", ".yaml", ".yml")
 _RESULTS = ("runner_on_ok", "runner_item_on_ok")
+_PARTS = ("before", "after", "before_header", "after_header")
+# the comparison of more may take hours
+_MOST_LINES = 1000
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,14 @@ def changes_by_host(events: Iterable[Event]) -> dict[str, list[Change]]:
 
 
 def _changes_of(data: EventData, result: Result) -> Iterator[Change]:
-    given = result.get("diff") or []
-    # a diff of another module may lack a header
+    given = result.get("diff")
+    # a diff of another module may lack a header, and a host may answer anything
     shown = [
         difference
-        for difference in ([given] if isinstance(given, dict) else given)
-        if "after_header" in difference
+        for difference in (given if isinstance(given, list) else [given])
+        if isinstance(difference, dict)
+        and "after_header" in difference
+        and all(isinstance(difference.get(part, ""), str) for part in _PARTS)
     ]
     for difference in shown:
         yield from _changes_in(difference)
@@ -78,7 +83,7 @@ def _changes_of(data: EventData, result: Result) -> Iterator[Change]:
 
 
 def _changes_in(difference: Mapping[str, str]) -> Iterator[Change]:
-    before, after = difference["before"], difference["after"]
+    before, after = difference.get("before", ""), difference.get("after", "")
     headers = (difference.get(name, "") for name in ("before_header", "after_header"))
     old, new = map(_FILE.fullmatch, headers)
     if not (old and new):
@@ -101,6 +106,9 @@ def _inside(path: str, before: str, after: str) -> Iterator[Change]:
                 yield Change(path, key, old.get(key, ""), new.get(key, ""))
         return
     lines, others = _lines(before), _lines(after)
+    if max(len(lines), len(others)) > _MOST_LINES:
+        yield Change(path, "", f"{len(lines)} lines", f"{len(others)} lines")
+        return
     for kind, start, end, other_start, other_end in difflib.SequenceMatcher(
         None, lines, others, autojunk=False
     ).get_opcodes():

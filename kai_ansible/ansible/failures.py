@@ -111,7 +111,9 @@ def _with_last_words(message: str) -> str:
 
 def _ran(result: Result) -> bool:
     """Return whether a module ran on the host: then its result has more than Ansible's message."""
-    return "module_args" in result.get("invocation", {}) or "problems" in result
+    # a host may answer anything
+    invocation = result.get("invocation")
+    return (isinstance(invocation, dict) and "module_args" in invocation) or "problems" in result
 
 
 def _task(data: EventData) -> str:
@@ -122,8 +124,10 @@ def message_of(result: Result) -> str:
     """Return the message of a failed task, or that it has none."""
     if CENSORED in result:
         return "the result is hidden, because it may name secrets"
-    # in a loop only the items have the failure
-    items = [item for item in result.get("results", ()) if isinstance(item, dict)]
+    # in a loop only the items have the failure; a host may answer anything
+    results = result.get("results")
+    given = results if isinstance(results, list) else []
+    items = [item for item in given if isinstance(item, dict)]
     failed = [item for item in items if item.get("failed") or item.get("unreachable")]
     if failed:
         return "\n".join(dict.fromkeys(message_of(item) for item in failed))

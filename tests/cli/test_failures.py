@@ -74,6 +74,14 @@ def test_a_message_need_not_be_text(said: Any) -> None:
     assert failure.message == (str(said) if said else "no message")
 
 
+@pytest.mark.parametrize(
+    "odd", [{"invocation": 7}, {"invocation": None}, {"results": 7}, {"results": [7]}]
+)
+def test_a_result_need_not_have_the_parts_of_a_module(odd: dict[str, Any]) -> None:
+    (failure,) = failed_tasks([event(res={"msg": "why", **odd})], "")
+    assert failure.message == "why"
+
+
 def test_a_censored_result_is_called_hidden() -> None:
     censored = {"censored": "the output has been hidden", "msg": "sk-secret", "stderr": "sk-secret"}
     (failure,) = failed_tasks([event(res=censored)], "")

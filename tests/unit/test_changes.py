@@ -132,3 +132,30 @@ def test_an_account_is_reported_by_its_name() -> None:
 def test_a_new_file_of_a_stock_module_has_no_header_before() -> None:
     difference = {"before": "", "after": "x\n", "after_header": "/etc/x"}
     assert changes(difference) == [("/etc/x", "", "", "x")]
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        7,
+        "after_header",
+        [7],
+        {"after_header": 7, "before": "", "after": ""},
+        {"after_header": "/etc/x", "before": 7, "after": ""},
+        {"after_header": "/etc/x", "before": {"x": 1}, "after": ""},
+    ],
+)
+def test_a_diff_that_is_none_is_reported_by_the_task(answered: Any) -> None:
+    [found] = changes_by_host([event(changed=True, diff=answered)]).values()
+    assert found == [Change("It is so", "", "", "changed")]
+
+
+def test_a_diff_without_content_has_none() -> None:
+    [found] = changes_by_host([event(changed=True, diff={"after_header": "/etc/x"})]).values()
+    assert found == [Change("/etc/x", "", "", "")]
+
+
+def test_lines_whose_comparison_would_take_hours_are_counted() -> None:
+    assert changes(file("x\ny\n" * 600, "y\nx\n" * 700)) == [
+        ("/etc/x", "", "1200 lines", "1400 lines")
+    ]
