@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from kai_ansible.operator import terminal_kept
+from kai_ansible.rules.sanitize import printable
 from kai_ansible.terminal.tables import INDENT, wrap
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class PlainPrompter:
 
     def text(self, label: str, default: str, validate: Validator, help_text: str) -> str:
         """Ask until the answer is valid."""
-        shown = f"{label}{HINT} [{default}]: " if default else f"{label}{HINT}: "
+        shown = f"{label}{HINT} [{_on_a_line(default)}]: " if default else f"{label}{HINT}: "
         while True:
             typed = self._typed(shown)
             answer = "" if typed == CLEAR else typed or default
@@ -104,7 +105,7 @@ class PlainPrompter:
         for number, choice in enumerate(choices, start=1):
             mark = " (Enter)" if choice == default else ""
             remark = f"  {remarks[choice]}" if remarks and choice in remarks else ""
-            sys.stdout.write(f"  {number}. {choice}{mark}{remark}\n")
+            sys.stdout.write(f"  {number}. {_on_a_line(choice)}{mark}{_on_a_line(remark)}\n")
         by_name = {choice.lower(): choice for choice in choices}
         while True:
             answer = self._typed(f"Number or name{HINT}: ") or (default or "")
@@ -183,7 +184,9 @@ class ArrowPrompter:
             asked = questionary.select(
                 label,
                 choices=[
-                    questionary.Choice(f"{choice}  {remarks.get(choice, '')}".rstrip(), choice)
+                    questionary.Choice(
+                        _on_a_line(f"{choice}  {remarks.get(choice, '')}").rstrip(), choice
+                    )
                     for choice in offered
                 ],
                 default=default,
@@ -241,7 +244,12 @@ class ArrowPrompter:
 def _faint(default: str) -> object:
     from prompt_toolkit.formatted_text import FormattedText
 
-    return FormattedText([("fg:ansibrightblack", default)])
+    return FormattedText([("fg:ansibrightblack", _on_a_line(default))])
+
+
+def _on_a_line(text: str) -> str:
+    """Return a value as one line that steers no terminal; it may come from a host."""
+    return printable(text).replace("\n", "\\n")
 
 
 def prompter(*, plain: bool, goes_back: bool = False) -> Prompter:
@@ -254,5 +262,5 @@ def prompter(*, plain: bool, goes_back: bool = False) -> Prompter:
 def _show(text: str) -> None:
     """Print an explanation, wrapped between words."""
     width = shutil.get_terminal_size().columns - len(INDENT)
-    for line in wrap(text, width, INDENT, INDENT):
+    for line in wrap(printable(text), width, INDENT, INDENT):
         sys.stdout.write(f"{line}\n")

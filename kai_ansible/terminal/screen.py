@@ -52,7 +52,7 @@ class Screen:
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         self.plain = plain or dumb or not sys.stdout.isatty()
         self.console = Console(
-            stderr=as_json, no_color=plain or None, highlight=False, soft_wrap=True
+            stderr=as_json, no_color=plain or None, highlight=False, soft_wrap=True, emoji=False
         )
 
     def say(self, text: str = "") -> None:

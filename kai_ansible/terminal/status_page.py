@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kai_ansible.calling import as_called
+from kai_ansible.rules.sanitize import MOST_ON_A_SCREEN, printable
 from kai_ansible.terminal import status_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from kai_ansible.terminal.status_view import StatusProbe
 
@@ -29,6 +31,7 @@ def render(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_steering_nothing,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -40,3 +43,9 @@ def render(
         ssh=ssh,
         words=words,
     )
+
+
+def _steering_nothing(value: Any) -> Any:
+    """Return text of a host without what turns its direction, and what no file can carry."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return printable(value, MOST_ON_A_SCREEN) if is_text else value

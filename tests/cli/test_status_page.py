@@ -82,6 +82,15 @@ def test_the_page_needs_nothing_else_and_takes_what_hosts_say_for_text() -> None
         assert f">{state}</span>" in text
 
 
+def test_no_text_of_a_host_turns_the_page_or_keeps_it_from_being_written() -> None:
+    steering = "/opt/\u202ecodex\ud800\x1b"
+    said = {"problems": [{**FINDING, "where": steering, "fix": steering}]}
+    text = render(StatusProbe(TAKEN, {"bot1": report(**said)}, []), {}, WORDS)
+    assert text.encode()
+    assert not {"\u202e", "\x1b"} & {*text}
+    assert r"<code>/opt/\u202ecodex\ud800\x1b</code>" in text
+
+
 def test_what_needs_attention_comes_first_with_the_commands_to_copy() -> None:
     fleet = {f"bot{number}": report() for number in range(100)}
     fleet["bot50"] = report(healthy=False, drift=[FINDING])

@@ -26,6 +26,12 @@ NOT_LOGGED_IN = {"account": "alice", "backend": "codex", "logged_in": "no"}
 OPTIONS = StatusOptions(host="all")
 
 
+def test_a_line_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "ls /srv/:warning:/[red]x[/red]"
+    Screen(plain=True).literal(text)
+    assert capsys.readouterr().out == f"{text}\n"
+
+
 def test_a_fleet_has_a_line_for_each_host_and_more_for_unhealthy_ones(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
