@@ -7,7 +7,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
 from kai_ansible.ansible.events import Event
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
+from kai_ansible.ansible.published import published
 from kai_ansible.ansible.reading import raise_if_full, vault_arguments
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
@@ -39,9 +40,6 @@ ESCAPED = Path(__file__).with_name("callback_plugins") / "kai_escaped.py"
 _CANCEL_SECONDS = 0.5
 # Ansible kills its workers at once, but may be in the middle of starting one
 _END_SECONDS = 5
-
-# they run on the controller; the answer of a host may claim stats as well, about any host
-_PUBLISHERS = ("ansible.builtin.set_stats", "kai.bot.kai_report")
 
 
 # set in the thread that starts Ansible: the PID of this process, and the file in which the
@@ -184,32 +182,29 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
     said = Path(directory, "artifacts").glob("*/stdout")
     output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
     succeeded = runner.rc == 0 and not cancelled
+    reports = published(seen, "kai_install_reports")
     failures = []
-    if not succeeded and not cancelled:
+    if succeeded:
+        # the runner leaves out what is too long, and a host without a report would be overlooked
+        failures = [
+            FailedTask(host, "Publish the report", "no report, or one that is too long", "")
+            for host in run.hosts
+            if host not in reports
+        ]
+        succeeded = not failures
+    elif not cancelled:
         failures = failed_tasks(seen, output, run.ssh_commands, run.secrets, run.unread)
         if not any(one.host for one in failures):
             raise_if_full(output, directory)
     return Outcome(
         succeeded=succeeded,
         interrupted=cancelled,
-        reports=_published(seen, "kai_install_reports"),
+        reports=reports,
         failures=failures,
         changes=changes_by_host(seen),
         log=log.path,
-        preflight_problems=_published(seen, "kai_install_problems"),
+        preflight_problems=published(seen, "kai_install_problems"),
     )
-
-
-def _published(events: Iterable[Event], name: str) -> dict[str, Any]:
-    """Return what was published under a name, by host."""
-    found: dict[str, Any] = {}
-    for event in events:
-        data = event.get("event_data", {})
-        host = data.get("host", "")
-        if event["event"] == "runner_on_ok" and data.get("task_action") in _PUBLISHERS:
-            stats = data.get("res", {}).get("ansible_stats", {}).get("data", {})
-            found.update({host: stats[name][host]} if host in stats.get(name, {}) else {})
-    return found
 
 
 def _remove_environment(status: Mapping[str, str], runner_config: Any) -> None:

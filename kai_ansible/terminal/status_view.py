@@ -254,8 +254,11 @@ def _in_gb(megabytes: int) -> str:
 
 
 def age(since: str, taken: datetime) -> str:
-    """Return how long ago a UTC time was, in its largest unit."""
-    begun = datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    """Return how long ago a UTC time was, in its largest unit; other text of a host as it is."""
+    try:
+        begun = datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return repr(since)
     seconds = max(int((taken - begun).total_seconds()), 0)
     for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= unit:

@@ -126,6 +126,16 @@ def test_no_host_reports_about_another(tmp_path: Path) -> None:
     assert outcome.preflight_problems == {}
 
 
+@pytest.mark.usefixtures("home")
+def test_a_host_whose_report_is_too_long_is_not_overlooked(tmp_path: Path) -> None:
+    # the runner leaves such a result out
+    outcome = probed(tmp_path, {"probe": {"accounts": "x" * 800_000}})
+    assert not outcome.succeeded
+    assert outcome.reports.keys() == {"good"}
+    [failure] = outcome.failures
+    assert (failure.host, failure.task) == ("bad", "Publish the report")
+
+
 def token(content: Any) -> str:
     """Return what the runner reads as the start of an event in the output of Ansible."""
     text = base64.b64encode(json.dumps(content).encode()).decode()
