@@ -365,6 +365,10 @@ def test_users_are_read_as_kai_reads_them(contract: Contract) -> None:
             "1. /etc/kai/users.yaml:4\n   found:    not valid YAML: ",
         ),
         ("users: [{since: 2026-13-45}]\n", "1. /etc/kai/users.yaml\n   found:    not valid YAML: "),
+        (
+            f"users: [{{telegram_id: 0x{'f' * 6000}}}]\n",
+            "1. /etc/kai/users.yaml\n   found:    not valid YAML: it holds a number that is too",
+        ),
         ("", "1. /etc/kai/users.yaml\n   found:    no list named users"),
         ("- {name: Ada}\n", "1. /etc/kai/users.yaml\n   found:    no list named users"),
         ("users: {name: Ada}\n", "1. /etc/kai/users.yaml\n   found:    no list named users"),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 DEEPEST = 50
 # an alias counts as often as it is used
 MOST_PARTS = 200_000
+# Python writes no number as text that has many more
+_MOST_BITS = 10_000
 
 
 class NotATree(ValueError):
@@ -53,6 +55,8 @@ def fault_of_tree(value: Any, most_parts: int = MOST_PARTS) -> str | None:
             return "it is nested too deeply, or contains itself"
         if parts > most_parts:
             return "it is too large"
+        if isinstance(item, int) and item.bit_length() > _MOST_BITS:
+            return "it holds a number that is too large"
         if isinstance(item, dict):
             inner = [*item, *item.values()]
         else:
