@@ -78,8 +78,8 @@ class Machine:
             "ansible_ssh_private_key_file": str(self.private_key),
             "ansible_ssh_common_args": shlex.join(self.ssh_args()),
             "ansible_python_interpreter": "/usr/bin/python3",
-            # many machines on few processors answer late
-            "ansible_ssh_timeout": 60,
+            # Ansible waits as long for sudo, and many machines on few processors answer late
+            "ansible_ssh_timeout": 180,
         }
 
     def run(
