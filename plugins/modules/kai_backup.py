@@ -203,7 +203,7 @@ def make(parameters: BackupArguments) -> BackedUp:
         )
     # a backup must be one that can be unpacked
     with open(place.archive, "rb") as handle:
-        laying = Laying(place, (), proof=True)
+        laying = Laying(place, {}, proof=True)
         laying.run(handle)
         handle.seek(0)
         digest = digest_of(handle)

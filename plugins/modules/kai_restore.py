@@ -50,10 +50,9 @@ options:
     elements: str
     default: []
   config_files:
-    description: The deployed files to keep with the data.
-    type: list
-    elements: path
-    default: []
+    description: The deployed files to keep with the data, each with its mode.
+    type: dict
+    default: {}
   directories:
     description: Directories of the installation, as O(kai.bot.kai_user_tree#module:directories).
     type: list
@@ -254,7 +253,7 @@ def main() -> None:
             "install_dir": {"type": "path", "required": True},
             "data_dir": {"type": "path", "required": True},
             "accounts": {"type": "list", "elements": "str", "default": []},
-            "config_files": {"type": "list", "elements": "path", "default": []},
+            "config_files": {"type": "dict", "default": {}},
             "directories": {"type": "list", "elements": "dict", "default": []},
             "seeds": {"type": "list", "elements": "dict", "default": []},
             "release": {"type": "path"},

@@ -248,7 +248,7 @@ class Host:
         """Lay a backup out, and put it into the place of the data."""
         self.place.make()
         shutil.copy(archive, self.place.archive)
-        laying = Laying(self.place, ())
+        laying = Laying(self.place, {})
         with Path(self.place.archive).open("rb") as handle:
             laying.run(handle)
         self.place.exchange()

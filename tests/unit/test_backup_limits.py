@@ -315,7 +315,7 @@ def test_an_attribute_that_gives_rights_is_not_believed(host: Host, tmp_path: Pa
     writer.add(member, io.BytesIO())
     writer.finish()
     host.place.make()
-    Laying(host.place, ()).run(io.BytesIO(target.getvalue()))
+    Laying(host.place, {}).run(io.BytesIO(target.getvalue()))
     assert os.listxattr(Path(host.place.data, "ping")) == ["user.mine"]
 
 
@@ -332,7 +332,7 @@ def test_a_backup_opens_no_protected_file_to_other_accounts(host: Host, mode: in
     writer.add(root)
     writer.finish()
     host.place.make()
-    Laying(host.place, ["/etc/kai/totp.secret"]).run(io.BytesIO(target.getvalue()))
+    Laying(host.place, {"/etc/kai/totp.secret": "0600"}).run(io.BytesIO(target.getvalue()))
     assert kept(host.place.config) == [FileState("/etc/kai/totp.secret", b"secret", 0o600)]
 
 
@@ -465,7 +465,7 @@ def test_the_proof_takes_no_room(host: Host, monkeypatch: pytest.MonkeyPatch) ->
     host.backup()
     monkeypatch.setattr(backup_laying.Laying, "settle", watched)
     with Path(host.place.archive).open("rb") as handle:
-        backup_laying.Laying(host.place, (), proof=True).run(handle)
+        backup_laying.Laying(host.place, {}, proof=True).run(handle)
     assert 0 < most[0] < 50_000
     assert not Path(host.place.proof).exists()
 
@@ -634,7 +634,7 @@ def test_what_is_in_the_way_of_directories_is_moved_aside(
     other = Host(tmp_path / "other", module)
     other.place.make()
     with Path(host.place.archive).open("rb") as handle:
-        Laying(other.place, ()).run(handle)
+        Laying(other.place, {}).run(handle)
     directories = [
         {"path": f"{other.place.data_dir}{path}", "owner": "root", "group_of": None, "mode": "0711"}
         for path in ("", "/logs", "/home", "/home/1", "/new")
@@ -736,7 +736,7 @@ def test_a_backup_of_the_first_format_is_still_one(host: Host) -> None:
         (member("data/kai.db"), b"database"),
     )
     host.place.make()
-    Laying(host.place, ()).run(io.BytesIO(text))
+    Laying(host.place, {}).run(io.BytesIO(text))
     data = Path(host.place.data)
     assert (data / "kai.db").read_bytes() == b"database"
     [file] = [path for path in data.rglob("*") if path.is_file() and path.name != "kai.db"]

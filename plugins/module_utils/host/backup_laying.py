@@ -30,7 +30,7 @@ from .tree_removal import remove_filled
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Optional
 
     from ..rules.backup_archive import Content, Summary
@@ -62,14 +62,17 @@ def number_of(kind: str, account: str) -> Optional[int]:
 class Laying:
     """Laying out a backup in a place that root alone can enter, by descriptors alone.
 
-    wanted: those of the deployed files that are kept in ``place.config``.
+    wanted: those of the deployed files that are kept in ``place.config``, each with its mode: the
+    one in the backup is of root on another host.
     proof: whether it only proves that the backup can be laid out. Then everything is made as
     otherwise, but a file gets holes for its data, and each goes as soon as it was made: so that
     takes next to no space.
     notes: parts of the backup that this host cannot keep.
     """
 
-    def __init__(self, place: StagingArea, wanted: Collection[str], *, proof: bool = False) -> None:
+    def __init__(
+        self, place: StagingArea, wanted: Mapping[str, str], *, proof: bool = False
+    ) -> None:
         self.place = place
         self.wanted = wanted
         self.proof = proof
@@ -134,8 +137,8 @@ class Laying:
         if root == CONFIG:
             path = f"/{rest}"
             if path in self.wanted and content:
-                # root on another host has chosen the mode; the bot reads them through sudo
-                self.files.append(FileState(path, b"".join(pieces_of(content)), 0o600))
+                mode = int(self.wanted[path], 8)
+                self.files.append(FileState(path, b"".join(pieces_of(content)), mode))
             return
         if root == LINKS and content:
             self.file(self.links, bytes_of(rest), member, content)

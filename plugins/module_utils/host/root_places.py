@@ -10,6 +10,7 @@ home) is different: root works there only by descriptors that follow no link (la
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import stat
@@ -132,10 +133,13 @@ def _with_everything(directory: str) -> Iterator[CheckedPath]:
 
     for parent, directories, files in os.walk(directory, onerror=fail):
         for name in [*directories, *files]:
-            for place in way_to(os.path.join(parent, name)):
-                # a mirror has many files, and nearly all are root's alone
-                if place.uid or place.mode & _OTHERS_WRITE or place.acl:
-                    yield place
+            path = os.path.join(parent, name)
+            with contextlib.suppress(FileNotFoundError):
+                status = os.lstat(path)
+                # a mirror has many files, and nearly all are root's alone; an access list that lets
+                # others write sets the bit of the group, as that is its mask (acl(5))
+                if status.st_uid or stat.S_ISLNK(status.st_mode) or status.st_mode & _OTHERS_WRITE:
+                    yield from way_to(path)
 
 
 def _problem(path: str, setting: str, entries: Entries) -> Problem:

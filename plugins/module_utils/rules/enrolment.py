@@ -104,7 +104,7 @@ def enrolment_plan(configuration: Configuration) -> EnrolmentPlan | None:
 
 
 def lan_addresses(configuration: Configuration) -> list[str]:
-    """Return the addresses of the host on which the Workshop answers besides 127.0.0.1."""
+    """Return the addresses on which the Workshop answers besides the one of the health page."""
     workshop = _workshop_in_use(configuration)
     return [*filter(None, [workshop and configuration.settings.get(workshop.lan_setting)])]
 
@@ -114,8 +114,9 @@ def pages(configuration: Configuration) -> list[str]:
     workshop = _workshop_in_use(configuration)
     if workshop is None:
         return []
-    port = configuration.settings.get(configuration.contract.service.port_setting)
-    hosts = ["127.0.0.1", *lan_addresses(configuration)]
+    service = configuration.contract.service
+    port = configuration.settings.get(service.port_setting)
+    hosts = [service.health_host, *lan_addresses(configuration)]
     return [f"http://{host}:{port}{workshop.page}" for host in hosts]
 
 

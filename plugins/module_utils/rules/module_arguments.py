@@ -359,7 +359,7 @@ class RestoreArguments(TypedDict):
     install_dir: str
     data_dir: str
     accounts: list[str]
-    config_files: list[str]
+    config_files: dict[str, str]
     directories: list[DirectoryData]
     seeds: list[SeedData]
     release: str | None

@@ -52,7 +52,7 @@ class HostPlan(TypedDict):
     wait: WaitArguments
     env_file: str
     opaque_files: list[str]
-    config_files: list[str]
+    config_files: dict[str, str]
     sudoers_file: str
     unread_files: list[str]
     backup_files: list[str]

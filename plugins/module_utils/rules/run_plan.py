@@ -129,7 +129,7 @@ def host_plan(
     host, service = configuration.host, contract.service
     linux, protected = contract.platforms["linux"], contract.protected_files
     port_key = service.port_setting
-    config_files = [entry.path for entry in protected.values()]
+    config_files = {entry.path: entry.mode for entry in protected.values()}
     closed = no_workshop(configuration)
     return {
         "probe": PROBES[purpose](configuration, others),

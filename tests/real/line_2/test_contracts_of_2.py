@@ -297,6 +297,7 @@ def test_no_address_passes_that_kai_refuses(kai_2: Path, contract: Contract) -> 
     assert pattern is not None
     chance = random.Random(5)
     values = ["", " ", "host", "::1", "fd00::1", "10.0.0.1 ", "10.0.0.01", "1.2.3"]
+    values += ["10.1.2", "172.16.1", "192.168.1.2.3"]
     for first in (0, 8, 10, 100, 127, 169, 172, 192, 198, 203, 224, 255):
         for _ in range(60):
             rest = [chance.choice([0, 1, 16, 31, 168, 254, 255]) for _ in range(3)]
