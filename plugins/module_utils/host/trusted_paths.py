@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import grp
 import os
 import posixpath
@@ -222,7 +223,9 @@ def _way_to(path: str) -> Iterator[CheckedPath]:
     rest = path.split("/")[::-1]
     current = "/"
     links = 0
-    yield place_at(current, os.lstat(current))
+    # every answer takes the reading of all mounts, and a way has few file systems
+    server_of = functools.lru_cache(maxsize=None)(system.server_of)
+    yield place_at(current, os.lstat(current), server_of=server_of)
     while rest:
         part = rest.pop()
         if part in ("", "."):
@@ -240,14 +243,21 @@ def _way_to(path: str) -> Iterator[CheckedPath]:
             current = "/" if target.startswith("/") else current
             rest += target.split("/")[::-1]
         else:
-            yield place_at(child, status)
+            yield place_at(child, status, server_of=server_of)
             current = child
 
 
-def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -> CheckedPath:
+def place_at(
+    path: str,
+    status: os.stat_result,
+    descriptor: int | None = None,
+    *,
+    server_of: Callable[[int], int | None] | None = None,
+) -> CheckedPath:
     """Return a place by its status. Its owner is who serves its file system, if another than root.
 
-    descriptor: an open one of it, where its path may lead elsewhere by now.
+    descriptor: an open one of it, where its path may lead elsewhere by now. server_of: returns as
+    ``system.server_of`` does.
     Raises OSError where its access list cannot be read.
     """
     acl = ""
@@ -257,12 +267,12 @@ def place_at(path: str, status: os.stat_result, descriptor: int | None = None) -
     except OSError as error:
         if error.errno not in _NO_LIST:
             raise OSError(error.errno, f"access list: {error.strerror}", path) from error
-    return CheckedPath(path, status.st_mode, owner_of(status), status.st_gid, acl)
+    return CheckedPath(path, status.st_mode, owner_of(status, server_of), status.st_gid, acl)
 
 
-def owner_of(status: os.stat_result) -> int:
+def owner_of(status: os.stat_result, server_of: Callable[[int], int | None] | None = None) -> int:
     """Return the UID that decides about a file: who serves its file system, or else its owner."""
-    return system.server_of(status.st_dev) or status.st_uid
+    return (server_of or system.server_of)(status.st_dev) or status.st_uid
 
 
 def _is_kind(path: str, kind: Callable[[int], bool]) -> bool:
