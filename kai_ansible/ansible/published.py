@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from types import UnionType
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kai_ansible.ansible.events import Event
+
+Kind = TypeVar("Kind")
 
 # they run on the controller; the answer of a host may claim stats as well, about any host
 _PUBLISHERS = ("ansible.builtin.set_stats", "kai.bot.kai_report")
@@ -28,29 +39,45 @@ def published(events: Iterable[Event], name: str) -> dict[str, Any]:
     return found
 
 
-def misfit(kind: Any, value: Any, place: str) -> str:
-    """Return the part of a report that is not of its type, empty if every part is.
+def fitting(kind: type[Kind], found: Mapping[str, Any]) -> tuple[dict[str, Kind], dict[str, str]]:
+    """Return what is of its type, by host, and why the others are not, by host.
 
-    A report has answers of its host, which may be anything. kind: a TypedDict, or a type in one.
-    place: of the value, such as ``service.since``.
+    found: what was published, which holds answers of its host, so it may be anything.
     """
-    arguments = get_args(kind)
-    if get_origin(kind) is UnionType:
+    places = {host: misfit(kind, value, host) for host, value in found.items()}
+    fit = {host: value for host, value in found.items() if not places[host]}
+    return fit, {host: f"{place}: not as expected" for host, place in places.items() if place}
+
+
+def misfit(kind: Any, value: Any, place: str) -> str:
+    """Return the place of the first part of a value that is not of its type, empty without one.
+
+    kind: a TypedDict, or a type in one. value: of JSON. place: of the value, such as
+    ``service.since``.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:
         found = [misfit(one, value, place) for one in arguments]
         return "" if "" in found else found[0]
-    if is_typeddict(kind):
-        if not isinstance(value, dict):
+    if origin is Literal:
+        return "" if value in arguments else place
+    if kind in (int, float):
+        return "" if type(value) in (int, kind) and abs(value) < _LARGEST else place
+    if is_typeddict(kind) or origin is dict:
+        if type(value) is not dict:
             return place
-        hints = get_type_hints(kind)
-        lacking = sorted(kind.__required_keys__ - value.keys())
+        hints = get_type_hints(kind) if is_typeddict(kind) else dict.fromkeys(value, arguments[1])
+        lacking = sorted(getattr(kind, "__required_keys__", frozenset()) - value.keys())
+        if lacking:
+            return f"{place}.{lacking[0]}"
         parts = [(hints[name], value[name], f"{place}.{name}") for name in hints if name in value]
-        faults = [*(f"{place}.{name}" for name in lacking), *(misfit(*part) for part in parts)]
-        return next(filter(None, faults), "")
-    if get_origin(kind) is list:
-        if not isinstance(value, list):
+    elif origin in (list, tuple):
+        kinds = arguments * len(value) if origin is list and type(value) is list else arguments
+        if type(value) is not list or len(kinds) != len(value):
             return place
-        items = (misfit(arguments[0], item, f"{place}[{at}]") for at, item in enumerate(value))
-        return next(filter(None, items), "")
-    if kind is int and type(value) is int and abs(value) >= _LARGEST:
-        return place
-    return "" if type(value) is kind else place
+        parts = [
+            (*pair, f"{place}[{at}]") for at, pair in enumerate(zip(kinds, value, strict=True))
+        ]
+    else:
+        return "" if type(value) is kind else place
+    return next(filter(None, (misfit(*part) for part in parts)), "")

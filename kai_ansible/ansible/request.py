@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
+from kai_ansible.ansible.playbooks import Playbook, Report
 from kai_ansible.ansible.reading import Session
 
 if TYPE_CHECKING:
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Generic[Report]):
     """The playbook of a run, its hosts and its options.
 
-    playbook: name of a playbook of the collection. hosts: names in the inventory, in the order in
+    hosts: names in the inventory, in the order in
     which they are taken; empty means all. forks: on how many at a time, None for Ansible's own.
     variables: extra variables, which must not hold secrets.
     become_password: for sudo on the hosts, None if none is required. become_passwords: those of
@@ -28,7 +29,7 @@ class Run:
     unread: why Ansible could not read a host, by host; a run hides that with the secrets.
     """
 
-    playbook: str
+    playbook: Playbook[Report]
     inventory: Path
     hosts: Sequence[str] = ()
     check: bool = False

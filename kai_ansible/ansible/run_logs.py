@@ -14,7 +14,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kai_ansible import own_version
 from kai_ansible.ansible.failures import CENSORED, message_of
@@ -67,19 +67,19 @@ class RunLog:
     path: the file, None if it could not be written.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run[Any]) -> None:
         """Begin the log of a run, and remove those of its playbook that are too old."""
         now = datetime.now(UTC)
-        self.run = f"{stamp_of(now)}-{run.playbook}-{randomness.token_hex(2)}"
+        self.run = f"{stamp_of(now)}-{run.playbook.name}-{randomness.token_hex(2)}"
         self.secrets: Collection[str] = run.secrets
         self.path: Path | None = None
         self._file: TextIO | None = None
         with suppress(OSError):
-            self._open(run.playbook)
+            self._open(run.playbook.name)
         mode = "check" if run.check else "apply"
         hosts = ", ".join(run.hosts) or "every host"
-        summary = f"kai-ansible {own_version()}: {mode} {run.playbook} on {hosts}"
-        self._write(now.isoformat(), "", run.playbook, "started", summary)
+        summary = f"kai-ansible {own_version()}: {mode} {run.playbook.name} on {hosts}"
+        self._write(now.isoformat(), "", run.playbook.name, "started", summary)
 
     def event(self, event: Event) -> None:
         """Note how a task ended on a host; events of any other kind are passed over."""

@@ -11,26 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic
 
 from kai_ansible.ansible.changes import Change, changes_by_host
 from kai_ansible.ansible.children import PROGRAM, UNASKED, end_with, environment, lay_out
 from kai_ansible.ansible.events import Event
 from kai_ansible.ansible.failures import FailedTask, failed_tasks
-from kai_ansible.ansible.published import published
+from kai_ansible.ansible.playbooks import Report
+from kai_ansible.ansible.published import fitting, published
 from kai_ansible.ansible.reading import raise_if_full, vault_arguments
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
 from kai_ansible.files import RUN_PID, private_directory, write_files
 from kai_ansible.inventory.yaml_edit import literally
-
-if TYPE_CHECKING:
-    from kai_ansible.rules.problems import ProblemData
-
+from kai_ansible.rules.problems import ProblemData
 
 Listener = Callable[[Event], None]
-# the report of a playbook on one host
-Report = TypeVar("Report")
 
 # a strategy of the operator's may open it, and no user is there to answer
 _DEBUGGER = r"\(debug\)>\s*$"
@@ -81,10 +77,8 @@ class Outcome(Generic[Report]):
     not_tried: Sequence[str] = ()
 
 
-def run_playbook(run: Run, listener: Listener) -> Outcome[Any]:
+def run_playbook(run: Run[Report], listener: Listener) -> Outcome[Report]:
     """Run a playbook and return its outcome; ``listener`` gets each event in the caller's thread.
-
-    Which report it has is for the caller to say: each playbook has a type of its own.
 
     Always summarises the failures and then removes the run's directory. Only its log stays.
     """
@@ -100,7 +94,7 @@ def run_playbook(run: Run, listener: Listener) -> Outcome[Any]:
         log.end(ended)
 
 
-def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[Any]:
+def _run(run: Run[Report], directory: Path, listener: Listener, log: RunLog) -> Outcome[Report]:
     from ansible_runner.interface import init_runner
 
     events: queue.Queue[Event] = queue.Queue()
@@ -182,14 +176,14 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
     said = Path(directory, "artifacts").glob("*/stdout")
     output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in said)
     succeeded = runner.rc == 0 and not cancelled
-    reports = published(seen, "kai_install_reports")
+    reports, misfits = fitting(run.playbook.report, published(seen, "kai_install_reports"))
     failures = []
     if succeeded:
         # the runner leaves out what is too long, and a host without a report would be overlooked
+        missing = dict.fromkeys({*run.hosts} - reports.keys(), "no report, or one that is too long")
         failures = [
-            FailedTask(host, "Publish the report", "no report, or one that is too long", "")
-            for host in run.hosts
-            if host not in reports
+            FailedTask(host, "Publish the report", why, "")
+            for host, why in {**missing, **misfits}.items()
         ]
         succeeded = not failures
     elif not cancelled:
@@ -203,7 +197,7 @@ def _run(run: Run, directory: Path, listener: Listener, log: RunLog) -> Outcome[
         failures=failures,
         changes=changes_by_host(seen),
         log=log.path,
-        preflight_problems=published(seen, "kai_install_problems"),
+        preflight_problems=fitting(list[ProblemData], published(seen, "kai_install_problems"))[0],
     )
 
 
@@ -228,7 +222,7 @@ def _undo_settings_of_runner(variables: dict[str, str], directory: Path) -> None
             variables[name] = os.environ[name]
 
 
-def _inventory(run: Run, directory: Path) -> list[str]:
+def _inventory(run: Run[Any], directory: Path) -> list[str]:
     # a link stays one: beside it lie its own group_vars
     sources = [run.inventory.absolute()]
     if run.become_passwords:
@@ -250,10 +244,10 @@ def _with_yaml(plugins: Sequence[str]) -> list[str]:
     return [*plugins] if "yaml" in before_ini else ["ansible.builtin.yaml", *plugins]
 
 
-def _command_line(run: Run, directory: Path) -> str:
+def _command_line(run: Run[Any], directory: Path) -> str:
     import shlex
 
-    playbook = f"- ansible.builtin.import_playbook: kai.bot.{run.playbook}\n"
+    playbook = f"- ansible.builtin.import_playbook: kai.bot.{run.playbook.name}\n"
     arguments = [str(lay_out(directory, playbook)), "--diff"]
     if run.hosts:
         arguments += [f"--limit={','.join(run.hosts)}"]
@@ -278,7 +272,7 @@ def _command_line(run: Run, directory: Path) -> str:
     return shlex.join(arguments)
 
 
-def _environment(run: Run, directory: Path) -> dict[str, str]:
+def _environment(run: Run[Any], directory: Path) -> dict[str, str]:
     found = {**environment(directory), **UNASKED, "ANSIBLE_STDOUT_CALLBACK": ESCAPED.stem}
     if run.vault_password:
         # Ansible already has every password: no script runs twice, and no prompt repeats

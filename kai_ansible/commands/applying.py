@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.batches import batches_of, read_sizes
+from kai_ansible.ansible.playbooks import INSTALL
 from kai_ansible.commands.confirmation import confirm
 from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import (
@@ -20,14 +21,14 @@ from kai_ansible.inventory.host_vars import host_vars_texts
 from kai_ansible.inventory.inventory import write_host_vars
 from kai_ansible.operator import at_terminal
 from kai_ansible.rules.problems import listed
-from kai_ansible.terminal.outcome_view import report_outcome, report_plan
+from kai_ansible.terminal.outcome_view import report_next_steps, report_outcome, report_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from kai_ansible.ansible.runner import Outcome
-    from kai_ansible.rules.run_report import InstallReport
+    from kai_ansible.rules.reports import InstallReport
     from kai_ansible.terminal.screen import Screen
 
 
@@ -50,7 +51,7 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
     asks = at_terminal() and not (options.check or options.yes or screen.as_json)
     agreed = None
     if options.check or not (asks or len(target.hosts) > 1):
-        outcome = run_role(target, "install", options, screen, sizes=sizes)
+        outcome = run_role(target, INSTALL, options, screen, sizes=sizes)
     else:
         checked = _checked(target, options, screen, asks=asks)
         agreed = checked if asks else None
@@ -58,7 +59,7 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
         ready = [host for host in target.hosts if host in plans]
         outcome = run_role(
             replace(target, hosts=ready),
-            "install",
+            INSTALL,
             options,
             screen,
             {"kai_agreed_plans": plans},
@@ -76,12 +77,13 @@ def apply_host_vars(options: InstallOptions, screen: Screen) -> None:
     report_outcome(
         screen,
         outcome,
-        options.words,
         check=options.check,
         agreed=agreed,
         full=options.diff,
         ssh=target.inventory.ssh_commands,
     )
+    if not options.check:
+        report_next_steps(screen, outcome, options.words)
     if outcome.succeeded and not options.check:
         for path in _keep_overrides(target):
             screen.good(f"Kept in: {path}")
@@ -96,7 +98,7 @@ def _checked(
     asks: show the changes and ask for confirmation if there are any.
     Raises CommandError if the answer is no, and if no host can be installed.
     """
-    outcome = run_role(target, "install", replace(options, check=True), screen)
+    outcome = run_role(target, INSTALL, replace(options, check=True), screen)
     if outcome.interrupted or not outcome.reports:
         raise_unless_succeeded(outcome, screen)
     for problem in problems_of(outcome):

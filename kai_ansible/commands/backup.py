@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kai_ansible.ansible.playbooks import BACKUP
 from kai_ansible.commands.new_backup import (
     backup_variables,
     finish_backups,
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.options import RunOptions
-    from kai_ansible.rules.run_results import BackedUp
     from kai_ansible.terminal.screen import Screen
 
 REPORTED = ("left", "complete", "release", "members")
@@ -34,9 +33,7 @@ def back_up(options: RunOptions, screen: Screen, output: Path | None) -> None:
     """
     target = with_lasting_password(checked_target(options, valid=False), screen)
     with new_backups(target, output) as backups:
-        outcome: Outcome[BackedUp] = run_role(
-            target, "backup", options, screen, backup_variables(backups)
-        )
+        outcome = run_role(target, BACKUP, options, screen, backup_variables(backups))
         made = finish_backups(backups, screen)
     for host, report in outcome.reports.items():
         screen.lines(f"{host}: not in the backup", report.get("left", []))

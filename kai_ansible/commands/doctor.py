@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.ansible.playbooks import DOCTOR
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target
 from kai_ansible.errors import CommandError, attention_error
@@ -16,9 +17,9 @@ from kai_ansible.terminal.login_view import on_host
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kai_ansible.ansible.reports import DoctorReport
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.options import RunOptions
+    from kai_ansible.rules.reports import DoctorReport
     from kai_ansible.terminal.screen import Screen
 
 
@@ -30,7 +31,7 @@ def diagnose(options: RunOptions, screen: Screen, telegram_api: str | None) -> N
     """
     api = checked_api(telegram_api) if telegram_api else None
     target = checked_target(options, valid=False)
-    outcome: Outcome[DoctorReport] = run_role(target, "doctor", options, screen)
+    outcome = run_role(target, DOCTOR, options, screen)
     found = {host: _findings(host, target, outcome, api) for host in outcome.reports}
     for host, findings in found.items():
         report_findings(screen, host, findings, target.inventory.ssh_commands.get(host))

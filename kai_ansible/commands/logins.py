@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kai_ansible.ansible.playbooks import LOGINS
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import checked_target
 from kai_ansible.errors import CommandError, ExitCode
 from kai_ansible.terminal.login_view import login_lines
 
 if TYPE_CHECKING:
-    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.options import RunOptions
     from kai_ansible.rules.plans import LoginsReport
     from kai_ansible.terminal.screen import Screen
@@ -26,9 +26,7 @@ def report_logins(options: RunOptions, screen: Screen, *, ask: bool) -> None:
     """
     asked = {"kai_logins_check": ask}
     target = checked_target(options)
-    outcome: Outcome[LoginsReport] = run_role(
-        target, "logins", options, screen, asked, refuses=False
-    )
+    outcome = run_role(target, LOGINS, options, screen, asked, refuses=False)
     for host, report in outcome.reports.items():
         if ask:
             screen.table(f"{host}: logins", ("OS user", "Agent", "Logged in"), _rows(report))

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
+from kai_ansible.ansible.playbooks import LOGS
 from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import ExitCode, usage_error
@@ -17,8 +18,6 @@ from kai_ansible.terminal.screen import Screen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kai_ansible.ansible.reports import LogReport
-    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.options import RunOptions
 
 
@@ -36,9 +35,7 @@ def print_log(options: RunOptions, screen: Screen, lines: int, *, follow: bool) 
         return
     # the log alone goes to standard output, so that it can be piped
     aside = Screen(as_json=True, plain=screen.plain, verbose=screen.verbose)
-    outcome: Outcome[LogReport] = run_role(
-        target, "logs", options, aside, {"kai_logs_lines": lines}
-    )
+    outcome = run_role(target, LOGS, options, aside, {"kai_logs_lines": lines})
     for host, report in outcome.reports.items():
         mark = f"{host} | " if len(target.hosts) > 1 else ""
         for line in report["lines"]:

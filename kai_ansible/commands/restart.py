@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kai_ansible.ansible.batches import read_sizes
+from kai_ansible.ansible.playbooks import RESTART
 from kai_ansible.commands.role_run import end, run_role
 from kai_ansible.commands.target import checked_target
 
 if TYPE_CHECKING:
-    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.options import ChangeOptions
-    from kai_ansible.rules.run_report import RestartReport
     from kai_ansible.terminal.screen import Screen
 
 
@@ -22,7 +21,7 @@ def restart_bot(options: ChangeOptions, screen: Screen) -> None:
     """
     target = checked_target(options, valid=False)
     sizes = read_sizes(options.batches)
-    outcome: Outcome[RestartReport] = run_role(target, "restart", options, screen, sizes=sizes)
+    outcome = run_role(target, RESTART, options, screen, sizes=sizes)
     for host, report in outcome.reports.items():
         if options.check:
             screen.say(f"{host}: would restart the bot{_cut(report['turns'])}")

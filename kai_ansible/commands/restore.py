@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kai_ansible.ansible.playbooks import BACKUP, RESTORE
 from kai_ansible.calling import command_line
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.new_backup import (
@@ -24,7 +25,7 @@ from kai_ansible.files import private_directory, write_files
 from kai_ansible.inventory.inventory import Inventory, write_host_vars
 from kai_ansible.inventory.variable_text import read_text
 from kai_ansible.secrets.vault_password import VAULT_HEADER, needed_password
-from kai_ansible.terminal.outcome_view import report_outcome
+from kai_ansible.terminal.outcome_view import report_next_steps, report_outcome
 from kai_ansible.terminal.status_view import age
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.backup_archive import Meta
-    from kai_ansible.rules.run_report import RestoreReport
-    from kai_ansible.rules.run_results import BackedUp
+    from kai_ansible.rules.reports import RestoreReport
     from kai_ansible.secrets.sealed_backup import Backup
     from kai_ansible.terminal.screen import Screen
 
@@ -78,9 +78,7 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
         variables = _variables(backup, directory / "identity")
         target = checked_target(options)
         if asks:
-            plan: Outcome[RestoreReport] = run_role(
-                target, "restore", replace(options, check=True), screen, variables
-            )
+            plan = run_role(target, RESTORE, replace(options, check=True), screen, variables)
             raise_unless_succeeded(plan, screen)
             show_plan(plan, hosts[0], meta, options, screen)
             agreed = plan
@@ -90,20 +88,18 @@ def restore_backup(options: RestoreOptions, screen: Screen) -> None:
                 message="The host was not changed.",
             )
         made = _last_backup(target, options, screen)
-        outcome: Outcome[RestoreReport] = run_role(
-            target, "restore", options, screen, variables, again=asks
-        )
+        outcome = run_role(target, RESTORE, options, screen, variables, again=asks)
     ssh = target.inventory.ssh_commands
     report_outcome(
         screen,
         outcome,
-        options.words,
         check=options.check,
         agreed=agreed,
         full=options.diff,
         ssh=ssh,
-        rollback=False,
     )
+    if not options.check:
+        report_next_steps(screen, outcome, options.words, rollback=False)
     for path in made:
         words = ("kai-ansible", "restore", path, *options.words(hosts[0]))
         # a restore that failed has brought the former data back itself
@@ -124,7 +120,7 @@ def show_plan(
         f"{host}: {count} files and directories ({in_units(summary['size'])}) of {meta.host} of "
         f"{made}, release {meta.release or 'none'}, would replace the present data"
     )
-    report_outcome(screen, plan, options.words, check=True, full=options.diff)
+    report_outcome(screen, plan, check=True, full=options.diff)
     since = f"Data that {host} has received since then"
     screen.notes(
         [f"{since} is removed. kai-ansible backs it up first; restoring that backup undoes this."]
@@ -142,9 +138,7 @@ def _last_backup(target: Target, options: RestoreOptions, screen: Screen) -> lis
         return []
     lasting = with_lasting_password(target, screen)
     with new_backups(lasting, None) as backups:
-        outcome: Outcome[BackedUp] = run_role(
-            lasting, "backup", options, screen, backup_variables(backups)
-        )
+        outcome = run_role(lasting, BACKUP, options, screen, backup_variables(backups))
         made = finish_backups(backups, screen)
     raise_unless_succeeded(outcome, screen)
     return [one["file"] for one in made.values()]

@@ -19,6 +19,7 @@ from kai_ansible.terminal.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kai_ansible.ansible.playbooks import Playbook, Report
     from kai_ansible.commands.options import RunOptions
     from kai_ansible.commands.target import Target
     from kai_ansible.terminal.screen import Screen
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def run_role(
     target: Target,
-    playbook: str,
+    playbook: Playbook[Report],
     options: RunOptions,
     screen: Screen,
     variables: Mapping[str, Any] | None = None,
@@ -34,7 +35,7 @@ def run_role(
     sizes: Sequence[str] = ("100%",),
     again: bool = False,
     refuses: bool = True,
-) -> Outcome[Any]:
+) -> Outcome[Report]:
     """Run a playbook of the collection on the hosts and show its progress.
 
     variables: extra variables of this run alone.

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kai_ansible.ansible.batches import read_sizes
+from kai_ansible.ansible.playbooks import ROLLBACK
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.options import ChangeOptions
 from kai_ansible.commands.role_run import end, raise_unless_succeeded, run_role
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.rules.probe import InstallRecord
-    from kai_ansible.rules.run_report import RollbackReport
+    from kai_ansible.rules.reports import RollbackReport
     from kai_ansible.rules.status_report import StatusReport
     from kai_ansible.terminal.screen import Screen
     from kai_ansible.terminal.status_view import StatusProbe
@@ -65,12 +66,8 @@ def roll_back(options: RollbackOptions, screen: Screen) -> None:
     if options.to:
         variables["kai_install_rollback_to"] = options.to
     plan = _ask(target, options, variables, screen) if asks else None
-    outcome: Outcome[RollbackReport] = run_role(
-        target, "rollback", options, screen, variables, sizes=sizes, again=asks
-    )
-    report_outcome(
-        screen, outcome, options.words, check=options.check, agreed=plan, full=options.diff
-    )
+    outcome = run_role(target, ROLLBACK, options, screen, variables, sizes=sizes, again=asks)
+    report_outcome(screen, outcome, check=options.check, agreed=plan, full=options.diff)
     if not options.check:
         for host in outcome.reports:
             command = ("kai-ansible", "config", *options.words(host))
@@ -85,9 +82,7 @@ def _ask(
 
     Raises CommandError if the answer is no.
     """
-    plan: Outcome[RollbackReport] = run_role(
-        target, "rollback", replace(options, check=True), screen, variables
-    )
+    plan = run_role(target, ROLLBACK, replace(options, check=True), screen, variables)
     raise_unless_succeeded(plan, screen)
     probe = _probed(target, screen)
     aims = {}

@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from kai_ansible.ansible.failures import FailedTask
-from kai_ansible.ansible.published import misfit
+from kai_ansible.ansible.playbooks import STATUS
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.operator import may_become_root
-from kai_ansible.rules.status_report import StatusReport
 from kai_ansible.terminal.status_view import StatusProbe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kai_ansible.commands.target import Target
+    from kai_ansible.rules.status_report import StatusReport
 
 
 def probe_status(target: Target) -> StatusProbe:
@@ -45,24 +44,15 @@ def probe_status(target: Target) -> StatusProbe:
         for outcome in outcomes
         if host in outcome.reports
     }
-    # one host must not keep the others from being shown
-    odd = {host: misfit(StatusReport, report, host) for host, report in reports.items()}
     return StatusProbe(
         datetime.now(UTC),
-        {host: report for host, report in reports.items() if not odd[host]},
+        reports,
         [
-            *(
-                FailedTask(host, "Publish the status", f"{place}: not as a report has it", "")
-                for host, place in odd.items()
-                if place
-            ),
-            *(
-                failure
-                for outcome in outcomes
-                for failure in outcome.failures
-                # the second run replaces the first
-                if failure.host not in refused or outcome is outcomes[-1]
-            ),
+            failure
+            for outcome in outcomes
+            for failure in outcome.failures
+            # the second run replaces the first
+            if failure.host not in refused or outcome is outcomes[-1]
         ],
     )
 
@@ -77,7 +67,7 @@ def _run(
 ) -> Outcome[StatusReport]:
     return run_playbook(
         Run(
-            "status",
+            STATUS,
             target.inventory.path,
             hosts,
             variables={"kai_become": become},

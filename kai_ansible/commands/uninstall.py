@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.ansible.playbooks import UNINSTALL
 from kai_ansible.commands.confirmation import require_terminal
 from kai_ansible.commands.new_backup import (
     backup_variables,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.new_backup import FinishedBackup
-    from kai_ansible.rules.run_report import UninstallReport
+    from kai_ansible.rules.reports import UninstallReport
     from kai_ansible.terminal.screen import Screen
 
 # /var/lib/kai, after the empty part before the first slash
@@ -93,7 +94,7 @@ def _run(
 ) -> Outcome[UninstallReport]:
     """Run the playbook and report what it removed or, in check mode, would remove."""
     variables = {"kai_install_purge": options.purge, **(backup or {})}
-    outcome: Outcome[UninstallReport] = run_role(target, "uninstall", options, screen, variables)
+    outcome = run_role(target, UNINSTALL, options, screen, variables)
     for host, report in outcome.reports.items():
         _report(screen, host, report, check=options.check)
     raise_unless_succeeded(outcome, screen)

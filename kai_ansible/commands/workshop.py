@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kai_ansible.ansible.collection import contract_of
+from kai_ansible.ansible.playbooks import ENROL
 from kai_ansible.commands.confirmation import confirm, require_terminal
 from kai_ansible.commands.role_run import raise_unless_succeeded, run_role
 from kai_ansible.commands.target import Target, checked_target, only_host
@@ -18,9 +19,8 @@ from kai_ansible.rules.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kai_ansible.ansible.reports import EnrolmentReport
-    from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands.options import ChangeOptions
+    from kai_ansible.rules.reports import EnrolmentReport
     from kai_ansible.terminal.screen import Screen
 
 _LOOPBACK = "127.0.0.1"
@@ -46,7 +46,7 @@ def enrol_user(options: ChangeOptions, who: str, screen: Screen) -> None:
             "kai_install_workshop_user": who,
             "kai_install_workshop_token_file": str(path),
         }
-        outcome: Outcome[EnrolmentReport] = run_role(target, "enrol", options, screen, variables)
+        outcome = run_role(target, ENROL, options, screen, variables)
         raise_unless_succeeded(outcome, screen)
         token = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     # a check issues nothing

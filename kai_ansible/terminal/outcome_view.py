@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kai_ansible.rules.enrolment import enrol_hint
 from kai_ansible.terminal.change_view import (
@@ -17,19 +17,20 @@ from kai_ansible.terminal.login_view import login_lines
 if TYPE_CHECKING:
     from kai_ansible.ansible.changes import Change
     from kai_ansible.ansible.runner import Outcome
+    from kai_ansible.rules.reports import InstallReport, ProofReport
     from kai_ansible.terminal.screen import Screen
 
 # the role says that it changes the host, and no result of a task says what
 _HIDDEN = ", but the results of the tasks are hidden, so the changes cannot be shown"
 
 
-def report_plan(screen: Screen, outcome: Outcome[Any], *, full: bool = False) -> None:
+def report_plan(screen: Screen, outcome: Outcome[ProofReport], *, full: bool = False) -> None:
     """Print the changes and notes of a check mode run. full: every file, key by key."""
     for host, report in outcome.reports.items():
         changes = outcome.changes.get(host, ())
         if changes:
             report_changes(screen, f"{host}: would change", changes, full=full)
-        elif report.get("changes"):
+        elif report["changes"]:
             screen.say(f"{host}: would change{_HIDDEN}")
         else:
             screen.say(f"{host}: nothing to change")
@@ -38,21 +39,17 @@ def report_plan(screen: Screen, outcome: Outcome[Any], *, full: bool = False) ->
 
 def report_outcome(
     screen: Screen,
-    outcome: Outcome[Any],
-    words: Callable[[str], Sequence[str]],
+    outcome: Outcome[ProofReport],
     *,
     check: bool,
-    agreed: Outcome[Any] | None = None,
+    agreed: Outcome[ProofReport] | None = None,
     full: bool = False,
     ssh: Mapping[str, Sequence[str]] | None = None,
-    rollback: bool = True,
 ) -> None:
     """Print the outcome of a run on each host: changes, notes and logins.
 
-    words: what names a host in a command to print.
     agreed: the check mode run that was printed before; a host with the same changes is summarized.
     full: print every changed file, key by key. ssh: the commands that log in, by host.
-    rollback: whether a rollback undoes the run.
     """
     if check:
         report_plan(screen, outcome, full=full)
@@ -60,7 +57,7 @@ def report_outcome(
     for host, report in outcome.reports.items():
         changes = outcome.changes.get(host, [])
         as_shown = agreed is not None and changes == agreed.changes.get(host, [])
-        if not changes and report.get("install") is not None:
+        if not changes and report["changes"]:
             screen.say(f"{host}: changed{_HIDDEN}")
         elif not changes:
             screen.say(f"{host}: unchanged")
@@ -75,11 +72,25 @@ def report_outcome(
             screen.say(f"{host}: downtime {report['seconds_without']} s")
         for line in login_lines(report["login_notice"], (ssh or {}).get(host)):
             screen.say(line)
+
+
+def report_next_steps(
+    screen: Screen,
+    outcome: Outcome[InstallReport],
+    words: Callable[[str], Sequence[str]],
+    *,
+    rollback: bool = True,
+) -> None:
+    """Print the commands that may follow an install on each host.
+
+    words: what names a host in a command. rollback: whether a rollback undoes the run.
+    """
+    for host, report in outcome.reports.items():
         hint = enrol_hint(report)
         if hint:
             command = ("kai-ansible", "workshop", "enrol", report["enrol"][0], *words(host))
             screen.command(f"{host}: {hint}", *command)
-        if rollback and (report.get("install") or 0) > 1:
+        if rollback and (report["install"] or 0) > 1:
             command = ("kai-ansible", "rollback", *words(host))
             screen.command(f"{host}: undo this install with", *command)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kai_ansible.ansible.playbooks import FETCH, PROBE
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.errors import CommandError, usage_error
@@ -21,7 +22,7 @@ from kai_ansible.rules.program_trust import in_words
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kai_ansible.ansible.reports import FetchReport
+    from kai_ansible.ansible.playbooks import Playbook, Report
     from kai_ansible.rules.configuration import Configuration
     from kai_ansible.rules.module_arguments import ProbeRequest
     from kai_ansible.rules.probe import Probe
@@ -147,7 +148,7 @@ class HostView:
         with private_directory() as scratch:
             variables = {"kai_fetch_paths": list(paths), "kai_fetch_directory": str(scratch)}
             with self.screen.waiting(f"Reading the deployed files of {self.host}"):
-                outcome: Outcome[FetchReport] = self._run("fetch", variables)
+                outcome = self._run(FETCH, variables)
             report = outcome.reports.get(self.host)
             if report is None:
                 self.enabled = False
@@ -177,7 +178,7 @@ class HostView:
             return {path: _text(Path(f"{scratch}{path}"), path) for path in there}
 
     def _probe(self, request: ProbeRequest) -> Probe | None:
-        outcome: Outcome[Probe] = self._run("probe", {"kai_probe_request": dict(request)})
+        outcome = self._run(PROBE, {"kai_probe_request": dict(request)})
         if outcome.succeeded:
             seen = outcome.reports[self.host]
             if seen["platform"] not in self.contract.platforms:
@@ -192,7 +193,7 @@ class HostView:
         )
         return None
 
-    def _run(self, playbook: str, variables: Mapping[str, Any]) -> Outcome[Any]:
+    def _run(self, playbook: Playbook[Report], variables: Mapping[str, Any]) -> Outcome[Report]:
         """Run a playbook that only reads, as root if possible.
 
         Raises KeyboardInterrupt if the run was interrupted.

@@ -46,16 +46,18 @@ class ActionModule(ActionBase):
             is_back = run_report.is_restored(results, check=check)
             return {"failed": True, "msg": message, "restored": is_back}
         report: Mapping[str, Any]
+        hints: list[str] = []
         if run == "rollback":
             report = run_report.rollback_report(given["number"], results)
         elif run == "uninstall":
             report = run_report.uninstall_report(results)
         elif run == "restart":
             report = run_report.restart_report(results)
-        elif run == "restore":
-            report = run_report.restore_report(given["planned"], results)
         else:
-            report = run_report.install_report(given["planned"], results)
+            restores = run == "restore"
+            write = run_report.restore_report if restores else run_report.install_report
+            installed = write(given["planned"], results)
+            report, hints = installed, enrol_lines(installed)
         report = {**report, "check": check}
         return {
             "changed": False,
@@ -63,7 +65,7 @@ class ActionModule(ActionBase):
             "lines": [
                 *report.get("notes", ()),
                 *report.get("login_notice", ()),
-                *enrol_lines(report),
+                *hints,
             ],
             "ansible_stats": {
                 "data": {"kai_install_reports": {(task_vars or {})["inventory_hostname"]: report}},

@@ -57,7 +57,7 @@ if os.path.basename(sys.orig_argv[1]) == "kai-ansible":
     from kai_ansible.ansible.changes import Change
     from kai_ansible.ansible.runner import Outcome
     from kai_ansible.commands import applying
-    reports = {"localhost": {"plan": {}, "notes": []}}
+    reports = {"localhost": {"plan": {}, "notes": [], "changes": True}}
     changes = {"localhost": [Change("/etc/kai/env", "WEBHOOK_PORT", "1", "2")]}
     applying.run_role = lambda *_: Outcome(True, False, reports, [], changes, None)
 """

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from kai_ansible.ansible.collection import contract
+from kai_ansible.ansible.playbooks import FETCH, PROBE
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import Outcome, run_playbook
 from kai_ansible.rules.configuration import read_configuration
@@ -93,7 +94,7 @@ def probed(directory: Path, lies: dict[str, Any]) -> Outcome[Any]:
     request = probe_request(read_configuration(contract(), {}))
     return run_playbook(
         Run(
-            "probe",
+            PROBE,
             inventory,
             ["good", "bad"],
             variables={"kai_probe_request": request, "kai_become": False},
@@ -134,6 +135,16 @@ def test_a_host_whose_report_is_too_long_is_not_overlooked(tmp_path: Path) -> No
     assert outcome.reports.keys() == {"good"}
     [failure] = outcome.failures
     assert (failure.host, failure.task) == ("bad", "Publish the report")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_host_whose_report_is_odd_keeps_no_other_from_being_reported(tmp_path: Path) -> None:
+    outcome = probed(tmp_path, {"probe": {"accounts": 7}})
+    assert not outcome.succeeded
+    assert outcome.reports.keys() == {"good"}
+    [failure] = outcome.failures
+    assert (failure.host, failure.task) == ("bad", "Publish the report")
+    assert failure.message.startswith("bad.")
 
 
 def token(content: Any) -> str:
@@ -277,7 +288,7 @@ def test_no_fact_of_a_host_chooses_a_program_of_the_controller(
     fetched = {"kai_fetch_paths": [str(inventory)], "kai_fetch_directory": str(tmp_path / "here")}
     run_playbook(
         Run(
-            "fetch",
+            FETCH,
             inventory,
             ["bad"],
             variables={**fetched, "kai_become": False},

@@ -8,7 +8,6 @@ import pytest
 from kai_ansible.ansible.changes import Change
 from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands import applying
-from kai_ansible.commands.options import HostOptions
 from kai_ansible.terminal.outcome_view import report_outcome
 from kai_ansible.terminal.screen import Screen
 
@@ -17,7 +16,7 @@ CHANGED = [Change("kai.service", "", "runs", "restarted")]
 
 def outcome(changes: list[Change]) -> Outcome:
     report: dict[str, Any] = {"verified": [], "notes": ["a note"], "login_notice": []}
-    report |= {"seconds_without": None, "install": None, "enrol": []}
+    report |= {"seconds_without": None, "changes": False}
     return Outcome(True, False, {"bot": report}, [], {"bot": changes}, None)
 
 
@@ -38,10 +37,7 @@ def test_one_line_says_what_became_of_a_host(
     said: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = HostOptions().words
-    report_outcome(
-        Screen(plain=True), outcome(changes), words, check=check, agreed=agreed, full=False
-    )
+    report_outcome(Screen(plain=True), outcome(changes), check=check, agreed=agreed)
     assert capsys.readouterr().out.splitlines() == said
 
 
@@ -50,10 +46,8 @@ def test_a_change_whose_results_are_hidden_is_a_change(
     check: bool, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hidden = outcome([])
-    hidden.reports["bot"].update(changes=True, install=7)
-    report_outcome(
-        Screen(plain=True), hidden, HostOptions().words, check=check, agreed=None, full=False
-    )
+    hidden.reports["bot"].update(changes=True)
+    report_outcome(Screen(plain=True), hidden, check=check)
     assert capsys.readouterr().out.startswith(f"{said}, but the results of the tasks are hidden")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.ansible.changes import Change
+from kai_ansible.ansible.playbooks import Playbook
 from kai_ansible.ansible.runner import Outcome
 from kai_ansible.commands import confirmation, restore
 from kai_ansible.commands.new_backup import in_units
@@ -30,10 +31,12 @@ class Host:
     ran: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
 
-    def run(self, _target: object, name: str, *_rest: object, again: bool = False) -> Outcome:
+    def run(
+        self, _target: object, playbook: Playbook, *_rest: object, again: bool = False
+    ) -> Outcome:
         assert not again, "there was no question"
-        self.ran.append(name)
-        return Outcome(name not in self.failing, False, {}, [], {}, None)
+        self.ran.append(playbook.name)
+        return Outcome(playbook.name not in self.failing, False, {}, [], {}, None)
 
 
 @pytest.fixture
@@ -62,6 +65,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
         ("new_backups", new_backups),
         ("finish_backups", lambda *_: {"bot1": {"file": MADE}}),
         ("report_outcome", lambda *_, **__: None),
+        ("report_next_steps", lambda *_, **__: None),
         ("end", lambda *_: None),
         ("_provide_host_vars", lambda *_: None),
     ):

@@ -15,6 +15,7 @@ import yaml
 
 from kai_ansible.ansible.collection import contract
 from kai_ansible.ansible.events import Event
+from kai_ansible.ansible.playbooks import PROBE
 from kai_ansible.ansible.reading import read
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
@@ -84,7 +85,7 @@ def run(tmp_path: Path, seen: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     rules = contract()
     request = probe_request(read_configuration(rules, {}))
     return Run(
-        "probe",
+        PROBE,
         inventory,
         ["localhost"],
         variables={"kai_probe_request": request, "kai_become": False},
@@ -226,10 +227,11 @@ def test_a_run_that_is_cut_short_leaves_nothing(run: Run, error: type[BaseExcept
 ALONE = """
 import json, sys
 from pathlib import Path
+from kai_ansible.ansible.playbooks import PROBE
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
 variables = json.loads(sys.argv[2])
-run = Run("probe", Path(sys.argv[1]), ["localhost"], variables=variables)
+run = Run(PROBE, Path(sys.argv[1]), ["localhost"], variables=variables)
 run_playbook(run, lambda event: None)
 """
 WAITS = "#!/bin/sh\n: >{seen}/begun\nexec sleep 3600\n"

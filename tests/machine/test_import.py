@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from kai_ansible.ansible.playbooks import FETCH
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
 from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
@@ -297,7 +298,7 @@ def test_no_event_of_the_fetch_has_a_secret(
     events: list[Any] = []
     variables = {"kai_fetch_paths": ["/etc/kai/env"], "kai_fetch_directory": str(tmp_path)}
     outcome = run_playbook(
-        Run("fetch", machine.inventory, [machine.name], variables=variables), events.append
+        Run(FETCH, machine.inventory, [machine.name], variables=variables), events.append
     )
     assert outcome.succeeded
     assert (tmp_path / "etc/kai/env").read_text() == ENV_OF_KAI

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.ansible.playbooks import INSTALL, STATUS, Playbook
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.runner import run_playbook
 from kai_ansible.secrets.vault_password import single_password
@@ -66,7 +67,7 @@ def site(machine: Machine, snapshot: Snapshot) -> Iterator[Site]:
         yield site
 
 
-def actions(site: Site, playbook: str) -> list[str]:
+def actions(site: Site, playbook: Playbook) -> list[str]:
     """Return what a run of a playbook started on the host, in its order."""
     events: list[Any] = []
     password = single_password(site.desk.password_file, site.desk.inventory)
@@ -79,12 +80,12 @@ def actions(site: Site, playbook: str) -> list[str]:
 
 
 def test_an_unchanged_install_starts_two_modules_and_status_one(site: Site) -> None:
-    assert actions(site, "install") == [
+    assert actions(site, INSTALL) == [
         "kai.bot.kai_probe",
         "kai.bot.kai_proof",
         "ansible.builtin.raw",
     ]
-    assert actions(site, "status") == ["kai.bot.kai_probe"]
+    assert actions(site, STATUS) == ["kai.bot.kai_probe"]
 
 
 def test_of_what_is_as_it_was_each_check_has_its_turn(site: Site) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kai_ansible.ansible.api import AnsibleRefused, decrypt, encrypt
+from kai_ansible.ansible.playbooks import INSTALL
 from kai_ansible.ansible.reading import Session
 from kai_ansible.ansible.request import Run
 from kai_ansible.secrets.vault_password import VaultPassword
@@ -55,7 +56,7 @@ def test_python_shows_no_password() -> None:
     password = VaultPassword(b"s3cret", None, others=(("two", b"s3cret"),))
     session = Session([("one", b"s3cret")], connection_password="s3cret", become_password="s3cret")
     run = Run(
-        *("install", Path("inventory")),
+        *(INSTALL, Path("inventory")),
         vault_password=password,
         session=session,
         become_password="s3cret",

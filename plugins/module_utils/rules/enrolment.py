@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from .problems import Problem, Refused, listed, nearest
 from .variable_names import variable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .contract_kinds import Workshop
     from .module_arguments import WorkshopRequest
     from .probe import WorkshopSeen
+    from .reports import InstallReport
     from .user_places import UserKey
 
 SETTING = "kai_install_workshop_user"
@@ -139,19 +140,19 @@ def who_may_enrol(configuration: Configuration) -> list[str]:
     ]
 
 
-def enrol_hint(report: Mapping[str, Any]) -> str | None:
+def enrol_hint(report: InstallReport) -> str | None:
     """Return what the report of an install says of the Workshop, None where nothing was installed.
 
     The command for the first user follows it: ``kai-ansible workshop enrol USER``.
     """
-    users = report.get("enrol") or []
-    if not users or not report.get("install"):
+    users = report["enrol"]
+    if not users or not report["install"]:
         return None
     others = f" (repeat this for {listed(users[1:])})" if users[1:] else ""
     return f"let {users[0]} into the Workshop, which stops the bot for a moment{others}"
 
 
-def enrol_lines(report: Mapping[str, Any]) -> list[str]:
+def enrol_lines(report: InstallReport) -> list[str]:
     """Return the hint of a report with its command, for a playbook; nothing without a hint."""
     hint = enrol_hint(report)
     who = shlex.quote(report["enrol"][0]) if hint else ""

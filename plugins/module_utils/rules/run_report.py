@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from .installs import FLAT, KEPT, RESTORED
 from .run_plan import unknown_turns
@@ -15,65 +15,15 @@ from .run_results import BackedUp, Checked, LaidOut, Proved, Recorded, Reverted,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .desired import ChosenBinary, LoginData
-    from .module_arguments import CheckedSummary
-    from .plans import Agreed, ReportPlan
-
-
-class ProofReport(TypedDict):
-    """What every report has that ends with a proof of the bot."""
-
-    verified: list[str]
-    seconds_without: float | None
-    removed_releases: list[str]
-
-
-class InstallReport(ProofReport):
-    """The report of an install.
-
-    changes: whether the plan changes anything. install: its number, None where nothing changed.
-    """
-
-    release: str
-    plan: Agreed | None
-    changes: bool
-    install: int | None
-    notes: list[str]
-    binaries: dict[str, ChosenBinary]
-    logins: list[LoginData]
-    login_notice: list[str]
-    enrol: list[str]
-
-
-class RestoreReport(InstallReport):
-    """The report of a restore."""
-
-    backup: CheckedSummary
-
-
-class RollbackReport(ProofReport):
-    """The report of a rollback. rolled_back_to: None where an unfinished install was reverted."""
-
-    rolled_back_to: int | None
-    release: str | None
-    database: str
-    login_notice: list[str]
-    notes: list[str]
-
-
-class RestartReport(TypedDict):
-    """The report of a restart. turns: how many it cut off, None if unknown."""
-
-    turns: int | None
-    seconds_without: float | None
-
-
-class UninstallReport(TypedDict):
-    """The report of an uninstall."""
-
-    changes: list[str]
-    left: list[str]
-    backup_left: list[str]
+    from .plans import ReportPlan
+    from .reports import (
+        InstallReport,
+        Proof,
+        RestartReport,
+        RestoreReport,
+        RollbackReport,
+        UninstallReport,
+    )
 
 
 @dataclass(frozen=True)
@@ -139,6 +89,7 @@ def rollback_report(number: int | None, results: Results) -> RollbackReport:
     outcome = done.get("database", KEPT)
     return {
         "rolled_back_to": number,
+        "changes": done.get("changed", False),
         "release": done.get("release"),
         "database": outcome,
         **_proof(results),
@@ -274,7 +225,7 @@ def _what_accounts_break(results: Results) -> list[str]:
     return [*results.laid_out.get("notes", ()), *results.verified.get("notes", ())]
 
 
-def _proof(results: Results) -> ProofReport:
+def _proof(results: Results) -> Proof:
     return {
         "verified": results.verified.get("verified", []),
         "seconds_without": results.verified.get("seconds_without"),
