@@ -2,7 +2,8 @@
 
 usage: python -m tools.sanity
 
-The Pythons are those of the PATH and of pyenv. Each pair gets a throwaway environment.
+The Pythons are those of the PATH and of pyenv. Each pair gets a throwaway environment. The newest
+Python of each ansible-core runs every test, and the others those whose result depends on it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from tools.packages import bare_environment, build_collection
 
 OLDEST = (2, 19)
 OLDEST_PYTHON = 11
+_OF_A_PYTHON = ("--test", "compile", "--test", "import")
 
 # ansible-test would download pip's installer; Python carries one
 _PIP_WITHOUT_DOWNLOAD = """\
@@ -122,9 +125,22 @@ def _pip_installer_name(binaries: Path) -> str:
     return f"get_pip_{found['version'].replace('.', '_')}.py"
 
 
-def judged(archive: Path, python: Path, wanted: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+@cache
+def matrix() -> dict[Path, dict[str, Sequence[str]]]:
+    """Return, by Python, each ansible-core that runs on it and which of its tests run there."""
+    found = {python: releases(python) for python in pythons()}
+    newest = {release: python for python, wanted in found.items() for release in wanted}
+    return {
+        python: {release: () if newest[release] == python else _OF_A_PYTHON for release in wanted}
+        for python, wanted in found.items()
+    }
+
+
+def judged(
+    archive: Path, python: Path, wanted: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, list[str]]]:
     """Yield each ansible-core that was wanted on a Python, and what it objects to."""
-    for release in wanted:
+    for release, options in wanted.items():
         with tempfile.TemporaryDirectory(prefix="kai-sanity-") as name:
             directory = Path(name)
             subprocess.run([str(python), "-m", "venv", str(directory / "venv")], check=True)
@@ -132,7 +148,7 @@ def judged(archive: Path, python: Path, wanted: Iterable[str]) -> Iterator[tuple
             install = [str(binaries / "pip"), "install", "--quiet", f"ansible-core=={release}.*"]
             subprocess.run(install, check=True, capture_output=True)
             version = python.name.removeprefix("python")
-            yield release, objections(archive, binaries, version, directory)
+            yield release, objections(archive, binaries, version, directory, options)
 
 
 def main() -> int:
@@ -140,8 +156,8 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory(prefix="kai-sanity-") as name:
         archive = build_collection(Path(name))
-        for python in pythons():
-            for release, said in judged(archive, python, releases(python)):
+        for python, wanted in matrix().items():
+            for release, said in judged(archive, python, wanted):
                 failed = failed or bool(said)
                 verdict = "FAILED" if said else "ok"
                 print(f"{verdict}: ansible-core {release} on {python.name}", flush=True)

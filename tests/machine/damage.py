@@ -18,26 +18,27 @@ EMPTY = ": >{}"
 CUT = "truncate -s 40 {}"
 
 
-def damage(site: Site, how: str, path: str) -> None:
-    site.machine.run(["sh", "-c", how.format(path)])
+def damage(site: Site, how: str, *paths: str) -> None:
+    for path in paths:
+        site.machine.run(["sh", "-c", how.format(path)])
 
 
 def running(site: Site) -> tuple[Any, str]:
     return site.health()["pid"], site.machine.run(["readlink", "/opt/kai/current"]).stdout
 
 
-def named(done: Done, path: str) -> None:
-    assert path in done.text, done.text
+def named(done: Done, *paths: str) -> None:
+    assert [path for path in paths if path not in done.text] == [], done.text
     assert "Traceback" not in done.text, done.text
     assert "MODULE FAILURE" not in done.text, done.text
 
 
-def refused_and_fixed(site: Site, path: str, *command: str) -> None:
-    """Expect a command to be refused before it changes anything, and do what it says."""
+def refused_and_fixed(site: Site, *paths: str) -> None:
+    """Expect an install to be refused before it changes anything, and do what it says."""
     before = running(site)
-    done = site.run(*(command or ("install",)))
+    done = site.run("install")
     assert done.code == 2 or done.code == 1, done.text
-    named(done, path)
+    named(done, *paths)
     assert running(site) == before
     fixes = [problem["fix"] for problem in done.document["problems"]]
     for fix in fixes:

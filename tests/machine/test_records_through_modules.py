@@ -56,7 +56,7 @@ def test_an_older_record_is_reported_and_not_needed(site: Site, how: str) -> Non
     refused = site.run("rollback", "--to", str(older), "--yes")
     assert refused.code != 0
     named(refused, path)
-    site.new_release(f"{number}{how[:4]}")
+    site.set(kai_install_agent_timeout_seconds=100 + number)
     report = site.install()
     assert any(path in note for note in report["notes"]), report
     # it may be among those that this install has removed
