@@ -125,6 +125,7 @@ from typing import TYPE_CHECKING
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.bot_account import BotAccount
+from ..module_utils.host.files import Damaged, look
 from ..module_utils.host.isolation import concerned, trespasses
 from ..module_utils.host.service import deployed_env
 from ..module_utils.host.subprocesses import run_bounded
@@ -187,8 +188,8 @@ class Checkup:
         commands = [
             command
             for command in self.parameters["commands"]
-            # a command that reads a pipe would wait for a writer
-            if not command["only_if_exists"] or os.path.isfile(command["only_if_exists"])
+            # a command that reads a pipe waits for a writer, and one of a huge file for its end
+            if not command["only_if_exists"] or _ends_soon(command["only_if_exists"])
         ]
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             faults = list(pool.map(bot.fault_of_command, [one["argv"] for one in commands]))
@@ -233,6 +234,14 @@ class Checkup:
         lines = log_of(last_starts(unit), LOG_LINES, uid=uid, dated=True).splitlines()
         # redacted before it is cut off: a line may end in the beginning of a secret
         return [self.shown(line) for line in lines]
+
+
+def _ends_soon(path: str) -> bool:
+    """Return whether a path is a file that a program soon has read to its end."""
+    try:
+        return look(path).content is not None
+    except (Damaged, PermissionError):
+        return False
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -654,6 +655,25 @@ def test_a_visudo_that_does_not_end_has_not_accepted_the_policy(
     monkeypatch.setattr(checkup, "run_bounded", lambda *_, **__: (None, ""))
     judge = checkup.Checkup({"env_file": "/x", "secret_keys": [], "visudo": "/bin/true"})
     assert "no answer" in judge.policy()
+
+
+def test_a_file_that_takes_hours_to_read_is_not_tried(
+    checkup: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small, huge, pipe = (tmp_path / name for name in ("small", "huge", "pipe"))
+    small.touch()
+    huge.touch()
+    os.truncate(huge, 100 << 30)
+    os.mkfifo(pipe)
+    tried: list[str] = []
+    bot = SimpleNamespace(fault_of_command=lambda argv: tried.append(argv[0]) or "")
+    monkeypatch.setattr(checkup, "deployed_env", broken)
+    monkeypatch.setattr(checkup, "BotAccount", lambda *_: bot)
+    places = [None, *map(str, (small, huge, pipe, tmp_path / "absent"))]
+    commands = [{"only_if_exists": place, "argv": [place]} for place in places]
+    given = {"env_file": "/x", "secret_keys": [], "service_user": "kai", "environment": {}}
+    assert checkup.Checkup({**given, "commands": commands}).faults() == []
+    assert sorted(tried, key=str) == sorted([None, str(small)], key=str)
 
 
 @pytest.mark.parametrize("answer", NO_ANSWER)
