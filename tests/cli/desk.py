@@ -1,9 +1,11 @@
 """An operator's desk: a home, a directory to work in, and kai-ansible run there."""
 
 import ctypes
+import hashlib
 import importlib
 import json
 import os
+import pickle
 import pkgutil
 import pty
 import re
@@ -15,10 +17,10 @@ import termios
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -29,7 +31,9 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from kai_ansible import commands
 from kai_ansible.__main__ import main
+from kai_ansible.ansible import reading
 from kai_ansible.ansible.collection import contract
+from kai_ansible.ansible.reading import Reading
 from kai_ansible.inventory import inventory
 from tests import read_in_process
 from tests.conftest import STRICT_ANSIBLE, line_1
@@ -194,6 +198,11 @@ class Desk:
         return self.work / "inventory"
 
     @property
+    def readings(self) -> Path:
+        """Where a desk keeps what Ansible has read; no part of it."""
+        return self.directory.with_name(f"{self.directory.name}-readings")
+
+    @property
     def logs(self) -> list[Path]:
         """The logs of runs, the last one at the end."""
         return sorted((self.home / ".local" / "state" / "kai-ansible" / "runs").glob("*.jsonl"))
@@ -283,7 +292,23 @@ class Desk:
         _judge(done, arguments)
         return done
 
-    def fork(self, begin: Callable[[], None], *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_again(
+        self, *arguments: str, seconds: int = HANGS_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        """Do what ``run`` does in a fork of this process; Ansible reads no files twice.
+
+        It is for what a command does on a host, where many follow with the same host_vars; its
+        output may hold a traceback of the bot.
+        seconds: how long it may take.
+        """
+        if "PYTHONPATH" in self.variables:
+            # its modules are those of a Python that starts
+            return self.run(*arguments)
+        return self.fork(partial(_main_with_one_reading, self), *arguments, seconds=seconds)
+
+    def fork(
+        self, begin: Callable[[], None], *arguments: str, seconds: int = HANGS_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Begin kai-ansible without a terminal in a fork of this process, which imports little."""
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
             child = _forked(os.fork)
@@ -291,7 +316,7 @@ class Desk:
                 nothing = os.open(os.devnull, os.O_RDONLY)
                 for number, stream in enumerate((nothing, out.fileno(), errors.fileno())):
                     os.dup2(stream, number)
-                self._become(begin, arguments, "dumb")
+                self._become(begin, arguments, "dumb", seconds)
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             said = []
             for file in (out, errors):
@@ -318,7 +343,13 @@ class Desk:
         child.delaybeforesend = None
         return child
 
-    def _become(self, begin: Callable[[], None], arguments: tuple[str, ...], term: str) -> NoReturn:
+    def _become(
+        self,
+        begin: Callable[[], None],
+        arguments: tuple[str, ...],
+        term: str,
+        seconds: int = HANGS_SECONDS,
+    ) -> NoReturn:
         """Become a command: its streams are the standard ones of this process by now."""
         code = 70
         try:
@@ -328,7 +359,7 @@ class Desk:
             # something that pytest loads has loaded readline, which a command does not
             ctypes.c_void_p.in_dll(ctypes.pythonapi, "PyOS_ReadlineFunctionPointer").value = None
             # what hangs ends by it
-            signal.alarm(HANGS_SECONDS)
+            signal.alarm(seconds)
             environment = self.environment(term)
             os.chdir(self.work)
             os.environ.clear()
@@ -430,6 +461,28 @@ class Desk:
 
 def _main_with_our_reading() -> None:
     inventory.read = read_in_process.reading
+    main()
+
+
+def _main_with_one_reading(desk: Desk) -> None:
+    """Read what Ansible read of the same files, in the same environment."""
+    files = repr([desk.tree(), sorted(desk.environment().items())])
+
+    def read(
+        place: Path, pattern: str | None, arguments: Sequence[str] = (), **asks: bool
+    ) -> Reading:
+        passwords = [Path(word.partition("@")[2]).read_bytes() for word in arguments[1::2]]
+        asked = repr([place, pattern, arguments[::2], passwords, asks])
+        kept = desk.readings / hashlib.sha256(f"{files}{asked}".encode()).hexdigest()
+        if kept.exists():
+            found: Reading = pickle.loads(kept.read_bytes())
+            return found
+        found = reading.read(place, pattern, arguments, **asks)
+        desk.readings.mkdir(mode=0o700, exist_ok=True)
+        kept.write_bytes(pickle.dumps(found))
+        return found
+
+    inventory.read = read
     main()
 
 

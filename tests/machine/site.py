@@ -231,16 +231,7 @@ class Site:
 
     def run(self, *arguments: str) -> Done:
         """Run a command of kai-ansible with --json; no traceback but the bot's own appears."""
-        done = subprocess.run(
-            [KAI_ANSIBLE, *arguments, "--json"],
-            cwd=self.desk.work,
-            env=self.desk.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=self.run_seconds,
-            check=False,
-        )
+        done = self.desk.run_again(*arguments, "--json", seconds=self.run_seconds)
         assert "kai_ansible/" not in done.stderr, done.stderr
         return Done(done)
 
