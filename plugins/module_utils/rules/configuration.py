@@ -87,14 +87,16 @@ class Configuration:
     global_backend: str | None = None
 
     @property
-    def pairs(self) -> frozenset[tuple[str, str | None]]:
-        """Every (backend, provider) in use."""
-        return frozenset(pairs_in_use(self.users))
+    def placed_users(self) -> list[tuple[str, dict[str, Any], User]]:
+        """Each user with the place and the entry in host_vars."""
+        users = variable("users_file" if self.users_file else "users")
+        pairs = enumerate(zip(self.entries, self.users))
+        return [(f"{users}[{index}]", entry, user) for index, (entry, user) in pairs]
 
     @property
     def circumstances(self) -> Circumstances:
         """The facts that the contract's conditions read."""
-        return Circumstances(self.settings, self.pairs, self.global_backend)
+        return Circumstances(self.settings, pairs_in_use(self.users), self.global_backend)
 
     def add_problem(self, where: str, found: str, expected: str, fix: str) -> None:
         """Add a problem, as the fields of ``Problem``."""
@@ -170,8 +172,7 @@ def concerned(condition: When, configuration: Configuration) -> list[User]:
     """
 
     def with_pairs(users: list[User]) -> Circumstances:
-        pairs = frozenset(pairs_in_use(users))
-        return replace(configuration.circumstances, pairs=pairs)
+        return replace(configuration.circumstances, pairs=pairs_in_use(users))
 
     if holds(condition, with_pairs([])):
         return []
@@ -549,8 +550,7 @@ def _check_pairs(configuration: Configuration) -> None:
         configuration, variable("default_model"), variable(choice.provider.setting), everyone
     )
     service_user = configuration.host.get("service_user")
-    for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users)):
-        place = f"{variable('users_file' if configuration.users_file else 'users')}[{index}]"
+    for place, entry, user in configuration.placed_users:
         if place in configuration.rejected:
             continue
         if configuration.users_file and inherits_provider(contract, settings, entry, user):
@@ -616,16 +616,15 @@ def _check_homes(configuration: Configuration) -> None:
 
 def named_homes(configuration: Configuration) -> list[Home]:
     """Return the homes that the users of a configuration name."""
-    users = variable("users_file" if configuration.users_file else "users")
     return [
         Home(
-            where=f"{users}[{index}].home_workspace",
+            where=f"{place}.home_workspace",
             name=user.name,
             account=user.os_user or "",
             path=entry["home_workspace"],
-            fix=f"name another directory in {users}[{index}], or remove home_workspace from it",
+            fix=f"name another directory in {place}, or remove home_workspace from it",
         )
-        for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users))
+        for place, entry, user in configuration.placed_users
         if "home_workspace" in entry
     ]
 

@@ -117,9 +117,8 @@ def desired_state(
     without_profile = list(_without_profile(contract, profiles.missing, seen))
     notes += map(str, without_profile)
     if "handles" in features:
-        users = variable("users_file" if configuration.users_file else "users")
         problems += handle_problems(
-            [(f"{users}[{index}]", one.name) for index, one in enumerate(configuration.users)]
+            [(place, one.name) for place, _entry, one in configuration.placed_users]
         )
     tenants = tenants_of_users(configuration, places)
     others = tenants_of_the_workshop(contract, places, profiles.entries)

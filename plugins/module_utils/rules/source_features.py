@@ -40,14 +40,13 @@ def feature_problems(configuration: Configuration, features: Collection[str]) ->
         and key in configuration.chosen
         and applies(spec, configuration)
     ]
-    users = variable("users_file" if configuration.users_file else "users")
-    for index, entry in enumerate(configuration.entries):
+    for place, entry, _user in configuration.placed_users:
         found += [
-            _unread(f"{users}[{index}].{name}", "field")
+            _unread(f"{place}.{name}", "field")
             for name, spec in contract.user_fields.items()
             if spec.feature not in (None, *features) and name in entry
         ]
-    for place, user, model in _models(configuration, users):
+    for place, user, model in _models(configuration):
         surface = surface_of(contract, user.backend, user.provider)
         with_features = surface.only_with.items() if surface else ()
         if any(model in names and one not in features for one, names in with_features):
@@ -97,21 +96,21 @@ def unmade_users(
         *((seen["assigned"] or ()) if seen else ()),
         *([plan.runtime_profile_id] if plan else ()),
     }
-    users = variable("users_file" if configuration.users_file else "users")
+    placed = configuration.placed_users
     fix = (
         "enable Telegram: kai-ansible config --section clients; or remove the user"
         if made
-        else f"remove telegram_id from {users}[0] and run kai-ansible config, which makes that the "
-        "first user of the Workshop"
+        else f"remove telegram_id from {placed[0][0]} and run kai-ansible config, which makes that "
+        "the first user of the Workshop"
     )
     return [
         Problem(
-            f"{users}[{index}]",
+            place,
             f"{user.name}, a user that Kai 2.1 without Telegram does not create",
             "the first user of the Workshop, or a user in the bot's database",
             fix,
         )
-        for index, (user, profile) in enumerate(zip(configuration.users, profiles))
+        for (place, _entry, user), profile in zip(placed, profiles)
         if profile not in made
     ]
 
@@ -123,17 +122,17 @@ def _unread(place: str, kind: str) -> Problem:
     )
 
 
-def _models(configuration: Configuration, users: str) -> Iterator[tuple[str, User, str]]:
+def _models(configuration: Configuration) -> Iterator[tuple[str, User, str]]:
     """Yield each model that an operator named: its place, for whom it is, and its name."""
     settings = configuration.settings
     if "DEFAULT_MODEL" in configuration.chosen:
         everyone = effective_user(configuration.contract, settings, {})
         yield variable("DEFAULT_MODEL"), everyone, str(settings["DEFAULT_MODEL"])
     fields = [name for name, spec in configuration.contract.user_fields.items() if spec.role_models]
-    for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users)):
+    for place, entry, user in configuration.placed_users:
         if user.model_from == "own":
-            yield f"{users}[{index}].model", user, str(user.model)
+            yield f"{place}.model", user, str(user.model)
         for field in fields:
             roles: Mapping[str, str] = entry.get(field) or {}
             for role, model in roles.items():
-                yield f"{users}[{index}].{field}.{role}", user, str(model).strip()
+                yield f"{place}.{field}.{role}", user, str(model).strip()

@@ -23,30 +23,29 @@ if TYPE_CHECKING:
 
 def start_problems(configuration: Configuration) -> list[Problem]:
     """Return every reason in the configuration as a whole for which Kai does not start."""
-    users = variable("users_file" if configuration.users_file else "users")
     return [
-        *_shared_accounts(configuration, users),
-        *_models_of_tasks(configuration, users),
+        *_shared_accounts(configuration),
+        *_models_of_tasks(configuration),
         *_equal_secrets(configuration),
         *_default_backend(configuration),
     ]
 
 
-def _shared_accounts(configuration: Configuration, users: str) -> Iterator[Problem]:
+def _shared_accounts(configuration: Configuration) -> Iterator[Problem]:
     spec = configuration.contract.user_fields["os_user"]
     if not (spec.required and spec.unique):
         return
     service = str(configuration.host.get("service_user", ""))
     assigned = [
-        Assigned(f"{users}[{index}]", user.name, user.os_user)
-        for index, user in enumerate(configuration.users)
+        Assigned(place, user.name, user.os_user)
+        for place, _entry, user in configuration.placed_users
         # one without, and the bot's own, are refused as values
         if user.os_user and user.os_user != service
     ]
     yield from isolation_problems(assigned, service)
 
 
-def _models_of_tasks(configuration: Configuration, users: str) -> Iterator[Problem]:
+def _models_of_tasks(configuration: Configuration) -> Iterator[Problem]:
     contract = configuration.contract
     roles = list(contract.role_tiers)
     for key, spec in contract.settings.items():
@@ -56,14 +55,13 @@ def _models_of_tasks(configuration: Configuration, users: str) -> Iterator[Probl
                 expected = f"JSON that maps tasks ({listed(roles)}) to models"
                 yield Problem(variable(key), f"a value of which {fault}", expected, "correct it")
     fields = [name for name, spec in contract.user_fields.items() if spec.role_models]
-    for index, (entry, user) in enumerate(zip(configuration.entries, configuration.users)):
+    for place, entry, user in configuration.placed_users:
         surface = surface_of(contract, user.backend, user.provider)
         for name in fields if surface else ():
             value: Any = entry.get(name)
             if value is not None and surface:
                 pair = (user.backend, user.provider)
-                place = f"{users}[{index}].{name}"
-                yield from role_problems(place, value, roles, surface, pair)
+                yield from role_problems(f"{place}.{name}", value, roles, surface, pair)
 
 
 def _equal_secrets(configuration: Configuration) -> Iterator[Problem]:

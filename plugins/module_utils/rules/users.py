@@ -134,9 +134,9 @@ def _model(
     return (surface.default if surface else None), "default"
 
 
-def pairs_in_use(users: Iterable[User]) -> set[tuple[str, str | None]]:
+def pairs_in_use(users: Iterable[User]) -> frozenset[tuple[str, str | None]]:
     """Return every (backend, provider) in effective use."""
-    return {(user.backend, user.provider) for user in users}
+    return frozenset((user.backend, user.provider) for user in users)
 
 
 def os_users(users: Iterable[User]) -> list[str]:
