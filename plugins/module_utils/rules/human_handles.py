@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 KAI = "kai"
 _LONGEST = 32
-_HANDLE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 def handle_of(display_name: str) -> str | None:
@@ -28,8 +27,7 @@ def handle_of(display_name: str) -> str | None:
     handle = re.sub(r"[^a-z0-9]+", "_", plain.casefold()).strip("_")
     if handle and not handle[0].isalpha():
         handle = f"human_{handle}"
-    handle = handle[:_LONGEST].rstrip("_")
-    return handle if _HANDLE.fullmatch(handle) else None
+    return handle[:_LONGEST].rstrip("_") or None
 
 
 def handle_problems(users: Sequence[tuple[str, str]]) -> list[Problem]:

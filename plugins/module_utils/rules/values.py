@@ -31,16 +31,8 @@ _URL = re.compile(r"https://[^\s/]+\S*\Z")
 # more than any float needs without an exponent
 _LARGEST_EXACT = 2**53
 _LONGEST_NUMBER = 400
-_BOOLEANS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
 
 
 class UnacceptableValue(ValueError):
@@ -129,11 +121,10 @@ def env_text(value: Any) -> str:
 
 
 def _boolean(raw: Any) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    if isinstance(raw, (str, int)) and str(raw).strip().lower() in _BOOLEANS:
-        return _BOOLEANS[str(raw).strip().lower()]
-    raise UnacceptableValue("true or false")
+    text = str(raw).strip().lower() if isinstance(raw, (str, int)) else ""
+    if text not in (*_TRUE, *_FALSE):
+        raise UnacceptableValue("true or false")
+    return text in _TRUE
 
 
 def _range_in_words(spec: Limits) -> str:
