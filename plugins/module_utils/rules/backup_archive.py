@@ -121,23 +121,6 @@ class Summary:
         return cast("SummaryData", data)
 
 
-class _Accounts:
-    def __init__(self) -> None:
-        self.owners: set[str] = set()
-        self.groups: set[str] = set()
-        self.numbers: set[int] = set()
-
-    def note(self, member: tarfile.TarInfo) -> None:
-        for name, number, names in (
-            (member.uname, member.uid, self.owners),
-            (member.gname, member.gid, self.groups),
-        ):
-            if name:
-                names.add(name)
-            else:
-                self.numbers.add(number)
-
-
 def time_of(member: tarfile.TarInfo) -> int | None:
     """Return the time of a member in nanoseconds, None when it is none."""
     try:
@@ -332,7 +315,9 @@ class _Reading:
         self.visit = visit
         self.format = FORMAT
         self.digest = _Digest()
-        self.accounts = _Accounts()
+        self.owners: set[str] = set()
+        self.groups: set[str] = set()
+        self.numbers: set[int] = set()
         self.size = 0
         self.disk_bytes = 0
         self.config: set[str] = set()
@@ -362,9 +347,9 @@ class _Reading:
             raise BadArchive("it holds no data directory")
         return Summary(
             meta,
-            sorted(self.accounts.owners),
-            sorted(self.accounts.groups),
-            sorted(self.accounts.numbers),
+            sorted(self.owners),
+            sorted(self.groups),
+            sorted(self.numbers),
             wanted["members"] if self.format > 1 else len(self.digests),
             self.size,
             self.disk_bytes,
@@ -379,16 +364,15 @@ class _Reading:
         if self.format not in _FORMATS or isinstance(self.format, bool):
             known = " and ".join(map(str, _FORMATS))
             raise BadArchive(f"its format is {self.format!r}; this kai-ansible reads {known}")
+        invalid = BadArchive(f"its {META} has unknown, missing or invalid fields")
         try:
             meta = Meta(**data)
-        except TypeError as error:
-            raise BadArchive(f"its {META} has unknown, missing or invalid fields") from error
-        texts = [meta.host, meta.created, meta.data_dir, meta.release or ""]
-        if not isinstance(meta.host_vars, dict):
-            raise BadArchive(f"its {META} has unknown, missing or invalid fields")
-        texts += [*meta.host_vars, *meta.host_vars.values()]
+            texts = [*meta.host_vars, *meta.host_vars.values()]
+        except (TypeError, AttributeError) as error:
+            raise invalid from error
+        texts += [meta.host, meta.created, meta.data_dir, meta.release or ""]
         if not all(isinstance(text, str) for text in texts):
-            raise BadArchive(f"its {META} has unknown, missing or invalid fields")
+            raise invalid
         if any("/" in name or name in ("", ".", "..") for name in meta.host_vars):
             raise BadArchive("a variable file in it has an invalid name")
         self.count(member, digest)
@@ -417,7 +401,7 @@ class _Reading:
         fault = self.fault(member)
         if fault:
             raise BadArchive(f"{shown(member.name)} {fault}")
-        self.accounts.note(member)
+        self.note_owners(member)
         if not member.isreg():
             self.count(member, "")
             self.disk_bytes += _DISK_BLOCK
@@ -432,6 +416,16 @@ class _Reading:
             self.visit(member, content)
         content.finish()
         self.count(member, content.digest)
+
+    def note_owners(self, member: tarfile.TarInfo) -> None:
+        for name, number, names in (
+            (member.uname, member.uid, self.owners),
+            (member.gname, member.gid, self.groups),
+        ):
+            if name:
+                names.add(name)
+            else:
+                self.numbers.add(number)
 
     def count(self, member: tarfile.TarInfo, content: str) -> None:
         if self.format == 1:
