@@ -42,19 +42,22 @@ _STAND_IN = b"stand-in"
 
 
 @functools.lru_cache(NAMES)
+def named(kind: str, name: str) -> Optional[int]:
+    """Return the number of an account (kind ``user``) or a ``group``, None where there is none."""
+    try:
+        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
 def number_of(kind: str, account: str) -> Optional[int]:
     """Return the number of a ``user`` or ``group`` of an access list, None when it has none here.
 
     A file without an owner on the host must not get one.
     """
-    try:
-        if kind == "user":
-            return pwd.getpwnam(account).pw_uid
-        return grp.getgrnam(account).gr_gid
-    except KeyError:
-        pass
-    if not account.isdecimal() or int(account) >= 2**32 - 1:
-        return None
+    found = named(kind, account)
+    if found is not None or not account.isdecimal() or int(account) >= 2**32 - 1:
+        return found
     number = int(account)
     return None if (user_name if kind == "user" else group_name)(number) else number
 
@@ -259,22 +262,16 @@ def unlaid(path: bytes, error: OSError) -> Refused:
 
 
 def owner_of(member: tarfile.TarInfo) -> tuple[int, int]:
-    """Return UID and GID of a member; names count, and a number where there is none."""
-    return (
-        _id_of("account", member.uname) if member.uname else member.uid,
-        _id_of("group", member.gname) if member.gname else member.gid,
-    )
+    """Return UID and GID of a member; names count, and a number where there is none.
 
-
-@functools.lru_cache(NAMES)
-def _id_of(kind: str, name: str) -> int:
-    """Return the number of an ``account`` or a ``group``. Raises Refused where there is none."""
-    try:
-        return pwd.getpwnam(name).pw_uid if kind == "account" else grp.getgrnam(name).gr_gid
-    except KeyError as error:
-        raise Refused(
-            f"the host has no {kind} {name!r}. Fix: create it there, then restore again"
-        ) from error
+    Raises Refused for a name that the host does not have.
+    """
+    uid = named("user", member.uname) if member.uname else member.uid
+    gid = named("group", member.gname) if member.gname else member.gid
+    if uid is None or gid is None:
+        lacking = f"account {member.uname!r}" if uid is None else f"group {member.gname!r}"
+        raise Refused(f"the host has no {lacking}. Fix: create it there, then restore again")
+    return uid, gid
 
 
 def clear_way(place: StagingArea, path: str, file: bool) -> str | None:
@@ -345,12 +342,9 @@ def missing_accounts(summary: SummaryData, made: Collection[str]) -> list[str]:
     made: accounts that will be made, each with a group of its name.
     """
     wanted = sorted({*summary["owners"]} - {*made})
-    found = [f"account {owner}" for owner in wanted if system.account_of(owner) is None]
-    for group in sorted({*summary["groups"]} - {*made}):
-        try:
-            grp.getgrnam(group)
-        except KeyError:
-            found.append(f"group {group}")
+    found = [f"account {owner}" for owner in wanted if named("user", owner) is None]
+    wanted = sorted({*summary["groups"]} - {*made})
+    found += [f"group {group}" for group in wanted if named("group", group) is None]
     # a file without an owner on the host must not get one
     found += [f"free number {n}" for n in summary["numbers"] if user_name(n) or group_name(n)]
     return found
