@@ -38,28 +38,25 @@ def read_tree(
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         # PyYAML converts dates, numbers and !!tags without looking; its words may quote a secret
         raise NotATree("it holds a value that is not of its type") from error
-    fault = fault_of_tree(value, most_parts)
-    if fault:
-        raise NotATree(fault)
+    _expect_tree(value, most_parts)
     return value
 
 
-def fault_of_tree(value: Any, most_parts: int = MOST_PARTS) -> str | None:
-    """Return why data is no tree of a reasonable size, or None when it is one."""
+def _expect_tree(value: Any, most_parts: int) -> None:
+    """Raise NotATree for data that is no tree of a reasonable size."""
     parts = 0
     rest = [(value, 0)]
     while rest:
         item, depth = rest.pop()
         parts += 1
         if depth > DEEPEST:
-            return "it is nested too deeply, or contains itself"
+            raise NotATree("it is nested too deeply, or contains itself")
         if parts > most_parts:
-            return "it is too large"
+            raise NotATree("it is too large")
         if isinstance(item, int) and item.bit_length() > _MOST_BITS:
-            return "it holds a number that is too large"
+            raise NotATree("it holds a number that is too large")
         if isinstance(item, dict):
             inner = [*item, *item.values()]
         else:
             inner = list(item) if isinstance(item, (list, tuple, set)) else []
         rest += [(one, depth + 1) for one in inner]
-    return None
