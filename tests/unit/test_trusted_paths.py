@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
+from kai_ansible.host.trusted_paths import Accounts, changers, places_of
 from kai_ansible.host.trusted_paths import CheckedPath as Place
-from kai_ansible.host.trusted_paths import changers, places_of
 from kai_ansible.rules.program_trust import harmful, in_words
 
 NAMES = {0: "root", 1: "kai", 2: "alice", 3: "bob"}
-MEMBERS = {0: ["root"], 10: [], 20: ["alice", "root"], 1: ["kai"]}
+MEMBERS: dict[int, list[str]] = {0: ["root"], 10: [], 20: ["alice", "root"], 1: ["kai"]}
 DIRECTORY = stat.S_IFDIR
+
+
+class Known(Accounts):
+    def name_of(self, uid: int) -> str:
+        return NAMES[uid]
+
+    def members_of(self, gid: int) -> list[str]:
+        return MEMBERS[gid]
 
 
 def acl(*entries: tuple[int, int, int]) -> str:
@@ -24,7 +32,7 @@ def acl(*entries: tuple[int, int, int]) -> str:
 
 
 def seen(*places: Place) -> list[tuple[list[str], bool]]:
-    found = changers(places, NAMES.__getitem__, MEMBERS.__getitem__)
+    found = changers(places, Known())
     return [(entry["accounts"], entry["everybody"]) for entry in found]
 
 

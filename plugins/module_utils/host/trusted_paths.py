@@ -58,22 +58,16 @@ class CheckedPath(NamedTuple):
     acl: str = ""
 
 
-def changers(
-    places: Iterable[CheckedPath],
-    name_of: Callable[[int], str],
-    members_of: Callable[[int], Iterable[str]],
-) -> list[Changer]:
+def changers(places: Iterable[CheckedPath], known: Accounts) -> list[Changer]:
     """Return each place that an account besides root can change: path, accounts, everybody.
 
     accounts: their names, in order. everybody: whether every other account can too.
-
-    name_of: returns the name of a UID. members_of: returns the accounts of a group by its GID.
     """
     found: list[Changer] = []
     for place in places:
         uids, gids = _writers(place)
-        accounts = {name_of(uid) for uid in uids if uid != 0}
-        accounts.update(name for gid in gids for name in members_of(gid) if name != "root")
+        accounts = {known.name_of(uid) for uid in uids if uid != 0}
+        accounts.update(name for gid in gids for name in known.members_of(gid) if name != "root")
         everybody = bool(place.mode & stat.S_IWOTH)
         if accounts or everybody:
             found.append({"path": place.path, "accounts": sorted(accounts), "everybody": everybody})
@@ -130,7 +124,7 @@ def found_by(
     for path, answer in zip(looks, answers):
         seen, reason = ([], str(answer)) if isinstance(answer, NoAnswer) else answer
         places = [CheckedPath(*place) for place in seen]
-        found[path] = changers(places, known.name_of, known.members_of)
+        found[path] = changers(places, known)
         if reason:
             found[path].append({"path": path, "accounts": [], "everybody": False, "unseen": reason})
     return found
@@ -138,9 +132,8 @@ def found_by(
 
 def only_root_changes(descriptor: int) -> bool:
     """Return whether only root can change the content of an open directory. Raises OSError."""
-    known = Accounts()
     place = place_at("an open directory", os.fstat(descriptor), descriptor)
-    return not changers([place], known.name_of, known.members_of)
+    return not changers([place], Accounts())
 
 
 def _seen(look: Look) -> tuple[list[CheckedPath], str]:
