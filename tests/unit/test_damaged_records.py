@@ -212,7 +212,7 @@ class Records:
         json.dumps(known, ensure_ascii=False).encode()
         self.state.interrupted(self.installs())
         for act in (
-            lambda: self.state.known_installs(self.installs()),
+            lambda: self.state.known_installs(self.installs(), found),
             lambda: self.keep(dry=True),
             lambda: self.remove(dry=True),
             lambda: self.host.run(record=1),

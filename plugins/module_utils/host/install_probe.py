@@ -91,15 +91,12 @@ def damages(installs: Installs) -> list[DamagedRecord]:
     return found
 
 
-def known_installs(
-    installs: Installs, damaged: Sequence[DamagedRecord] | None = None
-) -> KnownInstalls:
+def known_installs(installs: Installs, damaged: Sequence[DamagedRecord]) -> KnownInstalls:
     """Return the live release, the unfinished install, every release and every verified install.
 
-    damaged: the result of ``damages``, if it is already known.
+    damaged: the result of ``damages``.
     Raises OSError for a record that cannot be read, Refused when the live release is unknown.
     """
-    damaged = damages(installs) if damaged is None else damaged
     live, journal = installs.live(), _journal(installs)
     try:
         records, built = installs.records(), installs.built()
