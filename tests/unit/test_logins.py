@@ -88,11 +88,11 @@ def test_with_a_key_nobody_logs_in_to_codex(contract: Contract) -> None:
     [
         ({}, "claude", [".claude/.credentials.json"]),
         ({}, "codex", [".codex/auth.json"]),
-        ({}, "goose", None),
-        ({"codex_auth_mode": "api_key", "openai_api_key": "k"}, "codex", None),
+        ({}, "goose", []),
+        ({"codex_auth_mode": "api_key", "openai_api_key": "k"}, "codex", []),
     ],
 )
 def test_where_a_login_is_kept(
-    contract: Contract, settings: dict[str, Any], backend: str, files: list[str] | None
+    contract: Contract, settings: dict[str, Any], backend: str, files: list[str]
 ) -> None:
     assert login_files(configured(contract, **settings), backend) == files

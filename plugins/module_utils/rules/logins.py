@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from .probe import LoginSeen
 
 
-def login_files(configuration: Configuration, backend: str) -> list[str] | None:
-    """Return where a backend keeps its login under the account's home; None if it needs none.
+def login_files(configuration: Configuration, backend: str) -> list[str]:
+    """Return where a backend keeps its login under the account's home; nothing if it needs none.
 
     Kai runtime contract, section 1.5.
     """
     entry = login_of(configuration, backend)
-    return list(entry.kept_in) if entry and entry.kept_in else None
+    return list(entry.kept_in) if entry else []
 
 
 def deployed_logins(contract: Contract) -> list[LoginRequest]:

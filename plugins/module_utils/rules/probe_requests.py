@@ -141,6 +141,6 @@ def _binary_request(configuration: Configuration, backend: str) -> BinaryRequest
         "usual_places": as_data(binary.usual_places),
         "accounts": runners(configuration, backend),
         "resolvers": resolvers(configuration, backend),
-        "login_files": login_files(configuration, backend) or [],
+        "login_files": login_files(configuration, backend),
         "login_check": login_check(configuration, backend),
     }
