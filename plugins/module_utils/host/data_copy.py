@@ -22,7 +22,6 @@ from .left_processes import end_processes
 from .root_places import refuse_places
 from .tree_removal import remove_everything
 
-_FORMER = "former"
 _TRIES = 3
 
 
@@ -39,7 +38,7 @@ class StagingArea:
         self.archive = os.path.join(self.path, "archive")
         self.data = os.path.join(self.path, "data")
         self.config = os.path.join(self.path, "config")
-        self.former = os.path.join(self.path, _FORMER)
+        self.former = os.path.join(self.path, "former")
         self.proof = os.path.join(self.path, "proof")
 
     def make(self) -> None:

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .adoption import adoption_notes, lost_rules
 from .agent_starts import late_starts, start_faults, starts_elsewhere
-from .binaries import (
-    agent_account,
-    backends_in_use,
-    choose_binary,
-    notes_on_trust,
-)
+from .binaries import agent_account, backends_in_use, choose_binary, notes_on_trust
 from .configuration import applies, canonical_key, env_of, named_homes
 from .helper_programs import helper_programs, helper_proofs, known_users
 from .homes import Home, home_problems
@@ -51,9 +46,7 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Contract
-    from .desired import (
-        Desired,
-    )
+    from .desired import Desired
     from .plans import SourceFacts
     from .probe import Candidate, Probe, WorkshopSeen
     from .runtime_profiles import Profile
@@ -69,8 +62,6 @@ def desired_state(
 
     probe: the result of kai_probe for ``probe_request``. source: that of kai_source, or
     what a status knows of it; None where nothing is installed.
-    Returns problems, notes, env, users, missing_accounts, sudo, unit, directories, seeds, logins,
-    login_notice and logins_by_key.
     """
     contract = configuration.contract
     platform = contract.platforms.get(probe["platform"])

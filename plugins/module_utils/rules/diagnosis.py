@@ -310,15 +310,12 @@ def _checked(contract: Contract, status: StatusReport, checkup: Checkup) -> Iter
             evidence = f"failed: {fault['what']}: {fault['said']}"
             yield Finding("files", where, evidence, _CAUSES["files"], REPAIR)
     if checkup["trespasses"]:
-        evidence = _joined(checkup["trespasses"])
-        where, cause = "directories of users", _CAUSES["files"]
+        cause, fix = _CAUSES["files"], REPAIR
         drifted = [entry["where"] for entry in status["drift"]]
-        if any(path in fault for path in drifted for fault in checkup["trespasses"]):
-            yield Finding("files", where, evidence, cause, REPAIR)
-        else:
+        if not any(path in fault for path in drifted for fault in checkup["trespasses"]):
             cause = "owners and modes are right, so a group or a directory above lets them in"
             fix = "check the groups of that account (id) and the directories above (namei -l)"
-            yield Finding("files", where, evidence, cause, fix)
+        yield Finding("files", "directories of users", _joined(checkup["trespasses"]), cause, fix)
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -187,9 +187,7 @@ class _Merge:
         is_new = name not in self.profiles
         entry = self.profiles.setdefault(name, {})
         pair = (entry.get("backend"), entry.get("provider"))
-        for key in _ALWAYS:
-            if entry.get(key) != getattr(one, key):
-                entry[key] = getattr(one, key)
+        entry.update({key: getattr(one, key) for key in _ALWAYS})
         for key in (*_DEFAULTS, *_OPTIONS):
             self.bring(key, entry, one)
         if self.document["version"] == 1:
