@@ -556,7 +556,7 @@ def probe(host: Host) -> AnyProbe:
         **about_host(host),
         "tools": service.probe_tools(host),
         "interpreters": probe_interpreters(host) if releases.may_build(host, release) else [],
-        "directories": storage.probe_directories(host),
+        "directories": storage.kinds_of(host.parameters["directories"]),
         "access": storage.probe_access(host),
         "targets": storage.probe_targets(host),
         "release": release,

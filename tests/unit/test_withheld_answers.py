@@ -320,11 +320,9 @@ def test_probe_an_account_that_cannot_be_asked_whether_it_can_enter(
     assert seen["fault"]
 
 
-def test_probe_what_a_directory_is(
-    host: Make, monkeypatch: pytest.MonkeyPatch, answer: Any
-) -> None:
+def test_probe_what_a_directory_is(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
     monkeypatch.setattr(storage, "ask_as", lambda *_: [answer])
-    [seen] = storage.probe_directories(host(directories=["/srv"])).values()
+    [seen] = storage.kinds_of(["/srv"]).values()
     # in words, as the answer itself is none that a module could return
     assert isinstance(seen, str)
     assert seen != "directory"

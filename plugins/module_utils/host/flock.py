@@ -42,10 +42,12 @@ def held(path: str, flags: int, seconds: float) -> Iterator[int]:
         deadline = time.monotonic() + seconds
         while not _taken(lock):
             if time.monotonic() > deadline:
+                # as far as they can be seen
+                holders = "; ".join(system.processes_with(path)) or "a process of an earlier run"
                 raise Busy(
                     Problem(
                         path,
-                        f"{_in_words(path)}, still at work after {seconds} s",
+                        f"{holders}, still at work after {seconds} s",
                         "none that changes the host",
                         "wait until it has ended, or end it on the host (lslocks lists it), and "
                         "run this again",
@@ -53,11 +55,6 @@ def held(path: str, flags: int, seconds: float) -> Iterator[int]:
                 )
             time.sleep(POLL_SECONDS)
         yield lock
-
-
-def _in_words(path: str) -> str:
-    """Return who holds a lock, as far as that can be seen."""
-    return "; ".join(system.processes_with(path)) or "a process of an earlier run"
 
 
 def _taken(lock: int) -> bool:

@@ -19,7 +19,6 @@ import shlex
 import socket
 import stat
 import time
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ from .system import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _MOST_BYTES = 1 << 16
 _RECORD = {
@@ -110,22 +109,17 @@ def run_of(fields: Mapping[str, str | int]) -> Run:
 def run_of_process(pid: int, user: str, host: str) -> Run:
     """Return the run of a process on this machine, for a host of its inventory."""
     boot, namespace = boot_and_namespace()
-    name = socket.gethostname()
+    name, number = socket.gethostname(), machine_id()
     return Run(
         by=f"{user}@{name}",
         pid=pid,
         started=started(pid) or "",
         boot=boot,
         namespace=namespace,
-        machine=_machine(name),
+        # copies of one image may share the number
+        machine=f"{number} {name}" if number else "",
         host=host,
     )
-
-
-def _machine(name: str) -> str:
-    number = machine_id()
-    # copies of one image may share the number
-    return f"{number} {name}" if number else ""
 
 
 def connection_here() -> str:
@@ -190,7 +184,11 @@ def take(path: str, run: Run, over: Run | None = None) -> Run | None:
     Raises BrokenRecord when the file holds something else, OSError when it cannot be used, and Busy
     when another process uses it all the time.
     """
-    with _locked(path) as lock:
+    # opening a pipe must not wait for a writer
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    with held(path, flags, LOCK_SECONDS) as lock:
+        if not stat.S_ISREG(os.fstat(lock).st_mode):
+            raise BrokenRecord("it is not a regular file")
         holder = _holder(lock)
         if holder and holder != over and not is_over(holder, run, boot_and_namespace()):
             return holder
@@ -233,16 +231,6 @@ def problem_of_lock(path: str, error: BrokenRecord | OSError) -> Problem:
         "the record of a run, or no file",
         f"make sure that no install or rollback of this host is running, then: {remove}",
     )
-
-
-@contextmanager
-def _locked(path: str) -> Iterator[int]:
-    # opening a pipe must not wait for a writer
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    with held(path, flags, LOCK_SECONDS) as lock:
-        if not stat.S_ISREG(os.fstat(lock).st_mode):
-            raise BrokenRecord("it is not a regular file")
-        yield lock
 
 
 def _holder(lock: int) -> Run | None:

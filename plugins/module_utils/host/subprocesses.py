@@ -184,10 +184,6 @@ def _beginning(reading: int, process: subprocess.Popen[bytes], deadline: float) 
                 return said
             look = time.monotonic() + LOOK_SECONDS
         if ready and not piece and not ended:
-            _wait(process, deadline)
-
-
-def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
-    # it has closed its output and goes on
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(max(deadline - time.monotonic(), 0))
+            # it has closed its output and goes on
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(deadline - time.monotonic(), 0))

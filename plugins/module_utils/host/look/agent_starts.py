@@ -59,20 +59,16 @@ class Trial:
         if self.process is None:
             self.begin()
         if isinstance(self.process, TimeoutError):
-            return self.unknown()
+            return self.seen(late=True)
         if isinstance(self.process, OSError):
-            return self._seen(fault=self.process.strerror or str(self.process))
+            return self.seen(fault=self.process.strerror or str(self.process))
         code, said = self.process.end() if self.process else (None, "")
         found = VERSION.search(said)
         if code is None and not found:
-            return self.unknown()
+            return self.seen(late=True)
         if code in (0, None) or found or not self._counts(code):
-            return self._seen(version=found[0] if found else "")
-        return self._seen(fault=f"{_end_of(code or 0)}{self._reason()}")
-
-    def unknown(self) -> AgentStart:
-        """Return that nothing is known of its start."""
-        return self._seen(late=True)
+            return self.seen(version=found[0] if found else "")
+        return self.seen(fault=f"{_end_of(code or 0)}{self._reason()}")
 
     def _counts(self, code: int | None) -> bool:
         """Return whether an exit code is a fault: a stand-in has no home, which programs need."""
@@ -89,7 +85,8 @@ class Trial:
         lines = [line for line in said.splitlines() if line.strip()]
         return ": " + " / ".join(lines[:SHOWN_LINES]) if lines else ""
 
-    def _seen(self, *, version: str = "", fault: str = "", late: bool = False) -> AgentStart:
+    def seen(self, *, version: str = "", fault: str = "", late: bool = False) -> AgentStart:
+        """Return how it started."""
         return {
             "account": self.stands_for,
             "path": self.environment["PATH"],
@@ -132,7 +129,7 @@ def finish_starts(host: Host, trials: list[Trial]) -> None:
     def finish(trial: Trial) -> AgentStart:
         # a program that hangs would keep the run for as many minutes as it has accounts
         if trial.process is None and trial.candidate["path"] in late:
-            return trial.unknown()
+            return trial.seen(late=True)
         start = trial.finish()
         if start["late"]:
             late.add(trial.candidate["path"])

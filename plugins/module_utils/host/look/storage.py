@@ -31,7 +31,7 @@ MB = 1 << 20
 def accounts_seen(host: Host) -> dict[str, Account | None]:
     """Return UID, GID and home of each account asked for, None where there is none."""
     there = {name: account for name, account in host.accounts.items() if account}
-    homes = _kinds([account.pw_dir for account in there.values()])
+    homes = kinds_of([account.pw_dir for account in there.values()])
     seen: dict[str, Account | None] = dict.fromkeys(host.accounts)
     for name, account in there.items():
         seen[name] = {
@@ -43,12 +43,8 @@ def accounts_seen(host: Host) -> dict[str, Account | None]:
     return seen
 
 
-def probe_directories(host: Host) -> dict[str, str]:
-    """Return the kind of each requested directory."""
-    return _kinds(host.parameters["directories"])
-
-
-def _kinds(paths: Sequence[str]) -> dict[str, str]:
+def kinds_of(paths: Sequence[str]) -> dict[str, str]:
+    """Return the kind of each path, ``unseen`` where a process for it gave no answer."""
     kinds = ask_as(None, [partial(kind_of, path) for path in paths])
     words = {UNANSWERED: HANGING}
     return {
