@@ -91,13 +91,11 @@ class Workshop:
 class Migration:
     """What the way from the former line changes besides names. splits: one secret into several.
 
-    silent: keys that Kai neither reads nor warns of. to_users: the field of a user that takes the
-    place of a setting of everybody. services_to: the field that lists the services of a user.
-    outside: what a new value of a setting needs elsewhere.
+    to_users: the field of a user that takes the place of a setting of everybody. services_to: the
+    field that lists the services of a user. outside: what a new value of a setting needs elsewhere.
     """
 
     from_: str = named("from")
-    silent: tuple[str, ...] = text(_ENV_KEY)
     splits: Mapping[str, tuple[str, ...]] = text(_ENV_KEY, keys=_ENV_KEY)
     to_users: Mapping[str, str] = text(_NAME, keys=_ENV_KEY)
     services_to: str = text(_NAME)
