@@ -224,9 +224,7 @@ class Remembered:
         """Return the accounts that try the directories. started: the agents that are started."""
         wanted = concerned(self.parameters["private_directories"])
         known = self.isolation in self.earlier.times and not self.parameters["anew"]
-        if known:
-            return wanted & {agent["account"] for agent in started}
-        return wanted
+        return wanted & {agent["account"] for agent in started} if known else wanted
 
     def keep(self, verified: list[str], closed: bool) -> None:
         """Store the checks. verified: what was. closed: whether the directories are private."""

@@ -101,11 +101,16 @@ class SudoRules(TypedDict):
     enters: bool
 
 
-class UnitData(TypedDict):
+class UnitPlace(TypedDict):
     """The definition of the service."""
 
     name: str
     path: str
+
+
+class UnitData(UnitPlace):
+    """The same with what it is to be."""
+
     mode: str
     environment: dict[str, str]
 

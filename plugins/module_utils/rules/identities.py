@@ -51,7 +51,7 @@ def identities(configuration: Configuration) -> list[Identity]:
     found = []
     data_dir = configuration.host.get("data_dir", "")
     for entry, user in zip(configuration.entries, configuration.users):
-        own = entry.get("home_workspace")
+        own, account = entry.get("home_workspace"), agent_account(configuration, user)
         if user.profile_id and not own:
             # no earlier line had this user
             continue
@@ -60,18 +60,9 @@ def identities(configuration: Configuration) -> list[Identity]:
                 home = own or (directory.former or "").format(
                     data_dir=data_dir, telegram_id=user.telegram_id
                 )
-                account = agent_account(configuration, user)
-                found.append(
-                    Identity(
-                        user.name,
-                        account,
-                        home,
-                        former,
-                        new,
-                        directory.template or former,
-                        carried=not own,
-                    )
-                )
+                template = directory.template or former
+                one = Identity(user.name, account, home, former, new, template, carried=not own)
+                found.append(one)
     return found
 
 

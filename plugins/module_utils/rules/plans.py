@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from .checkup import CheckupRequest
-from .desired import ChosenBinary, KeyNeeded, LoginData
+from .desired import ChosenBinary, KeyNeeded, LoginData, UnitPlace
 from .enrolment import EnrolmentPlan
 from .module_arguments import (
     DirectoryData,
@@ -22,13 +22,6 @@ from .module_arguments import (
 from .problems import ProblemData
 from .proof_arguments import PrivateDirectory
 from .status_report import StatusReport
-
-
-class UnitPlace(TypedDict):
-    """The definition of the service."""
-
-    name: str
-    path: str
 
 
 class WorkshopPlan(TypedDict):

@@ -62,10 +62,10 @@ def _field(default: Any, metadata: Mapping[str, str]) -> Any:
 
 def read(kind: Any, data: Any) -> Any:
     """Return data as a dataclass. Raises Unfit, with every fault that it has."""
-    faults: list[tuple[Place, str, str]] = []
-    found = _Reader(faults).read(kind, data, (), {})
-    if faults:
-        raise Unfit(faults)
+    reader = _Reader()
+    found = reader.read(kind, data, (), {})
+    if reader.faults:
+        raise Unfit(reader.faults)
     return found
 
 
@@ -94,8 +94,8 @@ def in_words(place: Place) -> str:
 class _Reader:
     """One reading, which goes on after a fault."""
 
-    def __init__(self, faults: list[tuple[Place, str, str]]) -> None:
-        self.faults = faults
+    def __init__(self) -> None:
+        self.faults: list[tuple[Place, str, str]] = []
 
     def fault(self, place: Place, found: str, expected: str) -> None:
         """Note that something at a place does not fit."""
