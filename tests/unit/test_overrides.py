@@ -4,6 +4,7 @@ import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from samples import probe, user, variables
 from test_host_status import SERVICE, installed, status
 
 from kai_ansible.host import system, unit_overrides
-from kai_ansible.host.install_probe import probe_install
+from kai_ansible.host.look.releases import probe_installed
 from kai_ansible.host.records import Installs
 from kai_ansible.host.system import ServiceState
 from kai_ansible.rules.configuration import read_configuration
@@ -389,7 +390,14 @@ def test_the_port_of_the_process_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
         "settings": SETTINGS,
     }
     state = ServiceState(state="active", pid=SERVICE["pid"] or 7)
-    installs = Installs(str(tmp_path / "kai"))
-    seen = probe_install(request, str(env), installs, 8080, [], state=state)
+    host: Any = SimpleNamespace(
+        parameters={"installed": request, "env_file": str(env), "port": 8080},
+        installs=Installs(str(tmp_path / "kai")),
+        facts={"unit": {"path": ""}},
+        distrusted="",
+        service_home="/home/kai",
+    )
+    seen = probe_installed(host, [], state, None)
+    assert seen is not None
     assert asked == [9999]
     assert [one["key"] for one in seen["overrides"]] == ["WEBHOOK_PORT"]

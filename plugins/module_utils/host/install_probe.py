@@ -13,7 +13,6 @@ import contextlib
 import functools
 import os
 import pwd
-import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -23,15 +22,13 @@ from ..rules.file_state import seal, sealed
 from ..rules.installs import FLAT, UNKNOWN_STATE, release_states
 from ..rules.problems import Problem, Refused
 from . import system
-from .beside_data import going
 from .files import Damaged, look
 from .free_space import nearest
 from .layout import Tree, problem_of
 from .layout_journal import LayoutJournal
 from .records import Installs
 from .run_as import NoAnswer, ask_as
-from .service import deployed_env, deployed_port, health
-from .unit_overrides import overrides_of
+from .service import deployed_env, health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
         DamagedRecord,
         FileSeen,
         FreeSpace,
-        Installed,
         InstallsSeen,
         KnownInstalls,
         LayoutSeen,
@@ -133,53 +129,6 @@ def _journal(installs: Installs) -> Journal | None:
         return installs.journal()
     except Damaged:
         return None
-
-
-def probe_install(
-    request: InstalledRequest,
-    env_file: str,
-    installs: Installs,
-    port: int,
-    damaged: Sequence[DamagedRecord],
-    distrusted: str = "",
-    state: ServiceState | None = None,
-    unit_file: str = "",
-) -> Installed:
-    """Return the live install and the state of its service.
-
-    request: the option ``installed`` of kai_probe. port: the bot's port, for callers that
-    cannot read the environment file. damaged: the result of ``damages``. distrusted: why
-    nothing of the installs is read. state: of the service, None where it is unknown. unit_file: its
-    path.
-    """
-    known = installs_seen(installs, damaged, distrusted)
-    key = secrets.token_hex(16)
-    files = {
-        entry["path"]: file_seen(entry, key, request["settings"]) for entry in request["files"]
-    }
-    env = deployed_values(env_file)
-    if state and state.pid:
-        # the environment of the process wins over the file
-        env.update(system.environment_of(state.pid))
-    overrides, unseen = (
-        overrides_of(request["unit"], unit_file, state, request["settings"]) if state else ([], [])
-    )
-    return {
-        **known,
-        "overrides": overrides,
-        "overrides_unseen": [problem.as_dict() for problem in unseen],
-        "interrupted": None if distrusted else interrupted(installs),
-        "going": going(os.path.realpath(request["data_dir"])) if request["data_dir"] else [],
-        **service_seen(request, installs, deployed_port(env, request["port_key"], port), state),
-        "key": key,
-        "files": files,
-        "layout": layout_seen(
-            request["directories"],
-            request["seeds"],
-            installs.release_path(known["live"]) if known["live"] else None,
-        ),
-        "free_space": [free_space_at(path) for path in request["free_space"]],
-    }
 
 
 def interrupted(installs: Installs) -> bool | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from typing import TYPE_CHECKING
 
 from ...rules.documents import legible
@@ -13,8 +14,11 @@ from ...rules.env_file import read_env
 from ...rules.installs import UNKNOWN_STATE
 from ...rules.problems import Problem, Refused
 from ...rules.user_places import known_places
+from .. import install_probe, system
+from ..beside_data import going
 from ..built_release import ENVIRONMENT
-from ..install_probe import damages, probe_install
+from ..service import deployed_port
+from ..unit_overrides import overrides_of
 from .host import unreadable
 from .storage import size_of
 
@@ -71,7 +75,7 @@ def probe_damaged(host: Host) -> list[DamagedRecord]:
     if host.distrusted:
         return []
     try:
-        return damages(host.installs)
+        return install_probe.damages(host.installs)
     except PermissionError:
         return []
 
@@ -80,35 +84,54 @@ def probe_installed(
     host: Host,
     damaged: Sequence[DamagedRecord],
     state: ServiceState | None,
-    workshop: WorkshopSeen | None = None,
+    workshop: WorkshopSeen | None,
 ) -> Installed | None:
     """Return the installation and how it runs, None where ``installed`` is not asked.
 
+    damaged: the result of ``probe_damaged``. state: of the service, None where it is unknown.
     workshop: what its database says, without which some paths of users are not known.
     """
-    request = host.parameters["installed"]
+    request, installs, home = host.parameters["installed"], host.installs, host.service_home
     if request is None:
         return None
-    home = host.service_home
 
     def located(entries: list[Place]) -> list[Place]:
         known = known_places(entries, workshop)
         return [{**one, "path": one["path"].replace("{service_home}", home)} for one in known]
 
-    return probe_install(
-        {
-            **request,
-            "directories": located(request["directories"]),
-            "seeds": located(request["seeds"]),
-        },
-        host.parameters["env_file"],
-        host.installs,
-        host.parameters["port"] or request["default_port"],
-        damaged,
-        host.distrusted,
-        state,
-        host.facts["unit"]["path"],
+    known = install_probe.installs_seen(installs, damaged, host.distrusted)
+    env = install_probe.deployed_values(host.parameters["env_file"])
+    if state and state.pid:
+        # the environment of the process wins over the file
+        env.update(system.environment_of(state.pid))
+    # without privilege the environment file is unseen
+    asked_port = host.parameters["port"] or request["default_port"]
+    port, settings = deployed_port(env, request["port_key"], asked_port), request["settings"]
+    overrides, unseen = (
+        overrides_of(request["unit"], host.facts["unit"]["path"], state, settings)
+        if state
+        else ([], [])
     )
+    key = secrets.token_hex(16)
+    return {
+        **known,
+        "overrides": overrides,
+        "overrides_unseen": [problem.as_dict() for problem in unseen],
+        "interrupted": None if host.distrusted else install_probe.interrupted(installs),
+        "going": going(os.path.realpath(request["data_dir"])) if request["data_dir"] else [],
+        **install_probe.service_seen(request, installs, port, state),
+        "key": key,
+        "files": {
+            entry["path"]: install_probe.file_seen(entry, key, settings)
+            for entry in request["files"]
+        },
+        "layout": install_probe.layout_seen(
+            located(request["directories"]),
+            located(request["seeds"]),
+            installs.release_path(known["live"]) if known["live"] else None,
+        ),
+        "free_space": [install_probe.free_space_at(path) for path in request["free_space"]],
+    }
 
 
 def installed_unseen(host: Host, problem: Problem) -> Installed | None:
