@@ -101,7 +101,7 @@ def desired_state(
     profiles = ProfilesOfHost()
     seen = probe.get("workshop")
     if contract.profiles and not configuration.problems:
-        profiles = _profiles(configuration, probe, features)
+        profiles = profiles_of_host(configuration, probe, features)
         problems += profiles.problems
         problems += unmade_users(configuration, features, profiles.ids, seen)
         notes += profiles.notes
@@ -136,7 +136,7 @@ def desired_state(
         for name in shared
     ]
     directories = directories_of(configuration, places, tenants, features)
-    seeds = seeds_of(configuration, places, tenants)
+    known_directories = known_places(directories, seen)
     homes = {tenant.key: placed(tenant.home, seen) for tenant in tenants}
     known = known_users(configuration, places, homes, seen, profiles.entries)
     helpers = helper_programs(configuration, places, known, features)
@@ -183,23 +183,15 @@ def desired_state(
             },
         },
         "awaits_workshop": any(placed(one["path"], seen) is None for one in directories),
-        "directories": known_places(directories, seen),
-        "seeds": known_places(seeds, seen),
+        "directories": known_directories,
+        "seeds": known_places(seeds_of(configuration, places, tenants), seen),
         "proofs": [
             *file_proofs(contract),
             *kill_proofs(sudo["kill_accounts"], kill),
             *helper_proofs(helpers),
         ],
-        "agent_proofs": agent_proofs(
-            configuration,
-            paths,
-            {key: home for key, home in homes.items() if home is not None},
-            places,
-            kill,
-        ),
-        "private_directories": private_directories(
-            configuration, places, known_places(directories, seen)
-        ),
+        "agent_proofs": agent_proofs(configuration, paths, homes, places, kill),
+        "private_directories": private_directories(configuration, places, known_directories),
         "logins": needed,
         "login_notice": login_notice(needed),
         "logins_by_key": logins_by_key(
@@ -219,24 +211,11 @@ def others_of_host(
     if not contract.profiles or configuration.problems:
         return []
     places = {**configuration.host, "service_home": probe["service_home"]}
-    found = _profiles(configuration, probe, features)
+    found = profiles_of_host(configuration, probe, features)
     tenants = tenants_of_users(configuration, places)
     others = tenants_of_the_workshop(contract, places, found.entries)
     shared = with_unshared(tenants, others, probe.get("workshop"))[1]
     return [Other(one, is_apart=one.key not in shared) for one in others]
-
-
-def _profiles(
-    configuration: Configuration, probe: Probe, features: Collection[str]
-) -> ProfilesOfHost:
-    contract, texts, seen = configuration.contract, probe["texts"], probe.get("workshop")
-    return profiles_of_host(
-        configuration,
-        texts.get(contract.protected_files[contract.profiles or ""].path),
-        seen["assigned"] if seen else [],
-        features,
-        texts.get(contract.protected_files["users"].path),
-    )
 
 
 def _without_profile(

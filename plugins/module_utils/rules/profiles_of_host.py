@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
     from .contract import Contract
+    from .probe import Probe
     from .runtime_profiles import Profile
 
 # fields of users.yaml that a profile has as well
@@ -77,21 +78,13 @@ def registry_text(configuration: Configuration, paths: Mapping[str, str]) -> str
 
 
 def profiles_of_host(
-    configuration: Configuration,
-    deployed: str | None,
-    assigned: Collection[str] | None,
-    features: Collection[str],
-    former_users: str | None = None,
+    configuration: Configuration, probe: Probe, features: Collection[str]
 ) -> ProfilesOfHost:
-    """Return the profiles of a host with what host_vars say.
-
-    deployed: the text of the file, None where there is none. assigned: the profiles that the
-    database assigns, None where it could not be read. features: what the source has. former_users:
-    the deployed users.yaml, which says what the last install wanted.
-    """
-    contract = configuration.contract
+    """Return the profiles of a host with what host_vars say. features: what the source has."""
+    contract, seen = configuration.contract, probe.get("workshop")
     found = ProfilesOfHost()
     path = contract.protected_files[contract.profiles or ""].path
+    deployed = probe["texts"].get(path)
     versions = [one for one, needed in VERSIONS.items() if needed is None or needed in features]
     kai = known_policies(contract, versions)
     document: Any = None
@@ -104,9 +97,15 @@ def profiles_of_host(
             found.problems.append(_unreadable(path, error))
             return found
     wanted = _wanted(configuration, versions)
-    before = _before(former_users, versions)
+    # the deployed users.yaml says what the last install wanted
+    before = _before(probe["texts"].get(contract.protected_files["users"].path), versions)
     merged = merge(
-        document, wanted, path=path, assigned=assigned, newest=max(versions), before=before
+        document,
+        wanted,
+        path=path,
+        assigned=seen["assigned"] if seen else [],
+        newest=max(versions),
+        before=before,
     )
     found.notes, found.problems, found.missing = merged.notes, merged.problems, merged.missing
     if merged.document is None:

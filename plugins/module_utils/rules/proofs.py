@@ -57,15 +57,16 @@ def kill_proofs(accounts: Sequence[str], kill: str) -> list[Command]:
 def agent_proofs(
     configuration: Configuration,
     paths: Mapping[str, str],
-    homes: Mapping[UserKey, str],
+    homes: Mapping[UserKey, str | None],
     places: Mapping[str, str],
     kill: str,
 ) -> list[AgentProof]:
     """Return how the bot starts a conversation with each agent as each account, and ends it.
 
     One for each account and backend, as the first user with both has it. paths: the binary
-    of each backend. homes: where the agents of a user start, by the key of the user. kill: what
-    the rule for ending agents names. Kai runtime contract, section 4.1.
+    of each backend. homes: where the agents of a user start, by the key of the user, None where
+    that is not known yet. kill: what the rule for ending agents names. Kai runtime contract,
+    section 4.1.
     """
     contract = configuration.contract
     service_user = configuration.host["service_user"]
