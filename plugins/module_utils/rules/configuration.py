@@ -634,36 +634,23 @@ def _check_pair(
 ) -> None:
     contract = configuration.contract
     offered = providers_of(contract, user.backend)
-    if user.provider is None:
-        configuration.add_problem(
-            provider_place,
-            f"no provider for {user.backend}",
-            "one of " + listed(offered),
-            f"set {provider_place}",
-        )
-        return
     surface = surface_of(contract, user.backend, user.provider)
     if surface is None:
+        found = f"no provider for {user.backend}"
+        if user.provider is not None:
+            found = f"{user.provider!r}, which {user.backend} does not have"
         configuration.add_problem(
-            provider_place,
-            f"{user.provider!r}, which {user.backend} does not have",
-            "one of " + listed(offered),
-            f"set {provider_place}",
+            provider_place, found, "one of " + listed(offered), f"set {provider_place}"
         )
         return
     pair = user.backend if len(offered) == 1 else f"{user.backend} on {user.provider}"
-    models = surface.in_words
-    advice = surface.default or f"a model that {surface.name} offers"
-    if not user.model:
-        configuration.add_problem(
-            model_place, f"no model for {pair}", models, f"set {model_place} to {advice}"
+    if not user.model or not surface.accepts(user.model, user.provider):
+        found = (
+            f"{user.model!r}, which {pair} does not have" if user.model else f"no model for {pair}"
         )
-    elif not surface.accepts(user.model, user.provider):
+        advice = surface.default or f"a model that {surface.name} offers"
         configuration.add_problem(
-            model_place,
-            f"{user.model!r}, which {pair} does not have",
-            models,
-            f"set {model_place} to {advice}",
+            model_place, found, surface.in_words, f"set {model_place} to {advice}"
         )
     elif belongs_elsewhere(contract, surface, user.model):
         configuration.notes.append(
