@@ -28,7 +28,7 @@ from .values import UnacceptableValue, read_value
 from .variable_names import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from .contract import Contract, FileField
 
@@ -160,13 +160,8 @@ def _with_users(contract: Contract, variables: Mapping[str, Any], text: str) -> 
         known = contract.user_fields
         for name in entry if isinstance(entry, dict) else ():
             # any other unknown field is a note already
-            if name not in known and nearest(str(name), known):
-                judging.add(
-                    ("users", index, name),
-                    "an unknown field" + nearest(str(name), known),
-                    "one of " + listed(known),
-                    "correct its name, or remove it",
-                )
+            if name not in known:
+                judging.add_unknown(("users", index, name), known)
     configuration.problems = [
         _with_line(problem, document, path) for problem in configuration.problems
     ] + judging.problems
@@ -229,6 +224,14 @@ class _Judging:
         """Add a problem with a part of the file."""
         self.problems.append(Problem(self.place(keys), found, expected, fix))
 
+    def add_unknown(self, keys: tuple[Any, ...], known: Collection[str]) -> bool:
+        """Add a problem with a field whose name is nearly a known one; return whether it is."""
+        hint = nearest(str(keys[-1]), known)
+        if hint:
+            expected = "one of " + listed(known)
+            self.add(keys, f"an unknown field{hint}", expected, "correct its name, or remove it")
+        return bool(hint)
+
     def report_repeated(self) -> None:
         """Add a problem for each key that a mapping has twice: only the last one counts."""
         for keys in self.document.repeated:
@@ -261,14 +264,7 @@ class _Judging:
                     f"it below {inner[name]}",
                     f"move it below {inner[name]}",
                 )
-            elif nearest(str(name), fields):
-                self.add(
-                    (*keys, name),
-                    "an unknown field" + nearest(str(name), fields),
-                    "one of " + listed(fields),
-                    "correct its name, or remove it",
-                )
-            else:
+            elif not self.add_unknown((*keys, name), fields):
                 self.notes.append(f"{self.place((*keys, name))} is not a field of Kai's.")
         found: dict[str, Any] = {}
         for name, spec in fields.items():
