@@ -67,11 +67,8 @@ def requires_python(pyproject: bytes) -> str:
 
 def read_source(parameters: SourceArguments) -> tuple[Files, SourceMetadata]:
     """Return the files of a source of any kind, and its metadata. Raises Refused."""
-    source, version, directory = (
-        parameters["source"],
-        parameters["version"],
-        parameters.get("lines"),
-    )
+    source, version = parameters["source"], parameters["version"]
+    directory = parameters.get("lines")
     environment = of_words(parameters.get("environment") or ())
     if version and not is_git_url(source):
         raise Refused(

@@ -62,10 +62,8 @@ def wanted_access(configuration: Configuration) -> list[AccessRequest]:
 
     add(posixpath.dirname(configuration.host["install_dir"]), [service_user])
     add(posixpath.dirname(data_dir), everybody)
-    settings = configuration.settings
-    for path in filter(None, [settings.get("WORKSPACE_BASE")]):
-        add(path, everybody)
-    for path in settings.get("ALLOWED_WORKSPACES", []):
+    base = configuration.settings.get("WORKSPACE_BASE")
+    for path in [*filter(None, [base]), *configuration.settings.get("ALLOWED_WORKSPACES", [])]:
         add(path, everybody)
     # Kai itself looks for a workspace of its file; who is to work there is not said
     for path, kind in configuration.named_paths.items():
