@@ -103,7 +103,7 @@ def test_the_alternatives_of_a_pattern(pattern: str, ways: list[str]) -> None:
 
 @pytest.mark.parametrize(("line", "symptom"), SYMPTOMS)
 def test_each_alternative_of_a_symptom_has_an_example(line: str, symptom: dict[str, Any]) -> None:
-    agents = CONTRACTS[line].agents
+    agents = "|".join(CONTRACTS[line].backends)
     without = [
         pattern
         for pattern in alternatives(symptom["pattern"])
@@ -126,7 +126,7 @@ def test_every_example_shows_its_symptom_and_no_other_one(
 @pytest.mark.parametrize(("line", "symptom"), SYMPTOMS)
 def test_the_words_in_braces_are_groups_of_the_pattern(line: str, symptom: dict[str, Any]) -> None:
     texts = f"{symptom.get('where')} {symptom['cause']} {symptom['fix']}"
-    pattern = symptom["pattern"].replace("{agents}", CONTRACTS[line].agents)
+    pattern = symptom["pattern"].replace("{agents}", "|".join(CONTRACTS[line].backends))
     assert set(re.findall(r"\{(\w+)\}", texts)) - {"variable"} <= {*re.compile(pattern).groupindex}
 
 

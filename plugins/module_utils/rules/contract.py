@@ -707,15 +707,10 @@ class Contract:
         known = {key for key, spec in self.settings.items() if not spec.secret}
         return frozenset(known | set(self.process_environment))
 
-    @property
-    def agents(self) -> str:
-        """The names of all agents as a regular expression, for {agents} in a symptom's pattern."""
-        return "|".join(self.backends)
-
     def __post_init__(self) -> None:
+        agents = "|".join(self.backends)
         symptoms = [
-            replace(one, pattern=one.pattern.replace("{agents}", self.agents))
-            for one in self.symptoms
+            replace(one, pattern=one.pattern.replace("{agents}", agents)) for one in self.symptoms
         ]
         object.__setattr__(self, "symptoms", tuple(symptoms))
         surfaces = {name: replace(one, name=name) for name, one in self.surfaces.items()}
