@@ -62,13 +62,10 @@ def has_content(path: str) -> bool:
 
     Raises Refused when the path is anything but a file.
     """
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(status.st_mode):
+    status = _status_of(None, path)
+    if status and not stat.S_ISREG(status.st_mode):
         raise Refused(f"{path} is not a regular file. Fix: check it on the host: ls -l {path}")
-    return status.st_size > 0
+    return bool(status and status.st_size)
 
 
 def is_none(path: str) -> bool:
@@ -76,11 +73,8 @@ def is_none(path: str) -> bool:
 
     Anything else that lies there, such as a link, is no sign that the bot had none.
     """
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return True
-    return stat.S_ISREG(status.st_mode) and status.st_size == 0
+    status = _status_of(None, path)
+    return status is None or (stat.S_ISREG(status.st_mode) and status.st_size == 0)
 
 
 def save(path: str, copy: str, account: str, scratch_parent: str) -> None:
@@ -292,7 +286,8 @@ def _as_account(account: pwd.struct_passwd, work: Callable[[], None]) -> str:
     return _STOPPED
 
 
-def _status_of(parent: int, name: str) -> os.stat_result | None:
+def _status_of(parent: int | None, name: str) -> os.stat_result | None:
+    """Return the status of a name in an open directory, or of a path; None where it is not."""
     try:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:

@@ -152,11 +152,8 @@ class Switch:
         former = [look(state.path) for state in wanted]
         changed = [(old, new) for old, new in zip(former, wanted) if old != new]
         changed_paths = [new.path for _old, new in changed]
-        live, journal, service = (
-            self.installs.live(),
-            self.installs.journal(),
-            system.service_state(self.unit),
-        )
+        live, journal = self.installs.live(), self.installs.journal()
+        service = system.service_state(self.unit)
         unread = {*self.parameters["sudoers_files"], *self.parameters["unread_files"]}
         read_by_bot = set(changed_paths) - unread
         starts = bool(
