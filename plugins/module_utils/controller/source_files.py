@@ -30,7 +30,7 @@ from ..rules.sources import (
     without_common_directory,
 )
 from ..rules.variable_names import variable
-from .git_source import fetched, files_of_index, places_of_repository, tracked
+from .git_source import files_of_index, places_of_repository, tracked
 from .source_limits import (
     MOST_UNPACKED,
     PIECE,
@@ -40,7 +40,7 @@ from .source_limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from ..host.trusted_paths import CheckedPath
 
@@ -325,12 +325,6 @@ def from_wheel(wheel: Archive) -> tuple[Files, str]:
     allowance.take(len(wheel.content))
     found[os.path.basename(path)] = (wheel.content, False)
     return found, str(python)
-
-
-def from_git(url: str, version: str | None, environment: Mapping[str, str]) -> Files:
-    """Return the files of a ref of a git repository. Raises Refused."""
-    with fetched(url, version, environment) as (tree, names):
-        return files_of(tree, names, Allowance(url))
 
 
 def files_in_wheel(wheel: Archive) -> Files:

@@ -20,13 +20,13 @@ from ..rules.release_line import AUTO, Found, problem_of_release
 from ..rules.releases import digest_of_files
 from ..rules.sources import is_git_url
 from .contracts import lines_of
+from .git_source import fetched
 from .source_files import (
     Archive,
     Files,
     NotAFile,
     files_of,
     from_archive,
-    from_git,
     from_wheel,
     names_below,
     read_archive,
@@ -90,7 +90,8 @@ def read_source(parameters: SourceArguments) -> tuple[Files, SourceMetadata]:
         raise Refused(no_source(source))
     try:
         if is_git_url(source):
-            files = from_git(source, version, environment)
+            with fetched(source, version, environment) as (tree, names):
+                files = files_of(tree, names, Allowance(source))
         elif os.path.isdir(source):
             files = files_of(source, names_below(source, parameters["files"]))
         elif not os.path.isfile(source):

@@ -40,18 +40,24 @@ def home_problems(
     """
     found = []
     of_bot = [*_of_bot(contract, places)]
+    usual = contract.default_home.format(**{**places, "principal": "", "telegram_id": ""})
     for index, home in enumerate(named):
         fault = fault_of_path(home.path)
         if fault:
             fault = f"{shortened(repr(home.path))}, which {fault}"
         else:
+            # homes are below some directories of the bot by default
             foreign = [
+                (place, name)
+                for place, name in of_bot
+                if not (home.path.startswith(f"{place}/") and usual.startswith(f"{place}/"))
+            ]
+            foreign += [
                 (other.path, f"the home of {other.name}")
                 for other in (*named[:index], *others)
                 if other.account != home.account
             ]
             fault = next(filter(None, (_shared(home.path, *one) for one in foreign)), None)
-            fault = _fault_of_bot(contract, places, home.path, of_bot) or fault
         if fault:
             expected = f"an absolute path of a directory that is {home.name}'s alone"
             found.append(Problem(home.where, fault, expected, home.fix))
@@ -67,22 +73,6 @@ def _of_bot(contract: Contract, places: Mapping[str, str]) -> Iterator[tuple[str
     known = {"service_home": "{service_home}", **places}
     for entry in contract.directories:
         yield entry.path.format(**known), "a directory of the bot"
-
-
-def _fault_of_bot(
-    contract: Contract,
-    places: Mapping[str, str],
-    path: str,
-    of_bot: Sequence[tuple[str, str]],
-) -> str | None:
-    usual = contract.default_home.format(**{**places, "principal": "", "telegram_id": ""})
-    for place, name in of_bot:
-        # homes are below these by default
-        below = path.startswith(f"{place}/") and usual.startswith(f"{place}/")
-        fault = None if below else _shared(path, place, name)
-        if fault:
-            return fault
-    return None
 
 
 def _shared(path: str, other: str, name: str) -> str | None:
