@@ -127,10 +127,7 @@ class Git:
 
         environment: variables of the network.
         """
-        slow = {
-            "GIT_HTTP_LOW_SPEED_LIMIT": "1",
-            "GIT_HTTP_LOW_SPEED_TIME": str(SILENT_SECONDS),
-        }
+        slow = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": str(SILENT_SECONDS)}
         only = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules"]
         found = {**slow, **operators_environment(), **environment, **self.own}
         try:

@@ -31,13 +31,7 @@ from ..rules.sources import (
 )
 from ..rules.variable_names import variable
 from .git_source import files_of_index, places_of_repository, tracked
-from .source_limits import (
-    MOST_UNPACKED,
-    PIECE,
-    Allowance,
-    Bounded,
-    content_of,
-)
+from .source_limits import MOST_UNPACKED, PIECE, Allowance, Bounded, content_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -167,12 +167,7 @@ class Copying(Walk):
     skipped: files that no backup holds, such as pipes. missing: files that a limit left out.
     """
 
-    def __init__(
-        self,
-        writer: ArchiveWriter,
-        root: int,
-        place: StagingArea,
-    ) -> None:
+    def __init__(self, writer: ArchiveWriter, root: int, place: StagingArea) -> None:
         super().__init__(root, place.data_dir, COPY_SECONDS)
         self.writer = writer
         self.place = place

@@ -60,11 +60,7 @@ class BotAccount:
         """Return the output of a command that failed, empty when it succeeded."""
         try:
             code, said = run_bounded(
-                argv,
-                self.environment,
-                COMMAND_SECONDS,
-                errors=True,
-                account=self.account,
+                argv, self.environment, COMMAND_SECONDS, errors=True, account=self.account
             )
         except OSError as error:
             return str(error)

@@ -32,14 +32,7 @@ from .proof_cache import (
     facts_of_program,
 )
 from .service import deployed_env, deployed_port, health, health_page
-from .system import (
-    Listener,
-    account_of,
-    environment_of,
-    log_of,
-    service_state,
-    strangers,
-)
+from .system import Listener, account_of, environment_of, log_of, service_state, strangers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

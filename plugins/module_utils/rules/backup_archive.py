@@ -67,14 +67,7 @@ _DIRECTORY_MODE = 0o3777
 _SECONDS = 2**63
 _EXACT = decimal.Context(prec=60)
 
-_DAMAGE = (
-    gzip.BadGzipFile,
-    zlib.error,
-    tarfile.TarError,
-    EOFError,
-    ValueError,
-    LookupError,
-)
+_DAMAGE = (gzip.BadGzipFile, zlib.error, tarfile.TarError, EOFError, ValueError, LookupError)
 
 
 class BadArchive(Exception):

@@ -16,24 +16,12 @@ from .contract import Setting
 from .contract_changes import COMMAND, migrated
 from .env_file import fault_of_key, fault_of_value
 from .homes import Home, home_problems
-from .models import (
-    belongs_elsewhere,
-    normalised_model,
-    providers_of,
-    surface_of,
-)
+from .models import belongs_elsewhere, normalised_model, providers_of, surface_of
 from .problems import Problem, listed, nearest, shortened
 from .releases import extras_by_feature, missing_extras
 from .sources import without_password
 from .start_checks import start_problems
-from .users import (
-    User,
-    effective_user,
-    global_backend,
-    has_admin,
-    inherits_provider,
-    pairs_in_use,
-)
+from .users import User, effective_user, global_backend, has_admin, inherits_provider, pairs_in_use
 from .values import UnacceptableValue, describe, env_text, fault_of_placeholder, read_value
 from .variable_names import PREFIX, variable
 

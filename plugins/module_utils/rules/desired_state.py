@@ -15,13 +15,7 @@ from .helper_programs import helper_programs, helper_proofs, known_users
 from .homes import Home, home_problems
 from .human_handles import handle_problems
 from .logins import login_notice, logins, logins_by_key
-from .preflight import (
-    account_problems,
-    host_problems,
-    missing_models,
-    missing_programs,
-    slow_sudo,
-)
+from .preflight import account_problems, host_problems, missing_models, missing_programs, slow_sudo
 from .problems import Problem
 from .profiles_of_host import ProfilesOfHost, correct, profiles_of_host, registry_text
 from .proofs import agent_proofs, file_proofs, kill_proofs

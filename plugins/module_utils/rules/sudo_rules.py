@@ -38,8 +38,7 @@ def sudo_rules(
     """
     contract = configuration.contract
     service_user = configuration.host["service_user"]
-    reads = [entry.path for entry in contract.protected_files.values()]
-    writes = [entry.path for entry in contract.protected_files.values() if "write" in entry.access]
+    protected = contract.protected_files.values()
     agents: list[SudoAgent] = [
         {"account": account, "command": path, "backend": backend}
         for backend, path in paths.items()
@@ -66,8 +65,8 @@ def sudo_rules(
             )
         ),
         "environments": _environments(configuration, behind_sudo),
-        "reads": reads,
-        "writes": writes,
+        "reads": [entry.path for entry in protected],
+        "writes": [entry.path for entry in protected if "write" in entry.access],
         "helpers": helpers,
         "agents": agents,
         "kill_accounts": list(dict.fromkeys(agent["account"] for agent in agents)),
