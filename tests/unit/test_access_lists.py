@@ -68,25 +68,25 @@ def test_a_mode_without_its_list_gives_nobody_more(blob: bytes, uid: int, gids: 
 def test_a_list_comes_back(blob: bytes) -> None:
     names = {1: "daemon", 2: "a b"}
 
-    def name(number: int) -> str:
+    def name(_kind: str, number: int) -> str:
         return names.get(number, "")
 
     def number(_kind: str, account: str) -> int:
         return {name: number for number, name in names.items()}.get(account) or int(account)
 
-    assert blob_of(text_of(blob, name, name), number) == blob
+    assert blob_of(text_of(blob, name), number) == blob
 
 
 @given(access_lists())
 def test_entries_of_accounts_that_are_not_here_are_left_out(blob: bytes) -> None:
-    text = text_of(blob, lambda _n: "", lambda _n: "")
+    text = text_of(blob, lambda _kind, _n: "")
     found = entries(blob_of(text, lambda _kind, _account: None))
     assert found == [entry for entry in entries(blob) if entry[0] not in (NAMED_USER, NAMED_GROUP)]
 
 
 def test_a_name_that_would_be_two_entries_is_a_number() -> None:
     blob = struct.pack("<I", 2) + struct.pack("<HHI", NAMED_USER, 4, 9)
-    assert text_of(blob, lambda _n: "a:rwx,user:b", lambda _n: "") == "user:9:r--"
+    assert text_of(blob, lambda _kind, _n: "a:rwx,user:b") == "user:9:r--"
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_what_is_no_list_is_refused(text: str) -> None:
 @pytest.mark.parametrize("blob", [b"", b"\1\0\0\0", b"\2\0\0\0\1", b"\2\0\0\0" + b"\7" * 8])
 def test_what_the_kernel_would_not_write_is_refused(blob: bytes) -> None:
     with pytest.raises(ValueError, match="access list"):
-        text_of(blob, lambda _n: "", lambda _n: "")
+        text_of(blob, lambda _kind, _n: "")

@@ -40,16 +40,16 @@ _READ, _ALL = 0o5, 0o7
 _WORDS = {tag: (kind, named) for (kind, named), tag in _TAGS.items()}
 
 
-def text_of(blob: bytes, user_name: Callable[[int], str], group_name: Callable[[int], str]) -> str:
+def text_of(blob: bytes, name_of: Callable[[str, int], str]) -> str:
     """Return an access list as text, as in ``user::rw-,user:alice:r--,mask::r--``.
 
-    user_name, group_name: return the name for a number, empty when there is none.
+    name_of: returns the name for a kind, ``user`` or ``group``, and a number, empty without one.
     Raises ValueError for anything but an access list.
     """
     return ",".join(
         f"{kind}:{account}:{_letters(rights)}"
         for (kind, named), rights, number in entries_of(blob)
-        for account in [_account(kind, number, user_name, group_name) if named else ""]
+        for account in [_account(name_of(kind, number), number) if named else ""]
     )
 
 
@@ -145,10 +145,7 @@ def entries_of(blob: bytes) -> list[tuple[tuple[str, bool], int, int]]:
         raise ValueError("a damaged access list") from error
 
 
-def _account(
-    kind: str, number: int, user_name: Callable[[int], str], group_name: Callable[[int], str]
-) -> str:
-    name = (user_name if kind == "user" else group_name)(number)
+def _account(name: str, number: int) -> str:
     # a name that the text could not hold
     return str(number) if not name or set(name) & set(":,\n") else name
 

@@ -15,6 +15,7 @@ import errno
 import functools
 import grp
 import os
+import pwd
 import stat
 import tarfile
 import time
@@ -59,8 +60,6 @@ if TYPE_CHECKING:
     from .tree_walk import Level
 
 NAMES = 4096
-# most files have one of few owners
-user_name = functools.lru_cache(NAMES)(system.name_of)
 LISTS = {access_lists.ACCESS: ACCESS, access_lists.DEFAULT: DEFAULT}
 # a keyword ends with its sign
 _KEYWORD = bytes(range(33, 127)).replace(b"%", b"").replace(b"=", b"").decode()
@@ -71,7 +70,8 @@ def member_of(name: str, status: os.stat_result) -> tarfile.TarInfo:
     """Return the header of a file, directory or link, with its owners by name."""
     member = tarfile.TarInfo(name)
     member.uid, member.gid = status.st_uid, status.st_gid
-    member.uname, member.gname = user_name(status.st_uid), group_name(status.st_gid)
+    member.uname = name_of("user", status.st_uid)
+    member.gname = name_of("group", status.st_gid)
     set_time(member, status.st_mtime_ns)
     member.mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISDIR(status.st_mode):
@@ -86,11 +86,12 @@ def member_of(name: str, status: os.stat_result) -> tarfile.TarInfo:
     return member
 
 
+# most files have one of few owners
 @functools.lru_cache(NAMES)
-def group_name(gid: int) -> str:
-    """Return the name of a GID, empty when it has none."""
+def name_of(kind: str, number: int) -> str:
+    """Return the name of a ``user`` or a ``group`` by its number, empty when it has none."""
     try:
-        return grp.getgrgid(gid).gr_name
+        return pwd.getpwuid(number).pw_name if kind == "user" else grp.getgrgid(number).gr_name
     except KeyError:
         return ""
 
@@ -396,7 +397,7 @@ class Copying(Walk):
     def access_list(self, name: str, value: bytes, member: tarfile.TarInfo, path: bytes) -> None:
         """Give a member an access list; its mode alone must not give more than that does."""
         try:
-            text = access_lists.text_of(value, user_name, group_name)
+            text = access_lists.text_of(value, name_of)
             if name == access_lists.ACCESS:
                 member.mode = access_lists.narrowed(member.mode, value)
         except ValueError as error:

@@ -22,7 +22,7 @@ from ..rules.problems import Refused, problem_of_error
 from ..rules.sanitize import printable_path
 from ..rules.tar_stream import pieces_of
 from . import access_lists, symlink_guard, system
-from .backup_copying import LISTS, NAMES, Notes, bytes_of, group_name, user_name
+from .backup_copying import LISTS, NAMES, Notes, bytes_of, name_of
 from .files import keep
 from .layout import DIRECTORY, Tree
 from .sparse import PIECE
@@ -59,7 +59,7 @@ def number_of(kind: str, account: str) -> Optional[int]:
     if found is not None or not account.isdecimal() or int(account) >= 2**32 - 1:
         return found
     number = int(account)
-    return None if (user_name if kind == "user" else group_name)(number) else number
+    return None if name_of(kind, number) else number
 
 
 class Laying:
@@ -346,7 +346,8 @@ def missing_accounts(summary: SummaryData, made: Collection[str]) -> list[str]:
     wanted = sorted({*summary["groups"]} - {*made})
     found += [f"group {group}" for group in wanted if named("group", group) is None]
     # a file without an owner on the host must not get one
-    found += [f"free number {n}" for n in summary["numbers"] if user_name(n) or group_name(n)]
+    numbers = [n for n in summary["numbers"] if name_of("user", n) or name_of("group", n)]
+    found += [f"free number {n}" for n in numbers]
     return found
 
 
