@@ -543,19 +543,24 @@ def probe(host: Host) -> AnyProbe:
     rules = None if drop_in is None else legible(drop_in)
     unit = host.deployed(host.facts["unit"]["path"])
     unit_path = service_of(legible(unit or b""))[1].get("PATH", "").split(":")
-    binaries = agents.probe_binaries(host, env, rules or "", unit_path)
+    binaries = {
+        request["backend"]: agents.candidates(host, request, env, rules or "", unit_path)
+        for request in host.parameters["binaries"]
+    }
     # agents take long to print their versions, so they do it during the other probes
     trials = agent_starts.begin_starts(host, binaries, rules or "")
     state = service.probe_state(host)
     workshop = storage.probe_workshop(host)
     release = releases.probe_release(host)
     damaged = releases.probe_damaged(host)
+    # an installed release has its own Python
+    may_build = host.parameters["installed"] is None or release["missing"]
     found: AnyProbe = {
         "lock": lock,
         "platform": host.system,
         **about_host(host),
         "tools": service.probe_tools(host),
-        "interpreters": probe_interpreters(host) if releases.may_build(host, release) else [],
+        "interpreters": probe_interpreters(host) if may_build else [],
         "directories": storage.kinds_of(host.parameters["directories"]),
         "access": storage.probe_access(host),
         "targets": storage.probe_targets(host),

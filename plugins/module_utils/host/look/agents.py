@@ -32,20 +32,6 @@ PATIENCE_SECONDS = 5
 LOGIN_CHECK_SECONDS = 60
 
 
-def probe_binaries(
-    host: Host, env: Mapping[str, str], rules: str, search_path: Sequence[str]
-) -> Candidates:
-    """Return per backend where its program may be, best first.
-
-    env: the deployed environment. rules: the deployed drop-in. search_path: the PATH of the
-    deployed unit.
-    """
-    return {
-        request["backend"]: candidates(host, request, env, rules, search_path)
-        for request in host.parameters["binaries"]
-    }
-
-
 def candidates(
     host: Host,
     request: BinaryRequest,
@@ -53,7 +39,11 @@ def candidates(
     rules: str,
     search_path: Sequence[str],
 ) -> list[Candidate]:
-    """Return path, source and fault of each candidate of a program, and who can change it."""
+    """Return where a program may be, best first: path, source and fault, and who can change it.
+
+    env: the deployed environment. rules: the deployed drop-in. search_path: the PATH of the
+    deployed unit.
+    """
     paths: list[tuple[str, str]] = []
     silent: list[str] = []
     executing = [*request["accounts"], *request["resolvers"]]

@@ -65,11 +65,6 @@ def probe_release(host: Host) -> ReleaseSeen:
     }
 
 
-def may_build(host: Host, release: ReleaseSeen) -> bool:
-    """Return whether a release may have to be built; an installed one has its own Python."""
-    return host.parameters["installed"] is None or release["missing"]
-
-
 def probe_damaged(host: Host) -> list[DamagedRecord]:
     """Return the damaged records of installs, nothing where only root sees them."""
     if host.distrusted:
