@@ -129,7 +129,7 @@ class Measuring(Walk):
     def entry(self, name: bytes) -> bool:
         """Count an entry."""
         status = os.stat(name, dir_fd=self.here, follow_symlinks=False)
-        unit = self.unit_of(name)
+        unit = b"/".join([*(level.name for level in self.levels[1:3]), name][:2])
         if unit not in self.units and len(self.units) >= MOST_UNITS:
             unit = unit.partition(b"/")[0]
         # a file with several names is counted at each in part
@@ -138,10 +138,6 @@ class Measuring(Walk):
             size = 0
         self.units[unit] = self.units.get(unit, 0) + size
         return stat.S_ISDIR(status.st_mode)
-
-    def unit_of(self, name: bytes) -> bytes:
-        """Return the owner of an entry of ``here``."""
-        return b"/".join([*(level.name for level in self.levels[1:3]), name][:2])
 
     def foreign(self, name: bytes) -> None:
         """Count nothing."""

@@ -317,15 +317,11 @@ class _Move:
         """What every user had, and has by a field of their own from now on."""
         found = dict(self.of_everybody)
         name = self.way.services_to
-        is_new = name not in self.former.user_fields and not self.is_there_already
-        if self.given.services and is_new:
+        is_new = name not in self.former.user_fields
+        was_moved = str(self.found.variables.get(RELEASE)) == self.target.release
+        if self.given.services and is_new and not was_moved:
             found[name] = list(self.given.services)
         return found
-
-    @property
-    def is_there_already(self) -> bool:
-        """Whether the variables were of the line before."""
-        return str(self.found.variables.get(RELEASE)) == self.target.release
 
     def account_of(self, entry: Mapping[str, Any]) -> str | None:
         """Return the OS user that the operator gave for a user."""

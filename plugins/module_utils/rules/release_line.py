@@ -88,12 +88,9 @@ class Lines:
     @property
     def texts(self) -> tuple[str, ...]:
         """The files of a tree that have to be read."""
-        signs: list[Sign] = []
-        for line in self.lines:
-            signs += [*line.has, *line.lacks, *line.features.values()]
-        for other in self.others:
-            signs += [other.has, *other.lacks]
-        return tuple(sorted({sign.file for sign in signs if sign.pattern is not None}))
+        trees = [(*line.has, *line.lacks, *line.features.values()) for line in self.lines]
+        trees += [(other.has, *other.lacks) for other in self.others]
+        return tuple(sorted({sign.file for signs in trees for sign in signs if sign.pattern}))
 
 
 @dataclass(frozen=True)
