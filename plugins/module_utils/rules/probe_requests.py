@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from .user_directories import Other
 
 
+def least_request(configuration: Configuration, _others: Sequence[Other] = ()) -> ProbeRequest:
+    """Return the arguments of kai_probe for a run that only checks for other runs."""
+    contract, host = configuration.contract, configuration.host
+    return {
+        "service_user": host["service_user"],
+        "install_dir": host["install_dir"],
+        # the wizard probes before every answer is valid
+        "data_dir": host.get("data_dir"),
+        "env_file": contract.protected_files["env"].path,
+        "sudoers_file": contract.sudoers.path,
+        "platforms": as_data(contract.platforms),
+    }
+
+
 def probe_request(configuration: Configuration, others: Sequence[Other] = ()) -> ProbeRequest:
     """Return the arguments with which kai_probe collects every fact for a decision.
 
@@ -32,7 +46,6 @@ def probe_request(configuration: Configuration, others: Sequence[Other] = ()) ->
     contract = configuration.contract
     host = configuration.host
     accounts = [*os_users(configuration.users), *(one.tenant.account for one in others)]
-    # the wizard probes before every answer is valid
     data_dir = host.get("data_dir")
     directories = [
         user[name]
@@ -47,10 +60,8 @@ def probe_request(configuration: Configuration, others: Sequence[Other] = ()) ->
     if "wheelhouse" in host:
         directories.append(host["wheelhouse"])
     return {
-        "service_user": host["service_user"],
+        **least_request(configuration),
         "os_users": list(dict.fromkeys(accounts)),
-        "install_dir": host["install_dir"],
-        "data_dir": data_dir,
         "wheelhouse": host.get("wheelhouse"),
         "index": path_of_index(host.get("index_url") or "") or None,
         "python": host.get("python", ""),
@@ -74,9 +85,6 @@ def probe_request(configuration: Configuration, others: Sequence[Other] = ()) ->
         "addresses": lan_addresses(configuration),
         "programs": list(programs_in_use(configuration)),
         "models": list(models_in_use(configuration)),
-        "env_file": contract.protected_files["env"].path,
-        "sudoers_file": contract.sudoers.path,
-        "platforms": as_data(contract.platforms),
         "binaries": [
             _binary_request(configuration, backend) for backend in backends_in_use(configuration)
         ],

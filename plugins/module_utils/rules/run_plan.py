@@ -30,7 +30,7 @@ from .logins import deployed_logins
 from .network_environment import as_words
 from .overrides import limits, masks, override_problems, unseen_overrides
 from .preflight import without_privilege
-from .probe_requests import installed_request, probe_request
+from .probe_requests import installed_request, least_request, probe_request
 from .problems import Problem
 from .releases import modules_of_extras
 from .source_features import feature_problems
@@ -209,25 +209,10 @@ def _before_restore(probe: InstalledProbe) -> InstalledProbe:
     return {**probe, "workshop": unknown}
 
 
-def _least_probe(configuration: Configuration, _others: Sequence[Other] = ()) -> ProbeRequest:
-    """Return the arguments of kai_probe for a run that only checks for other runs."""
-    contract = configuration.contract
-    host = configuration.host
-    return {
-        "service_user": host["service_user"],
-        "install_dir": host["install_dir"],
-        "data_dir": host["data_dir"],
-        "env_file": contract.protected_files["env"].path,
-        "sudoers_file": contract.sudoers.path,
-        "platforms": as_data(contract.platforms),
-    }
-
-
 def _rollback_probe(configuration: Configuration, _others: Sequence[Other] = ()) -> ProbeRequest:
     installed = installed_request(configuration, detailed=False)
-    least = _least_probe(configuration)
     return {
-        **least,
+        **least_request(configuration),
         "installed": {**installed, "files": [], "directories": [], "seeds": [], "free_space": []},
     }
 
@@ -258,8 +243,8 @@ PROBES = {
     "status": _status_probe,
     "doctor": _status_probe,
     "rollback": _rollback_probe,
-    "uninstall": _least_probe,
-    "host": _least_probe,
+    "uninstall": least_request,
+    "host": least_request,
 }
 
 
