@@ -275,6 +275,11 @@ def test_settings_that_cannot_be_right(
             "7, which Ada (kai_install_users[0]) has too",
         ),
         ([user(), "Ben"], ["users[1]"], "a mapping of fields"),
+        (
+            ["Ada", user(model="x"), user(2, timeout="never"), user(3, model="x")],
+            ["users[0]", "users[2].timeout", "users[1].model", "users[3].model"],
+            "a mapping of fields",
+        ),
         ({"telegram_id": 1}, ["users"], "found dict"),
         ([], ["users"], "found no users"),
         (None, ["users"], "found no users"),

@@ -47,7 +47,7 @@ class Configuration:
     host: installation settings by name, defaults included.
     chosen: bot settings that the operator gave, by env key.
     settings: ``chosen`` and Kai's defaults together.
-    entries: those of users.yaml, unknown fields included.
+    entries: those of users.yaml, unknown fields included. places: of each, in host_vars.
     users: the same with everything inherited.
     extra_env: variables for the bot that the contract does not know, by env key.
     named_paths: what the operator's workspaces.yaml needs on the host, directory or file by path.
@@ -64,6 +64,7 @@ class Configuration:
     chosen: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     entries: list[dict[str, Any]] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
     users: list[User] = field(default_factory=list)
     extra_env: dict[str, str] = field(default_factory=dict)
     named_paths: dict[str, str] = field(default_factory=dict)
@@ -77,9 +78,7 @@ class Configuration:
     @property
     def placed_users(self) -> list[tuple[str, dict[str, Any], User]]:
         """Each user with the place and the entry in host_vars."""
-        users = variable("users_file" if self.users_file else "users")
-        pairs = enumerate(zip(self.entries, self.users))
-        return [(f"{users}[{index}]", entry, user) for index, (entry, user) in pairs]
+        return list(zip(self.places, self.entries, self.users))
 
     @property
     def circumstances(self) -> Circumstances:
@@ -400,6 +399,7 @@ def _read_users(
             continue
         user = _read_user(place, entry, configuration)
         configuration.entries.append(user)
+        configuration.places.append(place)
         telegram_id = user.get("telegram_id")
         if isinstance(telegram_id, int):
             if telegram_id in seen:
