@@ -107,6 +107,8 @@ def test_a_unit_without_drop_ins_has_no_overrides(drop_ins: Any) -> None:
         ("[Service]\n# no\nMemoryMax=100M\n", "MemoryMax", "", "100M"),
         ("[Service]\nExecStart=\nExecStart=/bin/other\n", "ExecStart", "", "/bin/other"),
         ("[Service]\nLimitNOFILE=64\n", "LimitNOFILE", "", "64"),
+        ("[Service]\nEnvironment=DEFAULT_MODEL=opus\nEnvironment=\n", "Environment", "", ""),
+        ("[Service]\nEnvironmentFile=\n", "EnvironmentFile", "", ""),
         ("[Service]\nSetCredential=token:secret\n", "SetCredential", "", None),
     ],
 )
@@ -116,6 +118,15 @@ def test_a_drop_in_is_named_with_what_it_sets(
     last = drop_ins(text)[-1]
     assert (last["file"], last["name"]) == ("kai.service.d/0.conf", name)
     assert (last["key"], last["value"]) == (key, value)
+
+
+def test_an_empty_assignment_takes_what_was_assigned_before(
+    drop_ins: Any, unseen: list[Problem]
+) -> None:
+    text = "[Service]\nEnvironment=WEBHOOK_PORT=1\nEnvironment=\nEnvironment=DEFAULT_MODEL=opus\n"
+    found = drop_ins(text, environment={"DEFAULT_MODEL": "opus"})
+    assert [(one["key"], one["value"]) for one in found] == [("", ""), ("DEFAULT_MODEL", "opus")]
+    assert unseen == []
 
 
 def test_a_drop_in_of_every_service_counts_where_it_replaces_a_line_of_the_unit(

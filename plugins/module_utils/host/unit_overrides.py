@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # a directive whose value may be a secret (systemd.exec(5))
 CREDENTIAL = "SetCredential"
+_RESET_BY_NOTHING = ("Environment", "EnvironmentFile")
 
 
 def overrides_of(
@@ -104,7 +105,11 @@ def _assignments(path: str, unseen: list[Problem]) -> Iterator[tuple[str, str, s
     """
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for name, value in assignments_of(_text(path, unseen, needed=True)):
-        if name == "Environment":
+        if name in _RESET_BY_NOTHING and not value:
+            # what was assigned before has no effect (systemd.exec(5)), nor has it in the unit
+            found = {known: one for known, one in found.items() if known[0] != name}
+            found[name, ""] = (path, "")
+        elif name == "Environment":
             for key, content in variables_in(value).items():
                 found[name, key] = (path, content)
         elif name == "EnvironmentFile":
