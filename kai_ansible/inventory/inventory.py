@@ -124,7 +124,8 @@ class Inventory:
         files = HostVars(host, directory)
         if not to_write:
             return files
-        for ending in ("", *VARIABLE_SUFFIXES):
+        endings = endings_of_variables()
+        for ending in ("", *endings):
             other = directory.with_name(host + ending)
             old, new = shlex.quote(str(other)), shlex.quote(str(directory))
             if other.is_dir() and ending:
@@ -144,6 +145,13 @@ class Inventory:
                     f"mv {old}.old {new}/main{ending or '.yml'}",
                 )
         for path in (files.settings, files.vault):
+            if path.suffix not in endings:
+                raise usage_error(
+                    str(path),
+                    f"a file that Ansible passes over, as yaml_valid_extensions is {endings}",
+                    f"{path.suffix} among the endings of files of variables",
+                    f"add {path.suffix} to yaml_valid_extensions in ansible.cfg",
+                )
             # Ansible passes over it, as if nothing were set
             if is_there(path) and not path.is_file():
                 found = kind_of(path.lstat())

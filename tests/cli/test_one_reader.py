@@ -725,6 +725,30 @@ def test_a_file_of_a_host_is_read_and_not_hidden(fleet: Desk) -> None:
     assert fleet.tree() == before
 
 
+def test_a_file_with_an_ending_of_the_operators_is_not_hidden(fleet: Desk) -> None:
+    directory = fleet.host_vars("bot")
+    together = "".join(path.read_text() for path in sorted(directory.iterdir()))
+    shutil.rmtree(directory)
+    fleet.write("inventory/host_vars/bot.vars", together)
+    fleet.write("ansible.cfg", "[defaults]\nyaml_valid_extensions = .yml, .vars\n")
+    before = fleet.tree()
+    refused = fleet.run("config", "bot", "--no-input", "--no-probe", "--set", "WEBHOOK_PORT=1")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "inventory/host_vars/bot/main.vars" in refused.stderr
+    assert fleet.tree() == before
+
+
+def test_nothing_is_written_into_a_file_that_ansible_passes_over(fleet: Desk) -> None:
+    (fleet.inventory / "hosts.yml").rename(fleet.inventory / "hosts.yaml")
+    fleet.write("ansible.cfg", "[defaults]\nyaml_valid_extensions = .yaml\n")
+    shutil.rmtree(fleet.host_vars("bot"))
+    before = fleet.tree()
+    refused = fleet.run("config", "bot", "--no-input", "--no-probe", "--set", "WEBHOOK_PORT=1")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "yaml_valid_extensions" in refused.stderr
+    assert fleet.tree() == before
+
+
 def ask_at_the_terminal(fleet: Desk, output: str) -> pexpect.spawn:
     """Let a command ask for a vault password, with its output in a file or not."""
     token = fleet.host_vars("bot") / "token.yml"
