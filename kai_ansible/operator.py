@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # the place of the local modes in what tcgetattr(3) returns
 _LOCAL = 3
 _TRIES = 3
+SUDO = "sudo"
 _SECONDS = 30
 # the exit codes of ssh, and of a shell without sudo
 _NO_ANSWER = (255, 127)
@@ -108,10 +109,12 @@ def _is_in_background() -> bool:
         return False
 
 
-def ask_sudo_password(login: str, ssh: Sequence[str] | None) -> str:
+def ask_sudo_password(login: str, ssh: Sequence[str] | None, method: str) -> str:
     """Ask for the sudo password without echo, again if sudo rejects it.
 
     login: user@host, for the prompt. ssh: the command that logs in there, None for this machine.
+    method: how Ansible becomes root there, empty if it does not. sudo does not know the password of
+    another one, such as su, so that is tried by the run alone.
     Raises CommandError without a terminal, and after the third wrong password.
     """
     # the prompt itself needs no standard output
@@ -123,8 +126,8 @@ def ask_sudo_password(login: str, ssh: Sequence[str] | None) -> str:
             "run the command as root or at a terminal",
         )
     for _ in range(_TRIES):
-        password = getpass.getpass(f"[sudo] password for {login}: ")
-        if sudo_accepts(password, ssh) is not False:
+        password = getpass.getpass(f"[{method or SUDO}] password for {login}: ")
+        if method not in ("", SUDO) or sudo_accepts(password, ssh) is not False:
             return password
         sys.stderr.write("Sorry, try again.\n")
     raise usage_error(

@@ -50,6 +50,7 @@ def host_reading(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, 
         "files": _variable_files(action, task_vars),
         "local": action._connection.transport == "local",
         "ssh": _ssh(action._connection),
+        "become_method": str(become.name) if become else "",
         "has_become_password": bool(become and become.get_option("become_pass")),
         "vault": [
             (str(label), bytes(secret.bytes))

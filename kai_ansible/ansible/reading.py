@@ -77,7 +77,8 @@ class HostReading:
     variables: those of kai_install, with their values. faults: the problems of the others of
     them, by name. files: the names that each file of variables sets, the file that decides last.
     local: whether Ansible works on this machine. ssh: the command that logs in there, None for
-    another connection. has_become_password: whether the inventory has it, or the operator typed it.
+    another connection. become_method: how Ansible becomes root, such as sudo, empty if it does
+    not. has_become_password: whether the inventory has it, or the operator typed it.
     failure: why Ansible knows nothing of the host, empty when it does.
     """
 
@@ -86,6 +87,7 @@ class HostReading:
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     local: bool = False
     ssh: Sequence[str] | None = None
+    become_method: str = ""
     has_become_password: bool = False
     failure: str = ""
 

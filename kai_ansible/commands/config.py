@@ -364,7 +364,7 @@ def _leave_out_broken_binaries(
 def _sudo_password(inventory: Inventory, host: str, options: ConfigOptions) -> str | None:
     if options.ask_become_pass:
         known = inventory.known(host)
-        return ask_sudo_password(login_in_words(known.ssh), known.ssh)
+        return ask_sudo_password(login_in_words(known.ssh), known.ssh, known.become_method)
     if not options.probe:
         return None
     typed = inventory.session.become_password

@@ -153,7 +153,7 @@ def _sudo_password(inventory: Inventory, hosts: Sequence[str], options: HostOpti
     if not needed:
         return None
     known = inventory.known(hosts[0])
-    return ask_sudo_password(login_in_words(known.ssh), known.ssh)
+    return ask_sudo_password(login_in_words(known.ssh), known.ssh, known.become_method)
 
 
 def _place(fault: Problem, places: Mapping[str, Path]) -> str:

@@ -36,6 +36,17 @@ def test_a_wrong_password_is_asked_for_again(guarded: Desk) -> None:
     child.close()
 
 
+def test_sudo_is_not_asked_about_the_password_of_another_program(guarded: Desk) -> None:
+    with (guarded.inventory / "hosts.yml").open("a") as hosts:
+        hosts.write("      ansible_become_method: ansible.builtin.su\n")
+    child = guarded.spawn("logins", "--ask-become-pass")
+    child.expect(r"\[su\] password for \w+@localhost: ")
+    child.sendline("of root")
+    # nothing more is asked, however the run ends
+    assert child.expect(["try again", pexpect.EOF]) == 1
+    child.close()
+
+
 def test_the_third_wrong_password_is_the_last(guarded: Desk) -> None:
     child = guarded.spawn("logins", "--ask-become-pass")
     for _ in range(3):
