@@ -208,6 +208,8 @@ def _done(
             preexec_fn=partial(end_with, os.getpid()),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # a shell may have named a pipe in the environment, such as <(pass show vault)
+            close_fds=False,
         ) as process,
     ):
         try:

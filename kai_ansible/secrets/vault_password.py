@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from kai_ansible.ansible.api import (
@@ -105,9 +106,19 @@ class VaultSources:
         typed = [*([str(self.named)] if self.named else [])]
         typed += [source for _label, source in map(label_and_source, self.ids)]
         _refuse(filter(_is_missing, typed))
-        found = [word for given in self.ids for word in ("--vault-id", given)]
+        found = []
+        for number, given in enumerate(self.ids):
+            label, source = label_and_source(given)
+            path = _path_of(source)
+            if source not in _PROMPTS and _gives_once(path):
+                copy = _copy(path, directory / f"given-password-{number}")
+                given = f"{label}@{copy}"
+            found += ["--vault-id", given]
         if self.named:
-            found += ["--vault-password-file", str(self.named)]
+            named = self.named
+            if _gives_once(_path_of(str(named))):
+                named = _copy(_path_of(str(named)), directory / "given-password")
+            found += ["--vault-password-file", str(named)]
         passwords = own.secrets if own else []
         return found + vault_arguments(passwords, directory)
 
@@ -246,10 +257,32 @@ def read_password_file(path: Path, label: str | None = None) -> bytes:
         if not password:
             raise _no_password_in(path, "an empty file")
         return password
+    return _read_once(path) if _gives_once(path) else _read(path, label)
+
+
+@cache
+def _read_once(path: Path) -> bytes:
+    # what it gave is asked for again, such as to name a vault that it does not open
+    return _read(path)
+
+
+def _read(path: Path, label: str | None = None) -> bytes:
     try:
         return password_of(path, label)
     except AnsibleRefused as error:
         raise _no_password_in(path, str(error)) from error
+
+
+def _gives_once(path: Path) -> bool:
+    """Return whether a path is a pipe of the operator's shell, open in this process alone."""
+    return str(path).startswith("/dev/") or path.is_fifo()
+
+
+def _copy(path: Path, copy: Path) -> Path:
+    """Write what a pipe gives into a new private file, which Ansible can read; return that."""
+    copy.touch(mode=0o600)
+    copy.write_bytes(_read_once(path))
+    return copy
 
 
 def _is_missing(source: str) -> bool:

@@ -1,5 +1,6 @@
 """An inventory whose groups are locked with passwords of their own, each a vault id."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from kai_ansible.inventory.inventory import Inventory
-from tests.cli.desk import TOKEN, Desk
+from tests.cli.desk import KAI_ANSIBLE, TOKEN, Desk
 
 pytestmark = pytest.mark.later(
     "vaults with several passwords; test_one_reader.py opens vaults", apart=True
@@ -106,3 +107,36 @@ def test_a_file_whose_name_is_like_a_prompt_is_a_file(fleet: Desk) -> None:
     done = fleet.run("users", "list", "dev1", "--vault-id", "dev@prompt-of-ours")
     assert done.returncode == 2
     assert "a vault of dev that the password from the vault id dev does not open" in done.stderr
+
+
+def through_a_shell(fleet: Desk, words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/bash", "-c", f"exec {KAI_ANSIBLE} settings prod1 {words}"],
+        cwd=fleet.work,
+        env=fleet.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--vault-password-file <(cat prod.password)",
+        "--vault-id prod@<(cat prod.password)",
+        "--vault-id prod@/dev/stdin < prod.password",
+    ],
+)
+def test_a_pipe_of_the_shell_gives_its_password_once(fleet: Desk, words: str) -> None:
+    # the name of the host is looked for first, and then the host is read
+    done = through_a_shell(fleet, words)
+    assert done.returncode == 0, done.stderr
+    assert "TELEGRAM_BOT_TOKEN" in done.stdout
+
+
+def test_a_pipe_with_another_password_is_not_taken_for_an_empty_one(fleet: Desk) -> None:
+    done = through_a_shell(fleet, "--vault-password-file <(cat dev.password)")
+    assert done.returncode == 2
+    assert "group_vars/prod/vault.yml" in done.stderr
