@@ -39,6 +39,11 @@ OF_CONTROLLER = (
         r"Config '\w+' from '(?P<file>[^']*)' has an invalid value",
         "correct that setting in {file}; ansible-config dump --only-changed lists yours",
     ),
+    (
+        r"The number of processes \(--forks\) must be",
+        "set forks in ansible.cfg or ANSIBLE_FORKS to 1 or more; ansible-config dump "
+        "--only-changed lists yours",
+    ),
     (r"Unable to create local directories", "name a home that you can write to: " + _UNWRITABLE),
 )
 # of a login that failed; the first names two of them
@@ -95,6 +100,11 @@ OF_HOST = (
         r"Invalid become method specified",
         "remove ansible_become_method of {host}, or set it to one that this lists: "
         "ansible-doc -t become -l",
+    ),
+    (
+        r"the connection plugin '(?P<plugin>[^']*)' was not found",
+        "remove ansible_connection of {host}, or set it to one that this lists: "
+        "ansible-doc -t connection -l",
     ),
     (
         r"Duplicate become password prompt|Incorrect (community\.general\.)?\w+ password"

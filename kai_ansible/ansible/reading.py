@@ -41,6 +41,8 @@ _CALLBACK = "ansible.builtin.minimal"
 _NO_TASKS = "- hosts: all\n  gather_facts: false\n"
 _FAILED = re.compile(r"^(\S.*?) \| (?:FAILED|UNREACHABLE)! => ", re.MULTILINE)
 _MARK = re.compile(r"^\[?(?:ERROR|WARNING)\]?!?:? *", re.MULTILINE)
+# of argparse, before the error itself
+_USAGE = re.compile(r"^usage: .*?^ansible-playbook: error: ", re.MULTILINE | re.DOTALL)
 _ASIDE = ("[DEPRECATION WARNING]", "Deprecation warnings can be disabled")
 _POLL_SECONDS = 0.05
 _PIECE_BYTES = 65536
@@ -283,7 +285,7 @@ def raise_if_full(said: str, directory: Path) -> None:
 def _said(done: subprocess.CompletedProcess[str]) -> str:
     lines = [
         line
-        for line in _MARK.sub("", done.stderr).splitlines()
+        for line in _MARK.sub("", _USAGE.sub("", done.stderr)).splitlines()
         if line.strip() and not line.startswith(_ASIDE)
     ]
     return "\n".join(lines or ["Ansible ended without any output"])

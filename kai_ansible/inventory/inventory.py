@@ -239,7 +239,9 @@ class Inventory:
         if known.failure:
             faults = {f"variables of {host}": known.failure}
         if faults:
-            fix = f"fix that place; ansible-inventory -i {self.path} --host {host} reads it again"
+            again = f"ansible-inventory -i {self.path} --host {host} reads it again"
+            # a fault of the connection is none of the variables, and shows nowhere but in a play
+            fix = advice_for(known.failure, host) or f"fix that place; {again}"
             expected = "variables that Ansible can read"
             raise CommandError(
                 "Nothing was changed.",

@@ -46,6 +46,7 @@ def said(command: list[str], place: Path, **variables: str) -> str:
 FAULTS = (
     ({"ANSIBLE_CONFIG": "broken.cfg"}, "broken.cfg"),
     ({"ANSIBLE_CONFIG": "many.cfg"}, "ansible-config dump"),
+    ({"ANSIBLE_FORKS": "0"}, "ansible-config dump"),
     ({"HOME": "/proc/none"}, "ANSIBLE_HOME"),
     ({"ANSIBLE_BECOME_METHOD": "nosuch"}, "ansible-doc -t become -l"),
     ({"ANSIBLE_BECOME_METHOD": "doas"}, "ansible-galaxy collection install community.general"),
@@ -64,7 +65,7 @@ def test_what_ansible_itself_prints_has_an_advice(
     assert expected in failure.problem.fix
 
 
-@pytest.mark.parametrize(("variables", "expected"), FAULTS[:2], ids=["broken", "many"])
+@pytest.mark.parametrize(("variables", "expected"), FAULTS[:3], ids=["broken", "many", "none"])
 def test_the_command_calls_none_of_them_a_bug_of_its_own(
     place: Path, variables: dict[str, str], expected: str
 ) -> None:
@@ -72,6 +73,22 @@ def test_the_command_calls_none_of_them_a_bug_of_its_own(
     assert expected in text.replace("\n", " ")
     assert "a bug" not in text
     assert "KAI_ANSIBLE_DEBUG" not in text
+    assert "usage:" not in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ANSIBLE_BECOME_METHOD": "nosuch"}, "ansible-doc -t become -l"),
+        ({"ANSIBLE_TRANSPORT": "nosuch"}, "ansible-doc -t connection -l"),
+    ],
+)
+def test_what_is_met_while_the_variables_are_read_has_its_advice_as_well(
+    place: Path, variables: dict[str, str], expected: str
+) -> None:
+    (place / "hosts.yml").write_text("all: {hosts: {localhost: {}}}\n")
+    text = said([KAI_ANSIBLE, "settings", "-i", "hosts.yml"], place, **variables)
+    assert expected in text.replace("\n", " ")
 
 
 def test_a_command_needs_no_home_to_read_an_inventory(place: Path) -> None:
