@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from kai_ansible.errors import usage_error
@@ -199,7 +200,7 @@ def _write(texts: Mapping[Path, str], old: VaultPassword, new: VaultPassword) ->
             str(failure.filename),
             str(failure.strerror),
             "a writable place",
-            f"ls -l {failure.filename}",
+            f"ls -l {shlex.quote(str(failure.filename))}",
             message="Nothing was written.",
         ) from failure
 

@@ -99,7 +99,7 @@ class Inventory:
                 str(path),
                 "an inventory that you cannot read",
                 "one that you can",
-                f"chmod u+r {path}",
+                f"chmod u+r {shlex.quote(str(path))}",
             )
 
     @property
@@ -155,7 +155,9 @@ class Inventory:
             # Ansible passes over it, as if nothing were set
             if is_there(path) and not path.is_file():
                 found = kind_of(path.lstat())
-                raise usage_error(str(path), found, "a file, or nothing", f"ls -l {path}")
+                raise usage_error(
+                    str(path), found, "a file, or nothing", f"ls -l {shlex.quote(str(path))}"
+                )
         return files
 
     def read(
@@ -239,9 +241,11 @@ class Inventory:
         if known.failure:
             faults = {f"variables of {host}": known.failure}
         if faults:
-            again = f"ansible-inventory -i {self.path} --host {host} reads it again"
-            # a fault of the connection is none of the variables, and shows nowhere but in a play
-            fix = advice_for(known.failure, host) or f"fix that place; {again}"
+            # it is met in a play alone: ansible-inventory evaluates nothing, and has no password
+            # of ours
+            fix = (
+                advice_for(known.failure, host) or "fix that place, then run the same command again"
+            )
             expected = "variables that Ansible can read"
             raise CommandError(
                 "Nothing was changed.",
@@ -342,7 +346,9 @@ class Inventory:
             else:
                 found = kind_of(status)
             expected = f"a file of at most {MOST_BYTES >> 20} MiB, or nothing"
-            raise usage_error(str(path), found, expected, f"inspect it: ls -l {path}")
+            raise usage_error(
+                str(path), found, expected, f"inspect it: ls -l {shlex.quote(str(path))}"
+            )
 
     def files_of_variables(self) -> list[Path]:
         """Return what may be a file of variables by its place and name, links followed."""
@@ -430,11 +436,12 @@ class Inventory:
         advice = advice_for(str(error))
         if advice:
             return usage_error("Ansible", str(error), "Ansible to start", advice)
+        named = shlex.quote(str(self.path))
         return usage_error(
             str(self.path),
             str(error),
             "an inventory that Ansible can read",
-            f"fix that place; ansible-inventory -i {self.path} --list reads it again",
+            f"fix that place; ansible-inventory -i {named} --list reads it again",
         )
 
     def _blamed(self, said: str) -> Sequence[Path]:

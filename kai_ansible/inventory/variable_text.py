@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def read_text(path: Path) -> str:
 def _content(path: Path) -> bytes:
     # a shell names the pipe of another command like this; any other pipe has no writer
     if not str(path).startswith("/dev/"):
-        return look(str(path), f"inspect it: ls -l {path}", links=True).content or b""
+        shown = shlex.quote(str(path))
+        return look(str(path), f"inspect it: ls -l {shown}", links=True).content or b""
     with path.open("rb") as handle:
         return handle.read(MOST_BYTES)
 
@@ -79,5 +81,5 @@ def cannot_be_read(path: Path, error: OSError) -> CommandError:
         str(path),
         f"a {'directory' if is_directory else 'file'} that cannot be read: {error.strerror}",
         "a directory that you can list" if is_directory else "UTF-8 text that you can read",
-        f"ls -ld {path}" if is_directory else f"ls -l {path}",
+        f"{'ls -ld' if is_directory else 'ls -l'} {shlex.quote(str(path))}",
     )

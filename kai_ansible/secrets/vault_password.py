@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -250,7 +251,9 @@ def read_password_file(path: Path, label: str | None = None) -> bytes:
     if path == own_password_file():
         # the operator names scripts and pipes; this file is one that an earlier run wrote
         try:
-            content = look(str(path), f"inspect it: ls -l {path}", links=True).content
+            content = look(
+                str(path), f"inspect it: ls -l {shlex.quote(str(path))}", links=True
+            ).content
         except Damaged as error:
             raise CommandError("Nothing was changed.", problems=[error.problem]) from error
         password = (content or b"").strip()
@@ -347,5 +350,5 @@ def unlock(text: str, password: VaultPassword, path: Path) -> str:
             f"{path}{error.place}, opened",
             error.found,
             error.expected,
-            f"fix it: ansible-vault edit {path}",
+            f"fix it: ansible-vault edit {shlex.quote(str(path))}",
         ) from error

@@ -10,6 +10,7 @@ are read and templates are rendered.
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Mapping
 from typing import Any
@@ -161,7 +162,10 @@ class ActionModule(ActionBase):
                 texts[setting] = self._look_up("file", path, self.variables, rstrip=False)
             except AnsibleError:
                 found = f"{path}, which cannot be read on the controller"
-                expected, fix = "the path of a file there", f"check it there: ls -l {path}"
+                expected, fix = (
+                    "the path of a file there",
+                    f"check it there: ls -l {shlex.quote(str(path))}",
+                )
                 problems.append(Problem(variable(setting), found, expected, fix))
         return texts, problems
 

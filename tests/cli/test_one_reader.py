@@ -796,3 +796,24 @@ def test_every_file_that_may_be_the_cause_is_named(fleet: Desk) -> None:
     assert refused.returncode == 2
     assert "inventory/host_vars/bot/more.yml" in refused.stderr
     assert "inventory/group_vars/all.yml" in refused.stderr
+
+
+def test_the_command_of_a_fix_can_be_pasted(fleet: Desk) -> None:
+    fleet.inventory.rename(fleet.work / "my bots")
+    place = fleet.work / "my bots" / "host_vars" / "bot"
+    os.mkfifo(place / "a b.yml")
+    refused = fleet.run("settings", "bot", "--inventory", "my bots")
+    assert "ls -l 'my bots/host_vars/bot/a b.yml'" in refused.stderr
+    (place / "a b.yml").unlink()
+    (place.parent.parent / "more.ini").write_text("[x\n")
+    refused = fleet.run("settings", "bot", "--inventory", "my bots")
+    assert "ansible-inventory -i 'my bots' --list" in refused.stderr
+    assert refused.returncode == 2
+
+
+def test_no_command_is_advised_that_shows_another_fault(fleet: Desk) -> None:
+    add(fleet, kai_install_webhook_port="{{ nowhere }}")
+    refused = fleet.run("settings", "bot")
+    assert refused.returncode == 2
+    # it evaluates no template, and the vault of the host is closed to it
+    assert "ansible-inventory" not in refused.stderr
