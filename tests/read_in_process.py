@@ -60,7 +60,10 @@ def reading(
         }
         # as much of a task as the reading of its host needs; its connection has no such option
         connection = SimpleNamespace(
-            transport="local", become=None, get_option_and_origin={}.__getitem__
+            transport="local",
+            become=SimpleNamespace(name="sudo", get_option={"become_pass": None}.__getitem__),
+            get_option={}.__getitem__,
+            get_option_and_origin={}.__getitem__,
         )
         task = SimpleNamespace(
             _connection=connection,

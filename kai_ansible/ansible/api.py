@@ -51,18 +51,39 @@ def host_reading(action: ActionBase, task_vars: Mapping[str, Any]) -> dict[str, 
         "local": action._connection.transport == "local",
         "ssh": _ssh(action._connection),
         "become_method": str(become.name) if become else "",
-        "has_become_password": bool(become and become.get_option("become_pass")),
+        "become_password": _text(become, "become_pass"),
+        "connection_password": _text(action._connection, "password"),
         "vault": [
             (str(label), bytes(secret.bytes))
             for label, secret in action._loader._vault.secrets or []
         ],
         "encrypt_with": plain(constants.DEFAULT_VAULT_ENCRYPT_IDENTITY),
-        "connection_password": plain(action._play_context.password) or None,
-        "become_password": plain(action._play_context.become_pass) or None,
+        "typed_connection_password": _typed(action, "password", task_vars),
+        "typed_become_password": _typed(action, "become_pass", task_vars),
         "sets_pipelining": _is_set(action._connection, "pipelining"),
         "inventory_plugins": plain(constants.INVENTORY_ENABLED),
         "vault_sources": configured_vault_sources(),
     }
+
+
+def _typed(action: ActionBase, name: str, task_vars: Mapping[str, Any]) -> str | None:
+    """Return a password that the operator typed, None where the host has one in the inventory.
+
+    Ansible puts that in the place of the typed one, and it is no other host's.
+    """
+    from ansible import constants
+
+    if any(given in task_vars for given in constants.MAGIC_VARIABLE_MAPPING[name]):
+        return None
+    return plain(getattr(action._play_context, name)) or None
+
+
+def _text(plugin: Any, option: str) -> str | None:
+    """Return an option of a plugin, None if it has none of that name, or no value."""
+    try:
+        return str(plugin.get_option(option) or "") or None
+    except (AttributeError, KeyError):
+        return None
 
 
 def _is_set(connection: Any, option: str) -> bool:

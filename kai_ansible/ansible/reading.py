@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ class HostReading:
     them, by name. files: the names that each file of variables sets, the file that decides last.
     local: whether Ansible works on this machine. ssh: the command that logs in there, None for
     another connection. become_method: how Ansible becomes root, such as sudo, empty if it does
-    not. has_become_password: whether the inventory has it, or the operator typed it.
+    not. become_password, connection_password: from the inventory, or typed by the operator.
     failure: why Ansible knows nothing of the host, empty when it does.
     """
 
@@ -90,8 +90,14 @@ class HostReading:
     local: bool = False
     ssh: Sequence[str] | None = None
     become_method: str = ""
-    has_become_password: bool = False
+    become_password: str | None = field(default=None, repr=False)
+    connection_password: str | None = field(default=None, repr=False)
     failure: str = ""
+
+    @property
+    def has_become_password(self) -> bool:
+        """Whether Ansible has the password without asking."""
+        return self.become_password is not None
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,8 @@ class Session:
 
     vault: the passwords of vaults, label and bytes, in the order in which Ansible tries them.
     encrypt_with: the label of the one that encrypts, None without such a setting.
-    connection_password, become_password: the typed passwords, None without a prompt.
+    typed_connection_password, typed_become_password: None without a prompt. Each host may have
+    others in the inventory.
     sets_pipelining: whether the operator sets pipelining.
     inventory_plugins: the enabled ones, empty if unknown. vault_sources: label and source of each
     vault id in the settings.
@@ -108,8 +115,8 @@ class Session:
 
     vault: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
     encrypt_with: str | None = None
-    connection_password: str | None = field(default=None, repr=False)
-    become_password: str | None = field(default=None, repr=False)
+    typed_connection_password: str | None = field(default=None, repr=False)
+    typed_become_password: str | None = field(default=None, repr=False)
     sets_pipelining: bool = False
     inventory_plugins: Sequence[str] = ()
     vault_sources: Sequence[tuple[str, str]] = ()
@@ -308,9 +315,16 @@ def _host(host: str, found: Mapping[str, Any], failures: Mapping[str, str]) -> H
 
 
 def _session(found: Mapping[str, Any]) -> Session:
-    for one in found.values():
-        return Session(**{name: one[name] for name in Session.__dataclass_fields__})
-    return Session()
+    sessions = [
+        Session(**{name: one[name] for name in Session.__dataclass_fields__})
+        for one in found.values()
+    ]
+    if not sessions:
+        return Session()
+    # a host that has its own does not see the typed one
+    connection = next(filter(None, (one.typed_connection_password for one in sessions)), None)
+    become = next(filter(None, (one.typed_become_password for one in sessions)), None)
+    return replace(sessions[0], typed_connection_password=connection, typed_become_password=become)
 
 
 def vault_arguments(passwords: Sequence[tuple[str, bytes]], directory: Path) -> list[str]:

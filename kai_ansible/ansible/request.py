@@ -48,5 +48,5 @@ class Run(Generic[Report]):
         """Every text that the log of the run and its failures must not contain."""
         locks = self.vault_password.secrets if self.vault_password else []
         vault = {secret.decode(errors="replace") for _, secret in locks}
-        typed = {self.become_password or "", self.session.connection_password or ""}
+        typed = {self.become_password or "", self.session.typed_connection_password or ""}
         return {*self.known_secrets, *vault, *typed, *self.become_passwords.values()} - {""}

@@ -258,7 +258,7 @@ def _command_line(run: Run[Any], directory: Path) -> str:
     if run.vault_password:
         arguments += vault_arguments(run.vault_password.secrets, directory)
     for option, typed in (
-        ("connection", run.session.connection_password),
+        ("connection", run.session.typed_connection_password),
         ("become", run.become_password),
     ):
         if typed is not None:

@@ -367,5 +367,9 @@ def _sudo_password(inventory: Inventory, host: str, options: ConfigOptions) -> s
         return ask_sudo_password(login_in_words(known.ssh), known.ssh, known.become_method)
     if not options.probe:
         return None
-    typed = inventory.session.become_password
-    return typed or kept_sudo_passwords({host: inventory.known(host)}).get(host)
+    known = inventory.known(host)
+    typed = inventory.session.typed_become_password
+    # that of the inventory comes first, and Ansible has it
+    if typed or known.has_become_password:
+        return typed
+    return kept_sudo_passwords({host: known}).get(host)

@@ -45,7 +45,8 @@ def print_log(options: RunOptions, screen: Screen, lines: int, *, follow: bool) 
 
 
 def _follow(target: Target, host: str, lines: int, screen: Screen) -> None:
-    password = target.become_passwords.get(host) or target.become_password
+    password = target.inventory.known(host).become_password
+    password = password or target.become_passwords.get(host) or target.become_password
     command = _command(target, host, lines, has_password=password is not None)
     with subprocess.Popen(
         command,

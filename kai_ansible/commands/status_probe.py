@@ -33,6 +33,8 @@ def probe_status(target: Target) -> StatusProbe:
         for outcome in outcomes
         for failure in outcome.failures
         if "sudo" in failure.message and password is None
+        # a wrong one of the inventory is a fault to report
+        if not target.inventory.known(failure.host).has_become_password
     ]
     if plain or refused:
         outcomes.append(_run(target, [*plain, *refused], None, become=False))
@@ -59,7 +61,12 @@ def probe_status(target: Target) -> StatusProbe:
 
 def _local(target: Target) -> list[str]:
     local = [host for host in target.hosts if target.inventory.known(host).local]
-    return [host for host in local if host not in target.become_passwords]
+    return [
+        host
+        for host in local
+        if host not in target.become_passwords
+        and not target.inventory.known(host).has_become_password
+    ]
 
 
 def _run(

@@ -100,6 +100,8 @@ def checked_target(
     limits: dict[str, int] = {}
     secrets: set[str] = set()
     for host in hosts:
+        known = inventory.known(host)
+        secrets |= {known.become_password or "", known.connection_password or ""} - {""}
         try:
             variables = {**inventory.variables(host), **overrides}
         except CommandError:
@@ -134,9 +136,9 @@ def checked_target(
         raise CommandError("Nothing was changed.", problems=problems, places=places)
     kept = {}
     if not options.ask_become_pass:
-        known = {host: inventory.known(host) for host in hosts}
+        every = {host: inventory.known(host) for host in hosts}
         kept = kept_sudo_passwords(
-            {host: one for host, one in known.items() if not one.has_become_password}
+            {host: one for host, one in every.items() if not one.has_become_password}
         )
     others = [host for host in hosts if host not in kept]
     sudo = _sudo_password(inventory, others, options) if as_root and others else None
@@ -146,10 +148,12 @@ def checked_target(
 def _sudo_password(inventory: Inventory, hosts: Sequence[str], options: HostOptions) -> str | None:
     """Ask for the sudo password if the hosts need one; return None if they do not."""
     needed = options.ask_become_pass
-    if not needed and inventory.session.become_password:
-        return inventory.session.become_password
-    if not needed and all(inventory.known(host).local for host in hosts):
-        needed = not may_become_root()
+    if not needed and inventory.session.typed_become_password:
+        return inventory.session.typed_become_password
+    if not needed:
+        hosts = [host for host in hosts if not inventory.known(host).has_become_password]
+        is_here = bool(hosts) and all(inventory.known(host).local for host in hosts)
+        needed = is_here and not may_become_root()
     if not needed:
         return None
     known = inventory.known(hosts[0])

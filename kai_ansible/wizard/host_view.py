@@ -225,9 +225,10 @@ class HostView:
         return outcome
 
     def _privileges(self) -> Sequence[bool]:
-        if self.become_password is not None:
+        known = self.inventory.known(self.host)
+        if self.become_password is not None or known.has_become_password:
             return [True]
-        if self.inventory.known(self.host).local:
+        if known.local:
             return [may_become_root()]
         # only the host itself knows whether its sudo asks for a password
         return [True, False]

@@ -817,3 +817,42 @@ def test_no_command_is_advised_that_shows_another_fault(fleet: Desk) -> None:
     assert refused.returncode == 2
     # it evaluates no template, and the vault of the host is closed to it
     assert "ansible-inventory" not in refused.stderr
+
+
+# stands for a host whose sudo asks for a password, and keeps what it is told
+ASKING = """#!/bin/bash
+prompt=$(grep -oE '\\[sudo via ansible, key=[a-z0-9]+\\] password:' <<<"$*" | head -1)
+[ -n "$prompt" ] || exit 1
+printf %s "$prompt"
+IFS= read -r -t 5 password
+echo "$(grep -oE 'host-[a-z]+' <<<"$*" | head -1) $password" >> TOLD
+exit 1
+"""
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_password_of_a_host_is_told_to_no_other(fleet: Desk, typed: bool) -> None:
+    told = fleet.work / "told"
+    program = fleet.write("asking", ASKING.replace("TOLD", str(told)))
+    program.chmod(0o755)
+    # which of them is read first is chance
+    own = {f"host-{letter}": {"ansible_become_password": f"of {letter}"} for letter in "abcdef"}
+    variables = {
+        "ansible_ssh_executable": str(program),
+        "ansible_python_interpreter": sys.executable,
+        "ansible_user": "operator",
+        "ansible_pipelining": True,
+    }
+    hosts = {**own, "host-bare": {}}
+    fleet.write("inventory/hosts.yml", {"all": {"vars": variables, "hosts": hosts}})
+    expected = {f"host-{letter} of {letter}" for letter in "abcdef"}
+    if typed:
+        fleet.variables["ANSIBLE_BECOME_ASK_PASS"] = "True"
+        child = fleet.spawn("logs", "all")
+        child.expect("BECOME password: ")
+        child.sendline("typed")
+        child.expect(pexpect.EOF)
+        expected.add("host-bare typed")
+    else:
+        assert fleet.run("logs", "all").returncode == 1
+    assert set(told.read_text().splitlines()) == expected

@@ -54,7 +54,7 @@ def test_what_is_locked_keeps_its_vault_id_and_opens_again() -> None:
 
 def test_python_shows_no_password() -> None:
     password = VaultPassword(b"s3cret", None, others=(("two", b"s3cret"),))
-    session = Session([("one", b"s3cret")], connection_password="s3cret", become_password="s3cret")
+    session = Session([("one", b"s3cret")], typed_connection_password="s3cret")
     run = Run(
         *(INSTALL, Path("inventory")),
         vault_password=password,
