@@ -12,6 +12,7 @@ from kai_ansible.commands.role_run import ended, raise_unless_succeeded, run_rol
 from kai_ansible.commands.target import Target, checked_target, only_host
 from kai_ansible.errors import ExitCode, usage_error
 from kai_ansible.host.system import log_command
+from kai_ansible.operator import SUDO
 from kai_ansible.rules.redact import masked
 from kai_ansible.terminal.screen import Screen
 
@@ -85,13 +86,17 @@ def _command(target: Target, host: str, lines: int, *, has_password: bool) -> Se
         return follow
     # a password comes on standard input, and no prompt gets into the log
     as_root = ["sudo", *(["-S", "-p", ""] if has_password else ["-n"]), "--", *follow]
-    if known.local:
+    by_sudo = known.become_method in ("", SUDO)
+    if known.local and by_sudo:
         return as_root
-    if known.ssh:
+    if known.ssh and by_sudo:
         return [*known.ssh, shlex.join(as_root)]
     raise usage_error(
         f"{host}: --follow",
-        "a connection that is neither local nor ssh",
-        "one of these",
+        "a connection that is neither local nor ssh"
+        if by_sudo
+        # its password is none of sudo's
+        else f"ansible_become_method {known.become_method}",
+        "local or ssh" if by_sudo else SUDO,
         f"leave out --follow, or run on the host: {shlex.join(follow)}",
     )
