@@ -150,13 +150,14 @@ def _sudo_password(inventory: Inventory, hosts: Sequence[str], options: HostOpti
     needed = options.ask_become_pass
     if not needed and inventory.session.typed_become_password:
         return inventory.session.typed_become_password
+    # another password is not for the others, and that of the inventory comes first
+    without = [host for host in hosts if not inventory.known(host).has_become_password]
     if not needed:
-        hosts = [host for host in hosts if not inventory.known(host).has_become_password]
-        is_here = bool(hosts) and all(inventory.known(host).local for host in hosts)
+        is_here = bool(without) and all(inventory.known(host).local for host in without)
         needed = is_here and not may_become_root()
     if not needed:
         return None
-    known = inventory.known(hosts[0])
+    known = inventory.known((without or hosts)[0])
     return ask_sudo_password(login_in_words(known.ssh), known.ssh, known.become_method)
 
 

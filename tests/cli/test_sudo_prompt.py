@@ -68,3 +68,22 @@ def test_a_log_is_not_followed_by_sudo_with_the_password_of_another_program(desk
     assert refused.returncode == 2
     assert "ansible_become_method su" in refused.stderr
     assert not (desk.work / "told").exists()
+
+
+def test_a_password_is_tried_where_the_inventory_has_no_other(desk: Desk) -> None:
+    desk.given(desk.answers())
+    # each host takes its own password alone
+    program = desk.write(
+        "bin/ssh",
+        '#!/bin/sh\ncase "$*" in *BatchMode*) read password ;; *) exit 255 ;; esac\n'
+        'case " $* " in *" $password "*) exit 0 ;; *) exit 1 ;; esac\n',
+    )
+    program.chmod(0o755)
+    hosts = {"first": {"ansible_become_password": "first"}, "second": {}}
+    variables = {"ansible_ssh_executable": str(program)}
+    desk.write("inventory/hosts.yml", {"all": {"hosts": hosts, "vars": variables}})
+    child = desk.spawn("logs", "all", "--ask-become-pass")
+    child.expect(r"\[sudo\] password for second: ")
+    child.sendline("second")
+    assert child.expect(["try again", pexpect.EOF]) == 1
+    child.close()
