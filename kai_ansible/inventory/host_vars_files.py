@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kai_ansible.errors import CommandError, usage_error
-from kai_ansible.inventory.variable_text import content_of, read_text
+from kai_ansible.inventory.variable_text import content_of, line_end_of, read_text
 from kai_ansible.inventory.yaml_edit import (
     NotUnderstood,
     Template,
@@ -151,7 +151,7 @@ class EditedFile:
             understood = False
         if not understood:
             raise self._refusal()
-        return self.text
+        return self.text.replace("\n", line_end_of(self.path))
 
     @property
     def _begun(self) -> str:

@@ -44,6 +44,17 @@ def _content(path: Path) -> bytes:
         return handle.read(MOST_BYTES)
 
 
+def line_end_of(path: Path) -> str:
+    """Return what ends the lines of a file, for a text of it with plain line breaks."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return "\n"
+    # one that has both is no editor's
+    is_dos = b"\n" in content and content.count(b"\n") == content.count(b"\r\n")
+    return "\r\n" if is_dos else "\n"
+
+
 def content_of(text: str, path: Path) -> dict[str, Any]:
     """Parse a file of variables. Raises CommandError, with the line and the cause."""
     try:

@@ -170,6 +170,15 @@ def test_a_file_that_nothing_changes_keeps_its_form(files: Files, text: str) -> 
     assert files.text == text
 
 
+def test_lines_keep_their_ends(files: Files) -> None:
+    files.start("# mine\nkai_install_webhook_port: 8080\nb: {c: d}\n")
+    files.paths.settings.write_bytes(files.text.replace("\n", "\r\n").encode())
+    files.edit(kai_install_webhook_port=8181)
+    written = files.paths.settings.read_bytes()
+    assert written.startswith(b"# mine\r\nkai_install_webhook_port: 8181\r\nb: {c: d}\r\n")
+    assert files.seen_by_ansible()["kai_install_webhook_port"] == 8181
+
+
 FORMED = """\
 # mine
 kai_install_webhook_port:   8080   # why
