@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kai_ansible.ansible import run_logs
+from kai_ansible.ansible.playbooks import Playbook
 from kai_ansible.ansible.request import Run
 from kai_ansible.ansible.run_logs import RunLog
 
@@ -22,7 +23,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(playbook: str = "install", **more: Any) -> Run:
+def run(name: str = "install", **more: Any) -> Run[Any]:
+    playbook = Playbook(name, dict)
     return Run(playbook, Path("inventory"), ["bot"], known_secrets=[SECRET], **more)
 
 
